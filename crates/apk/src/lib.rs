@@ -1,0 +1,15 @@
+//! The formats of Alpine's package manager: bytes in, values out.
+//!
+//! No files, sockets, clocks, async or database in here. The contract of every parser in this crate: no input makes
+//! it panic, or use memory out of proportion to the [`limits::Limits`] it was given.
+
+pub mod arch;
+pub mod cursor;
+pub mod dependency;
+pub mod digest;
+pub mod limits;
+pub mod name;
+pub mod package_info;
+pub mod sign;
+pub mod v2;
+pub mod version;

@@ -1,0 +1,85 @@
+//! How large the parts of a package or an index may grow before they are refused.
+
+/// The bounds every reader of this crate works under. All sizes are in bytes.
+///
+/// The defaults are for production. Tests use [`Limits::tiny`], so that the edges are cheap to reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// All signature members of a package or index together, compressed and uncompressed.
+    pub signature_section: u64,
+    /// One `.SIGN.*` entry. apk ignores larger ones (`apk-tools` `src/extract_v2.c`, `apk_sign_ctx_process_file`).
+    pub signature_entry: u64,
+    /// The control section of a package, compressed and uncompressed.
+    pub control_section: u64,
+    /// `.PKGINFO`, and each script of the control section.
+    pub control_entry: u64,
+    /// The data section of a package, uncompressed. Its compressed size is bounded by whoever receives the bytes.
+    pub data_section: u64,
+    /// Entries of the data section's tar archive.
+    pub data_entries: u64,
+    /// One path or link target in a tar header (`PATH_MAX - 10` in `src/tar.c`).
+    pub path: usize,
+    /// One pax extended header.
+    pub pax_header: u64,
+    /// One line of an index record, the line feed included. apk up to 2.12 reads an index through a buffer of 8 KiB
+    /// and gives the whole index up when a line does not fit (`src/io.c`, `apk_io_bufsize`).
+    pub index_line: usize,
+    /// The lines `C:` to `k:` of an index record together. apk writes them through one buffer when it records an
+    /// installed package (`src/package.c`, `apk_pkg_write_index_header`).
+    pub index_header: usize,
+    /// One dependency as written, e.g. `so:libc.musl-x86_64.so.1=1` (`src/package.c`, `apk_deps_write_layer`).
+    pub dependency: usize,
+    /// A package name.
+    pub name: usize,
+    /// A package version.
+    pub version: usize,
+    /// A whole uncompressed index.
+    pub index: u64,
+    /// Records in an index.
+    pub index_records: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            signature_section: 256 << 10,
+            signature_entry: 64 << 10,
+            control_section: 8 << 20,
+            control_entry: 1 << 20,
+            data_section: 64 << 30,
+            data_entries: 4_000_000,
+            path: 4096 - 10 - 1,
+            pax_header: 256 << 10,
+            index_line: 8 << 10,
+            index_header: 2048 - 1,
+            dependency: 256 - 1,
+            name: 128,
+            version: 128,
+            index: 2 << 30,
+            index_records: 4_000_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Bounds small enough for a test to cross each of them.
+    pub fn tiny() -> Self {
+        Self {
+            signature_section: 4 << 10,
+            signature_entry: 1 << 10,
+            control_section: 16 << 10,
+            control_entry: 4 << 10,
+            data_section: 64 << 10,
+            data_entries: 16,
+            path: 128,
+            pax_header: 1 << 10,
+            index_line: 256,
+            index_header: 512,
+            dependency: 64,
+            name: 32,
+            version: 32,
+            index: 64 << 10,
+            index_records: 16,
+        }
+    }
+}
