@@ -1,1 +1,4 @@
-//! registry
+//! The server library of Tarn: its modules are the stations a package passes.
+
+pub mod clock;
+pub mod names;

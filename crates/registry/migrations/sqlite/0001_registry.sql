@@ -1,0 +1,96 @@
+-- Users and organisations: whoever packages belong to.
+CREATE TABLE owners (
+    id          INTEGER PRIMARY KEY,
+    kind        TEXT   NOT NULL CHECK (kind IN ('user', 'organisation')),
+    name        TEXT   NOT NULL,
+    name_lower  TEXT   NOT NULL UNIQUE,
+    visibility  TEXT   NOT NULL CHECK (visibility IN ('public', 'limited', 'private')),
+    created_at  BIGINT NOT NULL                       -- all times: microseconds since 1970
+);
+
+CREATE TABLE users (
+    owner_id            BIGINT  PRIMARY KEY REFERENCES owners (id) ON DELETE CASCADE,
+    password_hash       TEXT,                         -- NULL: signs in by tokens alone
+    credential_version  BIGINT  NOT NULL DEFAULT 1,   -- moves on when the password changes
+    admin               BOOLEAN NOT NULL DEFAULT FALSE,
+    disabled            BOOLEAN NOT NULL DEFAULT FALSE
+);
+
+CREATE TABLE memberships (
+    organisation_id  BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    user_id          BIGINT NOT NULL REFERENCES users (owner_id) ON DELETE CASCADE,
+    role             TEXT   NOT NULL CHECK (role IN ('read', 'write', 'admin')),
+    PRIMARY KEY (organisation_id, user_id)
+);
+
+CREATE TABLE tokens (
+    id            INTEGER PRIMARY KEY,
+    user_id       BIGINT  NOT NULL REFERENCES users (owner_id) ON DELETE CASCADE,
+    label         TEXT    NOT NULL,
+    hash          BLOB    NOT NULL UNIQUE,            -- SHA-256 of the token
+    scopes        TEXT    NOT NULL,                   -- separated by commas, sorted
+    created_at    BIGINT  NOT NULL,
+    expires_at    BIGINT,
+    last_used_at  BIGINT,
+    UNIQUE (user_id, label)
+);
+
+CREATE TABLE signing_keys (
+    id          INTEGER PRIMARY KEY,
+    owner_id    BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    name        TEXT   NOT NULL,                      -- the file name in /etc/apk/keys
+    algorithm   TEXT   NOT NULL CHECK (algorithm IN ('rsa')),
+    public_pem  TEXT   NOT NULL,
+    sealed      BLOB   NOT NULL,                      -- the private key, encrypted
+    state       TEXT   NOT NULL CHECK (state IN ('next', 'active', 'retired')),
+    created_at  BIGINT NOT NULL,
+    UNIQUE (owner_id, name)
+);
+
+CREATE TABLE repositories (
+    id             INTEGER PRIMARY KEY,
+    owner_id       BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    branch         TEXT   NOT NULL,
+    name           TEXT   NOT NULL,
+    generation     BIGINT NOT NULL DEFAULT 0,         -- moves on with every change of its packages
+    last_sequence  BIGINT NOT NULL DEFAULT 0,         -- of the newest package file
+    UNIQUE (owner_id, branch, name)
+);
+
+CREATE TABLE blobs (
+    sha256      BLOB   PRIMARY KEY,
+    size        BIGINT NOT NULL,
+    created_at  BIGINT NOT NULL
+);
+
+CREATE TABLE package_files (
+    id             INTEGER PRIMARY KEY,
+    repository_id  BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    arch           TEXT   NOT NULL,                   -- of the package; may be noarch
+    name           TEXT   NOT NULL,
+    version        TEXT   NOT NULL,
+    sha256         BLOB   NOT NULL REFERENCES blobs (sha256),
+    size           BIGINT NOT NULL,
+    pkginfo        TEXT   NOT NULL,                   -- as it stands in the control section
+    record         TEXT   NOT NULL,                   -- for the index, with the package's own architecture
+    sequence       BIGINT NOT NULL,
+    added_at       BIGINT NOT NULL,                   -- the generation that has it first
+    removed_at     BIGINT,                            -- the generation that has it no more
+    uploader_id    BIGINT REFERENCES users (owner_id) ON DELETE SET NULL,
+    created_at     BIGINT NOT NULL,
+    downloads      BIGINT NOT NULL DEFAULT 0,
+    UNIQUE (repository_id, sequence)
+);
+CREATE UNIQUE INDEX package_files_live ON package_files (repository_id, name, version, arch) WHERE removed_at IS NULL;
+CREATE INDEX package_files_index ON package_files (repository_id, arch, sequence);
+CREATE INDEX package_files_blob ON package_files (sha256);
+
+-- When the packages of one architecture last changed, so that nobody reads rows to learn that nothing happened.
+CREATE TABLE index_heads (
+    repository_id  BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    arch           TEXT   NOT NULL,
+    generation     BIGINT NOT NULL,                   -- the last that added or removed such a package
+    changed_at     BIGINT NOT NULL,
+    live           BIGINT NOT NULL,                   -- how many are there
+    PRIMARY KEY (repository_id, arch)
+);

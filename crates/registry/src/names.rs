@@ -1,0 +1,208 @@
+//! The names in a URL, parsed once: an owner, a branch, a repository.
+
+use std::fmt;
+
+/// Why a name was refused. The text is fit for the person who sent it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{kind} `{name}` is not valid: {problem}; use 1 to {MAX_BYTES} letters, digits, `.`, `_`, `-` or `+`, with no leading dot"
+)]
+pub struct NameError {
+    kind: &'static str,
+    name: String,
+    problem: &'static str,
+}
+
+/// The longest owner, branch or repository name, in bytes.
+pub const MAX_BYTES: usize = 64;
+
+/// Names that an owner cannot take, because paths of the server begin with them, or might.
+const RESERVED_OWNERS: &[&str] = &[
+    "admin", "api", "assets", "explore", "ghost", "healthz", "login", "logout", "metrics", "new",
+    "org", "owners", "packages", "search", "settings", "user", "users", "v1", "v2",
+];
+
+fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
+    let problem = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > MAX_BYTES {
+        "it is too long"
+    } else if name.starts_with('.') {
+        "it begins with a dot"
+    } else if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
+    {
+        "it has a character that is not allowed"
+    } else {
+        return Ok(());
+    };
+    let name = name
+        .chars()
+        .take(MAX_BYTES)
+        .flat_map(char::escape_default)
+        .collect();
+    Err(NameError {
+        kind,
+        name,
+        problem,
+    })
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// The name of a user or an organisation. Two that differ only in case are the same owner.
+    OwnerName
+}
+name! {
+    /// A branch: the first of the two segments a publisher chooses, e.g. `v3.23` or `edge`.
+    Branch
+}
+name! {
+    /// A repository: the second of the two segments a publisher chooses, e.g. `main`.
+    RepositoryName
+}
+
+impl OwnerName {
+    /// Parses the name of an owner that is looked up.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks the grammar.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        check("owner", name)?;
+        Ok(Self(name.to_owned()))
+    }
+
+    /// Parses the name of an owner that is about to be made: the same grammar, less the reserved names.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks the grammar or is reserved.
+    pub fn parse_new(name: &str) -> Result<Self, NameError> {
+        let parsed = Self::parse(name)?;
+        if RESERVED_OWNERS.contains(&parsed.lower().as_str()) {
+            return Err(NameError {
+                kind: "owner",
+                name: name.to_owned(),
+                problem: "the server needs this name itself",
+            });
+        }
+        Ok(parsed)
+    }
+
+    /// The name in lower case, by which owners are compared.
+    pub fn lower(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl Branch {
+    /// Parses a branch, blanks around it trimmed.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks the grammar.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        let name = name.trim();
+        check("branch", name)?;
+        Ok(Self(name.to_owned()))
+    }
+}
+
+impl RepositoryName {
+    /// Parses a repository, blanks around it trimmed.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks the grammar.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        let name = name.trim();
+        check("repository", name)?;
+        Ok(Self(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_written_grammar() {
+        for name in [
+            "v3.23",
+            "edge",
+            "main",
+            "a",
+            "_x",
+            "-",
+            "c++",
+            "A.b_c-d+e",
+            &"x".repeat(64),
+        ] {
+            assert_eq!(Branch::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn trims_branch_and_repository() {
+        assert_eq!(Branch::parse(" edge\t").unwrap().as_str(), "edge");
+        assert_eq!(RepositoryName::parse(" main ").unwrap().as_str(), "main");
+    }
+
+    #[test]
+    fn refuses_what_the_grammar_leaves_out() {
+        for name in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a|b",
+            "a@b",
+            "a/b",
+            "a b",
+            "ü",
+            "a%2f",
+            &"x".repeat(65),
+        ] {
+            assert!(Branch::parse(name).is_err(), "{name}");
+            assert!(OwnerName::parse(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn says_what_to_do() {
+        assert_eq!(
+            Branch::parse("a|b").unwrap_err().to_string(),
+            "branch `a|b` is not valid: it has a character that is not allowed; \
+             use 1 to 64 letters, digits, `.`, `_`, `-` or `+`, with no leading dot"
+        );
+    }
+
+    #[test]
+    fn refuses_reserved_owners_only_for_new_ones() {
+        assert!(OwnerName::parse_new("Api").is_err());
+        assert!(OwnerName::parse("api").is_ok());
+        assert!(OwnerName::parse_new("alice").is_ok());
+    }
+}
