@@ -79,6 +79,19 @@ impl Failure {
         }
     }
 
+    /// An error of the library whose text is fit for people: what is wrong, and behind a `;` what to do.
+    pub(crate) fn told_by(error: &(dyn Error + 'static)) -> Self {
+        let failure = Self::from_error(error);
+        match failure.what.clone().split_once("; ") {
+            Some((what, hint)) => Self {
+                what: what.to_owned(),
+                ..failure
+            }
+            .hint(hint),
+            None => failure,
+        }
+    }
+
     /// Adds `error` and what lies behind it as causes. A text that the one before it already contains is left out.
     pub(crate) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
@@ -91,6 +104,14 @@ impl Failure {
             next = error.source();
         }
         self
+    }
+
+    /// The same, as a fault of how the command was called.
+    pub(crate) fn as_usage(self) -> Self {
+        Self {
+            exit: Exit::Usage,
+            ..self
+        }
     }
 
     /// Says what to do. The last hint given counts.
@@ -162,6 +183,15 @@ mod tests {
             failure.to_string(),
             "error: cannot start: disk on fire\n  caused by: cannot open the database\n  caused by: disk on fire\n  \
              caused by: cannot open the database"
+        );
+    }
+
+    #[test]
+    fn what_to_do_stands_behind_a_semicolon_in_texts_of_the_library() {
+        let error = io::Error::other("there is no user `bob`; add one");
+        assert_eq!(
+            Failure::told_by(&error).to_string(),
+            "error: there is no user `bob`\nhint: add one"
         );
     }
 

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
+use registry::clock::Timestamp;
 use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::failure::{Failure, printable};
 
@@ -48,6 +50,16 @@ pub(crate) fn print_table<const COLUMNS: usize>(
     print(&table(heading, rows))
 }
 
+/// A moment as people and scripts read it: RFC 3339, UTC, whole seconds.
+pub(crate) fn moment(moment: Timestamp) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(moment.seconds());
+    match date.ok().and_then(|date| date.format(&Rfc3339).ok()) {
+        Some(text) => text,
+        // Beyond the year 9999, where RFC 3339 ends.
+        None => format!("@{}", moment.seconds()),
+    }
+}
+
 fn table<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     let mut lines = vec![heading.map(str::to_owned)];
     lines.extend(
@@ -76,6 +88,18 @@ fn table<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMN
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_a_date() {
+        assert_eq!(
+            moment(Timestamp::from_seconds(1_700_000_000)),
+            "2023-11-14T22:13:20Z"
+        );
+        assert_eq!(
+            moment(Timestamp::from_seconds(999_999_999_999)),
+            "@999999999999"
+        );
+    }
 
     #[test]
     fn a_table_lines_its_columns_up() {

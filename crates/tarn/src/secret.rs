@@ -1,69 +1,58 @@
 //! Secrets on their way in: from a variable, a file or standard input, never from an argument.
 
 use std::{
-    fmt, fs,
+    fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::Path,
 };
+
+use registry::access::Secret;
 
 use crate::failure::Failure;
 
 /// The longest secret that is read, in bytes, its line feed included. Longer passwords are refused by the registry.
 const MAX_BYTES: u64 = 4096;
 
-/// A text that shows itself to nobody.
-#[derive(Clone)]
-pub(crate) struct Masked(String);
+/// What stands for a secret where it would be shown.
+pub(crate) const MASK: &str = "(secret)";
 
-impl Masked {
-    /// What stands for a secret where it would be shown.
-    pub(crate) const MASK: &str = "(secret)";
-
-    /// Wraps a secret.
-    pub(crate) fn new(secret: String) -> Self {
-        Self(secret)
+/// Reads a file with one secret, blanks around it dropped. A file that everyone can read is refused.
+pub(crate) fn from_file(path: &Path) -> Result<Secret, Failure> {
+    let failure =
+        |what: &str| Failure::usage(format!("{what} the secret key file {}", path.display()));
+    let file = fs::File::open(path).map_err(|error| {
+        failure("cannot open")
+            .because(&error)
+            .hint("check `secret-key-file`")
+    })?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| failure("cannot look at").because(&error))?;
+    if metadata.mode() & 0o007 != 0 {
+        return Err(failure("will not use")
+            .because(&io::Error::other("every user of this machine can open it"))
+            .hint(format!("close it to others: chmod o= {}", path.display())));
     }
-
-    /// The secret itself.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| failure("cannot read").because(&error))?;
+    if text.len() as u64 > MAX_BYTES || text.trim().is_empty() {
+        return Err(failure("cannot use").because(&io::Error::other("it does not hold one key")).hint(
+            "it has to hold 32 bytes in base64, as `head -c 32 /dev/urandom | base64` makes them",
+        ));
     }
-
-    /// Reads a file with one secret, blanks around it dropped. A file that everyone can read is refused.
-    pub(crate) fn from_file(path: &Path) -> Result<Self, Failure> {
-        let failure =
-            |what: &str| Failure::usage(format!("{what} the secret key file {}", path.display()));
-        let file = fs::File::open(path).map_err(|error| {
-            failure("cannot open")
-                .because(&error)
-                .hint("check `secret-key-file`")
-        })?;
-        let metadata = file
-            .metadata()
-            .map_err(|error| failure("cannot look at").because(&error))?;
-        if metadata.mode() & 0o007 != 0 {
-            return Err(failure("will not use")
-                .because(&io::Error::other("every user of this machine can open it"))
-                .hint(format!("close it to others: chmod o= {}", path.display())));
-        }
-        let mut text = String::new();
-        file.take(MAX_BYTES + 1)
-            .read_to_string(&mut text)
-            .map_err(|error| failure("cannot read").because(&error))?;
-        if text.len() as u64 > MAX_BYTES || text.trim().is_empty() {
-            return Err(failure("cannot use").because(&io::Error::other("it does not hold one key")).hint(
-                "it has to hold 32 bytes in base64, as `head -c 32 /dev/urandom | base64` makes them",
-            ));
-        }
-        Ok(Self(text.trim().to_owned()))
-    }
+    Ok(Secret::new(text.trim().to_owned()))
 }
-
-impl fmt::Debug for Masked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::MASK)
+/// The password on standard input, when `--password-stdin` says that it is there.
+pub(crate) fn password(from_stdin: bool) -> Result<Secret, Failure> {
+    if from_stdin {
+        return password_from(io::stdin().lock());
     }
+    Err(Failure::usage("no password was given").hint(
+        "pass it on standard input with `--password-stdin`, such as: printf '%s\\n' \"$PASSWORD\" | tarn … --password-stdin",
+    ))
 }
 
 /// Reads a password: one line, whose end is cut off.
@@ -71,7 +60,7 @@ impl fmt::Debug for Masked {
 /// # Errors
 ///
 /// When there is none, more than one line, or it is no text.
-pub(crate) fn read_password(input: impl Read) -> Result<Masked, Failure> {
+pub(crate) fn password_from(input: impl Read) -> Result<Secret, Failure> {
     const HINT: &str = "give it as one line, such as: printf '%s\\n' \"$PASSWORD\" | tarn …";
     let mut bytes = Vec::new();
     input
@@ -97,7 +86,7 @@ pub(crate) fn read_password(input: impl Read) -> Result<Masked, Failure> {
     if line.contains(['\n', '\r', '\0']) {
         return Err(Failure::usage("there is more than one line on standard input").hint(HINT));
     }
-    Ok(Masked(line.to_owned()))
+    Ok(Secret::new(line.to_owned()))
 }
 
 #[cfg(test)]
@@ -109,28 +98,20 @@ mod tests {
     fn a_password_is_one_line_without_its_end() {
         for input in ["correct horse", "correct horse\n", "correct horse\r\n"] {
             assert_eq!(
-                read_password(input.as_bytes()).unwrap().reveal(),
+                password_from(input.as_bytes()).unwrap().expose(),
                 "correct horse"
             );
         }
-        assert_eq!(read_password(" a ".as_bytes()).unwrap().reveal(), " a ");
+        assert_eq!(password_from(" a ".as_bytes()).unwrap().expose(), " a ");
     }
 
     #[test]
     fn what_is_not_one_line_is_refused() {
         for input in ["", "\n", "\r\n", "a\nb", "a\n\n", "a\0b"] {
-            assert!(read_password(input.as_bytes()).is_err(), "{input:?}");
+            assert!(password_from(input.as_bytes()).is_err(), "{input:?}");
         }
-        assert!(read_password(&[0xff][..]).is_err());
-        assert!(read_password("a".repeat(5000).as_bytes()).is_err());
-    }
-
-    #[test]
-    fn a_secret_masks_itself() {
-        assert_eq!(
-            format!("{:?}", Masked::new("hunter2".to_owned())),
-            "(secret)"
-        );
+        assert!(password_from(&[0xff][..]).is_err());
+        assert!(password_from("a".repeat(5000).as_bytes()).is_err());
     }
 
     #[test]
@@ -139,12 +120,12 @@ mod tests {
         let path = folder.path().join("key");
         fs::write(&path, "AAAA\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let refusal = Masked::from_file(&path).unwrap_err().to_string();
+        let refusal = from_file(&path).unwrap_err().to_string();
         assert!(
             refusal.contains("hint: close it to others: chmod o= "),
             "{refusal}"
         );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert_eq!(Masked::from_file(&path).unwrap().reveal(), "AAAA");
+        assert_eq!(from_file(&path).unwrap().expose(), "AAAA");
     }
 }

@@ -12,8 +12,10 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use registry::access::Secret;
 use tracing::Level;
 
 pub(crate) use self::flags::{Flags, RegistryFlags, ServerFlags};
@@ -22,7 +24,7 @@ use self::{
     table::{CONFIG_FILE, CONFIG_VARIABLE, Setting, Taken},
     values::{LogFormat, Refused},
 };
-use crate::{failure::Failure, secret::Masked};
+use crate::{failure::Failure, secret};
 
 /// The environment variables whose names begin with `TARN_`.
 #[derive(Debug, Default)]
@@ -104,14 +106,24 @@ pub(crate) struct Configuration {
     pub(crate) base_url: Option<String>,
     /// The largest package taken, in bytes.
     pub(crate) max_upload_size: u64,
+    /// The memory for indexes, in bytes.
+    pub(crate) index_cache_size: u64,
+    /// Connections open at once.
+    pub(crate) max_connections: usize,
+    /// For the head of a request.
+    pub(crate) request_timeout: Duration,
+    /// For the next bytes of a body.
+    pub(crate) stall_timeout: Duration,
+    /// For requests under way when the server stops.
+    pub(crate) stop_timeout: Duration,
     /// The sealing key as base64, where it is set or read from a file.
-    pub(crate) secret_key: Option<Masked>,
+    pub(crate) secret_key: Option<Secret>,
     /// The password of the first run's account, where it is set.
-    pub(crate) admin_password: Option<Masked>,
+    pub(crate) admin_password: Option<Secret>,
     /// How log lines look.
     pub(crate) log_format: LogFormat,
-    /// The least that is logged.
-    pub(crate) log_level: Level,
+    /// The least that is logged, where it is set.
+    pub(crate) log_level: Option<Level>,
     /// Each setting with its value for people and its source, in the order of the table. Secrets are masked.
     pub(crate) report: Vec<(&'static Setting, String, Source)>,
 }
@@ -192,11 +204,23 @@ impl Layers {
             );
         }
         let max_upload_size = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
+        let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
+        let max_connections = self.required(&table::MAX_CONNECTIONS, values::count)?;
+        let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
+        let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
+        let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
         let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
-        let log_level = self.required(&table::LOG_LEVEL, values::log_level)?;
+        let log_level = self.parsed(&table::LOG_LEVEL, values::log_level)?;
+        if log_level.is_none() {
+            self.note(
+                &table::LOG_LEVEL,
+                table::LOG_LEVEL.default.to_owned(),
+                Source::Default,
+            );
+        }
         let secret_key = match self.secret(&table::SECRET_KEY)? {
             Some(key) => Some(key),
-            None => key_file.as_deref().map(Masked::from_file).transpose()?,
+            None => key_file.as_deref().map(secret::from_file).transpose()?,
         };
         let admin_password = self.secret(&table::ADMIN_PASSWORD)?;
         Ok(Configuration {
@@ -205,6 +229,11 @@ impl Layers {
             listen,
             base_url,
             max_upload_size,
+            index_cache_size,
+            max_connections,
+            request_timeout,
+            stall_timeout,
+            stop_timeout,
             secret_key,
             admin_password,
             log_format,
@@ -278,14 +307,14 @@ impl Layers {
     }
 
     /// A setting of which only the presence is shown.
-    fn secret(&mut self, setting: &'static Setting) -> Result<Option<Masked>, Failure> {
+    fn secret(&mut self, setting: &'static Setting) -> Result<Option<Secret>, Failure> {
         debug_assert_eq!(setting.taken, Taken::AsVariableOnly);
         let Some((value, source)) = self.given(setting)? else {
             self.note(setting, "not set".to_owned(), Source::Default);
             return Ok(None);
         };
-        self.note(setting, Masked::MASK.to_owned(), source);
-        Ok(Some(Masked::new(value)))
+        self.note(setting, secret::MASK.to_owned(), source);
+        Ok(Some(Secret::new(value)))
     }
 }
 

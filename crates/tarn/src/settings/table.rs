@@ -68,12 +68,22 @@ settings! {
         "The address and port to listen on. Port 0 takes a free one.";
     BASE_URL: "base-url", "TARN_BASE_URL", "URL", "", ByTheServer,
         "The URL under which clients reach the server, when it stands behind a proxy. Without it: `http://` and the address it listens on.";
-    MAX_UPLOAD_SIZE: "max-upload-size", "TARN_MAX_UPLOAD_SIZE", "SIZE", "2GiB", ByTheServer,
+    MAX_UPLOAD_SIZE: "max-upload-size", "TARN_MAX_UPLOAD_SIZE", "SIZE", "4GiB", ByTheServer,
         "The largest package that is taken, e.g. `500MiB`, `2GiB` or a number of bytes.";
+    INDEX_CACHE_SIZE: "index-cache-size", "TARN_INDEX_CACHE_SIZE", "SIZE", "256MiB", ByTheServer,
+        "How much memory signed indexes may take. One that does not fit is made again when it is asked for.";
+    MAX_CONNECTIONS: "max-connections", "TARN_MAX_CONNECTIONS", "NUMBER", "8192", ByTheServer,
+        "How many connections are open at once. Further ones wait.";
+    REQUEST_TIMEOUT: "request-timeout", "TARN_REQUEST_TIMEOUT", "TIME", "30s", ByTheServer,
+        "How long a client may take for the head of a request, or leave a connection unused.";
+    STALL_TIMEOUT: "stall-timeout", "TARN_STALL_TIMEOUT", "TIME", "30s", ByTheServer,
+        "How long an upload or a download may stand still.";
+    STOP_TIMEOUT: "stop-timeout", "TARN_STOP_TIMEOUT", "TIME", "5m", ByTheServer,
+        "How long requests under way may go on after SIGTERM or SIGINT.";
     LOG_FORMAT: "log-format", "TARN_LOG_FORMAT", "FORMAT", "text", Everywhere,
         "How log lines on standard error look: `text` or `json`.";
     LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,
-        "What is logged: `error`, `warn`, `info`, `debug` or `trace`.";
+        "What is logged: `error`, `warn`, `info`, `debug` or `trace`. Commands other than `serve` begin at `warn` unless told.";
     SECRET_KEY: "secret-key", "TARN_SECRET_KEY", "BASE64", "", AsVariableOnly,
         "The key that seals the private signing keys: 32 bytes in base64. It wins over `secret-key-file`.";
     ADMIN_PASSWORD: "admin-password", "TARN_ADMIN_PASSWORD", "PASSWORD", "", AsVariableOnly,

@@ -45,7 +45,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_that_over_the_default() {
     .unwrap();
     assert_eq!(configuration.listen.port(), 1);
     assert_eq!(source_of(&configuration, "listen"), Source::Flag("listen"));
-    assert_eq!(configuration.log_level, Level::WARN);
+    assert_eq!(configuration.log_level, Some(Level::WARN));
     assert_eq!(
         source_of(&configuration, "log-level"),
         Source::Variable("TARN_LOG_LEVEL")
@@ -55,7 +55,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_that_over_the_default() {
         source_of(&configuration, "log-format"),
         Source::File(path, 3)
     );
-    assert_eq!(configuration.max_upload_size, 2 << 30);
+    assert_eq!(configuration.max_upload_size, 4 << 30);
     assert_eq!(
         source_of(&configuration, "max-upload-size"),
         Source::Default
@@ -116,8 +116,8 @@ fn secrets_are_masked_in_the_report_and_in_debug_output() {
     .unwrap();
     let shown = format!("{configuration:?}");
     assert!(!shown.contains("hunter"), "{shown}");
-    assert_eq!(configuration.secret_key.unwrap().reveal(), "hunter2");
-    assert_eq!(configuration.admin_password.unwrap().reveal(), "hunter3");
+    assert_eq!(configuration.secret_key.unwrap().expose(), "hunter2");
+    assert_eq!(configuration.admin_password.unwrap().expose(), "hunter3");
 }
 
 #[test]

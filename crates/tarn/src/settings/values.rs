@@ -186,6 +186,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Refused> {
     }
 }
 
+/// A number of things, at least one.
+pub(crate) fn count(text: &str) -> Result<usize, Refused> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => refused(
+            format!("`{text}` is not a number of at least 1"),
+            "write a whole number, such as 8192",
+        ),
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
