@@ -114,6 +114,15 @@ impl Failure {
         }
     }
 
+    /// The same, as a file that `inspect` read and does not find good; `prefix` says which.
+    pub(crate) fn as_refused(self, prefix: &str) -> Self {
+        Self {
+            exit: Exit::Refused,
+            what: format!("{prefix}{}", self.what),
+            ..self
+        }
+    }
+
     /// Says what to do. The last hint given counts.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

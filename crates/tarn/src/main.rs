@@ -6,6 +6,7 @@
 mod check_config;
 mod failure;
 mod first_run;
+mod inspect;
 mod logging;
 mod open;
 mod org;
@@ -53,6 +54,8 @@ enum Command {
     Token(token::Arguments),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
+    /// Read a package or an index as strictly as the server does, and show what it says
+    Inspect(inspect::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,7 @@ fn run(command: Command) -> Result<(), Failure> {
             on_runtime(Builder::new_current_thread(), token::run(arguments))
         }
         Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
     }
 }
 
