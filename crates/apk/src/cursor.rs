@@ -122,7 +122,10 @@ mod tests {
     fn takes_nothing_when_too_little_is_left() {
         let mut cursor = Cursor::new(b"abc");
         assert_eq!(cursor.take(5), Err(CursorError::TooShort { missing: 2 }));
-        assert_eq!(cursor.array::<4>(), Err(CursorError::TooShort { missing: 1 }));
+        assert_eq!(
+            cursor.array::<4>(),
+            Err(CursorError::TooShort { missing: 1 })
+        );
         assert_eq!(cursor.take_through(b'\n'), None);
         assert_eq!(cursor.take(3), Ok(&b"abc"[..]));
         assert_eq!(cursor.byte(), Err(CursorError::TooShort { missing: 1 }));

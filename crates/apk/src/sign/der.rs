@@ -42,10 +42,10 @@ pub(super) fn take<'a>(cursor: &mut Cursor<'a>, tag: u8) -> Result<&'a [u8], Mal
 /// Takes an integer that is not negative, without the zero byte that says so.
 pub(super) fn take_unsigned<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Malformed> {
     match take(cursor, INTEGER)? {
-        [] | [0x80.., ..] | [0, 0..=0x7f, _, ..] => Err(Malformed),
+        [] | [0x80..=0xff, ..] | [0, 0..=0x7f, _, ..] => Err(Malformed),
         [0] => Ok(&[]),
         [0, rest @ ..] => match rest {
-            [0x80.., ..] => Ok(rest),
+            [0x80..=0xff, ..] => Ok(rest),
             _ => Err(Malformed),
         },
         digits => Ok(digits),
@@ -63,7 +63,10 @@ pub(super) fn only(bytes: &[u8], tag: u8) -> Result<&[u8], Malformed> {
 /// Writes one value.
 pub(super) fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![tag];
-    match u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes() {
+    match u16::try_from(content.len())
+        .unwrap_or(u16::MAX)
+        .to_be_bytes()
+    {
         [0, short @ 0..=0x7f] => bytes.push(short),
         [0, length] => bytes.extend([0x81, length]),
         [high, low] => bytes.extend([0x82, high, low]),
@@ -82,7 +85,13 @@ mod tests {
             let bytes = encode(SEQUENCE, &vec![9; size]);
             assert_eq!(only(&bytes, SEQUENCE).map(<[u8]>::len), Ok(size));
         }
-        for bytes in [&b"\x30\x81\x01\x00"[..], b"\x30\x82\x00\x01\x00", b"\x30\x80\x00\x00", b"\x30\x02\x00", b"\x30\x00\x00"] {
+        for bytes in [
+            &b"\x30\x81\x01\x00"[..],
+            b"\x30\x82\x00\x01\x00",
+            b"\x30\x80\x00\x00",
+            b"\x30\x02\x00",
+            b"\x30\x00\x00",
+        ] {
             assert_eq!(only(bytes, SEQUENCE), Err(Malformed));
         }
     }
@@ -93,7 +102,12 @@ mod tests {
         assert_eq!(read(b"\x02\x01\x00"), Ok(&b""[..]));
         assert_eq!(read(b"\x02\x01\x7f"), Ok(&b"\x7f"[..]));
         assert_eq!(read(b"\x02\x02\x00\x80"), Ok(&b"\x80"[..]));
-        for bytes in [&b"\x02\x00"[..], b"\x02\x01\x80", b"\x02\x02\x00\x7f", b"\x02\x03\x00\x00\x80"] {
+        for bytes in [
+            &b"\x02\x00"[..],
+            b"\x02\x01\x80",
+            b"\x02\x02\x00\x7f",
+            b"\x02\x03\x00\x00\x80",
+        ] {
             assert_eq!(read(bytes), Err(Malformed), "{bytes:?}");
         }
     }

@@ -19,13 +19,18 @@ pub(super) fn parse(parameters: &[u8], public_value: &[u8]) -> Result<VerifyingK
     let mut cursor = Cursor::new(public_value);
     let y = der::take_unsigned(&mut cursor)?;
     cursor.finish()?;
-    let is_full = |digits: &[u8]| matches!(digits, [0x80.., ..]);
+    let is_full = |digits: &[u8]| matches!(digits, [0x80..=0xff, ..]);
     if !SIZES.contains(&(p.len(), q.len())) || !is_full(p) || !is_full(q) {
         return Err(Malformed);
     }
     // Every number gets the width of its modulus: the library compares and multiplies numbers of one width.
     let (p_width, q_width) = (p.len(), q.len());
-    let (p, q, g, y) = (number(p, p_width)?, number(q, q_width)?, number(g, p_width)?, number(y, p_width)?);
+    let (p, q, g, y) = (
+        number(p, p_width)?,
+        number(q, q_width)?,
+        number(g, p_width)?,
+        number(y, p_width)?,
+    );
     if y >= p {
         return Err(Malformed);
     }
@@ -40,8 +45,10 @@ pub(super) fn verify(key: &VerifyingKey, digest: &[u8], signature: &[u8]) -> Res
     let s = der::take_unsigned(&mut cursor)?;
     cursor.finish()?;
     let q_width = key.components().q().to_be_bytes().len();
-    let signature = Signature::from_components(number(r, q_width)?, number(s, q_width)?).ok_or(Malformed)?;
-    key.verify_prehash(digest, &signature).map_err(|_| Malformed)
+    let signature =
+        Signature::from_components(number(r, q_width)?, number(s, q_width)?).ok_or(Malformed)?;
+    key.verify_prehash(digest, &signature)
+        .map_err(|_| Malformed)
 }
 
 fn number(digits: &[u8], width: usize) -> Result<BoxedUint, Malformed> {

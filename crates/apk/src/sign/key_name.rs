@@ -18,13 +18,17 @@ pub struct KeyName(String);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyNameError {
     /// No bytes.
-    #[error("the key name is empty; give the public key's file name, e.g. `you@example.org-5f3c.rsa.pub`")]
+    #[error(
+        "the key name is empty; give the public key's file name, e.g. `you@example.org-5f3c.rsa.pub`"
+    )]
     Empty,
     /// Over the limit.
     #[error("the key name is {0} bytes long; at most {max} are allowed", max = KeyName::MAX_LENGTH)]
     TooLong(usize),
     /// A leading dot.
-    #[error("the key name begins with a dot, and apk skips such files in /etc/apk/keys; rename the key")]
+    #[error(
+        "the key name begins with a dot, and apk skips such files in /etc/apk/keys; rename the key"
+    )]
     LeadingDot,
     /// A character outside of the grammar.
     #[error("the key name holds `{0}`; only letters, digits and . _ - + @ are allowed")]
@@ -50,9 +54,12 @@ impl KeyName {
         if text.starts_with('.') {
             return Err(KeyNameError::LeadingDot);
         }
-        let is_allowed = |character: char| character.is_ascii_alphanumeric() || "._-+@".contains(character);
+        let is_allowed =
+            |character: char| character.is_ascii_alphanumeric() || "._-+@".contains(character);
         if let Some(character) = text.chars().find(|character| !is_allowed(*character)) {
-            return Err(KeyNameError::Character(character.escape_default().to_string()));
+            return Err(KeyNameError::Character(
+                character.escape_default().to_string(),
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -95,8 +102,16 @@ mod tests {
 
     #[test]
     fn key_names_are_safe_file_names() {
-        for name in ["a", "alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub", "a+b_c@d.rsa.pub", &"x".repeat(200)] {
-            assert_eq!(KeyName::parse(name).map(|name| name.to_string()), Ok(name.to_owned()));
+        for name in [
+            "a",
+            "alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub",
+            "a+b_c@d.rsa.pub",
+            &"x".repeat(200),
+        ] {
+            assert_eq!(
+                KeyName::parse(name).map(|name| name.to_string()),
+                Ok(name.to_owned())
+            );
         }
         for (name, expected) in [
             ("", KeyNameError::Empty),

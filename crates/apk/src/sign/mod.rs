@@ -44,12 +44,24 @@ impl Algorithm {
         }
     }
 
+    /// The digest of a message that this algorithm signs.
+    fn digest(self, message: &[u8]) -> digest::Digest {
+        let hash = match self {
+            Self::Rsa | Self::Dsa => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Rsa256 => &digest::SHA256,
+            Self::Rsa512 => &digest::SHA512,
+        };
+        digest::digest(hash, message)
+    }
+
     /// Takes the name of a signature entry apart: `.SIGN.RSA256.a.rsa.pub` is `Rsa256` and `a.rsa.pub`. `None` for a word
     /// apk does not know; it ignores such entries.
     pub fn from_entry_name(name: &[u8]) -> Option<(Self, &[u8])> {
         let rest = name.strip_prefix(b".SIGN.")?;
         Self::ALL.into_iter().find_map(|algorithm| {
-            let key_name = rest.strip_prefix(algorithm.as_str().as_bytes())?.strip_prefix(b".")?;
+            let key_name = rest
+                .strip_prefix(algorithm.as_str().as_bytes())?
+                .strip_prefix(b".")?;
             Some((algorithm, key_name))
         })
     }
@@ -109,7 +121,9 @@ pub struct MessageHasher {
 
 impl std::fmt::Debug for MessageHasher {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("MessageHasher").finish_non_exhaustive()
+        formatter
+            .debug_struct("MessageHasher")
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,7 +168,10 @@ mod tests {
     fn entry_names_give_algorithm_and_key_name() {
         for (name, expected) in [
             (".SIGN.RSA.a.rsa.pub", Some((Algorithm::Rsa, "a.rsa.pub"))),
-            (".SIGN.RSA256.a@b.rsa.pub", Some((Algorithm::Rsa256, "a@b.rsa.pub"))),
+            (
+                ".SIGN.RSA256.a@b.rsa.pub",
+                Some((Algorithm::Rsa256, "a@b.rsa.pub")),
+            ),
             (".SIGN.RSA512.x", Some((Algorithm::Rsa512, "x"))),
             (".SIGN.DSA.x", Some((Algorithm::Dsa, "x"))),
             (".SIGN.RSA256.", Some((Algorithm::Rsa256, ""))),
@@ -164,7 +181,11 @@ mod tests {
             ("SIGN.RSA.x", None),
         ] {
             let expected = expected.map(|(algorithm, key_name)| (algorithm, key_name.as_bytes()));
-            assert_eq!(Algorithm::from_entry_name(name.as_bytes()), expected, "{name}");
+            assert_eq!(
+                Algorithm::from_entry_name(name.as_bytes()),
+                expected,
+                "{name}"
+            );
         }
     }
 }

@@ -17,7 +17,9 @@ pub enum PemError {
     #[error("no line `-----BEGIN …-----` is in the file; a key in PEM form is expected")]
     NoBegin,
     /// The block does not end.
-    #[error("the line `-----END …-----` is missing or names something else than the BEGIN line; is the file cut short?")]
+    #[error(
+        "the line `-----END …-----` is missing or names something else than the BEGIN line; is the file cut short?"
+    )]
     NoEnd,
     /// Lines in the block that are not base64.
     #[error("the lines between BEGIN and END are not base64")]
@@ -26,7 +28,9 @@ pub enum PemError {
     #[error("the file goes on after the END line; give one key a file")]
     TrailingData,
     /// The block is encrypted.
-    #[error("the key is encrypted with a passphrase; write it without one first: `openssl pkey -in KEY -out PLAIN`")]
+    #[error(
+        "the key is encrypted with a passphrase; write it without one first: `openssl pkey -in KEY -out PLAIN`"
+    )]
     Encrypted,
 }
 
@@ -35,8 +39,12 @@ pub(super) fn decode(text: &[u8]) -> Result<(String, Zeroizing<Vec<u8>>), PemErr
     if text.len() > SIZE_LIMIT {
         return Err(PemError::TooLarge);
     }
-    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-    let label = lines.find_map(|line| boundary(line, b"-----BEGIN ")).ok_or(PemError::NoBegin)?;
+    let mut lines = text
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii_end);
+    let label = lines
+        .find_map(|line| boundary(line, b"-----BEGIN "))
+        .ok_or(PemError::NoBegin)?;
     let mut base64 = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut ended = false;
     for line in lines.by_ref() {
@@ -59,15 +67,22 @@ pub(super) fn decode(text: &[u8]) -> Result<(String, Zeroizing<Vec<u8>>), PemErr
     if label == b"ENCRYPTED PRIVATE KEY" {
         return Err(PemError::Encrypted);
     }
-    let bytes = STANDARD.decode(base64.as_slice()).map_err(|_| PemError::NotBase64)?;
-    Ok((String::from_utf8_lossy(label).into_owned(), Zeroizing::new(bytes)))
+    let bytes = STANDARD
+        .decode(base64.as_slice())
+        .map_err(|_| PemError::NotBase64)?;
+    Ok((
+        String::from_utf8_lossy(label).into_owned(),
+        Zeroizing::new(bytes),
+    ))
 }
 
 /// Writes a block, 64 characters a line.
 pub(super) fn encode(label: &str, bytes: &[u8]) -> Zeroizing<String> {
     let mut base64 = Zeroizing::new(String::with_capacity(bytes.len().div_ceil(3) * 4));
     STANDARD.encode_string(bytes, &mut base64);
-    let mut pem = Zeroizing::new(String::with_capacity(base64.len() + base64.len() / 64 + 128));
+    let mut pem = Zeroizing::new(String::with_capacity(
+        base64.len() + base64.len() / 64 + 128,
+    ));
     pem.push_str("-----BEGIN ");
     pem.push_str(label);
     pem.push_str("-----\n");
@@ -96,14 +111,21 @@ mod tests {
             let pem = encode("PUBLIC KEY", &bytes);
             assert!(pem.lines().all(|line| line.len() <= 64));
             let (label, read) = decode(pem.as_bytes()).expect("own block");
-            assert_eq!((label.as_str(), read.as_slice()), ("PUBLIC KEY", bytes.as_slice()));
+            assert_eq!(
+                (label.as_str(), read.as_slice()),
+                ("PUBLIC KEY", bytes.as_slice())
+            );
         }
     }
 
     #[test]
     fn reads_over_lines_in_front_and_carriage_returns() {
-        let text = b"RSA Private-Key: (2048 bit)\r\n-----BEGIN A-----\r\nAAEC\r\n-----END A-----\r\n\r\n";
-        assert_eq!(decode(text).map(|(_, bytes)| bytes.to_vec()), Ok(vec![0, 1, 2]));
+        let text =
+            b"RSA Private-Key: (2048 bit)\r\n-----BEGIN A-----\r\nAAEC\r\n-----END A-----\r\n\r\n";
+        assert_eq!(
+            decode(text).map(|(_, bytes)| bytes.to_vec()),
+            Ok(vec![0, 1, 2])
+        );
     }
 
     #[test]
@@ -112,12 +134,30 @@ mod tests {
             (&b""[..], PemError::NoBegin),
             (b"<html>", PemError::NoBegin),
             (b"-----BEGIN A-----\nAAEC\n", PemError::NoEnd),
-            (b"-----BEGIN A-----\nAAEC\n-----END B-----\n", PemError::NoEnd),
-            (b"-----BEGIN A-----\nAA!C\n-----END A-----\n", PemError::NotBase64),
-            (b"-----BEGIN A-----\nAAE\n-----END A-----\n", PemError::NotBase64),
-            (b"-----BEGIN A-----\n-----END A-----\n-----BEGIN A-----\n", PemError::TrailingData),
-            (b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", PemError::Encrypted),
-            (b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAEC\n-----END ENCRYPTED PRIVATE KEY-----", PemError::Encrypted),
+            (
+                b"-----BEGIN A-----\nAAEC\n-----END B-----\n",
+                PemError::NoEnd,
+            ),
+            (
+                b"-----BEGIN A-----\nAA!C\n-----END A-----\n",
+                PemError::NotBase64,
+            ),
+            (
+                b"-----BEGIN A-----\nAAE\n-----END A-----\n",
+                PemError::NotBase64,
+            ),
+            (
+                b"-----BEGIN A-----\n-----END A-----\n-----BEGIN A-----\n",
+                PemError::TrailingData,
+            ),
+            (
+                b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+                PemError::Encrypted,
+            ),
+            (
+                b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAEC\n-----END ENCRYPTED PRIVATE KEY-----",
+                PemError::Encrypted,
+            ),
             (&[b'a'; 40 << 10], PemError::TooLarge),
         ] {
             assert_eq!(decode(text).map(|(label, _)| label), Err(expected));

@@ -3,7 +3,8 @@
 use aws_lc_rs::{
     digest,
     signature::{
-        RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+        RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+        RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
         RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaParameters, UnparsedPublicKey,
     },
 };
@@ -60,7 +61,10 @@ pub struct PublicKey {
 #[derive(Debug, Clone)]
 enum Kind {
     /// RSAPublicKey (RFC 8017, A.1.1), and the size of its modulus in bits.
-    Rsa { der: Vec<u8>, bits: usize },
+    Rsa {
+        der: Vec<u8>,
+        bits: usize,
+    },
     Dsa(Box<::dsa::VerifyingKey>),
 }
 
@@ -74,7 +78,9 @@ impl PublicKey {
         let (label, der) = pem::decode(text)?;
         match label.as_str() {
             "PUBLIC KEY" => Self::from_der(&der),
-            "PRIVATE KEY" | "RSA PRIVATE KEY" | "DSA PRIVATE KEY" | "EC PRIVATE KEY" => Err(PublicKeyError::Private),
+            "PRIVATE KEY" | "RSA PRIVATE KEY" | "DSA PRIVATE KEY" | "EC PRIVATE KEY" => {
+                Err(PublicKeyError::Private)
+            }
             _ => Err(PublicKeyError::NotPublicKey),
         }
     }
@@ -92,14 +98,25 @@ impl PublicKey {
         {
             return Err(PublicKeyError::Size(bits));
         }
-        Ok(Self { der: bytes.to_vec(), kind })
+        Ok(Self {
+            der: bytes.to_vec(),
+            kind,
+        })
     }
 
     /// Makes the key whose RSAPublicKey (RFC 8017, A.1.1) is given.
     pub(super) fn from_rsa_public_key(rsa: &[u8]) -> Result<Self, PublicKeyError> {
-        let algorithm = [der::encode(der::OBJECT_IDENTIFIER, RSA), der::encode(der::NULL, &[])].concat();
+        let algorithm = [
+            der::encode(der::OBJECT_IDENTIFIER, RSA),
+            der::encode(der::NULL, &[]),
+        ]
+        .concat();
         let bits = [&[0], rsa].concat();
-        let info = [der::encode(der::SEQUENCE, &algorithm), der::encode(der::BIT_STRING, &bits)].concat();
+        let info = [
+            der::encode(der::SEQUENCE, &algorithm),
+            der::encode(der::BIT_STRING, &bits),
+        ]
+        .concat();
         Self::from_der(&der::encode(der::SEQUENCE, &info))
     }
 
@@ -141,8 +158,13 @@ impl PublicKey {
     /// # Errors
     ///
     /// [`InvalidSignature`], also when the key is not of the algorithm's kind.
-    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-        self.verify_digests(algorithm, &MessageDigests::of(message), signature)
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        self.verify_digest(algorithm, &algorithm.digest(message), signature)
     }
 
     /// Checks a signature over a message of which only the digests are at hand.
@@ -156,7 +178,15 @@ impl PublicKey {
         digests: &MessageDigests,
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let digest = digests.for_algorithm(algorithm);
+        self.verify_digest(algorithm, digests.for_algorithm(algorithm), signature)
+    }
+
+    fn verify_digest(
+        &self,
+        algorithm: Algorithm,
+        digest: &digest::Digest,
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
         // OpenSSL, which apk uses, ties the kind of key to the signature: an RSA key never checks a `.SIGN.DSA.` entry
         // with success, as the encodings differ.
         match (&self.kind, algorithm) {
@@ -212,10 +242,15 @@ fn parse(bytes: &[u8]) -> Result<Option<Kind>, Malformed> {
             return Err(Malformed);
         };
         let bits = modulus.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0);
-        let rsa = Kind::Rsa { der: key.to_vec(), bits };
+        let rsa = Kind::Rsa {
+            der: key.to_vec(),
+            bits,
+        };
         // The library has the last word: an even modulus, an exponent of 1.
         if (1024..=8192).contains(&bits) {
-            UnparsedPublicKey::new(rsa_parameters(Algorithm::Rsa256), key).parse().map_err(|_| Malformed)?;
+            UnparsedPublicKey::new(rsa_parameters(Algorithm::Rsa256), key)
+                .parse()
+                .map_err(|_| Malformed)?;
         }
         Ok(Some(rsa))
     } else if identifier == DSA {

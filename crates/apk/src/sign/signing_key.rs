@@ -29,13 +29,19 @@ pub enum SigningKeyError {
     #[error(transparent)]
     Pem(#[from] PemError),
     /// The public half was given.
-    #[error("this is a public key; give the private one, which `abuild-keygen` writes beside it without `.pub`")]
+    #[error(
+        "this is a public key; give the private one, which `abuild-keygen` writes beside it without `.pub`"
+    )]
     Public,
     /// Another kind of block.
-    #[error("the file holds no RSA private key; PEM blocks named `PRIVATE KEY` and `RSA PRIVATE KEY` are understood")]
+    #[error(
+        "the file holds no RSA private key; PEM blocks named `PRIVATE KEY` and `RSA PRIVATE KEY` are understood"
+    )]
     NotPrivateKey,
     /// The key itself does not serve.
-    #[error("the private key is not a valid RSA key of 2048 to 8192 bits; other kinds cannot sign v2 indexes")]
+    #[error(
+        "the private key is not a valid RSA key of 2048 to 8192 bits; other kinds cannot sign v2 indexes"
+    )]
     Rejected,
     /// The public half of the key could not be written.
     #[error("the public half of the key is unusable: {0}")]
@@ -132,22 +138,35 @@ impl SigningKey {
     ///
     /// [`SignError`] when the library fails.
     pub fn sign_sha256_digest(&self, digest: &[u8; 32]) -> Result<Vec<u8>, SignError> {
-        let digest = digest::Digest::import_less_safe(digest, &digest::SHA256).map_err(|_| SignError)?;
+        let digest =
+            digest::Digest::import_less_safe(digest, &digest::SHA256).map_err(|_| SignError)?;
         self.sign_digest(&RSA_PKCS1_SHA256, &digest)
     }
 
     /// A signature of any algorithm that is made at all: `Rsa256`, and `Rsa512`, which v3 has.
-    pub(crate) fn sign_with(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, SignError> {
+    pub(crate) fn sign_with(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, SignError> {
         match algorithm {
             Algorithm::Rsa256 => self.sign(message),
-            Algorithm::Rsa512 => self.sign_digest(&RSA_PKCS1_SHA512, &digest::digest(&digest::SHA512, message)),
+            Algorithm::Rsa512 => {
+                self.sign_digest(&RSA_PKCS1_SHA512, &digest::digest(&digest::SHA512, message))
+            }
             Algorithm::Rsa | Algorithm::Dsa => Err(SignError),
         }
     }
 
-    fn sign_digest(&self, encoding: &'static dyn RsaEncoding, digest: &digest::Digest) -> Result<Vec<u8>, SignError> {
+    fn sign_digest(
+        &self,
+        encoding: &'static dyn RsaEncoding,
+        digest: &digest::Digest,
+    ) -> Result<Vec<u8>, SignError> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair.sign_digest(encoding, digest, &mut signature).map_err(|_| SignError)?;
+        self.pair
+            .sign_digest(encoding, digest, &mut signature)
+            .map_err(|_| SignError)?;
         Ok(signature)
     }
 }

@@ -142,12 +142,20 @@ impl MemberReader {
         let mut rest = input;
         while !matches!(self.state, State::Body | State::Ended) {
             let Some((byte, after)) = rest.split_first() else {
-                return Ok(Progress { consumed: input.len(), produced: 0, ended: false });
+                return Ok(Progress {
+                    consumed: input.len(),
+                    produced: 0,
+                    ended: false,
+                });
             };
             rest = after;
             self.step(*byte)?;
         }
-        let mut progress = Progress { consumed: input.len() - rest.len(), produced: 0, ended: false };
+        let mut progress = Progress {
+            consumed: input.len() - rest.len(),
+            produced: 0,
+            ended: false,
+        };
         if self.state == State::Body {
             let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
             let status = self
@@ -155,7 +163,8 @@ impl MemberReader {
                 .decompress(rest, output, FlushDecompress::None)
                 .map_err(|_| GzipError::Deflate)?;
             let used = usize::try_from(self.inflate.total_in() - before_in).unwrap_or(rest.len());
-            let made = usize::try_from(self.inflate.total_out() - before_out).unwrap_or(output.len());
+            let made =
+                usize::try_from(self.inflate.total_out() - before_out).unwrap_or(output.len());
             self.crc.update(output.get(..made).unwrap_or_default());
             self.produced += made as u64;
             progress.consumed += used;
@@ -204,7 +213,10 @@ impl MemberReader {
         }
         self.state = match self.state {
             State::Fixed { at } => self.fixed_header(at, byte)?,
-            State::ExtraLength { at: 0, .. } => State::ExtraLength { at: 1, length: u16::from(byte) },
+            State::ExtraLength { at: 0, .. } => State::ExtraLength {
+                at: 1,
+                length: u16::from(byte),
+            },
             State::ExtraLength { length, .. } => match length | u16::from(byte) << 8 {
                 0 => self.after_extra(),
                 left => State::Extra { left },
@@ -215,7 +227,10 @@ impl MemberReader {
             State::Name => State::Name,
             State::Comment if byte == 0 => self.after_comment(),
             State::Comment => State::Comment,
-            State::HeaderCrc { at: 0, .. } => State::HeaderCrc { at: 1, found: u16::from(byte) },
+            State::HeaderCrc { at: 0, .. } => State::HeaderCrc {
+                at: 1,
+                found: u16::from(byte),
+            },
             State::HeaderCrc { found, .. } => {
                 let found = found | u16::from(byte) << 8;
                 if u32::from(found) != self.header_crc.sum() & 0xffff {
@@ -223,7 +238,9 @@ impl MemberReader {
                 }
                 State::Body
             }
-            State::Trailer { at, found } => self.trailer(at, found | u64::from(byte) << (u32::from(at) * 8))?,
+            State::Trailer { at, found } => {
+                self.trailer(at, found | u64::from(byte) << (u32::from(at) * 8))?
+            }
             State::Body | State::Ended => self.state,
         };
         Ok(())
@@ -247,11 +264,19 @@ impl MemberReader {
     }
 
     fn after_extra(&self) -> State {
-        if self.flags & FLAG_NAME != 0 { State::Name } else { self.after_name() }
+        if self.flags & FLAG_NAME != 0 {
+            State::Name
+        } else {
+            self.after_name()
+        }
     }
 
     fn after_name(&self) -> State {
-        if self.flags & FLAG_COMMENT != 0 { State::Comment } else { self.after_comment() }
+        if self.flags & FLAG_COMMENT != 0 {
+            State::Comment
+        } else {
+            self.after_comment()
+        }
     }
 
     fn after_comment(&self) -> State {

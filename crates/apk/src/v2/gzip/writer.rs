@@ -17,7 +17,10 @@ pub struct MemberWriter {
 
 impl std::fmt::Debug for MemberWriter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("MemberWriter").field("length", &self.length).finish_non_exhaustive()
+        formatter
+            .debug_struct("MemberWriter")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,7 +41,11 @@ impl MemberWriter {
     /// # Errors
     ///
     /// Those of the sink.
-    pub fn write<E>(&mut self, content: &[u8], sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn write<E>(
+        &mut self,
+        content: &[u8],
+        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.start(sink)?;
         self.crc.update(content);
         self.length = self.length.wrapping_add(low_half(content.len() as u64));
@@ -82,9 +89,13 @@ impl MemberWriter {
     ) -> Result<(usize, Status), E> {
         let (before_in, before_out) = (self.deflate.total_in(), self.deflate.total_out());
         // Compressing fails only on a stream state that was never set up; `Compress::new` sets it up.
-        let status = self.deflate.compress(input, &mut self.buffer, flush).unwrap_or(Status::StreamEnd);
+        let status = self
+            .deflate
+            .compress(input, &mut self.buffer, flush)
+            .unwrap_or(Status::StreamEnd);
         let used = usize::try_from(self.deflate.total_in() - before_in).unwrap_or(input.len());
-        let made = usize::try_from(self.deflate.total_out() - before_out).unwrap_or(self.buffer.len());
+        let made =
+            usize::try_from(self.deflate.total_out() - before_out).unwrap_or(self.buffer.len());
         sink(self.buffer.get(..made).unwrap_or_default())?;
         Ok((used, status))
     }
@@ -106,7 +117,10 @@ pub fn compress_member<'a>(parts: impl IntoIterator<Item = &'a [u8]>, level: u32
 }
 
 /// The length in a gzip trailer counts modulo 2^32 (RFC 1952, 2.3.1).
-#[expect(clippy::cast_possible_truncation, reason = "the format keeps the low half")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the format keeps the low half"
+)]
 fn low_half(length: u64) -> u32 {
     (length & 0xffff_ffff) as u32
 }
@@ -155,7 +169,12 @@ mod tests {
     #[test]
     fn an_empty_member_is_twenty_bytes() {
         let member = compress_member([], 9);
-        assert_eq!(member, [31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            member,
+            [
+                31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0
+            ]
+        );
         assert_eq!(inflate(&member, 1), Ok((vec![], 20)));
     }
 
@@ -200,7 +219,11 @@ mod tests {
         assert_eq!(with(end - 8, !member[end - 8]), GzipError::Checksum);
         assert_eq!(with(end - 1, 1), GzipError::Length);
         for size in 0..end {
-            assert_eq!(inflate(&member[..size], 5), Err(GzipError::Truncated), "{size}");
+            assert_eq!(
+                inflate(&member[..size], 5),
+                Err(GzipError::Truncated),
+                "{size}"
+            );
         }
         let mut endless = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
         endless.extend_from_slice(&[b'a'; 80 << 10]);

@@ -28,7 +28,7 @@ impl Header {
             FieldError::Octal(field) => TarError::Number { field },
             FieldError::Magic => TarError::NotUstar,
             // Cannot be: the fields together are exactly one block.
-            FieldError::Cursor(_) => TarError::Truncated,
+            FieldError::Short => TarError::Truncated,
         })
     }
 
@@ -50,7 +50,10 @@ impl Header {
         cursor.take(3)?;
         let user = text(cursor.take(32)?);
         let group = text(cursor.take(32)?);
-        let device = (octal(cursor.take(8)?, "devmajor")?, octal(cursor.take(8)?, "devminor")?);
+        let device = (
+            octal(cursor.take(8)?, "devmajor")?,
+            octal(cursor.take(8)?, "devminor")?,
+        );
         let prefix = text(cursor.take(155)?);
         cursor.take(12)?;
         cursor.finish()?;
@@ -79,12 +82,12 @@ impl Header {
 enum FieldError {
     Octal(&'static str),
     Magic,
-    Cursor(CursorError),
+    Short,
 }
 
 impl From<CursorError> for FieldError {
-    fn from(error: CursorError) -> Self {
-        Self::Cursor(error)
+    fn from(_: CursorError) -> Self {
+        Self::Short
     }
 }
 
@@ -105,7 +108,11 @@ fn octal(field: &[u8], name: &'static str) -> Result<u64, FieldError> {
             _ => return Err(FieldError::Octal(name)),
         }
     }
-    if rest.all(|byte| matches!(byte, 0 | b' ')) { Ok(value) } else { Err(FieldError::Octal(name)) }
+    if rest.all(|byte| matches!(byte, 0 | b' ')) {
+        Ok(value)
+    } else {
+        Err(FieldError::Octal(name))
+    }
 }
 
 /// POSIX: the sum of all bytes, those of the sum itself taken as blanks. Old tars summed signed bytes; apk's writers and
@@ -115,7 +122,12 @@ fn check_sum(block: &[u8; BLOCK]) -> Result<(), TarError> {
     let (Ok(before), Ok(field), after) = (cursor.take(148), cursor.take(8), cursor.rest()) else {
         return Err(TarError::Truncated);
     };
-    let sum: u64 = before.iter().chain(after).map(|byte| u64::from(*byte)).sum::<u64>() + 8 * u64::from(b' ');
+    let sum: u64 = before
+        .iter()
+        .chain(after)
+        .map(|byte| u64::from(*byte))
+        .sum::<u64>()
+        + 8 * u64::from(b' ');
     // Some writers pad this one field with blanks in front.
     let digits = field.trim_ascii_start();
     match octal(digits, "checksum") {
@@ -143,7 +155,12 @@ mod tests {
             (b"\x80\0\0\0\0\0\0\0\0\0\0\x01", None),
             (b"644\n", None),
         ] {
-            assert_eq!(octal(field, "mode").ok(), expected, "{}", field.escape_ascii());
+            assert_eq!(
+                octal(field, "mode").ok(),
+                expected,
+                "{}",
+                field.escape_ascii()
+            );
         }
     }
 }

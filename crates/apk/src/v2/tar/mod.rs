@@ -7,13 +7,14 @@
 
 mod entry;
 mod header;
-mod pax;
 mod path;
+mod pax;
 mod reader;
 mod writer;
 
 pub use entry::{Entry, EntryKind};
 pub use path::{PathProblem, check_link_target, check_path};
+pub(crate) use reader::escape;
 pub use reader::{Event, TarError, TarReader};
 pub use writer::{END_OF_ARCHIVE, EntryHeader, padding};
 

@@ -23,7 +23,9 @@ pub enum PathProblem {
     #[error("is absolute; write paths without a leading slash")]
     Absolute,
     /// A `.` component.
-    #[error("has a `.` component, and apk ignores such files; write `usr/bin/x`, not `./usr/bin/x`")]
+    #[error(
+        "has a `.` component, and apk ignores such files; write `usr/bin/x`, not `./usr/bin/x`"
+    )]
     Dot,
     /// A `..` component.
     #[error("has a `..` component and could leave the root")]
@@ -60,9 +62,17 @@ pub fn check_path(path: &[u8], is_directory: bool, limit: usize) -> Result<(), P
 /// # Errors
 ///
 /// The first [`PathProblem`].
-pub fn check_link_target(target: &[u8], is_hard_link: bool, limit: usize) -> Result<(), PathProblem> {
+pub fn check_link_target(
+    target: &[u8],
+    is_hard_link: bool,
+    limit: usize,
+) -> Result<(), PathProblem> {
     check_bytes(target, limit)?;
-    if is_hard_link { check_components(target) } else { Ok(()) }
+    if is_hard_link {
+        check_components(target)
+    } else {
+        Ok(())
+    }
 }
 
 fn check_bytes(path: &[u8], limit: usize) -> Result<(), PathProblem> {
@@ -70,7 +80,10 @@ fn check_bytes(path: &[u8], limit: usize) -> Result<(), PathProblem> {
         return Err(PathProblem::Empty);
     }
     if path.len() > limit {
-        return Err(PathProblem::TooLong { length: path.len(), limit });
+        return Err(PathProblem::TooLong {
+            length: path.len(),
+            limit,
+        });
     }
     if path.iter().any(u8::is_ascii_control) {
         return Err(PathProblem::ControlCharacter);
@@ -120,18 +133,38 @@ mod tests {
             ("usr/bin/", false, Err(PathProblem::TrailingSlash)),
             ("usr/\u{7f}", false, Err(PathProblem::ControlCharacter)),
             ("usr/a\nb", false, Err(PathProblem::ControlCharacter)),
-            ("0123456789abcdefg", false, Err(PathProblem::TooLong { length: 17, limit: 16 })),
+            (
+                "0123456789abcdefg",
+                false,
+                Err(PathProblem::TooLong {
+                    length: 17,
+                    limit: 16,
+                }),
+            ),
         ] {
-            assert_eq!(check_path(path.as_bytes(), is_directory, 16), expected, "{path:?}");
+            assert_eq!(
+                check_path(path.as_bytes(), is_directory, 16),
+                expected,
+                "{path:?}"
+            );
         }
     }
 
     #[test]
     fn a_symbolic_link_may_point_anywhere_a_hard_link_may_not() {
         assert_eq!(check_link_target(b"/../etc", false, 16), Ok(()));
-        assert_eq!(check_link_target(b"a/../../etc", true, 16), Err(PathProblem::DotDot));
-        assert_eq!(check_link_target(b"/etc/passwd", true, 16), Err(PathProblem::Absolute));
+        assert_eq!(
+            check_link_target(b"a/../../etc", true, 16),
+            Err(PathProblem::DotDot)
+        );
+        assert_eq!(
+            check_link_target(b"/etc/passwd", true, 16),
+            Err(PathProblem::Absolute)
+        );
         assert_eq!(check_link_target(b"", false, 16), Err(PathProblem::Empty));
-        assert_eq!(check_link_target(b"a\0b", false, 16), Err(PathProblem::ControlCharacter));
+        assert_eq!(
+            check_link_target(b"a\0b", false, 16),
+            Err(PathProblem::ControlCharacter)
+        );
     }
 }

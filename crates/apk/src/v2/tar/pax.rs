@@ -22,12 +22,16 @@ pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
             b"path" => set_once(&mut extended.path, text(value)?, "path"),
             b"linkpath" => set_once(&mut extended.link_target, text(value)?, "linkpath"),
             b"size" => set_once(&mut extended.size, decimal(value)?, "size"),
-            b"APK-TOOLS.checksum.SHA1" => {
-                set_once(&mut extended.checksum, checksum(value)?, "APK-TOOLS.checksum.SHA1")
-            }
+            b"APK-TOOLS.checksum.SHA1" => set_once(
+                &mut extended.checksum,
+                checksum(value)?,
+                "APK-TOOLS.checksum.SHA1",
+            ),
             _ if key.starts_with(b"GNU.sparse.") => Err(TarError::Sparse),
             _ => match key.strip_prefix(b"SCHILY.xattr.") {
-                Some(name) if name.is_empty() || name.contains(&0) => Err(TarError::Pax("an attribute's name is empty or holds a NUL")),
+                Some(name) if name.is_empty() || name.contains(&0) => {
+                    Err(TarError::Pax("an attribute's name is empty or holds a NUL"))
+                }
                 Some(name) if extended.attributes.iter().any(|(known, _)| known == name) => {
                     Err(TarError::Pax("an extended attribute is given twice"))
                 }
@@ -47,22 +51,41 @@ pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
 pub(super) fn check_global(content: &[u8]) -> Result<(), TarError> {
     for_each_record(content, |key, _| {
         let changes_entries = matches!(key, b"path" | b"linkpath" | b"size")
-            || [&b"GNU.sparse."[..], b"SCHILY.xattr.", b"APK-TOOLS."].iter().any(|prefix| key.starts_with(prefix));
-        if changes_entries { Err(TarError::GlobalPax) } else { Ok(()) }
+            || [&b"GNU.sparse."[..], b"SCHILY.xattr.", b"APK-TOOLS."]
+                .iter()
+                .any(|prefix| key.starts_with(prefix));
+        if changes_entries {
+            Err(TarError::GlobalPax)
+        } else {
+            Ok(())
+        }
     })
 }
 
-fn for_each_record(content: &[u8], mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), TarError>) -> Result<(), TarError> {
+fn for_each_record(
+    content: &[u8],
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), TarError>,
+) -> Result<(), TarError> {
     let mut cursor = Cursor::new(content);
     while !cursor.is_empty() {
-        let digits = cursor.take_through(b' ').ok_or(TarError::Pax("a line has no length"))?;
+        let digits = cursor
+            .take_through(b' ')
+            .ok_or(TarError::Pax("a line has no length"))?;
         let length = decimal(digits)?;
         // The length counts itself and the blank after it.
-        let rest = usize::try_from(length).ok().and_then(|length| length.checked_sub(digits.len() + 1));
-        let record = rest.and_then(|rest| cursor.take(rest).ok()).ok_or(TarError::Pax("a line's length is wrong"))?;
-        let record = record.strip_suffix(b"\n").ok_or(TarError::Pax("a line's length is wrong"))?;
+        let rest = usize::try_from(length)
+            .ok()
+            .and_then(|length| length.checked_sub(digits.len() + 1));
+        let record = rest
+            .and_then(|rest| cursor.take(rest).ok())
+            .ok_or(TarError::Pax("a line's length is wrong"))?;
+        let record = record
+            .strip_suffix(b"\n")
+            .ok_or(TarError::Pax("a line's length is wrong"))?;
         let mut record = Cursor::new(record);
-        let key = record.take_through(b'=').ok_or(TarError::Pax("a line has no `=`"))?;
+        let key = record
+            .take_through(b'=')
+            .ok_or(TarError::Pax("a line has no `=`"))?;
         if key.is_empty() {
             return Err(TarError::Pax("a line has no key"));
         }
@@ -88,10 +111,16 @@ fn text(value: &[u8]) -> Result<Vec<u8>, TarError> {
 /// Decimal digits and nothing else: no sign, no blank, no leading zero, no overflow.
 fn decimal(digits: &[u8]) -> Result<u64, TarError> {
     let wrong = TarError::Pax("a number is not one");
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) || (digits.len() > 1 && digits.starts_with(b"0")) {
+    if digits.is_empty()
+        || !digits.iter().all(u8::is_ascii_digit)
+        || (digits.len() > 1 && digits.starts_with(b"0"))
+    {
         return Err(wrong);
     }
-    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(wrong)
+    std::str::from_utf8(digits)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(wrong)
 }
 
 fn checksum(value: &[u8]) -> Result<[u8; 20], TarError> {
@@ -102,7 +131,11 @@ fn checksum(value: &[u8]) -> Result<[u8; 20], TarError> {
         return Err(wrong);
     }
     for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
         let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
             return Err(wrong);
         };
@@ -125,29 +158,53 @@ mod tests {
         assert_eq!(extended.size, Some(7));
         assert_eq!(
             extended.attributes,
-            [(b"user.a".to_vec(), vec![]), (b"user.b".to_vec(), b"x\ny=z".to_vec())]
+            [
+                (b"user.a".to_vec(), vec![]),
+                (b"user.b".to_vec(), b"x\ny=z".to_vec())
+            ]
         );
-        assert_eq!(extended.checksum.map(|digest| (digest[1], digest[19])), Some((1, 19)));
+        assert_eq!(
+            extended.checksum.map(|digest| (digest[1], digest[19])),
+            Some((1, 19))
+        );
     }
 
     #[test]
     fn rejects_lines_that_readers_disagree_about() {
         for (content, expected) in [
-            (&b"11 path=a/b\n"[..], TarError::Pax("a line's length is wrong")),
+            (
+                &b"11 path=a/b\n"[..],
+                TarError::Pax("a line's length is wrong"),
+            ),
             (b"13 path=a/b\n", TarError::Pax("a line's length is wrong")),
             (b"1 path=a/b\n", TarError::Pax("a line's length is wrong")),
-            (b"99999999999999999999999 a=b\n", TarError::Pax("a number is not one")),
+            (
+                b"99999999999999999999999 a=b\n",
+                TarError::Pax("a number is not one"),
+            ),
             (b"012 path=a/b\n", TarError::Pax("a number is not one")),
             (b"+12 path=a/b\n", TarError::Pax("a number is not one")),
             (b"path=a/b\n", TarError::Pax("a line has no length")),
             (b"7 path\n", TarError::Pax("a line has no `=`")),
             (b"5 =a\n", TarError::Pax("a line has no key")),
-            (b"8 path=\n", TarError::Pax("a path is empty or holds a NUL")),
-            (b"12 path=a\0b\n", TarError::Pax("a path is empty or holds a NUL")),
-            (b"10 path=a\n10 path=b\n", TarError::PaxTwice { key: "path" }),
+            (
+                b"8 path=\n",
+                TarError::Pax("a path is empty or holds a NUL"),
+            ),
+            (
+                b"12 path=a\0b\n",
+                TarError::Pax("a path is empty or holds a NUL"),
+            ),
+            (
+                b"10 path=a\n10 path=b\n",
+                TarError::PaxTwice { key: "path" },
+            ),
             (b"10 size=-1\n", TarError::Pax("a number is not one")),
             (b"22 GNU.sparse.major=1\n", TarError::Sparse),
-            (b"29 APK-TOOLS.checksum.SHA1=0\n", TarError::Pax("APK-TOOLS.checksum.SHA1 is not 40 hexadecimal digits")),
+            (
+                b"29 APK-TOOLS.checksum.SHA1=0\n",
+                TarError::Pax("APK-TOOLS.checksum.SHA1 is not 40 hexadecimal digits"),
+            ),
             (b"12 path=a/b\n\0", TarError::Pax("a line has no length")),
         ] {
             assert_eq!(parse(content), Err(expected), "{}", content.escape_ascii());
@@ -159,6 +216,9 @@ mod tests {
         assert_eq!(check_global(b"13 comment=x\n"), Ok(()));
         assert_eq!(check_global(b"10 path=x\n"), Err(TarError::GlobalPax));
         assert_eq!(check_global(b"9 size=7\n"), Err(TarError::GlobalPax));
-        assert_eq!(check_global(b"22 SCHILY.xattr.user.a=\n"), Err(TarError::GlobalPax));
+        assert_eq!(
+            check_global(b"22 SCHILY.xattr.user.a=\n"),
+            Err(TarError::GlobalPax)
+        );
     }
 }

@@ -15,7 +15,9 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TarError {
     /// `ustar` is missing where it must stand.
-    #[error("a tar header lacks the word `ustar`; make the archive with `tar --format=ustar` or `--format=posix`")]
+    #[error(
+        "a tar header lacks the word `ustar`; make the archive with `tar --format=ustar` or `--format=posix`"
+    )]
     NotUstar,
     /// The header's sum differs.
     #[error("a tar header does not match its checksum; the archive is damaged")]
@@ -35,7 +37,9 @@ pub enum TarError {
         type_byte: String,
     },
     /// A GNU `K` entry: apk skips it and would cut the link target at 100 bytes.
-    #[error("a link target is written as a GNU long link, which apk ignores; make the archive with `tar --format=posix`")]
+    #[error(
+        "a link target is written as a GNU long link, which apk ignores; make the archive with `tar --format=posix`"
+    )]
     LongLink,
     /// A name that comes from two places.
     #[error("an entry has two names, from {0}")]
@@ -64,7 +68,9 @@ pub enum TarError {
         limit: u64,
     },
     /// CVE-2025-62518: two readers would find different files after this entry.
-    #[error("the pax header of `{name}` gives the size {pax}, its ustar header {ustar}; apk ignores pax sizes, so they must agree")]
+    #[error(
+        "the pax header of `{name}` gives the size {pax}, its ustar header {ustar}; apk ignores pax sizes, so they must agree"
+    )]
     SizesDiffer {
         /// The path, escaped and cut short.
         name: String,
@@ -77,7 +83,9 @@ pub enum TarError {
     #[error("a global pax header sets paths, sizes or attributes, and apk ignores global headers")]
     GlobalPax,
     /// `GNU.sparse.*`.
-    #[error("a file is stored as a sparse file, which apk cannot read; make the archive without `tar --sparse`")]
+    #[error(
+        "a file is stored as a sparse file, which apk cannot read; make the archive without `tar --sparse`"
+    )]
     Sparse,
     /// A path that cannot be installed.
     #[error("the path `{name}` {problem}")]
@@ -110,7 +118,9 @@ pub enum TarError {
         limit: u64,
     },
     /// Something follows the end-of-archive.
-    #[error("data follows the end-of-archive blocks, and apk stops reading there; sections before the last must have none (see `abuild-tar --cut`)")]
+    #[error(
+        "data follows the end-of-archive blocks, and apk stops reading there; sections before the last must have none (see `abuild-tar --cut`)"
+    )]
     AfterEnd,
     /// The archive stops inside an entry or a block.
     #[error("the tar archive stops in the middle; the file is truncated")]
@@ -223,7 +233,8 @@ impl TarReader {
             match self.state {
                 State::Header => {
                     let (taken, after) = split_at_most(rest, (BLOCK - self.filled) as u64);
-                    if let Some(target) = self.block.get_mut(self.filled..self.filled + taken.len()) {
+                    if let Some(target) = self.block.get_mut(self.filled..self.filled + taken.len())
+                    {
                         target.copy_from_slice(taken);
                     }
                     self.filled += taken.len();
@@ -275,7 +286,10 @@ impl TarReader {
         }
     }
 
-    fn header<E: From<TarError>>(&mut self, visit: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn header<E: From<TarError>>(
+        &mut self,
+        visit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.block.iter().all(|byte| *byte == 0) {
             if self.extended.is_some() || self.long_name.is_some() {
                 return Err(TarError::DanglingHeader.into());
@@ -288,7 +302,9 @@ impl TarReader {
         }
         let header = Header::parse(&self.block)?;
         match header.type_byte {
-            b'L' => self.extension_start(Extension::LongName, header.size, self.path_limit as u64 + 1)?,
+            b'L' => {
+                self.extension_start(Extension::LongName, header.size, self.path_limit as u64 + 1)?
+            }
             b'x' => self.extension_start(Extension::Pax, header.size, self.pax_limit)?,
             b'g' => self.extension_start(Extension::GlobalPax, header.size, self.pax_limit)?,
             b'K' => return Err(TarError::LongLink.into()),
@@ -296,7 +312,10 @@ impl TarReader {
                 let entry = self.entry(header)?;
                 self.entries += 1;
                 if self.entries > self.entry_limit {
-                    return Err(TarError::TooManyEntries { limit: self.entry_limit }.into());
+                    return Err(TarError::TooManyEntries {
+                        limit: self.entry_limit,
+                    }
+                    .into());
                 }
                 visit(Event::Entry(&entry))?;
                 if entry.size == 0 {
@@ -324,7 +343,11 @@ impl TarReader {
         }
         self.extension.clear();
         self.state = State::Extension { kind, left: size };
-        if size == 0 { self.extension_end(kind) } else { Ok(()) }
+        if size == 0 {
+            self.extension_end(kind)
+        } else {
+            Ok(())
+        }
     }
 
     fn extension_end(&mut self, kind: Extension) -> Result<(), TarError> {
@@ -350,31 +373,51 @@ impl TarReader {
     fn entry(&mut self, header: Header) -> Result<Entry, TarError> {
         let extended = self.extended.take().unwrap_or_default();
         let name = match (extended.path, self.long_name.take()) {
-            (Some(_), Some(_)) => return Err(TarError::TwoNames("a pax header and a GNU long name")),
+            (Some(_), Some(_)) => {
+                return Err(TarError::TwoNames("a pax header and a GNU long name"));
+            }
             // apk takes the ustar name here, other readers the long one.
-            (None, Some(_)) if header.has_prefix => return Err(TarError::TwoNames("a GNU long name and a ustar prefix")),
+            (None, Some(_)) if header.has_prefix => {
+                return Err(TarError::TwoNames("a GNU long name and a ustar prefix"));
+            }
             (Some(name), None) | (None, Some(name)) => name,
             (None, None) => header.name,
         };
         let shown = escape(&name);
         let Some(kind) = EntryKind::from_byte(header.type_byte) else {
             let type_byte = header.type_byte.escape_ascii().to_string();
-            return Err(TarError::UnknownType { name: shown, type_byte });
+            return Err(TarError::UnknownType {
+                name: shown,
+                type_byte,
+            });
         };
         if let Err(problem) = check_path(&name, kind == EntryKind::Directory, self.path_limit) {
-            return Err(TarError::Path { name: shown, problem });
+            return Err(TarError::Path {
+                name: shown,
+                problem,
+            });
         }
         if let Some(pax) = extended.size.filter(|size| *size != header.size) {
-            return Err(TarError::SizesDiffer { name: shown, pax, ustar: header.size });
+            return Err(TarError::SizesDiffer {
+                name: shown,
+                pax,
+                ustar: header.size,
+            });
         }
         if kind != EntryKind::File && header.size != 0 {
-            return Err(TarError::UnexpectedContent { name: shown, size: header.size });
+            return Err(TarError::UnexpectedContent {
+                name: shown,
+                size: header.size,
+            });
         }
         let is_hard_link = kind == EntryKind::HardLink;
         let link_target = if is_hard_link || kind == EntryKind::SymbolicLink {
             let target = extended.link_target.unwrap_or(header.link_target);
             if let Err(problem) = check_link_target(&target, is_hard_link, self.path_limit) {
-                return Err(TarError::LinkTarget { name: shown, problem });
+                return Err(TarError::LinkTarget {
+                    name: shown,
+                    problem,
+                });
             }
             Some(target)
         } else if extended.link_target.is_some() {
@@ -408,15 +451,25 @@ fn padding_after(size: u64) -> u64 {
 }
 
 fn split_at_most(input: &[u8], count: u64) -> (&[u8], &[u8]) {
-    let count = usize::try_from(count).unwrap_or(usize::MAX).min(input.len());
+    let count = usize::try_from(count)
+        .unwrap_or(usize::MAX)
+        .min(input.len());
     input.split_at_checked(count).unwrap_or((input, &[]))
 }
 
 /// A path as an error message may show it: escaped, and at most 64 bytes of it.
 pub(crate) fn escape(bytes: &[u8]) -> String {
     const SHOWN: usize = 64;
-    let shown = bytes.get(..SHOWN).unwrap_or(bytes).escape_ascii().to_string();
-    if bytes.len() > SHOWN { format!("{shown}…") } else { shown }
+    let shown = bytes
+        .get(..SHOWN)
+        .unwrap_or(bytes)
+        .escape_ascii()
+        .to_string();
+    if bytes.len() > SHOWN {
+        format!("{shown}…")
+    } else {
+        shown
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,15 @@ pub struct EntryHeader<'a> {
 impl<'a> EntryHeader<'a> {
     /// A regular file that everybody may read.
     pub fn file(name: &'a [u8], size: u64, modified: u64) -> Self {
-        Self { name, kind: EntryKind::File, mode: 0o644, size, modified, link_target: b"", pax: &[] }
+        Self {
+            name,
+            kind: EntryKind::File,
+            mode: 0o644,
+            size,
+            modified,
+            link_target: b"",
+            pax: &[],
+        }
     }
 
     /// The bytes of the header: one block, or three and more with a pax header.
@@ -65,7 +73,10 @@ impl<'a> EntryHeader<'a> {
 pub fn padding(size: u64) -> &'static [u8] {
     const ZEROS: [u8; BLOCK] = [0; BLOCK];
     let missing = size.wrapping_neg() % BLOCK as u64;
-    usize::try_from(missing).ok().and_then(|missing| ZEROS.get(..missing)).unwrap_or_default()
+    usize::try_from(missing)
+        .ok()
+        .and_then(|missing| ZEROS.get(..missing))
+        .unwrap_or_default()
 }
 
 /// `LENGTH KEY=VALUE\n`, where the length counts its own digits too.
@@ -80,7 +91,14 @@ fn pax_record(records: &mut Vec<u8>, key: &str, value: &[u8]) {
     records.push(b'\n');
 }
 
-fn block(name: &[u8], mode: u32, size: u64, modified: u64, type_byte: u8, link_target: &[u8]) -> [u8; BLOCK] {
+fn block(
+    name: &[u8],
+    mode: u32,
+    size: u64,
+    modified: u64,
+    type_byte: u8,
+    link_target: &[u8],
+) -> [u8; BLOCK] {
     let mut fields = Vec::with_capacity(BLOCK);
     text(&mut fields, name, 100);
     octal(&mut fields, u64::from(mode), 8);
@@ -98,7 +116,12 @@ fn block(name: &[u8], mode: u32, size: u64, modified: u64, type_byte: u8, link_t
     octal(&mut fields, 0, 8);
     octal(&mut fields, 0, 8);
     fields.resize(BLOCK - before_sum.len() - 8, 0);
-    let sum = before_sum.iter().chain(&fields).map(|byte| u64::from(*byte)).sum::<u64>() + 8 * u64::from(b' ');
+    let sum = before_sum
+        .iter()
+        .chain(&fields)
+        .map(|byte| u64::from(*byte))
+        .sum::<u64>()
+        + 8 * u64::from(b' ');
     let mut header = [0; BLOCK];
     let mut whole = before_sum;
     octal(&mut whole, sum, 8);

@@ -17,7 +17,7 @@ mod read;
 mod write;
 
 pub use error::{FieldError, IndexError};
-pub use read::{Trust, read};
+pub use read::{read, read_unverified};
 pub use write::{WriteError, payload, write};
 
 use crate::{
@@ -53,7 +53,7 @@ pub struct Index {
     pub packages: Vec<IndexedPackage>,
     /// The keys that the signatures say they are by, whether trusted or not.
     pub signed_by: Vec<KeyId>,
-    /// The trusted key whose signature was checked and is right; `None` with [`Trust::Unchecked`].
+    /// The trusted key whose signature was checked and is right; `None` after [`read_unverified`].
     pub verified_by: Option<KeyId>,
 }
 

@@ -25,33 +25,46 @@ use crate::{
     version::Version,
 };
 
-/// Whose signature an index has to carry.
-#[derive(Debug, Clone, Copy)]
-pub enum Trust<'a> {
-    /// One of these keys, as for apk the keys in `/etc/apk/keys`.
-    Keys(&'a [&'a PublicKey]),
-    /// Nobody's: to show what is in a file.
-    Unchecked,
-}
-
-/// Reads a whole file. Memory is bounded by [`Limits::index`], which the unpacked file must fit in, and everything spelled
-/// out: values in the file that many packages share count each time.
+/// Reads an index signed by one of the trusted keys, whatever else signed it. Memory is bounded by [`Limits::index`],
+/// which the unpacked file must fit in, and everything spelled out: what many packages share counts each time.
 ///
 /// # Errors
 ///
-/// [`IndexError`] for anything that apk would stumble over, and for fields that this reader does not know.
-pub fn read(bytes: &[u8], limits: &Limits, trust: Trust<'_>) -> Result<Index, IndexError> {
+/// [`IndexError::Untrusted`], and any other for what apk would stumble over or this reader does not know.
+pub fn read(bytes: &[u8], limits: &Limits, trusted: &[&PublicKey]) -> Result<Index, IndexError> {
+    read_file(bytes, limits, Some(trusted))
+}
+
+/// Reads an index whoever signed it, to show what is in it.
+///
+/// # Errors
+///
+/// Those of [`read`] but for [`IndexError::Untrusted`].
+pub fn read_unverified(bytes: &[u8], limits: &Limits) -> Result<Index, IndexError> {
+    read_file(bytes, limits, None)
+}
+
+fn read_file(
+    bytes: &[u8],
+    limits: &Limits,
+    trusted: Option<&[&PublicKey]>,
+) -> Result<Index, IndexError> {
     let file = container::unpack(bytes, limits.index)?;
     let (schema, blocks) = container::open(&file)?;
     if schema != Schema::Index {
         return Err(IndexError::NotAnIndex);
     }
     let (database, signatures) = split(blocks, limits)?;
-    let verified_by = verify(database, &signatures, trust)?;
-    let root = |field, problem| IndexError::Root { field, problem };
-    let payload = Payload::new(database).map_err(|error| root("header", error.into()))?;
+    let verified_by = match trusted {
+        Some(trusted) => Some(verify(database, &signatures, trusted)?),
+        None => None,
+    };
+    let header = |error| IndexError::Root {
+        field: "header",
+        problem: FieldError::Payload(error),
+    };
     let reader = Reader {
-        payload,
+        payload: Payload::new(database).map_err(header)?,
         limits,
         left: limits.index,
     };
@@ -92,21 +105,18 @@ fn split<'a>(
     Ok((database.payload, signatures))
 }
 
+/// The trusted key that a signature is by.
 fn verify(
     database: &[u8],
     signatures: &[Signature<'_>],
-    trust: Trust<'_>,
-) -> Result<Option<KeyId>, IndexError> {
-    let Trust::Keys(keys) = trust else {
-        return Ok(None);
-    };
+    trusted: &[&PublicKey],
+) -> Result<KeyId, IndexError> {
     let digest = PayloadDigest::of(Schema::Index, database);
-    let is_trusted =
-        |signature: &&Signature<'_>| keys.iter().any(|key| signature.is_by(key, &digest));
-    let signature = signatures.iter().find(is_trusted);
-    signature
-        .map(|signature| Some(signature.key))
-        .ok_or(IndexError::Untrusted)
+    let by_trusted =
+        |signature: &&Signature<'_>| trusted.iter().any(|key| signature.is_by(key, &digest));
+    let signature = signatures.iter().find(by_trusted);
+    let signature = signature.ok_or(IndexError::Untrusted)?;
+    Ok(signature.key)
 }
 
 struct Reader<'a> {
