@@ -2,6 +2,8 @@
 //!
 //! An index must write back byte for byte.
 
+#![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
+
 use std::{error::Error, fs, time::Instant};
 
 use apk::{
