@@ -187,6 +187,83 @@ async fn connect(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        clock::Timestamp,
+        metadata::{AddOwnerError, Database, Metadata, NewUser, Visibility},
+        names::OwnerName,
+    };
+
+    async fn open_in(folder: &tempfile::TempDir) -> Metadata {
+        Metadata::open(&Database::Sqlite(folder.path().join("tarn.db")))
+            .await
+            .unwrap()
+    }
+
+    async fn setting(pool: &sqlx::SqlitePool, pragma: &'static str) -> i64 {
+        sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_connection_is_durable_and_minds_references() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = open_in(&folder).await;
+        let Engine::Sqlite { writer, readers } = &metadata.engine;
+        // `PRAGMA synchronous`: 2 is FULL.
+        assert_eq!(setting(writer, "PRAGMA synchronous").await, 2);
+        assert_eq!(setting(writer, "PRAGMA foreign_keys").await, 1);
+        assert_eq!(setting(writer, "PRAGMA query_only").await, 0);
+        assert_eq!(setting(readers, "PRAGMA query_only").await, 1);
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+            .fetch_one(readers)
+            .await
+            .unwrap();
+        assert_eq!(journal, "wal");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_apart_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = open_in(&folder).await;
+        let Engine::Sqlite { writer, .. } = &metadata.engine;
+        // A limit that SQLite reports as it does a full disk (SQLITE_FULL). It holds for the one writing connection.
+        setting(writer, "PRAGMA max_page_count = 1").await;
+        let mut made = 0;
+        let refused = loop {
+            let name = OwnerName::parse(&format!("user{made}")).unwrap();
+            let new = NewUser {
+                name: &name,
+                password_hash: Some("a hash long enough to fill a page some day"),
+                admin: false,
+                visibility: Visibility::Public,
+            };
+            match metadata.add_user(new, Timestamp::from_seconds(0)).await {
+                Ok(_) => made += 1,
+                Err(refused) => break refused,
+            }
+        };
+        assert!(
+            matches!(refused, AddOwnerError::Metadata(MetadataError::Full(_))),
+            "{refused:?}"
+        );
+        assert_eq!(metadata.user_count().await.unwrap(), made);
+        assert_eq!(
+            metadata.owners().await.unwrap().len(),
+            usize::try_from(made).unwrap()
+        );
+        // With space again it goes on.
+        setting(writer, "PRAGMA max_page_count = 1000").await;
+        let name = OwnerName::parse("later").unwrap();
+        let new = NewUser {
+            name: &name,
+            password_hash: None,
+            admin: false,
+            visibility: Visibility::Public,
+        };
+        metadata
+            .add_user(new, Timestamp::from_seconds(0))
+            .await
+            .unwrap();
+    }
 
     #[test]
     fn extended_codes_are_told_apart() {
