@@ -93,6 +93,7 @@ pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
     let writer = pool()
         .max_connections(1)
         .min_connections(1)
+        .after_release(|connection, _| Box::pin(is_fit_to_write_again(connection)))
         .connect_with(options.clone())
         .await?;
     let readers = pool()
@@ -100,6 +101,17 @@ pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
         .connect_with(options.pragma("query_only", "ON"))
         .await?;
     Ok(Engine::Sqlite { writer, readers })
+}
+
+/// Whether the writing connection is out of its transaction, else it must be closed.
+///
+/// On some errors SQLite rolls back by itself, a full disk among them (<https://sqlite.org/lang_transaction.html>,
+/// "Response To Errors Within A Transaction"). sqlx then fails to roll back once more and believes for ever that a transaction is
+/// open, so the connection would refuse every further write.
+async fn is_fit_to_write_again(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback of a dropped transaction is only queued; this comes after it in the queue.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the file when there is none, so that it is never readable to others: SQLite gives the files beside it

@@ -1,6 +1,6 @@
 //! The database itself: its file, its migrations, what happens when it is not as it should be.
 
-use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use registry::metadata::{Database, Metadata, MetadataError};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};

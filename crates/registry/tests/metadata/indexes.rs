@@ -120,7 +120,7 @@ async fn an_unknown_repository_has_no_head_and_an_unused_architecture_an_empty_o
 }
 
 #[tokio::test]
-async fn two_states_of_an_index_never_have_the_same_time_whatever_the_clock_does() {
+async fn two_states_of_an_index_never_share_a_second_whatever_the_clock_does() {
     let world = World::new().await;
     let micros = |offset: i64| Timestamp::from_micros(START.micros() + offset);
     let mut last = Timestamp::from_micros(0);
@@ -133,15 +133,12 @@ async fn two_states_of_an_index_never_have_the_same_time_whatever_the_clock_does
         world.record_at(&name, arch, micros(offset)).await.unwrap();
         let head = world.head("x86_64").await;
         assert!(
-            head.changed_at > last,
+            head.changed_at.seconds() > last.seconds(),
             "change {number}: {:?} after {last:?}",
             head.changed_at
         );
-        if offset == 400_000 && number == 4 {
-            assert_eq!(head.changed_at, micros(1_000_000));
-        }
         last = head.changed_at;
     }
     world.remove("package0", "x86_64", micros(-5)).await;
-    assert!(world.head("x86_64").await.changed_at > last);
+    assert!(world.head("x86_64").await.changed_at.seconds() > last.seconds());
 }
