@@ -281,3 +281,25 @@ async fn a_server_and_a_command_line_share_the_database() {
         "nothing was lost between the two"
     );
 }
+
+#[tokio::test]
+async fn a_caller_that_gives_up_leaves_a_whole_file_or_none() {
+    let world = World::new().await;
+    let first = world.record("first", "x86_64").await.unwrap();
+    for number in 0..60 {
+        let name = format!("package{number}");
+        let given_up = tokio::time::timeout(
+            Duration::from_micros(number * 25),
+            world.record(&name, "x86_64"),
+        );
+        drop(given_up.await);
+    }
+    // Nothing is stuck, and the generation counts exactly what is there.
+    let last = world.record("last", "x86_64").await.unwrap();
+    let rows = world.index_at(first, "x86_64", last.generation).await;
+    assert_eq!(i64::try_from(rows.len()).unwrap(), last.generation);
+    assert_eq!(last.sequence, last.generation);
+    let far = START.after(Duration::from_secs(1_000_000));
+    let unreferenced = world.metadata.unreferenced_blobs(far, 100).await.unwrap();
+    assert_eq!(unreferenced, []);
+}
