@@ -1,5 +1,7 @@
 //! The blob store, on a real folder.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
 use std::{
     io::Read as _,
     os::unix::fs::PermissionsExt,

@@ -3,12 +3,11 @@
 //! A repository's generation moves on by one with every change of its packages. A row says which generation has the
 //! file first and which has it no more, so what any past generation held is still known.
 
-use std::time::Duration;
-
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 
 use super::{
     BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
+    change_times::next_change,
     engine::{Row, Transaction, sql},
 };
 use crate::{
@@ -141,7 +140,8 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// When such a file is there, it would clash with a noarch one, the claim of the blob lapsed, or the database fails.
+    /// When such a file is there, it would clash with a noarch one, the claim of the blob lapsed, or the database
+    /// fails.
     pub async fn record_package(
         &self,
         new: &NewPackageFile,
@@ -309,8 +309,8 @@ impl PackageFile {
     }
 }
 
-/// What the file of a package is called in the folder of its architecture, as apk asks for it (`apk_pkg_url` and
-/// `apk_pkg_name_format` in apk-tools' `src/package.c`; `apk_repo` default package name specification `${name}-${version}.apk`).
+/// What the file of a package is called in the folder of its architecture (`default_reponame_spec` in apk-tools'
+/// `src/context.c`).
 fn file_name(name: &PackageName, version: &Version) -> String {
     format!("{name}-{version}.apk")
 }
@@ -398,35 +398,6 @@ async fn stamp(
     })
 }
 
-/// How far the times of changes may run ahead of the clock in a burst, in whole seconds: also the most that the clocks of
-/// several nodes may differ, and that a transaction may take from the reading of the clock to being seen.
-const LEAD: Duration = Duration::from_secs(10);
-
-/// When a change counts as made, given when the one before it did.
-///
-/// `http/` turns this into `Last-Modified`, and of that apk sends back whole seconds. So two states of an index must not
-/// share a second, or a client that got the date of the first would be told that the second is what it has. It does not
-/// help that no date is given out before its second is over: the clock was read before this transaction waited for its
-/// turn, and nobody sees the change before it is committed, by which time that second may be over. So each change takes a
-/// second of its own, the next one when that of the clock is used up. That holds for all of a repository together, because an index
-/// takes the later of two heads (its architecture's and noarch's).
-///
-/// In a burst the times run ahead of the clock, and until it has caught up no date is given out: clients get the whole
-/// index then. So that this ends soon, changes do share a second once it is more than [`LEAD`] ahead of the clock, that
-/// is at least as long before anybody is given its date. A burst never gets further ahead than that; where the clock is further
-/// behind, it was set back, the date may be out already, and the next second is taken after all.
-fn next_change(previous: Timestamp, now: Timestamp) -> Timestamp {
-    let next_second = Timestamp::from_seconds(previous.seconds().saturating_add(1));
-    let in_a_burst = previous.since(now) <= LEAD + Duration::from_secs(1);
-    if now >= next_second {
-        now
-    } else if in_a_burst && next_second.since(now) > LEAD {
-        Timestamp::from_micros(previous.micros().saturating_add(1))
-    } else {
-        next_second
-    }
-}
-
 /// Refuses a file whose place is taken.
 async fn refuse_clash(
     transaction: &mut Transaction,
@@ -455,43 +426,5 @@ async fn refuse_clash(
     match clash {
         Some(existing) => Err(RecordError::NoarchClash { existing }),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_takes_a_second_of_its_own_whatever_the_clock_does() {
-        let at = Timestamp::from_micros;
-        let previous = at(7_500_000);
-        // Going on, standing still, a clock read too early, set back far.
-        assert_eq!(next_change(previous, at(8_000_000)), at(8_000_000));
-        assert_eq!(next_change(previous, at(9_300_000)), at(9_300_000));
-        for now in [7_999_999, 7_500_001, 7_500_000, 7_499_999, 1_000_000] {
-            assert_eq!(next_change(previous, at(now)), at(8_000_000), "{now}");
-        }
-        let hour = at(3_600_000_000);
-        assert_eq!(next_change(hour, at(0)), at(3_601_000_000));
-        assert_eq!(next_change(at(0), at(0)), at(1_000_000));
-    }
-
-    #[test]
-    fn a_burst_runs_ahead_of_the_clock_by_so_much_and_no_further() {
-        let now = Timestamp::from_micros(100_500_000);
-        let mut last = now;
-        let mut times = Vec::new();
-        for _ in 0..1_000 {
-            let next = next_change(last, now);
-            assert!(next > last);
-            last = next;
-            times.push(next);
-        }
-        assert_eq!(times.first(), Some(&Timestamp::from_seconds(101)));
-        assert!(last.since(now) <= LEAD, "{last:?}");
-        // Once the clock has moved on, a second of one's own is to be had again.
-        let later = now.after(Duration::from_secs(1));
-        assert_eq!(next_change(last, later), Timestamp::from_seconds(111));
     }
 }

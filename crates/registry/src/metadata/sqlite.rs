@@ -28,6 +28,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Reading connections. A question takes some 50 µs, most of it the way to the connection's thread and back.
 const READERS: u32 = 8;
+/// How many rows the thread of a connection reads ahead: an index has many, and each wait for the other side costs
+/// more than reading one.
+const ROW_BUFFER: usize = 512;
 /// How far the write-ahead log is cut back to after a checkpoint, in bytes.
 const LOG_SIZE: &str = "67108864";
 
@@ -80,6 +83,7 @@ pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("journal_size_limit", LOG_SIZE)
+        .row_buffer_size(ROW_BUFFER)
         .disable_statement_logging();
     migrate(&path, &options).await?;
 
@@ -106,8 +110,8 @@ pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
 /// Whether the writing connection is out of its transaction, else it must be closed.
 ///
 /// On some errors SQLite rolls back by itself, a full disk among them (<https://sqlite.org/lang_transaction.html>,
-/// "Response To Errors Within A Transaction"). sqlx then fails to roll back once more and believes for ever that a transaction is
-/// open, so the connection would refuse every further write.
+/// "Response To Errors Within A Transaction"). sqlx then fails to roll back once more and believes for ever that a
+/// transaction is open, so the connection would refuse every further write.
 async fn is_fit_to_write_again(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // The rollback of a dropped transaction is only queued; this comes after it in the queue.
     connection.ping().await?;

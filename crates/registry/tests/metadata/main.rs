@@ -1,5 +1,7 @@
 //! The facts, asked for and changed as the rest of the server does it, on a real database file.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
 mod accounts;
 mod blob_facts;
 mod database;
