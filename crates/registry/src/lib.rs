@@ -1,5 +1,6 @@
 //! The server library of Tarn: its modules are the stations a package passes.
 
+pub mod access;
 pub mod blobs;
 pub mod clock;
 pub mod metadata;

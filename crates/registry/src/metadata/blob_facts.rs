@@ -5,10 +5,10 @@
 //! and saw no package with these bytes, removes them; then the package is recorded. So both keep to this order.
 //!
 //! An upload: (1) [`Metadata::claim_blob`] once its digest is known; (2) the bytes into the store; (3)
-//! [`Metadata::record_package`], within [`CLAIM_LIFETIME`] of the claim.
+//! [`Metadata::record_package`], within [`BLOB_CLAIM_LIFETIME`] of the claim.
 //!
 //! A sweep: (1) [`Metadata::unreferenced_blobs`], or a file of the store without a package; (2)
-//! [`Metadata::condemn_blob`]; (3) not before [`GRACE`] has gone by, [`Metadata::take_condemned_blobs`]; (4) the bytes out of the store;
+//! [`Metadata::condemn_blob`]; (3) not before [`BLOB_GRACE`] has gone by, [`Metadata::take_condemned_blobs`]; (4) the bytes out of the store;
 //! (5) [`Metadata::forget_blob`].
 //!
 //! A claim or a record takes a condemnation back. If an upload claimed before the condemnation, it has recorded (or
@@ -30,10 +30,10 @@ use super::{
 use crate::clock::Timestamp;
 
 /// How long a claim lasts: far longer than a sync and a transaction take.
-pub const CLAIM_LIFETIME: Duration = Duration::from_secs(15 * 60);
+pub const BLOB_CLAIM_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// How long a condemned blob stays, so that every upload that claimed it has ended.
-pub const GRACE: Duration = Duration::from_secs(60 * 60);
+pub const BLOB_GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// The right to record a package file with these bytes. Got before the bytes go into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl BlobClaim {
     }
 
     pub(super) fn has_lapsed(&self, now: Timestamp) -> bool {
-        now.since(self.claimed_at) > CLAIM_LIFETIME
+        now.since(self.claimed_at) > BLOB_CLAIM_LIFETIME
     }
 
     pub(super) fn size_in_row(&self) -> Result<i64, MetadataError> {
@@ -190,7 +190,7 @@ impl Metadata {
         Ok(condemned == 1)
     }
 
-    /// Blobs whose bytes are to be removed now: condemned for longer than [`GRACE`] and still not needed, and those
+    /// Blobs whose bytes are to be removed now: condemned for longer than [`BLOB_GRACE`] and still not needed, and those
     /// that were given out before and not forgotten. Nobody can claim them until [`Metadata::forget_blob`].
     ///
     /// # Errors
@@ -201,7 +201,7 @@ impl Metadata {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Sha256Digest>, MetadataError> {
-        let grace = i64::try_from(GRACE.as_micros()).unwrap_or(i64::MAX);
+        let grace = i64::try_from(BLOB_GRACE.as_micros()).unwrap_or(i64::MAX);
         let condemned_by = Timestamp::from_micros(now.micros().saturating_sub(grace));
         let mut transaction = self.engine.write().await?;
         let rows = transaction

@@ -140,7 +140,9 @@ impl Row {
         &self,
         column: &'static str,
     ) -> Result<Option<Timestamp>, MetadataError> {
-        Ok(self.value::<Option<i64>>(column)?.map(Timestamp::from_micros))
+        Ok(self
+            .value::<Option<i64>>(column)?
+            .map(Timestamp::from_micros))
     }
 
     /// The size or number in the column of that name, which is never negative.

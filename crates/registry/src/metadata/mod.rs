@@ -21,7 +21,7 @@ mod tokens;
 use std::path::PathBuf;
 
 pub use self::{
-    blob_facts::BlobClaim,
+    blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     error::MetadataError,
     indexes::{IndexHead, IndexRow},
     kinds::{
@@ -29,9 +29,7 @@ pub use self::{
         UnknownWord, Visibility,
     },
     owners::{AddOwnerError, NewUser, Owner, User},
-    packages::{
-        FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded,
-    },
+    packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
     signing_keys::{AddKeyError, NewSigningKey, SigningKeyRow},
     tokens::{AddTokenError, NewToken, Token},
 };

@@ -289,8 +289,11 @@ impl Metadata {
 
 impl PackageFile {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let (arch, name, version): (&str, &str, &str) =
-            (row.value("arch")?, row.value("name")?, row.value("version")?);
+        let (arch, name, version): (&str, &str, &str) = (
+            row.value("arch")?,
+            row.value("name")?,
+            row.value("version")?,
+        );
         Ok(Self {
             id: PackageFileId::from_row(row.value("id")?),
             repository: RepositoryId::from_row(row.value("repository_id")?),
