@@ -130,6 +130,14 @@ impl PublicKey {
         &self.der
     }
 
+    /// The RSAPublicKey (RFC 8017, A.1.1) in DER; `None` for DSA.
+    pub(crate) fn rsa_public_key(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::Rsa { der, .. } => Some(der),
+            Kind::Dsa(_) => None,
+        }
+    }
+
     /// SHA-256 of the SubjectPublicKeyInfo in DER.
     pub fn fingerprint(&self) -> Sha256Digest {
         let mut bytes = [0; 32];

@@ -143,7 +143,7 @@ impl SigningKey {
         self.sign_digest(&RSA_PKCS1_SHA256, &digest)
     }
 
-    /// A signature of any algorithm that is made at all: `Rsa256` and, for tests, `Rsa512`.
+    /// A signature of any algorithm that is made at all: `Rsa256`, and `Rsa512`, which v3 has.
     pub(crate) fn sign_with(
         &self,
         algorithm: Algorithm,
