@@ -3,5 +3,6 @@
 pub mod access;
 pub mod blobs;
 pub mod clock;
+pub mod keys;
 pub mod metadata;
 pub mod names;
