@@ -7,6 +7,7 @@ mod check_config;
 mod failure;
 mod first_run;
 mod inspect;
+mod key;
 mod logging;
 mod open;
 mod org;
@@ -34,8 +35,7 @@ static SETTINGS_HELP: LazyLock<String> = LazyLock::new(settings::table::help);
     version,
     max_term_width = 100,
     after_long_help = SETTINGS_HELP.as_str(),
-    after_help = "`tarn help` tells every setting, `tarn help COMMAND` one command.",
-    disable_help_subcommand = false
+    after_help = "`tarn help` tells every setting, `tarn help COMMAND` one command."
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -52,6 +52,8 @@ enum Command {
     Org(org::Arguments),
     /// Make, list and remove access tokens
     Token(token::Arguments),
+    /// List, export and import the keys that sign the indexes
+    Key(key::Arguments),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
@@ -77,6 +79,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Token(arguments) => {
             on_runtime(Builder::new_current_thread(), token::run(arguments))
         }
+        Command::Key(arguments) => on_runtime(Builder::new_current_thread(), key::run(arguments)),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }

@@ -31,13 +31,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!(%variable, "this variable is no setting of Tarn; is it mistyped?");
     }
     let signals = Signals::install()?;
-    let registry =
-        Registry::open_for_serving(open::library_settings(&configuration), Clock::system())
-            .await
-            .map_err(|error| Failure::told_by(&error))?;
+    let registry = Registry::open(open::library_settings(&configuration), Clock::system())
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
     // Before the account is made: its password would be lost if there was nowhere to listen.
     let (listener, address) = listen(configuration.listen).await?;
     let first_run = registry
+        .administration()
         .accounts()
         .first_run(configuration.admin_password.clone())
         .await
