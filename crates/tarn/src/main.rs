@@ -19,9 +19,12 @@ mod signals;
 mod token;
 mod user;
 
-use std::{process::ExitCode, sync::LazyLock};
+use std::{error::Error, process::ExitCode, sync::LazyLock};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ErrorKind},
+};
 use tokio::runtime::Builder;
 
 use crate::failure::{Exit, Failure};
@@ -61,8 +64,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = CommandLine::parse().command;
-    match run(command) {
+    let ended = match CommandLine::try_parse() {
+        Ok(line) => run(line.command),
+        Err(error) => Err(not_understood(&error)),
+    };
+    match ended {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             output::note(&failure.to_string());
@@ -82,6 +88,21 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Key(arguments) => on_runtime(Builder::new_current_thread(), key::run(arguments)),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+    }
+}
+
+/// Tells why a value of the command line was refused, in the words of whoever refused it. Everything else that can be
+/// wrong with a command line, and the help, is told by the parser, which ends the process.
+fn not_understood(error: &clap::Error) -> Failure {
+    match (
+        error.kind(),
+        error.source(),
+        error.get(ContextKind::InvalidArg),
+    ) {
+        (ErrorKind::ValueValidation, Some(refused), Some(argument)) => Failure::told_by(refused)
+            .into_usage()
+            .about(&format!("`{argument}` cannot be used")),
+        _ => error.exit(),
     }
 }
 
