@@ -149,7 +149,7 @@ fn rejects_a_pax_size_that_differs() {
         refused(&[&pax, &file("a", b"x")]),
         "the pax header of `a` gives the size 999, its ustar header 1; apk ignores pax sizes, so they must agree"
     );
-    let same = raw(b"pax", b'x', b"10 size=1\n", |_| ());
+    let same = raw(b"pax", b'x', b"11 size=1\n", |_| ());
     assert!(
         matches!(
             read(&[same, file("a", b"x")].concat()),
