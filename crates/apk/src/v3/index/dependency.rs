@@ -162,7 +162,11 @@ mod tests {
             ("1", Some(15), None),
             ("1", Some(1 << 32), None),
         ] {
-            assert_eq!(to_text("a", version, bits).as_deref(), text, "{version} {bits:?}");
+            assert_eq!(
+                to_text("a", version, bits).as_deref(),
+                text,
+                "{version} {bits:?}"
+            );
         }
     }
 
