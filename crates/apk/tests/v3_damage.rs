@@ -1,5 +1,10 @@
 //! No bytes make the reader of the v3 index panic, and no change to a signed index goes unnoticed.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what builds the input of a test may fail it"
+)]
+
 use apk::{
     arch::Arch,
     dependency::Dependency,
@@ -107,7 +112,7 @@ fn package() -> impl Strategy<Value = (PackageInfo, [u8; 20], u64)> {
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect::<String>()
-                + &"0".repeat(numbers.0 as usize % 2),
+                + &"0".repeat(usize::from(numbers.0 % 2 == 1)),
             build_date: numbers.0,
             installed_size: numbers.1,
             provider_priority: numbers.2,

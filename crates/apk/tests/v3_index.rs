@@ -1,5 +1,10 @@
 //! The v3 index: what the writer makes, and what the reader makes of it and of apk's own.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what builds the input of a test may fail it"
+)]
+
 use apk::{
     dependency::Dependency,
     digest::{Identity, Sha256Digest},

@@ -3,6 +3,11 @@
 //! The files are the bytes of an index in hex, so that they can be read and changed by hand: `#` starts a comment, and
 //! `!` the text.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what builds the input of a test may fail it"
+)]
+
 use std::{fs, path::Path};
 
 use apk::{limits::Limits, v3::index::read_unverified};
