@@ -52,7 +52,7 @@ pub enum TarError {
         /// The key.
         key: &'static str,
     },
-    /// Over [`Limits::pax_header`] or, for a long name, [`Limits::path`].
+    /// Over [`crate::limits::Limits::pax_header`] or, for a long name, [`crate::limits::Limits::path`].
     #[error("an extended header is {size} bytes long; at most {limit} are allowed")]
     ExtendedTooLong {
         /// Its size in bytes.
