@@ -81,20 +81,24 @@ CREATE TABLE package_files (
     file_name      TEXT   NOT NULL,                   -- name-version.apk, compared exactly
     sha256         BLOB   NOT NULL REFERENCES blobs (sha256),
     size           BIGINT NOT NULL,
-    pkginfo        TEXT   NOT NULL,                   -- as it stands in the control section
-    record         TEXT   NOT NULL,                   -- for the index, with the package's own architecture
     sequence       BIGINT NOT NULL,
     added_at       BIGINT NOT NULL,                   -- the generation that has it first
     removed_at     BIGINT,                            -- the generation that has it no more
     uploader_id    BIGINT REFERENCES users (owner_id) ON DELETE SET NULL,
     created_at     BIGINT NOT NULL,
     downloads      BIGINT NOT NULL DEFAULT 0,
+    -- The long ones last, so that SQLite need not read past them for the others.
+    record         TEXT   NOT NULL,                   -- for the index, with the package's own architecture
+    pkginfo        TEXT   NOT NULL,                   -- as it stands in the control section
     UNIQUE (repository_id, sequence),
     CHECK (removed_at > added_at)
 );
 -- By file name, not by name and version: two live files that one path would serve can't be, whatever the split.
 CREATE UNIQUE INDEX package_files_live ON package_files (repository_id, file_name, arch) WHERE removed_at IS NULL;
 CREATE INDEX package_files_index ON package_files (repository_id, arch, sequence);
+-- What changed since a generation is found without looking at what did not.
+CREATE INDEX package_files_added ON package_files (repository_id, added_at);
+CREATE INDEX package_files_removed ON package_files (repository_id, removed_at) WHERE removed_at IS NOT NULL;
 CREATE INDEX package_files_blob ON package_files (sha256);
 CREATE INDEX package_files_uploader ON package_files (uploader_id);
 
