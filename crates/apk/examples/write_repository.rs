@@ -5,6 +5,8 @@
 //! apk --keys-dir FOLDER/keys --repositories-file FOLDER/repositories …
 //! ```
 
+#![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
+
 use std::{error::Error, fs, path::Path};
 
 use apk::{

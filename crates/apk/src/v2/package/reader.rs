@@ -2,7 +2,10 @@
 
 use aws_lc_rs::digest;
 
-use super::{Package, PackageError, Script, Section};
+use super::{
+    Package, PackageError, Section,
+    contents::{Contents, Fault},
+};
 use crate::{
     digest::{Identity, Sha256Digest},
     limits::Limits,
@@ -10,8 +13,6 @@ use crate::{
     sign::{MessageDigests, MessageHasher},
     v2::{
         gzip::{self, GzipError, MemberReader},
-        pkginfo,
-        signature::{Collector, SignatureError, is_signature_entry},
         tar::{Entry, EntryKind, Event, TarError, TarReader, escape},
     },
 };
@@ -49,10 +50,11 @@ pub struct PackageReader {
     tar: TarReader,
     hasher: MessageHasher,
     data_hasher: digest::Context,
-    /// Compressed and inflated bytes of the current section so far.
+    /// Compressed and inflated bytes of the current member so far.
     section_size: (u64, u64),
     contents: Contents,
     signature_size: u64,
+    signature_tar_size: u64,
     control: Option<Control>,
     data_size: u64,
     data_tar_size: u64,
@@ -103,6 +105,7 @@ impl PackageReader {
             section_size: (0, 0),
             contents: Contents::new(&limits),
             signature_size: 0,
+            signature_tar_size: 0,
             control: None,
             data_size: 0,
             data_tar_size: 0,
@@ -155,7 +158,7 @@ impl PackageReader {
             Some(_) if self.member.is_at_start() => return Err(PackageError::NoData),
             None if self.member.is_at_start() => return Err(PackageError::NoPkginfo),
             _ => {
-                let section = self.contents.section_for(self.stage);
+                let section = self.section();
                 return Err(PackageError::Gzip {
                     section,
                     problem: GzipError::Truncated,
@@ -177,6 +180,14 @@ impl PackageReader {
             data_tar_size: self.data_tar_size,
             data_entries: self.data_entries,
         })
+    }
+
+    fn section(&self) -> Section {
+        if self.stage == Stage::BeforeData {
+            self.contents.section
+        } else {
+            Section::Data
+        }
     }
 
     fn take_buffered(&mut self) -> Result<(), PackageError> {
@@ -214,7 +225,7 @@ impl PackageReader {
                 .member
                 .push(rest, &mut self.buffer)
                 .map_err(|problem| PackageError::Gzip {
-                    section: self.contents.section_for(self.stage),
+                    section: self.section(),
                     problem,
                 })?;
             let compressed = rest.get(..progress.consumed).unwrap_or_default();
@@ -244,6 +255,7 @@ impl PackageReader {
             Event::Entry(entry) if in_data => {
                 *entries += 1;
                 *installs |= !entry.name.starts_with(b".");
+                check_data_entry(entry)?;
                 if *entries > limit {
                     return Err(TarError::TooManyEntries { limit }.into());
                 }
@@ -264,17 +276,21 @@ impl PackageReader {
                 PackageError::NotTar
             }
             Fault::Tar(problem) => PackageError::Tar {
-                section: self.contents.section_for(self.stage),
+                section: self.section(),
                 problem,
             },
         }
     }
 
     fn check_section_size(&self) -> Result<(), PackageError> {
-        let section = self.contents.section_for(self.stage);
+        let section = self.section();
         let (compressed, inflated) = self.section_size;
         let (size, limit) = match section {
-            Section::Signature => (compressed.max(inflated), self.limits.signature_section),
+            // Several signature members count together.
+            Section::Signature => (
+                (self.signature_size + compressed).max(self.signature_tar_size + inflated),
+                self.limits.signature_section,
+            ),
             Section::First | Section::Control => {
                 (compressed.max(inflated), self.limits.control_section)
             }
@@ -293,11 +309,12 @@ impl PackageReader {
             .map_err(|problem| self.name_fault(Fault::Tar(problem)))?;
         self.member.reset();
         let (compressed, inflated) = self.section_size;
-        match self.contents.section_for(self.stage) {
+        match self.section() {
             Section::First => return Err(PackageError::EmptySection(Section::First)),
             Section::Signature => {
-                // Several signature members count together.
-                self.signature_size = compressed;
+                self.signature_size += compressed;
+                self.signature_tar_size += inflated;
+                self.section_size = (0, 0);
                 self.contents.section = Section::First;
                 self.hasher = MessageHasher::new();
             }
@@ -347,6 +364,17 @@ impl PackageReader {
     }
 }
 
+/// apk 3 does not unpack a file without this checksum: "file format is obsolete" (`src/fs_fsys.c`, `need_checksum`). It
+/// reads over whatever has a dot in front.
+fn check_data_entry(entry: &Entry) -> Result<(), PackageError> {
+    if entry.kind == EntryKind::File && entry.checksum.is_none() && !entry.name.starts_with(b".") {
+        return Err(PackageError::NoChecksum {
+            name: escape(&entry.name),
+        });
+    }
+    Ok(())
+}
+
 /// What the file begins with, where that is no gzip.
 fn check_magic(piece: &[u8]) -> Result<(), PackageError> {
     // `ADB` and a letter for the compression (`src/adb.h`, `apk_istream_adb`).
@@ -361,137 +389,5 @@ fn check_magic(piece: &[u8]) -> Result<(), PackageError> {
         Ok(())
     } else {
         Err(PackageError::NotAPackage)
-    }
-}
-
-/// What a tar entry can be refused for.
-enum Fault {
-    Tar(TarError),
-    Package(PackageError),
-}
-
-impl From<TarError> for Fault {
-    fn from(error: TarError) -> Self {
-        Self::Tar(error)
-    }
-}
-
-impl From<PackageError> for Fault {
-    fn from(error: PackageError) -> Self {
-        Self::Package(error)
-    }
-}
-
-impl From<SignatureError> for Fault {
-    fn from(error: SignatureError) -> Self {
-        Self::Package(error.into())
-    }
-}
-
-/// The entries before the data section.
-#[derive(Debug)]
-struct Contents {
-    limits: Limits,
-    section: Section,
-    signatures: Collector,
-    scripts: Vec<Script>,
-    pkginfo: Option<Vec<u8>>,
-    info: Option<PackageInfo>,
-}
-
-impl Contents {
-    fn new(limits: &Limits) -> Self {
-        Self {
-            limits: limits.clone(),
-            section: Section::First,
-            signatures: Collector::new(limits),
-            scripts: Vec::new(),
-            pkginfo: None,
-            info: None,
-        }
-    }
-
-    fn section_for(&self, stage: Stage) -> Section {
-        if stage == Stage::BeforeData {
-            self.section
-        } else {
-            Section::Data
-        }
-    }
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), Fault> {
-        match event {
-            Event::Entry(entry) => {
-                if self.section == Section::First {
-                    let is_signature = is_signature_entry(&entry.name);
-                    self.section = if is_signature {
-                        Section::Signature
-                    } else {
-                        Section::Control
-                    };
-                }
-                if self.section == Section::Signature {
-                    self.signatures.entry(entry)?;
-                } else {
-                    self.control_entry(entry)?;
-                }
-            }
-            Event::Content(content) if self.section == Section::Signature => {
-                self.signatures.content(content)
-            }
-            Event::Content(content) => {
-                if let Some(pkginfo) = &mut self.pkginfo {
-                    pkginfo.extend_from_slice(content);
-                }
-            }
-            Event::EntryEnd if self.section == Section::Signature => self.signatures.entry_end(),
-            Event::EntryEnd => {
-                if let Some(text) = self.pkginfo.take() {
-                    self.info =
-                        Some(pkginfo::parse(&text, &self.limits).map_err(PackageError::from)?);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes an entry of the control section. Names apk does not know, e.g. `.melange.yaml`, are read over as apk does.
-    fn control_entry(&mut self, entry: &Entry) -> Result<(), PackageError> {
-        let name = || escape(&entry.name);
-        if !entry.name.starts_with(b".") || entry.name.contains(&b'/') {
-            return Err(PackageError::ControlName { name: name() });
-        }
-        if entry.name == b".INSTALL" {
-            return Err(PackageError::InstallScript);
-        }
-        let is_pkginfo = entry.name == b".PKGINFO";
-        let script = Script::from_entry_name(&entry.name);
-        if !is_pkginfo && script.is_none() {
-            return Ok(());
-        }
-        if entry.kind != EntryKind::File {
-            return Err(PackageError::ControlNotAFile { name: name() });
-        }
-        if entry.size > self.limits.control_entry {
-            let limit = self.limits.control_entry;
-            return Err(PackageError::ControlEntryTooLarge {
-                name: name(),
-                size: entry.size,
-                limit,
-            });
-        }
-        let is_known = if is_pkginfo {
-            self.info.is_some()
-        } else {
-            script.is_some_and(|script| self.scripts.contains(&script))
-        };
-        if is_known {
-            return Err(PackageError::ControlTwice { name: name() });
-        }
-        self.scripts.extend(script);
-        if is_pkginfo {
-            self.pkginfo = Some(Vec::new());
-        }
-        Ok(())
     }
 }
