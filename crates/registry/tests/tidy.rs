@@ -141,8 +141,8 @@ fn only_blobs_touches_the_files_of_packages() {
         ],
         &[
             allowed.as_slice(),
-            // Reads from a file that `blobs/` has opened.
-            &["crates/registry/src/http/download.rs"],
+            // Sends from a file that `blobs/` has opened.
+            &["crates/registry/src/http/connection.rs"],
         ]
         .concat(),
     );
