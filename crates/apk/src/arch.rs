@@ -1,1 +1,189 @@
-//! arch
+//! Architecture names.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::quoted::Quoted;
+
+/// The longest architecture name, in bytes.
+///
+/// It is a part of the grammar rather than one of the [`Limits`](crate::limits::Limits): the header of an index
+/// record must have room for the name of any architecture, as a `noarch` package is listed in all of them.
+pub const LONGEST_ARCH: usize = 64;
+
+/// The architecture of a package, or of a folder of packages in a repository.
+///
+/// The grammar is `[a-z0-9][a-z0-9_.-]{0,63}`. It holds every name in apk-tools' `src/apk_arch.h`, with or without
+/// the vendor's prefix that `APK_CONFIG_ARCH_PREFIX` puts before it, and OpenWrt's longer ones
+/// (`arm_cortex-a7_neon-vfpv4`). Upper case is refused: no architecture has it, apk compares the name byte by byte, and the name
+/// is a folder in a URL, where `X86_64` beside `x86_64` would be one folder to some stores and two to others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Arch(String);
+
+/// Why a text is no architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ArchError {
+    /// No text at all.
+    #[error(
+        "the architecture is empty: write for example `x86_64`, or `noarch` for a package that fits all"
+    )]
+    Empty,
+    /// More than [`LONGEST_ARCH`] bytes.
+    #[error("the architecture is {length} bytes long: shorten it to {LONGEST_ARCH} bytes or less")]
+    TooLong {
+        /// Bytes found.
+        length: usize,
+    },
+    /// The first character is none an architecture may start with.
+    #[error("{arch} is not an architecture: start it with a lower-case letter or a digit")]
+    Start {
+        /// The text found.
+        arch: Quoted,
+    },
+    /// A character that no architecture may have.
+    #[error(
+        "{arch} is not an architecture: use only lower-case letters, digits, `_`, `.` and `-`, as in `x86_64`"
+    )]
+    Character {
+        /// The text found.
+        arch: Quoted,
+    },
+}
+
+impl Arch {
+    /// Reads the name of an architecture.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchError`] when the text does not follow the grammar above.
+    pub fn parse(text: &str) -> Result<Self, ArchError> {
+        let Some(first) = text.chars().next() else {
+            return Err(ArchError::Empty);
+        };
+        if text.len() > LONGEST_ARCH {
+            return Err(ArchError::TooLong { length: text.len() });
+        }
+        if !text.chars().all(is_arch_character) {
+            return Err(ArchError::Character {
+                arch: Quoted::new(text),
+            });
+        }
+        if !first.is_ascii_alphanumeric() {
+            return Err(ArchError::Start {
+                arch: Quoted::new(text),
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// `noarch`: a package that fits every architecture.
+    #[must_use]
+    pub fn noarch() -> Self {
+        Self("noarch".to_owned())
+    }
+
+    /// Whether this is `noarch`.
+    #[must_use]
+    pub fn is_noarch(&self) -> bool {
+        self.0 == "noarch"
+    }
+
+    /// The name as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_arch_character(character: char) -> bool {
+    matches!(character, 'a'..='z' | '0'..='9' | '_' | '.' | '-')
+}
+
+impl AsRef<str> for Arch {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arch;
+
+    #[test]
+    fn accepts_what_apk_and_openwrt_use() {
+        for arch in [
+            "x86_64",
+            "x86",
+            "ppc64le",
+            "armhf",
+            "armv7",
+            "aarch64",
+            "aarch64_be",
+            "s390x",
+            "mips64el",
+            "riscv64",
+            "loongarchx32",
+            "arc700",
+            "sh2eb",
+            "wasi32",
+            "noarch",
+            "aarch64_cortex-a53",
+            "arm_cortex-a7_neon-vfpv4",
+            "arm_cortex-a9_vfpv3-d16",
+            "i386_pentium-mmx",
+            "mipsel_24kc_24kf",
+            "powerpc_8548",
+            "vendor-x86_64",
+        ] {
+            assert_eq!(Arch::parse(arch).unwrap().as_str(), arch);
+        }
+    }
+
+    #[test]
+    fn knows_noarch() {
+        assert!(Arch::parse("noarch").unwrap().is_noarch());
+        assert_eq!(Arch::noarch(), Arch::parse("noarch").unwrap());
+        assert!(!Arch::parse("x86_64").unwrap().is_noarch());
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_what_to_do() {
+        let long = "x".repeat(65);
+        for (arch, message) in [
+            (
+                "",
+                "the architecture is empty: write for example `x86_64`, or `noarch` for a package that fits all",
+            ),
+            (
+                long.as_str(),
+                "the architecture is 65 bytes long: shorten it to 64 bytes or less",
+            ),
+            (
+                "..",
+                "`..` is not an architecture: start it with a lower-case letter or a digit",
+            ),
+            (
+                "X86_64",
+                "`X86_64` is not an architecture: use only lower-case letters, digits, `_`, `.` and `-`, as in `x86_64`",
+            ),
+            (
+                "x86/64",
+                "`x86/64` is not an architecture: use only lower-case letters, digits, `_`, `.` and `-`, as in `x86_64`",
+            ),
+            (
+                "x86_64 ",
+                "`x86_64 ` is not an architecture: use only lower-case letters, digits, `_`, `.` and `-`, as in `x86_64`",
+            ),
+        ] {
+            assert_eq!(Arch::parse(arch).unwrap_err().to_string(), message);
+        }
+        assert!(Arch::parse(&"x".repeat(64)).is_ok());
+    }
+}

@@ -1,1 +1,377 @@
-//! dependency
+//! Dependencies: what `depend`, `provides`, `install_if` and `replaces` list.
+
+use std::{cmp::Ordering, fmt};
+
+use thiserror::Error;
+
+use crate::{
+    digest::{DigestError, Identity},
+    limits::Limits,
+    quoted::Quoted,
+    version::{Version, VersionError},
+};
+
+/// How a dependency bounds the version (apk-tools `src/version.c`, `apk_version_op_string`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operator {
+    /// None: any version does.
+    Any,
+    /// `=`
+    Equal,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `~`, also written `=~` or `~=`: the versions that start with this one.
+    Fuzzy,
+    /// `<~`: older, or starting with this one.
+    LessOrFuzzy,
+    /// `>~`: newer, or starting with this one.
+    GreaterOrFuzzy,
+    /// `><`: the one package with this identity.
+    Checksum,
+}
+
+/// The characters apk takes for an operator (apk-tools `src/ctype.c`, `APK_CTYPE_DEPENDENCY_COMPARER`).
+const OPERATOR_CHARACTERS: [char; 4] = ['<', '=', '>', '~'];
+
+impl Operator {
+    /// Reads an operator in the spellings that all of apk's parsers and apko's know. `None` for any other text.
+    ///
+    /// apk itself takes the characters in any order and number (`=>`, `==`); one spelling each is enough here.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "" => Self::Any,
+            "=" => Self::Equal,
+            "<" => Self::Less,
+            "<=" => Self::LessOrEqual,
+            ">" => Self::Greater,
+            ">=" => Self::GreaterOrEqual,
+            "~" | "=~" | "~=" => Self::Fuzzy,
+            "<~" => Self::LessOrFuzzy,
+            ">~" => Self::GreaterOrFuzzy,
+            "><" => Self::Checksum,
+            _ => return None,
+        })
+    }
+
+    /// Whether a version of this order to the wanted one satisfies the operator.
+    pub(crate) fn accepts(self, order: Ordering) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Equal | Self::Fuzzy => order.is_eq(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual | Self::LessOrFuzzy => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual | Self::GreaterOrFuzzy => order.is_ge(),
+            Self::Checksum => false,
+        }
+    }
+
+    /// Whether the wanted version stands for every version that starts with it.
+    pub(crate) fn is_fuzzy(self) -> bool {
+        matches!(self, Self::Fuzzy | Self::LessOrFuzzy | Self::GreaterOrFuzzy)
+    }
+}
+
+/// One dependency, e.g. `busybox`, `so:libc.musl-x86_64.so.1`, `!libressl` or `musl>=1.2`.
+///
+/// The grammar is `[!]name[operator version]` (apk-tools `src/package.c`, `apk_dep_parse`). The name is made of the
+/// characters of `APK_CTYPE_DEPENDENCY_NAME` (`src/ctype.c`). The version is one that apk 2 and 3 both understand
+/// ([`Version::parse_for_v2`]): apk 2 refuses a whole index for one dependency that it can't read. After `><` stands
+/// the identity of a package.
+///
+/// `@tag` is refused: tags belong to `/etc/apk/world`, and apk takes none from a package.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Dependency {
+    conflict: bool,
+    name: String,
+    operator: Operator,
+    /// The operator as written, for it has several spellings.
+    spelling: &'static str,
+    bound: Bound,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Bound {
+    None,
+    Version(Version),
+    Identity(Identity),
+}
+
+/// Why a text is no dependency.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DependencyError {
+    /// More bytes than apk can write into its database.
+    #[error("{dependency} is {length} bytes long: shorten it to {limit} bytes or less")]
+    TooLong {
+        /// The text found.
+        dependency: Quoted,
+        /// Bytes found.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// No name before the operator.
+    #[error("{dependency} has no name: write for example `busybox` or `so:libfoo.so.1`")]
+    NameMissing {
+        /// The text found.
+        dependency: Quoted,
+    },
+    /// `name@tag`.
+    #[error(
+        "{dependency} has a tag: take the `@` and what follows out, apk takes no tags from a package"
+    )]
+    Tag {
+        /// The text found.
+        dependency: Quoted,
+    },
+    /// A character that no name may have.
+    #[error(
+        "{dependency} is not a dependency: use only letters, digits and `_+-.,:/[]` in its name, without {character}"
+    )]
+    Character {
+        /// The text found.
+        dependency: Quoted,
+        /// The first character that is not allowed.
+        character: Quoted,
+    },
+    /// A text between name and version that is no operator.
+    #[error(
+        "{dependency} is not a dependency: {operator} is no operator, use one of `=`, `<`, `<=`, `>`, `>=`, `~`"
+    )]
+    Operator {
+        /// The text found.
+        dependency: Quoted,
+        /// The operator found.
+        operator: Quoted,
+    },
+    /// An operator and nothing after it.
+    #[error(
+        "{dependency} is not a dependency: write a version after the operator, or take the operator out"
+    )]
+    VersionMissing {
+        /// The text found.
+        dependency: Quoted,
+    },
+    /// The version is none.
+    #[error("{dependency} is not a dependency: {source}")]
+    Version {
+        /// The text found.
+        dependency: Quoted,
+        /// What is wrong with the version.
+        source: VersionError,
+    },
+    /// What follows `><` is no identity.
+    #[error("{dependency} is not a dependency: {source}")]
+    Identity {
+        /// The text found.
+        dependency: Quoted,
+        /// What is wrong with the identity.
+        source: DigestError,
+    },
+    /// A list that starts with a blank: apk reads a dependency without a name there.
+    #[error(
+        "the list starts with a blank: take the blank out, apk would read a dependency without a name"
+    )]
+    LeadingBlank,
+}
+
+impl Dependency {
+    /// Reads one dependency within the default [`Limits`].
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] when the text does not follow the grammar above.
+    pub fn parse(text: &str) -> Result<Self, DependencyError> {
+        Self::parse_within(text, &Limits::default())
+    }
+
+    /// Reads one dependency of at most [`Limits::dependency`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] when the text does not follow the grammar above.
+    pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, DependencyError> {
+        if text.len() > limits.dependency {
+            return Err(DependencyError::TooLong {
+                dependency: Quoted::new(text),
+                length: text.len(),
+                limit: limits.dependency,
+            });
+        }
+        let (conflict, rest) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (name, bound) = rest
+            .find(OPERATOR_CHARACTERS)
+            .and_then(|at| rest.split_at_checked(at))
+            .unwrap_or((rest, ""));
+        check_name(name, text)?;
+        let version = bound.trim_start_matches(OPERATOR_CHARACTERS);
+        let spelling = bound.strip_suffix(version).unwrap_or_default();
+        let (operator, spelling) = read_operator(spelling, text)?;
+        let bound = read_bound(operator, version, text, limits)?;
+        Ok(Self {
+            conflict,
+            name: name.to_owned(),
+            operator,
+            spelling,
+            bound,
+        })
+    }
+
+    /// Reads a list of dependencies with blanks between them, within the default [`Limits`].
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] for the first that is wrong, and for a list that starts with a blank.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, DependencyError> {
+        Self::parse_list_within(text, &Limits::default())
+    }
+
+    /// Reads a list of dependencies with blanks between them, each of at most [`Limits::dependency`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] for the first that is wrong, and for a list that starts with a blank (apk reads a
+    /// dependency without a name there; blanks between and after the others do no harm: apk-tools
+    /// `src/package.c`, `apk_blob_pull_dep`).
+    pub fn parse_list_within(text: &str, limits: &Limits) -> Result<Vec<Self>, DependencyError> {
+        if text.starts_with(' ') {
+            return Err(DependencyError::LeadingBlank);
+        }
+        text.split(' ')
+            .filter(|one| !one.is_empty())
+            .map(|one| Self::parse_within(one, limits))
+            .collect()
+    }
+
+    /// The name, without the `!` of a conflict.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether this is a conflict: a package that must not be there (`!name`).
+    #[must_use]
+    pub fn conflict(&self) -> bool {
+        self.conflict
+    }
+
+    /// How the version is bounded.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    /// The version after the operator. `None` for [`Operator::Any`] and [`Operator::Checksum`].
+    #[must_use]
+    pub fn version(&self) -> Option<&Version> {
+        match &self.bound {
+            Bound::Version(version) => Some(version),
+            Bound::None | Bound::Identity(_) => None,
+        }
+    }
+
+    /// The identity after `><`.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.bound {
+            Bound::Identity(identity) => Some(identity),
+            Bound::None | Bound::Version(_) => None,
+        }
+    }
+}
+
+fn check_name(name: &str, dependency: &str) -> Result<(), DependencyError> {
+    let quoted = || Quoted::new(dependency);
+    if name.is_empty() {
+        return Err(DependencyError::NameMissing {
+            dependency: quoted(),
+        });
+    }
+    match name.chars().find(|&c| !is_name_character(c)) {
+        None => Ok(()),
+        Some('@') => Err(DependencyError::Tag {
+            dependency: quoted(),
+        }),
+        Some(wrong) => Err(DependencyError::Character {
+            dependency: quoted(),
+            character: Quoted::new(wrong.encode_utf8(&mut [0; 4])),
+        }),
+    }
+}
+
+/// `APK_CTYPE_DEPENDENCY_NAME` of apk-tools `src/ctype.c`.
+fn is_name_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "_+-.,:/[]".contains(character)
+}
+
+fn read_operator(
+    spelling: &str,
+    dependency: &str,
+) -> Result<(Operator, &'static str), DependencyError> {
+    const SPELLINGS: [&str; 12] = [
+        "", "=", "<", "<=", ">", ">=", "~", "=~", "~=", "<~", ">~", "><",
+    ];
+    SPELLINGS
+        .into_iter()
+        .find(|&known| known == spelling)
+        .and_then(|known| Some((Operator::parse(known)?, known)))
+        .ok_or_else(|| DependencyError::Operator {
+            dependency: Quoted::new(dependency),
+            operator: Quoted::new(spelling),
+        })
+}
+
+fn read_bound(
+    operator: Operator,
+    text: &str,
+    dependency: &str,
+    limits: &Limits,
+) -> Result<Bound, DependencyError> {
+    let quoted = || Quoted::new(dependency);
+    match operator {
+        Operator::Any => Ok(Bound::None),
+        _ if text.is_empty() => Err(DependencyError::VersionMissing {
+            dependency: quoted(),
+        }),
+        Operator::Checksum => Identity::parse_index_field(text)
+            .map(Bound::Identity)
+            .map_err(|source| DependencyError::Identity {
+                dependency: quoted(),
+                source,
+            }),
+        _ => Version::parse_for_v2(text, limits)
+            .map(Bound::Version)
+            .map_err(|source| DependencyError::Version {
+                dependency: quoted(),
+                source,
+            }),
+    }
+}
+
+impl fmt::Display for Dependency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.conflict {
+            formatter.write_str("!")?;
+        }
+        formatter.write_str(&self.name)?;
+        formatter.write_str(self.spelling)?;
+        match &self.bound {
+            Bound::None => Ok(()),
+            Bound::Version(version) => version.fmt(formatter),
+            Bound::Identity(identity) => identity.fmt(formatter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod limits;
 pub mod name;
 pub mod package_info;
+mod quoted;
 pub mod sign;
 pub mod v2;
 pub mod version;

@@ -1,1 +1,252 @@
-//! version
+//! Package versions: their grammar and their order.
+
+use std::{cmp::Ordering, fmt};
+
+use thiserror::Error;
+
+use crate::{
+    dependency::Operator,
+    limits::Limits,
+    quoted::Quoted,
+    version::order::{Fault, Scanner},
+};
+
+mod order;
+
+/// Digits that apk 2 takes in one number of a version (apk-tools 2.14 `src/version.c`, `get_token`).
+const LONGEST_NUMBER: usize = 17;
+
+/// A version, e.g. `1.36.1_git20240101-r2`.
+///
+/// The grammar is that of apk-tools 3 (`src/version.c`):
+/// `digits{.digits}…{letter}{_suffix{digits}}…{~hash}{-r digits}`, where a suffix is one of `alpha`, `beta`, `pre`,
+/// `rc`, `cvs`, `svn`, `git`, `hg` and `p`. A number over `u64::MAX` is refused: apk lets it wrap around, so no
+/// order can be relied on.
+///
+/// Two versions that are spelled differently can be equal (`1.0-r1` and `1.0-r01`), so this type has no `Ord`; ask
+/// [`Version::compare`]. `==` compares the spelling.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Version(String);
+
+/// Why a text is no version.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum VersionError {
+    /// No text at all.
+    #[error("the version is empty: write for example `1.0-r0`")]
+    Empty,
+    /// More bytes than the limit allows.
+    #[error("the version is {length} bytes long: shorten it to {limit} bytes or less")]
+    TooLong {
+        /// Bytes found.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// It does not start with a digit.
+    #[error("{version} is not a version apk understands: start it with a digit, as in `1.0-r0`")]
+    Start {
+        /// The text found.
+        version: Quoted,
+    },
+    /// A `.` or `-r` that no digit follows.
+    #[error(
+        "{version} is not a version apk understands: put a digit after each `.` and after `-r`"
+    )]
+    NumberMissing {
+        /// The text found.
+        version: Quoted,
+    },
+    /// A number that does not fit into 64 bits.
+    #[error(
+        "{version} is not a version apk can order: the number {number} is over 18446744073709551615, make it smaller"
+    )]
+    NumberTooLarge {
+        /// The text found.
+        version: Quoted,
+        /// The digits of the number.
+        number: Quoted,
+    },
+    /// `_` and a word that is none of the suffixes.
+    #[error(
+        "{version} is not a version apk understands: {suffix} is no known suffix (alpha, beta, pre, rc, cvs, svn, git, hg, p)"
+    )]
+    Suffix {
+        /// The text found.
+        version: Quoted,
+        /// The suffix with its `_`.
+        suffix: Quoted,
+    },
+    /// `~` that no hexadecimal digit follows.
+    #[error(
+        "{version} is not a version apk understands: put the digits 0-9 and a-f of a commit hash after `~`"
+    )]
+    Hash {
+        /// The text found.
+        version: Quoted,
+    },
+    /// A part that is in the wrong place, or is no part of a version.
+    #[error(
+        "{version} is not a version apk understands: {rest} does not belong there, write \
+         `digits.digits`, a letter, `_suffix` and `-r` with a number, in this order"
+    )]
+    Unexpected {
+        /// The text found.
+        version: Quoted,
+        /// What follows the last good part.
+        rest: Quoted,
+    },
+    /// `~hash`, which apk 2 does not know.
+    #[error(
+        "{version} has a part that apk 2 does not understand: write `_git20240131` or the like in place of {hash}"
+    )]
+    HashInApk2 {
+        /// The text found.
+        version: Quoted,
+        /// The hash with its `~`.
+        hash: Quoted,
+    },
+    /// A number longer than apk 2 takes.
+    #[error(
+        "{version} is not a version apk 2 understands: shorten the number {number} to {LONGEST_NUMBER} digits"
+    )]
+    NumberTooLongForApk2 {
+        /// The text found.
+        version: Quoted,
+        /// The digits of the number.
+        number: Quoted,
+    },
+}
+
+impl Version {
+    /// Reads a version within the default [`Limits`], by the grammar of apk 3.
+    ///
+    /// # Errors
+    ///
+    /// [`VersionError`] when the text does not follow the grammar above.
+    pub fn parse(text: &str) -> Result<Self, VersionError> {
+        Self::parse_within(text, &Limits::default())
+    }
+
+    /// Reads a version of at most [`Limits::version`] bytes, by the grammar of apk 3.
+    ///
+    /// # Errors
+    ///
+    /// [`VersionError`] when the text does not follow the grammar above.
+    pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, VersionError> {
+        if text.is_empty() {
+            return Err(VersionError::Empty);
+        }
+        if text.len() > limits.version {
+            return Err(VersionError::TooLong {
+                length: text.len(),
+                limit: limits.version,
+            });
+        }
+        let mut scanner = Scanner::new(text);
+        while let Some(token) = scanner.next_token().map_err(|fault| explain(text, fault))? {
+            if token
+                .digits()
+                .is_some_and(|digits| digits.parse::<u64>().is_err())
+            {
+                return Err(VersionError::NumberTooLarge {
+                    version: Quoted::new(text),
+                    number: Quoted::new(token.text()),
+                });
+            }
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Reads a version that apk 2 and apk 3 both understand: what a v2 package and a v2 index may carry.
+    ///
+    /// apk 2 knows no `~hash`, and no number of 18 or more digits (apk-tools 2.14 `src/version.c`). Where such a version
+    /// stands in a dependency, apk 2 refuses the whole index (`src/package.c`, `apk_blob_pull_dep`).
+    ///
+    /// # Errors
+    ///
+    /// [`VersionError`] when the text does not follow the grammar, or apk 2 does not know a part of it.
+    pub fn parse_for_v2(text: &str, limits: &Limits) -> Result<Self, VersionError> {
+        let version = Self::parse_within(text, limits)?;
+        let mut scanner = Scanner::new(text);
+        while let Ok(Some(token)) = scanner.next_token() {
+            if token.is_hash() {
+                return Err(VersionError::HashInApk2 {
+                    version: Quoted::new(text),
+                    hash: Quoted::new(&format!("~{}", token.text())),
+                });
+            }
+            if token
+                .digits()
+                .is_some_and(|digits| digits.len() > LONGEST_NUMBER)
+            {
+                return Err(VersionError::NumberTooLongForApk2 {
+                    version: Quoted::new(text),
+                    number: Quoted::new(token.text()),
+                });
+            }
+        }
+        Ok(version)
+    }
+
+    /// The version as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// apk's order (apk-tools 3 `src/version.c`, `apk_version_compare`).
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Ordering {
+        order::compare(&self.0, &other.0, false)
+    }
+
+    /// Whether a package of this version satisfies `operator other`, e.g. `>= 1.2` or `~ 1`
+    /// (apk-tools 3 `src/version.c`, `apk_version_match`).
+    ///
+    /// Without an operator every version does. `><` compares identities, so no version satisfies it here.
+    #[must_use]
+    pub fn satisfies(&self, operator: Operator, other: &Self) -> bool {
+        satisfies_as_written(&self.0, operator, &other.0)
+    }
+}
+
+/// [`Version::satisfies`] for two texts that may be no versions, as apk answers it: everything up to the part that it
+/// does not understand counts.
+///
+/// What this crate accepts is a [`Version`]; this is for asking how apk orders what it finds elsewhere.
+#[must_use]
+pub fn satisfies_as_written(version: &str, operator: Operator, other: &str) -> bool {
+    operator.accepts(order::compare(version, other, operator.is_fuzzy()))
+}
+
+fn explain(text: &str, fault: Fault<'_>) -> VersionError {
+    let version = Quoted::new(text);
+    match fault {
+        Fault::Start => VersionError::Start { version },
+        Fault::NumberMissing => VersionError::NumberMissing { version },
+        Fault::Suffix(suffix) => VersionError::Suffix {
+            version,
+            suffix: Quoted::new(&format!("_{suffix}")),
+        },
+        Fault::Hash => VersionError::Hash { version },
+        Fault::Unexpected(rest) => VersionError::Unexpected {
+            version,
+            rest: Quoted::new(rest),
+        },
+    }
+}
+
+impl AsRef<str> for Version {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,300 @@
-//! pkginfo
+//! `.PKGINFO`: what a v2 package says of itself.
+//!
+//! The format is a text of lines `key = value`, with one blank on each side of the first `=` that has them. Lines that start with
+//! `#` are comments, and lines with an unknown key, or without ` = `, mean nothing to apk (apk-tools `src/package.c`,
+//! `read_info_line`). The writers are abuild's `prepare_metafiles` and melange's and nfpm's templates.
+//!
+//! apk itself checks next to nothing here: what is wrong shows when a client reads the index that the package is
+//! listed in. So this reader is stricter, and refuses:
+//!
+//! - what is not UTF-8, and control characters (a line feed ends an index line; a NUL ends apk's strings; an escape
+//!   reaches the terminal of whoever runs `apk search`);
+//! - a key twice where apk keeps one value, and a known key that apk would overlook for its blanks;
+//! - names, versions, architectures and dependencies that are none ([`PackageName`], [`Version::parse_for_v2`], [`Arch`],
+//!   [`Dependency`]), and no `pkgname`, `pkgver`, `arch`, `size` or `datahash` at all;
+//! - numbers that some apk reads as another number;
+//! - values too long for the buffers of apk (see [`Limits`]).
+//!
+//! # `size`
+//!
+//! apk unpacks nothing of a package whose `I:` is 0: it takes it for a virtual one (apk-tools `src/database.c`,
+//! `apk_db_install_pkg`; `src/commit.c`). So a missing `size` is refused here. `size = 0` is right for a package
+//! without files, such as a meta package; that it has none only the reader of the data section can tell.
+
+use crate::{
+    arch::Arch, dependency::Dependency, digest::Sha256Digest, limits::Limits, name::PackageName,
+    package_info::PackageInfo, quoted::Quoted, version::Version,
+};
+
+pub use error::PkginfoError;
+
+mod error;
+mod fit;
+
+/// The largest `size`, in bytes: 1 PiB, so that apk's sums over a transaction stay within 63 bits.
+const LARGEST_SIZE: u64 = 1 << 50;
+/// apk 2 reads every number into 32 bits (apk-tools 2.14 `src/blob.c`, `apk_blob_pull_uint`). As a date: the year 2106.
+const LARGEST_DATE: u64 = u32::MAX as u64;
+/// apk keeps priorities in 16 bits (apk-tools `src/apk_package.h`).
+const LARGEST_PRIORITY: u64 = u16::MAX as u64;
+
+/// Every key this reader knows.
+const KEYS: [&str; 20] = [
+    "pkgname",
+    "pkgver",
+    "arch",
+    "pkgdesc",
+    "url",
+    "license",
+    "origin",
+    "maintainer",
+    "packager",
+    "commit",
+    "builddate",
+    "size",
+    "provider_priority",
+    "replaces_priority",
+    "depend",
+    "provides",
+    "install_if",
+    "replaces",
+    "triggers",
+    "datahash",
+];
+
+/// Reads a `.PKGINFO`. What it accepts can stand in the index of any branch, whichever apk from 2.10 on reads it.
+///
+/// # Errors
+///
+/// [`PkginfoError`], whose text names the key and says what to do.
+pub fn parse(bytes: &[u8], limits: &Limits) -> Result<PackageInfo, PkginfoError> {
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > limits.control_entry) {
+        return Err(PkginfoError::TooLarge {
+            limit: limits.control_entry,
+        });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| PkginfoError::NotUtf8 {
+        line: line_at(bytes, error.valid_up_to()),
+    })?;
+    let mut draft = Draft::default();
+    for (number, line) in (1..).zip(text.split('\n')) {
+        if let Some((key, value)) = read_line(line, number, limits)? {
+            draft.add(key, value, limits)?;
+        }
+    }
+    let info = draft.finish()?;
+    fit::check(&info, limits)?;
+    Ok(info)
+}
+
+/// The number of the line that holds byte `at`, from 1 on.
+fn line_at(bytes: &[u8], at: usize) -> usize {
+    let before = bytes.get(..at).unwrap_or(bytes);
+    before.iter().filter(|&&byte| byte == b'\n').count() + 1
+}
+
+/// The key and the value of a line, if it has any that this reader knows.
+fn read_line<'text>(
+    line: &'text str,
+    number: usize,
+    limits: &Limits,
+) -> Result<Option<(&'static str, &'text str)>, PkginfoError> {
+    if let Some(control) = line.chars().find(|character| character.is_control()) {
+        return Err(PkginfoError::Control {
+            place: place(line, number),
+            code: u32::from(control),
+        });
+    }
+    if line.len() >= limits.index_line {
+        return Err(PkginfoError::LineTooLong {
+            place: place(line, number),
+            length: line.len(),
+            limit: limits.index_line - 1,
+        });
+    }
+    if line.starts_with('#') {
+        return Ok(None);
+    }
+    let Some((key, value)) = line.split_once(" = ") else {
+        return match line.split_once('=') {
+            Some((key, value)) if !value.trim().is_empty() => overlooked(key),
+            _ => Ok(None),
+        };
+    };
+    match known(key) {
+        Some(key) => Ok(Some((key, value))),
+        None => overlooked(key),
+    }
+}
+
+fn known(key: &str) -> Option<&'static str> {
+    KEYS.into_iter().find(|&known| known == key)
+}
+
+/// A key that apk does not know, or would know but for its blanks.
+fn overlooked<T>(key: &str) -> Result<Option<T>, PkginfoError> {
+    match known(key.trim()) {
+        Some(field) => Err(PkginfoError::Blanks { field }),
+        None => Ok(None),
+    }
+}
+
+/// How a message calls a line: by its key if that is a known one, else by its number.
+fn place(line: &str, number: usize) -> String {
+    line.split_once('=')
+        .and_then(|(key, _)| known(key.trim()))
+        .map_or_else(|| format!("line {number}"), str::to_owned)
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Draft {
+    name: Option<PackageName>,
+    version: Option<Version>,
+    arch: Option<Arch>,
+    description: Option<String>,
+    url: Option<String>,
+    license: Option<String>,
+    origin: Option<String>,
+    maintainer: Option<String>,
+    packager: Option<String>,
+    commit: Option<String>,
+    build_date: Option<u64>,
+    installed_size: Option<u64>,
+    provider_priority: Option<u64>,
+    replaces_priority: Option<u64>,
+    depends: Vec<Dependency>,
+    provides: Vec<Dependency>,
+    install_if: Vec<Dependency>,
+    replaces: Vec<Dependency>,
+    triggers: Option<Vec<String>>,
+    data_hash: Option<Sha256Digest>,
+}
+
+impl Draft {
+    fn add(&mut self, key: &'static str, value: &str, limits: &Limits) -> Result<(), PkginfoError> {
+        let text = || value.to_owned();
+        match key {
+            "pkgname" => once(
+                &mut self.name,
+                key,
+                PackageName::parse_within(value, limits)?,
+            ),
+            "pkgver" => once(
+                &mut self.version,
+                key,
+                Version::parse_for_v2(value, limits)?,
+            ),
+            "arch" => once(&mut self.arch, key, Arch::parse(value)?),
+            "pkgdesc" => once(&mut self.description, key, text()),
+            "url" => once(&mut self.url, key, text()),
+            "license" => once(&mut self.license, key, text()),
+            "origin" => once(&mut self.origin, key, text()),
+            "maintainer" => once(&mut self.maintainer, key, text()),
+            "packager" => once(&mut self.packager, key, text()),
+            "commit" => once(&mut self.commit, key, text()),
+            "builddate" => once(&mut self.build_date, key, number(key, value, LARGEST_DATE)?),
+            "size" => once(&mut self.installed_size, key, size(key, value)?),
+            "provider_priority" => once(
+                &mut self.provider_priority,
+                key,
+                number(key, value, LARGEST_PRIORITY)?,
+            ),
+            "replaces_priority" => once(
+                &mut self.replaces_priority,
+                key,
+                number(key, value, LARGEST_PRIORITY)?,
+            ),
+            "depend" => more(&mut self.depends, key, value, limits),
+            "provides" => more(&mut self.provides, key, value, limits),
+            "install_if" => more(&mut self.install_if, key, value, limits),
+            "replaces" => more(&mut self.replaces, key, value, limits),
+            "triggers" => once(&mut self.triggers, key, words(value)),
+            "datahash" => once(&mut self.data_hash, key, Sha256Digest::parse_hex(value)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<PackageInfo, PkginfoError> {
+        let missing = |field, example| PkginfoError::Missing { field, example };
+        Ok(PackageInfo {
+            name: self.name.ok_or(missing("pkgname", "busybox"))?,
+            version: self.version.ok_or(missing("pkgver", "1.0-r0"))?,
+            arch: self.arch.ok_or(missing("arch", "x86_64"))?,
+            description: self.description.unwrap_or_default(),
+            url: self.url.unwrap_or_default(),
+            license: self.license.unwrap_or_default(),
+            origin: self.origin.unwrap_or_default(),
+            maintainer: self.maintainer.unwrap_or_default(),
+            packager: self.packager.unwrap_or_default(),
+            commit: self.commit.unwrap_or_default(),
+            build_date: self.build_date.unwrap_or_default(),
+            installed_size: self.installed_size.ok_or(PkginfoError::SizeMissing)?,
+            provider_priority: self.provider_priority.unwrap_or_default(),
+            replaces_priority: self.replaces_priority.unwrap_or_default(),
+            depends: self.depends,
+            provides: self.provides,
+            install_if: self.install_if,
+            replaces: self.replaces,
+            triggers: self.triggers.unwrap_or_default(),
+            data_hash: self.data_hash.ok_or(missing(
+                "datahash",
+                "the SHA-256 of the data section as it is in the file",
+            ))?,
+        })
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, field: &'static str, value: T) -> Result<(), PkginfoError> {
+    match slot.replace(value) {
+        Some(_) => Err(PkginfoError::Twice { field }),
+        None => Ok(()),
+    }
+}
+
+fn more(
+    list: &mut Vec<Dependency>,
+    field: &'static str,
+    value: &str,
+    limits: &Limits,
+) -> Result<(), PkginfoError> {
+    let dependencies = Dependency::parse_list_within(value, limits)
+        .map_err(|source| PkginfoError::Dependency { field, source })?;
+    list.extend(dependencies);
+    Ok(())
+}
+
+fn words(value: &str) -> Vec<String> {
+    value
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A number of digits only, from 0 to `largest`.
+fn number(field: &'static str, value: &str, largest: u64) -> Result<u64, PkginfoError> {
+    value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| value.parse().ok())
+        .flatten()
+        .filter(|&number| number <= largest)
+        .ok_or_else(|| PkginfoError::Number {
+            field,
+            value: Quoted::new(value),
+            largest,
+        })
+}
+
+/// `size`: a number that apk 2 does not take for 0 either.
+fn size(field: &'static str, value: &str) -> Result<u64, PkginfoError> {
+    let size = number(field, value, LARGEST_SIZE)?;
+    if size != 0 && size.trailing_zeros() >= u32::BITS {
+        return Err(PkginfoError::SizeWraps { size });
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What can be wrong with a `.PKGINFO`, in words for whoever made the package.
+
+use thiserror::Error;
+
+use crate::{
+    arch::ArchError, dependency::DependencyError, digest::DigestError, name::NameError,
+    quoted::Quoted, version::VersionError,
+};
+
+/// Why a `.PKGINFO` is refused. The text names the key and says what to do; it quotes at most 64 bytes of a value.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PkginfoError {
+    /// The whole text is too large.
+    #[error(".PKGINFO: shorten it to {limit} bytes or less")]
+    TooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Bytes that are not UTF-8.
+    #[error(".PKGINFO: line {line} is not UTF-8, write the file in that encoding")]
+    NotUtf8 {
+        /// The line, from 1 on.
+        line: usize,
+    },
+    /// A control character, the carriage return included.
+    #[error("{place}: take the control character U+{code:04X} out{}", if *.code == 0x0d { ", lines end with a line feed alone" } else { "" })]
+    Control {
+        /// The key or the number of the line.
+        place: String,
+        /// The code of the character.
+        code: u32,
+    },
+    /// A line that does not fit into a buffer of apk 2.
+    #[error("{place}: the line is {length} bytes long, shorten it to {limit} bytes or less")]
+    LineTooLong {
+        /// The key or the number of the line.
+        place: String,
+        /// Bytes found.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A known key that apk would overlook.
+    #[error(
+        "{field}: write `{field} = value` with one blank on each side of `=` and none before the key, apk overlooks the line otherwise"
+    )]
+    Blanks {
+        /// The key.
+        field: &'static str,
+    },
+    /// A key that may stand once only.
+    #[error("{field}: the line is there twice, leave one")]
+    Twice {
+        /// The key.
+        field: &'static str,
+    },
+    /// A key that must be there.
+    #[error("{field}: the line is missing, add `{field} = …`, for example {example}")]
+    Missing {
+        /// The key.
+        field: &'static str,
+        /// What could stand there.
+        example: &'static str,
+    },
+    /// No `size`.
+    #[error(
+        "size: the line is missing and apk would install no files, add `size = …` with the bytes of all files together, 0 for none"
+    )]
+    SizeMissing,
+    /// A `size` that apk 2 takes for 0.
+    #[error("size: apk 2 reads {size} as 0 and would install no files, add 1 to it")]
+    SizeWraps {
+        /// The number found.
+        size: u64,
+    },
+    /// Not a number, or one that is too large.
+    #[error(
+        "{field}: {value} is no number from 0 to {largest}, write it in digits or leave the line out"
+    )]
+    Number {
+        /// The key.
+        field: &'static str,
+        /// The text found.
+        value: Quoted,
+        /// The largest number allowed.
+        largest: u64,
+    },
+    /// `pkgname` is wrong.
+    #[error("pkgname: {0}")]
+    Name(#[from] NameError),
+    /// `pkgver` is wrong.
+    #[error("pkgver: {0}")]
+    Version(#[from] VersionError),
+    /// `arch` is wrong.
+    #[error("arch: {0}")]
+    Arch(#[from] ArchError),
+    /// `datahash` is wrong.
+    #[error("datahash: {0}")]
+    DataHash(#[from] DigestError),
+    /// A dependency is wrong.
+    #[error("{field}: {source}")]
+    Dependency {
+        /// The key.
+        field: &'static str,
+        /// What is wrong with it.
+        source: DependencyError,
+    },
+    /// A package can't provide a conflict or a checksum.
+    #[error(
+        "provides: {dependency} is nothing a package can provide, write `name` or `name=version`"
+    )]
+    Provides {
+        /// The text found.
+        dependency: Quoted,
+    },
+    /// All values of a key together are too long for one line of apk's.
+    #[error(
+        "{field}: {count} entries make a line of {length} bytes where apk reads at most {limit}, list fewer or shorter ones"
+    )]
+    ListTooLong {
+        /// The key.
+        field: &'static str,
+        /// Entries found.
+        count: usize,
+        /// Bytes of the line they make.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// All the single values together are too long for apk's database of installed packages.
+    #[error(
+        "{field}: the values of the package make {length} bytes where apk can keep {limit}, shorten this one by {excess} bytes"
+    )]
+    HeaderTooLong {
+        /// The key with the longest value.
+        field: &'static str,
+        /// Bytes they make.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+        /// Bytes too many.
+        excess: usize,
+    },
+}

@@ -1,0 +1,118 @@
+//! Whether a package fits into the buffers of apk, wherever it gets listed.
+
+use crate::{
+    arch::LONGEST_ARCH,
+    dependency::{Dependency, Operator},
+    limits::Limits,
+    package_info::PackageInfo,
+    quoted::Quoted,
+    v2::pkginfo::PkginfoError,
+};
+
+/// A letter, `:` and the line feed.
+const LINE: usize = 3;
+/// `Q1` and the base64 of 20 bytes.
+const IDENTITY: usize = 30;
+/// The digits of the largest file size.
+const FILE_SIZE: usize = 20;
+
+/// Refuses what the index, or the database that apk keeps of what is installed, can't hold.
+pub(super) fn check(info: &PackageInfo, limits: &Limits) -> Result<(), PkginfoError> {
+    if let Some(wrong) = info
+        .provides
+        .iter()
+        .find(|&provided| provided.conflict() || provided.operator() == Operator::Checksum)
+    {
+        return Err(PkginfoError::Provides {
+            dependency: Quoted::new(&wrong.to_string()),
+        });
+    }
+    check_list("depend", &info.depends, limits.index_line)?;
+    check_list("provides", &info.provides, limits.index_line)?;
+    check_list("install_if", &info.install_if, limits.index_line)?;
+    // `r:` shares a buffer of 1024 + PATH_MAX bytes with the path of the first folder (apk-tools `src/database.c`,
+    // `apk_db_fdb_write`): this leaves 3 KiB to the path.
+    check_list("replaces", &info.replaces, limits.index_header)?;
+    check_triggers(&info.triggers, limits)?;
+    check_header(info, limits)
+}
+
+fn check_list(field: &'static str, list: &[Dependency], limit: usize) -> Result<(), PkginfoError> {
+    let length = LINE + joined(list.iter().map(|one| one.to_string().len()));
+    too_long(field, list.len(), length, limit)
+}
+
+/// apk keeps the triggers of a package on one line behind its identity (`src/database.c`, `apk_db_triggers_write`).
+fn check_triggers(triggers: &[String], limits: &Limits) -> Result<(), PkginfoError> {
+    let length = IDENTITY + " \n".len() + joined(triggers.iter().map(String::len));
+    too_long("triggers", triggers.len(), length, limits.index_line)
+}
+
+fn too_long(
+    field: &'static str,
+    count: usize,
+    length: usize,
+    limit: usize,
+) -> Result<(), PkginfoError> {
+    if count > 0 && length > limit {
+        return Err(PkginfoError::ListTooLong {
+            field,
+            count,
+            length,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+/// The bytes of words with one blank between each.
+fn joined(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
+    lengths.len().saturating_sub(1) + lengths.sum::<usize>()
+}
+
+/// The lines `C:` to `k:` as they will be written, with the largest file size, and for a `noarch` package with the
+/// longest architecture: it is listed in the index of every one.
+fn check_header(info: &PackageInfo, limits: &Limits) -> Result<(), PkginfoError> {
+    let arch = if info.arch.is_noarch() {
+        LONGEST_ARCH
+    } else {
+        info.arch.as_str().len()
+    };
+    let texts = [
+        ("pkgdesc", info.description.len(), true),
+        ("url", info.url.len(), true),
+        ("license", info.license.len(), true),
+        ("origin", info.origin.len(), false),
+        ("maintainer", info.maintainer.len(), false),
+        ("commit", info.commit.len(), false),
+    ];
+    let fixed: usize = [
+        IDENTITY,
+        info.name.as_str().len(),
+        info.version.as_str().len(),
+        arch,
+        FILE_SIZE,
+        info.installed_size.to_string().len(),
+        info.build_date.to_string().len(),
+        info.provider_priority.to_string().len(),
+    ]
+    .into_iter()
+    .map(|length| LINE + length)
+    .sum();
+    let variable: usize = texts
+        .into_iter()
+        .filter(|&(_, length, always)| always || length > 0)
+        .map(|(_, length, _)| LINE + length)
+        .sum();
+    let length = fixed + variable;
+    let longest = texts.into_iter().max_by_key(|&(_, length, _)| length);
+    match longest {
+        Some((field, _, _)) if length > limits.index_header => Err(PkginfoError::HeaderTooLong {
+            field,
+            length,
+            limit: limits.index_header,
+            excess: length - limits.index_header,
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,415 @@
+//! The strict reader of one record.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::{
+    arch::{Arch, ArchError},
+    dependency::{Dependency, DependencyError},
+    digest::{DigestError, Identity},
+    limits::Limits,
+    name::{NameError, PackageName},
+    quoted::Quoted,
+    version::{Version, VersionError},
+};
+
+/// One record of an index, every field of it read. Its `Display` gives back the bytes it was read from.
+///
+/// The fields are those of apk-tools `src/package.c`, `apk_pkgtmpl_add_info`. Their order is kept: it differs between
+/// the versions of apk that wrote an index. A field in lower case that is not known is kept as text, for every apk
+/// skips it; an unknown one in upper case is refused, for it makes the package uninstallable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    identity: Identity,
+    name: PackageName,
+    version: Version,
+    lines: Vec<Line>,
+}
+
+/// A line of a record, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    field: char,
+    value: Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value {
+    Identity(Identity),
+    Name(PackageName),
+    Version(Version),
+    Arch(Arch),
+    Number(u64),
+    Text(String),
+    Dependencies(Vec<Dependency>),
+}
+
+/// Why a record of an index is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// The record does not end with one blank line.
+    #[error("the record must end with one blank line and have none before")]
+    End,
+    /// A line that is no field.
+    #[error("{line} is no field of an index: it must be a letter, `:` and a value")]
+    NotAField {
+        /// The line found.
+        line: Quoted,
+    },
+    /// A field that belongs elsewhere, or nowhere.
+    #[error("{field}: is no field of an index")]
+    Unknown {
+        /// The letter.
+        field: char,
+    },
+    /// A field that stands there twice.
+    #[error("{field}: is there twice")]
+    Twice {
+        /// The letter.
+        field: char,
+    },
+    /// A field that must be there.
+    #[error("{field}: is missing")]
+    Missing {
+        /// The letter.
+        field: char,
+    },
+    /// A line that does not fit into a buffer of apk 2.
+    #[error("{field}: the line is {length} bytes long where apk reads at most {limit}")]
+    LineTooLong {
+        /// The letter.
+        field: char,
+        /// Bytes found.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The fields without the dependencies do not fit into a buffer of apk.
+    #[error(
+        "the fields without the dependencies are {length} bytes long where apk can keep {limit}"
+    )]
+    HeaderTooLong {
+        /// Bytes found.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A control character.
+    #[error("{field}: has the control character U+{code:04X}")]
+    Control {
+        /// The letter.
+        field: char,
+        /// The code of the character.
+        code: u32,
+    },
+    /// A number that is none, or not in its one spelling.
+    #[error("{field}: {value} is no number of 64 bits without leading zeros")]
+    Number {
+        /// The letter.
+        field: char,
+        /// The text found.
+        value: Quoted,
+    },
+    /// `C:` is wrong.
+    #[error("C: {0}")]
+    Identity(#[from] DigestError),
+    /// `P:` is wrong.
+    #[error("P: {0}")]
+    Name(#[from] NameError),
+    /// `V:` is wrong.
+    #[error("V: {0}")]
+    Version(#[from] VersionError),
+    /// `A:` is wrong.
+    #[error("A: {0}")]
+    Arch(#[from] ArchError),
+    /// A dependency is wrong.
+    #[error("{field}: {source}")]
+    Dependency {
+        /// The letter.
+        field: char,
+        /// What is wrong with it.
+        source: DependencyError,
+    },
+    /// A list that has not exactly one blank between its entries.
+    #[error("{field}: the list must not be empty and must have one blank between its entries")]
+    Blanks {
+        /// The letter.
+        field: char,
+    },
+}
+
+impl Record {
+    /// Reads one record: its lines, and the blank line that ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] for everything that some apk would stumble over, and for every second spelling of the same
+    /// thing.
+    pub fn parse(text: &str, limits: &Limits) -> Result<Self, RecordError> {
+        let body = text.strip_suffix("\n\n").ok_or(RecordError::End)?;
+        let mut lines: Vec<Line> = Vec::new();
+        let mut header = 0;
+        let (mut identity, mut name, mut version) = (None, None, None);
+        for text in body.split('\n') {
+            let line = read_line(text, limits)?;
+            if lines.iter().any(|earlier| earlier.field == line.field) {
+                return Err(RecordError::Twice { field: line.field });
+            }
+            match &line.value {
+                Value::Identity(found) => identity = Some(*found),
+                Value::Name(found) => name = Some(found.clone()),
+                Value::Version(found) => version = Some(found.clone()),
+                Value::Arch(_) | Value::Number(_) | Value::Text(_) | Value::Dependencies(_) => {}
+            }
+            if !matches!(line.value, Value::Dependencies(_)) {
+                header += text.len() + 1;
+            }
+            lines.push(line);
+        }
+        if header > limits.index_header {
+            return Err(RecordError::HeaderTooLong {
+                length: header,
+                limit: limits.index_header,
+            });
+        }
+        Ok(Self {
+            identity: identity.ok_or(RecordError::Missing { field: 'C' })?,
+            name: name.ok_or(RecordError::Missing { field: 'P' })?,
+            version: version.ok_or(RecordError::Missing { field: 'V' })?,
+            lines,
+        })
+    }
+
+    /// `C:`.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// `P:`.
+    #[must_use]
+    pub fn name(&self) -> &PackageName {
+        &self.name
+    }
+
+    /// `V:`.
+    #[must_use]
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// `A:`, if it is there.
+    #[must_use]
+    pub fn arch(&self) -> Option<&Arch> {
+        self.lines.iter().find_map(|line| match &line.value {
+            Value::Arch(arch) => Some(arch),
+            _ => None,
+        })
+    }
+
+    /// `S:`, the size of the package file in bytes.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.number('S')
+    }
+
+    /// `I:`, the bytes on disk once installed.
+    #[must_use]
+    pub fn installed_size(&self) -> Option<u64> {
+        self.number('I')
+    }
+
+    /// `t:`, in seconds since 1970.
+    #[must_use]
+    pub fn build_date(&self) -> Option<u64> {
+        self.number('t')
+    }
+
+    /// `k:`.
+    #[must_use]
+    pub fn provider_priority(&self) -> Option<u64> {
+        self.number('k')
+    }
+
+    /// `T:`.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.text('T')
+    }
+
+    /// `U:`.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.text('U')
+    }
+
+    /// `L:`.
+    #[must_use]
+    pub fn license(&self) -> Option<&str> {
+        self.text('L')
+    }
+
+    /// `o:`.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.text('o')
+    }
+
+    /// `m:`.
+    #[must_use]
+    pub fn maintainer(&self) -> Option<&str> {
+        self.text('m')
+    }
+
+    /// `c:`.
+    #[must_use]
+    pub fn commit(&self) -> Option<&str> {
+        self.text('c')
+    }
+
+    /// `D:`; empty when it is not there.
+    #[must_use]
+    pub fn depends(&self) -> &[Dependency] {
+        self.dependencies('D')
+    }
+
+    /// `p:`; empty when it is not there.
+    #[must_use]
+    pub fn provides(&self) -> &[Dependency] {
+        self.dependencies('p')
+    }
+
+    /// `i:`; empty when it is not there.
+    #[must_use]
+    pub fn install_if(&self) -> &[Dependency] {
+        self.dependencies('i')
+    }
+
+    fn value(&self, field: char) -> Option<&Value> {
+        self.lines
+            .iter()
+            .find(|line| line.field == field)
+            .map(|line| &line.value)
+    }
+
+    fn number(&self, field: char) -> Option<u64> {
+        match self.value(field) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn text(&self, field: char) -> Option<&str> {
+        match self.value(field) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn dependencies(&self, field: char) -> &[Dependency] {
+        match self.value(field) {
+            Some(Value::Dependencies(list)) => list,
+            _ => &[],
+        }
+    }
+}
+
+fn read_line(line: &str, limits: &Limits) -> Result<Line, RecordError> {
+    if line.is_empty() {
+        return Err(RecordError::End);
+    }
+    let mut characters = line.chars();
+    let field = characters.next().filter(char::is_ascii_alphabetic);
+    let (Some(field), Some(value)) = (field, characters.as_str().strip_prefix(':')) else {
+        return Err(RecordError::NotAField {
+            line: Quoted::new(line),
+        });
+    };
+    if line.len() >= limits.index_line {
+        return Err(RecordError::LineTooLong {
+            field,
+            length: line.len() + 1,
+            limit: limits.index_line,
+        });
+    }
+    if let Some(control) = value.chars().find(|character| character.is_control()) {
+        return Err(RecordError::Control {
+            field,
+            code: u32::from(control),
+        });
+    }
+    let value = match field {
+        'C' => Value::Identity(Identity::parse_index_field(value)?),
+        'P' => Value::Name(PackageName::parse_within(value, limits)?),
+        'V' => Value::Version(Version::parse_for_v2(value, limits)?),
+        'A' => Value::Arch(Arch::parse(value)?),
+        'S' | 'I' | 't' | 'k' => Value::Number(read_number(field, value)?),
+        'T' | 'U' | 'L' | 'o' | 'm' | 'c' => Value::Text(value.to_owned()),
+        'D' | 'p' | 'i' => Value::Dependencies(read_dependencies(field, value, limits)?),
+        // The database of installed packages has these (apk-tools `src/database.c`, `apk_db_fdb_read`).
+        'F' | 'M' | 'R' | 'Z' | 'r' | 'q' | 'a' | 's' | 'f' | 'g' => {
+            return Err(RecordError::Unknown { field });
+        }
+        unknown if unknown.is_ascii_lowercase() => Value::Text(value.to_owned()),
+        _ => return Err(RecordError::Unknown { field }),
+    };
+    Ok(Line { field, value })
+}
+
+fn read_number(field: char, text: &str) -> Result<u64, RecordError> {
+    text.parse()
+        .ok()
+        .filter(|number: &u64| number.to_string() == text)
+        .ok_or_else(|| RecordError::Number {
+            field,
+            value: Quoted::new(text),
+        })
+}
+
+fn read_dependencies(
+    field: char,
+    text: &str,
+    limits: &Limits,
+) -> Result<Vec<Dependency>, RecordError> {
+    text.split(' ')
+        .map(|one| {
+            if one.is_empty() {
+                return Err(RecordError::Blanks { field });
+            }
+            Dependency::parse_within(one, limits)
+                .map_err(|source| RecordError::Dependency { field, source })
+        })
+        .collect()
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.lines {
+            write!(formatter, "{}:{}\n", line.field, line.value)?;
+        }
+        formatter.write_str("\n")
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity(identity) => identity.fmt(formatter),
+            Self::Name(name) => name.fmt(formatter),
+            Self::Version(version) => version.fmt(formatter),
+            Self::Arch(arch) => arch.fmt(formatter),
+            Self::Number(number) => number.fmt(formatter),
+            Self::Text(text) => formatter.write_str(text),
+            Self::Dependencies(list) => {
+                for (index, dependency) in list.iter().enumerate() {
+                    if index > 0 {
+                        formatter.write_str(" ")?;
+                    }
+                    dependency.fmt(formatter)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
