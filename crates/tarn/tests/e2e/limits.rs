@@ -37,6 +37,20 @@ fn write_large_data_section(size: u64, output: impl std::io::Write) -> std::io::
     gzip.finish().map(drop)
 }
 
+/// Takes in what is written, and keeps nothing but its hash.
+struct Hashing(Sha256);
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The highest resident memory of a process so far, in KiB.
 fn peak_memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -56,9 +70,9 @@ fn a_package_of_a_gibibyte_streams_through_little_memory() {
     server.index("v1/main");
     let before = peak_memory(server.pid());
 
-    let mut hash = Sha256::new();
+    let mut hash = Hashing(Sha256::new());
     write_large_data_section(GIBIBYTE, &mut hash).unwrap();
-    let datahash = hex(&hash.finalize());
+    let datahash = hex(&hash.0.finalize());
     let url = format!("{}/api/packages/admin/alpine/v1/main", server.base);
     let mut curl = Command::new("curl")
         .args(["-q", "-sS", "--noproxy", "*", "-u", ADMIN, "-w", "%{http_code}", "-T", "-", &url])

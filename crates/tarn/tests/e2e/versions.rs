@@ -11,15 +11,15 @@ const NUMBERS: [&str; 12] = ["0", "1", "2", "9", "10", "00", "01", "001", "010",
 
 /// A version as people write them, and now and then as they should not.
 fn version(random: &mut Random) -> String {
-    let mut text = (*random.choose(&NUMBERS)).to_owned();
+    let mut text = random.choose(&NUMBERS).to_owned();
     for _ in 0..random.below(4) {
         text.push('.');
         text.push_str(random.choose(&NUMBERS));
     }
     if random.below(4) == 0 {
-        text.push(*random.choose(&['a', 'b', 'z']));
+        text.push(random.choose(&['a', 'b', 'z']));
     }
-    for _ in 0..random.below(5) / 3 + random.below(6) / 5 {
+    for _ in 0..random.below(8) / 5 {
         text.push('_');
         text.push_str(random.choose(&SUFFIXES));
         if random.below(2) == 0 {
@@ -44,9 +44,9 @@ fn change(text: &str, random: &mut Random) -> String {
     for _ in 0..=random.below(2) {
         let place = usize::try_from(random.below(characters.len() as u64 + 1)).unwrap();
         match random.below(3) {
-            0 => characters.insert(place, *random.choose(&alphabet)),
+            0 => characters.insert(place, random.choose(&alphabet)),
             1 if place < characters.len() => drop(characters.remove(place)),
-            _ if place < characters.len() => characters[place] = *random.choose(&alphabet),
+            _ if place < characters.len() => characters[place] = random.choose(&alphabet),
             _ => {}
         }
     }

@@ -20,9 +20,9 @@ impl Random {
         (self.next() >> 11) % end
     }
 
-    pub(crate) fn choose<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    pub(crate) fn choose<T: Copy>(&mut self, choices: &[T]) -> T {
         let index = usize::try_from(self.below(choices.len() as u64)).unwrap();
-        &choices[index]
+        choices[index]
     }
 
     /// Bytes that no compressor makes smaller.
