@@ -99,7 +99,8 @@ fn every_form_of_credentials_of_the_contract_is_taken_and_a_query_string_is_not(
     for header in headers {
         server.alpine("carol", index).header(&header).expect(200);
     }
-    for user in [format!("{token}:"), format!("{token}:x-oauth-basic"), format!("carol:{token}"), format!("x:{token}")] {
+    let users = ["{}:", "{}:x-oauth-basic", "carol:{}", "x:{}"];
+    for user in users.map(|form| form.replace("{}", &token)) {
         server.alpine("carol", index).user(&user).expect(200);
     }
     for name in ["token", "access_token", "private_token", "api_key"] {
@@ -118,16 +119,35 @@ fn wrong_credentials_are_refused_even_where_none_are_needed() {
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let token = server.add_token("admin", "read:package");
     let paths = ["/key", "/v1/main/x86_64/APKINDEX.tar.gz", "/v1/main/x86_64/hello-1.0-r0.apk"];
-    for path in paths {
-        for user in ["admin:wrong", "admin:", "nobody:wrong", &format!("x:{token}x")] {
-            let answer = server.alpine("admin", path).user(user).expect(401);
-            assert!(answer.require("www-authenticate").starts_with("Basic realm=\""), "{answer}");
-            answer.assert_plain_refusal();
-        }
-        for value in ["Bearer wrong", "token wrong", "Basic !!!", "Basic", "Digest x", "Bearer"] {
-            let header = format!("Authorization: {value}");
-            server.alpine("admin", path).header(&header).expect(401);
-        }
+    // Few enough that no guess has to wait.
+    for (path, user) in paths.into_iter().zip(["admin:wrong", "nobody:wrong", &format!("x:{token}x")]) {
+        let answer = server.alpine("admin", path).user(user).expect(401);
+        assert!(answer.require("www-authenticate").starts_with("Basic realm=\""), "{answer}");
+        answer.assert_plain_refusal();
         server.alpine("admin", path).expect(200);
     }
+    for value in ["Bearer wrong", "token wrong", "Basic !!!", "Basic", "Digest x", "Bearer"] {
+        let header = format!("Authorization: {value}");
+        server.alpine("admin", "/key").header(&header).expect(401).assert_plain_refusal();
+    }
+}
+
+#[test]
+fn who_guesses_passwords_has_to_wait() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("hello", "1.0-r0"));
+    let guess = |number: u32| server.alpine("admin", "/key").user(&format!("admin:guess{number}")).run();
+    let answers: Vec<_> = (0..30).map(guess).collect();
+    let held_up = answers.iter().find(|answer| answer.status == 429).expect("a guess that had to wait");
+    let seconds: u64 = held_up.require("retry-after").parse().unwrap();
+    assert!(seconds > 0, "{held_up}");
+    held_up.assert_plain_refusal();
+    assert!(answers.iter().all(|answer| [401, 429].contains(&answer.status)));
+    // Nobody else is held up by it, nor is a token.
+    server.alpine("admin", "/key").expect(200);
+    let token = server.add_token("admin", "read:package");
+    server.alpine("admin", "/key").user(&format!("x:{token}")).expect(200);
 }

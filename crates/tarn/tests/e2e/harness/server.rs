@@ -81,7 +81,7 @@ impl Server {
         };
         server.base = address
             .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("no http://… on stdout:\n{}", server.log()));
+            .unwrap_or_else(|_| panic!("no address on stdout:\n{}", server.log()));
         assert!(!server.base.ends_with(":0"), "the real port: {}", server.base);
         let ready = becomes_true(PATIENCE, || server.curl("/healthz").run().status == 200);
         assert!(ready, "/healthz never answered 200:\n{}", server.log());
@@ -203,12 +203,6 @@ impl Server {
         stopped
     }
 
-    /// Ends it at once, as a power cut does.
-    pub(crate) fn kill(self) -> Stopped {
-        self.signal(Signal::KILL);
-        self.wait()
-    }
-
     pub(crate) fn wait(mut self) -> Stopped {
         let ended = becomes_true(PATIENCE, || self.has_ended());
         assert!(ended, "the server did not end:\n{}", self.log());
@@ -225,10 +219,6 @@ impl Stopped {
     pub(crate) fn start(self) -> Server {
         let command = serve_command(Command::new(TARN), self.data.path());
         Server::spawn(command, self.data)
-    }
-
-    pub(crate) fn stored_files(&self) -> Vec<PathBuf> {
-        files_below(self.data.path())
     }
 }
 
@@ -281,15 +271,13 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn follow(
     stream: impl Read + Send + 'static,
     log: Arc<Mutex<String>>,
-    mut found: Option<mpsc::Sender<String>>,
+    found: Option<mpsc::Sender<String>>,
 ) {
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if let Some(start) = line.find("http://") {
-                if let Some(found) = found.take() {
-                    let address = line[start..].split(|c: char| c.is_whitespace() || c == '"');
-                    let address = address.take(1).collect::<String>();
-                    let _ = found.send(address.trim_end_matches('/').to_owned());
+            if let Some(address) = line.strip_prefix("listening on ") {
+                if let Some(found) = &found {
+                    let _ = found.send(address.trim_end().to_owned());
                 }
             }
             let mut log = log.lock().unwrap();
