@@ -97,6 +97,9 @@ pub struct Dependency {
     bound: Bound,
 }
 
+/// Which versions may stand in a dependency.
+type ReadVersion = fn(&str, &Limits) -> Result<Version, VersionError>;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Bound {
     None,
@@ -118,7 +121,9 @@ pub enum DependencyError {
         limit: usize,
     },
     /// No name before the operator.
-    #[error("{dependency} has no name: write for example `busybox` or `so:libfoo.so.1`")]
+    #[error(
+        "{dependency} has no name: write for example `busybox` or `musl>=1.2`, without blanks inside"
+    )]
     NameMissing {
         /// The text found.
         dependency: Quoted,
@@ -198,6 +203,24 @@ impl Dependency {
     ///
     /// [`DependencyError`] when the text does not follow the grammar above.
     pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, DependencyError> {
+        Self::read(text, limits, Version::parse_for_v2)
+    }
+
+    /// Reads one dependency of an index: its version may be one that only apk 2 knows
+    /// ([`Version::parse_in_index`]).
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] when the text does not follow the grammar above.
+    pub fn parse_in_index(text: &str, limits: &Limits) -> Result<Self, DependencyError> {
+        Self::read(text, limits, Version::parse_in_index)
+    }
+
+    fn read(
+        text: &str,
+        limits: &Limits,
+        read_version: ReadVersion,
+    ) -> Result<Self, DependencyError> {
         if text.len() > limits.dependency {
             return Err(DependencyError::TooLong {
                 dependency: Quoted::new(text),
@@ -217,7 +240,7 @@ impl Dependency {
         let version = bound.trim_start_matches(OPERATOR_CHARACTERS);
         let spelling = bound.strip_suffix(version).unwrap_or_default();
         let (operator, spelling) = read_operator(spelling, text)?;
-        let bound = read_bound(operator, version, text, limits)?;
+        let bound = read_bound(operator, version, text, |text| read_version(text, limits))?;
         Ok(Self {
             conflict,
             name: name.to_owned(),
@@ -335,7 +358,7 @@ fn read_bound(
     operator: Operator,
     text: &str,
     dependency: &str,
-    limits: &Limits,
+    read_version: impl FnOnce(&str) -> Result<Version, VersionError>,
 ) -> Result<Bound, DependencyError> {
     let quoted = || Quoted::new(dependency);
     match operator {
@@ -349,7 +372,7 @@ fn read_bound(
                 dependency: quoted(),
                 source,
             }),
-        _ => Version::parse_for_v2(text, limits)
+        _ => read_version(text)
             .map(Bound::Version)
             .map_err(|source| DependencyError::Version {
                 dependency: quoted(),

@@ -13,4 +13,5 @@ pub mod package_info;
 mod quoted;
 pub mod sign;
 pub mod v2;
+pub mod v3;
 pub mod version;

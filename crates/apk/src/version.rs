@@ -167,25 +167,28 @@ impl Version {
     /// [`VersionError`] when the text does not follow the grammar, or apk 2 does not know a part of it.
     pub fn parse_for_v2(text: &str, limits: &Limits) -> Result<Self, VersionError> {
         let version = Self::parse_within(text, limits)?;
-        let mut scanner = Scanner::new(text);
-        while let Ok(Some(token)) = scanner.next_token() {
-            if token.is_hash() {
-                return Err(VersionError::HashInApk2 {
-                    version: Quoted::new(text),
-                    hash: Quoted::new(&format!("~{}", token.text())),
-                });
-            }
-            if token
-                .digits()
-                .is_some_and(|digits| digits.len() > LONGEST_NUMBER)
-            {
-                return Err(VersionError::NumberTooLongForApk2 {
-                    version: Quoted::new(text),
-                    number: Quoted::new(token.text()),
-                });
-            }
-        }
+        check_for_apk_2(text, Scanner::new(text))?;
         Ok(version)
+    }
+
+    /// Reads a version that stands in an index: one that [`Version::parse_for_v2`] takes, or an old one that only apk 2
+    /// knows, such as `0.99f7` or `v2.4`.
+    ///
+    /// Alpine's own indexes have a few of these. apk 3 reads the index all the same; it orders such a version by the parts
+    /// before the one that it does not understand, and will not install what depends on one. So no new package may
+    /// have them.
+    ///
+    /// # Errors
+    ///
+    /// [`VersionError`] when apk 2 does not understand the text.
+    pub fn parse_in_index(text: &str, limits: &Limits) -> Result<Self, VersionError> {
+        Self::parse_for_v2(text, limits).or_else(|error| {
+            let fits = (1..=limits.version).contains(&text.len());
+            match check_for_apk_2(text, Scanner::for_apk_2(text)) {
+                Ok(()) if fits => Ok(Self(text.to_owned())),
+                _ => Err(error),
+            }
+        })
     }
 
     /// The version as written.
@@ -217,6 +220,28 @@ impl Version {
 #[must_use]
 pub fn satisfies_as_written(version: &str, operator: Operator, other: &str) -> bool {
     operator.accepts(order::compare(version, other, operator.is_fuzzy()))
+}
+
+/// Refuses the parts of a version that apk 2 does not know.
+fn check_for_apk_2(text: &str, mut scanner: Scanner<'_>) -> Result<(), VersionError> {
+    while let Some(token) = scanner.next_token().map_err(|fault| explain(text, fault))? {
+        if token.is_hash() {
+            return Err(VersionError::HashInApk2 {
+                version: Quoted::new(text),
+                hash: Quoted::new(&format!("~{}", token.text())),
+            });
+        }
+        if token
+            .digits()
+            .is_some_and(|digits| digits.len() > LONGEST_NUMBER)
+        {
+            return Err(VersionError::NumberTooLongForApk2 {
+                version: Quoted::new(text),
+                number: Quoted::new(token.text()),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn explain(text: &str, fault: Fault<'_>) -> VersionError {

@@ -1,1 +1,95 @@
-fn main() {}
+//! Tarn, a self-hosted registry for Alpine packages: the command line.
+//!
+//! One file a command group. Each takes its arguments apart, calls the library, and says what came of it: data on
+//! standard output, everything else on standard error.
+
+mod check_config;
+mod failure;
+mod first_run;
+mod inspect;
+mod logging;
+mod open;
+mod org;
+mod output;
+mod secret;
+mod serve;
+mod settings;
+mod signals;
+mod token;
+mod user;
+
+use std::{process::ExitCode, sync::LazyLock};
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
+
+use crate::failure::{Exit, Failure};
+
+static SETTINGS_HELP: LazyLock<String> = LazyLock::new(settings::table::help);
+
+/// A registry for Alpine packages that you run yourself: upload an .apk, and `apk add` installs it from a signed index.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tarn",
+    version,
+    max_term_width = 100,
+    after_long_help = SETTINGS_HELP.as_str(),
+    after_help = "`tarn help` tells every setting, `tarn help COMMAND` one command.",
+    disable_help_subcommand = false
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server; the first run makes the registry and says what to type next
+    Serve(serve::Arguments),
+    /// Add, list and change the users
+    User(user::Arguments),
+    /// Add and list organisations and their members
+    Org(org::Arguments),
+    /// Make, list and remove access tokens
+    Token(token::Arguments),
+    /// Show the settings in force, where they come from, and whether they can work
+    CheckConfig(check_config::Arguments),
+    /// Read a package or an index as strictly as the server does, and show what it says
+    Inspect(inspect::Arguments),
+}
+
+fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    match run(command) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            output::note(&failure.to_string());
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(arguments) => on_runtime(Builder::new_multi_thread(), serve::run(arguments)),
+        Command::User(arguments) => on_runtime(Builder::new_current_thread(), user::run(arguments)),
+        Command::Org(arguments) => on_runtime(Builder::new_current_thread(), org::run(arguments)),
+        Command::Token(arguments) => {
+            on_runtime(Builder::new_current_thread(), token::run(arguments))
+        }
+        Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    }
+}
+
+/// Runs a command that waits for things on a runtime of its own.
+fn on_runtime(
+    mut runtime: Builder,
+    command: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    runtime
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("cannot start the threads of the runtime").because(&error))?
+        .block_on(command)
+}

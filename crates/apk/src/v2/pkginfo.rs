@@ -216,11 +216,17 @@ impl Draft {
     }
 
     fn finish(self) -> Result<PackageInfo, PkginfoError> {
-        let missing = |field, example| PkginfoError::Missing { field, example };
+        let missing = |field, content| PkginfoError::Missing { field, content };
         Ok(PackageInfo {
-            name: self.name.ok_or(missing("pkgname", "busybox"))?,
-            version: self.version.ok_or(missing("pkgver", "1.0-r0"))?,
-            arch: self.arch.ok_or(missing("arch", "x86_64"))?,
+            name: self
+                .name
+                .ok_or(missing("pkgname", "the name of the package"))?,
+            version: self
+                .version
+                .ok_or(missing("pkgver", "its version, such as 1.0-r0"))?,
+            arch: self
+                .arch
+                .ok_or(missing("arch", "x86_64, noarch or the like"))?,
             description: self.description.unwrap_or_default(),
             url: self.url.unwrap_or_default(),
             license: self.license.unwrap_or_default(),

@@ -7,8 +7,10 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use crate::{arch::Arch, dependency::Dependency, digest::Identity, package_info::PackageInfo};
 
-pub use reader::{Record, RecordError};
+pub use error::RecordError;
+pub use reader::Record;
 
+mod error;
 mod reader;
 
 /// The record of a package: the fields in apk's order `C P V A S I T U L o m t c k D p i`, each there or not as

@@ -1,1 +1,166 @@
-//! signature
+//! The signature section: gzip members whose tar entries are signatures over the section that follows.
+//!
+//! An entry is named `.SIGN.{algorithm}.{key name}`, and there may be several. apk checks the first whose key it trusts and
+//! looks at no other (`apk-tools` `src/extract_v2.c`, `apk_sign_ctx_process_file`).
+
+use thiserror::Error;
+
+use crate::{
+    limits::Limits,
+    sign::{Algorithm, KeyName, MessageDigests, PublicKey, SignError, SigningKey},
+};
+
+use super::{
+    gzip::compress_member,
+    tar::{Entry, EntryHeader, EntryKind, escape, padding},
+};
+
+/// One signature, as it stands in the section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureMember {
+    /// How it was made.
+    pub algorithm: Algorithm,
+    /// The file name of the public key. Not always a valid [`KeyName`]: whoever signed it chose it.
+    pub key_name: String,
+    /// The signature itself.
+    pub bytes: Vec<u8>,
+}
+
+impl SignatureMember {
+    /// Whether this is a signature by the key of that name over the message with these digests.
+    pub fn is_by(&self, name: &KeyName, key: &PublicKey, digests: &MessageDigests) -> bool {
+        self.key_name == name.as_str()
+            && key
+                .verify_digests(self.algorithm, digests, &self.bytes)
+                .is_ok()
+    }
+}
+
+/// Why entries are no signatures.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SignatureError {
+    /// A directory or link.
+    #[error("`{name}` is no regular file")]
+    NotAFile {
+        /// The entry, escaped and cut short.
+        name: String,
+    },
+    /// Over [`Limits::signature_entry`].
+    #[error("`{name}` is {size} bytes long; apk ignores signatures over {limit} bytes")]
+    TooLarge {
+        /// The entry, escaped and cut short.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Something else in the same gzip member.
+    #[error(
+        "`{name}` stands in one gzip member with signatures, so they would sign themselves; give the control section a member of its own"
+    )]
+    NotASignature {
+        /// The entry, escaped and cut short.
+        name: String,
+    },
+}
+
+/// Whether an entry of that name makes its section a signature section.
+pub(super) fn is_signature_entry(name: &[u8]) -> bool {
+    name.starts_with(b".SIGN.") && !name.contains(&b'/')
+}
+
+/// Gathers the signatures of a section. Unknown algorithms are read over, as apk does.
+#[derive(Debug)]
+pub(super) struct Collector {
+    limit: u64,
+    current: Option<SignatureMember>,
+    signatures: Vec<SignatureMember>,
+}
+
+impl Collector {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            limit: limits.signature_entry,
+            current: None,
+            signatures: Vec::new(),
+        }
+    }
+
+    pub(super) fn entry(&mut self, entry: &Entry) -> Result<(), SignatureError> {
+        let name = escape(&entry.name);
+        if !is_signature_entry(&entry.name) {
+            return Err(SignatureError::NotASignature { name });
+        }
+        if entry.kind != EntryKind::File {
+            return Err(SignatureError::NotAFile { name });
+        }
+        if entry.size > self.limit {
+            return Err(SignatureError::TooLarge {
+                name,
+                size: entry.size,
+                limit: self.limit,
+            });
+        }
+        self.current =
+            Algorithm::from_entry_name(&entry.name).map(|(algorithm, key_name)| SignatureMember {
+                algorithm,
+                key_name: String::from_utf8_lossy(key_name).into_owned(),
+                bytes: Vec::new(),
+            });
+        Ok(())
+    }
+
+    pub(super) fn content(&mut self, content: &[u8]) {
+        if let Some(current) = &mut self.current {
+            current.bytes.extend_from_slice(content);
+        }
+    }
+
+    pub(super) fn entry_end(&mut self) {
+        self.signatures.extend(self.current.take());
+    }
+
+    pub(super) fn signatures(&self) -> &[SignatureMember] {
+        &self.signatures
+    }
+
+    pub(super) fn finish(self) -> Vec<SignatureMember> {
+        self.signatures
+    }
+}
+
+/// Signs the section whose SHA-256 is given, by every key, and writes the signature member that goes in front of it.
+///
+/// Equal arguments give equal bytes. The tar has no end-of-archive, so that the next section goes on where it ends.
+///
+/// # Errors
+///
+/// [`SignError`] when the library fails.
+pub fn sign_digest(
+    digest: &[u8; 32],
+    keys: &[(&KeyName, &SigningKey)],
+) -> Result<Vec<u8>, SignError> {
+    let signatures = keys
+        .iter()
+        .map(|(name, key)| {
+            Ok((
+                name.entry_name(Algorithm::Rsa256),
+                key.sign_sha256_digest(digest)?,
+            ))
+        })
+        .collect::<Result<Vec<_>, SignError>>()?;
+    Ok(write_member(&signatures))
+}
+
+/// Writes a signature member from entry names and signatures.
+pub(super) fn write_member(signatures: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (name, signature) in signatures {
+        let size = signature.len() as u64;
+        tar.extend(EntryHeader::file(name.as_bytes(), size, 0).to_bytes());
+        tar.extend_from_slice(signature);
+        tar.extend_from_slice(padding(size));
+    }
+    compress_member([tar.as_slice()], 9)
+}

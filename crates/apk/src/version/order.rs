@@ -135,6 +135,9 @@ pub(super) enum Fault<'text> {
 pub(super) struct Scanner<'text> {
     rest: &'text str,
     last: Option<Kind>,
+    /// Whether a number may follow a letter, and a letter may come first: apk 2 has it so (apk-tools 2.14
+    /// `src/version.c`, `next_token`), apk 3 no longer.
+    letters_anywhere: bool,
 }
 
 impl<'text> Scanner<'text> {
@@ -142,17 +145,34 @@ impl<'text> Scanner<'text> {
         Self {
             rest: version,
             last: None,
+            letters_anywhere: false,
+        }
+    }
+
+    /// A scanner that also knows the parts that apk 2 alone does.
+    pub(super) fn for_apk_2(version: &'text str) -> Self {
+        Self {
+            letters_anywhere: true,
+            ..Self::new(version)
         }
     }
 
     /// The next part, or `None` at the end.
     pub(super) fn next_token(&mut self) -> Result<Option<Token<'text>>, Fault<'text>> {
-        let Some(last) = self.last else {
-            let digits = self.take_while(|c| c.is_ascii_digit());
-            if digits.is_empty() {
-                return Err(Fault::Start);
+        let last = match self.last {
+            Some(last) => last,
+            None => {
+                let digits = self.take_while(|c| c.is_ascii_digit());
+                if !digits.is_empty() {
+                    return Ok(self.token(Token::plain(Kind::FirstNumber, digits)));
+                }
+                if !(self.letters_anywhere
+                    && self.rest.starts_with(|c: char| c.is_ascii_lowercase()))
+                {
+                    return Err(Fault::Start);
+                }
+                Kind::FirstNumber
             }
-            return Ok(self.token(Token::plain(Kind::FirstNumber, digits)));
         };
         let before = self.rest;
         let mut characters = before.chars();
@@ -168,6 +188,9 @@ impl<'text> Scanner<'text> {
             }
             '.' if last <= Kind::Number => {
                 self.rest = after;
+                Token::plain(Kind::Number, self.take_number()?)
+            }
+            '0'..='9' if last == Kind::Letter && self.letters_anywhere => {
                 Token::plain(Kind::Number, self.take_number()?)
             }
             '0'..='9' if last == Kind::Suffix => {

@@ -1,17 +1,20 @@
+-- All times are microseconds since 1970. Identifiers are never given out twice (AUTOINCREMENT): caches are keyed by
+-- them, and the row that comes after a deleted one must not be taken for it.
+
 -- Users and organisations: whoever packages belong to.
 CREATE TABLE owners (
-    id          INTEGER PRIMARY KEY,
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
     kind        TEXT   NOT NULL CHECK (kind IN ('user', 'organisation')),
     name        TEXT   NOT NULL,
     name_lower  TEXT   NOT NULL UNIQUE,
     visibility  TEXT   NOT NULL CHECK (visibility IN ('public', 'limited', 'private')),
-    created_at  BIGINT NOT NULL                       -- all times: microseconds since 1970
+    created_at  BIGINT NOT NULL
 );
 
 CREATE TABLE users (
     owner_id            BIGINT  PRIMARY KEY REFERENCES owners (id) ON DELETE CASCADE,
     password_hash       TEXT,                         -- NULL: signs in by tokens alone
-    credential_version  BIGINT  NOT NULL DEFAULT 1,   -- moves on when the password changes
+    credential_version  BIGINT  NOT NULL DEFAULT 1,   -- moves on when what the user signs in with changes
     admin               BOOLEAN NOT NULL DEFAULT FALSE,
     disabled            BOOLEAN NOT NULL DEFAULT FALSE
 );
@@ -22,12 +25,13 @@ CREATE TABLE memberships (
     role             TEXT   NOT NULL CHECK (role IN ('read', 'write', 'admin')),
     PRIMARY KEY (organisation_id, user_id)
 );
+CREATE INDEX memberships_user ON memberships (user_id);
 
 CREATE TABLE tokens (
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
     user_id       BIGINT  NOT NULL REFERENCES users (owner_id) ON DELETE CASCADE,
     label         TEXT    NOT NULL,
-    hash          BLOB    NOT NULL UNIQUE,            -- SHA-256 of the token
+    hash          BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),   -- SHA-256 of the token
     scopes        TEXT    NOT NULL,                   -- separated by commas, sorted
     created_at    BIGINT  NOT NULL,
     expires_at    BIGINT,
@@ -36,7 +40,7 @@ CREATE TABLE tokens (
 );
 
 CREATE TABLE signing_keys (
-    id          INTEGER PRIMARY KEY,
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id    BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
     name        TEXT   NOT NULL,                      -- the file name in /etc/apk/keys
     algorithm   TEXT   NOT NULL CHECK (algorithm IN ('rsa')),
@@ -48,27 +52,33 @@ CREATE TABLE signing_keys (
 );
 
 CREATE TABLE repositories (
-    id             INTEGER PRIMARY KEY,
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id       BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
     branch         TEXT   NOT NULL,
     name           TEXT   NOT NULL,
-    generation     BIGINT NOT NULL DEFAULT 0,         -- moves on with every change of its packages
-    last_sequence  BIGINT NOT NULL DEFAULT 0,         -- of the newest package file
+    generation     BIGINT NOT NULL,                   -- moves on by one with every change of its packages
+    last_sequence  BIGINT NOT NULL,                   -- of the newest package file
+    changed_at     BIGINT NOT NULL,                   -- of the newest generation; always later than the one before
     UNIQUE (owner_id, branch, name)
 );
 
+-- What may be in the blob store. `condemned_at` and `removing` belong to the sweep: metadata/blob_facts.rs says how.
 CREATE TABLE blobs (
-    sha256      BLOB   PRIMARY KEY,
-    size        BIGINT NOT NULL,
-    created_at  BIGINT NOT NULL
+    sha256        BLOB    PRIMARY KEY CHECK (length(sha256) = 32),
+    size          BIGINT  NOT NULL,
+    created_at    BIGINT  NOT NULL,
+    condemned_at  BIGINT,
+    removing      BOOLEAN NOT NULL DEFAULT FALSE
 );
+CREATE INDEX blobs_condemned ON blobs (condemned_at) WHERE condemned_at IS NOT NULL;
 
 CREATE TABLE package_files (
-    id             INTEGER PRIMARY KEY,
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
     repository_id  BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
     arch           TEXT   NOT NULL,                   -- of the package; may be noarch
     name           TEXT   NOT NULL,
     version        TEXT   NOT NULL,
+    file_name      TEXT   NOT NULL,                   -- name-version.apk, compared exactly
     sha256         BLOB   NOT NULL REFERENCES blobs (sha256),
     size           BIGINT NOT NULL,
     pkginfo        TEXT   NOT NULL,                   -- as it stands in the control section
@@ -79,18 +89,21 @@ CREATE TABLE package_files (
     uploader_id    BIGINT REFERENCES users (owner_id) ON DELETE SET NULL,
     created_at     BIGINT NOT NULL,
     downloads      BIGINT NOT NULL DEFAULT 0,
-    UNIQUE (repository_id, sequence)
+    UNIQUE (repository_id, sequence),
+    CHECK (removed_at > added_at)
 );
-CREATE UNIQUE INDEX package_files_live ON package_files (repository_id, name, version, arch) WHERE removed_at IS NULL;
+-- By file name, not by name and version: two live files that one path would serve can't be, whatever the split.
+CREATE UNIQUE INDEX package_files_live ON package_files (repository_id, file_name, arch) WHERE removed_at IS NULL;
 CREATE INDEX package_files_index ON package_files (repository_id, arch, sequence);
 CREATE INDEX package_files_blob ON package_files (sha256);
+CREATE INDEX package_files_uploader ON package_files (uploader_id);
 
 -- When the packages of one architecture last changed, so that nobody reads rows to learn that nothing happened.
 CREATE TABLE index_heads (
     repository_id  BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
     arch           TEXT   NOT NULL,
     generation     BIGINT NOT NULL,                   -- the last that added or removed such a package
-    changed_at     BIGINT NOT NULL,
-    live           BIGINT NOT NULL,                   -- how many are there
+    changed_at     BIGINT NOT NULL,                   -- when that was
+    live           BIGINT NOT NULL CHECK (live >= 0), -- how many are there
     PRIMARY KEY (repository_id, arch)
 );

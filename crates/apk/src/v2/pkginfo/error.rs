@@ -55,12 +55,12 @@ pub enum PkginfoError {
         field: &'static str,
     },
     /// A key that must be there.
-    #[error("{field}: the line is missing, add `{field} = …`, for example {example}")]
+    #[error("{field}: the line is missing, add `{field} = …` with {content}")]
     Missing {
         /// The key.
         field: &'static str,
-        /// What could stand there.
-        example: &'static str,
+        /// What belongs there.
+        content: &'static str,
     },
     /// No `size`.
     #[error(
@@ -74,9 +74,7 @@ pub enum PkginfoError {
         size: u64,
     },
     /// Not a number, or one that is too large.
-    #[error(
-        "{field}: {value} is no number from 0 to {largest}, write it in digits or leave the line out"
-    )]
+    #[error("{field}: {value} is no number from 0 to {largest}, write it in digits alone")]
     Number {
         /// The key.
         field: &'static str,

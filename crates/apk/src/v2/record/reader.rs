@@ -2,23 +2,17 @@
 
 use std::fmt;
 
-use thiserror::Error;
-
 use crate::{
-    arch::{Arch, ArchError},
-    dependency::{Dependency, DependencyError},
-    digest::{DigestError, Identity},
-    limits::Limits,
-    name::{NameError, PackageName},
-    quoted::Quoted,
-    version::{Version, VersionError},
+    arch::Arch, dependency::Dependency, digest::Identity, limits::Limits, name::PackageName,
+    quoted::Quoted, v2::record::RecordError, version::Version,
 };
 
 /// One record of an index, every field of it read. Its `Display` gives back the bytes it was read from.
 ///
 /// The fields are those of apk-tools `src/package.c`, `apk_pkgtmpl_add_info`. Their order is kept: it differs between
 /// the versions of apk that wrote an index. A field in lower case that is not known is kept as text, for every apk
-/// skips it; an unknown one in upper case is refused, for it makes the package uninstallable.
+/// skips it; an unknown one in upper case is refused, for it makes the package uninstallable. Versions are held to
+/// what no apk refuses an index for ([`Version::parse_in_index`]), which is less than a new package must keep to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     identity: Identity,
@@ -43,100 +37,6 @@ enum Value {
     Number(u64),
     Text(String),
     Dependencies(Vec<Dependency>),
-}
-
-/// Why a record of an index is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RecordError {
-    /// The record does not end with one blank line.
-    #[error("the record must end with one blank line and have none before")]
-    End,
-    /// A line that is no field.
-    #[error("{line} is no field of an index: it must be a letter, `:` and a value")]
-    NotAField {
-        /// The line found.
-        line: Quoted,
-    },
-    /// A field that belongs elsewhere, or nowhere.
-    #[error("{field}: is no field of an index")]
-    Unknown {
-        /// The letter.
-        field: char,
-    },
-    /// A field that stands there twice.
-    #[error("{field}: is there twice")]
-    Twice {
-        /// The letter.
-        field: char,
-    },
-    /// A field that must be there.
-    #[error("{field}: is missing")]
-    Missing {
-        /// The letter.
-        field: char,
-    },
-    /// A line that does not fit into a buffer of apk 2.
-    #[error("{field}: the line is {length} bytes long where apk reads at most {limit}")]
-    LineTooLong {
-        /// The letter.
-        field: char,
-        /// Bytes found.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// The fields without the dependencies do not fit into a buffer of apk.
-    #[error(
-        "the fields without the dependencies are {length} bytes long where apk can keep {limit}"
-    )]
-    HeaderTooLong {
-        /// Bytes found.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// A control character.
-    #[error("{field}: has the control character U+{code:04X}")]
-    Control {
-        /// The letter.
-        field: char,
-        /// The code of the character.
-        code: u32,
-    },
-    /// A number that is none, or not in its one spelling.
-    #[error("{field}: {value} is no number of 64 bits without leading zeros")]
-    Number {
-        /// The letter.
-        field: char,
-        /// The text found.
-        value: Quoted,
-    },
-    /// `C:` is wrong.
-    #[error("C: {0}")]
-    Identity(#[from] DigestError),
-    /// `P:` is wrong.
-    #[error("P: {0}")]
-    Name(#[from] NameError),
-    /// `V:` is wrong.
-    #[error("V: {0}")]
-    Version(#[from] VersionError),
-    /// `A:` is wrong.
-    #[error("A: {0}")]
-    Arch(#[from] ArchError),
-    /// A dependency is wrong.
-    #[error("{field}: {source}")]
-    Dependency {
-        /// The letter.
-        field: char,
-        /// What is wrong with it.
-        source: DependencyError,
-    },
-    /// A list that has not exactly one blank between its entries.
-    #[error("{field}: the list must not be empty and must have one blank between its entries")]
-    Blanks {
-        /// The letter.
-        field: char,
-    },
 }
 
 impl Record {
@@ -342,7 +242,7 @@ fn read_line(line: &str, limits: &Limits) -> Result<Line, RecordError> {
     let value = match field {
         'C' => Value::Identity(Identity::parse_index_field(value)?),
         'P' => Value::Name(PackageName::parse_within(value, limits)?),
-        'V' => Value::Version(Version::parse_for_v2(value, limits)?),
+        'V' => Value::Version(Version::parse_in_index(value, limits)?),
         'A' => Value::Arch(Arch::parse(value)?),
         'S' | 'I' | 't' | 'k' => Value::Number(read_number(field, value)?),
         'T' | 'U' | 'L' | 'o' | 'm' | 'c' => Value::Text(value.to_owned()),
@@ -377,7 +277,7 @@ fn read_dependencies(
             if one.is_empty() {
                 return Err(RecordError::Blanks { field });
             }
-            Dependency::parse_within(one, limits)
+            Dependency::parse_in_index(one, limits)
                 .map_err(|source| RecordError::Dependency { field, source })
         })
         .collect()
@@ -386,7 +286,7 @@ fn read_dependencies(
 impl fmt::Display for Record {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in &self.lines {
-            write!(formatter, "{}:{}\n", line.field, line.value)?;
+            writeln!(formatter, "{}:{}", line.field, line.value)?;
         }
         formatter.write_str("\n")
     }

@@ -1,0 +1,262 @@
+//! Public keys: RSA and DSA.
+
+use aws_lc_rs::{
+    digest,
+    signature::{
+        RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+        RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+        RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaParameters, UnparsedPublicKey,
+    },
+};
+use thiserror::Error;
+
+use super::{
+    Algorithm, MessageDigests, PemError,
+    der::{self, Malformed},
+    dsa, pem,
+};
+use crate::{cursor::Cursor, digest::Sha256Digest};
+
+/// 1.2.840.113549.1.1.1, `rsaEncryption` (RFC 3279, 2.3.1).
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+/// 1.2.840.10040.4.1, `id-dsa` (RFC 3279, 2.3.2).
+const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
+
+/// Why a file holds no public key apk could use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PublicKeyError {
+    /// The text is no PEM file.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// A private key was given.
+    #[error("this is a private key; give the public one: `openssl pkey -in KEY -pubout`")]
+    Private,
+    /// Another kind of block.
+    #[error("the file holds no `PUBLIC KEY`; write one with `openssl pkey -in KEY -pubout`")]
+    NotPublicKey,
+    /// The DER is not that of a key.
+    #[error("the public key is malformed; write it again with `openssl pkey -in KEY -pubout`")]
+    Malformed,
+    /// Neither RSA nor DSA.
+    #[error("the public key is neither RSA nor DSA, and apk knows no others in v2 signatures")]
+    UnknownAlgorithm,
+    /// A modulus nobody should use, or nobody can.
+    #[error("the RSA key has {0} bits; 1024 to 8192 are allowed")]
+    Size(usize),
+}
+
+/// The signature is not by this key over this message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the signature does not match")]
+pub struct InvalidSignature;
+
+/// A public key that verifies signatures of v2 packages and indexes.
+#[derive(Debug, Clone)]
+pub struct PublicKey {
+    /// SubjectPublicKeyInfo (RFC 5280, 4.1.2.7).
+    der: Vec<u8>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// RSAPublicKey (RFC 8017, A.1.1), and the size of its modulus in bits.
+    Rsa {
+        der: Vec<u8>,
+        bits: usize,
+    },
+    Dsa(Box<::dsa::VerifyingKey>),
+}
+
+impl PublicKey {
+    /// Reads a `PUBLIC KEY` in PEM form, as apk keeps them in `/etc/apk/keys`.
+    ///
+    /// # Errors
+    ///
+    /// [`PublicKeyError`] says what the file is instead.
+    pub fn from_pem(text: &[u8]) -> Result<Self, PublicKeyError> {
+        let (label, der) = pem::decode(text)?;
+        match label.as_str() {
+            "PUBLIC KEY" => Self::from_der(&der),
+            "PRIVATE KEY" | "RSA PRIVATE KEY" | "DSA PRIVATE KEY" | "EC PRIVATE KEY" => {
+                Err(PublicKeyError::Private)
+            }
+            _ => Err(PublicKeyError::NotPublicKey),
+        }
+    }
+
+    /// Reads a SubjectPublicKeyInfo in DER.
+    ///
+    /// # Errors
+    ///
+    /// [`PublicKeyError::Malformed`], `UnknownAlgorithm` or `Size`.
+    pub fn from_der(bytes: &[u8]) -> Result<Self, PublicKeyError> {
+        let kind = parse(bytes).map_err(|Malformed| PublicKeyError::Malformed)?;
+        let kind = kind.ok_or(PublicKeyError::UnknownAlgorithm)?;
+        if let Kind::Rsa { bits, .. } = kind
+            && !(1024..=8192).contains(&bits)
+        {
+            return Err(PublicKeyError::Size(bits));
+        }
+        Ok(Self {
+            der: bytes.to_vec(),
+            kind,
+        })
+    }
+
+    /// Makes the key whose RSAPublicKey (RFC 8017, A.1.1) is given.
+    pub(super) fn from_rsa_public_key(rsa: &[u8]) -> Result<Self, PublicKeyError> {
+        let algorithm = [
+            der::encode(der::OBJECT_IDENTIFIER, RSA),
+            der::encode(der::NULL, &[]),
+        ]
+        .concat();
+        let bits = [&[0], rsa].concat();
+        let info = [
+            der::encode(der::SEQUENCE, &algorithm),
+            der::encode(der::BIT_STRING, &bits),
+        ]
+        .concat();
+        Self::from_der(&der::encode(der::SEQUENCE, &info))
+    }
+
+    /// The key in PEM form, which ends in a line feed.
+    pub fn to_pem(&self) -> String {
+        pem::encode("PUBLIC KEY", &self.der).to_string()
+    }
+
+    /// The SubjectPublicKeyInfo in DER.
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The RSAPublicKey (RFC 8017, A.1.1) in DER; `None` for DSA.
+    pub(crate) fn rsa_public_key(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::Rsa { der, .. } => Some(der),
+            Kind::Dsa(_) => None,
+        }
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo in DER.
+    pub fn fingerprint(&self) -> Sha256Digest {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, &self.der).as_ref());
+        Sha256Digest::from_bytes(bytes)
+    }
+
+    /// The size of an RSA modulus in bits; `None` for DSA.
+    pub fn rsa_bits(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Rsa { bits, .. } => Some(bits),
+            Kind::Dsa(_) => None,
+        }
+    }
+
+    /// Checks a signature over `message`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSignature`], also when the key is not of the algorithm's kind.
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        self.verify_digest(algorithm, &algorithm.digest(message), signature)
+    }
+
+    /// Checks a signature over a message of which only the digests are at hand.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSignature`], also when the key is not of the algorithm's kind.
+    pub fn verify_digests(
+        &self,
+        algorithm: Algorithm,
+        digests: &MessageDigests,
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        self.verify_digest(algorithm, digests.for_algorithm(algorithm), signature)
+    }
+
+    fn verify_digest(
+        &self,
+        algorithm: Algorithm,
+        digest: &digest::Digest,
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        // OpenSSL, which apk uses, ties the kind of key to the signature: an RSA key never checks a `.SIGN.DSA.` entry
+        // with success, as the encodings differ.
+        match (&self.kind, algorithm) {
+            (Kind::Rsa { der, .. }, Algorithm::Rsa | Algorithm::Rsa256 | Algorithm::Rsa512) => {
+                UnparsedPublicKey::new(rsa_parameters(algorithm), der)
+                    .verify_digest(digest, signature)
+                    .map_err(|_| InvalidSignature)
+            }
+            (Kind::Dsa(key), Algorithm::Dsa) => {
+                dsa::verify(key, digest.as_ref(), signature).map_err(|Malformed| InvalidSignature)
+            }
+            _ => Err(InvalidSignature),
+        }
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for PublicKey {}
+
+fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
+    match algorithm {
+        Algorithm::Rsa | Algorithm::Dsa => &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+        Algorithm::Rsa256 => &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+        Algorithm::Rsa512 => &RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+    }
+}
+
+/// `SEQUENCE { SEQUENCE { algorithm, parameters }, BIT STRING }`. `None` for an algorithm that is neither RSA nor DSA.
+fn parse(bytes: &[u8]) -> Result<Option<Kind>, Malformed> {
+    let mut info = Cursor::new(der::only(bytes, der::SEQUENCE)?);
+    let mut algorithm = Cursor::new(der::take(&mut info, der::SEQUENCE)?);
+    let bits = der::take(&mut info, der::BIT_STRING)?;
+    info.finish()?;
+    // The first byte of a bit string counts the unused bits of the last.
+    let (Some(0), Some(key)) = (bits.first(), bits.get(1..)) else {
+        return Err(Malformed);
+    };
+    let identifier = der::take(&mut algorithm, der::OBJECT_IDENTIFIER)?;
+    if identifier == RSA {
+        if !der::only(algorithm.rest(), der::NULL)?.is_empty() {
+            return Err(Malformed);
+        }
+        let mut cursor = Cursor::new(der::only(key, der::SEQUENCE)?);
+        let modulus = der::take_unsigned(&mut cursor)?;
+        let exponent = der::take_unsigned(&mut cursor)?;
+        cursor.finish()?;
+        let (Some(first), false) = (modulus.first(), exponent.is_empty()) else {
+            return Err(Malformed);
+        };
+        let bits = modulus.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0);
+        let rsa = Kind::Rsa {
+            der: key.to_vec(),
+            bits,
+        };
+        // The library has the last word: an even modulus, an exponent of 1.
+        if (1024..=8192).contains(&bits) {
+            UnparsedPublicKey::new(rsa_parameters(Algorithm::Rsa256), key)
+                .parse()
+                .map_err(|_| Malformed)?;
+        }
+        Ok(Some(rsa))
+    } else if identifier == DSA {
+        let parameters = der::only(algorithm.rest(), der::SEQUENCE)?;
+        Ok(Some(Kind::Dsa(Box::new(dsa::parse(parameters, key)?))))
+    } else {
+        Ok(None)
+    }
+}

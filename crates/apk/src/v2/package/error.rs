@@ -1,0 +1,153 @@
+//! Why bytes are no package.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::{
+    digest::Sha256Digest,
+    v2::{gzip::GzipError, pkginfo::PkginfoError, signature::SignatureError, tar::TarError},
+};
+
+/// The parts of a package, named in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// The first, when it is not known yet whether it is a signature or a control section.
+    First,
+    /// Signatures over the control section.
+    Signature,
+    /// `.PKGINFO` and the scripts.
+    Control,
+    /// The files.
+    Data,
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::First => "the first section",
+            Self::Signature => "the signature section",
+            Self::Control => "the control section",
+            Self::Data => "the data section",
+        })
+    }
+}
+
+/// Why bytes are no package that apk would install.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// Not one byte.
+    #[error("the file is empty; send an .apk")]
+    Empty,
+    /// Neither gzip nor anything else known.
+    #[error(
+        "this is no .apk: it does not begin with gzip data; build one with `abuild` or `melange`"
+    )]
+    NotAPackage,
+    /// Markup, which is what a failed download leaves.
+    #[error(
+        "this is no .apk but an HTML or XML page; was it downloaded from a wrong address, or behind a login?"
+    )]
+    Markup,
+    /// `ADB` in front.
+    #[error(
+        "apk v3 packages come with a later version of Tarn; for now build v2 packages (`abuild` and `melange` make them)"
+    )]
+    ApkV3,
+    /// gzip around something that is no tar.
+    #[error("this is no .apk: the gzip data holds no tar archive")]
+    NotTar,
+    /// A gzip member is broken.
+    #[error("{section}: {problem}")]
+    Gzip {
+        /// Where.
+        section: Section,
+        /// What is wrong.
+        problem: GzipError,
+    },
+    /// A tar archive is broken.
+    #[error("{section}: {problem}")]
+    Tar {
+        /// Where.
+        section: Section,
+        /// What is wrong.
+        problem: TarError,
+    },
+    /// A section or a file in it is over its limit.
+    #[error("{section} is over the limit of {limit} bytes")]
+    SectionTooLarge {
+        /// Which.
+        section: Section,
+        /// The limit in bytes, compressed or not.
+        limit: u64,
+    },
+    /// A gzip member without entries where signatures or `.PKGINFO` must be.
+    #[error("{0} is empty")]
+    EmptySection(Section),
+    /// The signature section is broken.
+    #[error("the signature section: {0}")]
+    Signature(#[from] SignatureError),
+    /// A name that cannot stand in the control section.
+    #[error(
+        "the control section holds `{name}`; only `.PKGINFO`, scripts and other names with a dot in front and no slash may stand there (is this a plain tar.gz or an index?)"
+    )]
+    ControlName {
+        /// The entry, escaped and cut short.
+        name: String,
+    },
+    /// `.PKGINFO` or a script that is a link, a directory, …
+    #[error("`{name}` in the control section is no regular file")]
+    ControlNotAFile {
+        /// The entry.
+        name: String,
+    },
+    /// The same file twice.
+    #[error("`{name}` is in the control section twice")]
+    ControlTwice {
+        /// The entry.
+        name: String,
+    },
+    /// `.INSTALL`, which apk refuses.
+    #[error(
+        "the control section holds `.INSTALL`, a script of apk v1 that apk refuses; use `.pre-install` and `.post-install`"
+    )]
+    InstallScript,
+    /// A file over [`crate::limits::Limits::control_entry`].
+    #[error("`{name}` in the control section is {size} bytes long; at most {limit} are allowed")]
+    ControlEntryTooLarge {
+        /// The entry, escaped and cut short.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// No `.PKGINFO`.
+    #[error("the control section has no `.PKGINFO`; build the package with `abuild` or `melange`")]
+    NoPkginfo,
+    /// `.PKGINFO` itself is wrong.
+    #[error(".PKGINFO: {0}")]
+    Pkginfo(#[from] PkginfoError),
+    /// The file ends after the control section.
+    #[error("the data section is missing; the file is truncated")]
+    NoData,
+    /// SHA-256 differs.
+    #[error(
+        "datahash in .PKGINFO is {expected}, but the data section's SHA-256 is {found}; the file is damaged, or was changed after it was built"
+    )]
+    DataHash {
+        /// What `.PKGINFO` says.
+        expected: Sha256Digest,
+        /// What the bytes are.
+        found: Sha256Digest,
+    },
+    /// `size = 0`, and files or scripts.
+    #[error(
+        "size in .PKGINFO is 0, but the package has files or scripts, and apk would skip them; set size to the bytes the files take, at least 1"
+    )]
+    NoInstalledSize,
+    /// Bytes after the data section.
+    #[error("bytes follow the data section, and apk refuses that; upload the file as it was built")]
+    TrailingData,
+}

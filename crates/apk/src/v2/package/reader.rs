@@ -1,0 +1,497 @@
+//! Reading a package, fed in pieces.
+
+use aws_lc_rs::digest;
+
+use super::{Package, PackageError, Script, Section};
+use crate::{
+    digest::{Identity, Sha256Digest},
+    limits::Limits,
+    package_info::PackageInfo,
+    sign::{MessageDigests, MessageHasher},
+    v2::{
+        gzip::{self, GzipError, MemberReader},
+        pkginfo,
+        signature::{Collector, SignatureError, is_signature_entry},
+        tar::{Entry, EntryKind, Event, TarError, TarReader, escape},
+    },
+};
+
+/// Input is worked on in pieces of this size, cut at the same places however it arrives. So the same file always gives the
+/// same result, down to which of two faults is named.
+const PIECE: usize = 32 << 10;
+/// Inflated bytes at a time.
+const BUFFER: usize = 64 << 10;
+
+/// Reads a package piece by piece, holding some 200 KiB besides the `.PKGINFO` and the signatures.
+///
+/// # Examples
+///
+/// ```
+/// # use apk::{limits::Limits, v2::{builder::PackageBuilder, package::PackageReader}};
+/// let file = PackageBuilder::new("hello", "1.0-r0").build();
+/// let mut reader = PackageReader::new(Limits::default());
+/// for piece in file.chunks(1000) {
+///     reader.push(piece)?;
+/// }
+/// let package = reader.finish()?;
+/// assert_eq!(package.info.name.as_str(), "hello");
+/// assert_eq!(package.size, file.len() as u64);
+/// # Ok::<(), apk::v2::package::PackageError>(())
+/// ```
+pub struct PackageReader {
+    limits: Limits,
+    size: u64,
+    piece: Vec<u8>,
+    buffer: Vec<u8>,
+    started: bool,
+    stage: Stage,
+    member: MemberReader,
+    tar: TarReader,
+    hasher: MessageHasher,
+    data_hasher: digest::Context,
+    /// Compressed and inflated bytes of the current section so far.
+    section_size: (u64, u64),
+    contents: Contents,
+    signature_size: u64,
+    control: Option<Control>,
+    data_size: u64,
+    data_tar_size: u64,
+    data_entries: u64,
+    /// Whether an entry of the data section is one that apk installs: not those with a dot in front.
+    installs_something: bool,
+}
+
+impl std::fmt::Debug for PackageReader {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("PackageReader")
+            .field("size", &self.size)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// In a member, or between two, of which the last was no control section.
+    BeforeData,
+    Data,
+    Done,
+}
+
+#[derive(Debug)]
+struct Control {
+    info: PackageInfo,
+    digests: MessageDigests,
+    size: u64,
+}
+
+impl PackageReader {
+    /// A reader before the first byte.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            size: 0,
+            piece: Vec::with_capacity(PIECE),
+            buffer: vec![0; BUFFER],
+            started: false,
+            stage: Stage::BeforeData,
+            member: MemberReader::new(),
+            // Entries are counted by section; those before the data section are bounded by its bytes.
+            tar: TarReader::new(&limits, u64::MAX),
+            hasher: MessageHasher::new(),
+            data_hasher: digest::Context::new(&digest::SHA256),
+            section_size: (0, 0),
+            contents: Contents::new(&limits),
+            signature_size: 0,
+            control: None,
+            data_size: 0,
+            data_tar_size: 0,
+            data_entries: 0,
+            installs_something: false,
+            limits,
+        }
+    }
+
+    /// Takes the next bytes of the file.
+    ///
+    /// # Errors
+    ///
+    /// The first [`PackageError`] found, perhaps some 32 KiB after the byte that is wrong. The reader is of no use
+    /// afterwards.
+    pub fn push(&mut self, input: &[u8]) -> Result<(), PackageError> {
+        self.size += input.len() as u64;
+        let mut rest = input;
+        while !rest.is_empty() {
+            if self.piece.is_empty()
+                && let Some((piece, after)) = rest.split_at_checked(PIECE)
+            {
+                self.take_piece(piece)?;
+                rest = after;
+                continue;
+            }
+            let missing = PIECE - self.piece.len();
+            let (taken, after) = rest.split_at_checked(missing).unwrap_or((rest, &[]));
+            self.piece.extend_from_slice(taken);
+            rest = after;
+            if self.piece.len() == PIECE {
+                self.take_buffered()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the file ends here, and gives what was found in it.
+    ///
+    /// # Errors
+    ///
+    /// [`PackageError`].
+    pub fn finish(mut self) -> Result<Package, PackageError> {
+        if self.size == 0 {
+            return Err(PackageError::Empty);
+        }
+        self.take_buffered()?;
+        let control = match self.control {
+            Some(control) if self.stage == Stage::Done => control,
+            Some(_) if self.member.is_at_start() => return Err(PackageError::NoData),
+            None if self.member.is_at_start() => return Err(PackageError::NoPkginfo),
+            _ => {
+                let section = self.contents.section_for(self.stage);
+                return Err(PackageError::Gzip {
+                    section,
+                    problem: GzipError::Truncated,
+                });
+            }
+        };
+        let mut identity = [0; 20];
+        identity.copy_from_slice(control.digests.sha1());
+        Ok(Package {
+            info: control.info,
+            identity: Identity::from_bytes(identity),
+            signatures: self.contents.signatures.finish(),
+            control_digests: control.digests,
+            scripts: self.contents.scripts,
+            size: self.size,
+            signature_size: self.signature_size,
+            control_size: control.size,
+            data_size: self.data_size,
+            data_tar_size: self.data_tar_size,
+            data_entries: self.data_entries,
+        })
+    }
+
+    fn take_buffered(&mut self) -> Result<(), PackageError> {
+        let mut piece = std::mem::take(&mut self.piece);
+        let result = self.take_piece(&piece);
+        piece.clear();
+        self.piece = piece;
+        result
+    }
+
+    fn take_piece(&mut self, piece: &[u8]) -> Result<(), PackageError> {
+        if !std::mem::replace(&mut self.started, true) {
+            check_magic(piece)?;
+        }
+        let mut rest = piece;
+        while !rest.is_empty() {
+            if self.stage == Stage::Done {
+                return Err(PackageError::TrailingData);
+            }
+            let (used, ended) = self.inflate(rest)?;
+            rest = rest.get(used..).unwrap_or_default();
+            if ended {
+                self.member_end()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Inflates until the input is used up or the member ends. Gives the bytes used, and whether it ended.
+    fn inflate(&mut self, input: &[u8]) -> Result<(usize, bool), PackageError> {
+        let mut used = 0;
+        loop {
+            let rest = input.get(used..).unwrap_or_default();
+            let progress = self
+                .member
+                .push(rest, &mut self.buffer)
+                .map_err(|problem| PackageError::Gzip {
+                    section: self.contents.section_for(self.stage),
+                    problem,
+                })?;
+            let compressed = rest.get(..progress.consumed).unwrap_or_default();
+            if self.stage == Stage::Data {
+                self.data_hasher.update(compressed);
+            } else {
+                self.hasher.update(compressed);
+            }
+            used += progress.consumed;
+            self.section_size.0 += progress.consumed as u64;
+            self.section_size.1 += progress.produced as u64;
+            self.read_tar(progress.produced)?;
+            self.check_section_size()?;
+            if progress.ended || (progress.consumed == 0 && progress.produced == 0) {
+                return Ok((used, progress.ended));
+            }
+        }
+    }
+
+    fn read_tar(&mut self, produced: usize) -> Result<(), PackageError> {
+        let content = self.buffer.get(..produced).unwrap_or_default();
+        let contents = &mut self.contents;
+        let in_data = self.stage == Stage::Data;
+        let (entries, limit) = (&mut self.data_entries, self.limits.data_entries);
+        let installs = &mut self.installs_something;
+        let result = self.tar.push(content, &mut |event| match event {
+            Event::Entry(entry) if in_data => {
+                *entries += 1;
+                *installs |= !entry.name.starts_with(b".");
+                if *entries > limit {
+                    return Err(TarError::TooManyEntries { limit }.into());
+                }
+                Ok(())
+            }
+            Event::Content(_) | Event::EntryEnd if in_data => Ok(()),
+            event => contents.event(event),
+        });
+        result.map_err(|fault| self.name_fault(fault))
+    }
+
+    fn name_fault(&self, fault: Fault) -> PackageError {
+        match fault {
+            Fault::Package(error) => error,
+            Fault::Tar(TarError::NotUstar | TarError::HeaderChecksum)
+                if self.tar.entries() == 0 =>
+            {
+                PackageError::NotTar
+            }
+            Fault::Tar(problem) => PackageError::Tar {
+                section: self.contents.section_for(self.stage),
+                problem,
+            },
+        }
+    }
+
+    fn check_section_size(&self) -> Result<(), PackageError> {
+        let section = self.contents.section_for(self.stage);
+        let (compressed, inflated) = self.section_size;
+        let (size, limit) = match section {
+            Section::Signature => (compressed.max(inflated), self.limits.signature_section),
+            Section::First | Section::Control => {
+                (compressed.max(inflated), self.limits.control_section)
+            }
+            Section::Data => (inflated, self.limits.data_section),
+        };
+        if size > limit {
+            Err(PackageError::SectionTooLarge { section, limit })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn member_end(&mut self) -> Result<(), PackageError> {
+        self.tar
+            .finish()
+            .map_err(|problem| self.name_fault(Fault::Tar(problem)))?;
+        self.member.reset();
+        let (compressed, inflated) = self.section_size;
+        match self.contents.section_for(self.stage) {
+            Section::First => return Err(PackageError::EmptySection(Section::First)),
+            Section::Signature => {
+                // Several signature members count together.
+                self.signature_size = compressed;
+                self.contents.section = Section::First;
+                self.hasher = MessageHasher::new();
+            }
+            Section::Control => {
+                let digests = std::mem::take(&mut self.hasher).finish();
+                let info = self.contents.info.take().ok_or(PackageError::NoPkginfo)?;
+                self.control = Some(Control {
+                    info,
+                    digests,
+                    size: compressed,
+                });
+                self.section_size = (0, 0);
+                self.stage = Stage::Data;
+            }
+            Section::Data => {
+                self.data_size = compressed;
+                self.data_tar_size = inflated;
+                self.check_data()?;
+                self.stage = Stage::Done;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_data(&mut self) -> Result<(), PackageError> {
+        let hasher =
+            std::mem::replace(&mut self.data_hasher, digest::Context::new(&digest::SHA256));
+        let mut found = [0; 32];
+        found.copy_from_slice(hasher.finish().as_ref());
+        let found = Sha256Digest::from_bytes(found);
+        let Some(Control { info, .. }) = &self.control else {
+            return Err(PackageError::NoPkginfo);
+        };
+        if info.data_hash != found {
+            return Err(PackageError::DataHash {
+                expected: info.data_hash,
+                found,
+            });
+        }
+        // Such a package counts as virtual, none of its files would be unpacked, no script run (`src/commit.c`, `src/database.c`).
+        if info.installed_size == 0
+            && (self.installs_something || !self.contents.scripts.is_empty())
+        {
+            return Err(PackageError::NoInstalledSize);
+        }
+        Ok(())
+    }
+}
+
+/// What the file begins with, where that is no gzip.
+fn check_magic(piece: &[u8]) -> Result<(), PackageError> {
+    // `ADB` and a letter for the compression (`src/adb.h`, `apk_istream_adb`).
+    if piece.starts_with(b"ADB") {
+        return Err(PackageError::ApkV3);
+    }
+    if piece.trim_ascii_start().starts_with(b"<") {
+        return Err(PackageError::Markup);
+    }
+    let is_start_of_gzip = piece.starts_with(&gzip::MAGIC) || gzip::MAGIC.starts_with(piece);
+    if is_start_of_gzip {
+        Ok(())
+    } else {
+        Err(PackageError::NotAPackage)
+    }
+}
+
+/// What a tar entry can be refused for.
+enum Fault {
+    Tar(TarError),
+    Package(PackageError),
+}
+
+impl From<TarError> for Fault {
+    fn from(error: TarError) -> Self {
+        Self::Tar(error)
+    }
+}
+
+impl From<PackageError> for Fault {
+    fn from(error: PackageError) -> Self {
+        Self::Package(error)
+    }
+}
+
+impl From<SignatureError> for Fault {
+    fn from(error: SignatureError) -> Self {
+        Self::Package(error.into())
+    }
+}
+
+/// The entries before the data section.
+#[derive(Debug)]
+struct Contents {
+    limits: Limits,
+    section: Section,
+    signatures: Collector,
+    scripts: Vec<Script>,
+    pkginfo: Option<Vec<u8>>,
+    info: Option<PackageInfo>,
+}
+
+impl Contents {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            section: Section::First,
+            signatures: Collector::new(limits),
+            scripts: Vec::new(),
+            pkginfo: None,
+            info: None,
+        }
+    }
+
+    fn section_for(&self, stage: Stage) -> Section {
+        if stage == Stage::BeforeData {
+            self.section
+        } else {
+            Section::Data
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), Fault> {
+        match event {
+            Event::Entry(entry) => {
+                if self.section == Section::First {
+                    let is_signature = is_signature_entry(&entry.name);
+                    self.section = if is_signature {
+                        Section::Signature
+                    } else {
+                        Section::Control
+                    };
+                }
+                if self.section == Section::Signature {
+                    self.signatures.entry(entry)?;
+                } else {
+                    self.control_entry(entry)?;
+                }
+            }
+            Event::Content(content) if self.section == Section::Signature => {
+                self.signatures.content(content)
+            }
+            Event::Content(content) => {
+                if let Some(pkginfo) = &mut self.pkginfo {
+                    pkginfo.extend_from_slice(content);
+                }
+            }
+            Event::EntryEnd if self.section == Section::Signature => self.signatures.entry_end(),
+            Event::EntryEnd => {
+                if let Some(text) = self.pkginfo.take() {
+                    self.info =
+                        Some(pkginfo::parse(&text, &self.limits).map_err(PackageError::from)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an entry of the control section. Names apk does not know, e.g. `.melange.yaml`, are read over as apk does.
+    fn control_entry(&mut self, entry: &Entry) -> Result<(), PackageError> {
+        let name = || escape(&entry.name);
+        if !entry.name.starts_with(b".") || entry.name.contains(&b'/') {
+            return Err(PackageError::ControlName { name: name() });
+        }
+        if entry.name == b".INSTALL" {
+            return Err(PackageError::InstallScript);
+        }
+        let is_pkginfo = entry.name == b".PKGINFO";
+        let script = Script::from_entry_name(&entry.name);
+        if !is_pkginfo && script.is_none() {
+            return Ok(());
+        }
+        if entry.kind != EntryKind::File {
+            return Err(PackageError::ControlNotAFile { name: name() });
+        }
+        if entry.size > self.limits.control_entry {
+            let limit = self.limits.control_entry;
+            return Err(PackageError::ControlEntryTooLarge {
+                name: name(),
+                size: entry.size,
+                limit,
+            });
+        }
+        let is_known = if is_pkginfo {
+            self.info.is_some()
+        } else {
+            script.is_some_and(|script| self.scripts.contains(&script))
+        };
+        if is_known {
+            return Err(PackageError::ControlTwice { name: name() });
+        }
+        self.scripts.extend(script);
+        if is_pkginfo {
+            self.pkginfo = Some(Vec::new());
+        }
+        Ok(())
+    }
+}

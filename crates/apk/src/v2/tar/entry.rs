@@ -1,0 +1,80 @@
+//! What a tar archive says of one file.
+
+/// The kinds of entry apk installs (`src/tar.c`, `apk_tar_parse`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// Type `0`, and `7` (contiguous), which apk takes for the same.
+    File,
+    /// Type `1`: another name of a file that came before.
+    HardLink,
+    /// Type `2`.
+    SymbolicLink,
+    /// Type `3`.
+    CharacterDevice,
+    /// Type `4`.
+    BlockDevice,
+    /// Type `5`.
+    Directory,
+    /// Type `6`.
+    Fifo,
+}
+
+impl EntryKind {
+    /// The kind for a type byte; `None` for what apk skips without a word.
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            b'0' | b'7' => Self::File,
+            b'1' => Self::HardLink,
+            b'2' => Self::SymbolicLink,
+            b'3' => Self::CharacterDevice,
+            b'4' => Self::BlockDevice,
+            b'5' => Self::Directory,
+            b'6' => Self::Fifo,
+            _ => return None,
+        })
+    }
+
+    /// The type byte that is written.
+    pub(super) fn to_byte(self) -> u8 {
+        match self {
+            Self::File => b'0',
+            Self::HardLink => b'1',
+            Self::SymbolicLink => b'2',
+            Self::CharacterDevice => b'3',
+            Self::BlockDevice => b'4',
+            Self::Directory => b'5',
+            Self::Fifo => b'6',
+        }
+    }
+}
+
+/// One entry of an archive, all its headers taken together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The path as written. Not always UTF-8.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of content that follow. 0 for everything but files.
+    pub size: u64,
+    /// Permission bits, at most `0o7777`.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u64,
+    /// Numeric group.
+    pub gid: u64,
+    /// Owner name; apk prefers it to the number.
+    pub user: Vec<u8>,
+    /// Group name; apk prefers it to the number.
+    pub group: Vec<u8>,
+    /// Modification time, in seconds since 1970.
+    pub modified: u64,
+    /// Device number, major and minor; 0 for everything but devices.
+    pub device: (u64, u64),
+    /// Where a link points to.
+    pub link_target: Option<Vec<u8>>,
+    /// `SCHILY.xattr.*`: names without that prefix, and values.
+    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// `APK-TOOLS.checksum.SHA1`: what apk records as the checksum of the installed file.
+    pub checksum: Option<[u8; 20]>,
+}

@@ -1,0 +1,166 @@
+//! The 512-byte ustar header, read.
+
+use crate::cursor::{Cursor, CursorError};
+
+use super::{BLOCK, reader::TarError};
+
+/// The fields of one header block, as they stand there.
+pub(super) struct Header {
+    pub(super) name: Vec<u8>,
+    pub(super) mode: u32,
+    pub(super) uid: u64,
+    pub(super) gid: u64,
+    pub(super) size: u64,
+    pub(super) modified: u64,
+    pub(super) type_byte: u8,
+    pub(super) link_target: Vec<u8>,
+    pub(super) user: Vec<u8>,
+    pub(super) group: Vec<u8>,
+    pub(super) device: (u64, u64),
+    pub(super) has_prefix: bool,
+}
+
+impl Header {
+    /// Reads a block that is not all zeros.
+    pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self, TarError> {
+        check_sum(block)?;
+        Self::fields(block).map_err(|error| match error {
+            FieldError::Octal(field) => TarError::Number { field },
+            FieldError::Magic => TarError::NotUstar,
+            // Cannot be: the fields together are exactly one block.
+            FieldError::Short => TarError::Truncated,
+        })
+    }
+
+    fn fields(block: &[u8; BLOCK]) -> Result<Self, FieldError> {
+        let mut cursor = Cursor::new(block);
+        let short_name = text(cursor.take(100)?);
+        let mode = octal(cursor.take(8)?, "mode")?;
+        let uid = octal(cursor.take(8)?, "uid")?;
+        let gid = octal(cursor.take(8)?, "gid")?;
+        let size = octal(cursor.take(12)?, "size")?;
+        let modified = octal(cursor.take(12)?, "mtime")?;
+        cursor.take(8)?;
+        let type_byte = cursor.byte()?;
+        let link_target = text(cursor.take(100)?);
+        // apk compares these five bytes only, so that `ustar  \0` of GNU tar passes as well.
+        if cursor.take(5)? != b"ustar" {
+            return Err(FieldError::Magic);
+        }
+        cursor.take(3)?;
+        let user = text(cursor.take(32)?);
+        let group = text(cursor.take(32)?);
+        let device = (
+            octal(cursor.take(8)?, "devmajor")?,
+            octal(cursor.take(8)?, "devminor")?,
+        );
+        let prefix = text(cursor.take(155)?);
+        cursor.take(12)?;
+        cursor.finish()?;
+        let mut name = prefix.to_vec();
+        if !prefix.is_empty() {
+            name.push(b'/');
+        }
+        name.extend_from_slice(short_name);
+        Ok(Self {
+            name,
+            mode: u32::try_from(mode & 0o7777).unwrap_or(0),
+            uid,
+            gid,
+            size,
+            modified,
+            type_byte,
+            link_target: link_target.to_vec(),
+            user: user.to_vec(),
+            group: group.to_vec(),
+            device,
+            has_prefix: !prefix.is_empty(),
+        })
+    }
+}
+
+enum FieldError {
+    Octal(&'static str),
+    Magic,
+    Short,
+}
+
+impl From<CursorError> for FieldError {
+    fn from(_: CursorError) -> Self {
+        Self::Short
+    }
+}
+
+/// Up to the first NUL, or all of it.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// A number in octal digits, ended by NULs and blanks. As `get_octal` in `src/tar.c`, but for leading blanks, which apk
+/// reads as the end of the number as well, and so as 0 or an error: there must be none. An empty field is 0.
+fn octal(field: &[u8], name: &'static str) -> Result<u64, FieldError> {
+    let mut value: u64 = 0;
+    let mut rest = field.iter();
+    for byte in rest.by_ref() {
+        match byte {
+            b'0'..=b'7' => value = value << 3 | u64::from(byte - b'0'),
+            0 | b' ' => break,
+            _ => return Err(FieldError::Octal(name)),
+        }
+    }
+    if rest.all(|byte| matches!(byte, 0 | b' ')) {
+        Ok(value)
+    } else {
+        Err(FieldError::Octal(name))
+    }
+}
+
+/// POSIX: the sum of all bytes, those of the sum itself taken as blanks. Old tars summed signed bytes; apk's writers and
+/// GNU tar never did, and apk itself does not look.
+fn check_sum(block: &[u8; BLOCK]) -> Result<(), TarError> {
+    let mut cursor = Cursor::new(block);
+    let (Ok(before), Ok(field), after) = (cursor.take(148), cursor.take(8), cursor.rest()) else {
+        return Err(TarError::Truncated);
+    };
+    let sum: u64 = before
+        .iter()
+        .chain(after)
+        .map(|byte| u64::from(*byte))
+        .sum::<u64>()
+        + 8 * u64::from(b' ');
+    // Some writers pad this one field with blanks in front.
+    let digits = field.trim_ascii_start();
+    match octal(digits, "checksum") {
+        Ok(found) if found == sum => Ok(()),
+        _ => Err(TarError::HeaderChecksum),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octal_fields_are_digits_then_nuls_or_blanks() {
+        for (field, expected) in [
+            (&b"0000644\0"[..], Some(0o644)),
+            (b"000644 \0", Some(0o644)),
+            (b"777777777777", Some(0o777_777_777_777)),
+            (b"\0\0\0\0\0\0\0\0", Some(0)),
+            (b"        ", Some(0)),
+            (b" 644\0", None),
+            (b"0000648\0", None),
+            (b"-000644\0", None),
+            (b"64\x004\0", None),
+            (b"\x80\0\0\0\0\0\0\0\0\0\0\x01", None),
+            (b"644\n", None),
+        ] {
+            assert_eq!(
+                octal(field, "mode").ok(),
+                expected,
+                "{}",
+                field.escape_ascii()
+            );
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! Reading an archive, fed in pieces.
+
+use thiserror::Error;
+
+use crate::limits::Limits;
+
+use super::{
+    BLOCK, Entry, EntryKind,
+    header::Header,
+    path::{PathProblem, check_link_target, check_path},
+    pax::{self, Extended},
+};
+
+/// Why bytes are no tar archive that apk reads as everybody else does.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TarError {
+    /// `ustar` is missing where it must stand.
+    #[error(
+        "a tar header lacks the word `ustar`; make the archive with `tar --format=ustar` or `--format=posix`"
+    )]
+    NotUstar,
+    /// The header's sum differs.
+    #[error("a tar header does not match its checksum; the archive is damaged")]
+    HeaderChecksum,
+    /// A number that is not octal digits, e.g. in GNU's base 256.
+    #[error("the field `{field}` of a tar header is no octal number, and apk reads no other")]
+    Number {
+        /// The name of the field.
+        field: &'static str,
+    },
+    /// A type byte apk skips without a word.
+    #[error("`{name}` has the tar entry type `{type_byte}`, which apk leaves out")]
+    UnknownType {
+        /// The path, escaped and cut short.
+        name: String,
+        /// The type byte, escaped.
+        type_byte: String,
+    },
+    /// A GNU `K` entry: apk skips it and would cut the link target at 100 bytes.
+    #[error(
+        "a link target is written as a GNU long link, which apk ignores; make the archive with `tar --format=posix`"
+    )]
+    LongLink,
+    /// A name that comes from two places.
+    #[error("an entry has two names, from {0}")]
+    TwoNames(&'static str),
+    /// A GNU `L` entry that holds no usable name.
+    #[error("a GNU long name is empty or holds a NUL")]
+    LongName,
+    /// A header for the next entry with no entry after it.
+    #[error("an extended header is followed by no entry")]
+    DanglingHeader,
+    /// A malformed pax header.
+    #[error("a pax header is malformed: {0}")]
+    Pax(&'static str),
+    /// One key twice in one pax header.
+    #[error("a pax header gives `{key}` twice")]
+    PaxTwice {
+        /// The key.
+        key: &'static str,
+    },
+    /// Over [`Limits::pax_header`] or, for a long name, [`Limits::path`].
+    #[error("an extended header is {size} bytes long; at most {limit} are allowed")]
+    ExtendedTooLong {
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// CVE-2025-62518: two readers would find different files after this entry.
+    #[error(
+        "the pax header of `{name}` gives the size {pax}, its ustar header {ustar}; apk ignores pax sizes, so they must agree"
+    )]
+    SizesDiffer {
+        /// The path, escaped and cut short.
+        name: String,
+        /// The size in the pax header, in bytes.
+        pax: u64,
+        /// The size in the ustar header, in bytes.
+        ustar: u64,
+    },
+    /// A `g` header with keys that change entries.
+    #[error("a global pax header sets paths, sizes or attributes, and apk ignores global headers")]
+    GlobalPax,
+    /// `GNU.sparse.*`.
+    #[error(
+        "a file is stored as a sparse file, which apk cannot read; make the archive without `tar --sparse`"
+    )]
+    Sparse,
+    /// A path that cannot be installed.
+    #[error("the path `{name}` {problem}")]
+    Path {
+        /// The path, escaped and cut short.
+        name: String,
+        /// What is wrong.
+        problem: PathProblem,
+    },
+    /// A link target that cannot be.
+    #[error("the link target of `{name}` {problem}")]
+    LinkTarget {
+        /// The path of the link, escaped and cut short.
+        name: String,
+        /// What is wrong.
+        problem: PathProblem,
+    },
+    /// A directory, link or device with content.
+    #[error("`{name}` is no regular file, yet has {size} bytes of content")]
+    UnexpectedContent {
+        /// The path, escaped and cut short.
+        name: String,
+        /// The size in bytes.
+        size: u64,
+    },
+    /// Over the number of entries.
+    #[error("the archive has more than {limit} entries")]
+    TooManyEntries {
+        /// The limit.
+        limit: u64,
+    },
+    /// Something follows the end-of-archive.
+    #[error(
+        "data follows the end-of-archive blocks, and apk stops reading there; sections before the last must have none (see `abuild-tar --cut`)"
+    )]
+    AfterEnd,
+    /// The archive stops inside an entry or a block.
+    #[error("the tar archive stops in the middle; the file is truncated")]
+    Truncated,
+}
+
+/// What [`TarReader::push`] tells its visitor, in the order of the archive.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// An entry starts.
+    Entry(&'a Entry),
+    /// Some of the content of the last entry.
+    Content(&'a [u8]),
+    /// The content of the last entry is complete. Comes for each entry.
+    EntryEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extension {
+    LongName,
+    Pax,
+    GlobalPax,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Header,
+    Extension { kind: Extension, left: u64 },
+    Content { left: u64 },
+}
+
+/// Reads a tar archive, fed in pieces of any size. Holds one block, one extended header and nothing else that grows.
+#[derive(Debug)]
+pub struct TarReader {
+    path_limit: usize,
+    pax_limit: u64,
+    entry_limit: u64,
+    state: State,
+    block: [u8; BLOCK],
+    filled: usize,
+    /// Bytes of padding to skip before the next state.
+    padding: u64,
+    /// Bytes of padding after the content of the current entry.
+    content_padding: u64,
+    extension: Vec<u8>,
+    long_name: Option<Vec<u8>>,
+    extended: Option<Extended>,
+    entries: u64,
+    zero_blocks: u8,
+}
+
+impl TarReader {
+    /// A reader before the first header. Names and extended headers are bounded by `limits`, and at most `entries` are
+    /// taken.
+    pub fn new(limits: &Limits, entries: u64) -> Self {
+        Self {
+            path_limit: limits.path,
+            pax_limit: limits.pax_header,
+            entry_limit: entries,
+            state: State::Header,
+            block: [0; BLOCK],
+            filled: 0,
+            padding: 0,
+            content_padding: 0,
+            extension: Vec::new(),
+            long_name: None,
+            extended: None,
+            entries: 0,
+            zero_blocks: 0,
+        }
+    }
+
+    /// Entries so far.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Whether the archive may end here: between entries, with no extended header waiting for one.
+    pub fn is_between_entries(&self) -> bool {
+        self.state == State::Header
+            && self.filled == 0
+            && self.padding == 0
+            && self.long_name.is_none()
+            && self.extended.is_none()
+    }
+
+    /// Whether the end-of-archive was read. As apk does, the second block of zeros counts, wherever the first was.
+    pub fn is_ended(&self) -> bool {
+        self.zero_blocks >= 2
+    }
+
+    /// Reads on.
+    ///
+    /// # Errors
+    ///
+    /// [`TarError`], and what the visitor returns. The reader is of no use afterwards.
+    pub fn push<E: From<TarError>>(
+        &mut self,
+        input: &[u8],
+        visit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut rest = input;
+        while !rest.is_empty() {
+            if self.padding > 0 {
+                let (skipped, after) = split_at_most(rest, self.padding);
+                self.padding -= skipped.len() as u64;
+                rest = after;
+                continue;
+            }
+            match self.state {
+                State::Header => {
+                    let (taken, after) = split_at_most(rest, (BLOCK - self.filled) as u64);
+                    if let Some(target) = self.block.get_mut(self.filled..self.filled + taken.len())
+                    {
+                        target.copy_from_slice(taken);
+                    }
+                    self.filled += taken.len();
+                    rest = after;
+                    if self.filled == BLOCK {
+                        self.filled = 0;
+                        self.header(visit)?;
+                    }
+                }
+                State::Extension { kind, left } => {
+                    let (taken, after) = split_at_most(rest, left);
+                    self.extension.extend_from_slice(taken);
+                    rest = after;
+                    let left = left - taken.len() as u64;
+                    self.state = State::Extension { kind, left };
+                    if left == 0 {
+                        self.extension_end(kind)?;
+                    }
+                }
+                State::Content { left } => {
+                    let (taken, after) = split_at_most(rest, left);
+                    visit(Event::Content(taken))?;
+                    rest = after;
+                    let left = left - taken.len() as u64;
+                    self.state = State::Content { left };
+                    if left == 0 {
+                        self.state = State::Header;
+                        self.padding = self.content_padding;
+                        visit(Event::EntryEnd)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the archive ends here. An end-of-archive is not needed, as apk does not need one.
+    ///
+    /// # Errors
+    ///
+    /// [`TarError::Truncated`] inside a block or an entry, [`TarError::DanglingHeader`] after an extended header.
+    pub fn finish(&self) -> Result<(), TarError> {
+        if self.is_between_entries() {
+            Ok(())
+        } else if self.state == State::Header && self.filled == 0 && self.padding == 0 {
+            Err(TarError::DanglingHeader)
+        } else {
+            Err(TarError::Truncated)
+        }
+    }
+
+    fn header<E: From<TarError>>(
+        &mut self,
+        visit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.block.iter().all(|byte| *byte == 0) {
+            if self.extended.is_some() || self.long_name.is_some() {
+                return Err(TarError::DanglingHeader.into());
+            }
+            self.zero_blocks = self.zero_blocks.saturating_add(1);
+            return Ok(());
+        }
+        if self.is_ended() {
+            return Err(TarError::AfterEnd.into());
+        }
+        let header = Header::parse(&self.block)?;
+        match header.type_byte {
+            b'L' => {
+                self.extension_start(Extension::LongName, header.size, self.path_limit as u64 + 1)?
+            }
+            b'x' => self.extension_start(Extension::Pax, header.size, self.pax_limit)?,
+            b'g' => self.extension_start(Extension::GlobalPax, header.size, self.pax_limit)?,
+            b'K' => return Err(TarError::LongLink.into()),
+            _ => {
+                let entry = self.entry(header)?;
+                self.entries += 1;
+                if self.entries > self.entry_limit {
+                    return Err(TarError::TooManyEntries {
+                        limit: self.entry_limit,
+                    }
+                    .into());
+                }
+                visit(Event::Entry(&entry))?;
+                if entry.size == 0 {
+                    visit(Event::EntryEnd)?;
+                } else {
+                    self.content_padding = padding_after(entry.size);
+                    self.state = State::Content { left: entry.size };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn extension_start(&mut self, kind: Extension, size: u64, limit: u64) -> Result<(), TarError> {
+        let twice = match kind {
+            Extension::LongName => self.long_name.is_some(),
+            Extension::Pax => self.extended.is_some(),
+            Extension::GlobalPax => false,
+        };
+        if twice {
+            return Err(TarError::TwoNames("two extended headers of one kind"));
+        }
+        if size > limit {
+            return Err(TarError::ExtendedTooLong { size, limit });
+        }
+        self.extension.clear();
+        self.state = State::Extension { kind, left: size };
+        if size == 0 {
+            self.extension_end(kind)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn extension_end(&mut self, kind: Extension) -> Result<(), TarError> {
+        let content = std::mem::take(&mut self.extension);
+        self.padding = padding_after(content.len() as u64);
+        self.state = State::Header;
+        match kind {
+            Extension::LongName => {
+                // Writers end it with a NUL, apk's own does not count that NUL in (`apk_tar_write_longname_entry`).
+                let name = content.strip_suffix(b"\0").unwrap_or(&content);
+                if name.is_empty() || name.contains(&0) {
+                    return Err(TarError::LongName);
+                }
+                self.long_name = Some(name.to_vec());
+            }
+            Extension::Pax => self.extended = Some(pax::parse(&content)?),
+            Extension::GlobalPax => pax::check_global(&content)?,
+        }
+        Ok(())
+    }
+
+    /// Puts the headers of one entry together, in the way of `apk_tar_parse`.
+    fn entry(&mut self, header: Header) -> Result<Entry, TarError> {
+        let extended = self.extended.take().unwrap_or_default();
+        let name = match (extended.path, self.long_name.take()) {
+            (Some(_), Some(_)) => {
+                return Err(TarError::TwoNames("a pax header and a GNU long name"));
+            }
+            // apk takes the ustar name here, other readers the long one.
+            (None, Some(_)) if header.has_prefix => {
+                return Err(TarError::TwoNames("a GNU long name and a ustar prefix"));
+            }
+            (Some(name), None) | (None, Some(name)) => name,
+            (None, None) => header.name,
+        };
+        let shown = escape(&name);
+        let Some(kind) = EntryKind::from_byte(header.type_byte) else {
+            let type_byte = header.type_byte.escape_ascii().to_string();
+            return Err(TarError::UnknownType {
+                name: shown,
+                type_byte,
+            });
+        };
+        if let Err(problem) = check_path(&name, kind == EntryKind::Directory, self.path_limit) {
+            return Err(TarError::Path {
+                name: shown,
+                problem,
+            });
+        }
+        if let Some(pax) = extended.size.filter(|size| *size != header.size) {
+            return Err(TarError::SizesDiffer {
+                name: shown,
+                pax,
+                ustar: header.size,
+            });
+        }
+        if kind != EntryKind::File && header.size != 0 {
+            return Err(TarError::UnexpectedContent {
+                name: shown,
+                size: header.size,
+            });
+        }
+        let is_hard_link = kind == EntryKind::HardLink;
+        let link_target = if is_hard_link || kind == EntryKind::SymbolicLink {
+            let target = extended.link_target.unwrap_or(header.link_target);
+            if let Err(problem) = check_link_target(&target, is_hard_link, self.path_limit) {
+                return Err(TarError::LinkTarget {
+                    name: shown,
+                    problem,
+                });
+            }
+            Some(target)
+        } else if extended.link_target.is_some() {
+            // apk would take the file for a hard link.
+            return Err(TarError::Pax("`linkpath` is given for what is no link"));
+        } else {
+            None
+        };
+        let is_device = matches!(kind, EntryKind::CharacterDevice | EntryKind::BlockDevice);
+        Ok(Entry {
+            name,
+            kind,
+            size: header.size,
+            mode: header.mode,
+            uid: header.uid,
+            gid: header.gid,
+            user: header.user,
+            group: header.group,
+            modified: header.modified,
+            device: if is_device { header.device } else { (0, 0) },
+            link_target,
+            attributes: extended.attributes,
+            checksum: extended.checksum,
+        })
+    }
+}
+
+/// Bytes that fill the last block of `size` bytes.
+fn padding_after(size: u64) -> u64 {
+    size.wrapping_neg() % BLOCK as u64
+}
+
+fn split_at_most(input: &[u8], count: u64) -> (&[u8], &[u8]) {
+    let count = usize::try_from(count)
+        .unwrap_or(usize::MAX)
+        .min(input.len());
+    input.split_at_checked(count).unwrap_or((input, &[]))
+}
+
+/// A path as an error message may show it: escaped, and at most 64 bytes of it.
+pub(crate) fn escape(bytes: &[u8]) -> String {
+    const SHOWN: usize = 64;
+    let shown = bytes
+        .get(..SHOWN)
+        .unwrap_or(bytes)
+        .escape_ascii()
+        .to_string();
+    if bytes.len() > SHOWN {
+        format!("{shown}…")
+    } else {
+        shown
+    }
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

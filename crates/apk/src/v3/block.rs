@@ -1,0 +1,230 @@
+//! The blocks of an ADB file.
+
+use thiserror::Error;
+
+/// What a block holds (apk-tools `src/adb.h`, `ADB_BLOCK_*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BlockKind {
+    /// The database itself. First, and once.
+    Adb,
+    /// A signature over it.
+    Signature,
+    /// The contents of one file of a package.
+    Data,
+}
+
+/// One block of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// What it holds.
+    pub kind: BlockKind,
+    /// What is in it, without the head and the padding.
+    pub payload: &'a [u8],
+}
+
+/// Why the blocks of a file cannot be read. Offsets are in bytes from the start of the uncompressed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BlockError {
+    /// The file ends inside a block.
+    #[error("the block at byte {0} is cut off: send the whole file")]
+    Truncated(u64),
+    /// The head states a size smaller than the head.
+    #[error("the block at byte {0} says it is smaller than its own head")]
+    Small(u64),
+    /// The type bits of a block with a 64-bit length name no kind.
+    #[error("the block at byte {offset} is of kind {kind}, which apk does not know")]
+    Kind {
+        /// Where the block starts.
+        offset: u64,
+        /// What it says.
+        kind: u32,
+    },
+    /// The reserved bytes or the padding are not zero.
+    #[error("the block at byte {0} has bytes other than zero where the format has nothing")]
+    Padding(u64),
+    /// The block is larger than a head can say.
+    #[error("a block of {0} bytes is too large for an ADB file")]
+    TooLarge(usize),
+}
+
+/// Blocks start at multiples of this, in bytes, counted from the end of the file's head (`ADB_BLOCK_ALIGNMENT`).
+const ALIGNMENT: usize = 8;
+/// The short head: two bits of kind, 30 bits of size.
+const SHORT_HEAD: usize = 4;
+/// The long head: kind, four reserved bytes, 64 bits of size.
+const LONG_HEAD: usize = 16;
+/// The kind bits that announce a long head (`ADB_BLOCK_EXT`).
+const LONG: u32 = 3;
+/// The bits of a short head that are the size.
+const SIZE_MASK: u32 = 0x3fff_ffff;
+
+/// Appends a block with its head and padding to `file`, whose length after the file's head is a multiple of eight.
+///
+/// # Errors
+///
+/// [`BlockError::TooLarge`] over 1 GiB: an index cannot grow so large, since values reach only 256 MiB.
+pub fn write(file: &mut Vec<u8>, kind: BlockKind, payload: &[u8]) -> Result<(), BlockError> {
+    let size = payload.len() + SHORT_HEAD;
+    let short = u32::try_from(size).ok().filter(|size| *size <= SIZE_MASK);
+    let short = short.ok_or(BlockError::TooLarge(payload.len()))?;
+    let bits: u32 = match kind {
+        BlockKind::Adb => 0,
+        BlockKind::Signature => 1,
+        BlockKind::Data => 2,
+    };
+    file.extend_from_slice(&(bits << 30 | short).to_le_bytes());
+    file.extend_from_slice(payload);
+    file.resize(file.len() + padding(size), 0);
+    Ok(())
+}
+
+fn padding(size: usize) -> usize {
+    (ALIGNMENT - size % ALIGNMENT) % ALIGNMENT
+}
+
+/// The blocks of a file, in their order. After an error there are no more.
+#[derive(Debug, Clone)]
+pub struct Blocks<'a> {
+    rest: &'a [u8],
+    offset: u64,
+}
+
+impl<'a> Blocks<'a> {
+    /// Reads `blocks`: what follows the head of a file, which ends at byte `offset` of it.
+    pub fn new(blocks: &'a [u8], offset: u64) -> Self {
+        Self {
+            rest: blocks,
+            offset,
+        }
+    }
+
+    fn read(&mut self) -> Result<Block<'a>, BlockError> {
+        let truncated = BlockError::Truncated(self.offset);
+        let word = *self.rest.first_chunk::<SHORT_HEAD>().ok_or(truncated)?;
+        let word = u32::from_le_bytes(word);
+        let (bits, head, size) = if word >> 30 == LONG {
+            let head = self.rest.first_chunk::<LONG_HEAD>().ok_or(truncated)?;
+            let (reserved, size) = (&head[4..8], &head[8..]);
+            if reserved.iter().any(|byte| *byte != 0) {
+                return Err(BlockError::Padding(self.offset));
+            }
+            let size = size.first_chunk::<8>().ok_or(truncated)?;
+            (word & SIZE_MASK, LONG_HEAD, u64::from_le_bytes(*size))
+        } else {
+            (word >> 30, SHORT_HEAD, u64::from(word & SIZE_MASK))
+        };
+        let kind = match bits {
+            0 => BlockKind::Adb,
+            1 => BlockKind::Signature,
+            2 => BlockKind::Data,
+            kind => {
+                let offset = self.offset;
+                return Err(BlockError::Kind { offset, kind });
+            }
+        };
+        let size = usize::try_from(size).map_err(|_| truncated)?;
+        let length = size
+            .checked_sub(head)
+            .ok_or(BlockError::Small(self.offset))?;
+        let (_, rest) = self.rest.split_at_checked(head).ok_or(truncated)?;
+        let (payload, rest) = rest.split_at_checked(length).ok_or(truncated)?;
+        let (padding, rest) = rest.split_at_checked(padding(size)).ok_or(truncated)?;
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(BlockError::Padding(self.offset));
+        }
+        self.offset += (self.rest.len() - rest.len()) as u64;
+        self.rest = rest;
+        Ok(Block { kind, payload })
+    }
+}
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = Result<Block<'a>, BlockError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let block = self.read();
+        if block.is_err() {
+            self.rest = &[];
+        }
+        Some(block)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Vec<Block<'_>>, BlockError> {
+        Blocks::new(bytes, 8).collect()
+    }
+
+    #[test]
+    fn writes_the_kind_in_the_top_bits_and_pads_to_eight() {
+        let mut file = Vec::new();
+        write(&mut file, BlockKind::Signature, b"abcde").unwrap();
+        assert_eq!(file, b"\x09\x00\x00\x40abcde\0\0\0\0\0\0\0");
+        write(&mut file, BlockKind::Adb, b"four").unwrap();
+        assert_eq!(file.get(16..), Some(b"\x08\0\0\0four".as_slice()));
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let mut file = Vec::new();
+        let kinds = [BlockKind::Adb, BlockKind::Signature, BlockKind::Data];
+        let payload = [7_u8; 40];
+        for (kind, length) in kinds.into_iter().zip([0, 9, 40]) {
+            write(&mut file, kind, &payload[..length]).unwrap();
+        }
+        let blocks = read(&file).unwrap();
+        assert_eq!(blocks.iter().map(|block| block.kind).collect::<Vec<_>>(), kinds);
+        assert_eq!(blocks[2].payload, payload);
+    }
+
+    #[test]
+    fn reads_a_head_with_a_64_bit_length() {
+        let file = b"\x02\0\0\xc0\0\0\0\0\x13\0\0\0\0\0\0\0abc\0\0\0\0\0";
+        let block = Block {
+            kind: BlockKind::Data,
+            payload: b"abc",
+        };
+        assert_eq!(read(file), Ok(vec![block]));
+    }
+
+    #[test]
+    fn rejects_a_block_cut_off_anywhere() {
+        let mut file = Vec::new();
+        write(&mut file, BlockKind::Adb, b"abcdefgh").unwrap();
+        for length in 1..file.len() {
+            assert_eq!(read(&file[..length]), Err(BlockError::Truncated(8)));
+        }
+    }
+
+    #[test]
+    fn rejects_a_64_bit_length_that_reaches_far_beyond_the_file() {
+        let file = b"\0\0\0\xc0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xffabc";
+        assert_eq!(read(file), Err(BlockError::Truncated(8)));
+    }
+
+    #[test]
+    fn rejects_a_size_smaller_than_the_head() {
+        assert_eq!(read(b"\x03\0\0\0\0\0\0\0"), Err(BlockError::Small(8)));
+        assert_eq!(
+            read(b"\0\0\0\xc0\0\0\0\0\x0f\0\0\0\0\0\0\0"),
+            Err(BlockError::Small(8))
+        );
+    }
+
+    #[test]
+    fn rejects_padding_that_is_not_zero() {
+        assert_eq!(read(b"\x05\0\0\0a\0\x01\0"), Err(BlockError::Padding(8)));
+    }
+
+    #[test]
+    fn rejects_a_kind_that_apk_does_not_know() {
+        let error = BlockError::Kind { offset: 8, kind: 3 };
+        assert_eq!(read(b"\x03\0\0\xc0\0\0\0\0\x10\0\0\0\0\0\0\0"), Err(error));
+    }
+}

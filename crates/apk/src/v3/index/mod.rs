@@ -1,0 +1,124 @@
+//! The index of an architecture, `Packages.adb`.
+//!
+//! Where apk looks for the file of a package depends on how the repository is written in `/etc/apk/repositories`
+//! (apk-tools `src/database.c`, `add_repository_component`; `src/context.c`):
+//!
+//! - `v3 URL`: the index is `URL/x86_64/Packages.adb`, a package `URL/${arch}/${name}-${version}.apk`, where the
+//!   architecture is the one that the index states for the package. A noarch package is fetched from `URL/noarch/`.
+//! - `URL/x86_64/Packages.adb`: a package is beside the index, `${name}-${version}.apk`.
+//!
+//! Both work with an index that states no `pkgname-spec`, and no `pkgname-spec` works with both, since it is taken from `URL` in
+//! one and from the index's folder in the other. So the index states none, and a noarch package keeps its
+//! architecture, as `apk mkndx` has it: apk takes noarch packages on every architecture.
+
+mod dependency;
+mod error;
+mod read;
+mod write;
+
+pub use error::{FieldError, IndexError};
+pub use read::{read, read_unverified};
+pub use write::{WriteError, payload, write};
+
+use crate::{
+    arch::Arch,
+    dependency::Dependency,
+    digest::{Identity, Sha256Digest},
+    name::PackageName,
+    package_info::PackageInfo,
+    version::Version,
+};
+
+use super::signature::KeyId;
+
+/// One v2 package, as an index is made from it.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexEntry<'a> {
+    /// What it says of itself.
+    pub info: &'a PackageInfo,
+    /// SHA-1 of its control section, which apk checks the download with.
+    pub identity: &'a Identity,
+    /// Bytes of the whole file.
+    pub size: u64,
+}
+
+/// An index as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// A line of text on the whole; empty when absent.
+    pub description: String,
+    /// Where the files are; empty when absent, which is how [`write()`] makes it.
+    pub pkgname_spec: String,
+    /// In the order of the file, which is sorted by name, version and hash.
+    pub packages: Vec<IndexedPackage>,
+    /// The keys that the signatures say they are by, whether trusted or not.
+    pub signed_by: Vec<KeyId>,
+    /// The trusted key whose signature was checked and is right; `None` after [`read_unverified`].
+    pub verified_by: Option<KeyId>,
+}
+
+/// What apk knows a package by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PackageHash {
+    /// SHA-1 of the control section of a v2 package.
+    Identity(Identity),
+    /// SHA-256 of the ADB block of a v3 package.
+    Sha256(Sha256Digest),
+}
+
+impl PackageHash {
+    /// The 20 or 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Identity(identity) => identity.as_bytes(),
+            Self::Sha256(digest) => digest.as_bytes(),
+        }
+    }
+}
+
+/// A package as an index lists it. Texts are empty and numbers 0 where the index has no such field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedPackage {
+    /// `name`.
+    pub name: PackageName,
+    /// `version`.
+    pub version: Version,
+    /// `hashes`.
+    pub hash: PackageHash,
+    /// `description`.
+    pub description: String,
+    /// `arch`; may be `noarch`.
+    pub arch: Arch,
+    /// `license`.
+    pub license: String,
+    /// `origin`.
+    pub origin: String,
+    /// `maintainer`.
+    pub maintainer: String,
+    /// `url`.
+    pub url: String,
+    /// `repo-commit`, as lower-case hex digits.
+    pub commit: String,
+    /// `build-time`, in seconds since 1970.
+    pub build_date: u64,
+    /// `installed-size`, in bytes.
+    pub installed_size: u64,
+    /// `file-size`, in bytes.
+    pub size: u64,
+    /// `provider-priority`.
+    pub provider_priority: u64,
+    /// `depends`. This list and the others are sorted by name.
+    pub depends: Vec<Dependency>,
+    /// `provides`.
+    pub provides: Vec<Dependency>,
+    /// `replaces`.
+    pub replaces: Vec<Dependency>,
+    /// `install-if`.
+    pub install_if: Vec<Dependency>,
+    /// `recommends`, which only v3 packages have.
+    pub recommends: Vec<Dependency>,
+    /// `layer`, which only v3 packages have.
+    pub layer: u64,
+    /// `tags`, which only v3 packages have.
+    pub tags: Vec<String>,
+}

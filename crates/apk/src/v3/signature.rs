@@ -1,0 +1,130 @@
+//! The signature blocks of an ADB file.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA512, digest};
+use thiserror::Error;
+
+use super::{
+    block::{self, BlockError, BlockKind},
+    schema::Schema,
+};
+use crate::{
+    cursor::Cursor,
+    sign::{Algorithm, PublicKey, SignError, SigningKey},
+};
+
+/// How v3 names a key: the first 16 bytes of the SHA-512 of the RSAPublicKey in DER (apk-tools
+/// `src/crypto_openssl.c`, `apk_pkey_init`). The file name of the key means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; KeyId::LENGTH]);
+
+impl KeyId {
+    const LENGTH: usize = 16;
+
+    /// The name of `key`. `None` for a DSA key, which v3 has no use for.
+    pub fn of(key: &PublicKey) -> Option<Self> {
+        let digest = digest(&SHA512, key.rsa_public_key()?);
+        digest.as_ref().first_chunk().copied().map(Self)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+/// Why a file could not be signed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SigningError {
+    /// There is no key.
+    #[error("an index that nobody signed is of no use to apk: give a signing key")]
+    NoKey,
+    /// The library refused.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The signature does not fit into a block.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+}
+
+/// The version of the signature, and apk's number for SHA-512 (`src/apk_crypto.h`, `APK_DIGEST_SHA512`).
+const HEAD: [u8; 2] = [0, 4];
+
+/// The SHA-512 of a payload, which is what gets signed in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadDigest {
+    schema: Schema,
+    sha512: Vec<u8>,
+}
+
+impl PayloadDigest {
+    /// The digest of an uncompressed payload of this schema.
+    pub fn of(schema: Schema, payload: &[u8]) -> Self {
+        let sha512 = digest(&SHA512, payload).as_ref().to_vec();
+        Self { schema, sha512 }
+    }
+
+    /// The bytes that RSA with SHA-512 signs: the schema, the head of the signature, the digest of the payload
+    /// (apk-tools `src/adb.c`, `adb_digest_v0_signature`).
+    fn message(&self, id: KeyId) -> Vec<u8> {
+        [&self.schema.to_bytes(), HEAD.as_slice(), &id.0, &self.sha512].concat()
+    }
+}
+
+/// Appends one block for each key.
+///
+/// # Errors
+///
+/// [`SigningError`]; with [`SigningError::NoKey`] nothing was appended.
+pub fn append(
+    file: &mut Vec<u8>,
+    digest: &PayloadDigest,
+    keys: &[&SigningKey],
+) -> Result<(), SigningError> {
+    if keys.is_empty() {
+        return Err(SigningError::NoKey);
+    }
+    for key in keys {
+        // A signing key is RSA; were it not, it could not sign this either.
+        let id = KeyId::of(key.public_key()).ok_or(SignError)?;
+        let signature = key.sign_with(Algorithm::Rsa512, &digest.message(id))?;
+        let payload = [HEAD.as_slice(), &id.0, &signature].concat();
+        block::write(file, BlockKind::Signature, &payload)?;
+    }
+    Ok(())
+}
+
+/// A signature as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature<'a> {
+    /// The key it says it is by.
+    pub key: KeyId,
+    bytes: &'a [u8],
+}
+
+impl<'a> Signature<'a> {
+    /// Takes a signature block apart. `None` for another version or another hash: apk passes over the first, and has
+    /// never written the second.
+    pub fn parse(payload: &'a [u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(payload);
+        let head = cursor.array().ok()?;
+        let key = KeyId(cursor.array().ok()?);
+        (head == HEAD).then(|| Self {
+            key,
+            bytes: cursor.rest(),
+        })
+    }
+
+    /// Whether it is by `key`, over the payload with this digest.
+    pub fn is_by(&self, key: &PublicKey, digest: &PayloadDigest) -> bool {
+        let message = digest.message(self.key);
+        KeyId::of(key) == Some(self.key)
+            && key
+                .verify(Algorithm::Rsa512, &message, self.bytes)
+                .is_ok()
+    }
+}

@@ -1,0 +1,225 @@
+//! Builds the payload of an ADB block.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+
+use thiserror::Error;
+
+use super::value::{Type, Value};
+
+/// The payload has no room left: a value's 28 bits of offset end at 256 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("this is too much for one ADB file, which ends at 256 MiB: put fewer packages into one index")]
+pub struct PayloadFull;
+
+/// The version bytes and the root value (apk-tools `src/adb.h`, `struct adb_hdr`).
+pub(super) const HEADER: usize = 8;
+/// apk refuses a shorter payload when it reads a stream (`src/adb.c`, `__adb_m_stream`).
+pub(super) const SHORTEST: usize = 16;
+
+/// A payload that grows. What is written twice is stored once.
+///
+/// The bytes depend on nothing but the calls and their order.
+#[derive(Debug)]
+pub struct Writer {
+    payload: Vec<u8>,
+    /// Where the bytes with this type and hash were written first. Bytes that only share a hash are written anew.
+    written: HashMap<(Type, u64), u32>,
+}
+
+impl Writer {
+    /// An empty payload.
+    pub fn new() -> Self {
+        Self {
+            payload: vec![0; HEADER],
+            written: HashMap::new(),
+        }
+    }
+
+    /// A number. One below 2^28 takes no room.
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadFull`].
+    pub fn integer(&mut self, number: u64) -> Result<Value, PayloadFull> {
+        let Ok(small) = u32::try_from(number) else {
+            return self.store(Type::Integer64, &number.to_le_bytes());
+        };
+        match Value::new(Type::Integer, small) {
+            Some(value) => Ok(value),
+            None => self.store(Type::Integer32, &small.to_le_bytes()),
+        }
+    }
+
+    /// A string of bytes; [`Value::NULL`] for none, as apk has it (`src/adb.c`, `adb_w_blob_vec`).
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadFull`].
+    pub fn blob(&mut self, bytes: &[u8]) -> Result<Value, PayloadFull> {
+        if bytes.is_empty() {
+            return Ok(Value::NULL);
+        }
+        let length = u32::try_from(bytes.len()).map_err(|_| PayloadFull)?;
+        let mut stored = Vec::with_capacity(bytes.len() + 4);
+        let kind = if let Ok(length) = u8::try_from(length) {
+            stored.push(length);
+            Type::Blob8
+        } else if let Ok(length) = u16::try_from(length) {
+            stored.extend_from_slice(&length.to_le_bytes());
+            Type::Blob16
+        } else {
+            stored.extend_from_slice(&length.to_le_bytes());
+            Type::Blob32
+        };
+        stored.extend_from_slice(bytes);
+        self.store(kind, &stored)
+    }
+
+    /// An object with these values in its slots from 1 on. Nulls at its end are left out; one of nulls alone is null.
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadFull`].
+    pub fn object(&mut self, fields: &[Value]) -> Result<Value, PayloadFull> {
+        self.slots(Type::Object, fields)
+    }
+
+    /// An array of these values, none of which is null.
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadFull`].
+    pub fn array(&mut self, items: &[Value]) -> Result<Value, PayloadFull> {
+        self.slots(Type::Array, items)
+    }
+
+    fn slots(&mut self, kind: Type, values: &[Value]) -> Result<Value, PayloadFull> {
+        let used = values.iter().rposition(|value| !value.is_null());
+        let Some(last) = used else {
+            return Ok(Value::NULL);
+        };
+        let count = u32::try_from(last + 2).map_err(|_| PayloadFull)?;
+        let mut stored = Vec::with_capacity((last + 2) * 4);
+        stored.extend_from_slice(&count.to_le_bytes());
+        for value in values.iter().take(last + 1) {
+            stored.extend_from_slice(&value.word().to_le_bytes());
+        }
+        self.store(kind, &stored)
+    }
+
+    fn store(&mut self, kind: Type, bytes: &[u8]) -> Result<Value, PayloadFull> {
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let key = (kind, hasher.finish());
+        if let Some(offset) = self.written.get(&key) {
+            let there = self.payload.get(*offset as usize..);
+            if there.is_some_and(|there| there.starts_with(bytes)) {
+                return Value::new(kind, *offset).ok_or(PayloadFull);
+            }
+        }
+        let start = self.payload.len().next_multiple_of(kind.alignment());
+        let offset = u32::try_from(start).map_err(|_| PayloadFull)?;
+        let value = Value::new(kind, offset).ok_or(PayloadFull)?;
+        self.payload.resize(start, 0);
+        self.payload.extend_from_slice(bytes);
+        self.written.entry(key).or_insert(offset);
+        Ok(value)
+    }
+
+    /// The finished payload, with `root` as its root.
+    pub fn finish(mut self, root: Value) -> Vec<u8> {
+        if let Some(place) = self.payload.get_mut(HEADER - 4..HEADER) {
+            place.copy_from_slice(&root.word().to_le_bytes());
+        }
+        if self.payload.len() < SHORTEST {
+            self.payload.resize(SHORTEST, 0);
+        }
+        self.payload
+    }
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_its_header_its_values_and_their_rows() {
+        let mut writer = Writer::new();
+        let name = writer.blob(b"abc").unwrap();
+        let number = writer.integer(5).unwrap();
+        let root = writer.object(&[name, Value::NULL, number, Value::NULL]).unwrap();
+        assert_eq!(
+            writer.finish(root),
+            b"\0\0\0\0\x0c\0\0\xe0\x03abc\x04\0\0\0\x08\0\0\x80\0\0\0\0\x05\0\0\x10"
+        );
+    }
+
+    #[test]
+    fn the_same_bytes_are_stored_once() {
+        let mut writer = Writer::new();
+        let first = writer.blob(b"so:libc.musl-x86_64.so.1").unwrap();
+        let other = writer.blob(b"zlib").unwrap();
+        let second = writer.blob(b"so:libc.musl-x86_64.so.1").unwrap();
+        assert_eq!(first, second);
+        assert_ne!(first, other);
+        let row = writer.array(&[first, other]).unwrap();
+        assert_eq!(writer.array(&[second, other]).unwrap(), row);
+    }
+
+    #[test]
+    fn a_number_takes_as_much_room_as_it_needs() {
+        let mut writer = Writer::new();
+        for (number, kind) in [
+            (0, Type::Integer),
+            (0x0fff_ffff, Type::Integer),
+            (0x1000_0000, Type::Integer32),
+            (0xffff_ffff, Type::Integer32),
+            (0x1_0000_0000, Type::Integer64),
+            (u64::MAX, Type::Integer64),
+        ] {
+            assert_eq!(writer.integer(number).unwrap().kind(), Some(kind), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_length_takes_as_much_room_as_it_needs() {
+        let mut writer = Writer::new();
+        let bytes = vec![b'x'; 0x1_0000];
+        for (length, kind) in [
+            (1, Type::Blob8),
+            (0xff, Type::Blob8),
+            (0x100, Type::Blob16),
+            (0xffff, Type::Blob16),
+            (0x1_0000, Type::Blob32),
+        ] {
+            let value = writer.blob(&bytes[..length]).unwrap();
+            assert_eq!(value.kind(), Some(kind), "{length}");
+            assert_eq!(value.content() as usize % kind.alignment(), 0);
+        }
+        assert_eq!(writer.blob(b""), Ok(Value::NULL));
+    }
+
+    #[test]
+    fn an_empty_payload_is_as_long_as_apk_wants_it() {
+        assert_eq!(Writer::new().finish(Value::NULL), [0; 16]);
+    }
+
+    #[test]
+    fn refuses_to_grow_over_256_mib() {
+        let mut writer = Writer::new();
+        let mut bytes = vec![0; 128 << 20];
+        writer.blob(&bytes).unwrap();
+        bytes[0] = 1;
+        writer.blob(&bytes).unwrap();
+        assert_eq!(writer.blob(b"more"), Err(PayloadFull));
+    }
+}

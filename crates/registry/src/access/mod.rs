@@ -1,0 +1,85 @@
+//! Station 2: who is this, and may they?
+//!
+//! The header is parsed into [`Credentials`], [`Access::authenticate`] makes a [`Caller`] of them, and
+//! [`policy::decide`] says what the caller may do with an owner's packages. [`Accounts`] is what the command line does
+//! with users, organisations and tokens. Nothing here knows HTTP.
+
+pub mod accounts;
+mod authenticate;
+mod caller;
+mod credentials;
+mod guesses;
+mod passwords;
+pub mod policy;
+mod random;
+mod recent;
+mod scopes;
+mod secret;
+pub mod tokens;
+
+use std::time::Duration;
+
+pub use accounts::{AccountError, Accounts, FirstRun};
+pub use authenticate::{Access, AuthError};
+pub use caller::{By, Caller, SignedIn};
+pub use credentials::{Credentials, CredentialsError};
+pub use passwords::{PasswordCost, PasswordError, WeakPassword, check_new};
+pub use policy::{Action, Denied, decide};
+pub use random::{Random, RandomError};
+pub use scopes::{Scope, Scopes, ScopesError};
+pub use secret::Secret;
+
+/// What keeps checking credentials cheap, and guessing them slow.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessLimits {
+    /// The work of one password hash for a user that does not exist; the same as for those who do.
+    pub password_cost: PasswordCost,
+    /// How many passwords are hashed at once.
+    pub parallel_passwords: usize,
+    /// How many more may wait for that; any further one is told to come back.
+    pub waiting_passwords: usize,
+    /// How many verified passwords are remembered, as keyed hashes.
+    pub verified_passwords: u64,
+    /// For how long each of them is.
+    pub verified_for: Duration,
+    /// Wrong passwords for one account from one source before there is a wait.
+    pub free_guesses_per_account: u32,
+    /// Wrong passwords for any accounts from one source before there is a wait.
+    pub free_guesses_per_source: u32,
+    /// The longest that guessing is held up for, however often it was wrong.
+    pub longest_wait: Duration,
+    /// After so long without a wrong password all is forgotten.
+    pub forget_guesses_after: Duration,
+    /// How many sources, and how many pairs of account and source, are remembered.
+    pub remembered_guessers: usize,
+    /// How often at most the last use of a token is written down.
+    pub token_use_interval: Duration,
+}
+
+impl Default for AccessLimits {
+    fn default() -> Self {
+        Self {
+            password_cost: PasswordCost::default(),
+            parallel_passwords: 2,
+            waiting_passwords: 32,
+            verified_passwords: 10_000,
+            verified_for: Duration::from_secs(5 * 60),
+            free_guesses_per_account: 5,
+            free_guesses_per_source: 20,
+            longest_wait: Duration::from_secs(15 * 60),
+            forget_guesses_after: Duration::from_secs(60 * 60),
+            remembered_guessers: 65_536,
+            token_use_interval: Duration::from_secs(60),
+        }
+    }
+}
+
+impl AccessLimits {
+    /// For tests: the production limits with password hashes that cost next to nothing.
+    pub fn tiny() -> Self {
+        Self {
+            password_cost: PasswordCost::TINY,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A blob that is being received.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    num::NonZeroU64,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use apk::digest::Sha256Digest;
+use rustix::fs::{Advice, AtFlags, CWD, RenameFlags, fadvise, linkat, renameat_with};
+
+use super::{BlobError, Store, error::at, make_folder, sync_folder};
+
+/// After how many bytes the operating system is asked to begin writing them to the disk.
+const WRITE_BACK: u64 = 4 * 1024 * 1024;
+
+/// A blob that is being received, in a temporary file. Dropped without [`Incoming::commit`], it leaves nothing.
+///
+/// The methods wait for the disk: call them on a blocking thread.
+#[derive(Debug)]
+pub struct Incoming {
+    store: Arc<Store>,
+    file: File,
+    path: PathBuf,
+    size: u64,
+    /// Up to where writing to the disk was asked for.
+    written_back: u64,
+    /// The temporary file has become the blob.
+    in_place: bool,
+}
+
+impl Incoming {
+    pub(super) fn begin(store: Arc<Store>) -> Result<Self, BlobError> {
+        let path = store.temporary_path();
+        // Read-only from the start: this handle may write all the same, and nobody else has any business with it.
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o400)
+            .open(&path)
+            .map_err(at("make the temporary file", &path))?;
+        Ok(Self {
+            store,
+            file,
+            path,
+            size: 0,
+            written_back: 0,
+            in_place: false,
+        })
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] when there is no space; when the disk fails. After an error nothing can be done with it but drop it.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        self.file
+            .write_all(bytes)
+            .map_err(at("write", &self.path))?;
+        self.size = self
+            .size
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.write_back();
+        Ok(())
+    }
+
+    /// How many bytes were written so far.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Has the bytes on the disk and in their place under the digest, which must be the SHA-256 of what was written. A
+    /// blob that is there already stays as it is. Gives the number of bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Full`] when there is no space; [`BlobError::Damaged`] when there is a blob of that digest with another size;
+    /// when the disk fails.
+    pub fn commit(mut self, sha256: &Sha256Digest) -> Result<u64, BlobError> {
+        self.file.sync_data().map_err(at("sync", &self.path))?;
+        let place = self.store.place(sha256);
+        let folder = place.parent().unwrap_or(&self.store.places).to_path_buf();
+        let taken = match self.move_to(&place) {
+            // Somebody removed the folder since the store was opened.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_folder(&folder)?;
+                sync_folder(&self.store.places)?;
+                self.move_to(&place)
+            }
+            other => other,
+        }
+        .map_err(at("move a received blob to", &place))?;
+        if taken {
+            let found = std::fs::metadata(&place)
+                .map_err(at("look at", &place))?
+                .len();
+            if found != self.size {
+                return Err(BlobError::Damaged {
+                    path: place,
+                    expected: self.size,
+                    found,
+                });
+            }
+        }
+        sync_folder(&folder)?;
+        Ok(self.size)
+    }
+
+    /// Gives the temporary file its place, unless that is taken. Gives whether it is.
+    fn move_to(&mut self, place: &Path) -> io::Result<bool> {
+        match renameat_with(CWD, &self.path, CWD, place, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.in_place = true;
+                Ok(false)
+            }
+            Err(rustix::io::Errno::EXIST) => Ok(true),
+            // A file system that does not know that flag, NFS for one. A hard link does not replace anything either;
+            // the temporary name goes when `self` is dropped.
+            Err(
+                rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP,
+            ) => match linkat(CWD, &self.path, CWD, place, AtFlags::empty()) {
+                Ok(()) => Ok(false),
+                Err(rustix::io::Errno::EXIST) => Ok(true),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks the operating system, every few megabytes, to begin writing to the disk, so that the sync at the end is short.
+    ///
+    /// On Linux POSIX_FADV_DONTNEED begins to write the dirty pages of the range and returns (`generic_fadvise` in
+    /// `mm/fadvise.c`); only clean ones are dropped, of which a range just written has few. The call that says just
+    /// that, sync_file_range(2), is not to be had without unsafe code.
+    fn write_back(&mut self) {
+        let pending = self.size - self.written_back;
+        if let Some(length) = NonZeroU64::new(pending)
+            && pending >= WRITE_BACK
+        {
+            // Advice: when it is not taken, the sync at the end is longer.
+            let _ = fadvise(
+                &self.file,
+                self.written_back,
+                Some(length),
+                Advice::DontNeed,
+            );
+            self.written_back = self.size;
+        }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.in_place {
+            // When this fails, the file stays until the store is opened again.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

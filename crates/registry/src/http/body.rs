@@ -1,0 +1,104 @@
+//! The body of an upload: raw or as a form, at a pace that does not hold the server up.
+
+use std::{pin::Pin, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, header},
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use tokio::time::{Instant, timeout};
+
+use super::error::ApiError;
+use crate::{
+    publish::{BodyError, PublishError},
+    settings::{ConnectionLimits, Settings},
+};
+
+/// The bytes of a package, as they come.
+pub(super) type PackageStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
+
+/// How much a form may add around the package, in bytes.
+const FORM_OVERHEAD: u64 = 64 << 10;
+
+/// The package in a request: the first file of a `multipart/form-data`, and for every other content type the body
+/// itself (`curl --data-binary` calls a raw body `application/x-www-form-urlencoded`).
+pub(super) fn package(request: Request, settings: &Settings) -> Result<PackageStream, ApiError> {
+    let boundary = boundary(request.headers())?;
+    let overhead = if boundary.is_some() { FORM_OVERHEAD } else { 0 };
+    if announced(request.headers()).is_some_and(|size| size > settings.max_upload.saturating_add(overhead)) {
+        return Err(PublishError::TooLarge { limit: settings.max_upload }.into());
+    }
+    let paced = paced(request.into_body(), &settings.connections);
+    Ok(match boundary {
+        None => Box::pin(paced),
+        Some(boundary) => Box::pin(first_file(paced, boundary)),
+    })
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(content_type) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return Ok(None);
+    };
+    if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+        return Ok(None);
+    }
+    multer::parse_boundary(content_type)
+        .map(Some)
+        .map_err(|error| PublishError::Body(BodyError::Form(error.to_string())).into())
+}
+
+/// The body, until it stalls or turns out to be slower than `min_upload_rate`.
+fn paced(body: Body, limits: &ConnectionLimits) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
+    let (stall, rate) = (limits.stall, limits.min_upload_rate);
+    let state = (body.into_data_stream(), Instant::now(), 0_u64);
+    stream::try_unfold(state, move |(mut body, started, mut received)| async move {
+        let Some(next) = timeout(stall, body.next()).await.map_err(|_| BodyError::TooSlow)? else {
+            return Ok(None);
+        };
+        let bytes = next.map_err(|error| BodyError::Gone(Box::new(error)))?;
+        received += bytes.len() as u64;
+        if too_slow(received, started.elapsed().saturating_sub(stall), rate) {
+            return Err(BodyError::TooSlow);
+        }
+        Ok(Some((bytes, (body, started, received))))
+    })
+}
+
+fn too_slow(received: u64, after: Duration, rate: u64) -> bool {
+    received < after.as_secs().saturating_mul(rate)
+}
+
+/// The first part of a form that has a file name.
+fn first_file(
+    body: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
+    boundary: String,
+) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
+    stream::once(async move {
+        let mut form = multer::Multipart::new(body, boundary);
+        while let Some(field) = form.next_field().await.map_err(form_error)? {
+            if field.file_name().is_some() {
+                return Ok(field.map_err(form_error));
+            }
+        }
+        Err(BodyError::Form("it has no file in it".to_owned()))
+    })
+    .try_flatten()
+}
+
+/// What went wrong below the form is told as it is.
+fn form_error(error: multer::Error) -> BodyError {
+    match error {
+        multer::Error::StreamReadFailed(source) => match source.downcast::<BodyError>() {
+            Ok(error) => *error,
+            Err(source) => BodyError::Gone(source),
+        },
+        other => BodyError::Form(other.to_string()),
+    }
+}

@@ -1,0 +1,205 @@
+//! The one error type of the edge: what is answered when a request is not done.
+//!
+//! Everything public is decided here: the status of each refusal, and that its text is the one of the station that
+//! refused. A fault of the server says nothing but a request id; the log says the rest.
+
+use std::{error::Error, time::Duration};
+
+use apk::arch::ArchError;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::trace::Fault;
+use crate::{
+    access::{AuthError, CredentialsError, Denied},
+    blobs::BlobError,
+    index::IndexError,
+    keys::KeyError,
+    metadata::MetadataError,
+    names::NameError,
+    publish::{BodyError, PublishError},
+};
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    BadRequest(String),
+    Unauthorized(String),
+    Forbidden(String),
+    UnknownOwner,
+    NoSuchRoute(String),
+    NoSuchIndex,
+    NoSuchFile,
+    Conflict(String),
+    TooLarge(String),
+    TooSlow(String),
+    RangeNotSatisfiable { size: u64 },
+    TooManyAttempts { text: String, retry_after: Duration },
+    Busy(String),
+    DiskFull(Box<dyn Error + Send + Sync>),
+    Internal(Box<dyn Error + Send + Sync>),
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::UnknownOwner | Self::NoSuchRoute(_) | Self::NoSuchIndex | Self::NoSuchFile => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The line for the client. A fault's text is completed with the request id on its way out.
+    fn text(self) -> (String, Option<Fault>) {
+        let text = match self {
+            Self::BadRequest(text)
+            | Self::Unauthorized(text)
+            | Self::Forbidden(text)
+            | Self::Conflict(text)
+            | Self::TooLarge(text)
+            | Self::TooSlow(text)
+            | Self::TooManyAttempts { text, .. }
+            | Self::Busy(text) => text,
+            Self::UnknownOwner => "no such owner; check the name behind /api/packages/".to_owned(),
+            Self::NoSuchRoute(path) => format!(
+                "nothing is at {path}; packages are under /api/packages/{{owner}}/alpine/{{branch}}/{{repository}}"
+            ),
+            Self::NoSuchIndex => {
+                "no such index: no package is there for this branch, repository and architecture; upload one first"
+                    .to_owned()
+            }
+            Self::NoSuchFile => "no such package file; `apk update` and try again, it may have been replaced".to_owned(),
+            Self::RangeNotSatisfiable { size } => format!("the range lies outside the file, which has {size} bytes"),
+            Self::DiskFull(source) => {
+                return ("the disk of the server is full; nothing was stored".to_owned(), Some(Fault(source)));
+            }
+            Self::Internal(source) => return (String::new(), Some(Fault(source))),
+        };
+        (text, None)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let header = match &self {
+            Self::Unauthorized(_) => Some((header::WWW_AUTHENTICATE, r#"Basic realm="Tarn", charset="UTF-8""#.to_owned())),
+            Self::RangeNotSatisfiable { size } => Some((header::CONTENT_RANGE, format!("bytes */{size}"))),
+            Self::TooManyAttempts { retry_after, .. } => {
+                Some((header::RETRY_AFTER, (retry_after.as_secs() + 1).to_string()))
+            }
+            Self::Busy(_) => Some((header::RETRY_AFTER, "5".to_owned())),
+            _ => None,
+        };
+        let (text, fault) = self.text();
+        let mut response = (status, format!("{text}\n")).into_response();
+        if let Some((name, value)) = header.and_then(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))) {
+            response.headers_mut().insert(name, value);
+        }
+        if let Some(fault) = fault {
+            response.extensions_mut().insert(fault.shared());
+        }
+        response
+    }
+}
+
+impl From<NameError> for ApiError {
+    fn from(error: NameError) -> Self {
+        Self::BadRequest(error.to_string())
+    }
+}
+
+impl From<ArchError> for ApiError {
+    fn from(error: ArchError) -> Self {
+        Self::BadRequest(error.to_string())
+    }
+}
+
+impl From<CredentialsError> for ApiError {
+    fn from(error: CredentialsError) -> Self {
+        Self::Unauthorized(error.to_string())
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let text = error.to_string();
+        match error {
+            AuthError::TooManyAttempts { retry_after } => Self::TooManyAttempts { text, retry_after },
+            AuthError::Metadata(error) => error.into(),
+            _ => Self::Unauthorized(text),
+        }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let text = denied.to_string();
+        match denied {
+            Denied::NeedsCredentials | Denied::TokenLacksScope { .. } => Self::Unauthorized(text),
+            Denied::PublicOnlyToken | Denied::NoAccess | Denied::ReadOnly => Self::Forbidden(text),
+        }
+    }
+}
+
+impl From<MetadataError> for ApiError {
+    fn from(error: MetadataError) -> Self {
+        match error {
+            MetadataError::Busy(_) => {
+                Self::Busy("the database is busy; nothing was stored, try again in a few seconds".to_owned())
+            }
+            MetadataError::Full(_) => Self::DiskFull(Box::new(error)),
+            _ => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Full { .. } => Self::DiskFull(Box::new(error)),
+            _ => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Metadata(error) => error.into(),
+            _ => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<IndexError> for ApiError {
+    fn from(error: IndexError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        let text = error.to_string();
+        match error {
+            PublishError::Body(BodyError::TooSlow) => Self::TooSlow(text),
+            PublishError::Body(_) | PublishError::Package(_) | PublishError::Rule(_) => Self::BadRequest(text),
+            PublishError::TooLarge { .. } => Self::TooLarge(text),
+            PublishError::AlreadyExists | PublishError::NoarchClash => Self::Conflict(text),
+            PublishError::Blob(error) => error.into(),
+            PublishError::Metadata(error) => error.into(),
+            PublishError::Worker(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}

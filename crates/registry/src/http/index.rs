@@ -1,0 +1,59 @@
+//! `GET …/APKINDEX.tar.gz` and `GET …/Packages.adb`: the signed index of what is there now.
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+
+use super::{
+    authorize::Presented,
+    download::{Content, File},
+    error::ApiError,
+    path::Segments,
+};
+use crate::{access::Action, index::Format, registry::Registry};
+
+/// The index that apk 2 and apk 3 ask for.
+pub(super) async fn show_v2(
+    state: State<Registry>,
+    presented: Presented,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, ApiError> {
+    show(&state, &presented, &segments, &request, Format::V2).await
+}
+
+/// The index that apk 3 asks for when the repository line says `v3`.
+pub(super) async fn show_v3(
+    state: State<Registry>,
+    presented: Presented,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, ApiError> {
+    show(&state, &presented, &segments, &request, Format::V3).await
+}
+
+async fn show(
+    registry: &Registry,
+    presented: &Presented,
+    segments: &Segments,
+    request: &Request,
+    format: Format,
+) -> Result<Response, ApiError> {
+    let owner = presented.authorize(registry, segments.owner(), Action::Read).await?.owner;
+    let (branch, repository) = segments.repository()?;
+    let architecture = segments.architecture()?;
+    let index = registry
+        .indexes()
+        .current(&owner, &branch, &repository, &architecture, format)
+        .await?
+        .ok_or(ApiError::NoSuchIndex)?;
+    let file = File {
+        name: format.file_name(),
+        etag: index.etag(),
+        changed_at: index.changed_at(),
+        visibility: owner.visibility,
+        size: index.bytes().len() as u64,
+    };
+    file.answer(request, registry.clock().now(), Content::Memory(index.bytes()))
+}

@@ -1,0 +1,25 @@
+//! The edge: requests in, answers out. The only module that knows the web framework.
+//!
+//! A handler takes the request apart, calls one function of another station, and puts the answer together. It holds
+//! no rules. What must never be here: SQL, files, formats.
+
+mod authorize;
+mod body;
+mod conditional;
+mod download;
+mod error;
+mod health;
+mod index;
+mod key;
+mod linger;
+mod package;
+mod path;
+mod routes;
+mod server;
+mod trace;
+mod upload;
+
+pub use self::{
+    routes::router,
+    server::{ServeError, serve},
+};

@@ -1,0 +1,75 @@
+//! `GET` and `DELETE …/{name}-{version}.apk`: one package file.
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{
+    authorize::{Presented, credential_kind},
+    download::{Content, File},
+    error::ApiError,
+    path::Segments,
+};
+use crate::{
+    access::Action,
+    metadata::{FileAddress, Owner, PackageFile},
+    registry::Registry,
+};
+
+/// 200, 206 or 304 with the file as it was uploaded.
+pub(super) async fn show(
+    State(registry): State<Registry>,
+    presented: Presented,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let owner = presented.authorize(&registry, segments.owner(), Action::Read).await?.owner;
+    let found = find(&registry, &owner, &segments).await?;
+    let blob = registry.blobs().open_blob(&found.sha256).await?.ok_or_else(|| {
+        ApiError::Internal(format!("the blob {} of package file {:?} is not there", found.sha256, found.id).into())
+    })?;
+    let file = File {
+        name: segments.file(),
+        etag: &format!("\"{}\"", found.sha256),
+        changed_at: found.created_at,
+        visibility: owner.visibility,
+        size: blob.size,
+    };
+    file.answer(&request, registry.clock().now(), Content::Blob(blob.file))
+}
+
+/// 204 once the file is out of every index.
+pub(super) async fn remove(
+    State(registry): State<Registry>,
+    presented: Presented,
+    segments: Segments,
+) -> Result<StatusCode, ApiError> {
+    let authorized = presented.authorize(&registry, segments.owner(), Action::Write).await?;
+    let found = find(&registry, &authorized.owner, &segments).await?;
+    if !registry.metadata().remove_package(&found, registry.clock().now()).await? {
+        return Err(ApiError::NoSuchFile);
+    }
+    tracing::info!(
+        owner = authorized.owner.name,
+        file = segments.file(),
+        account = authorized.account().map(|id| id.0),
+        by = credential_kind(&authorized.caller),
+        "package removed"
+    );
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn find(registry: &Registry, owner: &Owner, segments: &Segments) -> Result<PackageFile, ApiError> {
+    let (branch, repository) = segments.repository()?;
+    let architecture = segments.architecture()?;
+    let address = FileAddress {
+        owner: owner.id,
+        branch: &branch,
+        repository: &repository,
+        arch: &architecture,
+        file_name: segments.file(),
+    };
+    registry.metadata().package_file(&address).await?.ok_or(ApiError::NoSuchFile)
+}

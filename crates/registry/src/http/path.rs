@@ -1,0 +1,63 @@
+//! The path of a request, segment by segment, as values that cannot be wrong.
+
+use apk::arch::Arch;
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+};
+use serde::Deserialize;
+
+use super::error::ApiError;
+use crate::names::{Branch, OwnerName, RepositoryName};
+
+/// The segments behind `/api/packages/`, percent-decoded. A shorter route leaves the last ones empty.
+///
+/// Each is parsed when a handler asks for it, so that a caller is told who they are before what they typed wrong.
+#[derive(Deserialize)]
+pub(super) struct Segments {
+    owner: String,
+    #[serde(default)]
+    branch: String,
+    #[serde(default)]
+    repository: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    file: String,
+}
+
+impl Segments {
+    /// The owner. A name that breaks the grammar is one that nobody has.
+    pub(super) fn owner(&self) -> Result<OwnerName, ApiError> {
+        OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)
+    }
+
+    /// The branch and the repository.
+    pub(super) fn repository(&self) -> Result<(Branch, RepositoryName), ApiError> {
+        Ok((Branch::parse(&self.branch)?, RepositoryName::parse(&self.repository)?))
+    }
+
+    /// The architecture.
+    pub(super) fn architecture(&self) -> Result<Arch, ApiError> {
+        Ok(Arch::parse(&self.architecture)?)
+    }
+
+    /// The file name, as it came.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(segments) = Path::<Self>::from_request_parts(parts, state).await.map_err(|rejection| {
+            ApiError::BadRequest(format!(
+                "the path cannot be read: {}; write it as UTF-8, with percent signs where needed",
+                rejection.body_text()
+            ))
+        })?;
+        Ok(segments)
+    }
+}

@@ -1,0 +1,118 @@
+//! Connections: accepted, bounded, and brought to an end in order.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_io_timeout::TimeoutStream;
+use tower::Service;
+
+use super::{linger::Lingering, routes::router};
+use crate::{registry::Registry, settings::ConnectionLimits};
+
+/// The longest head of a request, in bytes.
+const MAX_HEAD: usize = 32 << 10;
+
+/// How long to wait when no connection can be accepted, e.g. because no file descriptors are left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a server stopped other than in order.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Requests were still under way when the time for them was over.
+    #[error("requests were still under way {0:?} after the server was told to stop; they were cut off")]
+    Drain(Duration),
+}
+
+/// Serves `registry` on `listener` until `shutdown` is ready; then takes no more connections, lets the requests under
+/// way finish, and returns.
+///
+/// # Errors
+///
+/// When requests are still under way after the drain time of the settings.
+pub async fn serve(
+    registry: Registry,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let limits = registry.settings().connections.clone();
+    let app = router(registry);
+    let graceful = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(limits.max_open));
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accept = async {
+            // The semaphore is never closed, so there is always a permit in the end.
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            accepted = accept => accepted,
+            () = &mut shutdown => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if !is_of_one_connection(&error) {
+                    tracing::warn!(%error, "cannot accept connections");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+                continue;
+            }
+        };
+        let connection = graceful.watch(connection(stream, peer, app.clone(), &limits));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    tracing::info!("stopping: requests under way finish, new ones are refused");
+    timeout(limits.drain, graceful.shutdown()).await.map_err(|_| ServeError::Drain(limits.drain))
+}
+
+type Io = TokioIo<Lingering<std::pin::Pin<Box<TimeoutStream<TcpStream>>>>>;
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    limits: &ConnectionLimits,
+) -> http1::Connection<Io, impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<>>
+{
+    // Without it, answers on kept connections stall for 40 ms.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.stall));
+    let io = TokioIo::new(Lingering::new(Box::pin(stream)));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let mut app = app.clone();
+        async move { app.call(request).await as Result<Response, Infallible> }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(MAX_HEAD.max(8 << 10))
+        .serve_connection(io, service)
+}
+
+/// Errors that end one connection attempt and say nothing of the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    )
+}

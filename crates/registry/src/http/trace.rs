@@ -1,0 +1,96 @@
+//! What stands around every answer: a request id, the log line, and the headers that all answers share.
+//!
+//! Nothing of a request is logged but its method, path and outcome. Never the query, never a header: both can hold
+//! secrets.
+
+use std::{any::Any, error::Error, fmt::Write as _, sync::Arc, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderName, HeaderValue, StatusCode, Version, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use uuid::Uuid;
+
+use super::error::ApiError;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A fault of the server, on its way from the handler to the log.
+pub(super) struct Fault(pub(super) Box<dyn Error + Send + Sync>);
+
+impl Fault {
+    pub(super) fn shared(self) -> SharedFault {
+        SharedFault(Arc::new(self))
+    }
+}
+
+/// [`Fault`], as an answer can carry it.
+#[derive(Clone)]
+pub(super) struct SharedFault(Arc<Fault>);
+
+impl SharedFault {
+    /// The error and everything that caused it, on one line.
+    fn chain(&self) -> String {
+        let mut text = self.0.0.to_string();
+        let mut cause = self.0.0.source();
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// Runs the request, logs one line about it, and completes the answer.
+pub(super) async fn answer(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = Uuid::now_v7().simple().to_string();
+    let (method, path, version) = (request.method().clone(), request.uri().path().to_owned(), request.version());
+
+    let mut response = next.run(request).await;
+
+    let status = response.status();
+    if let Some(fault) = response.extensions_mut().remove::<SharedFault>() {
+        tracing::error!(request_id = id, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            *response.body_mut() = Body::from(format!("internal error; ask the operator about request {id}\n"));
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+    }
+    tracing::info!(
+        request_id = id,
+        %method,
+        path,
+        status = status.as_u16(),
+        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "request"
+    );
+
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID.clone(), id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    // apk keeps a connection only when the server says so in words (apk-tools, `libfetch/http.c`).
+    if version == Version::HTTP_11 && !headers.contains_key(header::CONNECTION) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
+    response
+}
+
+/// A panic in a handler becomes a fault like any other.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is tower-http's")]
+pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic without a text".to_owned());
+    ApiError::Internal(format!("panic: {text}").into()).into_response()
+}

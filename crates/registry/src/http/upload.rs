@@ -1,0 +1,39 @@
+//! `PUT …/{branch}/{repository}`: a package comes in.
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+};
+
+use super::{
+    authorize::{Presented, credential_kind},
+    body,
+    error::ApiError,
+    path::Segments,
+};
+use crate::{access::Action, publish::Destination, registry::Registry};
+
+/// 201 with an empty body, once the package is durable and in the index.
+pub(super) async fn put(
+    State(registry): State<Registry>,
+    presented: Presented,
+    segments: Segments,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let authorized = presented.authorize(&registry, segments.owner(), Action::Write).await?;
+    let (branch, repository) = segments.repository()?;
+    let destination =
+        Destination { owner: authorized.owner.id, branch, repository, uploader: authorized.account() };
+    let package = body::package(request, registry.settings())?;
+    let published = registry.publisher().publish(destination, package).await?;
+    tracing::info!(
+        owner = authorized.owner.name,
+        file = published.file_name,
+        arch = %published.arch,
+        size = published.size,
+        account = authorized.account().map(|id| id.0),
+        by = credential_kind(&authorized.caller),
+        "package published"
+    );
+    Ok(StatusCode::CREATED)
+}

@@ -1,0 +1,314 @@
+//! The engine: an index as a pure function of the one before it and of what changed.
+//!
+//! An index is one gzip member, and hashing and compressing it anew for each package is what makes publishing slow as
+//! it grows. So it is put together from runs of a deflate stream that each begin and end at a byte boundary
+//! ([`piece`]), cut where the records themselves say ([`layout`]), and the state of the hash is kept behind each of
+//! them. An append compresses the last few records, hashes the end, and is done. A removal compresses the chunk it was
+//! in, and hashes from there on.
+//!
+//! [`State::apply`] and [`State::empty`] know neither database nor clock. Any order of changes that leads to the same
+//! records leads to the same bytes.
+
+mod layout;
+mod piece;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use apk::v2::tar::{END_OF_ARCHIVE, EntryHeader};
+use bytes::{BufMut, Bytes, BytesMut};
+use flate2::FlushCompress;
+use sha2::{Digest, Sha256};
+
+use self::piece::{Piece, Run, crc, deflate, filling};
+
+pub use self::piece::Record;
+
+/// The header of a gzip member that says nothing but "deflate" (RFC 1952, section 2.3).
+const GZIP_HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// Why there is no next state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The state contradicts itself or the changes. The index has to be derived from the database again.
+    #[error("the state of the index is inconsistent: {0}")]
+    Inconsistent(&'static str),
+    /// A number of bytes does not fit the machine or the format.
+    #[error("the index is too large")]
+    TooLarge,
+}
+
+/// What happened to an index between two generations.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Sequences of records that are gone.
+    pub removed: BTreeSet<i64>,
+    /// Records that are new, in the order of their sequences, each above all that are there.
+    pub added: Vec<Record>,
+}
+
+/// The stream up to a point: what has to be known to go on from there.
+#[derive(Debug, Clone)]
+struct Point {
+    /// Over the compressed bytes of the member so far.
+    sha256: Sha256,
+    /// Over the uncompressed bytes so far.
+    crc: crc32fast::Hasher,
+    /// Uncompressed bytes so far, the tar header included.
+    length: u64,
+    /// Compressed bytes so far.
+    compressed: u64,
+}
+
+impl Point {
+    fn after(&self, run: &Run) -> Self {
+        let mut next = self.clone();
+        next.sha256.update(&run.deflated);
+        next.crc.combine(&run.crc);
+        next.length += run.length;
+        next.compressed += run.deflated.len() as u64;
+        next
+    }
+}
+
+/// A piece, and the stream behind it.
+#[derive(Debug, Clone)]
+struct Link {
+    piece: Arc<Piece>,
+    after: Point,
+}
+
+/// All of an index but its signature.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The gzip header and the compressed tar header.
+    head: Bytes,
+    /// The size that the tar header gives.
+    entry_size: u64,
+    start: Point,
+    /// Chunks that are closed, each one piece.
+    closed: Vec<Link>,
+    /// The pieces of the chunk at the end, when it is open.
+    open: Vec<Link>,
+}
+
+/// The gzip member to be signed and sent.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its bytes, in order.
+    pub segments: Vec<Bytes>,
+    /// SHA-256 over them.
+    pub sha256: [u8; 32],
+}
+
+impl State {
+    /// An index without packages.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::TooLarge`], on a machine that cannot hold it.
+    pub fn empty() -> Result<Self, EngineError> {
+        let entry_size = layout::entry_size(0);
+        let (head, start) = head(entry_size)?;
+        Ok(Self { head, entry_size, start, closed: Vec::new(), open: Vec::new() })
+    }
+
+    /// The index after `changes`. The cost is that of the chunks that change, and of hashing from the first of them on.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Inconsistent`] when a removed record is not there, or an added one is not above all others.
+    pub fn apply(&self, changes: &Changes) -> Result<Self, EngineError> {
+        let cut = self.cut(changes)?;
+        let lengths = cut.closed.iter().chain(&cut.open).map(|piece| piece.run.length);
+        let entry_size = layout::entry_size(lengths.sum());
+        let mut same = entry_size == self.entry_size;
+        let (head, start) = if same { (self.head.clone(), self.start.clone()) } else { head(entry_size)? };
+
+        let mut point = start.clone();
+        let closed = relink(cut.closed, &self.closed, &mut same, &mut point);
+        same &= closed.len() == self.closed.len();
+        let open = relink(cut.open, &self.open, &mut same, &mut point);
+        Ok(Self { head, entry_size, start, closed, open })
+    }
+
+    /// Compresses what changes, and keeps what does not.
+    fn cut(&self, changes: &Changes) -> Result<Cut, EngineError> {
+        self.check_order(&changes.added)?;
+        let mut cut = Cut::default();
+        let mut removal = Removal { sequences: &changes.removed, done: 0 };
+        for link in &self.closed {
+            if cut.loose.is_empty() && !removal.touches(&link.piece) {
+                cut.closed.push(Arc::clone(&link.piece));
+            } else {
+                // The record at the end of a chunk may be the one that goes; then the next chunk joins this one.
+                let left = removal.apply(link.piece.records()?);
+                cut.push(left)?;
+            }
+        }
+
+        let stays_open = cut.loose.is_empty()
+            && !self.open.iter().any(|link| removal.touches(&link.piece))
+            && !changes.added.iter().any(|record| layout::ends_chunk(record.sequence));
+        let section_stays_open = !changes.added.iter().any(|record| layout::ends_section(record.sequence));
+        for link in &self.open {
+            let ends = |is_end: fn(i64) -> bool| link.piece.sequences.last().is_some_and(|last| is_end(*last));
+            let stays = ends(layout::ends_section) || (section_stays_open && ends(layout::ends_piece));
+            if stays_open && stays {
+                cut.open.push(Arc::clone(&link.piece));
+            } else {
+                let left = removal.apply(link.piece.records()?);
+                cut.push(left)?;
+            }
+        }
+        cut.push(changes.added.clone())?;
+        cut.finish()?;
+        if removal.done != changes.removed.len() {
+            return Err(EngineError::Inconsistent("a record to remove is not there"));
+        }
+        Ok(cut)
+    }
+
+    fn check_order(&self, added: &[Record]) -> Result<(), EngineError> {
+        let last = self.open.last().or(self.closed.last()).and_then(|link| link.piece.sequences.last());
+        let sequences = last.into_iter().chain(added.iter().map(|record| &record.sequence));
+        if sequences.is_sorted_by(|a, b| a < b) {
+            Ok(())
+        } else {
+            Err(EngineError::Inconsistent("an added record is not above all others"))
+        }
+    }
+
+    /// The bytes to be signed and sent. Costs the end of the stream, and a handle for each run.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::TooLarge`], on a machine that cannot hold it.
+    pub fn member(&self) -> Result<Member, EngineError> {
+        let mut segments = Vec::with_capacity(self.closed.len() + self.open.len() + 40);
+        segments.push(self.head.clone());
+        segments.extend(self.links().map(|link| link.piece.run.deflated.clone()));
+        let mut point = self.links().last().map_or(&self.start, |link| &link.after).clone();
+
+        let text = point.length - self.start.length;
+        for run in filling(self.entry_size - text) {
+            let run = run?;
+            point = point.after(&run);
+            segments.push(run.deflated);
+        }
+
+        point.crc.combine(&crc(&END_OF_ARCHIVE));
+        let length = point.length + END_OF_ARCHIVE.len() as u64;
+        let mut end = BytesMut::from(&*deflate(&END_OF_ARCHIVE, FlushCompress::Finish)?);
+        end.put_u32_le(point.crc.finalize());
+        // ISIZE is the length modulo 2^32 (RFC 1952, section 2.3.1).
+        end.put_u32_le(u32::try_from(length & u64::from(u32::MAX)).map_err(|_| EngineError::TooLarge)?);
+        point.sha256.update(&end);
+        segments.push(end.freeze());
+        Ok(Member { segments, sha256: point.sha256.finalize().into() })
+    }
+
+    /// How many records are in it.
+    pub fn records(&self) -> u64 {
+        self.links().map(|link| link.piece.sequences.len() as u64).sum()
+    }
+
+    /// Bytes it takes in memory, roughly.
+    pub fn weight(&self) -> u64 {
+        self.links().map(|link| link.piece.weight() + size_of::<Link>() as u64).sum::<u64>() + 1024
+    }
+
+    fn links(&self) -> impl DoubleEndedIterator<Item = &Link> {
+        self.closed.iter().chain(&self.open)
+    }
+}
+
+/// The gzip header and the compressed tar header, and the stream behind them.
+fn head(entry_size: u64) -> Result<(Bytes, Point), EngineError> {
+    let header = EntryHeader::file(b"APKINDEX", entry_size, 0).to_bytes();
+    let mut head = GZIP_HEADER.to_vec();
+    head.extend(deflate(&header, FlushCompress::Full)?);
+    let point = Point {
+        sha256: Sha256::new_with_prefix(&head),
+        crc: crc(&header),
+        length: header.len() as u64,
+        compressed: head.len() as u64,
+    };
+    Ok((head.into(), point))
+}
+
+/// Links `pieces` behind `point`, with what is known already of those that stand where they stood.
+fn relink(pieces: Vec<Arc<Piece>>, before: &[Link], same: &mut bool, point: &mut Point) -> Vec<Link> {
+    let mut before = before.iter();
+    let link = |piece: Arc<Piece>| {
+        match before.next() {
+            Some(link) if *same && Arc::ptr_eq(&link.piece, &piece) => *point = link.after.clone(),
+            _ => {
+                *same = false;
+                *point = point.after(&piece.run);
+            }
+        }
+        Link { piece, after: point.clone() }
+    };
+    pieces.into_iter().map(link).collect()
+}
+
+/// Records on their way into pieces.
+#[derive(Default)]
+struct Cut {
+    closed: Vec<Arc<Piece>>,
+    open: Vec<Arc<Piece>>,
+    /// Records behind the last piece.
+    loose: Vec<Record>,
+}
+
+impl Cut {
+    /// Takes more records, and closes the chunks that end with one of them.
+    fn push(&mut self, records: Vec<Record>) -> Result<(), EngineError> {
+        for record in records {
+            let sequence = record.sequence;
+            self.loose.push(record);
+            if layout::ends_chunk(sequence) {
+                self.closed.push(Arc::new(Piece::new(&self.loose)?));
+                self.loose.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// What is behind the last chunk becomes the pieces of the open one.
+    fn finish(&mut self) -> Result<(), EngineError> {
+        for section in self.loose.split_inclusive(|record| layout::ends_section(record.sequence)) {
+            if section.last().is_some_and(|record| layout::ends_section(record.sequence)) {
+                self.open.push(Arc::new(Piece::new(section)?));
+                continue;
+            }
+            for records in section.split_inclusive(|record| layout::ends_piece(record.sequence)) {
+                self.open.push(Arc::new(Piece::new(records)?));
+            }
+        }
+        self.loose.clear();
+        Ok(())
+    }
+}
+
+/// The records that go, and how many of them were met.
+struct Removal<'a> {
+    sequences: &'a BTreeSet<i64>,
+    done: usize,
+}
+
+impl Removal<'_> {
+    fn touches(&self, piece: &Piece) -> bool {
+        match (piece.sequences.first(), piece.sequences.last()) {
+            (Some(first), Some(last)) => self.sequences.range(first..=last).any(|sequence| piece.has(*sequence)),
+            _ => false,
+        }
+    }
+
+    fn apply(&mut self, mut records: Vec<Record>) -> Vec<Record> {
+        let before = records.len();
+        records.retain(|record| !self.sequences.contains(&record.sequence));
+        self.done += before - records.len();
+        records
+    }
+}

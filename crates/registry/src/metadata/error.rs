@@ -1,0 +1,96 @@
+//! What can go wrong with the database, told apart by what a caller can do about it.
+
+use std::path::PathBuf;
+
+/// Why a question to the database, or a change of it, failed. A change that failed was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetadataError {
+    /// Somebody else holds the database for too long. Trying again later helps.
+    #[error("the database is busy")]
+    Busy(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    /// The disk of the database is full. Nothing helps but space.
+    #[error("the disk that holds the database is full")]
+    Full(#[source] sqlx::Error),
+
+    /// The row that was to be changed is not there.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+
+    /// A row holds what this program never writes.
+    #[error("the database holds a {what} that makes no sense: `{value}`")]
+    Nonsense {
+        /// What it should be.
+        what: &'static str,
+        /// What it is.
+        value: String,
+    },
+
+    /// A newer version of the program made the database.
+    #[error(
+        "the database {} was made by a newer version of Tarn (its migration {found}, this version knows up to {known}): \
+         install that version again, or restore the backup made before the upgrade",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The newest migration the database has.
+        found: i64,
+        /// The newest migration this program has.
+        known: i64,
+    },
+
+    /// The tables could not be brought up to date.
+    #[error("cannot bring the tables of the database {} up to date", path.display())]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// What the migration said.
+        #[source]
+        source: Box<sqlx::migrate::MigrateError>,
+    },
+
+    /// The database can't be opened.
+    #[error("cannot open the database {}: {hint}", path.display())]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What to do.
+        hint: &'static str,
+        /// What the operating system or the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// Anything else: a bug here, or a damaged database.
+    #[error("the database failed")]
+    Failed(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for MetadataError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut => Self::Busy(error.into()),
+            sqlx::Error::Database(said) => match said.code().as_deref().map(super::sqlite::fault) {
+                Some(super::sqlite::Fault::Busy) => Self::Busy(error.into()),
+                Some(super::sqlite::Fault::Full) => Self::Full(error),
+                _ => Self::Failed(error),
+            },
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl MetadataError {
+    /// Whether a row was refused because one that it names is not there.
+    pub(super) fn is_dangling_reference(&self) -> bool {
+        matches!(self, Self::Failed(sqlx::Error::Database(said)) if said.is_foreign_key_violation())
+    }
+
+    /// Whether a row was refused because there is an equal one.
+    pub(super) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Failed(sqlx::Error::Database(said)) if said.is_unique_violation())
+    }
+}

@@ -1,0 +1,181 @@
+//! The identifiers and the words of the tables, each a type of its own.
+
+use std::{fmt, str::FromStr};
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(i64);
+
+        impl $type {
+            pub(super) const fn from_row(id: i64) -> Self {
+                Self(id)
+            }
+
+            /// The number, for keys of caches and for logs.
+            pub const fn number(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<$type> for super::engine::Value {
+            fn from(id: $type) -> Self {
+                Self::from(id.0)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// A user or an organisation. Never given out twice.
+    OwnerId
+}
+identifier! {
+    /// One repository of one branch of one owner. Never given out twice.
+    RepositoryId
+}
+identifier! {
+    /// An access token. Never given out twice.
+    TokenId
+}
+identifier! {
+    /// A signing key. Never given out twice.
+    SigningKeyId
+}
+identifier! {
+    /// A package file in a repository. Never given out twice.
+    PackageFileId
+}
+
+/// A word that is none of those known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is no {what}: use one of {known}", word.escape_default())]
+pub struct UnknownWord {
+    what: &'static str,
+    word: String,
+    known: &'static str,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $known:literal, { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type {
+            $($(#[$word_doc])* $variant),+
+        }
+
+        impl $type {
+            /// The word for it, as in the database and on the command line.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(UnknownWord {
+                        what: $what,
+                        word: word.chars().take(64).collect(),
+                        known: $known,
+                    }),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// What an owner is.
+    OwnerKind, "kind of owner", "user, organisation", {
+        /// A person, who signs in.
+        User = "user",
+        /// A group of users.
+        Organisation = "organisation",
+    }
+}
+words! {
+    /// Who may read what an owner has.
+    Visibility, "visibility", "public, limited, private", {
+        /// Everybody.
+        Public = "public",
+        /// Everybody who is signed in.
+        Limited = "limited",
+        /// The owner and the members alone.
+        Private = "private",
+    }
+}
+words! {
+    /// What a member of an organisation may do. A greater role includes the lesser ones.
+    Role, "role", "read, write, admin", {
+        /// Read.
+        Read = "read",
+        /// Read and publish.
+        Write = "write",
+        /// Everything, members and settings too.
+        Admin = "admin",
+    }
+}
+words! {
+    /// Where a signing key is in its life.
+    KeyState, "key state", "next, active, retired", {
+        /// Served to clients, not yet signing.
+        Next = "next",
+        /// Signing.
+        Active = "active",
+        /// Signing no more.
+        Retired = "retired",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_ordered() {
+        assert!(Role::Read < Role::Write && Role::Write < Role::Admin);
+    }
+
+    #[test]
+    fn a_word_reads_back() {
+        for visibility in [Visibility::Public, Visibility::Limited, Visibility::Private] {
+            assert_eq!(visibility.as_str().parse(), Ok(visibility));
+        }
+        for role in [Role::Read, Role::Write, Role::Admin] {
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        for kind in [OwnerKind::User, OwnerKind::Organisation] {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        for state in [KeyState::Next, KeyState::Active, KeyState::Retired] {
+            assert_eq!(state.as_str().parse(), Ok(state));
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_told_with_the_known_ones() {
+        assert_eq!(
+            "secret\n".parse::<Visibility>().unwrap_err().to_string(),
+            "`secret\\n` is no visibility: use one of public, limited, private"
+        );
+    }
+}

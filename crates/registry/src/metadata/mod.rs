@@ -1,0 +1,81 @@
+//! Facts: who there is, what they published, at which generation. The only module that knows SQL.
+//!
+//! Every change is one transaction: saved whole, or it never happened. Inside one there is nothing but SQL: no file, no network,
+//! no waiting for anybody. Every change looks at how many rows it changed. What is committed survives a power cut.
+//!
+//! A caller that gives up (drops the future) in the middle of a change leaves nothing behind, but for the last moment: a commit
+//! under way is not called back. So whoever goes away without an answer can't know; who gets an answer can rely on it.
+
+mod blob_facts;
+mod engine;
+mod error;
+mod indexes;
+mod kinds;
+mod members;
+mod owners;
+mod packages;
+mod signing_keys;
+mod sqlite;
+mod tokens;
+
+use std::path::PathBuf;
+
+pub use self::{
+    blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
+    error::MetadataError,
+    indexes::{IndexHead, IndexRow},
+    kinds::{
+        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TokenId,
+        UnknownWord, Visibility,
+    },
+    owners::{AddOwnerError, NewUser, Owner, User},
+    packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
+    signing_keys::{AddKeyError, NewSigningKey, SigningKeyRow},
+    tokens::{AddTokenError, NewToken, Token},
+};
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Database {
+    /// A file, made when there is none. Its folder must be there, on a local disk.
+    Sqlite(PathBuf),
+}
+
+/// The database, open. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    engine: engine::Engine,
+}
+
+impl Metadata {
+    /// Opens the database, making it when there is none, and brings its tables up to date.
+    ///
+    /// Several processes may have it open at once.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened or made, a newer version of the program made it, or a migration fails.
+    pub async fn open(database: &Database) -> Result<Self, MetadataError> {
+        let engine = match database {
+            Database::Sqlite(path) => sqlite::open(path).await?,
+        };
+        Ok(Self { engine })
+    }
+
+    /// Waits for what is under way and closes. Every use after this is an error.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+
+    /// One statement in a transaction of its own, which must change one row.
+    async fn change_one(
+        &self,
+        what: &'static str,
+        statement: engine::Statement,
+    ) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        transaction.run_one(what, statement).await?;
+        transaction.commit().await
+    }
+}

@@ -1,0 +1,459 @@
+//! Package files: which repository has which, since which generation.
+//!
+//! A repository's generation moves on by one with every change of its packages. A row says which generation has the
+//! file first and which has it no more, so what any past generation held is still known.
+
+use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+
+use super::{
+    BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
+    engine::{Row, Transaction, sql},
+};
+use crate::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
+
+/// A package file to be recorded. Its bytes are in the blob store already.
+#[derive(Debug, Clone)]
+pub struct NewPackageFile {
+    /// Whose repository.
+    pub owner: OwnerId,
+    /// The branch; made when it is new.
+    pub branch: Branch,
+    /// The repository; made when it is new.
+    pub repository: RepositoryName,
+    /// As in the package; may be noarch.
+    pub arch: Arch,
+    /// As in the package.
+    pub name: PackageName,
+    /// As in the package.
+    pub version: Version,
+    /// The bytes, claimed by [`Metadata::claim_blob`] before they were put into the blob store.
+    pub blob: BlobClaim,
+    /// The PKGINFO as it stands in the control section.
+    pub pkginfo: String,
+    /// The record for the index, with the package's own architecture.
+    pub record: String,
+    /// Who uploads it, if that is known.
+    pub uploader: Option<OwnerId>,
+}
+
+/// Where a package file was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// The repository, perhaps just made.
+    pub repository: RepositoryId,
+    /// The first generation that has the file.
+    pub generation: i64,
+    /// The place of the file in the index: later files have greater ones.
+    pub sequence: i64,
+}
+
+/// Why a package file was not recorded. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The repository has a file of that name, version and architecture.
+    #[error("package file already exists")]
+    AlreadyExists,
+    /// The repository has a file of that name and version, and one of the two is noarch: one index would list both,
+    /// and a client could be handed the wrong one.
+    #[error(
+        "package file already exists for the architecture {existing}: a noarch file and one of an architecture exclude each other"
+    )]
+    NoarchClash {
+        /// The architecture of the file that is there.
+        existing: Arch,
+    },
+    /// Too much time went by since the blob was claimed; its bytes may be gone. The upload has to be made again.
+    #[error("the upload took too long between its last byte and its record")]
+    ClaimLapsed,
+    /// The database failed, or the owner or the uploader is gone ([`MetadataError::Missing`]).
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// One package file by what it is, for a change of it.
+#[derive(Debug, Clone, Copy)]
+pub struct PackageAddress<'a> {
+    /// Whose repository.
+    pub owner: OwnerId,
+    /// The branch.
+    pub branch: &'a Branch,
+    /// The repository.
+    pub repository: &'a RepositoryName,
+    /// The package's own architecture: noarch for a noarch file, whatever path it is served at.
+    pub arch: &'a Arch,
+    /// The package's name.
+    pub name: &'a PackageName,
+    /// The package's version, as written in it.
+    pub version: &'a Version,
+}
+
+/// One package file by the path it is served at.
+#[derive(Debug, Clone, Copy)]
+pub struct FileAddress<'a> {
+    /// Whose repository.
+    pub owner: OwnerId,
+    /// The branch.
+    pub branch: &'a Branch,
+    /// The repository.
+    pub repository: &'a RepositoryName,
+    /// The architecture in the path. Every one has the noarch files too.
+    pub arch: &'a Arch,
+    /// The last segment of the path, percent-decoded. Any text.
+    pub file_name: &'a str,
+}
+
+/// A package file of the newest generation.
+#[derive(Debug, Clone)]
+pub struct PackageFile {
+    /// Which one.
+    pub id: PackageFileId,
+    /// In which repository.
+    pub repository: RepositoryId,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+    /// The package's name.
+    pub name: PackageName,
+    /// The package's version, as written in it.
+    pub version: Version,
+    /// Where its bytes are.
+    pub sha256: Sha256Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+}
+
+/// A repository in the middle of a change.
+struct Moved {
+    repository: RepositoryId,
+    generation: i64,
+    last_sequence: i64,
+    changed_at: Timestamp,
+}
+
+impl Metadata {
+    /// Records a package file: one transaction, the repository made when it is new, its generation moved on.
+    ///
+    /// # Errors
+    ///
+    /// When such a file is there, it would clash with a noarch one, the claim of the blob lapsed, or the database fails.
+    pub async fn record_package(
+        &self,
+        new: &NewPackageFile,
+        now: Timestamp,
+    ) -> Result<Recorded, RecordError> {
+        if new.blob.has_lapsed(now) {
+            return Err(RecordError::ClaimLapsed);
+        }
+        let mut transaction = self.engine.write().await?;
+        // First of all, because the row of the repository is what two changes of it wait at.
+        let moved = move_on_for_new_file(&mut transaction, new, now)
+            .await
+            .map_err(|error| missing_if_dangling(error, "owner"))?;
+        let file_name = file_name(&new.name, &new.version);
+        refuse_clash(&mut transaction, moved.repository, &file_name, &new.arch).await?;
+        new.blob.keep(&mut transaction, now).await?;
+        transaction
+            .run_one(
+                "package file",
+                sql!(
+                    "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, pkginfo, \
+                     record, sequence, added_at, uploader_id, created_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                    moved.repository,
+                    new.arch.as_str(),
+                    new.name.as_str(),
+                    new.version.as_str(),
+                    file_name,
+                    new.blob.sha256().as_bytes(),
+                    new.blob.size_in_row()?,
+                    new.pkginfo.as_str(),
+                    new.record.as_str(),
+                    moved.last_sequence,
+                    moved.generation,
+                    new.uploader,
+                    now
+                ),
+            )
+            .await
+            .map_err(|error| {
+                if error.is_duplicate() {
+                    RecordError::AlreadyExists
+                } else {
+                    missing_if_dangling(error, "uploader").into()
+                }
+            })?;
+        transaction
+            .run_one(
+                "index",
+                sql!(
+                    "INSERT INTO index_heads (repository_id, arch, generation, changed_at, live) \
+                     VALUES ($1, $2, $3, $4, 1) ON CONFLICT (repository_id, arch) DO UPDATE SET \
+                     generation = excluded.generation, changed_at = excluded.changed_at, live = index_heads.live + 1",
+                    moved.repository,
+                    new.arch.as_str(),
+                    moved.generation,
+                    moved.changed_at
+                ),
+            )
+            .await?;
+        transaction.commit().await?;
+        Ok(Recorded {
+            repository: moved.repository,
+            generation: moved.generation,
+            sequence: moved.last_sequence,
+        })
+    }
+
+    /// Takes a package file out of its repository from the next generation on. Earlier generations keep it, and so its
+    /// bytes stay. `false` when no such file is there; nothing was changed then.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn remove_package(
+        &self,
+        address: &PackageAddress<'_>,
+        now: Timestamp,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let Some(moved) = move_on(&mut transaction, address, now).await? else {
+            return Ok(false);
+        };
+        let removed = transaction
+            .run(sql!(
+                "UPDATE package_files SET removed_at = $5 WHERE repository_id = $1 AND arch = $2 AND file_name = $3 \
+                 AND name = $4 AND version = $6 AND removed_at IS NULL",
+                moved.repository,
+                address.arch.as_str(),
+                file_name(address.name, address.version),
+                address.name.as_str(),
+                moved.generation,
+                address.version.as_str()
+            ))
+            .await?;
+        if removed == 0 {
+            return Ok(false);
+        }
+        transaction
+            .run_one(
+                "index",
+                sql!(
+                    "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1 \
+                     WHERE repository_id = $1 AND arch = $2",
+                    moved.repository,
+                    address.arch.as_str(),
+                    moved.generation,
+                    moved.changed_at
+                ),
+            )
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The package file served at that path. The file name is compared exactly.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn package_file(
+        &self,
+        address: &FileAddress<'_>,
+    ) -> Result<Option<PackageFile>, MetadataError> {
+        // At most one row: a noarch file and one of an architecture exclude each other.
+        self.engine
+            .row(sql!(
+                "SELECT package_files.id AS id, package_files.repository_id AS repository_id, package_files.arch AS arch, \
+                 package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
+                 package_files.size AS size, package_files.created_at AS created_at \
+                 FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+                 AND package_files.file_name = $4 AND package_files.arch IN ($5, $6) \
+                 AND package_files.removed_at IS NULL",
+                address.owner,
+                address.branch.as_str(),
+                address.repository.as_str(),
+                address.file_name,
+                address.arch.as_str(),
+                Arch::noarch().as_str()
+            ))
+            .await?
+            .map(|row| PackageFile::from_row(&row))
+            .transpose()
+    }
+}
+
+impl PackageFile {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        let (arch, name, version): (&str, &str, &str) = (
+            row.value("arch")?,
+            row.value("name")?,
+            row.value("version")?,
+        );
+        Ok(Self {
+            id: PackageFileId::from_row(row.value("id")?),
+            repository: RepositoryId::from_row(row.value("repository_id")?),
+            arch: Arch::parse(arch).map_err(|_| nonsense("architecture", arch))?,
+            name: PackageName::parse(name).map_err(|_| nonsense("package name", name))?,
+            version: Version::parse(version).map_err(|_| nonsense("version", version))?,
+            sha256: row.digest("sha256")?,
+            size: row.size("size")?,
+            created_at: row.time("created_at")?,
+        })
+    }
+}
+
+/// What the file of a package is called in the folder of its architecture, as apk asks for it (`apk_pkg_url` and
+/// `apk_pkg_name_format` in apk-tools' `src/package.c`; `apk_repo` default package name specification `${name}-${version}.apk`).
+fn file_name(name: &PackageName, version: &Version) -> String {
+    format!("{name}-{version}.apk")
+}
+
+fn nonsense(what: &'static str, value: &str) -> MetadataError {
+    MetadataError::Nonsense {
+        what,
+        value: value.chars().take(64).collect(),
+    }
+}
+
+fn missing_if_dangling(error: MetadataError, what: &'static str) -> MetadataError {
+    if error.is_dangling_reference() {
+        MetadataError::Missing(what)
+    } else {
+        error
+    }
+}
+
+/// Moves a repository's generation and sequence on, making the repository when it is new.
+async fn move_on_for_new_file(
+    transaction: &mut Transaction,
+    new: &NewPackageFile,
+    now: Timestamp,
+) -> Result<Moved, MetadataError> {
+    let row = transaction
+        .row(sql!(
+            "INSERT INTO repositories (owner_id, branch, name, generation, last_sequence, changed_at) \
+             VALUES ($1, $2, $3, 1, 1, 0) ON CONFLICT (owner_id, branch, name) DO UPDATE SET \
+             generation = repositories.generation + 1, last_sequence = repositories.last_sequence + 1 \
+             RETURNING id, generation, last_sequence, changed_at",
+            new.owner,
+            new.branch.as_str(),
+            new.repository.as_str()
+        ))
+        .await?
+        .ok_or(MetadataError::Missing("repository"))?;
+    stamp(transaction, &row, now).await
+}
+
+/// Moves the generation of a repository on, when it is there.
+async fn move_on(
+    transaction: &mut Transaction,
+    address: &PackageAddress<'_>,
+    now: Timestamp,
+) -> Result<Option<Moved>, MetadataError> {
+    let row = transaction
+        .row(sql!(
+            "UPDATE repositories SET generation = generation + 1 WHERE owner_id = $1 AND branch = $2 AND name = $3 \
+             RETURNING id, generation, last_sequence, changed_at",
+            address.owner,
+            address.branch.as_str(),
+            address.repository.as_str()
+        ))
+        .await?;
+    match row {
+        Some(row) => stamp(transaction, &row, now).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Gives the generation that a repository was just moved on to its time.
+async fn stamp(
+    transaction: &mut Transaction,
+    row: &Row,
+    now: Timestamp,
+) -> Result<Moved, MetadataError> {
+    let repository = RepositoryId::from_row(row.value("id")?);
+    let changed_at = next_change(row.time("changed_at")?, now);
+    transaction
+        .run_one(
+            "repository",
+            sql!(
+                "UPDATE repositories SET changed_at = $2 WHERE id = $1",
+                repository,
+                changed_at
+            ),
+        )
+        .await?;
+    Ok(Moved {
+        repository,
+        generation: row.value("generation")?,
+        last_sequence: row.value("last_sequence")?,
+        changed_at,
+    })
+}
+
+/// When a change counts as made, given when the one before it did.
+///
+/// `http/` turns this into `Last-Modified`, of which apk sends back the whole second, so the times of two states of an
+/// index must never be equal, nor go back, whatever the clock does. That holds for all of a repository together, because an
+/// index takes the later of two heads (its architecture's and noarch's).
+///
+/// While the clock runs, one microsecond later is enough: `http/` gives no client a date whose second is not over yet. When the clock
+/// was set back, the second of the previous change may long be over for a client, so the next whole second is taken.
+fn next_change(previous: Timestamp, now: Timestamp) -> Timestamp {
+    if now < previous {
+        Timestamp::from_seconds(previous.seconds().saturating_add(1))
+    } else {
+        now.max(Timestamp::from_micros(previous.micros().saturating_add(1)))
+    }
+}
+
+/// Refuses a file whose place is taken.
+async fn refuse_clash(
+    transaction: &mut Transaction,
+    repository: RepositoryId,
+    file_name: &str,
+    arch: &Arch,
+) -> Result<(), RecordError> {
+    let rows = transaction
+        .rows(sql!(
+            "SELECT arch FROM package_files WHERE repository_id = $1 AND file_name = $2 AND removed_at IS NULL ORDER BY arch",
+            repository,
+            file_name
+        ))
+        .await?;
+    let mut clash = None;
+    for row in &rows {
+        let existing: &str = row.value("arch")?;
+        let existing = Arch::parse(existing).map_err(|_| nonsense("architecture", existing))?;
+        if existing == *arch {
+            return Err(RecordError::AlreadyExists);
+        }
+        if existing.is_noarch() || arch.is_noarch() {
+            clash.get_or_insert(existing);
+        }
+    }
+    match clash {
+        Some(existing) => Err(RecordError::NoarchClash { existing }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_later_than_the_one_before() {
+        let at = Timestamp::from_micros;
+        // The clock moved on, stood still, was set back within the second, was set back far.
+        assert_eq!(next_change(at(1_500_000), at(1_500_007)), at(1_500_007));
+        assert_eq!(next_change(at(1_500_000), at(1_500_000)), at(1_500_001));
+        assert_eq!(next_change(at(1_500_000), at(1_400_000)), at(2_000_000));
+        assert_eq!(next_change(at(2_000_000), at(5)), at(3_000_000));
+    }
+}

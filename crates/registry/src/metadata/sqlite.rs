@@ -1,0 +1,203 @@
+//! Opening SQLite: one file, safe against a power cut, shared by the server and the command line.
+//!
+//! WAL, so that readers and the one writer don't wait for each other; synchronous=FULL, so that a committed
+//! transaction is on the disk (NORMAL would lose the newest ones in WAL mode, see `PRAGMA synchronous` in SQLite's
+//! documentation); foreign keys on, which SQLite leaves off.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{MetadataError, engine::Engine};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a writer waits for a writer in another process (the command line writes while the server runs).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request waits for its turn at the one writing connection, or for a reading one.
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Reading connections. A question takes some 50 µs, most of it the way to the connection's thread and back.
+const READERS: u32 = 8;
+/// How far the write-ahead log is cut back to after a checkpoint, in bytes.
+const LOG_SIZE: &str = "67108864";
+
+/// What a result code of SQLite means to a caller.
+pub(super) enum Fault {
+    Busy,
+    Full,
+    Other,
+}
+
+/// Reads a result code, extended (`sqlite3.h`: the low eight bits are the primary code).
+pub(super) fn fault(code: &str) -> Fault {
+    const BUSY: i32 = 5;
+    const LOCKED: i32 = 6;
+    const FULL: i32 = 13;
+    // The shared memory file beside the database could not grow.
+    const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+    match code.parse::<i32>() {
+        Ok(IOERR_SHMSIZE) => Fault::Full,
+        Ok(code) => match code & 0xff {
+            BUSY | LOCKED => Fault::Busy,
+            FULL => Fault::Full,
+            _ => Fault::Other,
+        },
+        Err(_) => Fault::Other,
+    }
+}
+
+/// Opens the database, making it when there is none, and brings its tables up to date.
+pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
+    let path = prepare(path).map_err(|source| {
+        let hint = match source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "let the user that runs Tarn own this file and its folder"
+            }
+            io::ErrorKind::NotFound => "make its folder first",
+            _ => "look at the cause below",
+        };
+        MetadataError::Open {
+            path: path.to_path_buf(),
+            hint,
+            source: source.into(),
+        }
+    })?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("journal_size_limit", LOG_SIZE)
+        .disable_statement_logging();
+    migrate(&path, &options).await?;
+
+    let pool = || {
+        SqlitePoolOptions::new()
+            .acquire_timeout(TURN_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+    };
+    let writer = pool()
+        .max_connections(1)
+        .min_connections(1)
+        .connect_with(options.clone())
+        .await?;
+    let readers = pool()
+        .max_connections(READERS)
+        .connect_with(options.pragma("query_only", "ON"))
+        .await?;
+    Ok(Engine::Sqlite { writer, readers })
+}
+
+/// Makes the file when there is none, so that it is never readable to others: SQLite gives the files beside it
+/// (`-wal`, `-shm`) the same mode. Gives the absolute path, which can't be taken for a `file:` URL.
+fn prepare(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+    {
+        Ok(_) => {
+            if let Some(folder) = path.parent() {
+                File::open(folder)?.sync_all()?;
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mode = std::fs::metadata(&path)?.permissions().mode();
+            if mode & 0o077 != 0 {
+                std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(path)
+}
+
+/// Brings the tables up to date in one transaction: all migrations or none. A second process that starts at the same
+/// time waits, and then finds them made.
+async fn migrate(path: &Path, options: &SqliteConnectOptions) -> Result<(), MetadataError> {
+    let mut connection = connect(path, options).await?;
+    let result = async {
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        MIGRATIONS
+            .run_direct(None, &mut *transaction, false)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+    .await;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+    let known = known.unwrap_or(0);
+    match result {
+        Ok(()) => Ok(connection.close().await?),
+        Err(MigrateError::VersionMissing(found)) if found > known => Err(MetadataError::Newer {
+            path: path.to_path_buf(),
+            found,
+            known,
+        }),
+        Err(MigrateError::Execute(error)) => Err(error.into()),
+        Err(source) => Err(MetadataError::Migrate {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        }),
+    }
+}
+
+/// Connects, again and again for a while when the database is busy: going over to WAL needs the file for oneself, and
+/// SQLite does not wait for that by itself.
+async fn connect(
+    path: &Path,
+    options: &SqliteConnectOptions,
+) -> Result<SqliteConnection, MetadataError> {
+    const PAUSE: Duration = Duration::from_millis(25);
+    let mut attempts_left = BUSY_TIMEOUT.as_millis() / PAUSE.as_millis();
+    loop {
+        match options.connect().await.map_err(MetadataError::from) {
+            Err(MetadataError::Busy(_)) if attempts_left > 0 => {
+                attempts_left -= 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(MetadataError::Failed(source)) => {
+                return Err(MetadataError::Open {
+                    path: path.to_path_buf(),
+                    hint: "is it a SQLite database, on a local disk, and whole? If not, restore a backup",
+                    source: source.into(),
+                });
+            }
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extended_codes_are_told_apart() {
+        for busy in ["5", "261", "517", "6", "262"] {
+            assert!(matches!(fault(busy), Fault::Busy), "{busy}");
+        }
+        for full in ["13", "4874"] {
+            assert!(matches!(fault(full), Fault::Full), "{full}");
+        }
+        for other in ["1", "10", "2067", "787", "", "53100x"] {
+            assert!(matches!(fault(other), Fault::Other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The walls of ARCHITECTURE.md, as tests: who may name what, and how files look.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+struct Source {
+    /// From the root of the workspace, with forward slashes.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The lines of code, comments left out, with their numbers.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.text.lines().enumerate().map(|(number, line)| (number + 1, line));
+        lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+}
+
+/// Every Rust file under `folder`.
+fn sources(folder: &str) -> Vec<Source> {
+    fn walk(root: &Path, folder: &Path, found: &mut Vec<Source>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push(Source { path: path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), text });
+            }
+        }
+    }
+    let root = workspace();
+    let mut found = Vec::new();
+    walk(&root, &root.join(folder), &mut found);
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// Nobody under `folder` but the files beginning with one of `allowed` may have one of `words` in a line of code.
+fn wall(folder: &str, words: &[&str], allowed: &[&str]) {
+    let mut broken = Vec::new();
+    for source in sources(folder) {
+        if allowed.iter().any(|prefix| source.path.starts_with(prefix)) {
+            continue;
+        }
+        for (number, line) in source.code() {
+            if let Some(word) = words.iter().find(|word| line.contains(**word)) {
+                broken.push(format!("{}:{number} names `{word}`", source.path));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "a wall of ARCHITECTURE.md is broken:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn apk_does_no_input_or_output() {
+    let words =
+        ["std::fs", "std::net", "std::time", "std::thread", "std::process", "std::env", "tokio", "sqlx", "async fn"];
+    wall("crates/apk/src", &words, &[]);
+}
+
+#[test]
+fn only_http_and_web_know_the_web_framework() {
+    let edge = ["crates/registry/src/http/", "crates/registry/src/web/"];
+    wall("crates/registry/src", &["axum", "hyper::", "tower"], &edge);
+    wall("crates/tarn/src", &["axum", "hyper"], &[]);
+    wall("crates/apk/src", &["axum", "hyper"], &[]);
+}
+
+#[test]
+fn nothing_imports_http() {
+    wall("crates/registry/src", &["crate::http", "super::http"], &["crates/registry/src/http/"]);
+}
+
+#[test]
+fn only_metadata_knows_sql() {
+    wall("crates/registry/src", &["sqlx"], &["crates/registry/src/metadata/"]);
+    wall("crates/tarn/src", &["sqlx"], &[]);
+}
+
+#[test]
+fn only_blobs_touches_the_files_of_packages() {
+    let allowed = ["crates/registry/src/blobs/", "crates/registry/src/keys/", "crates/registry/src/metadata/"];
+    wall("crates/registry/src", &["std::fs::", "fs::File::", "tokio::fs", "object_store", "rustix"], &[
+        allowed.as_slice(),
+        // Reads from a file that `blobs/` has opened.
+        &["crates/registry/src/http/download.rs"],
+    ]
+    .concat());
+}
+
+#[test]
+fn time_is_passed_in() {
+    wall("crates", &["SystemTime::now", "OffsetDateTime::now"], &[
+        "crates/registry/src/clock.rs",
+        "crates/registry/tests/",
+        "crates/tarn/tests/",
+    ]);
+}
+
+#[test]
+fn lints_are_expected_with_a_reason_and_never_allowed() {
+    wall("crates", &["#[allow(", "#![allow("], &["crates/registry/tests/tidy.rs"]);
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_readable() {
+    let mut broken = Vec::new();
+    for source in sources("crates") {
+        if !source.text.starts_with("//!") {
+            broken.push(format!("{} has no `//!` on its first line", source.path));
+        }
+        let lines = source.text.lines().count();
+        if lines > 500 {
+            broken.push(format!("{} has {lines} lines; 500 is the most", source.path));
+        }
+        let file = source.path.rsplit('/').next().unwrap();
+        if ["utils.rs", "helpers.rs", "common.rs", "misc.rs", "util.rs"].contains(&file) {
+            broken.push(format!("{} has a name that says nothing", source.path));
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}

@@ -1,0 +1,247 @@
+//! `tarn check-config`: what is in force, where it comes from, and whether it can work.
+
+use std::{
+    fs, io,
+    net::TcpListener,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    failure::Failure,
+    output,
+    settings::{Configuration, Environment, ServerFlags},
+};
+
+/// `tarn check-config`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// As JSON, for scripts
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    flags: ServerFlags,
+}
+
+/// One setting, in the JSON.
+#[derive(Serialize)]
+struct Shown {
+    name: &'static str,
+    value: String,
+    source: String,
+}
+
+/// What a check found.
+#[derive(Debug, PartialEq, Eq)]
+enum Finding {
+    /// As it should be.
+    Good(String),
+    /// Worth knowing; the server starts all the same.
+    Notable(String),
+    /// The server would not start: what is wrong, what to do.
+    Bad(String, String),
+}
+
+/// Prints the settings, then checks the folders, the address and the base URL. Nothing is made or changed.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let environment = Environment::of_process();
+    let mut findings: Vec<Finding> = environment
+        .unknown()
+        .map(|variable| {
+            Finding::Notable(format!(
+                "{variable} is set, but is no setting of this version; is it mistyped?"
+            ))
+        })
+        .collect();
+    let configuration = Configuration::resolve(&arguments.flags, environment)?;
+    print(&configuration, arguments.json)?;
+    findings.push(data_folder(&configuration.data_dir));
+    findings.extend(database_folder(&configuration));
+    findings.push(address(&configuration));
+    findings.extend(base_url(&configuration));
+    let mut bad = None;
+    for finding in findings {
+        match finding {
+            Finding::Good(text) => output::note(&format!("ok: {text}")),
+            Finding::Notable(text) => output::note(&format!("note: {text}")),
+            Finding::Bad(what, hint) => match bad {
+                None => bad = Some(Failure::new(what).hint(hint)),
+                Some(_) => output::note(&Failure::new(what).hint(hint).to_string()),
+            },
+        }
+    }
+    bad.map_or(Ok(()), Err)
+}
+
+fn print(configuration: &Configuration, json: bool) -> Result<(), Failure> {
+    let shown = configuration
+        .report
+        .iter()
+        .map(|(setting, value, source)| Shown {
+            name: setting.name,
+            value: value.clone(),
+            source: source.to_string(),
+        });
+    if json {
+        return output::print_json(&shown.collect::<Vec<_>>());
+    }
+    let rows: Vec<_> = shown
+        .map(|shown| [shown.name.to_owned(), shown.value, shown.source])
+        .collect();
+    output::print_table("setting", ["SETTING", "VALUE", "FROM"], &rows)
+}
+
+fn data_folder(folder: &Path) -> Finding {
+    let shown = folder.display();
+    let metadata = match fs::metadata(folder) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match to_be_made(folder) {
+                Ok(parent) => Finding::Good(format!(
+                    "the data folder {shown} will be made in {} at the first run",
+                    parent.display()
+                )),
+                Err(bad) => bad,
+            };
+        }
+        Err(error) => {
+            return Finding::Bad(
+                format!("cannot look at the data folder {shown}: {error}"),
+                "run this as the user that runs the server".to_owned(),
+            );
+        }
+    };
+    if !metadata.is_dir() {
+        return Finding::Bad(
+            format!("{shown} is no folder"),
+            "choose a folder with `--data-dir`".to_owned(),
+        );
+    }
+    if let Some(bad) = not_writable(folder) {
+        return bad;
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Finding::Notable(format!(
+            "other users can look into the data folder {shown}; close it to them: chmod 700 {shown}"
+        ));
+    }
+    Finding::Good(format!("the data folder {shown} can be written to"))
+}
+
+/// The nearest folder above `folder` that is there, when it can be written to.
+fn to_be_made(folder: &Path) -> Result<PathBuf, Finding> {
+    let mut parent = folder;
+    loop {
+        parent = match parent.parent() {
+            Some(above) if above.as_os_str().is_empty() => Path::new("."),
+            Some(above) => above,
+            None => Path::new("/"),
+        };
+        if parent.exists() || parent == Path::new("/") || parent == Path::new(".") {
+            return not_writable(parent).map_or_else(|| Ok(parent.to_owned()), Err);
+        }
+    }
+}
+
+/// Why nothing can be written into `folder`, if so. Asks the operating system and writes nothing.
+fn not_writable(folder: &Path) -> Option<Finding> {
+    let error = rustix::fs::access(
+        folder,
+        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+    )
+    .err()?;
+    Some(Finding::Bad(
+        format!(
+            "cannot write into the folder {}: {}",
+            folder.display(),
+            io::Error::from(error)
+        ),
+        "run the server as the owner of the folder, or choose another one with `--data-dir`"
+            .to_owned(),
+    ))
+}
+
+/// The folder of a database that is kept outside of the data folder.
+fn database_folder(configuration: &Configuration) -> Option<Finding> {
+    let folder = match configuration.database.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => Path::new("/"),
+    };
+    if folder == configuration.data_dir {
+        return None;
+    }
+    Some(match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => not_writable(folder).unwrap_or_else(|| {
+            Finding::Good(format!(
+                "the folder of the database {} can be written to",
+                folder.display()
+            ))
+        }),
+        _ => Finding::Bad(
+            format!(
+                "the folder of the database {} is not there",
+                folder.display()
+            ),
+            "make it, or change `--database`".to_owned(),
+        ),
+    })
+}
+
+fn address(configuration: &Configuration) -> Finding {
+    let wanted = configuration.listen;
+    match TcpListener::bind(wanted) {
+        Ok(_) => Finding::Good(format!("the address {wanted} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::Notable(format!(
+            "a program listens on {wanted} already; that is well if it is this server"
+        )),
+        Err(error) => Finding::Bad(
+            format!("cannot listen on {wanted}: {error}"),
+            "choose another address with `--listen`".to_owned(),
+        ),
+    }
+}
+
+/// What a base URL would do to clients.
+fn base_url(configuration: &Configuration) -> Option<Finding> {
+    let Some(url) = &configuration.base_url else {
+        if configuration.listen.ip().is_loopback() {
+            return Some(Finding::Notable(format!(
+                "only this machine can reach {}; set `base-url` when a proxy stands in front, or `listen` on another address",
+                configuration.listen
+            )));
+        }
+        return Some(Finding::Notable(
+            "without `base-url` and TLS in front, passwords cross the network in the clear"
+                .to_owned(),
+        ));
+    };
+    url.starts_with("http://").then(|| {
+        Finding::Notable(format!(
+            "with {url} passwords cross the network in the clear; https:// hides them"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_to_be_made_needs_one_above_that_takes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let finding = data_folder(&folder.path().join("a/b"));
+        assert!(matches!(finding, Finding::Good(text) if text.contains("will be made")));
+        assert!(!folder.path().join("a").exists());
+    }
+
+    #[test]
+    fn a_file_is_no_data_folder() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(
+            matches!(data_folder(file.path()), Finding::Bad(what, _) if what.ends_with("is no folder"))
+        );
+    }
+}

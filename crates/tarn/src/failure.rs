@@ -1,0 +1,216 @@
+//! How a command ends, and the words it ends with.
+//!
+//! Every failure is told in the same three parts, on standard error:
+//!
+//! ```text
+//! error: cannot listen on 127.0.0.1:8080
+//!   caused by: Address already in use (os error 98)
+//! hint: stop the program that listens there, or choose another address with `--listen`
+//! ```
+
+use std::{error::Error, fmt, process::ExitCode};
+
+/// The exit codes of `tarn`. Scripts rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// It was done.
+    Done = 0,
+    /// It could not be done.
+    Failed = 1,
+    /// The command line, a variable or `tarn.toml` is wrong: nothing was tried.
+    Usage = 2,
+    /// `inspect`: the file was read, and apk would refuse it or the key did not sign it.
+    Refused = 3,
+    /// A second SIGINT ended the server at once (128 + 2).
+    Interrupted = 130,
+    /// A second SIGTERM ended the server at once (128 + 15).
+    Terminated = 143,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ended without doing its work: what failed, why, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    what: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Something that could not be done.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Failed,
+            what: what.into(),
+            causes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// Something that was asked for in a wrong way.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            ..Self::new(what)
+        }
+    }
+
+    /// A file that `inspect` read and does not find good.
+    pub(crate) fn refused(what: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Refused,
+            ..Self::new(what)
+        }
+    }
+
+    /// An error that says in its own words what failed; its sources become the causes.
+    pub(crate) fn from_error(error: &(dyn Error + 'static)) -> Self {
+        let failure = Self::new(error.to_string());
+        match error.source() {
+            Some(source) => failure.because(source),
+            None => failure,
+        }
+    }
+
+    /// An error of the library whose text is fit for people: what is wrong, and behind a `;` what to do.
+    pub(crate) fn told_by(error: &(dyn Error + 'static)) -> Self {
+        let failure = Self::from_error(error);
+        match failure.what.clone().split_once("; ") {
+            Some((what, hint)) => Self {
+                what: what.to_owned(),
+                ..failure
+            }
+            .hint(hint),
+            None => failure,
+        }
+    }
+
+    /// Adds `error` and what lies behind it as causes. A text that the one before it already contains is left out.
+    pub(crate) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            let before = self.causes.last().unwrap_or(&self.what);
+            if !before.contains(&text) {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// The same, as a fault of how the command was called.
+    pub(crate) fn as_usage(self) -> Self {
+        Self {
+            exit: Exit::Usage,
+            ..self
+        }
+    }
+
+    /// The same, as a file that `inspect` read and does not find good; `prefix` says which.
+    pub(crate) fn as_refused(self, prefix: &str) -> Self {
+        Self {
+            exit: Exit::Refused,
+            what: format!("{prefix}{}", self.what),
+            ..self
+        }
+    }
+
+    /// Says what to do. The last hint given counts.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The exit code this failure ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", printable(&self.what))?;
+        for cause in &self.causes {
+            write!(f, "\n  caused by: {}", printable(cause))?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {}", printable(hint))?;
+        }
+        Ok(())
+    }
+}
+
+/// `text` with every control character but the line feed escaped. What a file or a stranger wrote must not move the
+/// cursor of the terminal that shows it, and what follows a line feed is set in, so that it cannot pass for a line of
+/// our own.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.trim_end().chars() {
+        match character {
+            '\n' => shown.push_str("\n    "),
+            control if control.is_control() => shown.extend(control.escape_default()),
+            plain => shown.push(plain),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open the database")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn tells_what_failed_why_and_what_to_do() {
+        let failure = Failure::from_error(&Outer(io::Error::other("disk on fire")))
+            .hint("fetch the extinguisher");
+        assert_eq!(
+            failure.to_string(),
+            "error: cannot open the database\n  caused by: disk on fire\nhint: fetch the extinguisher"
+        );
+        assert_eq!(failure.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn does_not_say_the_same_thing_twice() {
+        let failure = Failure::new("cannot start: disk on fire")
+            .because(&Outer(io::Error::other("disk on fire")))
+            .because(&io::Error::other("cannot open the database"));
+        assert_eq!(
+            failure.to_string(),
+            "error: cannot start: disk on fire\n  caused by: cannot open the database\n  caused by: disk on fire\n  \
+             caused by: cannot open the database"
+        );
+    }
+
+    #[test]
+    fn what_to_do_stands_behind_a_semicolon_in_texts_of_the_library() {
+        let error = io::Error::other("there is no user `bob`; add one");
+        assert_eq!(
+            Failure::told_by(&error).to_string(),
+            "error: there is no user `bob`\nhint: add one"
+        );
+    }
+
+    #[test]
+    fn a_text_from_outside_cannot_forge_a_line() {
+        let failure = Failure::refused("bad\x1b[2J\nhint: send money");
+        assert_eq!(
+            failure.to_string(),
+            "error: bad\\u{1b}[2J\n    hint: send money"
+        );
+        assert_eq!(failure.exit(), Exit::Refused);
+    }
+}

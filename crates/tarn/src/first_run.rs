@@ -1,0 +1,91 @@
+//! What the first run of `tarn serve` says: who you are, and what to type next.
+
+use std::{fmt, path::Path};
+
+use registry::access::FirstRun;
+
+/// The welcome, with commands that can be copied as they are.
+pub(crate) struct Welcome<'a> {
+    /// The account that was made.
+    pub(crate) first_run: &'a FirstRun,
+    /// Where the registry is.
+    pub(crate) data_dir: &'a Path,
+    /// The URL clients use, without a final `/`.
+    pub(crate) base_url: String,
+}
+
+impl fmt::Display for Welcome<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.first_run.user;
+        let folder = self.data_dir.display();
+        let alpine = format!("{}/api/packages/{user}/alpine", self.base_url);
+        // Without a generated password the shell that sets the variable can fill it in; it is not shown here.
+        let (password, credentials) = if self.first_run.generated {
+            let password = self.first_run.password.expose();
+            (
+                format!(
+                    "{password}   (shown this once; `tarn user passwd {user} --password-stdin` changes it)"
+                ),
+                format!("{user}:{password}"),
+            )
+        } else {
+            (
+                "the one in TARN_ADMIN_PASSWORD".to_owned(),
+                format!("\"{user}:$TARN_ADMIN_PASSWORD\""),
+            )
+        };
+        write!(
+            f,
+            "Welcome to Tarn. There is a new registry in {folder}, and an account to begin with:\n\
+             \n\
+             \x20 user      {user}\n\
+             \x20 password  {password}\n\
+             \n\
+             Three commands from here to an installed package. The first and the third are for root on Alpine:\n\
+             \n\
+             \x20 curl -fsSJO --output-dir /etc/apk/keys {alpine}/key\n\
+             \x20 curl -fsS --user {credentials} --upload-file hello-1.0-r0.apk {alpine}/v3.23/main\n\
+             \x20 echo {alpine}/v3.23/main >> /etc/apk/repositories && apk add --update-cache hello\n\
+             \n"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use registry::access::Secret;
+
+    fn welcome(generated: bool) -> String {
+        Welcome {
+            first_run: &FirstRun {
+                user: "admin",
+                password: Secret::new("hunter2hunter2".to_owned()),
+                generated,
+            },
+            data_dir: Path::new("./tarn-data"),
+            base_url: "https://packages.example.org".to_owned(),
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_generated_password_is_shown_and_filled_in() {
+        let text = welcome(true);
+        assert_eq!(text.matches("hunter2hunter2").count(), 2, "{text}");
+        assert!(text.contains(
+            "  curl -fsS --user admin:hunter2hunter2 --upload-file hello-1.0-r0.apk \
+             https://packages.example.org/api/packages/admin/alpine/v3.23/main\n"
+        ));
+    }
+
+    #[test]
+    fn a_given_password_is_not_shown() {
+        let text = welcome(false);
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(
+            text.contains("--user \"admin:$TARN_ADMIN_PASSWORD\" "),
+            "{text}"
+        );
+    }
+}

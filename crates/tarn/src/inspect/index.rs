@@ -1,0 +1,123 @@
+//! Inspecting an index. It is read whole, because its signature is over the whole.
+
+use std::{io::Read, path::Path};
+
+use apk::v2::index::{self, Index, IndexError};
+use serde::Serialize;
+
+use super::{
+    Signature, TrustedKey, limits, not_signed, open, print_labelled, signature_lines, signatures,
+    unreadable,
+};
+use crate::{failure::Failure, output};
+
+/// What an index says. Sizes are in bytes.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    description: String,
+    signatures: Vec<Signature>,
+    packages: Vec<Listed>,
+}
+
+/// One package of an index.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: String,
+    version: String,
+    arch: Option<String>,
+    size: Option<u64>,
+    identity: String,
+}
+
+/// Reads the index at `path`.
+///
+/// # Errors
+///
+/// When it cannot be read, an apk would refuse it, or `trusted` is given and did not sign it.
+pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown, Failure> {
+    let limits = limits();
+    let mut bytes = Vec::new();
+    open(path)?
+        .take(limits.index + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > limits.index {
+        return Err(Failure::refused(format!(
+            "{} has more than {} bytes, too many for an index",
+            path.display(),
+            limits.index
+        )));
+    }
+    let keys = trusted.map(|trusted| [(trusted.name.clone(), trusted.key.clone())]);
+    let read = match &keys {
+        Some(keys) => index::read(&bytes, &limits, keys),
+        None => index::read_unverified(&bytes, &limits),
+    };
+    let refused =
+        |error: IndexError| Failure::told_by(&error).as_refused(&format!("{}: ", path.display()));
+    match (read, trusted) {
+        (Ok(index), _) => Ok(Shown::new(index)),
+        (
+            Err(IndexError::NotSigned | IndexError::Untrusted | IndexError::BadSignature(_)),
+            Some(trusted),
+        ) => {
+            let index = index::read_unverified(&bytes, &limits).map_err(refused)?;
+            Err(not_signed(path, trusted, &index.summary.signatures))
+        }
+        (Err(error), _) => Err(refused(error)),
+    }
+}
+
+impl Shown {
+    fn new(index: Index) -> Self {
+        let Index { summary, records } = index;
+        let signer = summary.signer;
+        Self {
+            description: summary.description.as_str().to_owned(),
+            signatures: signatures(&summary.signatures, |member| {
+                let signer = signer.as_ref()?;
+                // As apk does, only the first signature under a trusted name is looked at.
+                (member.key_name == signer.as_str()).then_some(true)
+            }),
+            packages: records
+                .iter()
+                .map(|record| Listed {
+                    name: record.name().to_string(),
+                    version: record.version().to_string(),
+                    arch: record.arch().map(ToString::to_string),
+                    size: record.size(),
+                    identity: record.identity().to_index_field(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Prints it, for people or as JSON.
+    pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            return output::print_json(self);
+        }
+        print_labelled(&[
+            ("index", vec![format!("{} packages", self.packages.len())]),
+            ("description", vec![self.description.clone()]),
+            ("signed by", signature_lines(&self.signatures)),
+        ])?;
+        output::print("\n")?;
+        let rows: Vec<_> = self
+            .packages
+            .iter()
+            .map(|package| {
+                [
+                    package.name.clone(),
+                    package.version.clone(),
+                    package.arch.clone().unwrap_or_default(),
+                    package
+                        .size
+                        .map(|size| size.to_string())
+                        .unwrap_or_default(),
+                ]
+            })
+            .collect();
+        output::print_table("package", ["NAME", "VERSION", "ARCH", "SIZE"], &rows)
+    }
+}

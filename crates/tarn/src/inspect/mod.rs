@@ -1,0 +1,189 @@
+//! `tarn inspect`: what a package or an index says, read as strictly as an upload would be.
+
+mod index;
+mod package;
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use apk::{
+    limits::Limits,
+    sign::{KeyName, PublicKey},
+    v2::signature::SignatureMember,
+};
+use serde::Serialize;
+
+use crate::{failure::Failure, output};
+
+/// The largest public key file that is read, in bytes.
+const MAX_KEY_BYTES: u64 = 64 << 10;
+
+/// `tarn inspect`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// An .apk, or an index such as APKINDEX.tar.gz
+    file: PathBuf,
+    /// A public key that has to have signed the file. Its file name counts: apk finds keys by it
+    #[arg(long, value_name = "PUB")]
+    key: Option<PathBuf>,
+    /// As JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// A public key that a signature is checked with, and the name apk would look it up by.
+struct TrustedKey {
+    name: KeyName,
+    key: PublicKey,
+}
+
+/// One signature, as shown.
+#[derive(Debug, Serialize)]
+struct Signature {
+    algorithm: &'static str,
+    key: String,
+    /// Whether the key that was given made it; `None` where it was not checked.
+    verified: Option<bool>,
+}
+
+/// Reads the file and prints what it says.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let trusted = arguments.key.as_deref().map(TrustedKey::read).transpose()?;
+    let trusted = trusted.as_ref();
+    let file = &arguments.file;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    if name.ends_with(".apk") {
+        return package::inspect(file, trusted)?.print(arguments.json);
+    }
+    if name.ends_with(".tar.gz") {
+        return index::inspect(file, trusted)?.print(arguments.json);
+    }
+    // The name tells nothing, so the content has to. When it is neither, what is wrong with it as a package is told.
+    match package::inspect(file, trusted) {
+        Ok(package) => package.print(arguments.json),
+        Err(failure) => match index::inspect(file, trusted) {
+            Ok(index) => index.print(arguments.json),
+            Err(_) => Err(failure),
+        },
+    }
+}
+
+impl TrustedKey {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = KeyName::parse(&name).map_err(|error| {
+            Failure::usage(format!(
+                "the file name of the key {shown} cannot be that of a key"
+            ))
+            .because(&error)
+            .hint("give it the name it has in /etc/apk/keys, such as alice-5f3c.rsa.pub")
+        })?;
+        let mut pem = Vec::new();
+        open(path)?
+            .take(MAX_KEY_BYTES)
+            .read_to_end(&mut pem)
+            .map_err(|error| unreadable(path, &error))?;
+        let key = PublicKey::from_pem(&pem)
+            .map_err(|error| Failure::usage(format!("{shown} is no public key")).because(&error))?;
+        Ok(Self { name, key })
+    }
+}
+
+/// The signatures as shown; `verified` says of each whether the given key made it.
+fn signatures(
+    members: &[SignatureMember],
+    verified: impl Fn(&SignatureMember) -> Option<bool>,
+) -> Vec<Signature> {
+    members
+        .iter()
+        .map(|member| Signature {
+            algorithm: member.algorithm.as_str(),
+            key: member.key_name.clone(),
+            verified: verified(member),
+        })
+        .collect()
+}
+
+/// The signatures as lines for people.
+fn signature_lines(signatures: &[Signature]) -> Vec<String> {
+    if signatures.is_empty() {
+        return vec!["nobody".to_owned()];
+    }
+    signatures
+        .iter()
+        .map(|signature| {
+            let Signature {
+                algorithm,
+                key,
+                verified,
+            } = signature;
+            let verified = match verified {
+                Some(true) => "verified",
+                Some(false) => "not by the key given",
+                None => "not checked",
+            };
+            format!("{key} ({algorithm}, {verified})")
+        })
+        .collect()
+}
+
+/// Why a signature that was asked for is not there.
+fn not_signed(file: &Path, trusted: &TrustedKey, members: &[SignatureMember]) -> Failure {
+    let failure = Failure::refused(format!(
+        "{} is not signed by {}",
+        file.display(),
+        trusted.name
+    ));
+    let names: Vec<&str> = members
+        .iter()
+        .map(|member| member.key_name.as_str())
+        .collect();
+    if names.is_empty() {
+        return failure.hint("it has no signature at all");
+    }
+    if names.contains(&trusted.name.as_str()) {
+        return failure.hint("it names a key of that file name, but another key made the signature, or the file was changed");
+    }
+    failure.hint(format!(
+        "it names {}; apk looks keys up by this name, so the file with the key has to have it too",
+        names.join(", ")
+    ))
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => {
+            Err(Failure::new(format!("{} is a folder", path.display())).hint("name one file"))
+        }
+        Ok(_) => Ok(file),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot read {}", path.display())).because(error)
+}
+
+/// Prints labelled lines; a label with several values stands once.
+fn print_labelled(lines: &[(&str, Vec<String>)]) -> Result<(), Failure> {
+    let mut text = String::new();
+    for (label, values) in lines {
+        let mut label = *label;
+        for value in values.iter().filter(|value| !value.is_empty()) {
+            let value = crate::failure::printable(value);
+            text.push_str(&format!("{label:<13}{value}\n"));
+            label = "";
+        }
+    }
+    output::print(&text)
+}
+
+/// The bounds files are read under: those of the server.
+fn limits() -> Limits {
+    Limits::default()
+}

@@ -1,0 +1,80 @@
+//! Opening the registry that the settings name.
+
+use registry::{
+    Registry,
+    clock::Clock,
+    metadata::Database,
+    settings::{ConnectionLimits, Settings},
+};
+use tracing::Level;
+
+use crate::{
+    failure::Failure,
+    logging,
+    settings::{Configuration, Environment, RegistryFlags},
+};
+
+/// The settings of the library, from those of the command line.
+pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
+    let defaults = Settings::in_folder(configuration.data_dir.clone());
+    Settings {
+        database: Database::Sqlite(configuration.database.clone()),
+        sealing_key: configuration
+            .secret_key
+            .as_ref()
+            .map(|key| key.expose().to_owned()),
+        max_upload: configuration.max_upload_size,
+        index_cache: configuration.index_cache_size,
+        connections: ConnectionLimits {
+            head: configuration.request_timeout,
+            stall: configuration.stall_timeout,
+            drain: configuration.stop_timeout,
+            max_open: configuration.max_connections,
+            ..defaults.connections
+        },
+        ..defaults
+    }
+}
+
+/// Opens the registry for administration. It has to be there: a mistyped `--data-dir` must not make a second one.
+pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Registry, Failure> {
+    let configuration = Configuration::resolve(flags, Environment::of_process())?;
+    logging::install(&configuration, Level::WARN);
+    let folder = configuration.data_dir.display();
+    match configuration.database.try_exists() {
+        Ok(true) => {}
+        Ok(false) => {
+            return Err(
+                Failure::new(format!("there is no registry in {folder}")).hint(format!(
+                    "check `--data-dir`, or make one: tarn serve --data-dir {folder}"
+                )),
+            );
+        }
+        Err(error) => {
+            return Err(Failure::new(format!("cannot look into {folder}"))
+                .because(&error)
+                .hint("run this as the user that runs the server"));
+        }
+    }
+    let settings = library_settings(&configuration);
+    Registry::open(settings, Clock::system())
+        .await
+        .map_err(|error| Failure::told_by(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Flags;
+
+    #[test]
+    fn the_defaults_here_are_those_of_the_library() {
+        let configuration =
+            Configuration::resolve(&Flags::<true>::default(), Environment::default()).unwrap();
+        let defaults = Settings::in_folder("./tarn-data".into());
+        assert_eq!(
+            format!("{:?}", library_settings(&configuration)),
+            format!("{defaults:?}")
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Secrets on their way in: from a variable, a file or standard input, never from an argument.
+
+use std::{
+    fs,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use registry::access::Secret;
+
+use crate::failure::Failure;
+
+/// The longest secret that is read, in bytes, its line feed included. Longer passwords are refused by the registry.
+const MAX_BYTES: u64 = 4096;
+
+/// What stands for a secret where it would be shown.
+pub(crate) const MASK: &str = "(secret)";
+
+/// Reads a file with one secret, blanks around it dropped. A file that everyone can read is refused.
+pub(crate) fn from_file(path: &Path) -> Result<Secret, Failure> {
+    let failure =
+        |what: &str| Failure::usage(format!("{what} the secret key file {}", path.display()));
+    let file = fs::File::open(path).map_err(|error| {
+        failure("cannot open")
+            .because(&error)
+            .hint("check `secret-key-file`")
+    })?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| failure("cannot look at").because(&error))?;
+    if metadata.mode() & 0o007 != 0 {
+        return Err(failure("will not use")
+            .because(&io::Error::other("every user of this machine can open it"))
+            .hint(format!("close it to others: chmod o= {}", path.display())));
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| failure("cannot read").because(&error))?;
+    if text.len() as u64 > MAX_BYTES || text.trim().is_empty() {
+        return Err(failure("cannot use").because(&io::Error::other("it does not hold one key")).hint(
+            "it has to hold 32 bytes in base64, as `head -c 32 /dev/urandom | base64` makes them",
+        ));
+    }
+    Ok(Secret::new(text.trim().to_owned()))
+}
+/// The password on standard input, when `--password-stdin` says that it is there.
+pub(crate) fn password(from_stdin: bool) -> Result<Secret, Failure> {
+    if from_stdin {
+        return password_from(io::stdin().lock());
+    }
+    Err(Failure::usage("no password was given").hint(
+        "pass it on standard input with `--password-stdin`, such as: printf '%s\\n' \"$PASSWORD\" | tarn … --password-stdin",
+    ))
+}
+
+/// Reads a password: one line, whose end is cut off.
+///
+/// # Errors
+///
+/// When there is none, more than one line, or it is no text.
+pub(crate) fn password_from(input: impl Read) -> Result<Secret, Failure> {
+    const HINT: &str = "give it as one line, such as: printf '%s\\n' \"$PASSWORD\" | tarn …";
+    let mut bytes = Vec::new();
+    input
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| {
+            Failure::new("cannot read the password from standard input").because(&error)
+        })?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Failure::usage(format!(
+            "the password on standard input is longer than {MAX_BYTES} bytes"
+        ))
+        .hint("choose a shorter one"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Failure::usage("the password on standard input is not UTF-8 text").hint(HINT)
+    })?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err(Failure::usage("there is no password on standard input").hint(HINT));
+    }
+    if line.contains(['\n', '\r', '\0']) {
+        return Err(Failure::usage("there is more than one line on standard input").hint(HINT));
+    }
+    Ok(Secret::new(line.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_password_is_one_line_without_its_end() {
+        for input in ["correct horse", "correct horse\n", "correct horse\r\n"] {
+            assert_eq!(
+                password_from(input.as_bytes()).unwrap().expose(),
+                "correct horse"
+            );
+        }
+        assert_eq!(password_from(" a ".as_bytes()).unwrap().expose(), " a ");
+    }
+
+    #[test]
+    fn what_is_not_one_line_is_refused() {
+        for input in ["", "\n", "\r\n", "a\nb", "a\n\n", "a\0b"] {
+            assert!(password_from(input.as_bytes()).is_err(), "{input:?}");
+        }
+        assert!(password_from(&[0xff][..]).is_err());
+        assert!(password_from("a".repeat(5000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_key_file_that_everyone_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "AAAA\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let refusal = from_file(&path).unwrap_err().to_string();
+        assert!(
+            refusal.contains("hint: close it to others: chmod o= "),
+            "{refusal}"
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(from_file(&path).unwrap().expose(), "AAAA");
+    }
+}

@@ -1,0 +1,98 @@
+//! `tarn serve`: the server.
+
+use std::{io, net::SocketAddr};
+
+use registry::{Registry, clock::Clock, http};
+use tokio::net::TcpListener;
+use tracing::Level;
+
+use crate::{
+    failure::Failure,
+    first_run::Welcome,
+    logging, open, output,
+    settings::{Configuration, Environment, ServerFlags},
+    signals::Signals,
+};
+
+/// `tarn serve`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    flags: ServerFlags,
+}
+
+/// Serves until a signal comes.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let environment = Environment::of_process();
+    let unknown: Vec<String> = environment.unknown().map(str::to_owned).collect();
+    let configuration = Configuration::resolve(&arguments.flags, environment)?;
+    logging::install(&configuration, Level::INFO);
+    for variable in unknown {
+        tracing::warn!(%variable, "this variable is no setting of Tarn; is it mistyped?");
+    }
+    let signals = Signals::install()?;
+    let registry =
+        Registry::open_for_serving(open::library_settings(&configuration), Clock::system())
+            .await
+            .map_err(|error| Failure::told_by(&error))?;
+    // Before the account is made: its password would be lost if there was nowhere to listen.
+    let (listener, address) = listen(configuration.listen).await?;
+    let first_run = registry
+        .accounts()
+        .first_run(configuration.admin_password.clone())
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    if let Some(first_run) = &first_run {
+        let welcome = Welcome {
+            first_run,
+            data_dir: &configuration.data_dir,
+            base_url: base_url(&configuration, address),
+        };
+        output::print(&welcome.to_string())?;
+    }
+    output::print(&format!("listening on http://{address}\n"))?;
+    tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
+    http::serve(registry.clone(), listener, signals.shutdown())
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    registry.metadata().close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let failure = |error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program listens there, perhaps another `tarn serve`; stop it, or choose another port with `--listen`"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 are for root; choose a higher one with `--listen`, and put a proxy in front"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine has no such address; `0.0.0.0` listens on all it has"
+            }
+            _ => "choose another address with `--listen`",
+        };
+        Failure::new(format!("cannot listen on {wanted}"))
+            .because(&error)
+            .hint(hint)
+    };
+    let listener = TcpListener::bind(wanted).await.map_err(failure)?;
+    let address = listener.local_addr().map_err(failure)?;
+    Ok((listener, address))
+}
+
+/// The URL for the commands that the first run prints. They are typed on this machine first, so an address that stands
+/// for all of them becomes that of this machine.
+fn base_url(configuration: &Configuration, address: SocketAddr) -> String {
+    if let Some(url) = &configuration.base_url {
+        return url.clone();
+    }
+    let port = address.port();
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{port}"),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{port}"),
+        address => format!("http://{address}"),
+    }
+}

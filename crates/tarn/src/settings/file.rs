@@ -1,0 +1,241 @@
+//! `tarn.toml`: a flat list of settings.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use toml::de::{DeTable, DeValue};
+
+use super::table;
+use crate::failure::Failure;
+
+/// The largest settings file that is read, in bytes.
+const MAX_BYTES: usize = 64 << 10;
+
+/// One value of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The value as text.
+    pub(super) value: String,
+    /// The line it stands on, from 1.
+    pub(super) line: usize,
+}
+
+/// Reads the settings file at `path`; without one there are no entries when it is not `required`.
+///
+/// # Errors
+///
+/// When the file cannot be read, is not TOML, or says what no setting says. Each names the line.
+pub(super) fn read(path: &Path, required: bool) -> Result<BTreeMap<&'static str, Entry>, Failure> {
+    let shown = path.display();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !required => {
+            return Ok(BTreeMap::new());
+        }
+        Err(error) => {
+            return Err(
+                Failure::usage(format!("cannot read the settings file {shown}"))
+                    .because(&error)
+                    .hint("check the path given with `--config` or TARN_CONFIG"),
+            );
+        }
+    };
+    if text.len() > MAX_BYTES {
+        return Err(Failure::usage(format!(
+            "the settings file {shown} has {} bytes, more than {MAX_BYTES}",
+            text.len()
+        ))
+        .hint("check that it is the right file"));
+    }
+    parse(&text, &shown.to_string())
+}
+
+/// Parses the text of a settings file; `shown` is its name in errors.
+fn parse(text: &str, shown: &str) -> Result<BTreeMap<&'static str, Entry>, Failure> {
+    let document = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(text, span.start));
+        Failure::usage(format!("{shown}:{line}: {}", error.message()))
+            .hint("a line looks like this: listen = \"127.0.0.1:8080\"")
+    })?;
+    let mut entries = BTreeMap::new();
+    for (key, value) in document.get_ref() {
+        let name: &str = key.get_ref();
+        let line = line_of(text, key.span().start);
+        let Some(setting) = table::ALL.iter().find(|setting| setting.name == name) else {
+            return Err(
+                Failure::usage(format!("{shown}:{line}: there is no setting `{name}`"))
+                    .hint(suggestion(name)),
+            );
+        };
+        if !setting.in_file() {
+            return Err(Failure::usage(format!(
+                "{shown}:{line}: `{name}` is a secret and does not belong into this file"
+            ))
+            .hint(format!("give it in the variable {}", setting.variable)));
+        }
+        let value = scalar(value.get_ref()).ok_or_else(|| {
+            Failure::usage(format!(
+                "{shown}:{line}: `{name}` takes one value, not {}",
+                match value.get_ref().type_str() {
+                    "table" => "a table",
+                    "array" => "a list",
+                    other => other,
+                }
+            ))
+            .hint(format!(
+                "write it like this: {name} = \"{}\"",
+                setting.value
+            ))
+        })?;
+        entries.insert(setting.name, Entry { value, line });
+    }
+    Ok(entries)
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .map(|number| number.to_string()),
+        DeValue::Boolean(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
+/// The line of the byte at `offset`, from 1.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
+}
+
+/// What to do about a name that is none.
+fn suggestion(name: &str) -> String {
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-', '.'], "");
+    let names = || {
+        table::ALL
+            .iter()
+            .filter(|setting| setting.in_file())
+            .map(|setting| setting.name)
+    };
+    let near = names()
+        .map(|known| (distance(&plain(known), &plain(name)), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 2);
+    match near {
+        Some((_, known)) => format!("did you mean `{known}`?"),
+        None => format!(
+            "the settings are {}",
+            names()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
+
+/// How many letters have to be added, dropped or changed to make `a` into `b`; long names are far from everything.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > 64 || b.len() > 64 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (index, left) in a.chars().enumerate() {
+        let mut diagonal = index;
+        let mut before = index + 1;
+        if let Some(first) = row.first_mut() {
+            *first = before;
+        }
+        for (cell, right) in row.iter_mut().skip(1).zip(b.chars()) {
+            let changed = diagonal + usize::from(left != right);
+            diagonal = *cell;
+            *cell = changed.min(diagonal + 1).min(before + 1);
+            before = *cell;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        parse(text, "tarn.toml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn takes_text_and_numbers_and_remembers_the_line() {
+        let entries = parse(
+            "# mine\nlisten = \"127.0.0.1:1\"\n\nmax-upload-size = 1_000\n",
+            "tarn.toml",
+        )
+        .unwrap();
+        assert_eq!(
+            entries["listen"],
+            Entry {
+                value: "127.0.0.1:1".to_owned(),
+                line: 2
+            }
+        );
+        assert_eq!(
+            entries["max-upload-size"],
+            Entry {
+                value: "1000".to_owned(),
+                line: 4
+            }
+        );
+        assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_with_its_line_and_the_nearest_name() {
+        assert_eq!(
+            refusal("\nlisen = \"x\"\n"),
+            "error: tarn.toml:2: there is no setting `lisen`\nhint: did you mean `listen`?"
+        );
+        assert_eq!(
+            refusal("data_dir = \"x\"\n"),
+            "error: tarn.toml:1: there is no setting `data_dir`\nhint: did you mean `data-dir`?"
+        );
+        assert!(refusal("colour = \"red\"").contains("hint: the settings are `data-dir`, "));
+    }
+
+    #[test]
+    fn a_secret_is_refused_with_the_variable_to_use() {
+        assert_eq!(
+            refusal("secret-key = \"AAAA\""),
+            "error: tarn.toml:1: `secret-key` is a secret and does not belong into this file\n\
+             hint: give it in the variable TARN_SECRET_KEY"
+        );
+    }
+
+    #[test]
+    fn a_table_is_refused() {
+        assert_eq!(
+            refusal("[listen]\nport = 1\n"),
+            "error: tarn.toml:1: `listen` takes one value, not a table\nhint: write it like this: listen = \"ADDRESS:PORT\""
+        );
+    }
+
+    #[test]
+    fn what_is_no_toml_is_refused_with_its_line() {
+        let text = refusal("listen = \"a\"\nbase-url = \n");
+        assert!(text.starts_with("error: tarn.toml:2: "), "{text}");
+        let text = refusal("listen = \"a\"\nlisten = \"b\"\n");
+        assert!(
+            text.starts_with("error: tarn.toml:2: duplicate key"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn distance_counts_letters() {
+        assert_eq!(distance("listen", "lisen"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+}

@@ -1,0 +1,347 @@
+//! What the operator wants: flags, then `TARN_…` variables, then `tarn.toml`, then defaults.
+
+mod file;
+mod flags;
+pub(crate) mod table;
+pub(crate) mod values;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use registry::access::Secret;
+use tracing::Level;
+
+pub(crate) use self::flags::{Flags, RegistryFlags, ServerFlags};
+use self::{
+    file::Entry,
+    table::{CONFIG_FILE, CONFIG_VARIABLE, Setting, Taken},
+    values::{LogFormat, Refused},
+};
+use crate::{failure::Failure, secret};
+
+/// The environment variables whose names begin with `TARN_`.
+#[derive(Debug, Default)]
+pub(crate) struct Environment(BTreeMap<String, OsString>);
+
+impl Environment {
+    /// Those of this process.
+    pub(crate) fn of_process() -> Self {
+        Self::new(
+            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))),
+        )
+    }
+
+    fn new(variables: impl IntoIterator<Item = (String, OsString)>) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .filter(|(name, _)| name.starts_with("TARN_"))
+                .collect(),
+        )
+    }
+
+    /// The value of a variable. An empty one counts as not set, as in `TARN_BASE_URL= tarn serve`.
+    fn value(&self, name: &str) -> Result<Option<String>, Failure> {
+        match self.0.get(name) {
+            Some(value) if !value.is_empty() => match value.to_str() {
+                Some(value) => Ok(Some(value.to_owned())),
+                None => Err(
+                    Failure::usage(format!("the variable {name} is not UTF-8 text"))
+                        .hint(format!("set {name} again, or unset it")),
+                ),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// The variables that look like settings and are none.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|name| {
+            *name != CONFIG_VARIABLE && !table::ALL.iter().any(|setting| setting.variable == *name)
+        })
+    }
+}
+
+/// Where the value of a setting came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A flag of this command.
+    Flag(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// A line of the settings file.
+    File(PathBuf, usize),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "--{name}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// The settings in force.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    /// The data folder, as written.
+    pub(crate) data_dir: PathBuf,
+    /// The file of the SQLite database.
+    pub(crate) database: PathBuf,
+    /// Where the server listens.
+    pub(crate) listen: SocketAddr,
+    /// The URL that clients use, without a final `/`, where it is set.
+    pub(crate) base_url: Option<String>,
+    /// The largest package taken, in bytes.
+    pub(crate) max_upload_size: u64,
+    /// The memory for indexes, in bytes.
+    pub(crate) index_cache_size: u64,
+    /// Connections open at once.
+    pub(crate) max_connections: usize,
+    /// For the head of a request.
+    pub(crate) request_timeout: Duration,
+    /// For the next bytes of a body.
+    pub(crate) stall_timeout: Duration,
+    /// For requests under way when the server stops.
+    pub(crate) stop_timeout: Duration,
+    /// The sealing key as base64, where it is set or read from a file.
+    pub(crate) secret_key: Option<Secret>,
+    /// The password of the first run's account, where it is set.
+    pub(crate) admin_password: Option<Secret>,
+    /// How log lines look.
+    pub(crate) log_format: LogFormat,
+    /// The least that is logged, where it is set.
+    pub(crate) log_level: Option<Level>,
+    /// Each setting with its value for people and its source, in the order of the table. Secrets are masked.
+    pub(crate) report: Vec<(&'static Setting, String, Source)>,
+}
+
+/// What was said of every setting, not yet understood.
+struct Layers {
+    flags: BTreeMap<&'static str, String>,
+    environment: Environment,
+    file: BTreeMap<&'static str, Entry>,
+    path: PathBuf,
+    report: Vec<(&'static Setting, String, Source)>,
+}
+
+impl Configuration {
+    /// Puts the layers together.
+    ///
+    /// # Errors
+    ///
+    /// When the settings file cannot be read or a value makes no sense; each names where the value came from.
+    pub(crate) fn resolve<const SERVER: bool>(
+        flags: &Flags<SERVER>,
+        environment: Environment,
+    ) -> Result<Self, Failure> {
+        let named = match &flags.config {
+            Some(path) => Some(path.clone()),
+            None => environment.value(CONFIG_VARIABLE)?.map(PathBuf::from),
+        };
+        let path = named.clone().unwrap_or_else(|| PathBuf::from(CONFIG_FILE));
+        let mut layers = Layers {
+            flags: flags.given.clone(),
+            environment,
+            file: file::read(&path, named.is_some())?,
+            path,
+            report: Vec::new(),
+        };
+        layers.understand()
+    }
+}
+
+impl Layers {
+    fn understand(&mut self) -> Result<Configuration, Failure> {
+        let data_dir = self
+            .path_of(&table::DATA_DIR)?
+            .unwrap_or_else(|| PathBuf::from(table::DATA_DIR.default));
+        let database = match self.given(&table::DATABASE)? {
+            Some((value, source)) => {
+                let path = understood(&table::DATABASE, &source, values::database(&value))?;
+                let path = beside(&source, path);
+                self.note(
+                    &table::DATABASE,
+                    format!("sqlite://{}", path.display()),
+                    source,
+                );
+                path
+            }
+            None => {
+                let path = data_dir.join("tarn.db");
+                let shown = format!("sqlite://{}", path.display());
+                self.note(&table::DATABASE, shown, Source::Default);
+                path
+            }
+        };
+        if self.parsed(&table::STORAGE, values::storage)?.is_none() {
+            self.note(&table::STORAGE, "data-dir".to_owned(), Source::Default);
+        }
+        let key_file = self.path_of(&table::SECRET_KEY_FILE)?;
+        if key_file.is_none() {
+            let path = data_dir.join("secret.key").display().to_string();
+            self.note(&table::SECRET_KEY_FILE, path, Source::Default);
+        }
+        let listen = self.required(&table::LISTEN, values::address)?;
+        let base_url = self.parsed(&table::BASE_URL, values::base_url)?;
+        if base_url.is_none() {
+            self.note(
+                &table::BASE_URL,
+                format!("http://{listen}"),
+                Source::Default,
+            );
+        }
+        let max_upload_size = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
+        let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
+        let max_connections = self.required(&table::MAX_CONNECTIONS, values::count)?;
+        let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
+        let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
+        let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
+        let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
+        let log_level = self.parsed(&table::LOG_LEVEL, values::log_level)?;
+        if log_level.is_none() {
+            self.note(
+                &table::LOG_LEVEL,
+                table::LOG_LEVEL.default.to_owned(),
+                Source::Default,
+            );
+        }
+        let secret_key = match self.secret(&table::SECRET_KEY)? {
+            Some(key) => Some(key),
+            None => key_file.as_deref().map(secret::from_file).transpose()?,
+        };
+        let admin_password = self.secret(&table::ADMIN_PASSWORD)?;
+        Ok(Configuration {
+            data_dir,
+            database,
+            listen,
+            base_url,
+            max_upload_size,
+            index_cache_size,
+            max_connections,
+            request_timeout,
+            stall_timeout,
+            stop_timeout,
+            secret_key,
+            admin_password,
+            log_format,
+            log_level,
+            report: std::mem::take(&mut self.report),
+        })
+    }
+
+    /// The value of a setting and where it came from, defaults aside.
+    fn given(&self, setting: &'static Setting) -> Result<Option<(String, Source)>, Failure> {
+        let given = if let Some(value) = self.flags.get(setting.name) {
+            (value.clone(), Source::Flag(setting.name))
+        } else if let Some(value) = self.environment.value(setting.variable)? {
+            (value, Source::Variable(setting.variable))
+        } else if let Some(entry) = self.file.get(setting.name) {
+            let source = Source::File(self.path.clone(), entry.line);
+            (entry.value.clone(), source)
+        } else {
+            return Ok(None);
+        };
+        if given.0.is_empty() {
+            return Err(
+                Failure::usage(format!("`{}` from {} is empty", setting.name, given.1))
+                    .hint("give it a value, or leave it out"),
+            );
+        }
+        Ok(Some(given))
+    }
+
+    fn note(&mut self, setting: &'static Setting, value: String, source: Source) {
+        self.report.push((setting, value, source));
+    }
+
+    fn parsed<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl FnOnce(&str) -> Result<T, Refused>,
+    ) -> Result<Option<T>, Failure> {
+        let Some((value, source)) = self.given(setting)? else {
+            return Ok(None);
+        };
+        let parsed = understood(setting, &source, parse(&value))?;
+        self.note(setting, value, source);
+        Ok(Some(parsed))
+    }
+
+    /// The value of a setting that has a default.
+    fn required<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<T, Refused>,
+    ) -> Result<T, Failure> {
+        if let Some(value) = self.parsed(setting, &parse)? {
+            return Ok(value);
+        }
+        let value = understood(setting, &Source::Default, parse(setting.default))?;
+        self.note(setting, setting.default.to_owned(), Source::Default);
+        Ok(value)
+    }
+
+    fn path_of(&mut self, setting: &'static Setting) -> Result<Option<PathBuf>, Failure> {
+        let Some((value, source)) = self.given(setting)? else {
+            if !setting.default.is_empty() {
+                self.note(setting, setting.default.to_owned(), Source::Default);
+            }
+            return Ok(None);
+        };
+        let path = beside(&source, PathBuf::from(value));
+        self.note(setting, path.display().to_string(), source);
+        Ok(Some(path))
+    }
+
+    /// A setting of which only the presence is shown.
+    fn secret(&mut self, setting: &'static Setting) -> Result<Option<Secret>, Failure> {
+        debug_assert_eq!(setting.taken, Taken::AsVariableOnly);
+        let Some((value, source)) = self.given(setting)? else {
+            self.note(setting, "not set".to_owned(), Source::Default);
+            return Ok(None);
+        };
+        self.note(setting, secret::MASK.to_owned(), source);
+        Ok(Some(Secret::new(value)))
+    }
+}
+
+/// A relative path in a settings file is meant from the folder of that file.
+fn beside(source: &Source, path: PathBuf) -> PathBuf {
+    match source {
+        Source::File(file, _) => file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .map_or(path.clone(), |folder: &Path| folder.join(path)),
+        _ => path,
+    }
+}
+
+fn understood<T>(
+    setting: &Setting,
+    source: &Source,
+    parsed: Result<T, Refused>,
+) -> Result<T, Failure> {
+    parsed.map_err(|refused| {
+        Failure::usage(format!(
+            "`{}` from {source} cannot be used: {}",
+            setting.name, refused.problem
+        ))
+        .hint(refused.hint)
+    })
+}
+
+#[cfg(test)]
+mod tests;

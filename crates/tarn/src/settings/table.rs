@@ -1,0 +1,139 @@
+//! Every setting, documented once. The flags, the `TARN_…` variables, the keys of `tarn.toml`, the help and
+//! `tarn check-config` are all made from this table.
+
+/// Which commands take a setting as a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Every command that opens the registry.
+    Everywhere,
+    /// `serve` and `check-config`.
+    ByTheServer,
+    /// No command: it is a secret, and a command line can be read by every user of the machine. Nor does it belong
+    /// into `tarn.toml`, which is often readable by all.
+    AsVariableOnly,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The name: the flag without its dashes, and the key in `tarn.toml`.
+    pub(crate) name: &'static str,
+    /// The environment variable.
+    pub(crate) variable: &'static str,
+    /// What stands for the value in the help.
+    pub(crate) value: &'static str,
+    /// The value when nobody gives one; empty when there is none.
+    pub(crate) default: &'static str,
+    /// What it does, for people. Sentences, without the default.
+    pub(crate) help: &'static str,
+    /// Who takes it as a flag.
+    pub(crate) taken: Taken,
+}
+
+impl Setting {
+    /// Whether `tarn.toml` may hold it.
+    pub(crate) fn in_file(&self) -> bool {
+        self.taken != Taken::AsVariableOnly
+    }
+}
+
+macro_rules! settings {
+    ($($constant:ident: $name:literal, $variable:literal, $value:literal, $default:literal, $taken:ident, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub(crate) static $constant: Setting = Setting {
+                name: $name,
+                variable: $variable,
+                value: $value,
+                default: $default,
+                help: $help,
+                taken: Taken::$taken,
+            };
+        )*
+        /// All of them, in the order the help tells them.
+        pub(crate) static ALL: &[&Setting] = &[$(&$constant),*];
+    };
+}
+
+settings! {
+    DATA_DIR: "data-dir", "TARN_DATA_DIR", "DIR", "./tarn-data", Everywhere,
+        "The folder that holds the registry: the database, the packages, the sealing key.";
+    DATABASE: "database", "TARN_DATABASE", "URL", "", Everywhere,
+        "The database: `sqlite://PATH`. Without it: `tarn.db` in the data folder.";
+    STORAGE: "storage", "TARN_STORAGE", "URL", "", Everywhere,
+        "Where the packages are kept: `data-dir`, which is also what you get without it. This version knows no other store.";
+    SECRET_KEY_FILE: "secret-key-file", "TARN_SECRET_KEY_FILE", "FILE", "", Everywhere,
+        "A file with the key that seals the private signing keys: 32 bytes in base64. Without it and without TARN_SECRET_KEY: `secret.key` in the data folder, made at the first run.";
+    LISTEN: "listen", "TARN_LISTEN", "ADDRESS:PORT", "127.0.0.1:8080", ByTheServer,
+        "The address and port to listen on. Port 0 takes a free one.";
+    BASE_URL: "base-url", "TARN_BASE_URL", "URL", "", ByTheServer,
+        "The URL under which clients reach the server, when it stands behind a proxy. Without it: `http://` and the address it listens on.";
+    MAX_UPLOAD_SIZE: "max-upload-size", "TARN_MAX_UPLOAD_SIZE", "SIZE", "4GiB", ByTheServer,
+        "The largest package that is taken, e.g. `500MiB`, `2GiB` or a number of bytes.";
+    INDEX_CACHE_SIZE: "index-cache-size", "TARN_INDEX_CACHE_SIZE", "SIZE", "256MiB", ByTheServer,
+        "How much memory signed indexes may take. One that does not fit is made again when it is asked for.";
+    MAX_CONNECTIONS: "max-connections", "TARN_MAX_CONNECTIONS", "NUMBER", "8192", ByTheServer,
+        "How many connections are open at once. Further ones wait.";
+    REQUEST_TIMEOUT: "request-timeout", "TARN_REQUEST_TIMEOUT", "TIME", "30s", ByTheServer,
+        "How long a client may take for the head of a request, or leave a connection unused.";
+    STALL_TIMEOUT: "stall-timeout", "TARN_STALL_TIMEOUT", "TIME", "30s", ByTheServer,
+        "How long an upload or a download may stand still.";
+    STOP_TIMEOUT: "stop-timeout", "TARN_STOP_TIMEOUT", "TIME", "5m", ByTheServer,
+        "How long requests under way may go on after SIGTERM or SIGINT.";
+    LOG_FORMAT: "log-format", "TARN_LOG_FORMAT", "FORMAT", "text", Everywhere,
+        "How log lines on standard error look: `text` or `json`.";
+    LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,
+        "What is logged: `error`, `warn`, `info`, `debug` or `trace`. Commands other than `serve` begin at `warn` unless told.";
+    SECRET_KEY: "secret-key", "TARN_SECRET_KEY", "BASE64", "", AsVariableOnly,
+        "The key that seals the private signing keys: 32 bytes in base64. It wins over `secret-key-file`.";
+    ADMIN_PASSWORD: "admin-password", "TARN_ADMIN_PASSWORD", "PASSWORD", "", AsVariableOnly,
+        "The password of the account `admin` that the first run makes. Without it: a generated one. Later runs do not mind it.";
+}
+
+/// The variable that names the settings file, as `--config` does.
+pub(crate) const CONFIG_VARIABLE: &str = "TARN_CONFIG";
+
+/// The settings file that is read when nobody names one, if it is there.
+pub(crate) const CONFIG_FILE: &str = "tarn.toml";
+
+/// The text about settings at the end of `tarn help`.
+pub(crate) fn help() -> String {
+    let mut text = String::from(
+        "Settings:\n\
+         A flag wins over its variable, the variable over tarn.toml, and that over the default. tarn.toml is read from the \
+         working folder, or from where --config or TARN_CONFIG says; its keys are the flags without the dashes, such as \
+         listen = \"0.0.0.0:8080\". `tarn check-config` shows what is in force and where it comes from.\n",
+    );
+    for setting in ALL {
+        text.push('\n');
+        let flag = match setting.taken {
+            Taken::AsVariableOnly => setting.variable.to_owned(),
+            _ => format!(
+                "--{} <{}>, {}",
+                setting.name, setting.value, setting.variable
+            ),
+        };
+        text.push_str(&format!("  {flag}\n      {}", setting.help));
+        if !setting.default.is_empty() {
+            text.push_str(&format!(" [default: {}]", setting.default));
+        }
+        text.push('\n');
+    }
+    text.push_str(
+        "\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 `inspect` refused the file.",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_the_name_in_capitals() {
+        for setting in ALL {
+            let expected = format!("TARN_{}", setting.name.to_uppercase().replace('-', "_"));
+            assert_eq!(setting.variable, expected);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::fs;
+
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::new(
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), OsString::from(value))),
+    )
+}
+
+fn flags(given: &[(&'static str, &str)], config: Option<PathBuf>) -> ServerFlags {
+    Flags {
+        config,
+        given: given
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect(),
+    }
+}
+
+fn source_of(configuration: &Configuration, name: &str) -> Source {
+    let (_, _, source) = configuration
+        .report
+        .iter()
+        .find(|(setting, _, _)| setting.name == name)
+        .unwrap();
+    source.clone()
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_that_over_the_file_that_over_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    fs::write(
+        &path,
+        "listen = \"127.0.0.1:3\"\nlog-level = \"debug\"\nlog-format = \"json\"\n",
+    )
+    .unwrap();
+    let configuration = Configuration::resolve(
+        &flags(&[("listen", "127.0.0.1:1")], Some(path.clone())),
+        environment(&[("TARN_LISTEN", "127.0.0.1:2"), ("TARN_LOG_LEVEL", "warn")]),
+    )
+    .unwrap();
+    assert_eq!(configuration.listen.port(), 1);
+    assert_eq!(source_of(&configuration, "listen"), Source::Flag("listen"));
+    assert_eq!(configuration.log_level, Some(Level::WARN));
+    assert_eq!(
+        source_of(&configuration, "log-level"),
+        Source::Variable("TARN_LOG_LEVEL")
+    );
+    assert_eq!(configuration.log_format, LogFormat::Json);
+    assert_eq!(
+        source_of(&configuration, "log-format"),
+        Source::File(path, 3)
+    );
+    assert_eq!(configuration.max_upload_size, 4 << 30);
+    assert_eq!(
+        source_of(&configuration, "max-upload-size"),
+        Source::Default
+    );
+}
+
+#[test]
+fn every_setting_is_in_the_report_once_and_in_order() {
+    let configuration = Configuration::resolve(&flags(&[], None), environment(&[])).unwrap();
+    let reported: Vec<_> = configuration
+        .report
+        .iter()
+        .map(|(setting, _, _)| setting.name)
+        .collect();
+    let all: Vec<_> = table::ALL.iter().map(|setting| setting.name).collect();
+    assert_eq!(reported, all);
+}
+
+#[test]
+fn a_path_in_the_file_is_meant_from_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tarn.toml");
+    fs::write(
+        &path,
+        "data-dir = \"data\"\ndatabase = \"sqlite:///x/y.db\"\n",
+    )
+    .unwrap();
+    let configuration = Configuration::resolve(
+        &flags(&[], None),
+        environment(&[("TARN_CONFIG", path.to_str().unwrap())]),
+    )
+    .unwrap();
+    assert_eq!(configuration.data_dir, folder.path().join("data"));
+    assert_eq!(configuration.database, PathBuf::from("/x/y.db"));
+}
+
+#[test]
+fn a_wrong_value_names_where_it_came_from() {
+    let failure =
+        Configuration::resolve(&flags(&[], None), environment(&[("TARN_LISTEN", "8080")]))
+            .unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "error: `listen` from TARN_LISTEN cannot be used: `8080` is not an address with a port\n\
+         hint: write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8080 for every network"
+    );
+}
+
+#[test]
+fn secrets_are_masked_in_the_report_and_in_debug_output() {
+    let configuration = Configuration::resolve(
+        &flags(&[], None),
+        environment(&[
+            ("TARN_SECRET_KEY", "hunter2"),
+            ("TARN_ADMIN_PASSWORD", "hunter3"),
+        ]),
+    )
+    .unwrap();
+    let shown = format!("{configuration:?}");
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert_eq!(configuration.secret_key.unwrap().expose(), "hunter2");
+    assert_eq!(configuration.admin_password.unwrap().expose(), "hunter3");
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set_and_an_empty_flag_is_refused() {
+    let resolved = Configuration::resolve(&flags(&[], None), environment(&[("TARN_BASE_URL", "")]));
+    assert_eq!(resolved.unwrap().base_url, None);
+    let refused = Configuration::resolve(&flags(&[("data-dir", "")], None), environment(&[]));
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("`data-dir` from --data-dir is empty")
+    );
+}
+
+#[test]
+fn variables_that_are_no_settings_are_noticed() {
+    let environment = environment(&[("TARN_LISTNE", "x"), ("TARN_LISTEN", "y"), ("PATH", "z")]);
+    assert_eq!(environment.unknown().collect::<Vec<_>>(), ["TARN_LISTNE"]);
+}

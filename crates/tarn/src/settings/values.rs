@@ -1,0 +1,347 @@
+//! What the values of settings look like as text. Each parser says what is wrong and what to write instead.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Why a value was refused: what is wrong with it, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// What is wrong. Stands behind `` `listen` from … ``.
+    pub(crate) problem: String,
+    /// What to write instead.
+    pub(crate) hint: String,
+}
+
+fn refused<T>(problem: impl Into<String>, hint: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused {
+        problem: problem.into(),
+        hint: hint.into(),
+    })
+}
+
+/// An address with its port, e.g. `127.0.0.1:8080` or `[::1]:8080`.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, Refused> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let port = text.rsplit(':').next().unwrap_or_default();
+    let hint = if port.parse::<u16>().is_err() {
+        "write the address and the port, such as 127.0.0.1:8080".to_owned()
+    } else if text.starts_with("localhost:") {
+        format!("write the address in numbers: 127.0.0.1:{port}")
+    } else if port.len() + 1 >= text.len() {
+        format!("write 127.0.0.1:{port} for this machine only, or 0.0.0.0:{port} for every network")
+    } else {
+        format!(
+            "write the address in numbers, such as 127.0.0.1:{port} or [::1]:{port}; a name belongs into `base-url`"
+        )
+    };
+    refused(format!("`{text}` is not an address with a port"), hint)
+}
+
+/// The path in `sqlite://PATH`. Other databases are refused.
+pub(crate) fn database(text: &str) -> Result<PathBuf, Refused> {
+    const HINT: &str = "leave `database` out to keep it in the data folder, or write sqlite:///var/lib/tarn/tarn.db";
+    if let Some(path) = text.strip_prefix("sqlite://") {
+        return match path {
+            "" => refused("`sqlite://` names no file", HINT),
+            ":memory:" => refused("a database in memory would be lost with the server", HINT),
+            _ if path.contains(['?', '#']) => {
+                refused("a database path takes no `?` and no `#`", HINT)
+            }
+            _ => Ok(PathBuf::from(path)),
+        };
+    }
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        // The URL holds a password: it is not repeated.
+        return refused(
+            "PostgreSQL is not in this version of Tarn",
+            "leave `database` out to use SQLite in the data folder",
+        );
+    }
+    refused("this is not a database URL that Tarn knows", HINT)
+}
+
+/// Where packages are kept. Only the data folder is known; other stores are refused.
+pub(crate) fn storage(text: &str) -> Result<(), Refused> {
+    if text == "data-dir" {
+        return Ok(());
+    }
+    if text.starts_with("s3://") {
+        // The URL can hold a secret: it is not repeated.
+        return refused(
+            "S3 stores are not in this version of Tarn",
+            "leave `storage` out to keep the packages in the data folder",
+        );
+    }
+    refused(
+        "this is not a store that Tarn knows",
+        "leave `storage` out to keep the packages in the data folder, and put that where there is room with `data-dir`",
+    )
+}
+
+/// A URL that clients are told, without its final `/`.
+pub(crate) fn base_url(text: &str) -> Result<String, Refused> {
+    const HINT: &str = "write the URL that clients use, such as https://packages.example.org, with nothing behind the path";
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    let Some(rest) = rest else {
+        return refused(
+            format!("`{text}` does not begin with http:// or https://"),
+            HINT,
+        );
+    };
+    let (host, path) = rest
+        .split_once('/')
+        .map_or((rest, ""), |(host, path)| (host, path));
+    if host.contains('@') {
+        return refused("it holds a user name or a password", HINT);
+    }
+    let allowed = |byte: u8, more: &[u8]| byte.is_ascii_alphanumeric() || more.contains(&byte);
+    if host.is_empty() || !host.bytes().all(|byte| allowed(byte, b".-_:[]")) {
+        return refused(format!("`{text}` has no valid host"), HINT);
+    }
+    if let Some((_, port)) = host.rsplit_once(':')
+        && !port.ends_with(']')
+        && port.parse::<u16>().is_err()
+    {
+        return refused(format!("`{text}` has no valid port"), HINT);
+    }
+    if !path.bytes().all(|byte| allowed(byte, b"/.-_~%+")) {
+        return refused(
+            format!("`{text}` has something in its path that does not belong there"),
+            HINT,
+        );
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// A number of bytes: `1048576`, `500MiB`, `2GiB`, `500MB`. A unit of two letters counts in thousands.
+pub(crate) fn size(text: &str) -> Result<u64, Refused> {
+    const UNITS: &[(&str, u64)] = &[
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("B", 1),
+    ];
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(name, unit)| Some((strip_suffix_ignoring_case(text, name)?, *unit)))
+        .unwrap_or((text, 1));
+    match number
+        .trim_end()
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+    {
+        Some(0) => refused(
+            "no package would fit into 0 bytes",
+            "write a size such as 2GiB",
+        ),
+        Some(size) => Ok(size),
+        None => refused(
+            format!("`{text}` is not a size"),
+            "write a whole number and a unit, such as 500MiB or 2GiB",
+        ),
+    }
+}
+
+fn strip_suffix_ignoring_case<'t>(text: &'t str, suffix: &str) -> Option<&'t str> {
+    let at = text.len().checked_sub(suffix.len())?;
+    let (head, tail) = text.split_at_checked(at)?;
+    tail.eq_ignore_ascii_case(suffix).then_some(head)
+}
+
+/// A length of time: a whole number and `s`, `m`, `h`, `d`, `w` or `y` (365 days).
+pub(crate) fn duration(text: &str) -> Result<Duration, Refused> {
+    const HINT: &str = "write a whole number and a unit (s, m, h, d, w, y), such as 90d";
+    let seconds = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        Some('w') => 7 * 86_400,
+        Some('y') => 365 * 86_400,
+        _ => return refused(format!("`{text}` is not a length of time"), HINT),
+    };
+    let number = text
+        .split_at_checked(text.len() - 1)
+        .map_or("", |(number, _)| number);
+    // 1,000 years: what ends later is meant to have no end, and would only overflow a date somewhere.
+    const LONGEST: u64 = 1_000 * 365 * 86_400;
+    match number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(seconds))
+    {
+        Some(0) => refused(format!("`{text}` is over at once"), HINT),
+        Some(seconds) if seconds <= LONGEST => Ok(Duration::from_secs(seconds)),
+        Some(_) => refused(format!("`{text}` is longer than 1000 years"), HINT),
+        None => refused(format!("`{text}` is not a length of time"), HINT),
+    }
+}
+
+/// A number of things, at least one.
+pub(crate) fn count(text: &str) -> Result<usize, Refused> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => refused(
+            format!("`{text}` is not a number of at least 1"),
+            "write a whole number, such as 8192",
+        ),
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// One line of text an event, for people.
+    Text,
+    /// One JSON object an event, for collectors.
+    Json,
+}
+
+/// `text` or `json`.
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refused> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => refused(
+            format!("`{text}` is not a log format"),
+            "write text or json",
+        ),
+    }
+}
+
+/// `error`, `warn`, `info`, `debug` or `trace`.
+pub(crate) fn log_level(text: &str) -> Result<tracing::Level, Refused> {
+    match text {
+        "error" => Ok(tracing::Level::ERROR),
+        "warn" => Ok(tracing::Level::WARN),
+        "info" => Ok(tracing::Level::INFO),
+        "debug" => Ok(tracing::Level::DEBUG),
+        "trace" => Ok(tracing::Level::TRACE),
+        _ => refused(
+            format!("`{text}` is not a log level"),
+            "write error, warn, info, debug or trace",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_a_port_and_numbers() {
+        assert_eq!(address("[::1]:80").unwrap().port(), 80);
+        for (text, hint) in [
+            ("127.0.0.1", "such as 127.0.0.1:8080"),
+            ("localhost:81", "127.0.0.1:81"),
+            (":82", "0.0.0.0:82"),
+            ("82", "127.0.0.1:82"),
+            ("packages.example.org:83", "base-url"),
+            ("1.2.3.4:99999", "such as 127.0.0.1:8080"),
+        ] {
+            let refused = address(text).unwrap_err();
+            assert!(refused.hint.contains(hint), "{text}: {}", refused.hint);
+        }
+    }
+
+    #[test]
+    fn databases_of_later_versions_are_refused_without_repeating_the_password() {
+        assert_eq!(
+            database("sqlite:///a/b.db").unwrap(),
+            PathBuf::from("/a/b.db")
+        );
+        assert_eq!(database("sqlite://b.db").unwrap(), PathBuf::from("b.db"));
+        for text in [
+            "postgres://u:hunter2@h/d",
+            "mysql://u:hunter2@h/d",
+            "hunter2",
+        ] {
+            let refused = database(text).unwrap_err();
+            assert!(!format!("{refused:?}").contains("hunter2"));
+        }
+        assert!(database("sqlite://:memory:").is_err());
+        assert!(database("sqlite://a?mode=ro").is_err());
+    }
+
+    #[test]
+    fn stores_of_later_versions_are_refused_without_repeating_the_secret() {
+        assert_eq!(storage("data-dir"), Ok(()));
+        for text in ["s3://k:hunter2@bucket", "hunter2"] {
+            assert!(!format!("{:?}", storage(text).unwrap_err()).contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn base_urls_are_what_a_client_can_use() {
+        for text in [
+            "http://h",
+            "https://h.example:8443/tarn/",
+            "http://[::1]:8080",
+            "http://127.0.0.1:1/",
+        ] {
+            assert_eq!(base_url(text).unwrap(), text.trim_end_matches('/'));
+        }
+        for text in [
+            "h",
+            "ftp://h",
+            "http://",
+            "http://h:port",
+            "http://h/?q",
+            "http://h/a b",
+            "http://u:p@h",
+            "http://h\"x",
+        ] {
+            assert!(base_url(text).is_err(), "{text}");
+        }
+        assert!(!format!("{:?}", base_url("http://u:hunter2@h")).contains("hunter2"));
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("1"), Ok(1));
+        assert_eq!(size("7b"), Ok(7));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        assert_eq!(size("2 gib"), Ok(2 << 30));
+        assert_eq!(size("500MB"), Ok(500_000_000));
+        for text in [
+            "",
+            "0",
+            "-1",
+            "1.5GiB",
+            "GiB",
+            "99999999TiB",
+            "1 PiB",
+            "1€B",
+        ] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_have_units() {
+        assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(duration("1y"), Ok(Duration::from_secs(365 * 86_400)));
+        for text in [
+            "",
+            "d",
+            "90",
+            "0d",
+            "-1d",
+            "1.5h",
+            "99999999999999999999y",
+            "2000y",
+            "5€",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}
