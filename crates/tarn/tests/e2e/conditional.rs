@@ -18,7 +18,10 @@ fn a_client_that_holds_an_older_index_never_hears_not_modified() {
     let mut held: Vec<(String, String)> = Vec::new();
     // Faster than one in a second, so that dates alone could not tell the indexes apart.
     for number in 0..12 {
-        server.publish("v1/main", &Package::new(&format!("hello{number}"), "1.0-r0"));
+        server.publish(
+            "v1/main",
+            &Package::new(&format!("hello{number}"), "1.0-r0"),
+        );
         for (date, tag) in &held {
             let since = format!("If-Modified-Since: {date}");
             let newer = server.alpine("admin", INDEX).header(&since).expect(200);
@@ -31,7 +34,11 @@ fn a_client_that_holds_an_older_index_never_hears_not_modified() {
         held.push((date, newest.require("etag").to_owned()));
     }
     let path = "/v1/main/x86_64/hello0-1.0-r0.apk";
-    server.alpine("admin", path).user(ADMIN).method("DELETE").expect(204);
+    server
+        .alpine("admin", path)
+        .user(ADMIN)
+        .method("DELETE")
+        .expect(204);
     for (date, _) in &held {
         let since = format!("If-Modified-Since: {date}");
         server.alpine("admin", INDEX).header(&since).expect(200);
@@ -49,7 +56,12 @@ fn a_client_that_holds_the_newest_index_hears_not_modified() {
     for path in [INDEX, "/v1/main/x86_64/hello-1.0-r0.apk"] {
         let first = server.alpine("admin", path).expect(200);
         let tag = first.require("etag").to_owned();
-        for value in [tag.clone(), format!("\"other\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
+        for value in [
+            tag.clone(),
+            format!("\"other\", {tag}"),
+            format!("W/{tag}"),
+            "*".to_owned(),
+        ] {
             let header = format!("If-None-Match: {value}");
             for method in ["GET", "HEAD"] {
                 let call = server.alpine("admin", path).header(&header).method(method);
@@ -69,7 +81,10 @@ fn a_client_that_holds_the_newest_index_hears_not_modified() {
         let unchanged = server.alpine("admin", path).header(&since).expect(304);
         assert!(unchanged.body.is_empty(), "{unchanged}");
         // An entity tag is the better knowledge, and takes the place of a date.
-        let both = server.alpine("admin", path).header(&since).header("If-None-Match: \"x\"");
+        let both = server
+            .alpine("admin", path)
+            .header(&since)
+            .header("If-None-Match: \"x\"");
         both.expect(200);
         for date in ["Thu, 01 Jan 1970 00:00:00 GMT", "yesterday", ""] {
             let header = format!("If-Modified-Since: {date}");
@@ -85,7 +100,10 @@ fn an_index_is_the_same_bytes_each_time_and_after_a_restart() {
     }
     let server = Server::start();
     for number in 0..5 {
-        server.publish("v1/main", &Package::new(&format!("hello{number}"), "1.0-r0"));
+        server.publish(
+            "v1/main",
+            &Package::new(&format!("hello{number}"), "1.0-r0"),
+        );
     }
     let before = server.alpine("admin", INDEX).expect(200);
     let again = server.alpine("admin", INDEX).expect(200);
@@ -103,11 +121,17 @@ fn apk_with_a_cache_sees_each_of_many_quick_publishes() {
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1-r0"));
     let repositories = [server.repository("v1/main")];
-    let apk = Apk::new(&alpine, &repositories).cached().trusting(&server, "admin", "");
+    let apk = Apk::new(&alpine, &repositories)
+        .cached()
+        .trusting(&server, "admin", "");
     for number in 2..12 {
         apk.expect(&["update"]);
         server.publish("v1/main", &Package::new("hello", &format!("{number}-r0")));
-        assert_eq!(apk.search(&[]).len(), number, "the publish before is not seen");
+        assert_eq!(
+            apk.search(&[]).len(),
+            number,
+            "the publish before is not seen"
+        );
     }
 }
 
@@ -120,10 +144,20 @@ fn a_new_file_under_an_old_name_gets_a_new_entity_tag() {
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let old = server.alpine("admin", path).expect(200);
-    server.alpine("admin", path).user(ADMIN).method("DELETE").expect(204);
-    server.publish("v1/main", &Package::new("hello", "1.0-r0").file("usr/new", "new"));
+    server
+        .alpine("admin", path)
+        .user(ADMIN)
+        .method("DELETE")
+        .expect(204);
+    server.publish(
+        "v1/main",
+        &Package::new("hello", "1.0-r0").file("usr/new", "new"),
+    );
     let new = server.alpine("admin", path).expect(200);
     assert_ne!(old.require("etag"), new.require("etag"));
     let since = format!("If-Modified-Since: {}", old.require("last-modified"));
-    assert_eq!(server.alpine("admin", path).header(&since).expect(200).body, new.body);
+    assert_eq!(
+        server.alpine("admin", path).header(&since).expect(200).body,
+        new.body
+    );
 }

@@ -52,13 +52,21 @@ fn a_path_is_the_same_file_however_it_is_encoded() {
         "/%20a+b%20/%20main%20/x86_64/libstdc++-1.0~abc-r0.apk",
     ];
     for path in spellings {
-        assert_eq!(server.alpine("admin", path).expect(200).body, package.bytes(), "{path}");
+        assert_eq!(
+            server.alpine("admin", path).expect(200).body,
+            package.bytes(),
+            "{path}"
+        );
         server.alpine("ADMIN", path).expect(200);
         server.alpine("%61dmin", path).expect(200);
     }
     // A plus is a plus: only forms make a blank of it.
-    server.alpine("admin", "/a%20b/main/x86_64/APKINDEX.tar.gz").run();
-    server.alpine("admin", "/a+b/main/x86_64/libstdc%20%20-1.0~abc-r0.apk").expect(404);
+    server
+        .alpine("admin", "/a%20b/main/x86_64/APKINDEX.tar.gz")
+        .run();
+    server
+        .alpine("admin", "/a+b/main/x86_64/libstdc%20%20-1.0~abc-r0.apk")
+        .expect(404);
 }
 
 #[test]
@@ -69,19 +77,41 @@ fn wildcards_of_sql_match_only_themselves() {
     let server = Server::start();
     server.publish("v1/main", &Package::new("axb", "1.0-r0"));
     server.publish("v1/main", &Package::new("a-b", "1.0-r0"));
-    let wild = ["a_b-1.0-r0.apk", "a%25b-1.0-r0.apk", "%25.apk", "%25", "___-1.0-r0.apk", "A-B-1.0-r0.apk", "axb-1.0-r0.apk%00"];
+    let wild = [
+        "a_b-1.0-r0.apk",
+        "a%25b-1.0-r0.apk",
+        "%25.apk",
+        "%25",
+        "___-1.0-r0.apk",
+        "A-B-1.0-r0.apk",
+        "axb-1.0-r0.apk%00",
+    ];
     for name in wild {
         let path = format!("/v1/main/x86_64/{name}");
         for method in ["GET", "HEAD", "DELETE"] {
-            let answer = server.alpine("admin", &path).user(ADMIN).method(method).run();
-            assert!([400, 404].contains(&answer.status), "{method} {name}: {answer}");
+            let answer = server
+                .alpine("admin", &path)
+                .user(ADMIN)
+                .method(method)
+                .run();
+            assert!(
+                [400, 404].contains(&answer.status),
+                "{method} {name}: {answer}"
+            );
         }
     }
-    for path in ["/v_/main/x86_64/axb-1.0-r0.apk", "/v1/mai_/x86_64/axb-1.0-r0.apk", "/v1/%25/x86_64/axb-1.0-r0.apk"] {
+    for path in [
+        "/v_/main/x86_64/axb-1.0-r0.apk",
+        "/v1/mai_/x86_64/axb-1.0-r0.apk",
+        "/v1/%25/x86_64/axb-1.0-r0.apk",
+    ] {
         let answer = server.alpine("admin", path).run();
         assert!([400, 404].contains(&answer.status), "{answer}");
     }
-    assert_eq!(server.index("v1/main").packages(), ["axb-1.0-r0", "a-b-1.0-r0"]);
+    assert_eq!(
+        server.index("v1/main").packages(),
+        ["axb-1.0-r0", "a-b-1.0-r0"]
+    );
     // Both exist side by side with the name that could be taken for a pattern.
     server.publish("v1/main", &Package::new("a_b", "1.0-r0"));
     assert_eq!(server.index("v1/main").packages().len(), 3);

@@ -13,8 +13,8 @@ use rustix::process::Signal;
 
 use crate::{
     harness::{
-        Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out,
-        random::Random, server::ADMIN,
+        Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out, random::Random,
+        server::ADMIN,
     },
     races::open_upload,
 };
@@ -36,12 +36,22 @@ fn an_upload_under_way_at_sigterm_is_finished() {
     let idle = TcpStream::connect(&address).unwrap();
     thread::sleep(Duration::from_millis(300));
     server.signal(Signal::TERM);
-    let refused = becomes_true(Duration::from_secs(10), || TcpStream::connect(&address).is_err());
-    assert!(refused, "new connections are still taken:\n{}", server.log());
+    let refused = becomes_true(Duration::from_secs(10), || {
+        TcpStream::connect(&address).is_err()
+    });
+    assert!(
+        refused,
+        "new connections are still taken:\n{}",
+        server.log()
+    );
     upload.write_all(rest).unwrap();
     let mut answer = String::new();
     upload.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}\n{}", server.log());
+    assert!(
+        answer.starts_with("HTTP/1.1 201"),
+        "{answer}\n{}",
+        server.log()
+    );
     drop(idle);
 
     let stopped = server.wait();
@@ -63,7 +73,12 @@ fn sigterm_and_sigint_end_an_idle_server_with_0() {
         let _kept_open = TcpStream::connect(address).unwrap();
         server.signal(signal);
         let stopped = server.wait();
-        assert_eq!(stopped.status.code(), Some(0), "{signal:?}: {}", stopped.log);
+        assert_eq!(
+            stopped.status.code(),
+            Some(0),
+            "{signal:?}: {}",
+            stopped.log
+        );
     }
 }
 
@@ -90,7 +105,10 @@ fn nothing_taken_is_lost_when_the_server_is_killed() {
             thread::sleep(wait);
             server.signal(Signal::KILL);
             killed.store(true, Ordering::Relaxed);
-            clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+            clients
+                .into_iter()
+                .flat_map(|client| client.join().unwrap())
+                .collect()
         });
         sent += results.len();
         let accepted = results.into_iter().filter(|(_, status)| *status == 201);
@@ -103,10 +121,17 @@ fn nothing_taken_is_lost_when_the_server_is_killed() {
         }
         assert_no_left_over_files(&server, listed.len());
     }
-    assert!(taken.len() > 8 && sent > taken.len(), "{} of {sent}: tune the times", taken.len());
+    assert!(
+        taken.len() > 8 && sent > taken.len(),
+        "{} of {sent}: tune the times",
+        taken.len()
+    );
     let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
     let offered = apk.search(&[]);
-    let names: Vec<&str> = offered.iter().filter_map(|line| line.split("-1-r0").next()).collect();
+    let names: Vec<&str> = offered
+        .iter()
+        .filter_map(|line| line.split("-1-r0").next())
+        .collect();
     apk.expect(&[&["add"], &names[..]].concat());
 }
 

@@ -54,7 +54,10 @@ impl std::io::Write for Hashing {
 /// The highest resident memory of a process so far, in KiB.
 fn peak_memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }
 
@@ -66,7 +69,10 @@ fn a_package_of_a_gibibyte_streams_through_little_memory() {
     let server = Server::start();
     // The first upload makes the key and warms up everything else.
     let usual = Random::new(1).bytes(1 << 20);
-    server.publish("v1/main", &Package::new("usual", "1-r0").file("usr/usual", usual));
+    server.publish(
+        "v1/main",
+        &Package::new("usual", "1-r0").file("usr/usual", usual),
+    );
     server.index("v1/main");
     let before = peak_memory(server.pid());
 
@@ -75,14 +81,28 @@ fn a_package_of_a_gibibyte_streams_through_little_memory() {
     let datahash = hex(&hash.0.finalize());
     let url = format!("{}/api/packages/admin/alpine/v1/main", server.base);
     let mut curl = Command::new("curl")
-        .args(["-q", "-sS", "--noproxy", "*", "-u", ADMIN, "-w", "%{http_code}", "-T", "-", &url])
+        .args([
+            "-q",
+            "-sS",
+            "--noproxy",
+            "*",
+            "-u",
+            ADMIN,
+            "-w",
+            "%{http_code}",
+            "-T",
+            "-",
+            &url,
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut pipe = curl.stdin.take().unwrap();
     let control = Package::new("large", "1-r0").control_section(&datahash);
-    let sent = pipe.write_all(&control).and_then(|()| write_large_data_section(GIBIBYTE, &mut pipe));
+    let sent = pipe
+        .write_all(&control)
+        .and_then(|()| write_large_data_section(GIBIBYTE, &mut pipe));
     drop(pipe);
     let output = curl.wait_with_output().unwrap();
     let answer = String::from_utf8_lossy(&output.stdout);
@@ -92,12 +112,25 @@ fn a_package_of_a_gibibyte_streams_through_little_memory() {
 
     let path = format!("{url}/x86_64/large-1-r0.apk");
     let download = Command::new("curl")
-        .args(["-q", "-sS", "--noproxy", "*", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", &path])
+        .args([
+            "-q",
+            "-sS",
+            "--noproxy",
+            "*",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code} %{size_download}",
+            &path,
+        ])
         .output()
         .unwrap();
     let answer = String::from_utf8_lossy(&download.stdout).into_owned();
     let (status, size) = answer.split_once(' ').unwrap();
-    assert!(status == "200" && size.parse::<u64>().unwrap() > GIBIBYTE, "{answer}");
+    assert!(
+        status == "200" && size.parse::<u64>().unwrap() > GIBIBYTE,
+        "{answer}"
+    );
     let grown = peak_memory(server.pid()) - before;
     assert!(grown < ALLOWED_GROWTH, "the download took {grown} KiB more");
 }
@@ -125,9 +158,14 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
     let server = server_on_small_disk(40);
     server.publish("v1/main", &Package::new("first", "1-r0"));
     let before = files_below(&folder_inside(&server));
-    assert!(!before.is_empty(), "the folder of the server is not to be seen");
+    assert!(
+        !before.is_empty(),
+        "the folder of the server is not to be seen"
+    );
     let content = Random::new(17).bytes(60 << 20);
-    let large = Package::new("large", "1-r0").file("usr/large", content).bytes();
+    let large = Package::new("large", "1-r0")
+        .file("usr/large", content)
+        .bytes();
     for _ in 0..3 {
         let upload = server.alpine("admin", "/v1/main").user(ADMIN);
         let answer = upload.upload_bytes(&large).expect(507);
@@ -136,7 +174,10 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
     }
     assert_eq!(server.index("v1/main").packages(), ["first-1-r0"]);
     server.publish("v1/main", &Package::new("second", "1-r0"));
-    assert_eq!(server.index("v1/main").packages(), ["first-1-r0", "second-1-r0"]);
+    assert_eq!(
+        server.index("v1/main").packages(),
+        ["first-1-r0", "second-1-r0"]
+    );
 
     // Filled up to the last block, so that even the database has no room; then there is room again.
     let ballast = folder_inside(&server).join("ballast");
@@ -146,7 +187,10 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
     drop(file);
     let upload = server.alpine("admin", "/v1/main").user(ADMIN);
     let third = Package::new("third", "1-r0").bytes();
-    upload.upload_bytes(&third).expect(507).assert_plain_refusal();
+    upload
+        .upload_bytes(&third)
+        .expect(507)
+        .assert_plain_refusal();
     assert_eq!(server.index("v1/main").packages().len(), 2);
     fs::remove_file(ballast).unwrap();
     server.publish("v1/main", &Package::new("third", "1-r0"));

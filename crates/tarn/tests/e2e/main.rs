@@ -13,8 +13,6 @@ mod commands;
 #[cfg(test)]
 mod conditional;
 #[cfg(test)]
-mod interruptions;
-#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod file_names;
@@ -22,6 +20,8 @@ mod file_names;
 mod hostile;
 #[cfg(test)]
 mod install;
+#[cfg(test)]
+mod interruptions;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

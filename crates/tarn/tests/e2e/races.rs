@@ -19,7 +19,9 @@ use crate::harness::{
 pub(crate) fn open_upload(server: &Server, length: usize) -> TcpStream {
     let address = server.base.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
     let credentials = STANDARD.encode(ADMIN);
     let head = format!(
         "PUT /api/packages/admin/alpine/v1/main HTTP/1.1\r\nHost: {address}\r\n\
@@ -53,7 +55,10 @@ fn of_two_uploads_of_one_file_at_once_one_wins() {
             [one.join().unwrap(), two.join().unwrap()]
         });
         let statuses = [results[0].0, results[1].0];
-        assert!(statuses == [201, 409] || statuses == [409, 201], "{round}: {statuses:?}");
+        assert!(
+            statuses == [201, 409] || statuses == [409, 201],
+            "{round}: {statuses:?}"
+        );
         let path = format!("/v1/main/x86_64/raced{round}-1.0-r0.apk");
         let served = server.alpine("admin", &path).expect(200).body;
         let winner = results.iter().find(|(status, _)| *status == 201).unwrap();
@@ -101,7 +106,9 @@ fn a_client_that_goes_away_leaves_nothing() {
     server.publish("v1/main", &Package::new("first", "1-r0"));
     let before = server.stored_files();
     let content = Random::new(3).bytes(3 << 20);
-    let bytes = Package::new("cut", "1.0-r0").file("usr/content", content).bytes();
+    let bytes = Package::new("cut", "1.0-r0")
+        .file("usr/content", content)
+        .bytes();
     let half = bytes.len() / 2;
     for sent in [0, 1, 1000, half, bytes.len() - 1] {
         let mut stream = open_upload(&server, bytes.len());
@@ -113,11 +120,17 @@ fn a_client_that_goes_away_leaves_nothing() {
         stream.shutdown(Shutdown::Write).unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 2"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     let clean = becomes_true(Duration::from_secs(20), || server.stored_files() == before);
     assert!(clean, "left over: {:?}", server.stored_files());
-    server.alpine("admin", "/v1/main/x86_64/cut-1.0-r0.apk").expect(404);
+    server
+        .alpine("admin", "/v1/main/x86_64/cut-1.0-r0.apk")
+        .expect(404);
     assert_eq!(server.index("v1/main").packages(), ["first-1-r0"]);
     let whole = server.alpine("admin", "/v1/main").user(ADMIN);
     whole.upload_bytes(&bytes).expect(201);

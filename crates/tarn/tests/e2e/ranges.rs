@@ -14,7 +14,10 @@ fn server_with_large_package() -> (Server, Vec<u8>) {
 }
 
 fn ask(server: &Server, range: &str) -> Answer {
-    server.alpine("admin", PATH).header(&format!("Range: {range}")).run()
+    server
+        .alpine("admin", PATH)
+        .header(&format!("Range: {range}"))
+        .run()
 }
 
 #[test]
@@ -38,8 +41,14 @@ fn a_range_gives_just_that_part() {
     for (range, first, last) in cases {
         let answer = ask(&server, &range);
         assert_eq!(answer.status, 206, "{range}: {answer}");
-        assert_eq!(answer.require("content-range"), format!("bytes {first}-{last}/{size}"));
-        assert_eq!(answer.require("content-length"), (last - first + 1).to_string());
+        assert_eq!(
+            answer.require("content-range"),
+            format!("bytes {first}-{last}/{size}")
+        );
+        assert_eq!(
+            answer.require("content-length"),
+            (last - first + 1).to_string()
+        );
         assert!(answer.body == bytes[first..=last], "{range}");
         answer.require("etag");
     }
@@ -52,7 +61,11 @@ fn a_range_behind_the_end_is_refused_with_the_size() {
     }
     let (server, bytes) = server_with_large_package();
     let size = bytes.len();
-    for range in [format!("bytes={size}-"), format!("bytes={}-{}", size + 1, size + 9), "bytes=-0".to_owned()] {
+    for range in [
+        format!("bytes={size}-"),
+        format!("bytes={}-{}", size + 1, size + 9),
+        "bytes=-0".to_owned(),
+    ] {
         let answer = ask(&server, &range);
         assert_eq!(answer.status, 416, "{range}: {answer}");
         assert_eq!(answer.require("content-range"), format!("bytes */{size}"));
@@ -65,11 +78,23 @@ fn a_range_that_makes_no_sense_is_ignored() {
         return;
     }
     let (server, bytes) = server_with_large_package();
-    for range in ["bytes=9-2", "bytes=a-b", "bytes=", "bytes=-", "lines=1-2", "bytes 1-2", "bytes=1-2-3", "bytes=99999999999999999999999-"] {
+    for range in [
+        "bytes=9-2",
+        "bytes=a-b",
+        "bytes=",
+        "bytes=-",
+        "lines=1-2",
+        "bytes 1-2",
+        "bytes=1-2-3",
+        "bytes=99999999999999999999999-",
+    ] {
         let answer = ask(&server, range);
         // A number beyond every file is behind the end in one reading, and no number in another.
         let beyond = range.contains("9999") && answer.status == 416;
-        assert!(beyond || answer.status == 200 && answer.body == bytes, "{range}: {answer}");
+        assert!(
+            beyond || answer.status == 200 && answer.body == bytes,
+            "{range}: {answer}"
+        );
     }
 }
 
@@ -81,7 +106,12 @@ fn several_ranges_give_the_whole_or_each_part() {
     let (server, bytes) = server_with_large_package();
     let answer = ask(&server, "bytes=0-9,100-109,-10");
     if answer.status == 206 {
-        assert!(answer.require("content-type").starts_with("multipart/byteranges"), "{answer}");
+        assert!(
+            answer
+                .require("content-type")
+                .starts_with("multipart/byteranges"),
+            "{answer}"
+        );
         for part in [&bytes[0..10], &bytes[100..110], &bytes[bytes.len() - 10..]] {
             assert!(answer.body.windows(10).any(|window| window == part));
         }
@@ -92,8 +122,16 @@ fn several_ranges_give_the_whole_or_each_part() {
     // A thousand overlapping ranges must not make the answer larger than the file.
     let many: Vec<String> = (0..1000).map(|start| format!("{start}-")).collect();
     let answer = ask(&server, &format!("bytes={}", many.join(",")));
-    assert!(answer.body.len() <= bytes.len(), "{} bytes", answer.body.len());
-    assert!([200, 416, 431].contains(&answer.status), "{}", answer.status);
+    assert!(
+        answer.body.len() <= bytes.len(),
+        "{} bytes",
+        answer.body.len()
+    );
+    assert!(
+        [200, 416, 431].contains(&answer.status),
+        "{}",
+        answer.status
+    );
 }
 
 #[test]
@@ -109,9 +147,16 @@ fn if_range_asks_for_the_part_only_while_the_file_is_the_same() {
     };
     let same = ask(whole.require("etag"));
     assert_eq!((same.status, same.body.len()), (206, 10), "{same}");
-    for other in ["\"other\"".to_owned(), format!("W/{}", whole.require("etag")), "Thu, 01 Jan 1970 00:00:00 GMT".to_owned()] {
+    for other in [
+        "\"other\"".to_owned(),
+        format!("W/{}", whole.require("etag")),
+        "Thu, 01 Jan 1970 00:00:00 GMT".to_owned(),
+    ] {
         let answer = ask(&other);
-        assert!(answer.status == 200 && answer.body == bytes, "{other}: {answer}");
+        assert!(
+            answer.status == 200 && answer.body == bytes,
+            "{other}: {answer}"
+        );
     }
 }
 
@@ -142,7 +187,13 @@ fn an_index_takes_ranges_too() {
     let (server, _) = server_with_large_package();
     let path = "/v1/main/x86_64/APKINDEX.tar.gz";
     let whole = server.alpine("admin", path).expect(200).body;
-    let part = server.alpine("admin", path).header("Range: bytes=5-20").expect(206);
+    let part = server
+        .alpine("admin", path)
+        .header("Range: bytes=5-20")
+        .expect(206);
     assert!(part.body == whole[5..=20]);
-    assert_eq!(part.require("content-range"), format!("bytes 5-20/{}", whole.len()));
+    assert_eq!(
+        part.require("content-range"),
+        format!("bytes 5-20/{}", whole.len())
+    );
 }

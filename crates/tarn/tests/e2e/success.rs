@@ -4,15 +4,36 @@ use crate::harness::{Answer, Package, Server, curl_or_leave_out, server::ADMIN};
 
 /// What the contract asks of an index and of a package.
 fn assert_file_headers(answer: &Answer, size: usize, name: &str) {
-    assert_eq!(answer.require("content-type"), "application/octet-stream", "{answer}");
-    assert_eq!(answer.require("content-length"), size.to_string(), "{answer}");
+    assert_eq!(
+        answer.require("content-type"),
+        "application/octet-stream",
+        "{answer}"
+    );
+    assert_eq!(
+        answer.require("content-length"),
+        size.to_string(),
+        "{answer}"
+    );
     assert_eq!(answer.require("accept-ranges"), "bytes", "{answer}");
-    assert_eq!(answer.require("x-content-type-options"), "nosniff", "{answer}");
-    assert!(answer.require("content-disposition").contains(name), "{answer}");
+    assert_eq!(
+        answer.require("x-content-type-options"),
+        "nosniff",
+        "{answer}"
+    );
+    assert!(
+        answer.require("content-disposition").contains(name),
+        "{answer}"
+    );
     let etag = answer.require("etag");
-    assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 2, "{answer}");
+    assert!(
+        etag.starts_with('"') && etag.ends_with('"') && etag.len() > 2,
+        "{answer}"
+    );
     let modified = answer.require("last-modified");
-    assert!(modified.ends_with(" GMT") && modified.len() == 29, "{answer}");
+    assert!(
+        modified.ends_with(" GMT") && modified.len() == 29,
+        "{answer}"
+    );
     answer.require("cache-control");
 }
 
@@ -26,17 +47,27 @@ fn an_index_a_package_and_a_key_carry_the_headers_of_the_contract() {
     let taken = server.publish("v1/main", &package);
     assert_eq!(taken.text(), "", "{taken}");
 
-    let index = server.alpine("admin", "/v1/main/x86_64/APKINDEX.tar.gz").expect(200);
+    let index = server
+        .alpine("admin", "/v1/main/x86_64/APKINDEX.tar.gz")
+        .expect(200);
     assert_file_headers(&index, index.body.len(), "APKINDEX.tar.gz");
-    let file = server.alpine("admin", "/v1/main/x86_64/hello-1.0-r0.apk").expect(200);
+    let file = server
+        .alpine("admin", "/v1/main/x86_64/hello-1.0-r0.apk")
+        .expect(200);
     assert_file_headers(&file, package.bytes().len(), "hello-1.0-r0.apk");
     assert_eq!(file.body, package.bytes());
     let key = server.alpine("admin", "/key").expect(200);
     assert_eq!(key.require("content-type"), "application/x-pem-file");
     let disposition = key.require("content-disposition");
-    assert!(disposition.starts_with("attachment; filename=\"admin@"), "{key}");
+    assert!(
+        disposition.starts_with("attachment; filename=\"admin@"),
+        "{key}"
+    );
     assert!(disposition.ends_with(".rsa.pub\""), "{key}");
-    assert!(key.text().starts_with("-----BEGIN PUBLIC KEY-----\n"), "{key}");
+    assert!(
+        key.text().starts_with("-----BEGIN PUBLIC KEY-----\n"),
+        "{key}"
+    );
 }
 
 #[test]
@@ -54,7 +85,10 @@ fn head_answers_what_get_answers_without_the_body() {
     ];
     for path in paths {
         let get = server.alpine("admin", path).run();
-        let head = server.alpine("admin", path).method("HEAD").expect(get.status);
+        let head = server
+            .alpine("admin", path)
+            .method("HEAD")
+            .expect(get.status);
         // curl writes the headers of a HEAD where the body would go, so the length on the wire is what is looked at.
         let without_date = |answer: &Answer| {
             let mut headers = answer.headers.clone();
@@ -89,8 +123,17 @@ fn a_connection_is_kept_and_says_so_in_words() {
     }
     // Two addresses in one call of curl: the second opens no connection.
     let again = format!("{}/api/packages/admin/alpine/key", server.base);
-    let both = server.alpine("admin", "/key").arg("-o").arg("/dev/null").arg(again).run();
-    assert!(both.written.ends_with(" 0"), "connections opened: {}", both.written);
+    let both = server
+        .alpine("admin", "/key")
+        .arg("-o")
+        .arg("/dev/null")
+        .arg(again)
+        .run();
+    assert!(
+        both.written.ends_with(" 0"),
+        "connections opened: {}",
+        both.written
+    );
 }
 
 #[test]
@@ -103,11 +146,18 @@ fn what_needs_credentials_is_kept_out_of_shared_caches() {
     let package = Package::new("hello", "1.0-r0");
     let upload = server.alpine("carol", "/v1/main").user(ADMIN);
     upload.upload_bytes(&package.bytes()).expect(201);
-    let paths = ["/key", "/v1/main/x86_64/APKINDEX.tar.gz", "/v1/main/x86_64/hello-1.0-r0.apk"];
+    let paths = [
+        "/key",
+        "/v1/main/x86_64/APKINDEX.tar.gz",
+        "/v1/main/x86_64/hello-1.0-r0.apk",
+    ];
     for path in paths {
         let answer = server.alpine("carol", path).user(ADMIN).expect(200);
         let policy = answer.require("cache-control");
-        assert!(policy.contains("private") || policy.contains("no-store"), "{answer}");
+        assert!(
+            policy.contains("private") || policy.contains("no-store"),
+            "{answer}"
+        );
         assert!(!policy.contains("public"), "{answer}");
     }
 }

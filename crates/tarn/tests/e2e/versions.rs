@@ -7,7 +7,20 @@ use apk::version::Version;
 use crate::harness::{alpine_or_leave_out, apk::bare, random::Random};
 
 const SUFFIXES: [&str; 9] = ["alpha", "beta", "pre", "rc", "cvs", "svn", "git", "hg", "p"];
-const NUMBERS: [&str; 12] = ["0", "1", "2", "9", "10", "00", "01", "001", "010", "19", "20240101", "4294967296"];
+const NUMBERS: [&str; 12] = [
+    "0",
+    "1",
+    "2",
+    "9",
+    "10",
+    "00",
+    "01",
+    "001",
+    "010",
+    "19",
+    "20240101",
+    "4294967296",
+];
 
 /// A version as people write them, and now and then as they should not.
 fn version(random: &mut Random) -> String {
@@ -71,16 +84,27 @@ fn what_is_a_version_is_what_apk_says() {
     };
     let mut random = Random::new(1);
     let mut versions: Vec<String> = (0..2000).map(|_| version(&mut random)).collect();
-    let changed: Vec<String> = versions.iter().map(|text| change(text, &mut random)).collect();
+    let changed: Vec<String> = versions
+        .iter()
+        .map(|text| change(text, &mut random))
+        .collect();
     versions.extend(changed);
     versions.retain(|text| !text.is_empty());
     let refused = refused_by_apk(&alpine, &versions);
-    assert!(refused.len() > 300, "too few broken ones: {}", refused.len());
+    assert!(
+        refused.len() > 300,
+        "too few broken ones: {}",
+        refused.len()
+    );
     let differing: Vec<&String> = versions
         .iter()
         .filter(|text| Version::parse(text).is_ok() == refused.contains(*text))
         .collect();
-    assert!(differing.is_empty(), "{} differ: {differing:?}", differing.len());
+    assert!(
+        differing.is_empty(),
+        "{} differ: {differing:?}",
+        differing.len()
+    );
 }
 
 #[test]
@@ -111,6 +135,13 @@ fn the_order_of_versions_is_what_apk_says() {
         }
         seen["<=>".find(ours).unwrap()] += 1;
     }
-    assert!(differing.is_empty(), "{} differ: {differing:#?}", differing.len());
-    assert!(seen.iter().all(|count| *count > 30), "a poor mix of outcomes: {seen:?}");
+    assert!(
+        differing.is_empty(),
+        "{} differ: {differing:#?}",
+        differing.len()
+    );
+    assert!(
+        seen.iter().all(|count| *count > 30),
+        "a poor mix of outcomes: {seen:?}"
+    );
 }

@@ -39,7 +39,11 @@ impl Apk {
     /// A copy of the whole of Alpine, where the scripts of a package find a shell.
     pub(crate) fn with_whole_root(alpine: &Path, repositories: &[String]) -> Self {
         let mut apk = Self::prepare(alpine, repositories);
-        let copied = Command::new("cp").arg("-a").arg(alpine).arg(apk.root()).status();
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(alpine)
+            .arg(apk.root())
+            .status();
         assert!(copied.unwrap().success());
         apk.whole_root = true;
         apk
@@ -120,7 +124,8 @@ impl Apk {
         call.arg("--repositories-file");
         call.arg(self.scratch.path().join("repositories"));
         if self.cached {
-            call.arg("--cache-dir").arg(self.scratch.path().join("cache"));
+            call.arg("--cache-dir")
+                .arg(self.scratch.path().join("cache"));
             call.arg("--update-cache");
         } else {
             call.arg("--no-cache");
@@ -128,7 +133,8 @@ impl Apk {
         if matches!(*command, "add" | "del" | "upgrade") && !root && !self.whole_root {
             call.arg("--usermode");
         }
-        call.args(rest).env("HOME", self.scratch.path().join("home"));
+        call.args(rest)
+            .env("HOME", self.scratch.path().join("home"));
         call.envs(self.environment.iter().map(|(name, value)| (name, value)));
         finish(call)
     }
@@ -161,7 +167,13 @@ impl Run {
     /// apk may end with 0 although it refused an index; its words say so.
     pub(crate) fn assert_clean(&self) {
         let lower = self.output.to_lowercase();
-        for word in ["error", "warning", "untrusted", "bad signature", "format is invalid"] {
+        for word in [
+            "error",
+            "warning",
+            "untrusted",
+            "bad signature",
+            "format is invalid",
+        ] {
             assert!(!lower.contains(word), "{word:?} in {}", self.output);
         }
     }
@@ -185,9 +197,11 @@ fn program(alpine: &Path, mapped: bool) -> Command {
         Command::new(loader)
     };
     let folders = [alpine.join("lib"), alpine.join("usr/lib")];
-    call.arg("--library-path").arg(std::env::join_paths(folders).unwrap());
+    call.arg("--library-path")
+        .arg(std::env::join_paths(folders).unwrap());
     call.arg(alpine.join("sbin/apk"));
-    call.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    call.env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     call
 }
 

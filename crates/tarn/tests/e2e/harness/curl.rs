@@ -36,7 +36,12 @@ impl Curl {
         let mut command = Command::new("curl");
         command
             .args(["-q", "-sS", "--globoff", "--path-as-is", "--noproxy", "*"])
-            .args(["--max-time", "120", "-w", "%{http_code} %{size_upload} %{num_connects}"])
+            .args([
+                "--max-time",
+                "120",
+                "-w",
+                "%{http_code} %{size_upload} %{num_connects}",
+            ])
             .arg("-D")
             .arg(scratch.path().join("headers"))
             .arg("-o")

@@ -13,7 +13,11 @@ pub(crate) struct Index {
 impl Index {
     pub(crate) fn read(bytes: &[u8]) -> Self {
         let members = tar::gunzip_members(bytes);
-        assert_eq!(members.len(), 2, "a signature member and one member after it");
+        assert_eq!(
+            members.len(),
+            2,
+            "a signature member and one member after it"
+        );
         let names = tar::entries(&members[0]).into_iter().map(|(name, _)| name);
         let text = tar::entries(&members[1])
             .into_iter()
@@ -27,7 +31,10 @@ impl Index {
 
     /// `name-version` of every record, in the order of the index.
     pub(crate) fn packages(&self) -> Vec<String> {
-        let records = self.text.split("\n\n").filter(|record| !record.trim().is_empty());
+        let records = self
+            .text
+            .split("\n\n")
+            .filter(|record| !record.trim().is_empty());
         records
             .map(|record| format!("{}-{}", field(record, "P:"), field(record, "V:")))
             .collect()

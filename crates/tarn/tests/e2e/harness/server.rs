@@ -82,7 +82,11 @@ impl Server {
         server.base = address
             .recv_timeout(PATIENCE)
             .unwrap_or_else(|_| panic!("no address on stdout:\n{}", server.log()));
-        assert!(!server.base.ends_with(":0"), "the real port: {}", server.base);
+        assert!(
+            !server.base.ends_with(":0"),
+            "the real port: {}",
+            server.base
+        );
         let ready = becomes_true(PATIENCE, || server.curl("/healthz").run().status == 200);
         assert!(ready, "/healthz never answered 200:\n{}", server.log());
         server
@@ -156,16 +160,28 @@ impl Server {
 
     /// Adds a user. Its password is its name with `-Password-1` behind it.
     pub(crate) fn add_user(&self, name: &str, visibility: &str) {
-        let arguments = ["user", "add", name, "--password-stdin", "--visibility", visibility];
+        let arguments = [
+            "user",
+            "add",
+            name,
+            "--password-stdin",
+            "--visibility",
+            visibility,
+        ];
         self.tarn(&arguments, &format!("{}\n", password_of(name)));
     }
 
     /// A token of `user` with one scope.
     pub(crate) fn add_token(&self, user: &str, scope: &str) -> String {
-        let arguments = ["token", "add", "--user", user, "--name", scope, "--scope", scope];
+        let arguments = [
+            "token", "add", "--user", user, "--name", scope, "--scope", scope,
+        ];
         let printed = self.tarn(&arguments, "");
         let token = printed.strip_suffix('\n').unwrap_or(&printed).to_owned();
-        assert!(!token.is_empty() && !token.contains(char::is_whitespace), "{printed:?}");
+        assert!(
+            !token.is_empty() && !token.contains(char::is_whitespace),
+            "{printed:?}"
+        );
         token
     }
 
@@ -275,10 +291,9 @@ fn follow(
 ) {
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if let Some(address) = line.strip_prefix("listening on ") {
-                if let Some(found) = &found {
-                    let _ = found.send(address.trim_end().to_owned());
-                }
+            let address = line.strip_prefix("listening on ");
+            if let (Some(address), Some(found)) = (address, &found) {
+                let _ = found.send(address.trim_end().to_owned());
             }
             let mut log = log.lock().unwrap();
             log.push_str(&line);
