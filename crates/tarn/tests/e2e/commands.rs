@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
+use apk::sign::{KeySize, SigningKey};
+
 use crate::harness::{
-    Package, Server, curl_or_leave_out,
+    Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
     server::{ADMIN, credentials_of},
 };
 
@@ -248,4 +250,38 @@ fn a_second_server_on_the_same_data_is_refused() {
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(errors.contains("error: "), "{errors}");
     server.curl("/healthz").expect(200);
+}
+
+#[test]
+fn an_imported_key_keeps_its_file_name_and_signs_from_then_on() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("hello", "1.0-r0"));
+    let first = server.index("v1/main").signatures;
+    let exported = server.tarn(&["key", "export", "admin"], "");
+    assert_eq!(exported, server.alpine("admin", "/key").expect(200).text());
+
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    let file = folder.path().join("builder@example.org-5f3c0a11.rsa");
+    std::fs::write(&file, key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
+    server.tarn(&["key", "import", "admin", file.to_str().unwrap()], "");
+
+    let listed = server.tarn(&["key", "list", "admin"], "");
+    assert!(listed.contains("builder@example.org-5f3c0a11.rsa.pub"), "{listed}");
+    let signatures = server.index("v1/main").signatures;
+    assert!(signatures.contains(&".SIGN.RSA256.builder@example.org-5f3c0a11.rsa.pub".to_owned()), "{signatures:?}");
+    assert_ne!(signatures, first);
+    let answer = server.alpine("admin", "/key").expect(200);
+    let disposition = answer.require("content-disposition");
+    assert_eq!(disposition, "attachment; filename=\"builder@example.org-5f3c0a11.rsa.pub\"");
+
+    let repositories = [server.repository("v1/main")];
+    let apk = Apk::new(&alpine, &repositories).trusting(&server, "admin", "");
+    assert_eq!(apk.search(&[]), ["hello-1.0-r0"]);
+    apk.expect(&["add", "hello"]);
+    let server = server.stop().start();
+    assert_eq!(server.index("v1/main").signatures, signatures);
 }
