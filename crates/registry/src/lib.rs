@@ -3,5 +3,13 @@
 pub mod access;
 pub mod blobs;
 pub mod clock;
+pub mod http;
+pub mod index;
+pub mod keys;
 pub mod metadata;
 pub mod names;
+pub mod publish;
+mod registry;
+pub mod settings;
+
+pub use self::registry::{Administration, OpenError, Registry};

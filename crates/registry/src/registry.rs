@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    access::{Access, Accounts},
-    blobs::{BlobError, Blobs, FolderLock},
+    access::{Access, Accounts, RandomError},
+    blobs::{BlobError, Blobs},
     clock::Clock,
     index::Indexes,
     keys::{KeyError, Keys, Sealer},
@@ -12,24 +12,6 @@ use crate::{
     publish::Publisher,
     settings::Settings,
 };
-
-/// A registry: cheap to clone, and every clone is the same one.
-#[derive(Clone)]
-pub struct Registry(Arc<Stations>);
-
-struct Stations {
-    settings: Settings,
-    clock: Clock,
-    metadata: Metadata,
-    blobs: Blobs,
-    access: Access,
-    accounts: Accounts,
-    keys: Keys,
-    indexes: Indexes,
-    publisher: Publisher,
-    /// Held while this process serves, so that no second server takes the same folder.
-    _lock: Option<FolderLock>,
-}
 
 /// Why a registry could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -43,58 +25,90 @@ pub enum OpenError {
     /// The key that seals private keys.
     #[error("cannot read the sealing key")]
     Keys(#[from] KeyError),
+    /// Random bytes.
+    #[error("the operating system has no random bytes")]
+    Random(#[from] RandomError),
 }
 
-impl Registry {
-    /// Opens the registry for administration, beside a server or without one.
+/// What can be administered beside a running server: the database, and nothing of the packages' bytes.
+#[derive(Debug, Clone)]
+pub struct Administration {
+    metadata: Metadata,
+    accounts: Accounts,
+    keys: Keys,
+}
+
+impl Administration {
+    /// Opens the database and the sealing key.
     ///
     /// # Errors
     ///
-    /// When the folder, the database or the sealing key cannot be opened.
-    pub async fn open(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
-        let blobs = Blobs::open(settings.data_dir.clone()).await?;
-        Self::assemble(settings, clock, blobs, None).await
-    }
-
-    /// Opens the registry to serve it: takes the lock of the data folder and removes what a crash left behind.
-    ///
-    /// # Errors
-    ///
-    /// As [`Registry::open`], and when another server holds the folder.
-    pub async fn open_for_serving(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
-        let blobs = Blobs::open(settings.data_dir.clone()).await?;
-        let lock = blobs.lock().await?;
-        Self::assemble(settings, clock, blobs, Some(lock)).await
-    }
-
-    async fn assemble(
-        settings: Settings,
-        clock: Clock,
-        blobs: Blobs,
-        lock: Option<FolderLock>,
-    ) -> Result<Self, OpenError> {
+    /// When one of them cannot be opened.
+    pub async fn open(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
         let metadata = Metadata::open(&settings.database).await?;
         let sealer = match &settings.sealing_key {
             Some(key) => Sealer::from_setting(key)?,
             None => Sealer::from_data_folder(&settings.data_dir)?,
         };
-        let keys = Keys::new(metadata.clone(), sealer, clock.clone(), settings.key_size);
-        Ok(Self(Arc::new(Stations {
-            access: Access::new(metadata.clone(), clock.clone(), settings.access.clone()),
-            accounts: Accounts::new(metadata.clone(), clock.clone(), settings.access.clone()),
-            indexes: Indexes::new(
-                metadata.clone(),
-                keys.clone(),
-                settings.index_cache,
-                settings.package_limits.clone(),
-            ),
-            publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
-            keys,
-            blobs,
+        Ok(Self {
+            accounts: Accounts::new(metadata.clone(), clock.clone()),
+            keys: Keys::new(metadata.clone(), sealer, clock.clone(), settings.key_size),
             metadata,
+        })
+    }
+
+    /// The facts.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Accounts, organisations and tokens.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Signing keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+}
+
+/// A registry that serves: cheap to clone, and every clone is the same one.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Stations>);
+
+#[derive(Debug)]
+struct Stations {
+    settings: Settings,
+    clock: Clock,
+    administration: Administration,
+    blobs: Blobs,
+    access: Access,
+    indexes: Indexes,
+    publisher: Publisher,
+}
+
+impl Registry {
+    /// Opens the registry, for this process alone: no second server takes the same folder while this one lives. What
+    /// a crash left half received is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the folder, the database or the sealing key cannot be opened, or another server holds the folder.
+    pub async fn open(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        let blobs = Blobs::open(settings.data_dir.clone()).await?;
+        let administration = Administration::open(&settings, &clock).await?;
+        let metadata = administration.metadata();
+        let keys = administration.keys().clone();
+        let limits = settings.package_limits.clone();
+        Ok(Self(Arc::new(Stations {
+            access: Access::new(metadata.clone(), clock.clone(), settings.access)?,
+            indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
+            publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
+            blobs,
+            administration,
             clock,
             settings,
-            _lock: lock,
         })))
     }
 
@@ -108,9 +122,19 @@ impl Registry {
         &self.0.clock
     }
 
+    /// Accounts and keys.
+    pub fn administration(&self) -> &Administration {
+        &self.0.administration
+    }
+
     /// The facts.
     pub fn metadata(&self) -> &Metadata {
-        &self.0.metadata
+        self.0.administration.metadata()
+    }
+
+    /// Signing keys.
+    pub fn keys(&self) -> &Keys {
+        self.0.administration.keys()
     }
 
     /// The bytes of packages.
@@ -121,16 +145,6 @@ impl Registry {
     /// Who a caller is.
     pub fn access(&self) -> &Access {
         &self.0.access
-    }
-
-    /// Accounts, organisations and tokens.
-    pub fn accounts(&self) -> &Accounts {
-        &self.0.accounts
-    }
-
-    /// Signing keys.
-    pub fn keys(&self) -> &Keys {
-        &self.0.keys
     }
 
     /// Signed indexes.

@@ -45,9 +45,7 @@ pub enum AccountError {
     #[error("there is no user or organisation called `{0}`; check the name")]
     NoOwner(OwnerName),
     /// Somebody has to be able to look after it.
-    #[error(
-        "`{user}` is the last admin of `{organisation}`; make another member its admin first"
-    )]
+    #[error("`{user}` is the last admin of `{organisation}`; make another member its admin first")]
     LastAdmin {
         /// The organisation.
         organisation: OwnerName,
@@ -58,7 +56,9 @@ pub enum AccountError {
     #[error(transparent)]
     WeakPassword(#[from] WeakPassword),
     /// A label tells a user's tokens apart.
-    #[error("`{user}` already has a token called `{label}`; choose another name, or remove that one")]
+    #[error(
+        "`{user}` already has a token called `{label}`; choose another name, or remove that one"
+    )]
     LabelTaken {
         /// Whose.
         user: OwnerName,

@@ -147,7 +147,12 @@ mod tests {
 
     #[test]
     fn takes_the_scheme_in_any_case() {
-        for header in ["Bearer tarn_x", "bEARER  tarn_x ", "token tarn_x", "TOKEN\ttarn_x"] {
+        for header in [
+            "Bearer tarn_x",
+            "bEARER  tarn_x ",
+            "token tarn_x",
+            "TOKEN\ttarn_x",
+        ] {
             let Credentials::Token(token) = parse(header).unwrap() else {
                 panic!("{header}");
             };

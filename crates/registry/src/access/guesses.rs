@@ -73,7 +73,8 @@ impl Guesses {
     ) -> Result<Attempt, Duration> {
         let source = network(source);
         let account = (
-            self.hasher.hash_one(account.to_ascii_lowercase().as_bytes()),
+            self.hasher
+                .hash_one(account.to_ascii_lowercase().as_bytes()),
             source,
         );
         let mut state = self.lock();
@@ -125,8 +126,8 @@ impl Guesses {
         let Some(over) = count.checked_sub(free) else {
             return Duration::ZERO;
         };
-        let delay = Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX))
-            .min(self.longest_wait);
+        let delay =
+            Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX)).min(self.longest_wait);
         delay.saturating_sub(now.since(last))
     }
 }

@@ -64,9 +64,7 @@ pub enum WeakPassword {
     #[error("the password is too long; give one of at most {MAX_SECRET} bytes")]
     TooLong,
     /// RFC 7617 forbids control characters in Basic credentials.
-    #[error(
-        "the password holds a control character, a line break for instance; give one without"
-    )]
+    #[error("the password holds a control character, a line break for instance; give one without")]
     ControlCharacter,
     /// It would be taken for a token at every login.
     #[error("the password has the form of a token; give another one")]
@@ -166,7 +164,8 @@ impl Checker {
 
     /// A place in the queue, or nothing when it is full.
     pub(super) fn place(&self) -> Option<Place> {
-        Arc::clone(&self.places).try_acquire_owned()
+        Arc::clone(&self.places)
+            .try_acquire_owned()
             .ok()
             .map(|permit| Place { _permit: permit })
     }
@@ -192,8 +191,8 @@ impl Checker {
                     .map_err(PasswordError::Hash)?;
                 return Ok(false);
             };
-            let hash = PasswordHash::new(&stored)
-                .map_err(|error| PasswordError::Hash(error.into()))?;
+            let hash =
+                PasswordHash::new(&stored).map_err(|error| PasswordError::Hash(error.into()))?;
             match cost
                 .argon2()?
                 .verify_password(password.expose().as_bytes(), &hash)
@@ -237,7 +236,10 @@ mod tests {
         )
         .await
         .unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{stored}");
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"),
+            "{stored}"
+        );
         assert!(check(Some(&stored), "correct horse").await.unwrap());
         assert!(!check(Some(&stored), "correct horsf").await.unwrap());
         assert!(!check(None, "correct horse").await.unwrap());

@@ -43,7 +43,8 @@ impl Random {
             Source::System => getrandom::fill(bytes).map_err(RandomError),
             Source::Counted(counter) => {
                 for chunk in bytes.chunks_mut(32) {
-                    let block = Sha256::digest(counter.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+                    let block =
+                        Sha256::digest(counter.fetch_add(1, Ordering::SeqCst).to_be_bytes());
                     for (byte, value) in chunk.iter_mut().zip(block) {
                         *byte = value;
                     }

@@ -30,8 +30,7 @@ pub type TokenHash = [u8; 32];
 pub fn generate(random: &Random) -> Result<(Secret, TokenHash), RandomError> {
     let body = zeroize::Zeroizing::new(random.text(ALPHABET, RANDOM_CHARACTERS)?);
     let checksum = checksum(body.as_bytes());
-    let mut token =
-        String::with_capacity(PREFIX.len() + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS);
+    let mut token = String::with_capacity(PREFIX.len() + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS);
     token.push_str(PREFIX);
     token.push_str(&body);
     token.extend(checksum.map(char::from));

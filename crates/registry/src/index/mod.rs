@@ -1,31 +1,34 @@
 //! From a generation to a signed index.
 //!
 //! An index is derived, never stored: a pure function of the packages of one branch, repository and architecture at
-//! one generation, and of the owner's active keys. Nothing here is kept but a cache, and the cache holds nothing that
-//! could not be made again, byte for byte.
+//! one generation, and of the owner's active keys. What is kept in memory could be made again, byte for byte.
 //!
-//! Every request asks the database for the newest generation first, so every reader sees what was committed before
-//! it asked. The index of a generation is made once, by whoever needs it first; a generation that nobody asks for
-//! costs nothing.
+//! Every request asks the database for the newest generation first, so every reader sees what was committed before it
+//! asked. The index of a generation is made once, by whoever needs it first, out of the one before it ([`engine`]); a
+//! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
 
-mod derive;
+pub mod engine;
+mod segments;
+mod v2;
+mod v3;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use apk::{arch::Arch, digest::Sha256Digest, limits::Limits};
-use bytes::Bytes;
+use apk::{arch::Arch, limits::Limits};
 use moka::future::Cache;
-use sha2::{Digest, Sha256};
-use tokio::task::spawn_blocking;
+use tokio::{
+    sync::Mutex,
+    task::{JoinError, spawn_blocking},
+};
 
 use crate::{
     clock::Timestamp,
     keys::{KeyError, Keys, OwnerKeys},
-    metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId},
+    metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId, SigningKeyId},
     names::{Branch, RepositoryName},
 };
 
-pub use self::derive::DeriveError;
+pub use self::segments::Segments;
 
 /// The two forms in which apk reads an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,18 +49,58 @@ impl Format {
     }
 }
 
+/// Why there is no index to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The facts cannot be read.
+    #[error("cannot read the packages of the index")]
+    Metadata(#[from] MetadataError),
+    /// The signing keys cannot be had.
+    #[error("cannot have the keys that sign the index")]
+    Keys(#[from] KeyError),
+    /// The index was not made, or is not one that apk would take. It is not served.
+    #[error("the index of {arch} in repository {repository:?} at generation {generation} is not served: {problem}")]
+    Refused {
+        /// Of which repository.
+        repository: RepositoryId,
+        /// Of which architecture.
+        arch: Arch,
+        /// Of which generation.
+        generation: i64,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// A worker thread of the server died.
+    #[error("a worker of the index stopped")]
+    Worker(#[from] JoinError),
+}
+
+/// What is wrong with an index that was made.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// It could not be put together.
+    #[error(transparent)]
+    Engine(#[from] engine::EngineError),
+    /// It could not be signed, or a signature is wrong.
+    #[error("signing failed: {0}")]
+    Signature(String),
+    /// The independent reader refuses it.
+    #[error("verification failed: {0}")]
+    Verification(String),
+}
+
 /// A signed index, verified and ready to be sent.
 #[derive(Debug, Clone)]
 pub struct SignedIndex {
-    bytes: Bytes,
+    segments: Segments,
     etag: Arc<str>,
     changed_at: Timestamp,
 }
 
 impl SignedIndex {
     /// What is sent.
-    pub fn bytes(&self) -> Bytes {
-        self.bytes.clone()
+    pub fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// A strong ETag made from the content, quotes included.
@@ -71,50 +114,48 @@ impl SignedIndex {
     }
 }
 
-/// Why there is no index to serve.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum IndexError {
-    /// The facts cannot be read.
-    #[error("cannot read the packages of the index")]
-    Metadata(#[source] Arc<MetadataError>),
-    /// The signing keys cannot be had.
-    #[error("cannot sign the index")]
-    Keys(#[source] Arc<KeyError>),
-    /// The index was made, and is not one that apk would take. It is not served.
-    #[error("the index failed its verification and is not served")]
-    Derive(#[from] DeriveError),
-    /// A worker thread of the server died.
-    #[error("a worker of the index stopped: {0}")]
-    Worker(String),
-}
-
-/// What one index is the function of.
+/// Which index.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Version {
+struct Place {
     repository: RepositoryId,
     arch: Arch,
-    generation: i64,
-    keys: Vec<Sha256Digest>,
     format: Format,
 }
 
+/// An index as it was at a generation, and what the next one is made from.
+#[derive(Debug)]
+struct Made {
+    generation: i64,
+    keys: Vec<SigningKeyId>,
+    state: Option<engine::State>,
+    signed: SignedIndex,
+}
+
+impl Made {
+    fn weight(&self) -> u32 {
+        let bytes = self.state.as_ref().map_or(self.signed.segments.length(), engine::State::weight);
+        u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+    }
+}
+
 /// Signed indexes, made when they are asked for.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Indexes {
     metadata: Metadata,
     keys: Keys,
     limits: Limits,
-    made: Cache<Version, SignedIndex>,
+    made: Cache<Place, Arc<Made>>,
+    /// One maker at a time for each index; the others wait, and find it made.
+    making: Cache<Place, Arc<Mutex<()>>>,
 }
 
 impl Indexes {
     /// Indexes over the packages of `metadata`, signed by `keys`; at most `cache` bytes of them are kept in memory.
     pub fn new(metadata: Metadata, keys: Keys, cache: u64, limits: Limits) -> Self {
-        let made = Cache::builder()
-            .max_capacity(cache)
-            .weigher(|_, index: &SignedIndex| u32::try_from(index.bytes.len() + 512).unwrap_or(u32::MAX))
-            .build();
-        Self { metadata, keys, limits, made }
+        // moka weighs in 32 bits, so the weights are in KiB.
+        let made = Cache::builder().max_capacity(cache / 1024).weigher(|_, made: &Arc<Made>| made.weight()).build();
+        let making = Cache::builder().time_to_idle(Duration::from_secs(60)).build();
+        Self { metadata, keys, limits, made, making }
     }
 
     /// The index of the newest generation; none when no package is in it.
@@ -137,42 +178,61 @@ impl Indexes {
             return Ok(None);
         }
         let keys = self.keys.signing_keys(owner).await?;
-        let version = Version {
-            repository: head.repository,
-            arch: arch.clone(),
-            generation: head.generation,
-            keys: keys.fingerprints(),
-            format,
+        let place = Place { repository: head.repository, arch: arch.clone(), format };
+        if let Some(made) = self.made_for(&place, head, &keys).await {
+            return Ok(Some(made.signed.clone()));
+        }
+        let turn = self.making.get_with(place.clone(), async { Arc::default() }).await;
+        let _turn = turn.lock().await;
+        if let Some(made) = self.made_for(&place, head, &keys).await {
+            return Ok(Some(made.signed.clone()));
+        }
+        let made = Arc::new(self.make(&place, head, keys).await?);
+        let signed = made.signed.clone();
+        self.made.insert(place, made).await;
+        Ok(Some(signed))
+    }
+
+    /// The index in memory, when it is the one of that generation or, because this request read the head a moment ago,
+    /// of a newer one.
+    async fn made_for(&self, place: &Place, head: IndexHead, keys: &OwnerKeys) -> Option<Arc<Made>> {
+        let made = self.made.get(place).await?;
+        (made.generation >= head.generation && made.keys == keys.ids()).then_some(made)
+    }
+
+    /// Makes, signs and verifies one index, out of the one before it where that is in memory.
+    async fn make(&self, place: &Place, head: IndexHead, keys: Arc<OwnerKeys>) -> Result<Made, IndexError> {
+        let before = match place.format {
+            Format::V2 => self.made.get(place).await.filter(|before| before.generation <= head.generation),
+            Format::V3 => None,
         };
-        let make = self.make(version.clone(), head, keys);
-        self.made.try_get_with(version, make).await.map(Some).map_err(|error| (*error).clone())
-    }
-
-    /// Derives, signs and verifies one index.
-    async fn make(&self, version: Version, head: IndexHead, keys: Arc<OwnerKeys>) -> Result<SignedIndex, IndexError> {
-        let rows = self.metadata.index_rows(version.repository, &version.arch, version.generation).await?;
-        let limits = self.limits.clone();
+        let refused = {
+            let place = place.clone();
+            move |problem| IndexError::Refused {
+                repository: place.repository,
+                arch: place.arch,
+                generation: head.generation,
+                problem,
+            }
+        };
         let changed_at = head.changed_at.max(keys.changed_at());
-        let making = spawn_blocking(move || {
-            let bytes = match version.format {
-                Format::V2 => derive::v2(&rows, &version.arch, &keys, &limits)?,
-                Format::V3 => derive::v3(&rows, &version.arch, &keys, &limits)?,
-            };
-            let etag = format!("\"{}\"", Sha256Digest::from_bytes(Sha256::digest(&bytes).into()));
-            Ok(SignedIndex { bytes: Bytes::from(bytes), etag: etag.into(), changed_at })
-        });
-        making.await.map_err(|error| IndexError::Worker(error.to_string()))?
-    }
-}
-
-impl From<MetadataError> for IndexError {
-    fn from(error: MetadataError) -> Self {
-        Self::Metadata(Arc::new(error))
-    }
-}
-
-impl From<KeyError> for IndexError {
-    fn from(error: KeyError) -> Self {
-        Self::Keys(Arc::new(error))
+        let (generation, ids, limits, arch) = (head.generation, keys.ids(), self.limits.clone(), place.arch.clone());
+        let before = before.and_then(|made| Some((made.generation, made.state.clone()?)));
+        let (state, segments, etag) = match (place.format, before) {
+            (Format::V2, Some((since, before))) => {
+                let changes = self.metadata.index_changes(place.repository, &arch, since, generation).await?;
+                spawn_blocking(move || v2::next(&before, changes, &arch, head.live, &keys, &limits)).await?
+            }
+            (Format::V2, None) => {
+                let rows = self.metadata.index_rows(place.repository, &arch, generation).await?;
+                spawn_blocking(move || v2::first(rows, &arch, head.live, &keys, &limits)).await?
+            }
+            (Format::V3, _) => {
+                let packages = self.metadata.indexed_packages(place.repository, &arch, generation).await?;
+                spawn_blocking(move || v3::make(&packages, head.live, &keys, &limits)).await?
+            }
+        }
+        .map_err(refused)?;
+        Ok(Made { generation, keys: ids, state, signed: SignedIndex { segments, etag: etag.into(), changed_at } })
     }
 }

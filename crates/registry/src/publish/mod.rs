@@ -9,22 +9,24 @@
 //! A refusal at any step leaves nothing behind: the temporary file goes with its handle, and a blob that no row came
 //! to need is taken away again.
 
+mod in_use;
 mod receive;
 mod rules;
 
-use apk::{limits::Limits, v2::package::PackageError};
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v2::package::PackageError};
 use bytes::Bytes;
 use futures_util::Stream;
 
 use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
-    metadata::{Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
+    metadata::{FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
     names::{Branch, RepositoryName},
     settings::Settings,
 };
 
 pub use self::rules::RuleError;
+use self::in_use::BlobsInUse;
 
 /// Where a package is to go, and who brings it.
 #[derive(Debug, Clone)]
@@ -71,15 +73,9 @@ pub enum PublishError {
     /// The body is a package that this registry does not take.
     #[error(transparent)]
     Rule(#[from] RuleError),
-    /// The same file is there already.
-    #[error("package file already exists")]
-    AlreadyExists,
-    /// A noarch file and an architecture's file of one name and version exclude each other.
-    #[error(
-        "package file already exists for another architecture: a noarch package and one for an architecture cannot \
-         share name and version, one index would list both; delete the other or raise pkgrel"
-    )]
-    NoarchClash,
+    /// The same file is there already, or one that excludes it; the database failed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The bytes could not be kept.
     #[error(transparent)]
     Blob(#[from] BlobError),
@@ -91,21 +87,34 @@ pub enum PublishError {
     Worker(#[from] tokio::task::JoinError),
 }
 
+/// A package that was taken in.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// `{name}-{version}.apk`.
+    pub file_name: String,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+    /// Bytes of the file.
+    pub size: u64,
+}
+
 /// The way in for packages.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Publisher {
     metadata: Metadata,
     blobs: Blobs,
     clock: Clock,
     limits: Limits,
     max_upload: u64,
+    in_use: BlobsInUse,
 }
 
 impl Publisher {
     /// A publisher onto `metadata` and `blobs`.
     pub fn new(metadata: Metadata, blobs: Blobs, clock: Clock, settings: &Settings) -> Self {
         let limits = settings.package_limits.clone();
-        Self { metadata, blobs, clock, limits, max_upload: settings.max_upload }
+        let in_use = BlobsInUse::default();
+        Self { metadata, blobs, clock, limits, max_upload: settings.max_upload, in_use }
     }
 
     /// Takes a package in. Once this has returned `Ok`, the package survives a power cut and is in every index that
@@ -119,62 +128,69 @@ impl Publisher {
         &self,
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Published, PublishError> {
         let incoming = self.blobs.begin().await?;
         let received = receive::receive(incoming, body, &self.limits, self.max_upload).await?;
-        rules::check(&received.package)?;
+        let info = rules::admit(&received.package)?;
+        let published = Published {
+            file_name: rules::file_name(&info),
+            arch: info.arch.clone(),
+            size: received.package.size,
+        };
+        // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
+        // transaction decides between them.
+        self.refuse_existing(&destination, &published).await?;
 
-        let package = &received.package;
-        let record = apk::v2::record::render(&package.info, &package.identity, package.size, &package.info.arch);
+        let sha256 = received.sha256;
+        let held = self.in_use.hold(&sha256).await;
         let file = NewPackageFile {
             owner: destination.owner,
             branch: destination.branch,
             repository: destination.repository,
-            arch: package.info.arch.clone(),
-            name: package.info.name.clone(),
-            version: package.info.version.clone(),
-            sha256: received.sha256,
-            size: package.size,
-            pkginfo: package.pkginfo.clone(),
-            record,
+            record: apk::v2::record::render(&info, &received.package.identity, published.size, &info.arch),
+            arch: info.arch,
+            name: info.name,
+            version: info.version,
+            blob: self.metadata.claim_blob(&sha256, published.size, self.clock.now()).await?,
+            pkginfo: received.package.pkginfo.clone(),
             uploader: destination.uploader,
         };
-        // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
-        // transaction decides between them.
-        self.metadata.check_free(&file).await?;
-
-        let in_use = self.blobs.hold(&file.sha256).await;
         received.keep().await?;
         match self.metadata.record_package(&file, self.clock.now()).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(published),
             Err(refusal) => {
-                drop(in_use);
-                self.take_back(&file).await;
+                drop(held);
+                self.take_back(&sha256).await;
                 Err(refusal.into())
             }
         }
     }
 
-    /// Removes the blob of a refused upload, unless another package needs the same bytes.
-    async fn take_back(&self, file: &NewPackageFile) {
-        let _alone = self.blobs.hold_alone(&file.sha256).await;
-        let removed = match self.metadata.is_referenced(&file.sha256).await {
-            Ok(false) => self.blobs.remove(&file.sha256).await.map_err(|error| error.to_string()),
-            Ok(true) => Ok(()),
+    async fn refuse_existing(&self, destination: &Destination, new: &Published) -> Result<(), PublishError> {
+        let address = FileAddress {
+            owner: destination.owner,
+            branch: &destination.branch,
+            repository: &destination.repository,
+            arch: &new.arch,
+            file_name: &new.file_name,
+        };
+        match self.metadata.package_file(&address).await? {
+            None => Ok(()),
+            Some(existing) if existing.arch == new.arch => Err(RecordError::AlreadyExists.into()),
+            Some(existing) => Err(RecordError::NoarchClash { existing: existing.arch }.into()),
+        }
+    }
+
+    /// Removes the blob of a refused upload, unless a package needs the same bytes.
+    async fn take_back(&self, sha256: &Sha256Digest) {
+        let _alone = self.in_use.hold_alone(sha256).await;
+        let removed = match self.metadata.is_referenced(sha256).await {
+            Ok(true) => return,
+            Ok(false) => self.blobs.remove(sha256).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = removed {
-            tracing::warn!(sha256 = %file.sha256, error, "a blob that nothing needs was left for the sweep");
-        }
-    }
-}
-
-impl From<RecordError> for PublishError {
-    fn from(error: RecordError) -> Self {
-        match error {
-            RecordError::AlreadyExists => Self::AlreadyExists,
-            RecordError::NoarchClash => Self::NoarchClash,
-            RecordError::Metadata(error) => Self::Metadata(error),
+            tracing::warn!(%sha256, error, "a blob that no package needs was left for the sweep");
         }
     }
 }

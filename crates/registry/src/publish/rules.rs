@@ -1,31 +1,43 @@
-//! What this registry refuses although each value by itself is one that apk reads.
+//! What this registry asks of a package beyond that apk can read it.
 
-use apk::v2::package::Package;
+use apk::{package_info::PackageInfo, v2::package::Package};
 
 /// A rule that a package broke. The text is for the person who built it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
-    /// The file names of two packages would be the same.
-    #[error("the file name `{file_name}` is longer than {MAX_FILE_NAME} bytes; shorten pkgname or pkgver")]
+    /// The file cannot be stored under its name everywhere.
+    #[error("pkgname and pkgver: the file name `{file_name}` is longer than {MAX_FILE_NAME} bytes; shorten one of them")]
     FileName {
         /// The name that is too long.
         file_name: String,
     },
 }
 
-/// The longest file name, in bytes: what common file systems, and so apk's cache, hold.
-const MAX_FILE_NAME: usize = 255;
+/// The longest file name, in bytes: 255 is what common file systems hold, and apk's cache adds nine (a dot and the
+/// first eight digits of the identity; apk-tools `src/context.c`, `apk_ctx_init`).
+const MAX_FILE_NAME: usize = 255 - 9;
 
-/// Checks the rules of this registry.
+/// Checks the rules, and gives what the index is to say of the package.
+///
+/// A package whose `size` is missing or 0 although it brings files gets the size that was counted: with `I:0` in the
+/// index, apk takes it for a virtual package, installs nothing of it, and says nothing.
 ///
 /// # Errors
 ///
 /// The first rule that `package` breaks.
-pub(super) fn check(package: &Package) -> Result<(), RuleError> {
-    let file_name = format!("{}-{}.apk", package.info.name, package.info.version);
-    // apk's cache puts eight digits of the identity and a dot into the name (`src/package.c`, `apk_pkg_subst`).
-    if file_name.len() + 9 > MAX_FILE_NAME {
+pub(super) fn admit(package: &Package) -> Result<PackageInfo, RuleError> {
+    let mut info = package.info.clone();
+    let file_name = file_name(&info);
+    if file_name.len() > MAX_FILE_NAME {
         return Err(RuleError::FileName { file_name });
     }
-    Ok(())
+    if info.installed_size == 0 && package.data_entries > 0 {
+        info.installed_size = package.data_content_size.max(1);
+    }
+    Ok(info)
+}
+
+/// What the package's file is called.
+pub(super) fn file_name(info: &PackageInfo) -> String {
+    format!("{}-{}.apk", info.name, info.version)
 }

@@ -1,0 +1,99 @@
+//! `APKINDEX.tar.gz`: the engine's member, signed and verified.
+
+use apk::{
+    arch::Arch,
+    limits::Limits,
+    sign::{Algorithm, KeyName, PublicKey, SigningKey},
+    v2::{
+        index::for_each_record,
+        record::{Record as ParsedRecord, with_arch},
+        signature::sign_digest,
+    },
+};
+use bytes::Bytes;
+
+use super::{
+    Problem, Segments,
+    engine::{Changes, Member, Record, State},
+};
+use crate::{
+    keys::OwnerKeys,
+    metadata::{IndexChanges, IndexRow},
+};
+
+/// What the next index is made from, what is sent, and its ETag.
+pub(super) type Made = (Option<State>, Segments, String);
+
+/// Derives an index from all its packages. The independent reader reads all of it.
+pub(super) fn first(
+    rows: Vec<IndexRow>,
+    arch: &Arch,
+    live: u64,
+    keys: &OwnerKeys,
+    limits: &Limits,
+) -> Result<Made, Problem> {
+    let changes = Changes { added: records(rows, arch), ..Changes::default() };
+    let state = State::empty()?.apply(&changes)?;
+    let (member, signature) = sign(&state, keys)?;
+
+    let whole: Vec<u8> = [&signature].into_iter().chain(&member.segments).flatten().copied().collect();
+    for key in &keys.active {
+        let trusted = [(key.name.clone(), key.public.clone())];
+        let mut count = 0_u64;
+        for_each_record(&whole, limits, Some(&trusted), |_| count += 1)
+            .map_err(|error| Problem::Verification(error.to_string()))?;
+        expect(count, live)?;
+    }
+    Ok(assemble(state, member, signature))
+}
+
+/// Derives an index from the one before it and what changed. The independent reader reads what is new; what is not was
+/// read when it was.
+pub(super) fn next(
+    before: &State,
+    changes: IndexChanges,
+    arch: &Arch,
+    live: u64,
+    keys: &OwnerKeys,
+    limits: &Limits,
+) -> Result<Made, Problem> {
+    let changes =
+        Changes { removed: changes.removed.into_iter().collect(), added: records(changes.added, arch) };
+    let state = before.apply(&changes)?;
+    let (member, signature) = sign(&state, keys)?;
+
+    expect(state.records(), live)?;
+    for text in state.made_after(before)? {
+        for record in text.split_inclusive("\n\n") {
+            ParsedRecord::parse(record, limits).map_err(|error| Problem::Verification(error.to_string()))?;
+        }
+    }
+    Ok(assemble(state, member, signature))
+}
+
+fn expect(found: u64, live: u64) -> Result<(), Problem> {
+    if found == live {
+        return Ok(());
+    }
+    Err(Problem::Verification(format!("it lists {found} packages, and the database has {live}")))
+}
+
+fn records(rows: Vec<IndexRow>, arch: &Arch) -> Vec<Record> {
+    let text = |record: String| Bytes::from(with_arch(&record, arch).into_owned());
+    rows.into_iter().map(|row| Record { sequence: row.sequence, text: text(row.record) }).collect()
+}
+
+/// The member and the signatures over it by every active key, each checked with the public half.
+fn sign(state: &State, keys: &OwnerKeys) -> Result<(Member, Vec<u8>), Problem> {
+    let member = state.member()?;
+    let by: Vec<(&KeyName, &SigningKey)> = keys.active.iter().map(|key| (&key.name, &key.key)).collect();
+    let signature =
+        sign_digest(&member.sha256, &by).map_err(|error| Problem::Signature(error.to_string()))?;
+    Ok((member, signature))
+}
+
+fn assemble(state: State, member: Member, signature: Vec<u8>) -> Made {
+    let etag = etag(&signature, &member.sha256);
+    let segments = std::iter::once(Bytes::from(signature)).chain(member.segments).collect();
+    (Some(state), segments, etag)
+}

@@ -1,0 +1,84 @@
+//! What can go wrong with signing keys.
+
+use std::sync::Arc;
+
+use apk::sign::{KeyName, KeyNameError, PublicKeyError, SignError, SigningKeyError};
+
+use super::sealer::SealError;
+use crate::metadata::MetadataError;
+
+/// Why there is no key, or one was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeyError {
+    /// What was to be imported is no key that can sign.
+    #[error("the key was not imported: {0}")]
+    NotAKey(SigningKeyError),
+    /// It is a key of a size that is not taken.
+    #[error(
+        "the key was not imported: it has {bits} bits, and 2048 to 4096 are taken; smaller ones can be broken, larger \
+         ones make every new index slow to sign"
+    )]
+    Size {
+        /// Of its modulus.
+        bits: usize,
+    },
+    /// The owner has one of that name, perhaps a retired one.
+    #[error(
+        "the key was not imported: the owner already has, or had, a key called `{0}`; give it another file name"
+    )]
+    NameTaken(KeyName),
+    /// The owner's name does not make a file name.
+    #[error("no file name for a key can be made of the owner's name")]
+    Name(#[source] KeyNameError),
+    /// No new key.
+    #[error("no signing key could be made")]
+    Generate(#[source] SigningKeyError),
+    /// The private half cannot be written out.
+    #[error("the private half of a signing key could not be written")]
+    Write(#[source] SignError),
+    /// A key cannot be sealed, or a sealed one does not open.
+    #[error("the signing key `{name}` cannot be used: {source}")]
+    Sealed {
+        /// Which one.
+        name: String,
+        /// Why.
+        source: SealError,
+    },
+    /// What a row of the database holds is not the key it should be.
+    #[error("the signing key `{name}` in the database makes no sense: {problem}")]
+    Stored {
+        /// Which one.
+        name: String,
+        /// What is wrong.
+        problem: StoredProblem,
+    },
+    /// The thread that made the key went away.
+    #[error("no signing key could be made: the server is stopping")]
+    Stopping,
+    /// The database did not answer.
+    #[error("the database did not answer")]
+    Metadata(#[source] Arc<MetadataError>),
+}
+
+/// What is wrong with a key in the database.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoredProblem {
+    /// Its name.
+    #[error(transparent)]
+    Name(#[from] KeyNameError),
+    /// Its private half.
+    #[error(transparent)]
+    Private(#[from] SigningKeyError),
+    /// Its public half.
+    #[error(transparent)]
+    Public(#[from] PublicKeyError),
+    /// The halves.
+    #[error("its public half does not belong to its private half")]
+    Halves,
+}
+
+impl From<MetadataError> for KeyError {
+    fn from(error: MetadataError) -> Self {
+        Self::Metadata(Arc::new(error))
+    }
+}
