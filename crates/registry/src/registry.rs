@@ -7,7 +7,7 @@ use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
     index::Indexes,
-    keys::{KeyError, Keys, Sealer},
+    keys::{Keys, Sealer, SealerError},
     metadata::{Metadata, MetadataError},
     publish::Publisher,
     settings::Settings,
@@ -24,7 +24,7 @@ pub enum OpenError {
     Blobs(#[from] BlobError),
     /// The key that seals private keys.
     #[error("cannot read the sealing key")]
-    Keys(#[from] KeyError),
+    Sealer(#[from] SealerError),
     /// Random bytes.
     #[error("the operating system has no random bytes")]
     Random(#[from] RandomError),
@@ -52,7 +52,7 @@ impl Administration {
         };
         Ok(Self {
             accounts: Accounts::new(metadata.clone(), clock.clone()),
-            keys: Keys::new(metadata.clone(), sealer, clock.clone(), settings.key_size),
+            keys: Keys::with_size(metadata.clone(), sealer, clock.clone(), settings.key_size),
             metadata,
         })
     }

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{access::AccessLimits, metadata::Database};
+use crate::{
+    access::{AccessLimits, Secret},
+    metadata::Database,
+};
 
 /// Everything that can be set. The binary documents each where it reads it.
 #[derive(Debug, Clone)]
@@ -12,7 +15,7 @@ pub struct Settings {
     /// Where the facts are kept.
     pub database: Database,
     /// The key that seals private signing keys, in base64; without it, one is kept in the data folder.
-    pub sealing_key: Option<String>,
+    pub sealing_key: Option<Secret>,
     /// Bits of the RSA keys that are made.
     pub key_size: apk::sign::KeySize,
     /// How large the parts of a package may be.

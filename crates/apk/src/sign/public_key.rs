@@ -181,6 +181,16 @@ impl PublicKey {
         self.verify_digest(algorithm, digests.for_algorithm(algorithm), signature)
     }
 
+    /// Checks an `RSA256` signature over a message of which only the SHA-256 is at hand.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSignature`], also when the key is not RSA.
+    pub fn verify_sha256_digest(&self, sha256: &[u8; 32], signature: &[u8]) -> Result<(), InvalidSignature> {
+        let digest = digest::Digest::import_less_safe(sha256, &digest::SHA256).map_err(|_| InvalidSignature)?;
+        self.verify_digest(Algorithm::Rsa256, &digest, signature)
+    }
+
     fn verify_digest(
         &self,
         algorithm: Algorithm,

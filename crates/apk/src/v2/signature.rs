@@ -11,8 +11,8 @@ use crate::{
 };
 
 use super::{
-    gzip::compress_member,
-    tar::{Entry, EntryHeader, EntryKind, escape, padding},
+    gzip::{GzipError, MemberReader, compress_member},
+    tar::{Entry, EntryHeader, EntryKind, Event, TarError, TarReader, escape, padding},
 };
 
 /// One signature, as it stands in the section.
@@ -151,6 +151,83 @@ pub fn sign_digest(
         })
         .collect::<Result<Vec<_>, SignError>>()?;
     Ok(write_member(&signatures))
+}
+
+/// Reads a signature member by itself, and checks one key's signature in it over the section whose SHA-256 is given.
+///
+/// # Errors
+///
+/// What is wrong with the member; or that it has no right `RSA256` signature under this name.
+pub fn verify_member(
+    member: &[u8],
+    sha256: &[u8; 32],
+    name: &KeyName,
+    key: &PublicKey,
+    limits: &Limits,
+) -> Result<(), MemberError> {
+    let mut gzip = MemberReader::new();
+    let mut tar = TarReader::new(limits, u64::MAX);
+    let mut collector = Collector::new(limits);
+    let mut buffer = vec![0; 64 << 10];
+    let mut rest = member;
+    loop {
+        let progress = gzip.push(rest, &mut buffer)?;
+        rest = rest.get(progress.consumed..).unwrap_or_default();
+        let content = buffer.get(..progress.produced).unwrap_or_default();
+        tar.push(content, &mut |event| {
+            match event {
+                Event::Entry(entry) => collector.entry(entry)?,
+                Event::Content(content) => collector.content(content),
+                Event::EntryEnd => collector.entry_end(),
+            }
+            Ok::<_, MemberError>(())
+        })?;
+        if gzip.produced() > limits.signature_section {
+            return Err(MemberError::TooLarge(limits.signature_section));
+        }
+        if progress.ended {
+            break;
+        }
+        if progress.consumed == 0 && progress.produced == 0 {
+            gzip.finish()?;
+        }
+    }
+    if !rest.is_empty() {
+        return Err(MemberError::TrailingData);
+    }
+    let by_key = |signature: &&SignatureMember| {
+        signature.algorithm == Algorithm::Rsa256 && signature.key_name == name.as_str()
+    };
+    let signatures = collector.finish();
+    let signature = signatures.iter().find(by_key).ok_or_else(|| MemberError::NotBy(name.clone()))?;
+    key.verify_sha256_digest(sha256, &signature.bytes)
+        .map_err(|_| MemberError::Wrong(name.clone()))
+}
+
+/// What is wrong with a signature member.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum MemberError {
+    /// Not one gzip member.
+    #[error(transparent)]
+    Gzip(#[from] GzipError),
+    /// Not a tar archive.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// Something in it is no signature.
+    #[error(transparent)]
+    Entry(#[from] SignatureError),
+    /// Over the limit, in bytes.
+    #[error("the signatures are larger than {0} bytes")]
+    TooLarge(u64),
+    /// Something follows it.
+    #[error("the signature member has bytes behind it")]
+    TrailingData,
+    /// No signature under that name.
+    #[error("it is not signed by {0}")]
+    NotBy(KeyName),
+    /// A signature that the key does not verify.
+    #[error("the signature of {0} is wrong")]
+    Wrong(KeyName),
 }
 
 /// Writes a signature member from entry names and signatures.

@@ -95,6 +95,9 @@ CREATE TABLE package_files (
 -- By file name, not by name and version: two live files that one path would serve can't be, whatever the split.
 CREATE UNIQUE INDEX package_files_live ON package_files (repository_id, file_name, arch) WHERE removed_at IS NULL;
 CREATE INDEX package_files_index ON package_files (repository_id, arch, sequence);
+-- What changed since a generation is found without looking at what did not.
+CREATE INDEX package_files_added ON package_files (repository_id, added_at);
+CREATE INDEX package_files_removed ON package_files (repository_id, removed_at) WHERE removed_at IS NOT NULL;
 CREATE INDEX package_files_blob ON package_files (sha256);
 CREATE INDEX package_files_uploader ON package_files (uploader_id);
 

@@ -12,7 +12,7 @@ use crate::{
     access::{Action, By, Caller, Credentials, decide},
     metadata::{Owner, OwnerId, OwnerKind},
     names::OwnerName,
-    registry::Registry,
+    Registry,
 };
 
 /// What a request says of its sender: the address, and the credentials as they came.
@@ -30,9 +30,25 @@ pub(super) struct Authorized {
 impl Authorized {
     /// The account that acts; none for an anonymous reader.
     pub(super) fn account(&self) -> Option<OwnerId> {
+        self.caller.user_id()
+    }
+
+    /// Its name, for the log.
+    pub(super) fn account_name(&self) -> &str {
         match &self.caller {
-            Caller::Anonymous => None,
-            Caller::User(signed_in) => Some(signed_in.user.id),
+            Caller::Anonymous => "nobody",
+            Caller::User(signed_in) => &signed_in.user.name,
+        }
+    }
+
+    /// How the caller proved who they are, for the log.
+    pub(super) fn credential_kind(&self) -> &'static str {
+        match &self.caller {
+            Caller::Anonymous => "nothing",
+            Caller::User(signed_in) => match signed_in.by {
+                By::Password => "password",
+                By::Token { .. } => "token",
+            },
         }
     }
 }
@@ -71,16 +87,5 @@ impl<S: Send + Sync> FromRequestParts<S> for Presented {
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip().to_canonical());
         Ok(Self { credentials: Credentials::parse(header)?, peer })
-    }
-}
-
-/// How the caller proved who they are, for the log.
-pub(super) fn credential_kind(caller: &Caller) -> &'static str {
-    match caller {
-        Caller::Anonymous => "none",
-        Caller::User(signed_in) => match signed_in.by {
-            By::Password => "password",
-            By::Token { .. } => "token",
-        },
     }
 }

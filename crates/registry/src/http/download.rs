@@ -16,7 +16,7 @@ use super::{
     conditional::{Selection, Validators},
     error::ApiError,
 };
-use crate::{clock::Timestamp, metadata::Visibility};
+use crate::{clock::Timestamp, index::Segments, metadata::Visibility};
 
 /// How much of a package is read from the disk at once, in bytes.
 const READ_SIZE: u64 = 256 << 10;
@@ -37,7 +37,7 @@ pub(super) struct File<'a> {
 
 /// Where the bytes of a file are.
 pub(super) enum Content {
-    Memory(Bytes),
+    Memory(Segments),
     Blob(std::fs::File),
 }
 
@@ -54,7 +54,7 @@ impl File<'_> {
             Selection::Unsatisfiable => return Err(ApiError::RangeNotSatisfiable { size: self.size }),
         };
 
-        let body = if is_get && length > 0 { content.part(first, length)? } else { Body::empty() };
+        let body = if is_get && length > 0 { content.part(first, length) } else { Body::empty() };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let mut set = |name: HeaderName, value: &str| {
@@ -79,19 +79,12 @@ impl File<'_> {
 }
 
 impl Content {
-    fn part(self, first: u64, length: u64) -> Result<Body, ApiError> {
+    fn part(self, first: u64, length: u64) -> Body {
         match self {
-            Self::Memory(bytes) => {
-                let range = usize::try_from(first)
-                    .ok()
-                    .zip(usize::try_from(first + length).ok())
-                    .filter(|(_, end)| *end <= bytes.len());
-                let Some((start, end)) = range else {
-                    return Err(ApiError::Internal("a range outside of an index was selected".into()));
-                };
-                Ok(Body::from(bytes.slice(start..end)))
+            Self::Memory(segments) => {
+                Body::from_stream(stream::iter(segments.part(first..first + length).map(Ok::<_, io::Error>)))
             }
-            Self::Blob(file) => Ok(Body::from_stream(read(file, first, length))),
+            Self::Blob(file) => Body::from_stream(read(file, first, length)),
         }
     }
 }

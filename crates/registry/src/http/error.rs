@@ -3,7 +3,7 @@
 //! Everything public is decided here: the status of each refusal, and that its text is the one of the station that
 //! refused. A fault of the server says nothing but a request id; the log says the rest.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use apk::arch::ArchError;
 use axum::{
@@ -17,7 +17,7 @@ use crate::{
     blobs::BlobError,
     index::IndexError,
     keys::KeyError,
-    metadata::MetadataError,
+    metadata::{MetadataError, RecordError},
     names::NameError,
     publish::{BodyError, PublishError},
 };
@@ -138,6 +138,7 @@ impl From<AuthError> for ApiError {
         match error {
             AuthError::TooManyAttempts { retry_after } => Self::TooManyAttempts { text, retry_after },
             AuthError::Metadata(error) => error.into(),
+            AuthError::Stored(..) | AuthError::Password(_) => Self::Internal(Box::new(error)),
             _ => Self::Unauthorized(text),
         }
     }
@@ -155,7 +156,13 @@ impl From<Denied> for ApiError {
 
 impl From<MetadataError> for ApiError {
     fn from(error: MetadataError) -> Self {
-        match error {
+        Arc::new(error).into()
+    }
+}
+
+impl From<Arc<MetadataError>> for ApiError {
+    fn from(error: Arc<MetadataError>) -> Self {
+        match &*error {
             MetadataError::Busy(_) => {
                 Self::Busy("the database is busy; nothing was stored, try again in a few seconds".to_owned())
             }
@@ -196,7 +203,9 @@ impl From<PublishError> for ApiError {
             PublishError::Body(BodyError::TooSlow) => Self::TooSlow(text),
             PublishError::Body(_) | PublishError::Package(_) | PublishError::Rule(_) => Self::BadRequest(text),
             PublishError::TooLarge { .. } => Self::TooLarge(text),
-            PublishError::AlreadyExists | PublishError::NoarchClash => Self::Conflict(text),
+            PublishError::Record(RecordError::Metadata(error)) => error.into(),
+            PublishError::Record(RecordError::ClaimLapsed) => Self::Busy(text),
+            PublishError::Record(_) => Self::Conflict(text),
             PublishError::Blob(error) => error.into(),
             PublishError::Metadata(error) => error.into(),
             PublishError::Worker(_) => Self::Internal(Box::new(error)),

@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use super::error::ApiError;
-use crate::registry::Registry;
+use crate::Registry;
 
 /// 200 once the database answers.
 pub(super) async fn show(State(registry): State<Registry>) -> Result<&'static str, ApiError> {

@@ -11,7 +11,7 @@ use super::{
     error::ApiError,
     path::Segments,
 };
-use crate::{access::Action, index::Format, registry::Registry};
+use crate::{access::Action, index::Format, Registry};
 
 /// The index that apk 2 and apk 3 ask for.
 pub(super) async fn show_v2(
@@ -20,7 +20,7 @@ pub(super) async fn show_v2(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    show(&state, &presented, &segments, &request, Format::V2).await
+    show(&state, &presented, &segments, request, Format::V2).await
 }
 
 /// The index that apk 3 asks for when the repository line says `v3`.
@@ -30,14 +30,14 @@ pub(super) async fn show_v3(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    show(&state, &presented, &segments, &request, Format::V3).await
+    show(&state, &presented, &segments, request, Format::V3).await
 }
 
 async fn show(
     registry: &Registry,
     presented: &Presented,
     segments: &Segments,
-    request: &Request,
+    request: Request,
     format: Format,
 ) -> Result<Response, ApiError> {
     let owner = presented.authorize(registry, segments.owner(), Action::Read).await?.owner;
@@ -53,7 +53,7 @@ async fn show(
         etag: index.etag(),
         changed_at: index.changed_at(),
         visibility: owner.visibility,
-        size: index.bytes().len() as u64,
+        size: index.segments().length(),
     };
-    file.answer(request, registry.clock().now(), Content::Memory(index.bytes()))
+    file.answer(&request, registry.clock().now(), Content::Memory(index.segments().clone()))
 }

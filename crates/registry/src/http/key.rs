@@ -12,7 +12,7 @@ use super::{
     error::ApiError,
     path::Segments,
 };
-use crate::{access::Action, registry::Registry};
+use crate::{access::Action, Registry};
 
 /// 200 with the key as PEM.
 pub(super) async fn show(

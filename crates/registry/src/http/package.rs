@@ -7,15 +7,15 @@ use axum::{
 };
 
 use super::{
-    authorize::{Presented, credential_kind},
+    authorize::Presented,
     download::{Content, File},
     error::ApiError,
     path::Segments,
 };
 use crate::{
     access::Action,
-    metadata::{FileAddress, Owner, PackageFile},
-    registry::Registry,
+    metadata::{FileAddress, Owner, PackageAddress, PackageFile},
+    Registry,
 };
 
 /// 200, 206 or 304 with the file as it was uploaded.
@@ -48,14 +48,23 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let authorized = presented.authorize(&registry, segments.owner(), Action::Write).await?;
     let found = find(&registry, &authorized.owner, &segments).await?;
-    if !registry.metadata().remove_package(&found, registry.clock().now()).await? {
+    let (branch, repository) = segments.repository()?;
+    let address = PackageAddress {
+        owner: authorized.owner.id,
+        branch: &branch,
+        repository: &repository,
+        arch: &found.arch,
+        name: &found.name,
+        version: &found.version,
+    };
+    if !registry.metadata().remove_package(&address, registry.clock().now()).await? {
         return Err(ApiError::NoSuchFile);
     }
     tracing::info!(
         owner = authorized.owner.name,
         file = segments.file(),
-        account = authorized.account().map(|id| id.0),
-        by = credential_kind(&authorized.caller),
+        account = authorized.account_name(),
+        by = authorized.credential_kind(),
         "package removed"
     );
     Ok(StatusCode::NO_CONTENT)

@@ -10,7 +10,7 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{error::ApiError, health, index, key, package, trace, upload};
-use crate::registry::Registry;
+use crate::Registry;
 
 /// The whole HTTP interface of a registry.
 pub fn router(registry: Registry) -> Router {

@@ -17,7 +17,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
 use super::{linger::Lingering, routes::router};
-use crate::{registry::Registry, settings::ConnectionLimits};
+use crate::{Registry, settings::ConnectionLimits};
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;

@@ -6,12 +6,12 @@ use axum::{
 };
 
 use super::{
-    authorize::{Presented, credential_kind},
+    authorize::Presented,
     body,
     error::ApiError,
     path::Segments,
 };
-use crate::{access::Action, publish::Destination, registry::Registry};
+use crate::{access::Action, publish::Destination, Registry};
 
 /// 201 with an empty body, once the package is durable and in the index.
 pub(super) async fn put(
@@ -31,8 +31,8 @@ pub(super) async fn put(
         file = published.file_name,
         arch = %published.arch,
         size = published.size,
-        account = authorized.account().map(|id| id.0),
-        by = credential_kind(&authorized.caller),
+        account = authorized.account_name(),
+        by = authorized.credential_kind(),
         "package published"
     );
     Ok(StatusCode::CREATED)

@@ -14,7 +14,7 @@ mod v3;
 
 use std::{sync::Arc, time::Duration};
 
-use apk::{arch::Arch, limits::Limits};
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits};
 use moka::future::Cache;
 use tokio::{
     sync::Mutex,
@@ -235,4 +235,9 @@ impl Indexes {
         .map_err(refused)?;
         Ok(Made { generation, keys: ids, state, signed: SignedIndex { segments, etag: etag.into(), changed_at } })
     }
+}
+
+/// A strong ETag for content of that SHA-256.
+fn etag(sha256: [u8; 32]) -> String {
+    format!("\"{}\"", Sha256Digest::from_bytes(sha256))
 }

@@ -3,14 +3,15 @@
 use apk::{
     arch::Arch,
     limits::Limits,
-    sign::{Algorithm, KeyName, PublicKey, SigningKey},
+    sign::{KeyName, SigningKey},
     v2::{
         index::for_each_record,
         record::{Record as ParsedRecord, with_arch},
-        signature::sign_digest,
+        signature::{sign_digest, verify_member},
     },
 };
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use super::{
     Problem, Segments,
@@ -34,9 +35,9 @@ pub(super) fn first(
 ) -> Result<Made, Problem> {
     let changes = Changes { added: records(rows, arch), ..Changes::default() };
     let state = State::empty()?.apply(&changes)?;
-    let (member, signature) = sign(&state, keys)?;
+    let (member, signature) = sign(&state, keys, limits)?;
 
-    let whole: Vec<u8> = [&signature].into_iter().chain(&member.segments).flatten().copied().collect();
+    let whole: Vec<u8> = std::iter::once(signature.as_slice()).chain(member.segments.iter().map(|run| &**run)).flatten().copied().collect();
     for key in &keys.active {
         let trusted = [(key.name.clone(), key.public.clone())];
         let mut count = 0_u64;
@@ -60,10 +61,11 @@ pub(super) fn next(
     let changes =
         Changes { removed: changes.removed.into_iter().collect(), added: records(changes.added, arch) };
     let state = before.apply(&changes)?;
-    let (member, signature) = sign(&state, keys)?;
+    let (member, signature) = sign(&state, keys, limits)?;
 
     expect(state.records(), live)?;
     for text in state.made_after(before)? {
+        let text = String::from_utf8(text).map_err(|error| Problem::Verification(error.to_string()))?;
         for record in text.split_inclusive("\n\n") {
             ParsedRecord::parse(record, limits).map_err(|error| Problem::Verification(error.to_string()))?;
         }
@@ -83,17 +85,21 @@ fn records(rows: Vec<IndexRow>, arch: &Arch) -> Vec<Record> {
     rows.into_iter().map(|row| Record { sequence: row.sequence, text: text(row.record) }).collect()
 }
 
-/// The member and the signatures over it by every active key, each checked with the public half.
-fn sign(state: &State, keys: &OwnerKeys) -> Result<(Member, Vec<u8>), Problem> {
+/// The member, and the signatures over it by every active key, each read back and checked with the public half.
+fn sign(state: &State, keys: &OwnerKeys, limits: &Limits) -> Result<(Member, Vec<u8>), Problem> {
     let member = state.member()?;
     let by: Vec<(&KeyName, &SigningKey)> = keys.active.iter().map(|key| (&key.name, &key.key)).collect();
-    let signature =
-        sign_digest(&member.sha256, &by).map_err(|error| Problem::Signature(error.to_string()))?;
+    let signature = sign_digest(&member.sha256, &by).map_err(|error| Problem::Signature(error.to_string()))?;
+    for key in &keys.active {
+        verify_member(&signature, &member.sha256, &key.name, &key.public, limits)
+            .map_err(|error| Problem::Signature(error.to_string()))?;
+    }
     Ok((member, signature))
 }
 
 fn assemble(state: State, member: Member, signature: Vec<u8>) -> Made {
-    let etag = etag(&signature, &member.sha256);
+    let etag = Sha256::new_with_prefix(&signature).chain_update(member.sha256).finalize();
+    let etag = super::etag(etag.into());
     let segments = std::iter::once(Bytes::from(signature)).chain(member.segments).collect();
     (Some(state), segments, etag)
 }

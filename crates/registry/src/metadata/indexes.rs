@@ -2,7 +2,7 @@
 
 use apk::arch::Arch;
 
-use super::{Metadata, MetadataError, OwnerId, RepositoryId, engine::sql};
+use super::{Metadata, MetadataError, OwnerId, RepositoryId, engine::{Row, sql}};
 use crate::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
@@ -19,6 +19,38 @@ pub struct IndexHead {
     pub changed_at: Timestamp,
     /// How many packages are in it now.
     pub live: u64,
+    /// Whether the repository has or had packages of this very architecture.
+    pub has_architecture: bool,
+    /// How many packages of other architectures than this one and noarch are in the repository now.
+    pub live_elsewhere: u64,
+}
+
+impl IndexHead {
+    /// Whether there is such an index: it has packages, and its architecture is one of the repository, or the
+    /// repository has noarch packages alone and serves every architecture that asks.
+    pub const fn is_served(&self) -> bool {
+        self.live > 0 && (self.has_architecture || self.live_elsewhere == 0)
+    }
+}
+
+/// What happened to an index between two generations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexChanges {
+    /// Sequences of packages that were there and are gone.
+    pub removed: Vec<i64>,
+    /// Packages that were not there and are, in the order of the index.
+    pub added: Vec<IndexRow>,
+}
+
+/// A package as the v3 index is made from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedPackage {
+    /// The PKGINFO as it stands in the control section.
+    pub pkginfo: String,
+    /// The record of the v2 index, with the package's own architecture.
+    pub record: String,
+    /// Bytes of the file.
+    pub size: u64,
 }
 
 /// One package in an index.
@@ -46,11 +78,15 @@ impl Metadata {
     ) -> Result<Option<IndexHead>, MetadataError> {
         self.engine
             .row(sql!(
-                "SELECT repositories.id AS id, COALESCE(MAX(index_heads.generation), 0) AS generation, \
-                 COALESCE(MAX(index_heads.changed_at), 0) AS changed_at, \
-                 CAST(COALESCE(SUM(index_heads.live), 0) AS BIGINT) AS live \
-                 FROM repositories LEFT JOIN index_heads \
-                 ON index_heads.repository_id = repositories.id AND index_heads.arch IN ($4, $5) \
+                "SELECT repositories.id AS id, \
+                 COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.generation END), 0) AS generation, \
+                 COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.changed_at END), 0) AS changed_at, \
+                 CAST(COALESCE(SUM(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.live END), 0) AS BIGINT) \
+                 AS live, \
+                 COALESCE(MAX(CASE WHEN index_heads.arch = $4 THEN 1 END), 0) AS has_architecture, \
+                 CAST(COALESCE(SUM(CASE WHEN index_heads.arch NOT IN ($4, $5) THEN index_heads.live END), 0) AS BIGINT) \
+                 AS live_elsewhere \
+                 FROM repositories LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
                  WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
                  GROUP BY repositories.id",
                 owner,
@@ -66,6 +102,8 @@ impl Metadata {
                     generation: row.value("generation")?,
                     changed_at: row.time("changed_at")?,
                     live: row.size("live")?,
+                    has_architecture: row.value::<i64>("has_architecture")? != 0,
+                    live_elsewhere: row.size("live_elsewhere")?,
                 })
             })
             .transpose()
@@ -94,12 +132,83 @@ impl Metadata {
             ))
             .await?
             .iter()
+            .map(IndexRow::from_row)
+            .collect()
+    }
+
+    /// What happened to the index of an architecture after the generation `since`, up to and with the generation `to`.
+    /// Packages that came and went in between are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn index_changes(
+        &self,
+        repository: RepositoryId,
+        arch: &Arch,
+        since: i64,
+        to: i64,
+    ) -> Result<IndexChanges, MetadataError> {
+        let noarch = Arch::noarch();
+        let added = self.engine.rows(sql!(
+            "SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
+             AND added_at > $4 AND added_at <= $5 AND (removed_at IS NULL OR removed_at > $5) ORDER BY sequence",
+            repository,
+            arch.as_str(),
+            noarch.as_str(),
+            since,
+            to
+        ));
+        let removed = self.engine.rows(sql!(
+            "SELECT sequence FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
+             AND removed_at > $4 AND removed_at <= $5 AND added_at <= $4",
+            repository,
+            arch.as_str(),
+            noarch.as_str(),
+            since,
+            to
+        ));
+        Ok(IndexChanges {
+            added: added.await?.iter().map(IndexRow::from_row).collect::<Result<_, _>>()?,
+            removed: removed.await?.iter().map(|row| row.value("sequence")).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The packages of an architecture at a generation with all that the v3 index says of them.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn indexed_packages(
+        &self,
+        repository: RepositoryId,
+        arch: &Arch,
+        generation: i64,
+    ) -> Result<Vec<IndexedPackage>, MetadataError> {
+        self.engine
+            .rows(sql!(
+                "SELECT pkginfo, record, size FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
+                 AND added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) ORDER BY sequence",
+                repository,
+                arch.as_str(),
+                Arch::noarch().as_str(),
+                generation
+            ))
+            .await?
+            .iter()
             .map(|row| {
-                Ok(IndexRow {
-                    sequence: row.value("sequence")?,
+                Ok(IndexedPackage {
+                    pkginfo: row.value("pkginfo")?,
                     record: row.value("record")?,
+                    size: row.size("size")?,
                 })
             })
             .collect()
+    }
+}
+
+impl IndexRow {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self { sequence: row.value("sequence")?, record: row.value("record")? })
     }
 }

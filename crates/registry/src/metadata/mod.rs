@@ -23,7 +23,7 @@ use std::path::PathBuf;
 pub use self::{
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     error::MetadataError,
-    indexes::{IndexHead, IndexRow},
+    indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
         KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TokenId,
         UnknownWord, Visibility,

@@ -12,7 +12,10 @@
 mod layout;
 mod piece;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use apk::v2::tar::{END_OF_ARCHIVE, EntryHeader};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -205,6 +208,17 @@ impl State {
         point.sha256.update(&end);
         segments.push(end.freeze());
         Ok(Member { segments, sha256: point.sha256.finalize().into() })
+    }
+
+    /// The text of every run that `before` has not.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Inconsistent`] when one does not inflate to what it was made from.
+    pub fn made_after(&self, before: &Self) -> Result<Vec<Vec<u8>>, EngineError> {
+        let known: HashSet<*const Piece> = before.links().map(|link| Arc::as_ptr(&link.piece)).collect();
+        let new = self.links().filter(|link| !known.contains(&Arc::as_ptr(&link.piece)));
+        new.map(|link| link.piece.run.inflate()).collect()
     }
 
     /// How many records are in it.
