@@ -107,18 +107,25 @@ impl Failure {
     }
 
     /// The same, as a fault of how the command was called.
-    pub(crate) fn as_usage(self) -> Self {
+    pub(crate) fn into_usage(self) -> Self {
         Self {
             exit: Exit::Usage,
             ..self
         }
     }
 
-    /// The same, as a file that `inspect` read and does not find good; `prefix` says which.
-    pub(crate) fn as_refused(self, prefix: &str) -> Self {
+    /// The same, as a file that `inspect` read and does not find good.
+    pub(crate) fn into_refused(self) -> Self {
         Self {
             exit: Exit::Refused,
-            what: format!("{prefix}{}", self.what),
+            ..self
+        }
+    }
+
+    /// The same, with what it is about in front.
+    pub(crate) fn about(self, subject: &str) -> Self {
+        Self {
+            what: format!("{subject}: {}", self.what),
             ..self
         }
     }

@@ -24,7 +24,8 @@ impl fmt::Display for Welcome<'_> {
             let password = self.first_run.password.expose();
             (
                 format!(
-                    "{password}   (shown this once; `tarn user passwd {user} --password-stdin` changes it)"
+                    "{password}   (shown this once; change it: \
+                     tarn user passwd {user} --password-stdin --data-dir {folder})"
                 ),
                 format!("{user}:{password}"),
             )

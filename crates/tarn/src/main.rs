@@ -7,6 +7,7 @@ mod check_config;
 mod failure;
 mod first_run;
 mod inspect;
+mod key;
 mod logging;
 mod open;
 mod org;
@@ -18,9 +19,12 @@ mod signals;
 mod token;
 mod user;
 
-use std::{process::ExitCode, sync::LazyLock};
+use std::{error::Error, process::ExitCode, sync::LazyLock};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ErrorKind},
+};
 use tokio::runtime::Builder;
 
 use crate::failure::{Exit, Failure};
@@ -34,8 +38,7 @@ static SETTINGS_HELP: LazyLock<String> = LazyLock::new(settings::table::help);
     version,
     max_term_width = 100,
     after_long_help = SETTINGS_HELP.as_str(),
-    after_help = "`tarn help` tells every setting, `tarn help COMMAND` one command.",
-    disable_help_subcommand = false
+    after_help = "`tarn help` tells every setting, `tarn help COMMAND` one command."
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -52,6 +55,8 @@ enum Command {
     Org(org::Arguments),
     /// Make, list and remove access tokens
     Token(token::Arguments),
+    /// List, export and import the keys that sign the indexes
+    Key(key::Arguments),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
@@ -59,8 +64,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = CommandLine::parse().command;
-    match run(command) {
+    let ended = match CommandLine::try_parse() {
+        Ok(line) => run(line.command),
+        Err(error) => Err(not_understood(&error)),
+    };
+    match ended {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             output::note(&failure.to_string());
@@ -77,8 +85,24 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Token(arguments) => {
             on_runtime(Builder::new_current_thread(), token::run(arguments))
         }
+        Command::Key(arguments) => on_runtime(Builder::new_current_thread(), key::run(arguments)),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+    }
+}
+
+/// Tells why a value of the command line was refused, in the words of whoever refused it. Everything else that can be
+/// wrong with a command line, and the help, is told by the parser, which ends the process.
+fn not_understood(error: &clap::Error) -> Failure {
+    match (
+        error.kind(),
+        error.source(),
+        error.get(ContextKind::InvalidArg),
+    ) {
+        (ErrorKind::ValueValidation, Some(refused), Some(argument)) => Failure::told_by(refused)
+            .into_usage()
+            .about(&format!("`{argument}` cannot be used")),
+        _ => error.exit(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opening the registry that the settings name.
 
 use registry::{
-    Registry,
+    Administration,
     clock::Clock,
     metadata::Database,
     settings::{ConnectionLimits, Settings},
@@ -37,7 +37,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
 }
 
 /// Opens the registry for administration. It has to be there: a mistyped `--data-dir` must not make a second one.
-pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Registry, Failure> {
+pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administration, Failure> {
     let configuration = Configuration::resolve(flags, Environment::of_process())?;
     logging::install(&configuration, Level::WARN);
     let folder = configuration.data_dir.display();
@@ -56,8 +56,7 @@ pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Registry
                 .hint("run this as the user that runs the server"));
         }
     }
-    let settings = library_settings(&configuration);
-    Registry::open(settings, Clock::system())
+    Administration::open(&library_settings(&configuration), &Clock::system())
         .await
         .map_err(|error| Failure::told_by(&error))
 }

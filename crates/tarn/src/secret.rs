@@ -45,14 +45,19 @@ pub(crate) fn from_file(path: &Path) -> Result<Secret, Failure> {
     }
     Ok(Secret::new(text.trim().to_owned()))
 }
-/// The password on standard input, when `--password-stdin` says that it is there.
-pub(crate) fn password(from_stdin: bool) -> Result<Secret, Failure> {
+/// The password on standard input, when `--password-stdin` says that it is there. `command` is what the hint shows, from
+/// `tarn` on.
+///
+/// # Errors
+///
+/// When the flag is missing, or there is no single line of text.
+pub(crate) fn password(from_stdin: bool, command: &str) -> Result<Secret, Failure> {
+    let hint =
+        format!("give it as one line: printf '%s\\n' \"$PASSWORD\" | {command} --password-stdin");
     if from_stdin {
-        return password_from(io::stdin().lock());
+        return password_from(io::stdin().lock()).map_err(|failure| failure.hint(hint));
     }
-    Err(Failure::usage("no password was given").hint(
-        "pass it on standard input with `--password-stdin`, such as: printf '%s\\n' \"$PASSWORD\" | tarn … --password-stdin",
-    ))
+    Err(Failure::usage("no password was given").hint(hint))
 }
 
 /// Reads a password: one line, whose end is cut off.
@@ -61,7 +66,6 @@ pub(crate) fn password(from_stdin: bool) -> Result<Secret, Failure> {
 ///
 /// When there is none, more than one line, or it is no text.
 pub(crate) fn password_from(input: impl Read) -> Result<Secret, Failure> {
-    const HINT: &str = "give it as one line, such as: printf '%s\\n' \"$PASSWORD\" | tarn …";
     let mut bytes = Vec::new();
     input
         .take(MAX_BYTES + 1)
@@ -72,19 +76,19 @@ pub(crate) fn password_from(input: impl Read) -> Result<Secret, Failure> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Failure::usage(format!(
             "the password on standard input is longer than {MAX_BYTES} bytes"
-        ))
-        .hint("choose a shorter one"));
+        )));
     }
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Failure::usage("the password on standard input is not UTF-8 text").hint(HINT)
-    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::usage("the password on standard input is not UTF-8 text"))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
-        return Err(Failure::usage("there is no password on standard input").hint(HINT));
+        return Err(Failure::usage("there is no password on standard input"));
     }
     if line.contains(['\n', '\r', '\0']) {
-        return Err(Failure::usage("there is more than one line on standard input").hint(HINT));
+        return Err(Failure::usage(
+            "there is more than one line on standard input",
+        ));
     }
     Ok(Secret::new(line.to_owned()))
 }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use registry::{Registry, clock::Clock, http};
+use registry::{Registry, access::AccountError, clock::Clock, http};
 use tokio::net::TcpListener;
 use tracing::Level;
 
@@ -11,7 +11,7 @@ use crate::{
     first_run::Welcome,
     logging, open, output,
     settings::{Configuration, Environment, ServerFlags},
-    signals::Signals,
+    signals,
 };
 
 /// `tarn serve`.
@@ -30,18 +30,24 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     for variable in unknown {
         tracing::warn!(%variable, "this variable is no setting of Tarn; is it mistyped?");
     }
-    let signals = Signals::install()?;
-    let registry =
-        Registry::open_for_serving(open::library_settings(&configuration), Clock::system())
-            .await
-            .map_err(|error| Failure::told_by(&error))?;
+    let shutdown = signals::shutdown()?;
+    let registry = Registry::open(open::library_settings(&configuration), Clock::system())
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
     // Before the account is made: its password would be lost if there was nowhere to listen.
     let (listener, address) = listen(configuration.listen).await?;
     let first_run = registry
+        .administration()
         .accounts()
         .first_run(configuration.admin_password.clone())
         .await
-        .map_err(|error| Failure::told_by(&error))?;
+        .map_err(|error| match error {
+            // Only a password that was given can be weak.
+            AccountError::WeakPassword(_) => Failure::told_by(&error)
+                .into_usage()
+                .about("TARN_ADMIN_PASSWORD cannot be used"),
+            error => Failure::told_by(&error),
+        })?;
     if let Some(first_run) = &first_run {
         let welcome = Welcome {
             first_run,
@@ -52,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     output::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
-    http::serve(registry.clone(), listener, signals.shutdown())
+    http::serve(registry.clone(), listener, shutdown)
         .await
         .map_err(|error| Failure::told_by(&error))?;
     registry.metadata().close().await;

@@ -12,50 +12,36 @@ use crate::{
     output,
 };
 
-/// Handlers of both signals.
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+/// Installs the handlers. From here on a signal no longer kills the process by itself: the future given back is ready at
+/// the first one, and a second one ends the process with 128 plus its number.
+///
+/// # Errors
+///
+/// When the operating system refuses.
+pub(crate) fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
+    let handler = |kind| {
+        signal(kind).map_err(|error| Failure::new("cannot listen for signals").because(&error))
+    };
+    let mut terminate = handler(SignalKind::terminate())?;
+    let mut interrupt = handler(SignalKind::interrupt())?;
+    let (sender, receiver) = oneshot::channel();
+    tokio::spawn(async move {
+        next(&mut terminate, &mut interrupt).await;
+        // The server can have ended by itself; then there is nobody left to tell.
+        let _ = sender.send(());
+        let exit = next(&mut terminate, &mut interrupt).await;
+        output::note("error: stopped at once by a second signal; requests under way were cut off");
+        process::exit(exit as i32);
+    });
+    Ok(async {
+        let _ = receiver.await;
+    })
 }
 
-impl Signals {
-    /// Installs the handlers. From here on a signal no longer kills the process by itself.
-    ///
-    /// # Errors
-    ///
-    /// When the operating system refuses.
-    pub(crate) fn install() -> Result<Self, Failure> {
-        let handler = |kind| {
-            signal(kind).map_err(|error| Failure::new("cannot listen for signals").because(&error))
-        };
-        Ok(Self {
-            terminate: handler(SignalKind::terminate())?,
-            interrupt: handler(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Ready at the first signal. A second one ends the process, with 128 plus its number.
-    pub(crate) fn shutdown(mut self) -> impl Future<Output = ()> {
-        let (sender, receiver) = oneshot::channel();
-        tokio::spawn(async move {
-            self.next().await;
-            // The server can have ended by itself; then there is nobody left to tell.
-            let _ = sender.send(());
-            let exit = self.next().await;
-            output::note(
-                "error: stopped at once by a second signal; requests under way were cut off",
-            );
-            process::exit(exit as i32);
-        });
-        async {
-            let _ = receiver.await;
-        }
-    }
-
-    async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.terminate.recv() => Exit::Terminated,
-            _ = self.interrupt.recv() => Exit::Interrupted,
-        }
+/// Waits for a signal. Gives the code to exit with when it is the second one.
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> Exit {
+    tokio::select! {
+        _ = terminate.recv() => Exit::Terminated,
+        _ = interrupt.recv() => Exit::Interrupted,
     }
 }

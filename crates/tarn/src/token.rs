@@ -90,7 +90,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let scopes: Scopes = scope
                 .join(",")
                 .parse()
-                .map_err(|error| Failure::told_by(&error).as_usage())?;
+                .map_err(|error| Failure::told_by(&error).into_usage())?;
             let registry = open::for_administration(&flags).await?;
             let (_, token) = registry
                 .accounts()

@@ -88,7 +88,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             visibility,
             flags,
         } => {
-            let password = secret::password(password_stdin)?;
+            let password = secret::password(password_stdin, &format!("tarn user add {name}"))?;
             let registry = open::for_administration(&flags).await?;
             let user = registry
                 .accounts()
@@ -104,7 +104,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             password_stdin,
             flags,
         } => {
-            let password = secret::password(password_stdin)?;
+            let password = secret::password(password_stdin, &format!("tarn user passwd {name}"))?;
             let registry = open::for_administration(&flags).await?;
             registry
                 .accounts()

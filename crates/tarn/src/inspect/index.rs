@@ -53,8 +53,11 @@ pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown
         Some(keys) => index::read(&bytes, &limits, keys),
         None => index::read_unverified(&bytes, &limits),
     };
-    let refused =
-        |error: IndexError| Failure::told_by(&error).as_refused(&format!("{}: ", path.display()));
+    let refused = |error: IndexError| {
+        Failure::told_by(&error)
+            .into_refused()
+            .about(&path.display().to_string())
+    };
     match (read, trusted) {
         (Ok(index), _) => Ok(Shown::new(index)),
         (
@@ -98,7 +101,13 @@ impl Shown {
             return output::print_json(self);
         }
         print_labelled(&[
-            ("index", vec![format!("{} packages", self.packages.len())]),
+            (
+                "index",
+                vec![match self.packages.len() {
+                    1 => "1 package".to_owned(),
+                    count => format!("{count} packages"),
+                }],
+            ),
             ("description", vec![self.description.clone()]),
             ("signed by", signature_lines(&self.signatures)),
         ])?;

@@ -70,8 +70,11 @@ pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown
 }
 
 fn read(path: &Path) -> Result<Package, Failure> {
-    let refused =
-        |error: PackageError| Failure::told_by(&error).as_refused(&format!("{}: ", path.display()));
+    let refused = |error: PackageError| {
+        Failure::told_by(&error)
+            .into_refused()
+            .about(&path.display().to_string())
+    };
     let mut file = open(path)?;
     let mut reader = PackageReader::new(limits());
     let mut piece = vec![0; PIECE];

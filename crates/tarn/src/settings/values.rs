@@ -159,7 +159,7 @@ fn strip_suffix_ignoring_case<'t>(text: &'t str, suffix: &str) -> Option<&'t str
 
 /// A length of time: a whole number and `s`, `m`, `h`, `d`, `w` or `y` (365 days).
 pub(crate) fn duration(text: &str) -> Result<Duration, Refused> {
-    const HINT: &str = "write a whole number and a unit (s, m, h, d, w, y), such as 90d";
+    const HINT: &str = "write a whole number and a unit (s, m, h, d, w, y), such as 30s or 90d";
     let seconds = match text.chars().last() {
         Some('s') => 1,
         Some('m') => 60,

@@ -1,0 +1,257 @@
+//! `tarn key`: the keys that sign an owner's indexes.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use apk::sign::KeyName;
+use registry::{
+    Administration,
+    access::{AccountError, Secret},
+    metadata::Owner,
+    names::OwnerName,
+};
+use serde::Serialize;
+
+use crate::{
+    failure::Failure,
+    open,
+    output::{self, moment},
+    settings::RegistryFlags,
+};
+
+/// The largest private key file that is read, in bytes. A key of 4096 bits takes some 3,300.
+const MAX_PEM_BYTES: u64 = 64 << 10;
+
+/// `tarn key …`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// List an owner's keys, newest first
+    List {
+        /// A user or an organisation
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+    /// Print the public key that clients put into /etc/apk/keys, made now if there is none yet
+    Export {
+        /// A user or an organisation
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// Print the private key instead. Whoever has it can sign what your clients trust
+        #[arg(long)]
+        private: bool,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+    /// Take over a private key whose public half your clients have; it signs from the next request on, the others retire
+    Import {
+        /// A user or an organisation
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// The private RSA key in PEM, such as abuild's you@example.org-5f3c.rsa, or - for standard input
+        file: PathBuf,
+        /// The file name of the public key in your clients' /etc/apk/keys [default: FILE with .pub, when FILE ends in .rsa]
+        #[arg(long, value_name = "FILE.rsa.pub", value_parser = KeyName::parse)]
+        name: Option<KeyName>,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+}
+
+/// One key, in the JSON of `key list`. The date is RFC 3339, UTC.
+#[derive(Serialize)]
+struct Shown {
+    name: String,
+    state: &'static str,
+    created_at: String,
+    fingerprint: String,
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.action {
+        Action::List { owner, json, flags } => list(&owner, json, &flags).await,
+        Action::Export {
+            owner,
+            private,
+            flags,
+        } => export(&owner, private, &flags).await,
+        Action::Import {
+            owner,
+            file,
+            name,
+            flags,
+        } => import(&owner, &file, name, &flags).await,
+    }
+}
+
+async fn list(owner: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<(), Failure> {
+    let registry = open::for_administration(flags).await?;
+    let owner = found(&registry, owner).await?;
+    let keys = registry
+        .keys()
+        .list(&owner)
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    let shown: Vec<Shown> = keys
+        .into_iter()
+        .map(|key| Shown {
+            name: key.name.to_string(),
+            state: key.state.as_str(),
+            created_at: moment(key.created_at),
+            fingerprint: key.fingerprint,
+        })
+        .collect();
+    if json {
+        return output::print_json(&shown);
+    }
+    let rows: Vec<_> = shown
+        .into_iter()
+        .map(|key| {
+            [
+                key.name,
+                key.state.to_owned(),
+                key.created_at,
+                key.fingerprint,
+            ]
+        })
+        .collect();
+    output::print_table("key", ["NAME", "STATE", "CREATED", "SHA-256"], &rows)
+}
+
+async fn export(owner: &OwnerName, private: bool, flags: &RegistryFlags) -> Result<(), Failure> {
+    let registry = open::for_administration(flags).await?;
+    let owner = found(&registry, owner).await?;
+    let key = registry
+        .keys()
+        .export(&owner, private)
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    if let Some(private) = &key.private {
+        let file = key.name.as_str();
+        let file = file.strip_suffix(".pub").unwrap_or(file);
+        output::note(&format!(
+            "this is the private key; keep it as {file}, where nobody else can read it"
+        ));
+        return output::print(private.expose());
+    }
+    output::note(&format!("this is /etc/apk/keys/{}", key.name));
+    output::print(&key.public)
+}
+
+async fn import(
+    owner: &OwnerName,
+    file: &Path,
+    name: Option<KeyName>,
+    flags: &RegistryFlags,
+) -> Result<(), Failure> {
+    let name = match name {
+        Some(name) => name,
+        None => name_from(file)?,
+    };
+    let pem = read_pem(file)?;
+    let registry = open::for_administration(flags).await?;
+    let owner = found(&registry, owner).await?;
+    let key = registry
+        .keys()
+        .import(&owner, &pem, Some(name))
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    output::note(&format!(
+        "{} signs the indexes of {} from the next request on; clients need it in /etc/apk/keys",
+        key.name, owner.name
+    ));
+    Ok(())
+}
+
+async fn found(registry: &Administration, name: &OwnerName) -> Result<Owner, Failure> {
+    registry
+        .metadata()
+        .owner(name)
+        .await
+        .map_err(|error| Failure::told_by(&error))?
+        .ok_or_else(|| Failure::told_by(&AccountError::NoOwner(name.clone())))
+}
+
+/// The name of the public key that belongs to a private key file: abuild calls the halves `NAME.rsa` and `NAME.rsa.pub`.
+fn name_from(file: &Path) -> Result<KeyName, Failure> {
+    let unclear = || {
+        Failure::usage(format!(
+            "the name of {} does not say what your clients call the key",
+            file.display()
+        ))
+        .hint("say it with `--name`, such as --name you@example.org-5f3c.rsa.pub; apk finds keys by their file names")
+    };
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(unclear)?;
+    let name = match name.strip_suffix(".pub").unwrap_or(name) {
+        stem if stem.ends_with(".rsa") => format!("{stem}.pub"),
+        _ => return Err(unclear()),
+    };
+    KeyName::parse(&name).map_err(|error| Failure::told_by(&error).into_usage())
+}
+
+fn read_pem(path: &Path) -> Result<Secret, Failure> {
+    let unreadable = |error: io::Error| {
+        Failure::new(format!("cannot read the key {}", path.display())).because(&error)
+    };
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin()
+            .lock()
+            .take(MAX_PEM_BYTES)
+            .read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(MAX_PEM_BYTES).read_to_string(&mut text))
+    };
+    // Wrapped at once, so that it is wiped whatever comes next.
+    let pem = Secret::new(text);
+    match read {
+        Ok(_) => Ok(pem),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(Failure::new(format!("{} is no PEM file", path.display()))
+                .hint("a key in PEM form is text, with a line `-----BEGIN … PRIVATE KEY-----`"))
+        }
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_private_half_tells_that_of_the_public_half() {
+        for (file, name) in [
+            ("/root/.abuild/alice-5f.rsa", "alice-5f.rsa.pub"),
+            (
+                "alice@example.org-5f.rsa.pub",
+                "alice@example.org-5f.rsa.pub",
+            ),
+        ] {
+            assert_eq!(name_from(Path::new(file)).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn a_name_that_clients_could_not_know_is_asked_for() {
+        for file in ["key.pem", "-", "/", ".rsa", "a b.rsa", "rsa"] {
+            assert!(name_from(Path::new(file)).is_err(), "{file}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! `user`, `org` and `token` on a real registry.
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::harness::Folder;
+
+fn add_user(folder: &Folder, name: &str) {
+    let said = folder.tarn_with(
+        &["user", "add", name, "--password-stdin"],
+        &[],
+        "correct horse\n",
+    );
+    assert_eq!(said.exit, 0, "{}", said.stderr);
+}
+
+fn json_of(folder: &Folder, arguments: &[&str]) -> Value {
+    let said = folder.tarn(arguments);
+    assert_eq!((said.exit, said.stderr.as_str()), (0, ""));
+    serde_json::from_str(&said.stdout).unwrap()
+}
+
+#[test]
+fn no_command_but_serve_makes_a_registry() {
+    let folder = Folder::empty();
+    let add = [
+        "user",
+        "add",
+        "alice",
+        "--admin",
+        "--password-stdin",
+        "--data-dir",
+        "elsewhere",
+    ];
+    let said = folder.tarn_with(&add, &[], "correct horse\n");
+    assert_snapshot!("no_registry", said.all());
+    for arguments in [
+        &["user", "list"][..],
+        &["org", "list"],
+        &["token", "list", "--user", "admin"],
+        &["key", "list", "admin"],
+    ] {
+        let said = folder.tarn(arguments);
+        assert_eq!(said.exit, 1);
+        assert!(
+            said.stderr
+                .starts_with("error: there is no registry in ./tarn-data\n")
+        );
+    }
+    assert!(!folder.path("tarn-data").exists());
+    assert!(!folder.path("elsewhere").exists());
+}
+
+#[test]
+fn users_are_added_listed_disabled_and_enabled() {
+    let folder = Folder::with_registry();
+    let mut all = String::new();
+    let add = [
+        "user",
+        "add",
+        "Alice",
+        "--password-stdin",
+        "--visibility",
+        "private",
+    ];
+    for (arguments, input) in [
+        (&add[..], "correct horse\n"),
+        (&add, "correct horse\n"),
+        (&["user", "add", "bob"], "correct horse\n"),
+        (&["user", "add", "bob", "--password-stdin"], ""),
+        (&["user", "add", "bob", "--password-stdin"], "short"),
+        (
+            &["user", "add", "bob", "--password-stdin"],
+            "correct\nhorse\n",
+        ),
+        (
+            &["user", "add", "b|b", "--password-stdin"],
+            "correct horse\n",
+        ),
+        (
+            &["user", "add", "api", "--password-stdin"],
+            "correct horse\n",
+        ),
+        (&["user", "add", "bob", "--visibility", "secret"], ""),
+        (
+            &["user", "passwd", "nobody", "--password-stdin"],
+            "correct horse\n",
+        ),
+        (
+            &["user", "passwd", "alice", "--password-stdin"],
+            "battery staple\n",
+        ),
+        (&["user", "disable", "ALICE"], ""),
+        (&["user", "list"], ""),
+        (&["user", "enable", "alice"], ""),
+        (&["user", "list"], ""),
+    ] {
+        let said = folder.tarn_with(arguments, &[], input);
+        assert!(!said.all().contains("horse"), "{}", said.all());
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    assert_snapshot!("users", all);
+    assert_eq!(
+        json_of(&folder, &["user", "list", "--json"])[1],
+        json!({"name": "Alice", "visibility": "private", "admin": false, "disabled": false, "has_password": true})
+    );
+}
+
+#[test]
+fn organisations_have_members_with_roles() {
+    let folder = Folder::with_registry();
+    add_user(&folder, "alice");
+    add_user(&folder, "bob");
+    let mut all = String::new();
+    for arguments in [
+        &["org", "list"][..],
+        &["org", "add", "acme", "--owner", "nobody"],
+        &[
+            "org",
+            "add",
+            "acme",
+            "--owner",
+            "alice",
+            "--visibility",
+            "limited",
+        ],
+        &["org", "add", "Acme", "--owner", "alice"],
+        &["org", "add", "other"],
+        &["org", "list"],
+        &["org", "member", "acme", "bob"],
+        &["org", "member", "acme", "bob", "--role", "owner"],
+        &["org", "member", "acme", "bob", "--role", "write"],
+        &["org", "member", "bob", "alice", "--role", "read"],
+        &["org", "members", "acme"],
+        &["org", "member", "acme", "bob", "--remove"],
+        &["org", "member", "acme", "alice", "--remove"],
+        &["org", "members", "acme"],
+    ] {
+        let said = folder.tarn(arguments);
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    assert_snapshot!("organisations", all);
+    assert_eq!(
+        json_of(&folder, &["org", "list", "--json"]),
+        json!([{"name": "acme", "visibility": "limited"}])
+    );
+    assert_eq!(
+        json_of(&folder, &["org", "members", "acme", "--json"]),
+        json!([{"user": "alice", "role": "admin", "disabled": false}])
+    );
+}
+
+#[test]
+fn a_token_is_the_only_thing_on_standard_output() {
+    let folder = Folder::with_registry();
+    let add = ["token", "add", "--user", "admin", "--name", "ci"];
+    let scope = ["--scope", "write:package", "--expires", "90d"];
+    let arguments: Vec<&str> = add.into_iter().chain(scope).collect();
+    let said = folder.tarn(&arguments);
+    let token = said.line();
+    assert!(token.starts_with("tarn_") && token.len() > 40, "{token}");
+    assert_eq!(said.stderr, "");
+
+    let mut all = String::new();
+    for arguments in [
+        &arguments[..],
+        &add,
+        &[
+            "token", "add", "--user", "admin", "--name", "x", "--scope", "admin",
+        ],
+        &[
+            "token",
+            "add",
+            "--user",
+            "admin",
+            "--name",
+            "x",
+            "--scope",
+            "read:package",
+            "--expires",
+            "soon",
+        ],
+        &[
+            "token",
+            "add",
+            "--user",
+            "nobody",
+            "--name",
+            "x",
+            "--scope",
+            "read:package",
+        ],
+        &[
+            "token",
+            "add",
+            "--user",
+            "admin",
+            "--name",
+            "",
+            "--scope",
+            "read:package",
+        ],
+        &["token", "list", "--user", "admin"],
+        &["token", "remove", "--user", "admin", "--name", "CI"],
+        &["token", "remove", "--user", "admin", "--name", "ci"],
+        &["token", "list", "--user", "admin"],
+    ] {
+        let said = folder.tarn(arguments);
+        assert!(!said.all().contains(token));
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    assert_snapshot!("tokens", all);
+}
+
+#[test]
+fn several_scopes_can_be_given_in_either_way() {
+    let folder = Folder::with_registry();
+    for (name, scopes) in [
+        (
+            "a",
+            &["--scope", "read:package", "--scope", "public-only"][..],
+        ),
+        ("b", &["--scope", "read:package,public-only"]),
+    ] {
+        let mut arguments = vec!["token", "add", "--user", "admin", "--name", name];
+        arguments.extend(scopes);
+        folder.tarn(&arguments).line();
+    }
+    let tokens = json_of(&folder, &["token", "list", "--user", "admin", "--json"]);
+    for token in tokens.as_array().unwrap() {
+        assert_eq!(token["scopes"], "public-only,read:package");
+        assert_eq!(token["expires_at"], Value::Null);
+    }
+    assert_eq!(tokens.as_array().unwrap().len(), 2);
+}

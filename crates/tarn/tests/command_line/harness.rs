@@ -1,0 +1,273 @@
+//! Running `tarn`, and putting what it said into a form that is the same each time.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long a server may take to say something, or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The password of `admin` in a folder with a registry.
+pub(crate) const PASSWORD: &str = "open sesame 42";
+
+/// A working folder.
+pub(crate) struct Folder(TempDir);
+
+/// What a command said.
+pub(crate) struct Said {
+    pub(crate) exit: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    stdout: mpsc::Receiver<String>,
+    stderr: mpsc::Receiver<String>,
+    pub(crate) welcome: String,
+    pub(crate) address: String,
+}
+
+impl Folder {
+    pub(crate) fn empty() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    /// One with a registry in `tarn-data`.
+    pub(crate) fn with_registry() -> Self {
+        let folder = Self::empty();
+        let server = folder.serve(&[], &[("TARN_ADMIN_PASSWORD", PASSWORD)]);
+        assert!(server.stop(Signal::TERM).0.success());
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tarn"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TARN_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .current_dir(self.0.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn tarn(&self, arguments: &[&str]) -> Said {
+        self.tarn_with(arguments, &[], "")
+    }
+
+    pub(crate) fn tarn_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        input: &str,
+    ) -> Said {
+        let mut child = self.command(arguments, variables).spawn().unwrap();
+        // A command that asks for no input may have ended before it gets any.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Said {
+            exit: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts a server on a free port, and waits until it listens.
+    pub(crate) fn serve(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Server {
+        let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
+        all.extend(arguments);
+        let mut child = self.command(&all, variables).spawn().unwrap();
+        let stdout = lines_of(child.stdout.take().unwrap());
+        let stderr = lines_of(child.stderr.take().unwrap());
+        let mut welcome = String::new();
+        loop {
+            match stdout.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    if let Some(url) = line.strip_prefix("listening on http://") {
+                        let address = url.to_owned();
+                        return Server {
+                            child,
+                            stdout,
+                            stderr,
+                            welcome,
+                            address,
+                        };
+                    }
+                    welcome.push_str(&line);
+                    welcome.push('\n');
+                }
+                Err(_) => {
+                    let _ = child.kill();
+                    let said: Vec<String> = stderr.iter().collect();
+                    panic!("the server does not listen: {said:?}");
+                }
+            }
+        }
+    }
+}
+
+fn lines_of(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+impl Server {
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for a line on standard error that holds `text`.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        while !self
+            .stderr
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("no line with `{text}`"))
+            .contains(text)
+        {}
+    }
+
+    /// Sends a signal, then waits for the end. Gives the status and what was said meanwhile: standard output, standard
+    /// error.
+    pub(crate) fn stop(self, signal: Signal) -> (ExitStatus, String, String) {
+        self.signal(signal);
+        self.wait()
+    }
+
+    pub(crate) fn wait(mut self) -> (ExitStatus, String, String) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > deadline => panic!("the server does not end"),
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let all = |lines: &mpsc::Receiver<String>| {
+            lines.iter().map(|line| line + "\n").collect::<String>()
+        };
+        (status, all(&self.stdout), all(&self.stderr))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Said {
+    /// Everything, with dates put in brackets.
+    pub(crate) fn all(&self) -> String {
+        let Self {
+            exit,
+            stdout,
+            stderr,
+        } = self;
+        let text = format!("exit: {exit}\n--- stdout\n{stdout}--- stderr\n{stderr}");
+        without_dates(&text)
+    }
+
+    /// The one line of standard output of a command that succeeds.
+    pub(crate) fn line(&self) -> &str {
+        assert_eq!(self.exit, 0, "{}", self.stderr);
+        let line = self.stdout.strip_suffix('\n').unwrap();
+        assert!(!line.contains('\n'), "{line}");
+        line
+    }
+}
+
+/// `text` with each RFC 3339 date put as `[date]`, and the blanks that fill its column kept in number.
+pub(crate) fn without_dates(text: &str) -> String {
+    const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd";
+    let bytes = text.as_bytes();
+    let mut shown = String::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let end = at + FORM.len();
+        let is_date = end <= bytes.len()
+            && bytes[at..end]
+                .iter()
+                .zip(FORM)
+                .all(|(byte, form)| match form {
+                    b'd' => byte.is_ascii_digit(),
+                    form => byte == form,
+                });
+        if is_date {
+            shown.push_str("[date]");
+            at = end;
+            while at < bytes.len() && (bytes[at] == b'.' || bytes[at].is_ascii_digit()) {
+                at += 1;
+            }
+            if at < bytes.len() && bytes[at] == b'Z' {
+                at += 1;
+            }
+        } else {
+            let character = text[at..].chars().next().unwrap();
+            shown.push(character);
+            at += character.len_utf8();
+        }
+    }
+    shown
+}
+
+/// `text` with each SHA-256 in hex put as `[sha256]`.
+pub(crate) fn without_hashes(text: &str) -> String {
+    let mut shown = String::new();
+    let mut digits = String::new();
+    for character in text.chars().chain(['\0']) {
+        if character.is_ascii_hexdigit() {
+            digits.push(character);
+            continue;
+        }
+        match digits.len() {
+            64 => shown.push_str("[sha256]"),
+            _ => shown.push_str(&digits),
+        }
+        digits.clear();
+        shown.push(character);
+    }
+    shown.trim_end_matches('\0').to_owned()
+}
+
+/// The names in a folder, sorted.
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

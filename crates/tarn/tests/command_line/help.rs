@@ -1,0 +1,66 @@
+//! The help, word for word.
+
+use insta::assert_snapshot;
+
+use crate::harness::Folder;
+
+fn help(arguments: &[&str]) -> String {
+    let said = Folder::empty().tarn(arguments);
+    assert_eq!((said.exit, said.stderr.as_str()), (0, ""));
+    said.stdout
+}
+
+#[test]
+fn the_short_help_lists_the_commands() {
+    assert_snapshot!("short", help(&["-h"]));
+}
+
+#[test]
+fn the_long_help_tells_every_setting() {
+    assert_snapshot!("long", help(&["help"]));
+}
+
+#[test]
+fn every_command_has_its_help() {
+    for command in [
+        "serve",
+        "user add",
+        "user list",
+        "user passwd",
+        "user disable",
+        "user enable",
+        "org add",
+        "org list",
+        "org member",
+        "org members",
+        "token add",
+        "token list",
+        "token remove",
+        "key list",
+        "key export",
+        "key import",
+        "check-config",
+        "inspect",
+    ] {
+        let arguments: Vec<&str> = ["help"].into_iter().chain(command.split(' ')).collect();
+        assert_snapshot!(command.replace(' ', "_"), help(&arguments));
+    }
+}
+
+#[test]
+fn without_a_command_the_help_goes_to_standard_error() {
+    let said = Folder::empty().tarn(&[]);
+    assert_eq!((said.exit, said.stdout.as_str()), (2, ""));
+    assert!(said.stderr.contains("Usage: tarn <COMMAND>"));
+}
+
+#[test]
+fn an_unknown_command_is_told_with_the_nearest_one() {
+    assert_snapshot!("unknown_command", Folder::empty().tarn(&["serv"]).all());
+}
+
+#[test]
+fn the_version_is_data() {
+    let expected = format!("tarn {}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(Folder::empty().tarn(&["--version"]).line(), expected);
+}

@@ -1,0 +1,181 @@
+//! `inspect`, on packages and indexes made here.
+
+use apk::{
+    arch::Arch,
+    limits::Limits,
+    sign::{KeyName, KeySize, SigningKey},
+    v2::{
+        builder::PackageBuilder,
+        index::{self, Description},
+        package::{PackageReader, Script},
+        record,
+    },
+};
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::harness::{Folder, without_hashes};
+
+fn hello() -> PackageBuilder {
+    PackageBuilder::new("hello", "1.0-r0")
+        .field("depend", "musl>=1.2")
+        .field("depend", "!busybox")
+        .field("provides", "cmd:hello=1.0-r0")
+        .script(Script::PostInstall, "#!/bin/sh\n")
+        .file("usr/bin/hello", b"#!/bin/sh\necho hello\n")
+}
+
+/// What `inspect` says of a package, without what depends on how well it was compressed.
+fn without_measures(said: &str) -> String {
+    said.lines()
+        .map(|line| match line.split_whitespace().next() {
+            Some(label @ ("identity" | "datahash" | "size")) => format!("{label:<13}[measured]\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect()
+}
+
+fn signed_index(package: &[u8], name: &KeyName, key: &SigningKey) -> Vec<u8> {
+    let mut reader = PackageReader::new(Limits::default());
+    reader.push(package).unwrap();
+    let package = reader.finish().unwrap();
+    let record = record::render(
+        &package.info,
+        &package.identity,
+        package.size,
+        &Arch::parse("x86_64").unwrap(),
+    );
+    let description = Description::parse("a test").unwrap();
+    let unsigned = index::write([record.as_str()], &description, 0, 6);
+    let mut signed = index::sign_index(&unsigned, &[(name, key)]).unwrap();
+    signed.extend(unsigned);
+    signed
+}
+
+#[test]
+fn a_package_is_shown() {
+    let folder = Folder::empty();
+    folder.write("hello-1.0-r0.apk", hello().build());
+    let said = folder.tarn(&["inspect", "hello-1.0-r0.apk"]).all();
+    assert_snapshot!("package", without_measures(&said));
+
+    let said = folder.tarn(&["inspect", "hello-1.0-r0.apk", "--json"]);
+    let package: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(package["name"], "hello");
+    assert_eq!(package["depends"][1], "!busybox");
+    assert_eq!(package["scripts"][0], "post-install");
+    assert_eq!(package["signatures"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn the_content_decides_where_the_name_does_not() {
+    let folder = Folder::empty();
+    let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    let name = KeyName::parse("a.rsa.pub").unwrap();
+    folder.write("download", hello().build());
+    assert!(
+        folder
+            .tarn(&["inspect", "download"])
+            .stdout
+            .starts_with("package")
+    );
+    folder.write("download", signed_index(&hello().build(), &name, &key));
+    assert!(
+        folder
+            .tarn(&["inspect", "download"])
+            .stdout
+            .starts_with("index")
+    );
+}
+
+#[test]
+fn a_signature_is_checked_by_key_and_name() {
+    let folder = Folder::empty();
+    let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    let other = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    let name = KeyName::parse("alice-5f.rsa.pub").unwrap();
+    let package = hello().sign(&name, &key).build();
+    folder.write("APKINDEX.tar.gz", signed_index(&package, &name, &key));
+    folder.write("hello.apk", package);
+    folder.write("unsigned.apk", hello().build());
+    folder.write("alice-5f.rsa.pub", key.public_key().to_pem());
+    folder.write("renamed.rsa.pub", key.public_key().to_pem());
+    std::fs::create_dir(folder.path("other")).unwrap();
+    folder.write("other/alice-5f.rsa.pub", other.public_key().to_pem());
+    let mut all = String::new();
+    for file in ["hello.apk", "unsigned.apk", "APKINDEX.tar.gz"] {
+        for key in [
+            "alice-5f.rsa.pub",
+            "renamed.rsa.pub",
+            "other/alice-5f.rsa.pub",
+        ] {
+            let said = folder.tarn(&["inspect", file, "--key", key]);
+            let signed_by = said
+                .stdout
+                .lines()
+                .find(|line| line.starts_with("signed by"));
+            all.push_str(&format!(
+                "{file} --key {key}\n  exit: {}\n  {}\n{}",
+                said.exit,
+                signed_by.unwrap_or_default(),
+                said.stderr
+            ));
+        }
+    }
+    assert_snapshot!("signatures", all);
+    // The size of the package: a signature cannot be compressed, and is another each time.
+    let said = folder.tarn(&["inspect", "APKINDEX.tar.gz"]).all();
+    let size = folder.path("hello.apk").metadata().unwrap().len();
+    assert_snapshot!("index", said.replace(&size.to_string(), "[size]"));
+}
+
+#[test]
+fn what_apk_would_refuse_is_refused_in_words() {
+    let folder = Folder::empty();
+    let whole = hello().build();
+    let mut all = String::new();
+    for (name, content) in [
+        ("empty.apk", Vec::new()),
+        ("page.apk", b"<!DOCTYPE html><html>404</html>".to_vec()),
+        ("text.apk", b"hello".to_vec()),
+        ("v3.apk", b"ADBd\x01\x02\x03\x04".to_vec()),
+        ("cut.apk", whole[..whole.len() / 2].to_vec()),
+        ("more.apk", [&whole[..], b"more"].concat()),
+        ("damaged.apk", hello().wrong_data_hash().build()),
+        (
+            "version.apk",
+            PackageBuilder::new("hello", "1.0_foo").build(),
+        ),
+        ("empty.tar.gz", Vec::new()),
+        ("package.tar.gz", whole.clone()),
+    ] {
+        folder.write(name, content);
+        let said = folder.tarn(&["inspect", name]);
+        assert_eq!(
+            (said.exit, said.stdout.as_str()),
+            (3, ""),
+            "{name}: {}",
+            said.stderr
+        );
+        all.push_str(&said.stderr);
+    }
+    assert_snapshot!("refused", without_hashes(&all));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_failure_and_no_refusal() {
+    let folder = Folder::empty();
+    folder.write("key.pub", "no key");
+    folder.write("hello.apk", hello().build());
+    let mut all = String::new();
+    for arguments in [
+        &["inspect", "nowhere.apk"][..],
+        &["inspect", "."],
+        &["inspect", "hello.apk", "--key", "nowhere.rsa.pub"],
+        &["inspect", "hello.apk", "--key", "key.pub"],
+    ] {
+        let said = folder.tarn(arguments);
+        all.push_str(&format!("exit: {}\n{}", said.exit, said.stderr));
+    }
+    assert_snapshot!("unreadable", all);
+}

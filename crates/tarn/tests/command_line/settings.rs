@@ -1,0 +1,99 @@
+//! Settings that make no sense, and `check-config`.
+
+use std::net::TcpListener;
+
+use insta::assert_snapshot;
+
+use crate::harness::Folder;
+
+#[test]
+fn every_wrong_setting_is_told_with_where_it_came_from_and_what_to_write() {
+    let folder = Folder::empty();
+    let mut all = String::new();
+    for (name, value) in [
+        ("TARN_LISTEN", "localhost:8080"),
+        ("TARN_DATABASE", "postgres://tarn:hunter2@db/tarn"),
+        ("TARN_DATABASE", "tarn.db"),
+        ("TARN_STORAGE", "s3://bucket?secret=hunter2"),
+        ("TARN_BASE_URL", "packages.example.org"),
+        ("TARN_BASE_URL", "https://tarn:hunter2@packages.example.org"),
+        ("TARN_MAX_UPLOAD_SIZE", "lots"),
+        ("TARN_MAX_CONNECTIONS", "0"),
+        ("TARN_STOP_TIMEOUT", "5"),
+        ("TARN_LOG_FORMAT", "xml"),
+        ("TARN_LOG_LEVEL", "loud"),
+        ("TARN_SECRET_KEY_FILE", "nowhere"),
+        ("TARN_CONFIG", "nowhere.toml"),
+    ] {
+        let said = folder.tarn_with(&["serve"], &[(name, value)], "");
+        assert_eq!((said.exit, said.stdout.as_str()), (2, ""), "{name}={value}");
+        assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
+        all.push_str(&said.stderr);
+    }
+    assert_snapshot!("wrong_settings", all);
+}
+
+#[test]
+fn a_settings_file_is_refused_with_its_line() {
+    let folder = Folder::empty();
+    folder.write(
+        "tarn.toml",
+        "# ours\nlisten = \"127.0.0.1:0\"\nbase_url = \"https://a\"\n",
+    );
+    assert_snapshot!("settings_file", folder.tarn(&["serve"]).all());
+}
+
+#[test]
+fn check_config_shows_each_setting_with_its_source() {
+    let folder = Folder::empty();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    folder.write(
+        "tarn.toml",
+        "base-url = \"https://packages.example.org/\"\nlog-level = \"debug\"\n",
+    );
+    let said = folder.tarn_with(
+        &["check-config", "--listen", &address],
+        &[
+            ("TARN_LOG_FORMAT", "json"),
+            ("TARN_ADMIN_PASSWORD", "hunter2"),
+            ("TARN_LISTNE", "x"),
+        ],
+        "",
+    );
+    assert!(!said.all().contains("hunter2"));
+    // The port is a random one of four or five digits: it must not move the columns.
+    let padded = format!("{address:<27}");
+    assert_snapshot!(
+        "check_config",
+        said.all()
+            .replace(&padded, &format!("{:<27}", "[address]"))
+            .replace(&address, "[address]")
+    );
+}
+
+#[test]
+fn check_config_makes_nothing() {
+    let folder = Folder::empty();
+    let said = folder.tarn(&["check-config", "--json", "--listen", "127.0.0.1:0"]);
+    assert_eq!(said.exit, 0, "{}", said.stderr);
+    let settings: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(settings[0]["name"], "data-dir");
+    assert_eq!(settings[0]["source"], "default");
+    assert!(!folder.path("tarn-data").exists());
+}
+
+#[test]
+fn check_config_fails_where_the_server_would() {
+    let folder = Folder::empty();
+    folder.write("file", "");
+    let said = folder.tarn(&[
+        "check-config",
+        "--data-dir",
+        "file",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(said.exit, 1);
+    assert_snapshot!("check_config_no_folder", said.stderr);
+}
