@@ -6,8 +6,9 @@ use crate::cursor::Cursor;
 
 use super::der::{self, Malformed};
 
-/// Sizes of the primes p and q, in bytes, that FIPS 186 allows.
-const SIZES: [(usize, usize); 4] = [(128, 20), (256, 28), (256, 32), (384, 32)];
+/// Sizes of the prime p in bytes that are taken, and of q. FIPS 186 pairs them off; OpenSSL makes 1024 with 224 bits too.
+const P_SIZES: [usize; 3] = [128, 256, 384];
+const Q_SIZES: [usize; 3] = [20, 28, 32];
 
 /// Reads a key from the parameters and the public value of its SubjectPublicKeyInfo (RFC 3279, 2.3.2).
 pub(super) fn parse(parameters: &[u8], public_value: &[u8]) -> Result<VerifyingKey, Malformed> {
@@ -20,7 +21,7 @@ pub(super) fn parse(parameters: &[u8], public_value: &[u8]) -> Result<VerifyingK
     let y = der::take_unsigned(&mut cursor)?;
     cursor.finish()?;
     let is_full = |digits: &[u8]| matches!(digits, [0x80..=0xff, ..]);
-    if !SIZES.contains(&(p.len(), q.len())) || !is_full(p) || !is_full(q) {
+    if !P_SIZES.contains(&p.len()) || !Q_SIZES.contains(&q.len()) || !is_full(p) || !is_full(q) {
         return Err(Malformed);
     }
     // Every number gets the width of its modulus: the library compares and multiplies numbers of one width.
@@ -34,7 +35,8 @@ pub(super) fn parse(parameters: &[u8], public_value: &[u8]) -> Result<VerifyingK
     if y >= p {
         return Err(Malformed);
     }
-    let components = Components::from_components(p, q, g).map_err(|_| Malformed)?;
+    // Unchecked means the sizes, which were checked above.
+    let components = Components::from_components_unchecked(p, q, g).map_err(|_| Malformed)?;
     VerifyingKey::from_components(components, y).map_err(|_| Malformed)
 }
 

@@ -33,6 +33,7 @@ pub struct PackageBuilder {
     raw_pkginfo: Option<Vec<u8>>,
     wrong_data_hash: bool,
     control: Vec<(String, Vec<u8>)>,
+    raw_control: Vec<u8>,
     control_end_of_archive: bool,
     data: Data,
     signers: Vec<Signer>,
@@ -82,6 +83,7 @@ impl PackageBuilder {
             raw_pkginfo: None,
             wrong_data_hash: false,
             control: Vec::new(),
+            raw_control: Vec::new(),
             control_end_of_archive: false,
             data: Data::default(),
             signers: Vec::new(),
@@ -134,6 +136,13 @@ impl PackageBuilder {
     #[must_use]
     pub fn control_entry(mut self, name: &str, content: &[u8]) -> Self {
         self.control.push((name.to_owned(), content.to_vec()));
+        self
+    }
+
+    /// Adds bytes to the tar of the control section as they are, after all its entries.
+    #[must_use]
+    pub fn raw_control(mut self, bytes: &[u8]) -> Self {
+        self.raw_control.extend_from_slice(bytes);
         self
     }
 
@@ -290,6 +299,7 @@ impl PackageBuilder {
             tar.extend_from_slice(content);
             tar.extend_from_slice(padding(size));
         }
+        tar.extend_from_slice(&self.raw_control);
         if self.control_end_of_archive {
             tar.extend_from_slice(&END_OF_ARCHIVE);
         }

@@ -128,22 +128,17 @@ impl Item {
         match self {
             Self::File { path, content } => {
                 let size = content.len() as u64;
-                // abuild-tar --hash writes the checksum that apk records for the file.
-                let checksum = hex(&Sha1::digest(content));
-                let pax = [("APK-TOOLS.checksum.SHA1", checksum.as_bytes())];
-                sink(
-                    &EntryHeader {
-                        mode: 0o755,
-                        pax: &pax,
-                        ..EntryHeader::file(path.as_bytes(), size, 0)
-                    }
-                    .to_bytes(),
-                )?;
+                sink(&file_header(path, size, &Sha1::digest(content)))?;
                 sink(content)?;
                 sink(padding(size))
             }
             Self::RandomFile { path, size } => {
-                sink(&EntryHeader::file(path.as_bytes(), *size, 0).to_bytes())?;
+                let mut hasher = Sha1::new();
+                let Ok(()) = write_random(*size, &mut |bytes| {
+                    hasher.update(bytes);
+                    Ok::<(), std::convert::Infallible>(())
+                });
+                sink(&file_header(path, *size, &hasher.finalize()))?;
                 write_random(*size, sink)?;
                 sink(padding(*size))
             }
@@ -169,6 +164,18 @@ impl Item {
             Self::Raw(bytes) => sink(bytes),
         }
     }
+}
+
+/// A header as `abuild-tar --hash` writes it, with the checksum that apk records for the file.
+fn file_header(path: &str, size: u64, checksum: &[u8]) -> Vec<u8> {
+    let checksum = hex(checksum);
+    let pax = [("APK-TOOLS.checksum.SHA1", checksum.as_bytes())];
+    EntryHeader {
+        mode: 0o755,
+        pax: &pax,
+        ..EntryHeader::file(path.as_bytes(), size, 0)
+    }
+    .to_bytes()
 }
 
 fn hex(bytes: &[u8]) -> String {

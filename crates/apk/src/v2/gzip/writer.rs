@@ -51,7 +51,10 @@ impl MemberWriter {
         self.length = self.length.wrapping_add(low_half(content.len() as u64));
         let mut rest = content;
         while !rest.is_empty() {
-            let (used, _) = self.compress(rest, FlushCompress::None, sink)?;
+            let (used, status) = self.compress(rest, FlushCompress::None, sink)?;
+            if status == Status::StreamEnd {
+                break;
+            }
             rest = rest.get(used..).unwrap_or_default();
         }
         Ok(())
@@ -117,10 +120,6 @@ pub fn compress_member<'a>(parts: impl IntoIterator<Item = &'a [u8]>, level: u32
 }
 
 /// The length in a gzip trailer counts modulo 2^32 (RFC 1952, 2.3.1).
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the format keeps the low half"
-)]
 fn low_half(length: u64) -> u32 {
     (length & 0xffff_ffff) as u32
 }

@@ -142,6 +142,14 @@ pub enum PackageError {
         /// What the bytes are.
         found: Sha256Digest,
     },
+    /// A file whose pax header has no `APK-TOOLS.checksum.SHA1`.
+    #[error(
+        "the data section: `{name}` has no checksum (pax header APK-TOOLS.checksum.SHA1), and apk 3 does not install such files; build the package with `abuild` or `melange`, or pipe the tar through `abuild-tar --hash`"
+    )]
+    NoChecksum {
+        /// The path, escaped and cut short.
+        name: String,
+    },
     /// `size = 0`, and files or scripts.
     #[error(
         "size in .PKGINFO is 0, but the package has files or scripts, and apk would skip them; set size to the bytes the files take, at least 1"

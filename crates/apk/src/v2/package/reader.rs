@@ -49,10 +49,11 @@ pub struct PackageReader {
     tar: TarReader,
     hasher: MessageHasher,
     data_hasher: digest::Context,
-    /// Compressed and inflated bytes of the current section so far.
+    /// Compressed and inflated bytes of the current member so far.
     section_size: (u64, u64),
     contents: Contents,
     signature_size: u64,
+    signature_tar_size: u64,
     control: Option<Control>,
     data_size: u64,
     data_tar_size: u64,
@@ -103,6 +104,7 @@ impl PackageReader {
             section_size: (0, 0),
             contents: Contents::new(&limits),
             signature_size: 0,
+            signature_tar_size: 0,
             control: None,
             data_size: 0,
             data_tar_size: 0,
@@ -244,6 +246,7 @@ impl PackageReader {
             Event::Entry(entry) if in_data => {
                 *entries += 1;
                 *installs |= !entry.name.starts_with(b".");
+                check_data_entry(entry)?;
                 if *entries > limit {
                     return Err(TarError::TooManyEntries { limit }.into());
                 }
@@ -274,7 +277,11 @@ impl PackageReader {
         let section = self.contents.section_for(self.stage);
         let (compressed, inflated) = self.section_size;
         let (size, limit) = match section {
-            Section::Signature => (compressed.max(inflated), self.limits.signature_section),
+            // Several signature members count together.
+            Section::Signature => (
+                (self.signature_size + compressed).max(self.signature_tar_size + inflated),
+                self.limits.signature_section,
+            ),
             Section::First | Section::Control => {
                 (compressed.max(inflated), self.limits.control_section)
             }
@@ -296,8 +303,9 @@ impl PackageReader {
         match self.contents.section_for(self.stage) {
             Section::First => return Err(PackageError::EmptySection(Section::First)),
             Section::Signature => {
-                // Several signature members count together.
-                self.signature_size = compressed;
+                self.signature_size += compressed;
+                self.signature_tar_size += inflated;
+                self.section_size = (0, 0);
                 self.contents.section = Section::First;
                 self.hasher = MessageHasher::new();
             }
@@ -345,6 +353,17 @@ impl PackageReader {
         }
         Ok(())
     }
+}
+
+/// apk 3 does not unpack a file without this checksum: "file format is obsolete" (`src/fs_fsys.c`, `need_checksum`). It
+/// reads over whatever has a dot in front.
+fn check_data_entry(entry: &Entry) -> Result<(), PackageError> {
+    if entry.kind == EntryKind::File && entry.checksum.is_none() && !entry.name.starts_with(b".") {
+        return Err(PackageError::NoChecksum {
+            name: escape(&entry.name),
+        });
+    }
+    Ok(())
 }
 
 /// What the file begins with, where that is no gzip.
@@ -437,7 +456,7 @@ impl Contents {
                 }
             }
             Event::Content(content) if self.section == Section::Signature => {
-                self.signatures.content(content)
+                self.signatures.content(content);
             }
             Event::Content(content) => {
                 if let Some(pkginfo) = &mut self.pkginfo {

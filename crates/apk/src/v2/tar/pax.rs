@@ -148,11 +148,28 @@ fn checksum(value: &[u8]) -> Result<[u8; 20], TarError> {
 mod tests {
     use super::*;
 
+    /// A record with the length it should have.
+    fn line(record: &str) -> Vec<u8> {
+        let (key, value) = record.split_once('=').expect("a key");
+        let mut bytes = Vec::new();
+        super::super::writer::pax_record(&mut bytes, key, value.as_bytes());
+        bytes
+    }
+
     #[test]
     fn reads_what_apk_reads() {
-        let content = b"12 path=a/b\n14 linkpath=c\n22 SCHILY.xattr.user.a=\n28 SCHILY.xattr.user.b=x\ny=z\n\
-            68 APK-TOOLS.checksum.SHA1=000102030405060708090a0b0c0d0e0f10111213\n22 mtime=1700000000.5\n9 size=7\n";
-        let extended = parse(content).expect("valid");
+        let content = [
+            "path=a/b",
+            "linkpath=c",
+            "SCHILY.xattr.user.a=",
+            "SCHILY.xattr.user.b=x\ny=z",
+            "APK-TOOLS.checksum.SHA1=000102030405060708090A0b0c0d0e0f10111213",
+            "mtime=1700000000.5",
+            "size=7",
+        ]
+        .map(line)
+        .concat();
+        let extended = parse(&content).expect("valid");
         assert_eq!(extended.path.as_deref(), Some(&b"a/b"[..]));
         assert_eq!(extended.link_target.as_deref(), Some(&b"c"[..]));
         assert_eq!(extended.size, Some(7));
@@ -163,62 +180,64 @@ mod tests {
                 (b"user.b".to_vec(), b"x\ny=z".to_vec())
             ]
         );
-        assert_eq!(
-            extended.checksum.map(|digest| (digest[1], digest[19])),
-            Some((1, 19))
-        );
+        let checksum = extended.checksum.expect("given");
+        assert_eq!((checksum[1], checksum[10], checksum[19]), (1, 10, 19));
+    }
+
+    #[test]
+    fn a_length_counts_its_own_digits() {
+        assert_eq!(line("a=123"), b"8 a=123\n");
+        assert_eq!(line("a=1234"), b"9 a=1234\n");
+        assert_eq!(line("a=12345"), b"11 a=12345\n");
+        assert!(parse(&line("a=12345")).is_ok());
     }
 
     #[test]
     fn rejects_lines_that_readers_disagree_about() {
+        let length = TarError::Pax("a line's length is wrong");
+        let number = TarError::Pax("a number is not one");
+        let path = TarError::Pax("a path is empty or holds a NUL");
         for (content, expected) in [
+            (b"11 path=a/b\n".to_vec(), length.clone()),
+            (b"13 path=a/b\n".to_vec(), length.clone()),
+            (b"1 path=a/b\n".to_vec(), length),
+            (b"99999999999999999999999 a=b\n".to_vec(), number.clone()),
+            (b"012 path=a/b\n".to_vec(), number.clone()),
+            (b"+12 path=a/b\n".to_vec(), number.clone()),
+            (line("size=-1"), number.clone()),
+            (line("size=1 "), number.clone()),
+            (line("size=01"), number),
             (
-                &b"11 path=a/b\n"[..],
-                TarError::Pax("a line's length is wrong"),
+                b"path=a/b\n".to_vec(),
+                TarError::Pax("a line has no length"),
             ),
-            (b"13 path=a/b\n", TarError::Pax("a line's length is wrong")),
-            (b"1 path=a/b\n", TarError::Pax("a line's length is wrong")),
+            (b"7 path\n".to_vec(), TarError::Pax("a line has no `=`")),
+            (line("=a"), TarError::Pax("a line has no key")),
+            (line("path="), path.clone()),
+            (line("path=a\0b"), path),
             (
-                b"99999999999999999999999 a=b\n",
-                TarError::Pax("a number is not one"),
-            ),
-            (b"012 path=a/b\n", TarError::Pax("a number is not one")),
-            (b"+12 path=a/b\n", TarError::Pax("a number is not one")),
-            (b"path=a/b\n", TarError::Pax("a line has no length")),
-            (b"7 path\n", TarError::Pax("a line has no `=`")),
-            (b"5 =a\n", TarError::Pax("a line has no key")),
-            (
-                b"8 path=\n",
-                TarError::Pax("a path is empty or holds a NUL"),
-            ),
-            (
-                b"12 path=a\0b\n",
-                TarError::Pax("a path is empty or holds a NUL"),
-            ),
-            (
-                b"10 path=a\n10 path=b\n",
+                [line("path=a"), line("path=b")].concat(),
                 TarError::PaxTwice { key: "path" },
             ),
-            (b"10 size=-1\n", TarError::Pax("a number is not one")),
-            (b"22 GNU.sparse.major=1\n", TarError::Sparse),
+            (line("GNU.sparse.major=1"), TarError::Sparse),
             (
-                b"29 APK-TOOLS.checksum.SHA1=0\n",
+                line("APK-TOOLS.checksum.SHA1=0"),
                 TarError::Pax("APK-TOOLS.checksum.SHA1 is not 40 hexadecimal digits"),
             ),
-            (b"12 path=a/b\n\0", TarError::Pax("a line has no length")),
+            (
+                [line("path=a"), vec![0]].concat(),
+                TarError::Pax("a line has no length"),
+            ),
         ] {
-            assert_eq!(parse(content), Err(expected), "{}", content.escape_ascii());
+            assert_eq!(parse(&content), Err(expected), "{}", content.escape_ascii());
         }
     }
 
     #[test]
     fn a_global_header_may_only_comment() {
-        assert_eq!(check_global(b"13 comment=x\n"), Ok(()));
-        assert_eq!(check_global(b"10 path=x\n"), Err(TarError::GlobalPax));
-        assert_eq!(check_global(b"9 size=7\n"), Err(TarError::GlobalPax));
-        assert_eq!(
-            check_global(b"22 SCHILY.xattr.user.a=\n"),
-            Err(TarError::GlobalPax)
-        );
+        assert_eq!(check_global(&line("comment=x")), Ok(()));
+        for record in ["path=x", "size=7", "linkpath=x", "SCHILY.xattr.user.a="] {
+            assert_eq!(check_global(&line(record)), Err(TarError::GlobalPax));
+        }
     }
 }

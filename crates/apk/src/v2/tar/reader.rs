@@ -128,7 +128,7 @@ pub enum TarError {
 }
 
 /// What [`TarReader::push`] tells its visitor, in the order of the archive.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// An entry starts.
     Entry(&'a Entry),
@@ -303,7 +303,7 @@ impl TarReader {
         let header = Header::parse(&self.block)?;
         match header.type_byte {
             b'L' => {
-                self.extension_start(Extension::LongName, header.size, self.path_limit as u64 + 1)?
+                self.extension_start(Extension::LongName, header.size, self.path_limit as u64 + 1)?;
             }
             b'x' => self.extension_start(Extension::Pax, header.size, self.pax_limit)?,
             b'g' => self.extension_start(Extension::GlobalPax, header.size, self.pax_limit)?,

@@ -128,7 +128,7 @@ fn long_names_come_from_pax_and_gnu_headers() {
 #[test]
 fn a_ustar_prefix_comes_before_the_name() {
     let archive = raw(b"name", b'0', b"", |block| {
-        block[345..348].copy_from_slice(b"dir")
+        block[345..348].copy_from_slice(b"dir");
     });
     assert_eq!(read(&archive).expect("valid")[0].0.name, b"dir/name");
 }
@@ -149,7 +149,7 @@ fn rejects_a_pax_size_that_differs() {
         refused(&[&pax, &file("a", b"x")]),
         "the pax header of `a` gives the size 999, its ustar header 1; apk ignores pax sizes, so they must agree"
     );
-    let same = raw(b"pax", b'x', b"10 size=1\n", |_| ());
+    let same = raw(b"pax", b'x', b"11 size=1\n", |_| ());
     assert!(
         matches!(
             read(&[same, file("a", b"x")].concat()),
@@ -171,7 +171,7 @@ fn rejects_two_names() {
     let long = raw(b"././@LongLink", b'L', b"long", |_| ());
     let pax = raw(b"pax", b'x', b"10 path=b\n", |_| ());
     let prefixed = raw(b"name", b'0', b"", |block| {
-        block[345..348].copy_from_slice(b"dir")
+        block[345..348].copy_from_slice(b"dir");
     });
     assert_eq!(
         refused(&[&long, &pax, &file("a", b"")]),

@@ -80,7 +80,7 @@ pub fn padding(size: u64) -> &'static [u8] {
 }
 
 /// `LENGTH KEY=VALUE\n`, where the length counts its own digits too.
-fn pax_record(records: &mut Vec<u8>, key: &str, value: &[u8]) {
+pub(super) fn pax_record(records: &mut Vec<u8>, key: &str, value: &[u8]) {
     let without_digits = key.len() + value.len() + 3;
     let mut length = without_digits + 1;
     while without_digits + length.to_string().len() != length {
