@@ -10,16 +10,16 @@
 //! - what is not UTF-8, and control characters (a line feed ends an index line; a NUL ends apk's strings; an escape
 //!   reaches the terminal of whoever runs `apk search`);
 //! - a key twice where apk keeps one value, and a known key that apk would overlook for its blanks;
-//! - names, versions, architectures and dependencies that are none ([`PackageName`], [`Version::parse_for_v2`], [`Arch`],
-//!   [`Dependency`]), and no `pkgname`, `pkgver`, `arch`, `size` or `datahash` at all;
+//! - names, versions, architectures and dependencies that are none ([`PackageName`], [`Version`], [`Arch`],
+//!   [`Dependency`]), and no `pkgname`, `pkgver`, `arch` or `datahash` at all;
 //! - numbers that some apk reads as another number;
 //! - values too long for the buffers of apk (see [`Limits`]).
 //!
 //! # `size`
 //!
 //! apk unpacks nothing of a package whose `I:` is 0: it takes it for a virtual one (apk-tools `src/database.c`,
-//! `apk_db_install_pkg`; `src/commit.c`). So a missing `size` is refused here. `size = 0` is right for a package
-//! without files, such as a meta package; that it has none only the reader of the data section can tell.
+//! `apk_db_install_pkg`; `src/commit.c`). `size = 0`, or no such line, is right for a package without files, such as a
+//! meta package; that it has none only the reader of the data section can tell.
 
 use crate::{
     arch::Arch, dependency::Dependency, digest::Sha256Digest, limits::Limits, name::PackageName,
@@ -183,7 +183,7 @@ impl Draft {
             "pkgver" => once(
                 &mut self.version,
                 key,
-                Version::parse_for_v2(value, limits)?,
+                Version::parse_within(value, limits)?,
             ),
             "arch" => once(&mut self.arch, key, Arch::parse(value)?),
             "pkgdesc" => once(&mut self.description, key, text()),
@@ -235,7 +235,7 @@ impl Draft {
             packager: self.packager.unwrap_or_default(),
             commit: self.commit.unwrap_or_default(),
             build_date: self.build_date.unwrap_or_default(),
-            installed_size: self.installed_size.ok_or(PkginfoError::SizeMissing)?,
+            installed_size: self.installed_size.unwrap_or_default(),
             provider_priority: self.provider_priority.unwrap_or_default(),
             replaces_priority: self.replaces_priority.unwrap_or_default(),
             depends: self.depends,

@@ -179,7 +179,10 @@ mod tests {
             write(&mut file, kind, &payload[..length]).unwrap();
         }
         let blocks = read(&file).unwrap();
-        assert_eq!(blocks.iter().map(|block| block.kind).collect::<Vec<_>>(), kinds);
+        assert_eq!(
+            blocks.iter().map(|block| block.kind).collect::<Vec<_>>(),
+            kinds
+        );
         assert_eq!(blocks[2].payload, payload);
     }
 

@@ -205,7 +205,10 @@ mod tests {
             (b"ADBc\x01", ContainerError::Truncated),
             (b"ADBd\x01\x08\x00\xf7\xffADB.", ContainerError::Truncated),
             (b"ADBd\x01\x08\x00\x00\x00ADB.indx", ContainerError::Deflate),
-            (b"ADBd\x01\x08\x00\xf7\xffADB.indx\0", ContainerError::Trailing),
+            (
+                b"ADBd\x01\x08\x00\xf7\xffADB.indx\0",
+                ContainerError::Trailing,
+            ),
         ];
         for (bytes, error) in cases {
             assert_eq!(unpack(bytes, 100).as_deref(), Err(&error), "{bytes:?}");

@@ -71,7 +71,13 @@ impl PayloadDigest {
     /// The bytes that RSA with SHA-512 signs: the schema, the head of the signature, the digest of the payload
     /// (apk-tools `src/adb.c`, `adb_digest_v0_signature`).
     fn message(&self, id: KeyId) -> Vec<u8> {
-        [&self.schema.to_bytes(), HEAD.as_slice(), &id.0, &self.sha512].concat()
+        [
+            &self.schema.to_bytes(),
+            HEAD.as_slice(),
+            &id.0,
+            &self.sha512,
+        ]
+        .concat()
     }
 }
 
@@ -123,8 +129,6 @@ impl<'a> Signature<'a> {
     pub fn is_by(&self, key: &PublicKey, digest: &PayloadDigest) -> bool {
         let message = digest.message(self.key);
         KeyId::of(key) == Some(self.key)
-            && key
-                .verify(Algorithm::Rsa512, &message, self.bytes)
-                .is_ok()
+            && key.verify(Algorithm::Rsa512, &message, self.bytes).is_ok()
     }
 }

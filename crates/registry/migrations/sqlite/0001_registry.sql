@@ -81,14 +81,15 @@ CREATE TABLE package_files (
     file_name      TEXT   NOT NULL,                   -- name-version.apk, compared exactly
     sha256         BLOB   NOT NULL REFERENCES blobs (sha256),
     size           BIGINT NOT NULL,
-    pkginfo        TEXT   NOT NULL,                   -- as it stands in the control section
-    record         TEXT   NOT NULL,                   -- for the index, with the package's own architecture
     sequence       BIGINT NOT NULL,
     added_at       BIGINT NOT NULL,                   -- the generation that has it first
     removed_at     BIGINT,                            -- the generation that has it no more
     uploader_id    BIGINT REFERENCES users (owner_id) ON DELETE SET NULL,
     created_at     BIGINT NOT NULL,
     downloads      BIGINT NOT NULL DEFAULT 0,
+    -- The long ones last, so that SQLite need not read past them for the others.
+    record         TEXT   NOT NULL,                   -- for the index, with the package's own architecture
+    pkginfo        TEXT   NOT NULL,                   -- as it stands in the control section
     UNIQUE (repository_id, sequence),
     CHECK (removed_at > added_at)
 );

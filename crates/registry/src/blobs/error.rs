@@ -107,3 +107,66 @@ where
         .await
         .map_err(BlobError::Task)?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: io::ErrorKind) -> BlobError {
+        at("open", Path::new("data/blobs/ab/cd"))(kind.into())
+    }
+
+    #[test]
+    fn every_way_to_have_no_space_is_told_as_such() {
+        for errno in [
+            rustix::io::Errno::NOSPC,
+            rustix::io::Errno::DQUOT,
+            rustix::io::Errno::FBIG,
+        ] {
+            let error = at("write", Path::new("data/tmp/incoming-1"))(errno.into());
+            assert!(matches!(error, BlobError::Full { .. }), "{errno}");
+            assert_eq!(
+                error.to_string(),
+                "no space left for data/tmp/incoming-1: free some, or move the data folder to a larger disk"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_path_and_what_to_do() {
+        for (kind, text) in [
+            (
+                io::ErrorKind::PermissionDenied,
+                "cannot open data/blobs/ab/cd: let the user that runs the server own the data folder and all in it",
+            ),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                "cannot open data/blobs/ab/cd: its file system is mounted read-only",
+            ),
+            (
+                io::ErrorKind::CrossesDevices,
+                "cannot open data/blobs/ab/cd: the folders blobs and tmp of the data folder must be on one file system",
+            ),
+            (io::ErrorKind::Other, "cannot open data/blobs/ab/cd"),
+        ] {
+            assert_eq!(error(kind).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn another_server_is_told_with_its_process() {
+        let in_use = |process| BlobError::InUse {
+            path: "data/blobs.lock".into(),
+            process,
+        };
+        assert_eq!(
+            in_use(Some(77)).to_string(),
+            "another server, process 77, uses this data folder (it holds data/blobs.lock): \
+             stop it first, or take another data folder"
+        );
+        assert_eq!(
+            in_use(None).to_string(),
+            "another server uses this data folder (it holds data/blobs.lock): stop it first, or take another data folder"
+        );
+    }
+}

@@ -56,7 +56,8 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// [`BlobError::Full`] when there is no space; when the disk fails. After an error nothing can be done with it but drop it.
+    /// [`BlobError::Full`] when there is no space; when the disk fails. After an error nothing can be done with it
+    /// but drop it.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
         self.file
             .write_all(bytes)
@@ -78,8 +79,8 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// [`BlobError::Full`] when there is no space; [`BlobError::Damaged`] when there is a blob of that digest with another size;
-    /// when the disk fails.
+    /// [`BlobError::Full`] when there is no space; [`BlobError::Damaged`] when there is a blob of that digest with
+    /// another size; when the disk fails.
     pub fn commit(mut self, sha256: &Sha256Digest) -> Result<u64, BlobError> {
         self.file.sync_data().map_err(at("sync", &self.path))?;
         let place = self.store.place(sha256);
@@ -131,7 +132,8 @@ impl Incoming {
         }
     }
 
-    /// Asks the operating system, every few megabytes, to begin writing to the disk, so that the sync at the end is short.
+    /// Asks the operating system, every few megabytes, to begin writing to the disk, so that the sync at the end is
+    /// short.
     ///
     /// On Linux POSIX_FADV_DONTNEED begins to write the dirty pages of the range and returns (`generic_fadvise` in
     /// `mm/fadvise.c`); only clean ones are dropped, of which a range just written has few. The call that says just

@@ -1,24 +1,24 @@
 //! Bytes by their SHA-256, on the local disk.
 //!
 //! ```text
-//! blobs/ab/cdef…   one file a blob: the digest in hex, cut after the first byte. Written once, never changed (mode 0400)
+//! blobs/ab/cdef…   one file a blob: the digest in hex, cut after the first byte; written once, never changed, mode 0400
 //! tmp/             what is being received; names mean nothing, and nothing here is needed after a restart
 //! blobs.lock       held while a server runs, with its process id
 //! ```
 //!
 //! # Why a blob that is there is whole
 //!
-//! [`Incoming::commit`] does, in this order: (1) sync the temporary file's data; (2) give it its place by one atomic rename
-//! that fails when the place is taken; (3) sync the folder. A power cut before (2) leaves a temporary file, which the next [`Blobs::open`]
-//! removes. One between (2) and (3) leaves the blob or not, and nobody was told that it is there. After (3) it stays.
-//! The rename never comes before the data on the disk, because of (1). The folders of the first byte are all made, and synced,
-//! when the store is opened, so that (3) is one sync of one folder.
+//! [`Incoming::commit`] does, in this order: (1) sync the temporary file's data; (2) give it its place by one atomic
+//! rename that fails when the place is taken; (3) sync the folder. A power cut before (2) leaves a temporary file,
+//! which the next [`Blobs::open`] removes. One between (2) and (3) leaves the blob or not, and nobody was told that
+//! it is there. After (3) it stays. The rename never comes before the data on the disk, because of (1). The folders
+//! of the first byte are all made, and synced, when the store is opened, so that (3) is one sync of one folder.
 //!
 //! A blob that is there already is not written again: its bytes have the same SHA-256. Its folder is synced all the
 //! same, for the one who put it there may not have come to (3).
 //!
-//! The caller computes the digest, while it writes. What a blob is needed for is for `metadata/` to know; a blob that nothing needs is
-//! found by [`Blobs::list`].
+//! The caller computes the digest, while it writes. What a blob is needed for is for `metadata/` to know; a blob that
+//! nothing needs is found by [`Blobs::list`].
 
 mod error;
 mod incoming;
@@ -81,8 +81,8 @@ pub struct Listed {
 }
 
 impl Blobs {
-    /// Opens the store in a folder, making what is not there, for this process alone. What an earlier one did not finish
-    /// receiving is removed.
+    /// Opens the store in a folder, making what is not there, for this process alone. What an earlier one did not
+    /// finish receiving is removed.
     ///
     /// # Errors
     ///
@@ -140,7 +140,8 @@ impl Blobs {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 Err(error) => return Err(at("remove", &path)(error)),
             }
-            // The next blob with these bytes has its place in the same folder: what comes after must not be undone by this.
+            // The next blob with these bytes has its place in the same folder: what comes after must not be undone by
+            // this.
             if let Some(folder) = path.parent() {
                 sync_folder(folder)?;
             }
@@ -149,8 +150,8 @@ impl Blobs {
         .await
     }
 
-    /// The blobs whose digest begins with that byte, in no order. All 256 together are the whole store; one at a time they
-    /// take little memory. Files that are no blobs are passed over.
+    /// The blobs whose digest begins with that byte, in no order. All 256 together are the whole store; one at a time
+    /// they take little memory. Files that are no blobs are passed over.
     ///
     /// # Errors
     ///

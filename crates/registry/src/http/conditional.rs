@@ -44,7 +44,7 @@ impl Validators<'_> {
     /// The date that may be given away now.
     pub(super) fn last_modified(&self) -> Timestamp {
         let seconds = self.changed_at.seconds();
-        Timestamp::from_seconds(if self.settled() { seconds } else { seconds - 1 })
+        Timestamp::from_seconds(if self.settled() { seconds } else { self.now.seconds().min(seconds - 1) })
     }
 
     /// What to send for a request with `headers` and, when it is a `GET`, its range.

@@ -215,7 +215,7 @@ impl Indexes {
                 problem,
             }
         };
-        let changed_at = head.changed_at.max(keys.changed_at());
+        let changed_at = head.changed_at.max(keys.changed_at);
         let (generation, ids, limits, arch) = (head.generation, keys.ids(), self.limits.clone(), place.arch.clone());
         let before = before.and_then(|made| Some((made.generation, made.state.clone()?)));
         let (state, segments, etag) = match (place.format, before) {

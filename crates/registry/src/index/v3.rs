@@ -45,9 +45,7 @@ pub(super) fn make(
 /// What a package says of itself, read again from what was stored of it.
 fn facts(package: &IndexedPackage, limits: &Limits) -> Result<(PackageInfo, Identity, u64), Problem> {
     let wrong = |error: String| Problem::Verification(format!("a stored package cannot be read: {error}"));
-    let mut info = pkginfo::parse(package.pkginfo.as_bytes(), limits).map_err(|error| wrong(error.to_string()))?;
+    let info = pkginfo::parse(package.pkginfo.as_bytes(), limits).map_err(|error| wrong(error.to_string()))?;
     let record = Record::parse(&package.record, limits).map_err(|error| wrong(error.to_string()))?;
-    // What the registry counted itself stands in the record alone.
-    info.installed_size = record.installed_size().unwrap_or(info.installed_size);
     Ok((info, *record.identity(), package.size))
 }

@@ -52,6 +52,15 @@ pub struct ActiveKey {
 pub struct OwnerKeys {
     /// Newest first; never empty.
     pub active: Vec<Arc<ActiveKey>>,
+    /// Since when it is these. An index signed by others is older than that.
+    pub changed_at: Timestamp,
+}
+
+impl OwnerKeys {
+    /// Which keys these are: two of equal numbers sign the same.
+    pub fn ids(&self) -> Vec<SigningKeyId> {
+        self.active.iter().map(|key| key.id).collect()
+    }
 }
 
 /// A key as it is shown to administrators.
@@ -114,11 +123,14 @@ impl Keys {
     /// When a key cannot be made or opened. One that does not open is an error even where another one does: what
     /// clients trust must not change because a sealing key was lost.
     pub async fn signing_keys(&self, owner: &Owner) -> Result<Arc<OwnerKeys>, KeyError> {
-        let mut active = Vec::new();
-        for row in self.active_rows(owner).await? {
+        let rows = self.active_rows(owner).await?;
+        // A key begins to sign when it is made or imported, and the others retire in the same moment.
+        let changed_at = rows.iter().map(|row| row.created_at).max().unwrap_or(Timestamp::from_seconds(0));
+        let mut active = Vec::with_capacity(rows.len());
+        for row in rows {
             active.push(self.opened(row).await?);
         }
-        Ok(Arc::new(OwnerKeys { active }))
+        Ok(Arc::new(OwnerKeys { active, changed_at }))
     }
 
     /// The file name and the PEM of the newest key that signs `owner`'s indexes, made if there is none yet.

@@ -1,23 +1,26 @@
 //! What the database knows of blobs, and how a blob that nobody needs is removed without ever losing one that
 //! somebody is about to need.
 //!
-//! The danger: an upload finds its bytes in the store already and leaves them there; a sweep, which looked a moment earlier
-//! and saw no package with these bytes, removes them; then the package is recorded. So both keep to this order.
+//! The danger: an upload finds its bytes in the store already and leaves them there; a sweep, which looked a moment
+//! earlier and saw no package with these bytes, removes them; then the package is recorded. So both keep to this
+//! order.
 //!
 //! An upload: (1) [`Metadata::claim_blob`] once its digest is known; (2) the bytes into the store; (3)
 //! [`Metadata::record_package`], within [`BLOB_CLAIM_LIFETIME`] of the claim.
 //!
 //! A sweep: (1) [`Metadata::unreferenced_blobs`], or a file of the store without a package; (2)
-//! [`Metadata::condemn_blob`]; (3) not before [`BLOB_GRACE`] has gone by, [`Metadata::take_condemned_blobs`]; (4) the bytes out of the store;
-//! (5) [`Metadata::forget_blob`].
+//! [`Metadata::condemn_blob`]; (3) not before [`BLOB_GRACE`] has gone by, [`Metadata::take_condemned_blobs`]; (4) the
+//! bytes out of the store; (5) [`Metadata::forget_blob`].
 //!
 //! A claim or a record takes a condemnation back. If an upload claimed before the condemnation, it has recorded (or
-//! given up) before the grace is over, and step 3 of the sweep passes the blob over. If it claims after, it takes the condemnation
-//! back, or is told to try again because step 3 is done and step 5 is not. After step 5 the bytes are gone for sure, and step 2 of
-//! the upload brings them anew. The grace is longer than a claim lasts, for clocks of several nodes that differ.
+//! given up) before the grace is over, and step 3 of the sweep passes the blob over. If it claims after, it takes the
+//! condemnation back, or is told to try again because step 3 is done and step 5 is not. After step 5 the bytes are
+//! gone for sure, and step 2 of the upload brings them anew. The grace is longer than a claim lasts, for clocks of
+//! several nodes that differ.
 //!
-//! A crash between two steps of an upload leaves bytes without a package. They are found by listing the store and asking
-//! [`Metadata::is_referenced`]. A crash of a sweep leaves blobs that [`Metadata::take_condemned_blobs`] gives out again.
+//! A crash between two steps of an upload leaves bytes without a package. They are found by listing the store and
+//! asking [`Metadata::is_referenced`]. A crash of a sweep leaves blobs that [`Metadata::take_condemned_blobs`] gives
+//! out again.
 
 use std::time::Duration;
 
@@ -190,8 +193,8 @@ impl Metadata {
         Ok(condemned == 1)
     }
 
-    /// Blobs whose bytes are to be removed now: condemned for longer than [`BLOB_GRACE`] and still not needed, and those
-    /// that were given out before and not forgotten. Nobody can claim them until [`Metadata::forget_blob`].
+    /// Blobs whose bytes are to be removed now: condemned for longer than [`BLOB_GRACE`] and still not needed, and
+    /// those that were given out before and not forgotten. Nobody can claim them until [`Metadata::forget_blob`].
     ///
     /// # Errors
     ///

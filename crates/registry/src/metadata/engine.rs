@@ -1,7 +1,8 @@
 //! The one place that knows which database runs underneath.
 //!
-//! Everything beside it in `metadata/` speaks in [`Statement`]s (one SQL text for every engine, parameters as `$1`, `$2`, …)
-//! and [`Row`]s. A second engine is a second arm in each `match` here, and a file like `sqlite.rs` that opens it.
+//! Everything beside it in `metadata/` speaks in [`Statement`]s (one SQL text for every engine, parameters as `$1`,
+//! `$2`, …) and [`Row`]s. A second engine is a second arm in each `match` here, and a file like `sqlite.rs` that
+//! opens it.
 
 use apk::digest::Sha256Digest;
 use sqlx::{
@@ -213,8 +214,8 @@ impl Engine {
 
     /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened.
     ///
-    /// On SQLite it holds the write lock from the first (BEGIN IMMEDIATE): a transaction that read first and asked for the lock later would be
-    /// refused with "busy" whenever somebody wrote in between, however long it waited.
+    /// On SQLite it holds the write lock from the first (BEGIN IMMEDIATE): a transaction that read first and asked
+    /// for the lock later would be refused with "busy" whenever somebody wrote in between, however long it waited.
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Transaction::Sqlite(
@@ -255,7 +256,8 @@ impl Transaction {
     /// All rows that a statement gives.
     pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
         match self {
-            // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its work.
+            // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its
+            // work.
             Self::Sqlite(transaction) => {
                 let rows = statement.for_sqlite().fetch_all(&mut **transaction).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())

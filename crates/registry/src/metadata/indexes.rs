@@ -63,8 +63,8 @@ pub struct IndexRow {
 }
 
 impl Metadata {
-    /// The newest state of the index of an architecture: its own packages and the noarch ones. `None` when there is no such
-    /// repository.
+    /// The newest state of the index of an architecture: its own packages and the noarch ones. `None` when there is
+    /// no such repository.
     ///
     /// # Errors
     ///
@@ -123,8 +123,14 @@ impl Metadata {
     ) -> Result<Vec<IndexRow>, MetadataError> {
         self.engine
             .rows(sql!(
-                "SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
-                 AND added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) ORDER BY sequence",
+                // Two halves rather than `arch IN ($2, $3)`: both come out of the index in order and are merged,
+                // where SQLite would read the packages of all architectures otherwise.
+                "SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch = $2 \
+                 AND added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
+                 UNION ALL \
+                 SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch = $3 AND $2 <> $3 \
+                 AND added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
+                 ORDER BY sequence",
                 repository,
                 arch.as_str(),
                 Arch::noarch().as_str(),

@@ -1,12 +1,15 @@
 //! Facts: who there is, what they published, at which generation. The only module that knows SQL.
 //!
-//! Every change is one transaction: saved whole, or it never happened. Inside one there is nothing but SQL: no file, no network,
-//! no waiting for anybody. Every change looks at how many rows it changed. What is committed survives a power cut.
+//! Every change is one transaction: saved whole, or it never happened. Inside one there is nothing but SQL: no file,
+//! no network, no waiting for anybody. Every change looks at how many rows it changed. What is committed survives a
+//! power cut.
 //!
-//! A caller that gives up (drops the future) in the middle of a change leaves nothing behind, but for the last moment: a commit
-//! under way is not called back. So whoever goes away without an answer can't know; who gets an answer can rely on it.
+//! A caller that gives up (drops the future) in the middle of a change leaves nothing behind, but for the last
+//! moment: a commit under way is not called back. So whoever goes away without an answer can't know; who gets an
+//! answer can rely on it.
 
 mod blob_facts;
+mod change_times;
 mod engine;
 mod error;
 mod indexes;

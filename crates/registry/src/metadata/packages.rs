@@ -7,6 +7,7 @@ use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version}
 
 use super::{
     BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
+    change_times::next_change,
     engine::{Row, Transaction, sql},
 };
 use crate::{
@@ -139,7 +140,8 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// When such a file is there, it would clash with a noarch one, the claim of the blob lapsed, or the database fails.
+    /// When such a file is there, it would clash with a noarch one, the claim of the blob lapsed, or the database
+    /// fails.
     pub async fn record_package(
         &self,
         new: &NewPackageFile,
@@ -307,8 +309,8 @@ impl PackageFile {
     }
 }
 
-/// What the file of a package is called in the folder of its architecture, as apk asks for it (`apk_pkg_url` and
-/// `apk_pkg_name_format` in apk-tools' `src/package.c`; `apk_repo` default package name specification `${name}-${version}.apk`).
+/// What the file of a package is called in the folder of its architecture (`default_reponame_spec` in apk-tools'
+/// `src/context.c`).
 fn file_name(name: &PackageName, version: &Version) -> String {
     format!("{name}-{version}.apk")
 }
@@ -396,22 +398,6 @@ async fn stamp(
     })
 }
 
-/// When a change counts as made, given when the one before it did.
-///
-/// `http/` turns this into `Last-Modified`, of which apk sends back the whole second, so the times of two states of an
-/// index must never be equal, nor go back, whatever the clock does. That holds for all of a repository together, because an
-/// index takes the later of two heads (its architecture's and noarch's).
-///
-/// While the clock runs, one microsecond later is enough: `http/` gives no client a date whose second is not over yet. When the clock
-/// was set back, the second of the previous change may long be over for a client, so the next whole second is taken.
-fn next_change(previous: Timestamp, now: Timestamp) -> Timestamp {
-    if now < previous {
-        Timestamp::from_seconds(previous.seconds().saturating_add(1))
-    } else {
-        now.max(Timestamp::from_micros(previous.micros().saturating_add(1)))
-    }
-}
-
 /// Refuses a file whose place is taken.
 async fn refuse_clash(
     transaction: &mut Transaction,
@@ -440,20 +426,5 @@ async fn refuse_clash(
     match clash {
         Some(existing) => Err(RecordError::NoarchClash { existing }),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_is_later_than_the_one_before() {
-        let at = Timestamp::from_micros;
-        // The clock moved on, stood still, was set back within the second, was set back far.
-        assert_eq!(next_change(at(1_500_000), at(1_500_007)), at(1_500_007));
-        assert_eq!(next_change(at(1_500_000), at(1_500_000)), at(1_500_001));
-        assert_eq!(next_change(at(1_500_000), at(1_400_000)), at(2_000_000));
-        assert_eq!(next_change(at(2_000_000), at(5)), at(3_000_000));
     }
 }

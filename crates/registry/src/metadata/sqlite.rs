@@ -28,6 +28,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Reading connections. A question takes some 50 µs, most of it the way to the connection's thread and back.
 const READERS: u32 = 8;
+/// How many rows the thread of a connection reads ahead: an index has many, and each wait for the other side costs
+/// more than reading one.
+const ROW_BUFFER: usize = 512;
 /// How far the write-ahead log is cut back to after a checkpoint, in bytes.
 const LOG_SIZE: &str = "67108864";
 
@@ -80,6 +83,7 @@ pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("journal_size_limit", LOG_SIZE)
+        .row_buffer_size(ROW_BUFFER)
         .disable_statement_logging();
     migrate(&path, &options).await?;
 
@@ -93,6 +97,7 @@ pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
     let writer = pool()
         .max_connections(1)
         .min_connections(1)
+        .after_release(|connection, _| Box::pin(is_fit_to_write_again(connection)))
         .connect_with(options.clone())
         .await?;
     let readers = pool()
@@ -100,6 +105,17 @@ pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
         .connect_with(options.pragma("query_only", "ON"))
         .await?;
     Ok(Engine::Sqlite { writer, readers })
+}
+
+/// Whether the writing connection is out of its transaction, else it must be closed.
+///
+/// On some errors SQLite rolls back by itself, a full disk among them (<https://sqlite.org/lang_transaction.html>,
+/// "Response To Errors Within A Transaction"). sqlx then fails to roll back once more and believes for ever that a
+/// transaction is open, so the connection would refuse every further write.
+async fn is_fit_to_write_again(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback of a dropped transaction is only queued; this comes after it in the queue.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the file when there is none, so that it is never readable to others: SQLite gives the files beside it
@@ -187,6 +203,83 @@ async fn connect(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        clock::Timestamp,
+        metadata::{AddOwnerError, Database, Metadata, NewUser, Visibility},
+        names::OwnerName,
+    };
+
+    async fn open_in(folder: &tempfile::TempDir) -> Metadata {
+        Metadata::open(&Database::Sqlite(folder.path().join("tarn.db")))
+            .await
+            .unwrap()
+    }
+
+    async fn setting(pool: &sqlx::SqlitePool, pragma: &'static str) -> i64 {
+        sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_connection_is_durable_and_minds_references() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = open_in(&folder).await;
+        let Engine::Sqlite { writer, readers } = &metadata.engine;
+        // `PRAGMA synchronous`: 2 is FULL.
+        assert_eq!(setting(writer, "PRAGMA synchronous").await, 2);
+        assert_eq!(setting(writer, "PRAGMA foreign_keys").await, 1);
+        assert_eq!(setting(writer, "PRAGMA query_only").await, 0);
+        assert_eq!(setting(readers, "PRAGMA query_only").await, 1);
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+            .fetch_one(readers)
+            .await
+            .unwrap();
+        assert_eq!(journal, "wal");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_apart_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = open_in(&folder).await;
+        let Engine::Sqlite { writer, .. } = &metadata.engine;
+        // A limit that SQLite reports as it does a full disk (SQLITE_FULL). It holds for the one writing connection.
+        setting(writer, "PRAGMA max_page_count = 1").await;
+        let mut made = 0;
+        let refused = loop {
+            let name = OwnerName::parse(&format!("user{made}")).unwrap();
+            let new = NewUser {
+                name: &name,
+                password_hash: Some("a hash long enough to fill a page some day"),
+                admin: false,
+                visibility: Visibility::Public,
+            };
+            match metadata.add_user(new, Timestamp::from_seconds(0)).await {
+                Ok(_) => made += 1,
+                Err(refused) => break refused,
+            }
+        };
+        assert!(
+            matches!(refused, AddOwnerError::Metadata(MetadataError::Full(_))),
+            "{refused:?}"
+        );
+        assert_eq!(metadata.user_count().await.unwrap(), made);
+        assert_eq!(
+            metadata.owners().await.unwrap().len(),
+            usize::try_from(made).unwrap()
+        );
+        // With space again it goes on.
+        setting(writer, "PRAGMA max_page_count = 1000").await;
+        let name = OwnerName::parse("later").unwrap();
+        let new = NewUser {
+            name: &name,
+            password_hash: None,
+            admin: false,
+            visibility: Visibility::Public,
+        };
+        metadata
+            .add_user(new, Timestamp::from_seconds(0))
+            .await
+            .unwrap();
+    }
 
     #[test]
     fn extended_codes_are_told_apart() {

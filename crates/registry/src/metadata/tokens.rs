@@ -116,7 +116,8 @@ impl Metadata {
         })
     }
 
-    /// The token with that SHA-256 and whose it is. Whether it has expired, or the user is disabled, is for the caller to see.
+    /// The token with that SHA-256 and whose it is. Whether it has expired, or the user is disabled, is for the
+    /// caller to see.
     ///
     /// # Errors
     ///

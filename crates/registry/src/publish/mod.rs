@@ -131,11 +131,13 @@ impl Publisher {
     ) -> Result<Published, PublishError> {
         let incoming = self.blobs.begin().await?;
         let received = receive::receive(incoming, body, &self.limits, self.max_upload).await?;
-        let info = rules::admit(&received.package)?;
+        rules::check(&received.package)?;
+        let package = received.package.clone();
+        let info = package.info;
         let published = Published {
             file_name: rules::file_name(&info),
             arch: info.arch.clone(),
-            size: received.package.size,
+            size: package.size,
         };
         // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
         // transaction decides between them.
@@ -147,12 +149,12 @@ impl Publisher {
             owner: destination.owner,
             branch: destination.branch,
             repository: destination.repository,
-            record: apk::v2::record::render(&info, &received.package.identity, published.size, &info.arch),
+            record: apk::v2::record::render(&info, &package.identity, published.size, &info.arch),
             arch: info.arch,
             name: info.name,
             version: info.version,
             blob: self.metadata.claim_blob(&sha256, published.size, self.clock.now()).await?,
-            pkginfo: received.package.pkginfo.clone(),
+            pkginfo: package.pkginfo,
             uploader: destination.uploader,
         };
         received.keep().await?;

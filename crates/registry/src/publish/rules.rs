@@ -17,24 +17,17 @@ pub enum RuleError {
 /// first eight digits of the identity; apk-tools `src/context.c`, `apk_ctx_init`).
 const MAX_FILE_NAME: usize = 255 - 9;
 
-/// Checks the rules, and gives what the index is to say of the package.
-///
-/// A package whose `size` is missing or 0 although it brings files gets the size that was counted: with `I:0` in the
-/// index, apk takes it for a virtual package, installs nothing of it, and says nothing.
+/// Checks the rules.
 ///
 /// # Errors
 ///
 /// The first rule that `package` breaks.
-pub(super) fn admit(package: &Package) -> Result<PackageInfo, RuleError> {
-    let mut info = package.info.clone();
-    let file_name = file_name(&info);
+pub(super) fn check(package: &Package) -> Result<(), RuleError> {
+    let file_name = file_name(&package.info);
     if file_name.len() > MAX_FILE_NAME {
         return Err(RuleError::FileName { file_name });
     }
-    if info.installed_size == 0 && package.data_entries > 0 {
-        info.installed_size = package.data_content_size.max(1);
-    }
-    Ok(info)
+    Ok(())
 }
 
 /// What the package's file is called.

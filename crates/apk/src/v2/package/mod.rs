@@ -22,6 +22,8 @@ use crate::{
 pub struct Package {
     /// `.PKGINFO`.
     pub info: PackageInfo,
+    /// The text of `.PKGINFO`, as it stands there.
+    pub pkginfo: String,
     /// SHA-1 of the control section as it is in the file: what `C:` in an index says.
     pub identity: Identity,
     /// The signatures in front, unverified, in the order of the file.

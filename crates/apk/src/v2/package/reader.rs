@@ -83,6 +83,7 @@ enum Stage {
 #[derive(Debug)]
 struct Control {
     info: PackageInfo,
+    pkginfo: String,
     digests: MessageDigests,
     size: u64,
 }
@@ -168,6 +169,7 @@ impl PackageReader {
         identity.copy_from_slice(control.digests.sha1());
         Ok(Package {
             info: control.info,
+            pkginfo: control.pkginfo,
             identity: Identity::from_bytes(identity),
             signatures: self.contents.signatures.finish(),
             control_digests: control.digests,
@@ -311,9 +313,11 @@ impl PackageReader {
             }
             Section::Control => {
                 let digests = std::mem::take(&mut self.hasher).finish();
-                let info = self.contents.info.take().ok_or(PackageError::NoPkginfo)?;
+                let (info, pkginfo) =
+                    self.contents.info.take().ok_or(PackageError::NoPkginfo)?;
                 self.control = Some(Control {
                     info,
+                    pkginfo,
                     digests,
                     size: compressed,
                 });
@@ -415,7 +419,7 @@ struct Contents {
     signatures: Collector,
     scripts: Vec<Script>,
     pkginfo: Option<Vec<u8>>,
-    info: Option<PackageInfo>,
+    info: Option<(PackageInfo, String)>,
 }
 
 impl Contents {
@@ -466,8 +470,9 @@ impl Contents {
             Event::EntryEnd if self.section == Section::Signature => self.signatures.entry_end(),
             Event::EntryEnd => {
                 if let Some(text) = self.pkginfo.take() {
-                    self.info =
-                        Some(pkginfo::parse(&text, &self.limits).map_err(PackageError::from)?);
+                    let info = pkginfo::parse(&text, &self.limits).map_err(PackageError::from)?;
+                    // Nothing is replaced: what is not UTF-8 was refused.
+                    self.info = Some((info, String::from_utf8_lossy(&text).into_owned()));
                 }
             }
         }

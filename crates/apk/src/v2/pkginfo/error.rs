@@ -62,11 +62,6 @@ pub enum PkginfoError {
         /// What belongs there.
         content: &'static str,
     },
-    /// No `size`.
-    #[error(
-        "size: the line is missing and apk would install no files, add `size = …` with the bytes of all files together, 0 for none"
-    )]
-    SizeMissing,
     /// A `size` that apk 2 takes for 0.
     #[error("size: apk 2 reads {size} as 0 and would install no files, add 1 to it")]
     SizeWraps {

@@ -36,12 +36,15 @@ fn match_bits(dependency: &Dependency) -> Option<u64> {
     (bits != ANY && bits != EQUAL).then_some(bits)
 }
 
-/// The order of a dependency array: name, version, match. apk itself finds no order between a dependency with a version
-/// and one without; here the latter is first, so that there is one order only.
+/// The order of a dependency array: name, version, match (apk-tools `src/apk_adb.c`, `schema_dependency`).
+///
+/// apk finds no order between a version and none, so it goes by the match bits alone there, which makes no order for
+/// three. Here one without a version is first, a conflict without a version last, and `><` before the versions: where
+/// apk's bits put them when there are two.
 fn order(one: &Dependency, other: &Dependency) -> Ordering {
     let version = match (one.version(), other.version()) {
         (Some(one), Some(other)) => one.compare(other),
-        (one, other) => one.is_some().cmp(&other.is_some()),
+        _ => class(one).cmp(&class(other)),
     };
     one.name()
         .cmp(other.name())
@@ -49,6 +52,15 @@ fn order(one: &Dependency, other: &Dependency) -> Ordering {
         .then_with(|| match_bits(one).cmp(&match_bits(other)))
         .then_with(|| one.identity().cmp(&other.identity()))
         .then_with(|| text(one).cmp(&text(other)))
+}
+
+fn class(dependency: &Dependency) -> u8 {
+    match (dependency.operator(), dependency.conflict()) {
+        (Operator::Any, false) => 0,
+        (Operator::Checksum, _) => 1,
+        (Operator::Any, true) => 3,
+        _ => 2,
+    }
 }
 
 /// The version as it is spelled.
@@ -150,7 +162,11 @@ mod tests {
             ("1", Some(15), None),
             ("1", Some(1 << 32), None),
         ] {
-            assert_eq!(to_text("a", version, bits).as_deref(), text, "{version} {bits:?}");
+            assert_eq!(
+                to_text("a", version, bits).as_deref(),
+                text,
+                "{version} {bits:?}"
+            );
         }
     }
 
@@ -162,7 +178,7 @@ mod tests {
         let texts: Vec<String> = list.iter().map(ToString::to_string).collect();
         assert_eq!(
             texts,
-            ["a", "!a", "a=1.0", "a=1.00", "a>2", "a>=2", "a<10", "b"]
+            ["a", "a=1.0", "a=1.00", "a>2", "a>=2", "a<10", "!a", "b"]
         );
     }
 }

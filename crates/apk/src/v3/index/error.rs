@@ -74,8 +74,8 @@ pub enum FieldError {
     /// It has to be there.
     #[error("it is missing")]
     Missing,
-    /// A slot with something in it that no field is known for.
-    #[error("slot {0} holds something, and no field of this number is known")]
+    /// A slot that no field is known for.
+    #[error("there is a slot {0}, and no field of this number is known")]
     Unknown(usize),
     /// Bytes that are not UTF-8.
     #[error("it is not UTF-8")]

@@ -2,10 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{
-    FieldError, Index, IndexError, IndexedPackage, PackageHash,
-    dependency::to_text,
-};
+use super::{FieldError, Index, IndexError, IndexedPackage, PackageHash, dependency::to_text};
 use crate::{
     arch::Arch,
     dependency::Dependency,
@@ -153,7 +150,13 @@ impl<'a> Reader<'a> {
         }
         let mut packages: Vec<IndexedPackage> = Vec::with_capacity(found);
         for (row, number) in rows.iter().zip(1..) {
-            let at = |field| move |problem| IndexError::Package { number, field, problem };
+            let at = |field| {
+                move |problem| IndexError::Package {
+                    number,
+                    field,
+                    problem,
+                }
+            };
             let row = self.object(row, package::SLOTS).map_err(at("package"))?;
             let package = self.package(row, at)?;
             if let Some(before) = packages.last()

@@ -1,0 +1,441 @@
+//! The v3 index: what the writer makes, and what the reader makes of it and of apk's own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what builds the input of a test may fail it"
+)]
+
+use apk::{
+    dependency::Dependency,
+    digest::{Identity, Sha256Digest},
+    limits::Limits,
+    name::PackageName,
+    package_info::PackageInfo,
+    sign::{KeySize, SigningKey},
+    v3::{
+        block::Blocks,
+        container::{self, Compression},
+        index::{
+            FieldError, IndexEntry, IndexError, PackageHash, WriteError, payload, read,
+            read_unverified, write,
+        },
+        schema::Schema,
+        signature::{self, KeyId, PayloadDigest, SigningError},
+    },
+    version::Version,
+};
+
+/// An index that apk-tools 3.0.8 made and signed with [`KEY`] (see `v3/README.md`).
+const BY_APK: &[u8] = include_bytes!("v3/mkndx.adb");
+const KEY: &[u8] = include_bytes!("keys/rsa.pkcs8.pem");
+
+fn key() -> SigningKey {
+    SigningKey::from_pem(KEY).unwrap()
+}
+
+fn info(name: &str, version: &str) -> PackageInfo {
+    PackageInfo {
+        name: PackageName::parse(name).unwrap(),
+        version: Version::parse(version).unwrap(),
+        arch: apk::arch::Arch::parse("x86_64").unwrap(),
+        description: String::new(),
+        url: String::new(),
+        license: String::new(),
+        origin: String::new(),
+        maintainer: String::new(),
+        packager: String::new(),
+        commit: String::new(),
+        build_date: 0,
+        installed_size: 0,
+        provider_priority: 0,
+        replaces_priority: 0,
+        depends: Vec::new(),
+        provides: Vec::new(),
+        install_if: Vec::new(),
+        replaces: Vec::new(),
+        triggers: Vec::new(),
+        data_hash: Sha256Digest::from_bytes([0; 32]),
+    }
+}
+
+fn full() -> PackageInfo {
+    PackageInfo {
+        description: "Ünïcode and `quotes`".into(),
+        url: "https://example.org/".into(),
+        license: "MIT AND (Apache-2.0 OR BSD-2-Clause)".into(),
+        origin: "source".into(),
+        maintainer: "A B <a@example.org>".into(),
+        packager: "not in an index".into(),
+        commit: "0123456789abcdef0123456789ABCDEF01234567-dirty".into(),
+        build_date: 1_700_000_000,
+        installed_size: 5_000_000_000,
+        provider_priority: 100,
+        replaces_priority: 7,
+        depends: Dependency::parse_list("zlib so:libc.musl-x86_64.so.1 a<2 a>=1 !b zlib").unwrap(),
+        provides: Dependency::parse_list("cmd:full=1.0-r0 so:libfull.so.1=1.2.3").unwrap(),
+        install_if: Dependency::parse_list("docs full=1.0-r0").unwrap(),
+        replaces: Dependency::parse_list("other<3").unwrap(),
+        ..info("full", "1.0-r0")
+    }
+}
+
+const ID: Identity = Identity::from_bytes([0x11; 20]);
+
+fn entry(info: &PackageInfo) -> IndexEntry<'_> {
+    IndexEntry {
+        info,
+        identity: &ID,
+        size: 1234,
+    }
+}
+
+fn texts(dependencies: &[Dependency]) -> Vec<String> {
+    dependencies.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_package_is_written_byte_for_byte_like_this() {
+    let info = PackageInfo {
+        installed_size: 0x1000_0000,
+        depends: Dependency::parse_list("b>1 b").unwrap(),
+        ..info("a", "1")
+    };
+    let expected = [
+        b"\0\0\0\0\x9c\0\0\xe0".as_slice(),
+        b"\x01a",
+        b"\x011",
+        b"\x14\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11",
+        b"\x06x86_64",
+        b"\0\0\0\x10",
+        b"\x01b\0\0",
+        b"\x02\0\0\0\x2c\0\0\x80",
+        b"\x04\0\0\0\x2c\0\0\x80\x0a\0\0\x80\x04\0\0\x10",
+        b"\x03\0\0\0\x30\0\0\xe0\x38\0\0\xe0",
+        b"\x10\0\0\0\x08\0\0\x80\x0a\0\0\x80\x0c\0\0\x80\0\0\0\0\x21\0\0\x80",
+        &[0; 24],
+        b"\x28\0\0\x20\xd2\x04\0\x10\0\0\0\0\x48\0\0\xd0",
+        b"\x02\0\0\0\x54\0\0\xe0",
+        b"\x03\0\0\0\0\0\0\0\x94\0\0\xd0",
+    ];
+    let payload = payload(&[entry(&info)], "").unwrap();
+    assert_eq!(payload, expected.concat());
+}
+
+#[test]
+fn every_field_is_read_back() {
+    let (key, info) = (key(), full());
+    for compression in [Compression::None, Compression::Deflate] {
+        let bytes = write(&[entry(&info)], "A description", &[&key], compression).unwrap();
+        let index = read(&bytes, &Limits::default(), &[key.public_key()]).unwrap();
+        assert_eq!(index.description, "A description");
+        assert_eq!(index.pkgname_spec, "");
+        assert_eq!(index.verified_by, KeyId::of(key.public_key()));
+        let [package] = index.packages.as_slice() else {
+            panic!("{} packages", index.packages.len());
+        };
+        assert_eq!(package.name, info.name);
+        assert_eq!(package.version, info.version);
+        assert_eq!(package.hash, PackageHash::Identity(ID));
+        assert_eq!(package.arch, info.arch);
+        assert_eq!(package.description, info.description);
+        assert_eq!(package.url, info.url);
+        assert_eq!(package.license, info.license);
+        assert_eq!(package.origin, info.origin);
+        assert_eq!(package.maintainer, info.maintainer);
+        assert_eq!(package.commit, "0123456789abcdef0123456789abcdef01234567");
+        assert_eq!(package.build_date, 1_700_000_000);
+        assert_eq!(package.installed_size, 5_000_000_000);
+        assert_eq!(package.size, 1234);
+        assert_eq!(package.provider_priority, 100);
+        assert_eq!(
+            texts(&package.depends),
+            ["a>=1", "a<2", "!b", "so:libc.musl-x86_64.so.1", "zlib"]
+        );
+        assert_eq!(
+            texts(&package.provides),
+            ["cmd:full=1.0-r0", "so:libfull.so.1=1.2.3"]
+        );
+        assert_eq!(texts(&package.replaces), ["other<3"]);
+        assert_eq!(texts(&package.install_if), ["docs", "full=1.0-r0"]);
+        assert_eq!((package.layer, package.tags.len()), (0, 0));
+    }
+}
+
+#[test]
+fn a_commit_without_40_hex_digits_is_left_out_as_apk_does() {
+    let digits = "0123456789abcdef0123456789abcdef01234567";
+    for (commit, written) in [
+        ("", ""),
+        ("0123456789abcdef", ""),
+        (&digits[..39], ""),
+        (digits, digits),
+        ("g123456789abcdef0123456789abcdef01234567", ""),
+        ("0123456789abcdef0123456789abcdef01234567 and more", digits),
+    ] {
+        let info = PackageInfo {
+            commit: commit.into(),
+            ..info("a", "1")
+        };
+        let bytes = write(&[entry(&info)], "", &[&key()], Compression::None).unwrap();
+        let index = read_unverified(&bytes, &Limits::default()).unwrap();
+        assert_eq!(index.packages[0].commit, written, "{commit}");
+    }
+}
+
+#[test]
+fn packages_are_sorted_by_name_version_and_identity_whatever_the_order_given() {
+    let infos = [
+        ("plain", "1.10-r0"),
+        ("plain-dev", "1-r0"),
+        ("plain", "1.9-r0"),
+        ("Upper", "1-r0"),
+        ("plain", "1.9_rc1-r0"),
+        ("plain.x", "1-r0"),
+        ("_first", "1-r0"),
+    ]
+    .map(|(name, version)| info(name, version));
+    let mut entries: Vec<IndexEntry<'_>> = infos.iter().map(entry).collect();
+    let lower = Identity::from_bytes([0x10; 20]);
+    entries.push(IndexEntry {
+        identity: &lower,
+        ..entries[0]
+    });
+    let key = key();
+    let one = write(&entries, "", &[&key], Compression::Deflate).unwrap();
+    entries.reverse();
+    assert_eq!(
+        write(&entries, "", &[&key], Compression::Deflate),
+        Ok(one.clone())
+    );
+    let index = read_unverified(&one, &Limits::default()).unwrap();
+    let order: Vec<(&str, &str, u8)> = index
+        .packages
+        .iter()
+        .map(|package| {
+            let first = package.hash.as_bytes()[0];
+            (package.name.as_str(), package.version.as_str(), first)
+        })
+        .collect();
+    assert_eq!(
+        order,
+        [
+            ("Upper", "1-r0", 0x11),
+            ("_first", "1-r0", 0x11),
+            ("plain", "1.9_rc1-r0", 0x11),
+            ("plain", "1.9-r0", 0x11),
+            ("plain", "1.10-r0", 0x10),
+            ("plain", "1.10-r0", 0x11),
+            ("plain-dev", "1-r0", 0x11),
+            ("plain.x", "1-r0", 0x11),
+        ]
+    );
+}
+
+#[test]
+fn an_index_without_packages_is_long_enough_for_apk() {
+    let bytes = write(&[], "", &[&key()], Compression::None).unwrap();
+    assert_eq!(
+        bytes.get(..16),
+        Some(b"ADB.indx\x14\0\0\0\0\0\0\0".as_slice())
+    );
+    let index = read_unverified(&bytes, &Limits::default()).unwrap();
+    assert_eq!((index.packages.len(), index.description.as_str()), (0, ""));
+}
+
+#[test]
+fn reads_what_apk_made_and_signed() {
+    let key = key();
+    let index = read(BY_APK, &Limits::default(), &[key.public_key()]).unwrap();
+    assert_eq!(index.description, "Made by apk");
+    let names: Vec<String> = index
+        .packages
+        .iter()
+        .map(|package| {
+            format!(
+                "{}-{} {}",
+                package.name.as_str(),
+                package.version.as_str(),
+                package.arch.as_str()
+            )
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "Upper-2-r0 x86_64",
+            "deps-1-r3 x86_64",
+            "deps2-1-r3 x86_64",
+            "docs-1-r0 noarch",
+            "plain-1.0-r0 x86_64",
+            "plain-1.9_rc1-r0 x86_64",
+            "plain-1.9-r0 x86_64",
+            "plain-1.10-r0 x86_64",
+        ]
+    );
+    assert_eq!(
+        texts(&index.packages[1].depends),
+        [
+            "/bin/sh",
+            "a~1.2",
+            "b>~1.1",
+            "b<~1.2",
+            "c>=1",
+            "d<=1",
+            "plain>1.0",
+            "plain<2",
+            "so:libc.musl-x86_64.so.1",
+            "!upper=3",
+            "!upper",
+            "zlib",
+        ]
+    );
+    assert_eq!(
+        texts(&index.packages[2].depends),
+        ["e><Q19UI7UxyiUywG6aew9c3lCBPshsE=", "e<1", "zlib"]
+    );
+    assert_eq!(
+        index.packages[7].commit,
+        "0123456789abcdef0123456789abcdef01234567"
+    );
+}
+
+#[test]
+fn lists_dependencies_in_the_order_apk_has_them() {
+    let index = read_unverified(BY_APK, &Limits::default()).unwrap();
+    for package in &index.packages {
+        let mut info = info(package.name.as_str(), package.version.as_str());
+        for (given, read) in [
+            (&mut info.depends, &package.depends),
+            (&mut info.provides, &package.provides),
+            (&mut info.install_if, &package.install_if),
+            (&mut info.replaces, &package.replaces),
+        ] {
+            *given = read.iter().rev().cloned().collect();
+        }
+        let bytes = write(&[entry(&info)], "", &[&key()], Compression::None).unwrap();
+        let again = read_unverified(&bytes, &Limits::default()).unwrap();
+        let again = &again.packages[0];
+        assert_eq!(again.depends, package.depends);
+        assert_eq!(again.provides, package.provides);
+        assert_eq!(again.install_if, package.install_if);
+        assert_eq!(again.replaces, package.replaces);
+    }
+}
+
+#[test]
+fn signs_what_apk_signs_with_the_same_bytes() {
+    let file = container::unpack(BY_APK, 1 << 20).unwrap();
+    let (schema, blocks) = container::open(&file).unwrap();
+    let database = Blocks::new(blocks, 8).next().unwrap().unwrap().payload;
+    let mut signed = container::start(schema);
+    apk::v3::block::write(&mut signed, apk::v3::block::BlockKind::Adb, database).unwrap();
+    let digest = PayloadDigest::of(Schema::Index, database);
+    signature::append(&mut signed, &digest, &[&key()]).unwrap();
+    assert_eq!(signed, *file);
+}
+
+#[test]
+fn a_key_is_named_by_the_sha512_of_its_rsa_public_key() {
+    // openssl rsa -in rsa.pkcs8.pem -RSAPublicKey_out -outform DER | sha512sum | cut -c 1-32
+    let id = KeyId::of(key().public_key()).unwrap();
+    assert_eq!(id.to_string(), "0329c243f02b95edcc6b36bc77c0b6b2");
+}
+
+#[test]
+fn one_of_several_signatures_is_enough() {
+    let (one, other) = (key(), SigningKey::generate(KeySize::Rsa2048).unwrap());
+    let info = full();
+    let bytes = write(&[entry(&info)], "", &[&one, &other], Compression::Deflate).unwrap();
+    for key in [&one, &other] {
+        let index = read(&bytes, &Limits::default(), &[key.public_key()]).unwrap();
+        assert_eq!(index.signed_by.len(), 2);
+        assert_eq!(index.verified_by, KeyId::of(key.public_key()));
+    }
+}
+
+#[test]
+fn rejects_an_index_that_no_trusted_key_signed() {
+    let (one, other) = (key(), SigningKey::generate(KeySize::Rsa2048).unwrap());
+    let info = full();
+    let bytes = write(&[entry(&info)], "", &[&one], Compression::Deflate).unwrap();
+    for trusted in [&[][..], &[other.public_key()]] {
+        assert_eq!(
+            read(&bytes, &Limits::default(), trusted),
+            Err(IndexError::Untrusted)
+        );
+    }
+}
+
+#[test]
+fn refuses_to_write_an_index_that_nobody_signs() {
+    assert_eq!(
+        write(&[], "", &[], Compression::None),
+        Err(WriteError::Signing(SigningError::NoKey))
+    );
+}
+
+#[test]
+fn refuses_more_packages_than_the_limit() {
+    let infos: Vec<PackageInfo> = (0..17).map(|n| info(&format!("p{n}"), "1")).collect();
+    let entries: Vec<IndexEntry<'_>> = infos.iter().map(entry).collect();
+    let bytes = write(&entries, "", &[&key()], Compression::None).unwrap();
+    let error = IndexError::Packages {
+        found: 17,
+        limit: 16,
+    };
+    assert_eq!(read_unverified(&bytes, &Limits::tiny()), Err(error));
+}
+
+#[test]
+fn refuses_a_small_file_that_spells_out_to_a_large_index() {
+    // Sixteen packages with the same list of 200 dependencies, which the file holds once.
+    let list: Vec<String> = (0..200).map(|n| format!("dependency-{n}")).collect();
+    let depends = Dependency::parse_list(&list.join(" ")).unwrap();
+    let infos: Vec<PackageInfo> = (0..16)
+        .map(|n| PackageInfo {
+            depends: depends.clone(),
+            ..info(&format!("p{n:02}"), "1")
+        })
+        .collect();
+    let entries: Vec<IndexEntry<'_>> = infos.iter().map(entry).collect();
+    let bytes = write(&entries, "", &[&key()], Compression::None).unwrap();
+    assert!(bytes.len() < 12_000, "{}", bytes.len());
+    assert!(read_unverified(&bytes, &Limits::default()).is_ok());
+    match read_unverified(&bytes, &Limits::tiny()) {
+        Err(IndexError::Package { problem, .. }) => {
+            assert_eq!(problem, FieldError::Budget(64 << 10));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn refuses_signatures_over_the_limits() {
+    let key = key();
+    let bytes = write(&[], "", &[&key; 20], Compression::None).unwrap();
+    assert_eq!(
+        read_unverified(&bytes, &Limits::tiny()),
+        Err(IndexError::SignatureSize(4 << 10))
+    );
+    let limits = Limits {
+        signature_entry: 100,
+        ..Limits::default()
+    };
+    assert_eq!(
+        read_unverified(&bytes, &limits),
+        Err(IndexError::SignatureSize(100))
+    );
+}
+
+#[test]
+fn refuses_a_text_over_the_limit() {
+    let info = PackageInfo {
+        description: "x".repeat(257),
+        ..info("a", "1")
+    };
+    let bytes = write(&[entry(&info)], "", &[&key()], Compression::None).unwrap();
+    assert_eq!(
+        read_unverified(&bytes, &Limits::tiny()).map_err(|error| error.to_string()),
+        Err("package 1, description: it is 257 bytes long, and at most 256 are read".to_owned())
+    );
+}

@@ -1,0 +1,275 @@
+//! Owners, members and tokens.
+
+use std::time::Duration;
+
+use registry::{
+    metadata::{
+        AddOwnerError, AddTokenError, MetadataError, NewToken, NewUser, OwnerId, OwnerKind, Role,
+        Visibility,
+    },
+    names::OwnerName,
+};
+
+use crate::{START, World, add_user, open};
+
+fn name(name: &str) -> OwnerName {
+    OwnerName::parse(name).unwrap()
+}
+
+/// An identifier that this world has given to nobody.
+async fn nobody() -> OwnerId {
+    let other = World::new().await;
+    for name in ["b", "c", "d", "e"] {
+        add_user(&other.metadata, name).await;
+    }
+    add_user(&other.metadata, "f").await
+}
+
+#[tokio::test]
+async fn a_new_database_has_no_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = open(&folder).await;
+    assert_eq!(metadata.user_count().await.unwrap(), 0);
+    add_user(&metadata, "admin").await;
+    assert_eq!(metadata.user_count().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn owners_are_one_name_space_without_regard_to_case() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let new = NewUser {
+        name: &name("ALICE"),
+        password_hash: Some("hash"),
+        admin: true,
+        visibility: Visibility::Private,
+    };
+    let refused = metadata.add_user(new, START).await.unwrap_err();
+    assert!(matches!(refused, AddOwnerError::NameTaken), "{refused}");
+    let refused = metadata
+        .add_organisation(&name("Alice"), Visibility::Public, world.alice, START)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, AddOwnerError::NameTaken), "{refused}");
+    let found = metadata.owner(&name("aLiCe")).await.unwrap().unwrap();
+    assert_eq!((found.id, found.name.as_str()), (world.alice, "alice"));
+    assert_eq!(metadata.owners().await.unwrap(), [found]);
+    assert_eq!(metadata.owner(&name("alic")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_user_reads_back_as_it_was_made() {
+    let world = World::new().await;
+    let new = NewUser {
+        name: &name("Bob"),
+        password_hash: Some("hash"),
+        admin: true,
+        visibility: Visibility::Private,
+    };
+    let made = world.metadata.add_user(new, START).await.unwrap();
+    assert!(made.admin && !made.disabled);
+    assert_eq!(made.password_hash.as_deref(), Some("hash"));
+    assert_eq!(
+        world.metadata.user(&name("bob")).await.unwrap(),
+        Some(made.clone())
+    );
+    assert_eq!(
+        world.metadata.user_by_id(made.id).await.unwrap(),
+        Some(made.clone())
+    );
+    let names: Vec<_> = world.metadata.users().await.unwrap();
+    assert_eq!(names.last(), Some(&made));
+    assert_eq!(names.len(), 2);
+}
+
+#[tokio::test]
+async fn what_one_signs_in_with_moves_the_credential_version_on() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let version = async || {
+        let user = metadata.user_by_id(alice).await.unwrap().unwrap();
+        user.credential_version
+    };
+    assert_eq!(version().await, 1);
+    metadata.change_password(alice, Some("new")).await.unwrap();
+    assert_eq!(version().await, 2);
+    metadata.set_disabled(alice, true).await.unwrap();
+    assert_eq!(version().await, 3);
+    metadata.change_password(alice, None).await.unwrap();
+    assert_eq!(version().await, 4);
+    metadata.set_admin(alice, true).await.unwrap();
+    metadata
+        .set_visibility(alice, Visibility::Limited)
+        .await
+        .unwrap();
+    let user = metadata.user_by_id(alice).await.unwrap().unwrap();
+    assert_eq!(user.credential_version, 4);
+    assert!(user.admin && user.disabled && user.password_hash.is_none());
+    assert_eq!(user.visibility, Visibility::Limited);
+}
+
+#[tokio::test]
+async fn a_change_of_nobody_is_told() {
+    let world = World::new().await;
+    let (metadata, nobody) = (&world.metadata, nobody().await);
+    let missing = |result: Result<(), MetadataError>, what| {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(error, MetadataError::Missing(found) if found == what),
+            "{error}"
+        );
+    };
+    missing(metadata.change_password(nobody, None).await, "user");
+    missing(metadata.set_disabled(nobody, true).await, "user");
+    missing(metadata.set_admin(nobody, true).await, "user");
+    missing(
+        metadata.set_visibility(nobody, Visibility::Public).await,
+        "owner",
+    );
+    let error = metadata
+        .add_organisation(&name("club"), Visibility::Public, nobody, START)
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        AddOwnerError::Metadata(MetadataError::Missing("user"))
+    ));
+    // The organisation was not made either.
+    assert_eq!(metadata.owner(&name("club")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn members_come_change_and_go() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let club = metadata
+        .add_organisation(&name("Club"), Visibility::Private, alice, START)
+        .await
+        .unwrap();
+    assert_eq!(club.kind, OwnerKind::Organisation);
+    assert_eq!(
+        metadata.owner(&name("club")).await.unwrap(),
+        Some(club.clone())
+    );
+    assert_eq!(metadata.user(&name("club")).await.unwrap(), None);
+    let club = club.id;
+    assert_eq!(metadata.role(club, alice).await.unwrap(), Some(Role::Admin));
+
+    let bob = add_user(metadata, "bob").await;
+    assert_eq!(metadata.role(club, bob).await.unwrap(), None);
+    assert!(
+        metadata
+            .set_member(club, bob, Some(Role::Read))
+            .await
+            .unwrap()
+    );
+    assert!(
+        metadata
+            .set_member(club, bob, Some(Role::Write))
+            .await
+            .unwrap()
+    );
+    let members: Vec<_> = metadata
+        .members(club)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(user, role)| (user.name, role))
+        .collect();
+    assert_eq!(
+        members,
+        [
+            ("alice".to_owned(), Role::Admin),
+            ("bob".to_owned(), Role::Write)
+        ]
+    );
+    assert!(metadata.set_member(club, bob, None).await.unwrap());
+    assert!(!metadata.set_member(club, bob, None).await.unwrap());
+    assert_eq!(metadata.role(club, bob).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn only_users_are_members_and_only_of_organisations() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let bob = add_user(metadata, "bob").await;
+    let club = metadata
+        .add_organisation(&name("club"), Visibility::Public, alice, START)
+        .await
+        .unwrap()
+        .id;
+    let error = metadata
+        .set_member(bob, alice, Some(Role::Read))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, MetadataError::Missing("organisation")));
+    for no_user in [club, nobody().await] {
+        let error = metadata
+            .set_member(club, no_user, Some(Role::Read))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, MetadataError::Missing("user")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_found_by_hash_listed_touched_and_removed() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let later = START.after(Duration::from_secs(60));
+    let new = NewToken {
+        user: alice,
+        label: "laptop",
+        hash: &[7; 32],
+        scopes: "read:package",
+        expires_at: Some(later),
+    };
+    let made = metadata.add_token(new, START).await.unwrap();
+    assert_eq!(
+        (made.expires_at, made.last_used_at, made.created_at),
+        (Some(later), None, START)
+    );
+    let (found, user) = metadata.token(&[7; 32]).await.unwrap().unwrap();
+    assert_eq!((&found, user.id), (&made, alice));
+    assert!(metadata.token(&[8; 32]).await.unwrap().is_none());
+
+    metadata.touch_token(made.id, later).await.unwrap();
+    // An earlier use that is noted late changes nothing.
+    metadata.touch_token(made.id, START).await.unwrap();
+    let tokens = metadata.tokens(alice).await.unwrap();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0].last_used_at, Some(later));
+
+    assert!(metadata.remove_token(alice, "laptop").await.unwrap());
+    assert!(!metadata.remove_token(alice, "laptop").await.unwrap());
+    assert!(metadata.token(&[7; 32]).await.unwrap().is_none());
+    metadata.touch_token(made.id, later).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_label_is_free_again_once_removed_and_the_identifier_never() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let new = |hash| NewToken {
+        user: alice,
+        label: "ci",
+        hash,
+        scopes: "write:package",
+        expires_at: None,
+    };
+    let first = metadata.add_token(new(&[1; 32]), START).await.unwrap();
+    let refused = metadata.add_token(new(&[2; 32]), START).await.unwrap_err();
+    assert!(matches!(refused, AddTokenError::LabelTaken), "{refused}");
+    assert!(metadata.token(&[2; 32]).await.unwrap().is_none());
+    metadata.remove_token(alice, "ci").await.unwrap();
+    let second = metadata.add_token(new(&[2; 32]), START).await.unwrap();
+    assert!(second.id > first.id, "caches are keyed by identifiers");
+
+    let mut dangling = new(&[3; 32]);
+    dangling.user = nobody().await;
+    let error = metadata.add_token(dangling, START).await.unwrap_err();
+    assert!(matches!(
+        error,
+        AddTokenError::Metadata(MetadataError::Missing("user"))
+    ));
+}

@@ -1,0 +1,174 @@
+//! The database itself: its file, its migrations, what happens when it is not as it should be.
+
+use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use registry::metadata::{Database, Metadata, MetadataError};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::{World, add_user, open};
+
+async fn by_hand(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path);
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn nobody_else_can_read_the_files() {
+    let world = World::new().await;
+    let path = world.folder.path().join("tarn.db");
+    for suffix in ["", "-wal", "-shm"] {
+        let file = path.with_file_name(format!("tarn.db{suffix}"));
+        assert_eq!(mode(&file), 0o600, "{suffix}");
+    }
+    world.metadata.close().await;
+    // A file that was opened up, by a careless restore say, is closed again.
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    let again = open(&world.folder).await;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(again.user_count().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_there_after_a_reopening() {
+    let world = World::new().await;
+    let recorded = world.record("zlib", "x86_64").await.unwrap();
+    world.metadata.close().await;
+    let again = open(&world.folder).await;
+    let rows = again
+        .index_rows(
+            recorded.repository,
+            &apk::arch::Arch::parse("x86_64").unwrap(),
+            recorded.generation,
+        )
+        .await
+        .unwrap();
+    assert_eq!(rows[0].record, "P:zlib\nA:x86_64\n\n");
+}
+
+#[tokio::test]
+async fn a_closed_database_answers_with_an_error() {
+    let world = World::new().await;
+    world.metadata.close().await;
+    assert!(world.metadata.owners().await.is_err());
+    assert!(world.record("zlib", "x86_64").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn processes_that_start_at_once_make_one_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(folder.path().join("tarn.db"));
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let database = database.clone();
+            tokio::spawn(async move { Metadata::open(&database).await })
+        })
+        .collect();
+    for task in tasks {
+        let metadata = task.await.unwrap().unwrap();
+        assert_eq!(metadata.user_count().await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_database_from_the_future_is_refused_and_left_alone() {
+    let world = World::new().await;
+    world.metadata.close().await;
+    let path = world.folder.path().join("tarn.db");
+    let mut connection = by_hand(&path).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'from the future', TRUE, x'00', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+
+    let error = Metadata::open(&Database::Sqlite(path.clone()))
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        matches!(error, MetadataError::Newer { found: 9999, .. }),
+        "{text}"
+    );
+    assert!(text.contains("newer version of Tarn"), "{text}");
+    assert!(text.contains("restore the backup"), "{text}");
+    assert!(text.contains("tarn.db"), "{text}");
+}
+
+#[tokio::test]
+async fn a_changed_migration_is_refused() {
+    let world = World::new().await;
+    world.metadata.close().await;
+    let path = world.folder.path().join("tarn.db");
+    let mut connection = by_hand(&path).await;
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let error = Metadata::open(&Database::Sqlite(path)).await.unwrap_err();
+    assert!(matches!(error, MetadataError::Migrate { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_told_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tarn.db");
+    std::fs::write(
+        &path,
+        "a text, and long enough to be taken for a header ".repeat(40),
+    )
+    .unwrap();
+    let error = Metadata::open(&Database::Sqlite(path.clone()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, MetadataError::Open { .. }), "{error:?}");
+    assert!(error.to_string().contains("is it a SQLite database"));
+    // What is there stays there.
+    assert!(std::fs::read(&path).unwrap().starts_with(b"a text"));
+
+    let nowhere = folder.path().join("none/tarn.db");
+    let error = Metadata::open(&Database::Sqlite(nowhere))
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("none/tarn.db: make its folder first"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_path_that_looks_like_a_url_is_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file:a b%20c?mode=ro#x");
+    let metadata = Metadata::open(&Database::Sqlite(path.clone()))
+        .await
+        .unwrap();
+    add_user(&metadata, "alice").await;
+    metadata.close().await;
+    assert!(path.is_file());
+}
+
+#[tokio::test]
+async fn a_writer_waits_for_another_process_that_writes() {
+    let world = World::new().await;
+    let mut other = by_hand(&world.folder.path().join("tarn.db")).await;
+    let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let write = world.record("zlib", "x86_64");
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        held.rollback().await.unwrap();
+    };
+    let started = std::time::Instant::now();
+    let (recorded, ()) = tokio::join!(write, release);
+    recorded.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(300));
+}

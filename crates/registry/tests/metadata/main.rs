@@ -1,0 +1,160 @@
+//! The facts, asked for and changed as the rest of the server does it, on a real database file.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+mod accounts;
+mod blob_facts;
+mod database;
+mod indexes;
+mod packages;
+mod signing_keys;
+
+use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use registry::{
+    clock::Timestamp,
+    metadata::{
+        BlobClaim, Database, FileAddress, Metadata, NewPackageFile, NewUser, OwnerId,
+        PackageAddress, PackageFile, RecordError, Recorded, Visibility,
+    },
+    names::{Branch, OwnerName, RepositoryName},
+};
+use tempfile::TempDir;
+
+/// 2026-11-22 21:00:00 UTC.
+const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// A database in a folder of its own, with the user `alice`.
+struct World {
+    folder: TempDir,
+    metadata: Metadata,
+    alice: OwnerId,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = open(&folder).await;
+        let alice = add_user(&metadata, "alice").await;
+        Self {
+            folder,
+            metadata,
+            alice,
+        }
+    }
+
+    /// Records `name` 1.0-r0 for `arch` in edge/main.
+    async fn record(&self, name: &str, arch: &str) -> Result<Recorded, RecordError> {
+        self.record_at(name, arch, START).await
+    }
+
+    async fn record_at(
+        &self,
+        name: &str,
+        arch: &str,
+        now: Timestamp,
+    ) -> Result<Recorded, RecordError> {
+        record(&self.metadata, self.alice, name, arch, now).await
+    }
+
+    async fn remove(&self, name: &str, arch: &str, now: Timestamp) -> bool {
+        self.metadata
+            .remove_package(
+                &PackageAddress {
+                    owner: self.alice,
+                    branch: &branch(),
+                    repository: &main_repository(),
+                    arch: &Arch::parse(arch).unwrap(),
+                    name: &PackageName::parse(name).unwrap(),
+                    version: &Version::parse("1.0-r0").unwrap(),
+                },
+                now,
+            )
+            .await
+            .unwrap()
+    }
+
+    async fn file(&self, arch: &str, file_name: &str) -> Option<PackageFile> {
+        self.metadata
+            .package_file(&FileAddress {
+                owner: self.alice,
+                branch: &branch(),
+                repository: &main_repository(),
+                arch: &Arch::parse(arch).unwrap(),
+                file_name,
+            })
+            .await
+            .unwrap()
+    }
+
+    /// The records of an index at a generation.
+    async fn index_at(&self, recorded: Recorded, arch: &str, generation: i64) -> Vec<String> {
+        self.metadata
+            .index_rows(recorded.repository, &Arch::parse(arch).unwrap(), generation)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|row| row.record)
+            .collect()
+    }
+}
+
+async fn open(folder: &TempDir) -> Metadata {
+    Metadata::open(&Database::Sqlite(folder.path().join("tarn.db")))
+        .await
+        .unwrap()
+}
+
+async fn add_user(metadata: &Metadata, name: &str) -> OwnerId {
+    let new = NewUser {
+        name: &OwnerName::parse(name).unwrap(),
+        password_hash: None,
+        admin: false,
+        visibility: Visibility::Public,
+    };
+    metadata.add_user(new, START).await.unwrap().id
+}
+
+async fn record(
+    metadata: &Metadata,
+    owner: OwnerId,
+    name: &str,
+    arch: &str,
+    now: Timestamp,
+) -> Result<Recorded, RecordError> {
+    let blob = metadata.claim_blob(&digest(name), 7, now).await?;
+    metadata
+        .record_package(&package(owner, name, arch, blob), now)
+        .await
+}
+
+fn package(owner: OwnerId, name: &str, arch: &str, blob: BlobClaim) -> NewPackageFile {
+    NewPackageFile {
+        owner,
+        branch: branch(),
+        repository: main_repository(),
+        arch: Arch::parse(arch).unwrap(),
+        name: PackageName::parse(name).unwrap(),
+        version: Version::parse("1.0-r0").unwrap(),
+        blob,
+        pkginfo: format!("pkgname = {name}\n"),
+        record: format!("P:{name}\nA:{arch}\n\n"),
+        uploader: Some(owner),
+    }
+}
+
+/// A digest that belongs to that name, as long as names differ in their first 32 bytes.
+fn digest(name: &str) -> Sha256Digest {
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().zip(name.bytes()) {
+        *place = byte;
+    }
+    Sha256Digest::from_bytes(bytes)
+}
+
+fn branch() -> Branch {
+    Branch::parse("edge").unwrap()
+}
+
+fn main_repository() -> RepositoryName {
+    RepositoryName::parse("main").unwrap()
+}
