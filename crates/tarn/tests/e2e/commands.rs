@@ -270,13 +270,22 @@ fn an_imported_key_keeps_its_file_name_and_signs_from_then_on() {
     server.tarn(&["key", "import", "admin", file.to_str().unwrap()], "");
 
     let listed = server.tarn(&["key", "list", "admin"], "");
-    assert!(listed.contains("builder@example.org-5f3c0a11.rsa.pub"), "{listed}");
+    assert!(
+        listed.contains("builder@example.org-5f3c0a11.rsa.pub"),
+        "{listed}"
+    );
     let signatures = server.index("v1/main").signatures;
-    assert!(signatures.contains(&".SIGN.RSA256.builder@example.org-5f3c0a11.rsa.pub".to_owned()), "{signatures:?}");
+    assert!(
+        signatures.contains(&".SIGN.RSA256.builder@example.org-5f3c0a11.rsa.pub".to_owned()),
+        "{signatures:?}"
+    );
     assert_ne!(signatures, first);
     let answer = server.alpine("admin", "/key").expect(200);
     let disposition = answer.require("content-disposition");
-    assert_eq!(disposition, "attachment; filename=\"builder@example.org-5f3c0a11.rsa.pub\"");
+    assert_eq!(
+        disposition,
+        "attachment; filename=\"builder@example.org-5f3c0a11.rsa.pub\""
+    );
 
     let repositories = [server.repository("v1/main")];
     let apk = Apk::new(&alpine, &repositories).trusting(&server, "admin", "");

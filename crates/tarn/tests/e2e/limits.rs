@@ -8,6 +8,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use crate::harness::{
@@ -28,9 +29,13 @@ const ALLOWED_GROWTH: u64 = 16 << 10;
 /// Writes a data section with one file of `size` bytes that no compressor makes smaller.
 fn write_large_data_section(size: u64, output: impl std::io::Write) -> std::io::Result<()> {
     let block = Random::new(99).bytes(1 << 20);
+    let blocks = size / block.len() as u64;
+    let mut sha1 = Sha1::new();
+    (0..blocks).for_each(|_| sha1.update(&block));
     let mut gzip = GzEncoder::new(output, Compression::none());
+    gzip.write_all(&tar::checksum(&hex(&sha1.finalize())))?;
     gzip.write_all(&tar::header("large", b'0', 0o644, size))?;
-    for _ in 0..size / block.len() as u64 {
+    for _ in 0..blocks {
         gzip.write_all(&block)?;
     }
     gzip.write_all(&[0; 1024])?;

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::tar;
@@ -131,6 +132,7 @@ impl Package {
                     folders.push(folder.to_owned());
                 }
             }
+            archive.extend(tar::checksum(&hex(&Sha1::digest(content))));
             archive.extend(tar::entry(path, b'0', 0o755, content));
         }
         archive.resize(archive.len() + 1024, 0);
