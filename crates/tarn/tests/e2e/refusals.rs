@@ -117,7 +117,6 @@ fn a_branch_or_repository_outside_the_grammar_is_refused_with_400() {
     let long = "a".repeat(65);
     let bad = [
         ".hidden",
-        "..",
         "%2e%2e",
         "a%7Cb",
         "a%20b",

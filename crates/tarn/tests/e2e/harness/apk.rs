@@ -30,9 +30,10 @@ pub(crate) struct Run {
 impl Apk {
     /// A root with nothing in it that knows these repositories and no key yet.
     pub(crate) fn new(alpine: &Path, repositories: &[String]) -> Self {
-        let apk = Self::prepare(alpine, repositories);
+        let apk = Self::prepare(alpine, &[]);
         fs::create_dir(apk.root()).unwrap();
         apk.expect(&["add", "--initdb"]);
+        apk.set_repositories(repositories);
         apk
     }
 

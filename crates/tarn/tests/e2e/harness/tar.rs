@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 
 /// The header of one entry, 512 bytes, in the ustar form.
 pub(crate) fn header(name: &str, kind: u8, mode: u32, size: u64) -> [u8; 512] {
