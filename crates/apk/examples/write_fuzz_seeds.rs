@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .sign(&key_name, &key);
     seed("package", "small", &small.build())?;
     seed("package", "full", &full.build())?;
-    seed("package", "no-files", &small.clone().no_files().build())?;
+    seed("package", "no-files", &small.no_files().build())?;
 
     let entries = [
         EntryHeader {

@@ -1,5 +1,10 @@
 //! Indexes: written, signed, read back, and the exact words about each bad one.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test stops where a fact does not hold"
+)]
+
 use apk::{
     arch::Arch,
     limits::Limits,

@@ -19,10 +19,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
     let defaults = Settings::in_folder(configuration.data_dir.clone());
     Settings {
         database: Database::Sqlite(configuration.database.clone()),
-        sealing_key: configuration
-            .secret_key
-            .as_ref()
-            .map(|key| key.expose().to_owned()),
+        sealing_key: configuration.secret_key.clone(),
         max_upload: configuration.max_upload_size,
         index_cache: configuration.index_cache_size,
         connections: ConnectionLimits {

@@ -13,6 +13,11 @@ macro_rules! identifier {
                 Self(id)
             }
 
+            #[cfg(test)]
+            pub(crate) const fn from_number(id: i64) -> Self {
+                Self(id)
+            }
+
             /// The number, for keys of caches and for logs.
             pub const fn number(self) -> i64 {
                 self.0

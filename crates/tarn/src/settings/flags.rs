@@ -54,7 +54,12 @@ impl<const SERVER: bool> Args for Flags<SERVER> {
                 .help_heading("Settings")
                 .help(help)
         });
-        command.args(arguments).arg(config)
+        let command = command.args(arguments).arg(config);
+        if SERVER {
+            command.after_help(table::variables_help())
+        } else {
+            command
+        }
     }
 
     fn augment_args_for_update(command: Command) -> Command {

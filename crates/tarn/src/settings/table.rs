@@ -96,6 +96,15 @@ pub(crate) const CONFIG_VARIABLE: &str = "TARN_CONFIG";
 /// The settings file that is read when nobody names one, if it is there.
 pub(crate) const CONFIG_FILE: &str = "tarn.toml";
 
+/// The settings that are no flags, for the end of a command's help.
+pub(crate) fn variables_help() -> String {
+    let mut text = String::from("Variables that are no flags, because they are secrets:\n");
+    for setting in ALL.iter().filter(|setting| !setting.in_file()) {
+        text.push_str(&format!("  {}\n      {}\n", setting.variable, setting.help));
+    }
+    text.trim_end().to_owned()
+}
+
 /// The text about settings at the end of `tarn help`.
 pub(crate) fn help() -> String {
     let mut text = String::from(

@@ -1,3 +1,5 @@
+//! The layers of settings, put together.
+
 use std::fs;
 
 use super::*;

@@ -102,32 +102,23 @@ impl Folder {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
         all.extend(arguments);
         let mut child = self.command(&all, variables).spawn().unwrap();
-        let stdout = lines_of(child.stdout.take().unwrap());
-        let stderr = lines_of(child.stderr.take().unwrap());
-        let mut welcome = String::new();
-        loop {
-            match stdout.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    if let Some(url) = line.strip_prefix("listening on http://") {
-                        let address = url.to_owned();
-                        return Server {
-                            child,
-                            stdout,
-                            stderr,
-                            welcome,
-                            address,
-                        };
-                    }
-                    welcome.push_str(&line);
-                    welcome.push('\n');
-                }
-                Err(_) => {
-                    let _ = child.kill();
-                    let said: Vec<String> = stderr.iter().collect();
-                    panic!("the server does not listen: {said:?}");
-                }
+        let mut server = Server {
+            stdout: lines_of(child.stdout.take().unwrap()),
+            stderr: lines_of(child.stderr.take().unwrap()),
+            child,
+            welcome: String::new(),
+            address: String::new(),
+        };
+        while let Ok(line) = server.stdout.recv_timeout(PATIENCE) {
+            if let Some(address) = line.strip_prefix("listening on http://") {
+                server.address = address.to_owned();
+                return server;
             }
+            server.welcome.push_str(&line);
+            server.welcome.push('\n');
         }
+        let said: Vec<String> = server.stderr.try_iter().collect();
+        panic!("the server does not listen: {said:?}");
     }
 }
 

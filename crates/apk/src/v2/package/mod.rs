@@ -4,6 +4,7 @@
 //! signature members, one control member, one data member, not one byte more. One tar archive runs through all of them, so
 //! only the data section has an end-of-archive (`abuild-tar --cut`), and it may lack it.
 
+mod contents;
 mod error;
 mod reader;
 

@@ -2,7 +2,10 @@
 
 use aws_lc_rs::digest;
 
-use super::{Package, PackageError, Script, Section};
+use super::{
+    Package, PackageError, Section,
+    contents::{Contents, Fault},
+};
 use crate::{
     digest::{Identity, Sha256Digest},
     limits::Limits,
@@ -10,8 +13,6 @@ use crate::{
     sign::{MessageDigests, MessageHasher},
     v2::{
         gzip::{self, GzipError, MemberReader},
-        pkginfo,
-        signature::{Collector, SignatureError, is_signature_entry},
         tar::{Entry, EntryKind, Event, TarError, TarReader, escape},
     },
 };
@@ -158,7 +159,7 @@ impl PackageReader {
             Some(_) if self.member.is_at_start() => return Err(PackageError::NoData),
             None if self.member.is_at_start() => return Err(PackageError::NoPkginfo),
             _ => {
-                let section = self.contents.section_for(self.stage);
+                let section = self.section();
                 return Err(PackageError::Gzip {
                     section,
                     problem: GzipError::Truncated,
@@ -181,6 +182,14 @@ impl PackageReader {
             data_tar_size: self.data_tar_size,
             data_entries: self.data_entries,
         })
+    }
+
+    fn section(&self) -> Section {
+        if self.stage == Stage::BeforeData {
+            self.contents.section
+        } else {
+            Section::Data
+        }
     }
 
     fn take_buffered(&mut self) -> Result<(), PackageError> {
@@ -218,7 +227,7 @@ impl PackageReader {
                 .member
                 .push(rest, &mut self.buffer)
                 .map_err(|problem| PackageError::Gzip {
-                    section: self.contents.section_for(self.stage),
+                    section: self.section(),
                     problem,
                 })?;
             let compressed = rest.get(..progress.consumed).unwrap_or_default();
@@ -269,14 +278,14 @@ impl PackageReader {
                 PackageError::NotTar
             }
             Fault::Tar(problem) => PackageError::Tar {
-                section: self.contents.section_for(self.stage),
+                section: self.section(),
                 problem,
             },
         }
     }
 
     fn check_section_size(&self) -> Result<(), PackageError> {
-        let section = self.contents.section_for(self.stage);
+        let section = self.section();
         let (compressed, inflated) = self.section_size;
         let (size, limit) = match section {
             // Several signature members count together.
@@ -302,7 +311,7 @@ impl PackageReader {
             .map_err(|problem| self.name_fault(Fault::Tar(problem)))?;
         self.member.reset();
         let (compressed, inflated) = self.section_size;
-        match self.contents.section_for(self.stage) {
+        match self.section() {
             Section::First => return Err(PackageError::EmptySection(Section::First)),
             Section::Signature => {
                 self.signature_size += compressed;
@@ -384,138 +393,5 @@ fn check_magic(piece: &[u8]) -> Result<(), PackageError> {
         Ok(())
     } else {
         Err(PackageError::NotAPackage)
-    }
-}
-
-/// What a tar entry can be refused for.
-enum Fault {
-    Tar(TarError),
-    Package(PackageError),
-}
-
-impl From<TarError> for Fault {
-    fn from(error: TarError) -> Self {
-        Self::Tar(error)
-    }
-}
-
-impl From<PackageError> for Fault {
-    fn from(error: PackageError) -> Self {
-        Self::Package(error)
-    }
-}
-
-impl From<SignatureError> for Fault {
-    fn from(error: SignatureError) -> Self {
-        Self::Package(error.into())
-    }
-}
-
-/// The entries before the data section.
-#[derive(Debug)]
-struct Contents {
-    limits: Limits,
-    section: Section,
-    signatures: Collector,
-    scripts: Vec<Script>,
-    pkginfo: Option<Vec<u8>>,
-    info: Option<(PackageInfo, String)>,
-}
-
-impl Contents {
-    fn new(limits: &Limits) -> Self {
-        Self {
-            limits: limits.clone(),
-            section: Section::First,
-            signatures: Collector::new(limits),
-            scripts: Vec::new(),
-            pkginfo: None,
-            info: None,
-        }
-    }
-
-    fn section_for(&self, stage: Stage) -> Section {
-        if stage == Stage::BeforeData {
-            self.section
-        } else {
-            Section::Data
-        }
-    }
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), Fault> {
-        match event {
-            Event::Entry(entry) => {
-                if self.section == Section::First {
-                    let is_signature = is_signature_entry(&entry.name);
-                    self.section = if is_signature {
-                        Section::Signature
-                    } else {
-                        Section::Control
-                    };
-                }
-                if self.section == Section::Signature {
-                    self.signatures.entry(entry)?;
-                } else {
-                    self.control_entry(entry)?;
-                }
-            }
-            Event::Content(content) if self.section == Section::Signature => {
-                self.signatures.content(content);
-            }
-            Event::Content(content) => {
-                if let Some(pkginfo) = &mut self.pkginfo {
-                    pkginfo.extend_from_slice(content);
-                }
-            }
-            Event::EntryEnd if self.section == Section::Signature => self.signatures.entry_end(),
-            Event::EntryEnd => {
-                if let Some(text) = self.pkginfo.take() {
-                    let info = pkginfo::parse(&text, &self.limits).map_err(PackageError::from)?;
-                    // Nothing is replaced: what is not UTF-8 was refused.
-                    self.info = Some((info, String::from_utf8_lossy(&text).into_owned()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes an entry of the control section. Names apk does not know, e.g. `.melange.yaml`, are read over as apk does.
-    fn control_entry(&mut self, entry: &Entry) -> Result<(), PackageError> {
-        let name = || escape(&entry.name);
-        if !entry.name.starts_with(b".") || entry.name.contains(&b'/') {
-            return Err(PackageError::ControlName { name: name() });
-        }
-        if entry.name == b".INSTALL" {
-            return Err(PackageError::InstallScript);
-        }
-        let is_pkginfo = entry.name == b".PKGINFO";
-        let script = Script::from_entry_name(&entry.name);
-        if !is_pkginfo && script.is_none() {
-            return Ok(());
-        }
-        if entry.kind != EntryKind::File {
-            return Err(PackageError::ControlNotAFile { name: name() });
-        }
-        if entry.size > self.limits.control_entry {
-            let limit = self.limits.control_entry;
-            return Err(PackageError::ControlEntryTooLarge {
-                name: name(),
-                size: entry.size,
-                limit,
-            });
-        }
-        let is_known = if is_pkginfo {
-            self.info.is_some()
-        } else {
-            script.is_some_and(|script| self.scripts.contains(&script))
-        };
-        if is_known {
-            return Err(PackageError::ControlTwice { name: name() });
-        }
-        self.scripts.extend(script);
-        if is_pkginfo {
-            self.pkginfo = Some(Vec::new());
-        }
-        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cursor::{Cursor, CursorError};
 
-use super::{BLOCK, reader::TarError};
+use super::{BLOCK, error::TarError};
 
 /// The fields of one header block, as they stand there.
 pub(super) struct Header {

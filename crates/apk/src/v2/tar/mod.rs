@@ -6,6 +6,7 @@
 //! link targets, old-style type bytes.
 
 mod entry;
+mod error;
 mod header;
 mod path;
 mod pax;
@@ -13,9 +14,10 @@ mod reader;
 mod writer;
 
 pub use entry::{Entry, EntryKind};
+pub use error::TarError;
+pub(crate) use error::escape;
 pub use path::{PathProblem, check_link_target, check_path};
-pub(crate) use reader::escape;
-pub use reader::{Event, TarError, TarReader};
+pub use reader::{Event, TarReader};
 pub use writer::{END_OF_ARCHIVE, EntryHeader, padding};
 
 /// Headers and contents are padded to this many bytes.

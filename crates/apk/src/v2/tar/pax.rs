@@ -2,7 +2,7 @@
 
 use crate::cursor::Cursor;
 
-use super::reader::TarError;
+use super::error::TarError;
 
 /// What one `x` header changes about the entry after it.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,131 +1,14 @@
 //! Reading an archive, fed in pieces.
 
-use thiserror::Error;
-
 use crate::limits::Limits;
 
 use super::{
     BLOCK, Entry, EntryKind,
+    error::{TarError, escape},
     header::Header,
-    path::{PathProblem, check_link_target, check_path},
+    path::{check_link_target, check_path},
     pax::{self, Extended},
 };
-
-/// Why bytes are no tar archive that apk reads as everybody else does.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum TarError {
-    /// `ustar` is missing where it must stand.
-    #[error(
-        "a tar header lacks the word `ustar`; make the archive with `tar --format=ustar` or `--format=posix`"
-    )]
-    NotUstar,
-    /// The header's sum differs.
-    #[error("a tar header does not match its checksum; the archive is damaged")]
-    HeaderChecksum,
-    /// A number that is not octal digits, e.g. in GNU's base 256.
-    #[error("the field `{field}` of a tar header is no octal number, and apk reads no other")]
-    Number {
-        /// The name of the field.
-        field: &'static str,
-    },
-    /// A type byte apk skips without a word.
-    #[error("`{name}` has the tar entry type `{type_byte}`, which apk leaves out")]
-    UnknownType {
-        /// The path, escaped and cut short.
-        name: String,
-        /// The type byte, escaped.
-        type_byte: String,
-    },
-    /// A GNU `K` entry: apk skips it and would cut the link target at 100 bytes.
-    #[error(
-        "a link target is written as a GNU long link, which apk ignores; make the archive with `tar --format=posix`"
-    )]
-    LongLink,
-    /// A name that comes from two places.
-    #[error("an entry has two names, from {0}")]
-    TwoNames(&'static str),
-    /// A GNU `L` entry that holds no usable name.
-    #[error("a GNU long name is empty or holds a NUL")]
-    LongName,
-    /// A header for the next entry with no entry after it.
-    #[error("an extended header is followed by no entry")]
-    DanglingHeader,
-    /// A malformed pax header.
-    #[error("a pax header is malformed: {0}")]
-    Pax(&'static str),
-    /// One key twice in one pax header.
-    #[error("a pax header gives `{key}` twice")]
-    PaxTwice {
-        /// The key.
-        key: &'static str,
-    },
-    /// Over [`Limits::pax_header`] or, for a long name, [`Limits::path`].
-    #[error("an extended header is {size} bytes long; at most {limit} are allowed")]
-    ExtendedTooLong {
-        /// Its size in bytes.
-        size: u64,
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// CVE-2025-62518: two readers would find different files after this entry.
-    #[error(
-        "the pax header of `{name}` gives the size {pax}, its ustar header {ustar}; apk ignores pax sizes, so they must agree"
-    )]
-    SizesDiffer {
-        /// The path, escaped and cut short.
-        name: String,
-        /// The size in the pax header, in bytes.
-        pax: u64,
-        /// The size in the ustar header, in bytes.
-        ustar: u64,
-    },
-    /// A `g` header with keys that change entries.
-    #[error("a global pax header sets paths, sizes or attributes, and apk ignores global headers")]
-    GlobalPax,
-    /// `GNU.sparse.*`.
-    #[error(
-        "a file is stored as a sparse file, which apk cannot read; make the archive without `tar --sparse`"
-    )]
-    Sparse,
-    /// A path that cannot be installed.
-    #[error("the path `{name}` {problem}")]
-    Path {
-        /// The path, escaped and cut short.
-        name: String,
-        /// What is wrong.
-        problem: PathProblem,
-    },
-    /// A link target that cannot be.
-    #[error("the link target of `{name}` {problem}")]
-    LinkTarget {
-        /// The path of the link, escaped and cut short.
-        name: String,
-        /// What is wrong.
-        problem: PathProblem,
-    },
-    /// A directory, link or device with content.
-    #[error("`{name}` is no regular file, yet has {size} bytes of content")]
-    UnexpectedContent {
-        /// The path, escaped and cut short.
-        name: String,
-        /// The size in bytes.
-        size: u64,
-    },
-    /// Over the number of entries.
-    #[error("the archive has more than {limit} entries")]
-    TooManyEntries {
-        /// The limit.
-        limit: u64,
-    },
-    /// Something follows the end-of-archive.
-    #[error(
-        "data follows the end-of-archive blocks, and apk stops reading there; sections before the last must have none (see `abuild-tar --cut`)"
-    )]
-    AfterEnd,
-    /// The archive stops inside an entry or a block.
-    #[error("the tar archive stops in the middle; the file is truncated")]
-    Truncated,
-}
 
 /// What [`TarReader::push`] tells its visitor, in the order of the archive.
 #[derive(Debug, Clone, Copy)]
@@ -455,21 +338,6 @@ fn split_at_most(input: &[u8], count: u64) -> (&[u8], &[u8]) {
         .unwrap_or(usize::MAX)
         .min(input.len());
     input.split_at_checked(count).unwrap_or((input, &[]))
-}
-
-/// A path as an error message may show it: escaped, and at most 64 bytes of it.
-pub(crate) fn escape(bytes: &[u8]) -> String {
-    const SHOWN: usize = 64;
-    let shown = bytes
-        .get(..SHOWN)
-        .unwrap_or(bytes)
-        .escape_ascii()
-        .to_string();
-    if bytes.len() > SHOWN {
-        format!("{shown}…")
-    } else {
-        shown
-    }
 }
 
 #[cfg(test)]
