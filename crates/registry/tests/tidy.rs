@@ -6,7 +6,10 @@ use std::{
 };
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 struct Source {
@@ -18,7 +21,11 @@ struct Source {
 impl Source {
     /// The lines of code, comments left out, with their numbers.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.text.lines().enumerate().map(|(number, line)| (number + 1, line));
+        let lines = self
+            .text
+            .lines()
+            .enumerate()
+            .map(|(number, line)| (number + 1, line));
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 }
@@ -32,7 +39,15 @@ fn sources(folder: &str) -> Vec<Source> {
                 walk(root, &path, found);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                found.push(Source { path: path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), text });
+                found.push(Source {
+                    path: path
+                        .strip_prefix(root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                    text,
+                });
             }
         }
     }
@@ -56,13 +71,26 @@ fn wall(folder: &str, words: &[&str], allowed: &[&str]) {
             }
         }
     }
-    assert!(broken.is_empty(), "a wall of ARCHITECTURE.md is broken:\n{}", broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "a wall of ARCHITECTURE.md is broken:\n{}",
+        broken.join("\n")
+    );
 }
 
 #[test]
 fn apk_does_no_input_or_output() {
-    let words =
-        ["std::fs", "std::net", "std::time", "std::thread", "std::process", "std::env", "tokio", "sqlx", "async fn"];
+    let words = [
+        "std::fs",
+        "std::net",
+        "std::time",
+        "std::thread",
+        "std::process",
+        "std::env",
+        "tokio",
+        "sqlx",
+        "async fn",
+    ];
     wall("crates/apk/src", &words, &[]);
 }
 
@@ -76,38 +104,68 @@ fn only_http_and_web_know_the_web_framework() {
 
 #[test]
 fn nothing_imports_http() {
-    wall("crates/registry/src", &["crate::http", "super::http"], &["crates/registry/src/http/"]);
+    wall(
+        "crates/registry/src",
+        &["crate::http", "super::http"],
+        &["crates/registry/src/http/"],
+    );
 }
 
 #[test]
 fn only_metadata_knows_sql() {
-    wall("crates/registry/src", &["sqlx"], &["crates/registry/src/metadata/"]);
+    wall(
+        "crates/registry/src",
+        &["sqlx"],
+        &["crates/registry/src/metadata/"],
+    );
     wall("crates/tarn/src", &["sqlx"], &[]);
 }
 
 #[test]
 fn only_blobs_touches_the_files_of_packages() {
-    let allowed = ["crates/registry/src/blobs/", "crates/registry/src/keys/", "crates/registry/src/metadata/"];
-    wall("crates/registry/src", &["std::fs::", "fs::File::", "tokio::fs", "object_store", "rustix"], &[
-        allowed.as_slice(),
-        // Reads from a file that `blobs/` has opened.
-        &["crates/registry/src/http/download.rs"],
-    ]
-    .concat());
+    let allowed = [
+        "crates/registry/src/blobs/",
+        "crates/registry/src/keys/",
+        "crates/registry/src/metadata/",
+    ];
+    wall(
+        "crates/registry/src",
+        &[
+            "std::fs::",
+            "fs::File::",
+            "tokio::fs",
+            "object_store",
+            "rustix",
+        ],
+        &[
+            allowed.as_slice(),
+            // Reads from a file that `blobs/` has opened.
+            &["crates/registry/src/http/download.rs"],
+        ]
+        .concat(),
+    );
 }
 
 #[test]
 fn time_is_passed_in() {
-    wall("crates", &["SystemTime::now", "OffsetDateTime::now"], &[
-        "crates/registry/src/clock.rs",
-        "crates/registry/tests/",
-        "crates/tarn/tests/",
-    ]);
+    wall(
+        "crates",
+        &["SystemTime::now", "OffsetDateTime::now"],
+        &[
+            "crates/registry/src/clock.rs",
+            "crates/registry/tests/",
+            "crates/tarn/tests/",
+        ],
+    );
 }
 
 #[test]
 fn lints_are_expected_with_a_reason_and_never_allowed() {
-    wall("crates", &["#[allow(", "#![allow("], &["crates/registry/tests/tidy.rs"]);
+    wall(
+        "crates",
+        &["#[allow(", "#![allow("],
+        &["crates/registry/tests/tidy.rs"],
+    );
 }
 
 #[test]
@@ -119,7 +177,10 @@ fn files_say_what_they_are_and_stay_readable() {
         }
         let lines = source.text.lines().count();
         if lines > 500 {
-            broken.push(format!("{} has {lines} lines; 500 is the most", source.path));
+            broken.push(format!(
+                "{} has {lines} lines; 500 is the most",
+                source.path
+            ));
         }
         let file = source.path.rsplit('/').next().unwrap();
         if ["utils.rs", "helpers.rs", "common.rs", "misc.rs", "util.rs"].contains(&file) {

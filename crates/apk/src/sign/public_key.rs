@@ -186,8 +186,13 @@ impl PublicKey {
     /// # Errors
     ///
     /// [`InvalidSignature`], also when the key is not RSA.
-    pub fn verify_sha256_digest(&self, sha256: &[u8; 32], signature: &[u8]) -> Result<(), InvalidSignature> {
-        let digest = digest::Digest::import_less_safe(sha256, &digest::SHA256).map_err(|_| InvalidSignature)?;
+    pub fn verify_sha256_digest(
+        &self,
+        sha256: &[u8; 32],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let digest = digest::Digest::import_less_safe(sha256, &digest::SHA256)
+            .map_err(|_| InvalidSignature)?;
         self.verify_digest(Algorithm::Rsa256, &digest, signature)
     }
 

@@ -199,7 +199,10 @@ pub fn verify_member(
         signature.algorithm == Algorithm::Rsa256 && signature.key_name == name.as_str()
     };
     let signatures = collector.finish();
-    let signature = signatures.iter().find(by_key).ok_or_else(|| MemberError::NotBy(name.clone()))?;
+    let signature = signatures
+        .iter()
+        .find(by_key)
+        .ok_or_else(|| MemberError::NotBy(name.clone()))?;
     key.verify_sha256_digest(sha256, &signature.bytes)
         .map_err(|_| MemberError::Wrong(name.clone()))
 }

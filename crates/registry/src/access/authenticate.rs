@@ -202,7 +202,7 @@ impl Access {
             .token_uses
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if uses.entry(token.id).copied().is_some_and(lately) {
+        if uses.entry(&token.id).copied().is_some_and(lately) {
             return;
         }
         uses.insert(token.id, now);

@@ -78,8 +78,8 @@ impl Guesses {
             source,
         );
         let mut state = self.lock();
-        let account_failures = self.current(state.accounts.entry(account).copied(), now);
-        let source_failures = self.current(state.sources.entry(source).copied(), now);
+        let account_failures = self.current(state.accounts.entry(&account).copied(), now);
+        let source_failures = self.current(state.sources.entry(&source).copied(), now);
         let wait = self
             .wait(account_failures, self.free_per_account, now)
             .max(self.wait(source_failures, self.free_per_source, now));
@@ -101,7 +101,7 @@ impl Guesses {
         let mut state = self.lock();
         state.accounts.remove(&attempt.account);
         let (_, source) = attempt.account;
-        let left = state.sources.entry(source).map_or(0, |failures| {
+        let left = state.sources.entry(&source).map_or(0, |failures| {
             failures.count = failures.count.saturating_sub(1);
             failures.count
         });

@@ -21,14 +21,14 @@ impl<K: Eq + Hash, V> Recent<K, V> {
     }
 
     /// The entry, which counts as used.
-    pub(super) fn entry(&mut self, key: K) -> Option<&mut V>
+    pub(super) fn entry(&mut self, key: &K) -> Option<&mut V>
     where
         K: Clone,
     {
-        if let Some(value) = self.old.remove(&key) {
+        if let Some(value) = self.old.remove(key) {
             self.insert(key.clone(), value);
         }
-        self.young.get_mut(&key)
+        self.young.get_mut(key)
     }
 
     /// Puts an entry in the place of the one that was there.
@@ -66,9 +66,9 @@ mod tests {
         recent.insert(-1, "kept");
         for key in 0..1000 {
             recent.insert(key, "noise");
-            assert_eq!(recent.entry(-1).copied(), Some("kept"), "{key}");
+            assert_eq!(recent.entry(&-1).copied(), Some("kept"), "{key}");
         }
-        assert_eq!(recent.entry(0), None);
+        assert_eq!(recent.entry(&0), None);
     }
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
         }
         for key in 0..3 {
             recent.remove(&key);
-            assert_eq!(recent.entry(key), None);
+            assert_eq!(recent.entry(&key), None);
         }
     }
 }

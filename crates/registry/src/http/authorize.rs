@@ -9,10 +9,10 @@ use axum::{
 
 use super::error::ApiError;
 use crate::{
+    Registry,
     access::{Action, By, Caller, Credentials, decide},
     metadata::{Owner, OwnerId, OwnerKind},
     names::OwnerName,
-    Registry,
 };
 
 /// What a request says of its sender: the address, and the credentials as they came.
@@ -64,11 +64,21 @@ impl Presented {
         owner: Result<OwnerName, ApiError>,
         action: Action,
     ) -> Result<Authorized, ApiError> {
-        let caller = registry.access().authenticate(&self.credentials, self.peer).await?;
-        let owner = registry.metadata().owner(&owner?).await?.ok_or(ApiError::UnknownOwner)?;
+        let caller = registry
+            .access()
+            .authenticate(&self.credentials, self.peer)
+            .await?;
+        let owner = registry
+            .metadata()
+            .owner(&owner?)
+            .await?
+            .ok_or(ApiError::UnknownOwner)?;
         let role = match (&caller, owner.kind) {
             (Caller::User(signed_in), OwnerKind::Organisation) => {
-                registry.metadata().role(owner.id, signed_in.user.id).await?
+                registry
+                    .metadata()
+                    .role(owner.id, signed_in.user.id)
+                    .await?
             }
             _ => None,
         };
@@ -81,11 +91,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Presented {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let header = parts.headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
+        let header = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .map(header::HeaderValue::as_bytes);
         let peer = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip().to_canonical());
-        Ok(Self { credentials: Credentials::parse(header)?, peer })
+            .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| {
+                address.ip().to_canonical()
+            });
+        Ok(Self {
+            credentials: Credentials::parse(header)?,
+            peer,
+        })
     }
 }

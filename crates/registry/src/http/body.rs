@@ -28,8 +28,13 @@ const FORM_OVERHEAD: u64 = 64 << 10;
 pub(super) fn package(request: Request, settings: &Settings) -> Result<PackageStream, ApiError> {
     let boundary = boundary(request.headers())?;
     let overhead = if boundary.is_some() { FORM_OVERHEAD } else { 0 };
-    if announced(request.headers()).is_some_and(|size| size > settings.max_upload.saturating_add(overhead)) {
-        return Err(PublishError::TooLarge { limit: settings.max_upload }.into());
+    if announced(request.headers())
+        .is_some_and(|size| size > settings.max_upload.saturating_add(overhead))
+    {
+        return Err(PublishError::TooLarge {
+            limit: settings.max_upload,
+        }
+        .into());
     }
     let paced = paced(request.into_body(), &settings.connections);
     Ok(match boundary {
@@ -39,14 +44,26 @@ pub(super) fn package(request: Request, settings: &Settings) -> Result<PackageSt
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 fn boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(content_type) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let Some(content_type) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return Ok(None);
     };
-    if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+    if !content_type
+        .trim_start()
+        .to_ascii_lowercase()
+        .starts_with("multipart/form-data")
+    {
         return Ok(None);
     }
     multer::parse_boundary(content_type)
@@ -55,11 +72,17 @@ fn boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// The body, until it stalls or turns out to be slower than `min_upload_rate`.
-fn paced(body: Body, limits: &ConnectionLimits) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
+fn paced(
+    body: Body,
+    limits: &ConnectionLimits,
+) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
     let (stall, rate) = (limits.stall, limits.min_upload_rate);
     let state = (body.into_data_stream(), Instant::now(), 0_u64);
     stream::try_unfold(state, move |(mut body, started, mut received)| async move {
-        let Some(next) = timeout(stall, body.next()).await.map_err(|_| BodyError::TooSlow)? else {
+        let Some(next) = timeout(stall, body.next())
+            .await
+            .map_err(|_| BodyError::TooSlow)?
+        else {
             return Ok(None);
         };
         let bytes = next.map_err(|error| BodyError::Gone(Box::new(error)))?;

@@ -44,7 +44,11 @@ impl Validators<'_> {
     /// The date that may be given away now.
     pub(super) fn last_modified(&self) -> Timestamp {
         let seconds = self.changed_at.seconds();
-        Timestamp::from_seconds(if self.settled() { seconds } else { self.now.seconds().min(seconds - 1) })
+        Timestamp::from_seconds(if self.settled() {
+            seconds
+        } else {
+            self.now.seconds().min(seconds - 1)
+        })
     }
 
     /// What to send for a request with `headers` and, when it is a `GET`, its range.
@@ -52,7 +56,10 @@ impl Validators<'_> {
         if self.is_current(headers) {
             return Selection::NotModified;
         }
-        match headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
+        match headers
+            .get(header::RANGE)
+            .and_then(|range| range.to_str().ok())
+        {
             Some(range) if is_get && self.range_applies(headers) => select_range(range, size),
             _ => Selection::Whole,
         }
@@ -64,10 +71,13 @@ impl Validators<'_> {
         if listed.peek().is_some() {
             // The date is not looked at when ETags are there (section 13.1.3).
             return listed.filter_map(|value| value.to_str().ok()).any(|list| {
-                list.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag)
+                list.split(',')
+                    .map(str::trim)
+                    .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag)
             });
         }
-        date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|held| held >= self.changed_at.seconds())
+        date(headers, &header::IF_MODIFIED_SINCE)
+            .is_some_and(|held| held >= self.changed_at.seconds())
     }
 
     /// A part may only complete what the client has when the whole has not changed since (section 13.1.5).
@@ -77,7 +87,8 @@ impl Validators<'_> {
             Some(value) if value.as_bytes() == self.etag.as_bytes() => true,
             Some(_) => {
                 self.settled()
-                    && date(headers, &header::IF_RANGE).is_some_and(|held| held == self.changed_at.seconds())
+                    && date(headers, &header::IF_RANGE)
+                        .is_some_and(|held| held == self.changed_at.seconds())
             }
         }
     }
@@ -92,7 +103,10 @@ fn date(headers: &HeaderMap, name: &header::HeaderName) -> Option<i64> {
 
 /// One range of bytes. Several at once, or what is no range at all, may be ignored (section 14.2), and are.
 fn select_range(range: &str, size: u64) -> Selection {
-    let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
+    let Some((first, last)) = range
+        .strip_prefix("bytes=")
+        .and_then(|range| range.trim().split_once('-'))
+    else {
         return Selection::Whole;
     };
     let number = |text: &str| match text {
@@ -110,7 +124,11 @@ fn select_range(range: &str, size: u64) -> Selection {
         }
         _ => return Selection::Whole,
     };
-    if first < size { Selection::Part { first, last } } else { Selection::Unsatisfiable }
+    if first < size {
+        Selection::Part { first, last }
+    } else {
+        Selection::Unsatisfiable
+    }
 }
 
 #[cfg(test)]
@@ -126,15 +144,25 @@ mod tests {
 
     fn at(seconds_later: u64) -> Validators<'static> {
         let changed_at = Timestamp::from_seconds(CHANGED).after(Duration::from_millis(300));
-        Validators { etag: ETAG, changed_at, now: changed_at.after(Duration::from_secs(seconds_later)) }
+        Validators {
+            etag: ETAG,
+            changed_at,
+            now: changed_at.after(Duration::from_secs(seconds_later)),
+        }
     }
 
     fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     fn since(timestamp: Timestamp) -> HeaderMap {
-        headers(&[(header::IF_MODIFIED_SINCE, &httpdate::fmt_http_date(timestamp.to_system_time()))])
+        headers(&[(
+            header::IF_MODIFIED_SINCE,
+            &httpdate::fmt_http_date(timestamp.to_system_time()),
+        )])
     }
 
     #[test]
@@ -152,7 +180,10 @@ mod tests {
         let given = at(6).last_modified();
         assert_eq!(given.seconds(), CHANGED);
         assert_eq!(at(7).select(&since(given), true, 9), Selection::NotModified);
-        let changed = Validators { changed_at: Timestamp::from_seconds(CHANGED + 6), ..at(7) };
+        let changed = Validators {
+            changed_at: Timestamp::from_seconds(CHANGED + 6),
+            ..at(7)
+        };
         assert_eq!(changed.select(&since(given), true, 9), Selection::Whole);
     }
 
@@ -161,7 +192,10 @@ mod tests {
         let mut both = since(Timestamp::from_seconds(CHANGED + 50));
         both.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"other\""));
         assert_eq!(at(60).select(&both, true, 9), Selection::Whole);
-        both.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"other\", W/\"e\""));
+        both.insert(
+            header::IF_NONE_MATCH,
+            HeaderValue::from_static("\"other\", W/\"e\""),
+        );
         assert_eq!(at(60).select(&both, true, 9), Selection::NotModified);
     }
 
@@ -183,20 +217,40 @@ mod tests {
             ("bytes=-", Selection::Whole),
             ("lines=1-2", Selection::Whole),
         ] {
-            assert_eq!(at(60).select(&headers(&[(header::RANGE, range)]), true, 10), expected, "{range}");
+            assert_eq!(
+                at(60).select(&headers(&[(header::RANGE, range)]), true, 10),
+                expected,
+                "{range}"
+            );
         }
-        assert_eq!(at(60).select(&headers(&[(header::RANGE, "bytes=0-0")]), false, 10), Selection::Whole);
-        assert_eq!(at(60).select(&headers(&[(header::RANGE, "bytes=0-")]), true, 0), Selection::Unsatisfiable);
+        assert_eq!(
+            at(60).select(&headers(&[(header::RANGE, "bytes=0-0")]), false, 10),
+            Selection::Whole
+        );
+        assert_eq!(
+            at(60).select(&headers(&[(header::RANGE, "bytes=0-")]), true, 0),
+            Selection::Unsatisfiable
+        );
     }
 
     #[test]
     fn a_range_of_another_version_is_not_sent() {
-        let with = |value: &str| headers(&[(header::RANGE, "bytes=1-2"), (header::IF_RANGE, value)]);
-        assert_eq!(at(60).select(&with(ETAG), true, 10), Selection::Part { first: 1, last: 2 });
-        assert_eq!(at(60).select(&with("\"other\""), true, 10), Selection::Whole);
+        let with =
+            |value: &str| headers(&[(header::RANGE, "bytes=1-2"), (header::IF_RANGE, value)]);
+        assert_eq!(
+            at(60).select(&with(ETAG), true, 10),
+            Selection::Part { first: 1, last: 2 }
+        );
+        assert_eq!(
+            at(60).select(&with("\"other\""), true, 10),
+            Selection::Whole
+        );
         assert_eq!(at(60).select(&with("W/\"e\""), true, 10), Selection::Whole);
         let date = httpdate::fmt_http_date(Timestamp::from_seconds(CHANGED).to_system_time());
-        assert_eq!(at(60).select(&with(&date), true, 10), Selection::Part { first: 1, last: 2 });
+        assert_eq!(
+            at(60).select(&with(&date), true, 10),
+            Selection::Part { first: 1, last: 2 }
+        );
         assert_eq!(at(2).select(&with(&date), true, 10), Selection::Whole);
     }
 }

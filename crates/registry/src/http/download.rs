@@ -43,18 +43,35 @@ pub(super) enum Content {
 
 impl File<'_> {
     /// 200, 206, 304 or 416, as the request's conditions and range have it.
-    pub(super) fn answer(&self, request: &Request, now: Timestamp, content: Content) -> Result<Response, ApiError> {
-        let validators = Validators { etag: self.etag, changed_at: self.changed_at, now };
+    pub(super) fn answer(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        content: Content,
+    ) -> Result<Response, ApiError> {
+        let validators = Validators {
+            etag: self.etag,
+            changed_at: self.changed_at,
+            now,
+        };
         let is_get = request.method() == Method::GET;
         let selection = validators.select(request.headers(), is_get, self.size);
         let (status, first, length) = match selection {
             Selection::Whole => (StatusCode::OK, 0, self.size),
-            Selection::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
+            Selection::Part { first, last } => {
+                (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
+            }
             Selection::NotModified => (StatusCode::NOT_MODIFIED, 0, 0),
-            Selection::Unsatisfiable => return Err(ApiError::RangeNotSatisfiable { size: self.size }),
+            Selection::Unsatisfiable => {
+                return Err(ApiError::RangeNotSatisfiable { size: self.size });
+            }
         };
 
-        let body = if is_get && length > 0 { content.part(first, length) } else { Body::empty() };
+        let body = if is_get && length > 0 {
+            content.part(first, length)
+        } else {
+            Body::empty()
+        };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let mut set = |name: HeaderName, value: &str| {
@@ -63,7 +80,10 @@ impl File<'_> {
             }
         };
         set(header::ETAG, self.etag);
-        set(header::LAST_MODIFIED, &httpdate::fmt_http_date(validators.last_modified().to_system_time()));
+        set(
+            header::LAST_MODIFIED,
+            &httpdate::fmt_http_date(validators.last_modified().to_system_time()),
+        );
         set(header::CACHE_CONTROL, cache_control(self.visibility));
         set(header::ACCEPT_RANGES, "bytes");
         if status != StatusCode::NOT_MODIFIED {
@@ -72,7 +92,10 @@ impl File<'_> {
             set(header::CONTENT_LENGTH, &length.to_string());
         }
         if let Selection::Part { first, last } = selection {
-            set(header::CONTENT_RANGE, &format!("bytes {first}-{last}/{}", self.size));
+            set(
+                header::CONTENT_RANGE,
+                &format!("bytes {first}-{last}/{}", self.size),
+            );
         }
         Ok(response)
     }
@@ -81,9 +104,9 @@ impl File<'_> {
 impl Content {
     fn part(self, first: u64, length: u64) -> Body {
         match self {
-            Self::Memory(segments) => {
-                Body::from_stream(stream::iter(segments.part(first..first + length).map(Ok::<_, io::Error>)))
-            }
+            Self::Memory(segments) => Body::from_stream(stream::iter(
+                segments.part(first..first + length).map(Ok::<_, io::Error>),
+            )),
             Self::Blob(file) => Body::from_stream(read(file, first, length)),
         }
     }

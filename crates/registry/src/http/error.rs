@@ -48,7 +48,9 @@ impl ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::UnknownOwner | Self::NoSuchRoute(_) | Self::NoSuchIndex | Self::NoSuchFile => StatusCode::NOT_FOUND,
+            Self::UnknownOwner | Self::NoSuchRoute(_) | Self::NoSuchIndex | Self::NoSuchFile => {
+                StatusCode::NOT_FOUND
+            }
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -94,8 +96,13 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         let header = match &self {
-            Self::Unauthorized(_) => Some((header::WWW_AUTHENTICATE, r#"Basic realm="Tarn", charset="UTF-8""#.to_owned())),
-            Self::RangeNotSatisfiable { size } => Some((header::CONTENT_RANGE, format!("bytes */{size}"))),
+            Self::Unauthorized(_) => Some((
+                header::WWW_AUTHENTICATE,
+                r#"Basic realm="Tarn", charset="UTF-8""#.to_owned(),
+            )),
+            Self::RangeNotSatisfiable { size } => {
+                Some((header::CONTENT_RANGE, format!("bytes */{size}")))
+            }
             Self::TooManyAttempts { retry_after, .. } => {
                 Some((header::RETRY_AFTER, (retry_after.as_secs() + 1).to_string()))
             }
@@ -104,7 +111,9 @@ impl IntoResponse for ApiError {
         };
         let (text, fault) = self.text();
         let mut response = (status, format!("{text}\n")).into_response();
-        if let Some((name, value)) = header.and_then(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))) {
+        if let Some((name, value)) =
+            header.and_then(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)))
+        {
             response.headers_mut().insert(name, value);
         }
         if let Some(fault) = fault {
@@ -136,7 +145,9 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let text = error.to_string();
         match error {
-            AuthError::TooManyAttempts { retry_after } => Self::TooManyAttempts { text, retry_after },
+            AuthError::TooManyAttempts { retry_after } => {
+                Self::TooManyAttempts { text, retry_after }
+            }
             AuthError::Metadata(error) => error.into(),
             AuthError::Stored(..) | AuthError::Password(_) => Self::Internal(Box::new(error)),
             _ => Self::Unauthorized(text),
@@ -163,9 +174,9 @@ impl From<MetadataError> for ApiError {
 impl From<Arc<MetadataError>> for ApiError {
     fn from(error: Arc<MetadataError>) -> Self {
         match &*error {
-            MetadataError::Busy(_) => {
-                Self::Busy("the database is busy; nothing was stored, try again in a few seconds".to_owned())
-            }
+            MetadataError::Busy(_) => Self::Busy(
+                "the database is busy; nothing was stored, try again in a few seconds".to_owned(),
+            ),
             MetadataError::Full(_) => Self::DiskFull(Box::new(error)),
             _ => Self::Internal(Box::new(error)),
         }
@@ -201,7 +212,9 @@ impl From<PublishError> for ApiError {
         let text = error.to_string();
         match error {
             PublishError::Body(BodyError::TooSlow) => Self::TooSlow(text),
-            PublishError::Body(_) | PublishError::Package(_) | PublishError::Rule(_) => Self::BadRequest(text),
+            PublishError::Body(_) | PublishError::Package(_) | PublishError::Rule(_) => {
+                Self::BadRequest(text)
+            }
             PublishError::TooLarge { .. } => Self::TooLarge(text),
             PublishError::Record(RecordError::Metadata(error)) => error.into(),
             PublishError::Record(RecordError::ClaimLapsed) => Self::Busy(text),

@@ -11,7 +11,7 @@ use super::{
     error::ApiError,
     path::Segments,
 };
-use crate::{access::Action, index::Format, Registry};
+use crate::{Registry, access::Action, index::Format};
 
 /// The index that apk 2 and apk 3 ask for.
 pub(super) async fn show_v2(
@@ -40,7 +40,10 @@ async fn show(
     request: Request,
     format: Format,
 ) -> Result<Response, ApiError> {
-    let owner = presented.authorize(registry, segments.owner(), Action::Read).await?.owner;
+    let owner = presented
+        .authorize(registry, segments.owner(), Action::Read)
+        .await?
+        .owner;
     let (branch, repository) = segments.repository()?;
     let architecture = segments.architecture()?;
     let index = registry
@@ -55,5 +58,9 @@ async fn show(
         visibility: owner.visibility,
         size: index.segments().length(),
     };
-    file.answer(&request, registry.clock().now(), Content::Memory(index.segments().clone()))
+    file.answer(
+        &request,
+        registry.clock().now(),
+        Content::Memory(index.segments().clone()),
+    )
 }

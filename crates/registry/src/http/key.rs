@@ -12,7 +12,7 @@ use super::{
     error::ApiError,
     path::Segments,
 };
-use crate::{access::Action, Registry};
+use crate::{Registry, access::Action};
 
 /// 200 with the key as PEM.
 pub(super) async fn show(
@@ -20,13 +20,19 @@ pub(super) async fn show(
     presented: Presented,
     segments: Segments,
 ) -> Result<Response, ApiError> {
-    let owner = presented.authorize(&registry, segments.owner(), Action::Read).await?.owner;
+    let owner = presented
+        .authorize(&registry, segments.owner(), Action::Read)
+        .await?
+        .owner;
     let (name, pem) = registry.keys().public_key(&owner).await?;
     Ok((
         [
             (header::CONTENT_TYPE, "application/x-pem-file".to_owned()),
             (header::CONTENT_DISPOSITION, attachment(name.as_str())),
-            (header::CACHE_CONTROL, cache_control(owner.visibility).to_owned()),
+            (
+                header::CACHE_CONTROL,
+                cache_control(owner.visibility).to_owned(),
+            ),
         ],
         pem,
     )

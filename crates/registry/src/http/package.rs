@@ -13,9 +13,9 @@ use super::{
     path::Segments,
 };
 use crate::{
+    Registry,
     access::Action,
     metadata::{FileAddress, Owner, PackageAddress, PackageFile},
-    Registry,
 };
 
 /// 200, 206 or 304 with the file as it was uploaded.
@@ -25,11 +25,24 @@ pub(super) async fn show(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let owner = presented.authorize(&registry, segments.owner(), Action::Read).await?.owner;
+    let owner = presented
+        .authorize(&registry, segments.owner(), Action::Read)
+        .await?
+        .owner;
     let found = find(&registry, &owner, &segments).await?;
-    let blob = registry.blobs().open_blob(&found.sha256).await?.ok_or_else(|| {
-        ApiError::Internal(format!("the blob {} of package file {:?} is not there", found.sha256, found.id).into())
-    })?;
+    let blob = registry
+        .blobs()
+        .open_blob(&found.sha256)
+        .await?
+        .ok_or_else(|| {
+            ApiError::Internal(
+                format!(
+                    "the blob {} of package file {:?} is not there",
+                    found.sha256, found.id
+                )
+                .into(),
+            )
+        })?;
     let file = File {
         name: segments.file(),
         etag: &format!("\"{}\"", found.sha256),
@@ -46,7 +59,9 @@ pub(super) async fn remove(
     presented: Presented,
     segments: Segments,
 ) -> Result<StatusCode, ApiError> {
-    let authorized = presented.authorize(&registry, segments.owner(), Action::Write).await?;
+    let authorized = presented
+        .authorize(&registry, segments.owner(), Action::Write)
+        .await?;
     let found = find(&registry, &authorized.owner, &segments).await?;
     let (branch, repository) = segments.repository()?;
     let address = PackageAddress {
@@ -57,7 +72,11 @@ pub(super) async fn remove(
         name: &found.name,
         version: &found.version,
     };
-    if !registry.metadata().remove_package(&address, registry.clock().now()).await? {
+    if !registry
+        .metadata()
+        .remove_package(&address, registry.clock().now())
+        .await?
+    {
         return Err(ApiError::NoSuchFile);
     }
     tracing::info!(
@@ -70,7 +89,11 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(registry: &Registry, owner: &Owner, segments: &Segments) -> Result<PackageFile, ApiError> {
+async fn find(
+    registry: &Registry,
+    owner: &Owner,
+    segments: &Segments,
+) -> Result<PackageFile, ApiError> {
     let (branch, repository) = segments.repository()?;
     let architecture = segments.architecture()?;
     let address = FileAddress {
@@ -80,5 +103,9 @@ async fn find(registry: &Registry, owner: &Owner, segments: &Segments) -> Result
         arch: &architecture,
         file_name: segments.file(),
     };
-    registry.metadata().package_file(&address).await?.ok_or(ApiError::NoSuchFile)
+    registry
+        .metadata()
+        .package_file(&address)
+        .await?
+        .ok_or(ApiError::NoSuchFile)
 }

@@ -34,7 +34,10 @@ impl Segments {
 
     /// The branch and the repository.
     pub(super) fn repository(&self) -> Result<(Branch, RepositoryName), ApiError> {
-        Ok((Branch::parse(&self.branch)?, RepositoryName::parse(&self.repository)?))
+        Ok((
+            Branch::parse(&self.branch)?,
+            RepositoryName::parse(&self.repository)?,
+        ))
     }
 
     /// The architecture.

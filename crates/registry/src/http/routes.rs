@@ -17,10 +17,22 @@ pub fn router(registry: Registry) -> Router {
     Router::new()
         .route("/healthz", get(health::show))
         .route("/api/packages/{owner}/alpine/key", get(key::show))
-        .route("/api/packages/{owner}/alpine/{branch}/{repository}", put(upload::put))
-        .route("/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/APKINDEX.tar.gz", get(index::show_v2))
-        .route("/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/Packages.adb", get(index::show_v3))
-        .route("/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/packages.adb", get(index::show_v3))
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}",
+            put(upload::put),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/APKINDEX.tar.gz",
+            get(index::show_v2),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/Packages.adb",
+            get(index::show_v3),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/packages.adb",
+            get(index::show_v3),
+        )
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/{file}",
             get(package::show).delete(package::remove),
@@ -37,6 +49,8 @@ async fn no_such_route(uri: Uri) -> ApiError {
 }
 
 async fn wrong_method(method: Method) -> Response {
-    let text = format!("{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file\n");
+    let text = format!(
+        "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file\n"
+    );
     (StatusCode::METHOD_NOT_ALLOWED, text).into_response()
 }

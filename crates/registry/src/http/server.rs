@@ -1,6 +1,8 @@
 //! Connections: accepted, bounded, and brought to an end in order.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -29,7 +31,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Requests were still under way when the time for them was over.
-    #[error("requests were still under way {0:?} after the server was told to stop; they were cut off")]
+    #[error(
+        "requests were still under way {0:?} after the server was told to stop; they were cut off"
+    )]
     Drain(Duration),
 }
 
@@ -79,7 +83,9 @@ pub async fn serve(
     }
     drop(listener);
     tracing::info!("stopping: requests under way finish, new ones are refused");
-    timeout(limits.drain, graceful.shutdown()).await.map_err(|_| ServeError::Drain(limits.drain))
+    timeout(limits.drain, graceful.shutdown())
+        .await
+        .map_err(|_| ServeError::Drain(limits.drain))
 }
 
 type Io = TokioIo<Lingering<std::pin::Pin<Box<TimeoutStream<TcpStream>>>>>;
@@ -89,8 +95,10 @@ fn connection(
     peer: SocketAddr,
     app: Router,
     limits: &ConnectionLimits,
-) -> http1::Connection<Io, impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<>>
-{
+) -> http1::Connection<
+    Io,
+    impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<>,
+> {
     // Without it, answers on kept connections stall for 40 ms.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
@@ -113,6 +121,8 @@ fn connection(
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
     )
 }

@@ -48,7 +48,11 @@ impl SharedFault {
 pub(super) async fn answer(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = Uuid::now_v7().simple().to_string();
-    let (method, path, version) = (request.method().clone(), request.uri().path().to_owned(), request.version());
+    let (method, path, version) = (
+        request.method().clone(),
+        request.uri().path().to_owned(),
+        request.version(),
+    );
 
     let mut response = next.run(request).await;
 
@@ -56,7 +60,9 @@ pub(super) async fn answer(request: Request, next: Next) -> Response {
     if let Some(fault) = response.extensions_mut().remove::<SharedFault>() {
         tracing::error!(request_id = id, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            *response.body_mut() = Body::from(format!("internal error; ask the operator about request {id}\n"));
+            *response.body_mut() = Body::from(format!(
+                "internal error; ask the operator about request {id}\n"
+            ));
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
     }
@@ -73,7 +79,10 @@ pub(super) async fn answer(request: Request, next: Next) -> Response {
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID.clone(), id);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -85,7 +94,10 @@ pub(super) async fn answer(request: Request, next: Next) -> Response {
 }
 
 /// A panic in a handler becomes a fault like any other.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is tower-http's")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is tower-http's"
+)]
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<String>()

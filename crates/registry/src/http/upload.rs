@@ -5,13 +5,8 @@ use axum::{
     http::StatusCode,
 };
 
-use super::{
-    authorize::Presented,
-    body,
-    error::ApiError,
-    path::Segments,
-};
-use crate::{access::Action, publish::Destination, Registry};
+use super::{authorize::Presented, body, error::ApiError, path::Segments};
+use crate::{Registry, access::Action, publish::Destination};
 
 /// 201 with an empty body, once the package is durable and in the index.
 pub(super) async fn put(
@@ -20,10 +15,16 @@ pub(super) async fn put(
     segments: Segments,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let authorized = presented.authorize(&registry, segments.owner(), Action::Write).await?;
+    let authorized = presented
+        .authorize(&registry, segments.owner(), Action::Write)
+        .await?;
     let (branch, repository) = segments.repository()?;
-    let destination =
-        Destination { owner: authorized.owner.id, branch, repository, uploader: authorized.account() };
+    let destination = Destination {
+        owner: authorized.owner.id,
+        branch,
+        repository,
+        uploader: authorized.account(),
+    };
     let package = body::package(request, registry.settings())?;
     let published = registry.publisher().publish(destination, package).await?;
     tracing::info!(

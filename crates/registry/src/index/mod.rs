@@ -59,7 +59,9 @@ pub enum IndexError {
     #[error("cannot have the keys that sign the index")]
     Keys(#[from] KeyError),
     /// The index was not made, or is not one that apk would take. It is not served.
-    #[error("the index of {arch} in repository {repository:?} at generation {generation} is not served: {problem}")]
+    #[error(
+        "the index of {arch} in repository {repository:?} at generation {generation} is not served: {problem}"
+    )]
     Refused {
         /// Of which repository.
         repository: RepositoryId,
@@ -133,7 +135,10 @@ struct Made {
 
 impl Made {
     fn weight(&self) -> u32 {
-        let bytes = self.state.as_ref().map_or(self.signed.segments.length(), engine::State::weight);
+        let bytes = self
+            .state
+            .as_ref()
+            .map_or(self.signed.segments.length(), engine::State::weight);
         u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
     }
 }
@@ -153,9 +158,20 @@ impl Indexes {
     /// Indexes over the packages of `metadata`, signed by `keys`; at most `cache` bytes of them are kept in memory.
     pub fn new(metadata: Metadata, keys: Keys, cache: u64, limits: Limits) -> Self {
         // moka weighs in 32 bits, so the weights are in KiB.
-        let made = Cache::builder().max_capacity(cache / 1024).weigher(|_, made: &Arc<Made>| made.weight()).build();
-        let making = Cache::builder().time_to_idle(Duration::from_secs(60)).build();
-        Self { metadata, keys, limits, made, making }
+        let made = Cache::builder()
+            .max_capacity(cache / 1024)
+            .weigher(|_, made: &Arc<Made>| made.weight())
+            .build();
+        let making = Cache::builder()
+            .time_to_idle(Duration::from_secs(60))
+            .build();
+        Self {
+            metadata,
+            keys,
+            limits,
+            made,
+            making,
+        }
     }
 
     /// The index of the newest generation; none when no package is in it.
@@ -171,18 +187,29 @@ impl Indexes {
         arch: &Arch,
         format: Format,
     ) -> Result<Option<SignedIndex>, IndexError> {
-        let Some(head) = self.metadata.index_head(owner.id, branch, repository, arch).await? else {
+        let Some(head) = self
+            .metadata
+            .index_head(owner.id, branch, repository, arch)
+            .await?
+        else {
             return Ok(None);
         };
         if !head.is_served() {
             return Ok(None);
         }
         let keys = self.keys.signing_keys(owner).await?;
-        let place = Place { repository: head.repository, arch: arch.clone(), format };
+        let place = Place {
+            repository: head.repository,
+            arch: arch.clone(),
+            format,
+        };
         if let Some(made) = self.made_for(&place, head, &keys).await {
             return Ok(Some(made.signed.clone()));
         }
-        let turn = self.making.get_with(place.clone(), async { Arc::default() }).await;
+        let turn = self
+            .making
+            .get_with(place.clone(), async { Arc::default() })
+            .await;
         let _turn = turn.lock().await;
         if let Some(made) = self.made_for(&place, head, &keys).await {
             return Ok(Some(made.signed.clone()));
@@ -195,15 +222,29 @@ impl Indexes {
 
     /// The index in memory, when it is the one of that generation or, because this request read the head a moment ago,
     /// of a newer one.
-    async fn made_for(&self, place: &Place, head: IndexHead, keys: &OwnerKeys) -> Option<Arc<Made>> {
+    async fn made_for(
+        &self,
+        place: &Place,
+        head: IndexHead,
+        keys: &OwnerKeys,
+    ) -> Option<Arc<Made>> {
         let made = self.made.get(place).await?;
         (made.generation >= head.generation && made.keys == keys.ids()).then_some(made)
     }
 
     /// Makes, signs and verifies one index, out of the one before it where that is in memory.
-    async fn make(&self, place: &Place, head: IndexHead, keys: Arc<OwnerKeys>) -> Result<Made, IndexError> {
+    async fn make(
+        &self,
+        place: &Place,
+        head: IndexHead,
+        keys: Arc<OwnerKeys>,
+    ) -> Result<Made, IndexError> {
         let before = match place.format {
-            Format::V2 => self.made.get(place).await.filter(|before| before.generation <= head.generation),
+            Format::V2 => self
+                .made
+                .get(place)
+                .await
+                .filter(|before| before.generation <= head.generation),
             Format::V3 => None,
         };
         let refused = {
@@ -216,24 +257,48 @@ impl Indexes {
             }
         };
         let changed_at = head.changed_at.max(keys.changed_at);
-        let (generation, ids, limits, arch) = (head.generation, keys.ids(), self.limits.clone(), place.arch.clone());
+        let (generation, ids, limits, arch) = (
+            head.generation,
+            keys.ids(),
+            self.limits.clone(),
+            place.arch.clone(),
+        );
         let before = before.and_then(|made| Some((made.generation, made.state.clone()?)));
         let (state, segments, etag) = match (place.format, before) {
             (Format::V2, Some((since, before))) => {
-                let changes = self.metadata.index_changes(place.repository, &arch, since, generation).await?;
-                spawn_blocking(move || v2::next(&before, changes, &arch, head.live, &keys, &limits)).await?
+                let changes = self
+                    .metadata
+                    .index_changes(place.repository, &arch, since, generation)
+                    .await?;
+                spawn_blocking(move || v2::next(&before, changes, &arch, head.live, &keys, &limits))
+                    .await?
             }
             (Format::V2, None) => {
-                let rows = self.metadata.index_rows(place.repository, &arch, generation).await?;
+                let rows = self
+                    .metadata
+                    .index_rows(place.repository, &arch, generation)
+                    .await?;
                 spawn_blocking(move || v2::first(rows, &arch, head.live, &keys, &limits)).await?
             }
             (Format::V3, _) => {
-                let packages = self.metadata.indexed_packages(place.repository, &arch, generation).await?;
+                let packages = self
+                    .metadata
+                    .indexed_packages(place.repository, &arch, generation)
+                    .await?;
                 spawn_blocking(move || v3::make(&packages, head.live, &keys, &limits)).await?
             }
         }
         .map_err(refused)?;
-        Ok(Made { generation, keys: ids, state, signed: SignedIndex { segments, etag: etag.into(), changed_at } })
+        Ok(Made {
+            generation,
+            keys: ids,
+            state,
+            signed: SignedIndex {
+                segments,
+                etag: etag.into(),
+                changed_at,
+            },
+        })
     }
 }
 

@@ -46,8 +46,10 @@ mod tests {
 
     #[test]
     fn every_range_is_that_of_the_bytes_together() {
-        let segments: Segments =
-            [&b"abc"[..], b"", b"d", b"efgh"].into_iter().map(Bytes::from_static).collect();
+        let segments: Segments = [&b"abc"[..], b"", b"d", b"efgh"]
+            .into_iter()
+            .map(Bytes::from_static)
+            .collect();
         assert_eq!(segments.length(), 8);
         for start in 0..=9_u64 {
             for end in start..=10 {

@@ -125,7 +125,11 @@ impl Keys {
     pub async fn signing_keys(&self, owner: &Owner) -> Result<Arc<OwnerKeys>, KeyError> {
         let rows = self.active_rows(owner).await?;
         // A key begins to sign when it is made or imported, and the others retire in the same moment.
-        let changed_at = rows.iter().map(|row| row.created_at).max().unwrap_or(Timestamp::from_seconds(0));
+        let changed_at = rows
+            .iter()
+            .map(|row| row.created_at)
+            .max()
+            .unwrap_or(Timestamp::from_seconds(0));
         let mut active = Vec::with_capacity(rows.len());
         for row in rows {
             active.push(self.opened(row).await?);

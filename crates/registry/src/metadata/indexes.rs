@@ -2,7 +2,10 @@
 
 use apk::arch::Arch;
 
-use super::{Metadata, MetadataError, OwnerId, RepositoryId, engine::{Row, sql}};
+use super::{
+    Metadata, MetadataError, OwnerId, RepositoryId,
+    engine::{Row, sql},
+};
 use crate::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
@@ -175,8 +178,16 @@ impl Metadata {
             to
         ));
         Ok(IndexChanges {
-            added: added.await?.iter().map(IndexRow::from_row).collect::<Result<_, _>>()?,
-            removed: removed.await?.iter().map(|row| row.value("sequence")).collect::<Result<_, _>>()?,
+            added: added
+                .await?
+                .iter()
+                .map(IndexRow::from_row)
+                .collect::<Result<_, _>>()?,
+            removed: removed
+                .await?
+                .iter()
+                .map(|row| row.value("sequence"))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -215,6 +226,9 @@ impl Metadata {
 
 impl IndexRow {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self { sequence: row.value("sequence")?, record: row.value("record")? })
+        Ok(Self {
+            sequence: row.value("sequence")?,
+            record: row.value("record")?,
+        })
     }
 }

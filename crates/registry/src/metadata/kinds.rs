@@ -9,12 +9,7 @@ macro_rules! identifier {
         pub struct $type(i64);
 
         impl $type {
-            pub(super) const fn from_row(id: i64) -> Self {
-                Self(id)
-            }
-
-            #[cfg(test)]
-            pub(crate) const fn from_number(id: i64) -> Self {
+            pub(crate) const fn from_row(id: i64) -> Self {
                 Self(id)
             }
 

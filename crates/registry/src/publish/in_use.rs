@@ -34,6 +34,9 @@ impl BlobsInUse {
 
     fn lock(&self, sha256: &Sha256Digest) -> Arc<RwLock<()>> {
         let first = sha256.as_bytes().first().copied().unwrap_or_default();
-        self.0.get(usize::from(first) % LOCKS).map(Arc::clone).unwrap_or_default()
+        self.0
+            .get(usize::from(first) % LOCKS)
+            .map(Arc::clone)
+            .unwrap_or_default()
     }
 }

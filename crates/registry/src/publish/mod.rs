@@ -25,8 +25,8 @@ use crate::{
     settings::Settings,
 };
 
-pub use self::rules::RuleError;
 use self::in_use::BlobsInUse;
+pub use self::rules::RuleError;
 
 /// Where a package is to go, and who brings it.
 #[derive(Debug, Clone)]
@@ -51,7 +51,9 @@ pub enum BodyError {
     #[error("the upload was too slow; send faster, or try again on a better connection")]
     TooSlow,
     /// The form around the package cannot be read.
-    #[error("the form cannot be read: {0}; send the package as the raw body, e.g. `curl --upload-file FILE URL`")]
+    #[error(
+        "the form cannot be read: {0}; send the package as the raw body, e.g. `curl --upload-file FILE URL`"
+    )]
     Form(String),
 }
 
@@ -114,7 +116,14 @@ impl Publisher {
     pub fn new(metadata: Metadata, blobs: Blobs, clock: Clock, settings: &Settings) -> Self {
         let limits = settings.package_limits.clone();
         let in_use = BlobsInUse::default();
-        Self { metadata, blobs, clock, limits, max_upload: settings.max_upload, in_use }
+        Self {
+            metadata,
+            blobs,
+            clock,
+            limits,
+            max_upload: settings.max_upload,
+            in_use,
+        }
     }
 
     /// Takes a package in. Once this has returned `Ok`, the package survives a power cut and is in every index that
@@ -153,7 +162,10 @@ impl Publisher {
             arch: info.arch,
             name: info.name,
             version: info.version,
-            blob: self.metadata.claim_blob(&sha256, published.size, self.clock.now()).await?,
+            blob: self
+                .metadata
+                .claim_blob(&sha256, published.size, self.clock.now())
+                .await?,
             pkginfo: package.pkginfo,
             uploader: destination.uploader,
         };
@@ -168,7 +180,11 @@ impl Publisher {
         }
     }
 
-    async fn refuse_existing(&self, destination: &Destination, new: &Published) -> Result<(), PublishError> {
+    async fn refuse_existing(
+        &self,
+        destination: &Destination,
+        new: &Published,
+    ) -> Result<(), PublishError> {
         let address = FileAddress {
             owner: destination.owner,
             branch: &destination.branch,
@@ -179,7 +195,10 @@ impl Publisher {
         match self.metadata.package_file(&address).await? {
             None => Ok(()),
             Some(existing) if existing.arch == new.arch => Err(RecordError::AlreadyExists.into()),
-            Some(existing) => Err(RecordError::NoarchClash { existing: existing.arch }.into()),
+            Some(existing) => Err(RecordError::NoarchClash {
+                existing: existing.arch,
+            }
+            .into()),
         }
     }
 
@@ -188,7 +207,11 @@ impl Publisher {
         let _alone = self.in_use.hold_alone(sha256).await;
         let removed = match self.metadata.is_referenced(sha256).await {
             Ok(true) => return,
-            Ok(false) => self.blobs.remove(sha256).await.map_err(|error| error.to_string()),
+            Ok(false) => self
+                .blobs
+                .remove(sha256)
+                .await
+                .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = removed {

@@ -27,7 +27,9 @@ pub(super) struct Received {
 impl Received {
     /// Makes the bytes durable under their hash.
     pub(super) async fn keep(self) -> Result<u64, PublishError> {
-        let Self { sha256, incoming, .. } = self;
+        let Self {
+            sha256, incoming, ..
+        } = self;
         Ok(spawn_blocking(move || incoming.commit(&sha256)).await??)
     }
 }
@@ -40,7 +42,7 @@ struct Intake {
 }
 
 impl Intake {
-    fn take(mut self, batch: &[Bytes]) -> Result<Self, PublishError> {
+    fn take(mut self: Box<Self>, batch: &[Bytes]) -> Result<Box<Self>, PublishError> {
         for bytes in batch {
             self.reader.push(bytes)?;
             self.hash.update(bytes);
@@ -52,7 +54,11 @@ impl Intake {
     fn finish(self) -> Result<Received, PublishError> {
         let package = self.reader.finish()?;
         let sha256 = Sha256Digest::from_bytes(self.hash.finalize().into());
-        Ok(Received { package, sha256, incoming: self.incoming })
+        Ok(Received {
+            package,
+            sha256,
+            incoming: self.incoming,
+        })
     }
 }
 
@@ -67,7 +73,11 @@ pub(super) async fn receive(
     limits: &Limits,
     max_upload: u64,
 ) -> Result<Received, PublishError> {
-    let mut work = Work::Idle(Intake { incoming, reader: PackageReader::new(limits.clone()), hash: Sha256::new() });
+    let mut work = Work::Idle(Box::new(Intake {
+        incoming,
+        reader: PackageReader::new(limits.clone()),
+        hash: Sha256::new(),
+    }));
     let mut batch = Vec::new();
     let mut batched = 0;
     let mut size = 0_u64;
@@ -90,12 +100,12 @@ pub(super) async fn receive(
 
 /// The intake, at rest here or at work on another thread.
 enum Work {
-    Idle(Intake),
-    Busy(JoinHandle<Result<Intake, PublishError>>),
+    Idle(Box<Intake>),
+    Busy(JoinHandle<Result<Box<Intake>, PublishError>>),
 }
 
 impl Work {
-    async fn wait(self) -> Result<Intake, PublishError> {
+    async fn wait(self) -> Result<Box<Intake>, PublishError> {
         match self {
             Self::Idle(intake) => Ok(intake),
             Self::Busy(handle) => handle.await?,
@@ -108,4 +118,3 @@ impl Work {
         Ok(Self::Busy(spawn_blocking(move || intake.take(&batch))))
     }
 }
-

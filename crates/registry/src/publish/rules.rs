@@ -6,7 +6,9 @@ use apk::{package_info::PackageInfo, v2::package::Package};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// The file cannot be stored under its name everywhere.
-    #[error("pkgname and pkgver: the file name `{file_name}` is longer than {MAX_FILE_NAME} bytes; shorten one of them")]
+    #[error(
+        "pkgname and pkgver: the file name `{file_name}` is longer than {MAX_FILE_NAME} bytes; shorten one of them"
+    )]
     FileName {
         /// The name that is too long.
         file_name: String,

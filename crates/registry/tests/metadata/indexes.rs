@@ -81,7 +81,10 @@ async fn a_head_joins_its_architecture_and_noarch() {
         live_elsewhere,
     };
     assert_eq!(world.head("x86_64").await, expect(2, second(2), 2, true, 1));
-    assert_eq!(world.head("aarch64").await, expect(3, second(3), 2, true, 1));
+    assert_eq!(
+        world.head("aarch64").await,
+        expect(3, second(3), 2, true, 1)
+    );
     assert_eq!(world.head("noarch").await, expect(2, second(2), 1, true, 2));
     assert_eq!(world.head("s390x").await, expect(2, second(2), 1, false, 2));
 

@@ -322,8 +322,7 @@ impl PackageReader {
             }
             Section::Control => {
                 let digests = std::mem::take(&mut self.hasher).finish();
-                let (info, pkginfo) =
-                    self.contents.info.take().ok_or(PackageError::NoPkginfo)?;
+                let (info, pkginfo) = self.contents.info.take().ok_or(PackageError::NoPkginfo)?;
                 self.control = Some(Control {
                     info,
                     pkginfo,

@@ -242,7 +242,10 @@ fn read_line(line: &str, limits: &Limits) -> Result<Line, RecordError> {
     let value = match field {
         'C' => Value::Identity(Identity::parse_index_field(value)?),
         'P' => Value::Name(PackageName::parse_within(value, limits)?),
-        'V' => Value::Version(Version::parse_within(value, limits).or_else(|_| Version::parse_in_index(value, limits))?),
+        'V' => Value::Version(
+            Version::parse_within(value, limits)
+                .or_else(|_| Version::parse_in_index(value, limits))?,
+        ),
         'A' => Value::Arch(Arch::parse(value)?),
         'S' | 'I' | 't' | 'k' => Value::Number(read_number(field, value)?),
         'T' | 'U' | 'L' | 'o' | 'm' | 'c' => Value::Text(value.to_owned()),

@@ -72,7 +72,7 @@ const CREDENTIALS: [Option<&str>; 5] = [
 
 fn owner(kind: &str, visibility: &str) -> Owner {
     Owner {
-        id: OwnerId::from_number(OWNER),
+        id: OwnerId::from_row(OWNER),
         kind: if kind == "org" {
             OwnerKind::Organisation
         } else {
@@ -97,7 +97,7 @@ fn caller(who: &str, scopes: Option<&str>) -> Caller {
         return Caller::Anonymous;
     }
     let user = User {
-        id: OwnerId::from_number(if who.ends_with("self") { OWNER } else { 99 }),
+        id: OwnerId::from_row(if who.ends_with("self") { OWNER } else { 99 }),
         name: who.to_owned(),
         visibility: Visibility::Public,
         password_hash: None,
@@ -106,7 +106,7 @@ fn caller(who: &str, scopes: Option<&str>) -> Caller {
         disabled: who.starts_with("disabled"),
     };
     let by = scopes.map_or(By::Password, |scopes| By::Token {
-        id: TokenId::from_number(1),
+        id: TokenId::from_row(1),
         scopes: scopes.parse::<Scopes>().unwrap(),
     });
     Caller::User(SignedIn { user, by })

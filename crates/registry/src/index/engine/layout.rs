@@ -55,14 +55,30 @@ mod tests {
 
     #[test]
     fn chunks_have_the_size_they_are_meant_to_have() {
-        let ends = (0..1_000_000).filter(|sequence| ends_chunk(*sequence)).count();
+        let ends = (0..1_000_000)
+            .filter(|sequence| ends_chunk(*sequence))
+            .count();
         assert!((1_800..2_100).contains(&ends), "{ends}");
-        assert!((0..100_000).filter(|sequence| ends_chunk(*sequence)).all(ends_piece));
+        assert!(
+            (0..100_000)
+                .filter(|sequence| ends_chunk(*sequence))
+                .all(ends_piece)
+        );
     }
 
     #[test]
     fn the_entry_grows_in_steps_of_an_eighth_at_most() {
-        for text in [0, 1, 4095, 4096, 4097, 100_000, 1 << 20, (1 << 20) + 1, 110 << 20] {
+        for text in [
+            0,
+            1,
+            4095,
+            4096,
+            4097,
+            100_000,
+            1 << 20,
+            (1 << 20) + 1,
+            110 << 20,
+        ] {
             let size = entry_size(text);
             assert!(size >= text && size.is_multiple_of(512));
             assert!(size - text < MIN_STEP.max(text / 8 + 1), "{text}: {size}");

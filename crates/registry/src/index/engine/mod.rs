@@ -112,7 +112,13 @@ impl State {
     pub fn empty() -> Result<Self, EngineError> {
         let entry_size = layout::entry_size(0);
         let (head, start) = head(entry_size)?;
-        Ok(Self { head, entry_size, start, closed: Vec::new(), open: Vec::new() })
+        Ok(Self {
+            head,
+            entry_size,
+            start,
+            closed: Vec::new(),
+            open: Vec::new(),
+        })
     }
 
     /// The index after `changes`. The cost is that of the chunks that change, and of hashing from the first of them on.
@@ -122,23 +128,40 @@ impl State {
     /// [`EngineError::Inconsistent`] when a removed record is not there, or an added one is not above all others.
     pub fn apply(&self, changes: &Changes) -> Result<Self, EngineError> {
         let cut = self.cut(changes)?;
-        let lengths = cut.closed.iter().chain(&cut.open).map(|piece| piece.run.length);
+        let lengths = cut
+            .closed
+            .iter()
+            .chain(&cut.open)
+            .map(|piece| piece.run.length);
         let entry_size = layout::entry_size(lengths.sum());
         let mut same = entry_size == self.entry_size;
-        let (head, start) = if same { (self.head.clone(), self.start.clone()) } else { head(entry_size)? };
+        let (head, start) = if same {
+            (self.head.clone(), self.start.clone())
+        } else {
+            head(entry_size)?
+        };
 
         let mut point = start.clone();
         let closed = relink(cut.closed, &self.closed, &mut same, &mut point);
         same &= closed.len() == self.closed.len();
         let open = relink(cut.open, &self.open, &mut same, &mut point);
-        Ok(Self { head, entry_size, start, closed, open })
+        Ok(Self {
+            head,
+            entry_size,
+            start,
+            closed,
+            open,
+        })
     }
 
     /// Compresses what changes, and keeps what does not.
     fn cut(&self, changes: &Changes) -> Result<Cut, EngineError> {
         self.check_order(&changes.added)?;
         let mut cut = Cut::default();
-        let mut removal = Removal { sequences: &changes.removed, done: 0 };
+        let mut removal = Removal {
+            sequences: &changes.removed,
+            done: 0,
+        };
         for link in &self.closed {
             if cut.loose.is_empty() && !removal.touches(&link.piece) {
                 cut.closed.push(Arc::clone(&link.piece));
@@ -151,11 +174,23 @@ impl State {
 
         let stays_open = cut.loose.is_empty()
             && !self.open.iter().any(|link| removal.touches(&link.piece))
-            && !changes.added.iter().any(|record| layout::ends_chunk(record.sequence));
-        let section_stays_open = !changes.added.iter().any(|record| layout::ends_section(record.sequence));
+            && !changes
+                .added
+                .iter()
+                .any(|record| layout::ends_chunk(record.sequence));
+        let section_stays_open = !changes
+            .added
+            .iter()
+            .any(|record| layout::ends_section(record.sequence));
         for link in &self.open {
-            let ends = |is_end: fn(i64) -> bool| link.piece.sequences.last().is_some_and(|last| is_end(*last));
-            let stays = ends(layout::ends_section) || (section_stays_open && ends(layout::ends_piece));
+            let ends = |is_end: fn(i64) -> bool| {
+                link.piece
+                    .sequences
+                    .last()
+                    .is_some_and(|last| is_end(*last))
+            };
+            let stays =
+                ends(layout::ends_section) || (section_stays_open && ends(layout::ends_piece));
             if stays_open && stays {
                 cut.open.push(Arc::clone(&link.piece));
             } else {
@@ -172,12 +207,20 @@ impl State {
     }
 
     fn check_order(&self, added: &[Record]) -> Result<(), EngineError> {
-        let last = self.open.last().or(self.closed.last()).and_then(|link| link.piece.sequences.last());
-        let sequences = last.into_iter().chain(added.iter().map(|record| &record.sequence));
+        let last = self
+            .open
+            .last()
+            .or(self.closed.last())
+            .and_then(|link| link.piece.sequences.last());
+        let sequences = last
+            .into_iter()
+            .chain(added.iter().map(|record| &record.sequence));
         if sequences.is_sorted_by(|a, b| a < b) {
             Ok(())
         } else {
-            Err(EngineError::Inconsistent("an added record is not above all others"))
+            Err(EngineError::Inconsistent(
+                "an added record is not above all others",
+            ))
         }
     }
 
@@ -190,7 +233,11 @@ impl State {
         let mut segments = Vec::with_capacity(self.closed.len() + self.open.len() + 40);
         segments.push(self.head.clone());
         segments.extend(self.links().map(|link| link.piece.run.deflated.clone()));
-        let mut point = self.links().last().map_or(&self.start, |link| &link.after).clone();
+        let mut point = self
+            .links()
+            .last()
+            .map_or(&self.start, |link| &link.after)
+            .clone();
 
         let text = point.length - self.start.length;
         for run in filling(self.entry_size - text) {
@@ -204,10 +251,15 @@ impl State {
         let mut end = BytesMut::from(&*deflate(&END_OF_ARCHIVE, FlushCompress::Finish)?);
         end.put_u32_le(point.crc.finalize());
         // ISIZE is the length modulo 2^32 (RFC 1952, section 2.3.1).
-        end.put_u32_le(u32::try_from(length & u64::from(u32::MAX)).map_err(|_| EngineError::TooLarge)?);
+        end.put_u32_le(
+            u32::try_from(length & u64::from(u32::MAX)).map_err(|_| EngineError::TooLarge)?,
+        );
         point.sha256.update(&end);
         segments.push(end.freeze());
-        Ok(Member { segments, sha256: point.sha256.finalize().into() })
+        Ok(Member {
+            segments,
+            sha256: point.sha256.finalize().into(),
+        })
     }
 
     /// The text of every run that `before` has not.
@@ -216,19 +268,29 @@ impl State {
     ///
     /// [`EngineError::Inconsistent`] when one does not inflate to what it was made from.
     pub fn made_after(&self, before: &Self) -> Result<Vec<Vec<u8>>, EngineError> {
-        let known: HashSet<*const Piece> = before.links().map(|link| Arc::as_ptr(&link.piece)).collect();
-        let new = self.links().filter(|link| !known.contains(&Arc::as_ptr(&link.piece)));
+        let known: HashSet<*const Piece> = before
+            .links()
+            .map(|link| Arc::as_ptr(&link.piece))
+            .collect();
+        let new = self
+            .links()
+            .filter(|link| !known.contains(&Arc::as_ptr(&link.piece)));
         new.map(|link| link.piece.run.inflate()).collect()
     }
 
     /// How many records are in it.
     pub fn records(&self) -> u64 {
-        self.links().map(|link| link.piece.sequences.len() as u64).sum()
+        self.links()
+            .map(|link| link.piece.sequences.len() as u64)
+            .sum()
     }
 
     /// Bytes it takes in memory, roughly.
     pub fn weight(&self) -> u64 {
-        self.links().map(|link| link.piece.weight() + size_of::<Link>() as u64).sum::<u64>() + 1024
+        self.links()
+            .map(|link| link.piece.weight() + size_of::<Link>() as u64)
+            .sum::<u64>()
+            + 1024
     }
 
     fn links(&self) -> impl DoubleEndedIterator<Item = &Link> {
@@ -251,7 +313,12 @@ fn head(entry_size: u64) -> Result<(Bytes, Point), EngineError> {
 }
 
 /// Links `pieces` behind `point`, with what is known already of those that stand where they stood.
-fn relink(pieces: Vec<Arc<Piece>>, before: &[Link], same: &mut bool, point: &mut Point) -> Vec<Link> {
+fn relink(
+    pieces: Vec<Arc<Piece>>,
+    before: &[Link],
+    same: &mut bool,
+    point: &mut Point,
+) -> Vec<Link> {
     let mut before = before.iter();
     let link = |piece: Arc<Piece>| {
         match before.next() {
@@ -261,7 +328,10 @@ fn relink(pieces: Vec<Arc<Piece>>, before: &[Link], same: &mut bool, point: &mut
                 *point = point.after(&piece.run);
             }
         }
-        Link { piece, after: point.clone() }
+        Link {
+            piece,
+            after: point.clone(),
+        }
     };
     pieces.into_iter().map(link).collect()
 }
@@ -291,8 +361,14 @@ impl Cut {
 
     /// What is behind the last chunk becomes the pieces of the open one.
     fn finish(&mut self) -> Result<(), EngineError> {
-        for section in self.loose.split_inclusive(|record| layout::ends_section(record.sequence)) {
-            if section.last().is_some_and(|record| layout::ends_section(record.sequence)) {
+        for section in self
+            .loose
+            .split_inclusive(|record| layout::ends_section(record.sequence))
+        {
+            if section
+                .last()
+                .is_some_and(|record| layout::ends_section(record.sequence))
+            {
                 self.open.push(Arc::new(Piece::new(section)?));
                 continue;
             }
@@ -314,7 +390,10 @@ struct Removal<'a> {
 impl Removal<'_> {
     fn touches(&self, piece: &Piece) -> bool {
         match (piece.sequences.first(), piece.sequences.last()) {
-            (Some(first), Some(last)) => self.sequences.range(first..=last).any(|sequence| piece.has(*sequence)),
+            (Some(first), Some(last)) => self
+                .sequences
+                .range(first..=last)
+                .any(|sequence| piece.has(*sequence)),
             _ => false,
         }
     }

@@ -30,19 +30,28 @@ pub(super) struct Run {
 impl Run {
     /// Compresses `text`.
     pub(super) fn new(text: &[u8]) -> Result<Self, EngineError> {
-        Ok(Self { deflated: deflate(text, FlushCompress::Full)?.into(), crc: crc(text), length: text.len() as u64 })
+        Ok(Self {
+            deflated: deflate(text, FlushCompress::Full)?.into(),
+            crc: crc(text),
+            length: text.len() as u64,
+        })
     }
 
     /// The text again.
     pub(super) fn inflate(&self) -> Result<Vec<u8>, EngineError> {
         let length = usize::try_from(self.length).map_err(|_| EngineError::TooLarge)?;
         let mut text = Vec::with_capacity(length + 1);
-        let status = Decompress::new(false).decompress_vec(&self.deflated, &mut text, FlushDecompress::Sync);
+        let status =
+            Decompress::new(false).decompress_vec(&self.deflated, &mut text, FlushDecompress::Sync);
         match status {
-            Ok(Status::Ok | Status::BufError) if text.len() == length && crc(&text).finalize() == self.crc.clone().finalize() => {
+            Ok(Status::Ok | Status::BufError)
+                if text.len() == length && crc(&text).finalize() == self.crc.clone().finalize() =>
+            {
                 Ok(text)
             }
-            _ => Err(EngineError::Inconsistent("a chunk does not inflate to what it was made from")),
+            _ => Err(EngineError::Inconsistent(
+                "a chunk does not inflate to what it was made from",
+            )),
         }
     }
 }
@@ -88,8 +97,14 @@ pub(super) struct Piece {
 
 impl Piece {
     pub(super) fn new(records: &[Record]) -> Result<Self, EngineError> {
-        let text: Vec<u8> = records.iter().flat_map(|record| record.text.iter().copied()).collect();
-        Ok(Self { run: Run::new(&text)?, sequences: records.iter().map(|record| record.sequence).collect() })
+        let text: Vec<u8> = records
+            .iter()
+            .flat_map(|record| record.text.iter().copied())
+            .collect();
+        Ok(Self {
+            run: Run::new(&text)?,
+            sequences: records.iter().map(|record| record.sequence).collect(),
+        })
     }
 
     /// The records again.
@@ -100,13 +115,21 @@ impl Piece {
         for sequence in &self.sequences {
             let rest = text.get(start..).unwrap_or_default();
             let end = start
-                + rest.windows(2).position(|pair| pair == b"\n\n").ok_or(EngineError::Inconsistent("a record has no end"))?
+                + rest
+                    .windows(2)
+                    .position(|pair| pair == b"\n\n")
+                    .ok_or(EngineError::Inconsistent("a record has no end"))?
                 + 2;
-            records.push(Record { sequence: *sequence, text: text.slice(start..end) });
+            records.push(Record {
+                sequence: *sequence,
+                text: text.slice(start..end),
+            });
             start = end;
         }
         if start != text.len() {
-            return Err(EngineError::Inconsistent("a chunk has more records than sequences"));
+            return Err(EngineError::Inconsistent(
+                "a chunk has more records than sequences",
+            ));
         }
         Ok(records)
     }
@@ -124,11 +147,15 @@ impl Piece {
 /// Runs that inflate to `count` line feeds, at most one for each power of two. They are compressed once a process.
 pub(super) fn filling(count: u64) -> impl Iterator<Item = Result<Run, EngineError>> {
     static RUNS: [OnceLock<Run>; 32] = [const { OnceLock::new() }; 32];
-    RUNS.iter().enumerate().rev().filter(move |(power, _)| count >> power & 1 == 1).map(|(power, run)| {
-        if let Some(run) = run.get() {
-            return Ok(run.clone());
-        }
-        let made = Run::new(&vec![b'\n'; 1 << power])?;
-        Ok(run.get_or_init(|| made).clone())
-    })
+    RUNS.iter()
+        .enumerate()
+        .rev()
+        .filter(move |(power, _)| count >> power & 1 == 1)
+        .map(|(power, run)| {
+            if let Some(run) = run.get() {
+                return Ok(run.clone());
+            }
+            let made = Run::new(&vec![b'\n'; 1 << power])?;
+            Ok(run.get_or_init(|| made).clone())
+        })
 }
