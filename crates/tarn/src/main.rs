@@ -29,6 +29,10 @@ use tokio::runtime::Builder;
 
 use crate::failure::{Exit, Failure};
 
+/// Serving is a matter of many small allocations on several threads, and the allocator of the C library is slow at it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 static SETTINGS_HELP: LazyLock<String> = LazyLock::new(settings::table::help);
 
 /// A registry for Alpine packages that you run yourself: upload an .apk, and `apk add` installs it from a signed index.

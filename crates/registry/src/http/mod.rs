@@ -19,7 +19,4 @@ mod server;
 mod trace;
 mod upload;
 
-pub use self::{
-    routes::router,
-    server::{ServeError, serve},
-};
+pub use self::server::{ServeError, serve};

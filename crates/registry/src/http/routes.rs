@@ -3,18 +3,15 @@
 use axum::{
     Router,
     http::{Method, StatusCode, Uri},
-    middleware,
     response::{IntoResponse, Response},
     routing::{get, put},
 };
-use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{error::ApiError, health, index, key, package, trace, upload};
+use super::{error::ApiError, health, index, key, package, upload};
 use crate::Registry;
 
 /// The whole HTTP interface of a registry.
-pub fn router(registry: Registry) -> Router {
-    let ids = trace::RequestIds::since(registry.clock());
+pub(super) fn router(registry: Registry) -> Router {
     Router::new()
         .route("/healthz", get(health::show))
         .route("/api/packages/{owner}/alpine/key", get(key::show))
@@ -40,8 +37,6 @@ pub fn router(registry: Registry) -> Router {
         )
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(CatchPanicLayer::custom(trace::panicked))
-        .layer(middleware::from_fn_with_state(ids, trace::answer))
         .with_state(registry)
 }
 

@@ -15,11 +15,11 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
-use tower::Service;
 
 use super::{
     connection::{Connection, Outbox},
     routes::router,
+    trace::{self, RequestIds},
 };
 use crate::{Registry, settings::ConnectionLimits};
 
@@ -51,6 +51,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let limits = registry.settings().connections.clone();
+    let ids = RequestIds::since(registry.clock());
     let app = router(registry);
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.max_open));
@@ -75,7 +76,13 @@ pub async fn serve(
                 continue;
             }
         };
-        let connection = graceful.watch(connection(stream, peer, app.clone(), &limits));
+        let connection = graceful.watch(connection(
+            stream,
+            peer,
+            app.clone(),
+            Arc::clone(&ids),
+            &limits,
+        ));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "connection ended");
@@ -94,6 +101,7 @@ fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     app: Router,
+    ids: Arc<RequestIds>,
     limits: &ConnectionLimits,
 ) -> http1::Connection<
     TokioIo<Connection>,
@@ -107,8 +115,8 @@ fn connection(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(outbox.clone());
-        let mut app = app.clone();
-        async move { app.call(request).await as Result<Response, Infallible> }
+        let (app, ids) = (app.clone(), Arc::clone(&ids));
+        async move { Ok::<Response, Infallible>(trace::answer(&ids, app, request).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

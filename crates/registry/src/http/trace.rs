@@ -3,24 +3,27 @@
 //! Nothing of a request is logged but its method, path and outcome. Never the query, never a header: both can hold
 //! secrets.
 
+use futures_util::FutureExt;
 use std::{
     any::Any,
     error::Error,
     fmt::Write as _,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
+use tower::Service;
 
 use super::error::ApiError;
 use crate::clock::Clock;
 use axum::{
+    Router,
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, Version, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -76,12 +79,8 @@ impl RequestIds {
     }
 }
 
-/// Runs the request, logs one line about it, and completes the answer.
-pub(super) async fn answer(
-    State(ids): State<Arc<RequestIds>>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Has `app` answer the request, logs one line about it, and completes the answer.
+pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) -> Response {
     let started = Instant::now();
     let id = ids.next();
     let (method, path, version) = (
@@ -90,7 +89,11 @@ pub(super) async fn answer(
         request.version(),
     );
 
-    let mut response = next.run(request).await;
+    let mut response = match AssertUnwindSafe(app.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(panic) => panicked(&*panic),
+    };
 
     let status = response.status();
     if let Some(fault) = response.extensions_mut().remove::<SharedFault>() {
@@ -130,15 +133,11 @@ pub(super) async fn answer(
 }
 
 /// A panic in a handler becomes a fault like any other.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature is tower-http's"
-)]
-pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+fn panicked(panic: &(dyn Any + Send)) -> Response {
     let text = panic
         .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "a panic without a text".to_owned());
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a text");
     ApiError::Internal(format!("panic: {text}").into()).into_response()
 }

@@ -214,7 +214,8 @@ impl Indexes {
         if let Some(made) = self.made_for(&place, head, &keys).await {
             return Ok(Some(made.signed.clone()));
         }
-        let made = Arc::new(self.make(&place, head, keys).await?);
+        // In a box of its own: what is seldom done is not to be carried about with every request.
+        let made = Arc::new(Box::pin(self.make(&place, head, keys)).await?);
         let signed = made.signed.clone();
         self.made.insert(place, made).await;
         Ok(Some(signed))
