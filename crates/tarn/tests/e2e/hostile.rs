@@ -191,7 +191,8 @@ fn no_field_of_pkginfo_breaks_an_index() {
                         201 => taken.lock().unwrap().push(format!("{key} = {shown:?}")),
                         400 if answer.text().contains(key) => answer.assert_plain_refusal(),
                         // What is no text has no field yet, but a line.
-                        400 if answer.text().contains("UTF-8") && answer.text().contains("line ") => {}
+                        400 if answer.text().contains("UTF-8")
+                            && answer.text().contains("line ") => {}
                         // A name that another case has used already.
                         409 if *key == "pkgname" => {}
                         _ => faults
