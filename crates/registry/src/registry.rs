@@ -23,7 +23,7 @@ pub enum OpenError {
     #[error("cannot open the data folder")]
     Blobs(#[from] BlobError),
     /// The key that seals private keys.
-    #[error("cannot read the sealing key")]
+    #[error(transparent)]
     Sealer(#[from] SealerError),
     /// Random bytes.
     #[error("the operating system has no random bytes")]

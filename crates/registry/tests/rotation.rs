@@ -360,9 +360,7 @@ async fn a_lost_sealing_key_is_told_at_start_and_not_replaced() {
 
     std::fs::remove_file(&file).unwrap();
     let refused = Administration::open(&settings(folder), &world.clock).await;
-    let refused = std::error::Error::source(&refused.unwrap_err())
-        .unwrap()
-        .to_string();
+    let refused = refused.unwrap_err().to_string();
     assert!(
         refused.contains("secret.key is missing, and the database holds signing keys"),
         "{refused}"

@@ -49,7 +49,7 @@ pub enum SealerError {
     /// The file in the data folder is gone, and the keys that it seals are there.
     #[error(
         "{} is missing, and the database holds signing keys that only it opens; put it back from your backup, or name \
-         the key with `--secret-key-file` or TARN_SECRET_KEY. If it is lost, docs/keys.md says how to go on with new keys",
+         the key with `--secret-key-file` or TARN_SECRET_KEY; if it is lost, docs/keys.md says how to go on",
         .0.display()
     )]
     Lost(PathBuf),

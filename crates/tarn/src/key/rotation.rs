@@ -42,7 +42,7 @@ pub(super) async fn retire(
         .map_err(|error| Failure::told_by(&error))?;
     let (owner, when) = (&owner.name, when(&change));
     output::note(&format!(
-        "{name} signs the indexes of {owner} no more{when}; to undo this: tarn key reactivate {owner} {name}"
+        "{name} does not sign the indexes of {owner} any more{when}; to undo this: tarn key reactivate {owner} {name}"
     ));
     Ok(())
 }
@@ -69,7 +69,7 @@ pub(super) async fn reactivate(
 /// From when on a change of state is in force.
 fn when(change: &StateChange) -> &'static str {
     if change.changed {
-        " from the next request on"
+        ", from the next request on"
     } else {
         ", as before"
     }
