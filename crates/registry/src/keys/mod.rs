@@ -127,11 +127,14 @@ impl Keys {
             .map(|row| row.changed_at)
             .max()
             .unwrap_or(Timestamp::from_seconds(0));
-        let mut active = Vec::new();
-        for row in rows.into_iter().filter(is_active) {
-            active.push(self.opened(row).await?);
+        let mut opened = Vec::new();
+        for row in active(&rows) {
+            opened.push(self.opened(row).await?);
         }
-        Ok(Arc::new(OwnerKeys { active, changed_at }))
+        Ok(Arc::new(OwnerKeys {
+            active: opened,
+            changed_at,
+        }))
     }
 
     /// The file name and the PEM of the newest key that signs `owner`'s indexes, made if there is none yet.
@@ -200,13 +203,11 @@ impl Keys {
 
     /// The rows of the keys that sign, newest first, and never none.
     async fn active_rows(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
-        let mut rows = self.rows(owner).await?;
-        rows.retain(is_active);
-        Ok(rows)
+        Ok(active(&self.rows(owner).await?))
     }
 
     /// The rows of all keys, newest first; at least one of them signs.
-    async fn rows(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
+    async fn rows(&self, owner: &Owner) -> Result<Arc<[SigningKeyRow]>, KeyError> {
         let rows = self.metadata.signing_keys(owner.id).await?;
         if rows.iter().any(is_active) {
             return Ok(rows);
@@ -217,14 +218,13 @@ impl Keys {
         Ok(if rows.iter().any(is_active) {
             rows
         } else {
-            vec![row]
+            Arc::new([row])
         })
     }
 
     async fn read_active(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
-        let mut rows = self.metadata.signing_keys(owner.id).await?;
-        rows.retain(is_active);
-        Ok(rows)
+        let rows = self.metadata.signing_keys(owner.id).await?;
+        Ok(active(&rows))
     }
 
     /// The key of a row, opened once however many ask for it.
@@ -271,6 +271,10 @@ fn open(sealer: &Sealer, row: &SigningKeyRow) -> Result<ActiveKey, KeyError> {
         key,
         public,
     })
+}
+
+fn active(rows: &[SigningKeyRow]) -> Vec<SigningKeyRow> {
+    rows.iter().filter(|row| is_active(row)).cloned().collect()
 }
 
 fn is_active(row: &SigningKeyRow) -> bool {

@@ -5,6 +5,8 @@
 //! earlier change of the owner's keys and packages ([`next_change`]), and each change of a package one after those of
 //! the keys (`packages.rs`).
 
+use std::sync::Arc;
+
 use super::{
     KeyState, Metadata, MetadataError, OwnerId, SigningKeyId,
     change_times::next_change,
@@ -129,17 +131,26 @@ impl Metadata {
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn signing_keys(&self, owner: OwnerId) -> Result<Vec<SigningKeyRow>, MetadataError> {
-        self.engine
-            .rows(sql!(
-                "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
-                 WHERE owner_id = $1 ORDER BY id DESC",
-                owner
-            ))
-            .await?
-            .iter()
-            .map(SigningKeyRow::from_row)
-            .collect()
+    pub async fn signing_keys(
+        &self,
+        owner: OwnerId,
+    ) -> Result<Arc<[SigningKeyRow]>, MetadataError> {
+        let ask = async |owner: &OwnerId| {
+            self.engine
+                .rows(sql!(
+                    "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
+                     WHERE owner_id = $1 ORDER BY id DESC",
+                    *owner
+                ))
+                .await?
+                .iter()
+                .map(SigningKeyRow::from_row)
+                .collect()
+        };
+        self.memory
+            .signing_keys
+            .get(&self.memory.watch, owner, ask)
+            .await
     }
 
     /// Whether any owner has a key. Somebody sealed it then.

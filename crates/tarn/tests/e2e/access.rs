@@ -201,3 +201,24 @@ fn members_of_an_organisation_do_what_their_role_grants() {
         .run();
     assert!([403, 404].contains(&outsider.status), "{outsider}");
 }
+
+#[test]
+fn a_public_only_token_works_on_public_owners_alone() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = server_with_owners();
+    let index = "/v1/main/x86_64/APKINDEX.tar.gz";
+    for (owner, visibility) in OWNERS {
+        let token = server.add_token(owner, "read:package,public-only");
+        let answer = server
+            .alpine(owner, index)
+            .user(&format!("x:{token}"))
+            .run();
+        let expected = if visibility == "public" { 200 } else { 403 };
+        assert_eq!(answer.status, expected, "{answer}");
+        if expected == 403 {
+            answer.assert_plain_refusal();
+        }
+    }
+}

@@ -182,3 +182,32 @@ fn one_owner_has_one_key_for_all_repositories_and_another_owner_another() {
     let apk = apk.trusting(&server, "alice", "");
     assert_eq!(apk.search(&[]), ["of-admin-1-r0", "of-alice-1-r0"]);
 }
+
+#[test]
+fn apk_installs_by_way_of_the_v3_index() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    let library = Package::new("libhello", "2.0-r1").field("provides", "so:libhello.so.2=2.0");
+    server.publish("v1/main", &library.arch("noarch"));
+    let hello = Package::new("hello", "1.0-r0").field("depend", "so:libhello.so.2");
+    server.publish("v1/main", &hello);
+
+    let url = server.repository("v1/main");
+    for line in [
+        format!("v3 {url}"),
+        format!("{url}/x86_64/Packages.adb"),
+        format!("{url}/x86_64/packages.adb"),
+    ] {
+        let apk = Apk::new(&alpine, std::slice::from_ref(&line)).trusting(&server, "admin", "");
+        assert_eq!(
+            apk.search(&[]),
+            ["hello-1.0-r0", "libhello-2.0-r1"],
+            "{line}"
+        );
+        apk.expect(&["add", "hello"]);
+        let installed = apk.installed("usr/share/tarn/hello");
+        assert_eq!(installed.as_deref(), Some("1.0-r0"), "{line}");
+    }
+}

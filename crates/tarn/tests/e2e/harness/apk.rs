@@ -76,7 +76,7 @@ impl Apk {
         self
     }
 
-    /// Keeps indexes between runs, as an installed Alpine does, and asks for newer ones each time.
+    /// Keeps indexes between runs, as an installed Alpine does. `update`, and what installs, ask for newer ones.
     pub(crate) fn cached(mut self) -> Self {
         self.cached = true;
         self
