@@ -398,4 +398,8 @@ async fn with_a_new_sealing_key_a_rotation_replaces_what_cannot_be_opened() {
     let signing = keys.signing_keys(&world.alice).await.unwrap();
     let names: Vec<_> = signing.active.iter().map(|key| &key.name).collect();
     assert_eq!(names, [&new]);
+    // What does not open stays retired: the indexes would not be served with it.
+    let refused = keys.reactivate(&world.alice, &old).await.unwrap_err();
+    assert!(matches!(refused, KeyError::Sealed { .. }), "{refused}");
+    assert!(keys.signing_keys(&world.alice).await.is_ok());
 }

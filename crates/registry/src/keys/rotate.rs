@@ -89,8 +89,13 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// When there is none, or too many others sign.
+    /// When there is none, it does not open, or too many others sign.
     pub async fn reactivate(&self, owner: &Owner, name: &KeyName) -> Result<StateChange, KeyError> {
+        let rows = self.metadata.signing_keys(owner.id).await?;
+        if let Some(row) = rows.iter().find(|row| row.name == name.as_str()) {
+            // With an active key that does not open, no index would be served any more.
+            self.opened(row.clone()).await?;
+        }
         self.change_state(owner, name, KeyState::Active).await
     }
 
