@@ -23,7 +23,7 @@ pub enum OpenError {
     #[error("cannot open the data folder")]
     Blobs(#[from] BlobError),
     /// The key that seals private keys.
-    #[error("cannot read the sealing key")]
+    #[error(transparent)]
     Sealer(#[from] SealerError),
     /// Random bytes.
     #[error("the operating system has no random bytes")]
@@ -43,11 +43,16 @@ impl Administration {
     ///
     /// # Errors
     ///
-    /// When one of them cannot be opened.
+    /// When one of them cannot be opened, and when the sealing key is gone that the keys in the database need.
     pub async fn open(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
         let metadata = Metadata::open(&settings.database).await?;
         let sealer = match &settings.sealing_key {
             Some(key) => Sealer::from_setting(key)?,
+            // A new sealing key beside keys that another one seals would leave every index without a signature, and be
+            // noticed when somebody asks for one.
+            None if metadata.has_signing_keys().await? => {
+                Sealer::existing_in_data_folder(&settings.data_dir)?
+            }
             None => Sealer::from_data_folder(&settings.data_dir)?,
         };
         Ok(Self {

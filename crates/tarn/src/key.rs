@@ -1,5 +1,7 @@
 //! `tarn key`: the keys that sign an owner's indexes.
 
+mod rotation;
+
 use std::{
     fs::File,
     io::{self, Read},
@@ -10,6 +12,7 @@ use apk::sign::KeyName;
 use registry::{
     Administration,
     access::{AccountError, Secret},
+    keys::Import,
     metadata::Owner,
     names::OwnerName,
 };
@@ -56,6 +59,36 @@ enum Action {
         #[command(flatten)]
         flags: RegistryFlags,
     },
+    /// Begin a rotation: make a key that signs beside the old one, and print its file name
+    Rotate {
+        /// A user or an organisation
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+    /// End a rotation: let the old key sign no more, once every client has the new one
+    Retire {
+        /// A user or an organisation
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// The file name of the key, as `key list` prints it
+        #[arg(value_parser = KeyName::parse)]
+        name: KeyName,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+    /// Let a retired key sign again, beside the others: a client was forgotten
+    Reactivate {
+        /// A user or an organisation
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// The file name of the key, as `key list` prints it
+        #[arg(value_parser = KeyName::parse)]
+        name: KeyName,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
     /// Take over a private key whose public half your clients have; it signs from the next request on, the others retire
     Import {
         /// A user or an organisation
@@ -66,16 +99,21 @@ enum Action {
         /// The file name of the public key in your clients' /etc/apk/keys [default: FILE with .pub, when FILE ends in .rsa]
         #[arg(long, value_name = "FILE.rsa.pub", value_parser = KeyName::parse)]
         name: Option<KeyName>,
+        /// Let the others sign on beside it: there are clients that have only one of them
+        #[arg(long)]
+        overlap: bool,
         #[command(flatten)]
         flags: RegistryFlags,
     },
 }
 
-/// One key, in the JSON of `key list`. The date is RFC 3339, UTC.
+/// One key, in the JSON of `key list`. The dates are RFC 3339, UTC.
 #[derive(Serialize)]
 struct Shown {
     name: String,
     state: &'static str,
+    /// Since when it is in that state.
+    changed_at: String,
     created_at: String,
     fingerprint: String,
 }
@@ -93,8 +131,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             owner,
             file,
             name,
+            overlap,
             flags,
-        } => import(&owner, &file, name, &flags).await,
+        } => {
+            let others = if overlap {
+                Import::Beside
+            } else {
+                Import::Instead
+            };
+            import(&owner, &file, name, others, &flags).await
+        }
+        Action::Rotate { owner, flags } => rotation::rotate(&owner, &flags).await,
+        Action::Retire { owner, name, flags } => rotation::retire(&owner, &name, &flags).await,
+        Action::Reactivate { owner, name, flags } => {
+            rotation::reactivate(&owner, &name, &flags).await
+        }
     }
 }
 
@@ -106,11 +157,13 @@ async fn list(owner: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<()
         .list(&owner)
         .await
         .map_err(|error| Failure::told_by(&error))?;
+    let signing = rotation::names_of_active(&keys);
     let shown: Vec<Shown> = keys
         .into_iter()
         .map(|key| Shown {
             name: key.name.to_string(),
             state: key.state.as_str(),
+            changed_at: moment(key.changed_at),
             created_at: moment(key.created_at),
             fingerprint: key.fingerprint,
         })
@@ -124,12 +177,19 @@ async fn list(owner: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<()
             [
                 key.name,
                 key.state.to_owned(),
+                key.changed_at,
                 key.created_at,
                 key.fingerprint,
             ]
         })
         .collect();
-    output::print_table("key", ["NAME", "STATE", "CREATED", "SHA-256"], &rows)
+    output::print_table(
+        "key",
+        ["NAME", "STATE", "SINCE", "CREATED", "SHA-256"],
+        &rows,
+    )?;
+    rotation::note_overlap(&owner, &signing);
+    Ok(())
 }
 
 async fn export(owner: &OwnerName, private: bool, flags: &RegistryFlags) -> Result<(), Failure> {
@@ -156,6 +216,7 @@ async fn import(
     owner: &OwnerName,
     file: &Path,
     name: Option<KeyName>,
+    others: Import,
     flags: &RegistryFlags,
 ) -> Result<(), Failure> {
     let name = match name {
@@ -167,13 +228,18 @@ async fn import(
     let owner = found(&registry, owner).await?;
     let key = registry
         .keys()
-        .import(&owner, &pem, Some(name))
+        .import(&owner, &pem, Some(name), others)
         .await
         .map_err(|error| Failure::told_by(&error))?;
-    output::note(&format!(
-        "{} signs the indexes of {} from the next request on; clients need it in /etc/apk/keys",
-        key.name, owner.name
-    ));
+    let signs = rotation::signs(&key.name, &owner);
+    match others {
+        Import::Instead => output::note(&format!("{signs}; clients need it in /etc/apk/keys")),
+        Import::Beside => {
+            output::note(&signs);
+            let signing = rotation::signing(&registry, &owner).await?;
+            rotation::note_overlap(&owner, &signing);
+        }
+    }
     Ok(())
 }
 

@@ -59,7 +59,7 @@ enum Command {
     Org(org::Arguments),
     /// Make, list and remove access tokens
     Token(token::Arguments),
-    /// List, export and import the keys that sign the indexes
+    /// List, export, rotate and import the keys that sign the indexes
     Key(key::Arguments),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),

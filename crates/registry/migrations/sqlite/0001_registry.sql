@@ -46,8 +46,9 @@ CREATE TABLE signing_keys (
     algorithm   TEXT   NOT NULL CHECK (algorithm IN ('rsa')),
     public_pem  TEXT   NOT NULL,
     sealed      BLOB   NOT NULL,                      -- the private key, encrypted
-    state       TEXT   NOT NULL CHECK (state IN ('next', 'active', 'retired')),
+    state       TEXT   NOT NULL CHECK (state IN ('active', 'retired')),
     created_at  BIGINT NOT NULL,
+    changed_at  BIGINT NOT NULL,                      -- when its state last changed: metadata/signing_keys.rs says how
     UNIQUE (owner_id, name)
 );
 
@@ -58,7 +59,8 @@ CREATE TABLE repositories (
     name           TEXT   NOT NULL,
     generation     BIGINT NOT NULL,                   -- moves on by one with every change of its packages
     last_sequence  BIGINT NOT NULL,                   -- of the newest package file
-    changed_at     BIGINT NOT NULL,                   -- of the newest generation; always later than the one before
+    changed_at     BIGINT NOT NULL,                   -- of the newest generation; always later than the one
+                                                      -- before, and than any change of the owner's keys before it
     UNIQUE (owner_id, branch, name)
 );
 

@@ -32,6 +32,7 @@ pub(super) enum ApiError {
     NoSuchRoute(String),
     NoSuchIndex,
     NoSuchFile,
+    NoSuchKey,
     Conflict(String),
     TooLarge(String),
     TooSlow(String),
@@ -48,9 +49,11 @@ impl ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::UnknownOwner | Self::NoSuchRoute(_) | Self::NoSuchIndex | Self::NoSuchFile => {
-                StatusCode::NOT_FOUND
-            }
+            Self::UnknownOwner
+            | Self::NoSuchRoute(_)
+            | Self::NoSuchIndex
+            | Self::NoSuchFile
+            | Self::NoSuchKey => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -82,6 +85,9 @@ impl ApiError {
                     .to_owned()
             }
             Self::NoSuchFile => "no such package file; `apk update` and try again, it may have been replaced".to_owned(),
+            Self::NoSuchKey => {
+                "no key of that name signs the indexes of this owner; the newest that does is at /api/packages/{owner}/alpine/key".to_owned()
+            }
             Self::RangeNotSatisfiable { size } => format!("the range lies outside the file, which has {size} bytes"),
             Self::DiskFull(source) => {
                 return ("the disk of the server is full; nothing was stored".to_owned(), Some(Fault(source)));

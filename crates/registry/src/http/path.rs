@@ -40,6 +40,11 @@ impl Segments {
         ))
     }
 
+    /// The two segments behind the owner, as they came, where they are no branch and repository.
+    pub(super) fn folder_and_file(&self) -> (&str, &str) {
+        (&self.branch, &self.repository)
+    }
+
     /// The architecture.
     pub(super) fn architecture(&self) -> Result<Arch, ApiError> {
         Ok(Arch::parse(&self.architecture)?)

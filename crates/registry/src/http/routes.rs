@@ -17,7 +17,8 @@ pub(super) fn router(registry: Registry) -> Router {
         .route("/api/packages/{owner}/alpine/key", get(key::show))
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}",
-            put(upload::put),
+            // A GET here is one of a key by its name, `/keys/{file}`, or of nothing: key.rs looks.
+            put(upload::put).get(key::show_named),
         )
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/APKINDEX.tar.gz",
@@ -44,7 +45,8 @@ async fn no_such_route(uri: Uri) -> ApiError {
     ApiError::NoSuchRoute(uri.path().to_owned())
 }
 
-async fn wrong_method(method: Method) -> Response {
+/// 405.
+pub(super) async fn wrong_method(method: Method) -> Response {
     let text = format!(
         "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file\n"
     );

@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     clock::Timestamp,
     keys::{KeyError, Keys, OwnerKeys},
-    metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId, SigningKeyId},
+    metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId},
     names::{Branch, RepositoryName},
 };
 
@@ -128,7 +128,8 @@ struct Place {
 #[derive(Debug)]
 struct Made {
     generation: i64,
-    keys: Vec<SigningKeyId>,
+    /// When the keys that signed it became those: no two sets of an owner's keys have the same time.
+    keys_changed_at: Timestamp,
     state: Option<engine::State>,
     signed: SignedIndex,
 }
@@ -187,17 +188,9 @@ impl Indexes {
         arch: &Arch,
         format: Format,
     ) -> Result<Option<SignedIndex>, IndexError> {
-        let Some(head) = self
-            .metadata
-            .index_head(owner.id, branch, repository, arch)
-            .await?
-        else {
+        let Some((head, keys)) = self.head(owner, branch, repository, arch).await? else {
             return Ok(None);
         };
-        if !head.is_served() {
-            return Ok(None);
-        }
-        let keys = self.keys.signing_keys(owner).await?;
         let place = Place {
             repository: head.repository,
             arch: arch.clone(),
@@ -221,6 +214,34 @@ impl Indexes {
         Ok(Some(signed))
     }
 
+    /// The newest state of an index that has packages, and the keys that sign it in that very state.
+    ///
+    /// The date of an index is the later of its head's and its keys'. With a head from before a change of the keys and the
+    /// keys from after it, older packages would get the date of a newer index, and whoever holds them would not be
+    /// told of that one. So both have to be of one moment; where the keys changed in between, that is looked for again.
+    async fn head(
+        &self,
+        owner: &Owner,
+        branch: &Branch,
+        repository: &RepositoryName,
+        arch: &Arch,
+    ) -> Result<Option<(IndexHead, Arc<OwnerKeys>)>, IndexError> {
+        loop {
+            let head = self
+                .metadata
+                .index_head(owner.id, branch, repository, arch)
+                .await?;
+            let Some(head) = head.filter(IndexHead::is_served) else {
+                return Ok(None);
+            };
+            let keys = self.keys.signing_keys(owner).await?;
+            // Not the first time when the owner's first key had to be made.
+            if keys.changed_at == head.keys_changed_at {
+                return Ok(Some((head, keys)));
+            }
+        }
+    }
+
     /// The index in memory, when it is the one of that generation or, because this request read the head a moment ago,
     /// of a newer one.
     async fn made_for(
@@ -230,7 +251,8 @@ impl Indexes {
         keys: &OwnerKeys,
     ) -> Option<Arc<Made>> {
         let made = self.made.get(place).await?;
-        (made.generation >= head.generation && made.keys == keys.ids()).then_some(made)
+        (made.generation >= head.generation && made.keys_changed_at == keys.changed_at)
+            .then_some(made)
     }
 
     /// Makes, signs and verifies one index, out of the one before it where that is in memory.
@@ -258,9 +280,9 @@ impl Indexes {
             }
         };
         let changed_at = head.changed_at.max(keys.changed_at);
-        let (generation, ids, limits, arch) = (
+        let (generation, keys_changed_at, limits, arch) = (
             head.generation,
-            keys.ids(),
+            keys.changed_at,
             self.limits.clone(),
             place.arch.clone(),
         );
@@ -292,7 +314,7 @@ impl Indexes {
         .map_err(refused)?;
         Ok(Made {
             generation,
-            keys: ids,
+            keys_changed_at,
             state,
             signed: SignedIndex {
                 segments,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use apk::sign::{KeyName, KeyNameError, PublicKeyError, SignError, SigningKeyError};
 
 use super::sealer::SealError;
-use crate::metadata::MetadataError;
+use crate::metadata::{MAX_ACTIVE_KEYS, MetadataError};
 
 /// Why there is no key, or one was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -27,6 +27,42 @@ pub enum KeyError {
         "the key was not imported: the owner already has, or had, a key called `{0}`; give it another file name"
     )]
     NameTaken(KeyName),
+    /// A rotation is under way.
+    #[error(
+        "no key was made: {} sign the indexes of {owner} already; end that rotation with `tarn key retire {owner} {}` \
+         once every client has the newest, then begin the next one",
+        and(.signing), .signing.last().map_or("NAME", String::as_str)
+    )]
+    Rotating {
+        /// Whose.
+        owner: String,
+        /// The names of the keys that sign, newest first.
+        signing: Vec<String>,
+    },
+    /// As many keys sign as may.
+    #[error(
+        "the key does not sign: {MAX_ACTIVE_KEYS} others do, and no more may; retire one of them with `tarn key retire`"
+    )]
+    TooManyActive,
+    /// There is none of that name.
+    #[error("{owner} has no signing key called `{name}`; `tarn key list {owner}` prints them all")]
+    NoSuchKey {
+        /// Whose.
+        owner: String,
+        /// What was asked for.
+        name: KeyName,
+    },
+    /// Nothing would be signed any more.
+    #[error(
+        "`{name}` signs on: it is the only key of {owner} that does; make another one with `tarn key rotate {owner}`, \
+         and retire this one when every client has the other"
+    )]
+    OnlyActive {
+        /// Whose.
+        owner: String,
+        /// The key.
+        name: KeyName,
+    },
     /// The owner's name does not make a file name.
     #[error("no file name for a key can be made of the owner's name")]
     Name(#[source] KeyNameError),
@@ -75,6 +111,15 @@ pub enum StoredProblem {
     /// The halves.
     #[error("its public half does not belong to its private half")]
     Halves,
+}
+
+/// Names as they are told: `a`, `a and b`, `a, b and c`.
+fn and(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 impl From<MetadataError> for KeyError {

@@ -1,4 +1,4 @@
-//! Making an owner's first key: once, however many ask for it, and to the end, also when they have gone away.
+//! Making keys. An owner's first: once, however many ask for it, and to the end, also when they have gone away.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,10 @@ use futures_util::{
 use tokio::sync::Semaphore;
 
 use super::{KeyError, Keys, Sealer, on_blocking_thread};
-use crate::metadata::{AddKeyError, NewSigningKey, Owner, OwnerId, SigningKeyRow};
+use crate::{
+    clock::Clock,
+    metadata::{AddKeyError, NewSigningKey, Owner, OwnerId, SigningKeyRow},
+};
 
 type Flight = Shared<BoxFuture<'static, Result<SigningKeyRow, KeyError>>>;
 
@@ -81,7 +84,8 @@ impl Keys {
     }
 
     async fn make(&self, owner: &Owner) -> Result<SigningKeyRow, KeyError> {
-        let turn = Arc::clone(&self.flights.turn)
+        // Held until the row is there, so that whoever comes next finds it.
+        let _turn = Arc::clone(&self.flights.turn)
             .acquire_owned()
             .await
             .map_err(|_| KeyError::Stopping)?;
@@ -89,29 +93,77 @@ impl Keys {
         if let Some(row) = self.read_active(owner).await?.into_iter().next() {
             return Ok(row);
         }
-        let (size, sealer, owner_made) = (self.size, Arc::clone(&self.sealer), owner.clone());
-        let (name, public_pem, sealed) = on_blocking_thread(move || {
-            let key = SigningKey::generate(size).map_err(KeyError::Generate)?;
-            let name = file_name(&owner_made, key.public_key())?;
-            let sealed = seal(&sealer, owner_made.id, &name, &key)?;
-            Ok::<_, KeyError>((name, key.public_key().to_pem(), sealed))
-        })
-        .await??;
-        drop(turn);
-        let new = NewSigningKey {
-            owner: owner.id,
-            name: name.as_str(),
-            public_pem: &public_pem,
-            sealed: &sealed,
-            created_at: self.clock.now(),
-        };
-        let row = match self.metadata.add_first_signing_key(new).await {
-            Ok(row) => row,
-            Err(AddKeyError::NameTaken) => return Err(KeyError::NameTaken(name)),
-            Err(AddKeyError::Metadata(error)) => return Err(error.into()),
-        };
+        let made = self.generate_for(owner).await?;
+        let row = self
+            .metadata
+            .add_first_signing_key(made.row(owner, &self.clock))
+            .await
+            .map_err(|error| not_added(error, owner, made.name))?;
         tracing::info!(owner = owner.name, key = row.name, "made a signing key");
         Ok(row)
+    }
+
+    /// A new key for `owner`, not kept yet. Takes a processor for seconds.
+    pub(super) async fn generate_for(&self, owner: &Owner) -> Result<SealedKey, KeyError> {
+        let (size, sealer, owner) = (self.size, Arc::clone(&self.sealer), owner.clone());
+        on_blocking_thread(move || {
+            let key = SigningKey::generate(size).map_err(KeyError::Generate)?;
+            let name = file_name(&owner, key.public_key())?;
+            SealedKey::seal(&sealer, &owner, name, &key)
+        })
+        .await?
+    }
+}
+
+/// A key, ready to be kept.
+pub(super) struct SealedKey {
+    pub(super) name: KeyName,
+    public_pem: String,
+    sealed: Vec<u8>,
+}
+
+impl SealedKey {
+    pub(super) fn seal(
+        sealer: &Sealer,
+        owner: &Owner,
+        name: KeyName,
+        key: &SigningKey,
+    ) -> Result<Self, KeyError> {
+        let private = key.to_pkcs8_pem().map_err(KeyError::Write)?;
+        let sealed = sealer
+            .seal(owner.id, name.as_str(), &private)
+            .map_err(|source| KeyError::Sealed {
+                name: name.to_string(),
+                source,
+            })?;
+        Ok(Self {
+            name,
+            public_pem: key.public_key().to_pem(),
+            sealed,
+        })
+    }
+
+    /// As it is kept from now on.
+    pub(super) fn row(&self, owner: &Owner, clock: &Clock) -> NewSigningKey<'_> {
+        NewSigningKey {
+            owner: owner.id,
+            name: self.name.as_str(),
+            public_pem: &self.public_pem,
+            sealed: &self.sealed,
+            created_at: clock.now(),
+        }
+    }
+}
+
+/// Why the key called `name` was not kept.
+pub(super) fn not_added(error: AddKeyError, owner: &Owner, name: KeyName) -> KeyError {
+    match error {
+        AddKeyError::NameTaken => KeyError::NameTaken(name),
+        AddKeyError::TooManyActive(signing) => KeyError::Rotating {
+            owner: owner.name.clone(),
+            signing,
+        },
+        AddKeyError::Metadata(error) => error.into(),
     }
 }
 
@@ -121,19 +173,4 @@ pub(super) fn file_name(owner: &Owner, public: &PublicKey) -> Result<KeyName, Ke
     let owner = owner.name.to_ascii_lowercase();
     // An owner's name has no leading dot, so this cannot begin with one.
     KeyName::parse(&format!("{owner}@{}.rsa.pub", public.fingerprint())).map_err(KeyError::Name)
-}
-
-pub(super) fn seal(
-    sealer: &Sealer,
-    owner: OwnerId,
-    name: &KeyName,
-    key: &SigningKey,
-) -> Result<Vec<u8>, KeyError> {
-    let private = key.to_pkcs8_pem().map_err(KeyError::Write)?;
-    sealer
-        .seal(owner, name.as_str(), &private)
-        .map_err(|source| KeyError::Sealed {
-            name: name.to_string(),
-            source,
-        })
 }

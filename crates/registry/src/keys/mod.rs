@@ -4,11 +4,15 @@
 //! a process and once for an owner; when two processes make one at once, the database keeps the first. The private half lies in the
 //! database sealed (`sealer.rs`) and in memory for as long as it is used.
 //!
-//! The rows are read with every request, so what the command line imports is used from the next request on. Opening and
+//! A key is active, that is, it signs; or retired. Every active key signs every index, so a client that has one of them in
+//! `/etc/apk/keys` is content. `rotate.rs` is how keys come and go.
+//!
+//! The rows are read with every request, so what the command line changes is used from the next request on. Opening and
 //! parsing a private key happens once: what a row's number names never changes.
 
 mod error;
 mod make;
+mod rotate;
 mod sealer;
 mod secret_file;
 
@@ -18,21 +22,18 @@ use apk::sign::{KeyName, KeySize, PublicKey, SigningKey};
 use moka::future::Cache;
 
 pub use error::{KeyError, StoredProblem};
+pub use rotate::{Import, StateChange};
 pub use sealer::{SealError, Sealer, SealerError};
 pub use secret_file::SecretFileError;
 
 use crate::{
     access::Secret,
     clock::{Clock, Timestamp},
-    metadata::{
-        AddKeyError, KeyState, Metadata, NewSigningKey, Owner, SigningKeyId, SigningKeyRow,
-    },
+    metadata::{KeyState, Metadata, Owner, SigningKeyId, SigningKeyRow},
 };
 
 /// How many opened keys are kept in memory: some 10 KiB each.
 const OPENED_KEYS: u64 = 2_000;
-/// The sizes of key that may be imported, in bits.
-const IMPORTED_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// A key that signs now.
 #[derive(Debug)]
@@ -52,15 +53,9 @@ pub struct ActiveKey {
 pub struct OwnerKeys {
     /// Newest first; never empty.
     pub active: Vec<Arc<ActiveKey>>,
-    /// Since when it is these. An index signed by others is older than that.
+    /// Since when it is these. An index signed by others is older than that, and no two changes of an owner's keys have
+    /// the same time: it names the set.
     pub changed_at: Timestamp,
-}
-
-impl OwnerKeys {
-    /// Which keys these are: two of equal numbers sign the same.
-    pub fn ids(&self) -> Vec<SigningKeyId> {
-        self.active.iter().map(|key| key.id).collect()
-    }
 }
 
 /// A key as it is shown to administrators.
@@ -74,6 +69,8 @@ pub struct ListedKey {
     pub state: KeyState,
     /// When it was made or imported.
     pub created_at: Timestamp,
+    /// When it got this state.
+    pub changed_at: Timestamp,
 }
 
 /// The halves of a key in PEM.
@@ -123,18 +120,21 @@ impl Keys {
     /// When a key cannot be made or opened. One that does not open is an error even where another one does: what
     /// clients trust must not change because a sealing key was lost.
     pub async fn signing_keys(&self, owner: &Owner) -> Result<Arc<OwnerKeys>, KeyError> {
-        let rows = self.active_rows(owner).await?;
-        // A key begins to sign when it is made or imported, and the others retire in the same moment.
+        let rows = self.rows(owner).await?;
+        // Of the retired ones too: when a key ceases to sign, the indexes change.
         let changed_at = rows
             .iter()
-            .map(|row| row.created_at)
+            .map(|row| row.changed_at)
             .max()
             .unwrap_or(Timestamp::from_seconds(0));
-        let mut active = Vec::with_capacity(rows.len());
-        for row in rows {
-            active.push(self.opened(row).await?);
+        let mut opened = Vec::new();
+        for row in active(&rows) {
+            opened.push(self.opened(row).await?);
         }
-        Ok(Arc::new(OwnerKeys { active, changed_at }))
+        Ok(Arc::new(OwnerKeys {
+            active: opened,
+            changed_at,
+        }))
     }
 
     /// The file name and the PEM of the newest key that signs `owner`'s indexes, made if there is none yet.
@@ -147,45 +147,20 @@ impl Keys {
         Ok((key_name(&row)?, row.public_pem))
     }
 
-    /// Takes in a private key in PEM, PKCS#8 or PKCS#1. It becomes the one that signs, and the others retire.
-    ///
-    /// `file_name` is the name its clients know it by; without one it gets the name that a key made here would have.
+    /// The PEM of the key called `name`, if it signs `owner`'s indexes. What does not sign is not handed out: a client
+    /// that trusts it alone could not use the indexes.
     ///
     /// # Errors
     ///
-    /// When it is not an RSA key of 2048 to 4096 bits, or the name is taken.
-    pub async fn import(
+    /// When the database does not answer.
+    pub async fn public_key_called(
         &self,
         owner: &Owner,
-        pem: &Secret,
-        file_name: Option<KeyName>,
-    ) -> Result<ListedKey, KeyError> {
-        let pem = pem.clone();
-        let key = on_blocking_thread(move || SigningKey::from_pem(pem.expose().as_bytes()))
-            .await?
-            .map_err(KeyError::NotAKey)?;
-        let bits = key.public_key().rsa_bits().unwrap_or(0);
-        if !IMPORTED_BITS.contains(&bits) {
-            return Err(KeyError::Size { bits });
-        }
-        let name = match file_name {
-            Some(name) => name,
-            None => make::file_name(owner, key.public_key())?,
-        };
-        let sealed = make::seal(&self.sealer, owner.id, &name, &key)?;
-        let new = NewSigningKey {
-            owner: owner.id,
-            name: name.as_str(),
-            public_pem: &key.public_key().to_pem(),
-            sealed: &sealed,
-            created_at: self.clock.now(),
-        };
-        let row = match self.metadata.add_signing_key(new, true).await {
-            Ok(row) => row,
-            Err(AddKeyError::NameTaken) => return Err(KeyError::NameTaken(name)),
-            Err(AddKeyError::Metadata(error)) => return Err(error.into()),
-        };
-        listed(&row)
+        name: &KeyName,
+    ) -> Result<Option<String>, KeyError> {
+        let rows = self.read_active(owner).await?;
+        let row = rows.into_iter().find(|row| row.name == name.as_str());
+        Ok(row.map(|row| row.public_pem))
     }
 
     /// The newest key that signs `owner`'s indexes, made if there is none yet, with its private half where `private` says so.
@@ -228,23 +203,28 @@ impl Keys {
 
     /// The rows of the keys that sign, newest first, and never none.
     async fn active_rows(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
-        let rows = self.read_active(owner).await?;
-        if !rows.is_empty() {
+        Ok(active(&self.rows(owner).await?))
+    }
+
+    /// The rows of all keys, newest first; at least one of them signs.
+    async fn rows(&self, owner: &Owner) -> Result<Arc<[SigningKeyRow]>, KeyError> {
+        let rows = self.metadata.signing_keys(owner.id).await?;
+        if rows.iter().any(is_active) {
             return Ok(rows);
         }
         let row = self.make_first(owner).await?;
         // Read again rather than taken as it is: somebody may have imported one meanwhile.
-        let rows = self.read_active(owner).await?;
-        Ok(if rows.is_empty() { vec![row] } else { rows })
+        let rows = self.metadata.signing_keys(owner.id).await?;
+        Ok(if rows.iter().any(is_active) {
+            rows
+        } else {
+            Arc::new([row])
+        })
     }
 
     async fn read_active(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
         let rows = self.metadata.signing_keys(owner.id).await?;
-        Ok(rows
-            .iter()
-            .filter(|row| row.state == KeyState::Active)
-            .cloned()
-            .collect())
+        Ok(active(&rows))
     }
 
     /// The key of a row, opened once however many ask for it.
@@ -293,6 +273,14 @@ fn open(sealer: &Sealer, row: &SigningKeyRow) -> Result<ActiveKey, KeyError> {
     })
 }
 
+fn active(rows: &[SigningKeyRow]) -> Vec<SigningKeyRow> {
+    rows.iter().filter(|row| is_active(row)).cloned().collect()
+}
+
+fn is_active(row: &SigningKeyRow) -> bool {
+    row.state == KeyState::Active
+}
+
 fn key_name(row: &SigningKeyRow) -> Result<KeyName, KeyError> {
     KeyName::parse(&row.name).map_err(|error| KeyError::Stored {
         name: row.name.clone(),
@@ -313,6 +301,7 @@ fn listed(row: &SigningKeyRow) -> Result<ListedKey, KeyError> {
         fingerprint: public_key(row)?.fingerprint().to_string(),
         state: row.state,
         created_at: row.created_at,
+        changed_at: row.changed_at,
     })
 }
 

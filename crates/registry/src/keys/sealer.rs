@@ -12,7 +12,10 @@
 //! The format, the owner and the key's name are authenticated with it, so a sealed key that is moved to another row of the
 //! database does not open.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -25,6 +28,8 @@ use crate::{
     metadata::OwnerId,
 };
 
+/// The file with the sealing key in the data folder.
+const FILE_NAME: &str = "secret.key";
 const FORMAT: u8 = 1;
 const KEY_ID: usize = 8;
 const NONCE: usize = 12;
@@ -41,6 +46,13 @@ pub enum SealerError {
         "{0} does not hold a sealing key: it has to be the base64 of 32 random bytes, as `openssl rand -base64 32` prints"
     )]
     NotAKey(String),
+    /// The file in the data folder is gone, and the keys that it seals are there.
+    #[error(
+        "{} is missing, and the database holds signing keys that only it opens; put it back from your backup, or name \
+         the key with `--secret-key-file` or TARN_SECRET_KEY; if it is lost, docs/keys.md says how to go on",
+        .0.display()
+    )]
+    Lost(PathBuf),
     /// No random bytes for a new one.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -80,6 +92,17 @@ impl fmt::Debug for Sealer {
 }
 
 impl Sealer {
+    /// The sealing key in `secret.key` of the data folder, which seals keys already: another one would open none of them.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, cannot be read, when others can read it, or when it holds something else.
+    pub fn existing_in_data_folder(folder: &Path) -> Result<Self, SealerError> {
+        let path = folder.join(FILE_NAME);
+        let text = secret_file::read(&path)?.ok_or_else(|| SealerError::Lost(path.clone()))?;
+        Self::from_base64(&text, || path.display().to_string())
+    }
+
     /// The sealing key in `secret.key` of the data folder, which has to exist. Made when it is not there: 32 random bytes in
     /// base64, readable to nobody else, on the disk before this returns.
     ///
@@ -91,7 +114,7 @@ impl Sealer {
     }
 
     fn from_data_folder_with(folder: &Path, random: &Random) -> Result<Self, SealerError> {
-        let path = folder.join("secret.key");
+        let path = folder.join(FILE_NAME);
         let text = match secret_file::read(&path)? {
             Some(text) => text,
             None => {

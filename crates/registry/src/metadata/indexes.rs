@@ -26,6 +26,8 @@ pub struct IndexHead {
     pub has_architecture: bool,
     /// How many packages of other architectures than this one and noarch are in the repository now.
     pub live_elsewhere: u64,
+    /// When the owner's signing keys last changed, at the moment at which the rest was so; 1970 when there is none.
+    pub keys_changed_at: Timestamp,
 }
 
 impl IndexHead {
@@ -104,7 +106,9 @@ impl Metadata {
                  AS live, \
                  COALESCE(MAX(CASE WHEN index_heads.arch = $4 THEN 1 END), 0) AS has_architecture, \
                  CAST(COALESCE(SUM(CASE WHEN index_heads.arch NOT IN ($4, $5) THEN index_heads.live END), 0) AS BIGINT) \
-                 AS live_elsewhere \
+                 AS live_elsewhere, \
+                 COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
+                 AS keys_changed_at \
                  FROM repositories LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
                  WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
                  GROUP BY repositories.id",
@@ -123,6 +127,7 @@ impl Metadata {
                     live: row.size("live")?,
                     has_architecture: row.value::<i64>("has_architecture")? != 0,
                     live_elsewhere: row.size("live_elsewhere")?,
+                    keys_changed_at: row.time("keys_changed_at")?,
                 })
             })
             .transpose()

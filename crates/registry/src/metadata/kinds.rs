@@ -136,9 +136,7 @@ words! {
 }
 words! {
     /// Where a signing key is in its life.
-    KeyState, "key state", "next, active, retired", {
-        /// Served to clients, not yet signing.
-        Next = "next",
+    KeyState, "key state", "active, retired", {
         /// Signing.
         Active = "active",
         /// Signing no more.
@@ -166,7 +164,7 @@ mod tests {
         for kind in [OwnerKind::User, OwnerKind::Organisation] {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
-        for state in [KeyState::Next, KeyState::Active, KeyState::Retired] {
+        for state in [KeyState::Active, KeyState::Retired] {
             assert_eq!(state.as_str().parse(), Ok(state));
         }
     }

@@ -35,7 +35,9 @@ pub use self::{
     },
     owners::{AddOwnerError, NewUser, Owner, User},
     packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
-    signing_keys::{AddKeyError, NewSigningKey, SigningKeyRow},
+    signing_keys::{
+        AddKeyError, ChangeKeyError, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys, SigningKeyRow,
+    },
     tokens::{AddTokenError, NewToken, Token},
 };
 

@@ -370,7 +370,9 @@ async fn move_on_for_new_file(
             "INSERT INTO repositories (owner_id, branch, name, generation, last_sequence, changed_at) \
              VALUES ($1, $2, $3, 1, 1, 0) ON CONFLICT (owner_id, branch, name) DO UPDATE SET \
              generation = repositories.generation + 1, last_sequence = repositories.last_sequence + 1 \
-             RETURNING id, generation, last_sequence, changed_at",
+             RETURNING id, generation, last_sequence, changed_at, \
+             COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
+             AS keys_changed_at",
             new.owner,
             new.branch.as_str(),
             new.repository.as_str()
@@ -389,7 +391,9 @@ async fn move_on(
     let row = transaction
         .row(sql!(
             "UPDATE repositories SET generation = generation + 1 WHERE owner_id = $1 AND branch = $2 AND name = $3 \
-             RETURNING id, generation, last_sequence, changed_at",
+             RETURNING id, generation, last_sequence, changed_at, \
+             COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
+             AS keys_changed_at",
             address.owner,
             address.branch.as_str(),
             address.repository.as_str()
@@ -408,7 +412,9 @@ async fn stamp(
     now: Timestamp,
 ) -> Result<Moved, MetadataError> {
     let repository = RepositoryId::from_row(row.value("id")?);
-    let changed_at = next_change(row.time("changed_at")?, now);
+    // An index takes the later of its head and the last change of the keys that sign it, so both count.
+    let previous = row.time("changed_at")?.max(row.time("keys_changed_at")?);
+    let changed_at = next_change(previous, now);
     transaction
         .run_one(
             "repository",

@@ -1,12 +1,21 @@
 //! The keys that sign an owner's indexes, their private halves sealed by `keys/`.
+//!
+//! A key is active (it signs) or retired. The date of an index is the later of its newest package change and the last
+//! change of these keys, and dates have whole seconds. So each change of a key takes a second of its own, after every
+//! earlier change of the owner's keys and packages ([`next_change`]), and each change of a package one after those of
+//! the keys (`packages.rs`).
 
 use std::sync::Arc;
 
 use super::{
     KeyState, Metadata, MetadataError, OwnerId, SigningKeyId,
+    change_times::next_change,
     engine::{Row, Transaction, sql},
 };
 use crate::clock::Timestamp;
+
+/// How many keys of an owner may sign at a time. Two is a rotation; each one more costs every new index a signature.
+pub const MAX_ACTIVE_KEYS: usize = 4;
 
 /// A signing key as it is kept.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,6 +34,8 @@ pub struct SigningKeyRow {
     pub state: KeyState,
     /// When it was made or imported.
     pub created_at: Timestamp,
+    /// When it got this state. No two changes of an owner's keys have the same time.
+    pub changed_at: Timestamp,
 }
 
 impl std::fmt::Debug for SigningKeyRow {
@@ -53,12 +64,47 @@ pub struct NewSigningKey<'a> {
     pub created_at: Timestamp,
 }
 
+/// What a new key does to those that sign already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherKeys {
+    /// They retire in the same moment.
+    Retire,
+    /// They sign on beside it, as long as there are no more than that many of them.
+    SignOn {
+        /// How many there may be.
+        at_most: usize,
+    },
+}
+
 /// Why a key was not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum AddKeyError {
     /// The owner has a key of that name.
     #[error("the owner has a signing key of this name")]
     NameTaken,
+    /// More keys sign already than there may be beside a new one.
+    #[error("{} keys sign already", .0.len())]
+    TooManyActive(
+        /// Their names, newest first.
+        Vec<String>,
+    ),
+    /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// Why a key keeps its state. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeKeyError {
+    /// The owner has none of that name.
+    #[error("the owner has no signing key of this name")]
+    NoSuchKey,
+    /// No other key signs, and somebody has to.
+    #[error("it is the only signing key that is active")]
+    OnlyActive,
+    /// As many keys sign as may.
+    #[error("{MAX_ACTIVE_KEYS} keys sign already")]
+    TooManyActive,
     /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -74,6 +120,7 @@ impl SigningKeyRow {
             sealed: row.value("sealed")?,
             state: row.word("key state", "state")?,
             created_at: row.time("created_at")?,
+            changed_at: row.time("changed_at")?,
         })
     }
 }
@@ -91,7 +138,7 @@ impl Metadata {
         let ask = async |owner: &OwnerId| {
             self.engine
                 .rows(sql!(
-                    "SELECT id, owner_id, name, public_pem, sealed, state, created_at FROM signing_keys \
+                    "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
                      WHERE owner_id = $1 ORDER BY id DESC",
                     *owner
                 ))
@@ -106,6 +153,19 @@ impl Metadata {
             .await
     }
 
+    /// Whether any owner has a key. Somebody sealed it then.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn has_signing_keys(&self) -> Result<bool, MetadataError> {
+        let row = self
+            .engine
+            .row(sql!("SELECT id FROM signing_keys LIMIT 1"))
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Keeps an owner's first key. When the owner has an active one already, nothing is kept and that one is given back
     /// (the newest): two nodes that make a key at once agree.
     ///
@@ -118,49 +178,109 @@ impl Metadata {
     ) -> Result<SigningKeyRow, AddKeyError> {
         let mut transaction = self.engine.write().await?;
         lock_owner(&mut transaction, new.owner).await?;
-        let active = transaction
-            .row(sql!(
-                "SELECT id, owner_id, name, public_pem, sealed, state, created_at FROM signing_keys \
-                 WHERE owner_id = $1 AND state = 'active' ORDER BY id DESC",
-                new.owner
-            ))
-            .await?;
-        if let Some(row) = active {
-            return Ok(SigningKeyRow::from_row(&row)?);
+        if let Some(row) = active(&mut transaction, new.owner)
+            .await?
+            .into_iter()
+            .next()
+        {
+            return Ok(row);
         }
-        let row = insert_active(&mut transaction, new).await?;
+        let changed_at = change_time(&mut transaction, new.owner, new.created_at).await?;
+        let row = insert_active(&mut transaction, new, changed_at).await?;
         transaction.commit().await?;
         Ok(row)
     }
 
-    /// Keeps one more key, which signs from now on. With `retire_others` it is the only one that does.
+    /// Keeps one more key, which signs from now on, alone or beside the others.
     ///
     /// # Errors
     ///
-    /// When the owner has a key of that name, there is no such owner, or the database fails.
+    /// When the owner has a key of that name, too many sign already, there is no such owner, or the database fails.
     pub async fn add_signing_key(
         &self,
         new: NewSigningKey<'_>,
-        retire_others: bool,
+        others: OtherKeys,
     ) -> Result<SigningKeyRow, AddKeyError> {
         let mut transaction = self.engine.write().await?;
         lock_owner(&mut transaction, new.owner).await?;
-        if retire_others {
-            transaction
-                .run(sql!(
-                    "UPDATE signing_keys SET state = 'retired' WHERE owner_id = $1 AND state <> 'retired'",
-                    new.owner
-                ))
-                .await?;
+        let changed_at = change_time(&mut transaction, new.owner, new.created_at).await?;
+        match others {
+            OtherKeys::Retire => {
+                transaction
+                    .run(sql!(
+                        "UPDATE signing_keys SET state = 'retired', changed_at = $2 \
+                         WHERE owner_id = $1 AND state <> 'retired'",
+                        new.owner,
+                        changed_at
+                    ))
+                    .await?;
+            }
+            OtherKeys::SignOn { at_most } => {
+                let active = active(&mut transaction, new.owner).await?;
+                if active.len() > at_most {
+                    let names = active.into_iter().map(|row| row.name).collect();
+                    return Err(AddKeyError::TooManyActive(names));
+                }
+            }
         }
-        let row = insert_active(&mut transaction, new).await?;
+        let row = insert_active(&mut transaction, new, changed_at).await?;
         transaction.commit().await?;
         Ok(row)
+    }
+
+    /// Gives the key called `name` another state. `false` when it has that state already; nothing was changed then.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such key, no active one or more than [`MAX_ACTIVE_KEYS`] would be left, or the database fails.
+    pub async fn change_signing_key(
+        &self,
+        owner: OwnerId,
+        name: &str,
+        state: KeyState,
+        now: Timestamp,
+    ) -> Result<bool, ChangeKeyError> {
+        let mut transaction = self.engine.write().await?;
+        lock_owner(&mut transaction, owner).await?;
+        let row = transaction
+            .row(sql!(
+                "SELECT id, state FROM signing_keys WHERE owner_id = $1 AND name = $2",
+                owner,
+                name
+            ))
+            .await?
+            .ok_or(ChangeKeyError::NoSuchKey)?;
+        if row.word::<KeyState>("key state", "state")? == state {
+            return Ok(false);
+        }
+        let active = active(&mut transaction, owner).await?.len();
+        match state {
+            KeyState::Retired if active <= 1 => return Err(ChangeKeyError::OnlyActive),
+            KeyState::Active if active >= MAX_ACTIVE_KEYS => {
+                return Err(ChangeKeyError::TooManyActive);
+            }
+            KeyState::Retired | KeyState::Active => {}
+        }
+        let changed_at = change_time(&mut transaction, owner, now).await?;
+        transaction
+            .run_one(
+                "signing key",
+                sql!(
+                    "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
+                    row.value::<i64>("id")?,
+                    state.as_str(),
+                    changed_at
+                ),
+            )
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 
 /// Changes the owner's row into itself, so that of two transactions about one owner's keys the second waits for the
-/// first on engines that let several write at once.
+/// first on engines that let several write at once. The same for the owner's repositories, whose changes must not take
+/// the second that this one takes.
 async fn lock_owner(transaction: &mut Transaction, owner: OwnerId) -> Result<(), MetadataError> {
     transaction
         .run_one(
@@ -170,23 +290,69 @@ async fn lock_owner(transaction: &mut Transaction, owner: OwnerId) -> Result<(),
                 owner
             ),
         )
-        .await
+        .await?;
+    transaction
+        .run(sql!(
+            "UPDATE repositories SET changed_at = changed_at WHERE owner_id = $1",
+            owner
+        ))
+        .await?;
+    Ok(())
+}
+
+/// When a change of an owner's keys counts as made.
+async fn change_time(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    now: Timestamp,
+) -> Result<Timestamp, MetadataError> {
+    let previous = transaction
+        .row(sql!(
+            "SELECT MAX(changed_at) AS changed_at FROM (\
+             SELECT changed_at FROM signing_keys WHERE owner_id = $1 \
+             UNION ALL SELECT changed_at FROM repositories WHERE owner_id = $1) AS changes",
+            owner
+        ))
+        .await?
+        .map(|row| row.time_if_any("changed_at"))
+        .transpose()?
+        .flatten();
+    Ok(previous.map_or(now, |previous| next_change(previous, now)))
+}
+
+/// The owner's keys that sign, newest first.
+async fn active(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+) -> Result<Vec<SigningKeyRow>, MetadataError> {
+    transaction
+        .rows(sql!(
+            "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
+             WHERE owner_id = $1 AND state = 'active' ORDER BY id DESC",
+            owner
+        ))
+        .await?
+        .iter()
+        .map(SigningKeyRow::from_row)
+        .collect()
 }
 
 async fn insert_active(
     transaction: &mut Transaction,
     new: NewSigningKey<'_>,
+    changed_at: Timestamp,
 ) -> Result<SigningKeyRow, AddKeyError> {
     let row = transaction
         .row(sql!(
-            "INSERT INTO signing_keys (owner_id, name, algorithm, public_pem, sealed, state, created_at) \
-             VALUES ($1, $2, 'rsa', $3, $4, 'active', $5) ON CONFLICT (owner_id, name) DO NOTHING \
-             RETURNING id, owner_id, name, public_pem, sealed, state, created_at",
+            "INSERT INTO signing_keys (owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at) \
+             VALUES ($1, $2, 'rsa', $3, $4, 'active', $5, $6) ON CONFLICT (owner_id, name) DO NOTHING \
+             RETURNING id, owner_id, name, public_pem, sealed, state, created_at, changed_at",
             new.owner,
             new.name,
             new.public_pem,
             new.sealed,
-            new.created_at
+            new.created_at,
+            changed_at
         ))
         .await?
         .ok_or(AddKeyError::NameTaken)?;

@@ -12,7 +12,7 @@ use registry::{
 use crate::{START, World, branch, main_repository};
 
 impl World {
-    async fn head(&self, arch: &str) -> IndexHead {
+    pub(crate) async fn head(&self, arch: &str) -> IndexHead {
         self.metadata
             .index_head(
                 self.alice,
@@ -79,6 +79,7 @@ async fn a_head_joins_its_architecture_and_noarch() {
         live,
         has_architecture,
         live_elsewhere,
+        keys_changed_at: Timestamp::from_micros(0),
     };
     assert_eq!(world.head("x86_64").await, expect(2, second(2), 2, true, 1));
     assert_eq!(
@@ -120,6 +121,7 @@ async fn an_unknown_repository_has_no_head_and_an_unused_architecture_an_empty_o
             live: 0,
             has_architecture: false,
             live_elsewhere: 1,
+            keys_changed_at: Timestamp::from_micros(0),
         })
     );
     assert_eq!(head("edge", "community").await, None);

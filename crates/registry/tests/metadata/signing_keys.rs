@@ -1,8 +1,20 @@
 //! Signing keys.
 
-use registry::metadata::{AddKeyError, KeyState, Metadata, NewSigningKey, OwnerId, SigningKeyRow};
+use std::time::Duration;
+
+use registry::{
+    clock::Timestamp,
+    metadata::{
+        AddKeyError, ChangeKeyError, KeyState, MAX_ACTIVE_KEYS, Metadata, NewSigningKey, OtherKeys,
+        OwnerId, SigningKeyRow,
+    },
+};
 
 use crate::{START, World, add_user, open};
+
+const BESIDE_ANY: OtherKeys = OtherKeys::SignOn {
+    at_most: MAX_ACTIVE_KEYS - 1,
+};
 
 fn key(owner: OwnerId, name: &str) -> NewSigningKey<'_> {
     NewSigningKey {
@@ -45,7 +57,7 @@ async fn an_import_retires_the_others_or_signs_beside_them() {
         .await
         .unwrap();
     metadata
-        .add_signing_key(key(world.alice, "two"), false)
+        .add_signing_key(key(world.alice, "two"), BESIDE_ANY)
         .await
         .unwrap();
     let named = |name: &str, state| (name.to_owned(), state);
@@ -57,7 +69,7 @@ async fn an_import_retires_the_others_or_signs_beside_them() {
         ]
     );
     metadata
-        .add_signing_key(key(world.alice, "three"), true)
+        .add_signing_key(key(world.alice, "three"), OtherKeys::Retire)
         .await
         .unwrap();
     assert_eq!(
@@ -79,7 +91,7 @@ async fn a_taken_name_is_told_and_retires_nothing() {
         .await
         .unwrap();
     let refused = metadata
-        .add_signing_key(key(world.alice, "one"), true)
+        .add_signing_key(key(world.alice, "one"), OtherKeys::Retire)
         .await
         .unwrap_err();
     assert!(matches!(refused, AddKeyError::NameTaken), "{refused}");
@@ -90,7 +102,7 @@ async fn a_taken_name_is_told_and_retires_nothing() {
     // Another owner's names are another matter.
     let bob = add_user(metadata, "bob").await;
     let kept = metadata
-        .add_signing_key(key(bob, "one"), true)
+        .add_signing_key(key(bob, "one"), OtherKeys::Retire)
         .await
         .unwrap();
     assert_eq!(kept.sealed, [1, 2, 3]);
@@ -116,4 +128,189 @@ async fn what_is_printed_of_a_key_or_an_account_holds_no_secret() {
         .unwrap();
     let user = world.metadata.user_by_id(world.alice).await.unwrap();
     assert!(!format!("{user:?}").contains("argon2id"));
+}
+
+impl World {
+    async fn key_at(&self, name: &str, others: OtherKeys, now: Timestamp) -> SigningKeyRow {
+        let new = NewSigningKey {
+            created_at: now,
+            ..key(self.alice, name)
+        };
+        self.metadata.add_signing_key(new, others).await.unwrap()
+    }
+
+    async fn change_key(
+        &self,
+        name: &str,
+        state: KeyState,
+        now: Timestamp,
+    ) -> Result<bool, ChangeKeyError> {
+        self.metadata
+            .change_signing_key(self.alice, name, state, now)
+            .await
+    }
+
+    /// When the keys last changed, by the rows; and by what an index is told, which has to be the same.
+    async fn keys_changed_at(&self) -> Timestamp {
+        let rows = self.metadata.signing_keys(self.alice).await.unwrap();
+        let last = rows.iter().map(|row| row.changed_at).max().unwrap();
+        assert_eq!(self.head("x86_64").await.keys_changed_at, last);
+        last
+    }
+}
+
+#[tokio::test]
+async fn a_key_retires_and_comes_back_as_the_one_it_was() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    assert!(!metadata.has_signing_keys().await.unwrap());
+    let one = world.key_at("one", BESIDE_ANY, START).await;
+    assert!(metadata.has_signing_keys().await.unwrap());
+    let two = world.key_at("two", BESIDE_ANY, START).await;
+    let later = START.after(Duration::from_secs(60));
+    assert!(
+        world
+            .change_key("one", KeyState::Retired, later)
+            .await
+            .unwrap()
+    );
+    let rows = metadata.signing_keys(world.alice).await.unwrap();
+    let retired = SigningKeyRow {
+        state: KeyState::Retired,
+        changed_at: later,
+        ..one
+    };
+    assert_eq!(*rows, [two, retired]);
+    // Said twice, done once.
+    let again = later.after(Duration::from_secs(60));
+    assert!(
+        !world
+            .change_key("one", KeyState::Retired, again)
+            .await
+            .unwrap()
+    );
+    assert_eq!(metadata.signing_keys(world.alice).await.unwrap(), rows);
+
+    assert!(
+        world
+            .change_key("one", KeyState::Active, again)
+            .await
+            .unwrap()
+    );
+    let named = |name: &str| (name.to_owned(), KeyState::Active);
+    assert_eq!(
+        states(metadata, world.alice).await,
+        [named("two"), named("one")]
+    );
+}
+
+#[tokio::test]
+async fn somebody_always_signs_and_never_too_many() {
+    let world = World::new().await;
+    world.key_at("one", BESIDE_ANY, START).await;
+    let refused = world.change_key("one", KeyState::Retired, START).await;
+    assert!(matches!(refused, Err(ChangeKeyError::OnlyActive)));
+    let refused = world.change_key("none", KeyState::Retired, START).await;
+    assert!(matches!(refused, Err(ChangeKeyError::NoSuchKey)));
+    let bob = add_user(&world.metadata, "bob").await;
+    let refused = world
+        .metadata
+        .change_signing_key(bob, "one", KeyState::Retired, START)
+        .await;
+    assert!(matches!(refused, Err(ChangeKeyError::NoSuchKey)));
+
+    world
+        .key_at("two", OtherKeys::SignOn { at_most: 1 }, START)
+        .await;
+    let new = key(world.alice, "three");
+    let refused = world
+        .metadata
+        .add_signing_key(new, OtherKeys::SignOn { at_most: 1 })
+        .await;
+    assert!(
+        matches!(&refused, Err(AddKeyError::TooManyActive(names)) if *names == ["two", "one"]),
+        "{refused:?}"
+    );
+
+    world
+        .change_key("one", KeyState::Retired, START)
+        .await
+        .unwrap();
+    for name in ["three", "four", "five"] {
+        world.key_at(name, BESIDE_ANY, START).await;
+    }
+    assert!(
+        world
+            .metadata
+            .add_signing_key(key(world.alice, "six"), BESIDE_ANY)
+            .await
+            .is_err()
+    );
+    let refused = world.change_key("one", KeyState::Active, START).await;
+    assert!(matches!(refused, Err(ChangeKeyError::TooManyActive)));
+    assert_eq!(
+        world
+            .metadata
+            .signing_keys(world.alice)
+            .await
+            .unwrap()
+            .len(),
+        5
+    );
+}
+
+#[tokio::test]
+async fn changes_of_keys_and_of_packages_never_share_a_second() {
+    let world = World::new().await;
+    let micros = |offset: i64| Timestamp::from_micros(START.micros() + offset);
+    world.record_at("zero", "x86_64", micros(0)).await.unwrap();
+    // The clock is read too early, stands still for all three changes, is set back a little.
+    let clock = [0, 0, 400_000, 300_000, 1_200_000, 900_000, -2_000_000, 0];
+    let mut last = world.head("x86_64").await.changed_at;
+    for (number, offset) in (0_i64..).zip(clock) {
+        let offset = number * 4_000_000 + offset;
+        let name = format!("number{number}");
+        world.key_at(&name, OtherKeys::Retire, micros(offset)).await;
+        let keys = world.keys_changed_at().await;
+        assert!(
+            keys.seconds() > last.seconds(),
+            "{number}: {keys:?} after {last:?}"
+        );
+        let arch = if number % 2 == 0 { "x86_64" } else { "noarch" };
+        world.record_at(&name, arch, micros(offset)).await.unwrap();
+        let head = world.head("x86_64").await.changed_at;
+        assert!(
+            head.seconds() > keys.seconds(),
+            "{number}: {head:?} after {keys:?}"
+        );
+        world.remove(&name, arch, micros(offset)).await;
+        last = world.head("x86_64").await.changed_at;
+        assert!(last.seconds() > head.seconds());
+    }
+    // A retirement too.
+    let offset = last.micros() - START.micros();
+    world.key_at("beside", BESIDE_ANY, micros(offset)).await;
+    let added = world.keys_changed_at().await;
+    world
+        .change_key("number7", KeyState::Retired, micros(offset))
+        .await
+        .unwrap();
+    let retired = world.keys_changed_at().await;
+    assert!(retired.seconds() > added.seconds());
+}
+
+#[tokio::test]
+async fn a_repository_that_is_newer_than_the_keys_has_a_later_date() {
+    let world = World::new().await;
+    let keys = world
+        .key_at(
+            "one",
+            OtherKeys::Retire,
+            START.after(Duration::from_millis(300)),
+        )
+        .await
+        .changed_at;
+    world.record_at("one", "x86_64", START).await.unwrap();
+    let first = world.head("x86_64").await.changed_at;
+    assert!(first.seconds() > keys.seconds());
 }

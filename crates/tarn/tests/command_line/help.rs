@@ -39,6 +39,9 @@ fn every_command_has_its_help() {
         "key list",
         "key export",
         "key import",
+        "key reactivate",
+        "key retire",
+        "key rotate",
         "check-config",
         "inspect",
     ] {

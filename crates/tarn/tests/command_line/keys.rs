@@ -4,7 +4,7 @@ use apk::sign::{KeySize, PublicKey, SigningKey};
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::harness::Folder;
+use crate::harness::{Folder, without_hashes};
 
 fn small_key() -> SigningKey {
     SigningKey::generate(KeySize::Rsa2048).unwrap()
@@ -85,4 +85,82 @@ fn a_public_key_is_no_private_key() {
     folder.write("alice.rsa.pub", small_key().public_key().to_pem());
     let said = folder.tarn(&["key", "import", "admin", "alice.rsa.pub"]);
     assert_snapshot!("public_key_imported", said.all());
+}
+
+#[test]
+fn a_rotation_from_its_beginning_to_its_end_and_back() {
+    let folder = Folder::with_registry();
+    folder.tarn(&["key", "export", "admin"]);
+    let old = active_keys(&folder).remove(0);
+    let mut names = vec![(old.clone(), "[old]")];
+    let mut all = String::new();
+    let mut say = |arguments: &[&str], names: &[(String, &str)]| {
+        let said = folder.tarn(arguments);
+        let shown = format!("$ tarn {}\n{}\n", arguments.join(" "), said.all());
+        let named = names
+            .iter()
+            .fold(shown, |shown, (name, label)| shown.replace(name, label));
+        all.push_str(&without_hashes(&named));
+        said
+    };
+    assert_eq!(say(&["key", "retire", "admin", &old], &names).exit, 1);
+    let said = folder.tarn(&["key", "rotate", "admin"]);
+    let new = said.line().to_owned();
+    assert_eq!(active_keys(&folder), [new.clone(), old.clone()]);
+    names.push((new.clone(), "[new]"));
+    for arguments in [
+        &["key", "list", "admin"][..],
+        &["key", "rotate", "admin"],
+        &["key", "retire", "admin", "none.rsa.pub"],
+        &["key", "retire", "admin", "a/b"],
+        &["key", "retire", "admin", &old],
+        &["key", "retire", "admin", &old],
+        &["key", "list", "admin"],
+        &["key", "reactivate", "admin", &old],
+        &["key", "reactivate", "admin", &old],
+    ] {
+        say(arguments, &names);
+    }
+    assert_snapshot!("rotation", all);
+    assert_snapshot!(
+        "rotation_begun",
+        names.iter().fold(said.all(), |shown, (name, label)| shown
+            .replace(name, label))
+    );
+    assert_eq!(active_keys(&folder), [new, old]);
+}
+
+#[test]
+fn an_import_can_sign_beside_the_key_that_clients_have() {
+    let folder = Folder::with_registry();
+    for name in ["one.rsa", "two.rsa"] {
+        folder.write(name, &*small_key().to_pkcs8_pem().unwrap());
+    }
+    folder.tarn(&["key", "import", "admin", "one.rsa"]);
+    let said = folder.tarn(&["key", "import", "admin", "two.rsa", "--overlap"]);
+    assert_snapshot!("import_beside", said.all());
+    assert_eq!(active_keys(&folder), ["two.rsa.pub", "one.rsa.pub"]);
+}
+
+#[test]
+fn a_lost_sealing_key_is_told_by_every_command_and_by_the_server() {
+    let folder = Folder::with_registry();
+    folder.tarn(&["key", "export", "admin"]);
+    let file = folder.path("tarn-data/secret.key");
+    std::fs::remove_file(&file).unwrap();
+    let said = folder.tarn(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_snapshot!("lost_sealing_key", said.all());
+    assert_eq!(folder.tarn(&["key", "list", "admin"]).all(), said.all());
+    assert!(!file.exists());
+}
+
+/// The names of the keys that sign, newest first.
+fn active_keys(folder: &Folder) -> Vec<String> {
+    let said = folder.tarn(&["key", "list", "admin", "--json"]);
+    let keys: Value = serde_json::from_str(&said.stdout).unwrap();
+    let active = keys.as_array().unwrap().iter();
+    active
+        .filter(|key| key["state"] == "active")
+        .map(|key| key["name"].as_str().unwrap().to_owned())
+        .collect()
 }

@@ -35,6 +35,8 @@ mod refusals;
 #[cfg(test)]
 mod removal;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod success;

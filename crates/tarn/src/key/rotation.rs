@@ -1,0 +1,121 @@
+//! `tarn key rotate`, `retire` and `reactivate`: from one key to the next without a client that notices.
+
+use apk::sign::KeyName;
+use registry::{
+    Administration,
+    keys::{ListedKey, StateChange},
+    metadata::{KeyState, Owner},
+    names::OwnerName,
+};
+
+use super::found;
+use crate::{failure::Failure, open, output, settings::RegistryFlags};
+
+/// Begins a rotation. The new key's name goes to standard output.
+pub(super) async fn rotate(owner: &OwnerName, flags: &RegistryFlags) -> Result<(), Failure> {
+    let registry = open::for_administration(flags).await?;
+    let owner = found(&registry, owner).await?;
+    let key = registry
+        .keys()
+        .rotate(&owner)
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    output::print(&format!("{}\n", key.name))?;
+    output::note(&signs(&key.name, &owner));
+    let signing = signing(&registry, &owner).await?;
+    note_overlap(&owner, &signing);
+    Ok(())
+}
+
+/// Ends it, or takes it back.
+pub(super) async fn retire(
+    owner: &OwnerName,
+    name: &KeyName,
+    flags: &RegistryFlags,
+) -> Result<(), Failure> {
+    let registry = open::for_administration(flags).await?;
+    let owner = found(&registry, owner).await?;
+    let change = registry
+        .keys()
+        .retire(&owner, name)
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    let (owner, when) = (&owner.name, when(&change));
+    output::note(&format!(
+        "{name} does not sign the indexes of {owner} any more{when}; to undo this: tarn key reactivate {owner} {name}"
+    ));
+    Ok(())
+}
+
+/// Undoes the end.
+pub(super) async fn reactivate(
+    owner: &OwnerName,
+    name: &KeyName,
+    flags: &RegistryFlags,
+) -> Result<(), Failure> {
+    let registry = open::for_administration(flags).await?;
+    let owner = found(&registry, owner).await?;
+    let change = registry
+        .keys()
+        .reactivate(&owner, name)
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    let when = when(&change);
+    output::note(&format!("{name} signs the indexes of {}{when}", owner.name));
+    note_overlap(&owner, &change.signing);
+    Ok(())
+}
+
+/// From when on a change of state is in force.
+fn when(change: &StateChange) -> &'static str {
+    if change.changed {
+        ", from the next request on"
+    } else {
+        ", as before"
+    }
+}
+
+/// Says that a key signs now.
+pub(super) fn signs(name: &KeyName, owner: &Owner) -> String {
+    format!(
+        "{name} signs the indexes of {} from the next request on",
+        owner.name
+    )
+}
+
+/// The names of the keys that sign, newest first.
+pub(super) async fn signing(
+    registry: &Administration,
+    owner: &Owner,
+) -> Result<Vec<KeyName>, Failure> {
+    let keys = registry
+        .keys()
+        .list(owner)
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    Ok(names_of_active(&keys))
+}
+
+/// The same, of keys that are listed already.
+pub(super) fn names_of_active(keys: &[ListedKey]) -> Vec<KeyName> {
+    let active = keys.iter().filter(|key| key.state == KeyState::Active);
+    active.map(|key| key.name.clone()).collect()
+}
+
+/// Says what is to be done while more than one key signs.
+pub(super) fn note_overlap(owner: &Owner, signing: &[KeyName]) {
+    let Some((newest, older)) = signing.split_first() else {
+        return;
+    };
+    if older.is_empty() {
+        return;
+    }
+    output::note(&format!(
+        "clients with any key that is active work; give every client {newest} (GET /api/packages/{}/alpine/key), then \
+         end the overlap:",
+        owner.name
+    ));
+    for old in older {
+        output::note(&format!("  tarn key retire {} {old}", owner.name));
+    }
+}

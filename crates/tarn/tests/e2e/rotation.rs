@@ -1,0 +1,172 @@
+//! From one signing key to the next, under clients that have one of them.
+
+use crate::harness::{
+    Answer, Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
+    server::{ADMIN, credentials_of},
+};
+
+const V2: &str = "/v1/main/x86_64/APKINDEX.tar.gz";
+const V3: &str = "/v1/main/x86_64/Packages.adb";
+
+/// The file name that an answer with a key gives it.
+fn key_name(answer: &Answer) -> String {
+    let disposition = answer.require("content-disposition");
+    let name = disposition.split('"').nth(1);
+    name.expect("a quoted file name").to_owned()
+}
+
+/// The lines of `/etc/apk/repositories` for both forms of the index.
+fn both_forms(server: &Server) -> [[String; 1]; 2] {
+    let repository = server.repository("v1/main");
+    [[repository.clone()], [format!("v3 {repository}")]]
+}
+
+#[test]
+fn clients_with_either_key_never_notice_a_rotation() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("hello", "1.0-r0"));
+    // They keep their indexes, as an installed Alpine does: what they hold must not pass for what is new.
+    let client = |lines: &[String; 1]| {
+        Apk::new(&alpine, lines)
+            .cached()
+            .trusting(&server, "admin", "")
+    };
+    let lines = both_forms(&server);
+    let with_old: Vec<Apk> = lines.iter().map(client).collect();
+    let look = |clients: &[Apk], expected: &[&str]| {
+        for apk in clients {
+            apk.expect(&["update"]);
+            assert_eq!(apk.search(&[]), expected);
+        }
+    };
+    look(&with_old, &["hello-1.0-r0"]);
+
+    let old = key_name(&server.alpine("admin", "/key").expect(200));
+    let printed = server.tarn(&["key", "rotate", "admin"], "");
+    let new = printed.strip_suffix('\n').unwrap();
+    assert_eq!(key_name(&server.alpine("admin", "/key").expect(200)), new);
+    assert_eq!(
+        server.index("v1/main").signatures,
+        [format!(".SIGN.RSA256.{new}"), format!(".SIGN.RSA256.{old}")]
+    );
+    // Whoever comes now has the new key alone.
+    let with_new: Vec<Apk> = lines.iter().map(client).collect();
+    look(&with_old, &["hello-1.0-r0"]);
+    look(&with_new, &["hello-1.0-r0"]);
+    server.publish("v1/main", &Package::new("during", "1.0-r0"));
+    for clients in [&with_old, &with_new] {
+        look(clients, &["during-1.0-r0", "hello-1.0-r0"]);
+        for apk in clients {
+            apk.expect(&["add", "during"]);
+        }
+    }
+
+    server.tarn(&["key", "retire", "admin", &old], "");
+    look(&with_new, &["during-1.0-r0", "hello-1.0-r0"]);
+    server.publish("v1/main", &Package::new("after", "1.0-r0"));
+    look(
+        &with_new,
+        &["after-1.0-r0", "during-1.0-r0", "hello-1.0-r0"],
+    );
+    // The overlap is over: the old key opens nothing any more, in either form.
+    for lines in &lines {
+        let apk = Apk::new(&alpine, lines);
+        let stranger = apk.run(&["search"]);
+        assert!(stranger.output.contains("UNTRUSTED"), "{}", stranger.output);
+    }
+    for apk in &with_old {
+        let refused = apk.run(&["update"]);
+        assert!(refused.output.contains("UNTRUSTED"), "{}", refused.output);
+    }
+
+    // A client was forgotten: the old key comes back, and that client with it.
+    server.tarn(&["key", "reactivate", "admin", &old], "");
+    for clients in [&with_old, &with_new] {
+        look(clients, &["after-1.0-r0", "during-1.0-r0", "hello-1.0-r0"]);
+    }
+}
+
+#[test]
+fn a_client_that_holds_an_index_of_other_keys_never_hears_not_modified() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("hello", "1.0-r0"));
+    let old = key_name(&server.alpine("admin", "/key").expect(200));
+    for path in [V2, V3] {
+        let mut held: Vec<(String, String)> = Vec::new();
+        let mut look = || {
+            for (date, tag) in &held {
+                let since = format!("If-Modified-Since: {date}");
+                server.alpine("admin", path).header(&since).expect(200);
+                let unless = format!("If-None-Match: {tag}");
+                server.alpine("admin", path).header(&unless).expect(200);
+            }
+            let answer = server.alpine("admin", path).expect(200);
+            let date = answer.require("last-modified").to_owned();
+            held.push((date, answer.require("etag").to_owned()));
+        };
+        look();
+        let printed = server.tarn(&["key", "rotate", "admin"], "");
+        look();
+        server.tarn(&["key", "retire", "admin", printed.trim_end()], "");
+        // The signatures are those of the beginning again, so only the date may differ.
+        let (date, tag) = held.pop().unwrap();
+        let since = format!("If-Modified-Since: {date}");
+        let answer = server.alpine("admin", path).header(&since).expect(200);
+        assert_eq!(answer.require("etag"), held[0].1);
+        assert_ne!(answer.require("etag"), tag);
+        assert_eq!(key_name(&server.alpine("admin", "/key").expect(200)), old);
+    }
+}
+
+#[test]
+fn every_key_that_signs_has_a_path_of_its_own() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = Server::start();
+    let first = server.alpine("admin", "/key").expect(200);
+    let old = key_name(&first);
+    let new = server.tarn(&["key", "rotate", "admin"], "");
+    let new = new.trim_end();
+    let named = |name: &str| server.alpine("Admin", &format!("/keys/{name}"));
+    for (name, expected) in [
+        (old.as_str(), first.body),
+        (new, server.alpine("admin", "/key").expect(200).body),
+    ] {
+        let answer = named(name).expect(200);
+        assert_eq!(answer.body, expected);
+        assert_eq!(key_name(&answer), name);
+        assert_eq!(answer.require("content-type"), "application/x-pem-file");
+        answer.require("cache-control");
+        named(name).method("HEAD").expect(200);
+        // As a browser or a proxy may write it.
+        named(&name.replace('@', "%40")).expect(200);
+    }
+    server.tarn(&["key", "retire", "admin", &old], "");
+    named(&old).expect(404).assert_plain_refusal();
+    named("none.rsa.pub").expect(404).assert_plain_refusal();
+    named("a%2Fb").expect(404).assert_plain_refusal();
+    named(new).expect(200);
+
+    // Who may not read gets no key; and a branch may be called `keys` all the same.
+    server.add_user("priva", "private");
+    let credentials = credentials_of("priva");
+    let asked = |user: &str| server.alpine("priva", "/key").user(user);
+    let name = key_name(&asked(&credentials).expect(200));
+    let asked = |user: &str| server.alpine("priva", &format!("/keys/{name}")).user(user);
+    asked("").expect(401);
+    asked(&credentials).expect(200);
+    server.publish("keys/main", &Package::new("hello", "1.0-r0"));
+    server
+        .alpine("admin", "/keys/main/x86_64/hello-1.0-r0.apk")
+        .user(ADMIN)
+        .expect(200);
+    let answer = server.alpine("admin", "/v1/main").expect(405);
+    assert_eq!(answer.require("allow"), "PUT");
+}
