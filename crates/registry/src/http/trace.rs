@@ -3,15 +3,17 @@
 //! Nothing of a request is logged but its method, path and outcome. Never the query, never a header: both can hold
 //! secrets.
 
-use std::{any::Any, error::Error, fmt::Write as _, sync::Arc, time::Instant};
+use std::{any::Any, convert::Infallible, error::Error, fmt::Write as _, sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderName, HeaderValue, StatusCode, Version, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use futures_util::stream;
 use uuid::Uuid;
 
 use super::error::ApiError;
@@ -75,6 +77,11 @@ pub(super) async fn answer(request: Request, next: Next) -> Response {
         "request"
     );
 
+    if status == StatusCode::NOT_MODIFIED && method == Method::HEAD {
+        // The framework gives answers to HEAD the length of their empty body. Here a length is that of the file
+        // (RFC 9110, section 8.6), and caches would believe that it became empty. A stream has no length.
+        *response.body_mut() = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+    }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID.clone(), id);
