@@ -22,6 +22,7 @@
 
 mod error;
 mod incoming;
+mod open;
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -38,7 +39,12 @@ use std::{
 use apk::digest::Sha256Digest;
 
 use self::error::{at, in_background};
-pub use self::{error::BlobError, incoming::Incoming};
+use self::open::OpenBlobs;
+pub use self::{
+    error::BlobError,
+    incoming::Incoming,
+    open::{Blob, BlobContent},
+};
 
 /// What the names of temporary files begin with. Only such files are removed from `tmp/`.
 const INCOMING_PREFIX: &str = "incoming-";
@@ -56,17 +62,10 @@ struct Store {
     /// `tmp/`
     temporary: PathBuf,
     incoming: AtomicU64,
+    /// Those that were asked for lately. What a digest names never changes.
+    open: OpenBlobs,
     /// Locked for as long as it is open.
     _lock: File,
-}
-
-/// A blob, open for reading.
-#[derive(Debug)]
-pub struct Blob {
-    /// Its file, at the start. It can be read to the end even when the blob is removed meanwhile.
-    pub file: File,
-    /// How many bytes.
-    pub size: u64,
 }
 
 /// A blob that [`Blobs::list`] found.
@@ -107,22 +106,21 @@ impl Blobs {
         in_background(move || Incoming::begin(store)).await
     }
 
-    /// Opens a blob for reading. `None` when there is none.
+    /// Opens a blob for reading, or finds it open. `None` when there is none.
     ///
     /// # Errors
     ///
     /// When it is there and cannot be opened.
     pub async fn open_blob(&self, sha256: &Sha256Digest) -> Result<Option<Blob>, BlobError> {
+        if let Some(blob) = self.store.open.get(sha256) {
+            return Ok(Some(blob));
+        }
         let path = self.store.place(sha256);
-        in_background(move || match File::open(&path) {
-            Ok(file) => {
-                let size = file.metadata().map_err(at("look at", &path))?.len();
-                Ok(Some(Blob { file, size }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(at("open", &path)(error)),
-        })
-        .await
+        let blob = in_background(move || Blob::open(&path)).await?;
+        if let Some(blob) = &blob {
+            self.store.open.keep(*sha256, blob.clone());
+        }
+        Ok(blob)
     }
 
     /// Removes a blob. `false` when there was none. Whoever is reading it can go on.
@@ -134,6 +132,7 @@ impl Blobs {
     /// When it cannot be removed.
     pub async fn remove(&self, sha256: &Sha256Digest) -> Result<bool, BlobError> {
         let path = self.store.place(sha256);
+        self.store.open.forget(sha256);
         in_background(move || {
             match std::fs::remove_file(&path) {
                 Ok(()) => {}
@@ -181,6 +180,7 @@ impl Store {
             places,
             temporary,
             incoming: AtomicU64::new(0),
+            open: OpenBlobs::default(),
             _lock: lock,
         })
     }

@@ -1,6 +1,6 @@
 //! Answers that carry a file: an index from memory, or a package from the disk.
 
-use std::{io, os::unix::fs::FileExt, sync::Arc};
+use std::io;
 
 use axum::{
     body::Body,
@@ -8,18 +8,19 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
-use bytes::Bytes;
-use futures_util::{Stream, stream};
-use tokio::task::spawn_blocking;
+use futures_util::stream;
 
 use super::{
     conditional::{Selection, Validators},
+    connection::Outbox,
     error::ApiError,
 };
-use crate::{clock::Timestamp, index::Segments, metadata::Visibility};
-
-/// How much of a package is read from the disk at once, in bytes.
-const READ_SIZE: u64 = 256 << 10;
+use crate::{
+    blobs::{Blob, BlobContent},
+    clock::Timestamp,
+    index::Segments,
+    metadata::Visibility,
+};
 
 /// What the headers say of a file.
 pub(super) struct File<'a> {
@@ -38,7 +39,7 @@ pub(super) struct File<'a> {
 /// Where the bytes of a file are.
 pub(super) enum Content {
     Memory(Segments),
-    Blob(std::fs::File),
+    Blob(Blob),
 }
 
 impl File<'_> {
@@ -68,7 +69,7 @@ impl File<'_> {
         };
 
         let body = if is_get && length > 0 {
-            content.part(first, length)
+            content.part(request, first, length)?
         } else {
             Body::empty()
         };
@@ -102,34 +103,25 @@ impl File<'_> {
 }
 
 impl Content {
-    fn part(self, first: u64, length: u64) -> Body {
-        match self {
-            Self::Memory(segments) => Body::from_stream(stream::iter(
-                segments.part(first..first + length).map(Ok::<_, io::Error>),
-            )),
-            Self::Blob(file) => Body::from_stream(read(file, first, length)),
-        }
+    /// A body of `length` bytes from `first` on.
+    fn part(self, request: &Request, first: u64, length: u64) -> Result<Body, ApiError> {
+        let segments = match self {
+            Self::Memory(segments) => segments,
+            Self::Blob(blob) => match blob.content() {
+                BlobContent::Memory(bytes) => std::iter::once(bytes.clone()).collect(),
+                BlobContent::File(file) => {
+                    let outbox = request.extensions().get::<Outbox>();
+                    let outbox = outbox.ok_or_else(|| {
+                        ApiError::Internal("a connection without an outbox".into())
+                    })?;
+                    return Ok(Body::new(outbox.body(file.clone(), first, length)));
+                }
+            },
+        };
+        Ok(Body::from_stream(stream::iter(
+            segments.part(first..first + length).map(Ok::<_, io::Error>),
+        )))
     }
-}
-
-/// The bytes of `file` from `first` on, `length` of them, each piece read on a thread that may wait for the disk.
-fn read(file: std::fs::File, first: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> {
-    let file = Arc::new(file);
-    stream::try_unfold((file, first, length), |(file, at, left)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let size = left.min(READ_SIZE);
-        let source = Arc::clone(&file);
-        let piece = spawn_blocking(move || -> io::Result<Bytes> {
-            let mut buffer = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-            source.read_exact_at(&mut buffer, at)?;
-            Ok(Bytes::from(buffer))
-        })
-        .await
-        .map_err(io::Error::other)??;
-        Ok(Some((piece, (file, at + size, left - size))))
-    })
 }
 
 /// `Content-Disposition` under which `curl -JO` saves a file as `name`.

@@ -6,12 +6,12 @@
 mod authorize;
 mod body;
 mod conditional;
+mod connection;
 mod download;
 mod error;
 mod health;
 mod index;
 mod key;
-mod linger;
 mod package;
 mod path;
 mod routes;

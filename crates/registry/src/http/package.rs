@@ -58,9 +58,9 @@ pub(super) async fn show(
         etag: &format!("\"{}\"", found.sha256),
         changed_at: found.created_at,
         visibility: owner.visibility,
-        size: blob.size,
+        size: blob.size(),
     };
-    file.answer(&request, registry.clock().now(), Content::Blob(blob.file))
+    file.answer(&request, registry.clock().now(), Content::Blob(blob))
 }
 
 /// 204 once the file is out of every index.

@@ -14,6 +14,7 @@ use crate::Registry;
 
 /// The whole HTTP interface of a registry.
 pub fn router(registry: Registry) -> Router {
+    let ids = trace::RequestIds::since(registry.clock());
     Router::new()
         .route("/healthz", get(health::show))
         .route("/api/packages/{owner}/alpine/key", get(key::show))
@@ -40,7 +41,7 @@ pub fn router(registry: Registry) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(trace::panicked))
-        .layer(middleware::from_fn(trace::answer))
+        .layer(middleware::from_fn_with_state(ids, trace::answer))
         .with_state(registry)
 }
 

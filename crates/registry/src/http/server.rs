@@ -15,10 +15,12 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
-use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-use super::{linger::Lingering, routes::router};
+use super::{
+    connection::{Connection, Outbox},
+    routes::router,
+};
 use crate::{Registry, settings::ConnectionLimits};
 
 /// The longest head of a request, in bytes.
@@ -88,25 +90,23 @@ pub async fn serve(
         .map_err(|_| ServeError::Drain(limits.drain))
 }
 
-type Io = TokioIo<Lingering<std::pin::Pin<Box<TimeoutStream<TcpStream>>>>>;
-
 fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     app: Router,
     limits: &ConnectionLimits,
 ) -> http1::Connection<
-    Io,
+    TokioIo<Connection>,
     impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<>,
 > {
     // Without it, answers on kept connections stall for 40 ms.
     let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.stall));
-    let io = TokioIo::new(Lingering::new(Box::pin(stream)));
+    let outbox = Outbox::default();
+    let io = TokioIo::new(Connection::new(stream, outbox.clone(), limits.stall));
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(outbox.clone());
         let mut app = app.clone();
         async move { app.call(request).await as Result<Response, Infallible> }
     });

@@ -3,20 +3,29 @@
 //! Nothing of a request is logged but its method, path and outcome. Never the query, never a header: both can hold
 //! secrets.
 
-use std::{any::Any, convert::Infallible, error::Error, fmt::Write as _, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    convert::Infallible,
+    error::Error,
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
+use super::error::ApiError;
+use crate::clock::Clock;
 use axum::{
     body::Body,
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use futures_util::stream;
-use uuid::Uuid;
-
-use super::error::ApiError;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -46,10 +55,38 @@ impl SharedFault {
     }
 }
 
+/// Where requests get their ids from: the moment the server started, and a number.
+#[derive(Debug)]
+pub(super) struct RequestIds {
+    started: i64,
+    given: AtomicU64,
+}
+
+impl RequestIds {
+    pub(super) fn since(clock: &Clock) -> Arc<Self> {
+        Arc::new(Self {
+            started: clock.now().micros(),
+            given: AtomicU64::new(0),
+        })
+    }
+
+    fn next(&self) -> String {
+        format!(
+            "{:x}-{:x}",
+            self.started,
+            self.given.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+}
+
 /// Runs the request, logs one line about it, and completes the answer.
-pub(super) async fn answer(request: Request, next: Next) -> Response {
+pub(super) async fn answer(
+    State(ids): State<Arc<RequestIds>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
-    let id = Uuid::now_v7().simple().to_string();
+    let id = ids.next();
     let (method, path, version) = (
         request.method().clone(),
         request.uri().path().to_owned(),

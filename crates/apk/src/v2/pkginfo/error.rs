@@ -11,13 +11,13 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PkginfoError {
     /// The whole text is too large.
-    #[error(".PKGINFO: shorten it to {limit} bytes or less")]
+    #[error("shorten it to {limit} bytes or less")]
     TooLarge {
         /// Bytes allowed.
         limit: u64,
     },
     /// Bytes that are not UTF-8.
-    #[error(".PKGINFO: line {line} is not UTF-8, write the file in that encoding")]
+    #[error("line {line} is not UTF-8, write the file in that encoding")]
     NotUtf8 {
         /// The line, from 1 on.
         line: usize,

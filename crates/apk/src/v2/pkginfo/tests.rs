@@ -1,3 +1,5 @@
+//! PKGINFO, as read and as refused.
+
 use proptest::prelude::*;
 
 use super::parse;
@@ -143,7 +145,7 @@ fn is_bounded_as_a_whole() {
         parse(fill(4097).as_bytes(), &limits)
             .unwrap_err()
             .to_string(),
-        ".PKGINFO: shorten it to 4096 bytes or less"
+        "shorten it to 4096 bytes or less"
     );
 }
 

@@ -1,0 +1,217 @@
+//! The real apk, with a throwaway root to install into.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use super::Server;
+
+/// The apk of one test: its root, its keys, its repositories and its home folder.
+pub(crate) struct Apk {
+    alpine: PathBuf,
+    scratch: TempDir,
+    arch: String,
+    environment: Vec<(String, String)>,
+    cached: bool,
+    whole_root: bool,
+}
+
+/// What a run of apk printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) success: bool,
+    pub(crate) output: String,
+}
+
+impl Apk {
+    /// A root with nothing in it that knows these repositories and no key yet.
+    pub(crate) fn new(alpine: &Path, repositories: &[String]) -> Self {
+        let apk = Self::prepare(alpine, &[]);
+        fs::create_dir(apk.root()).unwrap();
+        apk.expect(&["add", "--initdb"]);
+        apk.set_repositories(repositories);
+        apk
+    }
+
+    /// A copy of the whole of Alpine, where the scripts of a package find a shell.
+    pub(crate) fn with_whole_root(alpine: &Path, repositories: &[String]) -> Self {
+        let mut apk = Self::prepare(alpine, repositories);
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(alpine)
+            .arg(apk.root())
+            .status();
+        assert!(copied.unwrap().success());
+        apk.whole_root = true;
+        apk
+    }
+
+    fn prepare(alpine: &Path, repositories: &[String]) -> Self {
+        let apk = Self {
+            alpine: alpine.to_owned(),
+            scratch: TempDir::new().unwrap(),
+            arch: "x86_64".to_owned(),
+            environment: Vec::new(),
+            cached: false,
+            whole_root: false,
+        };
+        for folder in ["keys", "home", "cache", "fetched"] {
+            fs::create_dir(apk.scratch.path().join(folder)).unwrap();
+        }
+        apk.set_repositories(repositories);
+        apk
+    }
+
+    pub(crate) fn arch(mut self, arch: &str) -> Self {
+        arch.clone_into(&mut self.arch);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Keeps indexes between runs, as an installed Alpine does. `update`, and what installs, ask for newer ones.
+    pub(crate) fn cached(mut self) -> Self {
+        self.cached = true;
+        self
+    }
+
+    /// Trusts the key of an owner, as the server hands it out now.
+    pub(crate) fn trusting(self, server: &Server, owner: &str, credentials: &str) -> Self {
+        let answer = server.alpine(owner, "/key").user(credentials).expect(200);
+        let disposition = answer.require("content-disposition");
+        let name = disposition.split('"').nth(1).expect("a quoted file name");
+        fs::write(self.scratch.path().join("keys").join(name), answer.body).unwrap();
+        self
+    }
+
+    pub(crate) fn netrc(self, text: &str) -> Self {
+        fs::write(self.scratch.path().join("home/.netrc"), text).unwrap();
+        self
+    }
+
+    pub(crate) fn set_repositories(&self, repositories: &[String]) {
+        let path = self.scratch.path().join("repositories");
+        fs::write(path, repositories.join("\n") + "\n").unwrap();
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.scratch.path().join("root")
+    }
+
+    pub(crate) fn fetched(&self) -> PathBuf {
+        self.scratch.path().join("fetched")
+    }
+
+    /// The content of an installed file, or nothing where it is not there.
+    pub(crate) fn installed(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.root().join(path)).ok()
+    }
+
+    /// Runs `apk COMMAND …` with the options that make it look at this test alone.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        let (command, rest) = arguments.split_first().expect("a command of apk");
+        let root = rustix::process::geteuid().is_root();
+        let mut call = program(&self.alpine, self.whole_root && !root);
+        call.arg(command).arg("--root").arg(self.root());
+        call.args(["--arch", &self.arch, "--keys-dir"]);
+        call.arg(self.scratch.path().join("keys"));
+        call.arg("--repositories-file");
+        call.arg(self.scratch.path().join("repositories"));
+        if self.cached {
+            call.arg("--cache-dir")
+                .arg(self.scratch.path().join("cache"));
+            call.arg("--update-cache");
+        } else {
+            call.arg("--no-cache");
+        }
+        if matches!(*command, "add" | "del" | "upgrade") && !root && !self.whole_root {
+            call.arg("--usermode");
+        }
+        call.args(rest)
+            .env("HOME", self.scratch.path().join("home"));
+        call.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        finish(call)
+    }
+
+    /// The same; it must end well and say nothing that smells of a fault. Gives what it printed.
+    pub(crate) fn expect(&self, arguments: &[&str]) -> String {
+        let run = self.run(arguments);
+        assert!(run.success, "apk {arguments:?}: {}", run.output);
+        run.assert_clean();
+        run.output
+    }
+
+    /// The same; it must fail. Gives what it printed.
+    pub(crate) fn expect_failure(&self, arguments: &[&str]) -> String {
+        let run = self.run(arguments);
+        assert!(!run.success, "apk {arguments:?} went well: {}", run.output);
+        run.output
+    }
+
+    /// `name-version` of everything the repositories offer, sorted.
+    pub(crate) fn search(&self, patterns: &[&str]) -> Vec<String> {
+        let output = self.expect(&[&["search"], patterns].concat());
+        let mut lines: Vec<String> = output.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+}
+
+impl Run {
+    /// apk may end with 0 although it refused an index; its words say so.
+    pub(crate) fn assert_clean(&self) {
+        let lower = self.output.to_lowercase();
+        for word in [
+            "error",
+            "warning",
+            "untrusted",
+            "bad signature",
+            "format is invalid",
+        ] {
+            assert!(!lower.contains(word), "{word:?} in {}", self.output);
+        }
+    }
+}
+
+/// Runs an apk that looks at no repository, such as `apk version`.
+pub(crate) fn bare(alpine: &Path, arguments: &[&str]) -> Run {
+    let mut call = program(alpine, false);
+    call.args(arguments);
+    finish(call)
+}
+
+/// The apk of `alpine`, started by the loader beside it. `mapped` makes the caller root in a name space of its own.
+fn program(alpine: &Path, mapped: bool) -> Command {
+    let loader = alpine.join("lib/ld-musl-x86_64.so.1");
+    let mut call = if mapped {
+        let mut call = Command::new("unshare");
+        call.arg("--map-root-user").arg(loader);
+        call
+    } else {
+        Command::new(loader)
+    };
+    let folders = [alpine.join("lib"), alpine.join("usr/lib")];
+    call.arg("--library-path")
+        .arg(std::env::join_paths(folders).unwrap());
+    call.arg(alpine.join("sbin/apk"));
+    call.env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    call
+}
+
+fn finish(mut call: Command) -> Run {
+    let output = call.stdin(Stdio::null()).output().expect("apk starts");
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    Run {
+        success: output.status.success(),
+        output: text,
+    }
+}

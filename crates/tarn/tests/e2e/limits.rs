@@ -1,0 +1,239 @@
+//! Large packages, full disks, bodies over the limit.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+
+use crate::harness::{
+    Package, Server, curl_or_leave_out,
+    package::hex,
+    random::Random,
+    server::{ADMIN, files_below},
+    tar,
+    tools::{mounts_or_leave_out, unshared_mount},
+};
+
+/// The size of the file in the large package.
+const GIBIBYTE: u64 = 1 << 30;
+
+/// How much more memory the server may need for it, in KiB.
+const ALLOWED_GROWTH: u64 = 16 << 10;
+
+/// Writes a data section with one file of `size` bytes that no compressor makes smaller.
+fn write_large_data_section(size: u64, output: impl std::io::Write) -> std::io::Result<()> {
+    let block = Random::new(99).bytes(1 << 20);
+    let blocks = size / block.len() as u64;
+    let mut sha1 = Sha1::new();
+    (0..blocks).for_each(|_| sha1.update(&block));
+    let mut gzip = GzEncoder::new(output, Compression::none());
+    gzip.write_all(&tar::checksum(&hex(&sha1.finalize())))?;
+    gzip.write_all(&tar::header("large", b'0', 0o644, size))?;
+    for _ in 0..blocks {
+        gzip.write_all(&block)?;
+    }
+    gzip.write_all(&[0; 1024])?;
+    gzip.finish().map(drop)
+}
+
+/// Takes in what is written, and keeps nothing but its hash.
+struct Hashing(Sha256);
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The highest resident memory of a process so far, in KiB.
+fn peak_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_package_of_a_gibibyte_streams_through_little_memory() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = Server::start();
+    // The first upload makes the key and warms up everything else.
+    let usual = Random::new(1).bytes(1 << 20);
+    server.publish(
+        "v1/main",
+        &Package::new("usual", "1-r0").file("usr/usual", usual),
+    );
+    server.index("v1/main");
+    let before = peak_memory(server.pid());
+
+    let mut hash = Hashing(Sha256::new());
+    write_large_data_section(GIBIBYTE, &mut hash).unwrap();
+    let datahash = hex(&hash.0.finalize());
+    let url = format!("{}/api/packages/admin/alpine/v1/main", server.base);
+    let mut curl = Command::new("curl")
+        .args([
+            "-q",
+            "-sS",
+            "--noproxy",
+            "*",
+            "-u",
+            ADMIN,
+            "-w",
+            "%{http_code}",
+            "-T",
+            "-",
+            &url,
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = curl.stdin.take().unwrap();
+    let control = Package::new("large", "1-r0").control_section(&datahash);
+    let sent = pipe
+        .write_all(&control)
+        .and_then(|()| write_large_data_section(GIBIBYTE, &mut pipe));
+    drop(pipe);
+    let output = curl.wait_with_output().unwrap();
+    let answer = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(answer, "201", "{sent:?}\n{}", server.log());
+    let grown = peak_memory(server.pid()) - before;
+    assert!(grown < ALLOWED_GROWTH, "the upload took {grown} KiB more");
+
+    let path = format!("{url}/x86_64/large-1-r0.apk");
+    let download = Command::new("curl")
+        .args([
+            "-q",
+            "-sS",
+            "--noproxy",
+            "*",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code} %{size_download}",
+            &path,
+        ])
+        .output()
+        .unwrap();
+    let answer = String::from_utf8_lossy(&download.stdout).into_owned();
+    let (status, size) = answer.split_once(' ').unwrap();
+    assert!(
+        status == "200" && size.parse::<u64>().unwrap() > GIBIBYTE,
+        "{answer}"
+    );
+    let grown = peak_memory(server.pid()) - before;
+    assert!(grown < ALLOWED_GROWTH, "the download took {grown} KiB more");
+}
+
+/// A server whose data folder is a file system of its own, of `size` mebibytes.
+fn server_on_small_disk(size: u32) -> Server {
+    let mut wrapper = unshared_mount();
+    let script = format!("mount -t tmpfs -o size={size}m tarn-test \"$DATA\" && exec \"$@\"");
+    wrapper.args(["sh", "-c", &script, "sh"]);
+    Server::start_below(wrapper)
+}
+
+/// The data folder as the server sees it: the mount is in its own name space.
+fn folder_inside(server: &Server) -> PathBuf {
+    let outside = server.data_folder();
+    let inside = format!("/proc/{}/root", server.pid());
+    Path::new(&inside).join(outside.strip_prefix("/").unwrap())
+}
+
+#[test]
+fn a_full_disk_gives_507_and_the_server_goes_on() {
+    if !curl_or_leave_out() || !mounts_or_leave_out() {
+        return;
+    }
+    let server = server_on_small_disk(40);
+    server.publish("v1/main", &Package::new("first", "1-r0"));
+    let before = files_below(&folder_inside(&server));
+    assert!(
+        !before.is_empty(),
+        "the folder of the server is not to be seen"
+    );
+    let content = Random::new(17).bytes(60 << 20);
+    let large = Package::new("large", "1-r0")
+        .file("usr/large", content)
+        .bytes();
+    for _ in 0..3 {
+        let upload = server.alpine("admin", "/v1/main").user(ADMIN);
+        let answer = upload.upload_bytes(&large).expect(507);
+        answer.assert_plain_refusal();
+        assert_eq!(files_below(&folder_inside(&server)), before);
+    }
+    assert_eq!(server.index("v1/main").packages(), ["first-1-r0"]);
+    server.publish("v1/main", &Package::new("second", "1-r0"));
+    assert_eq!(
+        server.index("v1/main").packages(),
+        ["first-1-r0", "second-1-r0"]
+    );
+
+    // Filled up to the last block, so that even the database has no room; then there is room again.
+    let ballast = folder_inside(&server).join("ballast");
+    let mut file = fs::File::create(&ballast).unwrap();
+    let zeros = vec![0; 1 << 16];
+    while file.write_all(&zeros).is_ok() {}
+    drop(file);
+    let upload = server.alpine("admin", "/v1/main").user(ADMIN);
+    let third = Package::new("third", "1-r0").bytes();
+    upload
+        .upload_bytes(&third)
+        .expect(507)
+        .assert_plain_refusal();
+    assert_eq!(server.index("v1/main").packages().len(), 2);
+    fs::remove_file(ballast).unwrap();
+    server.publish("v1/main", &Package::new("third", "1-r0"));
+    assert_eq!(server.index("v1/main").packages().len(), 3);
+    assert_eq!(server.stop().status.code(), Some(0));
+}
+
+#[test]
+fn a_body_over_the_limit_is_413_and_leaves_nothing() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = Server::start_with(&["--max-upload-size", "100KiB"]);
+    server.publish("v1/main", &Package::new("small", "1-r0"));
+    let before = server.stored_files();
+    let content = Random::new(23).bytes(200_000);
+    let large = Package::new("large", "1-r0")
+        .file("usr/large", content)
+        .bytes();
+    let upload = || server.alpine("admin", "/v1/main").user(ADMIN);
+    let answers = [
+        upload().upload_bytes(&large).expect(413),
+        upload()
+            .header("Transfer-Encoding: chunked")
+            .upload_bytes(&large)
+            .expect(413),
+        upload()
+            .header("Expect: 100-continue")
+            .upload_bytes(&large)
+            .expect(413),
+    ];
+    for answer in answers {
+        answer.assert_plain_refusal();
+        assert_eq!(
+            answer.exit_code, 0,
+            "the answer did not arrive whole: {answer}"
+        );
+    }
+    assert_eq!(server.stored_files(), before);
+    assert_eq!(server.index("v1/main").packages(), ["small-1-r0"]);
+}

@@ -1,0 +1,44 @@
+//! The whole of Tarn from outside: the binary as a process, the real `curl`, the real apk of Alpine 3.23.
+//!
+//! Every test starts a server of its own in a data folder of its own, so they run side by side. What a test needs
+//! from outside is found by [`harness::tools`]; `make test` installs it.
+
+#[cfg(test)]
+mod harness;
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod conditional;
+#[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod file_names;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod install;
+#[cfg(test)]
+mod interruptions;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod noarch;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod ranges;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod removal;
+#[cfg(test)]
+mod slow_clients;
+#[cfg(test)]
+mod success;
+#[cfg(test)]
+mod uploads;
+#[cfg(test)]
+mod versions;

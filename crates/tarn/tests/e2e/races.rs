@@ -1,0 +1,137 @@
+//! Many clients at once, and clients that go away.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    sync::Barrier,
+    thread,
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::harness::{
+    Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out, random::Random,
+    server::ADMIN,
+};
+
+/// An upload whose body is sent by hand. `length` is what the header promises.
+pub(crate) fn open_upload(server: &Server, length: usize) -> TcpStream {
+    let address = server.base.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let credentials = STANDARD.encode(ADMIN);
+    let head = format!(
+        "PUT /api/packages/admin/alpine/v1/main HTTP/1.1\r\nHost: {address}\r\n\
+         Authorization: Basic {credentials}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn of_two_uploads_of_one_file_at_once_one_wins() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("first", "1-r0"));
+    let rounds = 25;
+    for round in 0..rounds {
+        let barrier = Barrier::new(2);
+        let upload = |content: &str| {
+            let package = Package::new(&format!("raced{round}"), "1.0-r0");
+            let package = package.file("usr/share/tarn/who", content);
+            let call = server.alpine("admin", "/v1/main").user(ADMIN);
+            let call = call.upload_bytes(&package.bytes());
+            barrier.wait();
+            (call.run().status, package.bytes())
+        };
+        let results = thread::scope(|scope| {
+            let one = scope.spawn(|| upload("one"));
+            let two = scope.spawn(|| upload("two"));
+            [one.join().unwrap(), two.join().unwrap()]
+        });
+        let statuses = [results[0].0, results[1].0];
+        assert!(
+            statuses == [201, 409] || statuses == [409, 201],
+            "{round}: {statuses:?}"
+        );
+        let path = format!("/v1/main/x86_64/raced{round}-1.0-r0.apk");
+        let served = server.alpine("admin", &path).expect(200).body;
+        let winner = results.iter().find(|(status, _)| *status == 201).unwrap();
+        assert!(served == winner.1, "round {round} serves the other file");
+    }
+    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let names: Vec<String> = (0..rounds).map(|round| format!("raced{round}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // apk checks each file against the index: both must be of the same upload.
+    let folder = apk.fetched();
+    apk.expect(&[&["fetch", "--output", folder.to_str().unwrap()], &names[..]].concat());
+    assert_eq!(server.index("v1/main").packages().len(), rounds + 1);
+}
+
+#[test]
+fn many_uploads_at_once_are_all_in_the_index() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    thread::scope(|scope| {
+        for client in 0..6 {
+            let server = &server;
+            scope.spawn(move || {
+                for number in 0..8 {
+                    let package = Package::new(&format!("p{client}-n{number}"), "1.0-r0");
+                    server.publish("v1/main", &package);
+                    // A client reads its own write at once, whatever the others do.
+                    let name = package.file_name().replace(".apk", "");
+                    assert!(server.index("v1/main").packages().contains(&name));
+                }
+            });
+        }
+    });
+    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    assert_eq!(apk.search(&[]).len(), 48);
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_nothing() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("first", "1-r0"));
+    let before = server.stored_files();
+    let content = Random::new(3).bytes(3 << 20);
+    let bytes = Package::new("cut", "1.0-r0")
+        .file("usr/content", content)
+        .bytes();
+    let half = bytes.len() / 2;
+    for sent in [0, 1, 1000, half, bytes.len() - 1] {
+        let mut stream = open_upload(&server, bytes.len());
+        stream.write_all(&bytes[..sent]).unwrap();
+        drop(stream);
+        // The writing side alone shut: the server may answer, and must not take it for the whole.
+        let mut stream = open_upload(&server, bytes.len());
+        stream.write_all(&bytes[..sent]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 2"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    let clean = becomes_true(Duration::from_secs(20), || server.stored_files() == before);
+    assert!(clean, "left over: {:?}", server.stored_files());
+    server
+        .alpine("admin", "/v1/main/x86_64/cut-1.0-r0.apk")
+        .expect(404);
+    assert_eq!(server.index("v1/main").packages(), ["first-1-r0"]);
+    let whole = server.alpine("admin", "/v1/main").user(ADMIN);
+    whole.upload_bytes(&bytes).expect(201);
+}

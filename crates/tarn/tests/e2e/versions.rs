@@ -1,0 +1,147 @@
+//! Versions: what the real apk says of them, asked with generated ones, is what the product says.
+
+use std::{cmp::Ordering, collections::BTreeSet, path::Path};
+
+use apk::version::Version;
+
+use crate::harness::{alpine_or_leave_out, apk::bare, random::Random};
+
+const SUFFIXES: [&str; 9] = ["alpha", "beta", "pre", "rc", "cvs", "svn", "git", "hg", "p"];
+const NUMBERS: [&str; 12] = [
+    "0",
+    "1",
+    "2",
+    "9",
+    "10",
+    "00",
+    "01",
+    "001",
+    "010",
+    "19",
+    "20240101",
+    "4294967296",
+];
+
+/// A version as people write them, and now and then as they should not.
+fn version(random: &mut Random) -> String {
+    let mut text = random.choose(&NUMBERS).to_owned();
+    for _ in 0..random.below(4) {
+        text.push('.');
+        text.push_str(random.choose(&NUMBERS));
+    }
+    if random.below(4) == 0 {
+        text.push(random.choose(&['a', 'b', 'z']));
+    }
+    for _ in 0..random.below(8) / 5 {
+        text.push('_');
+        text.push_str(random.choose(&SUFFIXES));
+        if random.below(2) == 0 {
+            text.push_str(random.choose(&NUMBERS));
+        }
+    }
+    if random.below(6) == 0 {
+        text.push('~');
+        text.push_str(random.choose(&["a", "0", "abc123", "deadbeef", "00ff"]));
+    }
+    if random.below(2) == 0 {
+        text.push_str("-r");
+        text.push_str(random.choose(&NUMBERS));
+    }
+    text
+}
+
+/// One or two characters of `text` changed, added or taken away.
+fn change(text: &str, random: &mut Random) -> String {
+    let mut characters: Vec<char> = text.chars().collect();
+    let alphabet: Vec<char> = "0129abzpr._-~+ A:=<>".chars().collect();
+    for _ in 0..=random.below(2) {
+        let place = usize::try_from(random.below(characters.len() as u64 + 1)).unwrap();
+        match random.below(3) {
+            0 => characters.insert(place, random.choose(&alphabet)),
+            1 if place < characters.len() => drop(characters.remove(place)),
+            _ if place < characters.len() => characters[place] = random.choose(&alphabet),
+            _ => {}
+        }
+    }
+    characters.into_iter().collect()
+}
+
+/// Those of `versions` that the real apk calls invalid.
+fn refused_by_apk(alpine: &Path, versions: &[String]) -> BTreeSet<String> {
+    let mut refused = BTreeSet::new();
+    for part in versions.chunks(500) {
+        let mut arguments = vec!["version", "--check", "--"];
+        arguments.extend(part.iter().map(String::as_str));
+        refused.extend(bare(alpine, &arguments).output.lines().map(str::to_owned));
+    }
+    refused
+}
+
+#[test]
+fn what_is_a_version_is_what_apk_says() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let mut random = Random::new(1);
+    let mut versions: Vec<String> = (0..2000).map(|_| version(&mut random)).collect();
+    let changed: Vec<String> = versions
+        .iter()
+        .map(|text| change(text, &mut random))
+        .collect();
+    versions.extend(changed);
+    versions.retain(|text| !text.is_empty());
+    let refused = refused_by_apk(&alpine, &versions);
+    assert!(
+        refused.len() > 300,
+        "too few broken ones: {}",
+        refused.len()
+    );
+    let differing: Vec<&String> = versions
+        .iter()
+        .filter(|text| Version::parse(text).is_ok() == refused.contains(*text))
+        .collect();
+    assert!(
+        differing.is_empty(),
+        "{} differ: {differing:?}",
+        differing.len()
+    );
+}
+
+#[test]
+fn the_order_of_versions_is_what_apk_says() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let mut random = Random::new(2);
+    let mut seen = [0; 3];
+    let mut differing = Vec::new();
+    while seen.iter().sum::<usize>() < 1200 {
+        let left = version(&mut random);
+        let right = match random.below(3) {
+            0 => version(&mut random),
+            _ => change(&left, &mut random),
+        };
+        let (Ok(a), Ok(b)) = (Version::parse(&left), Version::parse(&right)) else {
+            continue;
+        };
+        let ours = match a.compare(&b) {
+            Ordering::Less => "<",
+            Ordering::Equal => "=",
+            Ordering::Greater => ">",
+        };
+        let theirs = bare(&alpine, &["version", "-t", &left, &right]).output;
+        if theirs.trim_end() != ours {
+            differing.push(format!("{left} {ours} {right}, apk: {}", theirs.trim_end()));
+        }
+        seen["<=>".find(ours).unwrap()] += 1;
+    }
+    assert!(
+        differing.is_empty(),
+        "{} differ: {differing:#?}",
+        differing.len()
+    );
+    assert!(
+        seen.iter().all(|count| *count > 30),
+        "a poor mix of outcomes: {seen:?}"
+    );
+}
