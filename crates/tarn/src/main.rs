@@ -4,6 +4,7 @@
 //! standard output, everything else on standard error.
 
 mod check_config;
+mod descriptors;
 mod failure;
 mod first_run;
 mod inspect;

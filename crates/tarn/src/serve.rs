@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tracing::Level;
 
 use crate::{
+    descriptors,
     failure::Failure,
     first_run::Welcome,
     logging, open, output,
@@ -31,7 +32,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!(%variable, "this variable is no setting of Tarn; is it mistyped?");
     }
     let shutdown = signals::shutdown()?;
-    let registry = Registry::open(open::library_settings(&configuration), Clock::system())
+    let mut library_settings = open::library_settings(&configuration);
+    let connections = &mut library_settings.connections;
+    connections.max_open = descriptors::make_room(connections.max_open);
+    let registry = Registry::open(library_settings, Clock::system())
         .await
         .map_err(|error| Failure::told_by(&error))?;
     // Before the account is made: its password would be lost if there was nowhere to listen.

@@ -18,6 +18,9 @@ pub enum CredentialsError {
     /// Longer than anything that could be right.
     #[error("the Authorization header is too long; use a user name and a password or token")]
     TooLong,
+    /// Which of them is meant cannot be told.
+    #[error("there is more than one Authorization header; send one")]
+    Several,
     /// Neither Basic nor Bearer nor token.
     #[error(
         "the Authorization header has a scheme this server does not know; use Basic, Bearer or token"

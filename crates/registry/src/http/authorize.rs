@@ -10,7 +10,7 @@ use axum::{
 use super::error::ApiError;
 use crate::{
     Registry,
-    access::{Action, By, Caller, Credentials, decide},
+    access::{Action, By, Caller, Credentials, CredentialsError, decide},
     metadata::{Owner, OwnerId, OwnerKind},
     names::OwnerName,
 };
@@ -91,10 +91,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Presented {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let header = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .map(header::HeaderValue::as_bytes);
+        let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let header = headers.next().map(header::HeaderValue::as_bytes);
+        if headers.next().is_some() {
+            return Err(CredentialsError::Several.into());
+        }
         let peer = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()

@@ -1,6 +1,13 @@
 //! The body of an upload: raw or as a form, at a pace that does not hold the server up.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -9,7 +16,10 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout},
+};
 
 use super::error::ApiError;
 use crate::{
@@ -20,7 +30,8 @@ use crate::{
 /// The bytes of a package, as they come.
 pub(super) type PackageStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
-/// How much a form may add around the package, in bytes.
+/// How much a form may add around the package, in bytes. What comes before the file is gathered in memory and searched
+/// again with each piece, so this bounds both.
 const FORM_OVERHEAD: u64 = 64 << 10;
 
 /// The package in a request: the first file of a `multipart/form-data`, and for every other content type the body
@@ -104,15 +115,41 @@ fn first_file(
     boundary: String,
 ) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
     stream::once(async move {
-        let mut form = multer::Multipart::new(body, boundary);
+        let found = Arc::new(AtomicBool::new(false));
+        let mut form = multer::Multipart::new(bounded(body, Arc::clone(&found)), boundary);
         while let Some(field) = form.next_field().await.map_err(form_error)? {
             if field.file_name().is_some() {
+                found.store(true, Ordering::Relaxed);
                 return Ok(field.map_err(form_error));
             }
         }
         Err(BodyError::Form("it has no file in it".to_owned()))
     })
     .try_flatten()
+}
+
+/// The body of a form, of which only [`FORM_OVERHEAD`] bytes may come until the file is `found`.
+fn bounded(
+    body: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
+    found: Arc<AtomicBool>,
+) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
+    let state = (Box::pin(body), found, 0_u64);
+    stream::try_unfold(state, |(mut body, found, mut before)| async move {
+        if before > 0 && !found.load(Ordering::Relaxed) {
+            // multer takes all that is ready before it looks at any of it. This lets it look.
+            yield_now().await;
+        }
+        if before > FORM_OVERHEAD && !found.load(Ordering::Relaxed) {
+            return Err(BodyError::Form(format!(
+                "it has more than {FORM_OVERHEAD} bytes before its file"
+            )));
+        }
+        let Some(bytes) = body.try_next().await? else {
+            return Ok(None);
+        };
+        before = before.saturating_add(bytes.len() as u64);
+        Ok(Some((bytes, (body, found, before))))
+    })
 }
 
 /// What went wrong below the form is told as it is.

@@ -103,9 +103,11 @@ fn date(headers: &HeaderMap, name: &header::HeaderName) -> Option<i64> {
 
 /// One range of bytes. Several at once, or what is no range at all, may be ignored (section 14.2), and are.
 fn select_range(range: &str, size: u64) -> Selection {
+    // The name of the unit has no case (section 14.1).
     let Some((first, last)) = range
-        .strip_prefix("bytes=")
-        .and_then(|range| range.trim().split_once('-'))
+        .split_once('=')
+        .filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"))
+        .and_then(|(_, range)| range.trim().split_once('-'))
     else {
         return Selection::Whole;
     };

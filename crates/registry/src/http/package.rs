@@ -10,6 +10,7 @@ use super::{
     authorize::Presented,
     download::{Content, File},
     error::ApiError,
+    index,
     path::Segments,
 };
 use crate::{
@@ -18,13 +19,22 @@ use crate::{
     metadata::{FileAddress, Owner, PackageAddress, PackageFile},
 };
 
-/// 200, 206 or 304 with the file as it was uploaded.
+/// 200, 206 or 304 with the file as it was uploaded. Routes are told apart before a path is decoded, so the name of an
+/// index with percent signs in it comes here too.
 pub(super) async fn show(
-    State(registry): State<Registry>,
+    state: State<Registry>,
     presented: Presented,
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
+    match segments.file() {
+        "APKINDEX.tar.gz" => return index::show_v2(state, presented, segments, request).await,
+        "Packages.adb" | "packages.adb" => {
+            return index::show_v3(state, presented, segments, request).await;
+        }
+        _ => {}
+    }
+    let State(registry) = state;
     let owner = presented
         .authorize(&registry, segments.owner(), Action::Read)
         .await?

@@ -21,10 +21,13 @@ use super::{
     routes::router,
     trace::{self, RequestIds},
 };
-use crate::{Registry, settings::ConnectionLimits};
+use crate::Registry;
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;
+
+/// How long the head of a request may take while more than half of all connections are open.
+const HEAD_IN_A_CROWD: Duration = Duration::from_secs(2);
 
 /// How long to wait when no connection can be accepted, e.g. because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -51,8 +54,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let limits = registry.settings().connections.clone();
-    let ids = RequestIds::since(registry.clock());
-    let app = router(registry);
+    let app = App {
+        ids: RequestIds::since(registry.clock()),
+        router: router(registry),
+    };
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.max_open));
     let mut shutdown = pin!(shutdown);
@@ -76,13 +81,14 @@ pub async fn serve(
                 continue;
             }
         };
-        let connection = graceful.watch(connection(
-            stream,
-            peer,
-            app.clone(),
-            Arc::clone(&ids),
-            &limits,
-        ));
+        // When many connections are open, those that do nothing make room sooner.
+        let crowded = permits.available_permits() < limits.max_open / 2;
+        let head = if crowded {
+            limits.head.min(HEAD_IN_A_CROWD)
+        } else {
+            limits.head
+        };
+        let connection = graceful.watch(connection(stream, peer, app.clone(), head, limits.stall));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "connection ended");
@@ -97,12 +103,19 @@ pub async fn serve(
         .map_err(|_| ServeError::Drain(limits.drain))
 }
 
+/// What answers the requests of every connection.
+#[derive(Clone)]
+struct App {
+    router: Router,
+    ids: Arc<RequestIds>,
+}
+
 fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    app: Router,
-    ids: Arc<RequestIds>,
-    limits: &ConnectionLimits,
+    app: App,
+    head: Duration,
+    stall: Duration,
 ) -> http1::Connection<
     TokioIo<Connection>,
     impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<>,
@@ -110,17 +123,17 @@ fn connection(
     // Without it, answers on kept connections stall for 40 ms.
     let _ = stream.set_nodelay(true);
     let outbox = Outbox::default();
-    let io = TokioIo::new(Connection::new(stream, outbox.clone(), limits.stall));
+    let io = TokioIo::new(Connection::new(stream, outbox.clone(), stall));
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(outbox.clone());
-        let (app, ids) = (app.clone(), Arc::clone(&ids));
-        async move { Ok::<Response, Infallible>(trace::answer(&ids, app, request).await) }
+        let App { router, ids } = app.clone();
+        async move { Ok::<Response, Infallible>(trace::answer(&ids, router, request).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
+        .header_read_timeout(head)
         .max_buf_size(MAX_HEAD.max(8 << 10))
         .serve_connection(io, service)
 }

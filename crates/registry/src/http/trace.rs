@@ -3,7 +3,6 @@
 //! Nothing of a request is logged but its method, path and outcome. Never the query, never a header: both can hold
 //! secrets.
 
-use futures_util::FutureExt;
 use std::{
     any::Any,
     error::Error,
@@ -15,10 +14,7 @@ use std::{
     },
     time::Instant,
 };
-use tower::Service;
 
-use super::error::ApiError;
-use crate::clock::Clock;
 use axum::{
     Router,
     body::Body,
@@ -26,6 +22,11 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
+use tower::Service;
+
+use super::error::ApiError;
+use crate::clock::Clock;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -115,6 +116,11 @@ pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) 
     );
 
     let headers = response.headers_mut();
+    if status == StatusCode::NOT_MODIFIED {
+        // The framework gives answers to HEAD the length of their empty body. Here a length is that of the file
+        // (RFC 9110, section 8.6), and caches would believe that it became empty.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID.clone(), id);
     }

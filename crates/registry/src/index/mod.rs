@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits};
 use moka::future::Cache;
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, Semaphore},
     task::{JoinError, spawn_blocking},
 };
 
@@ -29,6 +29,9 @@ use crate::{
 };
 
 pub use self::segments::Segments;
+
+/// How many indexes are made at once.
+const MAKERS: usize = 4;
 
 /// The two forms in which apk reads an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,6 +156,8 @@ pub struct Indexes {
     made: Cache<Place, Arc<Made>>,
     /// One maker at a time for each index; the others wait, and find it made.
     making: Cache<Place, Arc<Mutex<()>>>,
+    /// Only so many indexes are made at once, whoever asks for whichever.
+    makers: Arc<Semaphore>,
 }
 
 impl Indexes {
@@ -172,6 +177,7 @@ impl Indexes {
             limits,
             made,
             making,
+            makers: Arc::new(Semaphore::new(MAKERS)),
         }
     }
 
@@ -207,6 +213,8 @@ impl Indexes {
         if let Some(made) = self.made_for(&place, head, &keys).await {
             return Ok(Some(made.signed.clone()));
         }
+        // The semaphore is never closed.
+        let _maker = self.makers.acquire().await;
         // In a box of its own: what is seldom done is not to be carried about with every request.
         let made = Arc::new(Box::pin(self.make(&place, head, keys)).await?);
         let signed = made.signed.clone();

@@ -11,7 +11,7 @@ use std::{
     hash::Hash,
     io,
     mem::ManuallyDrop,
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
 };
@@ -46,6 +46,10 @@ impl Watch {
 
     /// The mark now. None when it cannot be read: then nothing is known to be still true.
     fn mark(&self) -> Option<Mark> {
+        // Unlinked: SQLite closed the database and may have opened it anew, with another such file.
+        if self.shared.metadata().ok()?.nlink() == 0 {
+            return None;
+        }
         let mut mark = [0; WAL_INDEX_HEADER];
         self.shared.read_exact_at(&mut mark, 0).ok()?;
         Some(mark)

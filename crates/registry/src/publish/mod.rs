@@ -25,8 +25,8 @@ use crate::{
     settings::Settings,
 };
 
-use self::in_use::BlobsInUse;
 pub use self::rules::RuleError;
+use self::{in_use::BlobsInUse, receive::Received};
 
 /// Where a package is to go, and who brings it.
 #[derive(Debug, Clone)]
@@ -141,43 +141,62 @@ impl Publisher {
         let incoming = self.blobs.begin().await?;
         let received = receive::receive(incoming, body, &self.limits, self.max_upload).await?;
         rules::check(&received.package)?;
-        let package = received.package.clone();
-        let info = package.info;
+        let package = &received.package;
         let published = Published {
-            file_name: rules::file_name(&info),
-            arch: info.arch.clone(),
+            file_name: rules::file_name(&package.info),
+            arch: package.info.arch.clone(),
             size: package.size,
         };
         // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
         // transaction decides between them.
         self.refuse_existing(&destination, &published).await?;
 
+        // All of it is here. What follows goes on also when the client, and with it this future, goes away: stopped
+        // between the blob and its record, it would leave a blob that nothing needs.
+        let publisher = self.clone();
+        tokio::spawn(async move { publisher.keep(destination, received).await }).await??;
+        Ok(published)
+    }
+
+    /// Makes the blob durable and records its package, or takes the blob back.
+    async fn keep(&self, destination: Destination, received: Received) -> Result<(), PublishError> {
         let sha256 = received.sha256;
         let held = self.in_use.hold(&sha256).await;
+        let kept = self.put_in_place_and_record(destination, received).await;
+        drop(held);
+        if kept.is_err() {
+            self.take_back(&sha256).await;
+        }
+        kept
+    }
+
+    async fn put_in_place_and_record(
+        &self,
+        destination: Destination,
+        received: Received,
+    ) -> Result<(), PublishError> {
+        let package = received.package.clone();
+        let info = package.info;
         let file = NewPackageFile {
             owner: destination.owner,
             branch: destination.branch,
             repository: destination.repository,
-            record: apk::v2::record::render(&info, &package.identity, published.size, &info.arch),
+            record: apk::v2::record::render(&info, &package.identity, package.size, &info.arch),
             arch: info.arch,
             name: info.name,
             version: info.version,
             blob: self
                 .metadata
-                .claim_blob(&sha256, published.size, self.clock.now())
+                .claim_blob(&received.sha256, package.size, self.clock.now())
                 .await?,
             pkginfo: package.pkginfo,
             uploader: destination.uploader,
         };
         received.keep().await?;
-        match self.metadata.record_package(&file, self.clock.now()).await {
-            Ok(_) => Ok(published),
-            Err(refusal) => {
-                drop(held);
-                self.take_back(&sha256).await;
-                Err(refusal.into())
-            }
-        }
+        self.metadata
+            .record_package(&file, self.clock.now())
+            .await?;
+        Ok(())
     }
 
     async fn refuse_existing(

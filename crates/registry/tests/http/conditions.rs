@@ -1,0 +1,135 @@
+//! Conditional requests and ranges.
+
+use std::time::Duration;
+
+use crate::{
+    client::{Request, delete, get, head},
+    server::{HELLO, INDEX, TestServer, hello, package, password},
+};
+
+#[tokio::test]
+async fn who_has_the_file_gets_304_and_no_length_of_another() {
+    let server = TestServer::with_hello().await;
+    server.send(&get(INDEX)).await.expect(200);
+    server.clock.advance(Duration::from_secs(60));
+    for target in [INDEX, HELLO] {
+        let whole = server.send(&get(target)).await.expect(200);
+        let etag = whole.header("ETag").unwrap();
+        let date = whole.header("Last-Modified").unwrap();
+        let conditions = [
+            ("If-None-Match", etag.to_owned()),
+            ("If-None-Match", format!("\"other\", W/{etag}")),
+            ("If-None-Match", "*".to_owned()),
+            ("If-Modified-Since", date.to_owned()),
+        ];
+        for (name, value) in conditions {
+            for request in [get(target), head(target)] {
+                let answer = server.send(&request.header(name, &value)).await.expect(304);
+                assert_eq!(answer.header("ETag"), Some(etag));
+                assert_eq!(answer.header("Last-Modified"), Some(date));
+                assert_eq!(answer.header("Cache-Control"), Some("public, no-cache"));
+                // RFC 9110, section 8.6: none, or the one that a 200 would have.
+                assert_eq!(answer.header("Content-Length"), None, "{name}: {value}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_publishes_in_one_second_never_leave_a_client_with_the_older_index() {
+    let server = TestServer::start().await;
+    server.publish("edge/main", hello()).await.expect(201);
+    let first = server.send(&get(INDEX)).await.expect(200);
+    let date = first.header("Last-Modified").unwrap().to_owned();
+    server
+        .publish("edge/main", package("world", "x86_64"))
+        .await
+        .expect(201);
+    for _ in 0..30 {
+        let since = get(INDEX).header("If-Modified-Since", &date);
+        let answer = server.send(&since).await.expect(200);
+        assert_ne!(answer.header("ETag"), first.header("ETag"));
+        server.clock.advance(Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
+async fn a_removed_package_changes_the_index_and_its_date() {
+    let server = TestServer::with_hello().await;
+    server
+        .publish("edge/main", package("world", "x86_64"))
+        .await
+        .expect(201);
+    server.send(&get(INDEX)).await.expect(200);
+    server.clock.advance(Duration::from_secs(60));
+    let before = server.send(&get(INDEX)).await.expect(200);
+    let request = delete(HELLO).basic("alice", &password("alice"));
+    server.send(&request).await.expect(204);
+    let again = get(INDEX).header("If-Modified-Since", before.header("Last-Modified").unwrap());
+    let after = server.send(&again).await.expect(200);
+    assert_ne!(after.header("ETag"), before.header("ETag"));
+}
+
+#[tokio::test]
+async fn ranges_are_parts_of_the_very_file() {
+    let server = TestServer::with_hello().await;
+    for target in [INDEX, HELLO] {
+        let whole = server.send(&get(target)).await.expect(200);
+        let size = whole.body.len();
+        for (range, first, last) in [
+            ("bytes=0-0".to_owned(), 0, 0),
+            ("bytes=10-19".to_owned(), 10, 19),
+            ("Bytes=10-19".to_owned(), 10, 19),
+            ("bytes=100-".to_owned(), 100, size - 1),
+            ("bytes=-7".to_owned(), size - 7, size - 1),
+            (format!("bytes=5-{}", size * 2), 5, size - 1),
+        ] {
+            let answer = server.send(&get(target).header("Range", &range)).await;
+            assert_eq!(answer.status, 206, "{range}");
+            assert_eq!(answer.body, &whole.body[first..=last], "{range}");
+            assert_eq!(
+                answer.header("Content-Range"),
+                Some(format!("bytes {first}-{last}/{size}").as_str())
+            );
+            assert_eq!(answer.header("ETag"), whole.header("ETag"));
+        }
+        for range in ["bytes=2-1", "bytes=0-1,5-6", "lines=0-1", "bytes=x-"] {
+            let answer = server.send(&get(target).header("Range", range)).await;
+            assert_eq!(answer.expect(200).body, whole.body, "{range}");
+        }
+        let beyond = get(target).header("Range", &format!("bytes={size}-"));
+        let answer = server.send(&beyond).await.refusal(416, "outside the file");
+        assert_eq!(
+            answer.header("Content-Range"),
+            Some(format!("bytes */{size}").as_str())
+        );
+        let by_head = head(target).header("Range", "bytes=0-0");
+        let answer = server.send(&by_head).await.expect(200);
+        assert_eq!(
+            answer.header("Content-Length"),
+            Some(size.to_string().as_str())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_download_goes_on_with_the_same_file_or_from_the_start() {
+    let server = TestServer::with_hello().await;
+    let whole = server.send(&get(HELLO)).await.expect(200);
+    let part = |value: &str| -> Request {
+        get(HELLO)
+            .header("Range", "bytes=10-")
+            .header("If-Range", value)
+    };
+    for value in ["ETag", "Last-Modified"] {
+        let request = part(whole.header(value).unwrap());
+        assert_eq!(
+            server.send(&request).await.expect(206).body,
+            &whole.body[10..]
+        );
+    }
+    for value in ["\"other\"", "Sun, 22 Nov 2026 20:59:59 GMT"] {
+        let answer = server.send(&part(value)).await.expect(200);
+        assert_eq!(answer.body, whole.body);
+    }
+}

@@ -1,0 +1,147 @@
+//! The headers of answers that carry something.
+
+use std::time::Duration;
+
+use registry::metadata::Visibility;
+
+use crate::{
+    client::{get, head, put},
+    server::{ALICE, HELLO, INDEX, TestServer, hello, password},
+};
+
+#[tokio::test]
+async fn the_key_is_a_pem_file_named_after_its_owner_and_fingerprint() {
+    let server = TestServer::with_hello().await;
+    let target = "/api/packages/ALICE/alpine/key";
+    let key = server.send(&get(target)).await.expect(200);
+    assert_eq!(key.header("Content-Type"), Some("application/x-pem-file"));
+    assert!(key.text().starts_with("-----BEGIN PUBLIC KEY-----\n"));
+    let public = apk::sign::PublicKey::from_pem(&key.body).unwrap();
+    let name = format!("alice@{}.rsa.pub", public.fingerprint());
+    assert_eq!(
+        key.header("Content-Disposition"),
+        Some(format!("attachment; filename=\"{name}\"").as_str())
+    );
+
+    let index = server.send(&get(INDEX)).await.expect(200);
+    let trusted = [(apk::sign::KeyName::parse(&name).unwrap(), public)];
+    let mut records = 0;
+    apk::v2::index::for_each_record(
+        &index.body,
+        &apk::limits::Limits::default(),
+        Some(&trusted),
+        |_| records += 1,
+    )
+    .unwrap();
+    assert_eq!(records, 1);
+}
+
+#[tokio::test]
+async fn files_carry_all_that_caches_and_clients_go_by() {
+    let server = TestServer::with_hello().await;
+    for (target, name) in [
+        (INDEX.to_owned(), "APKINDEX.tar.gz"),
+        (
+            INDEX.replace("APKINDEX.tar.gz", "Packages.adb"),
+            "Packages.adb",
+        ),
+        (
+            INDEX.replace("APKINDEX.tar.gz", "packages.adb"),
+            "Packages.adb",
+        ),
+        (HELLO.to_owned(), "hello-1.0-r0.apk"),
+    ] {
+        let answer = server.send(&get(&target)).await.expect(200);
+        let length = answer.body.len().to_string();
+        for (header, value) in [
+            ("Content-Type", "application/octet-stream"),
+            ("Content-Length", &length),
+            ("Accept-Ranges", "bytes"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Connection", "keep-alive"),
+            ("Cache-Control", "public, no-cache"),
+            (
+                "Content-Disposition",
+                &format!("attachment; filename=\"{name}\""),
+            ),
+        ] {
+            assert_eq!(answer.header(header), Some(value), "{target} {header}");
+        }
+        let etag = answer.header("ETag").unwrap();
+        assert!(
+            etag.starts_with('"') && etag.ends_with('"') && etag.len() > 34,
+            "{etag}"
+        );
+        // The key was made a minute after the package, with the first index.
+        let date = answer.header("Last-Modified").unwrap();
+        assert!(date.starts_with("Sun, 22 Nov 2026 21:0"), "{date}");
+    }
+    assert_eq!(server.send(&get(HELLO)).await.body, hello());
+}
+
+#[tokio::test]
+async fn head_says_what_get_would_and_sends_no_body() {
+    let server = TestServer::with_hello().await;
+    server.send(&get(INDEX)).await.expect(200);
+    server.clock.advance(Duration::from_secs(60));
+    for target in [
+        format!("{ALICE}/key"),
+        INDEX.to_owned(),
+        INDEX.replace("APKINDEX.tar.gz", "Packages.adb"),
+        HELLO.to_owned(),
+        "/healthz".to_owned(),
+        format!("{ALICE}/edge/main/x86_64/none-1.0-r0.apk"),
+        format!("{ALICE}/edge/a|b/x86_64/APKINDEX.tar.gz"),
+        "/api/packages/nobody/alpine/key".to_owned(),
+        format!("{ALICE}/edge/main"),
+        "/nothing".to_owned(),
+    ] {
+        let mut connection = server.connect().await;
+        let with_body = connection.send(&get(&target)).await;
+        let without = connection.send(&head(&target)).await;
+        assert_eq!(without.status, with_body.status, "{target}");
+        let told = |answer: &crate::client::Answer| {
+            let mut headers = answer.headers.clone();
+            headers.retain(|(name, _)| name != "x-request-id" && name != "date");
+            headers.sort();
+            headers
+        };
+        // The text of a 405 names the method.
+        if with_body.status != 405 {
+            assert_eq!(told(&without), told(&with_body), "{target}");
+        }
+        // A body would be taken for the next answer.
+        connection.send(&get("/healthz")).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn what_needs_credentials_is_for_the_client_alone() {
+    let server = TestServer::start().await;
+    for (owner, visibility) in [("lena", Visibility::Limited), ("paul", Visibility::Private)] {
+        server.add_user(owner, visibility).await;
+        let base = format!("/api/packages/{owner}/alpine");
+        let upload = put(format!("{base}/edge/main"), hello()).basic(owner, &password(owner));
+        server.send(&upload).await.expect(201);
+        for path in [
+            "key",
+            "edge/main/x86_64/APKINDEX.tar.gz",
+            "edge/main/x86_64/Packages.adb",
+            "edge/main/x86_64/hello-1.0-r0.apk",
+        ] {
+            let request = get(format!("{base}/{path}")).basic(owner, &password(owner));
+            let answer = server.send(&request).await.expect(200);
+            assert_eq!(answer.header("Cache-Control"), Some("private, no-cache"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_has_an_empty_answer() {
+    let server = TestServer::start().await;
+    let made = server.publish("edge/main", hello()).await.expect(201);
+    assert_eq!(made.header("Content-Length"), Some("0"));
+    let request = crate::client::delete(HELLO).basic("alice", &password("alice"));
+    let removed = server.send(&request).await.expect(204);
+    assert_eq!(removed.header("Content-Length"), None);
+}

@@ -1,0 +1,135 @@
+//! Packages for every architecture.
+
+use crate::{
+    client::{delete, get},
+    server::{ALICE, TestServer, package, password},
+};
+
+async fn index(server: &TestServer, arch: &str) -> Option<Vec<(String, String)>> {
+    let target = format!("{ALICE}/edge/main/{arch}/APKINDEX.tar.gz");
+    let answer = server.send(&get(target)).await;
+    if answer.status == 404 {
+        return None;
+    }
+    let mut records = Vec::new();
+    apk::v2::index::for_each_record(
+        &answer.expect(200).body,
+        &apk::limits::Limits::default(),
+        None,
+        |record| {
+            records.push((
+                record.name().to_string(),
+                record.arch().unwrap().to_string(),
+            ));
+        },
+    )
+    .unwrap();
+    records.sort();
+    Some(records)
+}
+
+fn listed(records: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
+    let owned = records
+        .iter()
+        .map(|(name, arch)| ((*name).to_owned(), (*arch).to_owned()));
+    Some(owned.collect())
+}
+
+#[tokio::test]
+async fn a_noarch_package_is_in_every_index_under_its_architecture() {
+    let server = TestServer::start().await;
+    server
+        .publish("edge/main", package("docs", "noarch"))
+        .await
+        .expect(201);
+    // Alone, it is there for whoever asks.
+    for arch in ["x86_64", "riscv64", "noarch"] {
+        assert_eq!(index(&server, arch).await, listed(&[("docs", arch)]));
+    }
+    server
+        .publish("edge/main", package("hello", "x86_64"))
+        .await
+        .expect(201);
+    assert_eq!(
+        index(&server, "x86_64").await,
+        listed(&[("docs", "x86_64"), ("hello", "x86_64")])
+    );
+    assert_eq!(index(&server, "riscv64").await, None);
+    // An architecture that comes later has it too.
+    server
+        .publish("edge/main", package("hello", "riscv64"))
+        .await
+        .expect(201);
+    assert_eq!(
+        index(&server, "riscv64").await,
+        listed(&[("docs", "riscv64"), ("hello", "riscv64")])
+    );
+    assert_eq!(server.blobs(), 3);
+}
+
+#[tokio::test]
+async fn it_is_served_and_removed_at_every_architecture() {
+    let server = TestServer::start().await;
+    for remove_at in ["noarch", "x86_64", "riscv64"] {
+        server
+            .publish("edge/main", package("docs", "noarch"))
+            .await
+            .expect(201);
+        for arch in ["noarch", "x86_64", "riscv64"] {
+            let target = format!("{ALICE}/edge/main/{arch}/docs-1.0-r0.apk");
+            let file = server.send(&get(target)).await.expect(200);
+            assert_eq!(file.body, package("docs", "noarch"));
+        }
+        let removal = delete(format!("{ALICE}/edge/main/{remove_at}/docs-1.0-r0.apk"))
+            .basic("alice", &password("alice"));
+        server.send(&removal).await.expect(204);
+        for arch in ["noarch", "x86_64", "riscv64"] {
+            let target = format!("{ALICE}/edge/main/{arch}/docs-1.0-r0.apk");
+            server
+                .send(&get(target))
+                .await
+                .refusal(404, "no such package file");
+            assert_eq!(index(&server, arch).await, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_noarch_file_and_one_of_an_architecture_exclude_each_other() {
+    let server = TestServer::start().await;
+    server
+        .publish("edge/main", package("docs", "noarch"))
+        .await
+        .expect(201);
+    server
+        .publish("edge/main", package("docs", "x86_64"))
+        .await
+        .refusal(
+            409,
+            "package file already exists for the architecture noarch",
+        );
+    server
+        .publish("edge/main", package("tool", "x86_64"))
+        .await
+        .expect(201);
+    server
+        .publish("edge/main", package("tool", "noarch"))
+        .await
+        .refusal(
+            409,
+            "package file already exists for the architecture x86_64",
+        );
+    server
+        .publish("edge/main", package("docs", "noarch"))
+        .await
+        .refusal(409, "package file already exists");
+    server
+        .publish("edge/main", package("tool", "riscv64"))
+        .await
+        .expect(201);
+    server
+        .publish("edge/other", package("docs", "x86_64"))
+        .await
+        .expect(201);
+    assert_eq!(server.blobs(), 4);
+}

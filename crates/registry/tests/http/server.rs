@@ -1,0 +1,193 @@
+//! A server for one test.
+
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
+
+use apk::{sign::KeySize, v2::builder::PackageBuilder};
+use registry::{
+    Registry,
+    access::{AccessLimits, Accounts, PasswordCost, Random, Secret},
+    clock::{Clock, Timestamp},
+    http::{ServeError, serve},
+    metadata::{Role, Visibility},
+    names::OwnerName,
+    settings::Settings,
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::client::{Answer, Connection, Request, put};
+
+/// 2026-11-22 21:00:00 UTC.
+pub(crate) const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// Where the server's packages of `alice` are.
+pub(crate) const ALICE: &str = "/api/packages/alice/alpine";
+
+/// The index of edge/main for x86_64.
+pub(crate) const INDEX: &str = "/api/packages/alice/alpine/edge/main/x86_64/APKINDEX.tar.gz";
+
+/// The file of [`hello`] once it is in edge/main.
+pub(crate) const HELLO: &str = "/api/packages/alice/alpine/edge/main/x86_64/hello-1.0-r0.apk";
+
+/// A running server with the public user `alice`.
+pub(crate) struct TestServer {
+    pub(crate) clock: Clock,
+    pub(crate) registry: Registry,
+    accounts: Accounts,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<Result<(), ServeError>>,
+    folder: TempDir,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// One whose settings are not the usual ones.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::in_folder(folder.path().to_path_buf());
+        settings.key_size = KeySize::Rsa2048;
+        settings.access = AccessLimits::tiny();
+        change(&mut settings);
+        let clock = Clock::manual(START);
+        let registry = Registry::open(settings, clock.clone()).await.unwrap();
+        let accounts = Accounts::with(
+            registry.metadata().clone(),
+            clock.clone(),
+            Random::system(),
+            PasswordCost::TINY,
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(serve(registry.clone(), listener, async {
+            let _ = stopped.await;
+        }));
+        let server = Self {
+            clock,
+            registry,
+            accounts,
+            address,
+            stop: Some(stop),
+            serving,
+            folder,
+        };
+        server.add_user("alice", Visibility::Public).await;
+        server
+    }
+
+    /// One that has [`hello`] in edge/main, long enough that its dates can be given away.
+    pub(crate) async fn with_hello() -> Self {
+        let server = Self::start().await;
+        server.publish("edge/main", hello()).await.expect(201);
+        server.clock.advance(Duration::from_secs(60));
+        server
+    }
+
+    /// Adds a user, whose password is [`password`].
+    pub(crate) async fn add_user(&self, user: &str, visibility: Visibility) {
+        self.accounts
+            .add_user(&name(user), &Secret::new(password(user)), false, visibility)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn add_organisation(&self, organisation: &str, visibility: Visibility) {
+        self.accounts
+            .add_organisation(&name(organisation), visibility, &name("alice"))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn set_member(&self, organisation: &str, user: &str, role: Role) {
+        self.accounts
+            .set_member(&name(organisation), &name(user), Some(role))
+            .await
+            .unwrap();
+    }
+
+    /// A token of that user.
+    pub(crate) async fn token(&self, user: &str, scopes: &str) -> String {
+        self.token_for(user, scopes, None).await
+    }
+
+    pub(crate) async fn token_for(
+        &self,
+        user: &str,
+        scopes: &str,
+        lifetime: Option<Duration>,
+    ) -> String {
+        let label = format!("{scopes} {lifetime:?}");
+        let (_, secret) = self
+            .accounts
+            .add_token(&name(user), &label, &scopes.parse().unwrap(), lifetime)
+            .await
+            .unwrap();
+        secret.expose().to_owned()
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) async fn send(&self, request: &Request) -> Answer {
+        self.connect().await.send(request).await
+    }
+
+    /// Uploads as alice, to one of her repositories.
+    pub(crate) async fn publish(&self, repository: &str, package: Vec<u8>) -> Answer {
+        let request = put(format!("{ALICE}/{repository}"), package);
+        self.send(&request.basic("alice", &password("alice"))).await
+    }
+
+    /// How many blobs there are, and that nothing is half received.
+    #[track_caller]
+    pub(crate) fn blobs(&self) -> usize {
+        let unfinished = files(&self.folder.path().join("tmp"));
+        assert_eq!(unfinished, 0, "something was left half received");
+        fs::read_dir(self.folder.path().join("blobs"))
+            .unwrap()
+            .map(|entry| files(&entry.unwrap().path()))
+            .sum()
+    }
+
+    /// Tells the server to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> Result<(), ServeError> {
+        drop(self.stop.take());
+        self.serving.await.unwrap()
+    }
+}
+
+fn files(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+pub(crate) fn name(name: &str) -> OwnerName {
+    OwnerName::parse(name).unwrap()
+}
+
+/// The password of that user.
+pub(crate) fn password(user: &str) -> String {
+    format!("the password of {user}")
+}
+
+/// A small package: hello 1.0-r0 for x86_64.
+pub(crate) fn hello() -> Vec<u8> {
+    package("hello", "x86_64")
+}
+
+/// A small package 1.0-r0.
+pub(crate) fn package(name: &str, arch: &str) -> Vec<u8> {
+    PackageBuilder::new(name, "1.0-r0")
+        .arch(arch)
+        .file(&format!("usr/share/{name}"), b"hello\n")
+        .build()
+}
