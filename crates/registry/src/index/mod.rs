@@ -194,7 +194,8 @@ impl Indexes {
         arch: &Arch,
         format: Format,
     ) -> Result<Option<SignedIndex>, IndexError> {
-        let Some((head, keys)) = self.head(owner, branch, repository, arch).await? else {
+        let newest = self.metadata.index_head(owner.id, branch, repository, arch);
+        let Some(head) = newest.await?.filter(IndexHead::is_served) else {
             return Ok(None);
         };
         let place = Place {
@@ -202,7 +203,7 @@ impl Indexes {
             arch: arch.clone(),
             format,
         };
-        if let Some(made) = self.made_for(&place, head, &keys).await {
+        if let Some(made) = self.made_for(&place, &head).await {
             return Ok(Some(made.signed.clone()));
         }
         let turn = self
@@ -210,7 +211,11 @@ impl Indexes {
             .get_with(place.clone(), async { Arc::default() })
             .await;
         let _turn = turn.lock().await;
-        if let Some(made) = self.made_for(&place, head, &keys).await {
+        // What is newest now: everybody who waited here is served by one index.
+        let Some((head, keys)) = self.head(owner, branch, repository, arch).await? else {
+            return Ok(None);
+        };
+        if let Some(made) = self.made_for(&place, &head).await {
             return Ok(Some(made.signed.clone()));
         }
         // The semaphore is never closed.
@@ -252,14 +257,9 @@ impl Indexes {
 
     /// The index in memory, when it is the one of that generation or, because this request read the head a moment ago,
     /// of a newer one.
-    async fn made_for(
-        &self,
-        place: &Place,
-        head: IndexHead,
-        keys: &OwnerKeys,
-    ) -> Option<Arc<Made>> {
+    async fn made_for(&self, place: &Place, head: &IndexHead) -> Option<Arc<Made>> {
         let made = self.made.get(place).await?;
-        (made.generation >= head.generation && made.keys_changed_at == keys.changed_at)
+        (made.generation >= head.generation && made.keys_changed_at == head.keys_changed_at)
             .then_some(made)
     }
 
