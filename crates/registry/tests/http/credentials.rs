@@ -189,7 +189,7 @@ async fn guessing_is_slowed_down_and_nobody_who_knows_is_held_up() {
         answer.refusal(401, "wrong");
     }
     let (guess, answer) = slowed.unwrap();
-    assert_eq!(guess, 5);
+    assert_eq!(guess, 10);
     assert!(
         answer
             .header("Retry-After")
