@@ -28,9 +28,12 @@ pub(super) async fn show(
     request: Request,
 ) -> Result<Response, ApiError> {
     match segments.file() {
-        "APKINDEX.tar.gz" => return index::show_v2(state, presented, segments, request).await,
+        // In boxes of their own, so that every request for a package does not carry them about.
+        "APKINDEX.tar.gz" => {
+            return Box::pin(index::show_v2(state, presented, segments, request)).await;
+        }
         "Packages.adb" | "packages.adb" => {
-            return index::show_v3(state, presented, segments, request).await;
+            return Box::pin(index::show_v3(state, presented, segments, request)).await;
         }
         _ => {}
     }
