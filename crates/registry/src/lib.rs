@@ -5,6 +5,7 @@ pub mod blobs;
 pub mod clock;
 pub mod http;
 pub mod index;
+pub mod jobs;
 pub mod keys;
 pub mod metadata;
 pub mod names;

@@ -10,11 +10,13 @@ use futures_util::stream;
 use registry::{
     Registry,
     clock::{Clock, Timestamp},
+    jobs::{Swept, sweep},
     metadata::{NewUser, OwnerId, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     publish::{Destination, PublishError, Published},
     settings::Settings,
 };
+use sha2::{Digest, Sha256};
 
 /// 2026-11-22 21:00:00 UTC.
 const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
@@ -114,4 +116,46 @@ async fn a_client_that_goes_away_at_any_point_leaves_no_blob_without_a_package()
         polls += 1;
     }
     assert!(polls > 3, "the upload was never cut off in between");
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_no_package_needs_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    publish(&registry, alice, package.clone()).await.unwrap();
+    // As after a crash between the blob and its record.
+    let stray = PackageBuilder::new("stray", "1.0-r0").build();
+    let digest = |bytes: &[u8]| Sha256Digest::from_bytes(Sha256::digest(bytes).into());
+    let (mut incoming, sha256) = (registry.blobs().begin().await.unwrap(), digest(&stray));
+    tokio::task::spawn_blocking(move || {
+        incoming.write(&stray)?;
+        incoming.commit(&sha256)
+    })
+    .await
+    .unwrap()
+    .unwrap();
+    assert_eq!(unneeded(&registry).await, [sha256]);
+
+    let swept = Swept {
+        kept: 1,
+        removed: 1,
+    };
+    assert_eq!(sweep(&registry).await.unwrap(), swept);
+    assert_eq!(unneeded(&registry).await, []);
+    assert!(
+        registry
+            .blobs()
+            .open_blob(&digest(&package))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        sweep(&registry).await.unwrap(),
+        Swept {
+            removed: 0,
+            ..swept
+        }
+    );
 }

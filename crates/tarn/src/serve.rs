@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use registry::{Registry, access::AccountError, clock::Clock, http};
+use registry::{Registry, access::AccountError, clock::Clock, http, jobs};
 use tokio::net::TcpListener;
 use tracing::Level;
 
@@ -62,12 +62,22 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     output::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
+    let sweep = tokio::spawn(sweep(registry.clone()));
     http::serve(registry.clone(), listener, shutdown)
         .await
         .map_err(|error| Failure::told_by(&error))?;
+    sweep.abort();
     registry.metadata().close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Removes what a crash left between two steps of an upload, while requests are served already.
+async fn sweep(registry: Registry) {
+    match jobs::sweep(&registry).await {
+        Ok(swept) => tracing::info!(kept = swept.kept, removed = swept.removed, "blobs swept"),
+        Err(error) => tracing::warn!(%error, "blobs that no package needs were not all looked for"),
+    }
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {

@@ -221,11 +221,12 @@ impl Publisher {
         }
     }
 
-    /// Removes the blob of a refused upload, unless a package needs the same bytes.
-    async fn take_back(&self, sha256: &Sha256Digest) {
+    /// Removes a blob, unless a package needs these bytes or an upload is about to. Gives whether it was removed; when it
+    /// could not be, the next sweep finds it.
+    pub(crate) async fn take_back(&self, sha256: &Sha256Digest) -> bool {
         let _alone = self.in_use.hold_alone(sha256).await;
         let removed = match self.metadata.is_referenced(sha256).await {
-            Ok(true) => return,
+            Ok(true) => return false,
             Ok(false) => self
                 .blobs
                 .remove(sha256)
@@ -233,8 +234,9 @@ impl Publisher {
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        if let Err(error) = removed {
-            tracing::warn!(%sha256, error, "a blob that no package needs was left for the sweep");
-        }
+        removed.unwrap_or_else(|error| {
+            tracing::warn!(%sha256, error, "a blob that no package needs was left for the next sweep");
+            false
+        })
     }
 }
