@@ -4,16 +4,15 @@
 //! sequence number, mixed: so a record that comes or goes moves no cut but its own. Cutting at every n-th number
 //! instead would leave chunks nearly empty where most numbers went to other architectures or were deleted.
 
-/// How many records a chunk holds on average.
-const CHUNK: u64 = 512;
+/// How many records a run holds on average, from the shortest to a chunk. Each number divides the next, so that what
+/// ends a run ends the shorter ones too.
+///
+/// A chunk that is closed is one run. The one at the end is open, and is cut finer and finer towards its end, so that
+/// an append compresses a few records alone, and little is lost by runs that cannot look back at each other.
+const RUNS: [u64; 4] = [16, 64, 256, 1024];
 
-/// The chunk at the end is open, and is cut finer, so that an append compresses a few records alone: into sections of
-/// so many records on average ...
-const SECTION: u64 = 128;
-
-/// ... and the last section, which is open too, into pieces of so many. Each is a divisor of the one above, so that
-/// what ends a chunk ends a section, and what ends a section ends a piece.
-const PIECE: u64 = 16;
+/// The rank of a record that ends a chunk.
+pub(super) const CHUNK: usize = RUNS.len();
 
 /// The least step of the `APKINDEX` entry's size, in bytes.
 const MIN_STEP: u64 = 4 << 10;
@@ -26,19 +25,12 @@ fn mix(sequence: i64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Is this record the last of its chunk?
-pub(super) fn ends_chunk(sequence: i64) -> bool {
-    mix(sequence).is_multiple_of(CHUNK)
-}
-
-/// Is this record the last of its section, while its chunk is open?
-pub(super) fn ends_section(sequence: i64) -> bool {
-    mix(sequence).is_multiple_of(SECTION)
-}
-
-/// Is this record the last of its piece, while its section is open?
-pub(super) fn ends_piece(sequence: i64) -> bool {
-    mix(sequence).is_multiple_of(PIECE)
+/// How long a run this record ends: 0 for none, [`CHUNK`] for a chunk.
+pub(super) fn rank(sequence: i64) -> usize {
+    let mixed = mix(sequence);
+    RUNS.iter()
+        .take_while(|records| mixed.is_multiple_of(**records))
+        .count()
 }
 
 /// The size that the tar header gives for `text` bytes of records; the rest is filled with line feeds. It moves in
@@ -54,16 +46,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_have_the_size_they_are_meant_to_have() {
-        let ends = (0..1_000_000)
-            .filter(|sequence| ends_chunk(*sequence))
-            .count();
-        assert!((1_800..2_100).contains(&ends), "{ends}");
-        assert!(
-            (0..100_000)
-                .filter(|sequence| ends_chunk(*sequence))
-                .all(ends_piece)
-        );
+    fn runs_have_the_length_they_are_meant_to_have() {
+        for (rank, records) in (1..).zip(RUNS) {
+            let ends = (0..1_000_000)
+                .filter(|sequence| super::rank(*sequence) >= rank)
+                .count() as u64;
+            let expected = 1_000_000 / records;
+            assert!(
+                ends.abs_diff(expected) < expected / 10,
+                "{ends} runs of {records}"
+            );
+        }
     }
 
     #[test]

@@ -172,26 +172,21 @@ impl State {
             }
         }
 
-        let stays_open = cut.loose.is_empty()
-            && !self.open.iter().any(|link| removal.touches(&link.piece))
-            && !changes
-                .added
-                .iter()
-                .any(|record| layout::ends_chunk(record.sequence));
-        let section_stays_open = !changes
+        // A record that ends a run makes one run of the shorter ones before it.
+        let added = changes
             .added
             .iter()
-            .any(|record| layout::ends_section(record.sequence));
+            .map(|record| layout::rank(record.sequence));
+        let longest = added.max().unwrap_or(0).max(1);
+        let stays_open =
+            cut.loose.is_empty() && !self.open.iter().any(|link| removal.touches(&link.piece));
         for link in &self.open {
-            let ends = |is_end: fn(i64) -> bool| {
-                link.piece
-                    .sequences
-                    .last()
-                    .is_some_and(|last| is_end(*last))
-            };
-            let stays =
-                ends(layout::ends_section) || (section_stays_open && ends(layout::ends_piece));
-            if stays_open && stays {
+            let rank = link
+                .piece
+                .sequences
+                .last()
+                .map_or(0, |last| layout::rank(*last));
+            if stays_open && rank >= longest {
                 cut.open.push(Arc::clone(&link.piece));
             } else {
                 let left = removal.apply(link.piece.records()?);
@@ -351,7 +346,7 @@ impl Cut {
         for record in records {
             let sequence = record.sequence;
             self.loose.push(record);
-            if layout::ends_chunk(sequence) {
+            if layout::rank(sequence) == layout::CHUNK {
                 self.closed.push(Arc::new(Piece::new(&self.loose)?));
                 self.loose.clear();
             }
@@ -359,24 +354,22 @@ impl Cut {
         Ok(())
     }
 
-    /// What is behind the last chunk becomes the pieces of the open one.
+    /// What is behind the last chunk becomes the pieces of the open one: the longest runs first, then what is behind
+    /// their last in shorter ones, and so on.
     fn finish(&mut self) -> Result<(), EngineError> {
-        for section in self
-            .loose
-            .split_inclusive(|record| layout::ends_section(record.sequence))
-        {
-            if section
-                .last()
-                .is_some_and(|record| layout::ends_section(record.sequence))
-            {
-                self.open.push(Arc::new(Piece::new(section)?));
-                continue;
-            }
-            for records in section.split_inclusive(|record| layout::ends_piece(record.sequence)) {
+        let loose = std::mem::take(&mut self.loose);
+        let mut rest = loose.as_slice();
+        for rank in (0..layout::CHUNK).rev() {
+            let ends = |record: &Record| layout::rank(record.sequence) >= rank;
+            let end = rest.iter().rposition(ends).map_or(0, |last| last + 1);
+            let (runs, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            // Rank 0 is every record: what ends no run stays in one piece.
+            let pieces = runs.split_inclusive(|record| rank > 0 && ends(record));
+            for records in pieces {
                 self.open.push(Arc::new(Piece::new(records)?));
             }
+            rest = behind;
         }
-        self.loose.clear();
         Ok(())
     }
 }
