@@ -36,10 +36,13 @@ impl Answer {
         if self.status == status {
             return Ok(self);
         }
-        let body = String::from_utf8_lossy(&self.body);
+        let text = self.headers.get("content-type");
+        let is_text = text.is_some_and(|kind| kind.starts_with("text/"));
+        let body: &[u8] = if is_text { &self.body } else { b"" };
         Err(format!(
-            "the server answered {} where {status} was expected: {body}",
-            self.status
+            "the server answered {} where {status} was expected: {}",
+            self.status,
+            String::from_utf8_lossy(body)
         )
         .into())
     }

@@ -84,6 +84,11 @@ impl Samples {
         }
     }
 
+    /// Whether it was measured once, as what is the same every time is.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.0.len() == 1
+    }
+
     pub(crate) fn least(&self) -> f64 {
         self.0.iter().copied().fold(f64::INFINITY, f64::min)
     }

@@ -77,8 +77,12 @@ pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
     };
     let rounds = effort.slow_rounds();
     let singles = rounds * counts.singles * (1 + CONNECTIONS) * 2;
-    let mut entries = corpus::entries(counts.large + singles, 11);
-    let alone = entries.split_off(counts.large);
+    let mut entries = corpus::entries(counts.large + singles + 1, 11);
+    let mut alone = entries.split_off(counts.large);
+    // The first index of an owner waits for the key that is made for it.
+    let first = alone.split_off(singles);
+    bench.tarn.push(SMALL, 1, &first, package)?;
+    bench.expect(SMALL, &first)?;
 
     let mut rows = bench.bulk(&entries, &counts, rounds)?;
     let pushed = rounds * counts.bulk;

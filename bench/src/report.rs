@@ -48,16 +48,18 @@ impl Table {
         text.push_str("|---|---|---|---|---|---|\n");
         for row in &self.rows {
             let (goal, verdict) = row.verdict();
+            let (median, least, most) = (row.ratio.median(), row.ratio.least(), row.ratio.most());
+            let (median, spread) = if row.ratio.is_exact() {
+                (format!("{median:.3}"), "exact".to_owned())
+            } else {
+                let spread = format!("{}–{}", Digits(least), Digits(most));
+                (Digits(median).to_string(), spread)
+            };
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "| {} | {} | **{}** | {}–{} | {goal}{verdict} | {} |",
-                row.what,
-                row.of,
-                Digits(row.ratio.median()),
-                Digits(row.ratio.least()),
-                Digits(row.ratio.most()),
-                row.sides,
+                "| {} | {} | **{median}** | {spread} | {goal}{verdict} | {} |",
+                row.what, row.of, row.sides,
             );
         }
         text
