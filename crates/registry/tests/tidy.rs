@@ -1,5 +1,7 @@
 //! The walls of ARCHITECTURE.md, as tests: who may name what, and how files look.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

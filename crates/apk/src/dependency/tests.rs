@@ -1,3 +1,5 @@
+//! Dependencies, as read and as refused.
+
 use proptest::prelude::*;
 
 use super::{Dependency, DependencyError, Operator};

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    hash::{BuildHasherDefault, DefaultHasher, Hash as _, Hasher},
 };
 
 use thiserror::Error;
@@ -27,8 +27,32 @@ pub(super) const SHORTEST: usize = 16;
 #[derive(Debug)]
 pub struct Writer {
     payload: Vec<u8>,
-    /// Where the bytes with this type and hash were written first. Bytes that only share a hash are written anew.
-    written: HashMap<(Type, u64), u32>,
+    /// Where the bytes of this hash, which their type is part of, were written first. Bytes that only share a hash are
+    /// written anew.
+    written: HashMap<u64, u32, BuildHasherDefault<Unhashed>>,
+    /// What is being stored, kept for its room.
+    scratch: Vec<u8>,
+}
+
+/// Takes a number that is a hash already as its hash.
+#[derive(Debug, Default)]
+struct Unhashed(u64);
+
+impl Hasher for Unhashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only for keys that are no u64, of which there are none here.
+        self.0 = bytes.iter().fold(self.0, |hash, byte| {
+            hash.wrapping_mul(31).wrapping_add(u64::from(*byte))
+        });
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl Writer {
@@ -36,7 +60,8 @@ impl Writer {
     pub fn new() -> Self {
         Self {
             payload: vec![0; HEADER],
-            written: HashMap::new(),
+            written: HashMap::default(),
+            scratch: Vec::new(),
         }
     }
 
@@ -65,19 +90,19 @@ impl Writer {
             return Ok(Value::NULL);
         }
         let length = u32::try_from(bytes.len()).map_err(|_| PayloadFull)?;
-        let mut stored = Vec::with_capacity(bytes.len() + 4);
+        self.scratch.clear();
         let kind = if let Ok(length) = u8::try_from(length) {
-            stored.push(length);
+            self.scratch.push(length);
             Type::Blob8
         } else if let Ok(length) = u16::try_from(length) {
-            stored.extend_from_slice(&length.to_le_bytes());
+            self.scratch.extend_from_slice(&length.to_le_bytes());
             Type::Blob16
         } else {
-            stored.extend_from_slice(&length.to_le_bytes());
+            self.scratch.extend_from_slice(&length.to_le_bytes());
             Type::Blob32
         };
-        stored.extend_from_slice(bytes);
-        self.store(kind, &stored)
+        self.scratch.extend_from_slice(bytes);
+        self.share(kind)
     }
 
     /// An object with these values in its slots from 1 on. Nulls at its end are left out; one of nulls alone is null.
@@ -104,18 +129,26 @@ impl Writer {
             return Ok(Value::NULL);
         };
         let count = u32::try_from(last + 2).map_err(|_| PayloadFull)?;
-        let mut stored = Vec::with_capacity((last + 2) * 4);
-        stored.extend_from_slice(&count.to_le_bytes());
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&count.to_le_bytes());
         for value in values.iter().take(last + 1) {
-            stored.extend_from_slice(&value.word().to_le_bytes());
+            self.scratch.extend_from_slice(&value.word().to_le_bytes());
         }
-        self.store(kind, &stored)
+        self.share(kind)
     }
 
     fn store(&mut self, kind: Type, bytes: &[u8]) -> Result<Value, PayloadFull> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(bytes);
+        self.share(kind)
+    }
+
+    /// Points at what is in the scratch buffer, which is written unless it is there.
+    fn share(&mut self, kind: Type) -> Result<Value, PayloadFull> {
+        let bytes = self.scratch.as_slice();
         let mut hasher = DefaultHasher::new();
-        bytes.hash(&mut hasher);
-        let key = (kind, hasher.finish());
+        (kind, bytes).hash(&mut hasher);
+        let key = hasher.finish();
         if let Some(offset) = self.written.get(&key) {
             let there = self.payload.get(*offset as usize..);
             if there.is_some_and(|there| there.starts_with(bytes)) {
@@ -225,7 +258,7 @@ mod tests {
     fn refuses_to_grow_over_256_mib() {
         let mut writer = Writer {
             payload: vec![0; 0x0fff_fffe],
-            written: HashMap::new(),
+            ..Writer::new()
         };
         assert_eq!(writer.blob(b"last").map(Value::word), Ok(0x8fff_fffe));
         assert_eq!(writer.blob(b"more"), Err(PayloadFull));

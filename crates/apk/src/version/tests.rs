@@ -1,3 +1,5 @@
+//! Versions: the grammar and the order.
+
 use std::cmp::Ordering;
 
 use proptest::prelude::*;

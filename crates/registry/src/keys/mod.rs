@@ -239,9 +239,12 @@ impl Keys {
     }
 
     async fn read_active(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
-        let mut rows = self.metadata.signing_keys(owner.id).await?;
-        rows.retain(|row| row.state == KeyState::Active);
-        Ok(rows)
+        let rows = self.metadata.signing_keys(owner.id).await?;
+        Ok(rows
+            .iter()
+            .filter(|row| row.state == KeyState::Active)
+            .cloned()
+            .collect())
     }
 
     /// The key of a row, opened once however many ask for it.

@@ -36,6 +36,15 @@ impl IndexHead {
     }
 }
 
+/// Which index, as a question of it is remembered.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    owner: OwnerId,
+    branch: Branch,
+    repository: RepositoryName,
+    arch: Arch,
+}
+
 /// What happened to an index between two generations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IndexChanges {
@@ -79,7 +88,14 @@ impl Metadata {
         repository: &RepositoryName,
         arch: &Arch,
     ) -> Result<Option<IndexHead>, MetadataError> {
-        self.engine
+        let place = Place {
+            owner,
+            branch: branch.clone(),
+            repository: repository.clone(),
+            arch: arch.clone(),
+        };
+        let ask = async |place: &Place| {
+            self.engine
             .row(sql!(
                 "SELECT repositories.id AS id, \
                  COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.generation END), 0) AS generation, \
@@ -92,10 +108,10 @@ impl Metadata {
                  FROM repositories LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
                  WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
                  GROUP BY repositories.id",
-                owner,
-                branch.as_str(),
-                repository.as_str(),
-                arch.as_str(),
+                place.owner,
+                place.branch.as_str(),
+                place.repository.as_str(),
+                place.arch.as_str(),
                 Arch::noarch().as_str()
             ))
             .await?
@@ -110,6 +126,11 @@ impl Metadata {
                 })
             })
             .transpose()
+        };
+        self.memory
+            .index_heads
+            .get(&self.memory.watch, place, ask)
+            .await
     }
 
     /// The packages in the index of an architecture at a generation, now or in the past, in the order of the index: its

@@ -56,15 +56,21 @@ impl Metadata {
         organisation: OwnerId,
         user: OwnerId,
     ) -> Result<Option<Role>, MetadataError> {
-        self.engine
-            .row(sql!(
-                "SELECT role FROM memberships WHERE organisation_id = $1 AND user_id = $2",
-                organisation,
-                user
-            ))
-            .await?
-            .map(|row| row.word("role", "role"))
-            .transpose()
+        let ask = async |(organisation, user): &(OwnerId, OwnerId)| {
+            self.engine
+                .row(sql!(
+                    "SELECT role FROM memberships WHERE organisation_id = $1 AND user_id = $2",
+                    *organisation,
+                    *user
+                ))
+                .await?
+                .map(|row| row.word("role", "role"))
+                .transpose()
+        };
+        self.memory
+            .roles
+            .get(&self.memory.watch, (organisation, user), ask)
+            .await
     }
 
     /// The members of an organisation, by name.

@@ -15,14 +15,16 @@ mod error;
 mod indexes;
 mod kinds;
 mod members;
+mod memory;
 mod owners;
 mod packages;
 mod signing_keys;
 mod sqlite;
 mod tokens;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
+use self::memory::Answers;
 pub use self::{
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     error::MetadataError,
@@ -49,6 +51,35 @@ pub enum Database {
 #[derive(Debug, Clone)]
 pub struct Metadata {
     engine: engine::Engine,
+    memory: Arc<Memory>,
+}
+
+/// The answers that serving files needs again and again.
+#[derive(Debug)]
+struct Memory {
+    watch: memory::Watch,
+    owners: Answers<String, Option<Owner>>,
+    users: Answers<String, Option<User>>,
+    roles: Answers<(OwnerId, OwnerId), Option<Role>>,
+    tokens: Answers<[u8; 32], Option<(Token, User)>>,
+    signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
+    index_heads: Answers<indexes::Place, Option<IndexHead>>,
+    package_files: Answers<packages::Place, Option<PackageFile>>,
+}
+
+impl Memory {
+    fn new(watch: memory::Watch) -> Self {
+        Self {
+            watch,
+            owners: Answers::new(10_000),
+            users: Answers::new(10_000),
+            roles: Answers::new(10_000),
+            tokens: Answers::new(10_000),
+            signing_keys: Answers::new(1_000),
+            index_heads: Answers::new(10_000),
+            package_files: Answers::new(50_000),
+        }
+    }
 }
 
 impl Metadata {
@@ -60,10 +91,13 @@ impl Metadata {
     ///
     /// When it cannot be opened or made, a newer version of the program made it, or a migration fails.
     pub async fn open(database: &Database) -> Result<Self, MetadataError> {
-        let engine = match database {
+        let (engine, watch) = match database {
             Database::Sqlite(path) => sqlite::open(path).await?,
         };
-        Ok(Self { engine })
+        Ok(Self {
+            engine,
+            memory: Arc::new(Memory::new(watch)),
+        })
     }
 
     /// Waits for what is under way and closes. Every use after this is an error.

@@ -114,14 +114,20 @@ impl Metadata {
     ///
     /// When the database fails.
     pub async fn owner(&self, name: &OwnerName) -> Result<Option<Owner>, MetadataError> {
-        self.engine
-            .row(sql!(
-                "SELECT id, kind, name, visibility FROM owners WHERE name_lower = $1",
-                name.lower()
-            ))
-            .await?
-            .map(|row| Owner::from_row(&row))
-            .transpose()
+        let ask = async |name: &String| {
+            self.engine
+                .row(sql!(
+                    "SELECT id, kind, name, visibility FROM owners WHERE name_lower = $1",
+                    name.as_str()
+                ))
+                .await?
+                .map(|row| Owner::from_row(&row))
+                .transpose()
+        };
+        self.memory
+            .owners
+            .get(&self.memory.watch, name.lower(), ask)
+            .await
     }
 
     /// All owners, by name.
@@ -146,18 +152,24 @@ impl Metadata {
     ///
     /// When the database fails.
     pub async fn user(&self, name: &OwnerName) -> Result<Option<User>, MetadataError> {
-        self.engine
-            .row(sql!(
-                concat!(
-                    "SELECT ",
-                    user_columns!(),
-                    " FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.name_lower = $1"
-                ),
-                name.lower()
-            ))
-            .await?
-            .map(|row| User::from_row(&row))
-            .transpose()
+        let ask = async |name: &String| {
+            self.engine
+                .row(sql!(
+                    concat!(
+                        "SELECT ",
+                        user_columns!(),
+                        " FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.name_lower = $1"
+                    ),
+                    name.as_str()
+                ))
+                .await?
+                .map(|row| User::from_row(&row))
+                .transpose()
+        };
+        self.memory
+            .users
+            .get(&self.memory.watch, name.lower(), ask)
+            .await
     }
 
     /// The user with that identifier.

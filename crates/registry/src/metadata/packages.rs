@@ -106,6 +106,16 @@ pub struct FileAddress<'a> {
     pub file_name: &'a str,
 }
 
+/// [`FileAddress`], as a question of it is remembered.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    owner: OwnerId,
+    branch: Branch,
+    repository: RepositoryName,
+    arch: Arch,
+    file_name: String,
+}
+
 /// A package file of the newest generation.
 #[derive(Debug, Clone)]
 pub struct PackageFile {
@@ -126,6 +136,9 @@ pub struct PackageFile {
     /// When it was recorded.
     pub created_at: Timestamp,
 }
+
+/// No file system that apk keeps packages on has longer names, in bytes; what asks for one is not remembered.
+const LONGEST_FILE_NAME: usize = 255;
 
 /// A repository in the middle of a change.
 struct Moved {
@@ -266,8 +279,19 @@ impl Metadata {
         &self,
         address: &FileAddress<'_>,
     ) -> Result<Option<PackageFile>, MetadataError> {
-        // At most one row: a noarch file and one of an architecture exclude each other.
-        self.engine
+        if address.file_name.len() > LONGEST_FILE_NAME {
+            return Ok(None);
+        }
+        let place = Place {
+            owner: address.owner,
+            branch: address.branch.clone(),
+            repository: address.repository.clone(),
+            arch: address.arch.clone(),
+            file_name: address.file_name.to_owned(),
+        };
+        let ask = async |address: &Place| {
+            // At most one row: a noarch file and one of an architecture exclude each other.
+            self.engine
             .row(sql!(
                 "SELECT package_files.id AS id, package_files.repository_id AS repository_id, package_files.arch AS arch, \
                  package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
@@ -279,13 +303,18 @@ impl Metadata {
                 address.owner,
                 address.branch.as_str(),
                 address.repository.as_str(),
-                address.file_name,
+                address.file_name.as_str(),
                 address.arch.as_str(),
                 Arch::noarch().as_str()
             ))
             .await?
             .map(|row| PackageFile::from_row(&row))
             .transpose()
+        };
+        self.memory
+            .package_files
+            .get(&self.memory.watch, place, ask)
+            .await
     }
 }
 

@@ -1,5 +1,7 @@
 //! The keys that sign an owner's indexes, their private halves sealed by `keys/`.
 
+use std::sync::Arc;
+
 use super::{
     KeyState, Metadata, MetadataError, OwnerId, SigningKeyId,
     engine::{Row, Transaction, sql},
@@ -82,17 +84,26 @@ impl Metadata {
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn signing_keys(&self, owner: OwnerId) -> Result<Vec<SigningKeyRow>, MetadataError> {
-        self.engine
-            .rows(sql!(
-                "SELECT id, owner_id, name, public_pem, sealed, state, created_at FROM signing_keys \
-                 WHERE owner_id = $1 ORDER BY id DESC",
-                owner
-            ))
-            .await?
-            .iter()
-            .map(SigningKeyRow::from_row)
-            .collect()
+    pub async fn signing_keys(
+        &self,
+        owner: OwnerId,
+    ) -> Result<Arc<[SigningKeyRow]>, MetadataError> {
+        let ask = async |owner: &OwnerId| {
+            self.engine
+                .rows(sql!(
+                    "SELECT id, owner_id, name, public_pem, sealed, state, created_at FROM signing_keys \
+                     WHERE owner_id = $1 ORDER BY id DESC",
+                    *owner
+                ))
+                .await?
+                .iter()
+                .map(SigningKeyRow::from_row)
+                .collect()
+        };
+        self.memory
+            .signing_keys
+            .get(&self.memory.watch, owner, ask)
+            .await
     }
 
     /// Keeps an owner's first key. When the owner has an active one already, nothing is kept and that one is given back

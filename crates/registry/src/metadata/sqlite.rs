@@ -18,7 +18,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{MetadataError, engine::Engine};
+use super::{MetadataError, engine::Engine, memory::Watch};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -60,7 +60,7 @@ pub(super) fn fault(code: &str) -> Fault {
 }
 
 /// Opens the database, making it when there is none, and brings its tables up to date.
-pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
+pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> {
     let path = prepare(path).map_err(|source| {
         let hint = match source.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -104,7 +104,12 @@ pub(super) async fn open(path: &Path) -> Result<Engine, MetadataError> {
         .max_connections(READERS)
         .connect_with(options.pragma("query_only", "ON"))
         .await?;
-    Ok(Engine::Sqlite { writer, readers })
+    let watch = Watch::open(&path).map_err(|source| MetadataError::Open {
+        path: path.clone(),
+        hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk",
+        source: source.into(),
+    })?;
+    Ok((Engine::Sqlite { writer, readers }, watch))
 }
 
 /// Whether the writing connection is out of its transaction, else it must be closed.

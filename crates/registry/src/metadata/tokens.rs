@@ -123,21 +123,24 @@ impl Metadata {
     ///
     /// When the database fails.
     pub async fn token(&self, hash: &[u8; 32]) -> Result<Option<(Token, User)>, MetadataError> {
-        self.engine
-            .row(sql!(
-                concat!(
-                    "SELECT ",
-                    token_columns!(),
-                    ", ",
-                    user_columns!(),
-                    " FROM tokens JOIN users ON users.owner_id = tokens.user_id \
-                     JOIN owners ON owners.id = users.owner_id WHERE tokens.hash = $1"
-                ),
-                hash
-            ))
-            .await?
-            .map(|row| Ok((Token::from_row(&row)?, User::from_row(&row)?)))
-            .transpose()
+        let ask = async |hash: &[u8; 32]| {
+            self.engine
+                .row(sql!(
+                    concat!(
+                        "SELECT ",
+                        token_columns!(),
+                        ", ",
+                        user_columns!(),
+                        " FROM tokens JOIN users ON users.owner_id = tokens.user_id \
+                         JOIN owners ON owners.id = users.owner_id WHERE tokens.hash = $1"
+                    ),
+                    hash
+                ))
+                .await?
+                .map(|row| Ok((Token::from_row(&row)?, User::from_row(&row)?)))
+                .transpose()
+        };
+        self.memory.tokens.get(&self.memory.watch, *hash, ask).await
     }
 
     /// The tokens of a user, oldest first.

@@ -2,10 +2,13 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
-use registry::metadata::{Database, Metadata, MetadataError};
+use registry::{
+    metadata::{Database, Metadata, MetadataError, Visibility},
+    names::OwnerName,
+};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::{World, add_user, open};
+use crate::{START, World, add_user, open};
 
 async fn by_hand(path: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(path);
@@ -171,4 +174,47 @@ async fn a_writer_waits_for_another_process_that_writes() {
     let (recorded, ()) = tokio::join!(write, release);
     recorded.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn an_answer_is_forgotten_when_another_process_changes_what_it_says() {
+    let world = World::new().await;
+    let name = OwnerName::parse("Alice").unwrap();
+    let visibility = async || {
+        world
+            .metadata
+            .owner(&name)
+            .await
+            .unwrap()
+            .unwrap()
+            .visibility
+    };
+    for round in 0..20 {
+        // Asked twice, so that the second answer comes from memory.
+        assert_eq!(
+            (visibility().await, visibility().await),
+            (Visibility::Public, Visibility::Public)
+        );
+        let mut other = by_hand(&world.folder.path().join("tarn.db")).await;
+        sqlx::query("UPDATE owners SET visibility = 'private'")
+            .execute(&mut other)
+            .await
+            .unwrap();
+        assert_eq!(visibility().await, Visibility::Private, "round {round}");
+        sqlx::query("UPDATE owners SET visibility = 'public'")
+            .execute(&mut other)
+            .await
+            .unwrap();
+        other.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_found_once_it_is() {
+    let world = World::new().await;
+    assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_none());
+    world.record("zlib", "x86_64").await.unwrap();
+    assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_some());
+    assert!(world.remove("zlib", "x86_64", START).await);
+    assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_none());
 }

@@ -16,7 +16,9 @@ fn key(owner: OwnerId, name: &str) -> NewSigningKey<'_> {
 
 async fn states(metadata: &Metadata, owner: OwnerId) -> Vec<(String, KeyState)> {
     let keys = metadata.signing_keys(owner).await.unwrap();
-    keys.into_iter().map(|key| (key.name, key.state)).collect()
+    keys.iter()
+        .map(|key| (key.name.clone(), key.state))
+        .collect()
 }
 
 #[tokio::test]
@@ -31,7 +33,7 @@ async fn two_that_make_a_first_key_at_once_agree() {
     );
     let (one, two): (SigningKeyRow, SigningKeyRow) = (one.unwrap(), two.unwrap());
     assert_eq!(one, two);
-    assert_eq!(other.signing_keys(world.alice).await.unwrap(), [one]);
+    assert_eq!(other.signing_keys(world.alice).await.unwrap(), [one].into());
 }
 
 #[tokio::test]

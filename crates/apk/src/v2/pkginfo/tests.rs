@@ -1,3 +1,5 @@
+//! PKGINFO, as read and as refused.
+
 use proptest::prelude::*;
 
 use super::parse;

@@ -1,3 +1,5 @@
+//! Index records, as written and as read.
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;

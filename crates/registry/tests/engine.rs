@@ -1,0 +1,194 @@
+//! The engine of the index: whatever order changes come in, the bytes are those of a derivation from nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use apk::{
+    digest::Identity,
+    limits::Limits,
+    v2::index::{Index, read_unverified},
+};
+use bytes::Bytes;
+use proptest::prelude::*;
+use registry::index::engine::{Changes, EngineError, Record, State};
+use sha2::{Digest, Sha256};
+
+/// A record that looks like one, of a package that is like no other.
+fn record(sequence: i64) -> Record {
+    let number = sequence.unsigned_abs();
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let mut identity = [0; 20];
+    identity[..8].copy_from_slice(&mixed.to_le_bytes());
+    let text = format!(
+        "C:{}\nP:package-{number}\nV:1.{}.{}-r{}\nA:x86_64\nS:{}\nI:{}\nT:The package {number}\n\
+         U:https://example.org/{mixed:x}\nL:MIT\no:package\nt:{}\nD:so:libc.musl-x86_64.so.1 package-{}\n\n",
+        Identity::from_bytes(identity).to_index_field(),
+        mixed % 20,
+        mixed % 7,
+        mixed % 3,
+        1000 + mixed % 100_000,
+        1000 + mixed % 900_000,
+        1_700_000_000 + mixed % 10_000_000,
+        mixed % 100,
+    );
+    Record {
+        sequence,
+        text: Bytes::from(text),
+    }
+}
+
+fn bytes(state: &State) -> Vec<u8> {
+    state.member().unwrap().segments.concat()
+}
+
+/// The index of these records, from nothing.
+fn derived(records: &BTreeMap<i64, Record>) -> State {
+    let added = records.values().cloned().collect();
+    State::empty()
+        .unwrap()
+        .apply(&Changes {
+            removed: BTreeSet::new(),
+            added,
+        })
+        .unwrap()
+}
+
+fn read(state: &State) -> Index {
+    read_unverified(&bytes(state), &Limits::default()).unwrap()
+}
+
+#[test]
+fn an_empty_index_is_one_that_apk_reads() {
+    assert_eq!(read(&State::empty().unwrap()).records.len(), 0);
+}
+
+#[test]
+fn the_independent_reader_gets_every_record_back() {
+    let records: BTreeMap<i64, Record> = (1..=3000)
+        .map(|sequence| (sequence, record(sequence)))
+        .collect();
+    let state = derived(&records);
+    assert_eq!(state.records(), 3000);
+    let index = read(&state);
+    let text: String = index.records.iter().map(ToString::to_string).collect();
+    let expected: Vec<u8> = records
+        .values()
+        .flat_map(|record| record.text.to_vec())
+        .collect();
+    assert_eq!(text.into_bytes(), expected);
+}
+
+#[test]
+fn the_hash_is_that_of_the_bytes() {
+    for count in [0, 1, 15, 16, 700, 2000] {
+        let state = derived(
+            &(1..=count)
+                .map(|sequence| (sequence, record(sequence)))
+                .collect(),
+        );
+        let sha256: [u8; 32] = Sha256::digest(bytes(&state)).into();
+        assert_eq!(state.member().unwrap().sha256, sha256, "{count} records");
+    }
+}
+
+#[test]
+fn an_append_leaves_the_bytes_before_the_end_as_they_were() {
+    let records: BTreeMap<i64, Record> = (1..=5000)
+        .map(|sequence| (sequence, record(sequence)))
+        .collect();
+    let before = derived(&records);
+    let after = before
+        .apply(&Changes {
+            added: vec![record(5001)],
+            ..Changes::default()
+        })
+        .unwrap();
+    let (before, after) = (bytes(&before), bytes(&after));
+    let same = before
+        .iter()
+        .zip(&after)
+        .take_while(|(a, b)| a == b)
+        .count();
+    assert!(
+        same * 100 > before.len() * 95,
+        "{same} of {} bytes are the same",
+        before.len()
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let state = derived(
+        &(1..=100)
+            .map(|sequence| (sequence, record(sequence)))
+            .collect(),
+    );
+    let absent = Changes {
+        removed: [101].into(),
+        added: Vec::new(),
+    };
+    assert_eq!(
+        state.apply(&absent).unwrap_err(),
+        EngineError::Inconsistent("a record to remove is not there")
+    );
+    let below = Changes {
+        removed: BTreeSet::new(),
+        added: vec![record(100)],
+    };
+    assert_eq!(
+        state.apply(&below).unwrap_err(),
+        EngineError::Inconsistent("an added record is not above all others")
+    );
+}
+
+/// What happens between two readers: so many come, after gaps, and so many of those there go.
+#[derive(Debug, Clone)]
+struct Step {
+    gaps: Vec<u8>,
+    removed: Vec<prop::sample::Index>,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // Most steps are small, as in life; some are large enough to close chunks, or to open closed ones.
+    let added = prop_oneof![8 => 0..4_usize, 1 => 0..300_usize, 1 => 500..1200_usize];
+    let removed = prop_oneof![8 => 0..3_usize, 1 => 0..200_usize];
+    let step = (added, removed).prop_flat_map(|(added, removed)| {
+        let gaps = prop::collection::vec(1..4_u8, added);
+        let removed = prop::collection::vec(any::<prop::sample::Index>(), removed);
+        (gaps, removed).prop_map(|(gaps, removed)| Step { gaps, removed })
+    });
+    prop::collection::vec(step, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_changes_gives_the_bytes_of_a_derivation_from_nothing(steps in steps()) {
+        let mut records = BTreeMap::new();
+        let mut state = State::empty().unwrap();
+        let mut sequence = 0;
+        for step in steps {
+            let there: Vec<i64> = records.keys().copied().collect();
+            let removed: BTreeSet<i64> = match there.is_empty() {
+                true => BTreeSet::new(),
+                false => step.removed.iter().map(|index| *index.get(&there)).collect(),
+            };
+            let added: Vec<Record> = step
+                .gaps
+                .iter()
+                .map(|gap| {
+                    sequence += i64::from(*gap);
+                    record(sequence)
+                })
+                .collect();
+            records.retain(|sequence, _| !removed.contains(sequence));
+            records.extend(added.iter().map(|record| (record.sequence, record.clone())));
+            state = state.apply(&Changes { removed, added }).unwrap();
+            prop_assert_eq!(state.records(), records.len() as u64);
+            prop_assert!(bytes(&state) == bytes(&derived(&records)), "the bytes differ");
+        }
+        prop_assert_eq!(read(&state).records.len(), records.len());
+    }
+}
