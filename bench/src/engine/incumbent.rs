@@ -14,7 +14,7 @@ use apk::{
     limits::Limits,
     v2::{package::PackageReader, record},
 };
-use registry::metadata::{IndexChanges, IndexRow};
+use registry::metadata::IndexRow;
 
 use super::{Growing, grouped, joined, setup::Signer, sides};
 use crate::{
@@ -28,9 +28,6 @@ use crate::{
 
 /// The largest index that the incumbent is tried on.
 const MOST: usize = 30_000;
-
-/// How often the engine adds the same package in one round, for a mean.
-const REPEATS: usize = 20;
 
 /// A folder of packages as a static repository has it. The old files have the right size and no content: apk index looks at no more.
 struct Folder {
@@ -74,26 +71,18 @@ fn compare(
         &package,
         &joined(&base.segments),
     )?;
-    let change = change(signer, &package, entries.len())?;
+    let added = added(signer, &package, entries.len())?;
 
     let (mut ours, mut by_files, mut by_merge) =
         (Samples::default(), Samples::default(), Samples::default());
     for _ in 0..effort.slow_rounds() {
         let (theirs, cpu) = files.index(apk, signer, false)?;
         by_files.push(cpu);
-        let mut seconds = 0.0;
-        let mut made = None;
-        for _ in 0..REPEATS {
-            let change = change.clone();
-            let (next, cpu) = cpu_seconds(|| signer.next(&base.state, change, entries.len() + 1))?;
-            seconds += cpu;
-            made = Some(next);
-        }
-        ours.push(seconds / REPEATS as f64);
+        let (segments, cpu) = signer.repeated(&base.state, &added, entries.len() + 1)?;
+        ours.push(cpu);
         let (merged, cpu) = files.index(apk, signer, true)?;
         by_merge.push(cpu);
 
-        let (_, segments, _) = made.ok_or("nothing was made")?;
         let own: BTreeSet<String> = records(&joined(&segments))?;
         same_records("apk index -x", &records(&theirs)?, &own)?;
         same_records("apk index --merge -x", &records(&merged)?, &own)?;
@@ -128,18 +117,14 @@ fn newcomer() -> Entry {
 }
 
 /// The row that the database would give for this package.
-fn change(signer: &Signer, package: &[u8], before: usize) -> Result<IndexChanges> {
+fn added(signer: &Signer, package: &[u8], before: usize) -> Result<[IndexRow; 1]> {
     let mut reader = PackageReader::new(Limits::default());
     reader.push(package)?;
     let read = reader.finish()?;
-    let record = record::render(&read.info, &read.identity, read.size, signer.arch());
-    Ok(IndexChanges {
-        removed: Vec::new(),
-        added: vec![IndexRow {
-            sequence: i64::try_from(before)? + 1,
-            record,
-        }],
-    })
+    Ok([IndexRow {
+        sequence: i64::try_from(before)? + 1,
+        record: record::render(&read.info, &read.identity, read.size, signer.arch()),
+    }])
 }
 
 impl Folder {

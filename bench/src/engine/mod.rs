@@ -184,28 +184,35 @@ fn appends(
     Ok(rows)
 }
 
-/// Making the whole index again by the plain writer, not even reading it back, against adding one package.
+/// Making the whole index again by the plain writer, not even reading it back, against adding one package, in turns.
 fn regeneration(signer: &Signer, indexes: &[Growing], effort: Effort) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for index in indexes {
-        let mut whole = Samples::default();
-        let mut last = Vec::new();
+        let record = corpus::entries(1, 77)
+            .iter()
+            .map(Entry::record)
+            .collect::<Vec<_>>();
+        let mut texts = index.rows.clone();
+        texts.extend(record.iter().cloned());
+        let added = numbered(&record, texts.len());
+        let (mut whole, mut appends) = (Samples::default(), Samples::default());
         for _ in 0..effort.slow_rounds() {
-            let (made, cpu) = cpu_seconds(|| signer.regenerate(&index.rows))?;
-            last = made;
+            let (all, cpu) = cpu_seconds(|| signer.regenerate(&texts))?;
             whole.push(cpu);
+            let (next, cpu) = signer.repeated(&index.state, &added, texts.len())?;
+            appends.push(cpu);
+            let what = format!("regeneration of {} packages", index.size);
+            same_records(&what, &records(&all)?, &records(&joined(&next))?)?;
         }
-        let what = format!("regeneration of {} packages", index.size);
-        same_records(&what, &records(&last)?, &records(&joined(&index.segments))?)?;
         rows.push(Row {
             what: format!(
                 "regenerate all {} and sign, level 6, unverified",
                 grouped(index.size)
             ),
-            of: "adding one package to them".to_owned(),
-            ratio: whole.scaled(index.appends.median()),
+            of: "adding the new package to them".to_owned(),
+            ratio: whole.over(&appends),
             goal: Goal::None,
-            sides: sides(&whole, &index.appends),
+            sides: sides(&whole, &appends),
         });
     }
     Ok(rows)

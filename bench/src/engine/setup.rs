@@ -19,7 +19,10 @@ use registry::{
     settings::Settings,
 };
 
-use crate::{Result, corpus::ARCH, signature::signature_cpu};
+use crate::{Result, corpus::ARCH, measure::cpu_seconds, signature::signature_cpu};
+
+/// How often the same change is made for one measurement.
+const REPEATS: u32 = 20;
 
 /// What is made of an index: the state, the bytes to send, the ETag.
 pub(super) type Made = (State, Segments, String);
@@ -81,6 +84,27 @@ impl Signer {
             &self.keys,
             &self.limits,
         )?)
+    }
+
+    /// Adds the same rows to the same index several times. Gives the index, and the mean CPU seconds of once.
+    pub(super) fn repeated(
+        &self,
+        before: &State,
+        added: &[IndexRow],
+        live: usize,
+    ) -> Result<(Segments, f64)> {
+        let once = || -> Result<(Made, f64)> {
+            let changes = IndexChanges {
+                removed: Vec::new(),
+                added: added.to_vec(),
+            };
+            cpu_seconds(|| self.next(before, changes, live))
+        };
+        let ((_, segments, _), mut seconds) = once()?;
+        for _ in 1..REPEATS {
+            seconds += once()?.1;
+        }
+        Ok((segments, seconds / f64::from(REPEATS)))
     }
 
     /// The whole index by the plain writer, signed.

@@ -1,0 +1,71 @@
+# `make run` builds and serves. `make test` is everything that CI does.
+
+CACHE := $(or $(TARN_TEST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tarn-tests)
+FUZZ_SECONDS := 10
+
+# What the tests need is found here; nothing of it lies in a target folder.
+export TARN_TEST_CACHE := $(CACHE)
+export PATH := $(CACHE)/bin:$(PATH)
+export CARGO_TERM_COLOR ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test install format lint cargo-test fuzz deny
+
+help: ## print this
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: ## build and serve on 127.0.0.1:8080; the first run says what to type next
+	cargo run --release --package tarn -- serve
+
+test: ## everything that CI does, in its order; installs what it needs
+	@$(MAKE) --no-print-directory install
+	@$(MAKE) --no-print-directory format
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory cargo-test
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory deny
+
+install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny
+	scripts/install-system
+	scripts/install-alpine-root $(CACHE)
+	scripts/install-cargo-tools $(CACHE)
+
+format: ## is the code formatted?
+	cargo fmt --all --check
+
+lint: ## clippy, warnings are errors
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+cargo-test: ## unit, integration and end-to-end tests; nothing may be left out
+	TARN_REQUIRE_TOOLS=1 cargo test --workspace --locked
+
+fuzz: ## each fuzz target for FUZZ_SECONDS
+	scripts/fuzz $(FUZZ_SECONDS)
+
+deny: ## licences, bans and sources of the dependencies
+	cargo fetch --locked
+	cargo deny --offline check bans licenses sources
+
+BENCH :=
+BENCH_FLAGS :=
+BENCH_CARGO := cargo run --release --locked --manifest-path bench/Cargo.toml --target-dir target
+
+.PHONY: bench bench-quick bench-record bench-test
+
+bench: ## ratios to nginx and `apk index`; BENCH=engine chooses (engine publish download upload install)
+	scripts/install-system
+	scripts/install-alpine-root $(CACHE)
+	scripts/install-bench
+	cargo build --release --locked --package tarn
+	$(BENCH_CARGO) -- $(BENCH_FLAGS) $(BENCH)
+
+bench-quick: ## the same, fewer and smaller: does it run?
+	@$(MAKE) --no-print-directory bench BENCH_FLAGS=--quick
+
+bench-record: ## the same, and writes the results into docs/benchmarks.md
+	@$(MAKE) --no-print-directory bench BENCH_FLAGS='--write docs/benchmarks.md'
+
+bench-test: ## format, clippy and unit tests of the benchmarks themselves
+	cargo fmt --manifest-path bench/Cargo.toml --check
+	cargo clippy --manifest-path bench/Cargo.toml --target-dir target --all-targets --locked -- -D warnings
+	cargo test --manifest-path bench/Cargo.toml --target-dir target --locked
