@@ -7,7 +7,7 @@ use crate::{
     content::same_bytes,
     corpus::{self, Entry},
     http::Connection,
-    measure::{Digits, Samples, Seconds},
+    measure::{Digits, Samples, Seconds, children_cpu},
     report::{Goal, Row, Table},
     servers::{
         nginx::Nginx,
@@ -43,7 +43,10 @@ struct Load {
     requests: f64,
     bytes: f64,
     seconds: f64,
+    /// CPU seconds of the server.
     cpu: f64,
+    /// CPU seconds of wrk.
+    client_cpu: f64,
 }
 
 struct Bench {
@@ -74,7 +77,8 @@ pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
         how: format!(
             "Over loopback, wrk on the same machine with one thread and eight connections, {} seconds for each of {rounds} rounds in turns. nginx: \
              one worker, sendfile, tcp_nopush, keep-alive, no log, the same bytes. CPU is that of the server process, all its threads, \
-             user and system; on loopback, sending costs the receiver's part of the work too. \
+             user and system. On loopback a good part of sending runs wherever an acknowledgement arrives, in the server or in wrk, so the sum of \
+             both is told too. \
              Tarn asks its database who may read, and what is newest, with every request.",
             bench.seconds
         ),
@@ -169,7 +173,9 @@ impl Bench {
         for header in headers {
             command.arg("-H").arg(header);
         }
+        let before = children_cpu()?;
         let output = output_of(command.arg(format!("http://{address}{path}")))?;
+        let client_cpu = (children_cpu()? - before).as_secs_f64();
         let line = output.lines().find_map(|line| line.strip_prefix("RESULT "));
         let numbers = line
             .ok_or("wrk told no result")?
@@ -182,6 +188,7 @@ impl Bench {
                 bytes,
                 seconds: micros / 1e6,
                 cpu: 0.0,
+                client_cpu,
             }),
             _ => Err(format!("no ratio for {path}: wrk told of failures: {output}").into()),
         }
@@ -216,6 +223,7 @@ fn rows(target: &Target, tarn: &[Load], nginx: &[Load]) -> Vec<Row> {
     let per = |loads: &[Load], of: fn(&Load) -> f64| -> Samples { loads.iter().map(of).collect() };
     let per_request = |load: &Load| load.cpu / load.requests;
     let per_byte = |load: &Load| load.cpu / load.bytes;
+    let together = |load: &Load| (load.cpu + load.client_cpu) / load.bytes;
     let rate = |load: &Load| load.requests / load.seconds;
     // An answer without a body is paid by the request; of the others, those cut off at the end count by their bytes.
     let cost = if target.conditional {
@@ -232,6 +240,7 @@ fn rows(target: &Target, tarn: &[Load], nginx: &[Load]) -> Vec<Row> {
     if !target.conditional {
         costs = format!("{} for 1 GB; {costs}", both(per_byte, 1e9));
     }
+    let (our_sum, their_sum) = (per(tarn, together), per(nginx, together));
     let (our_rate, their_rate) = (per(tarn, rate), per(nginx, rate));
     vec![
         Row {
@@ -240,6 +249,13 @@ fn rows(target: &Target, tarn: &[Load], nginx: &[Load]) -> Vec<Row> {
             ratio: ours.over(&theirs),
             goal: Goal::AtMost(target.goal),
             sides: costs,
+        },
+        Row {
+            what: format!("{}: CPU of server and wrk together", target.name),
+            of: "the same with nginx".to_owned(),
+            sides: format!("{} for 1 GB", both(together, 1e9)),
+            ratio: our_sum.over(&their_sum),
+            goal: Goal::None,
         },
         Row {
             what: format!("{}: requests a second", target.name),
