@@ -157,7 +157,7 @@ impl Bench {
                     counts.bulk
                 ),
                 ratio: indexes,
-                goal: Goal::AtMost(1.0),
+                goal: Goal::None,
             },
         ])
     }
