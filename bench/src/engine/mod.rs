@@ -277,7 +277,7 @@ fn sizes_of(indexes: &[Growing]) -> Result<Vec<Row>> {
             let signature = first.map_or(0, |run| run.len() as u64);
             let size = index.segments.length() - signature;
             Ok(Row {
-                what: format!("bytes of the index of {}", grouped(index.size)),
+                what: format!("bytes of the index of {}", grouped(index.rows.len())),
                 of: "one `zlib -9` run over the same text".to_owned(),
                 ratio: std::iter::once(size as f64 / once as f64).collect(),
                 goal: Goal::AtMost(1.02),
