@@ -24,6 +24,7 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory cargo-test
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory deny
+	@$(MAKE) --no-print-directory bench-test
 
 install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny
 	scripts/install-system
@@ -45,3 +46,25 @@ fuzz: ## each fuzz target for FUZZ_SECONDS
 deny: ## licences, bans and sources of the dependencies
 	cargo fetch --locked
 	cargo deny --offline check bans licenses sources
+
+BENCH_CARGO := cargo run --release --locked --manifest-path bench/Cargo.toml --target-dir target
+
+.PHONY: bench bench-quick bench-record bench-test
+
+bench: ## ratios to nginx and `apk index`; BENCH=engine chooses (engine publish download upload install)
+	scripts/install-system
+	scripts/install-alpine-root $(CACHE)
+	scripts/install-bench
+	cargo build --release --locked --package tarn
+	$(BENCH_CARGO) -- $(BENCH_FLAGS) $(BENCH)
+
+bench-quick: ## the same, fewer and smaller: does it run?
+	@$(MAKE) --no-print-directory bench BENCH_FLAGS=--quick
+
+bench-record: ## the same, and writes the results into docs/benchmarks.md
+	@$(MAKE) --no-print-directory bench BENCH_FLAGS='--write docs/benchmarks.md'
+
+bench-test: ## format, clippy and unit tests of the benchmarks themselves
+	cargo fmt --manifest-path bench/Cargo.toml --check
+	cargo clippy --manifest-path bench/Cargo.toml --target-dir target --all-targets --locked -- -D warnings
+	cargo test --manifest-path bench/Cargo.toml --target-dir target --locked

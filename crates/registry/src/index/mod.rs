@@ -9,7 +9,7 @@
 
 pub mod engine;
 mod segments;
-mod v2;
+pub mod v2;
 mod v3;
 
 use std::{sync::Arc, time::Duration};

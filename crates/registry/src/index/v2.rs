@@ -23,10 +23,14 @@ use crate::{
 };
 
 /// What the next index is made from, what is sent, and its ETag.
-pub(super) type Made = (Option<State>, Segments, String);
+pub type Made = (Option<State>, Segments, String);
 
 /// Derives an index from all its packages. The independent reader reads all of it.
-pub(super) fn first(
+///
+/// # Errors
+///
+/// When it cannot be put together, cannot be signed, or is not what the reader finds in it.
+pub fn first(
     rows: Vec<IndexRow>,
     arch: &Arch,
     live: u64,
@@ -57,7 +61,11 @@ pub(super) fn first(
 
 /// Derives an index from the one before it and what changed. The independent reader reads what is new; what is not was
 /// read when it was.
-pub(super) fn next(
+///
+/// # Errors
+///
+/// As [`first`].
+pub fn next(
     before: &State,
     changes: IndexChanges,
     arch: &Arch,

@@ -1,0 +1,279 @@
+//! GET of indexes and packages, against nginx serving the same files.
+
+use std::{fs, net::SocketAddr, path::Path, process::Command, thread::sleep, time::Duration};
+
+use crate::{
+    Effort, Result,
+    content::same_bytes,
+    corpus::{self, Entry},
+    http::Connection,
+    measure::{Digits, Samples, Seconds, children_cpu},
+    report::{Goal, Row, Table},
+    servers::{
+        nginx::Nginx,
+        tarn::{Tarn, file_of, index_of},
+    },
+    tools::{WorkFolder, output_of},
+};
+
+const INDEXED: &str = "indexed";
+const FILES: &str = "files";
+
+/// What wrk tells: complete answers, bytes, microseconds, answers that failed.
+const SCRIPT: &str = r#"
+done = function(summary, latency, requests)
+    local errors = summary.errors
+    local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+    io.write(string.format("RESULT %d %d %d %d\n", summary.requests, summary.bytes, summary.duration, failed))
+end
+"#;
+
+/// One path, on both servers.
+struct Target {
+    name: String,
+    tarn_path: String,
+    nginx_path: String,
+    /// Asks with the date it was given, as apk does, and gets 304.
+    conditional: bool,
+    goal: f64,
+}
+
+/// What a server did in one run of wrk.
+struct Load {
+    requests: f64,
+    bytes: f64,
+    seconds: f64,
+    /// CPU seconds of the server.
+    cpu: f64,
+    /// CPU seconds of wrk.
+    client_cpu: f64,
+}
+
+struct Bench {
+    tarn: Tarn,
+    nginx: Nginx,
+    folder: WorkFolder,
+    seconds: usize,
+}
+
+/// Runs the benchmark.
+pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
+    let packages = if effort.quick { 2_000 } else { 30_000 };
+    let folder = WorkFolder::new("download")?;
+    let bench = Bench {
+        tarn: Tarn::start(binary, folder.path())?,
+        nginx: Nginx::start(folder.path())?,
+        folder,
+        seconds: if effort.quick { 1 } else { 3 },
+    };
+    let targets = bench.prepare(packages)?;
+    let rounds = if effort.quick { 2 } else { 5 };
+    let mut rows = Vec::new();
+    for target in &targets {
+        rows.extend(bench.compare(target, rounds)?);
+    }
+    Ok(Table {
+        name: "download",
+        how: format!(
+            "Over loopback, wrk on the same machine with one thread and eight connections, {} seconds for each of {rounds} rounds in turns. nginx: \
+             one worker, sendfile, tcp_nopush, keep-alive, no log, the same bytes. CPU is that of the server process, all its threads, \
+             user and system. On loopback a good part of sending runs wherever an acknowledgement arrives, in the server or in wrk, so the sum of \
+             both is told too.",
+            bench.seconds
+        ),
+        rows,
+    })
+}
+
+impl Bench {
+    /// Publishes what is asked for, and gives nginx the same.
+    fn prepare(&self, packages: usize) -> Result<Vec<Target>> {
+        let entries = corpus::entries(packages + 4, 21);
+        let (large, indexed) = entries.split_at(4);
+        self.tarn
+            .push(INDEXED, 8, indexed, |entry| entry.package(500))?;
+        let mut connection = self.tarn.connect()?;
+        let index = connection.get(&index_of(INDEXED))?.expect(200)?.body;
+        fs::write(self.nginx.files().join("APKINDEX.tar.gz"), &index)?;
+
+        let mut targets = Vec::new();
+        for (conditional, goal) in [(true, 1.1), (false, 0.6)] {
+            let status = if conditional { "304" } else { "200" };
+            targets.push(Target {
+                name: format!(
+                    "index of {packages} packages ({:.1} MB), {status}",
+                    index.len() as f64 / 1e6
+                ),
+                tarn_path: index_of(INDEXED),
+                nginx_path: "/APKINDEX.tar.gz".to_owned(),
+                conditional,
+                goal,
+            });
+        }
+        let sizes = [
+            ("10 KB", 10_000),
+            ("100 KB", 100_000),
+            ("1 MB", 1_000_000),
+            ("50 MB", 50_000_000),
+        ];
+        for ((name, size), entry) in sizes.into_iter().zip(large) {
+            let file = self.publish(&mut connection, entry, size)?;
+            targets.push(Target {
+                name: format!("package of {name}"),
+                tarn_path: file_of(FILES, &file),
+                nginx_path: format!("/{file}"),
+                conditional: false,
+                goal: 1.0,
+            });
+        }
+        Ok(targets)
+    }
+
+    fn publish(&self, connection: &mut Connection, entry: &Entry, size: u64) -> Result<String> {
+        // What a package is besides its content: headers of tar, and the control section.
+        let frame = entry.package(0).len() as u64;
+        let package = entry.package(size - frame);
+        self.tarn.put(connection, FILES, &package)?;
+        let file = entry.file_name();
+        fs::write(self.nginx.files().join(&file), &package)?;
+        Ok(file)
+    }
+
+    fn compare(&self, target: &Target, rounds: usize) -> Result<Vec<Row>> {
+        let tarn_headers = conditions(&mut self.tarn.connect()?, &target.tarn_path, target)?;
+        let nginx_headers = conditions(&mut self.nginx.connect()?, &target.nginx_path, target)?;
+        let one = self.tarn.connect()?.get(&target.tarn_path)?.expect(200)?;
+        let other = self.nginx.connect()?.get(&target.nginx_path)?.expect(200)?;
+        same_bytes(&target.name, &one.body, &other.body)?;
+
+        let (mut tarn, mut nginx) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let load = |address, path, headers| self.load(address, path, headers);
+            let before = self.tarn.cpu()?;
+            let ours = load(self.tarn.address(), &target.tarn_path, &tarn_headers)?;
+            tarn.push(ours.with_cpu(self.tarn.cpu()? - before));
+            let before = self.nginx.cpu()?;
+            let theirs = load(self.nginx.address(), &target.nginx_path, &nginx_headers)?;
+            nginx.push(theirs.with_cpu(self.nginx.cpu()? - before));
+        }
+        Ok(rows(target, &tarn, &nginx))
+    }
+
+    /// Has wrk ask for one path for a while.
+    fn load(&self, address: SocketAddr, path: &str, headers: &[String]) -> Result<Load> {
+        let script = self.folder.path().join("wrk.lua");
+        fs::write(&script, SCRIPT)?;
+        let mut command = Command::new("wrk");
+        command
+            .args(["-t1", "-c8"])
+            .arg(format!("-d{}s", self.seconds))
+            .arg("-s")
+            .arg(&script);
+        for header in headers {
+            command.arg("-H").arg(header);
+        }
+        let before = children_cpu()?;
+        let output = output_of(command.arg(format!("http://{address}{path}")))?;
+        let client_cpu = (children_cpu()? - before).as_secs_f64();
+        let line = output.lines().find_map(|line| line.strip_prefix("RESULT "));
+        let numbers = line
+            .ok_or("wrk told no result")?
+            .split(' ')
+            .map(str::parse)
+            .collect::<std::result::Result<Vec<f64>, _>>()?;
+        match *numbers {
+            [requests, bytes, micros, 0.0] if requests > 0.0 || bytes > 0.0 => Ok(Load {
+                requests,
+                bytes,
+                seconds: micros / 1e6,
+                cpu: 0.0,
+                client_cpu,
+            }),
+            _ => Err(format!("no ratio for {path}: wrk told of failures: {output}").into()),
+        }
+    }
+}
+
+impl Load {
+    fn with_cpu(self, cpu: f64) -> Self {
+        Self { cpu, ..self }
+    }
+}
+
+/// The headers with which a target is asked for. Makes sure that they lead to 304: a date that a later change could share
+/// is not given away by Tarn for some seconds, and until then it leads to 200.
+fn conditions(connection: &mut Connection, path: &str, target: &Target) -> Result<Vec<String>> {
+    if !target.conditional {
+        return Ok(Vec::new());
+    }
+    for _ in 0..20 {
+        let answer = connection.get(path)?.expect(200)?;
+        let date = answer.header("last-modified")?;
+        let again = connection.request("GET", path, &[("If-Modified-Since", date)], &[])?;
+        if again.status == 304 {
+            return Ok(vec![format!("If-Modified-Since: {date}")]);
+        }
+        sleep(Duration::from_secs(1));
+    }
+    Err(format!("no ratio for {}: {path} leads to no 304", target.name).into())
+}
+
+/// What one run of wrk says about a server.
+type Measure = fn(&Load) -> f64;
+
+fn rows(target: &Target, tarn: &[Load], nginx: &[Load]) -> Vec<Row> {
+    let per = |loads: &[Load], of: fn(&Load) -> f64| -> Samples { loads.iter().map(of).collect() };
+    let per_request = |load: &Load| load.cpu / load.requests;
+    let per_byte = |load: &Load| load.cpu / load.bytes;
+    let rate = |load: &Load| load.requests / load.seconds;
+    // An answer without a body is paid by the request; of the others, those cut off at the end count by their bytes.
+    let (cost, sum): (Measure, Measure) = if target.conditional {
+        (per_request, |load| {
+            (load.cpu + load.client_cpu) / load.requests
+        })
+    } else {
+        (per_byte, |load| (load.cpu + load.client_cpu) / load.bytes)
+    };
+    let (ours, theirs) = (per(tarn, cost), per(nginx, cost));
+    let both = |of: fn(&Load) -> f64, by: f64| {
+        let side = |loads: &[Load]| Seconds(per(loads, of).median() * by).to_string();
+        format!("{} / {}", side(tarn), side(nginx))
+    };
+    let mut costs = format!("{} for 100,000 requests", both(per_request, 1e5));
+    if !target.conditional {
+        costs = format!("{} for 1 GB; {costs}", both(per_byte, 1e9));
+    }
+    let (our_sum, their_sum) = (per(tarn, sum), per(nginx, sum));
+    let (our_rate, their_rate) = (per(tarn, rate), per(nginx, rate));
+    vec![
+        Row {
+            what: format!("{}: CPU", target.name),
+            of: "nginx's CPU".to_owned(),
+            ratio: ours.over(&theirs),
+            goal: Goal::AtMost(target.goal),
+            sides: costs,
+        },
+        Row {
+            what: format!("{}: CPU of server and wrk together", target.name),
+            of: "the same with nginx".to_owned(),
+            sides: if target.conditional {
+                format!("{} for 100,000 requests", both(sum, 1e5))
+            } else {
+                format!("{} for 1 GB", both(sum, 1e9))
+            },
+            ratio: our_sum.over(&their_sum),
+            goal: Goal::None,
+        },
+        Row {
+            what: format!("{}: requests a second", target.name),
+            of: "nginx's".to_owned(),
+            sides: format!(
+                "{} / {}",
+                Digits(our_rate.median()),
+                Digits(their_rate.median())
+            ),
+            ratio: our_rate.over(&their_rate),
+            goal: Goal::None,
+        },
+    ]
+}

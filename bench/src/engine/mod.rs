@@ -1,0 +1,324 @@
+//! From a changed row to signed bytes in memory: CPU time as the index grows.
+
+mod incumbent;
+mod setup;
+
+use std::collections::BTreeSet;
+
+use registry::{
+    index::{Segments, engine::State},
+    metadata::{IndexChanges, IndexRow},
+};
+
+use self::setup::Signer;
+use crate::{
+    Effort, Result,
+    content::{records, same_bytes, same_records},
+    corpus::{self, Entry},
+    measure::{Samples, Seconds, cpu_seconds, wall_seconds},
+    report::{Goal, Row, Table},
+    tools::{WorkFolder, zlib_9},
+};
+
+/// Rows of the indexes that one package is added to.
+const SIZES: [usize; 5] = [1_000, 10_000, 30_000, 100_000, 300_000];
+const QUICK_SIZES: [usize; 3] = [1_000, 10_000, 30_000];
+
+const SIGNATURE: &str = "one RSA-4096 signature by the same key in the same process";
+
+/// An index that grows.
+struct Growing {
+    size: usize,
+    rows: Vec<String>,
+    state: State,
+    segments: Segments,
+    /// CPU seconds for one package, round by round.
+    appends: Samples,
+}
+
+/// Runs the benchmark.
+pub(crate) fn run(effort: Effort) -> Result<Table> {
+    let sizes: &[usize] = if effort.quick { &QUICK_SIZES } else { &SIZES };
+    let most = sizes.last().copied().unwrap_or(1_000);
+    let folder = WorkFolder::new("engine")?;
+    let signer = Signer::make(folder.path())?;
+    let entries = corpus::entries(most + 10_000, 1);
+    let records: Vec<String> = entries.iter().map(Entry::record).collect();
+    let (old, new) = records.split_at(most);
+
+    let mut indexes = sizes
+        .iter()
+        .map(|size| Growing::make(&signer, old.get(..*size).unwrap_or(old)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut rows = appends(&signer, &mut indexes, new, effort)?;
+    rows.extend(regeneration(&signer, &indexes, effort)?);
+    rows.extend(incumbent::rows(
+        &signer,
+        &entries,
+        &indexes,
+        folder.path(),
+        effort,
+    )?);
+    rows.extend(one_index_of_30_000(&signer, old, effort)?);
+    rows.extend(sizes_of(&indexes)?);
+    let bytes: usize = old.iter().map(String::len).sum();
+    Ok(Table {
+        name: "engine",
+        how: format!(
+            "CPU time of the process, all in memory. \"Add one package\" goes from the row that the database gives to an index \
+             that is signed, verified by the independent reader and ready to be sent. {} rounds; in each, every size \
+             gets {} packages one after the other, so a round holds the dear ones (a chunk that closes, a tar header \
+             that changes) in their proportion. Records: {} bytes on average.",
+            effort.rounds,
+            effort.appends,
+            bytes / old.len(),
+        ),
+        rows,
+    })
+}
+
+impl Growing {
+    fn make(signer: &Signer, records: &[String]) -> Result<Self> {
+        let rows = numbered(records, 1);
+        let (state, segments, _) = signer.first(rows, records.len())?;
+        Ok(Self {
+            size: records.len(),
+            rows: records.to_vec(),
+            state,
+            segments,
+            appends: Samples::default(),
+        })
+    }
+
+    /// Adds each of `records` by itself.
+    fn append(&mut self, signer: &Signer, records: &[String]) -> Result<()> {
+        let mut seconds = 0.0;
+        for record in records {
+            self.rows.push(record.clone());
+            let live = self.rows.len();
+            let changes = IndexChanges {
+                removed: Vec::new(),
+                added: numbered(std::slice::from_ref(record), live),
+            };
+            let (made, cpu) = cpu_seconds(|| signer.next(&self.state, changes, live))?;
+            (self.state, self.segments, _) = made;
+            seconds += cpu;
+        }
+        self.appends.push(seconds / records.len() as f64);
+        Ok(())
+    }
+
+    /// What was made step by step is, byte for byte, what is made at once; and it lists what was put in.
+    fn check(&self, signer: &Signer) -> Result<()> {
+        let (_, cold, _) = signer.first(numbered(&self.rows, 1), self.rows.len())?;
+        let what = format!("{} packages", self.size);
+        same_bytes(&what, &joined(&self.segments), &joined(&cold))?;
+        let wanted: BTreeSet<String> = self.rows.iter().cloned().collect();
+        same_records(&what, &records(&joined(&self.segments))?, &wanted)
+    }
+}
+
+/// Rows with sequences from `first` on.
+fn numbered(records: &[String], first: usize) -> Vec<IndexRow> {
+    let sequences = i64::try_from(first).unwrap_or(i64::MAX)..;
+    sequences
+        .zip(records)
+        .map(|(sequence, record)| IndexRow {
+            sequence,
+            record: record.clone(),
+        })
+        .collect()
+}
+
+fn joined(segments: &Segments) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for run in segments.part(0..segments.length()) {
+        bytes.extend_from_slice(&run);
+    }
+    bytes
+}
+
+/// Adding one package, against one signature.
+fn appends(
+    signer: &Signer,
+    indexes: &mut [Growing],
+    new: &[String],
+    effort: Effort,
+) -> Result<Vec<Row>> {
+    let mut signatures = Samples::default();
+    let mut left = new.chunks(effort.appends);
+    for _ in 0..effort.rounds {
+        let records = left.next().ok_or("the corpus is too small")?;
+        signatures.push(signer.signature_cpu(effort.appends)?);
+        for index in &mut *indexes {
+            index.append(signer, records)?;
+        }
+    }
+    for index in &*indexes {
+        index.check(signer)?;
+    }
+
+    let mut rows: Vec<Row> = indexes
+        .iter()
+        .map(|index| Row {
+            what: format!("add one package to {}", grouped(index.size)),
+            of: SIGNATURE.to_owned(),
+            ratio: index.appends.over(&signatures),
+            goal: if index.size == 300_000 {
+                Goal::AtMost(1.5)
+            } else {
+                Goal::None
+            },
+            sides: sides(&index.appends, &signatures),
+        })
+        .collect();
+    if let (Some(first), Some(last)) = (indexes.first(), indexes.last()) {
+        rows.push(Row {
+            what: format!("add one package to {}", grouped(last.size)),
+            of: format!("the same at {}", grouped(first.size)),
+            ratio: last.appends.over(&first.appends),
+            goal: Goal::AtMost(1.3),
+            sides: sides(&last.appends, &first.appends),
+        });
+    }
+    Ok(rows)
+}
+
+/// Making the whole index again by the plain writer, not even reading it back, against adding one package, in turns.
+fn regeneration(signer: &Signer, indexes: &[Growing], effort: Effort) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for index in indexes {
+        let record = corpus::entries(1, 77)
+            .iter()
+            .map(Entry::record)
+            .collect::<Vec<_>>();
+        let mut texts = index.rows.clone();
+        texts.extend(record.iter().cloned());
+        let added = numbered(&record, texts.len());
+        let (mut whole, mut appends) = (Samples::default(), Samples::default());
+        for _ in 0..effort.slow_rounds() {
+            let (all, cpu) = cpu_seconds(|| signer.regenerate(&texts))?;
+            whole.push(cpu);
+            let (next, cpu) = signer.repeated(&index.state, &added, texts.len())?;
+            appends.push(cpu);
+            let what = format!("regeneration of {} packages", index.size);
+            same_records(&what, &records(&all)?, &records(&joined(&next))?)?;
+        }
+        rows.push(Row {
+            what: format!(
+                "regenerate all {} and sign, level 6, unverified",
+                grouped(index.size)
+            ),
+            of: "adding the new package to them".to_owned(),
+            ratio: whole.over(&appends),
+            goal: Goal::None,
+            sides: sides(&whole, &appends),
+        });
+    }
+    Ok(rows)
+}
+
+/// Removal, and an index that is not in memory yet.
+fn one_index_of_30_000(signer: &Signer, records: &[String], effort: Effort) -> Result<Vec<Row>> {
+    let records = records.get(..30_000).unwrap_or(records);
+    let base = Growing::make(signer, records)?;
+    let mut removals = Samples::default();
+    let mut signatures = Samples::default();
+    let mut cold = Samples::default();
+    let mut random = corpus::Random::new(5);
+    for _ in 0..effort.rounds {
+        signatures.push(signer.signature_cpu(effort.appends)?);
+        let mut seconds = 0.0;
+        let count = effort.appends / 4;
+        for _ in 0..count {
+            let gone = random.below(records.len());
+            let changes = IndexChanges {
+                removed: vec![i64::try_from(gone)? + 1],
+                added: Vec::new(),
+            };
+            let (made, cpu) = cpu_seconds(|| signer.next(&base.state, changes, records.len() - 1))?;
+            seconds += cpu;
+            if made.0.records() != records.len() as u64 - 1 {
+                return Err("a removal removed something else".into());
+            }
+        }
+        removals.push(seconds / count as f64);
+        let rows = numbered(records, 1);
+        let (made, wall) = wall_seconds(|| signer.first(rows, records.len()))?;
+        same_bytes("the cold index", &joined(&made.1), &joined(&base.segments))?;
+        cold.push(wall);
+    }
+    let size = grouped(records.len());
+    Ok(vec![
+        Row {
+            what: format!("remove one of {size}, anywhere"),
+            of: SIGNATURE.to_owned(),
+            ratio: removals.over(&signatures),
+            goal: Goal::None,
+            sides: sides(&removals, &signatures),
+        },
+        Row {
+            what: format!("derive {size} from their rows, verified by reading all of it (wall)"),
+            of: "one second".to_owned(),
+            ratio: cold.clone(),
+            goal: Goal::AtMost(1.0),
+            sides: Seconds(cold.median()).to_string(),
+        },
+    ])
+}
+
+/// The compressed index against one run of zlib over the same text.
+fn sizes_of(indexes: &[Growing]) -> Result<Vec<Row>> {
+    indexes
+        .iter()
+        .map(|index| {
+            let once = zlib_9(index.rows.concat().as_bytes())?;
+            let first = index.segments.part(0..index.segments.length()).next();
+            let signature = first.map_or(0, |run| run.len() as u64);
+            let size = index.segments.length() - signature;
+            Ok(Row {
+                what: format!("bytes of the index of {}", grouped(index.rows.len())),
+                of: "one `zlib -9` run over the same text".to_owned(),
+                ratio: std::iter::once(size as f64 / once as f64).collect(),
+                goal: Goal::AtMost(1.02),
+                sides: format!("{size} B / {once} B"),
+            })
+        })
+        .collect()
+}
+
+fn sides(side: &Samples, base: &Samples) -> String {
+    format!("{} / {}", Seconds(side.median()), Seconds(base.median()))
+}
+
+/// A number with commas between the thousands.
+fn grouped(number: usize) -> String {
+    if number < 1_000 {
+        return number.to_string();
+    }
+    format!("{},{:03}", grouped(number / 1_000), number % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_have_commas() {
+        assert_eq!(grouped(300_000), "300,000");
+        assert_eq!(grouped(1_234_005), "1,234,005");
+        assert_eq!(grouped(7), "7");
+    }
+
+    #[test]
+    fn an_index_that_grew_is_checked_against_one_made_at_once() {
+        let folder = WorkFolder::new("engine-test").unwrap();
+        let signer = Signer::make(folder.path()).unwrap();
+        let texts: Vec<String> = corpus::entries(600, 1).iter().map(Entry::record).collect();
+        let mut index = Growing::make(&signer, &texts[..500]).unwrap();
+        index.append(&signer, &texts[500..]).unwrap();
+        index.check(&signer).unwrap();
+        index.rows.pop();
+        assert!(index.check(&signer).is_err());
+    }
+}

@@ -1,0 +1,143 @@
+//! A real owner's key, and the calls that the server makes with it.
+
+use std::{path::Path, sync::Arc};
+
+use apk::{
+    arch::Arch,
+    limits::Limits,
+    sign::{KeyName, SigningKey},
+    v2::index::{self, Description},
+};
+use registry::{
+    Administration,
+    access::Secret,
+    clock::Clock,
+    index::{Segments, engine::State, v2},
+    keys::OwnerKeys,
+    metadata::{IndexChanges, IndexRow},
+    names::OwnerName,
+    settings::Settings,
+};
+
+use crate::{Result, corpus::ARCH, measure::cpu_seconds, signature::signature_cpu};
+
+/// How often the same change is made for one measurement.
+const REPEATS: u32 = 20;
+
+/// What is made of an index: the state, the bytes to send, the ETag.
+pub(super) type Made = (State, Segments, String);
+
+/// Signs indexes as the server does.
+pub(super) struct Signer {
+    keys: Arc<OwnerKeys>,
+    arch: Arch,
+    limits: Limits,
+}
+
+impl Signer {
+    /// Makes an owner in an empty registry, and the RSA-4096 key that such an owner gets.
+    pub(super) fn make(folder: &Path) -> Result<Self> {
+        let data = folder.join("registry");
+        std::fs::create_dir_all(&data)?;
+        let settings = Settings::in_folder(data);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let keys = runtime.block_on(async {
+            let registry = Administration::open(&settings, &Clock::system()).await?;
+            let password = Secret::new("only for this benchmark".to_owned());
+            let first = registry.accounts().first_run(Some(password)).await?;
+            let name = OwnerName::parse(first.ok_or("the registry is not empty")?.user)?;
+            let owner = registry.metadata().owner(&name).await?;
+            let keys = registry
+                .keys()
+                .signing_keys(&owner.ok_or("no owner")?)
+                .await?;
+            registry.metadata().close().await;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(keys)
+        })?;
+        Ok(Self {
+            keys,
+            arch: Arch::parse(ARCH)?,
+            limits: settings.package_limits,
+        })
+    }
+
+    /// The index of these rows, from nothing.
+    pub(super) fn first(&self, rows: Vec<IndexRow>, live: usize) -> Result<Made> {
+        whole(v2::first(
+            rows,
+            &self.arch,
+            live as u64,
+            &self.keys,
+            &self.limits,
+        )?)
+    }
+
+    /// The index after a change.
+    pub(super) fn next(&self, before: &State, changes: IndexChanges, live: usize) -> Result<Made> {
+        whole(v2::next(
+            before,
+            changes,
+            &self.arch,
+            live as u64,
+            &self.keys,
+            &self.limits,
+        )?)
+    }
+
+    /// Adds the same rows to the same index several times. Gives the index, and the mean CPU seconds of once.
+    pub(super) fn repeated(
+        &self,
+        before: &State,
+        added: &[IndexRow],
+        live: usize,
+    ) -> Result<(Segments, f64)> {
+        let once = || -> Result<(Made, f64)> {
+            let changes = IndexChanges {
+                removed: Vec::new(),
+                added: added.to_vec(),
+            };
+            cpu_seconds(|| self.next(before, changes, live))
+        };
+        let ((_, segments, _), mut seconds) = once()?;
+        for _ in 1..REPEATS {
+            seconds += once()?.1;
+        }
+        Ok((segments, seconds / f64::from(REPEATS)))
+    }
+
+    /// The whole index by the plain writer, signed.
+    pub(super) fn regenerate(&self, records: &[String]) -> Result<Vec<u8>> {
+        let records = records.iter().map(String::as_str);
+        let unsigned = index::write(records, &Description::default(), 0, 6);
+        self.sign(&unsigned)
+    }
+
+    /// An unsigned index with the signature in front.
+    pub(super) fn sign(&self, unsigned: &[u8]) -> Result<Vec<u8>> {
+        let signature = index::sign_index(unsigned, &self.by())?;
+        Ok([&signature, unsigned].concat())
+    }
+
+    /// CPU seconds of one bare signature by the owner's key, the mean of `count`.
+    pub(super) fn signature_cpu(&self, count: usize) -> Result<f64> {
+        match self.keys.active.as_slice() {
+            [only] => signature_cpu(&only.key, count),
+            _ => Err("a new owner has one key".into()),
+        }
+    }
+
+    fn by(&self) -> Vec<(&KeyName, &SigningKey)> {
+        let keys = self.keys.active.iter();
+        keys.map(|key| (&key.name, &key.key)).collect()
+    }
+
+    pub(super) fn arch(&self) -> &Arch {
+        &self.arch
+    }
+}
+
+fn whole((state, segments, etag): v2::Made) -> Result<Made> {
+    Ok((state.ok_or("the engine kept no state")?, segments, etag))
+}

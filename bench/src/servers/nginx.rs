@@ -1,0 +1,140 @@
+//! nginx as a file server: one worker, sendfile, no log, and DAV for uploads.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+use super::Running;
+use crate::{Result, http::Connection, measure::process_cpu};
+
+/// nginx over one folder.
+#[derive(Debug)]
+pub(crate) struct Nginx {
+    _master: Running,
+    worker: u32,
+    address: SocketAddr,
+    files: PathBuf,
+}
+
+impl Nginx {
+    /// Starts nginx in `folder`.
+    pub(crate) fn start(folder: &Path) -> Result<Self> {
+        let folder = folder.join("nginx");
+        let files = folder.join("files");
+        fs::create_dir_all(&files)?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let settings = folder.join("nginx.conf");
+        fs::write(&settings, configuration(&folder, address))?;
+        let master = Command::new("nginx")
+            .env("PATH", crate::tools::search_path())
+            .arg("-e")
+            .arg(folder.join("error.log"))
+            .arg("-c")
+            .arg(&settings)
+            .arg("-p")
+            .arg(&folder)
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("cannot start nginx: {error}"))?;
+        let master = Running(master);
+        for _ in 0..100 {
+            sleep(Duration::from_millis(50));
+            let worker = child_of(master.id())?;
+            if let (Some(worker), Ok(_)) = (worker, Connection::open(address)) {
+                return Ok(Self {
+                    _master: master,
+                    worker,
+                    address,
+                    files,
+                });
+            }
+        }
+        Err(format!(
+            "nginx did not start; {} says why",
+            folder.join("error.log").display()
+        )
+        .into())
+    }
+
+    pub(crate) fn connect(&self) -> Result<Connection> {
+        Connection::open(self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the files lie.
+    pub(crate) fn files(&self) -> &Path {
+        &self.files
+    }
+
+    /// CPU time of the worker so far, in seconds.
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        Ok(process_cpu(self.worker)?.as_secs_f64())
+    }
+}
+
+fn configuration(folder: &Path, address: SocketAddr) -> String {
+    let folder = folder.display();
+    // As root, nginx would drop to a user who cannot write here.
+    let user = if nix::unistd::geteuid().is_root() {
+        "user root;\n"
+    } else {
+        ""
+    };
+    format!(
+        "{user}daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    tcp_nodelay on;
+    keepalive_timeout 60;
+    keepalive_requests 100000000;
+    default_type application/octet-stream;
+    client_max_body_size 1g;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen {address};
+        root {folder}/files;
+        location / {{ dav_methods PUT; }}
+    }}
+}}
+"
+    )
+}
+
+/// The first process whose parent is that one (`/proc/PID/stat`, fourth field).
+fn child_of(parent: u32) -> Result<Option<u32>> {
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // A process may end while it is looked at.
+        let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else {
+            continue;
+        };
+        // The name of the program, in brackets, may hold spaces.
+        let after_name = stat.rsplit_once(") ").map(|(_, rest)| rest);
+        let its_parent = after_name.and_then(|rest| rest.split(' ').nth(1));
+        if its_parent == Some(parent.to_string().as_str()) {
+            return Ok(Some(process));
+        }
+    }
+    Ok(None)
+}
