@@ -1,5 +1,7 @@
 //! The first station: a body becomes a temporary file, a hash and a package that was read.
 
+use std::sync::Arc;
+
 use apk::{
     digest::Sha256Digest,
     limits::Limits,
@@ -34,35 +36,37 @@ impl Received {
     }
 }
 
-/// What each batch passes on its way to the disk.
-struct Intake {
+/// Whatever each batch of an upload passes.
+trait Station: Send + 'static {
+    fn take(&mut self, batch: &[Bytes]) -> Result<(), PublishError>;
+}
+
+/// The reader of packages.
+impl Station for PackageReader {
+    fn take(&mut self, batch: &[Bytes]) -> Result<(), PublishError> {
+        batch.iter().try_for_each(|bytes| Ok(self.push(bytes)?))
+    }
+}
+
+/// The temporary file, and the hash it will be kept under.
+struct Keeping {
     incoming: Incoming,
-    reader: PackageReader,
     hash: Sha256,
 }
 
-impl Intake {
-    fn take(mut self: Box<Self>, batch: &[Bytes]) -> Result<Box<Self>, PublishError> {
+impl Station for Keeping {
+    fn take(&mut self, batch: &[Bytes]) -> Result<(), PublishError> {
         for bytes in batch {
-            self.reader.push(bytes)?;
             self.hash.update(bytes);
             self.incoming.write(bytes)?;
         }
-        Ok(self)
-    }
-
-    fn finish(self) -> Result<Received, PublishError> {
-        let package = self.reader.finish()?;
-        let sha256 = Sha256Digest::from_bytes(self.hash.finalize().into());
-        Ok(Received {
-            package,
-            sha256,
-            incoming: self.incoming,
-        })
+        Ok(())
     }
 }
 
 /// Streams `body` into `incoming`. Memory is bounded by two batches, whatever the size of the body.
+///
+/// Reading a package costs as much as hashing and writing it, so a large one passes both at once, on two threads.
 ///
 /// # Errors
 ///
@@ -73,11 +77,9 @@ pub(super) async fn receive(
     limits: &Limits,
     max_upload: u64,
 ) -> Result<Received, PublishError> {
-    let mut work = Work::Idle(Box::new(Intake {
-        incoming,
-        reader: PackageReader::new(limits.clone()),
-        hash: Sha256::new(),
-    }));
+    let mut reading = Worker::Idle(Box::new(PackageReader::new(limits.clone())));
+    let hash = Sha256::new();
+    let mut keeping = Worker::Idle(Box::new(Keeping { incoming, hash }));
     let mut batch = Vec::new();
     let mut batched = 0;
     let mut size = 0_u64;
@@ -90,31 +92,46 @@ pub(super) async fn receive(
         batched += bytes.len();
         batch.push(bytes);
         if batched >= BATCH {
-            work = work.give(std::mem::take(&mut batch)).await?;
+            let full = Arc::new(std::mem::take(&mut batch));
+            reading = reading.give(Arc::clone(&full)).await?;
+            keeping = keeping.give(full).await?;
             batched = 0;
         }
     }
-    let intake = work.give(batch).await?.wait().await?;
-    spawn_blocking(move || intake.finish()).await?
+    let (mut reading, mut keeping) = (reading.wait().await?, keeping.wait().await?);
+    spawn_blocking(move || {
+        reading.take(&batch)?;
+        keeping.take(&batch)?;
+        let Keeping { incoming, hash } = *keeping;
+        Ok(Received {
+            package: reading.finish()?,
+            sha256: Sha256Digest::from_bytes(hash.finalize().into()),
+            incoming,
+        })
+    })
+    .await?
 }
 
-/// The intake, at rest here or at work on another thread.
-enum Work {
-    Idle(Box<Intake>),
-    Busy(JoinHandle<Result<Box<Intake>, PublishError>>),
+/// A station, at rest here or at work on a thread that may wait for the disk.
+enum Worker<S> {
+    Idle(Box<S>),
+    Busy(JoinHandle<Result<Box<S>, PublishError>>),
 }
 
-impl Work {
-    async fn wait(self) -> Result<Box<Intake>, PublishError> {
+impl<S: Station> Worker<S> {
+    async fn wait(self) -> Result<Box<S>, PublishError> {
         match self {
-            Self::Idle(intake) => Ok(intake),
+            Self::Idle(station) => Ok(station),
             Self::Busy(handle) => handle.await?,
         }
     }
 
     /// Waits for the batch before, then starts on this one and returns while it runs.
-    async fn give(self, batch: Vec<Bytes>) -> Result<Self, PublishError> {
-        let intake = self.wait().await?;
-        Ok(Self::Busy(spawn_blocking(move || intake.take(&batch))))
+    async fn give(self, batch: Arc<Vec<Bytes>>) -> Result<Self, PublishError> {
+        let mut station = self.wait().await?;
+        Ok(Self::Busy(spawn_blocking(move || {
+            station.take(&batch)?;
+            Ok(station)
+        })))
     }
 }
