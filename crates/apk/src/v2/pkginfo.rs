@@ -22,8 +22,14 @@
 //! meta package; that it has none only the reader of the data section can tell.
 
 use crate::{
-    arch::Arch, dependency::Dependency, digest::Sha256Digest, limits::Limits, name::PackageName,
-    package_info::PackageInfo, quoted::Quoted, version::Version,
+    arch::Arch,
+    dependency::{Dependency, Operator},
+    digest::Sha256Digest,
+    limits::Limits,
+    name::PackageName,
+    package_info::PackageInfo,
+    quoted::Quoted,
+    version::Version,
 };
 
 pub use error::PkginfoError;
@@ -266,6 +272,20 @@ fn more(
 ) -> Result<(), PkginfoError> {
     let dependencies = Dependency::parse_list_within(value, limits)
         .map_err(|source| PkginfoError::Dependency { field, source })?;
+    // apk 2 writes these operators as `?` into its installed database (apk-tools 2.14 `src/version.c`,
+    // `apk_version_op_string`). It then reads a dependency on a package that does not exist, and installs nothing more.
+    let unwritable = |dependency: &&Dependency| {
+        matches!(
+            dependency.operator(),
+            Operator::LessOrFuzzy | Operator::GreaterOrFuzzy
+        )
+    };
+    if let Some(dependency) = dependencies.iter().find(unwritable) {
+        return Err(PkginfoError::Unwritable {
+            field,
+            dependency: Quoted::new(&dependency.to_string()),
+        });
+    }
     list.extend(dependencies);
     Ok(())
 }

@@ -98,6 +98,16 @@ pub enum PkginfoError {
         /// What is wrong with it.
         source: DependencyError,
     },
+    /// A dependency that apk 2 reads, and cannot write down once the package is installed.
+    #[error(
+        "{field}: {dependency} breaks every system of apk 2 that installs it, write `<`, `<=`, `>`, `>=` or `~` alone"
+    )]
+    Unwritable {
+        /// The key.
+        field: &'static str,
+        /// The text found.
+        dependency: Quoted,
+    },
     /// A package can't provide a conflict or a checksum.
     #[error(
         "provides: {dependency} is nothing a package can provide, write `name` or `name=version`"
