@@ -227,7 +227,7 @@ impl From<PublishError> for ApiError {
             PublishError::Record(_) => Self::Conflict(text),
             PublishError::Blob(error) => error.into(),
             PublishError::Metadata(error) => error.into(),
-            PublishError::Worker(_) => Self::Internal(Box::new(error)),
+            PublishError::Worker(_) | PublishError::Gone => Self::Internal(Box::new(error)),
         }
     }
 }

@@ -87,6 +87,9 @@ pub enum PublishError {
     /// A worker thread of the server died.
     #[error("a worker of the upload stopped")]
     Worker(#[from] tokio::task::JoinError),
+    /// A worker thread was asked for again after it died.
+    #[error("a worker of the upload had stopped before")]
+    Gone,
 }
 
 /// A package that was taken in.

@@ -70,16 +70,31 @@ impl Station for Keeping {
 ///
 /// # Errors
 ///
-/// When the body ends early, is larger than `max_upload` bytes, is no package, or cannot be written.
+/// When the body ends early, is larger than `max_upload` bytes, is no package, or cannot be written. The temporary file
+/// is gone by then.
 pub(super) async fn receive(
     incoming: Incoming,
-    mut body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     limits: &Limits,
     max_upload: u64,
 ) -> Result<Received, PublishError> {
     let mut reading = Worker::Idle(Box::new(PackageReader::new(limits.clone())));
     let hash = Sha256::new();
     let mut keeping = Worker::Idle(Box::new(Keeping { incoming, hash }));
+    let received = pass_both(body, max_upload, &mut reading, &mut keeping).await;
+    if received.is_err() {
+        // The other station may still be at work on its last batch; the refusal waits until it has left nothing.
+        drop((reading.wait().await, keeping.wait().await));
+    }
+    received
+}
+
+async fn pass_both(
+    mut body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    max_upload: u64,
+    reading: &mut Worker<PackageReader>,
+    keeping: &mut Worker<Keeping>,
+) -> Result<Received, PublishError> {
     let mut batch = Vec::new();
     let mut batched = 0;
     let mut size = 0_u64;
@@ -93,8 +108,8 @@ pub(super) async fn receive(
         batch.push(bytes);
         if batched >= BATCH {
             let full = Arc::new(std::mem::take(&mut batch));
-            reading = reading.give(Arc::clone(&full)).await?;
-            keeping = keeping.give(full).await?;
+            reading.give(Arc::clone(&full)).await?;
+            keeping.give(full).await?;
             batched = 0;
         }
     }
@@ -112,26 +127,30 @@ pub(super) async fn receive(
     .await?
 }
 
-/// A station, at rest here or at work on a thread that may wait for the disk.
+/// A station: at rest here, at work on a thread that may wait for the disk, or handed on.
 enum Worker<S> {
     Idle(Box<S>),
     Busy(JoinHandle<Result<Box<S>, PublishError>>),
+    Gone,
 }
 
 impl<S: Station> Worker<S> {
-    async fn wait(self) -> Result<Box<S>, PublishError> {
-        match self {
+    /// Waits for the batch under way and gives the station, once.
+    async fn wait(&mut self) -> Result<Box<S>, PublishError> {
+        match std::mem::replace(self, Self::Gone) {
             Self::Idle(station) => Ok(station),
             Self::Busy(handle) => handle.await?,
+            Self::Gone => Err(PublishError::Gone),
         }
     }
 
     /// Waits for the batch before, then starts on this one and returns while it runs.
-    async fn give(self, batch: Arc<Vec<Bytes>>) -> Result<Self, PublishError> {
+    async fn give(&mut self, batch: Arc<Vec<Bytes>>) -> Result<(), PublishError> {
         let mut station = self.wait().await?;
-        Ok(Self::Busy(spawn_blocking(move || {
+        *self = Self::Busy(spawn_blocking(move || {
             station.take(&batch)?;
             Ok(station)
-        })))
+        }));
+        Ok(())
     }
 }
