@@ -1,6 +1,9 @@
 //! `tarn user`: the people who sign in.
 
-use registry::{metadata::Visibility, names::OwnerName};
+use registry::{
+    metadata::{Actor, Visibility},
+    names::OwnerName,
+};
 use serde::Serialize;
 
 use crate::{failure::Failure, open, output, secret, settings::RegistryFlags};
@@ -163,7 +166,7 @@ async fn set_disabled(
     let registry = open::for_administration(flags).await?;
     registry
         .accounts()
-        .set_disabled(name, disabled)
+        .set_disabled(name, disabled, &Actor::COMMAND_LINE)
         .await
         .map_err(|error| Failure::told_by(&error))?;
     let done = if disabled { "disabled" } else { "enabled" };

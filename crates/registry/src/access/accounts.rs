@@ -12,8 +12,8 @@ use super::{
 use crate::{
     clock::Clock,
     metadata::{
-        AddOwnerError, AddTokenError, Metadata, MetadataError, NewToken, NewUser, Owner, OwnerId,
-        OwnerKind, Role, Token, User, Visibility,
+        Act, Actor, AddOwnerError, AddTokenError, Metadata, MetadataError, NewToken, NewUser,
+        Owner, OwnerId, OwnerKind, Role, Token, User, Visibility,
     },
     names::OwnerName,
 };
@@ -218,9 +218,18 @@ impl Accounts {
     /// # Errors
     ///
     /// When there is no such user.
-    pub async fn set_disabled(&self, name: &OwnerName, disabled: bool) -> Result<(), AccountError> {
+    pub async fn set_disabled(
+        &self,
+        name: &OwnerName,
+        disabled: bool,
+        by: &Actor,
+    ) -> Result<(), AccountError> {
         let user = self.user(name).await?;
-        Ok(self.metadata.set_disabled(user.id, disabled).await?)
+        let at = self.clock.now();
+        Ok(self
+            .metadata
+            .set_disabled(user.id, disabled, &Act { by, at })
+            .await?)
     }
 
     /// Makes a user a site administrator, or takes that away.

@@ -143,6 +143,17 @@ words! {
         Retired = "retired",
     }
 }
+words! {
+    /// By which door somebody came who changed something.
+    Through, "door", "http, command-line, server", {
+        /// A request.
+        Http = "http",
+        /// The program, on the server's machine.
+        CommandLine = "command-line",
+        /// Nobody: the server keeps house.
+        Server = "server",
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -166,6 +177,9 @@ mod tests {
         }
         for state in [KeyState::Active, KeyState::Retired] {
             assert_eq!(state.as_str().parse(), Ok(state));
+        }
+        for through in [Through::Http, Through::CommandLine, Through::Server] {
+            assert_eq!(through.as_str().parse(), Ok(through));
         }
     }
 

@@ -8,6 +8,7 @@
 //! moment: a commit under way is not called back. So whoever goes away without an answer can't know; who gets an
 //! answer can rely on it.
 
+mod audit;
 mod blob_facts;
 mod change_times;
 mod engine;
@@ -26,12 +27,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use self::memory::Answers;
 pub use self::{
+    audit::{Act, Actor},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     error::MetadataError,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
-        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TokenId,
-        UnknownWord, Visibility,
+        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, Through,
+        TokenId, UnknownWord, Visibility,
     },
     owners::{AddOwnerError, NewUser, Owner, User},
     packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
@@ -115,6 +117,20 @@ impl Metadata {
     ) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
         transaction.run_one(what, statement).await?;
+        transaction.commit().await
+    }
+
+    /// One statement in a transaction of its own, which must change one row, and what is written down of it.
+    async fn change_and_note(
+        &self,
+        what: &'static str,
+        statement: engine::Statement,
+        act: &Act<'_>,
+        done: audit::Done<'_>,
+    ) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        transaction.run_one(what, statement).await?;
+        transaction.note(act, done).await?;
         transaction.commit().await
     }
 }

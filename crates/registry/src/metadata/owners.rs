@@ -1,7 +1,8 @@
 //! Users and organisations.
 
 use super::{
-    Metadata, MetadataError, OwnerId, OwnerKind, Visibility,
+    Act, Metadata, MetadataError, OwnerId, OwnerKind, Visibility,
+    audit::Done,
     engine::{Row, Transaction, sql},
 };
 use crate::{clock::Timestamp, names::OwnerName};
@@ -323,16 +324,28 @@ impl Metadata {
     /// # Errors
     ///
     /// [`MetadataError::Missing`] when there is no such user; when the database fails.
-    pub async fn set_disabled(&self, user: OwnerId, disabled: bool) -> Result<(), MetadataError> {
-        self.change_one(
-            "user",
-            sql!(
-                "UPDATE users SET disabled = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
-                user,
-                disabled
-            ),
-        )
-        .await
+    pub async fn set_disabled(
+        &self,
+        user: OwnerId,
+        disabled: bool,
+        act: &Act<'_>,
+    ) -> Result<(), MetadataError> {
+        let statement = sql!(
+            "UPDATE users SET disabled = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
+            user,
+            disabled
+        );
+        let done = Done {
+            action: if disabled {
+                "user.disable"
+            } else {
+                "user.enable"
+            },
+            owner: Some(user),
+            target: "",
+            detail: None,
+        };
+        self.change_and_note("user", statement, act, done).await
     }
 
     /// Makes a user a site administrator, or no longer one.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use registry::{access::Secret, metadata::Visibility};
+use registry::{
+    access::Secret,
+    metadata::{Actor, Visibility},
+};
 
 use crate::{
     client::{Request, delete, get, head, put},
@@ -145,7 +148,7 @@ async fn an_expired_token_and_a_disabled_account_are_told() {
     server.send(&get(HELLO).bearer(&token)).await.expect(200);
     server
         .accounts()
-        .set_disabled(&name("alice"), true)
+        .set_disabled(&name("alice"), true, &Actor::COMMAND_LINE)
         .await
         .unwrap();
     server.send(&by_password).await.refusal(401, "disabled");

@@ -10,7 +10,7 @@ use registry::{
     names::OwnerName,
 };
 
-use crate::{START, World, add_user, open};
+use crate::{ACT, START, World, add_user, open};
 
 fn name(name: &str) -> OwnerName {
     OwnerName::parse(name).unwrap()
@@ -93,7 +93,7 @@ async fn what_one_signs_in_with_moves_the_credential_version_on() {
     assert_eq!(version().await, 1);
     metadata.change_password(alice, Some("new")).await.unwrap();
     assert_eq!(version().await, 2);
-    metadata.set_disabled(alice, true).await.unwrap();
+    metadata.set_disabled(alice, true, &ACT).await.unwrap();
     assert_eq!(version().await, 3);
     metadata.change_password(alice, None).await.unwrap();
     assert_eq!(version().await, 4);
@@ -120,7 +120,7 @@ async fn a_change_of_nobody_is_told() {
         );
     };
     missing(metadata.change_password(nobody, None).await, "user");
-    missing(metadata.set_disabled(nobody, true).await, "user");
+    missing(metadata.set_disabled(nobody, true, &ACT).await, "user");
     missing(metadata.set_admin(nobody, true).await, "user");
     missing(
         metadata.set_visibility(nobody, Visibility::Public).await,

@@ -13,7 +13,7 @@ use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version}
 use registry::{
     clock::Timestamp,
     metadata::{
-        BlobClaim, Database, FileAddress, Metadata, NewPackageFile, NewUser, OwnerId,
+        Act, Actor, BlobClaim, Database, FileAddress, Metadata, NewPackageFile, NewUser, OwnerId,
         PackageAddress, PackageFile, RecordError, Recorded, Visibility,
     },
     names::{Branch, OwnerName, RepositoryName},
@@ -22,6 +22,12 @@ use tempfile::TempDir;
 
 /// 2026-11-22 21:00:00 UTC.
 const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// What is done is done by an administrator on the server's machine.
+const ACT: Act<'_> = Act {
+    by: &Actor::COMMAND_LINE,
+    at: START,
+};
 
 /// A database in a folder of its own, with the user `alice`.
 struct World {

@@ -1,0 +1,26 @@
+-- Who did what, to what, when, with what result. Nothing here is ever changed; the retention alone removes, the oldest
+-- first. Names stand beside the identifiers, without references: an entry outlives what it tells of.
+CREATE TABLE audit_log (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    at          BIGINT NOT NULL,
+    account_id  BIGINT,                               -- who; NULL: nobody signed in, or the server itself
+    account     TEXT,
+    token_id    BIGINT,                               -- by which token
+    token       TEXT,
+    address     TEXT,                                 -- from where
+    through     TEXT   NOT NULL CHECK (through IN ('http', 'command-line', 'server')),
+    action      TEXT   NOT NULL,                      -- what: `package.publish`, `token.add`, …
+    owner_id    BIGINT,                               -- to whose
+    owner       TEXT,
+    target      TEXT   NOT NULL,                      -- to what of theirs
+    result      TEXT   NOT NULL CHECK (result IN ('done', 'refused')),
+    detail      TEXT                                  -- for people: what changed into what, or why not
+);
+CREATE INDEX audit_log_owner ON audit_log (owner_id, id);
+CREATE INDEX audit_log_account ON audit_log (account_id, id);
+CREATE INDEX audit_log_at ON audit_log (at);
+
+CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE ON audit_log
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is never changed');
+END;
