@@ -11,7 +11,7 @@ use registry::{
     Registry,
     clock::{Clock, Timestamp},
     jobs::{Swept, sweep},
-    metadata::{NewUser, OwnerId, Visibility},
+    metadata::{Actor, NewUser, OwnerId, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     publish::{Destination, PublishError, Published},
     settings::Settings,
@@ -35,7 +35,11 @@ async fn open(folder: &tempfile::TempDir) -> (Registry, OwnerId) {
         admin: false,
         visibility: Visibility::Public,
     };
-    let alice = registry.metadata().add_user(new, START).await.unwrap();
+    let alice = registry
+        .metadata()
+        .add_user(new, &Actor::SERVER.at(START))
+        .await
+        .unwrap();
     (registry, alice.id)
 }
 
@@ -48,7 +52,7 @@ async fn publish(
         owner,
         branch: Branch::parse("edge").unwrap(),
         repository: RepositoryName::parse("main").unwrap(),
-        uploader: Some(owner),
+        by: Actor::COMMAND_LINE,
     };
     let body = stream::iter([Ok(Bytes::from(package))]);
     registry.publisher().publish(destination, body).await

@@ -13,7 +13,7 @@ use registry::{
     Administration,
     access::{AccountError, Secret},
     keys::Import,
-    metadata::Owner,
+    metadata::{Actor, Owner},
     names::OwnerName,
 };
 use serde::Serialize;
@@ -228,7 +228,7 @@ async fn import(
     let owner = found(&registry, owner).await?;
     let key = registry
         .keys()
-        .import(&owner, &pem, Some(name), others)
+        .import(&owner, &pem, Some(name), others, &Actor::COMMAND_LINE)
         .await
         .map_err(|error| Failure::told_by(&error))?;
     let signs = rotation::signs(&key.name, &owner);

@@ -1,7 +1,7 @@
 //! `tarn org`: organisations and their members.
 
 use registry::{
-    metadata::{Role, Visibility},
+    metadata::{Actor, Role, Visibility},
     names::OwnerName,
 };
 use serde::Serialize;
@@ -97,7 +97,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let registry = open::for_administration(&flags).await?;
             let organisation = registry
                 .accounts()
-                .add_organisation(&name, visibility, &owner)
+                .add_organisation(&name, visibility, &owner, &Actor::COMMAND_LINE)
                 .await
                 .map_err(|error| Failure::told_by(&error))?;
             output::note(&format!(
@@ -155,7 +155,7 @@ async fn set_member(
     let registry = open::for_administration(flags).await?;
     registry
         .accounts()
-        .set_member(organisation, user, role)
+        .set_member(organisation, user, role, &Actor::COMMAND_LINE)
         .await
         .map_err(|error| Failure::told_by(&error))?;
     output::note(&match role {
@@ -178,10 +178,10 @@ async fn members(
         .map_err(|error| Failure::told_by(&error))?;
     let shown: Vec<ShownMember> = members
         .into_iter()
-        .map(|(user, role)| ShownMember {
-            user: user.name,
-            role: role.as_str(),
-            disabled: user.disabled,
+        .map(|member| ShownMember {
+            user: member.user.name,
+            role: member.role.as_str(),
+            disabled: member.user.disabled,
         })
         .collect();
     if json {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use registry::{access::Scopes, names::OwnerName};
+use registry::{
+    access::{Scopes, TokenRequest},
+    metadata::Actor,
+    names::OwnerName,
+};
 use serde::Serialize;
 
 use crate::{
@@ -91,10 +95,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 .join(",")
                 .parse()
                 .map_err(|error| Failure::told_by(&error).into_usage())?;
+            let request = TokenRequest {
+                lifetime: expires,
+                ..TokenRequest::new(&name, scopes)
+            };
             let registry = open::for_administration(&flags).await?;
             let (_, token) = registry
                 .accounts()
-                .add_token(&user, &name, &scopes, expires)
+                .add_token(&user, &request, None, &Actor::COMMAND_LINE)
                 .await
                 .map_err(|error| Failure::told_by(&error))?;
             output::print(&format!("{}\n", token.expose()))
@@ -104,7 +112,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let registry = open::for_administration(&flags).await?;
             let removed = registry
                 .accounts()
-                .remove_token(&user, &name)
+                .remove_token(&user, &name, &Actor::COMMAND_LINE)
                 .await
                 .map_err(|error| Failure::told_by(&error))?;
             if !removed {

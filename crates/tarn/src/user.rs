@@ -95,7 +95,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let registry = open::for_administration(&flags).await?;
             let user = registry
                 .accounts()
-                .add_user(&name, &password, admin, visibility)
+                .add_user(&name, &password, admin, visibility, &Actor::COMMAND_LINE)
                 .await
                 .map_err(|error| Failure::told_by(&error))?;
             output::note(&format!("added the {visibility} user {}", user.name));
@@ -111,7 +111,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let registry = open::for_administration(&flags).await?;
             registry
                 .accounts()
-                .change_password(&name, &password)
+                .change_password(&name, &password, &Actor::COMMAND_LINE)
                 .await
                 .map_err(|error| Failure::told_by(&error))?;
             output::note(&format!("changed the password of {name}"));

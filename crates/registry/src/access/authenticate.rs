@@ -7,7 +7,9 @@
 //! wait for that one check.
 
 use std::{
+    fmt,
     net::IpAddr,
+    str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,19 +19,20 @@ use moka::future::Cache;
 
 use super::{
     AccessLimits,
-    caller::{By, Caller, SignedIn},
+    caller::{By, Caller, OrganisationToken, SignedIn, UsedToken},
     credentials::{Credentials, CredentialsError},
     guesses::Guesses,
     passwords::{BESIDE_TOKEN, Checker, PasswordError},
+    patterns::Place,
+    policy::{self, Action, Denied, TeamGrant},
     random::{Random, RandomError},
     recent::Recent,
-    scopes::ScopesError,
     secret::Secret,
     tokens::{self, TokenHash},
 };
 use crate::{
     clock::{Clock, Timestamp},
-    metadata::{Metadata, MetadataError, Token, TokenId, User},
+    metadata::{Bearer, Metadata, MetadataError, Owner, OwnerKind, Token, TokenId, User},
     names::OwnerName,
 };
 
@@ -45,6 +48,9 @@ pub enum AuthError {
     /// The token was right once.
     #[error("the token has expired; make a new one")]
     TokenExpired,
+    /// The token is right, and comes from where it may not be used.
+    #[error("the token may not be used from this address; use it from one of its networks")]
+    OutsideNetworks,
     /// The credentials are right and the account may not be used.
     #[error("this account is disabled; ask an administrator of this server")]
     Disabled,
@@ -60,15 +66,31 @@ pub enum AuthError {
     /// The header could not be read, or a token was cut off on its way.
     #[error(transparent)]
     Malformed(#[from] CredentialsError),
-    /// A token's scopes in the database cannot be read: a newer server wrote them.
-    #[error("the scopes of token {0} in the database cannot be read: {1}")]
-    Stored(TokenId, ScopesError),
+    /// What a token or a team may do cannot be read from the database: a newer server wrote it.
+    #[error("what {what} may do cannot be read from the database: {problem}")]
+    Stored {
+        /// Which token, or the teams of which organisation.
+        what: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The password could not be compared.
     #[error("a password could not be checked")]
     Password(#[source] PasswordError),
     /// The database did not answer.
     #[error("the database did not answer")]
     Metadata(#[source] Arc<MetadataError>),
+}
+
+/// Why somebody who asked for something does not get it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AccessError {
+    /// It could not be found out.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// They may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }
 
 impl From<MetadataError> for AuthError {
@@ -148,47 +170,93 @@ impl Access {
         credentials: &Credentials,
         peer: IpAddr,
     ) -> Result<Caller, AuthError> {
-        let signed_in = match credentials {
-            Credentials::None => return Ok(Caller::Anonymous),
+        match credentials {
+            Credentials::None => Ok(Caller::Anonymous),
             Credentials::Token(token) => {
                 let hash = tokens::hash(token.expose()).ok_or_else(|| no_token(token))?;
-                self.by_token(&hash).await?
+                self.by_token(&hash, peer).await
             }
             Credentials::Basic { user, password } => {
                 let beside = password.expose().is_empty() || password.expose() == BESIDE_TOKEN;
                 let hash = tokens::hash(password.expose())
                     .or_else(|| tokens::hash(user).filter(|_| beside));
                 match hash {
-                    Some(hash) => self.by_token(&hash).await?,
-                    None => self.by_password(user, password, peer).await?,
+                    Some(hash) => self.by_token(&hash, peer).await,
+                    None => {
+                        let signed_in = self.by_password(user, password, peer).await?;
+                        Ok(Caller::User(signed_in))
+                    }
                 }
             }
-        };
-        Ok(Caller::User(signed_in))
+        }
     }
 
-    async fn by_token(&self, hash: &TokenHash) -> Result<SignedIn, AuthError> {
-        let Some((token, user)) = self.metadata.token(hash).await? else {
+    /// Says whether `caller` may do `action` with what `owner` has, or with that place of it: [`policy::decide`] with the
+    /// caller's teams of this moment.
+    ///
+    /// # Errors
+    ///
+    /// When they may not, or it cannot be found out.
+    pub async fn allow(
+        &self,
+        caller: &Caller,
+        owner: &Owner,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<(), AccessError> {
+        let teams = self.teams(caller, owner).await?;
+        Ok(policy::decide(caller, owner, &teams, action, place)?)
+    }
+
+    /// What the teams of `owner` in which the caller is grant; none where no user signed in.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer, or holds what a newer server wrote.
+    pub async fn teams(&self, caller: &Caller, owner: &Owner) -> Result<Vec<TeamGrant>, AuthError> {
+        let (Some(user), OwnerKind::Organisation) = (caller.user_id(), owner.kind) else {
+            return Ok(Vec::new());
+        };
+        let rows = self.metadata.team_grants(owner.id, user).await?;
+        rows.iter()
+            .map(|row| {
+                let limits = row.limits.parse().map_err(|problem| AuthError::Stored {
+                    what: format!("the teams of organisation {}", owner.id),
+                    problem: format!("{problem}"),
+                })?;
+                Ok(TeamGrant {
+                    role: row.role,
+                    limits,
+                })
+            })
+            .collect()
+    }
+
+    async fn by_token(&self, hash: &TokenHash, peer: IpAddr) -> Result<Caller, AuthError> {
+        let Some((token, bearer)) = self.metadata.token(hash).await? else {
             return Err(AuthError::WrongCredentials);
         };
         let now = self.clock.now();
         if token.expires_at.is_some_and(|end| end <= now) {
             return Err(AuthError::TokenExpired);
         }
-        if user.disabled {
+        if matches!(&bearer, Bearer::User(user) if user.disabled) {
             return Err(AuthError::Disabled);
         }
-        let scopes = token
-            .scopes
-            .parse()
-            .map_err(|error| AuthError::Stored(token.id, error))?;
+        let used = used(&token)?;
+        if !used.networks.allow(peer) {
+            return Err(AuthError::OutsideNetworks);
+        }
         self.note_use(&token, now);
-        Ok(SignedIn {
-            user,
-            by: By::Token {
-                id: token.id,
-                scopes,
-            },
+        Ok(match bearer {
+            Bearer::User(user) => Caller::User(SignedIn {
+                user,
+                by: By::Token(used),
+            }),
+            Bearer::Organisation(organisation) => Caller::Organisation(OrganisationToken {
+                organisation,
+                token: used,
+            }),
         })
     }
 
@@ -300,6 +368,24 @@ impl Access {
         }
         key
     }
+}
+
+/// What a token may do, read from its row.
+fn used(token: &Token) -> Result<UsedToken, AuthError> {
+    fn read<T: FromStr<Err: fmt::Display>>(id: TokenId, text: &str) -> Result<T, AuthError> {
+        text.parse().map_err(|problem| AuthError::Stored {
+            what: format!("token {id}"),
+            problem: format!("{problem}"),
+        })
+    }
+    Ok(UsedToken {
+        id: token.id,
+        label: token.label.clone(),
+        scopes: read(token.id, &token.scopes)?,
+        limits: read(token.id, &token.limits)?,
+        networks: read(token.id, &token.networks)?,
+        expires_at: token.expires_at,
+    })
 }
 
 /// A token by itself that has not the shape of one: told apart when it begins like one, since copying cut it off then.

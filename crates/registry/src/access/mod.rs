@@ -9,7 +9,9 @@ mod authenticate;
 mod caller;
 mod credentials;
 mod guesses;
+mod networks;
 mod passwords;
+mod patterns;
 pub mod policy;
 mod random;
 mod recent;
@@ -19,12 +21,16 @@ pub mod tokens;
 
 use std::time::Duration;
 
-pub use accounts::{AccountError, Accounts, FirstRun};
-pub use authenticate::{Access, AuthError};
-pub use caller::{By, Caller, SignedIn};
+pub use accounts::{AccountError, Accounts, FirstRun, TokenRequest};
+pub use authenticate::{Access, AccessError, AuthError};
+pub use caller::{By, Caller, OrganisationToken, SignedIn, UsedToken};
 pub use credentials::{Credentials, CredentialsError};
+pub use networks::{MAX_NETWORKS, Networks, NetworksError};
 pub use passwords::{PasswordCost, PasswordError, WeakPassword, check_new};
-pub use policy::{Action, Denied, decide};
+pub use patterns::{
+    MAX_PATTERNS, OwnerPattern, PatternError, Place, PlacePattern, TeamLimits, TokenLimits,
+};
+pub use policy::{Action, Denied, TeamGrant, decide, decide_site};
 pub use random::{Random, RandomError};
 pub use scopes::{Scope, Scopes, ScopesError};
 pub use secret::Secret;

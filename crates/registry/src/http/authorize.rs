@@ -4,41 +4,49 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{header, request::Parts},
+    http::{Method, Uri, header, request::Parts},
 };
 
-use super::error::ApiError;
+use super::{error::ApiError, path::Segments};
 use crate::{
     Registry,
-    access::{Action, By, Caller, Credentials, CredentialsError, decide},
-    metadata::{Owner, OwnerId, OwnerKind},
-    names::OwnerName,
+    access::{Action, By, Caller, Credentials, CredentialsError, Place},
+    metadata::{Actor, Owner},
+    names::{Branch, RepositoryName},
 };
 
-/// What a request says of its sender: the address, and the credentials as they came.
+/// What a request says of its sender, the address and the credentials as they came; and what of the request is needed to
+/// lead it elsewhere.
 pub(super) struct Presented {
     credentials: Credentials,
     peer: IpAddr,
+    method: Method,
+    uri: Uri,
 }
 
 /// A caller who may do what was asked, and the owner it is done with.
 pub(super) struct Authorized {
     pub(super) owner: Owner,
-    pub(super) caller: Caller,
+    caller: Caller,
+    peer: IpAddr,
+}
+
+/// The same, for one of the owner's repositories.
+pub(super) struct AuthorizedPlace {
+    pub(super) authorized: Authorized,
+    pub(super) branch: Branch,
+    pub(super) repository: RepositoryName,
 }
 
 impl Authorized {
-    /// The account that acts; none for an anonymous reader.
-    pub(super) fn account(&self) -> Option<OwnerId> {
-        self.caller.user_id()
+    /// Who acts, for the records of who did what.
+    pub(super) fn actor(&self) -> Actor {
+        self.caller.actor(self.peer)
     }
 
-    /// Its name, for the log.
+    /// The name of the account that acts, for the log.
     pub(super) fn account_name(&self) -> &str {
-        match &self.caller {
-            Caller::Anonymous => "nobody",
-            Caller::User(signed_in) => &signed_in.user.name,
-        }
+        self.caller.account().map_or("nobody", |(_, name)| name)
     }
 
     /// How the caller proved who they are, for the log.
@@ -47,44 +55,105 @@ impl Authorized {
             Caller::Anonymous => "nothing",
             Caller::User(signed_in) => match signed_in.by {
                 By::Password => "password",
-                By::Token { .. } => "token",
+                By::Token(_) => "token",
             },
+            Caller::Organisation(_) => "token of the organisation",
         }
     }
 }
 
 impl Presented {
-    /// Finds out who is asking and whether they may.
+    /// Finds out who is asking and whether they may, where the request is about an owner and no repository.
     ///
     /// Wrong credentials are told first, also on a public owner; then an owner that does not exist; then what the
     /// policy denies.
     pub(super) async fn authorize(
         &self,
         registry: &Registry,
-        owner: Result<OwnerName, ApiError>,
+        segments: &Segments,
         action: Action,
     ) -> Result<Authorized, ApiError> {
-        let caller = registry
-            .access()
-            .authenticate(&self.credentials, self.peer)
-            .await?;
-        let owner = registry
-            .metadata()
-            .owner(&owner?)
-            .await?
-            .ok_or(ApiError::UnknownOwner)?;
-        let role = match (&caller, owner.kind) {
-            (Caller::User(signed_in), OwnerKind::Organisation) => {
-                registry
-                    .metadata()
-                    .role(owner.id, signed_in.user.id)
-                    .await?
-            }
-            _ => None,
-        };
-        decide(&caller, &owner, role, action)?;
-        Ok(Authorized { owner, caller })
+        self.check(registry, segments, action, None).await
     }
+
+    /// The same where it is about a repository. A branch or a repository that breaks the grammar is told after all that,
+    /// to those who may do it with every repository.
+    pub(super) async fn authorize_place(
+        &self,
+        registry: &Registry,
+        segments: &Segments,
+        action: Action,
+    ) -> Result<AuthorizedPlace, ApiError> {
+        let parsed = segments.repository();
+        let place = parsed
+            .as_ref()
+            .ok()
+            .map(|(branch, repository)| Place { branch, repository });
+        let authorized = self.check(registry, segments, action, place).await?;
+        let (branch, repository) = parsed?;
+        Ok(AuthorizedPlace {
+            authorized,
+            branch,
+            repository,
+        })
+    }
+
+    async fn check(
+        &self,
+        registry: &Registry,
+        segments: &Segments,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<Authorized, ApiError> {
+        let access = registry.access();
+        let caller = access.authenticate(&self.credentials, self.peer).await?;
+        let name = segments.owner()?;
+        let Some(owner) = registry.metadata().owner(&name).await? else {
+            // In a box of its own: what is seldom done is not to be carried about with every request.
+            return Err(Box::pin(self.lead_on(registry, segments, &caller, action, place)).await?);
+        };
+        access.allow(&caller, &owner, action, place).await?;
+        Ok(Authorized {
+            owner,
+            caller,
+            peer: self.peer,
+        })
+    }
+
+    /// What is answered under a name that nobody has. Under a former name: where to read instead, for those who may read
+    /// there; and for what is written, the new name in words, since clients do not send a body twice.
+    async fn lead_on(
+        &self,
+        registry: &Registry,
+        segments: &Segments,
+        caller: &Caller,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<ApiError, ApiError> {
+        let old = segments.owner()?;
+        let Some(owner) = registry.metadata().owner_formerly(&old).await? else {
+            return Ok(ApiError::UnknownOwner);
+        };
+        registry
+            .access()
+            .allow(caller, &owner, Action::Read, place)
+            .await?;
+        let safe = self.method == Method::GET || self.method == Method::HEAD;
+        match path_under(&self.uri, &owner.name) {
+            Some(path) if safe && action == Action::Read => Ok(ApiError::Moved { path }),
+            _ => Ok(ApiError::Renamed { name: owner.name }),
+        }
+    }
+}
+
+/// What stands before the owner in every path that has one.
+const OWNERS: &str = "/api/packages/";
+
+/// The path of a request with another owner in it, and everything behind the owner as it was sent. The query, which means
+/// nothing here, is left out.
+fn path_under(uri: &Uri, owner: &str) -> Option<String> {
+    let (_, behind) = uri.path().strip_prefix(OWNERS)?.split_once('/')?;
+    Some(format!("{OWNERS}{owner}/{behind}"))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Presented {
@@ -105,6 +174,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Presented {
         Ok(Self {
             credentials: Credentials::parse(header)?,
             peer,
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
         })
     }
 }

@@ -13,7 +13,7 @@ use axum::{
 
 use super::trace::Fault;
 use crate::{
-    access::{AuthError, CredentialsError, Denied},
+    access::{AccessError, AuthError, CredentialsError, Denied},
     blobs::BlobError,
     index::IndexError,
     keys::KeyError,
@@ -29,6 +29,8 @@ pub(super) enum ApiError {
     Unauthorized(String),
     Forbidden(String),
     UnknownOwner,
+    Moved { path: String },
+    Renamed { name: String },
     NoSuchRoute(String),
     NoSuchIndex,
     NoSuchFile,
@@ -49,7 +51,10 @@ impl ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            // 307 and 308 are errors to apk (apk-tools `libfetch/http.c`, `HTTP_REDIRECT`).
+            Self::Moved { .. } => StatusCode::MOVED_PERMANENTLY,
             Self::UnknownOwner
+            | Self::Renamed { .. }
             | Self::NoSuchRoute(_)
             | Self::NoSuchIndex
             | Self::NoSuchFile
@@ -77,6 +82,10 @@ impl ApiError {
             | Self::TooManyAttempts { text, .. }
             | Self::Busy(text) => text,
             Self::UnknownOwner => "no such owner; check the name behind /api/packages/".to_owned(),
+            Self::Moved { path } => format!("this owner has another name now; it is at {path}"),
+            Self::Renamed { name } => {
+                format!("this owner is called {name} now; use /api/packages/{name}/ in its place")
+            }
             Self::NoSuchRoute(path) => format!(
                 "nothing is at {path}; packages are under /api/packages/{{owner}}/alpine/{{branch}}/{{repository}}"
             ),
@@ -106,6 +115,7 @@ impl IntoResponse for ApiError {
                 header::WWW_AUTHENTICATE,
                 r#"Basic realm="Tarn", charset="UTF-8""#.to_owned(),
             )),
+            Self::Moved { path } => Some((header::LOCATION, path.clone())),
             Self::RangeNotSatisfiable { size } => {
                 Some((header::CONTENT_RANGE, format!("bytes */{size}")))
             }
@@ -155,7 +165,7 @@ impl From<AuthError> for ApiError {
                 Self::TooManyAttempts { text, retry_after }
             }
             AuthError::Metadata(error) => error.into(),
-            AuthError::Stored(..) | AuthError::Password(_) => Self::Internal(Box::new(error)),
+            AuthError::Stored { .. } | AuthError::Password(_) => Self::Internal(Box::new(error)),
             _ => Self::Unauthorized(text),
         }
     }
@@ -166,7 +176,22 @@ impl From<Denied> for ApiError {
         let text = denied.to_string();
         match denied {
             Denied::NeedsCredentials | Denied::TokenLacksScope { .. } => Self::Unauthorized(text),
-            Denied::PublicOnlyToken | Denied::NoAccess | Denied::ReadOnly => Self::Forbidden(text),
+            Denied::PublicOnlyToken
+            | Denied::TokenOutsideLimits
+            | Denied::NoAccess
+            | Denied::ReadOnly
+            | Denied::OutsideTeamLimits
+            | Denied::NotAdmin
+            | Denied::NotSiteAdmin => Self::Forbidden(text),
+        }
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Auth(error) => error.into(),
+            AccessError::Denied(denied) => denied.into(),
         }
     }
 }

@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Timestamp,
-        metadata::{AddOwnerError, Database, Metadata, NewUser, Visibility},
+        metadata::{Actor, AddOwnerError, Database, Metadata, NewUser, Visibility},
         names::OwnerName,
     };
 
@@ -249,6 +249,8 @@ mod tests {
         // A limit that SQLite reports as it does a full disk (SQLITE_FULL). It holds for the one writing connection.
         setting(writer, "PRAGMA max_page_count = 1").await;
         let mut made = 0;
+        let by = Actor::SERVER;
+        let act = by.at(Timestamp::from_seconds(0));
         let refused = loop {
             let name = OwnerName::parse(&format!("user{made}")).unwrap();
             let new = NewUser {
@@ -257,7 +259,7 @@ mod tests {
                 admin: false,
                 visibility: Visibility::Public,
             };
-            match metadata.add_user(new, Timestamp::from_seconds(0)).await {
+            match metadata.add_user(new, &act).await {
                 Ok(_) => made += 1,
                 Err(refused) => break refused,
             }
@@ -280,10 +282,7 @@ mod tests {
             admin: false,
             visibility: Visibility::Public,
         };
-        metadata
-            .add_user(new, Timestamp::from_seconds(0))
-            .await
-            .unwrap();
+        metadata.add_user(new, &act).await.unwrap();
     }
 
     #[test]

@@ -20,7 +20,7 @@ use futures_util::Stream;
 use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
-    metadata::{FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
+    metadata::{Actor, FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
     names::{Branch, RepositoryName},
     settings::Settings,
 };
@@ -37,8 +37,8 @@ pub struct Destination {
     pub branch: Branch,
     /// Its name.
     pub repository: RepositoryName,
-    /// The account that uploads.
-    pub uploader: Option<OwnerId>,
+    /// Who brings it.
+    pub by: Actor,
 }
 
 /// Why bytes of a body did not come.
@@ -193,7 +193,7 @@ impl Publisher {
                 .claim_blob(&received.sha256, package.size, self.clock.now())
                 .await?,
             pkginfo: package.pkginfo,
-            uploader: destination.uploader,
+            uploader: destination.by.account_id(),
         };
         received.keep().await?;
         self.metadata

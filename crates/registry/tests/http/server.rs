@@ -5,10 +5,10 @@ use std::{fs, net::SocketAddr, path::Path, time::Duration};
 use apk::{sign::KeySize, v2::builder::PackageBuilder};
 use registry::{
     Registry,
-    access::{AccessLimits, Accounts, PasswordCost, Random, Secret},
+    access::{AccessLimits, Accounts, PasswordCost, Random, Secret, TokenRequest},
     clock::{Clock, Timestamp},
     http::{ServeError, serve},
-    metadata::{Role, Visibility},
+    metadata::{Actor, Role, Visibility},
     names::OwnerName,
     settings::Settings,
 };
@@ -19,6 +19,9 @@ use crate::client::{Answer, Connection, Request, put};
 
 /// 2026-11-22 21:00:00 UTC.
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// Who administers in these tests.
+pub(crate) static BY: Actor = Actor::COMMAND_LINE;
 
 /// Where the server's packages of `alice` are.
 pub(crate) const ALICE: &str = "/api/packages/alice/alpine";
@@ -90,21 +93,27 @@ impl TestServer {
     /// Adds a user, whose password is [`password`].
     pub(crate) async fn add_user(&self, user: &str, visibility: Visibility) {
         self.accounts
-            .add_user(&name(user), &Secret::new(password(user)), false, visibility)
+            .add_user(
+                &name(user),
+                &Secret::new(password(user)),
+                false,
+                visibility,
+                &BY,
+            )
             .await
             .unwrap();
     }
 
     pub(crate) async fn add_organisation(&self, organisation: &str, visibility: Visibility) {
         self.accounts
-            .add_organisation(&name(organisation), visibility, &name("alice"))
+            .add_organisation(&name(organisation), visibility, &name("alice"), &BY)
             .await
             .unwrap();
     }
 
     pub(crate) async fn set_member(&self, organisation: &str, user: &str, role: Role) {
         self.accounts
-            .set_member(&name(organisation), &name(user), Some(role))
+            .set_member(&name(organisation), &name(user), Some(role), &BY)
             .await
             .unwrap();
     }
@@ -121,9 +130,13 @@ impl TestServer {
         lifetime: Option<Duration>,
     ) -> String {
         let label = format!("{scopes} {lifetime:?}");
+        let request = TokenRequest {
+            lifetime,
+            ..TokenRequest::new(&label, scopes.parse().unwrap())
+        };
         let (_, secret) = self
             .accounts
-            .add_token(&name(user), &label, &scopes.parse().unwrap(), lifetime)
+            .add_token(&name(user), &request, None, &BY)
             .await
             .unwrap();
         secret.expose().to_owned()

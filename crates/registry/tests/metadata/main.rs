@@ -117,7 +117,7 @@ async fn add_user(metadata: &Metadata, name: &str) -> OwnerId {
         admin: false,
         visibility: Visibility::Public,
     };
-    metadata.add_user(new, START).await.unwrap().id
+    metadata.add_user(new, &ACT).await.unwrap().id
 }
 
 async fn record(

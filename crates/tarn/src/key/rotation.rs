@@ -4,7 +4,7 @@ use apk::sign::KeyName;
 use registry::{
     Administration,
     keys::{ListedKey, StateChange},
-    metadata::{KeyState, Owner},
+    metadata::{Actor, KeyState, Owner},
     names::OwnerName,
 };
 
@@ -17,7 +17,7 @@ pub(super) async fn rotate(owner: &OwnerName, flags: &RegistryFlags) -> Result<(
     let owner = found(&registry, owner).await?;
     let key = registry
         .keys()
-        .rotate(&owner)
+        .rotate(&owner, &Actor::COMMAND_LINE)
         .await
         .map_err(|error| Failure::told_by(&error))?;
     output::print(&format!("{}\n", key.name))?;
@@ -37,7 +37,7 @@ pub(super) async fn retire(
     let owner = found(&registry, owner).await?;
     let change = registry
         .keys()
-        .retire(&owner, name)
+        .retire(&owner, name, &Actor::COMMAND_LINE)
         .await
         .map_err(|error| Failure::told_by(&error))?;
     let (owner, when) = (&owner.name, when(&change));
@@ -57,7 +57,7 @@ pub(super) async fn reactivate(
     let owner = found(&registry, owner).await?;
     let change = registry
         .keys()
-        .reactivate(&owner, name)
+        .reactivate(&owner, name, &Actor::COMMAND_LINE)
         .await
         .map_err(|error| Failure::told_by(&error))?;
     let when = when(&change);
