@@ -13,6 +13,8 @@ mod in_use;
 mod receive;
 mod rules;
 
+use std::sync::Arc;
+
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v2::package::PackageError};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -21,6 +23,7 @@ use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
     metadata::{FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
+    metrics::PublishCounts,
     names::{Branch, RepositoryName},
     settings::Settings,
 };
@@ -112,6 +115,7 @@ pub struct Publisher {
     limits: Limits,
     max_upload: u64,
     in_use: BlobsInUse,
+    counts: Arc<PublishCounts>,
 }
 
 impl Publisher {
@@ -126,7 +130,13 @@ impl Publisher {
             limits,
             max_upload: settings.max_upload,
             in_use,
+            counts: Arc::default(),
         }
+    }
+
+    /// How the uploads so far ended.
+    pub fn counts(&self) -> &PublishCounts {
+        &self.counts
     }
 
     /// Takes a package in. Once this has returned `Ok`, the package survives a power cut and is in every index that
@@ -137,6 +147,30 @@ impl Publisher {
     /// When the body or the package is refused, when the file is there already, and when disk or database fail. In
     /// every case nothing of the upload stays.
     pub async fn publish(
+        &self,
+        destination: Destination,
+        body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    ) -> Result<Published, PublishError> {
+        let published = self.take_in(destination, body).await;
+        self.count(&published);
+        published
+    }
+
+    fn count(&self, published: &Result<Published, PublishError>) {
+        let counts = &self.counts;
+        let count = match published {
+            Ok(_) => &counts.taken,
+            Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
+            Err(PublishError::Package(_) | PublishError::Rule(_)) => &counts.refused,
+            Err(PublishError::Record(
+                RecordError::AlreadyExists | RecordError::NoarchClash { .. },
+            )) => &counts.existing,
+            Err(_) => &counts.failed,
+        };
+        count.one();
+    }
+
+    async fn take_in(
         &self,
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
