@@ -1,28 +1,32 @@
 //! Publishes that wait at the same time are committed together.
 //!
 //! Of all that recording a package costs, the wait for the disk at the end of a transaction is by far the most, and one
-//! writer's wait is everybody's. So packages are recorded by one task: it takes all that wait, records each behind a
-//! savepoint of the same transaction, so that one that is refused undoes nothing but itself, and commits once. While it
-//! commits, the next ones gather. One that comes alone is recorded alone, and waits for nobody.
+//! writer's wait is everybody's. So packages are recorded by one task: it takes all that wait, records one after the
+//! other in the same transaction, and commits once. While it commits, the next ones gather. One that comes alone is
+//! recorded alone, and waits for nobody.
+//!
+//! What can be refused is refused before anything of that package is written ([`super::packages::refuse`]), so that a refusal
+//! touches nobody else. Any other error undoes the transaction as a whole, and each package of it is tried again in one of
+//! its own.
 //!
 //! Each package still has a generation of its own, and nobody is answered before the commit that holds it has come
 //! back: what was answered survives a power cut, and what was not may.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+};
 
 use super::{
     MetadataError, NewPackageFile, RecordError, Recorded,
-    engine::{Engine, Transaction},
-    packages::record,
+    engine::Engine,
+    packages::{record, refuse},
 };
 use crate::clock::Timestamp;
 
@@ -79,11 +83,16 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, commits: Arc<At
     let mut batch = Vec::with_capacity(MOST);
     while queue.recv_many(&mut batch, MOST).await > 0 {
         let batch = batch.drain(..).collect();
-        // Those in a batch that fails by a fault of the program are told so, as their answers are dropped; those after
+        let (engine, commits) = (engine.clone(), Arc::clone(&commits));
+        // On a thread of its own: each statement is an errand to the thread of the connection and back, and waking this
+        // one costs less than waking those that serve requests.
+        let recording = spawn_blocking(move || {
+            Handle::current().block_on(record_batch(&engine, batch, &commits));
+        });
+        // Those in a batch that ends by a fault of the program are told so, as their answers are dropped; those after
         // them are recorded all the same.
-        let recording = AssertUnwindSafe(record_batch(&engine, batch, &commits)).catch_unwind();
-        if recording.await.is_err() {
-            tracing::error!("recording packages panicked");
+        if let Err(error) = recording.await {
+            tracing::error!(%error, "recording packages stopped");
         }
     }
 }
@@ -92,7 +101,7 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, commits: Arc<At
 enum Failure {
     /// The transaction did not begin or did not commit.
     Transaction(MetadataError),
-    /// A package could not be recorded for a reason that may lie with all of them.
+    /// A package could not be recorded, and may be in it in part.
     Package,
 }
 
@@ -136,6 +145,7 @@ async fn alone(
     commits: &AtomicU64,
 ) -> Result<Recorded, RecordError> {
     let mut transaction = engine.write().await?;
+    refuse(&mut transaction, &waiting.new).await?;
     let recorded = record(&mut transaction, &waiting.new, waiting.now).await?;
     transaction.commit().await?;
     commits.fetch_add(1, Ordering::Relaxed);
@@ -151,34 +161,16 @@ async fn together(
     let mut transaction = engine.write().await.map_err(Failure::Transaction)?;
     let mut results = Vec::with_capacity(batch.len());
     for waiting in batch {
-        let result = behind_savepoint(&mut transaction, waiting).await;
-        results.push(result.map_err(|_| Failure::Package)?);
+        let result = match refuse(&mut transaction, &waiting.new).await {
+            Ok(()) => Ok(record(&mut transaction, &waiting.new, waiting.now)
+                .await
+                .map_err(|_| Failure::Package)?),
+            Err(RecordError::Metadata(_)) => return Err(Failure::Package),
+            Err(refused) => Err(refused),
+        };
+        results.push(result);
     }
     transaction.commit().await.map_err(Failure::Transaction)?;
     commits.fetch_add(1, Ordering::Relaxed);
     Ok(results)
-}
-
-/// Records one package, or undoes it and gives the reason.
-///
-/// # Errors
-///
-/// When the transaction as a whole is of no more use.
-async fn behind_savepoint(
-    transaction: &mut Transaction,
-    waiting: &Waiting,
-) -> Result<Result<Recorded, RecordError>, MetadataError> {
-    transaction.set_savepoint().await?;
-    match record(transaction, &waiting.new, waiting.now).await {
-        Ok(recorded) => {
-            transaction.release_savepoint().await?;
-            Ok(Ok(recorded))
-        }
-        // A full disk, a damaged file: on some of these SQLite rolls back by itself.
-        Err(RecordError::Metadata(error)) if !error.is_of_one_row() => Err(error),
-        Err(refused) => {
-            transaction.undo_to_savepoint().await?;
-            Ok(Err(refused))
-        }
-    }
 }

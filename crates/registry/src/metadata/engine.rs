@@ -308,22 +308,6 @@ impl Transaction {
         }
     }
 
-    /// Marks the place that [`Transaction::undo_to_savepoint`] goes back to.
-    pub(super) async fn set_savepoint(&mut self) -> Result<(), MetadataError> {
-        self.run(sql!("SAVEPOINT here")).await.map(drop)
-    }
-
-    /// Keeps what was done since the savepoint, and forgets the place.
-    pub(super) async fn release_savepoint(&mut self) -> Result<(), MetadataError> {
-        self.run(sql!("RELEASE SAVEPOINT here")).await.map(drop)
-    }
-
-    /// Undoes what was done since the savepoint, and forgets the place.
-    pub(super) async fn undo_to_savepoint(&mut self) -> Result<(), MetadataError> {
-        self.run(sql!("ROLLBACK TO SAVEPOINT here")).await?;
-        self.release_savepoint().await
-    }
-
     /// Makes it last. When this gives back an error, whether it did is not known.
     pub(super) async fn commit(self) -> Result<(), MetadataError> {
         match self {

@@ -84,11 +84,6 @@ impl From<sqlx::Error> for MetadataError {
 }
 
 impl MetadataError {
-    /// Whether it lies with the rows of one change, so that others in the same transaction can go on.
-    pub(super) fn is_of_one_row(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Busy(_))
-    }
-
     /// The same error for somebody else who waited for the same transaction: of its cause, the text.
     pub(super) fn for_another(&self) -> Self {
         match self {

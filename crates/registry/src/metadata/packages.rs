@@ -308,7 +308,52 @@ fn missing_if_dangling(error: MetadataError, what: &'static str) -> MetadataErro
     }
 }
 
-/// Records a package file within a transaction: all of what that is. When it gives an error, it may have done a part.
+/// Whether a package file may be recorded, as this transaction sees it. Changes nothing: others in the same transaction
+/// go on after a refusal.
+///
+/// # Errors
+///
+/// The refusal, or that the database fails.
+pub(super) async fn refuse(
+    transaction: &mut Transaction,
+    new: &NewPackageFile,
+) -> Result<(), RecordError> {
+    let rows = transaction
+        .rows(sql!(
+            "SELECT package_files.arch AS arch FROM repositories \
+             JOIN package_files ON package_files.repository_id = repositories.id \
+             WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+             AND package_files.file_name = $4 AND package_files.removed_at IS NULL ORDER BY package_files.arch",
+            new.owner,
+            new.branch.as_str(),
+            new.repository.as_str(),
+            file_name(&new.name, &new.version)
+        ))
+        .await?;
+    let mut clash = None;
+    for row in &rows {
+        let existing: &str = row.value("arch")?;
+        let existing = Arch::parse(existing).map_err(|_| nonsense("architecture", existing))?;
+        if existing == new.arch {
+            return Err(RecordError::AlreadyExists);
+        }
+        if existing.is_noarch() || new.arch.is_noarch() {
+            clash.get_or_insert(existing);
+        }
+    }
+    match clash {
+        Some(existing) => Err(RecordError::NoarchClash { existing }),
+        None => Ok(()),
+    }
+}
+
+/// Records a package file that was not refused: all of what that is. When it gives an error, it may have done a part,
+/// and the transaction must not be committed.
+///
+/// # Errors
+///
+/// When somebody else recorded the same file meanwhile, the owner, the uploader or the blob is gone, or the database
+/// fails.
 pub(super) async fn record(
     transaction: &mut Transaction,
     new: &NewPackageFile,
@@ -318,8 +363,6 @@ pub(super) async fn record(
     let moved = move_on_for_new_file(transaction, new, now)
         .await
         .map_err(|error| missing_if_dangling(error, "owner"))?;
-    let file_name = file_name(&new.name, &new.version);
-    refuse_clash(transaction, moved.repository, &file_name, &new.arch).await?;
     new.blob.keep(transaction, now).await?;
     transaction
         .run_one(
@@ -332,7 +375,7 @@ pub(super) async fn record(
                 new.arch.as_str(),
                 new.name.as_str(),
                 new.version.as_str(),
-                file_name,
+                file_name(&new.name, &new.version),
                 new.blob.sha256().as_bytes(),
                 new.blob.size_in_row()?,
                 new.pkginfo.as_str(),
@@ -444,35 +487,4 @@ async fn stamp(
         last_sequence: row.value("last_sequence")?,
         changed_at,
     })
-}
-
-/// Refuses a file whose place is taken.
-async fn refuse_clash(
-    transaction: &mut Transaction,
-    repository: RepositoryId,
-    file_name: &str,
-    arch: &Arch,
-) -> Result<(), RecordError> {
-    let rows = transaction
-        .rows(sql!(
-            "SELECT arch FROM package_files WHERE repository_id = $1 AND file_name = $2 AND removed_at IS NULL ORDER BY arch",
-            repository,
-            file_name
-        ))
-        .await?;
-    let mut clash = None;
-    for row in &rows {
-        let existing: &str = row.value("arch")?;
-        let existing = Arch::parse(existing).map_err(|_| nonsense("architecture", existing))?;
-        if existing == *arch {
-            return Err(RecordError::AlreadyExists);
-        }
-        if existing.is_noarch() || arch.is_noarch() {
-            clash.get_or_insert(existing);
-        }
-    }
-    match clash {
-        Some(existing) => Err(RecordError::NoarchClash { existing }),
-        None => Ok(()),
-    }
 }
