@@ -1,9 +1,9 @@
 //! Publishes that wait at the same time are committed together.
 //!
 //! Of all that recording a package costs, the wait for the disk at the end of a transaction is by far the most, and one
-//! writer's wait is everybody's. So packages are recorded by one task: it takes all that wait, records one after the
-//! other in the same transaction, and commits once. While it commits, the next ones gather. One that comes alone is
-//! recorded alone, and waits for nobody.
+//! writer's wait is everybody's. So one that finds nobody recording is recorded at once, alone, and those that come
+//! meanwhile gather. One task takes all that wait, records one after the other in the same transaction, and commits once;
+//! and while it commits, the next ones gather.
 //!
 //! What can be refused is refused before anything of that package is written ([`super::packages::refuse`]), so that a refusal
 //! touches nobody else. Any other error undoes the transaction as a whole, and each package of it is tried again in one of
@@ -19,7 +19,7 @@ use std::sync::{
 
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     task::spawn_blocking,
 };
 
@@ -36,8 +36,17 @@ const MOST: usize = 64;
 /// The way to the task that records packages.
 #[derive(Debug)]
 pub(super) struct Committer {
+    engine: Engine,
     waiting: mpsc::Sender<Waiting>,
-    commits: Arc<AtomicU64>,
+    recording: Arc<Recording>,
+}
+
+/// What the task and those who record alone share.
+#[derive(Debug)]
+struct Recording {
+    /// Held by whoever records.
+    turn: Semaphore,
+    commits: AtomicU64,
 }
 
 /// A package that is to be recorded.
@@ -52,26 +61,40 @@ impl Committer {
     /// Starts the task. It ends with the last handle.
     pub(super) fn start(engine: Engine) -> Self {
         let (waiting, queue) = mpsc::channel(MOST);
-        let commits = Arc::default();
-        tokio::spawn(run(engine, queue, Arc::clone(&commits)));
-        Self { waiting, commits }
+        let recording = Arc::new(Recording {
+            turn: Semaphore::new(1),
+            commits: AtomicU64::new(0),
+        });
+        tokio::spawn(run(engine.clone(), queue, Arc::clone(&recording)));
+        Self {
+            engine,
+            waiting,
+            recording,
+        }
     }
 
-    /// Records a package, together with whatever else waits. Dropped before its turn, it is not recorded.
+    /// Records a package, alone or together with whatever else waits. Dropped before its turn, it is not recorded.
     pub(super) async fn record(
         &self,
-        new: NewPackageFile,
+        new: &NewPackageFile,
         now: Timestamp,
     ) -> Result<Recorded, RecordError> {
+        if let Ok(_turn) = self.recording.turn.try_acquire() {
+            return alone(&self.engine, new, now, &self.recording.commits).await;
+        }
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { new, now, answer };
+        let waiting = Waiting {
+            new: new.clone(),
+            now,
+            answer,
+        };
         self.waiting.send(waiting).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 
     /// How many transactions were committed so far.
     pub(super) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+        self.recording.commits.load(Ordering::Relaxed)
     }
 }
 
@@ -79,19 +102,27 @@ fn stopped() -> MetadataError {
     MetadataError::Busy("the task that records packages stopped".into())
 }
 
-async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, commits: Arc<AtomicU64>) {
+async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, recording: Arc<Recording>) {
     let mut batch = Vec::with_capacity(MOST);
-    while queue.recv_many(&mut batch, MOST).await > 0 {
+    while let Some(first) = queue.recv().await {
+        // The semaphore is never closed. More gather while this waits.
+        let _turn = recording.turn.acquire().await;
+        batch.push(first);
+        while batch.len() < MOST
+            && let Ok(next) = queue.try_recv()
+        {
+            batch.push(next);
+        }
         let batch = batch.drain(..).collect();
-        let (engine, commits) = (engine.clone(), Arc::clone(&commits));
+        let (engine, recording) = (engine.clone(), Arc::clone(&recording));
         // On a thread of its own: each statement is an errand to the thread of the connection and back, and waking this
         // one costs less than waking those that serve requests.
-        let recording = spawn_blocking(move || {
-            Handle::current().block_on(record_batch(&engine, batch, &commits));
+        let done = spawn_blocking(move || {
+            Handle::current().block_on(record_batch(&engine, batch, &recording.commits));
         });
         // Those in a batch that ends by a fault of the program are told so, as their answers are dropped; those after
         // them are recorded all the same.
-        if let Err(error) = recording.await {
+        if let Err(error) = done.await {
             tracing::error!(%error, "recording packages stopped");
         }
     }
@@ -126,7 +157,7 @@ async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, commits: &Atomic
         }
     }
     for waiting in batch {
-        let result = alone(engine, &waiting, commits).await;
+        let result = alone(engine, &waiting.new, waiting.now, commits).await;
         answer(waiting.answer, result);
     }
 }
@@ -141,12 +172,13 @@ fn answer(
 
 async fn alone(
     engine: &Engine,
-    waiting: &Waiting,
+    new: &NewPackageFile,
+    now: Timestamp,
     commits: &AtomicU64,
 ) -> Result<Recorded, RecordError> {
     let mut transaction = engine.write().await?;
-    refuse(&mut transaction, &waiting.new).await?;
-    let recorded = record(&mut transaction, &waiting.new, waiting.now).await?;
+    refuse(&mut transaction, new).await?;
+    let recorded = record(&mut transaction, new, now).await?;
     transaction.commit().await?;
     commits.fetch_add(1, Ordering::Relaxed);
     Ok(recorded)

@@ -164,7 +164,7 @@ impl Metadata {
         if new.blob.has_lapsed(now) {
             return Err(RecordError::ClaimLapsed);
         }
-        self.committer.record(new.clone(), now).await
+        self.committer.record(new, now).await
     }
 
     /// How many transactions recorded packages so far, in this process. Those who come at the same time share one.

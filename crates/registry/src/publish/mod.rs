@@ -175,8 +175,7 @@ impl Publisher {
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
-        let incoming = self.blobs.begin().await?;
-        let received = receive::receive(incoming, body, &self.limits, self.max_upload).await?;
+        let received = receive::receive(&self.blobs, body, &self.limits, self.max_upload).await?;
         rules::check(&received.package)?;
         let package = &received.package;
         let published = Published {
