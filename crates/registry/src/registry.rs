@@ -9,6 +9,7 @@ use crate::{
     index::Indexes,
     keys::{Keys, Sealer, SealerError},
     metadata::{Metadata, MetadataError},
+    metrics::RequestCounts,
     publish::Publisher,
     settings::Settings,
 };
@@ -91,6 +92,7 @@ struct Stations {
     access: Access,
     indexes: Indexes,
     publisher: Publisher,
+    requests: RequestCounts,
 }
 
 impl Registry {
@@ -110,6 +112,7 @@ impl Registry {
             access: Access::new(metadata.clone(), clock.clone(), settings.access)?,
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
+            requests: RequestCounts::default(),
             blobs,
             administration,
             clock,
@@ -160,5 +163,10 @@ impl Registry {
     /// The way in for packages.
     pub fn publisher(&self) -> &Publisher {
         &self.0.publisher
+    }
+
+    /// What was counted of requests and connections.
+    pub fn requests(&self) -> &RequestCounts {
+        &self.0.requests
     }
 }

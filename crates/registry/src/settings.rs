@@ -26,6 +26,8 @@ pub struct Settings {
     pub index_cache: u64,
     /// Bounds on passwords and guessing.
     pub access: AccessLimits,
+    /// Whether `/metrics` shows what was counted, to everybody who can reach the server.
+    pub metrics: bool,
     /// Bounds on slow or many clients.
     pub connections: ConnectionLimits,
 }
@@ -69,6 +71,7 @@ impl Settings {
             max_upload: 4 << 30,
             index_cache: 256 << 20,
             access: AccessLimits::default(),
+            metrics: false,
             connections: ConnectionLimits::default(),
         }
     }

@@ -195,6 +195,39 @@ async fn a_client_with_any_active_key_takes_the_index_all_through_a_rotation() {
 }
 
 #[tokio::test]
+async fn a_key_signs_the_same_content_once() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let signatures = || world.registry.indexes().counts().signatures.value();
+    let old = world.first_key().await;
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 1);
+    let new = keys
+        .rotate(&world.alice, &BY)
+        .await
+        .unwrap();
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 2);
+    keys.retire(&world.alice, &old.name, &BY)
+        .await
+        .unwrap();
+    world.index(Format::V2).await;
+    keys.reactivate(&world.alice, &old.name, &BY)
+        .await
+        .unwrap();
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 2);
+    assert!(world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+    // Other content is signed by both.
+    world.publish("second").await;
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 4);
+    assert!(world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+}
+
+#[tokio::test]
 async fn only_a_key_that_signs_is_handed_out_by_its_name() {
     let world = World::new().await;
     let keys = world.registry.keys();

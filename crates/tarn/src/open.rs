@@ -22,6 +22,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
         sealing_key: configuration.secret_key.clone(),
         max_upload: configuration.max_upload_size,
         index_cache: configuration.index_cache_size,
+        metrics: configuration.metrics,
         connections: ConnectionLimits {
             head: configuration.request_timeout,
             stall: configuration.stall_timeout,

@@ -33,6 +33,7 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     metadata::{Bearer, Metadata, MetadataError, Owner, OwnerKind, Token, TokenId, User},
+    metrics::PasswordCounts,
     names::OwnerName,
 };
 
@@ -155,6 +156,11 @@ impl Access {
             token_uses: Mutex::new(Recent::new(limits.remembered_guessers)),
             token_use_interval: limits.token_use_interval,
         })
+    }
+
+    /// How the comparisons of passwords so far ended.
+    pub fn password_counts(&self) -> &PasswordCounts {
+        self.checker.counts()
     }
 
     /// Says who sends a request with these credentials from `peer`.

@@ -36,6 +36,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::Registry;
+
 /// What stands for the bytes of files until they are sent. Nobody reads it, so it takes no memory.
 static STAND_IN: [u8; 1 << 20] = [0; 1 << 20];
 
@@ -132,6 +134,8 @@ pub(super) struct Connection {
     /// Runs while a write waits for the client.
     stalled: Option<Pin<Box<Sleep>>>,
     closing: Option<Closing>,
+    /// Where what is sent is counted.
+    registry: Registry,
 }
 
 #[derive(Debug)]
@@ -143,13 +147,19 @@ struct Closing {
 
 impl Connection {
     /// A connection over which what is put into `outbox` is sent, and no write waits for longer than `stall`.
-    pub(super) fn new(stream: TcpStream, outbox: Outbox, stall: Duration) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        outbox: Outbox,
+        stall: Duration,
+        registry: Registry,
+    ) -> Self {
         Self {
             stream,
             outbox,
             stall,
             stalled: None,
             closing: None,
+            registry,
         }
     }
 
@@ -279,6 +289,9 @@ impl AsyncWrite for Connection {
         } else {
             self.poll_send_bytes(cx, first, runs.next().is_some())
         };
+        if let Poll::Ready(Ok(sent)) = write {
+            self.registry.requests().sent.add(sent as u64);
+        }
         self.bounded(cx, write)
     }
 

@@ -12,6 +12,7 @@ mod error;
 mod health;
 mod index;
 mod key;
+mod metrics;
 mod package;
 mod path;
 mod routes;

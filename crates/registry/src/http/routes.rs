@@ -7,13 +7,14 @@ use axum::{
     routing::{get, put},
 };
 
-use super::{error::ApiError, health, index, key, package, upload};
+use super::{error::ApiError, health, index, key, metrics, package, upload};
 use crate::Registry;
 
 /// The whole HTTP interface of a registry.
 pub(super) fn router(registry: Registry) -> Router {
     Router::new()
         .route("/healthz", get(health::show))
+        .route("/metrics", get(metrics::show))
         .route("/api/packages/{owner}/alpine/key", get(key::show))
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}",

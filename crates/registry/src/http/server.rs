@@ -56,7 +56,8 @@ pub async fn serve(
     let limits = registry.settings().connections.clone();
     let app = App {
         ids: RequestIds::since(registry.clock()),
-        router: router(registry),
+        router: router(registry.clone()),
+        registry: registry.clone(),
     };
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.max_open));
@@ -88,11 +89,14 @@ pub async fn serve(
         } else {
             limits.head
         };
+        registry.requests().opened.one();
         let connection = graceful.watch(connection(stream, peer, app.clone(), head, limits.stall));
+        let registry = registry.clone();
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
+            registry.requests().closed.one();
             drop(permit);
         });
     }
@@ -108,6 +112,7 @@ pub async fn serve(
 struct App {
     router: Router,
     ids: Arc<RequestIds>,
+    registry: Registry,
 }
 
 fn connection(
@@ -123,13 +128,25 @@ fn connection(
     // Without it, answers on kept connections stall for 40 ms.
     let _ = stream.set_nodelay(true);
     let outbox = Outbox::default();
-    let io = TokioIo::new(Connection::new(stream, outbox.clone(), stall));
+    let io = TokioIo::new(Connection::new(
+        stream,
+        outbox.clone(),
+        stall,
+        app.registry.clone(),
+    ));
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(outbox.clone());
-        let App { router, ids } = app.clone();
-        async move { Ok::<Response, Infallible>(trace::answer(&ids, router, request).await) }
+        let App {
+            router,
+            ids,
+            registry,
+        } = app.clone();
+        async move {
+            let counts = registry.requests();
+            Ok::<Response, Infallible>(trace::answer(&ids, counts, router, request).await)
+        }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -26,7 +26,10 @@ use futures_util::FutureExt;
 use tower::Service;
 
 use super::error::ApiError;
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    metrics::{RequestCounts, Route},
+};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -81,7 +84,12 @@ impl RequestIds {
 }
 
 /// Has `app` answer the request, logs one line about it, and completes the answer.
-pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) -> Response {
+pub(super) async fn answer(
+    ids: &RequestIds,
+    counts: &RequestCounts,
+    mut app: Router,
+    request: Request,
+) -> Response {
     let started = Instant::now();
     let id = ids.next();
     let (method, path, version) = (
@@ -106,12 +114,14 @@ pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) 
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
     }
+    let took = started.elapsed();
+    counts.answered(Route::of(method.as_str(), &path), status.as_u16(), took);
     tracing::info!(
         request_id = id,
         %method,
         path,
         status = status.as_u16(),
-        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "request"
     );
 

@@ -11,6 +11,7 @@
 mod audit;
 mod blob_facts;
 mod change_times;
+mod committer;
 mod engine;
 mod error;
 mod indexes;
@@ -65,6 +66,7 @@ pub enum Database {
 #[derive(Debug, Clone)]
 pub struct Metadata {
     engine: engine::Engine,
+    committer: Arc<committer::Committer>,
     memory: Arc<Memory>,
 }
 
@@ -111,6 +113,7 @@ impl Metadata {
             Database::Sqlite(path) => sqlite::open(path).await?,
         };
         Ok(Self {
+            committer: Arc::new(committer::Committer::start(engine.clone())),
             engine,
             memory: Arc::new(Memory::new(watch)),
         })

@@ -13,6 +13,8 @@ mod in_use;
 mod receive;
 mod rules;
 
+use std::sync::Arc;
+
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v2::package::PackageError};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -21,6 +23,7 @@ use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
     metadata::{Actor, FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
+    metrics::PublishCounts,
     names::{Branch, RepositoryName},
     settings::Settings,
 };
@@ -112,6 +115,7 @@ pub struct Publisher {
     limits: Limits,
     max_upload: u64,
     in_use: BlobsInUse,
+    counts: Arc<PublishCounts>,
 }
 
 impl Publisher {
@@ -126,7 +130,13 @@ impl Publisher {
             limits,
             max_upload: settings.max_upload,
             in_use,
+            counts: Arc::default(),
         }
+    }
+
+    /// How the uploads so far ended.
+    pub fn counts(&self) -> &PublishCounts {
+        &self.counts
     }
 
     /// Takes a package in. Once this has returned `Ok`, the package survives a power cut and is in every index that
@@ -141,8 +151,31 @@ impl Publisher {
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
-        let incoming = self.blobs.begin().await?;
-        let received = receive::receive(incoming, body, &self.limits, self.max_upload).await?;
+        let published = self.take_in(destination, body).await;
+        self.count(&published);
+        published
+    }
+
+    fn count(&self, published: &Result<Published, PublishError>) {
+        let counts = &self.counts;
+        let count = match published {
+            Ok(_) => &counts.taken,
+            Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
+            Err(PublishError::Package(_) | PublishError::Rule(_)) => &counts.refused,
+            Err(PublishError::Record(
+                RecordError::AlreadyExists | RecordError::NoarchClash { .. },
+            )) => &counts.existing,
+            Err(_) => &counts.failed,
+        };
+        count.one();
+    }
+
+    async fn take_in(
+        &self,
+        destination: Destination,
+        body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    ) -> Result<Published, PublishError> {
+        let received = receive::receive(&self.blobs, body, &self.limits, self.max_upload).await?;
         rules::check(&received.package)?;
         let package = &received.package;
         let published = Published {

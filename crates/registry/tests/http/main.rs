@@ -4,12 +4,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod bursts;
 mod client;
 mod conditions;
 mod connections;
 mod credentials;
 mod forms;
 mod headers;
+mod metrics;
 mod noarch;
 mod paths;
 mod permissions;

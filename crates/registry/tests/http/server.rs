@@ -50,12 +50,16 @@ impl TestServer {
 
     /// One whose settings are not the usual ones.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_by(Clock::manual(START), change).await
+    }
+
+    /// One whose clock is not the usual one either.
+    pub(crate) async fn start_by(clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::in_folder(folder.path().to_path_buf());
         settings.key_size = KeySize::Rsa2048;
         settings.access = AccessLimits::tiny();
         change(&mut settings);
-        let clock = Clock::manual(START);
         let registry = Registry::open(settings, clock.clone()).await.unwrap();
         let accounts = Accounts::with(
             registry.metadata().clone(),

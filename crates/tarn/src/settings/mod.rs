@@ -116,6 +116,8 @@ pub(crate) struct Configuration {
     pub(crate) stall_timeout: Duration,
     /// For requests under way when the server stops.
     pub(crate) stop_timeout: Duration,
+    /// Whether counts are shown.
+    pub(crate) metrics: bool,
     /// The sealing key as base64, where it is set or read from a file.
     pub(crate) secret_key: Option<Secret>,
     /// The password of the first run's account, where it is set.
@@ -209,6 +211,7 @@ impl Layers {
         let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
         let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
         let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
+        let metrics = self.required(&table::METRICS, values::switch)?;
         let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
         let log_level = self.parsed(&table::LOG_LEVEL, values::log_level)?;
         if log_level.is_none() {
@@ -234,6 +237,7 @@ impl Layers {
             request_timeout,
             stall_timeout,
             stop_timeout,
+            metrics,
             secret_key,
             admin_password,
             log_format,

@@ -80,6 +80,8 @@ settings! {
         "How long an upload or a download may stand still.";
     STOP_TIMEOUT: "stop-timeout", "TARN_STOP_TIMEOUT", "TIME", "5m", ByTheServer,
         "How long requests under way may go on after SIGTERM or SIGINT.";
+    METRICS: "metrics", "TARN_METRICS", "ON|OFF", "off", ByTheServer,
+        "Whether `/metrics` shows counts for Prometheus to everybody who can reach the server: `on` or `off`. No names are in them.";
     LOG_FORMAT: "log-format", "TARN_LOG_FORMAT", "FORMAT", "text", Everywhere,
         "How log lines on standard error look: `text` or `json`.";
     LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,

@@ -197,6 +197,15 @@ pub(crate) fn count(text: &str) -> Result<usize, Refused> {
     }
 }
 
+/// `on` or `off`.
+pub(crate) fn switch(text: &str) -> Result<bool, Refused> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => refused(format!("`{text}` is neither on nor off"), "write on or off"),
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
