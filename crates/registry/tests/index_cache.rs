@@ -17,7 +17,7 @@ use registry::{
     Registry,
     clock::{Clock, Timestamp},
     index::Format,
-    metadata::{NewPackageFile, NewUser, Owner, RecordError, Visibility},
+    metadata::{Actor, NewPackageFile, NewUser, Owner, RecordError, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     settings::Settings,
 };
@@ -97,7 +97,11 @@ async fn more_indexes_than_fit_are_served_within_the_limit() {
         admin: false,
         visibility: Visibility::Public,
     };
-    registry.metadata().add_user(new, START).await.unwrap();
+    registry
+        .metadata()
+        .add_user(new, &Actor::SERVER.at(START))
+        .await
+        .unwrap();
     let alice = registry.metadata().owner(&name).await.unwrap().unwrap();
     for number in 0..PACKAGES {
         let recorded =

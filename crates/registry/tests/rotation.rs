@@ -202,19 +202,12 @@ async fn a_key_signs_the_same_content_once() {
     let old = world.first_key().await;
     world.index(Format::V2).await;
     assert_eq!(signatures(), 1);
-    let new = keys
-        .rotate(&world.alice, &BY)
-        .await
-        .unwrap();
+    let new = keys.rotate(&world.alice, &BY).await.unwrap();
     world.index(Format::V2).await;
     assert_eq!(signatures(), 2);
-    keys.retire(&world.alice, &old.name, &BY)
-        .await
-        .unwrap();
+    keys.retire(&world.alice, &old.name, &BY).await.unwrap();
     world.index(Format::V2).await;
-    keys.reactivate(&world.alice, &old.name, &BY)
-        .await
-        .unwrap();
+    keys.reactivate(&world.alice, &old.name, &BY).await.unwrap();
     world.index(Format::V2).await;
     assert_eq!(signatures(), 2);
     assert!(world.is_trusted_by(&old.name).await);
