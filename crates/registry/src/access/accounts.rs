@@ -125,7 +125,7 @@ impl Accounts {
         }
     }
 
-    /// Adds a user.
+    /// Adds a user. Without a password they sign in by tokens alone, as those do whom an identity provider knows.
     ///
     /// # Errors
     ///
@@ -133,14 +133,17 @@ impl Accounts {
     pub async fn add_user(
         &self,
         name: &OwnerName,
-        password: &Secret,
+        password: Option<&Secret>,
         admin: bool,
         visibility: Visibility,
     ) -> Result<User, AccountError> {
-        let hash = self.hash(password).await?;
+        let hash = match password {
+            Some(password) => Some(self.hash(password).await?),
+            None => None,
+        };
         let user = NewUser {
             name,
-            password_hash: Some(&hash),
+            password_hash: hash.as_deref(),
             admin,
             visibility,
         };
@@ -378,7 +381,7 @@ impl Accounts {
             return Ok(None);
         };
         match self
-            .add_user(&name, &password, true, Visibility::Public)
+            .add_user(&name, Some(&password), true, Visibility::Public)
             .await
         {
             Ok(_) => Ok(Some(FirstRun {

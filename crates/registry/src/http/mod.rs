@@ -16,6 +16,7 @@ mod package;
 mod path;
 mod routes;
 mod server;
+mod source;
 mod trace;
 mod upload;
 

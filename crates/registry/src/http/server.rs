@@ -4,7 +4,7 @@ use std::{
     convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
+use axum::{Router, body::Body, http::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -19,9 +19,10 @@ use tokio::{
 use super::{
     connection::{Connection, Outbox},
     routes::router,
+    source::source,
     trace::{self, RequestIds},
 };
-use crate::Registry;
+use crate::{Registry, settings::Proxies};
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;
@@ -56,6 +57,7 @@ pub async fn serve(
     let limits = registry.settings().connections.clone();
     let app = App {
         ids: RequestIds::since(registry.clock()),
+        proxies: Arc::new(registry.settings().proxies.clone()),
         router: router(registry),
     };
     let graceful = GracefulShutdown::new();
@@ -108,6 +110,7 @@ pub async fn serve(
 struct App {
     router: Router,
     ids: Arc<RequestIds>,
+    proxies: Arc<Proxies>,
 }
 
 fn connection(
@@ -126,10 +129,11 @@ fn connection(
     let io = TokioIo::new(Connection::new(stream, outbox.clone(), stall));
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let source = source(peer.ip(), request.headers(), &app.proxies);
+        request.extensions_mut().insert(source);
         request.extensions_mut().insert(outbox.clone());
-        let App { router, ids } = app.clone();
-        async move { Ok::<Response, Infallible>(trace::answer(&ids, router, request).await) }
+        let App { router, ids, .. } = app.clone();
+        async move { Ok::<Response, Infallible>(trace::answer(&ids, router, request, source).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -13,12 +13,14 @@ mod blob_facts;
 mod change_times;
 mod engine;
 mod error;
+mod guesses;
 mod indexes;
 mod kinds;
 mod members;
 mod memory;
 mod owners;
 mod packages;
+mod second_factors;
 mod signing_keys;
 mod sqlite;
 mod tokens;
@@ -30,6 +32,7 @@ pub use self::{
     audit::{Act, Actor},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     error::MetadataError,
+    guesses::GuessCount,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
         KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, Through,
@@ -37,6 +40,7 @@ pub use self::{
     },
     owners::{AddOwnerError, NewUser, Owner, User},
     packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
+    second_factors::{CodeClaim, CodeOutcome, SecondFactor},
     signing_keys::{
         AddKeyError, ChangeKeyError, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys, SigningKeyRow,
     },
@@ -66,6 +70,7 @@ struct Memory {
     users: Answers<String, Option<User>>,
     roles: Answers<(OwnerId, OwnerId), Option<Role>>,
     tokens: Answers<[u8; 32], Option<(Token, User)>>,
+    second_factors: Answers<OwnerId, Option<SecondFactor>>,
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
     package_files: Answers<packages::Place, Option<PackageFile>>,
@@ -79,6 +84,7 @@ impl Memory {
             users: Answers::new(10_000),
             roles: Answers::new(10_000),
             tokens: Answers::new(10_000),
+            second_factors: Answers::new(10_000),
             signing_keys: Answers::new(1_000),
             index_heads: Answers::new(10_000),
             package_files: Answers::new(50_000),

@@ -90,7 +90,12 @@ impl TestServer {
     /// Adds a user, whose password is [`password`].
     pub(crate) async fn add_user(&self, user: &str, visibility: Visibility) {
         self.accounts
-            .add_user(&name(user), &Secret::new(password(user)), false, visibility)
+            .add_user(
+                &name(user),
+                Some(&Secret::new(password(user))),
+                false,
+                visibility,
+            )
             .await
             .unwrap();
     }
