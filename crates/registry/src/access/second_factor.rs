@@ -46,7 +46,7 @@ pub enum FactorError {
     #[error("`{0}` has a second factor already; turn it off first")]
     AlreadyOn(OwnerName),
     /// Neither begun nor in force.
-    #[error("`{0}` has no second factor; nothing was changed")]
+    #[error("`{0}` has no second factor")]
     Off(OwnerName),
     /// Nothing was begun that could be confirmed.
     #[error("nothing was begun for `{0}` that a code could confirm; begin again")]
