@@ -23,8 +23,9 @@ impl Generator {
             let value = match letter {
                 b'A'..=b'Z' => letter - b'A',
                 b'2'..=b'7' => letter - b'2' + 26,
-                _ => panic!("no base32: {letter}"),
+                _ => u8::MAX,
             };
+            assert!(value < 32, "no base32: {letter}");
             bits.push_str(&format!("{value:05b}"));
         }
         let bytes = bits.as_bytes().chunks_exact(8);
@@ -38,8 +39,9 @@ impl Generator {
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);
         let tag = hmac::sign(&key, &counter.to_be_bytes());
         let tag = tag.as_ref();
-        let at = usize::from(tag[19] & 0xf);
-        let number = u32::from_be_bytes(tag[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+        let at = usize::from(tag.last().unwrap() & 0xf);
+        let four = tag.get(at..at + 4).unwrap();
+        let number = u32::from_be_bytes(four.try_into().unwrap()) & 0x7fff_ffff;
         format!("{:06}", number % 1_000_000)
     }
 

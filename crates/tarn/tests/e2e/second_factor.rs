@@ -52,8 +52,9 @@ fn code(uri: &str, steps: u64) -> String {
     let key: Vec<u8> = bits.as_bytes().chunks_exact(8).map(byte).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let tag = hmac_sha1(&key, &(now.as_secs() / 30 + steps).to_be_bytes());
-    let at = usize::from(tag[19] & 15);
-    let number = u32::from_be_bytes(tag[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+    let at = usize::from(tag.last().unwrap() & 15);
+    let four = tag.get(at..at + 4).unwrap();
+    let number = u32::from_be_bytes(four.try_into().unwrap()) & 0x7fff_ffff;
     format!("{:06}", number % 1_000_000)
 }
 
