@@ -13,6 +13,7 @@
     reason = "a program whose output is its purpose"
 )]
 
+mod access;
 mod content;
 mod corpus;
 mod download;
@@ -76,7 +77,9 @@ struct Arguments {
     names: Vec<String>,
 }
 
-const NAMES: [&str; 5] = ["engine", "publish", "download", "upload", "install"];
+const NAMES: [&str; 6] = [
+    "engine", "access", "publish", "download", "upload", "install",
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -97,6 +100,7 @@ fn run() -> Result<()> {
         eprintln!("measuring: {name}");
         let table = match name.as_str() {
             "engine" => engine::run(arguments.effort)?,
+            "access" => access::run(arguments.effort)?,
             "publish" => publish::run(arguments.effort, &arguments.tarn)?,
             "download" => download::run(arguments.effort, &arguments.tarn)?,
             "upload" => upload::run(arguments.effort, &arguments.tarn)?,

@@ -1,6 +1,8 @@
 //! What a registry is told when it opens.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
 
 use crate::{
     access::{AccessLimits, Secret},
@@ -30,6 +32,37 @@ pub struct Settings {
     pub metrics: bool,
     /// Bounds on slow or many clients.
     pub connections: ConnectionLimits,
+    /// Whom to believe about where requests come from.
+    pub proxies: Proxies,
+}
+
+/// The proxies in front of the server, which tell where requests come from.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies {
+    /// Their networks. Nobody else is believed.
+    pub trusted: Vec<IpNet>,
+    /// The header that they write.
+    pub header: ForwardedHeader,
+}
+
+/// In which header a proxy tells where a request came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, which most proxies append to.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl Proxies {
+    /// Whether `address` is that of a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted
+            .iter()
+            .any(|network| network.contains(&address))
+    }
 }
 
 /// How patient the server is.
@@ -73,6 +106,7 @@ impl Settings {
             access: AccessLimits::default(),
             metrics: false,
             connections: ConnectionLimits::default(),
+            proxies: Proxies::default(),
         }
     }
 }

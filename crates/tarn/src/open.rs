@@ -4,7 +4,7 @@ use registry::{
     Administration,
     clock::Clock,
     metadata::Database,
-    settings::{ConnectionLimits, Settings},
+    settings::{ConnectionLimits, Proxies, Settings},
 };
 use tracing::Level;
 
@@ -29,6 +29,10 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
             drain: configuration.stop_timeout,
             max_open: configuration.max_connections,
             ..defaults.connections
+        },
+        proxies: Proxies {
+            trusted: configuration.trusted_proxies.clone(),
+            header: configuration.proxy_header,
         },
         ..defaults
     }

@@ -4,7 +4,7 @@
 //! passwords that were right are remembered for some minutes, as a hash under a key that only this process has, over the user,
 //! the version of their credentials and the password. The version is read with every request: a password that was
 //! changed is forgotten at once, by every node. Requests that come with the same password while it is being checked
-//! wait for that one check.
+//! wait for that one check. A second factor is asked for after that, with every request: nothing of it is remembered.
 
 use std::{
     fmt,
@@ -20,6 +20,7 @@ use moka::future::Cache;
 use super::{
     AccessLimits,
     caller::{By, Caller, OrganisationToken, SignedIn, UsedToken},
+    code::Code,
     credentials::{Credentials, CredentialsError},
     guesses::Guesses,
     passwords::{BESIDE_TOKEN, Checker, PasswordError},
@@ -27,18 +28,22 @@ use super::{
     policy::{self, Action, Denied, TeamGrant},
     random::{Random, RandomError},
     recent::Recent,
+    second_factor::{FactorError, SecondFactors},
     secret::Secret,
     tokens::{self, TokenHash},
 };
 use crate::{
     clock::{Clock, Timestamp},
-    metadata::{Bearer, Metadata, MetadataError, Owner, OwnerKind, Token, TokenId, User},
+    keys::Sealer,
+    metadata::{
+        Actor, Bearer, Metadata, MetadataError, Owner, OwnerKind, Through, Token, TokenId, User,
+    },
     metrics::PasswordCounts,
     names::OwnerName,
 };
 
 /// Why nobody was signed in. The texts say what to do and never whether the user exists; those of [`AuthError::Stored`],
-/// [`AuthError::Password`] and [`AuthError::Metadata`] are for the log.
+/// [`AuthError::SecondFactor`], [`AuthError::Password`] and [`AuthError::Metadata`] are for the log.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AuthError {
     /// No such user, another password, no password at all, no such token.
@@ -64,6 +69,16 @@ pub enum AuthError {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// The password is right, and not enough.
+    #[error(
+        "this account has a second factor: send its code beside the password in the header X-Gitea-OTP or X-Forgejo-OTP, or use a token"
+    )]
+    CodeNeeded,
+    /// The password is right and the code is not, or is used up.
+    #[error(
+        "the code of the second factor is wrong or was used already; send the next one in X-Gitea-OTP or X-Forgejo-OTP, or use a token"
+    )]
+    WrongCode,
     /// The header could not be read, or a token was cut off on its way.
     #[error(transparent)]
     Malformed(#[from] CredentialsError),
@@ -75,6 +90,9 @@ pub enum AuthError {
         /// What is wrong.
         problem: String,
     },
+    /// The code could not be compared.
+    #[error("a code could not be checked")]
+    SecondFactor(#[source] Arc<FactorError>),
     /// The password could not be compared.
     #[error("a password could not be checked")]
     Password(#[source] PasswordError),
@@ -106,7 +124,10 @@ pub struct Access {
     metadata: Metadata,
     clock: Clock,
     checker: Checker,
-    guesses: Guesses,
+    guesses: Arc<Guesses>,
+    most_guesses: u32,
+    guesses_interval: Duration,
+    second_factors: SecondFactors,
     key: hmac::Key,
     verified: Cache<[u8; 32], Timestamp>,
     verified_for: Duration,
@@ -126,7 +147,8 @@ enum CheckFailure {
 }
 
 impl Access {
-    /// Checks credentials against `metadata`.
+    /// Checks credentials against `metadata`. The secrets of second factors are those that `second_factors` opens, and `sealer`
+    /// gives the key by which the names in counts of wrong passwords are hashed.
     ///
     /// # Errors
     ///
@@ -135,6 +157,8 @@ impl Access {
         metadata: Metadata,
         clock: Clock,
         limits: AccessLimits,
+        second_factors: SecondFactors,
+        sealer: &Sealer,
     ) -> Result<Self, RandomError> {
         let mut key = zeroize::Zeroizing::new([0_u8; 32]);
         Random::system().fill(&mut *key)?;
@@ -146,7 +170,10 @@ impl Access {
                 limits.parallel_passwords,
                 limits.waiting_passwords,
             ),
-            guesses: Guesses::new(&limits),
+            guesses: Arc::new(Guesses::new(&limits, sealer.hash_key("guessed names"))),
+            most_guesses: limits.written_guesses,
+            guesses_interval: limits.guesses_interval,
+            second_factors,
             key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
             verified: Cache::builder()
                 .max_capacity(limits.verified_passwords)
@@ -182,14 +209,20 @@ impl Access {
                 let hash = tokens::hash(token.expose()).ok_or_else(|| no_token(token))?;
                 self.by_token(&hash, peer).await
             }
-            Credentials::Basic { user, password } => {
+            Credentials::Basic {
+                user,
+                password,
+                code,
+            } => {
                 let beside = password.expose().is_empty() || password.expose() == BESIDE_TOKEN;
                 let hash = tokens::hash(password.expose())
                     .or_else(|| tokens::hash(user).filter(|_| beside));
                 match hash {
                     Some(hash) => self.by_token(&hash, peer).await,
                     None => {
-                        let signed_in = self.by_password(user, password, peer).await?;
+                        let signed_in = self
+                            .by_password(user, password, code.as_ref(), peer)
+                            .await?;
                         Ok(Caller::User(signed_in))
                     }
                 }
@@ -293,6 +326,7 @@ impl Access {
         &self,
         name: &str,
         password: &Secret,
+        code: Option<&Code>,
         peer: IpAddr,
     ) -> Result<SignedIn, AuthError> {
         let user = match OwnerName::parse(name) {
@@ -322,10 +356,41 @@ impl Access {
         if user.disabled {
             return Err(AuthError::Disabled);
         }
+        self.ask_for_code(&user, code, peer).await?;
         Ok(SignedIn {
             user,
             by: By::Password,
         })
+    }
+
+    /// The second factor of a user whose password was right. Nobody else gets an answer that depends on it.
+    async fn ask_for_code(
+        &self,
+        user: &User,
+        code: Option<&Code>,
+        peer: IpAddr,
+    ) -> Result<(), AuthError> {
+        let Some(factor) = self.second_factors.in_force(user.id).await? else {
+            return Ok(());
+        };
+        let code = code.ok_or(AuthError::CodeNeeded)?;
+        let by = Actor {
+            account: Some((user.id, user.name.clone())),
+            token: None,
+            address: Some(peer),
+            through: Through::Http,
+        };
+        self.second_factors
+            .take(user.id, &factor, code, &by)
+            .await
+            .map_err(|error| match error {
+                FactorError::WrongCode => AuthError::WrongCode,
+                FactorError::TooManyCodes { retry_after } => {
+                    AuthError::TooManyAttempts { retry_after }
+                }
+                FactorError::Metadata(error) => error.into(),
+                error => AuthError::SecondFactor(Arc::new(error)),
+            })
     }
 
     /// The one check, when the password is not remembered. A user that does not exist costs what another does.
@@ -346,12 +411,58 @@ impl Access {
             .map_err(CheckFailure::TooManyAttempts)?;
         match self.checker.check(place, stored, password.clone()).await {
             Ok(true) => {
-                self.guesses.forgive(&attempt);
+                if self.guesses.forgive(&attempt) {
+                    self.write_guesses_soon();
+                }
                 Ok(self.clock.now())
             }
-            Ok(false) => Err(CheckFailure::Wrong),
+            Ok(false) => {
+                if self.guesses.confirm(&attempt) {
+                    self.write_guesses_soon();
+                }
+                Err(CheckFailure::Wrong)
+            }
             Err(error) => Err(CheckFailure::Password(error)),
         }
+    }
+
+    /// Reads what an earlier process counted of wrong passwords, once, before the first request.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn recall_guesses(&self) -> Result<(), MetadataError> {
+        let now = self.clock.now();
+        let since = self.guesses.horizon(now);
+        let counts = self.metadata.guesses(since, self.most_guesses).await?;
+        self.guesses.recall(&counts, now);
+        Ok(())
+    }
+
+    /// Writes down what was counted of wrong passwords and is not written yet. The server does so by itself every now and
+    /// then; this is for its end.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not take it.
+    pub async fn write_guesses(&self) -> Result<(), MetadataError> {
+        let now = self.clock.now();
+        write_guesses(&self.metadata, &self.guesses, now, self.most_guesses).await
+    }
+
+    /// Has counts written down, behind the request, and those of the next moments too.
+    fn write_guesses_soon(&self) {
+        let (metadata, guesses) = (self.metadata.clone(), Arc::clone(&self.guesses));
+        let (clock, most, interval) =
+            (self.clock.clone(), self.most_guesses, self.guesses_interval);
+        tokio::spawn(async move {
+            while guesses.goes_on() {
+                if let Err(error) = write_guesses(&metadata, &guesses, clock.now(), most).await {
+                    tracing::warn!(%error, "wrong passwords are counted, but not for the next start of the server");
+                }
+                tokio::time::sleep(interval).await;
+            }
+        });
     }
 
     /// What a password is remembered by. Each part is led by its length or has a fixed one, so no two inputs give the
@@ -392,6 +503,21 @@ fn used(token: &Token) -> Result<UsedToken, AuthError> {
         networks: read(token.id, &token.networks)?,
         expires_at: token.expires_at,
     })
+}
+
+async fn write_guesses(
+    metadata: &Metadata,
+    guesses: &Guesses,
+    now: Timestamp,
+    most: u32,
+) -> Result<(), MetadataError> {
+    let counts = guesses.changes();
+    if counts.is_empty() {
+        return Ok(());
+    }
+    metadata
+        .keep_guesses(&counts, guesses.horizon(now), most)
+        .await
 }
 
 /// A token by itself that has not the shape of one: told apart when it begins like one, since copying cut it off then.

@@ -1,19 +1,25 @@
 //! May the caller do this with that owner? Asked by every handler, before anything else is looked at.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::FromRequestParts,
     http::{Method, Uri, header, request::Parts},
 };
 
-use super::{error::ApiError, path::Segments};
+use super::{error::ApiError, path::Segments, source::Source};
 use crate::{
     Registry,
     access::{Action, By, Caller, Credentials, CredentialsError, Place},
     metadata::{Actor, Owner},
     names::{Branch, RepositoryName},
 };
+
+/// Where the code of a second factor comes, in the names that clients of the two forges know.
+static CODE_HEADERS: [header::HeaderName; 2] = [
+    header::HeaderName::from_static("x-gitea-otp"),
+    header::HeaderName::from_static("x-forgejo-otp"),
+];
 
 /// What a request says of its sender, the address and the credentials as they came; and what of the request is needed to
 /// lead it elsewhere.
@@ -165,14 +171,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Presented {
         if headers.next().is_some() {
             return Err(CredentialsError::Several.into());
         }
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| {
-                address.ip().to_canonical()
-            });
+        let Some(Source(peer)) = parts.extensions.get::<Source>().copied() else {
+            return Err(ApiError::Internal("a request without a source".into()));
+        };
+        let codes = CODE_HEADERS
+            .iter()
+            .flat_map(|name| parts.headers.get_all(name));
+        let codes = codes.map(header::HeaderValue::as_bytes);
         Ok(Self {
-            credentials: Credentials::parse(header)?,
+            credentials: Credentials::parse(header)?.with_codes(codes)?,
             peer,
             method: parts.method.clone(),
             uri: parts.uri.clone(),

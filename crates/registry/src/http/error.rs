@@ -165,7 +165,9 @@ impl From<AuthError> for ApiError {
                 Self::TooManyAttempts { text, retry_after }
             }
             AuthError::Metadata(error) => error.into(),
-            AuthError::Stored { .. } | AuthError::Password(_) => Self::Internal(Box::new(error)),
+            AuthError::Stored { .. } | AuthError::SecondFactor(_) | AuthError::Password(_) => {
+                Self::Internal(Box::new(error))
+            }
             _ => Self::Unauthorized(text),
         }
     }

@@ -17,6 +17,7 @@ mod package;
 mod path;
 mod routes;
 mod server;
+mod source;
 mod trace;
 mod upload;
 

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
+use axum::{Router, body::Body, http::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -19,9 +19,10 @@ use tokio::{
 use super::{
     connection::{Connection, Outbox},
     routes::router,
+    source::source,
     trace::{self, RequestIds},
 };
-use crate::Registry;
+use crate::{Registry, settings::Proxies};
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;
@@ -57,6 +58,7 @@ pub async fn serve(
     let app = App {
         ids: RequestIds::since(registry.clock()),
         router: router(registry.clone()),
+        proxies: Arc::new(registry.settings().proxies.clone()),
         registry: registry.clone(),
     };
     let graceful = GracefulShutdown::new();
@@ -113,6 +115,7 @@ struct App {
     router: Router,
     ids: Arc<RequestIds>,
     registry: Registry,
+    proxies: Arc<Proxies>,
 }
 
 fn connection(
@@ -136,16 +139,19 @@ fn connection(
     ));
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let source = source(peer.ip(), request.headers(), &app.proxies);
+        request.extensions_mut().insert(source);
         request.extensions_mut().insert(outbox.clone());
         let App {
             router,
             ids,
             registry,
+            ..
         } = app.clone();
         async move {
             let counts = registry.requests();
-            Ok::<Response, Infallible>(trace::answer(&ids, counts, router, request).await)
+            let answer = trace::answer(&ids, counts, router, request, source);
+            Ok::<Response, Infallible>(answer.await)
         }
     });
     http1::Builder::new()

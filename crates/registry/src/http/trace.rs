@@ -1,6 +1,6 @@
 //! What stands around every answer: a request id, the log line, and the headers that all answers share.
 //!
-//! Nothing of a request is logged but its method, path and outcome. Never the query, never a header: both can hold
+//! Nothing of a request is logged but its source, method, path and outcome. Never the query, never a header: both can hold
 //! secrets.
 
 use std::{
@@ -25,7 +25,7 @@ use axum::{
 use futures_util::FutureExt;
 use tower::Service;
 
-use super::error::ApiError;
+use super::{error::ApiError, source::Source};
 use crate::{
     clock::Clock,
     metrics::{RequestCounts, Route},
@@ -89,6 +89,7 @@ pub(super) async fn answer(
     counts: &RequestCounts,
     mut app: Router,
     request: Request,
+    Source(source): Source,
 ) -> Response {
     let started = Instant::now();
     let id = ids.next();
@@ -106,7 +107,7 @@ pub(super) async fn answer(
 
     let status = response.status();
     if let Some(fault) = response.extensions_mut().remove::<SharedFault>() {
-        tracing::error!(request_id = id, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
+        tracing::error!(request_id = id, %source, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             *response.body_mut() = Body::from(format!(
                 "internal error; ask the operator about request {id}\n"
@@ -118,6 +119,7 @@ pub(super) async fn answer(
     counts.answered(Route::of(method.as_str(), &path), status.as_u16(), took);
     tracing::info!(
         request_id = id,
+        %source,
         %method,
         path,
         status = status.as_u16(),

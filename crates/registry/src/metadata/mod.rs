@@ -14,6 +14,7 @@ mod change_times;
 mod committer;
 mod engine;
 mod error;
+mod guesses;
 mod indexes;
 mod kinds;
 mod members;
@@ -22,6 +23,7 @@ mod owners;
 mod packages;
 mod removals;
 mod renames;
+mod second_factors;
 mod signing_keys;
 mod sqlite;
 mod teams;
@@ -35,6 +37,7 @@ pub use self::{
     audit::{Act, Actor},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     error::MetadataError,
+    guesses::GuessCount,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
         KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TeamId,
@@ -45,6 +48,7 @@ pub use self::{
     packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
     removals::RemoveOwnerError,
     renames::{FormerName, MAX_FORMER_NAMES, RenameError},
+    second_factors::{CodeClaim, CodeOutcome, SecondFactor},
     signing_keys::{
         AddKeyError, ChangeKeyError, KeyOrigin, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys,
         SigningKeyRow,
@@ -79,6 +83,7 @@ struct Memory {
     users: Answers<String, Option<User>>,
     team_grants: Answers<(OwnerId, OwnerId), Arc<[TeamGrantRow]>>,
     tokens: Answers<[u8; 32], Option<(Token, Bearer)>>,
+    second_factors: Answers<OwnerId, Option<SecondFactor>>,
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
     package_files: Answers<packages::Place, Option<PackageFile>>,
@@ -93,6 +98,7 @@ impl Memory {
             users: Answers::new(10_000),
             team_grants: Answers::new(10_000),
             tokens: Answers::new(10_000),
+            second_factors: Answers::new(10_000),
             signing_keys: Answers::new(1_000),
             index_heads: Answers::new(10_000),
             package_files: Answers::new(50_000),

@@ -60,6 +60,12 @@ impl TestServer {
         settings.key_size = KeySize::Rsa2048;
         settings.access = AccessLimits::tiny();
         change(&mut settings);
+        let server = Self::open(folder, settings, clock).await;
+        server.add_user("alice", Visibility::Public).await;
+        server
+    }
+
+    async fn open(folder: TempDir, settings: Settings, clock: Clock) -> Self {
         let registry = Registry::open(settings, clock.clone()).await.unwrap();
         let accounts = Accounts::with(
             registry.metadata().clone(),
@@ -73,7 +79,7 @@ impl TestServer {
         let serving = tokio::spawn(serve(registry.clone(), listener, async {
             let _ = stopped.await;
         }));
-        let server = Self {
+        Self {
             clock,
             registry,
             accounts,
@@ -81,9 +87,33 @@ impl TestServer {
             stop: Some(stop),
             serving,
             folder,
-        };
-        server.add_user("alice", Visibility::Public).await;
-        server
+        }
+    }
+
+    /// Stops it in order, and starts another on the same folder at the same time of its clock.
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let Self {
+            clock,
+            registry,
+            accounts,
+            stop,
+            serving,
+            folder,
+            ..
+        } = self;
+        drop(stop);
+        serving.await.unwrap().unwrap();
+        registry.access().write_guesses().await.unwrap();
+        let mut settings = registry.settings().clone();
+        change(&mut settings);
+        registry.metadata().close().await;
+        drop((registry, accounts));
+        Self::open(folder, settings, clock).await
     }
 
     /// One that has [`hello`] in edge/main, long enough that its dates can be given away.
@@ -99,7 +129,7 @@ impl TestServer {
         self.accounts
             .add_user(
                 &name(user),
-                &Secret::new(password(user)),
+                Some(&Secret::new(password(user))),
                 false,
                 visibility,
                 &BY,

@@ -5,8 +5,10 @@
 mod accounts;
 mod blob_facts;
 mod database;
+mod guesses;
 mod indexes;
 mod packages;
+mod second_factors;
 mod signing_keys;
 
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};

@@ -107,6 +107,43 @@ fn users_are_added_listed_disabled_and_enabled() {
 }
 
 #[test]
+fn a_user_without_a_password_is_added_and_shown_as_such() {
+    let folder = Folder::with_registry();
+    let mut all = String::new();
+    for arguments in [
+        &["user", "add", "carol", "--no-password"][..],
+        &["user", "add", "dave", "--no-password", "--password-stdin"],
+        &["user", "list"],
+    ] {
+        let said = folder.tarn(arguments);
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    assert_snapshot!("no_password", all);
+    let users = json_of(&folder, &["user", "list", "--json"]);
+    assert_eq!(users[1]["has_password"], json!(false));
+}
+
+#[test]
+fn the_second_factor_of_a_user_is_shown_and_there_is_none_to_take_away() {
+    let folder = Folder::with_registry();
+    let mut all = String::new();
+    for arguments in [
+        &["user", "factor", "admin"][..],
+        &["user", "factor", "nobody"],
+        &["user", "factor", "admin", "--disable"],
+        &["user", "factor", "admin", "--disable", "--json"],
+    ] {
+        let said = folder.tarn(arguments);
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    assert_snapshot!("second_factor", all);
+    assert_eq!(
+        json_of(&folder, &["user", "factor", "admin", "--json"]),
+        json!({"name": "admin", "second_factor": "off", "since": null, "recovery_codes_left": 0})
+    );
+}
+
+#[test]
 fn organisations_have_members_with_roles() {
     let folder = Folder::with_registry();
     add_user(&folder, "alice");

@@ -27,6 +27,7 @@ fn every_command_has_its_help() {
         "user add",
         "user list",
         "user passwd",
+        "user factor",
         "user disable",
         "user enable",
         "org add",

@@ -100,7 +100,7 @@ impl Accounts {
         };
         let visibility = Visibility::Public;
         match self
-            .make_user(&name, &password, true, visibility, &Actor::SERVER)
+            .make_user(&name, Some(&password), true, visibility, &Actor::SERVER)
             .await
         {
             Ok(_) => Ok(Some(FirstRun {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Accounts {
-    /// Adds a user.
+    /// Adds a user. Without a password they sign in by tokens alone, as those do whom an identity provider knows.
     ///
     /// # Errors
     ///
@@ -16,7 +16,7 @@ impl Accounts {
     pub async fn add_user(
         &self,
         name: &OwnerName,
-        password: &Secret,
+        password: Option<&Secret>,
         admin: bool,
         visibility: Visibility,
         by: &Actor,
@@ -31,15 +31,18 @@ impl Accounts {
     pub(super) async fn make_user(
         &self,
         name: &OwnerName,
-        password: &Secret,
+        password: Option<&Secret>,
         admin: bool,
         visibility: Visibility,
         by: &Actor,
     ) -> Result<User, AccountError> {
-        let hash = self.hash(password).await?;
+        let hash = match password {
+            Some(password) => Some(self.hash(password).await?),
+            None => None,
+        };
         let user = NewUser {
             name,
-            password_hash: Some(&hash),
+            password_hash: hash.as_deref(),
             admin,
             visibility,
         };
