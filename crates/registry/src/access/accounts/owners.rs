@@ -44,7 +44,7 @@ impl Accounts {
         if new.is_reserved() {
             // The first run's name is reserved, and may be taken back by whoever had it.
             let had = self.metadata.owner_formerly(new).await?;
-            if !had.is_some_and(|had| had.id == owner.id) {
+            if had.is_none_or(|had| had.id != owner.id) {
                 return Err(AccountError::Reserved(new.clone()));
             }
         }
