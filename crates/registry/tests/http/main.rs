@@ -2,8 +2,13 @@
 //!
 //! One server for each test, in a folder of its own, with a clock that stands still until the test moves it.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where something fails"
+)]
 
+mod access_table;
 mod client;
 mod conditions;
 mod connections;
