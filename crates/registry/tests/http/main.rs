@@ -16,6 +16,7 @@ mod credentials;
 mod forms;
 mod headers;
 mod noarch;
+mod owners;
 mod paths;
 mod permissions;
 mod refusals;

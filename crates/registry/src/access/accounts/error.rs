@@ -43,7 +43,8 @@ pub enum AccountError {
     TooManyFormerNames(OwnerName),
     /// Packages would be lost.
     #[error(
-        "`{owner}` has {count} packages; remove them first, or say that they may go with it (`--with-packages`)"
+        "`{owner}` has {count} package{}; remove what is there first, or say that it may go too (`--with-packages`)",
+        if *.count == 1 { "" } else { "s" }
     )]
     HasPackages {
         /// Whose.
