@@ -98,3 +98,6 @@ impl Transaction {
         self.run_one("entry of the audit log", statement).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,13 @@
 //!
 //! One server for each test, in a folder of its own, with a clock that stands still until the test moves it.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where something fails"
+)]
 
+mod access_table;
 mod bursts;
 mod client;
 mod conditions;
@@ -15,6 +20,7 @@ mod guessing;
 mod headers;
 mod metrics;
 mod noarch;
+mod owners;
 mod paths;
 mod permissions;
 mod refusals;

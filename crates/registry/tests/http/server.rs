@@ -8,7 +8,7 @@ use registry::{
     access::{AccessLimits, Accounts, PasswordCost, Random, Secret, TokenRequest},
     clock::{Clock, Timestamp},
     http::{ServeError, serve},
-    metadata::{Actor, Role, Visibility},
+    metadata::{Actor, OwnerKind, Role, Visibility},
     names::OwnerName,
     settings::Settings,
 };
@@ -170,7 +170,7 @@ impl TestServer {
         };
         let (_, secret) = self
             .accounts
-            .add_token(&name(user), &request, None, &BY)
+            .add_token(OwnerKind::User, &name(user), &request, None, &BY)
             .await
             .unwrap();
         secret.expose().to_owned()

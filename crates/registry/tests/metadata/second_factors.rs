@@ -18,11 +18,13 @@ async fn actions(world: &World) -> Vec<String> {
     let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(path))
         .await
         .unwrap();
-    let rows = sqlx::query("SELECT action FROM audit_log WHERE owner_id = $1 AND action <> 'user.add' ORDER BY id")
-        .bind(world.alice.number())
-        .fetch_all(&pool)
-        .await
-        .unwrap();
+    let rows = sqlx::query(
+        "SELECT action FROM audit_log WHERE owner_id = $1 AND action <> 'user.add' ORDER BY id",
+    )
+    .bind(world.alice.number())
+    .fetch_all(&pool)
+    .await
+    .unwrap();
     pool.close().await;
     rows.iter().map(|row| row.get("action")).collect()
 }

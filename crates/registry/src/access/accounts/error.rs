@@ -16,7 +16,9 @@ pub const MAX_LABEL: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// Users and organisations share their names, whatever the case.
-    #[error("there is already a user or an organisation called `{0}`; choose another name")]
+    #[error(
+        "there is already a user or an organisation called `{0}`, or one was called so; choose another name"
+    )]
     NameTaken(OwnerName),
     /// Nobody by that name, or an organisation.
     #[error("there is no user called `{0}`; add one with `tarn user add {0}`")]
@@ -41,7 +43,8 @@ pub enum AccountError {
     TooManyFormerNames(OwnerName),
     /// Packages would be lost.
     #[error(
-        "`{owner}` has {count} packages; remove them first, or say that they may go with it (`--with-packages`)"
+        "`{owner}` has {count} package{}; remove what is there first, or say that it may go too (`--with-packages`)",
+        if *.count == 1 { "" } else { "s" }
     )]
     HasPackages {
         /// Whose.

@@ -52,9 +52,10 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// When there is no such owner, the label is taken or cannot be used, or such a token is not given out.
+    /// When there is none of that kind and name, the label is taken or cannot be used, or such a token is not given out.
     pub async fn add_token(
         &self,
+        kind: OwnerKind,
         owner: &OwnerName,
         request: &TokenRequest<'_>,
         maker: Option<&UsedToken>,
@@ -77,10 +78,10 @@ impl Accounts {
         if let Some(maker) = maker {
             refuse_wider(maker, request, expires_at)?;
         }
-        let found = self.find_owner(owner).await?;
-        if admin && found.kind == OwnerKind::Organisation {
+        if admin && kind == OwnerKind::Organisation {
             return Err(AccountError::AdminOfOrganisation);
         }
+        let found = self.owner_of(kind, owner).await?;
         let (secret, hash) = tokens::generate(&self.random)?;
         let new = NewToken {
             owner: found.id,
@@ -106,14 +107,15 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// When there is no such owner.
+    /// When there is none of that kind and name.
     pub async fn remove_token(
         &self,
+        kind: OwnerKind,
         owner: &OwnerName,
         label: &str,
         by: &Actor,
     ) -> Result<bool, AccountError> {
-        let owner = self.find_owner(owner).await?;
+        let owner = self.owner_of(kind, owner).await?;
         let act = by.at(self.clock.now());
         Ok(self.metadata.remove_token(owner.id, label, &act).await?)
     }
@@ -122,9 +124,13 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// When there is no such owner.
-    pub async fn tokens(&self, owner: &OwnerName) -> Result<Vec<Token>, AccountError> {
-        let owner = self.find_owner(owner).await?;
+    /// When there is none of that kind and name.
+    pub async fn tokens(
+        &self,
+        kind: OwnerKind,
+        owner: &OwnerName,
+    ) -> Result<Vec<Token>, AccountError> {
+        let owner = self.owner_of(kind, owner).await?;
         Ok(self.metadata.tokens(owner.id).await?)
     }
 }
