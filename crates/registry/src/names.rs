@@ -306,6 +306,8 @@ mod tests {
     #[test]
     fn refuses_reserved_owners_only_for_new_ones() {
         assert!(OwnerName::parse_new("Api").is_err());
+        assert!(OwnerName::parse_new("-").is_err());
+        assert!(OwnerName::parse_new("KEYS").is_err());
         assert!(OwnerName::parse("api").is_ok());
         assert!(OwnerName::parse_new("alice").is_ok());
     }

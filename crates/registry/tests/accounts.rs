@@ -1,10 +1,6 @@
 //! The rules about accounts, asked of the service that the command line and every other door use.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends where something fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 use std::{net::IpAddr, time::Duration};
 
