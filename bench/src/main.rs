@@ -21,6 +21,7 @@ mod http;
 mod install;
 mod machine;
 mod measure;
+mod memory;
 mod proxy;
 mod publish;
 mod report;
@@ -76,7 +77,9 @@ struct Arguments {
     names: Vec<String>,
 }
 
-const NAMES: [&str; 5] = ["engine", "publish", "download", "upload", "install"];
+const NAMES: [&str; 6] = [
+    "engine", "publish", "memory", "download", "upload", "install",
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -98,6 +101,7 @@ fn run() -> Result<()> {
         let table = match name.as_str() {
             "engine" => engine::run(arguments.effort)?,
             "publish" => publish::run(arguments.effort, &arguments.tarn)?,
+            "memory" => memory::run(arguments.effort, &arguments.tarn)?,
             "download" => download::run(arguments.effort, &arguments.tarn)?,
             "upload" => upload::run(arguments.effort, &arguments.tarn)?,
             _ => install::run(arguments.effort, &arguments.tarn)?,
