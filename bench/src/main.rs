@@ -22,6 +22,7 @@ mod http;
 mod install;
 mod machine;
 mod measure;
+mod memory;
 mod proxy;
 mod publish;
 mod report;
@@ -77,8 +78,8 @@ struct Arguments {
     names: Vec<String>,
 }
 
-const NAMES: [&str; 6] = [
-    "engine", "access", "publish", "download", "upload", "install",
+const NAMES: [&str; 7] = [
+    "engine", "access", "publish", "memory", "download", "upload", "install",
 ];
 
 fn main() -> ExitCode {
@@ -102,6 +103,7 @@ fn run() -> Result<()> {
             "engine" => engine::run(arguments.effort)?,
             "access" => access::run(arguments.effort)?,
             "publish" => publish::run(arguments.effort, &arguments.tarn)?,
+            "memory" => memory::run(arguments.effort, &arguments.tarn)?,
             "download" => download::run(arguments.effort, &arguments.tarn)?,
             "upload" => upload::run(arguments.effort, &arguments.tarn)?,
             _ => install::run(arguments.effort, &arguments.tarn)?,

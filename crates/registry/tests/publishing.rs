@@ -6,7 +6,7 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
 use apk::{digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use registry::{
     Registry,
     clock::{Clock, Timestamp},
@@ -54,7 +54,14 @@ async fn publish(
         repository: RepositoryName::parse("main").unwrap(),
         by: Actor::COMMAND_LINE,
     };
-    let body = stream::iter([Ok(Bytes::from(package))]);
+    // In pieces, between which others have their turn.
+    let body = Bytes::from(package);
+    let half = body.len() / 2;
+    let pieces = [body.slice(..half), body.slice(half..)];
+    let body = Box::pin(stream::iter(pieces).then(async |piece| {
+        tokio::task::yield_now().await;
+        Ok(piece)
+    }));
     registry.publisher().publish(destination, body).await
 }
 

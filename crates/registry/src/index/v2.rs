@@ -38,6 +38,11 @@ impl Base {
         self.state.weight() + signatures.map(|(_, bytes)| bytes.len() as u64).sum::<u64>()
     }
 
+    /// How many records are in it.
+    pub fn records(&self) -> u64 {
+        self.state.records()
+    }
+
     /// How many signatures had to be made for it; the others were there already.
     pub fn signatures_made(&self) -> u64 {
         self.signatures.made

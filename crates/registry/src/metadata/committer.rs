@@ -103,17 +103,15 @@ fn stopped() -> MetadataError {
 }
 
 async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, recording: Arc<Recording>) {
-    let mut batch = Vec::with_capacity(MOST);
     while let Some(first) = queue.recv().await {
         // The semaphore is never closed. More gather while this waits.
         let _turn = recording.turn.acquire().await;
-        batch.push(first);
+        let mut batch = vec![first];
         while batch.len() < MOST
             && let Ok(next) = queue.try_recv()
         {
             batch.push(next);
         }
-        let batch = batch.drain(..).collect();
         let (engine, recording) = (engine.clone(), Arc::clone(&recording));
         // On a thread of its own: each statement is an errand to the thread of the connection and back, and waking this
         // one costs less than waking those that serve requests.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v2::package::PackageError};
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
 use crate::{
     blobs::{BlobError, Blobs},
@@ -30,6 +31,9 @@ use crate::{
 
 pub use self::rules::RuleError;
 use self::{in_use::BlobsInUse, receive::Received};
+
+/// How many uploads are made durable and recorded at once.
+const KEEPERS: usize = 64;
 
 /// Where a package is to go, and who brings it.
 #[derive(Debug, Clone)]
@@ -115,6 +119,9 @@ pub struct Publisher {
     limits: Limits,
     max_upload: u64,
     in_use: BlobsInUse,
+    /// Only so many uploads wait for the disk at once. Fewer than there may be threads that wait, for each of these waits
+    /// for others.
+    keepers: Arc<Semaphore>,
     counts: Arc<PublishCounts>,
 }
 
@@ -130,6 +137,7 @@ impl Publisher {
             limits,
             max_upload: settings.max_upload,
             in_use,
+            keepers: Arc::new(Semaphore::new(KEEPERS)),
             counts: Arc::default(),
         }
     }
@@ -183,19 +191,29 @@ impl Publisher {
             arch: package.info.arch.clone(),
             size: package.size,
         };
-        // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
-        // transaction decides between them.
-        self.refuse_existing(&destination, &published).await?;
-
         // All of it is here. What follows goes on also when the client, and with it this future, goes away: stopped
-        // between the blob and its record, it would leave a blob that nothing needs.
+        // between the blob and its record, it would leave a blob that nothing needs. It waits for the disk and for the
+        // thread of the database again and again, so it has a thread of its own to wait on: to wake that costs less than
+        // to wake those that serve requests.
+        let keeper = Arc::clone(&self.keepers).acquire_owned().await;
         let publisher = self.clone();
-        tokio::spawn(async move { publisher.keep(destination, received).await }).await??;
-        Ok(published)
+        spawn_blocking(move || {
+            let _keeper = keeper;
+            Handle::current().block_on(publisher.keep(destination, received, published))
+        })
+        .await?
     }
 
     /// Makes the blob durable and records its package, or takes the blob back.
-    async fn keep(&self, destination: Destination, received: Received) -> Result<(), PublishError> {
+    async fn keep(
+        &self,
+        destination: Destination,
+        received: Received,
+        published: Published,
+    ) -> Result<Published, PublishError> {
+        // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
+        // transaction decides between them.
+        self.refuse_existing(&destination, &published).await?;
         let sha256 = received.sha256;
         let held = self.in_use.hold(&sha256).await;
         let kept = self.put_in_place_and_record(destination, received).await;
@@ -203,7 +221,7 @@ impl Publisher {
         if kept.is_err() {
             self.take_back(&sha256).await;
         }
-        kept
+        kept.map(|()| published)
     }
 
     async fn put_in_place_and_record(
@@ -228,7 +246,7 @@ impl Publisher {
             pkginfo: package.pkginfo,
             uploader: destination.by.account_id(),
         };
-        received.keep().await?;
+        received.keep()?;
         self.metadata
             .record_package(&file, self.clock.now())
             .await?;

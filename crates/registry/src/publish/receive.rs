@@ -27,12 +27,9 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Makes the bytes durable under their hash.
-    pub(super) async fn keep(self) -> Result<u64, PublishError> {
-        let Self {
-            sha256, incoming, ..
-        } = self;
-        Ok(spawn_blocking(move || incoming.commit(&sha256)).await??)
+    /// Makes the bytes durable under their hash. Waits for the disk.
+    pub(super) fn keep(self) -> Result<u64, PublishError> {
+        Ok(self.incoming.commit(&self.sha256)?)
     }
 }
 
