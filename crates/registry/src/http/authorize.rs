@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{header, request::Parts},
+    http::{Extensions, HeaderMap, header, request::Parts},
 };
 
 use super::error::ApiError;
@@ -91,13 +91,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Presented {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+        Self::by(&parts.headers, &parts.extensions)
+    }
+}
+
+impl Presented {
+    /// What these headers say, and where the connection that `extensions` tell of comes from.
+    pub(super) fn by(headers: &HeaderMap, extensions: &Extensions) -> Result<Self, ApiError> {
+        let mut headers = headers.get_all(header::AUTHORIZATION).iter();
         let header = headers.next().map(header::HeaderValue::as_bytes);
         if headers.next().is_some() {
             return Err(CredentialsError::Several.into());
         }
-        let peer = parts
-            .extensions
+        let peer = extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| {
                 address.ip().to_canonical()

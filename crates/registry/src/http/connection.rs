@@ -36,6 +36,9 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::{malformed, pace::Pace, trace::RequestIds};
+use crate::settings::ConnectionLimits;
+
 /// What stands for the bytes of files until they are sent. Nobody reads it, so it takes no memory.
 static STAND_IN: [u8; 1 << 20] = [0; 1 << 20];
 
@@ -128,9 +131,10 @@ fn is_stand_in(bytes: &[u8]) -> bool {
 pub(super) struct Connection {
     stream: TcpStream,
     outbox: Outbox,
-    stall: Duration,
-    /// Runs while a write waits for the client.
-    stalled: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
+    ids: Arc<RequestIds>,
+    /// What is left to send of a refusal that was completed. It is the last answer of its connection.
+    refusal: Vec<u8>,
     closing: Option<Closing>,
 }
 
@@ -142,35 +146,21 @@ struct Closing {
 }
 
 impl Connection {
-    /// A connection over which what is put into `outbox` is sent, and no write waits for longer than `stall`.
-    pub(super) fn new(stream: TcpStream, outbox: Outbox, stall: Duration) -> Self {
+    /// A connection over which what is put into `outbox` is sent, and whose client reads as fast as `limits` say.
+    pub(super) fn new(
+        stream: TcpStream,
+        outbox: Outbox,
+        limits: &ConnectionLimits,
+        ids: Arc<RequestIds>,
+    ) -> Self {
         Self {
             stream,
             outbox,
-            stall,
-            stalled: None,
+            pace: Pace::new(limits.stall, limits.min_download_rate),
+            ids,
+            refusal: Vec::new(),
             closing: None,
         }
-    }
-
-    /// Lets a write wait, but not for ever.
-    fn bounded<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if write.is_ready() {
-            self.stalled = None;
-            return write;
-        }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep(self.stall)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client does not read",
-        )))
     }
 
     /// Runs `write` when the socket takes bytes, and again whenever it turns out that it does not.
@@ -207,6 +197,11 @@ impl Connection {
             Some(&mut at),
             length
         )?)))?;
+        if sent < length {
+            // The socket is full, and says so without being asked again.
+            let full = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
+            let _ = self.stream.try_io(Interest::WRITABLE, full);
+        }
         if sent == 0 {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -233,6 +228,12 @@ impl Connection {
             return Poll::Ready(Err(io::Error::other(
                 "the HTTP library copied stand-ins; the connection ends here",
             )));
+        }
+        if let [answer] = buffers
+            && let Some(refusal) = malformed::completed(answer, &self.ids)
+        {
+            self.refusal = refusal;
+            return Poll::Ready(Ok(answer.len()));
         }
         match buffers {
             // The head of an answer waits for the first bytes of its file, to leave in one packet with them.
@@ -279,7 +280,7 @@ impl AsyncWrite for Connection {
         } else {
             self.poll_send_bytes(cx, first, runs.next().is_some())
         };
-        self.bounded(cx, write)
+        self.pace.of(cx, write)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -287,6 +288,17 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let Self {
+                stream,
+                refusal,
+                pace,
+                ..
+            } = &mut *self;
+            let write = Pin::new(stream).poll_write(cx, refusal);
+            let sent = ready!(pace.of(cx, write))?;
+            refusal.drain(..sent);
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

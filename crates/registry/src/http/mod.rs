@@ -10,13 +10,18 @@ mod connection;
 mod download;
 mod error;
 mod health;
+mod host;
 mod index;
 mod key;
+mod malformed;
+mod pace;
 mod package;
 mod path;
 mod routes;
 mod server;
 mod trace;
+mod unread;
 mod upload;
+mod workers;
 
 pub use self::server::{ServeError, serve};

@@ -16,16 +16,14 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use tower::Service;
 
-use super::error::ApiError;
+use super::{error::ApiError, host, routes::Routes};
 use crate::clock::Clock;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -71,7 +69,7 @@ impl RequestIds {
         })
     }
 
-    fn next(&self) -> String {
+    pub(super) fn next(&self) -> String {
         format!(
             "{:x}-{:x}",
             self.started,
@@ -80,19 +78,25 @@ impl RequestIds {
     }
 }
 
-/// Has `app` answer the request, logs one line about it, and completes the answer.
-pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) -> Response {
+/// Has `routes` answer the request, logs one line about it, and completes the answer.
+pub(super) async fn answer(ids: &RequestIds, routes: Routes, request: Request) -> Response {
     let started = Instant::now();
     let id = ids.next();
-    let (method, path, version) = (
+    let (method, uri, version) = (
         request.method().clone(),
-        request.uri().path().to_owned(),
+        request.uri().clone(),
         request.version(),
     );
+    let path = uri.path();
 
-    let mut response = match AssertUnwindSafe(app.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
+    let answer = async {
+        match host::check(&request) {
+            Ok(()) => routes.answer(request).await,
+            Err(refusal) => refusal.into_response(),
+        }
+    };
+    let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(response) => response,
         Err(panic) => panicked(&*panic),
     };
 
@@ -121,7 +125,7 @@ pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) 
         // (RFC 9110, section 8.6), and caches would believe that it became empty.
         headers.remove(header::CONTENT_LENGTH);
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID.clone(), id);
     }
     headers.insert(

@@ -8,11 +8,12 @@
 //! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
 
 pub mod engine;
+mod memory_file;
 mod segments;
 pub mod v2;
 mod v3;
 
-use std::{sync::Arc, time::Duration};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits};
 use moka::future::Cache;
@@ -21,6 +22,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
+use self::memory_file::MemoryFile;
 use crate::{
     clock::Timestamp,
     keys::{KeyError, Keys, OwnerKeys},
@@ -98,6 +100,7 @@ pub enum Problem {
 #[derive(Debug, Clone)]
 pub struct SignedIndex {
     segments: Segments,
+    file: MemoryFile,
     etag: Arc<str>,
     changed_at: Timestamp,
 }
@@ -106,6 +109,11 @@ impl SignedIndex {
     /// What is sent.
     pub fn segments(&self) -> &Segments {
         &self.segments
+    }
+
+    /// The same bytes as a file, where that is the better way to send them.
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.file.of(&self.segments)
     }
 
     /// A strong ETag made from the content, quotes included.
@@ -139,10 +147,12 @@ struct Made {
 
 impl Made {
     fn weight(&self) -> u32 {
+        let segments = &self.signed.segments;
         let bytes = self
             .state
             .as_ref()
-            .map_or(self.signed.segments.length(), engine::State::weight);
+            .map_or(segments.length(), engine::State::weight)
+            .saturating_add(MemoryFile::weight(segments));
         u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
     }
 }
@@ -326,6 +336,7 @@ impl Indexes {
             state,
             signed: SignedIndex {
                 segments,
+                file: MemoryFile::default(),
                 etag: etag.into(),
                 changed_at,
             },

@@ -102,9 +102,14 @@ pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> 
         .await?;
     let readers = pool()
         .max_connections(READERS)
-        .connect_with(options.pragma("query_only", "ON"))
+        .connect_with(options.clone().pragma("query_only", "ON"))
         .await?;
-    let watch = Watch::open(&path).map_err(|source| MetadataError::Open {
+    let mut keeper = options.pragma("query_only", "ON").connect().await?;
+    // Only who has read from a database has the shared memory file open.
+    sqlx::query("SELECT COUNT(*) FROM sqlite_schema")
+        .execute(&mut keeper)
+        .await?;
+    let watch = Watch::open(&path, keeper).map_err(|source| MetadataError::Open {
         path: path.clone(),
         hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk",
         source: source.into(),
