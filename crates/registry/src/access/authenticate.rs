@@ -160,7 +160,8 @@ impl Access {
                     .or_else(|| tokens::hash(user).filter(|_| beside));
                 match hash {
                     Some(hash) => self.by_token(&hash).await?,
-                    None => self.by_password(user, password, peer).await?,
+                    // In a box of its own: it is large, and most requests come without.
+                    None => Box::pin(self.by_password(user, password, peer)).await?,
                 }
             }
         };

@@ -244,6 +244,7 @@ impl Connection {
                     SendFlags::MORE | SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
                 )?)
             }),
+            [all] => Pin::new(&mut self.stream).poll_write(cx, all),
             buffers => Pin::new(&mut self.stream).poll_write_vectored(cx, buffers),
         }
     }

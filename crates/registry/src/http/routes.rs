@@ -44,13 +44,11 @@ impl Routes {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         match Segments::of_file(request.uri().path()) {
             Some(segments) if reads => self.file(segments, request).await.into_response(),
-            _ => {
-                let answer: Result<_, Infallible> = self.router.clone().call(request).await;
-                match answer {
-                    Ok(answer) => answer,
-                    Err(never) => match never {},
-                }
-            }
+            // In a box of its own: what is seldom done is not to be carried about with every request.
+            _ => match Box::pin(self.router.clone().call(request)).await {
+                Ok::<_, Infallible>(answer) => answer,
+                Err(never) => match never {},
+            },
         }
     }
 

@@ -89,13 +89,16 @@ pub(super) async fn answer(ids: &RequestIds, routes: Routes, request: Request) -
     );
     let path = uri.path();
 
-    let answer = async {
+    // Written as one expression: what gets a name before it is awaited is kept twice, and copied.
+    let mut response = match AssertUnwindSafe(async {
         match host::check(&request) {
             Ok(()) => routes.answer(request).await,
             Err(refusal) => refusal.into_response(),
         }
-    };
-    let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
+    })
+    .catch_unwind()
+    .await
+    {
         Ok(response) => response,
         Err(panic) => panicked(&*panic),
     };

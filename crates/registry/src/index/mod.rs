@@ -216,13 +216,25 @@ impl Indexes {
         if let Some(made) = self.made_for(&place, &head).await {
             return Ok(Some(made.signed.clone()));
         }
+        // In a box of its own: what is seldom done is not to be carried about with every request.
+        Box::pin(self.made_anew(owner, branch, repository, place)).await
+    }
+
+    /// The index of the newest generation when it is not in memory: made here, or by somebody else while this waits.
+    async fn made_anew(
+        &self,
+        owner: &Owner,
+        branch: &Branch,
+        repository: &RepositoryName,
+        place: Place,
+    ) -> Result<Option<SignedIndex>, IndexError> {
         let turn = self
             .making
             .get_with(place.clone(), async { Arc::default() })
             .await;
         let _turn = turn.lock().await;
         // What is newest now: everybody who waited here is served by one index.
-        let Some((head, keys)) = self.head(owner, branch, repository, arch).await? else {
+        let Some((head, keys)) = self.head(owner, branch, repository, &place.arch).await? else {
             return Ok(None);
         };
         if let Some(made) = self.made_for(&place, &head).await {
@@ -230,8 +242,7 @@ impl Indexes {
         }
         // The semaphore is never closed.
         let _maker = self.makers.acquire().await;
-        // In a box of its own: what is seldom done is not to be carried about with every request.
-        let made = Arc::new(Box::pin(self.make(&place, head, keys)).await?);
+        let made = Arc::new(self.make(&place, head, keys).await?);
         let signed = made.signed.clone();
         self.made.insert(place, made).await;
         Ok(Some(signed))

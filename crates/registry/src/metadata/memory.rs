@@ -114,13 +114,14 @@ impl<K: Eq + Hash, V: Clone> Answers<K, V> {
     ) -> Result<V, MetadataError> {
         // Read before the database is asked: an answer may be newer than its mark says, and is then not given again,
         // but never older.
+        // In boxes of their own: what is seldom done is not to be carried about with every request.
         let Some(mark) = watch.mark() else {
-            return ask(&question).await;
+            return Box::pin(ask(&question)).await;
         };
         if let Some(answer) = self.known(&mark, &question) {
             return Ok(answer);
         }
-        let answer = ask(&question).await?;
+        let answer = Box::pin(ask(&question)).await?;
         self.keep(mark, question, answer.clone());
         Ok(answer)
     }
