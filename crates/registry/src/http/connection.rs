@@ -40,7 +40,7 @@ use super::{malformed, pace::Pace, trace::RequestIds};
 use crate::settings::ConnectionLimits;
 
 /// What stands for the bytes of files until they are sent. Nobody reads it, so it takes no memory.
-static STAND_IN: [u8; 1 << 20] = [0; 1 << 20];
+static STAND_IN: [u8; 4 << 20] = [0; 4 << 20];
 
 /// So many zeros at the end of a write while a file is due are taken for stand-ins that were copied.
 const COPIED: [u8; 64] = [0; 64];
@@ -197,11 +197,6 @@ impl Connection {
             Some(&mut at),
             length
         )?)))?;
-        if sent < length {
-            // The socket is full, and says so without being asked again.
-            let full = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
-            let _ = self.stream.try_io(Interest::WRITABLE, full);
-        }
         if sent == 0 {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
