@@ -247,6 +247,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_shared_memory_stays_the_one_that_is_watched() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("tarn.db-shm");
+        let inode = || std::fs::metadata(&shared).map(|shared| shared.ino());
+        let metadata = open_in(&folder).await;
+        let watched = inode().unwrap();
+        // All connections that answer questions are gone, and another process comes and goes.
+        metadata.engine.close().await;
+        open_in(&folder).await.close().await;
+        assert_eq!(inode().unwrap(), watched);
+        metadata.close().await;
+        assert!(inode().is_err(), "a connection is still open");
+    }
+
+    #[tokio::test]
     async fn a_full_disk_is_told_apart_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let metadata = open_in(&folder).await;
