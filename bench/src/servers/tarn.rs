@@ -1,4 +1,4 @@
-//! The release binary of Tarn, with everything as it comes: SQLite, disk syncs, one folder.
+//! The release binary of Tarn, with everything as it comes but the log of requests: SQLite, disk syncs, one folder.
 
 use std::{
     fs::File,
@@ -34,6 +34,8 @@ impl Tarn {
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&data)
             .env("TARN_ADMIN_PASSWORD", "only for this benchmark")
+            // No line for each request, as with `access_log off` in nginx.
+            .env("TARN_LOG_LEVEL", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -74,6 +74,8 @@ pub struct ConnectionLimits {
     pub stall: Duration,
     /// Bytes a second that an upload must reach, averaged over its life after the first `stall`.
     pub min_upload_rate: u64,
+    /// Bytes a second that a client must read while the server waits for it, over each `stall` of waiting.
+    pub min_download_rate: u64,
     /// For requests under way once the server was told to stop.
     pub drain: Duration,
     /// Connections open at once; the next ones wait in the listener's queue.
@@ -86,6 +88,7 @@ impl Default for ConnectionLimits {
             head: Duration::from_secs(30),
             stall: Duration::from_secs(30),
             min_upload_rate: 1 << 10,
+            min_download_rate: 1 << 10,
             drain: Duration::from_secs(300),
             max_open: 8192,
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::{
     extract::FromRequestParts,
-    http::{Method, Uri, header, request::Parts},
+    http::{Extensions, HeaderMap, Method, Uri, header, request::Parts},
 };
 
 use super::{error::ApiError, path::Segments, source::Source};
@@ -166,23 +166,33 @@ impl<S: Send + Sync> FromRequestParts<S> for Presented {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
-        let header = headers.next().map(header::HeaderValue::as_bytes);
-        if headers.next().is_some() {
+        Self::by(&parts.method, &parts.uri, &parts.headers, &parts.extensions)
+    }
+}
+
+impl Presented {
+    /// What a request says whose head is taken apart into these.
+    pub(super) fn by(
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Self, ApiError> {
+        let mut credentials = headers.get_all(header::AUTHORIZATION).iter();
+        let header = credentials.next().map(header::HeaderValue::as_bytes);
+        if credentials.next().is_some() {
             return Err(CredentialsError::Several.into());
         }
-        let Some(Source(peer)) = parts.extensions.get::<Source>().copied() else {
+        let Some(Source(peer)) = extensions.get::<Source>().copied() else {
             return Err(ApiError::Internal("a request without a source".into()));
         };
-        let codes = CODE_HEADERS
-            .iter()
-            .flat_map(|name| parts.headers.get_all(name));
+        let codes = CODE_HEADERS.iter().flat_map(|name| headers.get_all(name));
         let codes = codes.map(header::HeaderValue::as_bytes);
         Ok(Self {
             credentials: Credentials::parse(header)?.with_codes(codes)?,
             peer,
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
+            method: method.clone(),
+            uri: uri.clone(),
         })
     }
 }

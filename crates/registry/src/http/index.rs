@@ -63,6 +63,6 @@ async fn show(
     file.answer(
         &request,
         registry.clock().now(),
-        Content::Memory(index.segments().clone()),
+        Content::Index(index.clone()),
     )
 }

@@ -16,16 +16,14 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use tower::Service;
 
-use super::{error::ApiError, source::Source};
+use super::{error::ApiError, host, routes::Routes, source::Source};
 use crate::{
     clock::Clock,
     metrics::{RequestCounts, Route},
@@ -74,7 +72,7 @@ impl RequestIds {
         })
     }
 
-    fn next(&self) -> String {
+    pub(super) fn next(&self) -> String {
         format!(
             "{:x}-{:x}",
             self.started,
@@ -83,25 +81,34 @@ impl RequestIds {
     }
 }
 
-/// Has `app` answer the request, logs one line about it, and completes the answer.
+/// Has `routes` answer the request, logs one line about it, and completes the answer.
 pub(super) async fn answer(
     ids: &RequestIds,
     counts: &RequestCounts,
-    mut app: Router,
+    routes: Routes,
     request: Request,
     Source(source): Source,
 ) -> Response {
     let started = Instant::now();
     let id = ids.next();
-    let (method, path, version) = (
+    let (method, uri, version) = (
         request.method().clone(),
-        request.uri().path().to_owned(),
+        request.uri().clone(),
         request.version(),
     );
+    let path = uri.path();
 
-    let mut response = match AssertUnwindSafe(app.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
+    // Written as one expression: what gets a name before it is awaited is kept twice, and copied.
+    let mut response = match AssertUnwindSafe(async {
+        match host::check(&request) {
+            Ok(()) => routes.answer(request).await,
+            Err(refusal) => refusal.into_response(),
+        }
+    })
+    .catch_unwind()
+    .await
+    {
+        Ok(response) => response,
         Err(panic) => panicked(&*panic),
     };
 
@@ -116,7 +123,7 @@ pub(super) async fn answer(
         }
     }
     let took = started.elapsed();
-    counts.answered(Route::of(method.as_str(), &path), status.as_u16(), took);
+    counts.answered(Route::of(method.as_str(), path), status.as_u16(), took);
     tracing::info!(
         request_id = id,
         %source,
@@ -133,7 +140,7 @@ pub(super) async fn answer(
         // (RFC 9110, section 8.6), and caches would believe that it became empty.
         headers.remove(header::CONTENT_LENGTH);
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID.clone(), id);
     }
     headers.insert(

@@ -8,11 +8,13 @@
 //! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
 
 pub mod engine;
+mod memory_file;
 mod segments;
 pub mod v2;
 mod v3;
 
 use std::{
+    fs::File,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,6 +26,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
+use self::memory_file::MemoryFile;
 use crate::{
     clock::Timestamp,
     keys::{KeyError, Keys, OwnerKeys},
@@ -108,6 +111,7 @@ pub enum Problem {
 #[derive(Debug, Clone)]
 pub struct SignedIndex {
     segments: Segments,
+    file: MemoryFile,
     etag: Arc<str>,
     changed_at: Timestamp,
 }
@@ -116,6 +120,11 @@ impl SignedIndex {
     /// What is sent.
     pub fn segments(&self) -> &Segments {
         &self.segments
+    }
+
+    /// The same bytes as a file, where that is the better way to send them.
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.file.of(&self.segments)
     }
 
     /// A strong ETag made from the content, quotes included.
@@ -151,10 +160,12 @@ struct Made {
 
 impl Made {
     fn weight(&self) -> u32 {
+        let segments = &self.signed.segments;
         let bytes = self
             .base
             .as_ref()
-            .map_or(self.signed.segments.length(), v2::Base::weight);
+            .map_or(segments.length(), v2::Base::weight)
+            .saturating_add(MemoryFile::weight(segments));
         u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
     }
 }
@@ -233,6 +244,19 @@ impl Indexes {
             self.counts.from_memory.one();
             return Ok(Some(made.signed.clone()));
         }
+        // In a box of its own: what is seldom done is not to be carried about with every request.
+        Box::pin(self.made_anew(owner, branch, repository, place, &head)).await
+    }
+
+    /// An index of `head` or newer when it is not in memory: made here, or by somebody else while this waits.
+    async fn made_anew(
+        &self,
+        owner: &Owner,
+        branch: &Branch,
+        repository: &RepositoryName,
+        place: Place,
+        head: &IndexHead,
+    ) -> Result<Option<SignedIndex>, IndexError> {
         let turn = self
             .making
             .get_with(place.clone(), async { Arc::default() })
@@ -240,13 +264,13 @@ impl Indexes {
         let _turn = turn.lock().await;
         // One that was begun after this request came serves it, also when there are newer generations by now: everybody
         // who waited here is served by one index.
-        if let Some(made) = self.made_for(&place, &head).await {
+        if let Some(made) = self.made_for(&place, head).await {
             self.counts.from_memory.one();
             return Ok(Some(made.signed.clone()));
         }
         self.rest(&place).await;
         // What is newest now, as late as can be.
-        let Some((head, keys)) = self.head(owner, branch, repository, arch).await? else {
+        let Some((head, keys)) = self.head(owner, branch, repository, &place.arch).await? else {
             return Ok(None);
         };
         if let Some(made) = self.made_for(&place, &head).await {
@@ -255,8 +279,7 @@ impl Indexes {
         }
         // The semaphore is never closed.
         let _maker = self.makers.acquire().await;
-        // In a box of its own: what is seldom done is not to be carried about with every request.
-        let made = Arc::new(Box::pin(self.make(&place, head, keys)).await?);
+        let made = Arc::new(self.make(&place, head, keys).await?);
         let signed = made.signed.clone();
         self.made.insert(place, made).await;
         Ok(Some(signed))
@@ -378,6 +401,7 @@ impl Indexes {
             rests_until: in_a_burst.then(|| Instant::now() + rest),
             signed: SignedIndex {
                 segments,
+                file: MemoryFile::default(),
                 etag: etag.into(),
                 changed_at,
             },

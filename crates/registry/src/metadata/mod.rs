@@ -128,6 +128,7 @@ impl Metadata {
     /// Waits for what is under way and closes. Every use after this is an error.
     pub async fn close(&self) {
         self.engine.close().await;
+        self.memory.watch.close().await;
     }
 
     /// One statement in a transaction of its own, which must change one row, and what is written down of it.

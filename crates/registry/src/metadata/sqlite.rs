@@ -102,9 +102,14 @@ pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> 
         .await?;
     let readers = pool()
         .max_connections(READERS)
-        .connect_with(options.pragma("query_only", "ON"))
+        .connect_with(options.clone().pragma("query_only", "ON"))
         .await?;
-    let watch = Watch::open(&path).map_err(|source| MetadataError::Open {
+    let mut keeper = options.pragma("query_only", "ON").connect().await?;
+    // Only who has read from a database has the shared memory file open.
+    sqlx::query("SELECT COUNT(*) FROM sqlite_schema")
+        .execute(&mut keeper)
+        .await?;
+    let watch = Watch::open(&path, keeper).map_err(|source| MetadataError::Open {
         path: path.clone(),
         hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk",
         source: source.into(),
@@ -239,6 +244,23 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(journal, "wal");
+    }
+
+    #[tokio::test]
+    async fn the_shared_memory_stays_the_one_that_is_watched() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("tarn.db-shm");
+        let inode = || std::fs::metadata(&shared).map(|shared| shared.ino());
+        let metadata = open_in(&folder).await;
+        let watched = inode().unwrap();
+        // All connections that answer questions are gone, and another process comes and goes.
+        metadata.engine.close().await;
+        open_in(&folder).await.close().await;
+        assert_eq!(inode().unwrap(), watched);
+        metadata.close().await;
+        assert!(inode().is_err(), "a connection is still open");
     }
 
     #[tokio::test]

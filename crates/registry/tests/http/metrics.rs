@@ -133,7 +133,8 @@ async fn everything_is_counted_and_nobody_is_named() {
 async fn an_index_that_fails_its_verification_is_a_500_a_line_in_the_log_and_a_count() {
     let server = TestServer::start_with(|settings| settings.metrics = true).await;
     let faults = Faults::default();
-    let _listening = tracing::subscriber::set_default(faults.clone());
+    // For the whole process, since the server has threads of its own: no other test of this program listens.
+    tracing::subscriber::set_global_default(faults.clone()).unwrap();
     server.publish("edge/main", hello()).await.expect(201);
     server.send(&get(INDEX)).await.expect(200);
     // A row as only a fault of the program, or of the disk, could make it.

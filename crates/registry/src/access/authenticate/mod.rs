@@ -132,9 +132,9 @@ impl Access {
                 match hash {
                     Some(hash) => self.by_token(&hash, peer).await,
                     None => {
-                        let signed_in = self
-                            .by_password(user, password, code.as_ref(), peer)
-                            .await?;
+                        // In a box of its own: it is large, and most requests come without.
+                        let signed_in =
+                            Box::pin(self.by_password(user, password, code.as_ref(), peer)).await?;
                         Ok(Caller::User(signed_in))
                     }
                 }
