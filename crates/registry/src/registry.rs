@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    access::{Access, Accounts, RandomError},
+    access::{Access, Accounts, Random, RandomError},
     blobs::{BlobError, Blobs},
     clock::Clock,
     index::Indexes,
@@ -11,6 +11,9 @@ use crate::{
     metadata::{Metadata, MetadataError},
     publish::Publisher,
     settings::Settings,
+    webhooks::{
+        AddressRules, Client, ClientLimits, Deliverer, DeliveryLimits, Resolver, Roots, Webhooks,
+    },
 };
 
 /// Why a registry could not be opened.
@@ -36,6 +39,8 @@ pub struct Administration {
     metadata: Metadata,
     accounts: Accounts,
     keys: Keys,
+    webhooks: Webhooks,
+    sealer: Arc<Sealer>,
 }
 
 impl Administration {
@@ -50,14 +55,27 @@ impl Administration {
             Some(key) => Sealer::from_setting(key)?,
             // A new sealing key beside keys that another one seals would leave every index without a signature, and be
             // noticed when somebody asks for one.
-            None if metadata.has_signing_keys().await? => {
+            None if metadata.has_signing_keys().await? || metadata.has_webhooks().await? => {
                 Sealer::existing_in_data_folder(&settings.data_dir)?
             }
             None => Sealer::from_data_folder(&settings.data_dir)?,
         };
+        let sealer = Arc::new(sealer);
         Ok(Self {
             accounts: Accounts::new(metadata.clone(), clock.clone()),
-            keys: Keys::with_size(metadata.clone(), sealer, clock.clone(), settings.key_size),
+            keys: Keys::with_size(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                settings.key_size,
+            ),
+            webhooks: Webhooks::new(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                Random::system(),
+            ),
+            sealer,
             metadata,
         })
     }
@@ -75,6 +93,11 @@ impl Administration {
     /// Signing keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// Webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 }
 
@@ -160,5 +183,31 @@ impl Registry {
     /// The way in for packages.
     pub fn publisher(&self) -> &Publisher {
         &self.0.publisher
+    }
+
+    /// What sends messages to webhooks, as the settings say. It works once it is told to.
+    pub fn deliverer(&self) -> Deliverer {
+        let rules = AddressRules::new(self.settings().webhook_networks.clone());
+        self.deliverer_with(
+            Client::new(
+                rules,
+                Resolver::system(),
+                Roots::OfTheSystem,
+                ClientLimits::default(),
+            ),
+            DeliveryLimits::default(),
+        )
+    }
+
+    /// The same, by another client.
+    pub fn deliverer_with(&self, client: Client, limits: DeliveryLimits) -> Deliverer {
+        Deliverer::new(
+            self.metadata().clone(),
+            Arc::clone(&self.0.administration.sealer),
+            self.clock().clone(),
+            Random::system(),
+            client,
+            limits,
+        )
     }
 }

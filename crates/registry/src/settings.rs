@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     access::{AccessLimits, Secret},
     metadata::Database,
+    webhooks::Networks,
 };
 
 /// Everything that can be set. The binary documents each where it reads it.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub access: AccessLimits,
     /// Bounds on slow or many clients.
     pub connections: ConnectionLimits,
+    /// Networks of addresses that are not public and that webhooks may lead to all the same.
+    pub webhook_networks: Networks,
 }
 
 /// How patient the server is.
@@ -70,6 +73,7 @@ impl Settings {
             index_cache: 256 << 20,
             access: AccessLimits::default(),
             connections: ConnectionLimits::default(),
+            webhook_networks: Networks::default(),
         }
     }
 }

@@ -102,10 +102,15 @@ impl Keys {
     }
 
     /// Keys of another size, for tests.
-    pub fn with_size(metadata: Metadata, sealer: Sealer, clock: Clock, size: KeySize) -> Self {
+    pub fn with_size(
+        metadata: Metadata,
+        sealer: impl Into<Arc<Sealer>>,
+        clock: Clock,
+        size: KeySize,
+    ) -> Self {
         Self {
             metadata,
-            sealer: Arc::new(sealer),
+            sealer: sealer.into(),
             clock,
             size,
             opened: Cache::new(OPENED_KEYS),

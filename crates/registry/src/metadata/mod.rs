@@ -17,13 +17,17 @@ mod indexes;
 mod kinds;
 mod members;
 mod memory;
+mod outbox;
 mod owners;
 mod packages;
 mod signing_keys;
 mod sqlite;
 mod tokens;
+mod webhooks;
 
 use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::Notify;
 
 use self::memory::Answers;
 pub use self::{
@@ -32,15 +36,17 @@ pub use self::{
     error::MetadataError,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
-        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, Through,
-        TokenId, UnknownWord, Visibility,
+        DeliveryId, DeliveryState, KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role,
+        SigningKeyId, Through, TokenId, UnknownWord, Visibility, WebhookEvent, WebhookId,
     },
+    outbox::{Delivery, Outcome, TakenDelivery},
     owners::{AddOwnerError, NewUser, Owner, User},
     packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
     signing_keys::{
         AddKeyError, ChangeKeyError, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys, SigningKeyRow,
     },
     tokens::{AddTokenError, NewToken, Token},
+    webhooks::{AddWebhookError, NewWebhook, WebhookChange, WebhookEvents, WebhookRow},
 };
 
 /// Where the database is.
@@ -56,6 +62,7 @@ pub enum Database {
 pub struct Metadata {
     engine: engine::Engine,
     memory: Arc<Memory>,
+    outbox_filled: Arc<Notify>,
 }
 
 /// The answers that serving files needs again and again.
@@ -101,6 +108,7 @@ impl Metadata {
         Ok(Self {
             engine,
             memory: Arc::new(Memory::new(watch)),
+            outbox_filled: Arc::new(Notify::new()),
         })
     }
 

@@ -6,9 +6,10 @@
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 
 use super::{
-    BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
+    BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId, WebhookEvent,
     change_times::next_change,
     engine::{Row, Transaction, sql},
+    outbox::{self, Happened},
 };
 use crate::{
     clock::Timestamp,
@@ -38,6 +39,20 @@ pub struct NewPackageFile {
     pub record: String,
     /// Who uploads it, if that is known.
     pub uploader: Option<OwnerId>,
+}
+
+impl NewPackageFile {
+    /// The file, by what it is.
+    fn address(&self) -> PackageAddress<'_> {
+        PackageAddress {
+            owner: self.owner,
+            branch: &self.branch,
+            repository: &self.repository,
+            arch: &self.arch,
+            name: &self.name,
+            version: &self.version,
+        }
+    }
 }
 
 /// Where a package file was put.
@@ -215,7 +230,15 @@ impl Metadata {
                 ),
             )
             .await?;
+        let happened = Happened {
+            event: WebhookEvent::Published,
+            package: new.address(),
+            sender: new.uploader,
+            at: now,
+        };
+        let filled = outbox::enqueue(&mut transaction, &happened).await?;
         transaction.commit().await?;
+        self.wake_outbox(filled);
         Ok(Recorded {
             repository: moved.repository,
             generation: moved.generation,
@@ -266,7 +289,15 @@ impl Metadata {
                 ),
             )
             .await?;
+        let happened = Happened {
+            event: WebhookEvent::Deleted,
+            package: *address,
+            sender: None,
+            at: now,
+        };
+        let filled = outbox::enqueue(&mut transaction, &happened).await?;
         transaction.commit().await?;
+        self.wake_outbox(filled);
         Ok(true)
     }
 
@@ -340,7 +371,7 @@ impl PackageFile {
 
 /// What the file of a package is called in the folder of its architecture (`default_reponame_spec` in apk-tools'
 /// `src/context.c`).
-fn file_name(name: &PackageName, version: &Version) -> String {
+pub(super) fn file_name(name: &PackageName, version: &Version) -> String {
     format!("{name}-{version}.apk")
 }
 
