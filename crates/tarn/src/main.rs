@@ -19,6 +19,7 @@ mod settings;
 mod signals;
 mod token;
 mod user;
+mod webhook;
 
 use std::{error::Error, process::ExitCode, sync::LazyLock};
 
@@ -62,6 +63,8 @@ enum Command {
     Token(token::Arguments),
     /// List, export, rotate and import the keys that sign the indexes
     Key(key::Arguments),
+    /// Tell other programs of packages that are published or deleted
+    Webhook(webhook::Arguments),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
@@ -91,6 +94,9 @@ fn run(command: Command) -> Result<(), Failure> {
             on_runtime(Builder::new_current_thread(), token::run(arguments))
         }
         Command::Key(arguments) => on_runtime(Builder::new_current_thread(), key::run(arguments)),
+        Command::Webhook(arguments) => {
+            on_runtime(Builder::new_current_thread(), webhook::run(arguments))
+        }
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }

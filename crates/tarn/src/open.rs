@@ -29,6 +29,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
             max_open: configuration.max_connections,
             ..defaults.connections
         },
+        webhook_networks: configuration.webhook_networks.clone(),
         ..defaults
     }
 }

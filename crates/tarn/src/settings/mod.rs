@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use registry::access::Secret;
+use registry::{access::Secret, webhooks::Networks};
 use tracing::Level;
 
 pub(crate) use self::flags::{Flags, RegistryFlags, ServerFlags};
@@ -116,6 +116,8 @@ pub(crate) struct Configuration {
     pub(crate) stall_timeout: Duration,
     /// For requests under way when the server stops.
     pub(crate) stop_timeout: Duration,
+    /// Networks that are not public and that webhooks may lead to.
+    pub(crate) webhook_networks: Networks,
     /// The sealing key as base64, where it is set or read from a file.
     pub(crate) secret_key: Option<Secret>,
     /// The password of the first run's account, where it is set.
@@ -209,6 +211,11 @@ impl Layers {
         let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
         let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
         let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
+        let webhook_networks = self.parsed(&table::WEBHOOK_ALLOWED_NETWORKS, values::networks)?;
+        if webhook_networks.is_none() {
+            let none = "none".to_owned();
+            self.note(&table::WEBHOOK_ALLOWED_NETWORKS, none, Source::Default);
+        }
         let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
         let log_level = self.parsed(&table::LOG_LEVEL, values::log_level)?;
         if log_level.is_none() {
@@ -234,6 +241,7 @@ impl Layers {
             request_timeout,
             stall_timeout,
             stop_timeout,
+            webhook_networks: webhook_networks.unwrap_or_default(),
             secret_key,
             admin_password,
             log_format,

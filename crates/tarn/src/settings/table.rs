@@ -80,6 +80,8 @@ settings! {
         "How long an upload or a download may stand still.";
     STOP_TIMEOUT: "stop-timeout", "TARN_STOP_TIMEOUT", "TIME", "5m", ByTheServer,
         "How long requests under way may go on after SIGTERM or SIGINT.";
+    WEBHOOK_ALLOWED_NETWORKS: "webhook-allowed-networks", "TARN_WEBHOOK_ALLOWED_NETWORKS", "NETWORKS", "", ByTheServer,
+        "Networks that webhooks may lead to although their addresses are not public, e.g. `10.1.0.0/16,fd00::/8`. Without it: public addresses alone.";
     LOG_FORMAT: "log-format", "TARN_LOG_FORMAT", "FORMAT", "text", Everywhere,
         "How log lines on standard error look: `text` or `json`.";
     LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use registry::webhooks::{Networks, NetworksError};
+
 /// Why a value was refused: what is wrong with it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
@@ -195,6 +197,16 @@ pub(crate) fn count(text: &str) -> Result<usize, Refused> {
             "write a whole number, such as 8192",
         ),
     }
+}
+
+/// Networks in CIDR notation, separated by commas.
+pub(crate) fn networks(text: &str) -> Result<Networks, Refused> {
+    text.parse().or_else(|error: NetworksError| {
+        refused(
+            error.to_string(),
+            "write networks with commas between them, such as 10.1.0.0/16,fd00::/8",
+        )
+    })
 }
 
 /// How log lines look.
