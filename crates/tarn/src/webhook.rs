@@ -205,6 +205,8 @@ fn event(text: &str) -> Result<WebhookEvent, String> {
     }
 }
 
+/// In the words of the library; what was typed wrong is a fault of the call.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
 fn told(error: WebhookError) -> Failure {
     let failure = Failure::told_by(&error);
     match error {

@@ -227,7 +227,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// [`MetadataError::Missing`] when the owner has no such webhook; when the database fails.
+    /// [`MetadataError::Missing`] when the owner has no such active webhook; when the database fails.
     pub async fn ping_webhook(
         &self,
         (owner, webhook): (OwnerId, WebhookId),
@@ -239,7 +239,7 @@ impl Metadata {
         let found = transaction
             .row(sql!(
                 "SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'pending' \
-                 AND event = 'ping') AS pending FROM webhooks WHERE id = $1 AND owner_id = $2",
+                 AND event = 'ping') AS pending FROM webhooks WHERE id = $1 AND owner_id = $2 AND active",
                 webhook,
                 owner
             ))
@@ -269,8 +269,8 @@ impl Metadata {
         Ok(Some(id))
     }
 
-    /// Puts a finished message to a webhook of `owner` into the outbox once more, as a new one. `None` when the owner has no
-    /// such finished message.
+    /// Puts a finished message to an active webhook of `owner` into the outbox once more, as a new one. `None` when there is
+    /// no such message.
     ///
     /// # Errors
     ///
@@ -287,7 +287,8 @@ impl Metadata {
                 "SELECT webhook_deliveries.webhook_id AS webhook_id, webhook_deliveries.event AS event, \
                  webhook_deliveries.payload AS payload FROM webhook_deliveries \
                  JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
-                 WHERE webhook_deliveries.id = $1 AND webhooks.owner_id = $2 AND webhook_deliveries.state <> 'pending'",
+                 WHERE webhook_deliveries.id = $1 AND webhooks.owner_id = $2 AND webhooks.active \
+                 AND webhook_deliveries.state <> 'pending'",
                 delivery,
                 owner
             ))

@@ -52,9 +52,10 @@ pub enum WebhookError {
         /// Which.
         number: i64,
     },
-    /// No such message, or one that is still pending.
+    /// No such message, one that is still pending, or one to a webhook that is disabled.
     #[error(
-        "`{owner}` has no finished delivery {number}; `tarn webhook deliveries {owner} WEBHOOK` shows those there are"
+        "`{owner}` has no webhook in force with a finished delivery {number}; `tarn webhook deliveries {owner} WEBHOOK` shows \
+         those there are"
     )]
     NoDelivery {
         /// Whose.
@@ -325,7 +326,7 @@ impl Webhooks {
     ///
     /// # Errors
     ///
-    /// When the owner has no such message, or it is pending.
+    /// When the owner has no such message, it is pending, or its webhook is disabled.
     pub async fn redeliver(
         &self,
         owner: &Owner,

@@ -158,7 +158,8 @@ mod tests {
             "http://017700000001/",
         ] {
             let target = Target::parse(text).unwrap();
-            assert_eq!(target.host(), &Host::Ipv4([127, 0, 0, 1].into()), "{text}");
+            let expected: Host<String> = Host::Ipv4([127, 0, 0, 1].into());
+            assert_eq!(target.host(), &expected, "{text}");
         }
     }
 

@@ -137,6 +137,9 @@ async fn a_disabled_webhook_gives_up_what_is_pending_and_is_told_nothing_new() {
     world.publish("two").await.unwrap();
     let test = webhooks.test(&world.alice, number, BY).await;
     assert!(matches!(test, Err(WebhookError::Disabled(_))));
+    let one = world.log(&added).await[0].id.number();
+    let again = webhooks.redeliver(&world.alice, one, BY).await;
+    assert!(matches!(again, Err(WebhookError::NoDelivery { .. })));
     set(true).await;
     world.deliver().await;
     assert_eq!(receiver.received().len(), 0);

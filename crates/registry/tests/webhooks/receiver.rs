@@ -147,12 +147,11 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Received> {
     let mut bytes = Vec::new();
     loop {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-        if let Some(end) = end {
-            let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-            let body = bytes[end + 4..].to_vec();
+        if let Some((head, body)) = end.and_then(|end| bytes.split_at_checked(end + 4)) {
+            let head = String::from_utf8(head.to_vec()).unwrap();
             let mut request = Received {
                 head: head.to_lowercase(),
-                body,
+                body: body.to_vec(),
             };
             let length = request.header("content-length").unwrap().parse().unwrap();
             while request.body.len() < length {
