@@ -11,6 +11,7 @@
 mod audit;
 mod blob_facts;
 mod change_times;
+mod deliveries;
 mod engine;
 mod error;
 mod indexes;
@@ -33,13 +34,13 @@ use self::memory::Answers;
 pub use self::{
     audit::{Act, Actor},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
+    deliveries::{Delivery, Outcome, TakenDelivery},
     error::MetadataError,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
         DeliveryId, DeliveryState, KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role,
         SigningKeyId, Through, TokenId, UnknownWord, Visibility, WebhookEvent, WebhookId,
     },
-    outbox::{Delivery, Outcome, TakenDelivery},
     owners::{AddOwnerError, NewUser, Owner, User},
     packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
     signing_keys::{
