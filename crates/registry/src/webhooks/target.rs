@@ -64,7 +64,12 @@ impl Target {
         let no_host = || TargetError::NotAUrl("it names no host".to_owned());
         let host = url.host().ok_or_else(no_host)?.to_owned();
         let port = url.port_or_known_default().ok_or_else(no_host)?;
-        Ok(Self { url, host, port })
+        let target = Self { url, host, port };
+        // One character more or less is allowed in the first line of a request than in a URL.
+        match target.path_and_query().parse::<http::Uri>() {
+            Ok(_) => Ok(target),
+            Err(error) => Err(TargetError::NotAUrl(error.to_string())),
+        }
     }
 
     /// All of it. Never log what this gives.
