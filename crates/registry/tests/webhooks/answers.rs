@@ -15,17 +15,16 @@ use crate::{
 };
 
 /// The log entry of one message to a receiver.
-async fn after(receiver: &Receiver) -> Delivery {
-    let world = World::new().await;
+async fn after(world: &World, receiver: &Receiver) -> Delivery {
     let added = world.add(&receiver.url()).await;
-    world.publish("hello").await.unwrap();
-    world.deliver().await;
+    let delivery = world.try_out(&added, &world.worker()).await;
     assert_eq!(receiver.received().len(), 1);
-    world.log(&added).await.remove(0)
+    delivery
 }
 
 #[tokio::test]
 async fn every_status_of_success_is_success_and_nothing_else_is() {
+    let world = World::new().await;
     for (line, delivered) in [
         ("200 OK", true),
         ("201 Created", true),
@@ -37,7 +36,7 @@ async fn every_status_of_success_is_success_and_nothing_else_is() {
         ("410 Gone", false),
         ("500 Internal Server Error", false),
     ] {
-        let found = after(&Receiver::saying(status(line)).await).await;
+        let found = after(&world, &Receiver::saying(status(line)).await).await;
         assert_eq!(found.state == DeliveryState::Delivered, delivered, "{line}");
         let number: i64 = line.split(' ').next().unwrap().parse().unwrap();
         assert_eq!(found.last_status, Some(number));
@@ -47,6 +46,7 @@ async fn every_status_of_success_is_success_and_nothing_else_is() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
+    let world = World::new().await;
     let elsewhere = Receiver::new().await;
     for line in [
         "301 Moved",
@@ -59,7 +59,11 @@ async fn a_redirect_is_not_followed() {
             "HTTP/1.1 {line}\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
             elsewhere.url()
         );
-        let found = after(&Receiver::saying(Says::Bytes(answer.into_bytes())).await).await;
+        let found = after(
+            &world,
+            &Receiver::saying(Says::Bytes(answer.into_bytes())).await,
+        )
+        .await;
         assert_eq!(found.state, DeliveryState::Pending);
         let error = found.last_error.unwrap();
         assert!(error.ends_with("redirects are not followed"), "{error}");
@@ -69,8 +73,9 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn an_answer_without_an_end_is_read_to_the_limit_and_no_further() {
+    let world = World::new().await;
     let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\nx".to_vec();
-    let found = after(&Receiver::saying(Says::Endless(endless)).await).await;
+    let found = after(&world, &Receiver::saying(Says::Endless(endless)).await).await;
     assert_eq!(
         (found.state, found.last_status),
         (DeliveryState::Delivered, Some(200))
@@ -79,8 +84,9 @@ async fn an_answer_without_an_end_is_read_to_the_limit_and_no_further() {
 
 #[tokio::test]
 async fn a_head_without_an_end_is_no_answer() {
+    let world = World::new().await;
     let endless = b"HTTP/1.1 200 OK\r\nX-Long: aaaa".to_vec();
-    let found = after(&Receiver::saying(Says::Endless(endless)).await).await;
+    let found = after(&world, &Receiver::saying(Says::Endless(endless)).await).await;
     assert_eq!(
         (found.state, found.last_status),
         (DeliveryState::Pending, None)
@@ -89,8 +95,9 @@ async fn a_head_without_an_end_is_no_answer() {
 
 #[tokio::test]
 async fn what_is_no_http_is_no_answer() {
+    let world = World::new().await;
     for answer in ["SSH-2.0-OpenSSH_9.9\r\n", "", "HTTP/1.1 abc\r\n\r\n"] {
-        let found = after(&Receiver::saying(Says::Bytes(answer.into())).await).await;
+        let found = after(&world, &Receiver::saying(Says::Bytes(answer.into())).await).await;
         assert_eq!(
             (found.state, found.last_status),
             (DeliveryState::Pending, None)
@@ -103,7 +110,8 @@ async fn what_is_no_http_is_no_answer() {
 
 #[tokio::test]
 async fn a_receiver_that_hangs_is_given_up_in_time() {
-    let found = after(&Receiver::saying(Says::Nothing).await).await;
+    let world = World::new().await;
+    let found = after(&world, &Receiver::saying(Says::Nothing).await).await;
     assert_eq!(
         (found.state, found.last_status),
         (DeliveryState::Pending, None)

@@ -125,6 +125,17 @@ impl World {
             .unwrap()
     }
 
+    /// Has a message of its own sent to a webhook by `worker`. Its entry in the log.
+    async fn try_out(&self, webhook: &Added, worker: &Deliverer) -> Delivery {
+        let number = webhook.webhook.id.number();
+        let webhooks = self.registry.administration().webhooks();
+        let by = &Actor::COMMAND_LINE;
+        let test = webhooks.test(&self.alice, number, by);
+        test.await.unwrap();
+        worker.deliver_due().await.unwrap();
+        self.log(webhook).await.remove(0)
+    }
+
     async fn log(&self, webhook: &Added) -> Vec<Delivery> {
         self.registry
             .administration()
