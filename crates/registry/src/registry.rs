@@ -12,6 +12,9 @@ use crate::{
     metrics::RequestCounts,
     publish::Publisher,
     settings::Settings,
+    webhooks::{
+        AddressRules, Client, ClientLimits, Deliverer, DeliveryLimits, Resolver, Roots, Webhooks,
+    },
 };
 
 /// Why a registry could not be opened.
@@ -37,8 +40,9 @@ pub struct Administration {
     metadata: Metadata,
     accounts: Accounts,
     second_factors: SecondFactors,
-    sealer: Arc<Sealer>,
     keys: Keys,
+    webhooks: Webhooks,
+    sealer: Arc<Sealer>,
 }
 
 impl Administration {
@@ -52,8 +56,11 @@ impl Administration {
         let sealer = match &settings.sealing_key {
             Some(key) => Sealer::from_setting(key)?,
             // A new sealing key beside keys that another one seals would leave every index without a signature, and be
-            // noticed when somebody asks for one. So it is with second factors.
-            None if metadata.has_signing_keys().await? || metadata.has_second_factors().await? => {
+            // noticed when somebody asks for one. So it is with second factors and with webhooks.
+            None if metadata.has_signing_keys().await?
+                || metadata.has_second_factors().await?
+                || metadata.has_webhooks().await? =>
+            {
                 Sealer::existing_in_data_folder(&settings.data_dir)?
             }
             None => Sealer::from_data_folder(&settings.data_dir)?,
@@ -73,6 +80,12 @@ impl Administration {
                 Arc::clone(&sealer),
                 clock.clone(),
                 settings.key_size,
+            ),
+            webhooks: Webhooks::new(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                Random::system(),
             ),
             sealer,
             metadata,
@@ -97,6 +110,11 @@ impl Administration {
     /// Signing keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// Webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 }
 
@@ -197,5 +215,31 @@ impl Registry {
     /// What was counted of requests and connections.
     pub fn requests(&self) -> &RequestCounts {
         &self.0.requests
+    }
+
+    /// What sends messages to webhooks, as the settings say. It works once it is told to.
+    pub fn deliverer(&self) -> Deliverer {
+        let rules = AddressRules::new(self.settings().webhook_networks.clone());
+        self.deliverer_with(
+            Client::new(
+                rules,
+                Resolver::system(),
+                Roots::OfTheSystem,
+                ClientLimits::default(),
+            ),
+            DeliveryLimits::default(),
+        )
+    }
+
+    /// The same, by another client.
+    pub fn deliverer_with(&self, client: Client, limits: DeliveryLimits) -> Deliverer {
+        Deliverer::new(
+            self.metadata().clone(),
+            Arc::clone(&self.0.administration.sealer),
+            self.clock().clone(),
+            Random::system(),
+            client,
+            limits,
+        )
     }
 }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub connections: ConnectionLimits,
     /// Whom to believe about where requests come from.
     pub proxies: Proxies,
+    /// Networks of addresses that are not public and that webhooks may lead to all the same.
+    pub webhook_networks: Vec<IpNet>,
 }
 
 /// The proxies in front of the server, which tell where requests come from.
@@ -110,6 +112,7 @@ impl Settings {
             metrics: false,
             connections: ConnectionLimits::default(),
             proxies: Proxies::default(),
+            webhook_networks: Vec::new(),
         }
     }
 }

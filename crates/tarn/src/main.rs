@@ -20,6 +20,7 @@ mod settings;
 mod signals;
 mod token;
 mod user;
+mod webhook;
 
 use std::{error::Error, process::ExitCode, sync::LazyLock};
 
@@ -66,6 +67,8 @@ enum Command {
     Token(Group<token::Action>),
     /// List, export, rotate and import the keys that sign the indexes
     Key(Group<key::Action>),
+    /// Tell other programs of packages that are published or deleted
+    Webhook(Group<webhook::Action>),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
@@ -93,6 +96,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Org(group) => administer(group.run(org::run)),
         Command::Token(group) => administer(group.run(token::run)),
         Command::Key(group) => administer(group.run(key::run)),
+        Command::Webhook(group) => administer(group.run(webhook::run)),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }

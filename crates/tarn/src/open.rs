@@ -34,6 +34,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
             trusted: configuration.trusted_proxies.clone(),
             header: configuration.proxy_header,
         },
+        webhook_networks: configuration.webhook_networks.clone(),
         ..defaults
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use registry::{Registry, access::AccountError, clock::Clock, http, jobs};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
 use crate::{
@@ -63,13 +63,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     output::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
     let sweep = tokio::spawn(sweep(registry.clone()));
-    http::serve(registry.clone(), listener, shutdown)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let delivering = tokio::spawn(deliver(registry.clone(), stopped));
+    let shutdown = async {
+        shutdown.await;
+        drop(stop);
+    };
+    let served = http::serve(registry.clone(), listener, shutdown).await;
     sweep.abort();
     if let Err(error) = registry.access().write_guesses().await {
         tracing::warn!(%error, "the last wrong passwords are not counted at the next start");
     }
+    // It was told to stop when the server was, and takes no longer. What the last requests had to tell is sent at the next
+    // start.
+    let _ = delivering.await;
+    served.map_err(|error| Failure::told_by(&error))?;
     registry.metadata().close().await;
     tracing::info!("stopped");
     Ok(())
@@ -81,6 +89,15 @@ async fn sweep(registry: Registry) {
         Ok(swept) => tracing::info!(kept = swept.kept, removed = swept.removed, "blobs swept"),
         Err(error) => tracing::warn!(%error, "blobs that no package needs were not all looked for"),
     }
+}
+
+/// Sends what the outbox of the webhooks holds, until `stopped`.
+async fn deliver(registry: Registry, stopped: oneshot::Receiver<()>) {
+    let drain = registry.settings().connections.drain;
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    registry.deliverer().run(stopped, drain).await;
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {

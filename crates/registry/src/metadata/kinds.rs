@@ -57,6 +57,14 @@ identifier! {
     /// A package file in a repository. Never given out twice.
     PackageFileId
 }
+identifier! {
+    /// A webhook. Never given out twice.
+    WebhookId
+}
+identifier! {
+    /// One message to a webhook, with all attempts to deliver it. Never given out twice.
+    DeliveryId
+}
 
 /// A word that is none of those known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +90,15 @@ macro_rules! words {
                     $(Self::$variant => $word),+
                 }
             }
+
+            #[doc = "What a word that is none of these is refused with."]
+            pub(super) fn unknown(word: &str) -> UnknownWord {
+                UnknownWord {
+                    what: $what,
+                    word: word.chars().take(64).collect(),
+                    known: $known,
+                }
+            }
         }
 
         impl fmt::Display for $type {
@@ -96,11 +113,7 @@ macro_rules! words {
             fn from_str(word: &str) -> Result<Self, UnknownWord> {
                 match word {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownWord {
-                        what: $what,
-                        word: word.chars().take(64).collect(),
-                        known: $known,
-                    }),
+                    _ => Err(Self::unknown(word)),
                 }
             }
         }
@@ -156,6 +169,28 @@ words! {
         CommandLine = "command-line",
         /// Nobody: the server keeps house.
         Server = "server",
+    }
+}
+words! {
+    /// What a webhook is told.
+    WebhookEvent, "event", "published, deleted", {
+        /// A package was deleted.
+        Deleted = "deleted",
+        /// Somebody wants to see whether it works.
+        Ping = "ping",
+        /// A package was published.
+        Published = "published",
+    }
+}
+words! {
+    /// How far a message to a webhook has come.
+    DeliveryState, "state of a delivery", "pending, delivered, failed", {
+        /// To be sent, for the first time or again.
+        Pending = "pending",
+        /// The receiver has it.
+        Delivered = "delivered",
+        /// Given up.
+        Failed = "failed",
     }
 }
 

@@ -12,6 +12,7 @@ mod audit;
 mod blob_facts;
 mod change_times;
 mod committer;
+mod deliveries;
 mod engine;
 mod error;
 mod guesses;
@@ -19,6 +20,7 @@ mod indexes;
 mod kinds;
 mod members;
 mod memory;
+mod outbox;
 mod owners;
 mod packages;
 mod removals;
@@ -29,19 +31,23 @@ mod sqlite;
 mod teams;
 mod tokens;
 mod users;
+mod webhooks;
 
 use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::Notify;
 
 use self::memory::Answers;
 pub use self::{
     audit::{Act, Actor},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
+    deliveries::{Delivery, Outcome, TakenDelivery},
     error::MetadataError,
     guesses::GuessCount,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
-        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TeamId,
-        Through, TokenId, UnknownWord, Visibility,
+        DeliveryId, DeliveryState, KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role,
+        SigningKeyId, TeamId, Through, TokenId, UnknownWord, Visibility, WebhookEvent, WebhookId,
     },
     members::Member,
     owners::{AddOwnerError, Owner, Viewer},
@@ -56,6 +62,7 @@ pub use self::{
     teams::{BUILT_IN_TEAMS, Team, TeamError, TeamGrantRow},
     tokens::{AddTokenError, Bearer, NewToken, Token},
     users::{ChangeUserError, NewUser, User},
+    webhooks::{AddWebhookError, NewWebhook, WebhookChange, WebhookEvents, WebhookRow},
 };
 
 /// Where the database is.
@@ -72,6 +79,7 @@ pub struct Metadata {
     engine: engine::Engine,
     committer: Arc<committer::Committer>,
     memory: Arc<Memory>,
+    outbox_filled: Arc<Notify>,
 }
 
 /// The answers that serving files needs again and again.
@@ -118,10 +126,13 @@ impl Metadata {
         let (engine, watch) = match database {
             Database::Sqlite(path) => sqlite::open(path).await?,
         };
+        let outbox_filled = Arc::new(Notify::new());
+        let committer = committer::Committer::start(engine.clone(), Arc::clone(&outbox_filled));
         Ok(Self {
-            committer: Arc::new(committer::Committer::start(engine.clone())),
+            committer: Arc::new(committer),
             engine,
             memory: Arc::new(Memory::new(watch)),
+            outbox_filled,
         })
     }
 

@@ -6,9 +6,10 @@
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 
 use super::{
-    BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
+    BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId, WebhookEvent,
     change_times::next_change,
     engine::{Row, Transaction, sql},
+    outbox::{self, Happened},
 };
 use crate::{
     clock::Timestamp,
@@ -38,6 +39,20 @@ pub struct NewPackageFile {
     pub record: String,
     /// Who uploads it, if that is known.
     pub uploader: Option<OwnerId>,
+}
+
+impl NewPackageFile {
+    /// The file, by what it is.
+    fn address(&self) -> PackageAddress<'_> {
+        PackageAddress {
+            owner: self.owner,
+            branch: &self.branch,
+            repository: &self.repository,
+            arch: &self.arch,
+            name: &self.name,
+            version: &self.version,
+        }
+    }
 }
 
 /// Where a package file was put.
@@ -215,7 +230,15 @@ impl Metadata {
                 ),
             )
             .await?;
+        let happened = Happened {
+            event: WebhookEvent::Deleted,
+            package: *address,
+            sender: None,
+            at: now,
+        };
+        let filled = outbox::enqueue(&mut transaction, &happened).await?;
         transaction.commit().await?;
+        self.wake_outbox(filled);
         Ok(true)
     }
 
@@ -289,7 +312,7 @@ impl PackageFile {
 
 /// What the file of a package is called in the folder of its architecture (`default_reponame_spec` in apk-tools'
 /// `src/context.c`).
-fn file_name(name: &PackageName, version: &Version) -> String {
+pub(super) fn file_name(name: &PackageName, version: &Version) -> String {
     format!("{name}-{version}.apk")
 }
 
@@ -347,7 +370,8 @@ pub(super) async fn refuse(
     }
 }
 
-/// Records a package file that was not refused: all of what that is. When it gives an error, it may have done a part,
+/// Records a package file that was not refused: all of what that is. Gives whether a webhook is to be told, too: see
+/// [`Metadata::wake_outbox`]. When it gives an error, it may have done a part,
 /// and the transaction must not be committed.
 ///
 /// # Errors
@@ -358,7 +382,7 @@ pub(super) async fn record(
     transaction: &mut Transaction,
     new: &NewPackageFile,
     now: Timestamp,
-) -> Result<Recorded, RecordError> {
+) -> Result<(Recorded, bool), RecordError> {
     // First of all, because the row of the repository is what two changes of it wait at.
     let moved = move_on_for_new_file(transaction, new, now)
         .await
@@ -408,11 +432,19 @@ pub(super) async fn record(
             ),
         )
         .await?;
-    Ok(Recorded {
+    let happened = Happened {
+        event: WebhookEvent::Published,
+        package: new.address(),
+        sender: new.uploader,
+        at: now,
+    };
+    let filled = outbox::enqueue(transaction, &happened).await?;
+    let recorded = Recorded {
         repository: moved.repository,
         generation: moved.generation,
         sequence: moved.last_sequence,
-    })
+    };
+    Ok((recorded, filled))
 }
 
 /// Moves a repository's generation and sequence on, making the repository when it is new.

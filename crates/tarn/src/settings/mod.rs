@@ -123,6 +123,8 @@ pub(crate) struct Configuration {
     pub(crate) stop_timeout: Duration,
     /// Whether counts are shown.
     pub(crate) metrics: bool,
+    /// Networks that are not public and that webhooks may lead to.
+    pub(crate) webhook_networks: Vec<IpNet>,
     /// The sealing key as base64, where it is set or read from a file.
     pub(crate) secret_key: Option<Secret>,
     /// The password of the first run's account, where it is set.
@@ -222,6 +224,11 @@ impl Layers {
         let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
         let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
         let metrics = self.required(&table::METRICS, values::switch)?;
+        let webhook_networks = self.parsed(&table::WEBHOOK_ALLOWED_NETWORKS, values::networks)?;
+        if webhook_networks.is_none() {
+            let none = "none".to_owned();
+            self.note(&table::WEBHOOK_ALLOWED_NETWORKS, none, Source::Default);
+        }
         let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
         let log_level = self.parsed(&table::LOG_LEVEL, values::log_level)?;
         if log_level.is_none() {
@@ -250,6 +257,7 @@ impl Layers {
             stall_timeout,
             stop_timeout,
             metrics,
+            webhook_networks: webhook_networks.unwrap_or_default(),
             secret_key,
             admin_password,
             log_format,

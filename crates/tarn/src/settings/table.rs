@@ -86,6 +86,8 @@ settings! {
         "How long requests under way may go on after SIGTERM or SIGINT.";
     METRICS: "metrics", "TARN_METRICS", "ON|OFF", "off", ByTheServer,
         "Whether `/metrics` shows counts for Prometheus to everybody who can reach the server: `on` or `off`. No names are in them.";
+    WEBHOOK_ALLOWED_NETWORKS: "webhook-allowed-networks", "TARN_WEBHOOK_ALLOWED_NETWORKS", "NETWORKS", "", ByTheServer,
+        "Networks that webhooks may lead to although their addresses are not public, e.g. `10.1.0.0/16,fd00::/8`. Without it: public addresses alone.";
     LOG_FORMAT: "log-format", "TARN_LOG_FORMAT", "FORMAT", "text", Everywhere,
         "How log lines on standard error look: `text` or `json`.";
     LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,

@@ -153,8 +153,8 @@ pub(crate) fn networks(text: &str) -> Result<Vec<IpNet>, Refused> {
         }
         if network.prefix_len() == 0 {
             return refused(
-                format!("`{part}` is everybody, and everybody could write what they like"),
-                "name the proxies in front of this server alone",
+                format!("`{part}` is every address there is"),
+                "name the networks that are meant, and no other",
             );
         }
         networks.push(network);

@@ -59,6 +59,13 @@ fn every_command_has_its_help() {
         "key reactivate",
         "key retire",
         "key rotate",
+        "webhook add",
+        "webhook list",
+        "webhook change",
+        "webhook remove",
+        "webhook deliveries",
+        "webhook redeliver",
+        "webhook test",
         "check-config",
         "inspect",
     ] {

@@ -17,3 +17,4 @@ mod inspect;
 mod keys;
 mod serving;
 mod settings;
+mod webhooks;
