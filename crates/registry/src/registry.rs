@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    access::{Access, Accounts, RandomError},
+    access::{Access, Accounts, AuditLog, RandomError, Refusals},
     blobs::{BlobError, Blobs},
     clock::Clock,
     index::Indexes,
     keys::{Keys, Sealer, SealerError},
     metadata::{Metadata, MetadataError},
-    publish::Publisher,
+    publish::{Publisher, Quotas, Remover, expiry::Expiry},
     settings::Settings,
 };
 
@@ -36,6 +36,10 @@ pub struct Administration {
     metadata: Metadata,
     accounts: Accounts,
     keys: Keys,
+    audit: AuditLog,
+    quotas: Quotas,
+    remover: Remover,
+    expiry: Expiry,
 }
 
 impl Administration {
@@ -55,7 +59,12 @@ impl Administration {
             }
             None => Sealer::from_data_folder(&settings.data_dir)?,
         };
+        let remover = Remover::new(metadata.clone(), clock.clone());
         Ok(Self {
+            audit: AuditLog::new(metadata.clone()),
+            quotas: Quotas::new(metadata.clone(), clock.clone(), settings),
+            expiry: Expiry::new(metadata.clone(), clock.clone(), remover.clone()),
+            remover,
             accounts: Accounts::new(metadata.clone(), clock.clone()),
             keys: Keys::with_size(metadata.clone(), sealer, clock.clone(), settings.key_size),
             metadata,
@@ -76,6 +85,26 @@ impl Administration {
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
+
+    /// Who did what.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// What owners have and may have.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    /// The way out for packages.
+    pub fn remover(&self) -> &Remover {
+        &self.remover
+    }
+
+    /// The rules by which packages go by themselves.
+    pub fn expiry(&self) -> &Expiry {
+        &self.expiry
+    }
 }
 
 /// A registry that serves: cheap to clone, and every clone is the same one.
@@ -89,6 +118,7 @@ struct Stations {
     administration: Administration,
     blobs: Blobs,
     access: Access,
+    refusals: Refusals,
     indexes: Indexes,
     publisher: Publisher,
 }
@@ -108,6 +138,7 @@ impl Registry {
         let limits = settings.package_limits.clone();
         Ok(Self(Arc::new(Stations {
             access: Access::new(metadata.clone(), clock.clone(), settings.access)?,
+            refusals: Refusals::start(metadata.clone(), clock.clone(), settings.refusals),
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
             blobs,
@@ -150,6 +181,11 @@ impl Registry {
     /// Who a caller is.
     pub fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// What was refused, on its way into the audit log.
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     /// Signed indexes.

@@ -11,7 +11,7 @@ use registry::{
     Registry,
     clock::{Clock, Timestamp},
     jobs::{Swept, sweep},
-    metadata::{NewUser, OwnerId, Visibility},
+    metadata::{Actor, NewUser, OwnerId, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     publish::{Destination, PublishError, Published},
     settings::Settings,
@@ -48,7 +48,8 @@ async fn publish(
         owner,
         branch: Branch::parse("edge").unwrap(),
         repository: RepositoryName::parse("main").unwrap(),
-        uploader: Some(owner),
+        by: Actor::COMMAND_LINE,
+        announced: None,
     };
     let body = stream::iter([Ok(Bytes::from(package))]);
     registry.publisher().publish(destination, body).await

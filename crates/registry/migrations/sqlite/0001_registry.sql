@@ -86,7 +86,7 @@ CREATE TABLE package_files (
     sequence       BIGINT NOT NULL,
     added_at       BIGINT NOT NULL,                   -- the generation that has it first
     removed_at     BIGINT,                            -- the generation that has it no more
-    uploader_id    BIGINT REFERENCES users (owner_id) ON DELETE SET NULL,
+    uploader_id    BIGINT REFERENCES owners (id) ON DELETE SET NULL, -- an organisation by its own token
     created_at     BIGINT NOT NULL,
     downloads      BIGINT NOT NULL DEFAULT 0,
     -- The long ones last, so that SQLite need not read past them for the others.

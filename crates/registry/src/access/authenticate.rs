@@ -71,6 +71,20 @@ pub enum AuthError {
     Metadata(#[source] Arc<MetadataError>),
 }
 
+impl AuthError {
+    /// Whether somebody was refused, rather than that nothing could be said.
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::WrongCredentials
+            | Self::TokenExpired
+            | Self::Disabled
+            | Self::TooManyAttempts { .. }
+            | Self::Malformed(_) => true,
+            Self::Stored(..) | Self::Password(_) | Self::Metadata(_) => false,
+        }
+    }
+}
+
 impl From<MetadataError> for AuthError {
     fn from(error: MetadataError) -> Self {
         Self::Metadata(Arc::new(error))

@@ -1,7 +1,9 @@
 //! Who sends a request, once that is known.
 
+use std::net::IpAddr;
+
 use super::scopes::Scopes;
-use crate::metadata::{OwnerId, TokenId, User};
+use crate::metadata::{Actor, OwnerId, Through, TokenId, User};
 
 /// Who sends a request.
 #[derive(Debug, Clone)]
@@ -18,6 +20,26 @@ impl Caller {
         match self {
             Self::Anonymous => None,
             Self::User(signed_in) => Some(signed_in.user.id),
+        }
+    }
+
+    /// Who acts, for the audit log.
+    pub fn actor(&self, address: IpAddr) -> Actor {
+        let (account, token) = match self {
+            Self::Anonymous => (None, None),
+            Self::User(SignedIn { user, by }) => {
+                let token = match by {
+                    By::Password => None,
+                    By::Token { id, .. } => Some((*id, format!("#{id}"))),
+                };
+                (Some((user.id, user.name.clone())), token)
+            }
+        };
+        Actor {
+            account,
+            token,
+            address: Some(address),
+            through: Through::Http,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! with users, organisations and tokens. Nothing here knows HTTP.
 
 pub mod accounts;
+pub mod audit;
 mod authenticate;
 mod caller;
 mod credentials;
@@ -13,6 +14,7 @@ mod passwords;
 pub mod policy;
 mod random;
 mod recent;
+mod refusals;
 mod scopes;
 mod secret;
 pub mod tokens;
@@ -20,12 +22,14 @@ pub mod tokens;
 use std::time::Duration;
 
 pub use accounts::{AccountError, Accounts, FirstRun};
+pub use audit::AuditLog;
 pub use authenticate::{Access, AuthError};
 pub use caller::{By, Caller, SignedIn};
 pub use credentials::{Credentials, CredentialsError};
 pub use passwords::{PasswordCost, PasswordError, WeakPassword, check_new};
 pub use policy::{Action, Denied, decide};
 pub use random::{Random, RandomError};
+pub use refusals::{RefusalLimits, Refusals};
 pub use scopes::{Scope, Scopes, ScopesError};
 pub use secret::Secret;
 

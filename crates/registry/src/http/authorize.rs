@@ -4,14 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{header, request::Parts},
+    http::{Uri, header, request::Parts},
 };
 
 use super::error::ApiError;
 use crate::{
     Registry,
     access::{Action, By, Caller, Credentials, CredentialsError, decide},
-    metadata::{Owner, OwnerId, OwnerKind},
+    metadata::{Actor, Owner, OwnerKind, Refused},
     names::OwnerName,
 };
 
@@ -19,18 +19,20 @@ use crate::{
 pub(super) struct Presented {
     credentials: Credentials,
     peer: IpAddr,
+    uri: Uri,
 }
 
 /// A caller who may do what was asked, and the owner it is done with.
 pub(super) struct Authorized {
     pub(super) owner: Owner,
     pub(super) caller: Caller,
+    peer: IpAddr,
 }
 
 impl Authorized {
-    /// The account that acts; none for an anonymous reader.
-    pub(super) fn account(&self) -> Option<OwnerId> {
-        self.caller.user_id()
+    /// Who acts, for the audit log.
+    pub(super) fn actor(&self) -> Actor {
+        self.caller.actor(self.peer)
     }
 
     /// Its name, for the log.
@@ -67,7 +69,13 @@ impl Presented {
         let caller = registry
             .access()
             .authenticate(&self.credentials, self.peer)
-            .await?;
+            .await
+            .inspect_err(|error| {
+                if error.is_refusal() {
+                    let claimed = self.credentials.claimed().unwrap_or_default();
+                    note_sign_in(registry, self.peer, claimed, error.to_string());
+                }
+            })?;
         let owner = registry
             .metadata()
             .owner(&owner?)
@@ -82,20 +90,57 @@ impl Presented {
             }
             _ => None,
         };
-        decide(&caller, &owner, role, action)?;
-        Ok(Authorized { owner, caller })
+        decide(&caller, &owner, role, action).inspect_err(|denied| {
+            // A client that sends credentials only when asked to begins without them; that is no refusal of anybody.
+            if !matches!(caller, Caller::Anonymous) {
+                registry.refusals().note(Refused {
+                    by: caller.actor(self.peer),
+                    at: registry.clock().now(),
+                    action: wanted(action),
+                    owner: Some(owner.id),
+                    target: self.uri.path().to_owned(),
+                    why: denied.to_string(),
+                });
+            }
+        })?;
+        let peer = self.peer;
+        Ok(Authorized {
+            owner,
+            caller,
+            peer,
+        })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Presented {
+/// What somebody wanted, in the words of the audit log.
+const fn wanted(action: Action) -> &'static str {
+    match action {
+        Action::Read => "package.read",
+        Action::Write => "package.write",
+    }
+}
+
+fn note_sign_in(registry: &Registry, peer: IpAddr, claimed: &str, why: String) {
+    registry.refusals().note(Refused {
+        by: Caller::Anonymous.actor(peer),
+        at: registry.clock().now(),
+        action: "sign-in",
+        owner: None,
+        target: claimed.to_owned(),
+        why,
+    });
+}
+
+impl FromRequestParts<Registry> for Presented {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
         let header = headers.next().map(header::HeaderValue::as_bytes);
-        if headers.next().is_some() {
-            return Err(CredentialsError::Several.into());
-        }
+        let credentials = match headers.next() {
+            Some(_) => Err(CredentialsError::Several),
+            None => Credentials::parse(header),
+        };
         let peer = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
@@ -103,8 +148,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Presented {
                 address.ip().to_canonical()
             });
         Ok(Self {
-            credentials: Credentials::parse(header)?,
+            credentials: credentials
+                .inspect_err(|error| note_sign_in(registry, peer, "", error.to_string()))?,
             peer,
+            uri: parts.uri.clone(),
         })
     }
 }

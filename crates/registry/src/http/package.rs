@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Registry,
     access::Action,
-    metadata::{FileAddress, Owner, PackageAddress, PackageFile},
+    metadata::{FileAddress, Owner, PackageFile},
 };
 
 /// 200, 206 or 304 with the file as it was uploaded. Routes are told apart before a path is decoded, so the name of an
@@ -75,23 +75,21 @@ pub(super) async fn remove(
     let authorized = presented
         .authorize(&registry, segments.owner(), Action::Write)
         .await?;
-    let found = find(&registry, &authorized.owner, &segments).await?;
     let (branch, repository) = segments.repository()?;
-    let address = PackageAddress {
+    let architecture = segments.architecture()?;
+    let file = FileAddress {
         owner: authorized.owner.id,
         branch: &branch,
         repository: &repository,
-        arch: &found.arch,
-        name: &found.name,
-        version: &found.version,
+        arch: &architecture,
+        file_name: segments.file(),
     };
-    if !registry
-        .metadata()
-        .remove_package(&address, registry.clock().now())
+    registry
+        .administration()
+        .remover()
+        .remove(&file, &authorized.actor())
         .await?
-    {
-        return Err(ApiError::NoSuchFile);
-    }
+        .ok_or(ApiError::NoSuchFile)?;
     tracing::info!(
         owner = authorized.owner.name,
         file = segments.file(),

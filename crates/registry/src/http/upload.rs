@@ -19,13 +19,14 @@ pub(super) async fn put(
         .authorize(&registry, segments.owner(), Action::Write)
         .await?;
     let (branch, repository) = segments.repository()?;
+    let (package, announced) = body::package(request, &registry.settings().connections)?;
     let destination = Destination {
         owner: authorized.owner.id,
         branch,
         repository,
-        uploader: authorized.account(),
+        by: authorized.actor(),
+        announced,
     };
-    let package = body::package(request, registry.settings())?;
     let published = registry.publisher().publish(destination, package).await?;
     tracing::info!(
         owner = authorized.owner.name,

@@ -53,6 +53,10 @@ identifier! {
     /// A package file in a repository. Never given out twice.
     PackageFileId
 }
+identifier! {
+    /// A rule of expiry. Never given out twice.
+    ExpiryRuleId
+}
 
 /// A word that is none of those known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,6 +158,15 @@ words! {
         Server = "server",
     }
 }
+words! {
+    /// What came of what somebody wanted.
+    Outcome, "result", "done, refused", {
+        /// It was done.
+        Done = "done",
+        /// It was not: the credentials were wrong, or whoever it was may not.
+        Refused = "refused",
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -180,6 +193,9 @@ mod tests {
         }
         for through in [Through::Http, Through::CommandLine, Through::Server] {
             assert_eq!(through.as_str().parse(), Ok(through));
+        }
+        for outcome in [Outcome::Done, Outcome::Refused] {
+            assert_eq!(outcome.as_str().parse(), Ok(outcome));
         }
     }
 

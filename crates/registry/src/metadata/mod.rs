@@ -9,16 +9,21 @@
 //! answer can rely on it.
 
 mod audit;
+mod audit_entries;
 mod blob_facts;
 mod change_times;
 mod engine;
 mod error;
+mod expiry_rules;
 mod indexes;
 mod kinds;
+mod live_files;
 mod members;
 mod memory;
 mod owners;
 mod packages;
+mod quotas;
+mod served_files;
 mod signing_keys;
 mod sqlite;
 mod tokens;
@@ -27,16 +32,21 @@ use std::{path::PathBuf, sync::Arc};
 
 use self::memory::Answers;
 pub use self::{
-    audit::{Act, Actor},
+    audit::{Act, Actor, Refused},
+    audit_entries::{AuditEntry, AuditFilter, Named},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     error::MetadataError,
+    expiry_rules::{ExpiryRule, NewExpiryRule},
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
-        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, Through,
-        TokenId, UnknownWord, Visibility,
+        ExpiryRuleId, KeyState, Outcome, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role,
+        SigningKeyId, Through, TokenId, UnknownWord, Visibility,
     },
+    live_files::{LiveFile, OldPackage},
     owners::{AddOwnerError, NewUser, Owner, User},
-    packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
+    packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
+    quotas::{OverQuota, OwnQuota, Quota, Usage},
+    served_files::{FileAddress, PackageFile},
     signing_keys::{
         AddKeyError, ChangeKeyError, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys, SigningKeyRow,
     },
@@ -68,7 +78,7 @@ struct Memory {
     tokens: Answers<[u8; 32], Option<(Token, User)>>,
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
-    package_files: Answers<packages::Place, Option<PackageFile>>,
+    package_files: Answers<served_files::Place, Option<PackageFile>>,
 }
 
 impl Memory {

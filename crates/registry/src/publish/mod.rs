@@ -9,8 +9,11 @@
 //! A refusal at any step leaves nothing behind: the temporary file goes with its handle, and a blob that no row came
 //! to need is taken away again.
 
+pub mod expiry;
 mod in_use;
+mod quotas;
 mod receive;
+mod remove;
 mod rules;
 
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v2::package::PackageError};
@@ -20,13 +23,20 @@ use futures_util::Stream;
 use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
-    metadata::{FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
+    metadata::{
+        Act, Actor, FileAddress, Metadata, MetadataError, NewPackageFile, OverQuota, OwnerId,
+        Quota, RecordError,
+    },
     names::{Branch, RepositoryName},
     settings::Settings,
 };
 
-pub use self::rules::RuleError;
 use self::{in_use::BlobsInUse, receive::Received};
+pub use self::{
+    quotas::{Allowance, QuotaChange, Quotas},
+    remove::Remover,
+    rules::RuleError,
+};
 
 /// Where a package is to go, and who brings it.
 #[derive(Debug, Clone)]
@@ -37,8 +47,10 @@ pub struct Destination {
     pub branch: Branch,
     /// Its name.
     pub repository: RepositoryName,
-    /// The account that uploads.
-    pub uploader: Option<OwnerId>,
+    /// Who uploads.
+    pub by: Actor,
+    /// How many bytes the package has at least, where the sender said so before the first one.
+    pub announced: Option<u64>,
 }
 
 /// Why bytes of a body did not come.
@@ -69,6 +81,9 @@ pub enum PublishError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// The owner may have no more, which was known before the first byte.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
     /// The body is not a package that apk takes.
     #[error(transparent)]
     Package(#[from] PackageError),
@@ -111,6 +126,7 @@ pub struct Publisher {
     clock: Clock,
     limits: Limits,
     max_upload: u64,
+    quota: Quota,
     in_use: BlobsInUse,
 }
 
@@ -125,6 +141,7 @@ impl Publisher {
             clock,
             limits,
             max_upload: settings.max_upload,
+            quota: settings.quota,
             in_use,
         }
     }
@@ -141,8 +158,9 @@ impl Publisher {
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
+        let most = self.admit(&destination).await?;
         let incoming = self.blobs.begin().await?;
-        let received = receive::receive(incoming, body, &self.limits, self.max_upload).await?;
+        let received = receive::receive(incoming, body, &self.limits, most).await?;
         rules::check(&received.package)?;
         let package = &received.package;
         let published = Published {
@@ -159,6 +177,20 @@ impl Publisher {
         let publisher = self.clone();
         tokio::spawn(async move { publisher.keep(destination, received).await }).await??;
         Ok(published)
+    }
+
+    /// Refuses, before a byte is asked for, what could not be kept anyhow. Gives how many bytes may come. Of two uploads
+    /// that want the last place both may pass here; the transaction decides between them.
+    async fn admit(&self, destination: &Destination) -> Result<u64, PublishError> {
+        let (used, own) = self.metadata.usage(destination.owner).await?;
+        let limit = own.upload.unwrap_or(self.max_upload);
+        // A package has at least one byte.
+        let needed = destination.announced.unwrap_or(1);
+        if needed > limit {
+            return Err(PublishError::TooLarge { limit });
+        }
+        own.over(self.quota).admit(used, needed)?;
+        Ok(limit)
     }
 
     /// Makes the blob durable and records its package, or takes the blob back.
@@ -193,12 +225,14 @@ impl Publisher {
                 .claim_blob(&received.sha256, package.size, self.clock.now())
                 .await?,
             pkginfo: package.pkginfo,
-            uploader: destination.uploader,
+            default_quota: self.quota,
         };
         received.keep().await?;
-        self.metadata
-            .record_package(&file, self.clock.now())
-            .await?;
+        let act = Act {
+            by: &destination.by,
+            at: self.clock.now(),
+        };
+        self.metadata.record_package(&file, &act).await?;
         Ok(())
     }
 
