@@ -3,8 +3,10 @@
 //! One file a command group. Each takes its arguments apart, calls the library, and says what came of it: data on
 //! standard output, everything else on standard error.
 
+mod audit;
 mod check_config;
 mod descriptors;
+mod expiry;
 mod failure;
 mod first_run;
 mod inspect;
@@ -13,6 +15,8 @@ mod logging;
 mod open;
 mod org;
 mod output;
+mod package;
+mod quota;
 mod secret;
 mod serve;
 mod settings;
@@ -62,6 +66,14 @@ enum Command {
     Token(token::Arguments),
     /// List, export, rotate and import the keys that sign the indexes
     Key(key::Arguments),
+    /// List and delete packages
+    Package(package::Arguments),
+    /// Show and change what owners may have
+    Quota(quota::Arguments),
+    /// List, change and run the rules by which old packages go
+    Expiry(expiry::Arguments),
+    /// Read the log of who did what
+    Audit(audit::Arguments),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
@@ -91,6 +103,18 @@ fn run(command: Command) -> Result<(), Failure> {
             on_runtime(Builder::new_current_thread(), token::run(arguments))
         }
         Command::Key(arguments) => on_runtime(Builder::new_current_thread(), key::run(arguments)),
+        Command::Package(arguments) => {
+            on_runtime(Builder::new_current_thread(), package::run(arguments))
+        }
+        Command::Quota(arguments) => {
+            on_runtime(Builder::new_current_thread(), quota::run(arguments))
+        }
+        Command::Expiry(arguments) => {
+            on_runtime(Builder::new_current_thread(), expiry::run(arguments))
+        }
+        Command::Audit(arguments) => {
+            on_runtime(Builder::new_current_thread(), audit::run(arguments))
+        }
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }

@@ -2,8 +2,10 @@
 
 use registry::{
     Administration,
+    access::AccountError,
     clock::Clock,
-    metadata::Database,
+    metadata::{Database, Owner, Quota},
+    names::OwnerName,
     settings::{ConnectionLimits, Settings},
 };
 use tracing::Level;
@@ -21,6 +23,12 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
         database: Database::Sqlite(configuration.database.clone()),
         sealing_key: configuration.secret_key.clone(),
         max_upload: configuration.max_upload_size,
+        quota: Quota {
+            bytes: configuration.quota_bytes,
+            packages: configuration.quota_packages,
+        },
+        expiry_interval: configuration.expiry_interval,
+        audit_retention: configuration.audit_retention,
         index_cache: configuration.index_cache_size,
         connections: ConnectionLimits {
             head: configuration.request_timeout,
@@ -56,6 +64,16 @@ pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administ
     Administration::open(&library_settings(&configuration), &Clock::system())
         .await
         .map_err(|error| Failure::told_by(&error))
+}
+
+/// The owner of that name.
+pub(crate) async fn owner(registry: &Administration, name: &OwnerName) -> Result<Owner, Failure> {
+    registry
+        .metadata()
+        .owner(name)
+        .await
+        .map_err(|error| Failure::told_by(&error))?
+        .ok_or_else(|| Failure::told_by(&AccountError::NoOwner(name.clone())))
 }
 
 #[cfg(test)]

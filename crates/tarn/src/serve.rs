@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use registry::{Registry, access::AccountError, clock::Clock, http, jobs};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
 use crate::{
@@ -62,22 +62,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     output::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
-    let sweep = tokio::spawn(sweep(registry.clone()));
-    http::serve(registry.clone(), listener, shutdown)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
-    sweep.abort();
+    let (stop_jobs, jobs_stopped) = oneshot::channel::<()>();
+    let jobs = tokio::spawn(jobs::run(registry.clone(), async {
+        let _ = jobs_stopped.await;
+    }));
+    let served = http::serve(registry.clone(), listener, shutdown).await;
+    drop(stop_jobs);
+    // They end at their next step.
+    let _ = jobs.await;
+    registry.refusals().flush().await;
     registry.metadata().close().await;
+    served.map_err(|error| Failure::told_by(&error))?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Removes what a crash left between two steps of an upload, while requests are served already.
-async fn sweep(registry: Registry) {
-    match jobs::sweep(&registry).await {
-        Ok(swept) => tracing::info!(kept = swept.kept, removed = swept.removed, "blobs swept"),
-        Err(error) => tracing::warn!(%error, "blobs that no package needs were not all looked for"),
-    }
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {

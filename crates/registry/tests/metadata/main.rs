@@ -32,11 +32,8 @@ const ACT: Act<'_> = Act {
 };
 
 /// The same at that moment.
-const fn act(at: Timestamp) -> Act<'static> {
-    Act {
-        by: &Actor::COMMAND_LINE,
-        at,
-    }
+fn act(at: Timestamp) -> Act<'static> {
+    Act { at, ..ACT }
 }
 
 /// A database in a folder of its own, with the user `alice`.

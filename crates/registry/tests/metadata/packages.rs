@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apk::arch::Arch;
-use registry::metadata::{Act, Actor, Metadata, MetadataError, RecordError};
+use registry::metadata::{Act, Actor, Metadata, MetadataError, OwnerId, RecordError};
 
 use crate::{ACT, START, World, actor, add_user, digest, main_repository, open, package, record};
 
@@ -200,11 +200,15 @@ async fn an_owner_or_uploader_that_is_gone_is_told() {
         .claim_blob(&digest("zlib"), 7, START)
         .await
         .unwrap();
-    let record = |owner, uploader| {
-        let mut new = package(owner, "zlib", "x86_64", claim);
-        new.uploader = uploader;
+    let record = |owner, uploader: Option<OwnerId>| {
+        let new = package(owner, "zlib", "x86_64", claim);
         let metadata: Metadata = world.metadata.clone();
-        async move { metadata.record_package(&new, &ACT).await }
+        let by = uploader.map_or(Actor::COMMAND_LINE, actor);
+        async move {
+            metadata
+                .record_package(&new, &Act { by: &by, at: START })
+                .await
+        }
     };
     let error = record(bob, None).await.unwrap_err();
     assert!(

@@ -106,6 +106,14 @@ pub(crate) struct Configuration {
     pub(crate) base_url: Option<String>,
     /// The largest package taken, in bytes.
     pub(crate) max_upload_size: u64,
+    /// The most bytes of one owner, where that is limited.
+    pub(crate) quota_bytes: Option<u64>,
+    /// The most package files of one owner, where that is limited.
+    pub(crate) quota_packages: Option<u64>,
+    /// How often what expired is removed.
+    pub(crate) expiry_interval: Duration,
+    /// For how long the audit log is kept; none for ever.
+    pub(crate) audit_retention: Option<Duration>,
     /// The memory for indexes, in bytes.
     pub(crate) index_cache_size: u64,
     /// Connections open at once.
@@ -204,6 +212,12 @@ impl Layers {
             );
         }
         let max_upload_size = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
+        let quota_bytes = self.limit(&table::QUOTA_BYTES, values::size)?;
+        let quota_packages = self.limit(&table::QUOTA_PACKAGES, |text| {
+            values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
+        })?;
+        let expiry_interval = self.required(&table::EXPIRY_INTERVAL, values::duration)?;
+        let audit_retention = self.required(&table::AUDIT_RETENTION, values::retention)?;
         let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
         let max_connections = self.required(&table::MAX_CONNECTIONS, values::count)?;
         let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
@@ -229,6 +243,10 @@ impl Layers {
             listen,
             base_url,
             max_upload_size,
+            quota_bytes,
+            quota_packages,
+            expiry_interval,
+            audit_retention,
             index_cache_size,
             max_connections,
             request_timeout,
@@ -278,6 +296,19 @@ impl Layers {
         let parsed = understood(setting, &source, parse(&value))?;
         self.note(setting, value, source);
         Ok(Some(parsed))
+    }
+
+    /// The value of a setting without which there is no limit.
+    fn limit(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl FnOnce(&str) -> Result<u64, Refused>,
+    ) -> Result<Option<u64>, Failure> {
+        let limit = self.parsed(setting, parse)?;
+        if limit.is_none() {
+            self.note(setting, "no limit".to_owned(), Source::Default);
+        }
+        Ok(limit)
     }
 
     /// The value of a setting that has a default.

@@ -1,0 +1,200 @@
+//! `tarn expiry`: the rules by which old packages go.
+
+use registry::{
+    metadata::Actor,
+    names::OwnerName,
+    publish::expiry::{RepositoryPattern, Run},
+};
+use serde::Serialize;
+
+use crate::{failure::Failure, open, output, package, settings::RegistryFlags};
+
+/// `tarn expiry …`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// List an owner's rules
+    List {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+    /// Add a rule, or give the one for these repositories other numbers
+    Add {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// Which repositories: branch/repository, where `*` stands for every one
+        #[arg(value_name = "REPOSITORIES", value_parser = RepositoryPattern::parse)]
+        pattern: RepositoryPattern,
+        /// Remove files that were published more than so many days ago
+        #[arg(long, value_name = "DAYS")]
+        older_than: u32,
+        /// But leave the newest so many versions of each package and architecture, however old
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        keep: u32,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+    /// Remove a rule
+    Remove {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// Which repositories it is about, as `expiry list` shows it
+        #[arg(value_name = "REPOSITORIES", value_parser = RepositoryPattern::parse)]
+        pattern: RepositoryPattern,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+    /// Apply an owner's rules now, and list what went
+    Run {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// Only list what would go
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        flags: RegistryFlags,
+    },
+}
+
+/// One rule, in the JSON of `expiry list`.
+#[derive(Serialize)]
+struct Shown {
+    repositories: String,
+    older_than_days: u32,
+    keep: u32,
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.action {
+        Action::List { owner, json, flags } => list(&owner, json, &flags).await,
+        Action::Add {
+            owner: name,
+            pattern,
+            older_than,
+            keep,
+            flags,
+        } => {
+            let registry = open::for_administration(&flags).await?;
+            let owner = open::owner(&registry, &name).await?;
+            registry
+                .expiry()
+                .set(owner.id, &pattern, older_than, keep, &Actor::COMMAND_LINE)
+                .await
+                .map_err(|error| Failure::told_by(&error))?;
+            output::note(&format!(
+                "files of {} in {pattern} go after {older_than} days; the newest {keep} versions stay",
+                owner.name
+            ));
+            Ok(())
+        }
+        Action::Remove {
+            owner: name,
+            pattern,
+            flags,
+        } => {
+            let registry = open::for_administration(&flags).await?;
+            let owner = open::owner(&registry, &name).await?;
+            let removed = registry
+                .expiry()
+                .remove(owner.id, &pattern, &Actor::COMMAND_LINE)
+                .await
+                .map_err(|error| Failure::told_by(&error))?;
+            if !removed {
+                return Err(
+                    Failure::new(format!("{} has no rule for {pattern}", owner.name)).hint(
+                        format!("`tarn expiry list {}` shows those there are", owner.name),
+                    ),
+                );
+            }
+            output::note(&format!("removed the rule of {} for {pattern}", owner.name));
+            Ok(())
+        }
+        Action::Run {
+            owner,
+            dry_run,
+            json,
+            flags,
+        } => apply(&owner, dry_run, json, &flags).await,
+    }
+}
+
+async fn apply(
+    name: &OwnerName,
+    dry_run: bool,
+    json: bool,
+    flags: &RegistryFlags,
+) -> Result<(), Failure> {
+    let registry = open::for_administration(flags).await?;
+    let owner = open::owner(&registry, name).await?;
+    let run = if dry_run {
+        Run::Dry
+    } else {
+        Run::Remove(&Actor::COMMAND_LINE)
+    };
+    let mut shown = Vec::new();
+    let ended = registry
+        .expiry()
+        .run(Some(owner.id), run, |file| {
+            shown.push(package::Shown::from(file));
+        })
+        .await;
+    // What went is told also where it could not go on.
+    if json || !shown.is_empty() {
+        package::print(&shown, json)?;
+    }
+    let count = ended.map_err(|error| Failure::told_by(&error))?;
+    output::note(&match dry_run {
+        true => format!("{count} would go; nothing was removed"),
+        false => format!("removed {count}"),
+    });
+    Ok(())
+}
+
+async fn list(name: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<(), Failure> {
+    let registry = open::for_administration(flags).await?;
+    let owner = open::owner(&registry, name).await?;
+    let shown: Vec<Shown> = registry
+        .expiry()
+        .rules(Some(owner.id))
+        .await
+        .map_err(|error| Failure::told_by(&error))?
+        .into_iter()
+        .map(|rule| Shown {
+            repositories: rule.pattern,
+            older_than_days: rule.days,
+            keep: rule.keep,
+        })
+        .collect();
+    if json {
+        return output::print_json(&shown);
+    }
+    let rows: Vec<_> = shown
+        .into_iter()
+        .map(|rule| {
+            [
+                rule.repositories,
+                rule.older_than_days.to_string(),
+                rule.keep.to_string(),
+            ]
+        })
+        .collect();
+    output::print_table("rule", ["REPOSITORIES", "OLDER THAN DAYS", "KEEP"], &rows)
+}
