@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod audit;
 mod client;
 mod conditions;
 mod connections;
@@ -13,5 +14,6 @@ mod headers;
 mod noarch;
 mod paths;
 mod permissions;
+mod quotas;
 mod refusals;
 mod server;

@@ -225,7 +225,8 @@ async fn the_retention_removes_the_oldest_in_batches_and_says_so() {
     world.record_at("new", "x86_64", later).await.unwrap();
     let end = START.after(Duration::from_secs(1));
     let before = world.log(&AuditFilter::default()).await.len() as u64;
-    let prune = |most| world.metadata.prune_audit_log(end, most, &act_later());
+    let later = act(START.after(Duration::from_secs(200)));
+    let prune = |most| world.metadata.prune_audit_log(end, most, &later);
     assert_eq!(prune(2).await.unwrap(), 2);
     assert_eq!(prune(1_000).await.unwrap(), before - 1 - 2);
     assert_eq!(prune(1_000).await.unwrap(), 0);
@@ -233,10 +234,6 @@ async fn the_retention_removes_the_oldest_in_batches_and_says_so() {
     assert_eq!(left, ["audit.prune", "audit.prune", "package.publish"]);
     let pruned = &world.log(&AuditFilter::default()).await[1];
     assert_eq!(pruned.detail.as_deref(), Some("the oldest 2 entries"));
-}
-
-fn act_later() -> Act<'static> {
-    act(START.after(Duration::from_secs(200)))
 }
 
 #[tokio::test]
