@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::guesses::network;
@@ -148,12 +148,19 @@ struct Source {
 
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
+        // When what waits has to be written, also while more keeps coming.
+        let mut due = None;
         loop {
             let idle = self.batch.is_empty() && !self.minute.has_left_out();
             let message = if idle {
+                due = None;
                 Ok(receiver.recv().await)
             } else {
-                timeout(self.limits.pause, receiver.recv()).await
+                let end = *due.get_or_insert_with(|| Instant::now() + self.limits.pause);
+                match end.checked_duration_since(Instant::now()) {
+                    Some(left) => timeout(left, receiver.recv()).await.map_err(drop),
+                    None => Err(()),
+                }
             };
             match message {
                 Ok(Some(Message::Refused(refused))) => {
@@ -161,11 +168,13 @@ impl Writer {
                     self.take(*refused);
                     if self.batch.len() >= self.limits.batch {
                         self.write().await;
+                        due = None;
                     }
                 }
                 Ok(Some(Message::Flush(done))) => {
                     self.close_minute(i64::MAX);
                     self.write().await;
+                    due = None;
                     let _ = done.send(());
                 }
                 Ok(None) => {
@@ -173,9 +182,10 @@ impl Writer {
                     self.write().await;
                     return;
                 }
-                Err(_) => {
+                Err(()) => {
                     self.close_minute(self.clock.now().seconds().div_euclid(60));
                     self.write().await;
+                    due = None;
                 }
             }
         }

@@ -137,6 +137,29 @@ async fn a_flood_of_wrong_credentials_leaves_a_bounded_number_of_entries() {
 }
 
 #[tokio::test]
+async fn a_flood_that_does_not_end_is_written_down_meanwhile() {
+    let server = TestServer::start_with(|settings| {
+        settings.refusals.per_source = 2;
+        settings.refusals.pause = Duration::from_millis(50);
+    })
+    .await;
+    let wrong = get(INDEX).bearer("tarn_wrong");
+    let mut connection = server.connect().await;
+    let filter = AuditFilter {
+        result: Some(Outcome::Refused),
+        ..AuditFilter::default()
+    };
+    for _ in 0..10_000 {
+        connection.send(&wrong).await.expect(401);
+        let log = server.registry.metadata().audit_entries(&filter, None, 10);
+        if !log.await.unwrap().is_empty() {
+            return;
+        }
+    }
+    unreachable!("nothing was written while the flood went on");
+}
+
+#[tokio::test]
 async fn what_comes_faster_than_it_is_written_is_counted() {
     let server = TestServer::start_with(|settings| {
         settings.refusals.waiting = 1;
