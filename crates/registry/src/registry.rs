@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    access::{Access, Accounts, Random, RandomError, SecondFactors},
+    access::{Access, Accounts, AuditLog, Random, RandomError, Refusals, SecondFactors},
     blobs::{BlobError, Blobs},
     clock::Clock,
     index::Indexes,
     keys::{Keys, Sealer, SealerError},
     metadata::{Metadata, MetadataError},
     metrics::RequestCounts,
-    publish::Publisher,
+    publish::{Publisher, Quotas, Remover, expiry::Expiry},
     settings::Settings,
     webhooks::{
         AddressRules, Client, ClientLimits, Deliverer, DeliveryLimits, Resolver, Roots, Webhooks,
@@ -43,6 +43,10 @@ pub struct Administration {
     keys: Keys,
     webhooks: Webhooks,
     sealer: Arc<Sealer>,
+    audit: AuditLog,
+    quotas: Quotas,
+    remover: Remover,
+    expiry: Expiry,
 }
 
 impl Administration {
@@ -66,7 +70,12 @@ impl Administration {
             None => Sealer::from_data_folder(&settings.data_dir)?,
         };
         let sealer = Arc::new(sealer);
+        let remover = Remover::new(metadata.clone(), clock.clone());
         Ok(Self {
+            audit: AuditLog::new(metadata.clone()),
+            quotas: Quotas::new(metadata.clone(), clock.clone(), settings),
+            expiry: Expiry::new(metadata.clone(), clock.clone(), remover.clone()),
+            remover,
             accounts: Accounts::new(metadata.clone(), clock.clone()),
             second_factors: SecondFactors::new(
                 metadata.clone(),
@@ -116,6 +125,26 @@ impl Administration {
     pub fn webhooks(&self) -> &Webhooks {
         &self.webhooks
     }
+
+    /// Who did what.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// What owners have and may have.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    /// The way out for packages.
+    pub fn remover(&self) -> &Remover {
+        &self.remover
+    }
+
+    /// The rules by which packages go by themselves.
+    pub fn expiry(&self) -> &Expiry {
+        &self.expiry
+    }
 }
 
 /// A registry that serves: cheap to clone, and every clone is the same one.
@@ -129,6 +158,7 @@ struct Stations {
     administration: Administration,
     blobs: Blobs,
     access: Access,
+    refusals: Refusals,
     indexes: Indexes,
     publisher: Publisher,
     requests: RequestCounts,
@@ -157,6 +187,7 @@ impl Registry {
         access.recall_guesses().await?;
         Ok(Self(Arc::new(Stations {
             access,
+            refusals: Refusals::start(metadata.clone(), clock.clone(), settings.refusals),
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
             requests: RequestCounts::default(),
@@ -200,6 +231,11 @@ impl Registry {
     /// Who a caller is.
     pub fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// What was refused, on its way into the audit log.
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     /// Signed indexes.

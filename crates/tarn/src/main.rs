@@ -4,8 +4,10 @@
 //! standard output, everything else on standard error.
 
 mod administration;
+mod audit;
 mod check_config;
 mod descriptors;
+mod expiry;
 mod failure;
 mod first_run;
 mod inspect;
@@ -14,6 +16,8 @@ mod logging;
 mod open;
 mod org;
 mod output;
+mod package;
+mod quota;
 mod secret;
 mod serve;
 mod settings;
@@ -69,6 +73,14 @@ enum Command {
     Key(Group<key::Action>),
     /// Tell other programs of packages that are published or deleted
     Webhook(Group<webhook::Action>),
+    /// List and delete packages
+    Package(Group<package::Action>),
+    /// Show and change what owners may have
+    Quota(Group<quota::Action>),
+    /// List, change and run the rules by which old packages go
+    Expiry(Group<expiry::Action>),
+    /// Read the log of who did what
+    Audit(Group<audit::Action>),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
@@ -97,6 +109,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Token(group) => administer(group.run(token::run)),
         Command::Key(group) => administer(group.run(key::run)),
         Command::Webhook(group) => administer(group.run(webhook::run)),
+        Command::Package(group) => administer(group.run(package::run)),
+        Command::Quota(group) => administer(group.run(quota::run)),
+        Command::Expiry(group) => administer(group.run(expiry::run)),
+        Command::Audit(group) => administer(group.run(audit::run)),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }

@@ -248,7 +248,9 @@ impl From<PublishError> for ApiError {
             PublishError::Body(_) | PublishError::Package(_) | PublishError::Rule(_) => {
                 Self::BadRequest(text)
             }
-            PublishError::TooLarge { .. } => Self::TooLarge(text),
+            PublishError::TooLarge { .. }
+            | PublishError::OverQuota(_)
+            | PublishError::Record(RecordError::OverQuota(_)) => Self::TooLarge(text),
             PublishError::Record(RecordError::Metadata(error)) => error.into(),
             PublishError::Record(RecordError::ClaimLapsed) => Self::Busy(text),
             PublishError::Record(_) => Self::Conflict(text),

@@ -56,6 +56,7 @@ impl Routes {
     /// The short way: `GET …/{architecture}/{file}`.
     async fn file(&self, segments: Segments, request: Request) -> Result<Response, ApiError> {
         let presented = Presented::by(
+            &self.registry,
             request.method(),
             request.uri(),
             request.headers(),

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    MetadataError, NewPackageFile, RecordError, Recorded,
+    Act, Actor, MetadataError, NewPackageFile, RecordError, Recorded,
     engine::Engine,
     packages::{record, refuse},
 };
@@ -65,8 +65,18 @@ impl Recording {
 #[derive(Debug)]
 struct Waiting {
     new: NewPackageFile,
-    now: Timestamp,
+    by: Actor,
+    at: Timestamp,
     answer: oneshot::Sender<Result<Recorded, RecordError>>,
+}
+
+impl Waiting {
+    const fn act(&self) -> Act<'_> {
+        Act {
+            by: &self.by,
+            at: self.at,
+        }
+    }
 }
 
 impl Committer {
@@ -90,15 +100,16 @@ impl Committer {
     pub(super) async fn record(
         &self,
         new: &NewPackageFile,
-        now: Timestamp,
+        act: &Act<'_>,
     ) -> Result<Recorded, RecordError> {
         if let Ok(_turn) = self.recording.turn.try_acquire() {
-            return alone(&self.engine, new, now, &self.recording).await;
+            return alone(&self.engine, new, act, &self.recording).await;
         }
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             new: new.clone(),
-            now,
+            by: act.by.clone(),
+            at: act.at,
             answer,
         };
         self.waiting.send(waiting).await.map_err(|_| stopped())?;
@@ -168,7 +179,7 @@ async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, recording: &Reco
         }
     }
     for waiting in batch {
-        let result = alone(engine, &waiting.new, waiting.now, recording).await;
+        let result = alone(engine, &waiting.new, &waiting.act(), recording).await;
         answer(waiting.answer, result);
     }
 }
@@ -184,12 +195,12 @@ fn answer(
 async fn alone(
     engine: &Engine,
     new: &NewPackageFile,
-    now: Timestamp,
+    act: &Act<'_>,
     recording: &Recording,
 ) -> Result<Recorded, RecordError> {
     let mut transaction = engine.write().await?;
     refuse(&mut transaction, new).await?;
-    let (recorded, outbox_filled) = record(&mut transaction, new, now).await?;
+    let (recorded, outbox_filled) = record(&mut transaction, new, act).await?;
     transaction.commit().await?;
     recording.committed(outbox_filled);
     Ok(recorded)
@@ -207,7 +218,7 @@ async fn together(
     for waiting in batch {
         let result = match refuse(&mut transaction, &waiting.new).await {
             Ok(()) => {
-                let written = record(&mut transaction, &waiting.new, waiting.now).await;
+                let written = record(&mut transaction, &waiting.new, &waiting.act()).await;
                 let (recorded, filled) = written.map_err(|_| Failure::Package)?;
                 outbox_filled |= filled;
                 Ok(recorded)

@@ -65,6 +65,10 @@ identifier! {
     /// One message to a webhook, with all attempts to deliver it. Never given out twice.
     DeliveryId
 }
+identifier! {
+    /// A rule of expiry. Never given out twice.
+    ExpiryRuleId
+}
 
 /// A word that is none of those known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -193,6 +197,15 @@ words! {
         Failed = "failed",
     }
 }
+words! {
+    /// What came of what somebody wanted.
+    AuditResult, "result", "done, refused", {
+        /// It was done.
+        Done = "done",
+        /// It was not: the credentials were wrong, or whoever it was may not.
+        Refused = "refused",
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -219,6 +232,9 @@ mod tests {
         }
         for through in [Through::Http, Through::CommandLine, Through::Server] {
             assert_eq!(through.as_str().parse(), Ok(through));
+        }
+        for outcome in [AuditResult::Done, AuditResult::Refused] {
+            assert_eq!(outcome.as_str().parse(), Ok(outcome));
         }
     }
 

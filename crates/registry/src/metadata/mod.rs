@@ -9,23 +9,28 @@
 //! answer can rely on it.
 
 mod audit;
+mod audit_entries;
 mod blob_facts;
 mod change_times;
 mod committer;
 mod deliveries;
 mod engine;
 mod error;
+mod expiry_rules;
 mod guesses;
 mod indexes;
 mod kinds;
+mod live_files;
 mod members;
 mod memory;
 mod outbox;
 mod owners;
 mod packages;
+mod quotas;
 mod removals;
 mod renames;
 mod second_factors;
+mod served_files;
 mod signing_keys;
 mod sqlite;
 mod teams;
@@ -39,22 +44,28 @@ use tokio::sync::Notify;
 
 use self::memory::Answers;
 pub use self::{
-    audit::{Act, Actor},
+    audit::{Act, Actor, Refused},
+    audit_entries::{AuditEntry, AuditFilter, Named},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     deliveries::{Delivery, Outcome, TakenDelivery},
     error::MetadataError,
+    expiry_rules::{ExpiryRule, NewExpiryRule},
     guesses::GuessCount,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
-        DeliveryId, DeliveryState, KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role,
-        SigningKeyId, TeamId, Through, TokenId, UnknownWord, Visibility, WebhookEvent, WebhookId,
+        AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, OwnerId, OwnerKind,
+        PackageFileId, RepositoryId, Role, SigningKeyId, TeamId, Through, TokenId, UnknownWord,
+        Visibility, WebhookEvent, WebhookId,
     },
+    live_files::{LiveFile, OldPackage},
     members::Member,
     owners::{AddOwnerError, Owner, Viewer},
-    packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
+    packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
+    quotas::{OverQuota, OwnQuota, Quota, Usage},
     removals::RemoveOwnerError,
     renames::{FormerName, MAX_FORMER_NAMES, RenameError},
     second_factors::{CodeClaim, CodeOutcome, SecondFactor},
+    served_files::{FileAddress, PackageFile},
     signing_keys::{
         AddKeyError, ChangeKeyError, KeyOrigin, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys,
         SigningKeyRow,
@@ -94,7 +105,7 @@ struct Memory {
     second_factors: Answers<OwnerId, Option<SecondFactor>>,
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
-    package_files: Answers<packages::Place, Option<PackageFile>>,
+    package_files: Answers<served_files::Place, Option<PackageFile>>,
 }
 
 impl Memory {

@@ -9,6 +9,7 @@
 )]
 
 mod access_table;
+mod audit;
 mod bursts;
 mod client;
 mod conditions;
@@ -23,6 +24,7 @@ mod noarch;
 mod owners;
 mod paths;
 mod permissions;
+mod quotas;
 mod refusals;
 mod second_factor;
 mod server;

@@ -93,6 +93,7 @@ impl World {
             branch: branch(),
             repository: main_repository(),
             by: self.alice_as_actor(),
+            announced: None,
         };
         let package = PackageBuilder::new(name, "1.0-r0").build();
         let body = stream::iter([Ok(Bytes::from(package))]);
@@ -111,7 +112,7 @@ impl World {
                     name: &PackageName::parse(name).unwrap(),
                     version: &Version::parse("1.0-r0").unwrap(),
                 },
-                self.clock.now(),
+                &self.alice_as_actor().at(self.clock.now()),
             )
             .await
             .unwrap()

@@ -66,7 +66,7 @@ async fn a_name_that_comes_to_lead_elsewhere_is_refused_and_asked_for_once_an_at
     let added = world.add(&url).await;
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let client = client("127.0.0.1", move |name| {
+    let client = client("127.0.0.1/32", move |name| {
         assert_eq!(name, "receiver.test");
         // The first answer is good, every later one is not: also within one attempt.
         let open = count.fetch_add(1, Ordering::SeqCst) == 0;

@@ -47,7 +47,7 @@ async fn send(
 ) -> (DeliveryState, String) {
     let url = format!("https://{host}:{}/hook", receiver.address.port());
     let added = world.add(&url).await;
-    let client = client_trusting("127.0.0.1", roots, |_| Ok(vec![[127, 0, 0, 1].into()]));
+    let client = client_trusting("127.0.0.1/32", roots, |_| Ok(vec![[127, 0, 0, 1].into()]));
     let delivery = world.try_out(&added, &world.worker_by(client)).await;
     (delivery.state, delivery.last_error.unwrap_or_default())
 }

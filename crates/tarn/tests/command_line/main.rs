@@ -13,6 +13,7 @@
 mod accounts;
 mod harness;
 mod help;
+mod housekeeping;
 mod inspect;
 mod keys;
 mod serving;
