@@ -52,6 +52,8 @@ async fn refused_credentials_are_noted_without_a_secret() {
     for request in [
         get(INDEX).basic("Alice", "hunter2 is wrong"),
         get(INDEX).basic("eve\u{7}\n", "hunter2 is wrong"),
+        // What turns the line round, ends it for some readers, or has no width.
+        get(INDEX).basic("a\u{202e}ecila\u{2028}\u{200b}", "hunter2 is wrong"),
         get(INDEX).basic(forge_token, ""),
         get(INDEX).bearer("tarn_hunter2"),
         get(INDEX).header("Authorization", "Basic hunter2"),
@@ -60,7 +62,17 @@ async fn refused_credentials_are_noted_without_a_secret() {
     }
     let refused = server.refused().await;
     let targets: Vec<_> = refused.iter().map(|entry| entry.target.as_str()).collect();
-    assert_eq!(targets, ["Alice", "eve\\u{7}\\n", "", "", ""]);
+    assert_eq!(
+        targets,
+        [
+            "Alice",
+            "eve\\u{7}\\n",
+            "a\\u{202e}ecila\\u{2028}\\u{200b}",
+            "",
+            "",
+            ""
+        ]
+    );
     for entry in &refused {
         assert_eq!(entry.action, "sign-in");
         assert_eq!(entry.account, None);
