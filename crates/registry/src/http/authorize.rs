@@ -179,7 +179,8 @@ impl Presented {
         registry
             .access()
             .allow(caller, &owner, Action::Read, place)
-            .await?;
+            .await
+            .inspect_err(|error| self.note_denied(registry, caller, owner.id, action, error))?;
         let safe = self.method == Method::GET || self.method == Method::HEAD;
         match path_under(&self.uri, &owner.name) {
             Some(path) if safe && action == Action::Read => Ok(ApiError::Moved { path }),

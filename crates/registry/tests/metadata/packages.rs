@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apk::arch::Arch;
-use registry::metadata::{Act, Actor, Metadata, MetadataError, OwnerId, RecordError};
+use registry::metadata::{Act, Actor, Metadata, OwnerId, RecordError};
 
 use crate::{ACT, START, World, actor, add_user, digest, main_repository, open, package, record};
 
@@ -236,21 +236,9 @@ async fn an_owner_or_uploader_that_is_gone_is_told() {
         }
     };
     let error = record(bob, None).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            RecordError::Metadata(MetadataError::Missing("owner"))
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, RecordError::OwnerGone), "{error}");
     let error = record(world.alice, Some(bob)).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            RecordError::Metadata(MetadataError::Missing("uploader"))
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, RecordError::UploaderGone), "{error}");
     // Without an uploader it is fine, and the repository had not been made by what failed.
     let recorded = record(world.alice, None).await.unwrap();
     assert_eq!(recorded.generation, 1);
