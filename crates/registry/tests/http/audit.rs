@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use registry::{
+    access::TokenRequest,
     jobs::{Schedule, retain},
-    metadata::{AuditEntry, AuditFilter, AuditResult, Visibility},
+    metadata::{AuditEntry, AuditFilter, AuditResult, OwnerKind, Visibility},
 };
 
 use crate::{
     client::{delete, get, put},
-    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
+    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
 };
 
 impl TestServer {
@@ -43,6 +44,52 @@ async fn uploads_and_deletions_name_the_account_and_the_address() {
         assert_eq!(entry.address.as_deref(), Some("127.0.0.1"));
         assert_eq!(entry.target, "edge/main/x86_64/hello-1.0-r0.apk");
     }
+}
+
+#[tokio::test]
+async fn a_token_that_is_right_and_refused_is_noted_with_its_name_and_whose_it_is() {
+    let server = TestServer::start().await;
+    let minute = Some(Duration::from_secs(60));
+    let expiring = server.token_for("alice", "read:package", minute).await;
+    let elsewhere = TokenRequest {
+        networks: "192.0.2.0/24".parse().unwrap(),
+        ..TokenRequest::new("ci", "read:package".parse().unwrap())
+    };
+    let alice = name("alice");
+    let made = server
+        .accounts()
+        .add_token(OwnerKind::User, &alice, &elsewhere, None, &BY);
+    let (_, elsewhere) = made.await.unwrap();
+    server.clock.advance(Duration::from_secs(60));
+    for token in [expiring.as_str(), elsewhere.expose()] {
+        let request = get(INDEX).basic("whoever", token);
+        server.send(&request).await.expect(401);
+    }
+    let disabled = server.accounts().set_disabled(&alice, true, &BY).await;
+    assert!(disabled.unwrap());
+    let request = get(INDEX).bearer(elsewhere.expose());
+    server.send(&request).await.expect(401);
+
+    let refused = server.refused().await;
+    let told: Vec<_> = refused
+        .iter()
+        .map(|entry| {
+            assert_eq!(entry.action, "sign-in");
+            assert_eq!(entry.account.as_deref(), Some("alice"));
+            assert_eq!(entry.address.as_deref(), Some("127.0.0.1"));
+            assert!(!format!("{entry:?}").contains("tarn_"), "{entry:?}");
+            let why = entry.detail.as_deref().unwrap().split(';').next();
+            (entry.token.as_deref().unwrap(), why.unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("read:package Some(60s)", "the token has expired"),
+            ("ci", "the token may not be used from this address"),
+            ("ci", "this account is disabled")
+        ]
+    );
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use std::{
 use aws_lc_rs::hmac;
 use moka::future::Cache;
 
-pub use self::error::{AccessError, AuthError};
+pub use self::error::{AccessError, AuthError, TokenRefusal};
 use super::{
     AccessLimits,
     caller::Caller,
