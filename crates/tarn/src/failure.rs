@@ -220,8 +220,8 @@ mod tests {
             failure.to_string(),
             "error: bad\\u{1b}[2J\n    hint: send money"
         );
-        let failure = Failure::refused("bad\u{202e}yenom\u{2028}");
-        assert_eq!(failure.to_string(), "error: bad\\u{202e}yenom\\u{2028}");
+        let failure = Failure::refused("bad\u{202e}yenom\u{2028}more");
+        assert_eq!(failure.to_string(), "error: bad\\u{202e}yenom\\u{2028}more");
         assert_eq!(failure.exit(), Exit::Refused);
     }
 }

@@ -1,9 +1,9 @@
 //! What an owner may have no more of, as an uploader is told.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use registry::{
-    metadata::{Actor, OwnerId},
+    metadata::{Actor, AuditFilter, OwnerId},
     publish::QuotaChange,
 };
 
@@ -124,6 +124,15 @@ async fn of_many_uploads_at_once_as_many_pass_as_there_is_room_for() {
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 201, 201, 413, 413, 413, 413, 413]);
     assert_eq!(server.blobs(), 3);
+    // Those that shared a transaction with a refused one are in the log once, as all that were let through.
+    let published = AuditFilter {
+        action: Some("package.publish".to_owned()),
+        ..AuditFilter::default()
+    };
+    let metadata = server.registry.metadata();
+    let published = metadata.audit_entries(&published, None, 10).await.unwrap();
+    let targets: BTreeSet<_> = published.iter().map(|entry| &entry.target).collect();
+    assert_eq!((published.len(), targets.len()), (3, 3));
     let (used, _) = server
         .registry
         .metadata()
