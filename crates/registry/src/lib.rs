@@ -10,6 +10,7 @@ pub mod keys;
 pub mod metadata;
 pub mod metrics;
 pub mod names;
+pub mod printable;
 pub mod publish;
 mod registry;
 pub mod settings;

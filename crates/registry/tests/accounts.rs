@@ -186,6 +186,31 @@ async fn a_token_made_by_a_token_is_never_wider() {
 }
 
 #[tokio::test]
+async fn a_token_whose_name_does_not_show_as_it_is_is_refused() {
+    let world = World::new().await;
+    let alice = name("alice");
+    let add = async |label: &str| {
+        let request = TokenRequest::new(label, "read:package".parse().unwrap());
+        let made = world.accounts.add_token(USER, &alice, &request, None, &BY);
+        made.await.map(drop)
+    };
+    for label in [
+        "",
+        "c\ni",
+        "\u{1b}[2Jci",
+        "ci\u{202e}nimda",
+        "c\u{200b}i",
+        "c\u{2028}i",
+    ] {
+        assert!(
+            matches!(add(label).await, Err(AccountError::BadLabel)),
+            "{label:?}"
+        );
+    }
+    add("CI für Ünïcödé 中").await.unwrap();
+}
+
+#[tokio::test]
 async fn everybody_sees_the_owners_they_may_read() {
     let world = World::new().await;
     let accounts = &world.accounts;

@@ -10,6 +10,8 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
+use registry::printable::is_printable;
+
 /// The exit codes of `tarn`. Scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -155,7 +157,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// `text` with every control character but the line feed escaped. What a file or a stranger wrote must not move the
+/// `text` with every character but the line feed escaped that does not show as itself. What a file or a stranger wrote must not move the
 /// cursor of the terminal that shows it, and what follows a line feed is set in, so that it cannot pass for a line of
 /// our own.
 pub(crate) fn printable(text: &str) -> String {
@@ -163,8 +165,8 @@ pub(crate) fn printable(text: &str) -> String {
     for character in text.trim_end().chars() {
         match character {
             '\n' => shown.push_str("\n    "),
-            control if control.is_control() => shown.extend(control.escape_default()),
-            plain => shown.push(plain),
+            plain if is_printable(plain) => shown.push(plain),
+            other => shown.extend(other.escape_default()),
         }
     }
     shown
@@ -218,6 +220,8 @@ mod tests {
             failure.to_string(),
             "error: bad\\u{1b}[2J\n    hint: send money"
         );
+        let failure = Failure::refused("bad\u{202e}yenom\u{2028}more");
+        assert_eq!(failure.to_string(), "error: bad\\u{202e}yenom\\u{2028}more");
         assert_eq!(failure.exit(), Exit::Refused);
     }
 }

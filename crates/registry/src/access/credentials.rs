@@ -112,7 +112,13 @@ impl Credentials {
         mut self,
         codes: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Self, CredentialsError> {
-        if let Self::Basic { code, .. } = &mut self {
+        if let Self::Basic {
+            user,
+            password,
+            code,
+        } = &mut self
+            && tokens::in_basic(user, password).is_none()
+        {
             let mut codes = codes
                 .map(<[u8]>::trim_ascii)
                 .filter(|code| !code.is_empty());

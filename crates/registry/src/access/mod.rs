@@ -28,7 +28,7 @@ use std::time::Duration;
 
 pub use accounts::{AccountError, Accounts, FirstRun, TokenRequest};
 pub use audit::AuditLog;
-pub use authenticate::{Access, AccessError, AuthError};
+pub use authenticate::{Access, AccessError, AuthError, TokenRefusal};
 pub use caller::{By, Caller, OrganisationToken, SignedIn, UsedToken};
 pub use code::{Code, NotACode};
 pub use credentials::{Credentials, CredentialsError};

@@ -23,6 +23,7 @@ use super::guesses::network;
 use crate::{
     clock::Clock,
     metadata::{Actor, Metadata, Refused, Through},
+    printable::is_printable,
 };
 
 /// How much is written down of what is refused.
@@ -111,10 +112,10 @@ impl Refusals {
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars().take(LONGEST_TEXT) {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
+        if is_printable(character) {
             shown.push(character);
+        } else {
+            shown.extend(character.escape_default());
         }
     }
     shown

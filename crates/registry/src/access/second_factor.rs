@@ -236,12 +236,16 @@ impl SecondFactors {
         by: &Actor,
     ) -> Result<(), FactorError> {
         let user = self.user(name).await?;
-        self.prove(&user, proof, by).await?;
+        let proven = self.prove(&user, proof, by).await?;
         let act = Act {
             by,
             at: self.clock.now(),
         };
-        if self.metadata.remove_second_factor(user.id, &act).await? {
+        if self
+            .metadata
+            .remove_second_factor(user.id, proven, &act)
+            .await?
+        {
             Ok(())
         } else {
             Err(FactorError::Off(name.clone()))
@@ -260,7 +264,9 @@ impl SecondFactors {
         by: &Actor,
     ) -> Result<Vec<Secret>, FactorError> {
         let user = self.user(name).await?;
-        self.prove(&user, proof, by).await?;
+        if !self.prove(&user, proof, by).await? {
+            return Err(FactorError::Off(name.clone()));
+        }
         let (codes, hashes) = self.make_recovery_codes(user.id)?;
         let act = Act {
             by,
@@ -313,14 +319,15 @@ impl SecondFactors {
         self.judged(user, outcome, at).await
     }
 
-    /// Makes sure that whoever changes a factor in force may. One that was only begun needs no code: nobody has it yet.
-    async fn prove(&self, user: &User, proof: Proof<'_>, by: &Actor) -> Result<(), FactorError> {
+    /// Whether whoever changes a factor may also where it is in force. One that was only begun needs no code: nobody has it
+    /// yet. That it is in force by the time of the change is for the change to see.
+    async fn prove(&self, user: &User, proof: Proof<'_>, by: &Actor) -> Result<bool, FactorError> {
         let Proof::Code(code) = proof else {
-            return Ok(());
+            return Ok(true);
         };
         match self.in_force(user.id).await? {
-            Some(factor) => self.take(user.id, &factor, code, by).await,
-            None => Ok(()),
+            Some(factor) => self.take(user.id, &factor, code, by).await.map(|()| true),
+            None => Ok(false),
         }
     }
 

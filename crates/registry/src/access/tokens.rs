@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{
+    passwords::BESIDE_TOKEN,
     random::{Random, RandomError},
     secret::Secret,
 };
@@ -50,6 +51,14 @@ pub fn hash(token: &str) -> Option<TokenHash> {
     let (body, found) = rest.split_at_checked(RANDOM_CHARACTERS)?;
     let right = bool::from(found.as_bytes().ct_eq(&checksum(body.as_bytes())));
     right.then(|| Sha256::digest(token.as_bytes()).into())
+}
+
+/// The same for the token that stands in Basic credentials: as the password, beside any name; or as the name, beside no
+/// password or the one word that stands for none.
+pub(super) fn in_basic(user: &str, password: &Secret) -> Option<TokenHash> {
+    let password = password.expose();
+    let beside = password.is_empty() || password == BESIDE_TOKEN;
+    hash(password).or_else(|| hash(user).filter(|_| beside))
 }
 
 /// The CRC-32 of the random characters, as six digits of the same alphabet, the highest first.

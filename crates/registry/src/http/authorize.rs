@@ -118,7 +118,9 @@ impl Presented {
             .inspect_err(|error| {
                 if error.is_refusal() {
                     let claimed = self.credentials.claimed().unwrap_or_default();
-                    note_sign_in(registry, self.peer, claimed, error.to_string());
+                    let nobody = || Caller::Anonymous.actor(self.peer);
+                    let by = error.bearer().cloned().unwrap_or_else(nobody);
+                    note_sign_in(registry, by, claimed, error.to_string());
                 }
             })?;
         let name = segments.owner()?;
@@ -179,7 +181,8 @@ impl Presented {
         registry
             .access()
             .allow(caller, &owner, Action::Read, place)
-            .await?;
+            .await
+            .inspect_err(|error| self.note_denied(registry, caller, owner.id, action, error))?;
         let safe = self.method == Method::GET || self.method == Method::HEAD;
         match path_under(&self.uri, &owner.name) {
             Some(path) if safe && action == Action::Read => Ok(ApiError::Moved { path }),
@@ -208,9 +211,9 @@ const fn wanted(action: Action) -> &'static str {
     }
 }
 
-fn note_sign_in(registry: &Registry, peer: IpAddr, claimed: &str, why: String) {
+fn note_sign_in(registry: &Registry, by: Actor, claimed: &str, why: String) {
     registry.refusals().note(Refused {
-        by: Caller::Anonymous.actor(peer),
+        by,
         at: registry.clock().now(),
         action: "sign-in",
         owner: None,
@@ -240,8 +243,14 @@ impl Presented {
         let Some(Source(peer)) = extensions.get::<Source>().copied() else {
             return Err(ApiError::Internal("a request without a source".into()));
         };
-        let credentials = credentials(headers)
-            .inspect_err(|error| note_sign_in(registry, peer, "", error.to_string()))?;
+        let credentials = credentials(headers).inspect_err(|error| {
+            note_sign_in(
+                registry,
+                Caller::Anonymous.actor(peer),
+                "",
+                error.to_string(),
+            );
+        })?;
         Ok(Self {
             credentials,
             peer,

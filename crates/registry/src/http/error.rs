@@ -29,6 +29,7 @@ pub(super) enum ApiError {
     Unauthorized(String),
     Forbidden(String),
     UnknownOwner,
+    OwnerGone(String),
     Moved { path: String },
     Renamed { name: String },
     NoSuchRoute(String),
@@ -54,6 +55,7 @@ impl ApiError {
             // 307 and 308 are errors to apk (apk-tools `libfetch/http.c`, `HTTP_REDIRECT`).
             Self::Moved { .. } => StatusCode::MOVED_PERMANENTLY,
             Self::UnknownOwner
+            | Self::OwnerGone(_)
             | Self::Renamed { .. }
             | Self::NoSuchRoute(_)
             | Self::NoSuchIndex
@@ -76,6 +78,7 @@ impl ApiError {
             Self::BadRequest(text)
             | Self::Unauthorized(text)
             | Self::Forbidden(text)
+            | Self::OwnerGone(text)
             | Self::Conflict(text)
             | Self::TooLarge(text)
             | Self::TooSlow(text)
@@ -128,7 +131,10 @@ impl IntoResponse for ApiError {
         let (text, fault) = self.text();
         let mut response = (status, format!("{text}\n")).into_response();
         if let Some((name, value)) =
-            header.and_then(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)))
+            // From bytes: a path may hold more than ASCII.
+            header.and_then(|(name, value)| {
+                Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+            })
         {
             response.headers_mut().insert(name, value);
         }
@@ -253,6 +259,8 @@ impl From<PublishError> for ApiError {
             | PublishError::Record(RecordError::OverQuota(_)) => Self::TooLarge(text),
             PublishError::Record(RecordError::Metadata(error)) => error.into(),
             PublishError::Record(RecordError::ClaimLapsed) => Self::Busy(text),
+            PublishError::Record(RecordError::OwnerGone) => Self::OwnerGone(text),
+            PublishError::Record(RecordError::UploaderGone) => Self::Unauthorized(text),
             PublishError::Record(_) => Self::Conflict(text),
             PublishError::Blob(error) => error.into(),
             PublishError::Metadata(error) => error.into(),

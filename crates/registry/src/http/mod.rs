@@ -26,4 +26,7 @@ mod unread;
 mod upload;
 mod workers;
 
-pub use self::server::{ServeError, serve};
+pub use self::{
+    server::{ServeError, serve},
+    source::source_address,
+};

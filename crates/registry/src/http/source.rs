@@ -22,12 +22,17 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Source(pub(super) IpAddr);
 
-/// The source of a request that came over a connection from `peer`. Where the list has something else than an address, it is
-/// the trusted proxy that should have told.
+/// The source of a request with these headers, for the stations behind this one.
 pub(super) fn source(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Source {
+    Source(source_address(peer, headers, proxies))
+}
+
+/// The address that a request with these headers came from, over a connection from `peer`. Where the list has something else
+/// than an address, it is the trusted proxy that should have told.
+pub fn source_address(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> IpAddr {
     let mut source = peer.to_canonical();
     if !proxies.trusts(source) {
-        return Source(source);
+        return source;
     }
     let name = match proxies.header {
         ForwardedHeader::XForwardedFor => &X_FORWARDED_FOR,
@@ -54,7 +59,7 @@ pub(super) fn source(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> So
             break;
         }
     }
-    Source(source)
+    source
 }
 
 /// The address in the `for=` of one element (RFC 7239, section 4). Commas in quoted strings are not minded: an element is cut at

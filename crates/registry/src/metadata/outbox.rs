@@ -26,14 +26,15 @@ pub(super) struct Happened<'a> {
 }
 
 /// Puts a message for every webhook that wants to be told into the outbox, in the transaction that changes the package.
-/// An owner without webhooks pays for one question of an index. Gives whether there is anything to send.
+/// An owner without webhooks pays for one question of an index, and one whose account is disabled is told nothing. Gives whether there is anything to send.
 pub(super) async fn enqueue(
     transaction: &mut Transaction,
     happened: &Happened<'_>,
 ) -> Result<bool, MetadataError> {
     let rows = transaction
         .rows(sql!(
-            "SELECT id, events FROM webhooks WHERE owner_id = $1 AND active ORDER BY id",
+            "SELECT id, events FROM webhooks WHERE owner_id = $1 AND active AND NOT EXISTS \
+             (SELECT 1 FROM users WHERE users.owner_id = webhooks.owner_id AND users.disabled) ORDER BY id",
             happened.package.owner
         ))
         .await?;

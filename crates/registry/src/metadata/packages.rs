@@ -89,7 +89,15 @@ pub enum RecordError {
     /// Too much time went by since the blob was claimed; its bytes may be gone. The upload has to be made again.
     #[error("the upload took too long between its last byte and its record")]
     ClaimLapsed,
-    /// The database failed, or the owner or whoever acts is gone ([`MetadataError::Missing`]).
+    /// The owner was removed while the upload was under way.
+    #[error("the owner was removed while the upload was under way; nothing was stored")]
+    OwnerGone,
+    /// Whoever acts was removed while the upload was under way.
+    #[error(
+        "the account that uploads was removed while the upload was under way; nothing was stored"
+    )]
+    UploaderGone,
+    /// The database failed.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
 }
@@ -227,11 +235,11 @@ pub(super) fn nonsense(what: &'static str, value: &str) -> MetadataError {
     }
 }
 
-fn missing_if_dangling(error: MetadataError, what: &'static str) -> MetadataError {
+fn gone_if_dangling(error: MetadataError, gone: RecordError) -> RecordError {
     if error.is_dangling_reference() {
-        MetadataError::Missing(what)
+        gone
     } else {
-        error
+        error.into()
     }
 }
 
@@ -290,7 +298,7 @@ pub(super) async fn record(
     // First of all, because the row of the repository is what two changes of it wait at.
     let moved = move_on_for_new_file(transaction, new, act.at)
         .await
-        .map_err(|error| missing_if_dangling(error, "owner"))?;
+        .map_err(|error| gone_if_dangling(error, RecordError::OwnerGone))?;
     let file_name = file_name(&new.name, &new.version);
     quotas::take(transaction, new.owner, new.blob.size(), new.default_quota).await?;
     new.blob.keep(transaction, act.at).await?;
@@ -321,7 +329,7 @@ pub(super) async fn record(
             if error.is_duplicate() {
                 RecordError::AlreadyExists
             } else {
-                missing_if_dangling(error, "uploader").into()
+                gone_if_dangling(error, RecordError::UploaderGone)
             }
         })?;
     transaction

@@ -207,8 +207,8 @@ impl Metadata {
         Ok(outcome)
     }
 
-    /// Takes a user's second factor away, begun or in force, and the recovery codes with it. What was verified before counts no
-    /// more. `false` when there was none.
+    /// Takes a user's second factor away, and the recovery codes with it: one that was begun, or with `in_force` whatever there
+    /// is. What was verified before counts no more. `false` when there was none such.
     ///
     /// # Errors
     ///
@@ -216,11 +216,16 @@ impl Metadata {
     pub async fn remove_second_factor(
         &self,
         user: OwnerId,
+        in_force: bool,
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
         let removed = transaction
-            .run(sql!("DELETE FROM second_factors WHERE user_id = $1", user))
+            .run(sql!(
+                "DELETE FROM second_factors WHERE user_id = $1 AND ($2 = TRUE OR confirmed_at IS NULL)",
+                user,
+                in_force
+            ))
             .await?;
         if removed == 0 {
             return Ok(false);

@@ -5,6 +5,7 @@ use super::{
     audit::Done,
     engine::{Row, Transaction, sql},
     owners::insert_owner,
+    webhooks::give_up_pending_of,
 };
 use crate::names::OwnerName;
 
@@ -232,7 +233,8 @@ impl Metadata {
         self.change_and_note("user", statement, act, done).await
     }
 
-    /// Disables an account, or lets it in again. What was verified before counts no more. `false` when it was so already;
+    /// Disables an account, or lets it in again. What was verified before counts no more; the webhooks of one that is disabled are
+    /// told nothing, also not what is pending. `false` when it was so already;
     /// nothing was changed then.
     ///
     /// # Errors
@@ -265,6 +267,9 @@ impl Metadata {
         } else {
             "user.enable"
         };
+        if disabled {
+            give_up_pending_of(&mut transaction, user, act.at).await?;
+        }
         note_of_user(&mut transaction, act, action, user).await?;
         transaction.commit().await?;
         Ok(true)

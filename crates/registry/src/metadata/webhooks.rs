@@ -335,6 +335,24 @@ impl Metadata {
     }
 }
 
+/// Gives up what is pending for the webhooks of a user whose account is disabled, in the transaction that disables it.
+pub(super) async fn give_up_pending_of(
+    transaction: &mut Transaction,
+    user: OwnerId,
+    now: Timestamp,
+) -> Result<(), MetadataError> {
+    transaction
+        .run(sql!(
+            "UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL, finished_at = $2, \
+             last_error = 'the account was disabled before this was delivered' \
+             WHERE state = 'pending' AND webhook_id IN (SELECT id FROM webhooks WHERE owner_id = $1)",
+            user,
+            now
+        ))
+        .await?;
+    Ok(())
+}
+
 /// Whoever enables a webhook after a month does not want to be told what happened before it was disabled.
 async fn give_up_pending(
     transaction: &mut Transaction,

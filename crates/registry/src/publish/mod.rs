@@ -88,7 +88,7 @@ pub enum PublishError {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// The owner may have no more, which was known before the first byte.
+    /// The owner may have no more, which was known before the bytes were made durable.
     #[error(transparent)]
     OverQuota(#[from] OverQuota),
     /// The body is not a package that apk takes.
@@ -243,9 +243,11 @@ impl Publisher {
         received: Received,
         published: Published,
     ) -> Result<Published, PublishError> {
-        // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
-        // transaction decides between them.
+        // What is there already, and what does not fit, is told before the bytes are synced. Two uploads at once both pass
+        // here; the transaction decides between them.
         self.refuse_existing(&destination, &published).await?;
+        let (used, own) = self.metadata.usage(destination.owner).await?;
+        own.over(self.quota).admit(used, published.size)?;
         let sha256 = received.sha256;
         let held = self.in_use.hold(&sha256).await;
         let kept = self.put_in_place_and_record(destination, received).await;

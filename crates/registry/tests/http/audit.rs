@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use registry::{
+<<<<<<< HEAD
     access::PlacePattern,
+=======
+    access::TokenRequest,
+>>>>>>> attack
     jobs::{Schedule, retain},
-    metadata::{AuditEntry, AuditFilter, AuditResult, Visibility},
+    metadata::{AuditEntry, AuditFilter, AuditResult, OwnerKind, Visibility},
 };
 
 use crate::{
     client::{delete, get, put},
-    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
+    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
 };
 
 impl TestServer {
@@ -47,12 +51,60 @@ async fn uploads_and_deletions_name_the_account_and_the_address() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_right_and_refused_is_noted_with_its_name_and_whose_it_is() {
+    let server = TestServer::start().await;
+    let minute = Some(Duration::from_secs(60));
+    let expiring = server.token_for("alice", "read:package", minute).await;
+    let elsewhere = TokenRequest {
+        networks: "192.0.2.0/24".parse().unwrap(),
+        ..TokenRequest::new("ci", "read:package".parse().unwrap())
+    };
+    let alice = name("alice");
+    let made = server
+        .accounts()
+        .add_token(OwnerKind::User, &alice, &elsewhere, None, &BY);
+    let (_, elsewhere) = made.await.unwrap();
+    server.clock.advance(Duration::from_secs(60));
+    for token in [expiring.as_str(), elsewhere.expose()] {
+        let request = get(INDEX).basic("whoever", token);
+        server.send(&request).await.expect(401);
+    }
+    let disabled = server.accounts().set_disabled(&alice, true, &BY).await;
+    assert!(disabled.unwrap());
+    let request = get(INDEX).bearer(elsewhere.expose());
+    server.send(&request).await.expect(401);
+
+    let refused = server.refused().await;
+    let told: Vec<_> = refused
+        .iter()
+        .map(|entry| {
+            assert_eq!(entry.action, "sign-in");
+            assert_eq!(entry.account.as_deref(), Some("alice"));
+            assert_eq!(entry.address.as_deref(), Some("127.0.0.1"));
+            assert!(!format!("{entry:?}").contains("tarn_"), "{entry:?}");
+            let why = entry.detail.as_deref().unwrap().split(';').next();
+            (entry.token.as_deref().unwrap(), why.unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("read:package Some(60s)", "the token has expired"),
+            ("ci", "the token may not be used from this address"),
+            ("ci", "this account is disabled")
+        ]
+    );
+}
+
+#[tokio::test]
 async fn refused_credentials_are_noted_without_a_secret() {
     let server = TestServer::start().await;
     let forge_token = "0123456789abcdef0123456789abcdef01234567";
     for request in [
         get(INDEX).basic("Alice", "hunter2 is wrong"),
         get(INDEX).basic("eve\u{7}\n", "hunter2 is wrong"),
+        // What turns the line round, ends it for some readers, or has no width.
+        get(INDEX).basic("a\u{202e}ecila\u{2028}\u{200b}", "hunter2 is wrong"),
         get(INDEX).basic(forge_token, ""),
         get(INDEX).bearer("tarn_hunter2"),
         get(INDEX).header("Authorization", "Basic hunter2"),
@@ -61,7 +113,17 @@ async fn refused_credentials_are_noted_without_a_secret() {
     }
     let refused = server.refused().await;
     let targets: Vec<_> = refused.iter().map(|entry| entry.target.as_str()).collect();
-    assert_eq!(targets, ["Alice", "eve\\u{7}\\n", "", "", ""]);
+    assert_eq!(
+        targets,
+        [
+            "Alice",
+            "eve\\u{7}\\n",
+            "a\\u{202e}ecila\\u{2028}\\u{200b}",
+            "",
+            "",
+            ""
+        ]
+    );
     for entry in &refused {
         assert_eq!(entry.action, "sign-in");
         assert_eq!(entry.account, None);

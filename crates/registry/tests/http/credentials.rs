@@ -116,6 +116,23 @@ async fn two_authorization_headers_are_not_chosen_from() {
 }
 
 #[tokio::test]
+async fn a_code_beside_a_token_is_not_looked_at() {
+    let server = TestServer::with_hello().await;
+    let token = server.token("alice", "read:package").await;
+    for request in [
+        get(HELLO).basic("alice", &token),
+        get(HELLO).basic(&token, ""),
+        get(HELLO).basic(&token, "x-oauth-basic"),
+        get(HELLO).bearer(&token),
+    ] {
+        let request = request
+            .header("X-Gitea-OTP", "no code")
+            .header("X-Forgejo-OTP", "123456");
+        server.send(&request).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn a_token_in_the_query_is_nobody() {
     let server = TestServer::start().await;
     server.add_user("paul", Visibility::Private).await;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use registry::{
     access::TokenRequest,
     jobs::sweep,
-    metadata::{OwnerKind, Role, Visibility},
+    metadata::{AuditFilter, AuditResult, OwnerKind, Role, Visibility},
 };
 
 use crate::{
-    client::{Request, delete, get, head, put},
+    client::{Connection, Request, delete, get, head, put},
     server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
 };
 
@@ -107,8 +107,93 @@ async fn a_former_name_tells_nothing_to_those_who_may_not_read() {
         assert_eq!(answer.header("Location"), None);
         assert!(!answer.text().contains("alicia"));
     }
+    // Who was refused is in the log, as it is under the new name.
+    server.registry.refusals().flush().await;
+    let refused = AuditFilter {
+        result: Some(AuditResult::Refused),
+        ..AuditFilter::default()
+    };
+    let metadata = server.registry.metadata();
+    let refused = metadata.audit_entries(&refused, None, 10).await.unwrap();
+    let refused: Vec<_> = refused
+        .iter()
+        .map(|entry| (entry.account.as_deref(), entry.action.as_str()))
+        .collect();
+    let dave = |action| (Some("dave"), action);
+    assert_eq!(
+        refused,
+        [
+            dave("package.publish"),
+            dave("package.delete"),
+            dave("package.read"),
+            dave("package.read")
+        ]
+    );
     let answer = server.send(&as_alicia(get(HELLO))).await.expect(301);
     assert!(answer.header("Location").unwrap().starts_with(ALICIA));
+}
+
+#[tokio::test]
+async fn a_path_beyond_ascii_is_led_on_as_it_came() {
+    let server = TestServer::with_hello().await;
+    rename(&server, OwnerKind::User, "alice", "alicia").await;
+    let request = get(format!("{ALICE}/grün/main/x86_64/x.apk"));
+    let answer = server.send(&request).await.expect(301);
+    let expected = format!("{ALICIA}/grün/main/x86_64/x.apk");
+    assert_eq!(answer.header("Location"), Some(expected.as_str()));
+}
+
+/// A server on which an upload has begun: what it asks is decided, and the bytes have not come.
+async fn with_upload_begun(path: &str, user: &str) -> (TestServer, Connection) {
+    let server = TestServer::start().await;
+    server.add_user("dave", Visibility::Public).await;
+    server.add_organisation("acme", Visibility::Public).await;
+    server.set_member("acme", "dave", Role::Write).await;
+    let upload = put(path, hello()).basic(user, &password(user));
+    let mut connection = server.connect().await;
+    let upload = upload.header("Expect", "100-continue");
+    connection.write(&upload.head_bytes()).await;
+    connection.answer(false).await.expect(100);
+    (server, connection)
+}
+
+#[tokio::test]
+async fn an_owner_that_goes_while_a_package_comes_is_404() {
+    let path = "/api/packages/acme/alpine/edge/main";
+    let (server, mut connection) = with_upload_begun(path, "dave").await;
+    let (kind, acme) = (OwnerKind::Organisation, name("acme"));
+    let removed = server.accounts().remove(kind, &acme, false, &BY).await;
+    assert_eq!(removed.unwrap(), 0);
+    connection.write(&hello()).await;
+    let words = "the owner was removed while the upload was under way";
+    connection.answer(false).await.refusal(404, words);
+    assert_eq!(server.blobs(), 0);
+}
+
+#[tokio::test]
+async fn an_uploader_who_goes_while_the_package_comes_is_401() {
+    let path = "/api/packages/acme/alpine/edge/main";
+    let (server, mut connection) = with_upload_begun(path, "dave").await;
+    let (kind, dave) = (OwnerKind::User, name("dave"));
+    let removed = server.accounts().remove(kind, &dave, false, &BY).await;
+    assert_eq!(removed.unwrap(), 0);
+    connection.write(&hello()).await;
+    let words = "the account that uploads was removed";
+    connection.answer(false).await.refusal(401, words);
+    assert_eq!(server.blobs(), 0);
+    let index = get(format!("{path}/x86_64/APKINDEX.tar.gz"));
+    server.send(&index).await.refusal(404, "no such index");
+}
+
+#[tokio::test]
+async fn an_upload_to_an_owner_renamed_meanwhile_arrives_under_the_new_name() {
+    let path = "/api/packages/acme/alpine/edge/main";
+    let (server, mut connection) = with_upload_begun(path, "dave").await;
+    rename(&server, OwnerKind::Organisation, "acme", "emca").await;
+    connection.write(&hello()).await;
+    connection.answer(false).await.expect(201);
+    let index = "/api/packages/emca/alpine/edge/main/x86_64/APKINDEX.tar.gz";
+    server.send(&get(index)).await.expect(200);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! What an owner may have no more of, as an uploader is told.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use registry::{
-    metadata::{Actor, OwnerId},
+    metadata::{Actor, AuditFilter, OwnerId},
     publish::QuotaChange,
 };
 
@@ -93,6 +95,11 @@ async fn an_announced_upload_is_refused_before_its_first_byte() {
     let words = format!("this upload needs {};", body.len());
     connection.answer(false).await.refusal(413, &words);
     assert_eq!(server.blobs(), 0);
+    // Nor was it made durable first, to be refused in a transaction that others share.
+    let long_after = server.clock.now().after(Duration::from_secs(365 * 86_400));
+    let metadata = server.registry.metadata();
+    let claimed = metadata.unreferenced_blobs(long_after, 10).await.unwrap();
+    assert!(claimed.is_empty(), "{claimed:?}");
 }
 
 #[tokio::test]
@@ -117,6 +124,15 @@ async fn of_many_uploads_at_once_as_many_pass_as_there_is_room_for() {
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 201, 201, 413, 413, 413, 413, 413]);
     assert_eq!(server.blobs(), 3);
+    // Those that shared a transaction with a refused one are in the log once, as all that were let through.
+    let published = AuditFilter {
+        action: Some("package.publish".to_owned()),
+        ..AuditFilter::default()
+    };
+    let metadata = server.registry.metadata();
+    let published = metadata.audit_entries(&published, None, 10).await.unwrap();
+    let targets: BTreeSet<_> = published.iter().map(|entry| &entry.target).collect();
+    assert_eq!((published.len(), targets.len()), (3, 3));
     let (used, _) = server
         .registry
         .metadata()

@@ -77,7 +77,7 @@ async fn every_change_is_noted_and_forgets_what_was_verified() {
     assert_eq!(outcome, CodeOutcome::Taken);
     assert!(
         metadata
-            .remove_second_factor(world.alice, &ACT)
+            .remove_second_factor(world.alice, true, &ACT)
             .await
             .unwrap()
     );
@@ -106,7 +106,7 @@ async fn what_changes_nothing_is_not_noted() {
     let before = version(&world).await;
     assert!(
         !metadata
-            .remove_second_factor(world.alice, &ACT)
+            .remove_second_factor(world.alice, true, &ACT)
             .await
             .unwrap()
     );
@@ -166,12 +166,28 @@ async fn a_recovery_code_is_used_once_and_left_over_codes_are_counted() {
 }
 
 #[tokio::test]
+async fn who_may_remove_what_was_begun_leaves_one_that_came_into_force() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    confirmed(&world).await;
+    let removed = metadata.remove_second_factor(world.alice, false, &ACT);
+    assert!(!removed.await.unwrap());
+    assert!(metadata.has_second_factors().await.unwrap());
+    let removed = metadata.remove_second_factor(world.alice, true, &ACT);
+    assert!(removed.await.unwrap());
+    let begun = metadata.begin_second_factor(world.alice, b"another", &ACT);
+    assert!(begun.await.unwrap());
+    let removed = metadata.remove_second_factor(world.alice, false, &ACT);
+    assert!(removed.await.unwrap());
+}
+
+#[tokio::test]
 async fn a_code_for_a_factor_that_is_gone_counts_for_nothing() {
     let world = World::new().await;
     let old = confirmed(&world).await;
     let metadata = &world.metadata;
     metadata
-        .remove_second_factor(world.alice, &ACT)
+        .remove_second_factor(world.alice, true, &ACT)
         .await
         .unwrap();
     let claim = CodeClaim::Step(200);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry::{
-    metadata::{DeliveryState, WebhookEvent, WebhookEvents},
+    metadata::{Actor, DeliveryState, WebhookEvent, WebhookEvents},
     publish::PublishError,
 };
 use serde_json::json;
@@ -96,6 +96,37 @@ async fn a_published_package_is_told_with_a_signature_over_the_very_bytes() {
         told["package"]["alpine"]["path"],
         "/api/packages/alice/alpine/edge/main/x86_64/hello-1.0-r0.apk"
     );
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_told_nothing_also_not_what_is_pending() {
+    let world = World::new().await;
+    let receiver = Receiver::new().await;
+    let added = world.add(&receiver.url()).await;
+    world.publish("before").await.unwrap();
+    let by = Actor::COMMAND_LINE;
+    let disable = async |disabled| {
+        let metadata = world.registry.metadata();
+        let act = by.at(world.clock.now());
+        let changed = metadata.set_disabled(world.alice.id, disabled, &act).await;
+        assert!(changed.unwrap());
+    };
+    disable(true).await;
+    world.publish("meanwhile").await.unwrap();
+    world.deliver().await;
+    let log = world.log(&added).await;
+    assert_eq!(states(&log), [DeliveryState::Failed]);
+    let why = "the account was disabled before this was delivered";
+    assert_eq!(log[0].last_error.as_deref(), Some(why));
+    assert!(receiver.received().is_empty());
+
+    disable(false).await;
+    world.publish("after").await.unwrap();
+    world.deliver().await;
+    let [request] = &receiver.received()[..] else {
+        unreachable!("one message")
+    };
+    assert_eq!(request.json()["package"]["name"], "after");
 }
 
 #[tokio::test]

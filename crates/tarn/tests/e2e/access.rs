@@ -223,6 +223,78 @@ fn a_public_only_token_works_on_public_owners_alone() {
     }
 }
 
+/// An organisation `acme`, private, with `hello-1.0-r0` in `v1/main`, of which erin is a reader.
+fn add_acme(server: &Server) {
+    server.add_user("erin", "public");
+    let add = "org add acme --owner admin --visibility private";
+    server.tarn(&add.split(' ').collect::<Vec<_>>(), "");
+    server.tarn(&["org", "member", "acme", "erin", "--role", "read"], "");
+    let upload = server.alpine("acme", "/v1/main").user(ADMIN);
+    upload
+        .upload_bytes(&Package::new("hello", "1.0-r0").bytes())
+        .expect(201);
+}
+
+fn token(server: &Server, arguments: &str) -> String {
+    let arguments = format!("token add {arguments}");
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    format!("x:{}", server.tarn(&arguments, "").trim())
+}
+
+#[test]
+fn apk_installs_for_those_whom_the_table_lets_read_and_for_nobody_else() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = server_with_owners();
+    add_acme(&server);
+    let user = |user: &str, arguments: &str| {
+        token(
+            &server,
+            &format!("--user {user} --name {} {arguments}", arguments.len()),
+        )
+    };
+    let acme = token(&server, "--org acme --name ci --scope write:package");
+    let public_only = user("carol", "--scope read:package --scope public-only");
+    let limited = user("dave", "--scope read:package --limit bob/v1/*");
+    let elsewhere = user("dave", "--scope read:package --network 192.0.2.0/24");
+    let admin = user("dave", "--scope admin");
+    for (owner, who, credentials, reads) in [
+        ("alice", "nobody", "", true),
+        ("alice", "another user", &*credentials_of("dave"), true),
+        ("alice", "a wrong password", "dave:wrong", false),
+        ("alice", "a token of an organisation", &*acme, true),
+        ("alice", "a token for public owners", &*public_only, true),
+        ("alice", "a token for another owner", &*limited, false),
+        ("alice", "a token for other networks", &*elsewhere, false),
+        ("alice", "a token that only administers", &*admin, false),
+        ("bob", "nobody", "", false),
+        ("bob", "another user", &*credentials_of("dave"), true),
+        ("bob", "a token of an organisation", &*acme, false),
+        ("bob", "a token for this place", &*limited, true),
+        ("carol", "nobody", "", false),
+        ("carol", "another user", &*credentials_of("dave"), false),
+        ("carol", "the owner", &*credentials_of("carol"), true),
+        ("carol", "the administrator", ADMIN, true),
+        ("carol", "a token for public owners", &*public_only, false),
+        ("acme", "nobody", "", false),
+        ("acme", "a reader of it", &*credentials_of("erin"), true),
+        ("acme", "another user", &*credentials_of("dave"), false),
+        ("acme", "its own token", &*acme, true),
+    ] {
+        let repository = match credentials {
+            "" => server.repository_of(owner, "v1/main"),
+            credentials => server.repository_as(credentials, owner, "v1/main"),
+        };
+        let apk = Apk::new(&alpine, &[repository]).trusting(&server, owner, ADMIN);
+        let run = apk.run(&["add", "hello"]);
+        let installed = apk.installed("usr/share/tarn/hello");
+        assert_eq!(run.success, reads, "{who} at {owner}: {}", run.output);
+        let expected = reads.then_some("1.0-r0");
+        assert_eq!(installed.as_deref(), expected, "{who} at {owner}");
+    }
+}
+
 #[test]
 fn apk_goes_on_under_a_former_name() {
     let Some(alpine) = alpine_or_leave_out() else {

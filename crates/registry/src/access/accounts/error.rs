@@ -105,7 +105,7 @@ pub enum AccountError {
     },
     /// Empty, too long, or with characters that cannot be shown.
     #[error(
-        "the name of a token has 1 to {MAX_LABEL} bytes and no control characters; choose another"
+        "the name of a token has 1 to {MAX_LABEL} bytes and no characters that do not show; choose another"
     )]
     BadLabel,
     /// A token that has expired before it was made.

@@ -15,6 +15,7 @@ use crate::{
     clock::Timestamp,
     metadata::{Actor, AddTokenError, NewToken, OwnerKind, Token},
     names::OwnerName,
+    printable::is_printable,
 };
 
 /// A token that somebody wants to have.
@@ -62,7 +63,7 @@ impl Accounts {
         by: &Actor,
     ) -> Result<(Token, Secret), AccountError> {
         let label = request.label;
-        if label.is_empty() || label.len() > MAX_LABEL || label.chars().any(char::is_control) {
+        if label.is_empty() || label.len() > MAX_LABEL || !label.chars().all(is_printable) {
             return Err(AccountError::BadLabel);
         }
         let short = |lifetime| lifetime < Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr, sync::PoisonError};
 
-use super::{Access, AuthError};
+use super::{Access, AuthError, TokenRefusal};
 use crate::{
     access::{
         caller::{By, Caller, OrganisationToken, SignedIn, UsedToken},
@@ -22,18 +22,20 @@ impl Access {
             return Err(AuthError::WrongCredentials);
         };
         let now = self.clock.now();
-        if token.expires_at.is_some_and(|end| end <= now) {
-            return Err(AuthError::TokenExpired);
-        }
-        if matches!(&bearer, Bearer::User(user) if user.disabled) {
-            return Err(AuthError::Disabled);
-        }
         let used = used(&token)?;
-        if !used.networks.allow(peer) {
-            return Err(AuthError::OutsideNetworks);
+        let refusal = if token.expires_at.is_some_and(|end| end <= now) {
+            Some(TokenRefusal::Expired)
+        } else if matches!(&bearer, Bearer::User(user) if user.disabled) {
+            Some(TokenRefusal::Disabled)
+        } else if !used.networks.allow(peer) {
+            Some(TokenRefusal::OutsideNetworks)
+        } else {
+            None
+        };
+        if refusal.is_none() {
+            self.note_use(&token, now);
         }
-        self.note_use(&token, now);
-        Ok(match bearer {
+        let caller = match bearer {
             Bearer::User(user) => Caller::User(SignedIn {
                 user,
                 by: By::Token(used),
@@ -42,7 +44,14 @@ impl Access {
                 organisation,
                 token: used,
             }),
-        })
+        };
+        match refusal {
+            None => Ok(caller),
+            Some(why) => Err(AuthError::Token {
+                why,
+                bearer: Box::new(caller.actor(peer)),
+            }),
+        }
     }
 
     /// Writes down that a token was used, now and then, and not while the request waits.

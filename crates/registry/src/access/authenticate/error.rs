@@ -7,7 +7,7 @@ use crate::{
         credentials::CredentialsError, passwords::PasswordError, policy::Denied,
         second_factor::FactorError,
     },
-    metadata::MetadataError,
+    metadata::{Actor, MetadataError},
 };
 
 /// Why nobody was signed in. The texts say what to do and never whether the user exists; those of [`AuthError::Stored`],
@@ -19,13 +19,15 @@ pub enum AuthError {
         "the user name, password or token is wrong; check them, or use a token where the account has no password"
     )]
     WrongCredentials,
-    /// The token was right once.
-    #[error("the token has expired; make a new one")]
-    TokenExpired,
-    /// The token is right, and comes from where it may not be used.
-    #[error("the token may not be used from this address; use it from one of its networks")]
-    OutsideNetworks,
-    /// The credentials are right and the account may not be used.
+    /// The token is right, and may not be used.
+    #[error("{why}")]
+    Token {
+        /// Why not.
+        why: TokenRefusal,
+        /// Whose and which it is, and where it came from, for the audit log.
+        bearer: Box<Actor>,
+    },
+    /// The password is right and the account may not be used.
     #[error("this account is disabled; ask an administrator of this server")]
     Disabled,
     /// Too many wrong passwords, or too many passwords at once.
@@ -69,6 +71,20 @@ pub enum AuthError {
     Metadata(#[source] Arc<MetadataError>),
 }
 
+/// Why a token that is right may not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefusal {
+    /// It was right once.
+    #[error("the token has expired; make a new one")]
+    Expired,
+    /// It is right, and comes from where it may not be used.
+    #[error("the token may not be used from this address; use it from one of its networks")]
+    OutsideNetworks,
+    /// It is that of an account that may not be used.
+    #[error("this account is disabled; ask an administrator of this server")]
+    Disabled,
+}
+
 /// Why somebody who asked for something does not get it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AccessError {
@@ -85,8 +101,7 @@ impl AuthError {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::WrongCredentials
-            | Self::TokenExpired
-            | Self::OutsideNetworks
+            | Self::Token { .. }
             | Self::Disabled
             | Self::TooManyAttempts { .. }
             | Self::CodeNeeded
@@ -95,6 +110,16 @@ impl AuthError {
             Self::Stored { .. } | Self::SecondFactor(_) | Self::Password(_) | Self::Metadata(_) => {
                 false
             }
+        }
+    }
+}
+
+impl AuthError {
+    /// Who was refused, as far as that was shown.
+    pub fn bearer(&self) -> Option<&Actor> {
+        match self {
+            Self::Token { bearer, .. } => Some(bearer),
+            _ => None,
         }
     }
 }

@@ -19,13 +19,13 @@ use std::{
 use aws_lc_rs::hmac;
 use moka::future::Cache;
 
-pub use self::error::{AccessError, AuthError};
+pub use self::error::{AccessError, AuthError, TokenRefusal};
 use super::{
     AccessLimits,
     caller::Caller,
     credentials::{Credentials, CredentialsError},
     guesses::Guesses,
-    passwords::{BESIDE_TOKEN, Checker},
+    passwords::Checker,
     patterns::Place,
     policy::{self, Action, TeamGrant},
     random::{Random, RandomError},
@@ -125,20 +125,15 @@ impl Access {
                 user,
                 password,
                 code,
-            } => {
-                let beside = password.expose().is_empty() || password.expose() == BESIDE_TOKEN;
-                let hash = tokens::hash(password.expose())
-                    .or_else(|| tokens::hash(user).filter(|_| beside));
-                match hash {
-                    Some(hash) => self.by_token(&hash, peer).await,
-                    None => {
-                        // In a box of its own: it is large, and most requests come without.
-                        let signed_in =
-                            Box::pin(self.by_password(user, password, code.as_ref(), peer)).await?;
-                        Ok(Caller::User(signed_in))
-                    }
+            } => match tokens::in_basic(user, password) {
+                Some(hash) => self.by_token(&hash, peer).await,
+                None => {
+                    // In a box of its own: it is large, and most requests come without.
+                    let signed_in =
+                        Box::pin(self.by_password(user, password, code.as_ref(), peer)).await?;
+                    Ok(Caller::User(signed_in))
                 }
-            }
+            },
         }
     }
 
