@@ -67,14 +67,22 @@ impl Blob {
         }))
     }
 
-    /// What an open blob weighs, in KiB: its bytes, and an open file as much as the largest that is kept in memory.
+    /// What an open blob weighs, in KiB: the bytes that are kept, and for an open file a fixed amount.
     fn weight(&self) -> u32 {
-        u32::try_from(self.size.min(IN_MEMORY) / 1024 + 1).unwrap_or(u32::MAX)
+        let bytes = match &self.content {
+            BlobContent::Memory(_) => self.size,
+            BlobContent::File(_) => OPEN_FILE,
+        };
+        u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
     }
 }
 
-/// Up to so many bytes a blob is kept in memory while it is open.
-const IN_MEMORY: u64 = 64 << 10;
+/// Up to so many bytes a blob is kept in memory while it is open. Head and body are then one write: 100 KB cost some 10 %
+/// less processor time than with `sendfile(2)`, 60 KB as much.
+const IN_MEMORY: u64 = 256 << 10;
+
+/// What an open file counts for beside the bytes in memory.
+const OPEN_FILE: u64 = 64 << 10;
 
 /// So many bytes at the beginning of a larger one are asked for when it is opened.
 const READ_AHEAD: u64 = 2 << 20;

