@@ -28,6 +28,29 @@ pub struct Settings {
     pub access: AccessLimits,
     /// Bounds on slow or many clients.
     pub connections: ConnectionLimits,
+    /// Bounds on what the JSON API takes and gives at once.
+    pub api: ApiLimits,
+}
+
+/// How much the JSON API takes and gives at once.
+#[derive(Debug, Clone)]
+pub struct ApiLimits {
+    /// The entries of a page when the caller does not say how many.
+    pub usual_page: u32,
+    /// The most entries that a page has, whatever the caller asks for.
+    pub largest_page: u32,
+    /// The largest body of a request, in bytes.
+    pub largest_body: usize,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            usual_page: 30,
+            largest_page: 100,
+            largest_body: 64 << 10,
+        }
+    }
 }
 
 /// How patient the server is.
@@ -70,6 +93,7 @@ impl Settings {
             index_cache: 256 << 20,
             access: AccessLimits::default(),
             connections: ConnectionLimits::default(),
+            api: ApiLimits::default(),
         }
     }
 }

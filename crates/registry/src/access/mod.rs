@@ -15,6 +15,7 @@ mod random;
 mod recent;
 mod scopes;
 mod secret;
+mod sight;
 pub mod tokens;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use policy::{Action, Denied, decide};
 pub use random::{Random, RandomError};
 pub use scopes::{Scope, Scopes, ScopesError};
 pub use secret::Secret;
+pub use sight::sight;
 
 /// What keeps checking credentials cheap, and guessing them slow.
 #[derive(Debug, Clone, Copy)]

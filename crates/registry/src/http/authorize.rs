@@ -54,6 +54,14 @@ impl Authorized {
 }
 
 impl Presented {
+    /// Finds out who is asking, where no owner decides what they may.
+    pub(super) async fn caller(&self, registry: &Registry) -> Result<Caller, ApiError> {
+        Ok(registry
+            .access()
+            .authenticate(&self.credentials, self.peer)
+            .await?)
+    }
+
     /// Finds out who is asking and whether they may.
     ///
     /// Wrong credentials are told first, also on a public owner; then an owner that does not exist; then what the
@@ -64,10 +72,7 @@ impl Presented {
         owner: Result<OwnerName, ApiError>,
         action: Action,
     ) -> Result<Authorized, ApiError> {
-        let caller = registry
-            .access()
-            .authenticate(&self.credentials, self.peer)
-            .await?;
+        let caller = self.caller(registry).await?;
         let owner = registry
             .metadata()
             .owner(&owner?)

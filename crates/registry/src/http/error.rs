@@ -13,7 +13,7 @@ use axum::{
 
 use super::trace::Fault;
 use crate::{
-    access::{AuthError, CredentialsError, Denied},
+    access::{AccountError, AuthError, CredentialsError, Denied},
     blobs::BlobError,
     index::IndexError,
     keys::KeyError,
@@ -30,11 +30,15 @@ pub(super) enum ApiError {
     Forbidden(String),
     UnknownOwner,
     NoSuchRoute(String),
+    NotFound(String),
+    WrongMethod(String),
     NoSuchIndex,
     NoSuchFile,
     NoSuchKey,
     Conflict(String),
     TooLarge(String),
+    UnsupportedMediaType(String),
+    Unprocessable(String),
     TooSlow(String),
     RangeNotSatisfiable { size: u64 },
     TooManyAttempts { text: String, retry_after: Duration },
@@ -42,6 +46,10 @@ pub(super) enum ApiError {
     DiskFull(Box<dyn Error + Send + Sync>),
     Internal(Box<dyn Error + Send + Sync>),
 }
+
+/// The line of a refusal, beside the answer that was made of it: a problem document is made of the same.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal(pub(super) String);
 
 impl ApiError {
     fn status(&self) -> StatusCode {
@@ -51,11 +59,15 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownOwner
             | Self::NoSuchRoute(_)
+            | Self::NotFound(_)
             | Self::NoSuchIndex
             | Self::NoSuchFile
             | Self::NoSuchKey => StatusCode::NOT_FOUND,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -71,8 +83,12 @@ impl ApiError {
             Self::BadRequest(text)
             | Self::Unauthorized(text)
             | Self::Forbidden(text)
+            | Self::NotFound(text)
+            | Self::WrongMethod(text)
             | Self::Conflict(text)
             | Self::TooLarge(text)
+            | Self::UnsupportedMediaType(text)
+            | Self::Unprocessable(text)
             | Self::TooSlow(text)
             | Self::TooManyAttempts { text, .. }
             | Self::Busy(text) => text,
@@ -117,6 +133,7 @@ impl IntoResponse for ApiError {
         };
         let (text, fault) = self.text();
         let mut response = (status, format!("{text}\n")).into_response();
+        response.extensions_mut().insert(Refusal(text));
         if let Some((name, value)) =
             header.and_then(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)))
         {
@@ -157,6 +174,25 @@ impl From<AuthError> for ApiError {
             AuthError::Metadata(error) => error.into(),
             AuthError::Stored(..) | AuthError::Password(_) => Self::Internal(Box::new(error)),
             _ => Self::Unauthorized(text),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let text = error.to_string();
+        match error {
+            AccountError::NameTaken(_)
+            | AccountError::LabelTaken { .. }
+            | AccountError::LastAdmin { .. } => Self::Conflict(text),
+            AccountError::NoUser(_)
+            | AccountError::NoOrganisation(_)
+            | AccountError::NoOwner(_) => Self::NotFound(text),
+            AccountError::WeakPassword(_) | AccountError::BadLabel | AccountError::NoLifetime => {
+                Self::Unprocessable(text)
+            }
+            AccountError::Metadata(error) => error.into(),
+            AccountError::Password(_) | AccountError::Random(_) => Self::Internal(Box::new(error)),
         }
     }
 }

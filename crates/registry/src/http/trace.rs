@@ -25,7 +25,7 @@ use axum::{
 use futures_util::FutureExt;
 use tower::Service;
 
-use super::error::ApiError;
+use super::{api, error::ApiError};
 use crate::clock::Clock;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -105,6 +105,9 @@ pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) 
             ));
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
+    }
+    if api::is_under(&path) {
+        api::problem::render(&mut response, &id);
     }
     tracing::info!(
         request_id = id,

@@ -10,6 +10,7 @@
 
 mod audit;
 mod blob_facts;
+mod catalog;
 mod change_times;
 mod engine;
 mod error;
@@ -29,6 +30,10 @@ use self::memory::Answers;
 pub use self::{
     audit::{Act, Actor},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
+    catalog::{
+        CatalogFile, CatalogOwner, CatalogRepository, CatalogVersion, Page, SEARCHED_VERSIONS,
+        Sight, Window,
+    },
     error::MetadataError,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
@@ -69,6 +74,7 @@ struct Memory {
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
     package_files: Answers<packages::Place, Option<PackageFile>>,
+    searches: catalog::Turns,
 }
 
 impl Memory {
@@ -82,6 +88,7 @@ impl Memory {
             signing_keys: Answers::new(1_000),
             index_heads: Answers::new(10_000),
             package_files: Answers::new(50_000),
+            searches: catalog::Turns::new(),
         }
     }
 }

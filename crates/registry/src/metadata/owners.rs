@@ -84,7 +84,7 @@ macro_rules! user_columns {
 pub(super) use user_columns;
 
 impl Owner {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
             id: OwnerId::from_row(row.value("id")?),
             kind: row.word("kind of owner", "kind")?,

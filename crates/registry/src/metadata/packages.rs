@@ -6,7 +6,7 @@
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 
 use super::{
-    BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
+    BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId, catalog,
     change_times::next_change,
     engine::{Row, Transaction, sql},
 };
@@ -36,6 +36,8 @@ pub struct NewPackageFile {
     pub pkginfo: String,
     /// The record for the index, with the package's own architecture.
     pub record: String,
+    /// `pkgdesc`, for listings and searches.
+    pub description: String,
     /// Who uploads it, if that is known.
     pub uploader: Option<OwnerId>,
 }
@@ -215,6 +217,7 @@ impl Metadata {
                 ),
             )
             .await?;
+        catalog::added(&mut transaction, new, now).await?;
         transaction.commit().await?;
         Ok(Recorded {
             repository: moved.repository,
@@ -266,6 +269,7 @@ impl Metadata {
                 ),
             )
             .await?;
+        catalog::removed(&mut transaction, address).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -340,11 +344,11 @@ impl PackageFile {
 
 /// What the file of a package is called in the folder of its architecture (`default_reponame_spec` in apk-tools'
 /// `src/context.c`).
-fn file_name(name: &PackageName, version: &Version) -> String {
+pub(super) fn file_name(name: &PackageName, version: &Version) -> String {
     format!("{name}-{version}.apk")
 }
 
-fn nonsense(what: &'static str, value: &str) -> MetadataError {
+pub(super) fn nonsense(what: &'static str, value: &str) -> MetadataError {
     MetadataError::Nonsense {
         what,
         value: value.chars().take(64).collect(),

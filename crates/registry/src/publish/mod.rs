@@ -193,6 +193,7 @@ impl Publisher {
                 .claim_blob(&received.sha256, package.size, self.clock.now())
                 .await?,
             pkginfo: package.pkginfo,
+            description: info.description,
             uploader: destination.uploader,
         };
         received.keep().await?;

@@ -144,6 +144,7 @@ fn package(owner: OwnerId, name: &str, arch: &str, blob: BlobClaim) -> NewPackag
         blob,
         pkginfo: format!("pkgname = {name}\n"),
         record: format!("P:{name}\nA:{arch}\n\n"),
+        description: format!("The package {name}"),
         uploader: Some(owner),
     }
 }

@@ -1,0 +1,148 @@
+//! `GET /api/v1/openapi.json`: the API, described by OpenAPI 3.1, made of the routes themselves.
+//!
+//! A handler describes what it takes and what it gives when all is well. What all of them have in common is added here:
+//! the refusals, and the headers of lists.
+
+use std::sync::LazyLock;
+
+use axum::{
+    body::Bytes,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use super::problem::{MEDIA_TYPE, Problem};
+use crate::http::routes;
+
+/// What is no operation: the head of the document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tarn",
+        description = "The JSON API of a registry for Alpine packages. Packages themselves are published, downloaded and \
+                       indexed under `/api/packages`.\n\nWhere Forgejo and Gitea have a route for the same, the path and \
+                       the names of the fields are theirs. A refusal is a problem document (RFC 9457), whose `detail` \
+                       says what is wrong and what to do.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "server", description = "The server itself"),
+        (name = "user", description = "The caller"),
+        (name = "owners", description = "Users and organisations, and what repositories they have"),
+        (name = "packages", description = "Packages, their versions and files")
+    )
+)]
+struct Head;
+
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));
+
+/// Show this description
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "server",
+    operation_id = "getDescription",
+    security(()),
+    responses((status = 200, description = "An OpenAPI document", body = Object))
+)]
+pub(in crate::http) async fn show() -> Response {
+    let content_type = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, content_type)], DOCUMENT.clone()).into_response()
+}
+
+fn document() -> Value {
+    let mut head = Head::openapi();
+    head.merge(routes::api().into_openapi());
+    let mut document = serde_json::to_value(head).unwrap_or_default();
+    document["servers"] = json!([{ "url": "/" }]);
+    document["components"]["securitySchemes"] = json!({
+        "basic": {
+            "type": "http", "scheme": "basic",
+            "description": "User name and password; or any user name, with a token as the password. An account with a \
+                            second factor needs a token, or the code in the header `X-Gitea-OTP` or `X-Forgejo-OTP`."
+        },
+        "bearer": { "type": "http", "scheme": "bearer", "description": "`Authorization: Bearer TOKEN`" },
+        "token": {
+            "type": "apiKey", "in": "header", "name": "Authorization",
+            "description": "`Authorization: token TOKEN`, the word `token` included"
+        }
+    });
+    document["security"] = json!([{}, { "basic": [] }, { "bearer": [] }, { "token": [] }]);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for path in paths.values_mut() {
+            for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
+                complete(operation);
+            }
+        }
+    }
+    document
+}
+
+/// Adds to an operation what it shares with others.
+fn complete(operation: &mut Value) {
+    let has_body = operation.get("requestBody").is_some();
+    let in_path = parameters(operation, "path");
+    let in_query = parameters(operation, "query");
+    let open = operation["security"] == json!([{}]);
+    let mut refusals = vec![("500", "The server failed; its log says more")];
+    if !open {
+        refusals.extend([
+            (
+                "401",
+                "Credentials are needed, or those given are wrong or lack a scope",
+            ),
+            ("403", "The caller may not do this"),
+            (
+                "429",
+                "Too many wrong credentials; `Retry-After` says when to go on",
+            ),
+            ("503", "The database is busy; try again in a few seconds"),
+        ]);
+    }
+    if in_path {
+        refusals.push(("404", "What the path names is not there"));
+    }
+    if in_path || in_query || has_body || !open {
+        refusals.push(("400", "The request cannot be read"));
+    }
+    if has_body {
+        refusals.extend([
+            ("408", "The body came too slowly"),
+            ("413", "The body is too large"),
+            ("415", "The body is no JSON"),
+            ("422", "The body does not say what is needed"),
+        ]);
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    for (status, description) in refusals {
+        responses.entry(status).or_insert_with(|| {
+            let schema = json!({ "$ref": "#/components/schemas/Problem" });
+            let content = Map::from_iter([(MEDIA_TYPE.to_owned(), json!({ "schema": schema }))]);
+            json!({ "description": description, "content": content })
+        });
+    }
+    if let Some(list) = responses.get_mut("200")
+        && list["content"]["application/json"]["schema"]["type"] == "array"
+    {
+        list["headers"] = json!({
+            "X-Total-Count": {
+                "description": "How many entries there are on all pages",
+                "schema": { "type": "integer", "minimum": 0 }
+            },
+            "Link": {
+                "description": "Where the first, previous, next and last page are, as far as there are such (RFC 8288)",
+                "schema": { "type": "string" }
+            }
+        });
+    }
+}
+
+fn parameters(operation: &Value, place: &str) -> bool {
+    let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters.any(|parameter| parameter["in"] == place)
+}

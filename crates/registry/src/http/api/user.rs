@@ -1,0 +1,108 @@
+//! `/api/v1/user`: the caller, and what they change about themselves.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{extract, moment::Moment, owners::Visibility};
+use crate::{
+    Registry,
+    access::{By, Caller, Denied, Secret, SignedIn},
+    http::{authorize::Presented, error::ApiError},
+    names::OwnerName,
+};
+
+/// Somebody who signs in, with the field names of Forgejo and Gitea.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct User {
+    /// Stays the same for as long as the account is there.
+    #[schema(example = 7)]
+    id: i64,
+    /// The name.
+    #[schema(example = "alice")]
+    login: String,
+    /// The name again.
+    #[schema(example = "alice")]
+    username: String,
+    /// Who may read what the user has.
+    #[schema(value_type = Visibility)]
+    visibility: &'static str,
+    /// Whether the user passes every check.
+    is_admin: bool,
+    /// Whether the account is not disabled.
+    active: bool,
+    /// When the account was made.
+    created: Moment,
+}
+
+/// Tell who the caller is
+#[utoipa::path(
+    get,
+    path = "/user",
+    tag = "user",
+    operation_id = "userGetCurrent",
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The caller", body = User))
+)]
+pub(in crate::http) async fn show(
+    State(registry): State<Registry>,
+    presented: Presented,
+) -> Result<Json<User>, ApiError> {
+    let user = signed_in(&presented, &registry).await?.user;
+    let created = registry.metadata().owner_created_at(user.id).await?;
+    Ok(Json(User {
+        id: user.id.number(),
+        login: user.name.clone(),
+        username: user.name,
+        visibility: user.visibility.as_str(),
+        is_admin: user.admin,
+        active: !user.disabled,
+        created: created.into(),
+    }))
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewPassword {
+    /// The new password; the old one counts no more from then on.
+    #[schema(min_length = 1, max_length = 1024, format = Password)]
+    password: String,
+}
+
+/// Change the caller's password
+///
+/// The caller proves who they are with the old password: no token changes it, whatever its scopes.
+#[utoipa::path(
+    put,
+    path = "/user/password",
+    tag = "user",
+    operation_id = "userChangePassword",
+    security(("basic" = [])),
+    request_body = NewPassword,
+    responses((status = 204, description = "The password is changed"))
+)]
+pub(in crate::http) async fn change_password(
+    State(registry): State<Registry>,
+    presented: Presented,
+    extract::Json(new): extract::Json<NewPassword>,
+) -> Result<StatusCode, ApiError> {
+    let password = Secret::new(new.password);
+    let signed_in = signed_in(&presented, &registry).await?;
+    if !matches!(signed_in.by, By::Password) {
+        return Err(ApiError::Forbidden(
+            "a token does not change a password; sign in with the password itself".to_owned(),
+        ));
+    }
+    let name = OwnerName::parse(&signed_in.user.name)?;
+    let accounts = registry.administration().accounts();
+    accounts.change_password(&name, &password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn signed_in(presented: &Presented, registry: &Registry) -> Result<SignedIn, ApiError> {
+    match presented.caller(registry).await? {
+        Caller::User(signed_in) => Ok(signed_in),
+        Caller::Anonymous => Err(Denied::NeedsCredentials.into()),
+    }
+}
