@@ -50,7 +50,7 @@ pub(super) fn router(registry: Registry) -> Router {
 
 /// The routes under `/api/v1`, each with its description: `document.rs` makes the one of them all.
 pub(super) fn api() -> OpenApiRouter<Registry> {
-    let routes = OpenApiRouter::new()
+    OpenApiRouter::new()
         .routes(routes!(document::show))
         .routes(routes!(server_version::show))
         .routes(routes!(user::show))
@@ -62,8 +62,7 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
         .routes(routes!(packages::list))
         .routes(routes!(packages::versions))
         .routes(routes!(packages::show, packages::remove))
-        .routes(routes!(packages::files));
-    OpenApiRouter::new().nest(api::PREFIX, routes)
+        .routes(routes!(packages::files))
 }
 
 async fn no_such_route(uri: Uri) -> ApiError {

@@ -47,6 +47,13 @@ pub(crate) fn put(target: impl Into<String>, body: impl Into<Vec<u8>>) -> Reques
     request
 }
 
+/// A request with a body of JSON.
+pub(crate) fn json(method: &str, target: impl Into<String>, body: &serde_json::Value) -> Request {
+    let mut request = request(method, target).header("Content-Type", "application/json");
+    request.body = Some(body.to_string().into_bytes());
+    request
+}
+
 impl Request {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -110,6 +117,41 @@ impl Answer {
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// A refusal of the API: a problem document that says `words`, which nobody may keep.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, words: &str) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        for (name, value) in [
+            ("Content-Type", "application/problem+json"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ] {
+            assert_eq!(self.header(name), Some(value), "{name}");
+        }
+        let problem = self.json();
+        let field = |name: &str| problem.get(name).unwrap();
+        assert_eq!(field("type"), "about:blank");
+        assert_eq!(*field("status"), status);
+        assert!(!field("title").as_str().unwrap().is_empty());
+        let detail = field("detail").as_str().unwrap();
+        assert!(detail.contains(words), "{detail}");
+        assert_eq!(field("message"), detail);
+        assert_eq!(
+            field("request_id").as_str(),
+            self.header("X-Request-Id"),
+            "{problem}"
+        );
+        let realm = self.header("WWW-Authenticate");
+        assert_eq!(realm.is_some(), status == 401, "{realm:?}");
+        self
     }
 
     #[track_caller]

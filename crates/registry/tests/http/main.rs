@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod api_document;
+mod api_packages;
+mod api_problems;
+mod api_visibility;
 mod client;
 mod conditions;
 mod connections;

@@ -42,7 +42,7 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_st
 /// Show this description
 #[utoipa::path(
     get,
-    path = "/openapi.json",
+    path = "/api/v1/openapi.json",
     tag = "server",
     operation_id = "getDescription",
     security(()),
@@ -57,8 +57,7 @@ fn document() -> Value {
     let mut head = Head::openapi();
     head.merge(routes::api().into_openapi());
     let mut document = serde_json::to_value(head).unwrap_or_default();
-    document["servers"] = json!([{ "url": "/" }]);
-    document["components"]["securitySchemes"] = json!({
+    let ways = json!({
         "basic": {
             "type": "http", "scheme": "basic",
             "description": "User name and password; or any user name, with a token as the password. An account with a \
@@ -70,12 +69,16 @@ fn document() -> Value {
             "description": "`Authorization: token TOKEN`, the word `token` included"
         }
     });
-    document["security"] = json!([{}, { "basic": [] }, { "bearer": [] }, { "token": [] }]);
-    if let Some(paths) = document["paths"].as_object_mut() {
-        for path in paths.values_mut() {
-            for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
-                complete(operation);
-            }
+    let any_way = json!([{}, { "basic": [] }, { "bearer": [] }, { "token": [] }]);
+    put(&mut document, "", "servers", json!([{ "url": "/" }]));
+    put(&mut document, "", "security", any_way);
+    put(&mut document, "/components", "securitySchemes", ways);
+    let paths = document
+        .pointer_mut("/paths")
+        .and_then(Value::as_object_mut);
+    for path in paths.into_iter().flat_map(Map::values_mut) {
+        for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            complete(operation);
         }
     }
     document
@@ -83,13 +86,41 @@ fn document() -> Value {
 
 /// Adds to an operation what it shares with others.
 fn complete(operation: &mut Value) {
+    for (status, description) in refusals(operation) {
+        let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+        let content = Map::from_iter([(MEDIA_TYPE.to_owned(), schema)]);
+        let refusal = json!({ "description": description, "content": content });
+        if operation.pointer(&format!("/responses/{status}")).is_none() {
+            put(operation, "/responses", status, refusal);
+        }
+    }
+    let kind = operation.pointer("/responses/200/content/application~1json/schema/type");
+    if kind.is_some_and(|kind| kind == "array") {
+        let headers = json!({
+            "X-Total-Count": {
+                "description": "How many entries there are on all pages",
+                "schema": { "type": "integer", "minimum": 0 }
+            },
+            "Link": {
+                "description": "Where the first, previous, next and last page are, as far as there are such (RFC 8288)",
+                "schema": { "type": "string" }
+            }
+        });
+        put(operation, "/responses/200", "headers", headers);
+    }
+}
+
+/// The statuses of the refusals that an operation may be answered with, and when.
+fn refusals(operation: &Value) -> Vec<(&'static str, &'static str)> {
     let has_body = operation.get("requestBody").is_some();
-    let in_path = parameters(operation, "path");
-    let in_query = parameters(operation, "query");
-    let open = operation["security"] == json!([{}]);
+    let in_path = has_parameters(operation, "path");
+    let open = operation
+        .get("security")
+        .is_some_and(|ways| *ways == json!([{}]));
     let mut refusals = vec![("500", "The server failed; its log says more")];
     if !open {
         refusals.extend([
+            ("400", "The request cannot be read"),
             (
                 "401",
                 "Credentials are needed, or those given are wrong or lack a scope",
@@ -105,44 +136,28 @@ fn complete(operation: &mut Value) {
     if in_path {
         refusals.push(("404", "What the path names is not there"));
     }
-    if in_path || in_query || has_body || !open {
-        refusals.push(("400", "The request cannot be read"));
-    }
     if has_body {
         refusals.extend([
             ("408", "The body came too slowly"),
             ("413", "The body is too large"),
             ("415", "The body is no JSON"),
             ("422", "The body does not say what is needed"),
+            ("507", "The disk of the server is full"),
         ]);
     }
-    let Some(responses) = operation["responses"].as_object_mut() else {
-        return;
-    };
-    for (status, description) in refusals {
-        responses.entry(status).or_insert_with(|| {
-            let schema = json!({ "$ref": "#/components/schemas/Problem" });
-            let content = Map::from_iter([(MEDIA_TYPE.to_owned(), json!({ "schema": schema }))]);
-            json!({ "description": description, "content": content })
-        });
-    }
-    if let Some(list) = responses.get_mut("200")
-        && list["content"]["application/json"]["schema"]["type"] == "array"
-    {
-        list["headers"] = json!({
-            "X-Total-Count": {
-                "description": "How many entries there are on all pages",
-                "schema": { "type": "integer", "minimum": 0 }
-            },
-            "Link": {
-                "description": "Where the first, previous, next and last page are, as far as there are such (RFC 8288)",
-                "schema": { "type": "string" }
-            }
-        });
-    }
+    refusals
 }
 
-fn parameters(operation: &Value, place: &str) -> bool {
-    let mut parameters = operation["parameters"].as_array().into_iter().flatten();
-    parameters.any(|parameter| parameter["in"] == place)
+fn has_parameters(operation: &Value, place: &str) -> bool {
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let mut parameters = parameters.into_iter().flatten();
+    parameters.any(|parameter| parameter.get("in").is_some_and(|found| found == place))
+}
+
+/// Puts a field into the object at `pointer` (RFC 6901).
+fn put(document: &mut Value, pointer: &str, field: &str, value: Value) {
+    let object = document.pointer_mut(pointer).and_then(Value::as_object_mut);
+    if let Some(object) = object {
+        object.insert(field.to_owned(), value);
+    }
 }

@@ -84,6 +84,12 @@ impl<T: DeserializeOwned> FromRequest<Registry> for Json<T> {
                 ));
             }
         };
+        // A structure could be read from an array too, by the order of its fields, which nobody promises.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(ApiError::Unprocessable(
+                "the body does not say what is needed: it is an array, not an object".to_owned(),
+            ));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| match error.classify() {

@@ -14,7 +14,7 @@ use crate::{
     access::{Action, sight},
     http::{authorize::Presented, error::ApiError},
     metadata::{CatalogOwner, CatalogRepository},
-    names::OwnerName,
+    names::{MAX_BYTES, OwnerName},
 };
 
 /// A user or an organisation. `login` and `username` are the same: Forgejo and Gitea write both.
@@ -180,7 +180,7 @@ pub(in crate::http) struct OwnersQuery {
 /// By name. A private owner is in the list for its members and for site administrators alone.
 #[utoipa::path(
     get,
-    path = "/owners",
+    path = "/api/v1/owners",
     tag = "owners",
     operation_id = "listOwners",
     params(OwnersQuery),
@@ -195,6 +195,11 @@ pub(in crate::http) async fn list(
     let caller = presented.caller(&registry).await?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let prefix = query.q.as_deref().unwrap_or("");
+    if prefix.len() > MAX_BYTES {
+        return Err(ApiError::BadRequest(format!(
+            "`q` is too long; no name has more than {MAX_BYTES} bytes"
+        )));
+    }
     let page = registry
         .metadata()
         .visible_owners(&sight(&caller)?, prefix, paging.window())
@@ -205,7 +210,7 @@ pub(in crate::http) async fn list(
 /// Show an owner
 #[utoipa::path(
     get,
-    path = "/owners/{owner}",
+    path = "/api/v1/owners/{owner}",
     tag = "owners",
     operation_id = "getOwner",
     params(OwnerPath),
@@ -229,7 +234,7 @@ pub(in crate::http) async fn show(
 /// By branch and name, also those whose packages are all gone.
 #[utoipa::path(
     get,
-    path = "/owners/{owner}/repositories",
+    path = "/api/v1/owners/{owner}/repositories",
     tag = "owners",
     operation_id = "listRepositories",
     params(OwnerPath, ListQuery),

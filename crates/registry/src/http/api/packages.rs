@@ -45,7 +45,7 @@ pub(in crate::http) struct PackagesQuery {
     #[param(required = false, value_type = PackageKind, inline)]
     _kind: Option<PackageKind>,
     /// Only packages whose name has this in it, in any letters' case.
-    #[param(required = false, value_type = String, max_length = 100, example = "busy")]
+    #[param(required = false, value_type = String, max_length = 100, example = "hell")]
     q: Option<String>,
     /// Which page, counted from 1; 0 is the first page too.
     #[param(required = false, value_type = u64, minimum = 0, example = 1)]
@@ -72,7 +72,7 @@ pub(in crate::http) struct PackagePath {
         min_length = 1,
         max_length = 128,
         pattern = "^[A-Za-z0-9_][A-Za-z0-9_+.-]*$",
-        example = "busybox"
+        example = "hello"
     )]
     name: String,
 }
@@ -94,7 +94,7 @@ pub(in crate::http) struct VersionPath {
         min_length = 1,
         max_length = 128,
         pattern = "^[A-Za-z0-9_][A-Za-z0-9_+.-]*$",
-        example = "busybox"
+        example = "hello"
     )]
     name: String,
     /// The version, as written in the package.
@@ -102,7 +102,7 @@ pub(in crate::http) struct VersionPath {
         min_length = 1,
         max_length = 128,
         pattern = "^[0-9][0-9a-z._~-]*$",
-        example = "1.37.0-r12"
+        example = "1.0-r0"
     )]
     version: String,
 }
@@ -132,7 +132,7 @@ fn no_such_version() -> ApiError {
 /// One entry for each version of a package, the newest first.
 #[utoipa::path(
     get,
-    path = "/packages/{owner}",
+    path = "/api/v1/packages/{owner}",
     tag = "packages",
     operation_id = "listPackages",
     params(OwnerPath, PackagesQuery),
@@ -163,7 +163,7 @@ pub(in crate::http) async fn list(
 /// The newest first. Empty when the owner has no package of that name.
 #[utoipa::path(
     get,
-    path = "/packages/{owner}/alpine/{name}",
+    path = "/api/v1/packages/{owner}/alpine/{name}",
     tag = "packages",
     operation_id = "listPackageVersions",
     params(PackagePath, ListQuery),
@@ -198,7 +198,7 @@ pub(in crate::http) async fn versions(
 /// Show a version of a package
 #[utoipa::path(
     get,
-    path = "/packages/{owner}/alpine/{name}/{version}",
+    path = "/api/v1/packages/{owner}/alpine/{name}/{version}",
     tag = "packages",
     operation_id = "getPackage",
     params(VersionPath),
@@ -222,7 +222,7 @@ pub(in crate::http) async fn show(
 /// file is deleted with `DELETE` on the path that it is downloaded from.
 #[utoipa::path(
     delete,
-    path = "/packages/{owner}/alpine/{name}/{version}",
+    path = "/api/v1/packages/{owner}/alpine/{name}/{version}",
     tag = "packages",
     operation_id = "deletePackage",
     params(VersionPath),
@@ -280,7 +280,7 @@ pub(in crate::http) async fn remove(
 /// By branch, repository and architecture, each with what its `.PKGINFO` says.
 #[utoipa::path(
     get,
-    path = "/packages/{owner}/alpine/{name}/{version}/files",
+    path = "/api/v1/packages/{owner}/alpine/{name}/{version}/files",
     tag = "packages",
     operation_id = "listPackageFiles",
     params(VersionPath, ListQuery),

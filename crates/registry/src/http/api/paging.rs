@@ -16,7 +16,7 @@ use crate::{
 
 static TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
-/// A number in a query: digits and nothing else. What is too large to count with counts as the largest number.
+/// A number in a query: digits and nothing else, below 2⁶³. What is too large to count with counts as the largest number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = u64, minimum = 0)]
 pub(in crate::http) struct Number(u32);
@@ -24,12 +24,13 @@ pub(in crate::http) struct Number(u32);
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(D::Error::custom(
-                "`page` and `limit` are whole numbers from 0 on",
-            ));
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<i64>() {
+            Ok(number) if digits => Ok(Self(u32::try_from(number).unwrap_or(u32::MAX))),
+            _ => Err(D::Error::custom(
+                "`page` and `limit` are whole numbers from 0 to 9223372036854775807",
+            )),
         }
-        Ok(Self(text.parse().unwrap_or(u32::MAX)))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct SearchQuery {
     /// What the name or the description has in it, in any letters' case (of `A` to `Z`).
-    #[param(min_length = 1, max_length = 100, example = "busybox")]
+    #[param(min_length = 1, max_length = 100, example = "hello")]
     q: String,
     /// Which page, counted from 1; 0 is the first page too.
     #[param(required = false, value_type = u64, minimum = 0, example = 1)]
@@ -37,7 +37,7 @@ pub(in crate::http) struct SearchQuery {
 /// the newest first. The search looks at the newest 50,000 versions that the caller may read, and at no more.
 #[utoipa::path(
     get,
-    path = "/search/packages",
+    path = "/api/v1/search/packages",
     tag = "packages",
     operation_id = "searchPackages",
     params(SearchQuery),

@@ -15,7 +15,7 @@ pub(in crate::http) struct ServerVersion {
 /// Tell the version of the server
 #[utoipa::path(
     get,
-    path = "/version",
+    path = "/api/v1/version",
     tag = "server",
     operation_id = "getVersion",
     security(()),

@@ -38,7 +38,7 @@ pub(in crate::http) struct User {
 /// Tell who the caller is
 #[utoipa::path(
     get,
-    path = "/user",
+    path = "/api/v1/user",
     tag = "user",
     operation_id = "userGetCurrent",
     security(("basic" = []), ("bearer" = []), ("token" = [])),
@@ -75,7 +75,7 @@ pub(in crate::http) struct NewPassword {
 /// The caller proves who they are with the old password: no token changes it, whatever its scopes.
 #[utoipa::path(
     put,
-    path = "/user/password",
+    path = "/api/v1/user/password",
     tag = "user",
     operation_id = "userChangePassword",
     security(("basic" = [])),

@@ -40,10 +40,10 @@ pub(in crate::http) struct Package {
     #[schema(example = "alpine", pattern = "^alpine$")]
     kind: &'static str,
     /// The package's name.
-    #[schema(example = "busybox")]
+    #[schema(example = "hello")]
     name: String,
     /// The version, as written in the package.
-    #[schema(example = "1.37.0-r12")]
+    #[schema(example = "1.0-r0")]
     version: String,
     /// What the file that came last says of itself.
     #[schema(example = "Size optimized toolbox of many common UNIX utilities")]
@@ -79,7 +79,7 @@ pub(in crate::http) struct PackageFile {
     #[schema(example = 1021)]
     id: i64,
     /// The name of the file.
-    #[schema(example = "busybox-1.37.0-r12.apk")]
+    #[schema(example = "hello-1.0-r0.apk")]
     name: String,
     /// Bytes of the file.
     #[schema(example = 509_600)]
@@ -97,7 +97,7 @@ pub(in crate::http) struct PackageFile {
     #[schema(example = "x86_64")]
     architecture: String,
     /// The path under which this server has it.
-    #[schema(example = "/api/packages/alice/alpine/v3.23/main/x86_64/busybox-1.37.0-r12.apk")]
+    #[schema(example = "/api/packages/alice/alpine/v3.23/main/x86_64/hello-1.0-r0.apk")]
     path: String,
     /// When it came.
     created_at: Moment,
