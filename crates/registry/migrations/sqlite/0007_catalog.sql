@@ -14,6 +14,7 @@ CREATE TABLE package_versions (
 );
 -- The newest of an owner without looking at others.
 CREATE INDEX package_versions_owner ON package_versions (owner_id, id);
+CREATE INDEX package_versions_name ON package_versions (owner_id, name, id);
 CREATE INDEX package_versions_creator ON package_versions (creator_id);
 
 INSERT INTO package_versions (owner_id, name, version, description, creator_id, created_at, files)

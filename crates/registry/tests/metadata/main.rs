@@ -4,6 +4,7 @@
 
 mod accounts;
 mod blob_facts;
+mod catalog;
 mod database;
 mod indexes;
 mod packages;

@@ -44,7 +44,7 @@ pub(in crate::http) struct PackagesQuery {
     #[serde(rename = "type")]
     #[param(required = false, value_type = PackageKind, inline)]
     _kind: Option<PackageKind>,
-    /// Only packages whose name has this in it, in any letters' case.
+    /// Only packages whose name has this in it, in any letters' case; looked for among the owner's newest 50,000 versions.
     #[param(required = false, value_type = String, max_length = 100, example = "hell")]
     q: Option<String>,
     /// Which page, counted from 1; 0 is the first page too.
@@ -151,10 +151,15 @@ pub(in crate::http) async fn list(
         .authorize(&registry, path.name(), Action::Read)
         .await?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
-    let page = registry
-        .metadata()
-        .versions(&sight(&caller)?, owner.id, text, paging.window())
-        .await?;
+    let (metadata, sight) = (registry.metadata(), sight(&caller)?);
+    let page = match text {
+        None => metadata.versions(&sight, owner.id, paging.window()).await,
+        Some(text) => {
+            metadata
+                .versions_named_like(&sight, owner.id, text, paging.window())
+                .await
+        }
+    }?;
     Ok(paging.answer(&uri, page, Package::from))
 }
 

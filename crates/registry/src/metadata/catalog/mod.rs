@@ -7,7 +7,7 @@ mod lists;
 mod versions;
 
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     MetadataError, NewPackageFile, Owner, OwnerId, PackageAddress, PackageFileId,
@@ -19,9 +19,9 @@ use crate::{
     names::{Branch, RepositoryName},
 };
 
-/// A search looks at so many of the newest versions that the caller may know of, and at no more.
+/// What looks for a text looks at so many of the newest versions that the caller may know of, and at no more.
 pub const SEARCHED_VERSIONS: i64 = 50_000;
-/// So many searches are under way at once; the next ones wait, and leave the other questions their connections.
+/// So many of those are under way at once; the next ones wait, and leave the other questions their connections.
 const SEARCHES_AT_ONCE: usize = 2;
 
 /// Who looks, as far as it decides which owners they may know of. `access/` makes one of a caller.
@@ -160,6 +160,12 @@ impl Turns {
     pub(super) fn new() -> Self {
         Self(Semaphore::new(SEARCHES_AT_ONCE))
     }
+
+    /// Waits for a turn, which lasts until what this gives is dropped.
+    async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed, so there is always a turn in the end.
+        self.0.acquire().await.ok()
+    }
 }
 
 /// Keeps the catalog in the transaction that records a file.
@@ -251,13 +257,6 @@ impl CatalogVersion {
             creator,
             created_at: row.time("created_at")?,
             files: row.size("files")?,
-        })
-    }
-
-    fn page(rows: &[Row], total: u64) -> Result<Page<Self>, MetadataError> {
-        Ok(Page {
-            entries: rows.iter().map(Self::from_row).collect::<Result<_, _>>()?,
-            total,
         })
     }
 }

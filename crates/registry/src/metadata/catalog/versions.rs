@@ -3,34 +3,31 @@
 use apk::{name::PackageName, version::Version};
 
 use super::{CatalogVersion, Page, SEARCHED_VERSIONS, Sight, Window, visible};
-use crate::metadata::{Metadata, MetadataError, OwnerId, engine::sql};
+use crate::metadata::{
+    Metadata, MetadataError, OwnerId,
+    engine::{Row, Statement, sql},
+};
 
-/// The columns of [`CatalogVersion`], out of `package_versions`, `owners` and `creators`.
-macro_rules! version_columns {
-    () => {
-        "package_versions.id AS version_id, package_versions.name AS package, package_versions.version AS version, \
-         package_versions.description AS description, package_versions.created_at AS created_at, \
-         package_versions.files AS files, owners.id AS id, owners.kind AS kind, owners.name AS name, \
-         owners.visibility AS visibility, creators.id AS creator_id, creators.kind AS creator_kind, \
-         creators.name AS creator_name, creators.visibility AS creator_visibility"
-    };
-}
-
-/// The creators of versions, as far as the [`Sight`] in `$1` to `$3` may know of them.
-macro_rules! join_creators {
+/// The columns of [`CatalogVersion`] and where they come from: the identifiers in `page`, whose creators are named as far
+/// as the [`Sight`] in `$1` to `$3` may know of them.
+macro_rules! versions_in_page {
     () => {
         concat!(
-            " LEFT JOIN owners AS creators ON creators.id = package_versions.creator_id AND ",
+            "SELECT package_versions.id AS version_id, package_versions.name AS package, \
+             package_versions.version AS version, package_versions.description AS description, \
+             package_versions.created_at AS created_at, package_versions.files AS files, owners.id AS id, \
+             owners.kind AS kind, owners.name AS name, owners.visibility AS visibility, creators.id AS creator_id, \
+             creators.kind AS creator_kind, creators.name AS creator_name, creators.visibility AS creator_visibility, \
+             page.total AS total FROM page JOIN package_versions ON package_versions.id = page.id \
+             JOIN owners ON owners.id = package_versions.owner_id \
+             LEFT JOIN owners AS creators ON creators.id = package_versions.creator_id AND ",
             visible!("creators")
         )
     };
 }
 
 impl Metadata {
-    /// The versions of an owner's packages whose name contains `text`, in any letters' case; the newest first.
-    /// `sight` decides which creators are named.
-    ///
-    /// Without `text` the cost is that of the page and those before it; with one, that of all of the owner's versions.
+    /// The versions of an owner's packages, the newest first. `sight` decides which creators are named.
     ///
     /// # Errors
     ///
@@ -39,40 +36,63 @@ impl Metadata {
         &self,
         sight: &Sight,
         owner: OwnerId,
-        text: Option<&str>,
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
-        let pattern = text.map(|text| format!("%{}%", escaped(text)));
-        let total = self
-            .count(sql!(
-                "SELECT COUNT(*) AS count FROM package_versions WHERE owner_id = $1 \
-                 AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\\')",
-                owner,
-                pattern.as_deref()
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .rows(sql!(
+        let ask = |window: Window| {
+            sql!(
                 concat!(
-                    "SELECT ",
-                    version_columns!(),
-                    " FROM package_versions JOIN owners ON owners.id = package_versions.owner_id",
-                    join_creators!(),
-                    " WHERE package_versions.owner_id = $4 \
-                     AND ($5 IS NULL OR LOWER(package_versions.name) LIKE $5 ESCAPE '\\') \
-                     ORDER BY package_versions.id DESC LIMIT $6 OFFSET $7"
+                    "WITH page AS (SELECT id, (SELECT COUNT(*) FROM package_versions WHERE owner_id = $4) AS total \
+                     FROM package_versions WHERE owner_id = $4 ORDER BY id DESC LIMIT $5 OFFSET $6) ",
+                    versions_in_page!(),
+                    " ORDER BY page.id DESC"
                 ),
                 sight.everything,
                 sight.limited,
                 sight.user,
                 owner,
-                pattern,
                 i64::from(window.limit),
                 i64::from(window.offset)
-            ))
-            .await?;
-        CatalogVersion::page(&rows, total)
+            )
+        };
+        self.page_of_versions(ask, window).await
+    }
+
+    /// Those of them whose name contains `text`, in any letters' case.
+    ///
+    /// It looks at the owner's newest [`SEARCHED_VERSIONS`] and no further, and takes its turn among the searches.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn versions_named_like(
+        &self,
+        sight: &Sight,
+        owner: OwnerId,
+        text: &str,
+        window: Window,
+    ) -> Result<Page<CatalogVersion>, MetadataError> {
+        let contains = format!("%{}%", escaped(text));
+        let ask = |window: Window| {
+            sql!(
+                concat!(
+                    "WITH newest AS (SELECT id, name FROM package_versions WHERE owner_id = $4 ORDER BY id DESC LIMIT $5), \
+                     page AS (SELECT id, COUNT(*) OVER () AS total FROM newest WHERE LOWER(name) LIKE $6 ESCAPE '\\' \
+                     ORDER BY id DESC LIMIT $7 OFFSET $8) ",
+                    versions_in_page!(),
+                    " ORDER BY page.id DESC"
+                ),
+                sight.everything,
+                sight.limited,
+                sight.user,
+                owner,
+                SEARCHED_VERSIONS,
+                contains.as_str(),
+                i64::from(window.limit),
+                i64::from(window.offset)
+            )
+        };
+        let _turn = self.memory.searches.take().await;
+        self.page_of_versions(ask, window).await
     }
 
     /// The versions of one package of an owner, the newest first.
@@ -87,23 +107,14 @@ impl Metadata {
         name: &PackageName,
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
-        let total = self
-            .count(sql!(
-                "SELECT COUNT(*) AS count FROM package_versions WHERE owner_id = $1 AND name = $2",
-                owner,
-                name.as_str()
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .rows(sql!(
+        let ask = |window: Window| {
+            sql!(
                 concat!(
-                    "SELECT ",
-                    version_columns!(),
-                    " FROM package_versions JOIN owners ON owners.id = package_versions.owner_id",
-                    join_creators!(),
-                    " WHERE package_versions.owner_id = $4 AND package_versions.name = $5 \
-                     ORDER BY package_versions.id DESC LIMIT $6 OFFSET $7"
+                    "WITH page AS (SELECT id, \
+                     (SELECT COUNT(*) FROM package_versions WHERE owner_id = $4 AND name = $5) AS total \
+                     FROM package_versions WHERE owner_id = $4 AND name = $5 ORDER BY id DESC LIMIT $6 OFFSET $7) ",
+                    versions_in_page!(),
+                    " ORDER BY page.id DESC"
                 ),
                 sight.everything,
                 sight.limited,
@@ -112,9 +123,9 @@ impl Metadata {
                 name.as_str(),
                 i64::from(window.limit),
                 i64::from(window.offset)
-            ))
-            .await?;
-        CatalogVersion::page(&rows, total)
+            )
+        };
+        self.page_of_versions(ask, window).await
     }
 
     /// One version of a package of an owner.
@@ -132,12 +143,9 @@ impl Metadata {
         self.engine
             .row(sql!(
                 concat!(
-                    "SELECT ",
-                    version_columns!(),
-                    " FROM package_versions JOIN owners ON owners.id = package_versions.owner_id",
-                    join_creators!(),
-                    " WHERE package_versions.owner_id = $4 AND package_versions.name = $5 \
-                     AND package_versions.version = $6"
+                    "WITH page AS (SELECT id, 1 AS total FROM package_versions \
+                     WHERE owner_id = $4 AND name = $5 AND version = $6) ",
+                    versions_in_page!()
                 ),
                 sight.everything,
                 sight.limited,
@@ -166,57 +174,62 @@ impl Metadata {
         text: &str,
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
-        // The semaphore is never closed, so there is always a turn in the end.
-        let _turn = self.memory.searches.0.acquire().await.ok();
-        let escaped = escaped(text);
-        let contains = format!("%{escaped}%");
-        let total = self
-            .count(sql!(
+        let begins = format!("{}%", escaped(text));
+        let contains = format!("%{begins}");
+        let ask = |window: Window| {
+            sql!(
                 concat!(
-                    "SELECT COUNT(*) AS count FROM (SELECT package_versions.name AS name, \
-                     package_versions.description AS description FROM package_versions \
+                    "WITH newest AS (SELECT package_versions.id AS id, LOWER(package_versions.name) AS name, \
+                     LOWER(package_versions.description) AS description FROM package_versions \
                      JOIN owners ON owners.id = package_versions.owner_id WHERE ",
                     visible!("owners"),
-                    " ORDER BY package_versions.id DESC LIMIT $4) AS newest \
-                     WHERE LOWER(newest.name) LIKE $5 ESCAPE '\\' OR LOWER(newest.description) LIKE $5 ESCAPE '\\'"
+                    " ORDER BY package_versions.id DESC LIMIT $4), \
+                     found AS (SELECT id, CASE WHEN name = $6 THEN 0 WHEN name LIKE $7 ESCAPE '\\' THEN 1 ELSE 2 END AS place \
+                     FROM newest WHERE name LIKE $5 ESCAPE '\\' OR description LIKE $5 ESCAPE '\\'), \
+                     page AS (SELECT id, place, COUNT(*) OVER () AS total FROM found ORDER BY place, id DESC \
+                     LIMIT $8 OFFSET $9) ",
+                    versions_in_page!(),
+                    " ORDER BY page.place, page.id DESC"
                 ),
                 sight.everything,
                 sight.limited,
                 sight.user,
                 SEARCHED_VERSIONS,
-                contains.as_str()
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .rows(sql!(
-                concat!(
-                    "SELECT ",
-                    version_columns!(),
-                    " FROM (SELECT package_versions.id AS id, package_versions.name AS name, \
-                     package_versions.description AS description FROM package_versions \
-                     JOIN owners ON owners.id = package_versions.owner_id WHERE ",
-                    visible!("owners"),
-                    " ORDER BY package_versions.id DESC LIMIT $4) AS newest \
-                     JOIN package_versions ON package_versions.id = newest.id \
-                     JOIN owners ON owners.id = package_versions.owner_id",
-                    join_creators!(),
-                    " WHERE LOWER(newest.name) LIKE $5 ESCAPE '\\' OR LOWER(newest.description) LIKE $5 ESCAPE '\\' \
-                     ORDER BY CASE WHEN LOWER(newest.name) = $6 THEN 0 WHEN LOWER(newest.name) LIKE $7 ESCAPE '\\' THEN 1 \
-                     ELSE 2 END, newest.id DESC LIMIT $8 OFFSET $9"
-                ),
-                sight.everything,
-                sight.limited,
-                sight.user,
-                SEARCHED_VERSIONS,
-                contains,
+                contains.as_str(),
                 text.to_ascii_lowercase(),
-                format!("{escaped}%"),
+                begins.as_str(),
                 i64::from(window.limit),
                 i64::from(window.offset)
-            ))
-            .await?;
-        CatalogVersion::page(&rows, total)
+            )
+        };
+        let _turn = self.memory.searches.take().await;
+        self.page_of_versions(ask, window).await
+    }
+
+    /// The page that `ask` asks for. Each of its rows tells how long the whole list is.
+    async fn page_of_versions(
+        &self,
+        ask: impl Fn(Window) -> Statement,
+        window: Window,
+    ) -> Result<Page<CatalogVersion>, MetadataError> {
+        let rows = self.engine.rows(ask(window)).await?;
+        let entries: Vec<CatalogVersion> = rows
+            .iter()
+            .map(CatalogVersion::from_row)
+            .collect::<Result<_, _>>()?;
+        // A page behind the last one has no row to tell it; the first page has.
+        let first = match rows.into_iter().next() {
+            None if window.offset > 0 => {
+                let first = Window {
+                    offset: 0,
+                    limit: 1,
+                };
+                self.engine.row(ask(first)).await?
+            }
+            row => row,
+        };
+        let total = first.map_or(Ok(0), |row: Row| row.size("total"))?;
+        Ok(Page { entries, total })
     }
 }
 
