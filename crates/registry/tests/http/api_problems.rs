@@ -23,7 +23,13 @@ async fn what_is_not_there_is_a_problem_document() {
             .await
             .problem(404, "no such owner");
     }
-    for package in ["alpine/none/1.0-r0", "alpine/-/1.0-r0", "alpine/hello/none"] {
+    for package in [
+        "alpine/none",
+        "alpine/%7C",
+        "alpine/none/1.0-r0",
+        "alpine/-/1.0-r0",
+        "alpine/hello/none",
+    ] {
         let target = format!("/api/v1/packages/alice/{package}");
         server
             .send(&get(target))

@@ -1,11 +1,12 @@
 //! The catalog: it has what the repositories have, whatever was recorded, refused and removed before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use apk::{name::PackageName, version::Version};
 use proptest::{
     collection::vec,
     prelude::any,
+    sample::select,
     test_runner::{Config, TestRunner},
 };
 use registry::metadata::{Sight, Window};
@@ -20,22 +21,21 @@ fn window(offset: u32, limit: u32) -> Window {
 }
 
 /// Does as it is told, looking after each step.
-async fn check(steps: Vec<(bool, usize, usize)>) {
+async fn check(steps: Vec<(bool, &'static str, &'static str)>) {
     let world = World::new().await;
-    let mut there: BTreeMap<(&str, &str), ()> = BTreeMap::new();
+    let mut there: BTreeSet<(&str, &str)> = BTreeSet::new();
     for (record, name, arch) in steps {
-        let (name, arch) = (NAMES[name], ARCHITECTURES[arch]);
         if record {
             let recorded = world.record(name, arch).await.is_ok();
             if recorded {
-                assert_eq!(there.insert((name, arch), ()), None);
+                assert!(there.insert((name, arch)));
             }
         } else {
             let removed = world.remove(name, arch, START).await;
-            assert_eq!(removed, there.remove(&(name, arch)).is_some());
+            assert_eq!(removed, there.remove(&(name, arch)));
         }
         let mut expected: BTreeMap<&str, u64> = BTreeMap::new();
-        for (name, _) in there.keys() {
+        for (name, _) in &there {
             *expected.entry(name).or_default() += 1;
         }
         let page = world
@@ -67,7 +67,7 @@ async fn check(steps: Vec<(bool, usize, usize)>) {
 
 #[test]
 fn it_counts_what_is_there_after_any_steps() {
-    let step = (any::<bool>(), 0..NAMES.len(), 0..ARCHITECTURES.len());
+    let step = (any::<bool>(), select(&NAMES), select(&ARCHITECTURES));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut runner = TestRunner::new(Config::with_cases(8));
     runner

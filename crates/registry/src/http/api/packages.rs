@@ -165,7 +165,7 @@ pub(in crate::http) async fn list(
 
 /// List the versions of a package
 ///
-/// The newest first. Empty when the owner has no package of that name.
+/// The newest first.
 #[utoipa::path(
     get,
     path = "/api/v1/packages/{owner}/alpine/{name}",
@@ -184,19 +184,15 @@ pub(in crate::http) async fn versions(
     let owner = OwnerName::parse(&path.owner).map_err(|_| ApiError::UnknownOwner);
     let Authorized { owner, caller } = presented.authorize(&registry, owner, Action::Read).await?;
     let paging = query.paging(&registry.settings().api);
-    let page = match PackageName::parse(&path.name) {
-        Ok(name) => {
-            registry
-                .metadata()
-                .versions_of(&sight(&caller)?, owner.id, &name, paging.window())
-                .await?
-        }
-        // A name that breaks the grammar is one that no package has.
-        Err(_) => Page {
-            entries: Vec::new(),
-            total: 0,
-        },
-    };
+    // A name that breaks the grammar is one that no package has.
+    let name = PackageName::parse(&path.name).map_err(|_| no_such_version())?;
+    let page = registry
+        .metadata()
+        .versions_of(&sight(&caller)?, owner.id, &name, paging.window())
+        .await?;
+    if page.total == 0 {
+        return Err(no_such_version());
+    }
     Ok(paging.answer(&uri, page, Package::from))
 }
 
