@@ -57,7 +57,7 @@ BENCH_CARGO := cargo run --release --locked --manifest-path bench/Cargo.toml --t
 
 .PHONY: bench bench-quick bench-record bench-test
 
-bench: ## ratios to nginx and `apk index`; BENCH=engine chooses (engine publish download upload install)
+bench: ## ratios to nginx and `apk index`; BENCH=engine chooses (engine access publish memory download upload install)
 	scripts/install-system
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-bench

@@ -76,7 +76,7 @@ pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
         name: "download",
         how: format!(
             "Over loopback, wrk on the same machine with one thread and eight connections, {} seconds for each of {rounds} rounds in turns. nginx: \
-             one worker, sendfile, tcp_nopush, keep-alive, no log, the same bytes. CPU is that of the server process, all its threads, \
+             one worker, sendfile, tcp_nopush, keep-alive, the same bytes. Neither logs its requests. CPU is that of the server process, all its threads, \
              user and system. On loopback a good part of sending runs wherever an acknowledgement arrives, in the server or in wrk, so the sum of \
              both is told too.",
             bench.seconds

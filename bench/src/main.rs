@@ -13,6 +13,7 @@
     reason = "a program whose output is its purpose"
 )]
 
+mod access;
 mod content;
 mod corpus;
 mod download;
@@ -21,6 +22,7 @@ mod http;
 mod install;
 mod machine;
 mod measure;
+mod memory;
 mod proxy;
 mod publish;
 mod report;
@@ -76,7 +78,9 @@ struct Arguments {
     names: Vec<String>,
 }
 
-const NAMES: [&str; 5] = ["engine", "publish", "download", "upload", "install"];
+const NAMES: [&str; 7] = [
+    "engine", "access", "publish", "memory", "download", "upload", "install",
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -97,7 +101,9 @@ fn run() -> Result<()> {
         eprintln!("measuring: {name}");
         let table = match name.as_str() {
             "engine" => engine::run(arguments.effort)?,
+            "access" => access::run(arguments.effort)?,
             "publish" => publish::run(arguments.effort, &arguments.tarn)?,
+            "memory" => memory::run(arguments.effort, &arguments.tarn)?,
             "download" => download::run(arguments.effort, &arguments.tarn)?,
             "upload" => upload::run(arguments.effort, &arguments.tarn)?,
             _ => install::run(arguments.effort, &arguments.tarn)?,

@@ -6,7 +6,7 @@ mod setup;
 use std::collections::BTreeSet;
 
 use registry::{
-    index::{Segments, engine::State},
+    index::{Segments, v2::Base},
     metadata::{IndexChanges, IndexRow},
 };
 
@@ -30,7 +30,7 @@ const SIGNATURE: &str = "one RSA-4096 signature by the same key in the same proc
 struct Growing {
     size: usize,
     rows: Vec<String>,
-    state: State,
+    state: Base,
     segments: Segments,
     /// CPU seconds for one package, round by round.
     appends: Samples,

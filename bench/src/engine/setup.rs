@@ -12,7 +12,10 @@ use registry::{
     Administration,
     access::Secret,
     clock::Clock,
-    index::{Segments, engine::State, v2},
+    index::{
+        Segments,
+        v2::{self, Base},
+    },
     keys::OwnerKeys,
     metadata::{IndexChanges, IndexRow},
     names::OwnerName,
@@ -25,7 +28,7 @@ use crate::{Result, corpus::ARCH, measure::cpu_seconds, signature::signature_cpu
 const REPEATS: u32 = 20;
 
 /// What is made of an index: the state, the bytes to send, the ETag.
-pub(super) type Made = (State, Segments, String);
+pub(super) type Made = (Base, Segments, String);
 
 /// Signs indexes as the server does.
 pub(super) struct Signer {
@@ -75,7 +78,7 @@ impl Signer {
     }
 
     /// The index after a change.
-    pub(super) fn next(&self, before: &State, changes: IndexChanges, live: usize) -> Result<Made> {
+    pub(super) fn next(&self, before: &Base, changes: IndexChanges, live: usize) -> Result<Made> {
         whole(v2::next(
             before,
             changes,
@@ -89,7 +92,7 @@ impl Signer {
     /// Adds the same rows to the same index several times. Gives the index, and the mean CPU seconds of once.
     pub(super) fn repeated(
         &self,
-        before: &State,
+        before: &Base,
         added: &[IndexRow],
         live: usize,
     ) -> Result<(Segments, f64)> {
@@ -138,6 +141,6 @@ impl Signer {
     }
 }
 
-fn whole((state, segments, etag): v2::Made) -> Result<Made> {
-    Ok((state.ok_or("the engine kept no state")?, segments, etag))
+fn whole((base, segments, etag): v2::Made) -> Result<Made> {
+    Ok((base.ok_or("the engine kept no state")?, segments, etag))
 }

@@ -1,4 +1,4 @@
-//! The release binary of Tarn, with everything as it comes: SQLite, disk syncs, one folder.
+//! The release binary of Tarn, with everything as it comes but the log of requests: SQLite, disk syncs, one folder.
 
 use std::{
     fs::File,
@@ -13,7 +13,8 @@ use std::{
 use super::{Running, joined};
 use crate::{Result, http::Connection, measure::process_cpu};
 
-const OWNER: &str = "admin";
+/// Whose packages they are.
+pub(crate) const OWNER: &str = "admin";
 
 /// A server that takes packages for one public owner.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ impl Tarn {
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&data)
             .env("TARN_ADMIN_PASSWORD", "only for this benchmark")
+            // No line for each request, as with `access_log off` in nginx.
+            .env("TARN_LOG_LEVEL", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -58,6 +61,15 @@ impl Tarn {
     /// CPU time so far, in seconds.
     pub(crate) fn cpu(&self) -> Result<f64> {
         Ok(process_cpu(self.process.id())?.as_secs_f64())
+    }
+
+    /// The most resident memory that it had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kibibytes: f64 = kibibytes.ok_or("no VmHWM")?.trim().parse()?;
+        Ok(kibibytes * 1024.0)
     }
 
     /// Publishes a package.

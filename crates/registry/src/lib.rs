@@ -8,6 +8,7 @@ pub mod index;
 pub mod jobs;
 pub mod keys;
 pub mod metadata;
+pub mod metrics;
 pub mod names;
 pub mod publish;
 mod registry;

@@ -16,10 +16,87 @@ pub struct NameError {
 /// The longest owner, branch or repository name, in bytes.
 pub const MAX_BYTES: usize = 64;
 
-/// Names that an owner cannot take, because paths of the server begin with them, or might.
+/// Names that no owner can take: paths of the server begin with them or might, or they would be taken for somebody who
+/// speaks for the server. `admin` is among them, so that nobody but the first run takes it.
 const RESERVED_OWNERS: &[&str] = &[
-    "admin", "api", "assets", "explore", "ghost", "healthz", "login", "logout", "metrics", "new",
-    "org", "owners", "packages", "search", "settings", "user", "users", "v1", "v2",
+    "-",
+    "_",
+    "about",
+    "abuse",
+    "account",
+    "accounts",
+    "admin",
+    "administrator",
+    "anonymous",
+    "api",
+    "assets",
+    "audit",
+    "auth",
+    "branches",
+    "dashboard",
+    "docs",
+    "explore",
+    "favicon.ico",
+    "ghost",
+    "health",
+    "healthz",
+    "help",
+    "index",
+    "index.html",
+    "install",
+    "key",
+    "keys",
+    "login",
+    "logout",
+    "me",
+    "metrics",
+    "new",
+    "nobody",
+    "null",
+    "oauth",
+    "oauth2",
+    "openapi",
+    "openapi.json",
+    "org",
+    "organisation",
+    "organisations",
+    "organization",
+    "organizations",
+    "orgs",
+    "owner",
+    "owners",
+    "package",
+    "packages",
+    "postmaster",
+    "ready",
+    "readyz",
+    "register",
+    "repositories",
+    "repository",
+    "robots.txt",
+    "search",
+    "security",
+    "settings",
+    "setup",
+    "signup",
+    "site",
+    "static",
+    "status",
+    "support",
+    "system",
+    "tarn",
+    "team",
+    "teams",
+    "token",
+    "tokens",
+    "undefined",
+    "user",
+    "users",
+    "v1",
+    "v2",
+    "web",
+    "webhook",
+    "webhooks",
 ];
 
 fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
@@ -83,6 +160,28 @@ name! {
     RepositoryName
 }
 
+name! {
+    /// The name of a team. Two of an organisation that differ only in case are the same team.
+    TeamName
+}
+
+impl TeamName {
+    /// Parses the name of a team: the grammar is that of owners.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks the grammar.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        check("team", name)?;
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name in lower case, by which teams are compared.
+    pub fn lower(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
 impl OwnerName {
     /// Parses the name of an owner that is looked up.
     ///
@@ -101,7 +200,7 @@ impl OwnerName {
     /// When it breaks the grammar or is reserved.
     pub fn parse_new(name: &str) -> Result<Self, NameError> {
         let parsed = Self::parse(name)?;
-        if RESERVED_OWNERS.contains(&parsed.lower().as_str()) {
+        if parsed.is_reserved() {
             return Err(NameError {
                 kind: "owner",
                 name: name.to_owned(),
@@ -109,6 +208,11 @@ impl OwnerName {
             });
         }
         Ok(parsed)
+    }
+
+    /// Whether no owner can take it, but for one who had it before it was reserved.
+    pub fn is_reserved(&self) -> bool {
+        RESERVED_OWNERS.contains(&self.lower().as_str())
     }
 
     /// The name in lower case, by which owners are compared.
@@ -202,6 +306,8 @@ mod tests {
     #[test]
     fn refuses_reserved_owners_only_for_new_ones() {
         assert!(OwnerName::parse_new("Api").is_err());
+        assert!(OwnerName::parse_new("-").is_err());
+        assert!(OwnerName::parse_new("KEYS").is_err());
         assert!(OwnerName::parse("api").is_ok());
         assert!(OwnerName::parse_new("alice").is_ok());
     }

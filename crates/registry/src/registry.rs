@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    access::{Access, Accounts, RandomError},
+    access::{Access, Accounts, Random, RandomError, SecondFactors},
     blobs::{BlobError, Blobs},
     clock::Clock,
     index::Indexes,
     keys::{Keys, Sealer, SealerError},
     metadata::{Metadata, MetadataError},
+    metrics::RequestCounts,
     publish::Publisher,
     settings::Settings,
 };
@@ -35,6 +36,8 @@ pub enum OpenError {
 pub struct Administration {
     metadata: Metadata,
     accounts: Accounts,
+    second_factors: SecondFactors,
+    sealer: Arc<Sealer>,
     keys: Keys,
 }
 
@@ -49,15 +52,29 @@ impl Administration {
         let sealer = match &settings.sealing_key {
             Some(key) => Sealer::from_setting(key)?,
             // A new sealing key beside keys that another one seals would leave every index without a signature, and be
-            // noticed when somebody asks for one.
-            None if metadata.has_signing_keys().await? => {
+            // noticed when somebody asks for one. So it is with second factors.
+            None if metadata.has_signing_keys().await? || metadata.has_second_factors().await? => {
                 Sealer::existing_in_data_folder(&settings.data_dir)?
             }
             None => Sealer::from_data_folder(&settings.data_dir)?,
         };
+        let sealer = Arc::new(sealer);
         Ok(Self {
             accounts: Accounts::new(metadata.clone(), clock.clone()),
-            keys: Keys::with_size(metadata.clone(), sealer, clock.clone(), settings.key_size),
+            second_factors: SecondFactors::new(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                Random::system(),
+                &settings.access,
+            ),
+            keys: Keys::with_size(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                settings.key_size,
+            ),
+            sealer,
             metadata,
         })
     }
@@ -70,6 +87,11 @@ impl Administration {
     /// Accounts, organisations and tokens.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    /// Second factors.
+    pub fn second_factors(&self) -> &SecondFactors {
+        &self.second_factors
     }
 
     /// Signing keys.
@@ -91,6 +113,7 @@ struct Stations {
     access: Access,
     indexes: Indexes,
     publisher: Publisher,
+    requests: RequestCounts,
 }
 
 impl Registry {
@@ -106,10 +129,19 @@ impl Registry {
         let metadata = administration.metadata();
         let keys = administration.keys().clone();
         let limits = settings.package_limits.clone();
+        let access = Access::new(
+            metadata.clone(),
+            clock.clone(),
+            settings.access,
+            administration.second_factors().clone(),
+            &administration.sealer,
+        )?;
+        access.recall_guesses().await?;
         Ok(Self(Arc::new(Stations {
-            access: Access::new(metadata.clone(), clock.clone(), settings.access)?,
+            access,
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
+            requests: RequestCounts::default(),
             blobs,
             administration,
             clock,
@@ -160,5 +192,10 @@ impl Registry {
     /// The way in for packages.
     pub fn publisher(&self) -> &Publisher {
         &self.0.publisher
+    }
+
+    /// What was counted of requests and connections.
+    pub fn requests(&self) -> &RequestCounts {
+        &self.0.requests
     }
 }

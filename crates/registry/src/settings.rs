@@ -1,6 +1,8 @@
 //! What a registry is told when it opens.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
 
 use crate::{
     access::{AccessLimits, Secret},
@@ -26,10 +28,14 @@ pub struct Settings {
     pub index_cache: u64,
     /// Bounds on passwords and guessing.
     pub access: AccessLimits,
+    /// Whether `/metrics` shows what was counted, to everybody who can reach the server.
+    pub metrics: bool,
     /// Bounds on slow or many clients.
     pub connections: ConnectionLimits,
     /// Bounds on what the JSON API takes and gives at once.
     pub api: ApiLimits,
+    /// Whom to believe about where requests come from.
+    pub proxies: Proxies,
 }
 
 /// How much the JSON API takes and gives at once.
@@ -53,6 +59,35 @@ impl Default for ApiLimits {
     }
 }
 
+/// The proxies in front of the server, which tell where requests come from.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies {
+    /// Their networks. Nobody else is believed.
+    pub trusted: Vec<IpNet>,
+    /// The header that they write.
+    pub header: ForwardedHeader,
+}
+
+/// In which header a proxy tells where a request came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, which most proxies append to.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl Proxies {
+    /// Whether `address` is that of a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+}
+
 /// How patient the server is.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
@@ -62,6 +97,8 @@ pub struct ConnectionLimits {
     pub stall: Duration,
     /// Bytes a second that an upload must reach, averaged over its life after the first `stall`.
     pub min_upload_rate: u64,
+    /// Bytes a second that a client must read while the server waits for it, over each `stall` of waiting.
+    pub min_download_rate: u64,
     /// For requests under way once the server was told to stop.
     pub drain: Duration,
     /// Connections open at once; the next ones wait in the listener's queue.
@@ -74,6 +111,7 @@ impl Default for ConnectionLimits {
             head: Duration::from_secs(30),
             stall: Duration::from_secs(30),
             min_upload_rate: 1 << 10,
+            min_download_rate: 1 << 10,
             drain: Duration::from_secs(300),
             max_open: 8192,
         }
@@ -92,8 +130,10 @@ impl Settings {
             max_upload: 4 << 30,
             index_cache: 256 << 20,
             access: AccessLimits::default(),
+            metrics: false,
             connections: ConnectionLimits::default(),
             api: ApiLimits::default(),
+            proxies: Proxies::default(),
         }
     }
 }

@@ -192,3 +192,30 @@ proptest! {
         prop_assert_eq!(read(&state).records.len(), records.len());
     }
 }
+
+/// One run of the same compressor over all of the text.
+fn in_one_run(records: &BTreeMap<i64, Record>) -> usize {
+    let text: Vec<u8> = records
+        .values()
+        .flat_map(|record| record.text.to_vec())
+        .collect();
+    let mut deflated = Vec::with_capacity(text.len());
+    let mut compress = flate2::Compress::new(flate2::Compression::new(6), false);
+    let status = compress.compress_vec(&text, &mut deflated, flate2::FlushCompress::Finish);
+    assert_eq!(status.unwrap(), flate2::Status::StreamEnd);
+    deflated.len()
+}
+
+#[test]
+fn a_small_index_is_hardly_larger_than_one_run_of_the_compressor() {
+    for count in [300, 1_000, 1_300, 1_576, 3_000] {
+        let records = (1..=count)
+            .map(|sequence| (sequence, record(sequence)))
+            .collect();
+        let (cut, whole) = (bytes(&derived(&records)).len(), in_one_run(&records));
+        assert!(
+            cut * 100 <= whole * 102 + 30_000,
+            "{count} records: {cut} bytes, {whole} in one run"
+        );
+    }
+}

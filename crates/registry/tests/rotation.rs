@@ -19,7 +19,7 @@ use registry::{
     clock::{Clock, Timestamp},
     index::{Format, SignedIndex},
     keys::{Import, KeyError, ListedKey},
-    metadata::{KeyState, NewPackageFile, NewUser, Owner, Visibility},
+    metadata::{Actor, KeyState, NewPackageFile, NewUser, Owner, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     settings::Settings,
 };
@@ -27,6 +27,9 @@ use tempfile::TempDir;
 
 /// 2026-11-22 21:00:00.25 UTC.
 const START: Timestamp = Timestamp::from_micros(1_795_381_200_250_000);
+
+/// Who administers in these tests.
+static BY: Actor = Actor::COMMAND_LINE;
 
 struct World {
     folder: TempDir,
@@ -57,7 +60,11 @@ impl World {
             admin: false,
             visibility: Visibility::Public,
         };
-        registry.metadata().add_user(new, START).await.unwrap();
+        registry
+            .metadata()
+            .add_user(new, &Actor::SERVER.at(START))
+            .await
+            .unwrap();
         let alice = registry.metadata().owner(&name).await.unwrap().unwrap();
         let world = Self {
             folder,
@@ -164,7 +171,7 @@ async fn a_client_with_any_active_key_takes_the_index_all_through_a_rotation() {
     let old = world.first_key().await;
     assert!(world.is_trusted_by(&old.name).await);
 
-    let new = keys.rotate(&world.alice).await.unwrap();
+    let new = keys.rotate(&world.alice, &BY).await.unwrap();
     assert_eq!(new.state, KeyState::Active);
     assert_eq!(keys.public_key(&world.alice).await.unwrap().0, new.name);
     assert!(world.is_trusted_by(&old.name).await);
@@ -173,13 +180,13 @@ async fn a_client_with_any_active_key_takes_the_index_all_through_a_rotation() {
     let summary = v2::index::read_unverified(&text, &Limits::default()).unwrap();
     assert_eq!(summary.records.len(), 1);
 
-    let change = keys.retire(&world.alice, &old.name).await.unwrap();
+    let change = keys.retire(&world.alice, &old.name, &BY).await.unwrap();
     assert!(change.changed);
     assert_eq!(change.signing, std::slice::from_ref(&new.name));
     assert!(!world.is_trusted_by(&old.name).await);
     assert!(world.is_trusted_by(&new.name).await);
 
-    let change = keys.reactivate(&world.alice, &old.name).await.unwrap();
+    let change = keys.reactivate(&world.alice, &old.name, &BY).await.unwrap();
     assert!(change.changed);
     assert_eq!(change.signing, [new.name.clone(), old.name.clone()]);
     assert!(world.is_trusted_by(&old.name).await);
@@ -189,17 +196,43 @@ async fn a_client_with_any_active_key_takes_the_index_all_through_a_rotation() {
 }
 
 #[tokio::test]
+async fn a_key_signs_the_same_content_once() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let signatures = || world.registry.indexes().counts().signatures.value();
+    let old = world.first_key().await;
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 1);
+    let new = keys.rotate(&world.alice, &BY).await.unwrap();
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 2);
+    keys.retire(&world.alice, &old.name, &BY).await.unwrap();
+    world.index(Format::V2).await;
+    keys.reactivate(&world.alice, &old.name, &BY).await.unwrap();
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 2);
+    assert!(world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+    // Other content is signed by both.
+    world.publish("second").await;
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 4);
+    assert!(world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+}
+
+#[tokio::test]
 async fn only_a_key_that_signs_is_handed_out_by_its_name() {
     let world = World::new().await;
     let keys = world.registry.keys();
     let old = world.first_key().await;
-    let new = keys.rotate(&world.alice).await.unwrap();
+    let new = keys.rotate(&world.alice, &BY).await.unwrap();
     for name in [&old.name, &new.name] {
         let pem = keys.public_key_called(&world.alice, name).await.unwrap();
         let key = PublicKey::from_pem(pem.unwrap().as_bytes()).unwrap();
         assert_eq!(key, world.public(name).await);
     }
-    keys.retire(&world.alice, &old.name).await.unwrap();
+    keys.retire(&world.alice, &old.name, &BY).await.unwrap();
     let gone = keys.public_key_called(&world.alice, &old.name).await;
     assert_eq!(gone.unwrap(), None);
     let none = KeyName::parse("none.rsa.pub").unwrap();
@@ -216,21 +249,21 @@ async fn every_state_of_keys_and_packages_has_a_second_and_an_etag_of_its_own() 
         let keys = command_line.keys();
         let old = world.first_key().await.name;
         let mut seen = vec![world.index(format).await];
-        let new = keys.rotate(&world.alice).await.unwrap().name;
+        let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
         seen.push(world.index(format).await);
         world.publish("second").await;
         seen.push(world.index(format).await);
-        keys.retire(&world.alice, &old).await.unwrap();
+        keys.retire(&world.alice, &old, &BY).await.unwrap();
         seen.push(world.index(format).await);
         // A key comes back that signed the very same packages before.
-        keys.reactivate(&world.alice, &old).await.unwrap();
+        keys.reactivate(&world.alice, &old, &BY).await.unwrap();
         let back = world.index(format).await;
         assert_eq!(back.etag(), seen[2].etag());
         assert!(back.changed_at().seconds() > seen[3].changed_at().seconds());
         seen[2] = back;
         world.publish("third").await;
         seen.push(world.index(format).await);
-        keys.retire(&world.alice, &new).await.unwrap();
+        keys.retire(&world.alice, &new, &BY).await.unwrap();
         seen.push(world.index(format).await);
 
         seen.sort_by_key(SignedIndex::changed_at);
@@ -254,12 +287,21 @@ async fn every_state_of_keys_and_packages_has_a_second_and_an_etag_of_its_own() 
 async fn keys_that_went_and_came_back_unseen_still_move_the_date() {
     let world = World::new().await;
     let old = world.first_key().await.name;
-    world.registry.keys().rotate(&world.alice).await.unwrap();
+    world
+        .registry
+        .keys()
+        .rotate(&world.alice, &BY)
+        .await
+        .unwrap();
     let before = world.index(Format::V2).await;
     // Another node may have served the index without this key meanwhile, with a date between the two.
     let other = world.command_line().await;
-    other.keys().retire(&world.alice, &old).await.unwrap();
-    other.keys().reactivate(&world.alice, &old).await.unwrap();
+    other.keys().retire(&world.alice, &old, &BY).await.unwrap();
+    other
+        .keys()
+        .reactivate(&world.alice, &old, &BY)
+        .await
+        .unwrap();
     let after = world.index(Format::V2).await;
     assert_eq!(after.etag(), before.etag());
     assert!(after.changed_at().seconds() > before.changed_at().seconds() + 1);
@@ -270,8 +312,8 @@ async fn a_rotation_said_twice_makes_one_key() {
     let world = World::new().await;
     let keys = world.registry.keys();
     let old = world.first_key().await.name;
-    let new = keys.rotate(&world.alice).await.unwrap().name;
-    let refused = keys.rotate(&world.alice).await.unwrap_err();
+    let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
+    let refused = keys.rotate(&world.alice, &BY).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         format!(
@@ -281,9 +323,12 @@ async fn a_rotation_said_twice_makes_one_key() {
     );
     assert_eq!(keys.list(&world.alice).await.unwrap().len(), 2);
     // Begun by two at once: the second sees it in the transaction.
-    keys.retire(&world.alice, &old).await.unwrap();
+    keys.retire(&world.alice, &old, &BY).await.unwrap();
     let other = world.command_line().await;
-    let (one, two) = tokio::join!(keys.rotate(&world.alice), other.keys().rotate(&world.alice));
+    let (one, two) = tokio::join!(
+        keys.rotate(&world.alice, &BY),
+        other.keys().rotate(&world.alice, &BY)
+    );
     let refused = match (one, two) {
         (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
         both => unreachable!("{both:?}"),
@@ -295,7 +340,7 @@ async fn a_rotation_said_twice_makes_one_key() {
 async fn an_owner_without_a_key_gets_the_first_by_rotating() {
     let world = World::new().await;
     let keys = world.registry.keys();
-    let first = keys.rotate(&world.alice).await.unwrap();
+    let first = keys.rotate(&world.alice, &BY).await.unwrap();
     assert_eq!(keys.list(&world.alice).await.unwrap().len(), 1);
     assert!(world.is_trusted_by(&first.name).await);
 }
@@ -305,10 +350,10 @@ async fn the_only_key_does_not_retire_and_an_unknown_one_is_told() {
     let world = World::new().await;
     let keys = world.registry.keys();
     let only = world.first_key().await.name;
-    let refused = keys.retire(&world.alice, &only).await.unwrap_err();
+    let refused = keys.retire(&world.alice, &only, &BY).await.unwrap_err();
     assert!(matches!(refused, KeyError::OnlyActive { .. }), "{refused}");
     let none = KeyName::parse("none.rsa.pub").unwrap();
-    let refused = keys.retire(&world.alice, &none).await.unwrap_err();
+    let refused = keys.retire(&world.alice, &none, &BY).await.unwrap_err();
     assert!(matches!(refused, KeyError::NoSuchKey { .. }), "{refused}");
     assert!(world.is_trusted_by(&only).await);
 }
@@ -330,6 +375,7 @@ async fn an_import_takes_over_or_signs_beside() {
             &pem(&one),
             named("one.rsa.pub"),
             Import::Beside,
+            &BY,
         )
         .await
         .unwrap();
@@ -341,6 +387,7 @@ async fn an_import_takes_over_or_signs_beside() {
             &pem(&two),
             named("two.rsa.pub"),
             Import::Instead,
+            &BY,
         )
         .await
         .unwrap();
@@ -393,14 +440,14 @@ async fn with_a_new_sealing_key_a_rotation_replaces_what_cannot_be_opened() {
     let registry = Administration::open(&other, &world.clock).await.unwrap();
     let keys = registry.keys();
     assert!(keys.signing_keys(&world.alice).await.is_err());
-    let new = keys.rotate(&world.alice).await.unwrap().name;
+    let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
     world.clock.advance(Duration::from_secs(60));
-    keys.retire(&world.alice, &old).await.unwrap();
+    keys.retire(&world.alice, &old, &BY).await.unwrap();
     let signing = keys.signing_keys(&world.alice).await.unwrap();
     let names: Vec<_> = signing.active.iter().map(|key| &key.name).collect();
     assert_eq!(names, [&new]);
     // What does not open stays retired: the indexes would not be served with it.
-    let refused = keys.reactivate(&world.alice, &old).await.unwrap_err();
+    let refused = keys.reactivate(&world.alice, &old, &BY).await.unwrap_err();
     assert!(matches!(refused, KeyError::Sealed { .. }), "{refused}");
     assert!(keys.signing_keys(&world.alice).await.is_ok());
 }

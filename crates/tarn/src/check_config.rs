@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     findings.extend(database_folder(&configuration));
     findings.push(address(&configuration));
     findings.extend(base_url(&configuration));
+    findings.extend(proxies(&configuration));
     let mut bad = None;
     for finding in findings {
         match finding {
@@ -222,6 +223,18 @@ fn base_url(configuration: &Configuration) -> Option<Finding> {
         Finding::Notable(format!(
             "with {url} passwords cross the network in the clear; https:// hides them"
         ))
+    })
+}
+
+/// What not knowing the sources of requests would do.
+fn proxies(configuration: &Configuration) -> Option<Finding> {
+    let behind_a_proxy =
+        configuration.base_url.is_some() && configuration.listen.ip().is_loopback();
+    (behind_a_proxy && configuration.trusted_proxies.is_empty()).then(|| {
+        Finding::Notable(
+            "without `trusted-proxies` all requests seem to come from the proxy, and wrong passwords of one client slow down all"
+                .to_owned(),
+        )
     })
 }
 

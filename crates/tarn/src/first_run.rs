@@ -25,7 +25,7 @@ impl fmt::Display for Welcome<'_> {
             (
                 format!(
                     "{password}   (shown this once; change it: \
-                     tarn user passwd {user} --password-stdin --data-dir {folder})"
+                     tarn user password {user} --password-stdin --data-dir {folder})"
                 ),
                 format!("{user}:{password}"),
             )

@@ -9,34 +9,21 @@ use std::{
 };
 
 use apk::sign::KeyName;
-use registry::{
-    Administration,
-    access::{AccountError, Secret},
-    keys::Import,
-    metadata::Owner,
-    names::OwnerName,
-};
+use registry::{Administration, access::Secret, keys::Import, metadata::Owner, names::OwnerName};
 use serde::Serialize;
 
 use crate::{
+    administration::BY,
     failure::Failure,
-    open,
     output::{self, moment},
-    settings::RegistryFlags,
 };
 
 /// The largest private key file that is read, in bytes. A key of 4096 bits takes some 3,300.
 const MAX_PEM_BYTES: u64 = 64 << 10;
 
 /// `tarn key …`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+pub(crate) enum Action {
     /// List an owner's keys, newest first
     List {
         /// A user or an organisation
@@ -45,8 +32,6 @@ enum Action {
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// Print the public key that clients put into /etc/apk/keys, made now if there is none yet
     Export {
@@ -56,16 +41,12 @@ enum Action {
         /// Print the private key instead. Whoever has it can sign what your clients trust
         #[arg(long)]
         private: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// Begin a rotation: make a key that signs beside the old one, and print its file name
     Rotate {
         /// A user or an organisation
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// End a rotation: let the old key sign no more, once every client has the new one
     Retire {
@@ -75,8 +56,6 @@ enum Action {
         /// The file name of the key, as `key list` prints it
         #[arg(value_parser = KeyName::parse)]
         name: KeyName,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// Let a retired key sign again, beside the others: a client was forgotten
     Reactivate {
@@ -86,8 +65,6 @@ enum Action {
         /// The file name of the key, as `key list` prints it
         #[arg(value_parser = KeyName::parse)]
         name: KeyName,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// Take over a private key whose public half your clients have; it signs from the next request on, the others retire
     Import {
@@ -102,8 +79,6 @@ enum Action {
         /// Let the others sign on beside it: there are clients that have only one of them
         #[arg(long)]
         overlap: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
 }
 
@@ -119,44 +94,32 @@ struct Shown {
 }
 
 /// Does what the arguments say.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    match arguments.action {
-        Action::List { owner, json, flags } => list(&owner, json, &flags).await,
-        Action::Export {
-            owner,
-            private,
-            flags,
-        } => export(&owner, private, &flags).await,
+pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+    match action {
+        Action::List { owner, json } => list(registry, &owner, json).await,
+        Action::Export { owner, private } => export(registry, &owner, private).await,
         Action::Import {
             owner,
             file,
             name,
             overlap,
-            flags,
         } => {
             let others = if overlap {
                 Import::Beside
             } else {
                 Import::Instead
             };
-            import(&owner, &file, name, others, &flags).await
+            import(registry, &owner, &file, name, others).await
         }
-        Action::Rotate { owner, flags } => rotation::rotate(&owner, &flags).await,
-        Action::Retire { owner, name, flags } => rotation::retire(&owner, &name, &flags).await,
-        Action::Reactivate { owner, name, flags } => {
-            rotation::reactivate(&owner, &name, &flags).await
-        }
+        Action::Rotate { owner } => rotation::rotate(registry, &owner).await,
+        Action::Retire { owner, name } => rotation::retire(registry, &owner, &name).await,
+        Action::Reactivate { owner, name } => rotation::reactivate(registry, &owner, &name).await,
     }
 }
 
-async fn list(owner: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let owner = found(&registry, owner).await?;
-    let keys = registry
-        .keys()
-        .list(&owner)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+async fn list(registry: &Administration, owner: &OwnerName, json: bool) -> Result<(), Failure> {
+    let owner = found(registry, owner).await?;
+    let keys = registry.keys().list(&owner).await?;
     let signing = rotation::names_of_active(&keys);
     let shown: Vec<Shown> = keys
         .into_iter()
@@ -192,14 +155,13 @@ async fn list(owner: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<()
     Ok(())
 }
 
-async fn export(owner: &OwnerName, private: bool, flags: &RegistryFlags) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let owner = found(&registry, owner).await?;
-    let key = registry
-        .keys()
-        .export(&owner, private)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+async fn export(
+    registry: &Administration,
+    owner: &OwnerName,
+    private: bool,
+) -> Result<(), Failure> {
+    let owner = found(registry, owner).await?;
+    let key = registry.keys().export(&owner, private).await?;
     if let Some(private) = &key.private {
         let file = key.name.as_str();
         let file = file.strip_suffix(".pub").unwrap_or(file);
@@ -213,30 +175,28 @@ async fn export(owner: &OwnerName, private: bool, flags: &RegistryFlags) -> Resu
 }
 
 async fn import(
+    registry: &Administration,
     owner: &OwnerName,
     file: &Path,
     name: Option<KeyName>,
     others: Import,
-    flags: &RegistryFlags,
 ) -> Result<(), Failure> {
     let name = match name {
         Some(name) => name,
         None => name_from(file)?,
     };
     let pem = read_pem(file)?;
-    let registry = open::for_administration(flags).await?;
-    let owner = found(&registry, owner).await?;
+    let owner = found(registry, owner).await?;
     let key = registry
         .keys()
-        .import(&owner, &pem, Some(name), others)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+        .import(&owner, &pem, Some(name), others, &BY)
+        .await?;
     let signs = rotation::signs(&key.name, &owner);
     match others {
         Import::Instead => output::note(&format!("{signs}; clients need it in /etc/apk/keys")),
         Import::Beside => {
             output::note(&signs);
-            let signing = rotation::signing(&registry, &owner).await?;
+            let signing = rotation::signing(registry, &owner).await?;
             rotation::note_overlap(&owner, &signing);
         }
     }
@@ -244,12 +204,7 @@ async fn import(
 }
 
 async fn found(registry: &Administration, name: &OwnerName) -> Result<Owner, Failure> {
-    registry
-        .metadata()
-        .owner(name)
-        .await
-        .map_err(|error| Failure::told_by(&error))?
-        .ok_or_else(|| Failure::told_by(&AccountError::NoOwner(name.clone())))
+    Ok(registry.accounts().find_owner(name).await?)
 }
 
 /// The name of the public key that belongs to a private key file: abuild calls the halves `NAME.rsa` and `NAME.rsa.pub`.

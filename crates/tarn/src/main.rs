@@ -3,6 +3,7 @@
 //! One file a command group. Each takes its arguments apart, calls the library, and says what came of it: data on
 //! standard output, everything else on standard error.
 
+mod administration;
 mod check_config;
 mod descriptors;
 mod failure;
@@ -28,7 +29,10 @@ use clap::{
 };
 use tokio::runtime::Builder;
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    administration::Group,
+    failure::{Exit, Failure},
+};
 
 /// Serving is a matter of many small allocations on several threads, and the allocator of the C library is slow at it.
 #[global_allocator]
@@ -55,13 +59,13 @@ enum Command {
     /// Run the server; the first run makes the registry and says what to type next
     Serve(serve::Arguments),
     /// Add, list and change the users
-    User(user::Arguments),
-    /// Add and list organisations and their members
-    Org(org::Arguments),
+    User(Group<user::Action>),
+    /// Add, list and change organisations, their members and their teams
+    Org(Group<org::Action>),
     /// Make, list and remove access tokens
-    Token(token::Arguments),
+    Token(Group<token::Action>),
     /// List, export, rotate and import the keys that sign the indexes
-    Key(key::Arguments),
+    Key(Group<key::Action>),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
@@ -85,12 +89,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(arguments) => on_runtime(Builder::new_multi_thread(), serve::run(arguments)),
-        Command::User(arguments) => on_runtime(Builder::new_current_thread(), user::run(arguments)),
-        Command::Org(arguments) => on_runtime(Builder::new_current_thread(), org::run(arguments)),
-        Command::Token(arguments) => {
-            on_runtime(Builder::new_current_thread(), token::run(arguments))
-        }
-        Command::Key(arguments) => on_runtime(Builder::new_current_thread(), key::run(arguments)),
+        Command::User(group) => administer(group.run(user::run)),
+        Command::Org(group) => administer(group.run(org::run)),
+        Command::Token(group) => administer(group.run(token::run)),
+        Command::Key(group) => administer(group.run(key::run)),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }
@@ -109,6 +111,10 @@ fn not_understood(error: &clap::Error) -> Failure {
             .about(&format!("`{argument}` cannot be used")),
         _ => error.exit(),
     }
+}
+
+fn administer(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    on_runtime(Builder::new_current_thread(), command)
 }
 
 /// Runs a command that waits for things on a runtime of its own.

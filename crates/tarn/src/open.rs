@@ -4,7 +4,7 @@ use registry::{
     Administration,
     clock::Clock,
     metadata::Database,
-    settings::{ConnectionLimits, Settings},
+    settings::{ConnectionLimits, Proxies, Settings},
 };
 use tracing::Level;
 
@@ -22,12 +22,17 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
         sealing_key: configuration.secret_key.clone(),
         max_upload: configuration.max_upload_size,
         index_cache: configuration.index_cache_size,
+        metrics: configuration.metrics,
         connections: ConnectionLimits {
             head: configuration.request_timeout,
             stall: configuration.stall_timeout,
             drain: configuration.stop_timeout,
             max_open: configuration.max_connections,
             ..defaults.connections
+        },
+        proxies: Proxies {
+            trusted: configuration.trusted_proxies.clone(),
+            header: configuration.proxy_header,
         },
         ..defaults
     }

@@ -1,22 +1,25 @@
 //! `tarn org`: organisations and their members.
 
+mod team;
+
 use registry::{
-    metadata::{Role, Visibility},
+    Administration,
+    access::Accounts,
+    metadata::{Member, OwnerKind, Role, Visibility},
     names::OwnerName,
 };
 use serde::Serialize;
 
-use crate::{failure::Failure, open, output, settings::RegistryFlags};
+use crate::{
+    administration::BY,
+    failure::Failure,
+    output,
+    user::{self, ShownFormerName},
+};
 
 /// `tarn org …`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+pub(crate) enum Action {
     /// Add an organisation
     Add {
         /// The name, as in the URL of its packages
@@ -28,18 +31,23 @@ enum Action {
         /// Who may read its packages: public, limited (whoever signs in) or private
         #[arg(long, value_name = "WHO", default_value = "public")]
         visibility: Visibility,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// List the organisations
     List {
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
-    /// Make a user a member, change what a member may do, or take a member out
+    /// Show one organisation: names, teams, members, tokens
+    Show {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a user into the built-in team of a role and out of the other two, or out of all teams
     #[command(group(clap::ArgGroup::new("what").required(true).args(["role", "remove"])))]
     Member {
         /// The organisation
@@ -54,10 +62,8 @@ enum Action {
         /// Take the member out
         #[arg(long)]
         remove: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
-    /// List the members of an organisation
+    /// List the members of an organisation, with their teams
     Members {
         /// The organisation
         #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
@@ -65,9 +71,37 @@ enum Action {
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
+    /// Give an organisation another name; who reads under the old one is led to the new one
+    Rename {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// The new name
+        #[arg(value_parser = OwnerName::parse)]
+        new: OwnerName,
+    },
+    /// Remove an organisation, with its teams, tokens and keys
+    Remove {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// Remove its packages too, for good
+        #[arg(long)]
+        with_packages: bool,
+    },
+    /// Change who may read an organisation's packages
+    Visibility {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// public, limited (whoever signs in) or private
+        #[arg(value_name = "WHO")]
+        visibility: Visibility,
+    },
+    /// Add, list and change the teams of an organisation
+    #[command(subcommand)]
+    Team(team::Action),
 }
 
 /// One organisation, in the JSON of `org list`.
@@ -77,59 +111,81 @@ struct ShownOrganisation {
     visibility: &'static str,
 }
 
+/// One organisation with all that belongs to it, in the JSON of `org show`.
+#[derive(Serialize)]
+struct ShownWhole {
+    name: String,
+    visibility: &'static str,
+    former_names: Vec<ShownFormerName>,
+    teams: Vec<team::Shown>,
+    members: Vec<ShownMember>,
+    tokens: Vec<String>,
+}
+
 /// One member, in the JSON of `org members`.
 #[derive(Serialize)]
 struct ShownMember {
     user: String,
     role: &'static str,
+    teams: Vec<String>,
     disabled: bool,
 }
 
+impl From<Member> for ShownMember {
+    fn from(member: Member) -> Self {
+        Self {
+            user: member.user.name,
+            role: member.role.as_str(),
+            teams: member.teams,
+            disabled: member.user.disabled,
+        }
+    }
+}
+
 /// Does what the arguments say.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    match arguments.action {
+pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+    const KIND: OwnerKind = OwnerKind::Organisation;
+    let accounts = registry.accounts();
+    match action {
         Action::Add {
             name,
             owner,
             visibility,
-            flags,
         } => {
-            let registry = open::for_administration(&flags).await?;
-            let organisation = registry
-                .accounts()
-                .add_organisation(&name, visibility, &owner)
-                .await
-                .map_err(|error| Failure::told_by(&error))?;
+            let organisation = accounts
+                .add_organisation(&name, visibility, &owner, &BY)
+                .await?;
             output::note(&format!(
                 "added the {visibility} organisation {}, with {owner} as its admin",
                 organisation.name
             ));
             Ok(())
         }
-        Action::List { json, flags } => list(json, &flags).await,
+        Action::List { json } => list(accounts, json).await,
+        Action::Show { name, json } => show(accounts, &name, json).await,
         Action::Member {
             organisation,
             user,
             role,
             remove: _,
-            flags,
-        } => set_member(&organisation, &user, role, &flags).await,
-        Action::Members {
-            organisation,
-            json,
-            flags,
-        } => members(&organisation, json, &flags).await,
+        } => set_member(accounts, &organisation, &user, role).await,
+        Action::Members { organisation, json } => members(accounts, &organisation, json).await,
+        Action::Rename { name, new } => user::rename(accounts, KIND, &name, &new).await,
+        Action::Remove {
+            name,
+            with_packages,
+        } => user::remove(accounts, KIND, &name, with_packages).await,
+        Action::Visibility { name, visibility } => {
+            user::set_visibility(accounts, KIND, &name, visibility).await
+        }
+        Action::Team(action) => team::run(action, accounts).await,
     }
 }
 
-async fn list(json: bool, flags: &RegistryFlags) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let organisations = registry
-        .accounts()
+async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
+    let shown: Vec<ShownOrganisation> = accounts
         .organisations()
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
-    let shown: Vec<ShownOrganisation> = organisations
+        .await?
         .into_iter()
         .map(|organisation| ShownOrganisation {
             visibility: organisation.visibility.as_str(),
@@ -146,18 +202,45 @@ async fn list(json: bool, flags: &RegistryFlags) -> Result<(), Failure> {
     output::print_table("organisation", ["NAME", "VISIBILITY"], &rows)
 }
 
+async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), Failure> {
+    let organisation = accounts.find_organisation(name).await?;
+    let members = accounts.members(name).await?.into_iter();
+    let teams = accounts.teams(name).await?.into_iter();
+    let tokens = accounts.tokens(OwnerKind::Organisation, name).await?;
+    let shown = ShownWhole {
+        former_names: user::former_names(accounts, name).await?,
+        visibility: organisation.visibility.as_str(),
+        name: organisation.name,
+        teams: teams.map(team::Shown::from).collect(),
+        members: members.map(ShownMember::from).collect(),
+        tokens: tokens.into_iter().map(|token| token.label).collect(),
+    };
+    if json {
+        return output::print_json(&shown);
+    }
+    let teams: Vec<String> = shown.teams.iter().map(ToString::to_string).collect();
+    let members: Vec<String> = shown
+        .members
+        .iter()
+        .map(|member| format!("{} ({})", member.user, member.role))
+        .collect();
+    output::print_facts(&[
+        ("name", shown.name),
+        ("visibility", shown.visibility.to_owned()),
+        ("former names", user::names(&shown.former_names)),
+        ("teams", teams.join(", ")),
+        ("members", members.join(", ")),
+        ("tokens", shown.tokens.join(", ")),
+    ])
+}
+
 async fn set_member(
+    accounts: &Accounts,
     organisation: &OwnerName,
     user: &OwnerName,
     role: Option<Role>,
-    flags: &RegistryFlags,
 ) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    registry
-        .accounts()
-        .set_member(organisation, user, role)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+    accounts.set_member(organisation, user, role, &BY).await?;
     output::note(&match role {
         Some(role) => format!("{user} is a member of {organisation} now, with the role {role}"),
         None => format!("{user} is no member of {organisation} now"),
@@ -165,25 +248,9 @@ async fn set_member(
     Ok(())
 }
 
-async fn members(
-    organisation: &OwnerName,
-    json: bool,
-    flags: &RegistryFlags,
-) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let members = registry
-        .accounts()
-        .members(organisation)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
-    let shown: Vec<ShownMember> = members
-        .into_iter()
-        .map(|(user, role)| ShownMember {
-            user: user.name,
-            role: role.as_str(),
-            disabled: user.disabled,
-        })
-        .collect();
+async fn members(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Result<(), Failure> {
+    let members = accounts.members(organisation).await?.into_iter();
+    let shown: Vec<ShownMember> = members.map(ShownMember::from).collect();
     if json {
         return output::print_json(&shown);
     }
@@ -195,8 +262,13 @@ async fn members(
             } else {
                 "active"
             };
-            [member.user, member.role.to_owned(), state.to_owned()]
+            [
+                member.user,
+                member.role.to_owned(),
+                member.teams.join(", "),
+                state.to_owned(),
+            ]
         })
         .collect();
-    output::print_table("member", ["USER", "ROLE", "STATE"], &rows)
+    output::print_table("member", ["USER", "ROLE", "TEAMS", "STATE"], &rows)
 }

@@ -50,6 +50,20 @@ pub(crate) fn print_table<const COLUMNS: usize>(
     print(&table(heading, rows))
 }
 
+/// Prints one thing for people: a line a fact, the names lined up.
+pub(crate) fn print_facts(facts: &[(&str, String)]) -> Result<(), Failure> {
+    let width = facts.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or_default() + 1;
+    let mut text = String::new();
+    for (name, value) in facts {
+        let name = format!("{name}:");
+        let line = format!("{name:<width$} {}", printable(value));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    print(&text)
+}
+
 /// A moment as people and scripts read it: RFC 3339, UTC, whole seconds.
 pub(crate) fn moment(moment: Timestamp) -> String {
     let date = OffsetDateTime::from_unix_timestamp(moment.seconds());

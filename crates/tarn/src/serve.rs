@@ -67,6 +67,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::told_by(&error))?;
     sweep.abort();
+    if let Err(error) = registry.access().write_guesses().await {
+        tracing::warn!(%error, "the last wrong passwords are not counted at the next start");
+    }
     registry.metadata().close().await;
     tracing::info!("stopped");
     Ok(())

@@ -2,65 +2,74 @@
 
 use std::time::Duration;
 
-use registry::{access::Scopes, names::OwnerName};
+use registry::{
+    Administration,
+    access::{Accounts, OwnerPattern, TokenRequest},
+    metadata::OwnerKind,
+    names::OwnerName,
+};
 use serde::Serialize;
 
 use crate::{
+    administration::BY,
     failure::Failure,
-    open,
     output::{self, moment},
-    settings::{RegistryFlags, values},
+    settings::values,
 };
 
 /// `tarn token …`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+pub(crate) enum Action {
     /// Make a token and print it; it cannot be shown again
     Add {
-        /// Whose token
-        #[arg(long, value_parser = OwnerName::parse)]
-        user: OwnerName,
+        #[command(flatten)]
+        whose: Whose,
         /// What to call it, such as the machine that uses it
         #[arg(long, value_name = "LABEL")]
         name: String,
-        /// What it may be used for: read:package or write:package (which includes read); with public-only, on public
-        /// owners alone. Several are separated by commas, or the flag is given again
+        /// What it may be used for: read:package, write:package (which includes read and delete), delete:package (which
+        /// includes read) or admin (the JSON API); with no-delete, write:package does not delete; with public-only, all
+        /// of it on public owners alone. Several are separated by commas, or the flag is given again
         #[arg(long, required = true, value_name = "SCOPE")]
         scope: Vec<String>,
+        /// What it may be used on, such as acme/*/* or acme/edge/testing; given again for each [default: everything]
+        #[arg(long, value_name = "OWNER/BRANCH/REPOSITORY")]
+        limit: Vec<OwnerPattern>,
+        /// Where it may be used from, such as 192.0.2.0/24; given again for each [default: anywhere]
+        #[arg(long, value_name = "CIDR")]
+        network: Vec<String>,
         /// How long it is valid, such as 90d; without it, until it is removed
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<Duration>,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
-    /// List a user's tokens, without what they are
+    /// List the tokens of a user or an organisation, without what they are
     List {
-        /// Whose tokens
-        #[arg(long, value_parser = OwnerName::parse)]
-        user: OwnerName,
+        #[command(flatten)]
+        whose: Whose,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// Remove a token; it is refused from the next request on
     Remove {
-        /// Whose token
-        #[arg(long, value_parser = OwnerName::parse)]
-        user: OwnerName,
+        #[command(flatten)]
+        whose: Whose,
         /// What it is called
         #[arg(long, value_name = "LABEL")]
         name: String,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
+}
+
+/// Whose token it is.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whose {
+    /// The user whose token it is
+    #[arg(long, value_parser = OwnerName::parse)]
+    user: Option<OwnerName>,
+    /// The organisation whose token it is: it belongs to no person, and publishes there whoever comes and goes
+    #[arg(long, value_parser = OwnerName::parse)]
+    org: Option<OwnerName>,
 }
 
 /// One token, in the JSON of `token list`. Dates are RFC 3339, UTC.
@@ -68,9 +77,24 @@ enum Action {
 struct Shown {
     name: String,
     scopes: String,
+    limits: Vec<String>,
+    networks: Vec<String>,
     created_at: String,
     expires_at: Option<String>,
     last_used_at: Option<String>,
+}
+
+impl Whose {
+    /// A user's or an organisation's, and the name. The parser has made sure that there is one of them.
+    fn owner(self) -> Result<(OwnerKind, OwnerName), Failure> {
+        match (self.user, self.org) {
+            (Some(user), _) => Ok((OwnerKind::User, user)),
+            (None, Some(organisation)) => Ok((OwnerKind::Organisation, organisation)),
+            (None, None) => {
+                Err(Failure::usage("nobody was named").hint("give `--user NAME` or `--org NAME`"))
+            }
+        }
+    }
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
@@ -78,60 +102,78 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 }
 
 /// Does what the arguments say.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    match arguments.action {
+pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+    let accounts = registry.accounts();
+    match action {
         Action::Add {
-            user,
+            whose,
             name,
             scope,
+            limit,
+            network,
             expires,
-            flags,
         } => {
-            let scopes: Scopes = scope
-                .join(",")
-                .parse()
-                .map_err(|error| Failure::told_by(&error).into_usage())?;
-            let registry = open::for_administration(&flags).await?;
-            let (_, token) = registry
-                .accounts()
-                .add_token(&user, &name, &scopes, expires)
-                .await
-                .map_err(|error| Failure::told_by(&error))?;
+            let (kind, owner) = whose.owner()?;
+            let limits: Vec<String> = limit.iter().map(ToString::to_string).collect();
+            let request = TokenRequest {
+                label: &name,
+                scopes: parsed(&scope.join(","))?,
+                limits: parsed(&limits.join(" "))?,
+                networks: parsed(&network.join(" "))?,
+                lifetime: expires,
+            };
+            let (_, token) = accounts
+                .add_token(kind, &owner, &request, None, &BY)
+                .await?;
             output::print(&format!("{}\n", token.expose()))
         }
-        Action::List { user, json, flags } => list(&user, json, &flags).await,
-        Action::Remove { user, name, flags } => {
-            let registry = open::for_administration(&flags).await?;
-            let removed = registry
-                .accounts()
-                .remove_token(&user, &name)
-                .await
-                .map_err(|error| Failure::told_by(&error))?;
-            if !removed {
+        Action::List { whose, json } => {
+            let (kind, owner) = whose.owner()?;
+            list(accounts, kind, &owner, json).await
+        }
+        Action::Remove { whose, name } => {
+            let (kind, owner) = whose.owner()?;
+            if !accounts.remove_token(kind, &owner, &name, &BY).await? {
+                let flag = match kind {
+                    OwnerKind::User => "--user",
+                    OwnerKind::Organisation => "--org",
+                };
                 return Err(
-                    Failure::new(format!("{user} has no token called `{name}`")).hint(format!(
-                        "`tarn token list --user {user}` shows those there are"
+                    Failure::new(format!("{owner} has no token called `{name}`")).hint(format!(
+                        "`tarn token list {flag} {owner}` shows those there are"
                     )),
                 );
             }
-            output::note(&format!("removed the token `{name}` of {user}"));
+            output::note(&format!("removed the token `{name}` of {owner}"));
             Ok(())
         }
     }
 }
 
-async fn list(user: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let tokens = registry
-        .accounts()
-        .tokens(user)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
-    let shown: Vec<Shown> = tokens
+/// A list that was put together from flags.
+fn parsed<T: std::str::FromStr<Err: std::error::Error + 'static>>(
+    list: &str,
+) -> Result<T, Failure> {
+    list.parse()
+        .map_err(|error| Failure::told_by(&error).into_usage())
+}
+
+async fn list(
+    accounts: &Accounts,
+    kind: OwnerKind,
+    owner: &OwnerName,
+    json: bool,
+) -> Result<(), Failure> {
+    let words = |list: &str| list.split_whitespace().map(str::to_owned).collect();
+    let shown: Vec<Shown> = accounts
+        .tokens(kind, owner)
+        .await?
         .into_iter()
         .map(|token| Shown {
             name: token.label,
             scopes: token.scopes,
+            limits: words(&token.limits),
+            networks: words(&token.networks),
             created_at: moment(token.created_at),
             expires_at: token.expires_at.map(moment),
             last_used_at: token.last_used_at.map(moment),
@@ -141,12 +183,21 @@ async fn list(user: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<(),
         return output::print_json(&shown);
     }
     let never = || "never".to_owned();
+    let or = |list: Vec<String>, without: &str| {
+        if list.is_empty() {
+            without.to_owned()
+        } else {
+            list.join(" ")
+        }
+    };
     let rows: Vec<_> = shown
         .into_iter()
         .map(|token| {
             [
                 token.name,
                 token.scopes,
+                or(token.limits, "everything"),
+                or(token.networks, "anywhere"),
                 token.created_at,
                 token.expires_at.unwrap_or_else(never),
                 token.last_used_at.unwrap_or_else(never),
@@ -155,7 +206,15 @@ async fn list(user: &OwnerName, json: bool, flags: &RegistryFlags) -> Result<(),
         .collect();
     output::print_table(
         "token",
-        ["NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"],
+        [
+            "NAME",
+            "SCOPES",
+            "ON",
+            "FROM",
+            "CREATED",
+            "EXPIRES",
+            "LAST USED",
+        ],
         &rows,
     )
 }

@@ -1,22 +1,25 @@
 //! `tarn user`: the people who sign in.
 
+mod factor;
+
 use registry::{
-    metadata::{Actor, Visibility},
+    Administration,
+    access::Accounts,
+    metadata::{OwnerKind, User, Visibility},
     names::OwnerName,
 };
 use serde::Serialize;
 
-use crate::{failure::Failure, open, output, secret, settings::RegistryFlags};
+use crate::{
+    administration::BY,
+    failure::Failure,
+    output::{self, moment},
+    secret,
+};
 
 /// `tarn user …`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+pub(crate) enum Action {
     /// Add a user
     Add {
         /// The name, as in the URL of their packages
@@ -25,49 +28,106 @@ enum Action {
         /// Read the password from standard input: one line, whose end is cut off
         #[arg(long)]
         password_stdin: bool,
+        /// Give no password: the user signs in by tokens alone
+        #[arg(long, conflicts_with = "password_stdin")]
+        no_password: bool,
         /// Make the user an administrator of the whole registry
         #[arg(long)]
         admin: bool,
         /// Who may read their packages: public, limited (whoever signs in) or private
         #[arg(long, value_name = "WHO", default_value = "public")]
         visibility: Visibility,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// List the users
     List {
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
+    },
+    /// Show one user: names, teams, tokens
+    Show {
+        /// Whom
+        #[arg(value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give a user another name; who reads under the old one is led to the new one
+    Rename {
+        /// Whom
+        #[arg(value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// The new name
+        #[arg(value_parser = OwnerName::parse)]
+        new: OwnerName,
+    },
+    /// Let a former name of a user or an organisation go: it leads nowhere, and whoever comes first may take it
+    Release {
+        /// The former name
+        #[arg(value_parser = OwnerName::parse)]
+        name: OwnerName,
+    },
+    /// Remove a user, with their tokens, memberships and keys
+    Remove {
+        /// Whom
+        #[arg(value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// Remove their packages too, for good
+        #[arg(long)]
+        with_packages: bool,
     },
     /// Change a user's password; the old one is refused from the next request on
-    Passwd {
+    #[command(alias = "passwd")]
+    Password {
         /// Whose
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// Read the password from standard input: one line, whose end is cut off
         #[arg(long)]
         password_stdin: bool,
-        #[command(flatten)]
-        flags: RegistryFlags,
+    },
+    /// Show whether a user has a second factor (a code beside the password), or take it away
+    Factor {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// Turn it off, for a user who lost the code generator and the recovery codes
+        #[arg(long, conflicts_with = "json")]
+        disable: bool,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
     },
     /// Shut a user out, password and tokens, from the next request on; their packages stay
     Disable {
         /// Whom
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
-        #[command(flatten)]
-        flags: RegistryFlags,
     },
     /// Let a disabled user in again
     Enable {
         /// Whom
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
-        #[command(flatten)]
-        flags: RegistryFlags,
+    },
+    /// Change who may read a user's packages
+    Visibility {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// public, limited (whoever signs in) or private
+        #[arg(value_name = "WHO")]
+        visibility: Visibility,
+    },
+    /// Make a user an administrator of the whole registry, or no longer one
+    Admin {
+        /// Whom
+        #[arg(value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// No longer
+        #[arg(long)]
+        remove: bool,
     },
 }
 
@@ -81,95 +141,255 @@ struct Shown {
     has_password: bool,
 }
 
-/// Does what the arguments say.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    match arguments.action {
-        Action::Add {
-            name,
-            password_stdin,
-            admin,
-            visibility,
-            flags,
-        } => {
-            let password = secret::password(password_stdin, &format!("tarn user add {name}"))?;
-            let registry = open::for_administration(&flags).await?;
-            let user = registry
-                .accounts()
-                .add_user(&name, &password, admin, visibility)
-                .await
-                .map_err(|error| Failure::told_by(&error))?;
-            output::note(&format!("added the {visibility} user {}", user.name));
-            Ok(())
-        }
-        Action::List { json, flags } => list(json, &flags).await,
-        Action::Passwd {
-            name,
-            password_stdin,
-            flags,
-        } => {
-            let password = secret::password(password_stdin, &format!("tarn user passwd {name}"))?;
-            let registry = open::for_administration(&flags).await?;
-            registry
-                .accounts()
-                .change_password(&name, &password)
-                .await
-                .map_err(|error| Failure::told_by(&error))?;
-            output::note(&format!("changed the password of {name}"));
-            Ok(())
-        }
-        Action::Disable { name, flags } => set_disabled(&name, true, &flags).await,
-        Action::Enable { name, flags } => set_disabled(&name, false, &flags).await,
-    }
+/// One user with all that belongs to them, in the JSON of `user show`.
+#[derive(Serialize)]
+struct ShownWhole {
+    #[serde(flatten)]
+    user: Shown,
+    former_names: Vec<ShownFormerName>,
+    teams: Vec<ShownTeam>,
+    tokens: Vec<String>,
 }
 
-async fn list(json: bool, flags: &RegistryFlags) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let users = registry
-        .accounts()
-        .users()
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
-    let users: Vec<Shown> = users
-        .into_iter()
-        .map(|user| Shown {
+/// A name that an owner had, in JSON. The date is RFC 3339, UTC.
+#[derive(Serialize)]
+pub(crate) struct ShownFormerName {
+    name: String,
+    since: String,
+}
+
+#[derive(Serialize)]
+struct ShownTeam {
+    organisation: String,
+    team: String,
+    role: &'static str,
+}
+
+impl From<User> for Shown {
+    fn from(user: User) -> Self {
+        Self {
             visibility: user.visibility.as_str(),
             admin: user.admin,
             disabled: user.disabled,
             has_password: user.password_hash.is_some(),
             name: user.name,
-        })
-        .collect();
+        }
+    }
+}
+
+impl Shown {
+    fn role(&self) -> &'static str {
+        if self.admin { "admin" } else { "user" }
+    }
+
+    fn state(&self) -> &'static str {
+        if self.disabled { "disabled" } else { "active" }
+    }
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+    let accounts = registry.accounts();
+    match action {
+        Action::Add {
+            name,
+            password_stdin,
+            no_password,
+            admin,
+            visibility,
+        } => {
+            let password = if no_password {
+                None
+            } else {
+                let command = format!("tarn user add {name}");
+                Some(secret::password(password_stdin, &command)?)
+            };
+            let user = accounts
+                .add_user(&name, password.as_ref(), admin, visibility, &BY)
+                .await?;
+            output::note(&format!("added the {visibility} user {}", user.name));
+            Ok(())
+        }
+        Action::List { json } => list(accounts, json).await,
+        Action::Show { name, json } => show(accounts, &name, json).await,
+        Action::Rename { name, new } => rename(accounts, OwnerKind::User, &name, &new).await,
+        Action::Release { name } => {
+            if !accounts.release_name(&name, &BY).await? {
+                return Err(Failure::new(format!("{name} is nobody's former name"))
+                    .hint("`tarn user show` and `tarn org show` tell the former names"));
+            }
+            output::note(&format!(
+                "released {name}: it leads nowhere now, and is free"
+            ));
+            Ok(())
+        }
+        Action::Remove {
+            name,
+            with_packages,
+        } => remove(accounts, OwnerKind::User, &name, with_packages).await,
+        Action::Password {
+            name,
+            password_stdin,
+        } => {
+            let password = secret::password(password_stdin, &format!("tarn user password {name}"))?;
+            accounts.change_password(&name, &password, &BY).await?;
+            output::note(&format!("changed the password of {name}"));
+            Ok(())
+        }
+        Action::Factor {
+            name,
+            disable: false,
+            json,
+        } => factor::show(registry.second_factors(), &name, json).await,
+        Action::Factor { name, .. } => factor::disable(registry.second_factors(), &name).await,
+        Action::Disable { name } => {
+            let changed = accounts.set_disabled(&name, true, &BY).await?;
+            output::note(&told("disabled", &name.to_string(), changed));
+            Ok(())
+        }
+        Action::Enable { name } => {
+            let changed = accounts.set_disabled(&name, false, &BY).await?;
+            output::note(&told("enabled", &name.to_string(), changed));
+            Ok(())
+        }
+        Action::Visibility { name, visibility } => {
+            set_visibility(accounts, OwnerKind::User, &name, visibility).await
+        }
+        Action::Admin { name, remove } => {
+            let changed = accounts.set_admin(&name, !remove, &BY).await?;
+            let is = if remove {
+                "no administrator"
+            } else {
+                "an administrator"
+            };
+            let when = if changed { "now" } else { "as before" };
+            output::note(&format!("{name} is {is} of this registry {when}"));
+            Ok(())
+        }
+    }
+}
+
+/// What was done to whom, or that it was so before.
+fn told(done: &str, whom: &str, changed: bool) -> String {
+    if changed {
+        format!("{done} {whom}")
+    } else {
+        format!("{whom} is {done} already")
+    }
+}
+
+/// Gives a user or an organisation another name.
+pub(crate) async fn rename(
+    accounts: &Accounts,
+    kind: OwnerKind,
+    name: &OwnerName,
+    new: &OwnerName,
+) -> Result<(), Failure> {
+    output::note(&if accounts.rename(kind, name, new, &BY).await? {
+        format!("{name} is called {new} now; reads under the old name are led to the new one")
+    } else {
+        format!("{name} is called so already")
+    });
+    Ok(())
+}
+
+/// Removes a user or an organisation.
+pub(crate) async fn remove(
+    accounts: &Accounts,
+    kind: OwnerKind,
+    name: &OwnerName,
+    with_packages: bool,
+) -> Result<(), Failure> {
+    let packages = accounts.remove(kind, name, with_packages, &BY).await?;
+    output::note(&match packages {
+        0 => format!("removed the {kind} {name}"),
+        1 => format!("removed the {kind} {name} with 1 package"),
+        _ => format!("removed the {kind} {name} with {packages} packages"),
+    });
+    Ok(())
+}
+
+/// Changes who may read what a user or an organisation has.
+pub(crate) async fn set_visibility(
+    accounts: &Accounts,
+    kind: OwnerKind,
+    name: &OwnerName,
+    visibility: Visibility,
+) -> Result<(), Failure> {
+    let changed = accounts.set_visibility(kind, name, visibility, &BY).await?;
+    let when = if changed { "now" } else { "as before" };
+    output::note(&format!("{name} is {visibility} {when}"));
+    Ok(())
+}
+
+async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
+    let users = accounts.users().await?;
+    let users: Vec<Shown> = users.into_iter().map(Shown::from).collect();
     if json {
         return output::print_json(&users);
     }
     let rows: Vec<_> = users
         .into_iter()
         .map(|user| {
-            let state = if user.disabled { "disabled" } else { "active" };
-            let role = if user.admin { "admin" } else { "user" };
-            [
-                user.name,
-                role.to_owned(),
-                user.visibility.to_owned(),
-                state.to_owned(),
-            ]
+            let (role, state) = (user.role().to_owned(), user.state().to_owned());
+            [user.name, role, user.visibility.to_owned(), state]
         })
         .collect();
     output::print_table("user", ["NAME", "ROLE", "VISIBILITY", "STATE"], &rows)
 }
 
-async fn set_disabled(
+async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), Failure> {
+    let user = accounts.find_user(name).await?;
+    let former_names = former_names(accounts, name).await?;
+    let teams = accounts.teams_of(name).await?.into_iter();
+    let teams = teams.map(|(organisation, team)| ShownTeam {
+        organisation: organisation.name,
+        team: team.name,
+        role: team.role.as_str(),
+    });
+    let tokens = accounts.tokens(OwnerKind::User, name).await?;
+    let shown = ShownWhole {
+        user: user.into(),
+        former_names,
+        teams: teams.collect(),
+        tokens: tokens.into_iter().map(|token| token.label).collect(),
+    };
+    if json {
+        return output::print_json(&shown);
+    }
+    let teams: Vec<String> = shown
+        .teams
+        .iter()
+        .map(|team| format!("{}/{} ({})", team.organisation, team.team, team.role))
+        .collect();
+    output::print_facts(&[
+        ("name", shown.user.name.clone()),
+        ("role", shown.user.role().to_owned()),
+        ("visibility", shown.user.visibility.to_owned()),
+        ("state", shown.user.state().to_owned()),
+        ("former names", names(&shown.former_names)),
+        ("teams", teams.join(", ")),
+        ("tokens", shown.tokens.join(", ")),
+    ])
+}
+
+/// The names that an owner had.
+pub(crate) async fn former_names(
+    accounts: &Accounts,
     name: &OwnerName,
-    disabled: bool,
-    flags: &RegistryFlags,
-) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    registry
-        .accounts()
-        .set_disabled(name, disabled, &Actor::COMMAND_LINE)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
-    let done = if disabled { "disabled" } else { "enabled" };
-    output::note(&format!("{done} {name}"));
-    Ok(())
+) -> Result<Vec<ShownFormerName>, Failure> {
+    let owner = accounts.find_owner(name).await?;
+    let names = accounts.former_names(&owner).await?.into_iter();
+    Ok(names
+        .map(|former| ShownFormerName {
+            name: former.name,
+            since: moment(former.since),
+        })
+        .collect())
+}
+
+/// Former names on one line.
+pub(crate) fn names(names: &[ShownFormerName]) -> String {
+    let names: Vec<&str> = names.iter().map(|former| former.name.as_str()).collect();
+    names.join(", ")
 }

@@ -153,6 +153,16 @@ pub fn sign_digest(
     Ok(write_member(&signatures))
 }
 
+/// Writes the signature member from signatures that were made before, each an [`Algorithm::Rsa256`] one over the section
+/// that follows, in their order. The same as [`sign_digest`] writes.
+pub fn write_signatures(signatures: &[(&KeyName, &[u8])]) -> Vec<u8> {
+    let named: Vec<(String, Vec<u8>)> = signatures
+        .iter()
+        .map(|(name, bytes)| (name.entry_name(Algorithm::Rsa256), bytes.to_vec()))
+        .collect();
+    write_member(&named)
+}
+
 /// Reads a signature member by itself, and checks one key's signature in it over the section whose SHA-256 is given.
 ///
 /// # Errors

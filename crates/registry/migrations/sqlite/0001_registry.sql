@@ -19,25 +19,22 @@ CREATE TABLE users (
     disabled            BOOLEAN NOT NULL DEFAULT FALSE
 );
 
-CREATE TABLE memberships (
-    organisation_id  BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
-    user_id          BIGINT NOT NULL REFERENCES users (owner_id) ON DELETE CASCADE,
-    role             TEXT   NOT NULL CHECK (role IN ('read', 'write', 'admin')),
-    PRIMARY KEY (organisation_id, user_id)
-);
-CREATE INDEX memberships_user ON memberships (user_id);
-
+-- Of a user, or of an organisation: then it belongs to no person.
 CREATE TABLE tokens (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    user_id       BIGINT  NOT NULL REFERENCES users (owner_id) ON DELETE CASCADE,
+    owner_id      BIGINT  NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
     label         TEXT    NOT NULL,
     hash          BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),   -- SHA-256 of the token
     scopes        TEXT    NOT NULL,                   -- separated by commas, sorted
+    limits        TEXT    NOT NULL,                   -- owner/branch/repository, separated by blanks; empty: none
+    networks      TEXT    NOT NULL,                   -- in CIDR form, separated by blanks; empty: from anywhere
+    created_by    BIGINT  REFERENCES users (owner_id) ON DELETE SET NULL,   -- NULL: the command line, or one who is gone
     created_at    BIGINT  NOT NULL,
     expires_at    BIGINT,
     last_used_at  BIGINT,
-    UNIQUE (user_id, label)
+    UNIQUE (owner_id, label)
 );
+CREATE INDEX tokens_created_by ON tokens (created_by);
 
 CREATE TABLE signing_keys (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,7 +83,7 @@ CREATE TABLE package_files (
     sequence       BIGINT NOT NULL,
     added_at       BIGINT NOT NULL,                   -- the generation that has it first
     removed_at     BIGINT,                            -- the generation that has it no more
-    uploader_id    BIGINT REFERENCES users (owner_id) ON DELETE SET NULL,
+    uploader_id    BIGINT REFERENCES owners (id) ON DELETE SET NULL,   -- a user, or by a token an organisation
     created_at     BIGINT NOT NULL,
     downloads      BIGINT NOT NULL DEFAULT 0,
     -- The long ones last, so that SQLite need not read past them for the others.

@@ -7,7 +7,7 @@ CREATE TABLE package_versions (
     name         TEXT   NOT NULL,
     version      TEXT   NOT NULL,
     description  TEXT   NOT NULL,                     -- of the file recorded last
-    creator_id   BIGINT REFERENCES users (owner_id) ON DELETE SET NULL,   -- who uploaded the first file
+    creator_id   BIGINT REFERENCES owners (id) ON DELETE SET NULL,   -- who uploaded the first file
     created_at   BIGINT NOT NULL,                     -- of the first file
     files        BIGINT NOT NULL CHECK (files >= 0),  -- how many there are; a row goes with the last one
     UNIQUE (owner_id, name, version)

@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use super::secret::Secret;
+use super::{
+    code::{Code, NotACode},
+    secret::Secret,
+};
 
 /// The longest header value that is looked at, in bytes.
 const MAX_HEADER: usize = 4096;
@@ -39,6 +42,12 @@ pub enum CredentialsError {
     /// It begins like a token, and its length or its checksum is not right.
     #[error("the token is cut off or mistyped; copy it again")]
     MistypedToken,
+    /// Which of them is meant cannot be told.
+    #[error("X-Gitea-OTP and X-Forgejo-OTP hold different codes; send one")]
+    SeveralCodes,
+    /// The code beside the password has not the form of one.
+    #[error(transparent)]
+    NotACode(#[from] NotACode),
 }
 
 /// What a request says about who sent it. Nothing of it has been checked yet.
@@ -52,6 +61,8 @@ pub enum Credentials {
         user: String,
         /// What stands after it; may be empty.
         password: Secret,
+        /// The code of a second factor, from a header of its own.
+        code: Option<Code>,
     },
     /// A token by itself: `Bearer TOKEN` (RFC 6750) or `token TOKEN`.
     Token(Secret),
@@ -89,6 +100,29 @@ impl Credentials {
             token(rest)
         }
     }
+
+    /// The same, with the codes that came beside it. A token needs none, so beside one they are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// When there are several that differ, or what is there has not the form of a code.
+    pub fn with_codes<'a>(
+        mut self,
+        codes: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Self, CredentialsError> {
+        if let Self::Basic { code, .. } = &mut self {
+            let mut codes = codes
+                .map(<[u8]>::trim_ascii)
+                .filter(|code| !code.is_empty());
+            if let Some(first) = codes.next() {
+                if codes.any(|other| other != first) {
+                    return Err(CredentialsError::SeveralCodes);
+                }
+                *code = Some(Code::parse(first)?);
+            }
+        }
+        Ok(self)
+    }
 }
 
 fn basic(encoded: &[u8]) -> Result<Credentials, CredentialsError> {
@@ -104,6 +138,7 @@ fn basic(encoded: &[u8]) -> Result<Credentials, CredentialsError> {
     Ok(Credentials::Basic {
         user: user.to_owned(),
         password: Secret::new(password.to_owned()),
+        code: None,
     })
 }
 
@@ -133,7 +168,7 @@ mod tests {
 
     #[track_caller]
     fn assert_basic(credentials: &Credentials, expected_user: &str, expected_password: &str) {
-        let Credentials::Basic { user, password } = credentials else {
+        let Credentials::Basic { user, password, .. } = credentials else {
             panic!("{credentials:?}");
         };
         assert_eq!(user, expected_user);
@@ -212,6 +247,43 @@ mod tests {
     #[test]
     fn hides_secrets_when_printed() {
         let shown = format!("{:?}", parse_basic(b"alice:s3cret").unwrap());
-        assert_eq!(shown, r#"Basic { user: "alice", password: *** }"#);
+        assert_eq!(
+            shown,
+            r#"Basic { user: "alice", password: ***, code: None }"#
+        );
+    }
+
+    #[test]
+    fn codes_stand_beside_a_password_and_are_all_the_same() {
+        let with = |header: &str, codes: &[&[u8]]| {
+            parse(header).unwrap().with_codes(codes.iter().copied())
+        };
+        let basic = "Basic YWxpY2U6czNjcmV0";
+        for codes in [
+            &[&b"123456"[..]][..],
+            &[b"123456", b" 123456 "],
+            &[b"", b"123456"],
+        ] {
+            let credentials = with(basic, codes).unwrap();
+            assert!(matches!(
+                credentials,
+                Credentials::Basic { code: Some(Code::Generated(digits)), .. } if digits == *b"123456"
+            ));
+        }
+        for codes in [&[][..], &[&b""[..]], &[b" ", b""]] {
+            let credentials = with(basic, codes).unwrap();
+            assert!(matches!(credentials, Credentials::Basic { code: None, .. }));
+        }
+        for (codes, error) in [
+            (
+                &[&b"123456"[..], b"123457"][..],
+                CredentialsError::SeveralCodes,
+            ),
+            (&[b"12345"], CredentialsError::NotACode(NotACode)),
+            (&[b"\xff\xff"], CredentialsError::NotACode(NotACode)),
+        ] {
+            assert_eq!(with(basic, codes).unwrap_err(), error);
+            assert!(with("Bearer tarn_x", codes).is_ok());
+        }
     }
 }

@@ -6,56 +6,102 @@
 //!
 //! An attempt counts as wrong from the moment it begins until it proves right, so a thousand guesses at once get no further
 //! than a thousand in a row.
+//!
+//! What counts is in the memory of this process. It is written down behind the requests, many changes at once, and read
+//! again at the next start: a crash forgets a second of it at most. A name is written as a keyed hash, since people type
+//! passwords where the name belongs.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
+    collections::HashSet,
+    mem,
     net::{IpAddr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use aws_lc_rs::hmac;
+
 use super::{AccessLimits, recent::Recent};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, metadata::GuessCount};
+
+/// How long to wait after so many wrong ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// So many are free.
+    pub(super) free: u32,
+    /// Each further one doubles the wait, up to this.
+    pub(super) longest: Duration,
+}
+
+impl Patience {
+    /// How long it is until the next one may be looked at, when the last of `count` wrong ones came at `last`.
+    pub(super) fn wait(self, count: u32, last: Timestamp, now: Timestamp) -> Duration {
+        let Some(over) = count.checked_sub(self.free) else {
+            return Duration::ZERO;
+        };
+        // A clock that stood in the future once must not make anybody wait until then.
+        if last.since(now) > self.longest {
+            return Duration::ZERO;
+        }
+        let delay =
+            Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX)).min(self.longest);
+        delay.saturating_sub(now.since(last))
+    }
+}
+
+/// The keyed hash of the name that was tried.
+type Account = [u8; 32];
 
 #[derive(Debug)]
 pub(super) struct Guesses {
     state: Mutex<State>,
-    hasher: RandomState,
-    free_per_account: u32,
-    free_per_source: u32,
-    longest_wait: Duration,
+    key: hmac::Key,
+    per_account: Patience,
+    per_source: Patience,
     forget_after: Duration,
 }
 
 #[derive(Debug)]
 struct State {
-    accounts: Recent<(u64, IpAddr), Failures>,
+    accounts: Recent<(Account, IpAddr), Failures>,
     sources: Recent<IpAddr, Failures>,
+    /// What has to be written down. `None` stands for the count of the source itself.
+    changed: HashSet<(Option<Account>, IpAddr)>,
+    /// Whether somebody is about to write it down.
+    writing: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Failures {
     count: u32,
     last: Timestamp,
+    /// Whether the database has heard of it.
+    written: bool,
 }
 
 /// One attempt under way; it stays counted as wrong unless it is handed to [`Guesses::forgive`].
 #[derive(Debug)]
 pub(super) struct Attempt {
-    account: (u64, IpAddr),
+    account: (Account, IpAddr),
 }
 
 impl Guesses {
-    pub(super) fn new(limits: &AccessLimits) -> Self {
+    /// Nothing counted yet. `key` hashes the names; the counts of another process with another key mean nothing here.
+    pub(super) fn new(limits: &AccessLimits, key: hmac::Key) -> Self {
+        let patience = |free| Patience {
+            free,
+            longest: limits.longest_wait,
+        };
         Self {
             state: Mutex::new(State {
                 accounts: Recent::new(limits.remembered_guessers),
                 sources: Recent::new(limits.remembered_guessers),
+                changed: HashSet::new(),
+                writing: false,
             }),
-            hasher: RandomState::new(),
-            free_per_account: limits.free_guesses_per_account,
-            free_per_source: limits.free_guesses_per_source,
-            longest_wait: limits.longest_wait,
+            key,
+            per_account: patience(limits.free_guesses_per_account),
+            per_source: patience(limits.free_guesses_per_source),
             forget_after: limits.forget_guesses_after,
         }
     }
@@ -72,42 +118,136 @@ impl Guesses {
         now: Timestamp,
     ) -> Result<Attempt, Duration> {
         let source = network(source);
-        let account = (
-            self.hasher
-                .hash_one(account.to_ascii_lowercase().as_bytes()),
-            source,
-        );
+        let account = (self.hash(account), source);
         let mut state = self.lock();
         let account_failures = self.current(state.accounts.entry(&account).copied(), now);
         let source_failures = self.current(state.sources.entry(&source).copied(), now);
-        let wait = self
-            .wait(account_failures, self.free_per_account, now)
-            .max(self.wait(source_failures, self.free_per_source, now));
+        let wait = |patience: Patience, failures: Option<Failures>| {
+            failures.map_or(Duration::ZERO, |failures| {
+                patience.wait(failures.count, failures.last, now)
+            })
+        };
+        let wait =
+            wait(self.per_account, account_failures).max(wait(self.per_source, source_failures));
         if !wait.is_zero() {
             return Err(wait);
         }
         let counted = |failures: Option<Failures>| Failures {
             count: failures.map_or(0, |f| f.count).saturating_add(1),
             last: now,
+            written: failures.is_some_and(|f| f.written),
         };
         state.accounts.insert(account, counted(account_failures));
         state.sources.insert(source, counted(source_failures));
         Ok(Attempt { account })
     }
 
+    /// The attempt was wrong. Whether the caller is the one who has to see to it that this is written down.
+    #[must_use]
+    pub(super) fn confirm(&self, attempt: &Attempt) -> bool {
+        let (account, source) = attempt.account;
+        let mut state = self.lock();
+        state.changed.insert((Some(account), source));
+        state.changed.insert((None, source));
+        !mem::replace(&mut state.writing, true)
+    }
+
     /// The attempt was right. The account's failures are forgotten; of the source's, this one alone, or an attacker with
     /// an account of their own would wipe the slate clean between guesses.
-    pub(super) fn forgive(&self, attempt: &Attempt) {
+    /// Whether the caller is the one who has to see to it that this is written down.
+    #[must_use]
+    pub(super) fn forgive(&self, attempt: &Attempt) -> bool {
+        let (account, source) = attempt.account;
         let mut state = self.lock();
-        state.accounts.remove(&attempt.account);
-        let (_, source) = attempt.account;
-        let left = state.sources.entry(&source).map_or(0, |failures| {
-            failures.count = failures.count.saturating_sub(1);
-            failures.count
-        });
-        if left == 0 {
-            state.sources.remove(&source);
+        if let Some(failures) = state.accounts.entry(&attempt.account).copied() {
+            state.accounts.remove(&attempt.account);
+            if failures.written {
+                state.changed.insert((Some(account), source));
+            }
         }
+        if let Some(failures) = state.sources.entry(&source) {
+            failures.count = failures.count.saturating_sub(1);
+            let left = *failures;
+            if left.count == 0 {
+                state.sources.remove(&source);
+            }
+            if left.written {
+                state.changed.insert((None, source));
+            }
+        }
+        !state.changed.is_empty() && !mem::replace(&mut state.writing, true)
+    }
+
+    /// What has to be written down, once. A count of zero is one to be forgotten.
+    pub(super) fn changes(&self) -> Vec<GuessCount> {
+        let mut state = self.lock();
+        let changed = mem::take(&mut state.changed);
+        let mut counts = Vec::with_capacity(changed.len());
+        for (account, source) in changed {
+            let failures = match account {
+                Some(account) => state.accounts.entry(&(account, source)),
+                None => state.sources.entry(&source),
+            };
+            let failures = failures.map(|failures| {
+                failures.written = true;
+                *failures
+            });
+            counts.push(GuessCount {
+                account: account.map_or_else(Vec::new, Vec::from),
+                source: source.to_string(),
+                count: failures.map_or(0, |failures| failures.count),
+                last_at: failures.map_or(Timestamp::from_seconds(0), |failures| failures.last),
+            });
+        }
+        counts
+    }
+
+    /// Whether more has come to be written down meanwhile. If not, the next wrong password calls for another writer.
+    pub(super) fn goes_on(&self) -> bool {
+        let mut state = self.lock();
+        state.writing = !state.changed.is_empty();
+        state.writing
+    }
+
+    /// Counts what the database has from an earlier process, where nothing was counted since.
+    pub(super) fn recall(&self, counts: &[GuessCount], now: Timestamp) {
+        let mut state = self.lock();
+        // The newest come first, and what is put in last is kept longest.
+        for count in counts.iter().rev() {
+            let Ok(source) = count.source.parse() else {
+                continue;
+            };
+            let failures = Failures {
+                count: count.count,
+                last: count.last_at.min(now),
+                written: true,
+            };
+            if count.account.is_empty() {
+                if state.sources.entry(&source).is_none() {
+                    state.sources.insert(source, failures);
+                }
+            } else if let Ok(account) = Account::try_from(count.account.as_slice()) {
+                let account = (account, source);
+                if state.accounts.entry(&account).is_none() {
+                    state.accounts.insert(account, failures);
+                }
+            }
+        }
+    }
+
+    /// Before when nothing counts any more.
+    pub(super) fn horizon(&self, now: Timestamp) -> Timestamp {
+        let micros = i64::try_from(self.forget_after.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(now.micros().saturating_sub(micros))
+    }
+
+    fn hash(&self, account: &str) -> Account {
+        let tag = hmac::sign(&self.key, account.to_ascii_lowercase().as_bytes());
+        let mut hash = [0; 32];
+        for (byte, value) in hash.iter_mut().zip(tag.as_ref()) {
+            *byte = *value;
+        }
+        hash
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -117,18 +257,6 @@ impl Guesses {
 
     fn current(&self, failures: Option<Failures>, now: Timestamp) -> Option<Failures> {
         failures.filter(|failures| now.since(failures.last) < self.forget_after)
-    }
-
-    fn wait(&self, failures: Option<Failures>, free: u32, now: Timestamp) -> Duration {
-        let Some(Failures { count, last }) = failures else {
-            return Duration::ZERO;
-        };
-        let Some(over) = count.checked_sub(free) else {
-            return Duration::ZERO;
-        };
-        let delay =
-            Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX)).min(self.longest_wait);
-        delay.saturating_sub(now.since(last))
     }
 }
 
@@ -144,131 +272,4 @@ fn network(source: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
-
-    fn guesses() -> Guesses {
-        Guesses::new(&AccessLimits {
-            free_guesses_per_account: 3,
-            free_guesses_per_source: 6,
-            longest_wait: Duration::from_secs(60),
-            forget_guesses_after: Duration::from_secs(600),
-            remembered_guessers: 100,
-            ..AccessLimits::default()
-        })
-    }
-
-    fn source(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn the_wait_doubles_after_the_free_ones() {
-        let guesses = guesses();
-        let here = source("192.0.2.1");
-        let mut now = START;
-        for _ in 0..3 {
-            guesses.begin("alice", here, now).unwrap();
-        }
-        for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
-            assert_eq!(
-                guesses.begin("Alice", here, now).unwrap_err(),
-                seconds(wait)
-            );
-            let almost = now.after(seconds(wait) - Duration::from_millis(1));
-            assert_eq!(
-                guesses.begin("alice", here, almost).unwrap_err(),
-                Duration::from_millis(1)
-            );
-            now = now.after(seconds(wait));
-            guesses.begin("alice", here, now).unwrap();
-        }
-    }
-
-    #[test]
-    fn other_accounts_and_other_sources_are_not_held_up() {
-        let guesses = guesses();
-        for _ in 0..3 {
-            guesses.begin("alice", source("192.0.2.1"), START).unwrap();
-        }
-        assert!(guesses.begin("alice", source("192.0.2.1"), START).is_err());
-        assert!(guesses.begin("bob", source("192.0.2.1"), START).is_ok());
-        assert!(guesses.begin("alice", source("192.0.2.2"), START).is_ok());
-    }
-
-    #[test]
-    fn a_source_that_tries_many_accounts_is_slowed_down() {
-        let guesses = guesses();
-        let here = source("192.0.2.1");
-        for account in ["a", "b", "c", "d", "e", "f"] {
-            guesses.begin(account, here, START).unwrap();
-        }
-        assert_eq!(guesses.begin("g", here, START).unwrap_err(), seconds(1));
-    }
-
-    #[test]
-    fn a_right_password_forgives_the_account_but_not_the_source() {
-        let guesses = guesses();
-        let here = source("192.0.2.1");
-        for _ in 0..5 {
-            let guess = guesses.begin("mallory", here, START).unwrap();
-            guesses.forgive(&guess);
-        }
-        guesses.begin("victim", here, START).unwrap();
-        guesses.begin("victim", here, START).unwrap();
-        let own = guesses.begin("mallory", here, START).unwrap();
-        guesses.forgive(&own);
-        guesses.begin("victim", here, START).unwrap();
-        assert!(guesses.begin("victim", here, START).is_err());
-        for other in ["x", "y", "z"] {
-            guesses.begin(other, here, START).unwrap();
-        }
-        assert!(guesses.begin("mallory", here, START).is_err());
-    }
-
-    #[test]
-    fn quiet_time_forgets() {
-        let guesses = guesses();
-        let here = source("192.0.2.1");
-        for _ in 0..3 {
-            guesses.begin("alice", here, START).unwrap();
-        }
-        let later = START.after(seconds(600));
-        for _ in 0..3 {
-            guesses.begin("alice", here, later).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_never_waits_longer_than_the_delay() {
-        let guesses = guesses();
-        let here = source("192.0.2.1");
-        for _ in 0..3 {
-            guesses.begin("alice", here, START).unwrap();
-        }
-        let earlier = Timestamp::from_seconds(1_700_000_000);
-        assert_eq!(
-            guesses.begin("alice", here, earlier).unwrap_err(),
-            seconds(1)
-        );
-    }
-
-    #[test]
-    fn one_ipv6_host_is_one_source() {
-        assert_eq!(
-            network(source("2001:db8:1:2:3:4:5:6")),
-            source("2001:db8:1:2::")
-        );
-        assert_ne!(
-            network(source("2001:db8:1:2::1")),
-            network(source("2001:db8:1:3::1"))
-        );
-        assert_eq!(network(source("::ffff:192.0.2.1")), source("192.0.2.1"));
-    }
-}
+mod tests;

@@ -7,29 +7,39 @@
 pub mod accounts;
 mod authenticate;
 mod caller;
+mod code;
 mod credentials;
 mod guesses;
+mod networks;
 mod passwords;
+mod patterns;
 pub mod policy;
 mod random;
 mod recent;
 mod scopes;
+mod second_factor;
 mod secret;
 mod sight;
 pub mod tokens;
+mod totp;
 
 use std::time::Duration;
 
-pub use accounts::{AccountError, Accounts, FirstRun};
-pub use authenticate::{Access, AuthError};
-pub use caller::{By, Caller, SignedIn};
+pub use accounts::{AccountError, Accounts, FirstRun, TokenRequest};
+pub use authenticate::{Access, AccessError, AuthError};
+pub use caller::{By, Caller, OrganisationToken, SignedIn, UsedToken};
+pub use code::{Code, NotACode};
 pub use credentials::{Credentials, CredentialsError};
+pub use networks::{MAX_NETWORKS, Networks, NetworksError};
 pub use passwords::{PasswordCost, PasswordError, WeakPassword, check_new};
-pub use policy::{Action, Denied, decide};
+pub use patterns::{
+    MAX_PATTERNS, OwnerPattern, PatternError, Place, PlacePattern, TeamLimits, TokenLimits,
+};
+pub use policy::{Action, Denied, TeamGrant, decide, decide_site};
 pub use random::{Random, RandomError};
 pub use scopes::{Scope, Scopes, ScopesError};
+pub use second_factor::{FactorError, FactorState, Proof, SecondFactors};
 pub use secret::Secret;
-pub use sight::sight;
 
 /// What keeps checking credentials cheap, and guessing them slow.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +62,14 @@ pub struct AccessLimits {
     pub longest_wait: Duration,
     /// After so long without a wrong password all is forgotten.
     pub forget_guesses_after: Duration,
+    /// Wrong codes of a second factor before there is a wait, from wherever they come.
+    pub free_wrong_codes: u32,
     /// How many sources, and how many pairs of account and source, are remembered.
     pub remembered_guessers: usize,
+    /// How many of those are written down for the next start of the server.
+    pub written_guesses: u32,
+    /// How often at most they are.
+    pub guesses_interval: Duration,
     /// How often at most the last use of a token is written down.
     pub token_use_interval: Duration,
 }
@@ -70,7 +86,10 @@ impl Default for AccessLimits {
             free_guesses_per_source: 200,
             longest_wait: Duration::from_secs(15 * 60),
             forget_guesses_after: Duration::from_secs(60 * 60),
+            free_wrong_codes: 5,
             remembered_guessers: 65_536,
+            written_guesses: 20_000,
+            guesses_interval: Duration::from_secs(1),
             token_use_interval: Duration::from_secs(60),
         }
     }

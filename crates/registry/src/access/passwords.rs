@@ -14,6 +14,7 @@ use super::{
     secret::Secret,
     tokens,
 };
+use crate::metrics::PasswordCounts;
 
 /// The fewest characters of a new password.
 pub(super) const MIN_CHARACTERS: usize = 8;
@@ -144,6 +145,7 @@ pub(super) struct Checker {
     cost: PasswordCost,
     running: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    counts: PasswordCounts,
 }
 
 /// A place in the queue.
@@ -159,7 +161,13 @@ impl Checker {
             cost,
             running: Arc::new(Semaphore::new(parallel)),
             places: Arc::new(Semaphore::new(parallel.saturating_add(waiting))),
+            counts: PasswordCounts::default(),
         }
+    }
+
+    /// How the checks so far ended.
+    pub(super) fn counts(&self) -> &PasswordCounts {
+        &self.counts
     }
 
     /// A place in the queue, or nothing when it is full.
@@ -172,6 +180,21 @@ impl Checker {
 
     /// Whether `password` is the one of `stored`. Without a stored hash the answer is no, after the same work.
     pub(super) async fn check(
+        &self,
+        place: Place,
+        stored: Option<String>,
+        password: Secret,
+    ) -> Result<bool, PasswordError> {
+        let checked = self.compare(place, stored, password).await;
+        match &checked {
+            Ok(true) => self.counts.right.one(),
+            Ok(false) => self.counts.wrong.one(),
+            Err(_) => self.counts.failed.one(),
+        }
+        checked
+    }
+
+    async fn compare(
         &self,
         place: Place,
         stored: Option<String>,

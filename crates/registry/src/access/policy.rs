@@ -1,18 +1,23 @@
-//! Who may do what: the table of the HTTP contract, as a pure function.
+//! Who may do what: the table of the HTTP contract, as pure functions.
 
 use super::{
-    caller::{By, Caller, SignedIn},
+    caller::{By, Caller, OrganisationToken, SignedIn, UsedToken},
+    patterns::{Place, TeamLimits},
     scopes::Scope,
 };
 use crate::metadata::{Owner, OwnerKind, Role, Visibility};
 
-/// What somebody wants to do with an owner's packages.
+/// What somebody wants to do with what an owner has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Fetch keys, indexes and packages.
     Read,
-    /// Publish and delete.
-    Write,
+    /// Bring packages.
+    Publish,
+    /// Take packages out.
+    Delete,
+    /// Change the owner itself: members, teams, tokens, keys, settings.
+    Administer,
 }
 
 impl Action {
@@ -20,9 +25,20 @@ impl Action {
     pub const fn scope(self) -> Scope {
         match self {
             Self::Read => Scope::ReadPackage,
-            Self::Write => Scope::WritePackage,
+            Self::Publish => Scope::WritePackage,
+            Self::Delete => Scope::DeletePackage,
+            Self::Administer => Scope::Admin,
         }
     }
+}
+
+/// What a team grants its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamGrant {
+    /// The role. Each lets them read all of the organisation.
+    pub role: Role,
+    /// Where a role of write writes. The others have none.
+    pub limits: TeamLimits,
 }
 
 /// Why not. The texts are fit for the caller.
@@ -40,17 +56,34 @@ pub enum Denied {
     /// The token is for public owners, and this one is not (403).
     #[error("the token is for public owners alone; make one without the scope public-only")]
     PublicOnlyToken,
+    /// The token is for other owners, branches or repositories (403).
+    #[error("the token is limited to other places; make one whose limits have this one")]
+    TokenOutsideLimits,
     /// Signed in, and may not even read (403).
     #[error("you have no access to these packages; ask their owner for it")]
     NoAccess,
     /// May read, and wants to write (403).
     #[error("you may read these packages but not change them; ask their owner for write access")]
     ReadOnly,
+    /// May write, but not there (403).
+    #[error(
+        "your teams may write to other branches and repositories, not to this one; ask an admin of the organisation"
+    )]
+    OutsideTeamLimits,
+    /// May read or write, and wants to administer (403).
+    #[error("this needs an admin of this owner; ask one of them")]
+    NotAdmin,
+    /// Wants to administer the whole registry (403).
+    #[error("this needs an administrator of this server; ask one of them")]
+    NotSiteAdmin,
 }
 
-/// Says whether `caller` may do `action` with the packages of `owner`.
+/// Says whether `caller` may do `action` with what `owner` has.
 ///
-/// `role` is the caller's in that organisation, if they are a member; for a user's own packages it means nothing.
+/// `teams` are those of that organisation in which the caller is; for a user's own packages they mean nothing. `place` is
+/// the repository that it is about. Without one, reading means what an owner has of itself (its keys, its name), which
+/// somebody who may read any of it may read; publishing and deleting mean all repositories together, so a limit denies
+/// them.
 ///
 /// A token's own limits come first, so they bind a site administrator too, and a token without the scope is told so on
 /// a public owner as well. A private owner is no secret to those who ask for it by name: the contract answers an anonymous
@@ -62,47 +95,136 @@ pub enum Denied {
 pub fn decide(
     caller: &Caller,
     owner: &Owner,
-    role: Option<Role>,
+    teams: &[TeamGrant],
     action: Action,
+    place: Option<Place<'_>>,
 ) -> Result<(), Denied> {
     let public = owner.visibility == Visibility::Public;
+    match caller {
+        Caller::Anonymous if public && action == Action::Read => Ok(()),
+        Caller::Anonymous => Err(Denied::NeedsCredentials),
+        Caller::User(SignedIn { user, .. }) if user.disabled => Err(Denied::NoAccess),
+        Caller::User(signed_in) => {
+            if let By::Token(token) = &signed_in.by {
+                within_token(token, owner, action, place)?;
+            }
+            let all = signed_in.user.admin || owner.id == signed_in.user.id;
+            let teams = match owner.kind {
+                OwnerKind::Organisation => teams,
+                OwnerKind::User => &[],
+            };
+            if all {
+                Ok(())
+            } else {
+                as_member(owner, teams, action, place)
+            }
+        }
+        Caller::Organisation(OrganisationToken {
+            organisation,
+            token,
+        }) => {
+            within_token(token, owner, action, place)?;
+            match action {
+                Action::Administer => Err(Denied::NotAdmin),
+                _ if owner.id == organisation.id => Ok(()),
+                Action::Read if public => Ok(()),
+                Action::Publish | Action::Delete if public => Err(Denied::ReadOnly),
+                _ => Err(Denied::NoAccess),
+            }
+        }
+    }
+}
+
+/// Says whether `caller` may administer the whole registry: accounts, organisations, names, what belongs to no owner.
+///
+/// A token does only without limits, since they would have to be minded in everything that follows.
+///
+/// # Errors
+///
+/// Why not.
+pub fn decide_site(caller: &Caller) -> Result<(), Denied> {
     let signed_in = match caller {
-        Caller::User(signed_in) => signed_in,
-        Caller::Anonymous if public && action == Action::Read => return Ok(()),
         Caller::Anonymous => return Err(Denied::NeedsCredentials),
+        Caller::Organisation(_) => return Err(Denied::NotSiteAdmin),
+        Caller::User(signed_in) => signed_in,
     };
     if signed_in.user.disabled {
         return Err(Denied::NoAccess);
     }
-    if let By::Token { scopes, .. } = &signed_in.by {
-        let needed = action.scope();
-        if !scopes.has(needed) {
+    if let By::Token(token) = &signed_in.by {
+        let needed = Scope::Admin;
+        if !token.scopes.has(needed) {
             return Err(Denied::TokenLacksScope { needed });
         }
-        if scopes.has(Scope::PublicOnly) && !public {
+        if token.scopes.has(Scope::PublicOnly) {
             return Err(Denied::PublicOnlyToken);
         }
+        if !token.limits.is_unlimited() {
+            return Err(Denied::TokenOutsideLimits);
+        }
     }
-    match (granted(signed_in, owner, role), action) {
-        (Some(Action::Write), _) | (Some(Action::Read), Action::Read) => Ok(()),
-        (Some(Action::Read), Action::Write) => Err(Denied::ReadOnly),
-        (None, _) => Err(Denied::NoAccess),
+    if signed_in.user.admin {
+        Ok(())
+    } else {
+        Err(Denied::NotSiteAdmin)
     }
 }
 
-/// The most that a signed-in user may do. Who may write may read.
-fn granted(signed_in: &SignedIn, owner: &Owner, role: Option<Role>) -> Option<Action> {
-    let user = &signed_in.user;
-    let role = match owner.kind {
-        OwnerKind::User => None,
-        OwnerKind::Organisation => role,
+/// What a token leaves.
+fn within_token(
+    token: &UsedToken,
+    owner: &Owner,
+    action: Action,
+    place: Option<Place<'_>>,
+) -> Result<(), Denied> {
+    let needed = action.scope();
+    if !token.scopes.has(needed) {
+        return Err(Denied::TokenLacksScope { needed });
+    }
+    if token.scopes.has(Scope::PublicOnly) && owner.visibility != Visibility::Public {
+        return Err(Denied::PublicOnlyToken);
+    }
+    if token.limits.is_unlimited() {
+        return Ok(());
+    }
+    let name = owner.name.to_ascii_lowercase();
+    let within = match (action, place) {
+        (Action::Read, None) => token.limits.allow_some_of(&name),
+        _ => token.limits.allow(&name, place),
     };
-    if user.admin || owner.id == user.id || role >= Some(Role::Write) {
-        Some(Action::Write)
-    } else if role.is_some() || owner.visibility != Visibility::Private {
-        Some(Action::Read)
+    if within {
+        Ok(())
     } else {
-        None
+        Err(Denied::TokenOutsideLimits)
+    }
+}
+
+/// What somebody may do who neither is the owner nor a site administrator.
+fn as_member(
+    owner: &Owner,
+    teams: &[TeamGrant],
+    action: Action,
+    place: Option<Place<'_>>,
+) -> Result<(), Denied> {
+    let reads = !teams.is_empty() || owner.visibility != Visibility::Private;
+    if !reads {
+        return Err(Denied::NoAccess);
+    }
+    let admin = teams.iter().any(|team| team.role == Role::Admin);
+    let mut writing = teams.iter().filter(|team| team.role == Role::Write);
+    match action {
+        Action::Read => Ok(()),
+        _ if admin => Ok(()),
+        Action::Administer => Err(Denied::NotAdmin),
+        Action::Publish | Action::Delete => {
+            if writing.clone().any(|team| team.limits.allow(place)) {
+                Ok(())
+            } else if writing.next().is_some() {
+                Err(Denied::OutsideTeamLimits)
+            } else {
+                Err(Denied::ReadOnly)
+            }
+        }
     }
 }
 

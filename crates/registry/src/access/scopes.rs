@@ -5,21 +5,37 @@ use std::{fmt, str::FromStr};
 /// One thing that a token can be made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
+    /// Administers, through the JSON API, what its account administers. Grants nothing on packages.
+    Admin,
+    /// Deletes packages, and reads them.
+    DeletePackage,
+    /// Takes deleting out of writing. Narrows [`Scope::WritePackage`], grants nothing.
+    NoDelete,
     /// Works on public owners alone. Narrows the other scopes, grants nothing.
     PublicOnly,
     /// Reads packages.
     ReadPackage,
-    /// Writes packages, and reads them.
+    /// Publishes packages, deletes and reads them.
     WritePackage,
 }
 
 impl Scope {
     /// Every scope there is, in the order in which they are written.
-    pub const ALL: [Self; 3] = [Self::PublicOnly, Self::ReadPackage, Self::WritePackage];
+    pub const ALL: [Self; 6] = [
+        Self::Admin,
+        Self::DeletePackage,
+        Self::NoDelete,
+        Self::PublicOnly,
+        Self::ReadPackage,
+        Self::WritePackage,
+    ];
 
     /// As it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Admin => "admin",
+            Self::DeletePackage => "delete:package",
+            Self::NoDelete => "no-delete",
             Self::PublicOnly => "public-only",
             Self::ReadPackage => "read:package",
             Self::WritePackage => "write:package",
@@ -38,34 +54,66 @@ impl fmt::Display for Scope {
 pub enum ScopesError {
     /// No such scope.
     #[error(
-        "there is no scope `{0}`; the scopes are public-only, read:package and write:package (which includes read)"
+        "there is no scope `{0}`; the scopes are read:package, write:package (which includes read and delete), \
+         delete:package (which includes read), admin, and to narrow these no-delete and public-only"
     )]
     Unknown(String),
     /// Nothing that grants anything.
-    #[error("a token needs at least one of the scopes read:package and write:package")]
+    #[error(
+        "a token needs at least one of the scopes read:package, write:package, delete:package and admin"
+    )]
     GrantsNothing,
+    /// `no-delete` has nothing to narrow, or `delete:package` says the contrary.
+    #[error(
+        "the scope no-delete narrows write:package; give it together with that, and without delete:package"
+    )]
+    NothingToNarrow,
+}
+
+/// What a token may do with packages. A greater one includes the lesser ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Packages {
+    Nothing,
+    Read,
+    Delete,
+    Publish,
+    Write,
 }
 
 /// The scopes of one token. Never empty: one of them grants something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scopes {
+    packages: Packages,
+    admin: bool,
     public_only: bool,
-    write: bool,
 }
 
 impl Scopes {
-    /// Scopes that read packages, and write them when `write` is set, of public owners alone when `public_only` is.
-    pub const fn new(write: bool, public_only: bool) -> Self {
-        Self { public_only, write }
-    }
-
-    /// Whether the token may be used for what `scope` names.
+    /// Whether the token may be used for what `scope` names; for one that narrows, whether it does. With
+    /// [`Scope::NoDelete`], [`Scope::WritePackage`] is there, and [`Scope::DeletePackage`] is not.
     pub const fn has(self, scope: Scope) -> bool {
         match scope {
+            Scope::Admin => self.admin,
             Scope::PublicOnly => self.public_only,
-            Scope::ReadPackage => true,
-            Scope::WritePackage => self.write,
+            Scope::NoDelete => matches!(self.packages, Packages::Publish),
+            Scope::ReadPackage => !matches!(self.packages, Packages::Nothing),
+            Scope::DeletePackage => matches!(self.packages, Packages::Delete | Packages::Write),
+            Scope::WritePackage => matches!(self.packages, Packages::Publish | Packages::Write),
         }
+    }
+
+    /// Whether these scopes grant all that `narrower` grants.
+    pub fn cover(self, narrower: Self) -> bool {
+        let granted = [
+            Scope::Admin,
+            Scope::ReadPackage,
+            Scope::DeletePackage,
+            Scope::WritePackage,
+        ];
+        granted
+            .into_iter()
+            .all(|scope| self.has(scope) || !narrower.has(scope))
+            && (!self.public_only || narrower.public_only)
     }
 }
 
@@ -74,41 +122,60 @@ impl FromStr for Scopes {
 
     /// Parses a list separated by commas, bars or blanks.
     fn from_str(list: &str) -> Result<Self, Self::Err> {
-        let (mut read, mut write, mut public_only) = (false, false, false);
+        let mut given = Vec::new();
         let separator = |c: char| c == ',' || c == '|' || c.is_ascii_whitespace();
         for name in list.split(separator).filter(|name| !name.is_empty()) {
             match Scope::ALL.into_iter().find(|scope| scope.as_str() == name) {
-                Some(Scope::PublicOnly) => public_only = true,
-                Some(Scope::ReadPackage) => read = true,
-                Some(Scope::WritePackage) => write = true,
+                Some(scope) => given.push(scope),
                 None => {
                     let shown = name.chars().take(40).flat_map(char::escape_default);
                     return Err(ScopesError::Unknown(shown.collect()));
                 }
             }
         }
-        if read || write {
-            Ok(Self { public_only, write })
-        } else {
-            Err(ScopesError::GrantsNothing)
+        let has = |scope| given.contains(&scope);
+        let (delete, write) = (has(Scope::DeletePackage), has(Scope::WritePackage));
+        let packages = match (write, delete, has(Scope::NoDelete)) {
+            (_, true, true) | (false, false, true) => return Err(ScopesError::NothingToNarrow),
+            (true, false, true) => Packages::Publish,
+            (true, _, false) => Packages::Write,
+            (false, true, false) => Packages::Delete,
+            (false, false, false) if has(Scope::ReadPackage) => Packages::Read,
+            (false, false, false) => Packages::Nothing,
+        };
+        if packages == Packages::Nothing && !has(Scope::Admin) {
+            return Err(ScopesError::GrantsNothing);
         }
+        Ok(Self {
+            packages,
+            admin: has(Scope::Admin),
+            public_only: has(Scope::PublicOnly),
+        })
     }
 }
 
 /// The canonical form, as the database keeps it: sorted, separated by commas, without what another scope includes.
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.public_only {
-            write!(f, "{},", Scope::PublicOnly)?;
+        let (narrowed, main) = match self.packages {
+            Packages::Nothing => (false, None),
+            Packages::Read => (false, Some(Scope::ReadPackage)),
+            Packages::Delete => (false, Some(Scope::DeletePackage)),
+            Packages::Publish => (true, Some(Scope::WritePackage)),
+            Packages::Write => (false, Some(Scope::WritePackage)),
+        };
+        let written = |scope| match scope {
+            Scope::Admin => self.admin,
+            Scope::PublicOnly => self.public_only,
+            Scope::NoDelete => narrowed,
+            scope => main == Some(scope),
+        };
+        let scopes = Scope::ALL.into_iter().filter(|scope| written(*scope));
+        for (number, scope) in scopes.enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            write!(f, "{comma}{scope}")?;
         }
-        f.write_str(
-            if self.write {
-                Scope::WritePackage
-            } else {
-                Scope::ReadPackage
-            }
-            .as_str(),
-        )
+        Ok(())
     }
 }
 
@@ -116,43 +183,96 @@ impl fmt::Display for Scopes {
 mod tests {
     use super::*;
 
+    fn scopes(list: &str) -> Scopes {
+        list.parse().unwrap()
+    }
+
     #[test]
     fn takes_lists_and_writes_them_canonically() {
         for (list, canonical) in [
             ("read:package", "read:package"),
             ("write:package", "write:package"),
             ("write:package|read:package", "write:package"),
+            ("delete:package,write:package", "write:package"),
+            ("delete:package,read:package", "delete:package"),
             ("write:package, public-only", "public-only,write:package"),
             (" read:package  public-only ", "public-only,read:package"),
+            ("write:package no-delete", "no-delete,write:package"),
+            ("admin", "admin"),
+            ("write:package,admin", "admin,write:package"),
         ] {
-            let scopes: Scopes = list.parse().unwrap();
-            assert_eq!(scopes.to_string(), canonical);
-            assert_eq!(canonical.parse(), Ok(scopes));
+            assert_eq!(scopes(list).to_string(), canonical);
+            assert_eq!(canonical.parse(), Ok(scopes(list)));
         }
     }
 
     #[test]
-    fn write_includes_read() {
-        let scopes: Scopes = "write:package".parse().unwrap();
-        assert!(scopes.has(Scope::ReadPackage));
-        assert!(!Scopes::new(false, false).has(Scope::WritePackage));
+    fn each_scope_includes_what_the_table_says() {
+        for (list, read, delete, publish, admin) in [
+            ("read:package", true, false, false, false),
+            ("delete:package", true, true, false, false),
+            ("write:package", true, true, true, false),
+            ("write:package,no-delete", true, false, true, false),
+            ("admin", false, false, false, true),
+            ("admin,read:package", true, false, false, true),
+        ] {
+            let scopes = scopes(list);
+            assert_eq!(
+                (
+                    scopes.has(Scope::ReadPackage),
+                    scopes.has(Scope::DeletePackage),
+                    scopes.has(Scope::WritePackage),
+                    scopes.has(Scope::Admin)
+                ),
+                (read, delete, publish, admin),
+                "{list}"
+            );
+        }
+    }
+
+    #[test]
+    fn wider_scopes_are_never_covered() {
+        for (wide, narrow, expected) in [
+            ("write:package", "read:package,public-only", true),
+            ("write:package", "no-delete,write:package", true),
+            ("no-delete,write:package", "write:package", false),
+            ("no-delete,write:package", "delete:package", false),
+            ("read:package,public-only", "read:package", false),
+            ("admin", "read:package", false),
+            ("write:package", "admin", false),
+            ("admin,write:package", "admin", true),
+        ] {
+            assert_eq!(
+                scopes(wide).cover(scopes(narrow)),
+                expected,
+                "{wide} / {narrow}"
+            );
+        }
     }
 
     #[test]
     fn an_unknown_scope_is_told_with_the_known_ones() {
         assert_eq!(
-            "read:package,admin"
+            "read:package,root"
                 .parse::<Scopes>()
                 .unwrap_err()
                 .to_string(),
-            "there is no scope `admin`; the scopes are public-only, read:package and write:package (which includes read)"
+            "there is no scope `root`; the scopes are read:package, write:package (which includes read and delete), \
+             delete:package (which includes read), admin, and to narrow these no-delete and public-only"
         );
     }
 
     #[test]
-    fn refuses_scopes_that_grant_nothing() {
+    fn refuses_scopes_that_grant_nothing_or_contradict_each_other() {
         for list in ["", " , |", "public-only"] {
             assert_eq!(list.parse::<Scopes>(), Err(ScopesError::GrantsNothing));
+        }
+        for list in [
+            "no-delete",
+            "no-delete,read:package",
+            "no-delete,write:package,delete:package",
+        ] {
+            assert_eq!(list.parse::<Scopes>(), Err(ScopesError::NothingToNarrow));
         }
     }
 }

@@ -106,6 +106,15 @@ impl Blobs {
         in_background(move || Incoming::begin(store)).await
     }
 
+    /// Begins to receive a blob, on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the temporary file cannot be made.
+    pub fn begin_here(&self) -> Result<Incoming, BlobError> {
+        Incoming::begin(Arc::clone(&self.store))
+    }
+
     /// Opens a blob for reading, or finds it open. `None` when there is none.
     ///
     /// # Errors

@@ -1,44 +1,58 @@
 //! May the caller do this with that owner? Asked by every handler, before anything else is looked at.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
-    http::{header, request::Parts},
+    extract::FromRequestParts,
+    http::{Extensions, HeaderMap, Method, Uri, header, request::Parts},
 };
 
-use super::error::ApiError;
+use super::{api, error::ApiError, path::Segments, source::Source};
 use crate::{
     Registry,
-    access::{Action, By, Caller, Credentials, CredentialsError, decide},
-    metadata::{Owner, OwnerId, OwnerKind},
-    names::OwnerName,
+    access::{Action, By, Caller, Credentials, CredentialsError, Place},
+    metadata::{Actor, Owner},
+    names::{Branch, RepositoryName},
 };
 
-/// What a request says of its sender: the address, and the credentials as they came.
+/// Where the code of a second factor comes, in the names that clients of the two forges know.
+static CODE_HEADERS: [header::HeaderName; 2] = [
+    header::HeaderName::from_static("x-gitea-otp"),
+    header::HeaderName::from_static("x-forgejo-otp"),
+];
+
+/// What a request says of its sender, the address and the credentials as they came; and what of the request is needed to
+/// lead it elsewhere.
 pub(super) struct Presented {
     credentials: Credentials,
     peer: IpAddr,
+    method: Method,
+    uri: Uri,
 }
 
 /// A caller who may do what was asked, and the owner it is done with.
 pub(super) struct Authorized {
     pub(super) owner: Owner,
     pub(super) caller: Caller,
+    peer: IpAddr,
+}
+
+/// The same, for one of the owner's repositories.
+pub(super) struct AuthorizedPlace {
+    pub(super) authorized: Authorized,
+    pub(super) branch: Branch,
+    pub(super) repository: RepositoryName,
 }
 
 impl Authorized {
-    /// The account that acts; none for an anonymous reader.
-    pub(super) fn account(&self) -> Option<OwnerId> {
-        self.caller.user_id()
+    /// Who acts, for the records of who did what.
+    pub(super) fn actor(&self) -> Actor {
+        self.caller.actor(self.peer)
     }
 
-    /// Its name, for the log.
+    /// The name of the account that acts, for the log.
     pub(super) fn account_name(&self) -> &str {
-        match &self.caller {
-            Caller::Anonymous => "nobody",
-            Caller::User(signed_in) => &signed_in.user.name,
-        }
+        self.caller.account().map_or("nobody", |(_, name)| name)
     }
 
     /// How the caller proved who they are, for the log.
@@ -47,8 +61,9 @@ impl Authorized {
             Caller::Anonymous => "nothing",
             Caller::User(signed_in) => match signed_in.by {
                 By::Password => "password",
-                By::Token { .. } => "token",
+                By::Token(_) => "token",
             },
+            Caller::Organisation(_) => "token of the organisation",
         }
     }
 }
@@ -56,60 +71,150 @@ impl Authorized {
 impl Presented {
     /// Finds out who is asking, where no owner decides what they may.
     pub(super) async fn caller(&self, registry: &Registry) -> Result<Caller, ApiError> {
-        Ok(registry
-            .access()
-            .authenticate(&self.credentials, self.peer)
-            .await?)
+        let access = registry.access();
+        Ok(access.authenticate(&self.credentials, self.peer).await?)
     }
 
-    /// Finds out who is asking and whether they may.
+    /// That caller, for the records of who did what.
+    pub(super) fn actor(&self, caller: &Caller) -> Actor {
+        caller.actor(self.peer)
+    }
+
+    /// Finds out who is asking and whether they may, where the request is about an owner and no repository.
     ///
     /// Wrong credentials are told first, also on a public owner; then an owner that does not exist; then what the
     /// policy denies.
     pub(super) async fn authorize(
         &self,
         registry: &Registry,
-        owner: Result<OwnerName, ApiError>,
+        segments: &Segments,
         action: Action,
     ) -> Result<Authorized, ApiError> {
-        let caller = self.caller(registry).await?;
-        let owner = registry
-            .metadata()
-            .owner(&owner?)
-            .await?
-            .ok_or(ApiError::UnknownOwner)?;
-        let role = match (&caller, owner.kind) {
-            (Caller::User(signed_in), OwnerKind::Organisation) => {
-                registry
-                    .metadata()
-                    .role(owner.id, signed_in.user.id)
-                    .await?
-            }
-            _ => None,
-        };
-        decide(&caller, &owner, role, action)?;
-        Ok(Authorized { owner, caller })
+        self.check(registry, segments, action, None).await
     }
+
+    /// The same where it is about a repository. A branch or a repository that breaks the grammar is told after all that,
+    /// to those who may do it with every repository.
+    pub(super) async fn authorize_place(
+        &self,
+        registry: &Registry,
+        segments: &Segments,
+        action: Action,
+    ) -> Result<AuthorizedPlace, ApiError> {
+        let parsed = segments.repository();
+        let place = parsed
+            .as_ref()
+            .ok()
+            .map(|(branch, repository)| Place { branch, repository });
+        let authorized = self.check(registry, segments, action, place).await?;
+        let (branch, repository) = parsed?;
+        Ok(AuthorizedPlace {
+            authorized,
+            branch,
+            repository,
+        })
+    }
+
+    async fn check(
+        &self,
+        registry: &Registry,
+        segments: &Segments,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<Authorized, ApiError> {
+        let access = registry.access();
+        let caller = access.authenticate(&self.credentials, self.peer).await?;
+        let name = segments.owner()?;
+        let Some(owner) = registry.metadata().owner(&name).await? else {
+            // In a box of its own: what is seldom done is not to be carried about with every request.
+            return Err(Box::pin(self.lead_on(registry, segments, &caller, action, place)).await?);
+        };
+        access.allow(&caller, &owner, action, place).await?;
+        Ok(Authorized {
+            owner,
+            caller,
+            peer: self.peer,
+        })
+    }
+
+    /// What is answered under a name that nobody has. Under a former name: where to read instead, for those who may read
+    /// there; and for what is written, the new name in words, since clients do not send a body twice.
+    async fn lead_on(
+        &self,
+        registry: &Registry,
+        segments: &Segments,
+        caller: &Caller,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<ApiError, ApiError> {
+        let old = segments.owner()?;
+        let Some(owner) = registry.metadata().owner_formerly(&old).await? else {
+            return Ok(ApiError::UnknownOwner);
+        };
+        registry
+            .access()
+            .allow(caller, &owner, Action::Read, place)
+            .await?;
+        let safe = self.method == Method::GET || self.method == Method::HEAD;
+        match path_under(&self.uri, &owner.name) {
+            Some(path) if safe && action == Action::Read => Ok(ApiError::Moved { path }),
+            _ => Ok(ApiError::Renamed { name: owner.name }),
+        }
+    }
+}
+
+/// What stands before the owner in every path that has one.
+const BEFORE_OWNERS: [&str; 5] = [
+    "/api/packages/",
+    "/api/v1/packages/",
+    "/api/v1/owners/",
+    "/api/v1/orgs/",
+    "/api/v1/users/",
+];
+
+/// The path of a request with another owner in it, and everything behind the owner as it was sent. The query goes along
+/// where it means something, which is in the JSON API.
+fn path_under(uri: &Uri, owner: &str) -> Option<String> {
+    let found = |prefix: &&str| uri.path().starts_with(prefix);
+    let before = BEFORE_OWNERS.into_iter().find(found)?;
+    let rest = uri.path().strip_prefix(before)?;
+    let behind = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("");
+    let query = uri.query().filter(|_| api::is_under(before));
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    Some(format!("{before}{owner}{behind}{query}"))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Presented {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
-        let header = headers.next().map(header::HeaderValue::as_bytes);
-        if headers.next().is_some() {
+        Self::by(&parts.method, &parts.uri, &parts.headers, &parts.extensions)
+    }
+}
+
+impl Presented {
+    /// What a request says whose head is taken apart into these.
+    pub(super) fn by(
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Self, ApiError> {
+        let mut credentials = headers.get_all(header::AUTHORIZATION).iter();
+        let header = credentials.next().map(header::HeaderValue::as_bytes);
+        if credentials.next().is_some() {
             return Err(CredentialsError::Several.into());
         }
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| {
-                address.ip().to_canonical()
-            });
+        let Some(Source(peer)) = extensions.get::<Source>().copied() else {
+            return Err(ApiError::Internal("a request without a source".into()));
+        };
+        let codes = CODE_HEADERS.iter().flat_map(|name| headers.get_all(name));
+        let codes = codes.map(header::HeaderValue::as_bytes);
         Ok(Self {
-            credentials: Credentials::parse(header)?,
+            credentials: Credentials::parse(header)?.with_codes(codes)?,
             peer,
+            method: method.clone(),
+            uri: uri.clone(),
         })
     }
 }

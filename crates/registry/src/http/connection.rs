@@ -36,8 +36,11 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::{malformed, pace::Pace, trace::RequestIds};
+use crate::Registry;
+
 /// What stands for the bytes of files until they are sent. Nobody reads it, so it takes no memory.
-static STAND_IN: [u8; 1 << 20] = [0; 1 << 20];
+static STAND_IN: [u8; 4 << 20] = [0; 4 << 20];
 
 /// So many zeros at the end of a write while a file is due are taken for stand-ins that were copied.
 const COPIED: [u8; 64] = [0; 64];
@@ -128,10 +131,13 @@ fn is_stand_in(bytes: &[u8]) -> bool {
 pub(super) struct Connection {
     stream: TcpStream,
     outbox: Outbox,
-    stall: Duration,
-    /// Runs while a write waits for the client.
-    stalled: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
+    ids: Arc<RequestIds>,
+    /// What is left to send of a refusal that was completed. It is the last answer of its connection.
+    refusal: Vec<u8>,
     closing: Option<Closing>,
+    /// Where what is sent is counted.
+    registry: Registry,
 }
 
 #[derive(Debug)]
@@ -142,35 +148,24 @@ struct Closing {
 }
 
 impl Connection {
-    /// A connection over which what is put into `outbox` is sent, and no write waits for longer than `stall`.
-    pub(super) fn new(stream: TcpStream, outbox: Outbox, stall: Duration) -> Self {
+    /// A connection over which what is put into `outbox` is sent, and whose client reads as fast as the settings of
+    /// `registry` say.
+    pub(super) fn new(
+        stream: TcpStream,
+        outbox: Outbox,
+        registry: Registry,
+        ids: Arc<RequestIds>,
+    ) -> Self {
+        let limits = &registry.settings().connections;
         Self {
             stream,
             outbox,
-            stall,
-            stalled: None,
+            pace: Pace::new(limits.stall, limits.min_download_rate),
+            ids,
+            refusal: Vec::new(),
             closing: None,
+            registry,
         }
-    }
-
-    /// Lets a write wait, but not for ever.
-    fn bounded<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if write.is_ready() {
-            self.stalled = None;
-            return write;
-        }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep(self.stall)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client does not read",
-        )))
     }
 
     /// Runs `write` when the socket takes bytes, and again whenever it turns out that it does not.
@@ -234,6 +229,12 @@ impl Connection {
                 "the HTTP library copied stand-ins; the connection ends here",
             )));
         }
+        if let [answer] = buffers
+            && let Some(refusal) = malformed::completed(answer, &self.ids)
+        {
+            self.refusal = refusal;
+            return Poll::Ready(Ok(answer.len()));
+        }
         match buffers {
             // The head of an answer waits for the first bytes of its file, to leave in one packet with them.
             [head] if more => self.poll_socket(cx, |stream| {
@@ -243,6 +244,7 @@ impl Connection {
                     SendFlags::MORE | SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
                 )?)
             }),
+            [all] => Pin::new(&mut self.stream).poll_write(cx, all),
             buffers => Pin::new(&mut self.stream).poll_write_vectored(cx, buffers),
         }
     }
@@ -279,7 +281,10 @@ impl AsyncWrite for Connection {
         } else {
             self.poll_send_bytes(cx, first, runs.next().is_some())
         };
-        self.bounded(cx, write)
+        if let Poll::Ready(Ok(sent)) = write {
+            self.registry.requests().sent.add(sent as u64);
+        }
+        self.pace.of(cx, write)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -287,6 +292,17 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let Self {
+                stream,
+                refusal,
+                pace,
+                ..
+            } = &mut *self;
+            let write = Pin::new(stream).poll_write(cx, refusal);
+            let sent = ready!(pace.of(cx, write))?;
+            refusal.drain(..sent);
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -1,6 +1,6 @@
 //! Answers that carry a file: an index from memory, or a package from the disk.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use axum::{
     body::Body,
@@ -18,9 +18,11 @@ use super::{
 use crate::{
     blobs::{Blob, BlobContent},
     clock::Timestamp,
-    index::Segments,
+    index::SignedIndex,
     metadata::Visibility,
 };
+
+const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// What the headers say of a file.
 pub(super) struct File<'a> {
@@ -38,7 +40,7 @@ pub(super) struct File<'a> {
 
 /// Where the bytes of a file are.
 pub(super) enum Content {
-    Memory(Segments),
+    Index(SignedIndex),
     Blob(Blob),
 }
 
@@ -75,29 +77,33 @@ impl File<'_> {
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
-        let mut set = |name: HeaderName, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                response.headers_mut().insert(name, value);
+        let headers = response.headers_mut();
+        // As many as there are in the end: a map that grows is copied.
+        headers.reserve(16);
+        let mut set = |name: HeaderName, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
             }
         };
-        set(header::ETAG, self.etag);
+        set(header::ETAG, self.etag.to_owned());
         set(
             header::LAST_MODIFIED,
-            &httpdate::fmt_http_date(validators.last_modified().to_system_time()),
+            httpdate::fmt_http_date(validators.last_modified().to_system_time()),
         );
-        set(header::CACHE_CONTROL, cache_control(self.visibility));
-        set(header::ACCEPT_RANGES, "bytes");
-        if status != StatusCode::NOT_MODIFIED {
-            set(header::CONTENT_TYPE, "application/octet-stream");
-            set(header::CONTENT_DISPOSITION, &attachment(self.name));
-            set(header::CONTENT_LENGTH, &length.to_string());
-        }
         if let Selection::Part { first, last } = selection {
             set(
                 header::CONTENT_RANGE,
-                &format!("bytes {first}-{last}/{}", self.size),
+                format!("bytes {first}-{last}/{}", self.size),
             );
         }
+        if status != StatusCode::NOT_MODIFIED {
+            set(header::CONTENT_DISPOSITION, attachment(self.name));
+            headers.insert(header::CONTENT_TYPE, OCTET_STREAM);
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        let cache_control = HeaderValue::from_static(cache_control(self.visibility));
+        headers.insert(header::CACHE_CONTROL, cache_control);
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         Ok(response)
     }
 }
@@ -105,22 +111,35 @@ impl File<'_> {
 impl Content {
     /// A body of `length` bytes from `first` on.
     fn part(self, request: &Request, first: u64, length: u64) -> Result<Body, ApiError> {
-        let segments = match self {
-            Self::Memory(segments) => segments,
-            Self::Blob(blob) => match blob.content() {
-                BlobContent::Memory(bytes) => std::iter::once(bytes.clone()).collect(),
-                BlobContent::File(file) => {
-                    let outbox = request.extensions().get::<Outbox>();
-                    let outbox = outbox.ok_or_else(|| {
-                        ApiError::Internal("a connection without an outbox".into())
-                    })?;
-                    return Ok(Body::new(outbox.body(file.clone(), first, length)));
+        let in_file = |file| {
+            let outbox = request.extensions().get::<Outbox>();
+            let outbox = outbox
+                .ok_or_else(|| ApiError::Internal("a connection without an outbox".into()))?;
+            Ok(Body::new(outbox.body(file, first, length)))
+        };
+        match self {
+            Self::Index(index) => match index.file() {
+                Some(file) => in_file(file),
+                None => {
+                    let runs = index.segments().part(first..first + length);
+                    Ok(Body::from_stream(stream::iter(
+                        runs.map(Ok::<_, io::Error>),
+                    )))
                 }
             },
-        };
-        Ok(Body::from_stream(stream::iter(
-            segments.part(first..first + length).map(Ok::<_, io::Error>),
-        )))
+            Self::Blob(blob) => match blob.content() {
+                BlobContent::File(file) => in_file(Arc::clone(file)),
+                BlobContent::Memory(bytes) => {
+                    let part = usize::try_from(first)
+                        .ok()
+                        .zip(usize::try_from(first + length).ok());
+                    let part = part.and_then(|(first, end)| bytes.get(first..end));
+                    let part = part
+                        .ok_or_else(|| ApiError::Internal("a blob shorter than it was".into()))?;
+                    Ok(Body::from(bytes.slice_ref(part)))
+                }
+            },
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use axum::{
 
 use super::trace::Fault;
 use crate::{
-    access::{AccountError, AuthError, CredentialsError, Denied},
+    access::{AccessError, AccountError, AuthError, CredentialsError, Denied},
     blobs::BlobError,
     index::IndexError,
     keys::KeyError,
@@ -29,6 +29,8 @@ pub(super) enum ApiError {
     Unauthorized(String),
     Forbidden(String),
     UnknownOwner,
+    Moved { path: String },
+    Renamed { name: String },
     NoSuchRoute(String),
     NotFound(String),
     WrongMethod(String),
@@ -57,7 +59,10 @@ impl ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            // 307 and 308 are errors to apk (apk-tools `libfetch/http.c`, `HTTP_REDIRECT`).
+            Self::Moved { .. } => StatusCode::MOVED_PERMANENTLY,
             Self::UnknownOwner
+            | Self::Renamed { .. }
             | Self::NoSuchRoute(_)
             | Self::NotFound(_)
             | Self::NoSuchIndex
@@ -93,6 +98,10 @@ impl ApiError {
             | Self::TooManyAttempts { text, .. }
             | Self::Busy(text) => text,
             Self::UnknownOwner => "no such owner; check the name behind /api/packages/".to_owned(),
+            Self::Moved { path } => format!("this owner has another name now; it is at {path}"),
+            Self::Renamed { name } => {
+                format!("this owner is called {name} now; use that name in its place")
+            }
             Self::NoSuchRoute(path) => format!(
                 "nothing is at {path}; packages are under /api/packages/{{owner}}/alpine/{{branch}}/{{repository}}"
             ),
@@ -122,6 +131,7 @@ impl IntoResponse for ApiError {
                 header::WWW_AUTHENTICATE,
                 r#"Basic realm="Tarn", charset="UTF-8""#.to_owned(),
             )),
+            Self::Moved { path } => Some((header::LOCATION, path.clone())),
             Self::RangeNotSatisfiable { size } => {
                 Some((header::CONTENT_RANGE, format!("bytes */{size}")))
             }
@@ -172,7 +182,9 @@ impl From<AuthError> for ApiError {
                 Self::TooManyAttempts { text, retry_after }
             }
             AuthError::Metadata(error) => error.into(),
-            AuthError::Stored(..) | AuthError::Password(_) => Self::Internal(Box::new(error)),
+            AuthError::Stored { .. } | AuthError::SecondFactor(_) | AuthError::Password(_) => {
+                Self::Internal(Box::new(error))
+            }
             _ => Self::Unauthorized(text),
         }
     }
@@ -184,13 +196,26 @@ impl From<AccountError> for ApiError {
         match error {
             AccountError::NameTaken(_)
             | AccountError::LabelTaken { .. }
+            | AccountError::TeamTaken { .. }
+            | AccountError::HasPackages { .. }
+            | AccountError::TooManyFormerNames(_)
+            | AccountError::LastSiteAdmin(_)
+            | AccountError::NoAdminLeft(_)
             | AccountError::LastAdmin { .. } => Self::Conflict(text),
             AccountError::NoUser(_)
             | AccountError::NoOrganisation(_)
-            | AccountError::NoOwner(_) => Self::NotFound(text),
-            AccountError::WeakPassword(_) | AccountError::BadLabel | AccountError::NoLifetime => {
-                Self::Unprocessable(text)
-            }
+            | AccountError::NoOwner(_)
+            | AccountError::Renamed(..)
+            | AccountError::NoTeam { .. } => Self::NotFound(text),
+            AccountError::WiderThanMaker(_) => Self::Forbidden(text),
+            AccountError::Reserved(_)
+            | AccountError::BuiltInTeam(_)
+            | AccountError::LimitsForRole(_)
+            | AccountError::AdminWithLimits
+            | AccountError::AdminOfOrganisation
+            | AccountError::WeakPassword(_)
+            | AccountError::BadLabel
+            | AccountError::NoLifetime => Self::Unprocessable(text),
             AccountError::Metadata(error) => error.into(),
             AccountError::Password(_) | AccountError::Random(_) => Self::Internal(Box::new(error)),
         }
@@ -202,7 +227,22 @@ impl From<Denied> for ApiError {
         let text = denied.to_string();
         match denied {
             Denied::NeedsCredentials | Denied::TokenLacksScope { .. } => Self::Unauthorized(text),
-            Denied::PublicOnlyToken | Denied::NoAccess | Denied::ReadOnly => Self::Forbidden(text),
+            Denied::PublicOnlyToken
+            | Denied::TokenOutsideLimits
+            | Denied::NoAccess
+            | Denied::ReadOnly
+            | Denied::OutsideTeamLimits
+            | Denied::NotAdmin
+            | Denied::NotSiteAdmin => Self::Forbidden(text),
+        }
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Auth(error) => error.into(),
+            AccessError::Denied(denied) => denied.into(),
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::{
-    authorize::Presented,
+    authorize::{Authorized, AuthorizedPlace, Presented},
     download::{Content, File},
     error::ApiError,
     path::Segments,
@@ -40,11 +40,13 @@ async fn show(
     request: Request,
     format: Format,
 ) -> Result<Response, ApiError> {
-    let owner = presented
-        .authorize(registry, segments.owner(), Action::Read)
-        .await?
-        .owner;
-    let (branch, repository) = segments.repository()?;
+    let AuthorizedPlace {
+        authorized: Authorized { owner, .. },
+        branch,
+        repository,
+    } = presented
+        .authorize_place(registry, segments, Action::Read)
+        .await?;
     let architecture = segments.architecture()?;
     let index = registry
         .indexes()
@@ -61,6 +63,6 @@ async fn show(
     file.answer(
         &request,
         registry.clock().now(),
-        Content::Memory(index.segments().clone()),
+        Content::Index(index.clone()),
     )
 }

@@ -28,7 +28,7 @@ pub(super) async fn show(
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let owner = presented
-        .authorize(&registry, segments.owner(), Action::Read)
+        .authorize(&registry, &segments, Action::Read)
         .await?
         .owner;
     let (name, pem) = registry.keys().public_key(&owner).await?;
@@ -51,7 +51,7 @@ pub(super) async fn show_named(
         return Ok(refusal);
     }
     let owner = presented
-        .authorize(&registry, segments.owner(), Action::Read)
+        .authorize(&registry, &segments, Action::Read)
         .await?
         .owner;
     let name = KeyName::parse(file).map_err(|_| ApiError::NoSuchKey)?;

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::{
-    authorize::Presented,
+    authorize::{AuthorizedPlace, Presented},
     download::{Content, File},
     error::ApiError,
     index,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Registry,
     access::Action,
-    metadata::{FileAddress, Owner, PackageAddress, PackageFile},
+    metadata::{FileAddress, PackageAddress, PackageFile},
 };
 
 /// 200, 206 or 304 with the file as it was uploaded. Routes are told apart before a path is decoded, so the name of an
@@ -38,11 +38,10 @@ pub(super) async fn show(
         _ => {}
     }
     let State(registry) = state;
-    let owner = presented
-        .authorize(&registry, segments.owner(), Action::Read)
-        .await?
-        .owner;
-    let found = find(&registry, &owner, &segments).await?;
+    let place = presented
+        .authorize_place(&registry, &segments, Action::Read)
+        .await?;
+    let found = find(&registry, &place, &segments).await?;
     let blob = registry
         .blobs()
         .open_blob(&found.sha256)
@@ -60,7 +59,7 @@ pub(super) async fn show(
         name: segments.file(),
         etag: &format!("\"{}\"", found.sha256),
         changed_at: found.created_at,
-        visibility: owner.visibility,
+        visibility: place.authorized.owner.visibility,
         size: blob.size(),
     };
     file.answer(&request, registry.clock().now(), Content::Blob(blob))
@@ -72,15 +71,15 @@ pub(super) async fn remove(
     presented: Presented,
     segments: Segments,
 ) -> Result<StatusCode, ApiError> {
-    let authorized = presented
-        .authorize(&registry, segments.owner(), Action::Write)
+    let place = presented
+        .authorize_place(&registry, &segments, Action::Delete)
         .await?;
-    let found = find(&registry, &authorized.owner, &segments).await?;
-    let (branch, repository) = segments.repository()?;
+    let found = find(&registry, &place, &segments).await?;
+    let authorized = &place.authorized;
     let address = PackageAddress {
         owner: authorized.owner.id,
-        branch: &branch,
-        repository: &repository,
+        branch: &place.branch,
+        repository: &place.repository,
         arch: &found.arch,
         name: &found.name,
         version: &found.version,
@@ -104,15 +103,14 @@ pub(super) async fn remove(
 
 async fn find(
     registry: &Registry,
-    owner: &Owner,
+    place: &AuthorizedPlace,
     segments: &Segments,
 ) -> Result<PackageFile, ApiError> {
-    let (branch, repository) = segments.repository()?;
     let architecture = segments.architecture()?;
     let address = FileAddress {
-        owner: owner.id,
-        branch: &branch,
-        repository: &repository,
+        owner: place.authorized.owner.id,
+        branch: &place.branch,
+        repository: &place.repository,
         arch: &architecture,
         file_name: segments.file(),
     };

@@ -27,6 +27,41 @@ pub(super) struct Segments {
 }
 
 impl Segments {
+    /// Those of `/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/{file}`, if a path is one of these and has
+    /// nothing to be decoded.
+    pub(super) fn of_file(path: &str) -> Option<Self> {
+        let mut rest = path.strip_prefix("/api/packages/")?.split('/');
+        let mut next = || rest.next().filter(|segment| !segment.is_empty());
+        let owner = next()?;
+        let ("alpine", branch, repository, architecture, file) =
+            (next()?, next()?, next()?, next()?, next()?)
+        else {
+            return None;
+        };
+        if rest.next().is_some() || path.contains('%') {
+            return None;
+        }
+        Some(Self {
+            owner: owner.to_owned(),
+            branch: branch.to_owned(),
+            repository: repository.to_owned(),
+            architecture: architecture.to_owned(),
+            file: file.to_owned(),
+        })
+    }
+
+    /// An owner's name alone.
+    pub(super) fn of_owner(owner: &str) -> Self {
+        let empty = String::new;
+        Self {
+            owner: owner.to_owned(),
+            branch: empty(),
+            repository: empty(),
+            architecture: empty(),
+            file: empty(),
+        }
+    }
+
     /// The owner. A name that breaks the grammar is one that nobody has.
     pub(super) fn owner(&self) -> Result<OwnerName, ApiError> {
         OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)

@@ -1,25 +1,80 @@
 //! Every route, in one list.
+//!
+//! # The short way
+//!
+//! Nearly all requests are for an index or a package, and a router does for them what any path may need: it matches, decodes,
+//! copies the segments, boxes the future of the handler. So [`Routes`] tells those by themselves, and calls the very function
+//! that the list names for them. Together with one look at the database's shared memory less it brought a 304 from 16.5 to
+//! some 14 µs. What is written unusually (with percent signs) goes the long way, to the same end.
+
+use std::convert::Infallible;
 
 use axum::{
     Router,
+    extract::{Request, State},
     http::{Method, Uri},
     response::{IntoResponse, Response},
     routing::{get, put},
 };
+use tower::Service as _;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api::{self, document, owners, packages, search, server_version, user},
+    authorize::Presented,
     error::ApiError,
-    health, index, key, package, upload,
+    health, index, key, metrics, package,
+    path::Segments,
+    upload,
 };
 use crate::Registry;
 
-/// The whole HTTP interface of a registry.
-pub(super) fn router(registry: Registry) -> Router {
+/// The whole HTTP interface of a registry. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Routes {
+    registry: Registry,
+    router: Router,
+}
+
+impl Routes {
+    /// The routes of that registry.
+    pub(super) fn of(registry: Registry) -> Self {
+        Self {
+            router: router(registry.clone()),
+            registry,
+        }
+    }
+
+    /// Has the function that is for its path answer a request.
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        match Segments::of_file(request.uri().path()) {
+            Some(segments) if reads => self.file(segments, request).await.into_response(),
+            // In a box of its own: what is seldom done is not to be carried about with every request.
+            _ => match Box::pin(self.router.clone().call(request)).await {
+                Ok::<_, Infallible>(answer) => answer,
+                Err(never) => match never {},
+            },
+        }
+    }
+
+    /// The short way: `GET …/{architecture}/{file}`.
+    async fn file(&self, segments: Segments, request: Request) -> Result<Response, ApiError> {
+        let presented = Presented::by(
+            request.method(),
+            request.uri(),
+            request.headers(),
+            request.extensions(),
+        )?;
+        package::show(State(self.registry.clone()), presented, segments, request).await
+    }
+}
+
+fn router(registry: Registry) -> Router {
     Router::new()
         .route("/healthz", get(health::show))
+        .route("/metrics", get(metrics::show))
         .route("/api/packages/{owner}/alpine/key", get(key::show))
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}",

@@ -4,11 +4,11 @@ use std::{
     convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
+use axum::{body::Body, http::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -18,10 +18,13 @@ use tokio::{
 
 use super::{
     connection::{Connection, Outbox},
-    routes::router,
+    routes::Routes,
+    source::source,
     trace::{self, RequestIds},
+    unread::Ending,
+    workers::Workers,
 };
-use crate::Registry;
+use crate::{Registry, settings::Proxies};
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;
@@ -40,6 +43,9 @@ pub enum ServeError {
         "requests were still under way {0:?} after the server was told to stop; they were cut off"
     )]
     Drain(Duration),
+    /// There can be no more threads.
+    #[error("cannot start the threads that serve connections")]
+    Threads(#[source] io::Error),
 }
 
 /// Serves `registry` on `listener` until `shutdown` is ready; then takes no more connections, lets the requests under
@@ -47,16 +53,19 @@ pub enum ServeError {
 ///
 /// # Errors
 ///
-/// When requests are still under way after the drain time of the settings.
+/// When the threads cannot be started; when requests are still under way after the drain time of the settings.
 pub async fn serve(
     registry: Registry,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let limits = registry.settings().connections.clone();
+    let workers = Workers::start().map_err(ServeError::Threads)?;
     let app = App {
         ids: RequestIds::since(registry.clock()),
-        router: router(registry),
+        proxies: Arc::new(registry.settings().proxies.clone()),
+        routes: Routes::of(registry.clone()),
+        registry: registry.clone(),
     };
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.max_open));
@@ -88,26 +97,47 @@ pub async fn serve(
         } else {
             limits.head
         };
-        let connection = graceful.watch(connection(stream, peer, app.clone(), head, limits.stall));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
+        // Away from this event loop, to that of a worker.
+        let Ok(stream) = stream.into_std() else {
+            continue;
+        };
+        registry.requests().opened.one();
+        let (app, watcher) = (app.clone(), graceful.watcher());
+        let registry = registry.clone();
+        workers.spawn(async move {
+            if let Err(error) = serve_connection(stream, peer, app, head, watcher).await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
+            registry.requests().closed.one();
             drop(permit);
         });
     }
     drop(listener);
     tracing::info!("stopping: requests under way finish, new ones are refused");
-    timeout(limits.drain, graceful.shutdown())
-        .await
-        .map_err(|_| ServeError::Drain(limits.drain))
+    let drained = timeout(limits.drain, graceful.shutdown()).await;
+    workers.end().await;
+    drained.map_err(|_| ServeError::Drain(limits.drain))
 }
 
 /// What answers the requests of every connection.
 #[derive(Clone)]
 struct App {
-    router: Router,
+    routes: Routes,
     ids: Arc<RequestIds>,
+    registry: Registry,
+    proxies: Arc<Proxies>,
+}
+
+/// Serves a connection to its end.
+async fn serve_connection(
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    app: App,
+    head: Duration,
+    watcher: Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let connection = connection(TcpStream::from_std(stream)?, peer, app, head);
+    Ok(watcher.watch(connection).await?)
 }
 
 fn connection(
@@ -115,7 +145,6 @@ fn connection(
     peer: SocketAddr,
     app: App,
     head: Duration,
-    stall: Duration,
 ) -> http1::Connection<
     TokioIo<Connection>,
     impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<>,
@@ -123,13 +152,26 @@ fn connection(
     // Without it, answers on kept connections stall for 40 ms.
     let _ = stream.set_nodelay(true);
     let outbox = Outbox::default();
-    let io = TokioIo::new(Connection::new(stream, outbox.clone(), stall));
+    let (ids, registry) = (Arc::clone(&app.ids), app.registry.clone());
+    let io = TokioIo::new(Connection::new(stream, outbox.clone(), registry, ids));
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let (head, body) = request.into_parts();
+        let (body, ending) = Ending::of(body);
+        let mut request = Request::from_parts(head, body);
+        let source = source(peer.ip(), request.headers(), &app.proxies);
+        request.extensions_mut().insert(source);
         request.extensions_mut().insert(outbox.clone());
-        let App { router, ids } = app.clone();
-        async move { Ok::<Response, Infallible>(trace::answer(&ids, router, request).await) }
+        let App {
+            routes,
+            ids,
+            registry,
+            ..
+        } = app.clone();
+        async move {
+            let counts = registry.requests();
+            let answer = trace::answer(&ids, counts, routes, request, source).await;
+            Ok::<Response, Infallible>(ending.told_by(answer))
+        }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

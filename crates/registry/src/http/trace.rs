@@ -1,6 +1,6 @@
 //! What stands around every answer: a request id, the log line, and the headers that all answers share.
 //!
-//! Nothing of a request is logged but its method, path and outcome. Never the query, never a header: both can hold
+//! Nothing of a request is logged but its source, method, path and outcome. Never the query, never a header: both can hold
 //! secrets.
 
 use std::{
@@ -16,17 +16,18 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use tower::Service;
 
-use super::{api, error::ApiError};
-use crate::clock::Clock;
+use super::{api, error::ApiError, host, routes::Routes, source::Source};
+use crate::{
+    clock::Clock,
+    metrics::{RequestCounts, Route},
+};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -71,7 +72,7 @@ impl RequestIds {
         })
     }
 
-    fn next(&self) -> String {
+    pub(super) fn next(&self) -> String {
         format!(
             "{:x}-{:x}",
             self.started,
@@ -80,25 +81,40 @@ impl RequestIds {
     }
 }
 
-/// Has `app` answer the request, logs one line about it, and completes the answer.
-pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) -> Response {
+/// Has `routes` answer the request, logs one line about it, and completes the answer.
+pub(super) async fn answer(
+    ids: &RequestIds,
+    counts: &RequestCounts,
+    routes: Routes,
+    request: Request,
+    Source(source): Source,
+) -> Response {
     let started = Instant::now();
     let id = ids.next();
-    let (method, path, version) = (
+    let (method, uri, version) = (
         request.method().clone(),
-        request.uri().path().to_owned(),
+        request.uri().clone(),
         request.version(),
     );
+    let path = uri.path();
 
-    let mut response = match AssertUnwindSafe(app.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
+    // Written as one expression: what gets a name before it is awaited is kept twice, and copied.
+    let mut response = match AssertUnwindSafe(async {
+        match host::check(&request) {
+            Ok(()) => routes.answer(request).await,
+            Err(refusal) => refusal.into_response(),
+        }
+    })
+    .catch_unwind()
+    .await
+    {
+        Ok(response) => response,
         Err(panic) => panicked(&*panic),
     };
 
     let status = response.status();
     if let Some(fault) = response.extensions_mut().remove::<SharedFault>() {
-        tracing::error!(request_id = id, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
+        tracing::error!(request_id = id, %source, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             *response.body_mut() = Body::from(format!(
                 "internal error; ask the operator about request {id}\n"
@@ -106,15 +122,18 @@ pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) 
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
     }
-    if api::is_under(&path) {
+    if api::is_under(path) {
         api::problem::render(&mut response, &id);
     }
+    let took = started.elapsed();
+    counts.answered(Route::of(method.as_str(), path), status.as_u16(), took);
     tracing::info!(
         request_id = id,
+        %source,
         %method,
         path,
         status = status.as_u16(),
-        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "request"
     );
 
@@ -124,7 +143,7 @@ pub(super) async fn answer(ids: &RequestIds, mut app: Router, request: Request) 
         // (RFC 9110, section 8.6), and caches would believe that it became empty.
         headers.remove(header::CONTENT_LENGTH);
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID.clone(), id);
     }
     headers.insert(

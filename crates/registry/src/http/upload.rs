@@ -5,7 +5,12 @@ use axum::{
     http::StatusCode,
 };
 
-use super::{authorize::Presented, body, error::ApiError, path::Segments};
+use super::{
+    authorize::{AuthorizedPlace, Presented},
+    body,
+    error::ApiError,
+    path::Segments,
+};
 use crate::{Registry, access::Action, publish::Destination};
 
 /// 201 with an empty body, once the package is durable and in the index.
@@ -15,15 +20,18 @@ pub(super) async fn put(
     segments: Segments,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let authorized = presented
-        .authorize(&registry, segments.owner(), Action::Write)
+    let AuthorizedPlace {
+        authorized,
+        branch,
+        repository,
+    } = presented
+        .authorize_place(&registry, &segments, Action::Publish)
         .await?;
-    let (branch, repository) = segments.repository()?;
     let destination = Destination {
         owner: authorized.owner.id,
         branch,
         repository,
-        uploader: authorized.account(),
+        by: authorized.actor(),
     };
     let package = body::package(request, registry.settings())?;
     let published = registry.publisher().publish(destination, package).await?;

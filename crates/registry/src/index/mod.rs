@@ -8,11 +8,16 @@
 //! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
 
 pub mod engine;
+mod memory_file;
 mod segments;
 pub mod v2;
 mod v3;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits};
 use moka::future::Cache;
@@ -21,10 +26,12 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
+use self::memory_file::MemoryFile;
 use crate::{
     clock::Timestamp,
     keys::{KeyError, Keys, OwnerKeys},
     metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId},
+    metrics::IndexCounts,
     names::{Branch, RepositoryName},
 };
 
@@ -32,6 +39,12 @@ pub use self::segments::Segments;
 
 /// How many indexes are made at once.
 const MAKERS: usize = 4;
+
+/// In a burst, how long an index rests after it was made, in times of what making it took.
+const REST: u32 = 3;
+
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// The two forms in which apk reads an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,6 +111,7 @@ pub enum Problem {
 #[derive(Debug, Clone)]
 pub struct SignedIndex {
     segments: Segments,
+    file: MemoryFile,
     etag: Arc<str>,
     changed_at: Timestamp,
 }
@@ -106,6 +120,11 @@ impl SignedIndex {
     /// What is sent.
     pub fn segments(&self) -> &Segments {
         &self.segments
+    }
+
+    /// The same bytes as a file, where that is the better way to send them.
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.file.of(&self.segments)
     }
 
     /// A strong ETag made from the content, quotes included.
@@ -133,16 +152,20 @@ struct Made {
     generation: i64,
     /// When the keys that signed it became those: no two sets of an owner's keys have the same time.
     keys_changed_at: Timestamp,
-    state: Option<engine::State>,
+    base: Option<v2::Base>,
     signed: SignedIndex,
+    /// Until when the next one is not begun.
+    rests_until: Option<Instant>,
 }
 
 impl Made {
     fn weight(&self) -> u32 {
+        let segments = &self.signed.segments;
         let bytes = self
-            .state
+            .base
             .as_ref()
-            .map_or(self.signed.segments.length(), engine::State::weight);
+            .map_or(segments.length(), v2::Base::weight)
+            .saturating_add(MemoryFile::weight(segments));
         u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
     }
 }
@@ -158,6 +181,7 @@ pub struct Indexes {
     making: Cache<Place, Arc<Mutex<()>>>,
     /// Only so many indexes are made at once, whoever asks for whichever.
     makers: Arc<Semaphore>,
+    counts: Arc<IndexCounts>,
 }
 
 impl Indexes {
@@ -178,7 +202,19 @@ impl Indexes {
             made,
             making,
             makers: Arc::new(Semaphore::new(MAKERS)),
+            counts: Arc::default(),
         }
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> &IndexCounts {
+        &self.counts
+    }
+
+    /// How many bytes of indexes are in memory, roughly, and how many indexes.
+    pub async fn cached(&self) -> (u64, u64) {
+        self.made.run_pending_tasks().await;
+        (self.made.weighted_size() * 1024, self.made.entry_count())
     }
 
     /// The index of the newest generation; none when no package is in it.
@@ -203,28 +239,59 @@ impl Indexes {
             arch: arch.clone(),
             format,
         };
+        self.counts.asked.one();
         if let Some(made) = self.made_for(&place, &head).await {
+            self.counts.from_memory.one();
             return Ok(Some(made.signed.clone()));
         }
+        // In a box of its own: what is seldom done is not to be carried about with every request.
+        Box::pin(self.made_anew(owner, branch, repository, place, &head)).await
+    }
+
+    /// An index of `head` or newer when it is not in memory: made here, or by somebody else while this waits.
+    async fn made_anew(
+        &self,
+        owner: &Owner,
+        branch: &Branch,
+        repository: &RepositoryName,
+        place: Place,
+        head: &IndexHead,
+    ) -> Result<Option<SignedIndex>, IndexError> {
         let turn = self
             .making
             .get_with(place.clone(), async { Arc::default() })
             .await;
         let _turn = turn.lock().await;
-        // What is newest now: everybody who waited here is served by one index.
-        let Some((head, keys)) = self.head(owner, branch, repository, arch).await? else {
+        // One that was begun after this request came serves it, also when there are newer generations by now: everybody
+        // who waited here is served by one index.
+        if let Some(made) = self.made_for(&place, head).await {
+            self.counts.from_memory.one();
+            return Ok(Some(made.signed.clone()));
+        }
+        self.rest(&place).await;
+        // What is newest now, as late as can be.
+        let Some((head, keys)) = self.head(owner, branch, repository, &place.arch).await? else {
             return Ok(None);
         };
         if let Some(made) = self.made_for(&place, &head).await {
+            self.counts.from_memory.one();
             return Ok(Some(made.signed.clone()));
         }
         // The semaphore is never closed.
         let _maker = self.makers.acquire().await;
-        // In a box of its own: what is seldom done is not to be carried about with every request.
-        let made = Arc::new(Box::pin(self.make(&place, head, keys)).await?);
+        let made = Arc::new(self.make(&place, head, keys).await?);
         let signed = made.signed.clone();
         self.made.insert(place, made).await;
         Ok(Some(signed))
+    }
+
+    /// Waits while the index rests. One that was made a moment ago and is out of date again because many publish at once
+    /// would be made for every few of them, by the processors that they need; so it takes a part of the time and no more.
+    async fn rest(&self, place: &Place) {
+        let before = self.made.get(place).await;
+        if let Some(until) = before.and_then(|made| made.rests_until) {
+            tokio::time::sleep_until(until.into()).await;
+        }
     }
 
     /// The newest state of an index that has packages, and the keys that sign it in that very state.
@@ -255,11 +322,11 @@ impl Indexes {
         }
     }
 
-    /// The index in memory, when it is the one of that generation or, because this request read the head a moment ago,
-    /// of a newer one.
+    /// The index in memory, when it is the one of that generation and those keys or, because this request read the head a
+    /// moment ago, of newer ones.
     async fn made_for(&self, place: &Place, head: &IndexHead) -> Option<Arc<Made>> {
         let made = self.made.get(place).await?;
-        (made.generation >= head.generation && made.keys_changed_at == head.keys_changed_at)
+        (made.generation >= head.generation && made.keys_changed_at >= head.keys_changed_at)
             .then_some(made)
     }
 
@@ -270,6 +337,7 @@ impl Indexes {
         head: IndexHead,
         keys: Arc<OwnerKeys>,
     ) -> Result<Made, IndexError> {
+        let began = Instant::now();
         let before = match place.format {
             Format::V2 => self
                 .made
@@ -278,11 +346,11 @@ impl Indexes {
                 .filter(|before| before.generation <= head.generation),
             Format::V3 => None,
         };
-        let refused = {
-            let place = place.clone();
-            move |problem| IndexError::Refused {
+        let refused = |problem| {
+            self.counts.refused.one();
+            IndexError::Refused {
                 repository: place.repository,
-                arch: place.arch,
+                arch: place.arch.clone(),
                 generation: head.generation,
                 problem,
             }
@@ -294,8 +362,10 @@ impl Indexes {
             self.limits.clone(),
             place.arch.clone(),
         );
-        let before = before.and_then(|made| Some((made.generation, made.state.clone()?)));
-        let (state, segments, etag) = match (place.format, before) {
+        let before = before.and_then(|made| Some((made.generation, made.base.clone()?)));
+        // Publishes that came one at a time, between readers, are no burst.
+        let in_a_burst = matches!(&before, Some((since, _)) if generation > since + 1);
+        let (base, segments, etag) = match (place.format, before) {
             (Format::V2, Some((since, before))) => {
                 let changes = self
                     .metadata
@@ -320,12 +390,18 @@ impl Indexes {
             }
         }
         .map_err(refused)?;
+        self.counts.made(place.format).one();
+        let signatures = base.as_ref().map_or(0, v2::Base::signatures_made);
+        self.counts.signatures.add(signatures);
+        let rest = (began.elapsed() * REST).min(LONGEST_REST);
         Ok(Made {
             generation,
             keys_changed_at,
-            state,
+            base,
+            rests_until: in_a_burst.then(|| Instant::now() + rest),
             signed: SignedIndex {
                 segments,
+                file: MemoryFile::default(),
                 etag: etag.into(),
                 changed_at,
             },

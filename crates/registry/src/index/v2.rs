@@ -3,11 +3,10 @@
 use apk::{
     arch::Arch,
     limits::Limits,
-    sign::{KeyName, SigningKey},
     v2::{
         index::for_each_record,
         record::{Record as ParsedRecord, with_arch},
-        signature::{sign_digest, verify_member},
+        signature::{verify_member, write_signatures},
     },
 };
 use bytes::Bytes;
@@ -19,11 +18,54 @@ use super::{
 };
 use crate::{
     keys::OwnerKeys,
-    metadata::{IndexChanges, IndexRow},
+    metadata::{IndexChanges, IndexRow, SigningKeyId},
 };
 
 /// What the next index is made from, what is sent, and its ETag.
-pub type Made = (Option<State>, Segments, String);
+pub type Made = (Option<Base>, Segments, String);
+
+/// What the next index is made from.
+#[derive(Debug, Clone)]
+pub struct Base {
+    state: State,
+    signatures: Signatures,
+}
+
+impl Base {
+    /// Bytes it takes in memory, roughly.
+    pub fn weight(&self) -> u64 {
+        let signatures = self.signatures.by.iter();
+        self.state.weight() + signatures.map(|(_, bytes)| bytes.len() as u64).sum::<u64>()
+    }
+
+    /// How many records are in it.
+    pub fn records(&self) -> u64 {
+        self.state.records()
+    }
+
+    /// How many signatures had to be made for it; the others were there already.
+    pub fn signatures_made(&self) -> u64 {
+        self.signatures.made
+    }
+}
+
+/// The signatures of one content, also those of keys that sign no more: they may come back.
+#[derive(Debug, Clone)]
+struct Signatures {
+    sha256: [u8; 32],
+    by: Vec<(SigningKeyId, Vec<u8>)>,
+    made: u64,
+}
+
+impl Signatures {
+    fn of(&self, sha256: &[u8; 32]) -> Vec<(SigningKeyId, Vec<u8>)> {
+        if self.sha256 == *sha256 {
+            self.by.clone()
+        } else {
+            Vec::new()
+        }
+    }
+}
 
 /// Derives an index from all its packages. The independent reader reads all of it.
 ///
@@ -42,7 +84,7 @@ pub fn first(
         ..Changes::default()
     };
     let state = State::empty()?.apply(&changes)?;
-    let (member, signature) = sign(&state, keys, limits)?;
+    let (member, signature, signatures) = sign(&state, None, keys, limits)?;
 
     let whole: Vec<u8> = std::iter::once(signature.as_slice())
         .chain(member.segments.iter().map(|run| &**run))
@@ -56,7 +98,7 @@ pub fn first(
             .map_err(|error| Problem::Verification(error.to_string()))?;
         expect(count, live)?;
     }
-    Ok(assemble(state, member, signature))
+    Ok(assemble(Base { state, signatures }, member, signature))
 }
 
 /// Derives an index from the one before it and what changed. The independent reader reads what is new; what is not was
@@ -66,7 +108,7 @@ pub fn first(
 ///
 /// As [`first`].
 pub fn next(
-    before: &State,
+    before: &Base,
     changes: IndexChanges,
     arch: &Arch,
     live: u64,
@@ -77,11 +119,11 @@ pub fn next(
         removed: changes.removed.into_iter().collect(),
         added: records(changes.added, arch),
     };
-    let state = before.apply(&changes)?;
-    let (member, signature) = sign(&state, keys, limits)?;
+    let state = before.state.apply(&changes)?;
+    let (member, signature, signatures) = sign(&state, Some(&before.signatures), keys, limits)?;
 
     expect(state.records(), live)?;
-    for text in state.made_after(before)? {
+    for text in state.made_after(&before.state)? {
         let text =
             String::from_utf8(text).map_err(|error| Problem::Verification(error.to_string()))?;
         for record in text.split_inclusive("\n\n") {
@@ -89,7 +131,7 @@ pub fn next(
                 .map_err(|error| Problem::Verification(error.to_string()))?;
         }
     }
-    Ok(assemble(state, member, signature))
+    Ok(assemble(Base { state, signatures }, member, signature))
 }
 
 fn expect(found: u64, live: u64) -> Result<(), Problem> {
@@ -111,24 +153,43 @@ fn records(rows: Vec<IndexRow>, arch: &Arch) -> Vec<Record> {
         .collect()
 }
 
-/// The member, and the signatures over it by every active key, each read back and checked with the public half.
-fn sign(state: &State, keys: &OwnerKeys, limits: &Limits) -> Result<(Member, Vec<u8>), Problem> {
+/// The member, and the signatures over it by every active key, each read back and checked with the public half. A key does
+/// not sign again what it signed `before`.
+fn sign(
+    state: &State,
+    before: Option<&Signatures>,
+    keys: &OwnerKeys,
+    limits: &Limits,
+) -> Result<(Member, Vec<u8>, Signatures), Problem> {
     let member = state.member()?;
-    let by: Vec<(&KeyName, &SigningKey)> = keys
+    let mut by = before.map_or_else(Vec::new, |before| before.of(&member.sha256));
+    let mut made = 0;
+    for key in &keys.active {
+        if by.iter().all(|(id, _)| *id != key.id) {
+            let signature = key.key.sign_sha256_digest(&member.sha256);
+            let signature = signature.map_err(|error| Problem::Signature(error.to_string()))?;
+            by.push((key.id, signature));
+            made += 1;
+        }
+    }
+    let named: Vec<_> = keys
         .active
         .iter()
-        .map(|key| (&key.name, &key.key))
+        .filter_map(|key| {
+            let (_, signature) = by.iter().find(|(id, _)| *id == key.id)?;
+            Some((&key.name, signature.as_slice()))
+        })
         .collect();
-    let signature =
-        sign_digest(&member.sha256, &by).map_err(|error| Problem::Signature(error.to_string()))?;
+    let signature = write_signatures(&named);
     for key in &keys.active {
         verify_member(&signature, &member.sha256, &key.name, &key.public, limits)
             .map_err(|error| Problem::Signature(error.to_string()))?;
     }
-    Ok((member, signature))
+    let sha256 = member.sha256;
+    Ok((member, signature, Signatures { sha256, by, made }))
 }
 
-fn assemble(state: State, member: Member, signature: Vec<u8>) -> Made {
+fn assemble(base: Base, member: Member, signature: Vec<u8>) -> Made {
     let etag = Sha256::new_with_prefix(&signature)
         .chain_update(member.sha256)
         .finalize();
@@ -136,5 +197,5 @@ fn assemble(state: State, member: Member, signature: Vec<u8>) -> Made {
     let segments = std::iter::once(Bytes::from(signature))
         .chain(member.segments)
         .collect();
-    (Some(state), segments, etag)
+    (Some(base), segments, etag)
 }

@@ -13,9 +13,8 @@ use futures_util::{
 use tokio::sync::Semaphore;
 
 use super::{KeyError, Keys, Sealer, on_blocking_thread};
-use crate::{
-    clock::Clock,
-    metadata::{AddKeyError, NewSigningKey, Owner, OwnerId, SigningKeyRow},
+use crate::metadata::{
+    Actor, AddKeyError, KeyOrigin, NewSigningKey, Owner, OwnerId, SigningKeyRow,
 };
 
 type Flight = Shared<BoxFuture<'static, Result<SigningKeyRow, KeyError>>>;
@@ -96,7 +95,10 @@ impl Keys {
         let made = self.generate_for(owner).await?;
         let row = self
             .metadata
-            .add_first_signing_key(made.row(owner, &self.clock))
+            .add_first_signing_key(
+                made.row(owner, KeyOrigin::Made),
+                &Actor::SERVER.at(self.clock.now()),
+            )
             .await
             .map_err(|error| not_added(error, owner, made.name))?;
         tracing::info!(owner = owner.name, key = row.name, "made a signing key");
@@ -143,14 +145,14 @@ impl SealedKey {
         })
     }
 
-    /// As it is kept from now on.
-    pub(super) fn row(&self, owner: &Owner, clock: &Clock) -> NewSigningKey<'_> {
+    /// As it is kept.
+    pub(super) fn row(&self, owner: &Owner, origin: KeyOrigin) -> NewSigningKey<'_> {
         NewSigningKey {
             owner: owner.id,
             name: self.name.as_str(),
             public_pem: &self.public_pem,
             sealed: &self.sealed,
-            created_at: clock.now(),
+            origin,
         }
     }
 }

@@ -97,15 +97,20 @@ pub struct Keys {
 
 impl Keys {
     /// Keys in `metadata`, sealed by `sealer`. New ones are RSA-4096.
-    pub fn new(metadata: Metadata, sealer: Sealer, clock: Clock) -> Self {
+    pub fn new(metadata: Metadata, sealer: impl Into<Arc<Sealer>>, clock: Clock) -> Self {
         Self::with_size(metadata, sealer, clock, KeySize::Rsa4096)
     }
 
     /// Keys of another size, for tests.
-    pub fn with_size(metadata: Metadata, sealer: Sealer, clock: Clock, size: KeySize) -> Self {
+    pub fn with_size(
+        metadata: Metadata,
+        sealer: impl Into<Arc<Sealer>>,
+        clock: Clock,
+        size: KeySize,
+    ) -> Self {
         Self {
             metadata,
-            sealer: Arc::new(sealer),
+            sealer: sealer.into(),
             clock,
             size,
             opened: Cache::new(OPENED_KEYS),

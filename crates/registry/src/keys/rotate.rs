@@ -25,7 +25,9 @@ use super::{
 };
 use crate::{
     access::Secret,
-    metadata::{AddKeyError, ChangeKeyError, KeyState, MAX_ACTIVE_KEYS, OtherKeys, Owner},
+    metadata::{
+        Actor, AddKeyError, ChangeKeyError, KeyOrigin, KeyState, MAX_ACTIVE_KEYS, OtherKeys, Owner,
+    },
 };
 
 /// The sizes of key that may be imported, in bits.
@@ -57,7 +59,7 @@ impl Keys {
     /// # Errors
     ///
     /// When a rotation is under way, or a key cannot be made.
-    pub async fn rotate(&self, owner: &Owner) -> Result<ListedKey, KeyError> {
+    pub async fn rotate(&self, owner: &Owner, by: &Actor) -> Result<ListedKey, KeyError> {
         let signing = self.read_active(owner).await?;
         if signing.len() > 1 {
             // Asked again inside the transaction; here it spares the seconds that a key takes.
@@ -69,7 +71,11 @@ impl Keys {
         let made = self.generate_for(owner).await?;
         let row = self
             .metadata
-            .add_signing_key(made.row(owner, &self.clock), BESIDE_ONE)
+            .add_signing_key(
+                made.row(owner, KeyOrigin::Made),
+                BESIDE_ONE,
+                &by.at(self.clock.now()),
+            )
             .await
             .map_err(|error| make::not_added(error, owner, made.name))?;
         tracing::info!(owner = owner.name, key = row.name, "began a rotation");
@@ -81,8 +87,13 @@ impl Keys {
     /// # Errors
     ///
     /// When there is none, or no other key would sign.
-    pub async fn retire(&self, owner: &Owner, name: &KeyName) -> Result<StateChange, KeyError> {
-        self.change_state(owner, name, KeyState::Retired).await
+    pub async fn retire(
+        &self,
+        owner: &Owner,
+        name: &KeyName,
+        by: &Actor,
+    ) -> Result<StateChange, KeyError> {
+        self.change_state(owner, name, KeyState::Retired, by).await
     }
 
     /// Lets a retired key sign again, beside the others.
@@ -90,13 +101,18 @@ impl Keys {
     /// # Errors
     ///
     /// When there is none, it does not open, or too many others sign.
-    pub async fn reactivate(&self, owner: &Owner, name: &KeyName) -> Result<StateChange, KeyError> {
+    pub async fn reactivate(
+        &self,
+        owner: &Owner,
+        name: &KeyName,
+        by: &Actor,
+    ) -> Result<StateChange, KeyError> {
         let rows = self.metadata.signing_keys(owner.id).await?;
         if let Some(row) = rows.iter().find(|row| row.name == name.as_str()) {
             // With an active key that does not open, no index would be served any more.
             self.opened(row.clone()).await?;
         }
-        self.change_state(owner, name, KeyState::Active).await
+        self.change_state(owner, name, KeyState::Active, by).await
     }
 
     async fn change_state(
@@ -104,11 +120,11 @@ impl Keys {
         owner: &Owner,
         name: &KeyName,
         state: KeyState,
+        by: &Actor,
     ) -> Result<StateChange, KeyError> {
-        let now = self.clock.now();
         let changed = self
             .metadata
-            .change_signing_key(owner.id, name.as_str(), state, now)
+            .change_signing_key(owner.id, name.as_str(), state, &by.at(self.clock.now()))
             .await
             .map_err(|error| {
                 let (owner, name) = (owner.name.clone(), name.clone());
@@ -145,6 +161,7 @@ impl Keys {
         pem: &Secret,
         file_name: Option<KeyName>,
         import: Import,
+        by: &Actor,
     ) -> Result<ListedKey, KeyError> {
         let pem = pem.clone();
         let key = on_blocking_thread(move || SigningKey::from_pem(pem.expose().as_bytes()))
@@ -167,7 +184,11 @@ impl Keys {
         };
         let row = self
             .metadata
-            .add_signing_key(made.row(owner, &self.clock), others)
+            .add_signing_key(
+                made.row(owner, KeyOrigin::Imported),
+                others,
+                &by.at(self.clock.now()),
+            )
             .await
             .map_err(|error| match error {
                 AddKeyError::TooManyActive(_) => KeyError::TooManyActive,

@@ -17,7 +17,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
+    hmac,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -48,7 +51,7 @@ pub enum SealerError {
     NotAKey(String),
     /// The file in the data folder is gone, and the keys that it seals are there.
     #[error(
-        "{} is missing, and the database holds signing keys that only it opens; put it back from your backup, or name \
+        "{} is missing, and the database holds signing keys or second factors that only it opens; put it back from your backup, or name \
          the key with `--secret-key-file` or TARN_SECRET_KEY; if it is lost, docs/keys.md says how to go on",
         .0.display()
     )]
@@ -83,6 +86,8 @@ pub enum SealError {
 pub struct Sealer {
     key: RandomizedNonceKey,
     key_id: [u8; KEY_ID],
+    /// Other keys are made out of this one, which is made out of the sealing key.
+    origin: hmac::Key,
 }
 
 impl fmt::Debug for Sealer {
@@ -157,10 +162,23 @@ impl Sealer {
         for (byte, value) in key_id.iter_mut().zip(digest) {
             *byte = value;
         }
-        Ok(Self { key, key_id })
+        let origin = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        let origin = hmac::sign(&origin, b"tarn origin of keys 1");
+        Ok(Self {
+            key,
+            key_id,
+            origin: hmac::Key::new(hmac::HMAC_SHA256, origin.as_ref()),
+        })
     }
 
-    /// Seals the private key called `name` of `owner`.
+    /// The key for keyed hashes of one purpose: the same in every process with this sealing key, and another for each
+    /// purpose.
+    pub fn hash_key(&self, purpose: &str) -> hmac::Key {
+        let key = hmac::sign(&self.origin, purpose.as_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
+    }
+
+    /// Seals the private key called `name` of `owner`, or another secret of theirs by a name that no key has.
     ///
     /// # Errors
     ///

@@ -28,6 +28,16 @@ impl Actor {
     /// The server by itself: expiry, retention.
     pub const SERVER: Self = Self::nobody(Through::Server);
 
+    /// The account that acts: a user, or an organisation by a token of its own.
+    pub fn account_id(&self) -> Option<OwnerId> {
+        self.account.as_ref().map(|(id, _)| *id)
+    }
+
+    /// What this actor does at that moment.
+    pub const fn at(&self, at: Timestamp) -> Act<'_> {
+        Act { by: self, at }
+    }
+
     const fn nobody(through: Through) -> Self {
         Self {
             account: None,
@@ -88,3 +98,6 @@ impl Transaction {
         self.run_one("entry of the audit log", statement).await
     }
 }
+
+#[cfg(test)]
+mod tests;

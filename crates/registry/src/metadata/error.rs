@@ -84,6 +84,16 @@ impl From<sqlx::Error> for MetadataError {
 }
 
 impl MetadataError {
+    /// The same error for somebody else who waited for the same transaction: of its cause, the text.
+    pub(super) fn for_another(&self) -> Self {
+        match self {
+            Self::Busy(cause) => Self::Busy(cause.to_string().into()),
+            Self::Full(cause) => Self::Full(sqlx::Error::Protocol(cause.to_string())),
+            Self::Failed(cause) => Self::Failed(sqlx::Error::Protocol(cause.to_string())),
+            other => Self::Failed(sqlx::Error::Protocol(other.to_string())),
+        }
+    }
+
     /// Whether a row was refused because one that it names is not there.
     pub(super) fn is_dangling_reference(&self) -> bool {
         matches!(self, Self::Failed(sqlx::Error::Database(said)) if said.is_foreign_key_violation())

@@ -46,6 +46,10 @@ identifier! {
     TokenId
 }
 identifier! {
+    /// A team of an organisation. Never given out twice.
+    TeamId
+}
+identifier! {
     /// A signing key. Never given out twice.
     SigningKeyId
 }

@@ -1,76 +1,155 @@
-//! Who is in an organisation, and what they may do there.
+//! Who is in the teams of an organisation.
 
-use super::{Metadata, MetadataError, OwnerId, Role, User, engine::sql, owners::user_columns};
+use super::{
+    Act, Metadata, MetadataError, OwnerId, OwnerKind, Role, Team, TeamError, User,
+    audit::Done,
+    engine::{Transaction, sql},
+    users::user_columns,
+};
+
+/// Somebody who is in a team of an organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub user: User,
+    /// The greatest role that a team gives them.
+    pub role: Role,
+    /// The names of their teams, sorted.
+    pub teams: Vec<String>,
+}
 
 impl Metadata {
-    /// Makes a user a member of an organisation with that role, changes the role, or (`None`) ends the membership.
-    /// Gives whether anything was there to change: `false` when somebody who is no member was to leave.
+    /// Puts a user into the built-in team of a role and out of the other two, or (`None`) out of every team of the
+    /// organisation. `false` when it was so already; nothing was changed then.
     ///
     /// # Errors
     ///
-    /// [`MetadataError::Missing`] when there is no such organisation or user; when the database fails.
+    /// When no admin would be left, there is no such organisation or user ([`MetadataError::Missing`]), or the database
+    /// fails.
     pub async fn set_member(
         &self,
         organisation: OwnerId,
         user: OwnerId,
         role: Option<Role>,
-    ) -> Result<bool, MetadataError> {
-        let Some(role) = role else {
-            let gone = self
-                .engine
-                .run(sql!(
-                    "DELETE FROM memberships WHERE organisation_id = $1 AND user_id = $2",
-                    organisation,
-                    user
-                ))
-                .await?;
-            return Ok(gone == 1);
-        };
-        let joined = self
-            .change_one(
-                "organisation",
-                sql!(
-                    "INSERT INTO memberships (organisation_id, user_id, role) \
-                     SELECT id, $2, $3 FROM owners WHERE id = $1 AND kind = 'organisation' \
-                     ON CONFLICT (organisation_id, user_id) DO UPDATE SET role = excluded.role",
-                    organisation,
-                    user,
-                    role.as_str()
-                ),
-            )
-            .await;
-        match joined {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_dangling_reference() => Err(MetadataError::Missing("user")),
-            Err(error) => Err(error),
+        act: &Act<'_>,
+    ) -> Result<bool, TeamError> {
+        let mut transaction = self.engine.write().await?;
+        transaction.lock_organisation(organisation).await?;
+        transaction.must_have_user(user).await?;
+        let left = transaction
+            .rows(sql!(
+                "DELETE FROM team_members WHERE user_id = $2 AND team_id IN \
+                 (SELECT id FROM teams WHERE organisation_id = $1 AND (built_in = TRUE OR CAST($3 AS TEXT) IS NULL)) RETURNING \
+                 (SELECT teams.role FROM teams WHERE teams.id = team_members.team_id) AS role",
+                organisation,
+                user,
+                role.map(Role::as_str)
+            ))
+            .await?;
+        let mut before = Vec::new();
+        for row in &left {
+            before.push(row.word::<Role>("role", "role")?);
         }
+        let unchanged = match role {
+            None => before.is_empty(),
+            Some(role) => before == [role],
+        };
+        if unchanged {
+            return Ok(false);
+        }
+        if let Some(role) = role {
+            transaction
+                .run_one(
+                    "team",
+                    sql!(
+                        "INSERT INTO team_members (team_id, user_id, added_at) SELECT id, $2, $4 FROM teams \
+                         WHERE organisation_id = $1 AND built_in = TRUE AND role = $3",
+                        organisation,
+                        user,
+                        role.as_str(),
+                        act.at
+                    ),
+                )
+                .await?;
+        }
+        an_admin_remains(&mut transaction, organisation).await?;
+        let name = transaction.lock_owner(user).await?.name;
+        let done = Done {
+            action: match role {
+                Some(_) => "org.member.set",
+                None => "org.member.remove",
+            },
+            owner: Some(organisation),
+            target: &name,
+            detail: role.map(Role::as_str),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
-    /// What a user may do in an organisation. `None` when the user is no member.
+    /// Puts a user into a team. `false` when they were in it already; nothing was changed then.
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn role(
+    /// When there is no such team or user ([`MetadataError::Missing`]), or the database fails.
+    pub async fn add_team_member(
         &self,
-        organisation: OwnerId,
+        team: &Team,
         user: OwnerId,
-    ) -> Result<Option<Role>, MetadataError> {
-        let ask = async |(organisation, user): &(OwnerId, OwnerId)| {
-            self.engine
-                .row(sql!(
-                    "SELECT role FROM memberships WHERE organisation_id = $1 AND user_id = $2",
-                    *organisation,
-                    *user
-                ))
-                .await?
-                .map(|row| row.word("role", "role"))
-                .transpose()
-        };
-        self.memory
-            .roles
-            .get(&self.memory.watch, (organisation, user), ask)
+        act: &Act<'_>,
+    ) -> Result<bool, TeamError> {
+        let mut transaction = self.engine.write().await?;
+        transaction.lock_organisation(team.organisation).await?;
+        transaction.must_have_user(user).await?;
+        let added = transaction
+            .run(sql!(
+                "INSERT INTO team_members (team_id, user_id, added_at) VALUES ($1, $2, $3) \
+                 ON CONFLICT (team_id, user_id) DO NOTHING",
+                team.id,
+                user,
+                act.at
+            ))
             .await
+            .map_err(|error| match error {
+                error if error.is_dangling_reference() => MetadataError::Missing("team"),
+                error => error,
+            })?;
+        if added == 0 {
+            return Ok(false);
+        }
+        note_member(&mut transaction, act, "team.member.add", team, user).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Takes a user out of a team. `false` when they were not in it; nothing was changed then.
+    ///
+    /// # Errors
+    ///
+    /// When no admin would be left in the organisation, or the database fails.
+    pub async fn remove_team_member(
+        &self,
+        team: &Team,
+        user: OwnerId,
+        act: &Act<'_>,
+    ) -> Result<bool, TeamError> {
+        let mut transaction = self.engine.write().await?;
+        transaction.lock_organisation(team.organisation).await?;
+        let removed = transaction
+            .run(sql!(
+                "DELETE FROM team_members WHERE team_id = $1 AND user_id = $2",
+                team.id,
+                user
+            ))
+            .await?;
+        if removed == 0 {
+            return Ok(false);
+        }
+        an_admin_remains(&mut transaction, team.organisation).await?;
+        note_member(&mut transaction, act, "team.member.remove", team, user).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// The members of an organisation, by name.
@@ -78,21 +157,108 @@ impl Metadata {
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn members(&self, organisation: OwnerId) -> Result<Vec<(User, Role)>, MetadataError> {
+    pub async fn members(&self, organisation: OwnerId) -> Result<Vec<Member>, MetadataError> {
+        let rows = self
+            .engine
+            .rows(sql!(
+                concat!(
+                    "SELECT ",
+                    user_columns!(),
+                    ", teams.role AS role, teams.name AS team FROM team_members \
+                     JOIN teams ON teams.id = team_members.team_id \
+                     JOIN users ON users.owner_id = team_members.user_id JOIN owners ON owners.id = users.owner_id \
+                     WHERE teams.organisation_id = $1 ORDER BY owners.name_lower, teams.name_lower"
+                ),
+                organisation
+            ))
+            .await?;
+        let mut members: Vec<Member> = Vec::new();
+        for row in &rows {
+            let (user, role) = (User::from_row(row)?, row.word("role", "role")?);
+            let team = row.value("team")?;
+            match members.last_mut() {
+                Some(member) if member.user.id == user.id => {
+                    member.role = member.role.max(role);
+                    member.teams.push(team);
+                }
+                _ => members.push(Member {
+                    user,
+                    role,
+                    teams: vec![team],
+                }),
+            }
+        }
+        Ok(members)
+    }
+
+    /// The members of a team, by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn team_members(&self, team: &Team) -> Result<Vec<User>, MetadataError> {
         self.engine
             .rows(sql!(
                 concat!(
                     "SELECT ",
                     user_columns!(),
-                    ", memberships.role AS role FROM memberships JOIN users ON users.owner_id = memberships.user_id \
-                     JOIN owners ON owners.id = users.owner_id WHERE memberships.organisation_id = $1 \
-                     ORDER BY owners.name_lower"
+                    " FROM team_members JOIN users ON users.owner_id = team_members.user_id \
+                     JOIN owners ON owners.id = users.owner_id WHERE team_members.team_id = $1 ORDER BY owners.name_lower"
                 ),
-                organisation
+                team.id
             ))
             .await?
             .iter()
-            .map(|row| Ok((User::from_row(row)?, row.word("role", "role")?)))
+            .map(User::from_row)
             .collect()
     }
+}
+
+impl Transaction {
+    /// Makes others that change the same organisation wait.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is none.
+    pub(super) async fn lock_organisation(&mut self, id: OwnerId) -> Result<(), MetadataError> {
+        match self.lock_owner(id).await {
+            Ok(owner) if owner.kind == OwnerKind::Organisation => Ok(()),
+            Ok(_) | Err(MetadataError::Missing(_)) => Err(MetadataError::Missing("organisation")),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// # Errors
+///
+/// [`TeamError::LastAdmin`] when nobody is in a team of the role admin now.
+pub(super) async fn an_admin_remains(
+    transaction: &mut Transaction,
+    organisation: OwnerId,
+) -> Result<(), TeamError> {
+    let admin = transaction
+        .row(sql!(
+            "SELECT team_members.user_id AS id FROM teams JOIN team_members ON team_members.team_id = teams.id \
+             WHERE teams.organisation_id = $1 AND teams.role = 'admin' LIMIT 1",
+            organisation
+        ))
+        .await?;
+    admin.map(|_| ()).ok_or(TeamError::LastAdmin)
+}
+
+async fn note_member(
+    transaction: &mut Transaction,
+    act: &Act<'_>,
+    action: &'static str,
+    team: &Team,
+    user: OwnerId,
+) -> Result<(), MetadataError> {
+    let name = transaction.lock_owner(user).await?.name;
+    let done = Done {
+        action,
+        owner: Some(team.organisation),
+        target: &team.name,
+        detail: Some(&name),
+    };
+    transaction.note(act, done).await
 }

@@ -11,10 +11,15 @@ use std::{
     hash::Hash,
     io,
     mem::ManuallyDrop,
-    os::unix::fs::{FileExt as _, MetadataExt as _},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock},
+    sync::{
+        Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::MetadataError;
 
@@ -32,22 +37,42 @@ pub(super) struct Watch {
     /// Never closed. Closing any handle of the file would drop the locks that SQLite holds on it for this process
     /// ("How To Corrupt An SQLite Database File", section 2.2). It is one handle for each database that is opened.
     shared: ManuallyDrop<File>,
+    /// Keeps the file the one that is shared: whoever closes the last connection removes it, and the next one makes
+    /// another. Asking whether it was removed cost as much as reading it, with every answer.
+    keeper: Mutex<Option<SqliteConnection>>,
+    closed: AtomicBool,
 }
 
 impl Watch {
-    /// Watches the database at `path`, which has to be open in WAL mode already.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// Watches the database at `path`, to which `keeper` is a connection that has read from it in WAL mode.
+    pub(super) fn open(path: &Path, keeper: SqliteConnection) -> io::Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push("-shm");
         Ok(Self {
             shared: ManuallyDrop::new(File::open(PathBuf::from(name))?),
+            keeper: Mutex::new(Some(keeper)),
+            closed: AtomicBool::new(false),
         })
+    }
+
+    /// Watches no longer: from here on nothing is known to be still true.
+    pub(super) async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let keeper = self
+            .keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(keeper) = keeper
+            && let Err(error) = keeper.close().await
+        {
+            tracing::warn!(%error, "a connection of the database was not closed in order");
+        }
     }
 
     /// The mark now. None when it cannot be read: then nothing is known to be still true.
     fn mark(&self) -> Option<Mark> {
-        // Unlinked: SQLite closed the database and may have opened it anew, with another such file.
-        if self.shared.metadata().ok()?.nlink() == 0 {
+        if self.closed.load(Ordering::Acquire) {
             return None;
         }
         let mut mark = [0; WAL_INDEX_HEADER];
@@ -89,13 +114,14 @@ impl<K: Eq + Hash, V: Clone> Answers<K, V> {
     ) -> Result<V, MetadataError> {
         // Read before the database is asked: an answer may be newer than its mark says, and is then not given again,
         // but never older.
+        // In boxes of their own: what is seldom done is not to be carried about with every request.
         let Some(mark) = watch.mark() else {
-            return ask(&question).await;
+            return Box::pin(ask(&question)).await;
         };
         if let Some(answer) = self.known(&mark, &question) {
             return Ok(answer);
         }
-        let answer = ask(&question).await?;
+        let answer = Box::pin(ask(&question)).await?;
         self.keep(mark, question, answer.clone());
         Ok(answer)
     }

@@ -12,17 +12,24 @@ mod audit;
 mod blob_facts;
 mod catalog;
 mod change_times;
+mod committer;
 mod engine;
 mod error;
+mod guesses;
 mod indexes;
 mod kinds;
 mod members;
 mod memory;
 mod owners;
 mod packages;
+mod removals;
+mod renames;
+mod second_factors;
 mod signing_keys;
 mod sqlite;
+mod teams;
 mod tokens;
+mod users;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -32,20 +39,28 @@ pub use self::{
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     catalog::{
         CatalogFile, CatalogOwner, CatalogRepository, CatalogVersion, Page, SEARCHED_VERSIONS,
-        Sight, Window,
+        Sight, Sighted, Window,
     },
     error::MetadataError,
+    guesses::GuessCount,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
-        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, Through,
-        TokenId, UnknownWord, Visibility,
+        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TeamId,
+        Through, TokenId, UnknownWord, Visibility,
     },
-    owners::{AddOwnerError, NewUser, Owner, User},
+    members::Member,
+    owners::{AddOwnerError, Owner},
     packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
+    removals::RemoveOwnerError,
+    renames::{FormerName, MAX_FORMER_NAMES, RenameError},
+    second_factors::{CodeClaim, CodeOutcome, SecondFactor},
     signing_keys::{
-        AddKeyError, ChangeKeyError, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys, SigningKeyRow,
+        AddKeyError, ChangeKeyError, KeyOrigin, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys,
+        SigningKeyRow,
     },
-    tokens::{AddTokenError, NewToken, Token},
+    teams::{BUILT_IN_TEAMS, Team, TeamError, TeamGrantRow},
+    tokens::{AddTokenError, Bearer, NewToken, Token},
+    users::{ChangeUserError, NewUser, User},
 };
 
 /// Where the database is.
@@ -60,6 +75,7 @@ pub enum Database {
 #[derive(Debug, Clone)]
 pub struct Metadata {
     engine: engine::Engine,
+    committer: Arc<committer::Committer>,
     memory: Arc<Memory>,
 }
 
@@ -68,9 +84,11 @@ pub struct Metadata {
 struct Memory {
     watch: memory::Watch,
     owners: Answers<String, Option<Owner>>,
+    former_owners: Answers<String, Option<Owner>>,
     users: Answers<String, Option<User>>,
-    roles: Answers<(OwnerId, OwnerId), Option<Role>>,
-    tokens: Answers<[u8; 32], Option<(Token, User)>>,
+    team_grants: Answers<(OwnerId, OwnerId), Arc<[TeamGrantRow]>>,
+    tokens: Answers<[u8; 32], Option<(Token, Bearer)>>,
+    second_factors: Answers<OwnerId, Option<SecondFactor>>,
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
     package_files: Answers<packages::Place, Option<PackageFile>>,
@@ -82,9 +100,11 @@ impl Memory {
         Self {
             watch,
             owners: Answers::new(10_000),
+            former_owners: Answers::new(10_000),
             users: Answers::new(10_000),
-            roles: Answers::new(10_000),
+            team_grants: Answers::new(10_000),
             tokens: Answers::new(10_000),
+            second_factors: Answers::new(10_000),
             signing_keys: Answers::new(1_000),
             index_heads: Answers::new(10_000),
             package_files: Answers::new(50_000),
@@ -106,6 +126,7 @@ impl Metadata {
             Database::Sqlite(path) => sqlite::open(path).await?,
         };
         Ok(Self {
+            committer: Arc::new(committer::Committer::start(engine.clone())),
             engine,
             memory: Arc::new(Memory::new(watch)),
         })
@@ -114,17 +135,7 @@ impl Metadata {
     /// Waits for what is under way and closes. Every use after this is an error.
     pub async fn close(&self) {
         self.engine.close().await;
-    }
-
-    /// One statement in a transaction of its own, which must change one row.
-    async fn change_one(
-        &self,
-        what: &'static str,
-        statement: engine::Statement,
-    ) -> Result<(), MetadataError> {
-        let mut transaction = self.engine.write().await?;
-        transaction.run_one(what, statement).await?;
-        transaction.commit().await
+        self.memory.watch.close().await;
     }
 
     /// One statement in a transaction of its own, which must change one row, and what is written down of it.

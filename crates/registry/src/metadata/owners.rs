@@ -1,9 +1,10 @@
-//! Users and organisations.
+//! Owners, which are users and organisations: what they have in common, and how organisations are made.
 
 use super::{
-    Act, Metadata, MetadataError, OwnerId, OwnerKind, Visibility,
+    Act, Metadata, MetadataError, OwnerId, OwnerKind, Role, Visibility,
     audit::Done,
     engine::{Row, Transaction, sql},
+    teams::BUILT_IN_TEAMS,
 };
 use crate::{clock::Timestamp, names::OwnerName};
 
@@ -20,49 +21,6 @@ pub struct Owner {
     pub visibility: Visibility,
 }
 
-/// Somebody who signs in.
-#[derive(Clone, PartialEq, Eq)]
-pub struct User {
-    /// The same number as the [`Owner`]'s.
-    pub id: OwnerId,
-    /// As written by whoever made the account.
-    pub name: String,
-    /// Who may read what the user has.
-    pub visibility: Visibility,
-    /// The password's hash in PHC form. `None`: signs in by tokens alone.
-    pub password_hash: Option<String>,
-    /// Moves on when what the user signs in with changes, so that what was verified before counts no more.
-    pub credential_version: i64,
-    /// A site administrator passes every check.
-    pub admin: bool,
-    /// A disabled account passes none.
-    pub disabled: bool,
-}
-
-impl std::fmt::Debug for User {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User")
-            .field("id", &self.id)
-            .field("name", &self.name)
-            .field("admin", &self.admin)
-            .field("disabled", &self.disabled)
-            .finish_non_exhaustive()
-    }
-}
-
-/// An account to be made.
-#[derive(Clone, Copy)]
-pub struct NewUser<'a> {
-    /// The name, still free.
-    pub name: &'a OwnerName,
-    /// The password's hash in PHC form. `None`: signs in by tokens alone.
-    pub password_hash: Option<&'a str>,
-    /// Whether it passes every check.
-    pub admin: bool,
-    /// Who may read what the user has.
-    pub visibility: Visibility,
-}
-
 /// Why an owner was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum AddOwnerError {
@@ -74,14 +32,13 @@ pub enum AddOwnerError {
     Metadata(#[from] MetadataError),
 }
 
-/// The columns of [`User`], as a piece of a SELECT.
-macro_rules! user_columns {
+/// The columns of [`Owner`], as a piece of a SELECT.
+macro_rules! owner_columns {
     () => {
-        "owners.id AS id, owners.name AS name, owners.visibility AS visibility, users.password_hash AS password_hash, \
-         users.credential_version AS credential_version, users.admin AS admin, users.disabled AS disabled"
+        "owners.id AS id, owners.kind AS kind, owners.name AS name, owners.visibility AS visibility"
     };
 }
-pub(super) use user_columns;
+pub(super) use owner_columns;
 
 impl Owner {
     pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
@@ -90,20 +47,6 @@ impl Owner {
             kind: row.word("kind of owner", "kind")?,
             name: row.value("name")?,
             visibility: row.word("visibility", "visibility")?,
-        })
-    }
-}
-
-impl User {
-    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: OwnerId::from_row(row.value("id")?),
-            name: row.value("name")?,
-            visibility: row.word("visibility", "visibility")?,
-            password_hash: row.value("password_hash")?,
-            credential_version: row.value("credential_version")?,
-            admin: row.value("admin")?,
-            disabled: row.value("disabled")?,
         })
     }
 }
@@ -131,6 +74,26 @@ impl Metadata {
             .await
     }
 
+    /// The owner with that identifier.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn owner_by_id(&self, id: OwnerId) -> Result<Option<Owner>, MetadataError> {
+        self.engine
+            .row(sql!(
+                concat!(
+                    "SELECT ",
+                    owner_columns!(),
+                    " FROM owners WHERE owners.id = $1"
+                ),
+                id
+            ))
+            .await?
+            .map(|row| Owner::from_row(&row))
+            .transpose()
+    }
+
     /// All owners, by name.
     ///
     /// # Errors
@@ -147,123 +110,7 @@ impl Metadata {
             .collect()
     }
 
-    /// The user of that name, without regard to case. An organisation is none.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn user(&self, name: &OwnerName) -> Result<Option<User>, MetadataError> {
-        let ask = async |name: &String| {
-            self.engine
-                .row(sql!(
-                    concat!(
-                        "SELECT ",
-                        user_columns!(),
-                        " FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.name_lower = $1"
-                    ),
-                    name.as_str()
-                ))
-                .await?
-                .map(|row| User::from_row(&row))
-                .transpose()
-        };
-        self.memory
-            .users
-            .get(&self.memory.watch, name.lower(), ask)
-            .await
-    }
-
-    /// The user with that identifier.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn user_by_id(&self, id: OwnerId) -> Result<Option<User>, MetadataError> {
-        self.engine
-            .row(sql!(
-                concat!(
-                    "SELECT ",
-                    user_columns!(),
-                    " FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.id = $1"
-                ),
-                id
-            ))
-            .await?
-            .map(|row| User::from_row(&row))
-            .transpose()
-    }
-
-    /// All users, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn users(&self) -> Result<Vec<User>, MetadataError> {
-        self.engine
-            .rows(sql!(concat!(
-                "SELECT ",
-                user_columns!(),
-                " FROM owners JOIN users ON users.owner_id = owners.id ORDER BY owners.name_lower"
-            )))
-            .await?
-            .iter()
-            .map(User::from_row)
-            .collect()
-    }
-
-    /// How many users there are, disabled ones too. None means that this is the first run.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn user_count(&self) -> Result<i64, MetadataError> {
-        self.engine
-            .row(sql!("SELECT COUNT(*) AS count FROM users"))
-            .await?
-            .ok_or(MetadataError::Missing("count"))?
-            .value("count")
-    }
-
-    /// Makes an account.
-    ///
-    /// # Errors
-    ///
-    /// When the name is taken, or the database fails.
-    pub async fn add_user(&self, new: NewUser<'_>, now: Timestamp) -> Result<User, AddOwnerError> {
-        let mut transaction = self.engine.write().await?;
-        let id = insert_owner(
-            &mut transaction,
-            OwnerKind::User,
-            new.name,
-            new.visibility,
-            now,
-        )
-        .await?;
-        transaction
-            .run_one(
-                "user",
-                sql!(
-                    "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
-                     VALUES ($1, $2, 1, $3, FALSE)",
-                    id,
-                    new.password_hash,
-                    new.admin
-                ),
-            )
-            .await?;
-        transaction.commit().await?;
-        Ok(User {
-            id,
-            name: new.name.as_str().to_owned(),
-            visibility: new.visibility,
-            password_hash: new.password_hash.map(str::to_owned),
-            credential_version: 1,
-            admin: new.admin,
-            disabled: false,
-        })
-    }
-
-    /// Makes an organisation with its first member, an admin of it.
+    /// Makes an organisation with its built-in teams and its first member, an admin of it.
     ///
     /// # Errors
     ///
@@ -273,22 +120,47 @@ impl Metadata {
         name: &OwnerName,
         visibility: Visibility,
         first_admin: OwnerId,
-        now: Timestamp,
+        act: &Act<'_>,
     ) -> Result<Owner, AddOwnerError> {
         let mut transaction = self.engine.write().await?;
         let kind = OwnerKind::Organisation;
-        let id = insert_owner(&mut transaction, kind, name, visibility, now).await?;
+        let id = insert_owner(&mut transaction, kind, name, visibility, act.at).await?;
+        for (team, role) in BUILT_IN_TEAMS {
+            transaction
+                .run_one(
+                    "team",
+                    sql!(
+                        "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
+                         VALUES ($1, $2, $2, $3, '', TRUE, $4)",
+                        id,
+                        team,
+                        role.as_str(),
+                        act.at
+                    ),
+                )
+                .await?;
+        }
         transaction
             .run_one(
                 "user",
                 sql!(
-                    "INSERT INTO memberships (organisation_id, user_id, role) \
-                     SELECT $1, owner_id, 'admin' FROM users WHERE owner_id = $2",
+                    "INSERT INTO team_members (team_id, user_id, added_at) \
+                     SELECT teams.id, users.owner_id, $4 FROM teams, users WHERE teams.organisation_id = $1 \
+                     AND teams.built_in = TRUE AND teams.role = $3 AND users.owner_id = $2",
                     id,
-                    first_admin
+                    first_admin,
+                    Role::Admin.as_str(),
+                    act.at
                 ),
             )
             .await?;
+        let done = Done {
+            action: "org.add",
+            owner: Some(id),
+            target: name.as_str(),
+            detail: Some(visibility.as_str()),
+        };
+        transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(Owner {
             id,
@@ -298,74 +170,7 @@ impl Metadata {
         })
     }
 
-    /// Changes a user's password, or takes it away. What was verified with the old one counts no more.
-    ///
-    /// # Errors
-    ///
-    /// [`MetadataError::Missing`] when there is no such user; when the database fails.
-    pub async fn change_password(
-        &self,
-        user: OwnerId,
-        password_hash: Option<&str>,
-    ) -> Result<(), MetadataError> {
-        self.change_one(
-            "user",
-            sql!(
-                "UPDATE users SET password_hash = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
-                user,
-                password_hash
-            ),
-        )
-        .await
-    }
-
-    /// Disables an account, or lets it in again. What was verified before counts no more.
-    ///
-    /// # Errors
-    ///
-    /// [`MetadataError::Missing`] when there is no such user; when the database fails.
-    pub async fn set_disabled(
-        &self,
-        user: OwnerId,
-        disabled: bool,
-        act: &Act<'_>,
-    ) -> Result<(), MetadataError> {
-        let statement = sql!(
-            "UPDATE users SET disabled = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
-            user,
-            disabled
-        );
-        let done = Done {
-            action: if disabled {
-                "user.disable"
-            } else {
-                "user.enable"
-            },
-            owner: Some(user),
-            target: "",
-            detail: None,
-        };
-        self.change_and_note("user", statement, act, done).await
-    }
-
-    /// Makes a user a site administrator, or no longer one.
-    ///
-    /// # Errors
-    ///
-    /// [`MetadataError::Missing`] when there is no such user; when the database fails.
-    pub async fn set_admin(&self, user: OwnerId, admin: bool) -> Result<(), MetadataError> {
-        self.change_one(
-            "user",
-            sql!(
-                "UPDATE users SET admin = $2 WHERE owner_id = $1",
-                user,
-                admin
-            ),
-        )
-        .await
-    }
-
-    /// Changes who may read what an owner has.
+    /// Changes who may read what an owner has. `false` when it was so already; nothing was changed then.
     ///
     /// # Errors
     ///
@@ -374,20 +179,60 @@ impl Metadata {
         &self,
         owner: OwnerId,
         visibility: Visibility,
-    ) -> Result<(), MetadataError> {
-        self.change_one(
-            "owner",
-            sql!(
-                "UPDATE owners SET visibility = $2 WHERE id = $1",
-                owner,
-                visibility.as_str()
-            ),
-        )
-        .await
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let before = transaction.lock_owner(owner).await?;
+        if before.visibility == visibility {
+            return Ok(false);
+        }
+        transaction
+            .run_one(
+                "owner",
+                sql!(
+                    "UPDATE owners SET visibility = $2 WHERE id = $1",
+                    owner,
+                    visibility.as_str()
+                ),
+            )
+            .await?;
+        let detail = format!("from {} to {visibility}", before.visibility);
+        let done = Done {
+            action: match before.kind {
+                OwnerKind::User => "user.visibility",
+                OwnerKind::Organisation => "org.visibility",
+            },
+            owner: Some(owner),
+            target: "",
+            detail: Some(&detail),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 
-async fn insert_owner(
+impl Transaction {
+    /// An owner, whose row is changed into itself: of two transactions about one owner, the second waits for the first
+    /// on engines that let several write at once.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is none.
+    pub(super) async fn lock_owner(&mut self, owner: OwnerId) -> Result<Owner, MetadataError> {
+        self.row(sql!(
+            "UPDATE owners SET created_at = created_at WHERE id = $1 RETURNING id, kind, name, visibility",
+            owner
+        ))
+        .await?
+        .map(|row| Owner::from_row(&row))
+        .transpose()?
+        .ok_or(MetadataError::Missing("owner"))
+    }
+}
+
+/// Makes the row that users and organisations share.
+pub(super) async fn insert_owner(
     transaction: &mut Transaction,
     kind: OwnerKind,
     name: &OwnerName,
@@ -406,5 +251,15 @@ async fn insert_owner(
         ))
         .await?
         .ok_or(AddOwnerError::NameTaken)?;
+    // Looked at afterwards: somebody who gives a name up holds it until it is a former one.
+    let former = transaction
+        .row(sql!(
+            "SELECT owner_id FROM former_names WHERE name_lower = $1",
+            name.lower()
+        ))
+        .await?;
+    if former.is_some() {
+        return Err(AddOwnerError::NameTaken);
+    }
     Ok(OwnerId::from_row(row.value("id")?))
 }

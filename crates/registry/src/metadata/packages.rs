@@ -151,7 +151,8 @@ struct Moved {
 }
 
 impl Metadata {
-    /// Records a package file: one transaction, the repository made when it is new, its generation moved on.
+    /// Records a package file: the repository made when it is new, its generation moved on. All of it is one transaction,
+    /// which others who record at the same time share ([`super::committer`]).
     ///
     /// # Errors
     ///
@@ -165,65 +166,12 @@ impl Metadata {
         if new.blob.has_lapsed(now) {
             return Err(RecordError::ClaimLapsed);
         }
-        let mut transaction = self.engine.write().await?;
-        // First of all, because the row of the repository is what two changes of it wait at.
-        let moved = move_on_for_new_file(&mut transaction, new, now)
-            .await
-            .map_err(|error| missing_if_dangling(error, "owner"))?;
-        let file_name = file_name(&new.name, &new.version);
-        refuse_clash(&mut transaction, moved.repository, &file_name, &new.arch).await?;
-        new.blob.keep(&mut transaction, now).await?;
-        transaction
-            .run_one(
-                "package file",
-                sql!(
-                    "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, pkginfo, \
-                     record, sequence, added_at, uploader_id, created_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-                    moved.repository,
-                    new.arch.as_str(),
-                    new.name.as_str(),
-                    new.version.as_str(),
-                    file_name,
-                    new.blob.sha256().as_bytes(),
-                    new.blob.size_in_row()?,
-                    new.pkginfo.as_str(),
-                    new.record.as_str(),
-                    moved.last_sequence,
-                    moved.generation,
-                    new.uploader,
-                    now
-                ),
-            )
-            .await
-            .map_err(|error| {
-                if error.is_duplicate() {
-                    RecordError::AlreadyExists
-                } else {
-                    missing_if_dangling(error, "uploader").into()
-                }
-            })?;
-        transaction
-            .run_one(
-                "index",
-                sql!(
-                    "INSERT INTO index_heads (repository_id, arch, generation, changed_at, live) \
-                     VALUES ($1, $2, $3, $4, 1) ON CONFLICT (repository_id, arch) DO UPDATE SET \
-                     generation = excluded.generation, changed_at = excluded.changed_at, live = index_heads.live + 1",
-                    moved.repository,
-                    new.arch.as_str(),
-                    moved.generation,
-                    moved.changed_at
-                ),
-            )
-            .await?;
-        catalog::added(&mut transaction, new, now).await?;
-        transaction.commit().await?;
-        Ok(Recorded {
-            repository: moved.repository,
-            generation: moved.generation,
-            sequence: moved.last_sequence,
-        })
+        self.committer.record(new, now).await
+    }
+
+    /// How many transactions recorded packages so far, in this process. Those who come at the same time share one.
+    pub fn recording_transactions(&self) -> u64 {
+        self.committer.commits()
     }
 
     /// Takes a package file out of its repository from the next generation on. Earlier generations keep it, and so its
@@ -363,6 +311,114 @@ fn missing_if_dangling(error: MetadataError, what: &'static str) -> MetadataErro
     }
 }
 
+/// Whether a package file may be recorded, as this transaction sees it. Changes nothing: others in the same transaction
+/// go on after a refusal.
+///
+/// # Errors
+///
+/// The refusal, or that the database fails.
+pub(super) async fn refuse(
+    transaction: &mut Transaction,
+    new: &NewPackageFile,
+) -> Result<(), RecordError> {
+    let rows = transaction
+        .rows(sql!(
+            "SELECT package_files.arch AS arch FROM repositories \
+             JOIN package_files ON package_files.repository_id = repositories.id \
+             WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+             AND package_files.file_name = $4 AND package_files.removed_at IS NULL ORDER BY package_files.arch",
+            new.owner,
+            new.branch.as_str(),
+            new.repository.as_str(),
+            file_name(&new.name, &new.version)
+        ))
+        .await?;
+    let mut clash = None;
+    for row in &rows {
+        let existing: &str = row.value("arch")?;
+        let existing = Arch::parse(existing).map_err(|_| nonsense("architecture", existing))?;
+        if existing == new.arch {
+            return Err(RecordError::AlreadyExists);
+        }
+        if existing.is_noarch() || new.arch.is_noarch() {
+            clash.get_or_insert(existing);
+        }
+    }
+    match clash {
+        Some(existing) => Err(RecordError::NoarchClash { existing }),
+        None => Ok(()),
+    }
+}
+
+/// Records a package file that was not refused: all of what that is. When it gives an error, it may have done a part,
+/// and the transaction must not be committed.
+///
+/// # Errors
+///
+/// When somebody else recorded the same file meanwhile, the owner, the uploader or the blob is gone, or the database
+/// fails.
+pub(super) async fn record(
+    transaction: &mut Transaction,
+    new: &NewPackageFile,
+    now: Timestamp,
+) -> Result<Recorded, RecordError> {
+    // First of all, because the row of the repository is what two changes of it wait at.
+    let moved = move_on_for_new_file(transaction, new, now)
+        .await
+        .map_err(|error| missing_if_dangling(error, "owner"))?;
+    new.blob.keep(transaction, now).await?;
+    transaction
+        .run_one(
+            "package file",
+            sql!(
+                "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, pkginfo, \
+                 record, sequence, added_at, uploader_id, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                moved.repository,
+                new.arch.as_str(),
+                new.name.as_str(),
+                new.version.as_str(),
+                file_name(&new.name, &new.version),
+                new.blob.sha256().as_bytes(),
+                new.blob.size_in_row()?,
+                new.pkginfo.as_str(),
+                new.record.as_str(),
+                moved.last_sequence,
+                moved.generation,
+                new.uploader,
+                now
+            ),
+        )
+        .await
+        .map_err(|error| {
+            if error.is_duplicate() {
+                RecordError::AlreadyExists
+            } else {
+                missing_if_dangling(error, "uploader").into()
+            }
+        })?;
+    transaction
+        .run_one(
+            "index",
+            sql!(
+                "INSERT INTO index_heads (repository_id, arch, generation, changed_at, live) \
+                 VALUES ($1, $2, $3, $4, 1) ON CONFLICT (repository_id, arch) DO UPDATE SET \
+                 generation = excluded.generation, changed_at = excluded.changed_at, live = index_heads.live + 1",
+                moved.repository,
+                new.arch.as_str(),
+                moved.generation,
+                moved.changed_at
+            ),
+        )
+        .await?;
+    catalog::added(transaction, new, now).await?;
+    Ok(Recorded {
+        repository: moved.repository,
+        generation: moved.generation,
+        sequence: moved.last_sequence,
+    })
+}
+
 /// Moves a repository's generation and sequence on, making the repository when it is new.
 async fn move_on_for_new_file(
     transaction: &mut Transaction,
@@ -435,35 +491,4 @@ async fn stamp(
         last_sequence: row.value("last_sequence")?,
         changed_at,
     })
-}
-
-/// Refuses a file whose place is taken.
-async fn refuse_clash(
-    transaction: &mut Transaction,
-    repository: RepositoryId,
-    file_name: &str,
-    arch: &Arch,
-) -> Result<(), RecordError> {
-    let rows = transaction
-        .rows(sql!(
-            "SELECT arch FROM package_files WHERE repository_id = $1 AND file_name = $2 AND removed_at IS NULL ORDER BY arch",
-            repository,
-            file_name
-        ))
-        .await?;
-    let mut clash = None;
-    for row in &rows {
-        let existing: &str = row.value("arch")?;
-        let existing = Arch::parse(existing).map_err(|_| nonsense("architecture", existing))?;
-        if existing == *arch {
-            return Err(RecordError::AlreadyExists);
-        }
-        if existing.is_noarch() || arch.is_noarch() {
-            clash.get_or_insert(existing);
-        }
-    }
-    match clash {
-        Some(existing) => Err(RecordError::NoarchClash { existing }),
-        None => Ok(()),
-    }
 }

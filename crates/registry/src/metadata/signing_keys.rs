@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use super::{
-    KeyState, Metadata, MetadataError, OwnerId, SigningKeyId,
+    Act, KeyState, Metadata, MetadataError, OwnerId, SigningKeyId,
+    audit::Done,
     change_times::next_change,
     engine::{Row, Transaction, sql},
 };
@@ -60,8 +61,17 @@ pub struct NewSigningKey<'a> {
     pub public_pem: &'a str,
     /// The private half, encrypted.
     pub sealed: &'a [u8],
-    /// When it was made or imported.
-    pub created_at: Timestamp,
+    /// Where it comes from.
+    pub origin: KeyOrigin,
+}
+
+/// Where a signing key comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// Made here.
+    Made,
+    /// Brought here.
+    Imported,
 }
 
 /// What a new key does to those that sign already.
@@ -175,6 +185,7 @@ impl Metadata {
     pub async fn add_first_signing_key(
         &self,
         new: NewSigningKey<'_>,
+        act: &Act<'_>,
     ) -> Result<SigningKeyRow, AddKeyError> {
         let mut transaction = self.engine.write().await?;
         lock_owner(&mut transaction, new.owner).await?;
@@ -185,8 +196,9 @@ impl Metadata {
         {
             return Ok(row);
         }
-        let changed_at = change_time(&mut transaction, new.owner, new.created_at).await?;
-        let row = insert_active(&mut transaction, new, changed_at).await?;
+        let changed_at = change_time(&mut transaction, new.owner, act.at).await?;
+        let row = insert_active(&mut transaction, new, act.at, changed_at).await?;
+        note_key(&mut transaction, act, "key.add", new.owner, new.name).await?;
         transaction.commit().await?;
         Ok(row)
     }
@@ -200,10 +212,11 @@ impl Metadata {
         &self,
         new: NewSigningKey<'_>,
         others: OtherKeys,
+        act: &Act<'_>,
     ) -> Result<SigningKeyRow, AddKeyError> {
         let mut transaction = self.engine.write().await?;
         lock_owner(&mut transaction, new.owner).await?;
-        let changed_at = change_time(&mut transaction, new.owner, new.created_at).await?;
+        let changed_at = change_time(&mut transaction, new.owner, act.at).await?;
         match others {
             OtherKeys::Retire => {
                 transaction
@@ -223,7 +236,12 @@ impl Metadata {
                 }
             }
         }
-        let row = insert_active(&mut transaction, new, changed_at).await?;
+        let row = insert_active(&mut transaction, new, act.at, changed_at).await?;
+        let action = match new.origin {
+            KeyOrigin::Made => "key.rotate",
+            KeyOrigin::Imported => "key.import",
+        };
+        note_key(&mut transaction, act, action, new.owner, new.name).await?;
         transaction.commit().await?;
         Ok(row)
     }
@@ -238,7 +256,7 @@ impl Metadata {
         owner: OwnerId,
         name: &str,
         state: KeyState,
-        now: Timestamp,
+        act: &Act<'_>,
     ) -> Result<bool, ChangeKeyError> {
         let mut transaction = self.engine.write().await?;
         lock_owner(&mut transaction, owner).await?;
@@ -261,7 +279,7 @@ impl Metadata {
             }
             KeyState::Retired | KeyState::Active => {}
         }
-        let changed_at = change_time(&mut transaction, owner, now).await?;
+        let changed_at = change_time(&mut transaction, owner, act.at).await?;
         transaction
             .run_one(
                 "signing key",
@@ -273,24 +291,20 @@ impl Metadata {
                 ),
             )
             .await?;
+        let action = match state {
+            KeyState::Active => "key.reactivate",
+            KeyState::Retired => "key.retire",
+        };
+        note_key(&mut transaction, act, action, owner, name).await?;
         transaction.commit().await?;
         Ok(true)
     }
 }
 
-/// Changes the owner's row into itself, so that of two transactions about one owner's keys the second waits for the
-/// first on engines that let several write at once. The same for the owner's repositories, whose changes must not take
-/// the second that this one takes.
+/// Makes another transaction about the same owner's keys wait, and one about the owner's repositories, whose changes must
+/// not take the second that this one takes.
 async fn lock_owner(transaction: &mut Transaction, owner: OwnerId) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "owner",
-            sql!(
-                "UPDATE owners SET created_at = created_at WHERE id = $1",
-                owner
-            ),
-        )
-        .await?;
+    transaction.lock_owner(owner).await?;
     transaction
         .run(sql!(
             "UPDATE repositories SET changed_at = changed_at WHERE owner_id = $1",
@@ -298,6 +312,22 @@ async fn lock_owner(transaction: &mut Transaction, owner: OwnerId) -> Result<(),
         ))
         .await?;
     Ok(())
+}
+
+async fn note_key(
+    transaction: &mut Transaction,
+    act: &Act<'_>,
+    action: &'static str,
+    owner: OwnerId,
+    name: &str,
+) -> Result<(), MetadataError> {
+    let done = Done {
+        action,
+        owner: Some(owner),
+        target: name,
+        detail: None,
+    };
+    transaction.note(act, done).await
 }
 
 /// When a change of an owner's keys counts as made.
@@ -340,6 +370,7 @@ async fn active(
 async fn insert_active(
     transaction: &mut Transaction,
     new: NewSigningKey<'_>,
+    created_at: Timestamp,
     changed_at: Timestamp,
 ) -> Result<SigningKeyRow, AddKeyError> {
     let row = transaction
@@ -351,7 +382,7 @@ async fn insert_active(
             new.name,
             new.public_pem,
             new.sealed,
-            new.created_at,
+            created_at,
             changed_at
         ))
         .await?

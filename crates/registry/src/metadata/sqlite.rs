@@ -102,9 +102,14 @@ pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> 
         .await?;
     let readers = pool()
         .max_connections(READERS)
-        .connect_with(options.pragma("query_only", "ON"))
+        .connect_with(options.clone().pragma("query_only", "ON"))
         .await?;
-    let watch = Watch::open(&path).map_err(|source| MetadataError::Open {
+    let mut keeper = options.pragma("query_only", "ON").connect().await?;
+    // Only who has read from a database has the shared memory file open.
+    sqlx::query("SELECT COUNT(*) FROM sqlite_schema")
+        .execute(&mut keeper)
+        .await?;
+    let watch = Watch::open(&path, keeper).map_err(|source| MetadataError::Open {
         path: path.clone(),
         hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk",
         source: source.into(),
@@ -210,7 +215,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Timestamp,
-        metadata::{AddOwnerError, Database, Metadata, NewUser, Visibility},
+        metadata::{Actor, AddOwnerError, Database, Metadata, NewUser, Visibility},
         names::OwnerName,
     };
 
@@ -242,6 +247,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_shared_memory_stays_the_one_that_is_watched() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("tarn.db-shm");
+        let inode = || std::fs::metadata(&shared).map(|shared| shared.ino());
+        let metadata = open_in(&folder).await;
+        let watched = inode().unwrap();
+        // All connections that answer questions are gone, and another process comes and goes.
+        metadata.engine.close().await;
+        open_in(&folder).await.close().await;
+        assert_eq!(inode().unwrap(), watched);
+        metadata.close().await;
+        assert!(inode().is_err(), "a connection is still open");
+    }
+
+    #[tokio::test]
     async fn a_full_disk_is_told_apart_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let metadata = open_in(&folder).await;
@@ -249,6 +271,8 @@ mod tests {
         // A limit that SQLite reports as it does a full disk (SQLITE_FULL). It holds for the one writing connection.
         setting(writer, "PRAGMA max_page_count = 1").await;
         let mut made = 0;
+        let by = Actor::SERVER;
+        let act = by.at(Timestamp::from_seconds(0));
         let refused = loop {
             let name = OwnerName::parse(&format!("user{made}")).unwrap();
             let new = NewUser {
@@ -257,7 +281,7 @@ mod tests {
                 admin: false,
                 visibility: Visibility::Public,
             };
-            match metadata.add_user(new, Timestamp::from_seconds(0)).await {
+            match metadata.add_user(new, &act).await {
                 Ok(_) => made += 1,
                 Err(refused) => break refused,
             }
@@ -280,10 +304,7 @@ mod tests {
             admin: false,
             visibility: Visibility::Public,
         };
-        metadata
-            .add_user(new, Timestamp::from_seconds(0))
-            .await
-            .unwrap();
+        metadata.add_user(new, &act).await.unwrap();
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Access tokens. The token itself is never here, only its SHA-256.
 
 use super::{
-    Metadata, MetadataError, OwnerId, TokenId, User,
+    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, TokenId, User,
+    audit::Done,
     engine::{Row, sql},
-    owners::user_columns,
+    users::user_columns,
 };
 use crate::clock::Timestamp;
 
@@ -12,12 +13,16 @@ use crate::clock::Timestamp;
 pub struct Token {
     /// Which one.
     pub id: TokenId,
-    /// Whose.
-    pub user_id: OwnerId,
-    /// What its user calls it. Each of a user's tokens has another label.
+    /// Whose: a user's or an organisation's.
+    pub owner: OwnerId,
+    /// What its owner calls it. Each of an owner's tokens has another label.
     pub label: String,
     /// What it lets its bearer do, as `access/` writes it.
     pub scopes: String,
+    /// On what, as `access/` writes it; empty: no limit.
+    pub limits: String,
+    /// From where, as `access/` writes it; empty: from anywhere.
+    pub networks: String,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it counts no more. `None`: never.
@@ -26,17 +31,30 @@ pub struct Token {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// Whose a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bearer {
+    /// A user's.
+    User(User),
+    /// An organisation's, and no person's.
+    Organisation(Owner),
+}
+
 /// A token to be kept.
 #[derive(Clone, Copy)]
 pub struct NewToken<'a> {
-    /// Whose.
-    pub user: OwnerId,
-    /// What its user calls it.
+    /// Whose: a user's or an organisation's.
+    pub owner: OwnerId,
+    /// What its owner calls it.
     pub label: &'a str,
     /// SHA-256 of the token.
     pub hash: &'a [u8; 32],
     /// What it lets its bearer do.
     pub scopes: &'a str,
+    /// On what; empty: no limit.
+    pub limits: &'a str,
+    /// From where; empty: from anywhere.
+    pub networks: &'a str,
     /// From when on it counts no more. `None`: never.
     pub expires_at: Option<Timestamp>,
 }
@@ -44,19 +62,20 @@ pub struct NewToken<'a> {
 /// Why a token was not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum AddTokenError {
-    /// The user has a token with that label.
-    #[error("the user has a token with this label")]
+    /// The owner has a token with that label.
+    #[error("the owner has a token with this label")]
     LabelTaken,
-    /// The database failed, or there is no such user ([`MetadataError::Missing`]).
+    /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
     #[error(transparent)]
     Metadata(#[from] MetadataError),
 }
 
-/// The columns of [`Token`], as a piece of a SELECT beside those of a user.
+/// The columns of [`Token`], as a piece of a SELECT beside those of an owner.
 macro_rules! token_columns {
     () => {
-        "tokens.id AS token_id, tokens.user_id AS user_id, tokens.label AS label, tokens.scopes AS scopes, \
-         tokens.created_at AS created_at, tokens.expires_at AS expires_at, tokens.last_used_at AS last_used_at"
+        "tokens.id AS token_id, tokens.owner_id AS owner_id, tokens.label AS label, tokens.scopes AS scopes, \
+         tokens.limits AS limits, tokens.networks AS networks, tokens.created_at AS created_at, \
+         tokens.expires_at AS expires_at, tokens.last_used_at AS last_used_at"
     };
 }
 
@@ -64,13 +83,24 @@ impl Token {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
             id: TokenId::from_row(row.value("token_id")?),
-            user_id: OwnerId::from_row(row.value("user_id")?),
+            owner: OwnerId::from_row(row.value("owner_id")?),
             label: row.value("label")?,
             scopes: row.value("scopes")?,
+            limits: row.value("limits")?,
+            networks: row.value("networks")?,
             created_at: row.time("created_at")?,
             expires_at: row.time_if_any("expires_at")?,
             last_used_at: row.time_if_any("last_used_at")?,
         })
+    }
+}
+
+impl Bearer {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        match row.word("kind of owner", "kind")? {
+            OwnerKind::User => User::from_row(row).map(Self::User),
+            OwnerKind::Organisation => Owner::from_row(row).map(Self::Organisation),
+        }
     }
 }
 
@@ -79,38 +109,56 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// When the user has one with that label, there is no such user, or the database fails.
+    /// When the owner has one with that label, there is no such owner, or the database fails.
     pub async fn add_token(
         &self,
         new: NewToken<'_>,
-        now: Timestamp,
+        act: &Act<'_>,
     ) -> Result<Token, AddTokenError> {
         let mut transaction = self.engine.write().await?;
+        transaction.lock_owner(new.owner).await?;
+        let by = act.by.account.as_ref().map(|(id, _)| id.number());
         let row = transaction
             .row(sql!(
-                "INSERT INTO tokens (user_id, label, hash, scopes, created_at, expires_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, label) DO NOTHING RETURNING id",
-                new.user,
+                "INSERT INTO tokens (owner_id, label, hash, scopes, limits, networks, created_by, created_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, (SELECT owner_id FROM users WHERE owner_id = $7), $8, $9) \
+                 ON CONFLICT (owner_id, label) DO NOTHING RETURNING id",
+                new.owner,
                 new.label,
                 new.hash,
                 new.scopes,
-                now,
+                new.limits,
+                new.networks,
+                by,
+                act.at,
                 new.expires_at
             ))
-            .await
-            .map_err(|error| match error {
-                error if error.is_dangling_reference() => MetadataError::Missing("user"),
-                error => error,
-            })?
+            .await?
             .ok_or(AddTokenError::LabelTaken)?;
+        let mut detail = new.scopes.to_owned();
+        for (what, list) in [(" on ", new.limits), (" from ", new.networks)] {
+            if !list.is_empty() {
+                detail.push_str(what);
+                detail.push_str(list);
+            }
+        }
+        let done = Done {
+            action: "token.add",
+            owner: Some(new.owner),
+            target: new.label,
+            detail: Some(&detail),
+        };
+        transaction.note(act, done).await?;
         let id = TokenId::from_row(row.value("id")?);
         transaction.commit().await?;
         Ok(Token {
             id,
-            user_id: new.user,
+            owner: new.owner,
             label: new.label.to_owned(),
             scopes: new.scopes.to_owned(),
-            created_at: now,
+            limits: new.limits.to_owned(),
+            networks: new.networks.to_owned(),
+            created_at: act.at,
             expires_at: new.expires_at,
             last_used_at: None,
         })
@@ -122,41 +170,41 @@ impl Metadata {
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn token(&self, hash: &[u8; 32]) -> Result<Option<(Token, User)>, MetadataError> {
+    pub async fn token(&self, hash: &[u8; 32]) -> Result<Option<(Token, Bearer)>, MetadataError> {
         let ask = async |hash: &[u8; 32]| {
             self.engine
                 .row(sql!(
                     concat!(
                         "SELECT ",
                         token_columns!(),
-                        ", ",
+                        ", owners.kind AS kind, ",
                         user_columns!(),
-                        " FROM tokens JOIN users ON users.owner_id = tokens.user_id \
-                         JOIN owners ON owners.id = users.owner_id WHERE tokens.hash = $1"
+                        " FROM tokens JOIN owners ON owners.id = tokens.owner_id \
+                         LEFT JOIN users ON users.owner_id = owners.id WHERE tokens.hash = $1"
                     ),
                     hash
                 ))
                 .await?
-                .map(|row| Ok((Token::from_row(&row)?, User::from_row(&row)?)))
+                .map(|row| Ok((Token::from_row(&row)?, Bearer::from_row(&row)?)))
                 .transpose()
         };
         self.memory.tokens.get(&self.memory.watch, *hash, ask).await
     }
 
-    /// The tokens of a user, oldest first.
+    /// The tokens of an owner, oldest first.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn tokens(&self, user: OwnerId) -> Result<Vec<Token>, MetadataError> {
+    pub async fn tokens(&self, owner: OwnerId) -> Result<Vec<Token>, MetadataError> {
         self.engine
             .rows(sql!(
                 concat!(
                     "SELECT ",
                     token_columns!(),
-                    " FROM tokens WHERE tokens.user_id = $1 ORDER BY tokens.id"
+                    " FROM tokens WHERE tokens.owner_id = $1 ORDER BY tokens.id"
                 ),
-                user
+                owner
             ))
             .await?
             .iter()
@@ -164,21 +212,37 @@ impl Metadata {
             .collect()
     }
 
-    /// Forgets the token of a user with that label, which counts no more from then on. `false` when there was none.
+    /// Forgets the token of an owner with that label, which counts no more from then on. `false` when there was none.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn remove_token(&self, user: OwnerId, label: &str) -> Result<bool, MetadataError> {
-        let removed = self
-            .engine
+    pub async fn remove_token(
+        &self,
+        owner: OwnerId,
+        label: &str,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let removed = transaction
             .run(sql!(
-                "DELETE FROM tokens WHERE user_id = $1 AND label = $2",
-                user,
+                "DELETE FROM tokens WHERE owner_id = $1 AND label = $2",
+                owner,
                 label
             ))
             .await?;
-        Ok(removed == 1)
+        if removed == 0 {
+            return Ok(false);
+        }
+        let done = Done {
+            action: "token.revoke",
+            owner: Some(owner),
+            target: label,
+            detail: None,
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Notes that a token was used. Nothing happens when it has been removed meanwhile, or was used later.

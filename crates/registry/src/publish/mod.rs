@@ -13,20 +13,27 @@ mod in_use;
 mod receive;
 mod rules;
 
+use std::sync::Arc;
+
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v2::package::PackageError};
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
 use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
-    metadata::{FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
+    metadata::{Actor, FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
+    metrics::PublishCounts,
     names::{Branch, RepositoryName},
     settings::Settings,
 };
 
 pub use self::rules::RuleError;
 use self::{in_use::BlobsInUse, receive::Received};
+
+/// How many uploads are made durable and recorded at once.
+const KEEPERS: usize = 64;
 
 /// Where a package is to go, and who brings it.
 #[derive(Debug, Clone)]
@@ -37,8 +44,8 @@ pub struct Destination {
     pub branch: Branch,
     /// Its name.
     pub repository: RepositoryName,
-    /// The account that uploads.
-    pub uploader: Option<OwnerId>,
+    /// Who brings it.
+    pub by: Actor,
 }
 
 /// Why bytes of a body did not come.
@@ -112,6 +119,10 @@ pub struct Publisher {
     limits: Limits,
     max_upload: u64,
     in_use: BlobsInUse,
+    /// Only so many uploads wait for the disk at once. Fewer than there may be threads that wait, for each of these waits
+    /// for others.
+    keepers: Arc<Semaphore>,
+    counts: Arc<PublishCounts>,
 }
 
 impl Publisher {
@@ -126,7 +137,14 @@ impl Publisher {
             limits,
             max_upload: settings.max_upload,
             in_use,
+            keepers: Arc::new(Semaphore::new(KEEPERS)),
+            counts: Arc::default(),
         }
+    }
+
+    /// How the uploads so far ended.
+    pub fn counts(&self) -> &PublishCounts {
+        &self.counts
     }
 
     /// Takes a package in. Once this has returned `Ok`, the package survives a power cut and is in every index that
@@ -141,8 +159,31 @@ impl Publisher {
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
-        let incoming = self.blobs.begin().await?;
-        let received = receive::receive(incoming, body, &self.limits, self.max_upload).await?;
+        let published = self.take_in(destination, body).await;
+        self.count(&published);
+        published
+    }
+
+    fn count(&self, published: &Result<Published, PublishError>) {
+        let counts = &self.counts;
+        let count = match published {
+            Ok(_) => &counts.taken,
+            Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
+            Err(PublishError::Package(_) | PublishError::Rule(_)) => &counts.refused,
+            Err(PublishError::Record(
+                RecordError::AlreadyExists | RecordError::NoarchClash { .. },
+            )) => &counts.existing,
+            Err(_) => &counts.failed,
+        };
+        count.one();
+    }
+
+    async fn take_in(
+        &self,
+        destination: Destination,
+        body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    ) -> Result<Published, PublishError> {
+        let received = receive::receive(&self.blobs, body, &self.limits, self.max_upload).await?;
         rules::check(&received.package)?;
         let package = &received.package;
         let published = Published {
@@ -150,19 +191,29 @@ impl Publisher {
             arch: package.info.arch.clone(),
             size: package.size,
         };
-        // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
-        // transaction decides between them.
-        self.refuse_existing(&destination, &published).await?;
-
         // All of it is here. What follows goes on also when the client, and with it this future, goes away: stopped
-        // between the blob and its record, it would leave a blob that nothing needs.
+        // between the blob and its record, it would leave a blob that nothing needs. It waits for the disk and for the
+        // thread of the database again and again, so it has a thread of its own to wait on: to wake that costs less than
+        // to wake those that serve requests.
+        let keeper = Arc::clone(&self.keepers).acquire_owned().await;
         let publisher = self.clone();
-        tokio::spawn(async move { publisher.keep(destination, received).await }).await??;
-        Ok(published)
+        spawn_blocking(move || {
+            let _keeper = keeper;
+            Handle::current().block_on(publisher.keep(destination, received, published))
+        })
+        .await?
     }
 
     /// Makes the blob durable and records its package, or takes the blob back.
-    async fn keep(&self, destination: Destination, received: Received) -> Result<(), PublishError> {
+    async fn keep(
+        &self,
+        destination: Destination,
+        received: Received,
+        published: Published,
+    ) -> Result<Published, PublishError> {
+        // What is there already is told before the bytes are synced. Two uploads at once both pass here; the
+        // transaction decides between them.
+        self.refuse_existing(&destination, &published).await?;
         let sha256 = received.sha256;
         let held = self.in_use.hold(&sha256).await;
         let kept = self.put_in_place_and_record(destination, received).await;
@@ -170,7 +221,7 @@ impl Publisher {
         if kept.is_err() {
             self.take_back(&sha256).await;
         }
-        kept
+        kept.map(|()| published)
     }
 
     async fn put_in_place_and_record(
@@ -194,9 +245,9 @@ impl Publisher {
                 .await?,
             pkginfo: package.pkginfo,
             description: info.description,
-            uploader: destination.uploader,
+            uploader: destination.by.account_id(),
         };
-        received.keep().await?;
+        received.keep()?;
         self.metadata
             .record_package(&file, self.clock.now())
             .await?;

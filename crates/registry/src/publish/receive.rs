@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{BodyError, PublishError};
-use crate::blobs::Incoming;
+use crate::blobs::{Blobs, Incoming};
 
 /// How many bytes are gathered before they go to a worker thread. Two such batches exist for each upload: one that
 /// fills from the network, one that is hashed, read and written.
@@ -27,12 +27,9 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Makes the bytes durable under their hash.
-    pub(super) async fn keep(self) -> Result<u64, PublishError> {
-        let Self {
-            sha256, incoming, ..
-        } = self;
-        Ok(spawn_blocking(move || incoming.commit(&sha256)).await??)
+    /// Makes the bytes durable under their hash. Waits for the disk.
+    pub(super) fn keep(self) -> Result<u64, PublishError> {
+        Ok(self.incoming.commit(&self.sha256)?)
     }
 }
 
@@ -48,23 +45,33 @@ impl Station for PackageReader {
     }
 }
 
-/// The temporary file, and the hash it will be kept under.
+/// The temporary file, made when the first bytes are written, and the hash it will be kept under.
 struct Keeping {
-    incoming: Incoming,
+    blobs: Blobs,
+    incoming: Option<Incoming>,
     hash: Sha256,
+}
+
+impl Keeping {
+    fn incoming(&mut self) -> Result<&mut Incoming, PublishError> {
+        if self.incoming.is_none() {
+            self.incoming = Some(self.blobs.begin_here()?);
+        }
+        self.incoming.as_mut().ok_or(PublishError::Gone)
+    }
 }
 
 impl Station for Keeping {
     fn take(&mut self, batch: &[Bytes]) -> Result<(), PublishError> {
         for bytes in batch {
             self.hash.update(bytes);
-            self.incoming.write(bytes)?;
+            self.incoming()?.write(bytes)?;
         }
         Ok(())
     }
 }
 
-/// Streams `body` into `incoming`. Memory is bounded by two batches, whatever the size of the body.
+/// Streams `body` into a temporary file of `blobs`. Memory is bounded by two batches, whatever the size of the body.
 ///
 /// Reading a package costs as much as hashing and writing it, so a large one passes both at once, on two threads.
 ///
@@ -73,14 +80,18 @@ impl Station for Keeping {
 /// When the body ends early, is larger than `max_upload` bytes, is no package, or cannot be written. The temporary file
 /// is gone by then.
 pub(super) async fn receive(
-    incoming: Incoming,
+    blobs: &Blobs,
     body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     limits: &Limits,
     max_upload: u64,
 ) -> Result<Received, PublishError> {
     let mut reading = Worker::Idle(Box::new(PackageReader::new(limits.clone())));
     let hash = Sha256::new();
-    let mut keeping = Worker::Idle(Box::new(Keeping { incoming, hash }));
+    let mut keeping = Worker::Idle(Box::new(Keeping {
+        blobs: blobs.clone(),
+        incoming: None,
+        hash,
+    }));
     let received = pass_both(body, max_upload, &mut reading, &mut keeping).await;
     if received.is_err() {
         // The other station may still be at work on its last batch; the refusal waits until it has left nothing.
@@ -115,13 +126,16 @@ async fn pass_both(
     }
     let (mut reading, mut keeping) = (reading.wait().await?, keeping.wait().await?);
     spawn_blocking(move || {
+        // What is refused now was small enough that nothing of it need be written.
         reading.take(&batch)?;
+        let package = reading.finish()?;
         keeping.take(&batch)?;
-        let Keeping { incoming, hash } = *keeping;
+        keeping.incoming()?;
+        let Keeping { incoming, hash, .. } = *keeping;
         Ok(Received {
-            package: reading.finish()?,
+            package,
             sha256: Sha256Digest::from_bytes(hash.finalize().into()),
-            incoming,
+            incoming: incoming.ok_or(PublishError::Gone)?,
         })
     })
     .await?

@@ -54,7 +54,8 @@ async fn world() -> TestServer {
             .await;
     }
     let root = crate::server::name("root");
-    server.accounts().set_admin(&root, true).await.unwrap();
+    let by = registry::metadata::Actor::COMMAND_LINE;
+    server.accounts().set_admin(&root, true, &by).await.unwrap();
     for (owner, _) in OWNERS {
         let upload = put(
             format!("/api/packages/{owner}/alpine/edge/main"),

@@ -266,6 +266,17 @@ impl Connection {
         self.stream.read_buf(&mut self.received).await.unwrap_or(0) > 0
     }
 
+    /// Takes 64 KiB at a time, with a pause after each, until the server closes. Gives how many bytes came.
+    pub(crate) async fn trickle(&mut self, pause: Duration) -> usize {
+        let mut piece = vec![0; 64 << 10];
+        let mut all = 0;
+        while let Ok(read @ 1..) = self.stream.read(&mut piece).await {
+            all += read;
+            tokio::time::sleep(pause).await;
+        }
+        all
+    }
+
     /// Waits until the server closes, and takes nothing but that from it.
     pub(crate) async fn is_closed_within(&mut self, time: Duration) -> bool {
         assert!(self.received.is_empty(), "more came than was asked for");

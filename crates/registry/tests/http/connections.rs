@@ -123,6 +123,99 @@ async fn who_never_ends_a_head_or_a_body_is_let_go() {
 }
 
 #[tokio::test]
+async fn who_reads_too_slowly_is_let_go() {
+    const SIZE: usize = 40 << 20;
+    let server = TestServer::start_with(|settings| {
+        settings.connections.stall = Duration::from_secs(1);
+        settings.connections.min_download_rate = 1 << 30;
+    })
+    .await;
+    // Bytes that do not get smaller: a file of zeros would fit into the buffers of the sockets.
+    let mut state = 1_u64;
+    let content: Vec<u8> = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(SIZE)
+    .collect();
+    let large = apk::v2::builder::PackageBuilder::new("hello", "1.0-r0")
+        .arch("x86_64")
+        .file("usr/share/large", &content)
+        .build();
+    server.publish("edge/main", large).await.expect(201);
+    let mut slow = server.connect().await;
+    slow.write(&get(HELLO).header("Connection", "close").bytes())
+        .await;
+    let received = slow.trickle(Duration::from_millis(8)).await;
+    assert!(received < SIZE, "all of it was sent");
+    let mut fast = server.connect().await;
+    let whole = fast.send(&get(HELLO)).await.expect(200);
+    assert!(whole.body.len() > SIZE);
+}
+
+#[tokio::test]
+async fn a_refused_upload_ends_its_connection_and_says_so() {
+    let server = TestServer::start().await;
+    for request in [
+        put(format!("{ALICE}/edge/main"), vec![0; 8 << 20]),
+        put(format!("{ALICE}/edge/main"), vec![0; 8 << 20]).basic("alice", &password("alice")),
+        put(format!("{ALICE}/edge/main"), hello()).header("Expect", "100-continue"),
+    ] {
+        let mut connection = server.connect().await;
+        connection.write(&request.head_bytes()).await;
+        connection.try_write(&vec![0; 4 << 20]).await;
+        let answer = connection.answer(false).await;
+        assert!(matches!(answer.status, 400 | 401), "{}", answer.text());
+        assert_eq!(answer.header("Connection"), Some("close"));
+        assert!(connection.is_closed_within(SOON).await);
+    }
+}
+
+#[tokio::test]
+async fn one_host_is_needed_and_no_second_one() {
+    let server = TestServer::start().await;
+    let mut connection = server.connect().await;
+    for (hosts, words) in [
+        ("", "no Host"),
+        ("Host: a\r\nHost: a\r\n", "several Host"),
+        ("Host: a\r\nHost: b\r\n", "several Host"),
+        ("Host: a/b\r\n", "is no host"),
+    ] {
+        let request = format!("GET {INDEX} HTTP/1.1\r\n{hosts}\r\n");
+        connection.write(request.as_bytes()).await;
+        connection.answer(false).await.refusal(400, words);
+    }
+    connection.send(&get("/healthz")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_refused_in_words() {
+    let server = TestServer::start().await;
+    let long = format!(
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n",
+        "x".repeat(100 << 10)
+    );
+    for (head, status, words) in [
+        ("nonsense\r\n\r\n", 400, "first line"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, "first line"),
+        (long.as_str(), 431, "too large"),
+    ] {
+        for earlier in [0, 1] {
+            let mut connection = server.connect().await;
+            for _ in 0..earlier {
+                connection.send(&get("/healthz")).await.expect(200);
+            }
+            connection.try_write(head.as_bytes()).await;
+            let answer = connection.answer(false).await.refusal(status, words);
+            assert_eq!(answer.header("Connection"), Some("close"), "{head}");
+            assert!(connection.is_closed_within(SOON).await, "{head}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn two_lengths_for_one_body_are_never_believed() {
     let server = TestServer::start().await;
     let own = get("/healthz").bytes();

@@ -167,7 +167,7 @@ async fn a_changed_password_counts_from_the_next_request_on() {
     let new = Secret::new("another password".to_owned());
     server
         .accounts()
-        .change_password(&name("alice"), &new)
+        .change_password(&name("alice"), &new, &Actor::COMMAND_LINE)
         .await
         .unwrap();
     server.send(&before).await.refusal(401, "wrong");

@@ -2,20 +2,32 @@
 //!
 //! One server for each test, in a folder of its own, with a clock that stands still until the test moves it.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where something fails"
+)]
 
+mod access_table;
 mod api_document;
+mod api_limits;
 mod api_packages;
 mod api_problems;
 mod api_visibility;
+mod bursts;
 mod client;
 mod conditions;
 mod connections;
 mod credentials;
 mod forms;
+mod generator;
+mod guessing;
 mod headers;
+mod metrics;
 mod noarch;
+mod owners;
 mod paths;
 mod permissions;
 mod refusals;
+mod second_factor;
 mod server;

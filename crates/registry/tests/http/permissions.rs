@@ -4,7 +4,7 @@ use registry::metadata::{Role, Visibility};
 
 use crate::{
     client::{Request, delete, get, head, put},
-    server::{TestServer, package, password},
+    server::{BY, TestServer, package, password},
 };
 
 const OWNERS: [(&str, Visibility); 6] = [
@@ -139,7 +139,7 @@ async fn world() -> TestServer {
             .await;
     }
     let root = crate::server::name("root");
-    server.accounts().set_admin(&root, true).await.unwrap();
+    server.accounts().set_admin(&root, true, &BY).await.unwrap();
     server
 }
 

@@ -5,10 +5,10 @@ use std::{fs, net::SocketAddr, path::Path, time::Duration};
 use apk::{sign::KeySize, v2::builder::PackageBuilder};
 use registry::{
     Registry,
-    access::{AccessLimits, Accounts, PasswordCost, Random, Secret},
+    access::{AccessLimits, Accounts, PasswordCost, Random, Secret, TokenRequest},
     clock::{Clock, Timestamp},
     http::{ServeError, serve},
-    metadata::{Role, Visibility},
+    metadata::{Actor, OwnerKind, Role, Visibility},
     names::OwnerName,
     settings::Settings,
 };
@@ -19,6 +19,9 @@ use crate::client::{Answer, Connection, Request, put};
 
 /// 2026-11-22 21:00:00 UTC.
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// Who administers in these tests.
+pub(crate) static BY: Actor = Actor::COMMAND_LINE;
 
 /// Where the server's packages of `alice` are.
 pub(crate) const ALICE: &str = "/api/packages/alice/alpine";
@@ -47,12 +50,22 @@ impl TestServer {
 
     /// One whose settings are not the usual ones.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_by(Clock::manual(START), change).await
+    }
+
+    /// One whose clock is not the usual one either.
+    pub(crate) async fn start_by(clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::in_folder(folder.path().to_path_buf());
         settings.key_size = KeySize::Rsa2048;
         settings.access = AccessLimits::tiny();
         change(&mut settings);
-        let clock = Clock::manual(START);
+        let server = Self::open(folder, settings, clock).await;
+        server.add_user("alice", Visibility::Public).await;
+        server
+    }
+
+    async fn open(folder: TempDir, settings: Settings, clock: Clock) -> Self {
         let registry = Registry::open(settings, clock.clone()).await.unwrap();
         let accounts = Accounts::with(
             registry.metadata().clone(),
@@ -66,7 +79,7 @@ impl TestServer {
         let serving = tokio::spawn(serve(registry.clone(), listener, async {
             let _ = stopped.await;
         }));
-        let server = Self {
+        Self {
             clock,
             registry,
             accounts,
@@ -74,9 +87,33 @@ impl TestServer {
             stop: Some(stop),
             serving,
             folder,
-        };
-        server.add_user("alice", Visibility::Public).await;
-        server
+        }
+    }
+
+    /// Stops it in order, and starts another on the same folder at the same time of its clock.
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let Self {
+            clock,
+            registry,
+            accounts,
+            stop,
+            serving,
+            folder,
+            ..
+        } = self;
+        drop(stop);
+        serving.await.unwrap().unwrap();
+        registry.access().write_guesses().await.unwrap();
+        let mut settings = registry.settings().clone();
+        change(&mut settings);
+        registry.metadata().close().await;
+        drop((registry, accounts));
+        Self::open(folder, settings, clock).await
     }
 
     /// One that has [`hello`] in edge/main, long enough that its dates can be given away.
@@ -90,21 +127,27 @@ impl TestServer {
     /// Adds a user, whose password is [`password`].
     pub(crate) async fn add_user(&self, user: &str, visibility: Visibility) {
         self.accounts
-            .add_user(&name(user), &Secret::new(password(user)), false, visibility)
+            .add_user(
+                &name(user),
+                Some(&Secret::new(password(user))),
+                false,
+                visibility,
+                &BY,
+            )
             .await
             .unwrap();
     }
 
     pub(crate) async fn add_organisation(&self, organisation: &str, visibility: Visibility) {
         self.accounts
-            .add_organisation(&name(organisation), visibility, &name("alice"))
+            .add_organisation(&name(organisation), visibility, &name("alice"), &BY)
             .await
             .unwrap();
     }
 
     pub(crate) async fn set_member(&self, organisation: &str, user: &str, role: Role) {
         self.accounts
-            .set_member(&name(organisation), &name(user), Some(role))
+            .set_member(&name(organisation), &name(user), Some(role), &BY)
             .await
             .unwrap();
     }
@@ -121,9 +164,13 @@ impl TestServer {
         lifetime: Option<Duration>,
     ) -> String {
         let label = format!("{scopes} {lifetime:?}");
+        let request = TokenRequest {
+            lifetime,
+            ..TokenRequest::new(&label, scopes.parse().unwrap())
+        };
         let (_, secret) = self
             .accounts
-            .add_token(&name(user), &label, &scopes.parse().unwrap(), lifetime)
+            .add_token(OwnerKind::User, &name(user), &request, None, &BY)
             .await
             .unwrap();
         secret.expose().to_owned()

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use registry::{
     metadata::{
-        AddOwnerError, AddTokenError, MetadataError, NewToken, NewUser, OwnerId, OwnerKind, Role,
-        Visibility,
+        AddOwnerError, AddTokenError, Bearer, ChangeUserError, Metadata, MetadataError, NewToken,
+        NewUser, OwnerId, OwnerKind, Role, TeamError, Visibility,
     },
     names::OwnerName,
 };
@@ -14,6 +14,12 @@ use crate::{ACT, START, World, add_user, open};
 
 fn name(name: &str) -> OwnerName {
     OwnerName::parse(name).unwrap()
+}
+
+/// The roles of the teams in which that user is.
+async fn roles(metadata: &Metadata, organisation: OwnerId, user: OwnerId) -> Vec<Role> {
+    let grants = metadata.team_grants(organisation, user).await.unwrap();
+    grants.iter().map(|grant| grant.role).collect()
 }
 
 /// An identifier that this world has given to nobody.
@@ -44,10 +50,10 @@ async fn owners_are_one_name_space_without_regard_to_case() {
         admin: true,
         visibility: Visibility::Private,
     };
-    let refused = metadata.add_user(new, START).await.unwrap_err();
+    let refused = metadata.add_user(new, &ACT).await.unwrap_err();
     assert!(matches!(refused, AddOwnerError::NameTaken), "{refused}");
     let refused = metadata
-        .add_organisation(&name("Alice"), Visibility::Public, world.alice, START)
+        .add_organisation(&name("Alice"), Visibility::Public, world.alice, &ACT)
         .await
         .unwrap_err();
     assert!(matches!(refused, AddOwnerError::NameTaken), "{refused}");
@@ -66,7 +72,7 @@ async fn a_user_reads_back_as_it_was_made() {
         admin: true,
         visibility: Visibility::Private,
     };
-    let made = world.metadata.add_user(new, START).await.unwrap();
+    let made = world.metadata.add_user(new, &ACT).await.unwrap();
     assert!(made.admin && !made.disabled);
     assert_eq!(made.password_hash.as_deref(), Some("hash"));
     assert_eq!(
@@ -91,15 +97,18 @@ async fn what_one_signs_in_with_moves_the_credential_version_on() {
         user.credential_version
     };
     assert_eq!(version().await, 1);
-    metadata.change_password(alice, Some("new")).await.unwrap();
+    metadata
+        .change_password(alice, Some("new"), &ACT)
+        .await
+        .unwrap();
     assert_eq!(version().await, 2);
     metadata.set_disabled(alice, true, &ACT).await.unwrap();
     assert_eq!(version().await, 3);
-    metadata.change_password(alice, None).await.unwrap();
+    metadata.change_password(alice, None, &ACT).await.unwrap();
     assert_eq!(version().await, 4);
-    metadata.set_admin(alice, true).await.unwrap();
+    metadata.set_admin(alice, true, &ACT).await.unwrap();
     metadata
-        .set_visibility(alice, Visibility::Limited)
+        .set_visibility(alice, Visibility::Limited, &ACT)
         .await
         .unwrap();
     let user = metadata.user_by_id(alice).await.unwrap().unwrap();
@@ -112,22 +121,28 @@ async fn what_one_signs_in_with_moves_the_credential_version_on() {
 async fn a_change_of_nobody_is_told() {
     let world = World::new().await;
     let (metadata, nobody) = (&world.metadata, nobody().await);
-    let missing = |result: Result<(), MetadataError>, what| {
-        let error = result.unwrap_err();
+    let missing = |error: MetadataError, expected| {
         assert!(
-            matches!(error, MetadataError::Missing(found) if found == what),
+            matches!(error, MetadataError::Missing(found) if found == expected),
             "{error}"
         );
     };
-    missing(metadata.change_password(nobody, None).await, "user");
-    missing(metadata.set_disabled(nobody, true, &ACT).await, "user");
-    missing(metadata.set_admin(nobody, true).await, "user");
-    missing(
-        metadata.set_visibility(nobody, Visibility::Public).await,
-        "owner",
-    );
+    let error = metadata.change_password(nobody, None, &ACT).await;
+    missing(error.unwrap_err(), "user");
+    for error in [
+        metadata.set_disabled(nobody, true, &ACT).await,
+        metadata.set_admin(nobody, true, &ACT).await,
+    ] {
+        let ChangeUserError::Metadata(error) = error.unwrap_err() else {
+            panic!("another refusal");
+        };
+        missing(error, "user");
+    }
+    let visibility = Visibility::Public;
+    let error = metadata.set_visibility(nobody, visibility, &ACT).await;
+    missing(error.unwrap_err(), "owner");
     let error = metadata
-        .add_organisation(&name("club"), Visibility::Public, nobody, START)
+        .add_organisation(&name("club"), Visibility::Public, nobody, &ACT)
         .await
         .unwrap_err();
     assert!(matches!(
@@ -143,7 +158,7 @@ async fn members_come_change_and_go() {
     let world = World::new().await;
     let (metadata, alice) = (&world.metadata, world.alice);
     let club = metadata
-        .add_organisation(&name("Club"), Visibility::Private, alice, START)
+        .add_organisation(&name("Club"), Visibility::Private, alice, &ACT)
         .await
         .unwrap();
     assert_eq!(club.kind, OwnerKind::Organisation);
@@ -153,19 +168,19 @@ async fn members_come_change_and_go() {
     );
     assert_eq!(metadata.user(&name("club")).await.unwrap(), None);
     let club = club.id;
-    assert_eq!(metadata.role(club, alice).await.unwrap(), Some(Role::Admin));
+    assert_eq!(roles(metadata, club, alice).await, [Role::Admin]);
 
     let bob = add_user(metadata, "bob").await;
-    assert_eq!(metadata.role(club, bob).await.unwrap(), None);
+    assert_eq!(roles(metadata, club, bob).await, []);
     assert!(
         metadata
-            .set_member(club, bob, Some(Role::Read))
+            .set_member(club, bob, Some(Role::Read), &ACT)
             .await
             .unwrap()
     );
     assert!(
         metadata
-            .set_member(club, bob, Some(Role::Write))
+            .set_member(club, bob, Some(Role::Write), &ACT)
             .await
             .unwrap()
     );
@@ -174,7 +189,7 @@ async fn members_come_change_and_go() {
         .await
         .unwrap()
         .into_iter()
-        .map(|(user, role)| (user.name, role))
+        .map(|member| (member.user.name, member.role))
         .collect();
     assert_eq!(
         members,
@@ -183,9 +198,9 @@ async fn members_come_change_and_go() {
             ("bob".to_owned(), Role::Write)
         ]
     );
-    assert!(metadata.set_member(club, bob, None).await.unwrap());
-    assert!(!metadata.set_member(club, bob, None).await.unwrap());
-    assert_eq!(metadata.role(club, bob).await.unwrap(), None);
+    assert!(metadata.set_member(club, bob, None, &ACT).await.unwrap());
+    assert!(!metadata.set_member(club, bob, None, &ACT).await.unwrap());
+    assert_eq!(roles(metadata, club, bob).await, []);
 }
 
 #[tokio::test]
@@ -194,21 +209,27 @@ async fn only_users_are_members_and_only_of_organisations() {
     let (metadata, alice) = (&world.metadata, world.alice);
     let bob = add_user(metadata, "bob").await;
     let club = metadata
-        .add_organisation(&name("club"), Visibility::Public, alice, START)
+        .add_organisation(&name("club"), Visibility::Public, alice, &ACT)
         .await
         .unwrap()
         .id;
     let error = metadata
-        .set_member(bob, alice, Some(Role::Read))
+        .set_member(bob, alice, Some(Role::Read), &ACT)
         .await
         .unwrap_err();
-    assert!(matches!(error, MetadataError::Missing("organisation")));
+    assert!(matches!(
+        error,
+        TeamError::Metadata(MetadataError::Missing("organisation"))
+    ));
     for no_user in [club, nobody().await] {
         let error = metadata
-            .set_member(club, no_user, Some(Role::Read))
+            .set_member(club, no_user, Some(Role::Read), &ACT)
             .await
             .unwrap_err();
-        assert!(matches!(error, MetadataError::Missing("user")), "{error}");
+        assert!(
+            matches!(error, TeamError::Metadata(MetadataError::Missing("user"))),
+            "{error}"
+        );
     }
 }
 
@@ -218,19 +239,22 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
     let (metadata, alice) = (&world.metadata, world.alice);
     let later = START.after(Duration::from_secs(60));
     let new = NewToken {
-        user: alice,
+        owner: alice,
         label: "laptop",
         hash: &[7; 32],
         scopes: "read:package",
+        limits: "",
+        networks: "",
         expires_at: Some(later),
     };
-    let made = metadata.add_token(new, START).await.unwrap();
+    let made = metadata.add_token(new, &ACT).await.unwrap();
     assert_eq!(
         (made.expires_at, made.last_used_at, made.created_at),
         (Some(later), None, START)
     );
-    let (found, user) = metadata.token(&[7; 32]).await.unwrap().unwrap();
-    assert_eq!((&found, user.id), (&made, alice));
+    let (found, bearer) = metadata.token(&[7; 32]).await.unwrap().unwrap();
+    assert_eq!(found, made);
+    assert!(matches!(bearer, Bearer::User(user) if user.id == alice));
     assert!(metadata.token(&[8; 32]).await.unwrap().is_none());
 
     metadata.touch_token(made.id, later).await.unwrap();
@@ -240,8 +264,8 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
     assert_eq!(tokens.len(), 1);
     assert_eq!(tokens[0].last_used_at, Some(later));
 
-    assert!(metadata.remove_token(alice, "laptop").await.unwrap());
-    assert!(!metadata.remove_token(alice, "laptop").await.unwrap());
+    assert!(metadata.remove_token(alice, "laptop", &ACT).await.unwrap());
+    assert!(!metadata.remove_token(alice, "laptop", &ACT).await.unwrap());
     assert!(metadata.token(&[7; 32]).await.unwrap().is_none());
     metadata.touch_token(made.id, later).await.unwrap();
 }
@@ -251,25 +275,27 @@ async fn a_label_is_free_again_once_removed_and_the_identifier_never() {
     let world = World::new().await;
     let (metadata, alice) = (&world.metadata, world.alice);
     let new = |hash| NewToken {
-        user: alice,
+        owner: alice,
         label: "ci",
         hash,
         scopes: "write:package",
+        limits: "",
+        networks: "",
         expires_at: None,
     };
-    let first = metadata.add_token(new(&[1; 32]), START).await.unwrap();
-    let refused = metadata.add_token(new(&[2; 32]), START).await.unwrap_err();
+    let first = metadata.add_token(new(&[1; 32]), &ACT).await.unwrap();
+    let refused = metadata.add_token(new(&[2; 32]), &ACT).await.unwrap_err();
     assert!(matches!(refused, AddTokenError::LabelTaken), "{refused}");
     assert!(metadata.token(&[2; 32]).await.unwrap().is_none());
-    metadata.remove_token(alice, "ci").await.unwrap();
-    let second = metadata.add_token(new(&[2; 32]), START).await.unwrap();
+    metadata.remove_token(alice, "ci", &ACT).await.unwrap();
+    let second = metadata.add_token(new(&[2; 32]), &ACT).await.unwrap();
     assert!(second.id > first.id, "caches are keyed by identifiers");
 
     let mut dangling = new(&[3; 32]);
-    dangling.user = nobody().await;
-    let error = metadata.add_token(dangling, START).await.unwrap_err();
+    dangling.owner = nobody().await;
+    let error = metadata.add_token(dangling, &ACT).await.unwrap_err();
     assert!(matches!(
         error,
-        AddTokenError::Metadata(MetadataError::Missing("user"))
+        AddTokenError::Metadata(MetadataError::Missing("owner"))
     ));
 }

@@ -52,7 +52,7 @@ async fn check(steps: Vec<(bool, &'static str, &'static str)>) {
         assert_eq!(page.total, u64::try_from(expected.len()).unwrap());
         let repositories = world
             .metadata
-            .repositories(world.alice, window(0, 100))
+            .repositories(&Sight::EVERYTHING, world.alice, window(0, 100))
             .await
             .unwrap();
         let live: u64 = repositories
@@ -124,7 +124,13 @@ async fn the_files_of_a_version_are_those_of_that_spelling() {
         let version = Version::parse(version).unwrap();
         let page = world
             .metadata
-            .files_of_version(world.alice, &name, &version, window(0, 10))
+            .files_of_version(
+                &Sight::EVERYTHING,
+                world.alice,
+                &name,
+                &version,
+                window(0, 10),
+            )
             .await
             .unwrap();
         assert_eq!((page.entries.len(), page.total), (files, files as u64));

@@ -6,8 +6,10 @@ mod accounts;
 mod blob_facts;
 mod catalog;
 mod database;
+mod guesses;
 mod indexes;
 mod packages;
+mod second_factors;
 mod signing_keys;
 
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
@@ -118,7 +120,7 @@ async fn add_user(metadata: &Metadata, name: &str) -> OwnerId {
         admin: false,
         visibility: Visibility::Public,
     };
-    metadata.add_user(new, START).await.unwrap().id
+    metadata.add_user(new, &ACT).await.unwrap().id
 }
 
 async fn record(

@@ -71,6 +71,31 @@ async fn many_that_record_at_once_get_a_generation_and_a_sequence_each() {
 }
 
 #[tokio::test]
+async fn one_that_is_refused_among_many_at_once_undoes_nothing_of_the_others() {
+    let world = World::new().await;
+    world.record("there", "x86_64").await.unwrap();
+    let before = world.metadata.recording_transactions();
+    let names = ["a", "there", "b", "c", "c", "d"];
+    let (one, two, three, four, five, six) = tokio::join!(
+        world.record(names[0], "x86_64"),
+        world.record(names[1], "x86_64"),
+        world.record(names[2], "x86_64"),
+        world.record(names[3], "x86_64"),
+        world.record(names[4], "x86_64"),
+        world.record(names[5], "x86_64"),
+    );
+    let taken = [&one, &three, &six].map(|result| result.is_ok());
+    assert_eq!(taken, [true; 3]);
+    assert!(matches!(two, Err(RecordError::AlreadyExists)), "{two:?}");
+    assert!(four.is_ok() ^ five.is_ok());
+    let transactions = world.metadata.recording_transactions() - before;
+    assert!(transactions < 4, "{transactions} transactions");
+    // What was refused moved nothing on.
+    let next = world.record("next", "x86_64").await.unwrap();
+    assert_eq!((next.generation, next.sequence), (6, 6));
+}
+
+#[tokio::test]
 async fn a_noarch_file_and_one_of_an_architecture_exclude_each_other() {
     let world = World::new().await;
     let first = world.record("tzdata", "noarch").await.unwrap();

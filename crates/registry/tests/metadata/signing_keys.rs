@@ -5,12 +5,12 @@ use std::time::Duration;
 use registry::{
     clock::Timestamp,
     metadata::{
-        AddKeyError, ChangeKeyError, KeyState, MAX_ACTIVE_KEYS, Metadata, NewSigningKey, OtherKeys,
-        OwnerId, SigningKeyRow,
+        Actor, AddKeyError, ChangeKeyError, KeyOrigin, KeyState, MAX_ACTIVE_KEYS, Metadata,
+        NewSigningKey, OtherKeys, OwnerId, SigningKeyRow,
     },
 };
 
-use crate::{START, World, add_user, open};
+use crate::{ACT, START, World, add_user, open};
 
 const BESIDE_ANY: OtherKeys = OtherKeys::SignOn {
     at_most: MAX_ACTIVE_KEYS - 1,
@@ -22,7 +22,7 @@ fn key(owner: OwnerId, name: &str) -> NewSigningKey<'_> {
         name,
         public_pem: "-----BEGIN PUBLIC KEY-----",
         sealed: &[1, 2, 3],
-        created_at: START,
+        origin: KeyOrigin::Made,
     }
 }
 
@@ -40,8 +40,8 @@ async fn two_that_make_a_first_key_at_once_agree() {
     let (one, two) = tokio::join!(
         world
             .metadata
-            .add_first_signing_key(key(world.alice, "one.rsa.pub")),
-        other.add_first_signing_key(key(world.alice, "two.rsa.pub"))
+            .add_first_signing_key(key(world.alice, "one.rsa.pub"), &ACT),
+        other.add_first_signing_key(key(world.alice, "two.rsa.pub"), &ACT)
     );
     let (one, two): (SigningKeyRow, SigningKeyRow) = (one.unwrap(), two.unwrap());
     assert_eq!(one, two);
@@ -53,11 +53,11 @@ async fn an_import_retires_the_others_or_signs_beside_them() {
     let world = World::new().await;
     let metadata = &world.metadata;
     metadata
-        .add_first_signing_key(key(world.alice, "one"))
+        .add_first_signing_key(key(world.alice, "one"), &ACT)
         .await
         .unwrap();
     metadata
-        .add_signing_key(key(world.alice, "two"), BESIDE_ANY)
+        .add_signing_key(key(world.alice, "two"), BESIDE_ANY, &ACT)
         .await
         .unwrap();
     let named = |name: &str, state| (name.to_owned(), state);
@@ -69,7 +69,7 @@ async fn an_import_retires_the_others_or_signs_beside_them() {
         ]
     );
     metadata
-        .add_signing_key(key(world.alice, "three"), OtherKeys::Retire)
+        .add_signing_key(key(world.alice, "three"), OtherKeys::Retire, &ACT)
         .await
         .unwrap();
     assert_eq!(
@@ -87,11 +87,11 @@ async fn a_taken_name_is_told_and_retires_nothing() {
     let world = World::new().await;
     let metadata = &world.metadata;
     metadata
-        .add_first_signing_key(key(world.alice, "one"))
+        .add_first_signing_key(key(world.alice, "one"), &ACT)
         .await
         .unwrap();
     let refused = metadata
-        .add_signing_key(key(world.alice, "one"), OtherKeys::Retire)
+        .add_signing_key(key(world.alice, "one"), OtherKeys::Retire, &ACT)
         .await
         .unwrap_err();
     assert!(matches!(refused, AddKeyError::NameTaken), "{refused}");
@@ -102,7 +102,7 @@ async fn a_taken_name_is_told_and_retires_nothing() {
     // Another owner's names are another matter.
     let bob = add_user(metadata, "bob").await;
     let kept = metadata
-        .add_signing_key(key(bob, "one"), OtherKeys::Retire)
+        .add_signing_key(key(bob, "one"), OtherKeys::Retire, &ACT)
         .await
         .unwrap();
     assert_eq!(kept.sealed, [1, 2, 3]);
@@ -117,13 +117,13 @@ async fn what_is_printed_of_a_key_or_an_account_holds_no_secret() {
     let world = World::new().await;
     let row = world
         .metadata
-        .add_first_signing_key(key(world.alice, "one"))
+        .add_first_signing_key(key(world.alice, "one"), &ACT)
         .await
         .unwrap();
     assert!(!format!("{row:?}").contains("sealed"));
     world
         .metadata
-        .change_password(world.alice, Some("$argon2id$secret"))
+        .change_password(world.alice, Some("$argon2id$secret"), &ACT)
         .await
         .unwrap();
     let user = world.metadata.user_by_id(world.alice).await.unwrap();
@@ -132,11 +132,11 @@ async fn what_is_printed_of_a_key_or_an_account_holds_no_secret() {
 
 impl World {
     async fn key_at(&self, name: &str, others: OtherKeys, now: Timestamp) -> SigningKeyRow {
-        let new = NewSigningKey {
-            created_at: now,
-            ..key(self.alice, name)
-        };
-        self.metadata.add_signing_key(new, others).await.unwrap()
+        let by = Actor::COMMAND_LINE;
+        self.metadata
+            .add_signing_key(key(self.alice, name), others, &by.at(now))
+            .await
+            .unwrap()
     }
 
     async fn change_key(
@@ -146,7 +146,7 @@ impl World {
         now: Timestamp,
     ) -> Result<bool, ChangeKeyError> {
         self.metadata
-            .change_signing_key(self.alice, name, state, now)
+            .change_signing_key(self.alice, name, state, &Actor::COMMAND_LINE.at(now))
             .await
     }
 
@@ -215,7 +215,7 @@ async fn somebody_always_signs_and_never_too_many() {
     let bob = add_user(&world.metadata, "bob").await;
     let refused = world
         .metadata
-        .change_signing_key(bob, "one", KeyState::Retired, START)
+        .change_signing_key(bob, "one", KeyState::Retired, &ACT)
         .await;
     assert!(matches!(refused, Err(ChangeKeyError::NoSuchKey)));
 
@@ -225,7 +225,7 @@ async fn somebody_always_signs_and_never_too_many() {
     let new = key(world.alice, "three");
     let refused = world
         .metadata
-        .add_signing_key(new, OtherKeys::SignOn { at_most: 1 })
+        .add_signing_key(new, OtherKeys::SignOn { at_most: 1 }, &ACT)
         .await;
     assert!(
         matches!(&refused, Err(AddKeyError::TooManyActive(names)) if *names == ["two", "one"]),
@@ -242,7 +242,7 @@ async fn somebody_always_signs_and_never_too_many() {
     assert!(
         world
             .metadata
-            .add_signing_key(key(world.alice, "six"), BESIDE_ANY)
+            .add_signing_key(key(world.alice, "six"), BESIDE_ANY, &ACT)
             .await
             .is_err()
     );

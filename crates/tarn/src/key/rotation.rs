@@ -9,37 +9,27 @@ use registry::{
 };
 
 use super::found;
-use crate::{failure::Failure, open, output, settings::RegistryFlags};
+use crate::{administration::BY, failure::Failure, output};
 
 /// Begins a rotation. The new key's name goes to standard output.
-pub(super) async fn rotate(owner: &OwnerName, flags: &RegistryFlags) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let owner = found(&registry, owner).await?;
-    let key = registry
-        .keys()
-        .rotate(&owner)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+pub(super) async fn rotate(registry: &Administration, owner: &OwnerName) -> Result<(), Failure> {
+    let owner = found(registry, owner).await?;
+    let key = registry.keys().rotate(&owner, &BY).await?;
     output::print(&format!("{}\n", key.name))?;
     output::note(&signs(&key.name, &owner));
-    let signing = signing(&registry, &owner).await?;
+    let signing = signing(registry, &owner).await?;
     note_overlap(&owner, &signing);
     Ok(())
 }
 
 /// Ends it, or takes it back.
 pub(super) async fn retire(
+    registry: &Administration,
     owner: &OwnerName,
     name: &KeyName,
-    flags: &RegistryFlags,
 ) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let owner = found(&registry, owner).await?;
-    let change = registry
-        .keys()
-        .retire(&owner, name)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+    let owner = found(registry, owner).await?;
+    let change = registry.keys().retire(&owner, name, &BY).await?;
     let (owner, when) = (&owner.name, when(&change));
     output::note(&format!(
         "{name} does not sign the indexes of {owner} any more{when}; to undo this: tarn key reactivate {owner} {name}"
@@ -49,17 +39,12 @@ pub(super) async fn retire(
 
 /// Undoes the end.
 pub(super) async fn reactivate(
+    registry: &Administration,
     owner: &OwnerName,
     name: &KeyName,
-    flags: &RegistryFlags,
 ) -> Result<(), Failure> {
-    let registry = open::for_administration(flags).await?;
-    let owner = found(&registry, owner).await?;
-    let change = registry
-        .keys()
-        .reactivate(&owner, name)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+    let owner = found(registry, owner).await?;
+    let change = registry.keys().reactivate(&owner, name, &BY).await?;
     let when = when(&change);
     output::note(&format!("{name} signs the indexes of {}{when}", owner.name));
     note_overlap(&owner, &change.signing);
@@ -88,11 +73,7 @@ pub(super) async fn signing(
     registry: &Administration,
     owner: &Owner,
 ) -> Result<Vec<KeyName>, Failure> {
-    let keys = registry
-        .keys()
-        .list(owner)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
+    let keys = registry.keys().list(owner).await?;
     Ok(names_of_active(&keys))
 }
 

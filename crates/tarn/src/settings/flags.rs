@@ -39,6 +39,8 @@ impl<const SERVER: bool> Args for Flags<SERVER> {
             .value_name("FILE")
             .value_parser(PathBufValueParser::new())
             .help_heading("Settings")
+            // Given behind the command, wherever that stands in its group.
+            .global(!SERVER)
             .help(format!(
                 "The settings file [env: {CONFIG_VARIABLE}] [default: {} in the working folder, if it is there]",
                 table::CONFIG_FILE
@@ -52,6 +54,7 @@ impl<const SERVER: bool> Args for Flags<SERVER> {
                 .long(setting.name)
                 .value_name(setting.value)
                 .help_heading("Settings")
+                .global(!SERVER)
                 .help(help)
         });
         let command = command.args(arguments).arg(config);

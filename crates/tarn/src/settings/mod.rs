@@ -15,7 +15,8 @@ use std::{
     time::Duration,
 };
 
-use registry::access::Secret;
+use ipnet::IpNet;
+use registry::{access::Secret, settings::ForwardedHeader};
 use tracing::Level;
 
 pub(crate) use self::flags::{Flags, RegistryFlags, ServerFlags};
@@ -104,6 +105,10 @@ pub(crate) struct Configuration {
     pub(crate) listen: SocketAddr,
     /// The URL that clients use, without a final `/`, where it is set.
     pub(crate) base_url: Option<String>,
+    /// The proxies that are believed about the source of a request.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The header in which they tell it.
+    pub(crate) proxy_header: ForwardedHeader,
     /// The largest package taken, in bytes.
     pub(crate) max_upload_size: u64,
     /// The memory for indexes, in bytes.
@@ -116,6 +121,8 @@ pub(crate) struct Configuration {
     pub(crate) stall_timeout: Duration,
     /// For requests under way when the server stops.
     pub(crate) stop_timeout: Duration,
+    /// Whether counts are shown.
+    pub(crate) metrics: bool,
     /// The sealing key as base64, where it is set or read from a file.
     pub(crate) secret_key: Option<Secret>,
     /// The password of the first run's account, where it is set.
@@ -203,12 +210,18 @@ impl Layers {
                 Source::Default,
             );
         }
+        let trusted_proxies = self.parsed(&table::TRUSTED_PROXIES, values::networks)?;
+        if trusted_proxies.is_none() {
+            self.note(&table::TRUSTED_PROXIES, "none".to_owned(), Source::Default);
+        }
+        let proxy_header = self.required(&table::PROXY_HEADER, values::proxy_header)?;
         let max_upload_size = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
         let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
         let max_connections = self.required(&table::MAX_CONNECTIONS, values::count)?;
         let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
         let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
         let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
+        let metrics = self.required(&table::METRICS, values::switch)?;
         let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
         let log_level = self.parsed(&table::LOG_LEVEL, values::log_level)?;
         if log_level.is_none() {
@@ -228,12 +241,15 @@ impl Layers {
             database,
             listen,
             base_url,
+            trusted_proxies: trusted_proxies.unwrap_or_default(),
+            proxy_header,
             max_upload_size,
             index_cache_size,
             max_connections,
             request_timeout,
             stall_timeout,
             stop_timeout,
+            metrics,
             secret_key,
             admin_password,
             log_format,

@@ -68,6 +68,10 @@ settings! {
         "The address and port to listen on. Port 0 takes a free one.";
     BASE_URL: "base-url", "TARN_BASE_URL", "URL", "", ByTheServer,
         "The URL under which clients reach the server, when it stands behind a proxy. Without it: `http://` and the address it listens on.";
+    TRUSTED_PROXIES: "trusted-proxies", "TARN_TRUSTED_PROXIES", "NETWORKS", "", ByTheServer,
+        "The proxies that are believed when they tell where a request comes from: addresses or networks, separated by commas, such as `127.0.0.1,10.0.0.0/8`. Without it: nobody is believed, and the source of a request is whoever connects.";
+    PROXY_HEADER: "proxy-header", "TARN_PROXY_HEADER", "HEADER", "x-forwarded-for", ByTheServer,
+        "The header in which the trusted proxies tell it: `x-forwarded-for` or `forwarded`. No other is looked at, since a proxy hands on what a client made up there.";
     MAX_UPLOAD_SIZE: "max-upload-size", "TARN_MAX_UPLOAD_SIZE", "SIZE", "4GiB", ByTheServer,
         "The largest package that is taken, e.g. `500MiB`, `2GiB` or a number of bytes.";
     INDEX_CACHE_SIZE: "index-cache-size", "TARN_INDEX_CACHE_SIZE", "SIZE", "256MiB", ByTheServer,
@@ -80,6 +84,8 @@ settings! {
         "How long an upload or a download may stand still.";
     STOP_TIMEOUT: "stop-timeout", "TARN_STOP_TIMEOUT", "TIME", "5m", ByTheServer,
         "How long requests under way may go on after SIGTERM or SIGINT.";
+    METRICS: "metrics", "TARN_METRICS", "ON|OFF", "off", ByTheServer,
+        "Whether `/metrics` shows counts for Prometheus to everybody who can reach the server: `on` or `off`. No names are in them.";
     LOG_FORMAT: "log-format", "TARN_LOG_FORMAT", "FORMAT", "text", Everywhere,
         "How log lines on standard error look: `text` or `json`.";
     LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,

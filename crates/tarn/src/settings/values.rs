@@ -1,6 +1,13 @@
 //! What the values of settings look like as text. Each parser says what is wrong and what to write instead.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use registry::settings::ForwardedHeader;
 
 /// Why a value was refused: what is wrong with it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +123,57 @@ pub(crate) fn base_url(text: &str) -> Result<String, Refused> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// Networks or single addresses, separated by commas: `127.0.0.1, 10.0.0.0/8, fd00::/8`.
+pub(crate) fn networks(text: &str) -> Result<Vec<IpNet>, Refused> {
+    const HINT: &str =
+        "write addresses or networks with commas between them, such as 127.0.0.1,10.0.0.0/8";
+    let mut networks = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let network = match part.parse::<IpAddr>() {
+            // An IPv4 address may have been written as one of IPv6; requests are compared as IPv4.
+            Ok(address) => IpNet::from(address.to_canonical()),
+            Err(_) => match part.parse::<IpNet>() {
+                Ok(network) => network,
+                Err(_) => {
+                    return refused(
+                        format!("`{part}` is neither an address nor a network"),
+                        HINT,
+                    );
+                }
+            },
+        };
+        if network.trunc() != network {
+            return refused(
+                format!("`{part}` has bits behind its prefix"),
+                format!(
+                    "write {} for the network, or the address alone",
+                    network.trunc()
+                ),
+            );
+        }
+        if network.prefix_len() == 0 {
+            return refused(
+                format!("`{part}` is everybody, and everybody could write what they like"),
+                "name the proxies in front of this server alone",
+            );
+        }
+        networks.push(network);
+    }
+    Ok(networks)
+}
+
+/// The header in which proxies tell where a request comes from.
+pub(crate) fn proxy_header(text: &str) -> Result<ForwardedHeader, Refused> {
+    match text.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => Ok(ForwardedHeader::XForwardedFor),
+        "forwarded" => Ok(ForwardedHeader::Forwarded),
+        _ => refused(
+            format!("`{text}` is no header that Tarn reads"),
+            "write x-forwarded-for or forwarded, whichever the proxy writes",
+        ),
+    }
+}
+
 /// A number of bytes: `1048576`, `500MiB`, `2GiB`, `500MB`. A unit of two letters counts in thousands.
 pub(crate) fn size(text: &str) -> Result<u64, Refused> {
     const UNITS: &[(&str, u64)] = &[
@@ -194,6 +252,15 @@ pub(crate) fn count(text: &str) -> Result<usize, Refused> {
             format!("`{text}` is not a number of at least 1"),
             "write a whole number, such as 8192",
         ),
+    }
+}
+
+/// `on` or `off`.
+pub(crate) fn switch(text: &str) -> Result<bool, Refused> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => refused(format!("`{text}` is neither on nor off"), "write on or off"),
     }
 }
 
@@ -303,6 +370,46 @@ mod tests {
             assert!(base_url(text).is_err(), "{text}");
         }
         assert!(!format!("{:?}", base_url("http://u:hunter2@h")).contains("hunter2"));
+    }
+
+    #[test]
+    fn networks_are_told_exactly() {
+        let shown = |text| {
+            let networks: Vec<String> = networks(text)
+                .unwrap()
+                .iter()
+                .map(IpNet::to_string)
+                .collect();
+            networks.join(" ")
+        };
+        assert_eq!(shown("127.0.0.1"), "127.0.0.1/32");
+        assert_eq!(shown("::ffff:127.0.0.1"), "127.0.0.1/32");
+        assert_eq!(
+            shown("10.0.0.0/8, fd00::/8,::1"),
+            "10.0.0.0/8 fd00::/8 ::1/128"
+        );
+        for text in [
+            "",
+            ",",
+            "proxy",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "0.0.0.0/0",
+            "::/0",
+            "10.0.0.1:80",
+        ] {
+            assert!(networks(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn proxy_headers_are_the_two_that_are_read() {
+        assert_eq!(
+            proxy_header("X-Forwarded-For"),
+            Ok(ForwardedHeader::XForwardedFor)
+        );
+        assert_eq!(proxy_header("forwarded"), Ok(ForwardedHeader::Forwarded));
+        assert!(proxy_header("x-real-ip").is_err());
     }
 
     #[test]

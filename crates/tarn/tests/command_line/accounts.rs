@@ -83,11 +83,11 @@ fn users_are_added_listed_disabled_and_enabled() {
         ),
         (&["user", "add", "bob", "--visibility", "secret"], ""),
         (
-            &["user", "passwd", "nobody", "--password-stdin"],
+            &["user", "password", "nobody", "--password-stdin"],
             "correct horse\n",
         ),
         (
-            &["user", "passwd", "alice", "--password-stdin"],
+            &["user", "password", "alice", "--password-stdin"],
             "battery staple\n",
         ),
         (&["user", "disable", "ALICE"], ""),
@@ -103,6 +103,43 @@ fn users_are_added_listed_disabled_and_enabled() {
     assert_eq!(
         json_of(&folder, &["user", "list", "--json"])[1],
         json!({"name": "Alice", "visibility": "private", "admin": false, "disabled": false, "has_password": true})
+    );
+}
+
+#[test]
+fn a_user_without_a_password_is_added_and_shown_as_such() {
+    let folder = Folder::with_registry();
+    let mut all = String::new();
+    for arguments in [
+        &["user", "add", "carol", "--no-password"][..],
+        &["user", "add", "dave", "--no-password", "--password-stdin"],
+        &["user", "list"],
+    ] {
+        let said = folder.tarn(arguments);
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    assert_snapshot!("no_password", all);
+    let users = json_of(&folder, &["user", "list", "--json"]);
+    assert_eq!(users[1]["has_password"], json!(false));
+}
+
+#[test]
+fn the_second_factor_of_a_user_is_shown_and_there_is_none_to_take_away() {
+    let folder = Folder::with_registry();
+    let mut all = String::new();
+    for arguments in [
+        &["user", "factor", "admin"][..],
+        &["user", "factor", "nobody"],
+        &["user", "factor", "admin", "--disable"],
+        &["user", "factor", "admin", "--disable", "--json"],
+    ] {
+        let said = folder.tarn(arguments);
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    assert_snapshot!("second_factor", all);
+    assert_eq!(
+        json_of(&folder, &["user", "factor", "admin", "--json"]),
+        json!({"name": "admin", "second_factor": "off", "since": null, "recovery_codes_left": 0})
     );
 }
 
@@ -146,7 +183,7 @@ fn organisations_have_members_with_roles() {
     );
     assert_eq!(
         json_of(&folder, &["org", "members", "acme", "--json"]),
-        json!([{"user": "alice", "role": "admin", "disabled": false}])
+        json!([{"user": "alice", "role": "admin", "teams": ["admins"], "disabled": false}])
     );
 }
 
@@ -166,7 +203,7 @@ fn a_token_is_the_only_thing_on_standard_output() {
         &arguments[..],
         &add,
         &[
-            "token", "add", "--user", "admin", "--name", "x", "--scope", "admin",
+            "token", "add", "--user", "admin", "--name", "x", "--scope", "root",
         ],
         &[
             "token",
@@ -232,4 +269,174 @@ fn several_scopes_can_be_given_in_either_way() {
         assert_eq!(token["expires_at"], Value::Null);
     }
     assert_eq!(tokens.as_array().unwrap().len(), 2);
+}
+
+/// Runs commands one after another, and puts what they said together.
+fn transcript(folder: &Folder, commands: &[&str]) -> String {
+    let mut all = String::new();
+    for command in commands {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let said = folder.tarn(&arguments);
+        all.push_str(&format!("$ tarn {command}\n{}\n", said.all()));
+    }
+    all
+}
+
+#[test]
+fn teams_are_added_limited_filled_and_removed() {
+    let folder = Folder::with_registry();
+    add_user(&folder, "alice");
+    add_user(&folder, "bob");
+    let all = transcript(
+        &folder,
+        &[
+            "org add acme --owner alice",
+            "org team list acme",
+            "org team add acme ci --role write --limit edge/testing --limit v3.*/main",
+            "org team add acme CI --role read",
+            "org team add acme auditors --role read --limit edge/*",
+            "org team add acme broken --role write --limit edge",
+            "org team add acme broken --role write --limit edge/.x",
+            "org team add nobody ci --role write",
+            "org team member acme ci bob",
+            "org team member acme none bob",
+            "org team member acme ci nobody",
+            "org team members acme ci",
+            "org team limit acme ci",
+            "org team limit acme ci --to edge/testing",
+            "org team limit acme ci --to edge/testing",
+            "org team limit acme writers --to edge/testing",
+            "org team limit acme readers --to edge/testing",
+            "org team list acme",
+            "org show acme",
+            "org team limit acme ci --everywhere",
+            "org team member acme admins alice --remove",
+            "org team remove acme admins",
+            "org team member acme ci bob --remove",
+            "org team members acme ci",
+            "org team remove acme ci",
+            "org team remove acme ci",
+        ],
+    );
+    assert_snapshot!("teams", all);
+    folder.tarn(&[
+        "org", "team", "add", "acme", "ci", "--role", "write", "--limit", "b/* a/b",
+    ]);
+    folder.tarn(&[
+        "org", "team", "add", "acme", "ci", "--role", "write", "--limit", "b/*",
+    ]);
+    folder.tarn(&["org", "team", "member", "acme", "ci", "bob"]);
+    assert_eq!(
+        json_of(&folder, &["org", "team", "list", "acme", "--json"])[3],
+        json!({"name": "ci", "role": "write", "limits": ["b/*"], "built_in": false})
+    );
+    assert_eq!(
+        json_of(&folder, &["org", "team", "members", "acme", "ci", "--json"]),
+        json!([{"user": "bob", "disabled": false}])
+    );
+    let shown = json_of(&folder, &["org", "show", "acme", "--json"]);
+    assert_eq!(shown["visibility"], "public");
+    assert_eq!(
+        shown["members"][1],
+        json!({"user": "bob", "role": "write", "teams": ["ci"], "disabled": false})
+    );
+}
+
+#[test]
+fn owners_are_renamed_released_hidden_and_removed() {
+    let folder = Folder::with_registry();
+    add_user(&folder, "alice");
+    add_user(&folder, "bob");
+    let all = transcript(
+        &folder,
+        &[
+            "org add acme --owner alice",
+            "user rename alice alicia",
+            "user show alice",
+            "user show alicia",
+            "user rename bob ALICE",
+            "user rename bob acme",
+            "user rename bob api",
+            "org rename alicia bobs",
+            "user rename alicia alicia",
+            "user release alice",
+            "user release alice",
+            "user rename bob alice",
+            "org rename acme apex",
+            "org rename apex acme",
+            "org show acme",
+            "org visibility acme private",
+            "org visibility acme private",
+            "user visibility acme public",
+            "user visibility alice limited",
+            "user remove alicia",
+            "org member acme alice --role admin",
+            "user remove alicia",
+            "org members acme",
+            "org remove alice",
+            "org remove acme",
+            "org list",
+            "user admin alice",
+            "user admin alice",
+            "user disable alice",
+            "user disable alice",
+            "user disable admin",
+            "user admin admin --remove",
+            "user remove admin",
+            "user enable alice",
+            "user admin admin --remove",
+            "user list",
+        ],
+    );
+    assert_snapshot!("owners", all);
+    let shown = json_of(&folder, &["user", "show", "alice", "--json"]);
+    assert_eq!(shown["former_names"][0]["name"], "bob");
+    assert_eq!(
+        (&shown["teams"], &shown["tokens"]),
+        (&json!([]), &json!([]))
+    );
+}
+
+#[test]
+fn tokens_have_limits_networks_and_no_person() {
+    let folder = Folder::with_registry();
+    assert_eq!(
+        folder
+            .tarn(&["org", "add", "acme", "--owner", "admin"])
+            .exit,
+        0
+    );
+    let add = "token add --org acme --name ci --scope write:package,no-delete \
+               --limit acme/edge/testing --limit ACME/v3.*/* --network 192.0.2.0/24 --network 2001:db8::1";
+    let arguments: Vec<&str> = add.split_whitespace().collect();
+    let token = folder.tarn(&arguments);
+    assert!(token.line().starts_with("tarn_"));
+    let all = transcript(
+        &folder,
+        &[
+            "token list --org acme",
+            "token list --user acme",
+            "token add --org acme --name x --scope admin",
+            "token add --user admin --name x --scope admin --limit acme/edge/*",
+            "token add --user admin --name x --scope no-delete",
+            "token add --user admin --name x --scope read:package --limit acme/edge",
+            "token add --user admin --name x --scope read:package --network 10.0.0.5/8",
+            "token add --user admin --org acme --name x --scope read:package",
+            "token remove --org acme --name none",
+            "token remove --org acme --name ci",
+            "token list --org acme",
+        ],
+    );
+    assert_snapshot!("tokens_with_limits", all);
+    folder.tarn(&arguments).line();
+    let tokens = json_of(&folder, &["token", "list", "--org", "acme", "--json"]);
+    assert_eq!(tokens[0]["scopes"], "no-delete,write:package");
+    assert_eq!(
+        tokens[0]["limits"],
+        json!(["acme/edge/testing", "acme/v3.*/*"])
+    );
+    assert_eq!(
+        tokens[0]["networks"],
+        json!(["192.0.2.0/24", "2001:db8::1/128"])
+    );
 }

@@ -1,7 +1,7 @@
 //! Who may do what: every kind of caller at every kind of owner.
 
 use crate::harness::{
-    Package, Server, curl_or_leave_out,
+    Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
     server::{ADMIN, credentials_of},
 };
 
@@ -221,4 +221,60 @@ fn a_public_only_token_works_on_public_owners_alone() {
             answer.assert_plain_refusal();
         }
     }
+}
+
+#[test]
+fn apk_goes_on_under_a_former_name() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    server.add_user("carol", "private");
+    let carol = credentials_of("carol");
+    let upload = |owner: &str, name: &str| {
+        let package = Package::new(name, "1.0-r0").bytes();
+        let call = server.alpine(owner, "/v1/main").user(ADMIN);
+        call.upload_bytes(&package).expect(201);
+    };
+    upload("carol", "before");
+    let token = server.add_token("carol", "read:package");
+    let way = format!("x:{token}");
+    let apk = Apk::new(&alpine, &[server.repository_as(&way, "carol", "v1/main")]);
+    let apk = apk.trusting(&server, "carol", &carol);
+    apk.expect(&["add", "before"]);
+    server.tarn(&["user", "rename", "carol", "caroline"], "");
+    upload("caroline", "after");
+    // The key has the name that it had, and the index is where the old address leads to. apk says that it was led there.
+    let run = apk.run(&["add", "after"]);
+    assert!(run.success, "{}", run.output);
+    assert!(run.output.contains("redirected to"), "{}", run.output);
+    assert_eq!(
+        apk.installed("usr/share/tarn/after").as_deref(),
+        Some("1.0-r0")
+    );
+    let refused = server.alpine("carol", "/v1/main").user(ADMIN);
+    let refused = refused.upload_bytes(&Package::new("late", "1.0-r0").bytes());
+    assert!(refused.expect(404).text().contains("caroline"));
+}
+
+#[test]
+fn a_token_of_an_organisation_publishes_where_its_limits_let_it() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = Server::start();
+    server.tarn(&["org", "add", "acme", "--owner", "admin"], "");
+    let add = "token add --org acme --name ci --scope write:package,no-delete --limit acme/edge/*";
+    let arguments: Vec<&str> = add.split(' ').collect();
+    let way = format!("ci:{}", server.tarn(&arguments, "").trim());
+    let package = Package::new("hello", "1.0-r0").bytes();
+    let upload = |path: &str| {
+        let call = server.alpine("acme", path).user(&way);
+        call.upload_bytes(&package).run().status
+    };
+    assert_eq!(upload("/edge/testing"), 201);
+    assert_eq!(upload("/v3.23/main"), 403);
+    let file = server.alpine("acme", "/edge/testing/x86_64/hello-1.0-r0.apk");
+    let removal = file.user(&way).method("DELETE").expect(401);
+    assert!(removal.text().contains("delete:package"), "{removal}");
 }

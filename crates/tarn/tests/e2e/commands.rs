@@ -55,7 +55,7 @@ fn a_changed_password_and_a_removed_token_are_refused_from_the_next_request_on()
         .upload_bytes(&Package::new("hello", "1.0-r0").bytes())
         .expect(201);
     server.tarn(
-        &["user", "passwd", "carol", "--password-stdin"],
+        &["user", "password", "carol", "--password-stdin"],
         "Another-Password-2\n",
     );
     server
@@ -223,7 +223,7 @@ fn the_first_run_makes_an_administrator_and_the_second_does_not() {
     );
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     server.tarn(
-        &["user", "passwd", "admin", "--password-stdin"],
+        &["user", "password", "admin", "--password-stdin"],
         "Another-Password-2\n",
     );
     let server = server.stop().start();

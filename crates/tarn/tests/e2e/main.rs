@@ -37,6 +37,8 @@ mod removal;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod second_factor;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod success;

@@ -2,72 +2,93 @@
 
 use super::*;
 use crate::{
-    access::Scopes,
+    access::{TokenLimits, networks::Networks, scopes::Scopes},
     metadata::{OwnerId, TokenId, User},
+    names::{Branch, RepositoryName},
 };
 
-/// A cell is what a caller gets: `ok`, or the refusal. Its columns are the credentials that the caller comes with, and for
-/// each of them reading and writing:
+/// A row is what a caller gets: for each of its columns the answers to reading, publishing, deleting and administering, a
+/// letter each. The columns are the credentials that the caller comes with:
 ///
-/// - a password
-/// - a token with `read:package`
-/// - a token with `write:package`
-/// - a token with `read:package` and `public-only`
-/// - a token with `write:package` and `public-only`
+/// 1. a password
+/// 2. a token with `read:package`
+/// 3. a token with `write:package`
+/// 4. a token with `write:package` and `public-only`
+/// 5. a token with `delete:package`
+/// 6. a token with `write:package` and `no-delete`
+/// 7. a token with `admin` alone
 ///
-/// `401c` credentials are needed, `401s` the scope is missing, `403p` a public-only token, `403n` no access, `403r` read-only.
+/// `+` may, `c` credentials are needed (401), `s` the scope is missing (401), `p` a public-only token, `n` no access, `r`
+/// read-only, `l` outside the limits of the team, `a` an admin is needed (403 each).
+///
+/// All of it is asked of edge/main. The limits of `ci-member` have edge/testing alone, those of `edge-member` have edge/*.
 const TABLE: &str = "
-user  public  anonymous       ok   401c
-user  public  stranger        ok   403r  ok   401s  ok   403r  ok   401s  ok   403r
-user  public  self            ok   ok    ok   401s  ok   ok    ok   401s  ok   ok
-user  public  site-admin      ok   ok    ok   401s  ok   ok    ok   401s  ok   ok
-user  public  disabled-self   403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-user  public  disabled-admin  403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-user  limited anonymous       401c 401c
-user  limited stranger        ok   403r  ok   401s  ok   403r  403p 401s  403p 403p
-user  limited self            ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-user  limited site-admin      ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-user  limited disabled-self   403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-user  limited disabled-admin  403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-user  private anonymous       401c 401c
-user  private stranger        403n 403n  403n 401s  403n 403n  403p 401s  403p 403p
-user  private self            ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-user  private site-admin      ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-user  private disabled-self   403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-user  private disabled-admin  403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-org   public  anonymous       ok   401c
-org   public  stranger        ok   403r  ok   401s  ok   403r  ok   401s  ok   403r
-org   public  read-member     ok   403r  ok   401s  ok   403r  ok   401s  ok   403r
-org   public  write-member    ok   ok    ok   401s  ok   ok    ok   401s  ok   ok
-org   public  admin-member    ok   ok    ok   401s  ok   ok    ok   401s  ok   ok
-org   public  site-admin      ok   ok    ok   401s  ok   ok    ok   401s  ok   ok
-org   public  disabled-member 403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-org   public  disabled-admin  403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-org   limited anonymous       401c 401c
-org   limited stranger        ok   403r  ok   401s  ok   403r  403p 401s  403p 403p
-org   limited read-member     ok   403r  ok   401s  ok   403r  403p 401s  403p 403p
-org   limited write-member    ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-org   limited admin-member    ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-org   limited site-admin      ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-org   limited disabled-member 403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-org   limited disabled-admin  403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-org   private anonymous       401c 401c
-org   private stranger        403n 403n  403n 401s  403n 403n  403p 401s  403p 403p
-org   private read-member     ok   403r  ok   401s  ok   403r  403p 401s  403p 403p
-org   private write-member    ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-org   private admin-member    ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-org   private site-admin      ok   ok    ok   401s  ok   ok    403p 401s  403p 403p
-org   private disabled-member 403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
-org   private disabled-admin  403n 403n  403n 403n  403n 403n  403n 403n  403n 403n
+user public  anonymous       +ccc
+user public  stranger        +rra +sss +rrs +rrs +srs +rss sssa
+user public  self            ++++ +sss +++s +++s +s+s ++ss sss+
+user public  site-admin      ++++ +sss +++s +++s +s+s ++ss sss+
+user public  disabled-self   nnnn nnnn nnnn nnnn nnnn nnnn nnnn
+user public  disabled-admin  nnnn nnnn nnnn nnnn nnnn nnnn nnnn
+user limited anonymous       cccc
+user limited stranger        +rra +sss +rrs ppps +srs +rss sssa
+user limited self            ++++ +sss +++s ppps +s+s ++ss sss+
+user limited site-admin      ++++ +sss +++s ppps +s+s ++ss sss+
+user limited disabled-self   nnnn nnnn nnnn nnnn nnnn nnnn nnnn
+user private anonymous       cccc
+user private stranger        nnnn nsss nnns ppps nsns nnss sssn
+user private self            ++++ +sss +++s ppps +s+s ++ss sss+
+user private site-admin      ++++ +sss +++s ppps +s+s ++ss sss+
+user private disabled-admin  nnnn nnnn nnnn nnnn nnnn nnnn nnnn
+org  public  anonymous       +ccc
+org  public  stranger        +rra +sss +rrs +rrs +srs +rss sssa
+org  public  read-member     +rra +sss +rrs +rrs +srs +rss sssa
+org  public  write-member    +++a +sss +++s +++s +s+s ++ss sssa
+org  public  ci-member       +lla +sss +lls +lls +sls +lss sssa
+org  public  edge-member     +++a +sss +++s +++s +s+s ++ss sssa
+org  public  admin-member    ++++ +sss +++s +++s +s+s ++ss sss+
+org  public  site-admin      ++++ +sss +++s +++s +s+s ++ss sss+
+org  public  disabled-member nnnn nnnn nnnn nnnn nnnn nnnn nnnn
+org  public  own-token       .... +sss +++s +++s +s+s ++ss ....
+org  public  other-token     .... +sss +rrs +rrs +srs +rss ....
+org  limited anonymous       cccc
+org  limited stranger        +rra +sss +rrs ppps +srs +rss sssa
+org  limited read-member     +rra +sss +rrs ppps +srs +rss sssa
+org  limited write-member    +++a +sss +++s ppps +s+s ++ss sssa
+org  limited ci-member       +lla +sss +lls ppps +sls +lss sssa
+org  limited edge-member     +++a +sss +++s ppps +s+s ++ss sssa
+org  limited admin-member    ++++ +sss +++s ppps +s+s ++ss sss+
+org  limited site-admin      ++++ +sss +++s ppps +s+s ++ss sss+
+org  limited own-token       .... +sss +++s ppps +s+s ++ss ....
+org  limited other-token     .... nsss nnns ppps nsns nnss ....
+org  private anonymous       cccc
+org  private stranger        nnnn nsss nnns ppps nsns nnss sssn
+org  private read-member     +rra +sss +rrs ppps +srs +rss sssa
+org  private write-member    +++a +sss +++s ppps +s+s ++ss sssa
+org  private ci-member       +lla +sss +lls ppps +sls +lss sssa
+org  private edge-member     +++a +sss +++s ppps +s+s ++ss sssa
+org  private admin-member    ++++ +sss +++s ppps +s+s ++ss sss+
+org  private site-admin      ++++ +sss +++s ppps +s+s ++ss sss+
+org  private disabled-member nnnn nnnn nnnn nnnn nnnn nnnn nnnn
+org  private disabled-admin  nnnn nnnn nnnn nnnn nnnn nnnn nnnn
+org  private own-token       .... +sss +++s ppps +s+s ++ss ....
+org  private other-token     .... nsss nnns ppps nsns nnss ....
 ";
 
 const OWNER: i64 = 7;
-const CREDENTIALS: [Option<&str>; 5] = [
+const CREDENTIALS: [Option<&str>; 7] = [
     None,
     Some("read:package"),
     Some("write:package"),
-    Some("read:package,public-only"),
     Some("write:package,public-only"),
+    Some("delete:package"),
+    Some("write:package,no-delete"),
+    Some("admin"),
+];
+const ACTIONS: [Action; 4] = [
+    Action::Read,
+    Action::Publish,
+    Action::Delete,
+    Action::Administer,
 ];
 
 fn owner(kind: &str, visibility: &str) -> Owner {
@@ -78,26 +99,58 @@ fn owner(kind: &str, visibility: &str) -> Owner {
         } else {
             OwnerKind::User
         },
-        name: "acme".to_owned(),
+        name: "Acme".to_owned(),
         visibility: visibility.parse().unwrap(),
     }
 }
 
-fn role(who: &str) -> Option<Role> {
-    match who {
-        "read-member" => Some(Role::Read),
-        "write-member" => Some(Role::Write),
-        "admin-member" | "disabled-member" => Some(Role::Admin),
-        _ => None,
+fn team(role: Role, limits: &str) -> TeamGrant {
+    TeamGrant {
+        role,
+        limits: limits.parse().unwrap(),
     }
 }
 
-fn caller(who: &str, scopes: Option<&str>) -> Caller {
-    if who == "anonymous" {
-        return Caller::Anonymous;
+fn teams(who: &str) -> Vec<TeamGrant> {
+    match who {
+        "read-member" => vec![team(Role::Read, "")],
+        "write-member" => vec![team(Role::Read, ""), team(Role::Write, "")],
+        "ci-member" => vec![team(Role::Write, "edge/testing")],
+        "edge-member" => vec![
+            team(Role::Write, "edge/testing"),
+            team(Role::Write, "edge/*"),
+        ],
+        "admin-member" | "disabled-member" => vec![team(Role::Admin, "")],
+        _ => Vec::new(),
+    }
+}
+
+fn token(scopes: &str, limits: &str) -> UsedToken {
+    UsedToken {
+        id: TokenId::from_row(1),
+        label: "ci".to_owned(),
+        scopes: scopes.parse::<Scopes>().unwrap(),
+        limits: limits.parse::<TokenLimits>().unwrap(),
+        networks: Networks::default(),
+        expires_at: None,
+    }
+}
+
+fn caller(who: &str, scopes: Option<&str>, limits: &str) -> Caller {
+    let token = scopes.map(|scopes| token(scopes, limits));
+    let own = who.ends_with("self") || who == "own-token";
+    let id = OwnerId::from_row(if own { OWNER } else { 99 });
+    if who.ends_with("-token") {
+        return Caller::Organisation(OrganisationToken {
+            organisation: Owner {
+                id,
+                ..owner("org", "private")
+            },
+            token: token.unwrap(),
+        });
     }
     let user = User {
-        id: OwnerId::from_row(if who.ends_with("self") { OWNER } else { 99 }),
+        id,
         name: who.to_owned(),
         visibility: Visibility::Public,
         password_hash: None,
@@ -105,25 +158,52 @@ fn caller(who: &str, scopes: Option<&str>) -> Caller {
         admin: matches!(who, "site-admin" | "disabled-admin"),
         disabled: who.starts_with("disabled"),
     };
-    let by = scopes.map_or(By::Password, |scopes| By::Token {
-        id: TokenId::from_row(1),
-        scopes: scopes.parse::<Scopes>().unwrap(),
-    });
-    Caller::User(SignedIn { user, by })
+    let by = token.map_or(By::Password, By::Token);
+    match who {
+        "anonymous" => Caller::Anonymous,
+        _ => Caller::User(SignedIn { user, by }),
+    }
 }
 
-fn cell(result: Result<(), Denied>, action: Action) -> &'static str {
+fn letter(result: Result<(), Denied>, action: Action) -> char {
     match result {
-        Ok(()) => "ok",
-        Err(Denied::NeedsCredentials) => "401c",
+        Ok(()) => '+',
+        Err(Denied::NeedsCredentials) => 'c',
         Err(Denied::TokenLacksScope { needed }) => {
             assert_eq!(needed, action.scope());
-            "401s"
+            's'
         }
-        Err(Denied::PublicOnlyToken) => "403p",
-        Err(Denied::NoAccess) => "403n",
-        Err(Denied::ReadOnly) => "403r",
+        Err(Denied::PublicOnlyToken) => 'p',
+        Err(Denied::TokenOutsideLimits) => 't',
+        Err(Denied::NoAccess) => 'n',
+        Err(Denied::ReadOnly) => 'r',
+        Err(Denied::OutsideTeamLimits) => 'l',
+        Err(Denied::NotAdmin) => 'a',
+        Err(Denied::NotSiteAdmin) => '!',
     }
+}
+
+fn edge_main() -> (Branch, RepositoryName) {
+    (
+        Branch::parse("edge").unwrap(),
+        RepositoryName::parse("main").unwrap(),
+    )
+}
+
+/// The letters for each action, administering without a place.
+fn letters(caller: &Caller, owner: &Owner, teams: &[TeamGrant]) -> String {
+    let (branch, repository) = edge_main();
+    let place = Place {
+        branch: &branch,
+        repository: &repository,
+    };
+    ACTIONS
+        .into_iter()
+        .map(|action| {
+            let place = (action != Action::Administer).then_some(place);
+            letter(decide(caller, owner, teams, action, place), action)
+        })
+        .collect()
 }
 
 #[test]
@@ -133,33 +213,105 @@ fn every_combination_is_decided_as_the_contract_says() {
         let mut cells = row.split_whitespace();
         let [kind, visibility, who] = [(); 3].map(|()| cells.next().unwrap());
         let owner = owner(kind, visibility);
-        for scopes in CREDENTIALS {
-            if who == "anonymous" && scopes.is_some() {
+        for (cell, scopes) in cells.by_ref().zip(CREDENTIALS) {
+            if cell == "...." {
                 continue;
             }
-            for action in [Action::Read, Action::Write] {
-                let result = decide(&caller(who, scopes), &owner, role(who), action);
-                assert_eq!(
-                    cell(result, action),
-                    cells.next().unwrap(),
-                    "{kind} {visibility} {who} {scopes:?} {action:?}"
-                );
-            }
+            assert_eq!(
+                letters(&caller(who, scopes, ""), &owner, &teams(who)),
+                cell,
+                "{kind} {visibility} {who} {scopes:?}"
+            );
         }
-        assert_eq!(cells.next(), None, "{row}");
+        let cells = row.split_whitespace().count() - 3;
+        assert_eq!(cells, if who == "anonymous" { 1 } else { 7 }, "{row}");
         rows += 1;
     }
-    assert_eq!(rows, 3 * (6 + 8));
+    assert_eq!(rows, 49);
 }
 
 #[test]
-fn a_membership_means_nothing_for_a_users_own_packages() {
+fn a_token_is_bound_by_its_limits_whoever_it_belongs_to() {
+    let owner = owner("org", "public");
+    for (limits, expected) in [
+        ("acme/*/*", "+++s"),
+        ("acme/edge/main", "+++s"),
+        ("other/*/* ac*/e*/*", "+++s"),
+        ("acme/edge/testing", "ttts"),
+        ("other/*/*", "ttts"),
+    ] {
+        for who in ["site-admin", "admin-member", "own-token"] {
+            let caller = caller(who, Some("write:package"), limits);
+            assert_eq!(
+                letters(&caller, &owner, &teams(who)),
+                expected,
+                "{who} {limits}"
+            );
+        }
+    }
+    for (limits, expected) in [("acme/*/*", "sss+"), ("other/*/*", "ssst")] {
+        let caller = caller("site-admin", Some("admin"), limits);
+        assert_eq!(letters(&caller, &owner, &[]), expected, "{limits}");
+    }
+}
+
+#[test]
+fn without_a_place_reading_needs_some_of_the_owner_and_writing_all_of_it() {
+    let owner = owner("org", "private");
+    let asked = |caller: &Caller, teams: &[TeamGrant]| -> String {
+        ACTIONS[..3]
+            .iter()
+            .map(|action| letter(decide(caller, &owner, teams, *action, None), *action))
+            .collect()
+    };
+    let ci = caller("ci-member", None, "");
+    assert_eq!(asked(&ci, &teams("ci-member")), "+ll");
+    let all = [team(Role::Write, "edge/main */*")];
+    assert_eq!(asked(&ci, &all), "+++");
+    for (limits, expected) in [
+        ("acme/edge/*", "+tt"),
+        ("acme/*/*", "+++"),
+        ("b/*/*", "ttt"),
+    ] {
+        let machine = caller("own-token", Some("write:package"), limits);
+        assert_eq!(asked(&machine, &[]), expected, "{limits}");
+    }
+}
+
+#[test]
+fn only_administrators_of_the_site_administer_it_and_only_with_the_whole_scope() {
+    for (who, scopes, limits, expected) in [
+        ("anonymous", None, "", 'c'),
+        ("stranger", None, "", '!'),
+        ("site-admin", None, "", '+'),
+        ("disabled-admin", None, "", 'n'),
+        ("site-admin", Some("write:package"), "", 's'),
+        ("site-admin", Some("admin"), "", '+'),
+        ("site-admin", Some("admin,public-only"), "", 'p'),
+        ("site-admin", Some("admin"), "acme/*/*", 't'),
+        ("stranger", Some("admin"), "", '!'),
+        ("own-token", Some("write:package"), "", '!'),
+    ] {
+        let result = decide_site(&caller(who, scopes, limits));
+        assert_eq!(
+            letter(result, Action::Administer),
+            expected,
+            "{who} {scopes:?}"
+        );
+    }
+}
+
+#[test]
+fn teams_mean_nothing_for_a_users_own_packages() {
     for role in [Role::Read, Role::Write, Role::Admin] {
+        let teams = [team(role, "")];
+        let stranger = caller("stranger", None, "");
         let result = decide(
-            &caller("stranger", None),
+            &stranger,
             &owner("user", "private"),
-            Some(role),
+            &teams,
             Action::Read,
+            None,
         );
         assert_eq!(result, Err(Denied::NoAccess));
     }

@@ -11,10 +11,14 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{Action, sight},
-    http::{authorize::Presented, error::ApiError},
+    access::Action,
+    http::{
+        authorize::{Authorized, Presented},
+        error::ApiError,
+        path::Segments,
+    },
     metadata::{CatalogOwner, CatalogRepository},
-    names::{MAX_BYTES, OwnerName},
+    names::MAX_BYTES,
 };
 
 /// A user or an organisation. `login` and `username` are the same: Forgejo and Gitea write both.
@@ -153,9 +157,9 @@ pub(in crate::http) struct OwnerPath {
 }
 
 impl OwnerPath {
-    /// A name that breaks the grammar is one that nobody has.
-    pub(in crate::http) fn name(&self) -> Result<OwnerName, ApiError> {
-        OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)
+    /// The segment, for whoever asks whether the caller may.
+    pub(in crate::http) fn segments(&self) -> Segments {
+        Segments::of_owner(&self.owner)
     }
 }
 
@@ -202,7 +206,11 @@ pub(in crate::http) async fn list(
     }
     let page = registry
         .metadata()
-        .visible_owners(&sight(&caller)?, prefix, paging.window())
+        .visible_owners(
+            &registry.access().sight(&caller).await?,
+            prefix,
+            paging.window(),
+        )
         .await?;
     Ok(paging.answer(&uri, page, OwnerDetails::from))
 }
@@ -222,7 +230,7 @@ pub(in crate::http) async fn show(
     Path(path): Path<OwnerPath>,
 ) -> Result<Json<OwnerDetails>, ApiError> {
     let owner = presented
-        .authorize(&registry, path.name(), Action::Read)
+        .authorize(&registry, &path.segments(), Action::Read)
         .await?
         .owner;
     let created_at = registry.metadata().owner_created_at(owner.id).await?;
@@ -247,14 +255,14 @@ pub(in crate::http) async fn repositories(
     Query(query): Query<ListQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let owner = presented
-        .authorize(&registry, path.name(), Action::Read)
-        .await?
-        .owner;
+    let Authorized { owner, caller, .. } = presented
+        .authorize(&registry, &path.segments(), Action::Read)
+        .await?;
     let paging = query.paging(&registry.settings().api);
+    let sight = registry.access().sight(&caller).await?;
     let page = registry
         .metadata()
-        .repositories(owner.id, paging.window())
+        .repositories(&sight, owner.id, paging.window())
         .await?;
     Ok(paging.answer(&uri, page, Repository::from))
 }

@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{Action, sight},
+    access::{Action, Place},
     http::{
         authorize::{Authorized, Presented},
         error::ApiError,
+        path::Segments,
     },
-    metadata::{CatalogVersion, PackageAddress, Page, Window},
-    names::OwnerName,
+    metadata::{CatalogVersion, PackageAddress, Page, Sight, Window},
 };
 
 /// The kind of packages.
@@ -108,8 +108,8 @@ pub(in crate::http) struct VersionPath {
 }
 
 impl VersionPath {
-    fn owner(&self) -> Result<OwnerName, ApiError> {
-        OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)
+    fn owner(&self) -> Segments {
+        Segments::of_owner(&self.owner)
     }
 
     /// A name or a version that breaks the grammar is one that no package has.
@@ -147,11 +147,12 @@ pub(in crate::http) async fn list(
 ) -> Result<Response, ApiError> {
     let text = query.q.as_deref().filter(|text| !text.is_empty());
     check_text(text.unwrap_or(""))?;
-    let Authorized { owner, caller } = presented
-        .authorize(&registry, path.name(), Action::Read)
+    let Authorized { owner, caller, .. } = presented
+        .authorize(&registry, &path.segments(), Action::Read)
         .await?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
-    let (metadata, sight) = (registry.metadata(), sight(&caller)?);
+    let sight = registry.access().sight(&caller).await?;
+    let metadata = registry.metadata();
     let page = match text {
         None => metadata.versions(&sight, owner.id, paging.window()).await,
         Some(text) => {
@@ -181,14 +182,20 @@ pub(in crate::http) async fn versions(
     Query(query): Query<ListQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let owner = OwnerName::parse(&path.owner).map_err(|_| ApiError::UnknownOwner);
-    let Authorized { owner, caller } = presented.authorize(&registry, owner, Action::Read).await?;
+    let owner = Segments::of_owner(&path.owner);
+    let Authorized { owner, caller, .. } =
+        presented.authorize(&registry, &owner, Action::Read).await?;
     let paging = query.paging(&registry.settings().api);
     // A name that breaks the grammar is one that no package has.
     let name = PackageName::parse(&path.name).map_err(|_| no_such_version())?;
     let page = registry
         .metadata()
-        .versions_of(&sight(&caller)?, owner.id, &name, paging.window())
+        .versions_of(
+            &registry.access().sight(&caller).await?,
+            owner.id,
+            &name,
+            paging.window(),
+        )
         .await?;
     if page.total == 0 {
         return Err(no_such_version());
@@ -211,7 +218,7 @@ pub(in crate::http) async fn show(
     Path(path): Path<VersionPath>,
 ) -> Result<Json<Package>, ApiError> {
     let authorized = presented
-        .authorize(&registry, path.owner(), Action::Read)
+        .authorize(&registry, &path.owner(), Action::Read)
         .await?;
     let version = find(&registry, &authorized, &path).await?;
     Ok(Json(version.into()))
@@ -235,22 +242,51 @@ pub(in crate::http) async fn remove(
     presented: Presented,
     Path(path): Path<VersionPath>,
 ) -> Result<StatusCode, ApiError> {
+    // Where the files are decides who may delete them, so each is asked about below, before any is deleted.
     let authorized = presented
-        .authorize(&registry, path.owner(), Action::Write)
+        .authorize(&registry, &path.owner(), Action::Read)
         .await?;
     let (name, version) = path.package()?;
     let everything = Window {
         offset: 0,
         limit: u32::MAX,
     };
+    let Authorized { owner, caller, .. } = &authorized;
     let files = registry
         .metadata()
-        .files_of_version(authorized.owner.id, &name, &version, everything)
+        .files_of_version(&Sight::EVERYTHING, owner.id, &name, &version, everything)
         .await?;
+    // What the caller may not even list is not there for them.
+    let sight = registry.access().sight(caller).await?;
+    let one = Window {
+        offset: 0,
+        limit: 1,
+    };
+    let metadata = registry.metadata();
+    let seen = metadata
+        .files_of_version(&sight, owner.id, &name, &version, one)
+        .await?;
+    if seen.total == 0 {
+        registry
+            .access()
+            .allow(caller, owner, Action::Delete, None)
+            .await?;
+        return Err(no_such_version());
+    }
+    for file in &files.entries {
+        let place = Place {
+            branch: &file.branch,
+            repository: &file.repository,
+        };
+        registry
+            .access()
+            .allow(caller, owner, Action::Delete, Some(place))
+            .await?;
+    }
     let mut removed = false;
-    for file in files.entries {
+    for file in &files.entries {
         let address = PackageAddress {
-            owner: authorized.owner.id,
+            owner: owner.id,
             branch: &file.branch,
             repository: &file.repository,
             arch: &file.arch,
@@ -294,15 +330,15 @@ pub(in crate::http) async fn files(
     Query(query): Query<ListQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let owner = presented
-        .authorize(&registry, path.owner(), Action::Read)
-        .await?
-        .owner;
+    let Authorized { owner, caller, .. } = presented
+        .authorize(&registry, &path.owner(), Action::Read)
+        .await?;
     let (name, version) = path.package()?;
+    let sight = registry.access().sight(&caller).await?;
     let paging = query.paging(&registry.settings().api);
     let page = registry
         .metadata()
-        .files_of_version(owner.id, &name, &version, paging.window())
+        .files_of_version(&sight, owner.id, &name, &version, paging.window())
         .await?;
     if page.total == 0 {
         return Err(no_such_version());
@@ -326,7 +362,7 @@ async fn find(
     registry
         .metadata()
         .version(
-            &sight(&authorized.caller)?,
+            &registry.access().sight(&authorized.caller).await?,
             authorized.owner.id,
             &name,
             &version,

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     Registry,
-    access::sight,
     http::{authorize::Presented, error::ApiError},
 };
 
@@ -35,6 +34,7 @@ pub(in crate::http) struct SearchQuery {
 ///
 /// By name and description: packages of that very name first, then those whose name begins with it, then the others, each
 /// the newest first. The search looks at the newest 50,000 versions that the caller may read, and at no more.
+/// With a token that is limited to branches or repositories it looks at names alone.
 #[utoipa::path(
     get,
     path = "/api/v1/search/packages",
@@ -59,7 +59,11 @@ pub(in crate::http) async fn packages(
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let page = registry
         .metadata()
-        .search(&sight(&caller)?, &query.q, paging.window())
+        .search(
+            &registry.access().sight(&caller).await?,
+            &query.q,
+            paging.window(),
+        )
         .await?;
     Ok(paging.answer(&uri, page, Package::from))
 }

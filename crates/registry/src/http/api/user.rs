@@ -48,7 +48,8 @@ pub(in crate::http) async fn show(
     State(registry): State<Registry>,
     presented: Presented,
 ) -> Result<Json<User>, ApiError> {
-    let user = signed_in(&presented, &registry).await?.user;
+    let caller = presented.caller(&registry).await?;
+    let user = user_of(&caller)?.user.clone();
     let created = registry.metadata().owner_created_at(user.id).await?;
     Ok(Json(User {
         id: user.id.number(),
@@ -88,7 +89,8 @@ pub(in crate::http) async fn change_password(
     extract::Json(new): extract::Json<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
     let password = Secret::new(new.password);
-    let signed_in = signed_in(&presented, &registry).await?;
+    let caller = presented.caller(&registry).await?;
+    let signed_in = user_of(&caller)?;
     if !matches!(signed_in.by, By::Password) {
         return Err(ApiError::Forbidden(
             "a token does not change a password; sign in with the password itself".to_owned(),
@@ -96,13 +98,19 @@ pub(in crate::http) async fn change_password(
     }
     let name = OwnerName::parse(&signed_in.user.name)?;
     let accounts = registry.administration().accounts();
-    accounts.change_password(&name, &password).await?;
+    accounts
+        .change_password(&name, &password, &presented.actor(&caller))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn signed_in(presented: &Presented, registry: &Registry) -> Result<SignedIn, ApiError> {
-    match presented.caller(registry).await? {
+/// The user who sends a request. Nobody in particular, and an organisation, are none.
+pub(in crate::http) fn user_of(caller: &Caller) -> Result<&SignedIn, ApiError> {
+    match caller {
         Caller::User(signed_in) => Ok(signed_in),
         Caller::Anonymous => Err(Denied::NeedsCredentials.into()),
+        Caller::Organisation(_) => Err(ApiError::Forbidden(
+            "the token of an organisation belongs to no user; sign in as one".to_owned(),
+        )),
     }
 }

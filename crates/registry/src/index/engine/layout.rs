@@ -7,8 +7,9 @@
 /// How many records a run holds on average, from the shortest to a chunk. Each number divides the next, so that what
 /// ends a run ends the shorter ones too.
 ///
-/// A chunk that is closed is one run. The one at the end is open, and is cut finer and finer towards its end, so that
-/// an append compresses a few records alone, and little is lost by runs that cannot look back at each other.
+/// A chunk that is closed is one run, and looks back at nothing. The one at the end is open, and is cut finer and finer
+/// towards its end, so that an append compresses a few records alone; its runs look back at those before them, so little is
+/// lost by cutting.
 const RUNS: [u64; 4] = [16, 64, 256, 1024];
 
 /// The rank of a record that ends a chunk.

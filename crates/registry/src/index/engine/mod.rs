@@ -22,7 +22,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use flate2::FlushCompress;
 use sha2::{Digest, Sha256};
 
-use self::piece::{Piece, Run, crc, deflate, filling};
+use self::piece::{Piece, Run, crc, deflate, filling, text_of, window};
 
 pub use self::piece::Record;
 
@@ -90,8 +90,10 @@ pub struct State {
     start: Point,
     /// Chunks that are closed, each one piece.
     closed: Vec<Link>,
-    /// The pieces of the chunk at the end, when it is open.
+    /// The pieces of the chunk at the end, when it is open. Each may look back at the ones before it, in this chunk.
     open: Vec<Link>,
+    /// The end of the text of all open pieces but the last one, where that ends no run: what the next appends look back at.
+    window: Bytes,
 }
 
 /// The gzip member to be signed and sent.
@@ -118,6 +120,7 @@ impl State {
             start,
             closed: Vec::new(),
             open: Vec::new(),
+            window: Bytes::new(),
         })
     }
 
@@ -151,6 +154,7 @@ impl State {
             start,
             closed,
             open,
+            window: cut.window,
         })
     }
 
@@ -167,7 +171,8 @@ impl State {
                 cut.closed.push(Arc::clone(&link.piece));
             } else {
                 // The record at the end of a chunk may be the one that goes; then the next chunk joins this one.
-                let left = removal.apply(link.piece.records()?);
+                let text = link.piece.run.inflate(&[])?;
+                let left = removal.apply(link.piece.records(text)?);
                 cut.push(left)?;
             }
         }
@@ -180,16 +185,19 @@ impl State {
         let longest = added.max().unwrap_or(0).max(1);
         let stays_open =
             cut.loose.is_empty() && !self.open.iter().any(|link| removal.touches(&link.piece));
-        for link in &self.open {
-            let rank = link
-                .piece
-                .sequences
-                .last()
-                .map_or(0, |last| layout::rank(*last));
-            if stays_open && rank >= longest {
+        let kept = if stays_open {
+            let stays = |link: &&Link| ends_rank(&link.piece) >= longest;
+            self.open.iter().take_while(stays).count()
+        } else {
+            0
+        };
+        let texts = self.open_texts(kept)?;
+        for (place, (link, text)) in self.open.iter().zip(texts).enumerate() {
+            if place < kept {
                 cut.open.push(Arc::clone(&link.piece));
+                cut.text.extend_from_slice(&text);
             } else {
-                let left = removal.apply(link.piece.records()?);
+                let left = removal.apply(link.piece.records(text)?);
                 cut.push(left)?;
             }
         }
@@ -199,6 +207,29 @@ impl State {
             return Err(EngineError::Inconsistent("a record to remove is not there"));
         }
         Ok(cut)
+    }
+
+    /// What each open piece inflates to. Of the first `kept` at least the end is right, all together: where only the last
+    /// piece is wanted, the others need not be inflated.
+    fn open_texts(&self, kept: usize) -> Result<Vec<Vec<u8>>, EngineError> {
+        let loose = self.open.last().filter(|link| ends_rank(&link.piece) == 0);
+        let whole_runs = self.open.len() - usize::from(loose.is_some());
+        let mut texts = Vec::with_capacity(self.open.len());
+        if kept == whole_runs {
+            texts.resize_with(kept.saturating_sub(1), Vec::new);
+            texts.extend((kept > 0).then(|| self.window.to_vec()));
+            if let Some(link) = loose {
+                texts.push(link.piece.run.inflate(&self.window)?);
+            }
+            return Ok(texts);
+        }
+        let mut all = Vec::new();
+        for link in &self.open {
+            let text = link.piece.run.inflate(&all)?;
+            all.extend_from_slice(&text);
+            texts.push(text);
+        }
+        Ok(texts)
     }
 
     fn check_order(&self, added: &[Record]) -> Result<(), EngineError> {
@@ -267,10 +298,16 @@ impl State {
             .links()
             .map(|link| Arc::as_ptr(&link.piece))
             .collect();
-        let new = self
-            .links()
-            .filter(|link| !known.contains(&Arc::as_ptr(&link.piece)));
-        new.map(|link| link.piece.run.inflate()).collect()
+        let is_new = |link: &Link| !known.contains(&Arc::as_ptr(&link.piece));
+        let mut texts = Vec::new();
+        for link in self.closed.iter().filter(|link| is_new(link)) {
+            texts.push(link.piece.run.inflate(&[])?);
+        }
+        let kept = self.open.iter().take_while(|link| !is_new(link)).count();
+        if kept < self.open.len() {
+            texts.extend(self.open_texts(kept)?.into_iter().skip(kept));
+        }
+        Ok(texts)
     }
 
     /// How many records are in it.
@@ -285,6 +322,7 @@ impl State {
         self.links()
             .map(|link| link.piece.weight() + size_of::<Link>() as u64)
             .sum::<u64>()
+            + self.window.len() as u64
             + 1024
     }
 
@@ -331,11 +369,19 @@ fn relink(
     pieces.into_iter().map(link).collect()
 }
 
+/// How long a run the last record of a piece ends.
+fn ends_rank(piece: &Piece) -> usize {
+    piece.sequences.last().map_or(0, |last| layout::rank(*last))
+}
+
 /// Records on their way into pieces.
 #[derive(Default)]
 struct Cut {
     closed: Vec<Arc<Piece>>,
     open: Vec<Arc<Piece>>,
+    /// Of the open pieces so far, at least the end that can be looked back at.
+    text: Vec<u8>,
+    window: Bytes,
     /// Records behind the last piece.
     loose: Vec<Record>,
 }
@@ -347,7 +393,7 @@ impl Cut {
             let sequence = record.sequence;
             self.loose.push(record);
             if layout::rank(sequence) == layout::CHUNK {
-                self.closed.push(Arc::new(Piece::new(&self.loose)?));
+                self.closed.push(Arc::new(Piece::new(&self.loose, &[])?));
                 self.loose.clear();
             }
         }
@@ -360,13 +406,17 @@ impl Cut {
         let loose = std::mem::take(&mut self.loose);
         let mut rest = loose.as_slice();
         for rank in (0..layout::CHUNK).rev() {
+            if rank == 0 {
+                self.window = Bytes::copy_from_slice(window(&self.text));
+            }
             let ends = |record: &Record| layout::rank(record.sequence) >= rank;
             let end = rest.iter().rposition(ends).map_or(0, |last| last + 1);
             let (runs, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             // Rank 0 is every record: what ends no run stays in one piece.
             let pieces = runs.split_inclusive(|record| rank > 0 && ends(record));
             for records in pieces {
-                self.open.push(Arc::new(Piece::new(records)?));
+                self.open.push(Arc::new(Piece::new(records, &self.text)?));
+                self.text.extend_from_slice(&text_of(records));
             }
             rest = behind;
         }

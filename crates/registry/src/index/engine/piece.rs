@@ -16,7 +16,17 @@ pub struct Record {
     pub text: Bytes,
 }
 
-/// A run of bytes in a deflate stream that begins and ends at a byte boundary and looks back at nothing before it.
+/// How far back a deflate stream can look, in bytes (RFC 1951, section 2).
+const WINDOW: usize = 32 << 10;
+
+/// The end of `text` that what follows it can look back at.
+pub(super) fn window(text: &[u8]) -> &[u8] {
+    text.get(text.len().saturating_sub(WINDOW)..)
+        .unwrap_or(text)
+}
+
+/// A run of bytes in a deflate stream that begins and ends at a byte boundary. It looks back at the text before it, as
+/// far as it was given when it was made, and no further.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     /// Compressed, not the last block of its stream.
@@ -28,21 +38,27 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Compresses `text`.
-    pub(super) fn new(text: &[u8]) -> Result<Self, EngineError> {
+    /// Compresses `text`, behind a stream that inflates to something that ends in `before`.
+    pub(super) fn new(text: &[u8], before: &[u8]) -> Result<Self, EngineError> {
         Ok(Self {
-            deflated: deflate(text, FlushCompress::Full)?.into(),
+            deflated: deflate_after(before, text, FlushCompress::Full)?.into(),
             crc: crc(text),
             length: text.len() as u64,
         })
     }
 
-    /// The text again.
-    pub(super) fn inflate(&self) -> Result<Vec<u8>, EngineError> {
+    /// The text again, given the end of what is before it.
+    pub(super) fn inflate(&self, before: &[u8]) -> Result<Vec<u8>, EngineError> {
         let length = usize::try_from(self.length).map_err(|_| EngineError::TooLarge)?;
         let mut text = Vec::with_capacity(length + 1);
-        let status =
-            Decompress::new(false).decompress_vec(&self.deflated, &mut text, FlushDecompress::Sync);
+        let mut decompress = Decompress::new(false);
+        let before = window(before);
+        if !before.is_empty() {
+            decompress
+                .set_dictionary(before)
+                .map_err(|_| EngineError::Inconsistent("the decompressor failed"))?;
+        }
+        let status = decompress.decompress_vec(&self.deflated, &mut text, FlushDecompress::Sync);
         match status {
             Ok(Status::Ok | Status::BufError)
                 if text.len() == length && crc(&text).finalize() == self.crc.clone().finalize() =>
@@ -58,7 +74,17 @@ impl Run {
 
 /// Compresses `text` by itself. `flush` says whether the stream goes on behind it.
 pub(super) fn deflate(text: &[u8], flush: FlushCompress) -> Result<Vec<u8>, EngineError> {
+    deflate_after(&[], text, flush)
+}
+
+fn deflate_after(before: &[u8], text: &[u8], flush: FlushCompress) -> Result<Vec<u8>, EngineError> {
     let mut compress = Compress::new(Compression::new(LEVEL), false);
+    let before = window(before);
+    if !before.is_empty() {
+        compress
+            .set_dictionary(before)
+            .map_err(|_| EngineError::Inconsistent("the compressor failed"))?;
+    }
     let mut deflated = Vec::with_capacity(text.len() / 3 + 64);
     loop {
         let consumed = usize::try_from(compress.total_in()).map_err(|_| EngineError::TooLarge)?;
@@ -96,20 +122,17 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    pub(super) fn new(records: &[Record]) -> Result<Self, EngineError> {
-        let text: Vec<u8> = records
-            .iter()
-            .flat_map(|record| record.text.iter().copied())
-            .collect();
+    /// Compresses records, behind a stream that inflates to something that ends in `before`.
+    pub(super) fn new(records: &[Record], before: &[u8]) -> Result<Self, EngineError> {
         Ok(Self {
-            run: Run::new(&text)?,
+            run: Run::new(&text_of(records), before)?,
             sequences: records.iter().map(|record| record.sequence).collect(),
         })
     }
 
-    /// The records again.
-    pub(super) fn records(&self) -> Result<Vec<Record>, EngineError> {
-        let text = Bytes::from(self.run.inflate()?);
+    /// The records again, out of the text that its run inflates to.
+    pub(super) fn records(&self, text: Vec<u8>) -> Result<Vec<Record>, EngineError> {
+        let text = Bytes::from(text);
         let mut records = Vec::with_capacity(self.sequences.len());
         let mut start = 0;
         for sequence in &self.sequences {
@@ -144,6 +167,12 @@ impl Piece {
     }
 }
 
+/// The text of records one after the other.
+pub(super) fn text_of(records: &[Record]) -> Vec<u8> {
+    let texts = records.iter().flat_map(|record| record.text.iter());
+    texts.copied().collect()
+}
+
 /// Runs that inflate to `count` line feeds, at most one for each power of two. They are compressed once a process.
 pub(super) fn filling(count: u64) -> impl Iterator<Item = Result<Run, EngineError>> {
     static RUNS: [OnceLock<Run>; 32] = [const { OnceLock::new() }; 32];
@@ -155,7 +184,7 @@ pub(super) fn filling(count: u64) -> impl Iterator<Item = Result<Run, EngineErro
             if let Some(run) = run.get() {
                 return Ok(run.clone());
             }
-            let made = Run::new(&vec![b'\n'; 1 << power])?;
+            let made = Run::new(&vec![b'\n'; 1 << power], &[])?;
             Ok(run.get_or_init(|| made).clone())
         })
 }

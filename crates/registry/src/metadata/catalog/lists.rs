@@ -2,7 +2,9 @@
 
 use apk::{name::PackageName, version::Version};
 
-use super::{CatalogFile, CatalogOwner, CatalogRepository, Page, Sight, Window, visible};
+use super::{
+    CatalogFile, CatalogOwner, CatalogRepository, Page, Sight, Window, repository_in_sight, visible,
+};
 use crate::{
     clock::Timestamp,
     metadata::{
@@ -29,12 +31,13 @@ impl Metadata {
         let total = self
             .count(sql!(
                 concat!(
-                    "SELECT COUNT(*) AS count FROM owners WHERE name_lower >= $4 AND name_lower < $5 AND ",
+                    "SELECT COUNT(*) AS count FROM owners WHERE name_lower >= $5 AND name_lower < $6 AND ",
                     visible!("owners")
                 ),
                 sight.everything,
                 sight.limited,
-                sight.user,
+                sight.account,
+                sight.owners.as_deref(),
                 from.as_str(),
                 to.as_str()
             ))
@@ -44,13 +47,14 @@ impl Metadata {
             .rows(sql!(
                 concat!(
                     "SELECT id, kind, name, visibility, created_at FROM owners \
-                     WHERE name_lower >= $4 AND name_lower < $5 AND ",
+                     WHERE name_lower >= $5 AND name_lower < $6 AND ",
                     visible!("owners"),
-                    " ORDER BY name_lower LIMIT $6 OFFSET $7"
+                    " ORDER BY name_lower LIMIT $7 OFFSET $8"
                 ),
                 sight.everything,
                 sight.limited,
-                sight.user,
+                sight.account,
+                sight.owners.as_deref(),
                 from,
                 to,
                 i64::from(window.limit),
@@ -84,30 +88,41 @@ impl Metadata {
 
     /// The repositories of an owner, by branch and name.
     ///
+    /// Those in `sight`; that the owner itself is, has been asked.
+    ///
     /// # Errors
     ///
     /// When the database fails.
     pub async fn repositories(
         &self,
+        sight: &Sight,
         owner: OwnerId,
         window: Window,
     ) -> Result<Page<CatalogRepository>, MetadataError> {
         let total = self
             .count(sql!(
-                "SELECT COUNT(*) AS count FROM repositories WHERE owner_id = $1",
-                owner
+                concat!(
+                    "SELECT COUNT(*) AS count FROM repositories WHERE owner_id = $1 AND ",
+                    repository_in_sight!(2)
+                ),
+                owner,
+                sight.repositories.as_deref()
             ))
             .await?;
         let rows = self
             .engine
             .rows(sql!(
-                "SELECT page.id AS id, page.branch AS branch, page.name AS name, page.generation AS generation, \
-                 page.changed_at AS changed_at, index_heads.arch AS arch, index_heads.live AS live FROM \
-                 (SELECT id, branch, name, generation, changed_at FROM repositories WHERE owner_id = $1 \
-                  ORDER BY branch, name LIMIT $2 OFFSET $3) AS page \
-                 LEFT JOIN index_heads ON index_heads.repository_id = page.id AND index_heads.live > 0 \
-                 ORDER BY page.branch, page.name, index_heads.arch",
+                concat!(
+                    "SELECT page.id AS id, page.branch AS branch, page.name AS name, page.generation AS generation, \
+                     page.changed_at AS changed_at, index_heads.arch AS arch, index_heads.live AS live FROM \
+                     (SELECT id, branch, name, generation, changed_at FROM repositories WHERE owner_id = $1 AND ",
+                    repository_in_sight!(2),
+                    " ORDER BY branch, name LIMIT $3 OFFSET $4) AS page \
+                     LEFT JOIN index_heads ON index_heads.repository_id = page.id AND index_heads.live > 0 \
+                     ORDER BY page.branch, page.name, index_heads.arch"
+                ),
                 owner,
+                sight.repositories.as_deref(),
                 i64::from(window.limit),
                 i64::from(window.offset)
             ))
@@ -132,6 +147,7 @@ impl Metadata {
     /// When the database fails.
     pub async fn files_of_version(
         &self,
+        sight: &Sight,
         owner: OwnerId,
         name: &PackageName,
         version: &Version,
@@ -140,31 +156,38 @@ impl Metadata {
         let file_name = file_name(name, version);
         let total = self
             .count(sql!(
-                "SELECT COUNT(*) AS count FROM repositories \
-                 JOIN package_files ON package_files.repository_id = repositories.id \
-                 WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
-                 AND package_files.version = $4 AND package_files.removed_at IS NULL",
+                concat!(
+                    "SELECT COUNT(*) AS count FROM repositories \
+                     JOIN package_files ON package_files.repository_id = repositories.id \
+                     WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
+                     AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
+                    repository_in_sight!(5)
+                ),
                 owner,
                 file_name.as_str(),
                 name.as_str(),
-                version.as_str()
+                version.as_str(),
+                sight.repositories.as_deref()
             ))
             .await?;
         let rows = self
             .engine
             .rows(sql!(
-                "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
+                concat!("SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
                  package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
                  package_files.file_name AS file_name, package_files.sha256 AS sha256, package_files.size AS size, \
                  package_files.created_at AS created_at, package_files.pkginfo AS pkginfo FROM repositories \
                  JOIN package_files ON package_files.repository_id = repositories.id \
                  WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
-                 AND package_files.version = $4 AND package_files.removed_at IS NULL \
-                 ORDER BY repositories.branch, repositories.name, package_files.arch LIMIT $5 OFFSET $6",
+                 AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
+                    repository_in_sight!(5),
+                    " ORDER BY repositories.branch, repositories.name, package_files.arch LIMIT $6 OFFSET $7"
+                ),
                 owner,
                 file_name,
                 name.as_str(),
                 version.as_str(),
+                sight.repositories.as_deref(),
                 i64::from(window.limit),
                 i64::from(window.offset)
             ))

@@ -4,9 +4,12 @@
 //! question itself: no row is read that is thrown away afterwards because the caller may not know of it.
 
 mod lists;
+mod sight;
 mod versions;
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+pub use self::sight::{Sight, Sighted};
+
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
@@ -24,43 +27,41 @@ pub const SEARCHED_VERSIONS: i64 = 50_000;
 /// So many of those are under way at once; the next ones wait, and leave the other questions their connections.
 const SEARCHES_AT_ONCE: usize = 2;
 
-/// Who looks, as far as it decides which owners they may know of. `access/` makes one of a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sight {
-    /// Sees every owner.
-    pub everything: bool,
-    /// Sees limited owners.
-    pub limited: bool,
-    /// Sees this owner, and the organisations that they are a member of.
-    pub user: Option<OwnerId>,
-}
-
-impl Sight {
-    /// Public owners alone.
-    pub const PUBLIC: Self = Self {
-        everything: false,
-        limited: false,
-        user: None,
-    };
-}
-
-/// Whether the owner in `$table` is one that the [`Sight`] in the parameters `$1` to `$3` may know of.
+/// Whether the owner in `$table` is one that the [`Sight`] in the parameters `$1` to `$4` may know of.
 macro_rules! visible {
     ($table:literal) => {
         concat!(
-            "($1 OR ",
+            "(($1 OR ",
             $table,
             ".visibility = 'public' OR ($2 AND ",
             $table,
             ".visibility = 'limited') OR ",
             $table,
-            ".id = $3 OR EXISTS (SELECT 1 FROM memberships WHERE memberships.organisation_id = ",
+            ".id = $3 OR EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
+             WHERE teams.organisation_id = ",
             $table,
-            ".id AND memberships.user_id = $3))"
+            ".id AND team_members.user_id = $3)) AND (CAST($4 AS TEXT) IS NULL OR CAST($4 AS TEXT) LIKE \
+             '% ' || CAST(",
+            $table,
+            ".id AS TEXT) || ' %'))"
         )
     };
 }
 use visible;
+
+/// Whether the row of `repositories` is among those of a [`Sight`], which are in the parameter of that number.
+macro_rules! repository_in_sight {
+    ($parameter:literal) => {
+        concat!(
+            "(CAST($",
+            $parameter,
+            " AS TEXT) IS NULL OR CAST($",
+            $parameter,
+            " AS TEXT) LIKE '% ' || CAST(repositories.id AS TEXT) || ' %')"
+        )
+    };
+}
+use repository_in_sight;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,9 +254,15 @@ impl CatalogVersion {
             owner: Owner::from_row(row)?,
             name: parse_name(name)?,
             version: parse_version(version)?,
-            description: row.value("description")?,
+            description: match row.value::<Option<&str>>("last_pkginfo")? {
+                None => row.value("description")?,
+                Some(text) => described(text)?,
+            },
             creator,
-            created_at: row.time("created_at")?,
+            created_at: match row.time_if_any("first_came_at")? {
+                None => row.time("created_at")?,
+                Some(first) => first,
+            },
             files: row.size("files")?,
         })
     }
@@ -278,6 +285,14 @@ impl CatalogFile {
             created_at: row.time("created_at")?,
             pkginfo: row.value("pkginfo")?,
         })
+    }
+}
+
+/// What a PKGINFO says that the package is.
+fn described(pkginfo: &str) -> Result<String, MetadataError> {
+    match apk::v2::pkginfo::parse(pkginfo.as_bytes(), &Limits::default()) {
+        Ok(info) => Ok(info.description),
+        Err(_) => Err(nonsense("PKGINFO", pkginfo)),
     }
 }
 

@@ -1,0 +1,149 @@
+//! Many repositories at once: how much memory the server takes when more indexes are asked for than it may keep.
+
+use std::path::Path;
+
+use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use registry::{
+    clock::Clock,
+    metadata::{Database, Metadata, NewPackageFile, OwnerId},
+    names::{Branch, OwnerName, RepositoryName},
+};
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+
+use crate::{
+    Effort, Result,
+    content::records,
+    corpus::{self, ARCH, Entry},
+    measure::{Samples, Seconds, wall_seconds},
+    report::{Goal, Row, Table},
+    servers::tarn::{OWNER, Tarn, index_of},
+    tools::WorkFolder,
+};
+
+/// What the server may keep of indexes, by default.
+const LIMIT: f64 = 256.0 * 1024.0 * 1024.0;
+
+/// How many packages are recorded at once.
+const AT_ONCE: usize = 64;
+
+/// Runs the benchmark.
+pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
+    let (repositories, packages) = if effort.quick {
+        (20, 500)
+    } else {
+        (200, 5_000)
+    };
+    let folder = WorkFolder::new("memory")?;
+    let tarn = Tarn::start(binary, folder.path())?;
+    let entries = corpus::entries(packages, 41);
+    let names: Vec<String> = (0..repositories)
+        .map(|number| format!("r{number}"))
+        .collect();
+    fill(&folder.path().join("tarn/tarn.db"), &names, &entries)?;
+
+    let before = tarn.peak_memory()?;
+    let mut connection = tarn.connect()?;
+    let mut cold = Samples::default();
+    for _ in 0..2 {
+        for name in &names {
+            let (answer, wall) = wall_seconds(|| connection.get(&index_of(name))?.expect(200))?;
+            cold.push(wall);
+            let found = records(&answer.body)?.len();
+            if found != packages {
+                return Err(
+                    format!("the index of {name} has {found} packages of {packages}").into(),
+                );
+            }
+        }
+    }
+    let peak = tarn.peak_memory()?;
+    let (mut ratio, mut growth) = (Samples::default(), Samples::default());
+    ratio.push(peak / LIMIT);
+    growth.push((peak - before) / LIMIT);
+    let mebibytes = |bytes: f64| bytes / 1024.0 / 1024.0;
+    let row = |what: &str, ratio, goal, ours: f64| Row {
+        what: what.to_owned(),
+        of: "the limit of the cache of indexes".to_owned(),
+        ratio,
+        goal,
+        sides: format!("{:.0} MiB / {:.0} MiB", mebibytes(ours), mebibytes(LIMIT)),
+    };
+    Ok(Table {
+        name: "memory",
+        how: format!(
+            "{repositories} repositories of {packages} packages, their rows put into the database; then the index of each is \
+             fetched, two times over. Resident memory of the server process, its peak. A median fetch took {}.",
+            Seconds(cold.median())
+        ),
+        rows: vec![
+            row(
+                "the server's memory, all of it",
+                ratio,
+                Goal::AtMost(2.0),
+                peak,
+            ),
+            row(
+                "what fetching added to it",
+                growth,
+                Goal::None,
+                peak - before,
+            ),
+        ],
+    })
+}
+
+/// Records the packages in each repository.
+fn fill(database: &Path, repositories: &[String], entries: &[Entry]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let metadata = Metadata::open(&Database::Sqlite(database.to_path_buf())).await?;
+        let owner = metadata.owner(&OwnerName::parse(OWNER)?).await?;
+        let owner = owner.ok_or("no owner")?.id;
+        for repository in repositories {
+            for some in entries.chunks(AT_ONCE) {
+                let mut recording = JoinSet::new();
+                for entry in some {
+                    recording.spawn(record(
+                        metadata.clone(),
+                        owner,
+                        repository.clone(),
+                        entry.clone(),
+                    ));
+                }
+                while let Some(recorded) = recording.join_next().await {
+                    recorded??;
+                }
+            }
+        }
+        metadata.close().await;
+        Ok(())
+    })
+}
+
+async fn record(
+    metadata: Metadata,
+    owner: OwnerId,
+    repository: String,
+    entry: Entry,
+) -> Result<()> {
+    let now = Clock::system().now();
+    let content = format!("{repository}/{}", entry.file_name());
+    let digest = Sha256Digest::from_bytes(Sha256::digest(content).into());
+    let new = NewPackageFile {
+        owner,
+        branch: Branch::parse("v3.23")?,
+        repository: RepositoryName::parse(&repository)?,
+        arch: Arch::parse(ARCH)?,
+        name: PackageName::parse(&entry.name)?,
+        version: Version::parse(&entry.version)?,
+        blob: metadata.claim_blob(&digest, 7, now).await?,
+        pkginfo: String::new(),
+        record: entry.record(),
+        uploader: None,
+    };
+    metadata.record_package(&new, now).await?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Why somebody is not signed in, or may not do what they ask for.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    access::{
+        credentials::CredentialsError, passwords::PasswordError, policy::Denied,
+        second_factor::FactorError,
+    },
+    metadata::MetadataError,
+};
+
+/// Why nobody was signed in. The texts say what to do and never whether the user exists; those of [`AuthError::Stored`],
+/// [`AuthError::SecondFactor`], [`AuthError::Password`] and [`AuthError::Metadata`] are for the log.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AuthError {
+    /// No such user, another password, no password at all, no such token.
+    #[error(
+        "the user name, password or token is wrong; check them, or use a token where the account has no password"
+    )]
+    WrongCredentials,
+    /// The token was right once.
+    #[error("the token has expired; make a new one")]
+    TokenExpired,
+    /// The token is right, and comes from where it may not be used.
+    #[error("the token may not be used from this address; use it from one of its networks")]
+    OutsideNetworks,
+    /// The credentials are right and the account may not be used.
+    #[error("this account is disabled; ask an administrator of this server")]
+    Disabled,
+    /// Too many wrong passwords, or too many passwords at once.
+    #[error(
+        "too many attempts to sign in; try again in {} seconds, or use a token",
+        retry_after.as_secs().max(1)
+    )]
+    TooManyAttempts {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The password is right, and not enough.
+    #[error(
+        "this account has a second factor: send its code beside the password in the header X-Gitea-OTP or X-Forgejo-OTP, or use a token"
+    )]
+    CodeNeeded,
+    /// The password is right and the code is not, or is used up.
+    #[error(
+        "the code of the second factor is wrong or was used already; send the next one in X-Gitea-OTP or X-Forgejo-OTP, or use a token"
+    )]
+    WrongCode,
+    /// The header could not be read, or a token was cut off on its way.
+    #[error(transparent)]
+    Malformed(#[from] CredentialsError),
+    /// What a token or a team may do cannot be read from the database: a newer server wrote it.
+    #[error("what {what} may do cannot be read from the database: {problem}")]
+    Stored {
+        /// Which token, or the teams of which organisation.
+        what: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The code could not be compared.
+    #[error("a code could not be checked")]
+    SecondFactor(#[source] Arc<FactorError>),
+    /// The password could not be compared.
+    #[error("a password could not be checked")]
+    Password(#[source] PasswordError),
+    /// The database did not answer.
+    #[error("the database did not answer")]
+    Metadata(#[source] Arc<MetadataError>),
+}
+
+/// Why somebody who asked for something does not get it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AccessError {
+    /// It could not be found out.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// They may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+}
+
+impl From<MetadataError> for AuthError {
+    fn from(error: MetadataError) -> Self {
+        Self::Metadata(Arc::new(error))
+    }
+}

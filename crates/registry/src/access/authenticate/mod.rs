@@ -1,0 +1,199 @@
+//! From credentials to a caller.
+//!
+//! A token costs one SHA-256 and one look-up. A password costs an Argon2 run, and apk sends it with every request; so
+//! passwords that were right are remembered for some minutes, as a hash under a key that only this process has, over the user,
+//! the version of their credentials and the password. The version is read with every request: a password that was
+//! changed is forgotten at once, by every node. Requests that come with the same password while it is being checked
+//! wait for that one check. A second factor is asked for after that, with every request: nothing of it is remembered.
+
+mod by_password;
+mod by_token;
+mod error;
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_lc_rs::hmac;
+use moka::future::Cache;
+
+pub use self::error::{AccessError, AuthError};
+use super::{
+    AccessLimits,
+    caller::Caller,
+    credentials::{Credentials, CredentialsError},
+    guesses::Guesses,
+    passwords::{BESIDE_TOKEN, Checker},
+    patterns::Place,
+    policy::{self, Action, TeamGrant},
+    random::{Random, RandomError},
+    recent::Recent,
+    second_factor::SecondFactors,
+    secret::Secret,
+    tokens,
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    keys::Sealer,
+    metadata::{Metadata, Owner, OwnerKind, TokenId},
+    metrics::PasswordCounts,
+};
+
+/// Checks credentials. Made once for a server, and shared.
+#[derive(Debug)]
+pub struct Access {
+    metadata: Metadata,
+    clock: Clock,
+    checker: Checker,
+    guesses: Arc<Guesses>,
+    most_guesses: u32,
+    guesses_interval: Duration,
+    second_factors: SecondFactors,
+    key: hmac::Key,
+    verified: Cache<[u8; 32], Timestamp>,
+    verified_for: Duration,
+    token_uses: Mutex<Recent<TokenId, Timestamp>>,
+    token_use_interval: Duration,
+}
+
+impl Access {
+    /// Checks credentials against `metadata`. The secrets of second factors are those that `second_factors` opens, and `sealer`
+    /// gives the key by which the names in counts of wrong passwords are hashed.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no random bytes for the key of this process.
+    pub fn new(
+        metadata: Metadata,
+        clock: Clock,
+        limits: AccessLimits,
+        second_factors: SecondFactors,
+        sealer: &Sealer,
+    ) -> Result<Self, RandomError> {
+        let mut key = zeroize::Zeroizing::new([0_u8; 32]);
+        Random::system().fill(&mut *key)?;
+        Ok(Self {
+            metadata,
+            clock,
+            checker: Checker::new(
+                limits.password_cost,
+                limits.parallel_passwords,
+                limits.waiting_passwords,
+            ),
+            guesses: Arc::new(Guesses::new(&limits, sealer.hash_key("guessed names"))),
+            most_guesses: limits.written_guesses,
+            guesses_interval: limits.guesses_interval,
+            second_factors,
+            key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
+            verified: Cache::builder()
+                .max_capacity(limits.verified_passwords)
+                .time_to_live(limits.verified_for)
+                .build(),
+            verified_for: limits.verified_for,
+            token_uses: Mutex::new(Recent::new(limits.remembered_guessers)),
+            token_use_interval: limits.token_use_interval,
+        })
+    }
+
+    /// The facts that it asks.
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// How the comparisons of passwords so far ended.
+    pub fn password_counts(&self) -> &PasswordCounts {
+        self.checker.counts()
+    }
+
+    /// Says who sends a request with these credentials from `peer`.
+    ///
+    /// Basic credentials are taken in all the forms that package clients use: a name and a password; any name and a token
+    /// as the password; a token as the name with no password, or with the one word `x-oauth-basic`.
+    ///
+    /// # Errors
+    ///
+    /// When credentials are there and not right, or cannot be checked now. Wrong credentials are never taken for none.
+    pub async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        peer: IpAddr,
+    ) -> Result<Caller, AuthError> {
+        match credentials {
+            Credentials::None => Ok(Caller::Anonymous),
+            Credentials::Token(token) => {
+                let hash = tokens::hash(token.expose()).ok_or_else(|| no_token(token))?;
+                self.by_token(&hash, peer).await
+            }
+            Credentials::Basic {
+                user,
+                password,
+                code,
+            } => {
+                let beside = password.expose().is_empty() || password.expose() == BESIDE_TOKEN;
+                let hash = tokens::hash(password.expose())
+                    .or_else(|| tokens::hash(user).filter(|_| beside));
+                match hash {
+                    Some(hash) => self.by_token(&hash, peer).await,
+                    None => {
+                        // In a box of its own: it is large, and most requests come without.
+                        let signed_in =
+                            Box::pin(self.by_password(user, password, code.as_ref(), peer)).await?;
+                        Ok(Caller::User(signed_in))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says whether `caller` may do `action` with what `owner` has, or with that place of it: [`policy::decide`] with the
+    /// caller's teams of this moment.
+    ///
+    /// # Errors
+    ///
+    /// When they may not, or it cannot be found out.
+    pub async fn allow(
+        &self,
+        caller: &Caller,
+        owner: &Owner,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<(), AccessError> {
+        let teams = self.teams(caller, owner).await?;
+        Ok(policy::decide(caller, owner, &teams, action, place)?)
+    }
+
+    /// What the teams of `owner` in which the caller is grant; none where no user signed in.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer, or holds what a newer server wrote.
+    pub async fn teams(&self, caller: &Caller, owner: &Owner) -> Result<Vec<TeamGrant>, AuthError> {
+        let (Some(user), OwnerKind::Organisation) = (caller.user_id(), owner.kind) else {
+            return Ok(Vec::new());
+        };
+        let rows = self.metadata.team_grants(owner.id, user).await?;
+        rows.iter()
+            .map(|row| {
+                let limits = row.limits.parse().map_err(|problem| AuthError::Stored {
+                    what: format!("the teams of organisation {}", owner.id),
+                    problem: format!("{problem}"),
+                })?;
+                Ok(TeamGrant {
+                    role: row.role,
+                    limits,
+                })
+            })
+            .collect()
+    }
+}
+
+/// A token by itself that has not the shape of one: told apart when it begins like one, since copying cut it off then.
+fn no_token(token: &Secret) -> AuthError {
+    if token.expose().starts_with(tokens::PREFIX) {
+        AuthError::Malformed(CredentialsError::MistypedToken)
+    } else {
+        AuthError::WrongCredentials
+    }
+}

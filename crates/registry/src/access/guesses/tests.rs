@@ -1,0 +1,202 @@
+//! How long a guesser waits, and what a restart leaves of that.
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+fn guesses() -> Guesses {
+    let limits = AccessLimits {
+        free_guesses_per_account: 3,
+        free_guesses_per_source: 6,
+        longest_wait: Duration::from_secs(60),
+        forget_guesses_after: Duration::from_secs(600),
+        remembered_guessers: 100,
+        ..AccessLimits::default()
+    };
+    Guesses::new(&limits, hmac::Key::new(hmac::HMAC_SHA256, b"of the test"))
+}
+
+fn source(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn the_wait_doubles_after_the_free_ones() {
+    let guesses = guesses();
+    let here = source("192.0.2.1");
+    let mut now = START;
+    for _ in 0..3 {
+        guesses.begin("alice", here, now).unwrap();
+    }
+    for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!(
+            guesses.begin("Alice", here, now).unwrap_err(),
+            seconds(wait)
+        );
+        let almost = now.after(seconds(wait) - Duration::from_millis(1));
+        assert_eq!(
+            guesses.begin("alice", here, almost).unwrap_err(),
+            Duration::from_millis(1)
+        );
+        now = now.after(seconds(wait));
+        guesses.begin("alice", here, now).unwrap();
+    }
+}
+
+#[test]
+fn other_accounts_and_other_sources_are_not_held_up() {
+    let guesses = guesses();
+    for _ in 0..3 {
+        guesses.begin("alice", source("192.0.2.1"), START).unwrap();
+    }
+    assert!(guesses.begin("alice", source("192.0.2.1"), START).is_err());
+    assert!(guesses.begin("bob", source("192.0.2.1"), START).is_ok());
+    assert!(guesses.begin("alice", source("192.0.2.2"), START).is_ok());
+}
+
+#[test]
+fn a_source_that_tries_many_accounts_is_slowed_down() {
+    let guesses = guesses();
+    let here = source("192.0.2.1");
+    for account in ["a", "b", "c", "d", "e", "f"] {
+        guesses.begin(account, here, START).unwrap();
+    }
+    assert_eq!(guesses.begin("g", here, START).unwrap_err(), seconds(1));
+}
+
+#[test]
+fn a_right_password_forgives_the_account_but_not_the_source() {
+    let guesses = guesses();
+    let here = source("192.0.2.1");
+    for _ in 0..5 {
+        let guess = guesses.begin("mallory", here, START).unwrap();
+        let _ = guesses.forgive(&guess);
+    }
+    guesses.begin("victim", here, START).unwrap();
+    guesses.begin("victim", here, START).unwrap();
+    let own = guesses.begin("mallory", here, START).unwrap();
+    let _ = guesses.forgive(&own);
+    guesses.begin("victim", here, START).unwrap();
+    assert!(guesses.begin("victim", here, START).is_err());
+    for other in ["x", "y", "z"] {
+        guesses.begin(other, here, START).unwrap();
+    }
+    assert!(guesses.begin("mallory", here, START).is_err());
+}
+
+#[test]
+fn quiet_time_forgets() {
+    let guesses = guesses();
+    let here = source("192.0.2.1");
+    for _ in 0..3 {
+        guesses.begin("alice", here, START).unwrap();
+    }
+    let later = START.after(seconds(600));
+    for _ in 0..3 {
+        guesses.begin("alice", here, later).unwrap();
+    }
+}
+
+#[test]
+fn a_clock_that_steps_back_never_waits_longer_than_the_delay() {
+    let guesses = guesses();
+    let here = source("192.0.2.1");
+    for _ in 0..3 {
+        guesses.begin("alice", here, START).unwrap();
+    }
+    let earlier = Timestamp::from_seconds(START.seconds() - 50);
+    assert_eq!(
+        guesses.begin("alice", here, earlier).unwrap_err(),
+        seconds(1)
+    );
+    // Nobody waits for years because the clock was wrong for a while.
+    let much_earlier = Timestamp::from_seconds(1_700_000_000);
+    guesses.begin("alice", here, much_earlier).unwrap();
+}
+
+#[test]
+fn one_ipv6_host_is_one_source() {
+    assert_eq!(
+        network(source("2001:db8:1:2:3:4:5:6")),
+        source("2001:db8:1:2::")
+    );
+    assert_ne!(
+        network(source("2001:db8:1:2::1")),
+        network(source("2001:db8:1:3::1"))
+    );
+    assert_eq!(network(source("::ffff:192.0.2.1")), source("192.0.2.1"));
+}
+
+#[test]
+fn what_was_counted_counts_after_a_restart() {
+    let (before, after) = (guesses(), guesses());
+    let here = source("192.0.2.1");
+    for _ in 0..3 {
+        let attempt = before.begin("alice", here, START).unwrap();
+        let _ = before.confirm(&attempt);
+    }
+    let counts = before.changes();
+    assert_eq!(counts.len(), 2);
+    assert!(counts.iter().all(|count| count.count == 3), "{counts:?}");
+    assert!(before.changes().is_empty());
+    after.recall(&counts, START);
+    assert_eq!(after.begin("Alice", here, START).unwrap_err(), seconds(1));
+    let elsewhere = source("192.0.2.2");
+    assert!(after.begin("alice", elsewhere, START).is_ok());
+    for other in ["a", "b", "c"] {
+        after.begin(other, here, START).unwrap();
+    }
+    assert!(after.begin("d", here, START).is_err());
+}
+
+#[test]
+fn what_is_forgiven_is_written_down_as_forgotten_if_it_was_written_at_all() {
+    let guesses = guesses();
+    let here = source("192.0.2.1");
+    let right = guesses.begin("alice", here, START).unwrap();
+    assert!(!guesses.forgive(&right), "nothing to write down");
+    assert!(guesses.changes().is_empty());
+    let wrong = guesses.begin("alice", here, START).unwrap();
+    let _ = guesses.confirm(&wrong);
+    assert_eq!(guesses.changes().len(), 2);
+    let right = guesses.begin("alice", here, START).unwrap();
+    let _ = guesses.forgive(&right);
+    let mut counts: Vec<_> = guesses
+        .changes()
+        .into_iter()
+        .map(|count| (count.account.is_empty(), count.count))
+        .collect();
+    counts.sort_unstable();
+    // The account's are forgotten, and the one wrong guess of the source is still there.
+    assert_eq!(counts, [(false, 0), (true, 1)]);
+}
+
+#[test]
+fn one_writer_is_called_for_at_a_time() {
+    let guesses = guesses();
+    let attempt = guesses.begin("alice", source("192.0.2.1"), START).unwrap();
+    assert!(guesses.confirm(&attempt));
+    assert!(!guesses.confirm(&attempt));
+    assert!(guesses.goes_on());
+    guesses.changes();
+    assert!(!guesses.goes_on());
+    assert!(guesses.confirm(&attempt));
+}
+
+#[test]
+fn a_name_is_not_kept_in_the_clear() {
+    let guesses = guesses();
+    let attempt = guesses
+        .begin("hunter2", source("192.0.2.1"), START)
+        .unwrap();
+    let _ = guesses.confirm(&attempt);
+    let plain = <sha2::Sha256 as sha2::Digest>::digest(b"hunter2");
+    for count in guesses.changes() {
+        assert_ne!(count.account, plain.as_slice());
+        assert!(!count.account.windows(7).any(|part| part == b"hunter2"));
+    }
+}

@@ -1,0 +1,206 @@
+//! Publishes that wait at the same time are committed together.
+//!
+//! Of all that recording a package costs, the wait for the disk at the end of a transaction is by far the most, and one
+//! writer's wait is everybody's. So one that finds nobody recording is recorded at once, alone, and those that come
+//! meanwhile gather. One task takes all that wait, records one after the other in the same transaction, and commits once;
+//! and while it commits, the next ones gather.
+//!
+//! What can be refused is refused before anything of that package is written ([`super::packages::refuse`]), so that a refusal
+//! touches nobody else. Any other error undoes the transaction as a whole, and each package of it is tried again in one of
+//! its own.
+//!
+//! Each package still has a generation of its own, and nobody is answered before the commit that holds it has come
+//! back: what was answered survives a power cut, and what was not may.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc, oneshot},
+    task::spawn_blocking,
+};
+
+use super::{
+    MetadataError, NewPackageFile, RecordError, Recorded,
+    engine::Engine,
+    packages::{record, refuse},
+};
+use crate::clock::Timestamp;
+
+/// The most packages in one transaction. Others who write, the command line for one, wait for no more than that.
+const MOST: usize = 64;
+
+/// The way to the task that records packages.
+#[derive(Debug)]
+pub(super) struct Committer {
+    engine: Engine,
+    waiting: mpsc::Sender<Waiting>,
+    recording: Arc<Recording>,
+}
+
+/// What the task and those who record alone share.
+#[derive(Debug)]
+struct Recording {
+    /// Held by whoever records.
+    turn: Semaphore,
+    commits: AtomicU64,
+}
+
+/// A package that is to be recorded.
+#[derive(Debug)]
+struct Waiting {
+    new: NewPackageFile,
+    now: Timestamp,
+    answer: oneshot::Sender<Result<Recorded, RecordError>>,
+}
+
+impl Committer {
+    /// Starts the task. It ends with the last handle.
+    pub(super) fn start(engine: Engine) -> Self {
+        let (waiting, queue) = mpsc::channel(MOST);
+        let recording = Arc::new(Recording {
+            turn: Semaphore::new(1),
+            commits: AtomicU64::new(0),
+        });
+        tokio::spawn(run(engine.clone(), queue, Arc::clone(&recording)));
+        Self {
+            engine,
+            waiting,
+            recording,
+        }
+    }
+
+    /// Records a package, alone or together with whatever else waits. Dropped before its turn, it is not recorded.
+    pub(super) async fn record(
+        &self,
+        new: &NewPackageFile,
+        now: Timestamp,
+    ) -> Result<Recorded, RecordError> {
+        if let Ok(_turn) = self.recording.turn.try_acquire() {
+            return alone(&self.engine, new, now, &self.recording.commits).await;
+        }
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting {
+            new: new.clone(),
+            now,
+            answer,
+        };
+        self.waiting.send(waiting).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// How many transactions were committed so far.
+    pub(super) fn commits(&self) -> u64 {
+        self.recording.commits.load(Ordering::Relaxed)
+    }
+}
+
+fn stopped() -> MetadataError {
+    MetadataError::Busy("the task that records packages stopped".into())
+}
+
+async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, recording: Arc<Recording>) {
+    while let Some(first) = queue.recv().await {
+        // The semaphore is never closed. More gather while this waits.
+        let _turn = recording.turn.acquire().await;
+        let mut batch = vec![first];
+        while batch.len() < MOST
+            && let Ok(next) = queue.try_recv()
+        {
+            batch.push(next);
+        }
+        let (engine, recording) = (engine.clone(), Arc::clone(&recording));
+        // On a thread of its own: each statement is an errand to the thread of the connection and back, and waking this
+        // one costs less than waking those that serve requests.
+        let done = spawn_blocking(move || {
+            Handle::current().block_on(record_batch(&engine, batch, &recording.commits));
+        });
+        // Those in a batch that ends by a fault of the program are told so, as their answers are dropped; those after
+        // them are recorded all the same.
+        if let Err(error) = done.await {
+            tracing::error!(%error, "recording packages stopped");
+        }
+    }
+}
+
+/// Why a batch was not recorded. Nothing of it was.
+enum Failure {
+    /// The transaction did not begin or did not commit.
+    Transaction(MetadataError),
+    /// A package could not be recorded, and may be in it in part.
+    Package,
+}
+
+async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, commits: &AtomicU64) {
+    batch.retain(|waiting| !waiting.answer.is_closed());
+    if batch.len() > 1 {
+        match together(engine, &batch, commits).await {
+            Ok(results) => {
+                for (waiting, result) in batch.into_iter().zip(results) {
+                    answer(waiting.answer, result);
+                }
+                return;
+            }
+            Err(Failure::Transaction(error)) => {
+                for waiting in batch {
+                    answer(waiting.answer, Err(error.for_another().into()));
+                }
+                return;
+            }
+            // Whose fault it was is found out one by one.
+            Err(Failure::Package) => {}
+        }
+    }
+    for waiting in batch {
+        let result = alone(engine, &waiting.new, waiting.now, commits).await;
+        answer(waiting.answer, result);
+    }
+}
+
+/// Whoever went away meanwhile cannot be told.
+fn answer(
+    to: oneshot::Sender<Result<Recorded, RecordError>>,
+    result: Result<Recorded, RecordError>,
+) {
+    let _ = to.send(result);
+}
+
+async fn alone(
+    engine: &Engine,
+    new: &NewPackageFile,
+    now: Timestamp,
+    commits: &AtomicU64,
+) -> Result<Recorded, RecordError> {
+    let mut transaction = engine.write().await?;
+    refuse(&mut transaction, new).await?;
+    let recorded = record(&mut transaction, new, now).await?;
+    transaction.commit().await?;
+    commits.fetch_add(1, Ordering::Relaxed);
+    Ok(recorded)
+}
+
+/// What became of each, in one transaction.
+async fn together(
+    engine: &Engine,
+    batch: &[Waiting],
+    commits: &AtomicU64,
+) -> Result<Vec<Result<Recorded, RecordError>>, Failure> {
+    let mut transaction = engine.write().await.map_err(Failure::Transaction)?;
+    let mut results = Vec::with_capacity(batch.len());
+    for waiting in batch {
+        let result = match refuse(&mut transaction, &waiting.new).await {
+            Ok(()) => Ok(record(&mut transaction, &waiting.new, waiting.now)
+                .await
+                .map_err(|_| Failure::Package)?),
+            Err(RecordError::Metadata(_)) => return Err(Failure::Package),
+            Err(refused) => Err(refused),
+        };
+        results.push(result);
+    }
+    transaction.commit().await.map_err(Failure::Transaction)?;
+    commits.fetch_add(1, Ordering::Relaxed);
+    Ok(results)
+}

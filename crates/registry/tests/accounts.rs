@@ -1,0 +1,338 @@
+//! The rules about accounts, asked of the service that the command line and every other door use.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+use std::{net::IpAddr, time::Duration};
+
+use apk::sign::KeySize;
+use registry::{
+    Registry,
+    access::{
+        AccessLimits, AccountError, Accounts, Caller, Credentials, PasswordCost, Random, Secret,
+        TokenRequest, UsedToken,
+    },
+    clock::{Clock, Timestamp},
+    metadata::{Actor, OwnerKind, Role, Visibility, Window},
+    names::OwnerName,
+    settings::Settings,
+};
+
+static BY: Actor = Actor::COMMAND_LINE;
+const USER: OwnerKind = OwnerKind::User;
+
+struct World {
+    registry: Registry,
+    accounts: Accounts,
+    _folder: tempfile::TempDir,
+}
+
+fn name(name: &str) -> OwnerName {
+    OwnerName::parse(name).unwrap()
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+impl World {
+    /// A registry with the public user alice.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Timestamp::from_seconds(1_795_381_200));
+        let mut settings = Settings::in_folder(folder.path().to_path_buf());
+        settings.key_size = KeySize::Rsa2048;
+        settings.access = AccessLimits::tiny();
+        let registry = Registry::open(settings, clock.clone()).await.unwrap();
+        let metadata = registry.metadata().clone();
+        let accounts = Accounts::with(metadata, clock, Random::system(), PasswordCost::TINY);
+        let world = Self {
+            registry,
+            accounts,
+            _folder: folder,
+        };
+        world.add_user("alice", Visibility::Public).await;
+        world
+    }
+
+    async fn add_user(&self, user: &str, visibility: Visibility) {
+        let password = secret("correct horse");
+        self.accounts
+            .add_user(&name(user), Some(&password), false, visibility, &BY)
+            .await
+            .unwrap();
+    }
+
+    async fn caller(&self, credentials: Credentials) -> Caller {
+        let here = IpAddr::from([192, 0, 2, 7]);
+        let access = self.registry.access();
+        access.authenticate(&credentials, here).await.unwrap()
+    }
+
+    async fn signed_in(&self, user: &str) -> Caller {
+        let credentials = Credentials::Basic {
+            user: user.to_owned(),
+            password: secret("correct horse"),
+            code: None,
+        };
+        self.caller(credentials).await
+    }
+
+    /// Makes a token of alice's and uses it.
+    async fn used(&self, request: &TokenRequest<'_>) -> UsedToken {
+        let made = self
+            .accounts
+            .add_token(USER, &name("alice"), request, None, &BY)
+            .await;
+        let (_, token) = made.unwrap();
+        let caller = self.caller(Credentials::Token(token)).await;
+        caller.token().unwrap().clone()
+    }
+
+    async fn visible(&self, caller: &Caller) -> Vec<String> {
+        let Ok(sight) = self.registry.access().sight(caller).await else {
+            return Vec::new();
+        };
+        let all = Window {
+            offset: 0,
+            limit: 100,
+        };
+        let metadata = self.registry.metadata();
+        let owners = metadata.visible_owners(&sight, "", all).await.unwrap();
+        assert_eq!(owners.total, owners.entries.len() as u64);
+        let owners = owners.entries.into_iter();
+        owners.map(|entry| entry.owner.name).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_token_made_by_a_token_is_never_wider() {
+    let world = World::new().await;
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    let request = |label, scopes: &str, limits: &str, networks: &str, lifetime| TokenRequest {
+        limits: limits.parse().unwrap(),
+        networks: networks.parse().unwrap(),
+        lifetime,
+        ..TokenRequest::new(label, scopes.parse().unwrap())
+    };
+    let all = "admin,write:package";
+    let maker = request("maker", all, "acme/*/* b*/*/*", "192.0.2.0/24", hours(2));
+    let maker = world.used(&maker).await;
+    for (scopes, limits, networks, lifetime, wider) in [
+        (all, "acme/*/*", "192.0.2.0/24", hours(2), None),
+        ("read:package", "acme/edge/*", "192.0.2.7", hours(1), None),
+        (
+            "no-delete,write:package",
+            "bob/*/*",
+            "192.0.2.7",
+            hours(1),
+            None,
+        ),
+        (all, "", "192.0.2.7", hours(1), Some("limits")),
+        (
+            "read:package",
+            "acme2/*/*",
+            "192.0.2.7",
+            hours(1),
+            Some("limits"),
+        ),
+        ("read:package", "acme/*/*", "", hours(1), Some("networks")),
+        (
+            "read:package",
+            "acme/*/*",
+            "192.0.0.0/16",
+            hours(1),
+            Some("networks"),
+        ),
+        (
+            "read:package",
+            "acme/*/*",
+            "192.0.2.7",
+            None,
+            Some("bounds of time"),
+        ),
+        (
+            "read:package",
+            "acme/*/*",
+            "192.0.2.7",
+            hours(3),
+            Some("bounds of time"),
+        ),
+    ] {
+        let request = request("new", scopes, limits, networks, lifetime);
+        let alice = name("alice");
+        let made = world
+            .accounts
+            .add_token(USER, &alice, &request, Some(&maker), &BY);
+        match (made.await, wider) {
+            (Ok(_), None) => {
+                let removed = world.accounts.remove_token(USER, &alice, "new", &BY);
+                assert!(removed.await.unwrap());
+            }
+            (Err(AccountError::WiderThanMaker(found)), Some(wider)) => assert_eq!(found, wider),
+            (made, _) => panic!("{scopes} {limits} {networks} {lifetime:?}: {made:?}"),
+        }
+    }
+    let reader = TokenRequest::new("reader", "admin,read:package".parse().unwrap());
+    let reader = world.used(&reader).await;
+    let writer = TokenRequest::new("writer", "write:package".parse().unwrap());
+    let made = world
+        .accounts
+        .add_token(USER, &name("alice"), &writer, Some(&reader), &BY)
+        .await;
+    assert!(matches!(made, Err(AccountError::WiderThanMaker("scopes"))));
+    assert_eq!(
+        world
+            .accounts
+            .tokens(USER, &name("alice"))
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn everybody_sees_the_owners_they_may_read() {
+    let world = World::new().await;
+    let accounts = &world.accounts;
+    world.add_user("Bob", Visibility::Limited).await;
+    world.add_user("carol", Visibility::Private).await;
+    world.add_user("root", Visibility::Private).await;
+    accounts.set_admin(&name("root"), true, &BY).await.unwrap();
+    for (organisation, visibility) in [
+        ("Open", Visibility::Public),
+        ("inner", Visibility::Limited),
+        ("secret", Visibility::Private),
+    ] {
+        accounts
+            .add_organisation(&name(organisation), visibility, &name("alice"), &BY)
+            .await
+            .unwrap();
+    }
+    let secret = name("secret");
+    accounts
+        .set_member(&secret, &name("bob"), Some(Role::Read), &BY)
+        .await
+        .unwrap();
+
+    let all = ["alice", "Bob", "carol", "inner", "Open", "root", "secret"];
+    let seen = async |user: &str| world.visible(&world.signed_in(user).await).await;
+    assert_eq!(world.visible(&Caller::Anonymous).await, ["alice", "Open"]);
+    assert_eq!(
+        seen("bob").await,
+        ["alice", "Bob", "inner", "Open", "secret"]
+    );
+    assert_eq!(
+        seen("carol").await,
+        ["alice", "Bob", "carol", "inner", "Open"]
+    );
+    assert_eq!(seen("root").await, all);
+    let by_token = async |kind, owner: &str, scopes: &str, limits: &str| {
+        let label = format!("{scopes} {limits}");
+        let request = TokenRequest {
+            limits: limits.parse().unwrap(),
+            ..TokenRequest::new(&label, scopes.parse().unwrap())
+        };
+        let made = accounts
+            .add_token(kind, &name(owner), &request, None, &BY)
+            .await;
+        let caller = world.caller(Credentials::Token(made.unwrap().1)).await;
+        world.visible(&caller).await
+    };
+    let organisation = OwnerKind::Organisation;
+    assert_eq!(by_token(USER, "root", "read:package", "").await, all);
+    assert_eq!(
+        by_token(USER, "root", "read:package", "secret/x/y inn*/*/*").await,
+        ["inner", "secret"]
+    );
+    assert_eq!(
+        by_token(USER, "root", "read:package,public-only", "").await,
+        ["alice", "Open"]
+    );
+    assert_eq!(by_token(USER, "root", "admin", "").await, [""; 0]);
+    assert_eq!(
+        by_token(organisation, "secret", "read:package", "").await,
+        ["alice", "Open", "secret"]
+    );
+}
+
+#[tokio::test]
+async fn reserved_names_are_refused_and_taken_back_by_whoever_had_them() {
+    let world = World::new().await;
+    let accounts = &world.accounts;
+    let reserved = |result: Result<(), AccountError>| {
+        assert!(
+            matches!(result, Err(AccountError::Reserved(_))),
+            "{result:?}"
+        );
+    };
+    let (api, alice) = (name("API"), name("alice"));
+    let (password, public) = (secret("correct horse"), Visibility::Public);
+    reserved(
+        accounts
+            .add_user(&api, Some(&password), false, public, &BY)
+            .await
+            .map(drop),
+    );
+    reserved(
+        accounts
+            .add_organisation(&api, public, &alice, &BY)
+            .await
+            .map(drop),
+    );
+    reserved(accounts.rename(USER, &alice, &api, &BY).await.map(drop));
+
+    let other = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(Timestamp::from_seconds(1_795_381_200));
+    let registry = Registry::open(Settings::in_folder(other.path().to_path_buf()), clock).await;
+    let registry = registry.unwrap();
+    let accounts = registry.administration().accounts();
+    let first = accounts
+        .first_run(Some(secret("correct horse")))
+        .await
+        .unwrap();
+    assert_eq!(first.unwrap().user, "admin");
+    let (admin, boss) = (name("admin"), name("boss"));
+    assert!(accounts.rename(USER, &admin, &boss, &BY).await.unwrap());
+    assert!(accounts.rename(USER, &boss, &admin, &BY).await.unwrap());
+}
+
+#[tokio::test]
+async fn former_names_are_few() {
+    let world = World::new().await;
+    let mut called = name("alice");
+    for number in 0..8 {
+        let new = name(&format!("alice{number}"));
+        assert!(
+            world
+                .accounts
+                .rename(USER, &called, &new, &BY)
+                .await
+                .unwrap()
+        );
+        called = new;
+    }
+    let refused = world
+        .accounts
+        .rename(USER, &called, &name("ninth"), &BY)
+        .await;
+    assert!(matches!(refused, Err(AccountError::TooManyFormerNames(_))));
+    let owner = world.accounts.find_owner(&called).await.unwrap();
+    assert_eq!(world.accounts.former_names(&owner).await.unwrap().len(), 8);
+    // One that is taken back makes room, another case of the same name needs none.
+    assert!(
+        world
+            .accounts
+            .rename(USER, &called, &name("ALICE7"), &BY)
+            .await
+            .unwrap()
+    );
+    assert!(
+        world
+            .accounts
+            .rename(USER, &called, &name("alice"), &BY)
+            .await
+            .unwrap()
+    );
+    assert_eq!(world.accounts.former_names(&owner).await.unwrap().len(), 8);
+}

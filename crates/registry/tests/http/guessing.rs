@@ -1,0 +1,279 @@
+//! Guessing passwords and codes: who is made to wait, who is not, and what a restart changes.
+
+use std::time::Duration;
+
+use registry::{
+    access::{Code, Random},
+    metadata::{Actor, Visibility},
+    settings::{ForwardedHeader, Settings},
+};
+
+use crate::{
+    client::{Answer, Request, get},
+    generator::Generator,
+    server::{ALICE, TestServer, name, password},
+};
+
+const BY: &Actor = &Actor::COMMAND_LINE;
+
+/// The test is a proxy that is believed, so that it can ask from anywhere.
+fn behind_a_proxy(settings: &mut Settings) {
+    settings.proxies.trusted = vec!["127.0.0.1/32".parse().unwrap()];
+    settings.access.free_guesses_per_source = 20;
+}
+
+fn key() -> Request {
+    get(format!("{ALICE}/key"))
+}
+
+fn from(source: &str, request: Request) -> Request {
+    request.header("X-Forwarded-For", source)
+}
+
+/// The request of somebody who tries a password that nobody tried before.
+fn guess(source: &str, user: &str, number: usize) -> Request {
+    from(source, key().basic(user, &format!("guess number {number}")))
+}
+
+/// Guesses until told to wait. How many were looked at.
+async fn guess_until_slowed(server: &TestServer, source: &str, user: &str) -> usize {
+    let mut number = 0;
+    loop {
+        let answer = server.send(&guess(source, user, number)).await;
+        if answer.status == 429 {
+            return number;
+        }
+        answer.refusal(401, "wrong");
+        number += 1;
+        assert!(number < 100, "nobody is slowed down");
+    }
+}
+
+#[tokio::test]
+async fn guessing_from_one_source_slows_that_source_down_alone() {
+    let server = TestServer::start_with(behind_a_proxy).await;
+    assert_eq!(guess_until_slowed(&server, "192.0.2.1", "alice").await, 10);
+    let right = key().basic("alice", &password("alice"));
+    let answer = server.send(&from("192.0.2.1", right.clone())).await;
+    answer.expect(429);
+    server.send(&from("192.0.2.2", right)).await.expect(200);
+    // Another name is another count, until the source has tried too many altogether.
+    assert_eq!(guess_until_slowed(&server, "192.0.2.1", "bob").await, 10);
+    let answer = server.send(&guess("192.0.2.1", "carol", 0)).await;
+    answer.refusal(429, "use a token");
+    let token = server.token("alice", "read:package").await;
+    let request = from("192.0.2.1", key().bearer(&token));
+    server.send(&request).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_addresses_of_one_ipv6_network_are_one_source() {
+    let server = TestServer::start_with(behind_a_proxy).await;
+    for number in 0..10 {
+        let source = format!("2001:db8:1:2::{number:x}");
+        let answer = server.send(&guess(&source, "alice", number)).await;
+        answer.refusal(401, "wrong");
+    }
+    let answer = server
+        .send(&guess("2001:db8:1:2:ffff::", "alice", 10))
+        .await;
+    answer.expect(429);
+    let answer = server.send(&guess("2001:db8:1:3::", "alice", 10)).await;
+    answer.refusal(401, "wrong");
+}
+
+#[tokio::test]
+async fn a_source_is_believed_from_a_trusted_proxy_alone() {
+    for header in [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded] {
+        let server = TestServer::start_with(|settings| {
+            settings.proxies.trusted = vec!["192.0.2.0/24".parse().unwrap()];
+            settings.proxies.header = header;
+        })
+        .await;
+        // The connection is not from there, so whatever the header says it is one source.
+        let mut slowed = false;
+        for number in 0..11 {
+            let request = key().basic("alice", &format!("guess number {number}"));
+            let request = request
+                .header("X-Forwarded-For", &format!("198.51.100.{number}"))
+                .header("Forwarded", &format!("for=198.51.100.{number}"));
+            slowed |= server.send(&request).await.status == 429;
+        }
+        assert!(slowed, "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_does_not_begin_the_count_anew() {
+    let server = TestServer::start_with(behind_a_proxy).await;
+    guess_until_slowed(&server, "192.0.2.1", "alice").await;
+    guess_until_slowed(&server, "192.0.2.1", "nobody").await;
+    let server = server.restart().await;
+    for user in ["alice", "ALICE", "nobody"] {
+        let answer = server.send(&guess("192.0.2.1", user, 77)).await;
+        answer.refusal(429, "too many attempts");
+    }
+    // The source has used up its free ones too, so another name does not help.
+    let answer = server.send(&guess("192.0.2.1", "bob", 0)).await;
+    answer.expect(429);
+    let answer = server.send(&guess("192.0.2.2", "alice", 77)).await;
+    answer.refusal(401, "wrong");
+    // After an hour of quiet all is forgotten, here and in the database.
+    server.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(guess_until_slowed(&server, "192.0.2.1", "alice").await, 10);
+    let server = server.restart().await;
+    let kept = server.registry.metadata();
+    let since = registry::clock::Timestamp::from_seconds(0);
+    assert_eq!(kept.guesses(since, 1_000).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_written_down_without_being_told_to() {
+    let server = TestServer::start_with(behind_a_proxy).await;
+    let answer = server.send(&guess("192.0.2.1", "alice", 0)).await;
+    answer.refusal(401, "wrong");
+    let since = registry::clock::Timestamp::from_seconds(0);
+    let written = async || {
+        let counts = server.registry.metadata().guesses(since, 10).await.unwrap();
+        counts.len() == 2
+    };
+    let patience = tokio::time::timeout(Duration::from_secs(60), async {
+        while !written().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    patience.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_written_down_is_bounded() {
+    let server = TestServer::start_with(|settings| {
+        behind_a_proxy(settings);
+        settings.access.written_guesses = 6;
+    })
+    .await;
+    for number in 0..20 {
+        server.clock.advance(Duration::from_secs(1));
+        let source = format!("192.0.2.{number}");
+        let answer = server.send(&guess(&source, "alice", number)).await;
+        answer.refusal(401, "wrong");
+        server.registry.access().write_guesses().await.unwrap();
+    }
+    let since = registry::clock::Timestamp::from_seconds(0);
+    let kept = server.registry.metadata().guesses(since, 1_000).await;
+    let mut sources: Vec<_> = kept
+        .unwrap()
+        .into_iter()
+        .map(|count| count.source)
+        .collect();
+    sources.dedup();
+    assert_eq!(sources, ["192.0.2.19", "192.0.2.18", "192.0.2.17"]);
+}
+
+/// Alice with a second factor, and a second source.
+async fn with_second_factor() -> (TestServer, Generator) {
+    let server = TestServer::start_with(behind_a_proxy).await;
+    let factors = server.registry.administration().second_factors();
+    let alice = name("alice");
+    let uri = factors.begin(&alice, "Tarn", BY).await.unwrap();
+    let generator = Generator::of(uri.expose());
+    let code = generator.code(server.clock.now());
+    let code = Code::parse(code.as_bytes()).unwrap();
+    factors.confirm(&alice, &code, BY).await.unwrap();
+    server.clock.advance(Duration::from_secs(60));
+    (server, generator)
+}
+
+async fn try_code(server: &TestServer, source: &str, code: &str) -> Answer {
+    let request = key().basic("alice", &password("alice"));
+    let request = from(source, request.header("X-Gitea-OTP", code));
+    server.send(&request).await
+}
+
+#[tokio::test]
+async fn wrong_codes_are_counted_over_all_sources_and_over_restarts() {
+    let (server, generator) = with_second_factor().await;
+    for number in 0..5 {
+        let wrong = generator.wrong(server.clock.now());
+        let answer = try_code(&server, &format!("192.0.2.{number}"), &wrong).await;
+        answer.refusal(401, "code of the second factor is wrong");
+    }
+    let right = generator.code(server.clock.now());
+    let answer = try_code(&server, "198.51.100.1", &right).await;
+    answer.refusal(429, "try again in 1 seconds, or use a token");
+
+    let server = server.restart().await;
+    try_code(&server, "198.51.100.1", &right).await.expect(429);
+    let token = server.token("alice", "read:package").await;
+    let request = from("192.0.2.1", key().bearer(&token));
+    server.send(&request).await.expect(200);
+
+    // Each further wrong one doubles the wait.
+    for wait in [1, 2, 4, 8] {
+        server.clock.advance(Duration::from_secs(wait));
+        let wrong = generator.wrong(server.clock.now());
+        let answer = try_code(&server, "198.51.100.1", &wrong).await;
+        answer.refusal(401, "code of the second factor is wrong");
+        let answer = try_code(&server, "198.51.100.2", &wrong).await;
+        answer.expect(429);
+    }
+    // And never grows beyond a quarter of an hour.
+    for _ in 0..10 {
+        server.clock.advance(Duration::from_secs(15 * 60));
+        let wrong = generator.wrong(server.clock.now());
+        try_code(&server, "198.51.100.1", &wrong).await.expect(401);
+    }
+    server.clock.advance(Duration::from_secs(15 * 60));
+    let right = generator.code(server.clock.now());
+    try_code(&server, "198.51.100.1", &right).await.expect(200);
+    // A right code wipes the slate.
+    let wrong = generator.wrong(server.clock.now());
+    for _ in 0..5 {
+        try_code(&server, "198.51.100.1", &wrong).await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn many_wrong_codes_at_once_get_no_further_than_in_a_row() {
+    let (server, generator) = with_second_factor().await;
+    let wrong = generator.wrong(server.clock.now());
+    // Known as right, so that none of them waits for the password.
+    let request = key().basic("alice", &password("alice"));
+    server.send(&request).await.expect(401);
+    let answers =
+        futures_util::future::join_all((0..20).map(|_| try_code(&server, "192.0.2.1", &wrong)));
+    let answers = answers.await;
+    let looked_at = answers.iter().filter(|answer| answer.status == 401);
+    assert_eq!(looked_at.count(), 5);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| [401, 429].contains(&answer.status))
+    );
+}
+
+#[tokio::test]
+async fn a_stranger_without_the_password_cannot_make_the_owner_wait_for_a_code() {
+    let (server, generator) = with_second_factor().await;
+    for number in 0..20 {
+        let request = guess("203.0.113.1", "alice", number)
+            .header("X-Gitea-OTP", &generator.wrong(server.clock.now()));
+        let status = server.send(&request).await.status;
+        assert!([401, 429].contains(&status));
+    }
+    let right = generator.code(server.clock.now());
+    try_code(&server, "192.0.2.1", &right).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_wrong_token_makes_nobody_wait() {
+    let server = TestServer::start_with(behind_a_proxy).await;
+    server.add_user("bob", Visibility::Public).await;
+    for number in 0..300 {
+        let (unknown, _) = registry::access::tokens::generate(&Random::counted(number)).unwrap();
+        let request = from("192.0.2.1", key().bearer(unknown.expose()));
+        server.send(&request).await.refusal(401, "wrong");
+    }
+    let right = key().basic("bob", &password("bob"));
+    server.send(&from("192.0.2.1", right)).await.expect(200);
+}

@@ -1,0 +1,243 @@
+//! What becomes of an owner: another name, an end; and what organisations' tokens and limited tokens get of it.
+
+use std::time::Duration;
+
+use registry::{
+    access::TokenRequest,
+    jobs::sweep,
+    metadata::{OwnerKind, Role, Visibility},
+};
+
+use crate::{
+    client::{Request, delete, get, head, put},
+    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
+};
+
+const ALICIA: &str = "/api/packages/alicia/alpine";
+
+async fn rename(server: &TestServer, kind: OwnerKind, old: &str, new: &str) {
+    let renamed = server
+        .accounts()
+        .rename(kind, &name(old), &name(new), &BY)
+        .await;
+    assert!(renamed.unwrap());
+}
+
+fn as_alicia(request: Request) -> Request {
+    request.basic("alicia", &password("alice"))
+}
+
+#[tokio::test]
+async fn a_former_name_leads_readers_to_the_new_one() {
+    let server = TestServer::with_hello().await;
+    server.add_user("dave", Visibility::Public).await;
+    let key = server.send(&get(format!("{ALICE}/key"))).await;
+    let key_name = key.header("Content-Disposition").unwrap().to_owned();
+    rename(&server, OwnerKind::User, "alice", "alicia").await;
+
+    for (old, new) in [
+        (HELLO.to_owned(), HELLO.replace("/alice/", "/alicia/")),
+        (INDEX.to_owned(), INDEX.replace("/alice/", "/alicia/")),
+        (format!("{ALICE}/key"), format!("{ALICIA}/key")),
+        // As it was sent, without the query; whoever wrote the name otherwise is led to the same place.
+        (
+            "/api/packages/%41lice/alpine/ed%67e/main/x86_64/hello-1.0-r0.apk?token=x".to_owned(),
+            format!("{ALICIA}/ed%67e/main/x86_64/hello-1.0-r0.apk"),
+        ),
+        // What is not there is not told before the new name.
+        (
+            format!("{ALICE}/none/main/x86_64/x.apk"),
+            format!("{ALICIA}/none/main/x86_64/x.apk"),
+        ),
+    ] {
+        let answer = server.send(&get(&old)).await.refusal(301, "another name");
+        assert_eq!(answer.header("Location"), Some(new.as_str()), "{old}");
+        let answer = server.send(&head(&old)).await.expect(301);
+        assert_eq!(answer.header("Location"), Some(new.as_str()), "{old}");
+    }
+    let answer = server
+        .send(&get(HELLO.replace("/alice/", "/alicia/")))
+        .await;
+    assert_eq!(answer.expect(200).body, hello());
+    let key = server.send(&get(format!("{ALICIA}/key"))).await;
+    assert_eq!(key.header("Content-Disposition"), Some(key_name.as_str()));
+
+    // Bodies are not sent twice: what is written is told the name in words.
+    let upload = put(format!("{ALICE}/edge/main"), package("new", "x86_64"));
+    let told = "called alicia now";
+    server
+        .send(&as_alicia(upload.clone()))
+        .await
+        .refusal(404, told);
+    let other = upload.basic("dave", &password("dave"));
+    server.send(&other).await.refusal(404, told);
+    server
+        .send(&as_alicia(delete(HELLO)))
+        .await
+        .refusal(404, told);
+    let upload = put(format!("{ALICIA}/edge/main"), package("new", "x86_64"));
+    server.send(&as_alicia(upload)).await.expect(201);
+    // Nobody signs in under a name that is not theirs any more.
+    let old = get(INDEX).basic("alice", &password("alice"));
+    server.send(&old).await.refusal(401, "wrong");
+}
+
+#[tokio::test]
+async fn a_former_name_tells_nothing_to_those_who_may_not_read() {
+    let server = TestServer::with_hello().await;
+    server.add_user("dave", Visibility::Public).await;
+    let private = Visibility::Private;
+    let hidden = server.accounts();
+    hidden
+        .set_visibility(OwnerKind::User, &name("alice"), private, &BY)
+        .await
+        .unwrap();
+    rename(&server, OwnerKind::User, "alice", "alicia").await;
+    for request in [
+        get(HELLO),
+        head(HELLO),
+        delete(HELLO),
+        put(format!("{ALICE}/edge/main"), hello()),
+    ] {
+        let answer = server.send(&request).await.expect(401);
+        assert_eq!(answer.header("Location"), None);
+        assert!(!answer.text().contains("alicia"));
+        let signed = request.basic("dave", &password("dave"));
+        let answer = server.send(&signed).await.expect(403);
+        assert_eq!(answer.header("Location"), None);
+        assert!(!answer.text().contains("alicia"));
+    }
+    let answer = server.send(&as_alicia(get(HELLO))).await.expect(301);
+    assert!(answer.header("Location").unwrap().starts_with(ALICIA));
+}
+
+#[tokio::test]
+async fn a_former_name_is_taken_until_it_is_released() {
+    let server = TestServer::with_hello().await;
+    server.add_user("dave", Visibility::Public).await;
+    rename(&server, OwnerKind::User, "alice", "alicia").await;
+    let accounts = server.accounts();
+    let (user, alice, dave) = (OwnerKind::User, name("alice"), name("dave"));
+    assert!(
+        accounts
+            .rename(user, &dave, &name("Alice"), &BY)
+            .await
+            .is_err()
+    );
+    let made = accounts.add_organisation(&alice, Visibility::Public, &dave, &BY);
+    assert!(made.await.is_err());
+    // Its owner may take it back, and it is a former name no more; the other one is now.
+    rename(&server, OwnerKind::User, "alicia", "Alice").await;
+    server.send(&get(HELLO)).await.expect(200);
+    let answer = server.send(&get(format!("{ALICIA}/key"))).await.expect(301);
+    assert_eq!(
+        answer.header("Location"),
+        Some("/api/packages/Alice/alpine/key")
+    );
+    assert!(accounts.release_name(&name("ALICIA"), &BY).await.unwrap());
+    server
+        .send(&get(format!("{ALICIA}/key")))
+        .await
+        .refusal(404, "no such owner");
+    rename(&server, OwnerKind::User, "dave", "alicia").await;
+}
+
+#[tokio::test]
+async fn a_token_of_an_organisation_publishes_whoever_comes_and_goes() {
+    let server = TestServer::start().await;
+    server.add_user("dave", Visibility::Public).await;
+    server.add_organisation("acme", Visibility::Private).await;
+    let acme = name("acme");
+    let request = TokenRequest {
+        limits: "acme/edge/*".parse().unwrap(),
+        ..TokenRequest::new("ci", "write:package".parse().unwrap())
+    };
+    let accounts = server.accounts();
+    let kind = OwnerKind::Organisation;
+    let (_, token) = accounts
+        .add_token(kind, &acme, &request, None, &BY)
+        .await
+        .unwrap();
+    let base = "/api/packages/acme/alpine";
+    let upload = |place: &str| put(format!("{base}/{place}"), hello()).bearer(token.expose());
+    server.send(&upload("edge/main")).await.expect(201);
+    server
+        .send(&upload("v3.23/main"))
+        .await
+        .refusal(403, "limited to other places");
+    let file = format!("{base}/edge/main/x86_64/hello-1.0-r0.apk");
+    server
+        .send(&get(&file).bearer(token.expose()))
+        .await
+        .expect(200);
+    // What an owner has of itself is for whoever may read any of it.
+    let key = get(format!("{base}/key"));
+    server
+        .send(&key.clone().bearer(token.expose()))
+        .await
+        .expect(200);
+    let elsewhere = get(format!("{ALICE}/key")).bearer(token.expose());
+    server.send(&elsewhere).await.refusal(403, "limited");
+
+    // Who made the organisation goes; the token stays.
+    server.set_member("acme", "dave", Role::Admin).await;
+    let gone = accounts
+        .remove(OwnerKind::User, &name("alice"), false, &BY)
+        .await;
+    gone.unwrap();
+    server
+        .send(&get(&file).bearer(token.expose()))
+        .await
+        .expect(200);
+    // The organisation goes, and the token with it.
+    let refused = accounts.remove(kind, &acme, false, &BY).await.unwrap_err();
+    assert!(refused.to_string().contains("has 1 package;"), "{refused}");
+    server
+        .send(&get(&file).bearer(token.expose()))
+        .await
+        .expect(200);
+    assert_eq!(accounts.remove(kind, &acme, true, &BY).await.unwrap(), 1);
+    server
+        .send(&get(&file).bearer(token.expose()))
+        .await
+        .refusal(401, "wrong");
+    server.send(&key).await.refusal(404, "no such owner");
+    // No package needs the blob any more: the next sweep takes it.
+    assert_eq!(server.blobs(), 1);
+    assert_eq!(sweep(&server.registry).await.unwrap().removed, 1);
+    assert_eq!(server.blobs(), 0);
+}
+
+#[tokio::test]
+async fn a_token_is_refused_from_elsewhere_and_once_it_is_over() {
+    let server = TestServer::with_hello().await;
+    let alice = name("alice");
+    let accounts = server.accounts();
+    let request = TokenRequest {
+        networks: "192.0.2.0/24".parse().unwrap(),
+        ..TokenRequest::new("far", "read:package".parse().unwrap())
+    };
+    let made = accounts.add_token(OwnerKind::User, &alice, &request, None, &BY);
+    let (_, far) = made.await.unwrap();
+    server
+        .send(&get(HELLO).bearer(far.expose()))
+        .await
+        .refusal(401, "may not be used from this address");
+    let request = TokenRequest {
+        networks: "127.0.0.1 ::1".parse().unwrap(),
+        lifetime: Some(Duration::from_secs(5)),
+        ..TokenRequest::new("near", "read:package".parse().unwrap())
+    };
+    let made = accounts.add_token(OwnerKind::User, &alice, &request, None, &BY);
+    let (_, near) = made.await.unwrap();
+    server
+        .send(&get(HELLO).bearer(near.expose()))
+        .await
+        .expect(200);
+    let removed = accounts.remove_token(OwnerKind::User, &alice, "near", &BY);
+    assert!(removed.await.unwrap());
+    server
+        .send(&get(HELLO).bearer(near.expose()))
+        .await
+        .refusal(401, "wrong");
+}

@@ -1,0 +1,58 @@
+//! What the commands that administer have in common: a registry that is there, and nobody who signs in.
+
+use clap::Subcommand;
+use registry::{
+    Administration,
+    access::{AccountError, FactorError},
+    keys::KeyError,
+    metadata::{Actor, MetadataError},
+};
+
+use crate::{failure::Failure, open, settings::RegistryFlags};
+
+/// Who administers by the command line: whoever may run it.
+pub(crate) static BY: Actor = Actor::COMMAND_LINE;
+
+/// `tarn GROUP ACTION`, and which registry it is about.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Group<Action: Subcommand> {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    flags: RegistryFlags,
+}
+
+impl<Action: Subcommand> Group<Action> {
+    /// Opens the registry and has `run` do what the command line says.
+    pub(crate) async fn run(
+        self,
+        run: impl AsyncFnOnce(Action, &Administration) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let registry = open::for_administration(&self.flags).await?;
+        run(self.action, &registry).await
+    }
+}
+
+impl From<AccountError> for Failure {
+    fn from(error: AccountError) -> Self {
+        Self::told_by(&error)
+    }
+}
+
+impl From<FactorError> for Failure {
+    fn from(error: FactorError) -> Self {
+        Self::told_by(&error)
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        Self::told_by(&error)
+    }
+}
+
+impl From<MetadataError> for Failure {
+    fn from(error: MetadataError) -> Self {
+        Self::told_by(&error)
+    }
+}

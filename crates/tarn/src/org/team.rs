@@ -1,0 +1,266 @@
+//! `tarn org team`: what members of an organisation may do, and where.
+
+use std::fmt;
+
+use registry::{
+    access::{Accounts, PlacePattern, TeamLimits},
+    metadata::{Role, Team},
+    names::{OwnerName, TeamName},
+};
+use serde::Serialize;
+
+use crate::{administration::BY, failure::Failure, output};
+
+/// `tarn org team …`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// Add a team
+    Add {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        organisation: OwnerName,
+        /// The name of the team
+        #[arg(value_parser = TeamName::parse)]
+        team: TeamName,
+        /// What its members may do beside reading: read, write or admin
+        #[arg(long)]
+        role: Role,
+        /// Where a team with the role write writes, such as edge/testing or v3.*/main; given again for each [default:
+        /// everywhere]
+        #[arg(long, value_name = "BRANCH/REPOSITORY")]
+        limit: Vec<PlacePattern>,
+    },
+    /// List the teams of an organisation
+    List {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        organisation: OwnerName,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change where a team writes
+    #[command(group(clap::ArgGroup::new("what").required(true).args(["to", "everywhere"])))]
+    Limit {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        organisation: OwnerName,
+        /// The team
+        #[arg(value_parser = TeamName::parse)]
+        team: TeamName,
+        /// There and nowhere else, such as edge/testing or v3.*/main; given again for each
+        #[arg(long, value_name = "BRANCH/REPOSITORY")]
+        to: Vec<PlacePattern>,
+        /// Without limits
+        #[arg(long)]
+        everywhere: bool,
+    },
+    /// Put a user into a team, or take one out
+    Member {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        organisation: OwnerName,
+        /// The team
+        #[arg(value_parser = TeamName::parse)]
+        team: TeamName,
+        /// The user
+        #[arg(value_parser = OwnerName::parse)]
+        user: OwnerName,
+        /// Take the user out
+        #[arg(long)]
+        remove: bool,
+    },
+    /// List the members of a team
+    Members {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        organisation: OwnerName,
+        /// The team
+        #[arg(value_parser = TeamName::parse)]
+        team: TeamName,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a team; its members lose what it granted
+    Remove {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        organisation: OwnerName,
+        /// The team
+        #[arg(value_parser = TeamName::parse)]
+        team: TeamName,
+    },
+}
+
+/// One team, in JSON.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    name: String,
+    role: &'static str,
+    limits: Vec<String>,
+    built_in: bool,
+}
+
+impl From<Team> for Shown {
+    fn from(team: Team) -> Self {
+        Self {
+            role: team.role.as_str(),
+            limits: team.limits.split_whitespace().map(str::to_owned).collect(),
+            built_in: team.built_in,
+            name: team.name,
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.name, self.role)?;
+        if !self.limits.is_empty() {
+            write!(f, " on {}", self.limits.join(" "))?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// One member of a team, in JSON.
+#[derive(Serialize)]
+struct ShownMember {
+    user: String,
+    disabled: bool,
+}
+
+/// Does what the arguments say.
+pub(super) async fn run(action: Action, accounts: &Accounts) -> Result<(), Failure> {
+    match action {
+        Action::Add {
+            organisation,
+            team,
+            role,
+            limit,
+        } => {
+            let limits = together(&limit)?;
+            accounts
+                .add_team(&organisation, &team, role, &limits, &BY)
+                .await?;
+            output::note(&format!(
+                "added the team {team} to {organisation}, with the role {role}"
+            ));
+            Ok(())
+        }
+        Action::List { organisation, json } => list(accounts, &organisation, json).await,
+        Action::Limit {
+            organisation,
+            team,
+            to,
+            everywhere: _,
+        } => {
+            let limits = together(&to)?;
+            let changed = accounts
+                .set_team_limits(&organisation, &team, &limits, &BY)
+                .await?;
+            let place = if limits.is_unlimited() {
+                "everywhere".to_owned()
+            } else {
+                format!("on {limits} alone")
+            };
+            let when = if changed { "now" } else { "as before" };
+            output::note(&format!(
+                "the team {team} of {organisation} writes {place} {when}"
+            ));
+            Ok(())
+        }
+        Action::Member {
+            organisation,
+            team,
+            user,
+            remove,
+        } => {
+            if remove {
+                accounts
+                    .remove_team_member(&organisation, &team, &user, &BY)
+                    .await?;
+            } else {
+                accounts
+                    .add_team_member(&organisation, &team, &user, &BY)
+                    .await?;
+            }
+            let is = if remove { "not in" } else { "in" };
+            output::note(&format!(
+                "{user} is {is} the team {team} of {organisation} now"
+            ));
+            Ok(())
+        }
+        Action::Members {
+            organisation,
+            team,
+            json,
+        } => members(accounts, &organisation, &team, json).await,
+        Action::Remove { organisation, team } => {
+            accounts.remove_team(&organisation, &team, &BY).await?;
+            output::note(&format!("removed the team {team} of {organisation}"));
+            Ok(())
+        }
+    }
+}
+
+/// Patterns that were given one by one.
+fn together(patterns: &[PlacePattern]) -> Result<TeamLimits, Failure> {
+    let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    patterns
+        .join(" ")
+        .parse()
+        .map_err(|error| Failure::told_by(&error).into_usage())
+}
+
+async fn list(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Result<(), Failure> {
+    let teams = accounts.teams(organisation).await?.into_iter();
+    let shown: Vec<Shown> = teams.map(Shown::from).collect();
+    if json {
+        return output::print_json(&shown);
+    }
+    let rows: Vec<_> = shown
+        .into_iter()
+        .map(|team| {
+            let limits = match (team.role, team.limits.is_empty()) {
+                ("read", _) => "nowhere".to_owned(),
+                (_, true) => "everywhere".to_owned(),
+                (_, false) => team.limits.join(" "),
+            };
+            [team.name, team.role.to_owned(), limits]
+        })
+        .collect();
+    output::print_table("team", ["NAME", "ROLE", "WRITES"], &rows)
+}
+
+async fn members(
+    accounts: &Accounts,
+    organisation: &OwnerName,
+    team: &TeamName,
+    json: bool,
+) -> Result<(), Failure> {
+    let shown: Vec<ShownMember> = accounts
+        .team_members(organisation, team)
+        .await?
+        .into_iter()
+        .map(|user| ShownMember {
+            user: user.name,
+            disabled: user.disabled,
+        })
+        .collect();
+    if json {
+        return output::print_json(&shown);
+    }
+    let rows: Vec<_> = shown
+        .into_iter()
+        .map(|member| {
+            let state = if member.disabled {
+                "disabled"
+            } else {
+                "active"
+            };
+            [member.user, state.to_owned()]
+        })
+        .collect();
+    output::print_table("member", ["USER", "STATE"], &rows)
+}
