@@ -13,5 +13,6 @@ pub mod names;
 pub mod publish;
 mod registry;
 pub mod settings;
+pub mod webhooks;
 
 pub use self::registry::{Administration, OpenError, Registry};

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use crate::{
-    access::{Access, Accounts, Random, RandomError, SecondFactors},
+    access::{Access, Accounts, AuditLog, Random, RandomError, Refusals, SecondFactors},
     blobs::{BlobError, Blobs},
     clock::Clock,
     index::Indexes,
     keys::{Keys, Sealer, SealerError},
     metadata::{Metadata, MetadataError},
     metrics::RequestCounts,
-    publish::Publisher,
+    publish::{Publisher, Quotas, Remover, expiry::Expiry},
     settings::Settings,
+    webhooks::{
+        AddressRules, Client, ClientLimits, Deliverer, DeliveryLimits, Resolver, Roots, Webhooks,
+    },
 };
 
 /// Why a registry could not be opened.
@@ -37,8 +40,13 @@ pub struct Administration {
     metadata: Metadata,
     accounts: Accounts,
     second_factors: SecondFactors,
-    sealer: Arc<Sealer>,
     keys: Keys,
+    webhooks: Webhooks,
+    sealer: Arc<Sealer>,
+    audit: AuditLog,
+    quotas: Quotas,
+    remover: Remover,
+    expiry: Expiry,
 }
 
 impl Administration {
@@ -52,14 +60,22 @@ impl Administration {
         let sealer = match &settings.sealing_key {
             Some(key) => Sealer::from_setting(key)?,
             // A new sealing key beside keys that another one seals would leave every index without a signature, and be
-            // noticed when somebody asks for one. So it is with second factors.
-            None if metadata.has_signing_keys().await? || metadata.has_second_factors().await? => {
+            // noticed when somebody asks for one. So it is with second factors and with webhooks.
+            None if metadata.has_signing_keys().await?
+                || metadata.has_second_factors().await?
+                || metadata.has_webhooks().await? =>
+            {
                 Sealer::existing_in_data_folder(&settings.data_dir)?
             }
             None => Sealer::from_data_folder(&settings.data_dir)?,
         };
         let sealer = Arc::new(sealer);
+        let remover = Remover::new(metadata.clone(), clock.clone());
         Ok(Self {
+            audit: AuditLog::new(metadata.clone()),
+            quotas: Quotas::new(metadata.clone(), clock.clone(), settings),
+            expiry: Expiry::new(metadata.clone(), clock.clone(), remover.clone()),
+            remover,
             accounts: Accounts::new(metadata.clone(), clock.clone()),
             second_factors: SecondFactors::new(
                 metadata.clone(),
@@ -73,6 +89,12 @@ impl Administration {
                 Arc::clone(&sealer),
                 clock.clone(),
                 settings.key_size,
+            ),
+            webhooks: Webhooks::new(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                Random::system(),
             ),
             sealer,
             metadata,
@@ -98,6 +120,31 @@ impl Administration {
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
+
+    /// Webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
+    }
+
+    /// Who did what.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// What owners have and may have.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    /// The way out for packages.
+    pub fn remover(&self) -> &Remover {
+        &self.remover
+    }
+
+    /// The rules by which packages go by themselves.
+    pub fn expiry(&self) -> &Expiry {
+        &self.expiry
+    }
 }
 
 /// A registry that serves: cheap to clone, and every clone is the same one.
@@ -111,6 +158,7 @@ struct Stations {
     administration: Administration,
     blobs: Blobs,
     access: Access,
+    refusals: Refusals,
     indexes: Indexes,
     publisher: Publisher,
     requests: RequestCounts,
@@ -139,6 +187,7 @@ impl Registry {
         access.recall_guesses().await?;
         Ok(Self(Arc::new(Stations {
             access,
+            refusals: Refusals::start(metadata.clone(), clock.clone(), settings.refusals),
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
             requests: RequestCounts::default(),
@@ -184,6 +233,11 @@ impl Registry {
         &self.0.access
     }
 
+    /// What was refused, on its way into the audit log.
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
     /// Signed indexes.
     pub fn indexes(&self) -> &Indexes {
         &self.0.indexes
@@ -197,5 +251,31 @@ impl Registry {
     /// What was counted of requests and connections.
     pub fn requests(&self) -> &RequestCounts {
         &self.0.requests
+    }
+
+    /// What sends messages to webhooks, as the settings say. It works once it is told to.
+    pub fn deliverer(&self) -> Deliverer {
+        let rules = AddressRules::new(self.settings().webhook_networks.clone());
+        self.deliverer_with(
+            Client::new(
+                rules,
+                Resolver::system(),
+                Roots::OfTheSystem,
+                ClientLimits::default(),
+            ),
+            DeliveryLimits::default(),
+        )
+    }
+
+    /// The same, by another client.
+    pub fn deliverer_with(&self, client: Client, limits: DeliveryLimits) -> Deliverer {
+        Deliverer::new(
+            self.metadata().clone(),
+            Arc::clone(&self.0.administration.sealer),
+            self.clock().clone(),
+            Random::system(),
+            client,
+            limits,
+        )
     }
 }

@@ -5,8 +5,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 
 use crate::{
-    access::{AccessLimits, Secret},
-    metadata::Database,
+    access::{AccessLimits, RefusalLimits, Secret},
+    metadata::{Database, Quota},
 };
 
 /// Everything that can be set. The binary documents each where it reads it.
@@ -24,6 +24,14 @@ pub struct Settings {
     pub package_limits: apk::limits::Limits,
     /// The largest upload, in bytes.
     pub max_upload: u64,
+    /// What an owner may have who has no limits of their own.
+    pub quota: Quota,
+    /// For how long the audit log is kept. `None`: for ever.
+    pub audit_retention: Option<Duration>,
+    /// How often what expired is removed.
+    pub expiry_interval: Duration,
+    /// How much is written down of what is refused.
+    pub refusals: RefusalLimits,
     /// How many bytes of derived indexes are kept in memory.
     pub index_cache: u64,
     /// Bounds on passwords and guessing.
@@ -36,6 +44,8 @@ pub struct Settings {
     pub api: ApiLimits,
     /// Whom to believe about where requests come from.
     pub proxies: Proxies,
+    /// Networks of addresses that are not public and that webhooks may lead to all the same.
+    pub webhook_networks: Vec<IpNet>,
 }
 
 /// How much the JSON API takes and gives at once.
@@ -128,12 +138,17 @@ impl Settings {
             key_size: apk::sign::KeySize::Rsa4096,
             package_limits: apk::limits::Limits::default(),
             max_upload: 4 << 30,
+            quota: Quota::default(),
+            audit_retention: Some(Duration::from_secs(365 * 86_400)),
+            expiry_interval: Duration::from_secs(3_600),
+            refusals: RefusalLimits::default(),
             index_cache: 256 << 20,
             access: AccessLimits::default(),
             metrics: false,
             connections: ConnectionLimits::default(),
             api: ApiLimits::default(),
             proxies: Proxies::default(),
+            webhook_networks: Vec::new(),
         }
     }
 }

@@ -17,7 +17,7 @@ use registry::{
     Registry,
     clock::{Clock, Timestamp},
     index::Format,
-    metadata::{Actor, NewPackageFile, NewUser, Owner, RecordError, Visibility},
+    metadata::{Actor, NewPackageFile, NewUser, Owner, Quota, RecordError, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     settings::Settings,
 };
@@ -74,9 +74,11 @@ async fn record(
             "C:{identity}\nP:package{number}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:The package {number} of {of}\nU:\nL:MIT\n\n"
         ),
         description: String::new(),
-        uploader: None,
+        default_quota: Quota::default(),
     };
-    metadata.record_package(&new, START).await?;
+    metadata
+        .record_package(&new, &Actor::SERVER.at(START))
+        .await?;
     Ok(())
 }
 

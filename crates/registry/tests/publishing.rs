@@ -53,6 +53,7 @@ async fn publish(
         branch: Branch::parse("edge").unwrap(),
         repository: RepositoryName::parse("main").unwrap(),
         by: Actor::COMMAND_LINE,
+        announced: None,
     };
     // In pieces, between which others have their turn.
     let body = Bytes::from(package);

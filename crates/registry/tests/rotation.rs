@@ -19,7 +19,7 @@ use registry::{
     clock::{Clock, Timestamp},
     index::{Format, SignedIndex},
     keys::{Import, KeyError, ListedKey},
-    metadata::{Actor, KeyState, NewPackageFile, NewUser, Owner, Visibility},
+    metadata::{Act, Actor, KeyState, NewPackageFile, NewUser, Owner, Quota, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     settings::Settings,
 };
@@ -100,9 +100,13 @@ impl World {
                 "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:{name}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:\nU:\nL:\n\n"
             ),
             description: String::new(),
-            uploader: None,
+            default_quota: Quota::default(),
         };
-        metadata.record_package(&new, now).await.unwrap();
+        let act = Act {
+            by: &Actor::COMMAND_LINE,
+            at: now,
+        };
+        metadata.record_package(&new, &act).await.unwrap();
     }
 
     async fn index(&self, format: Format) -> SignedIndex {

@@ -4,8 +4,10 @@
 //! standard output, everything else on standard error.
 
 mod administration;
+mod audit;
 mod check_config;
 mod descriptors;
+mod expiry;
 mod failure;
 mod first_run;
 mod inspect;
@@ -14,12 +16,15 @@ mod logging;
 mod open;
 mod org;
 mod output;
+mod package;
+mod quota;
 mod secret;
 mod serve;
 mod settings;
 mod signals;
 mod token;
 mod user;
+mod webhook;
 
 use std::{error::Error, process::ExitCode, sync::LazyLock};
 
@@ -66,6 +71,16 @@ enum Command {
     Token(Group<token::Action>),
     /// List, export, rotate and import the keys that sign the indexes
     Key(Group<key::Action>),
+    /// Tell other programs of packages that are published or deleted
+    Webhook(Group<webhook::Action>),
+    /// List and delete packages
+    Package(Group<package::Action>),
+    /// Show and change what owners may have
+    Quota(Group<quota::Action>),
+    /// List, change and run the rules by which old packages go
+    Expiry(Group<expiry::Action>),
+    /// Read the log of who did what
+    Audit(Group<audit::Action>),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
@@ -93,6 +108,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Org(group) => administer(group.run(org::run)),
         Command::Token(group) => administer(group.run(token::run)),
         Command::Key(group) => administer(group.run(key::run)),
+        Command::Webhook(group) => administer(group.run(webhook::run)),
+        Command::Package(group) => administer(group.run(package::run)),
+        Command::Quota(group) => administer(group.run(quota::run)),
+        Command::Expiry(group) => administer(group.run(expiry::run)),
+        Command::Audit(group) => administer(group.run(audit::run)),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }

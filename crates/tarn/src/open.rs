@@ -3,7 +3,7 @@
 use registry::{
     Administration,
     clock::Clock,
-    metadata::Database,
+    metadata::{Database, Quota},
     settings::{ConnectionLimits, Proxies, Settings},
 };
 use tracing::Level;
@@ -21,6 +21,12 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
         database: Database::Sqlite(configuration.database.clone()),
         sealing_key: configuration.secret_key.clone(),
         max_upload: configuration.max_upload_size,
+        quota: Quota {
+            bytes: configuration.quota_bytes,
+            packages: configuration.quota_packages,
+        },
+        expiry_interval: configuration.expiry_interval,
+        audit_retention: configuration.audit_retention,
         index_cache: configuration.index_cache_size,
         metrics: configuration.metrics,
         connections: ConnectionLimits {
@@ -34,6 +40,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
             trusted: configuration.trusted_proxies.clone(),
             header: configuration.proxy_header,
         },
+        webhook_networks: configuration.webhook_networks.clone(),
         ..defaults
     }
 }

@@ -60,30 +60,45 @@ pub(crate) fn password(from_stdin: bool, command: &str) -> Result<Secret, Failur
     Err(Failure::usage("no password was given").hint(hint))
 }
 
+/// A secret on standard input; `what` is what to call it.
+///
+/// # Errors
+///
+/// When there is no single line of text.
+pub(crate) fn line(what: &str) -> Result<Secret, Failure> {
+    line_from(io::stdin().lock(), what)
+}
+
 /// Reads a password: one line, whose end is cut off.
 ///
 /// # Errors
 ///
 /// When there is none, more than one line, or it is no text.
 pub(crate) fn password_from(input: impl Read) -> Result<Secret, Failure> {
+    line_from(input, "password")
+}
+
+fn line_from(input: impl Read, what: &str) -> Result<Secret, Failure> {
     let mut bytes = Vec::new();
     input
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| {
-            Failure::new("cannot read the password from standard input").because(&error)
+            Failure::new(format!("cannot read the {what} from standard input")).because(&error)
         })?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Failure::usage(format!(
-            "the password on standard input is longer than {MAX_BYTES} bytes"
+            "the {what} on standard input is longer than {MAX_BYTES} bytes"
         )));
     }
     let text = String::from_utf8(bytes)
-        .map_err(|_| Failure::usage("the password on standard input is not UTF-8 text"))?;
+        .map_err(|_| Failure::usage(format!("the {what} on standard input is not UTF-8 text")))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
-        return Err(Failure::usage("there is no password on standard input"));
+        return Err(Failure::usage(format!(
+            "there is no {what} on standard input"
+        )));
     }
     if line.contains(['\n', '\r', '\0']) {
         return Err(Failure::usage(

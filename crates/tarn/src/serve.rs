@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use registry::{Registry, access::AccountError, clock::Clock, http, jobs};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
 use crate::{
@@ -62,25 +62,40 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     output::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
-    let sweep = tokio::spawn(sweep(registry.clone()));
-    http::serve(registry.clone(), listener, shutdown)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
-    sweep.abort();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let delivering = tokio::spawn(deliver(registry.clone(), stopped));
+    let (stop_jobs, jobs_stopped) = oneshot::channel::<()>();
+    let jobs = tokio::spawn(jobs::run(registry.clone(), async {
+        let _ = jobs_stopped.await;
+    }));
+    let shutdown = async {
+        shutdown.await;
+        drop(stop);
+    };
+    let served = http::serve(registry.clone(), listener, shutdown).await;
+    drop(stop_jobs);
+    // They end at their next step.
+    let _ = jobs.await;
     if let Err(error) = registry.access().write_guesses().await {
         tracing::warn!(%error, "the last wrong passwords are not counted at the next start");
     }
+    registry.refusals().flush().await;
+    // It was told to stop when the server was, and takes no longer. What the last requests had to tell is sent at the next
+    // start.
+    let _ = delivering.await;
     registry.metadata().close().await;
+    served.map_err(|error| Failure::told_by(&error))?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Removes what a crash left between two steps of an upload, while requests are served already.
-async fn sweep(registry: Registry) {
-    match jobs::sweep(&registry).await {
-        Ok(swept) => tracing::info!(kept = swept.kept, removed = swept.removed, "blobs swept"),
-        Err(error) => tracing::warn!(%error, "blobs that no package needs were not all looked for"),
-    }
+/// Sends what the outbox of the webhooks holds, until `stopped`.
+async fn deliver(registry: Registry, stopped: oneshot::Receiver<()>) {
+    let drain = registry.settings().connections.drain;
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    registry.deliverer().run(stopped, drain).await;
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {

@@ -5,7 +5,9 @@ use zeroize::Zeroizing;
 
 use super::{
     code::{Code, NotACode},
+    passwords::BESIDE_TOKEN,
     secret::Secret,
+    tokens,
 };
 
 /// The longest header value that is looked at, in bytes.
@@ -122,6 +124,22 @@ impl Credentials {
             }
         }
         Ok(self)
+    }
+}
+
+impl Credentials {
+    /// The user name that was given, for the log of refusals. Never what may be a secret: what stands where a token
+    /// may stand is not told, nor what begins like one.
+    pub fn claimed(&self) -> Option<&str> {
+        match self {
+            Self::Basic { user, password, .. } => {
+                let in_place_of_token =
+                    password.expose().is_empty() || password.expose() == BESIDE_TOKEN;
+                let secret = in_place_of_token || user.contains(tokens::PREFIX);
+                Some(user.as_str()).filter(|user| !secret && !user.is_empty())
+            }
+            Self::None | Self::Token(_) => None,
+        }
     }
 }
 
@@ -242,6 +260,27 @@ mod tests {
         }
         let longest = format!("{}:{}", "u".repeat(MAX_USER), "x".repeat(MAX_SECRET));
         assert!(parse_basic(longest.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn claims_a_name_and_never_a_secret() {
+        for (pair, claimed) in [
+            ("alice:s3cret", Some("alice")),
+            ("mallory\n:s3cret", Some("mallory\n")),
+            (":s3cret", None),
+            ("0123456789abcdef0123456789abcdef01234567:", None),
+            (
+                "0123456789abcdef0123456789abcdef01234567:x-oauth-basic",
+                None,
+            ),
+            ("tarn_cutoff:s3cret", None),
+            ("alice tarn_pasted:s3cret", None),
+        ] {
+            let credentials = parse_basic(pair.as_bytes()).unwrap();
+            assert_eq!(credentials.claimed(), claimed, "{pair}");
+        }
+        assert_eq!(parse("Bearer tarn_x").unwrap().claimed(), None);
+        assert_eq!(Credentials::None.claimed(), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! with users, organisations and tokens. Nothing here knows HTTP.
 
 pub mod accounts;
+pub mod audit;
 mod authenticate;
 mod caller;
 mod code;
@@ -16,6 +17,7 @@ mod patterns;
 pub mod policy;
 mod random;
 mod recent;
+mod refusals;
 mod scopes;
 mod second_factor;
 mod secret;
@@ -26,6 +28,7 @@ mod totp;
 use std::time::Duration;
 
 pub use accounts::{AccountError, Accounts, FirstRun, TokenRequest};
+pub use audit::AuditLog;
 pub use authenticate::{Access, AccessError, AuthError};
 pub use caller::{By, Caller, OrganisationToken, SignedIn, UsedToken};
 pub use code::{Code, NotACode};
@@ -37,6 +40,7 @@ pub use patterns::{
 };
 pub use policy::{Action, Denied, TeamGrant, decide, decide_site};
 pub use random::{Random, RandomError};
+pub use refusals::{RefusalLimits, Refusals};
 pub use scopes::{Scope, Scopes, ScopesError};
 pub use second_factor::{FactorError, FactorState, Proof, SecondFactors};
 pub use secret::Secret;

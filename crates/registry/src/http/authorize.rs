@@ -10,8 +10,10 @@ use axum::{
 use super::{api, error::ApiError, path::Segments, source::Source};
 use crate::{
     Registry,
-    access::{Action, By, Caller, Credentials, CredentialsError, Place},
-    metadata::{Actor, Owner},
+    access::{
+        AccessError, Action, By, Caller, Credentials, CredentialsError, Denied, Place, decide_site,
+    },
+    metadata::{Actor, Owner, OwnerId, OwnerKind, Refused},
     names::{Branch, RepositoryName},
 };
 
@@ -72,7 +74,82 @@ impl Presented {
     /// Finds out who is asking, where no owner decides what they may.
     pub(super) async fn caller(&self, registry: &Registry) -> Result<Caller, ApiError> {
         let access = registry.access();
-        Ok(access.authenticate(&self.credentials, self.peer).await?)
+        let caller = access.authenticate(&self.credentials, self.peer).await;
+        Ok(caller.inspect_err(|error| {
+            if error.is_refusal() {
+                let claimed = self.credentials.claimed().unwrap_or_default();
+                note_sign_in(registry, self.peer, claimed, error.to_string());
+            }
+        })?)
+    }
+
+    /// Finds out who is asking, and whether they may administer the whole registry.
+    pub(super) async fn administrator(&self, registry: &Registry) -> Result<Caller, ApiError> {
+        let caller = self.caller(registry).await?;
+        decide_site(&caller).inspect_err(|denied| {
+            self.note(registry, &caller, "server.administer", None, *denied);
+        })?;
+        Ok(caller)
+    }
+
+    /// Finds out who is asking, and refuses nobody in particular.
+    pub(super) async fn signed_in(&self, registry: &Registry) -> Result<Caller, ApiError> {
+        match self.caller(registry).await? {
+            Caller::Anonymous => Err(Denied::NeedsCredentials.into()),
+            caller => Ok(caller),
+        }
+    }
+
+    /// Finds out who is asking, and whether they may administer their own account.
+    pub(super) async fn user(&self, registry: &Registry) -> Result<Authorized, ApiError> {
+        let caller = self.signed_in(registry).await?;
+        self.own(registry, caller).await
+    }
+
+    /// The same of a caller who is known.
+    pub(super) async fn own(
+        &self,
+        registry: &Registry,
+        caller: Caller,
+    ) -> Result<Authorized, ApiError> {
+        let user = match &caller {
+            Caller::User(signed_in) => &signed_in.user,
+            Caller::Anonymous | Caller::Organisation(_) => {
+                return Err(ApiError::Forbidden(
+                    "the token of an organisation belongs to no user; sign in as one".to_owned(),
+                ));
+            }
+        };
+        let owner = Owner {
+            id: user.id,
+            kind: OwnerKind::User,
+            name: user.name.clone(),
+            visibility: user.visibility,
+        };
+        let action = Action::Administer;
+        self.allow(registry, &caller, &owner, action, None).await?;
+        Ok(Authorized {
+            owner,
+            caller,
+            peer: self.peer,
+        })
+    }
+
+    /// Asks whether a caller may, and writes down that they may not.
+    pub(super) async fn allow(
+        &self,
+        registry: &Registry,
+        caller: &Caller,
+        owner: &Owner,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<(), ApiError> {
+        let allowed = registry.access().allow(caller, owner, action, place).await;
+        Ok(allowed.inspect_err(|error| {
+            if let AccessError::Denied(denied) = error {
+                self.note(registry, caller, wanted(action), Some(owner.id), *denied);
+            }
+        })?)
     }
 
     /// That caller, for the records of who did what.
@@ -122,19 +199,40 @@ impl Presented {
         action: Action,
         place: Option<Place<'_>>,
     ) -> Result<Authorized, ApiError> {
-        let access = registry.access();
-        let caller = access.authenticate(&self.credentials, self.peer).await?;
+        let caller = self.caller(registry).await?;
         let name = segments.owner()?;
         let Some(owner) = registry.metadata().owner(&name).await? else {
             // In a box of its own: what is seldom done is not to be carried about with every request.
             return Err(Box::pin(self.lead_on(registry, segments, &caller, action, place)).await?);
         };
-        access.allow(&caller, &owner, action, place).await?;
+        self.allow(registry, &caller, &owner, action, place).await?;
         Ok(Authorized {
             owner,
             caller,
             peer: self.peer,
         })
+    }
+
+    /// Writes down that somebody may not. A client that sends credentials only when asked to begins without them; that is no
+    /// refusal of anybody.
+    fn note(
+        &self,
+        registry: &Registry,
+        caller: &Caller,
+        action: &'static str,
+        owner: Option<OwnerId>,
+        denied: Denied,
+    ) {
+        if let Caller::User(_) | Caller::Organisation(_) = caller {
+            registry.refusals().note(Refused {
+                by: caller.actor(self.peer),
+                at: registry.clock().now(),
+                action,
+                owner,
+                target: self.uri.path().to_owned(),
+                why: denied.to_string(),
+            });
+        }
     }
 
     /// What is answered under a name that nobody has. Under a former name: where to read instead, for those who may read
@@ -184,37 +282,66 @@ fn path_under(uri: &Uri, owner: &str) -> Option<String> {
     Some(format!("{before}{owner}{behind}{query}"))
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Presented {
+/// What somebody wanted, in the words of the audit log.
+const fn wanted(action: Action) -> &'static str {
+    match action {
+        Action::Read => "package.read",
+        Action::Publish => "package.publish",
+        Action::Delete => "package.delete",
+        Action::Administer => "owner.administer",
+    }
+}
+
+fn note_sign_in(registry: &Registry, peer: IpAddr, claimed: &str, why: String) {
+    registry.refusals().note(Refused {
+        by: Caller::Anonymous.actor(peer),
+        at: registry.clock().now(),
+        action: "sign-in",
+        owner: None,
+        target: claimed.to_owned(),
+        why,
+    });
+}
+
+impl FromRequestParts<Registry> for Presented {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Self::by(&parts.method, &parts.uri, &parts.headers, &parts.extensions)
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let (method, uri) = (&parts.method, &parts.uri);
+        Self::by(registry, method, uri, &parts.headers, &parts.extensions)
     }
 }
 
 impl Presented {
     /// What a request says whose head is taken apart into these.
     pub(super) fn by(
+        registry: &Registry,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Self, ApiError> {
-        let mut credentials = headers.get_all(header::AUTHORIZATION).iter();
-        let header = credentials.next().map(header::HeaderValue::as_bytes);
-        if credentials.next().is_some() {
-            return Err(CredentialsError::Several.into());
-        }
         let Some(Source(peer)) = extensions.get::<Source>().copied() else {
             return Err(ApiError::Internal("a request without a source".into()));
         };
-        let codes = CODE_HEADERS.iter().flat_map(|name| headers.get_all(name));
-        let codes = codes.map(header::HeaderValue::as_bytes);
+        let credentials = credentials(headers)
+            .inspect_err(|error| note_sign_in(registry, peer, "", error.to_string()))?;
         Ok(Self {
-            credentials: Credentials::parse(header)?.with_codes(codes)?,
+            credentials,
             peer,
             method: method.clone(),
             uri: uri.clone(),
         })
     }
+}
+
+/// The credentials in the head of a request.
+fn credentials(headers: &HeaderMap) -> Result<Credentials, CredentialsError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().map(header::HeaderValue::as_bytes);
+    if values.next().is_some() {
+        return Err(CredentialsError::Several);
+    }
+    let codes = CODE_HEADERS.iter().flat_map(|name| headers.get_all(name));
+    Credentials::parse(value)?.with_codes(codes.map(header::HeaderValue::as_bytes))
 }

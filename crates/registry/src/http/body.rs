@@ -24,7 +24,7 @@ use tokio::{
 use super::error::ApiError;
 use crate::{
     publish::{BodyError, PublishError},
-    settings::{ConnectionLimits, Settings},
+    settings::ConnectionLimits,
 };
 
 /// The bytes of a package, as they come.
@@ -35,23 +35,21 @@ pub(super) type PackageStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyErro
 const FORM_OVERHEAD: u64 = 64 << 10;
 
 /// The package in a request: the first file of a `multipart/form-data`, and for every other content type the body
-/// itself (`curl --data-binary` calls a raw body `application/x-www-form-urlencoded`).
-pub(super) fn package(request: Request, settings: &Settings) -> Result<PackageStream, ApiError> {
+/// itself (`curl --data-binary` calls a raw body `application/x-www-form-urlencoded`). Beside it, how many bytes it has
+/// at least, where the head of the request tells.
+pub(super) fn package(
+    request: Request,
+    limits: &ConnectionLimits,
+) -> Result<(PackageStream, Option<u64>), ApiError> {
     let boundary = boundary(request.headers())?;
     let overhead = if boundary.is_some() { FORM_OVERHEAD } else { 0 };
-    if announced(request.headers())
-        .is_some_and(|size| size > settings.max_upload.saturating_add(overhead))
-    {
-        return Err(PublishError::TooLarge {
-            limit: settings.max_upload,
-        }
-        .into());
-    }
-    let paced = paced(request.into_body(), &settings.connections);
-    Ok(match boundary {
+    let announced = announced(request.headers()).map(|size| size.saturating_sub(overhead));
+    let paced = paced(request.into_body(), limits);
+    let package: PackageStream = match boundary {
         None => Box::pin(paced),
         Some(boundary) => Box::pin(first_file(paced, boundary)),
-    })
+    };
+    Ok((package, announced))
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {

@@ -13,13 +13,14 @@ use axum::{
 
 use super::trace::Fault;
 use crate::{
-    access::{AccessError, AccountError, AuthError, CredentialsError, Denied},
+    access::{AccessError, AccountError, AuthError, CredentialsError, Denied, FactorError},
     blobs::BlobError,
     index::IndexError,
     keys::KeyError,
     metadata::{MetadataError, RecordError},
     names::NameError,
-    publish::{BodyError, PublishError},
+    publish::{BodyError, PublishError, expiry::ExpiryError},
+    webhooks::WebhookError,
 };
 
 /// Why a request was not done.
@@ -274,10 +275,62 @@ impl From<BlobError> for ApiError {
     }
 }
 
+impl From<FactorError> for ApiError {
+    fn from(error: FactorError) -> Self {
+        let text = error.to_string();
+        match error {
+            FactorError::NoUser(_) => Self::NotFound(text),
+            FactorError::AlreadyOn(_) | FactorError::Off(_) | FactorError::NotBegun(_) => {
+                Self::Conflict(text)
+            }
+            FactorError::WrongCode => Self::Forbidden(text),
+            FactorError::TooManyCodes { retry_after } => {
+                Self::TooManyAttempts { text, retry_after }
+            }
+            FactorError::Metadata(error) => error.into(),
+            FactorError::Sealed(..) | FactorError::Random(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<ExpiryError> for ApiError {
+    fn from(error: ExpiryError) -> Self {
+        let text = error.to_string();
+        match error {
+            ExpiryError::Pattern(_) | ExpiryError::Name(_) | ExpiryError::Days => {
+                Self::Unprocessable(text)
+            }
+            ExpiryError::TooMany => Self::Conflict(text),
+            ExpiryError::Metadata(error) => error.into(),
+        }
+    }
+}
+
+impl From<WebhookError> for ApiError {
+    fn from(error: WebhookError) -> Self {
+        let text = error.to_string();
+        match error {
+            WebhookError::Target(_) | WebhookError::BadSecret => Self::Unprocessable(text),
+            WebhookError::NoWebhook { .. } => Self::NotFound(text),
+            WebhookError::TooMany(_)
+            | WebhookError::NoDelivery { .. }
+            | WebhookError::TestPending(_)
+            | WebhookError::Disabled(_) => Self::Conflict(text),
+            WebhookError::Metadata(error) => error.into(),
+            WebhookError::Random(_) | WebhookError::Seal(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
 impl From<KeyError> for ApiError {
     fn from(error: KeyError) -> Self {
+        let text = error.to_string();
         match error {
             KeyError::Metadata(error) => error.into(),
+            KeyError::Rotating { .. } | KeyError::TooManyActive | KeyError::OnlyActive { .. } => {
+                Self::Conflict(text)
+            }
+            KeyError::NoSuchKey { .. } => Self::NotFound(text),
             _ => Self::Internal(Box::new(error)),
         }
     }
@@ -297,7 +350,9 @@ impl From<PublishError> for ApiError {
             PublishError::Body(_) | PublishError::Package(_) | PublishError::Rule(_) => {
                 Self::BadRequest(text)
             }
-            PublishError::TooLarge { .. } => Self::TooLarge(text),
+            PublishError::TooLarge { .. }
+            | PublishError::OverQuota(_)
+            | PublishError::Record(RecordError::OverQuota(_)) => Self::TooLarge(text),
             PublishError::Record(RecordError::Metadata(error)) => error.into(),
             PublishError::Record(RecordError::ClaimLapsed) => Self::Busy(text),
             PublishError::Record(_) => Self::Conflict(text),

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Registry,
     access::Action,
-    metadata::{FileAddress, PackageAddress, PackageFile},
+    metadata::{FileAddress, PackageFile},
 };
 
 /// 200, 206 or 304 with the file as it was uploaded. Routes are told apart before a path is decoded, so the name of an
@@ -74,23 +74,21 @@ pub(super) async fn remove(
     let place = presented
         .authorize_place(&registry, &segments, Action::Delete)
         .await?;
-    let found = find(&registry, &place, &segments).await?;
+    let architecture = segments.architecture()?;
     let authorized = &place.authorized;
-    let address = PackageAddress {
+    let file = FileAddress {
         owner: authorized.owner.id,
         branch: &place.branch,
         repository: &place.repository,
-        arch: &found.arch,
-        name: &found.name,
-        version: &found.version,
+        arch: &architecture,
+        file_name: segments.file(),
     };
-    if !registry
-        .metadata()
-        .remove_package(&address, registry.clock().now())
+    registry
+        .administration()
+        .remover()
+        .remove(&file, &authorized.actor())
         .await?
-    {
-        return Err(ApiError::NoSuchFile);
-    }
+        .ok_or(ApiError::NoSuchFile)?;
     tracing::info!(
         owner = authorized.owner.name,
         file = segments.file(),

@@ -21,7 +21,10 @@ use tower::Service as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    api::{self, document, owners, packages, search, server_version, user},
+    api::{
+        self, audit, document, hooks, keys, organisations, owners, packages, quotas, search,
+        second_factor, server_version, teams, tokens, user, users,
+    },
     authorize::Presented,
     error::ApiError,
     health, index, key, metrics, package,
@@ -62,6 +65,7 @@ impl Routes {
     /// The short way: `GET …/{architecture}/{file}`.
     async fn file(&self, segments: Segments, request: Request) -> Result<Response, ApiError> {
         let presented = Presented::by(
+            &self.registry,
             request.method(),
             request.uri(),
             request.headers(),
@@ -118,6 +122,78 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
         .routes(routes!(packages::versions))
         .routes(routes!(packages::show, packages::remove))
         .routes(routes!(packages::files))
+        .routes(routes!(user::change_settings))
+        .routes(routes!(
+            second_factor::show,
+            second_factor::begin,
+            second_factor::confirm,
+            second_factor::disable
+        ))
+        .routes(routes!(second_factor::renew))
+        .routes(routes!(tokens::list_own, tokens::make_own))
+        .routes(routes!(tokens::revoke_own))
+        .routes(routes!(tokens::list_of_user, tokens::make_for_user))
+        .routes(routes!(tokens::revoke_of_user))
+        .routes(routes!(
+            tokens::list_of_organisation,
+            tokens::make_for_organisation
+        ))
+        .routes(routes!(tokens::revoke_of_organisation))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::change, users::remove))
+        .routes(routes!(users::rename))
+        .routes(routes!(users::disable_second_factor))
+        .routes(routes!(users::former_names))
+        .routes(routes!(users::release_name))
+        .routes(routes!(organisations::add))
+        .routes(routes!(
+            organisations::show,
+            organisations::change,
+            organisations::remove
+        ))
+        .routes(routes!(organisations::rename))
+        .routes(routes!(organisations::members))
+        .routes(routes!(
+            organisations::is_member,
+            organisations::set_member,
+            organisations::remove_member
+        ))
+        .routes(routes!(teams::list, teams::add))
+        .routes(routes!(teams::show, teams::change, teams::remove))
+        .routes(routes!(teams::members))
+        .routes(routes!(
+            teams::member,
+            teams::add_member,
+            teams::remove_member
+        ))
+        .routes(routes!(keys::list, keys::rotate))
+        .routes(routes!(keys::retire))
+        .routes(routes!(keys::reactivate))
+        .routes(routes!(quotas::show, quotas::set, quotas::reset))
+        .routes(routes!(quotas::rules, quotas::set_rule))
+        .routes(routes!(quotas::remove_rule))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
+        .routes(routes!(audit::list_of_owner))
+        .routes(routes!(audit::export_of_owner))
+        .routes(routes!(hooks::own::list, hooks::own::add))
+        .routes(routes!(
+            hooks::own::show,
+            hooks::own::change,
+            hooks::own::remove
+        ))
+        .routes(routes!(hooks::own::deliveries))
+        .routes(routes!(hooks::own::test))
+        .routes(routes!(hooks::own::redeliver))
+        .routes(routes!(hooks::organisation::list, hooks::organisation::add))
+        .routes(routes!(
+            hooks::organisation::show,
+            hooks::organisation::change,
+            hooks::organisation::remove
+        ))
+        .routes(routes!(hooks::organisation::deliveries))
+        .routes(routes!(hooks::organisation::test))
+        .routes(routes!(hooks::organisation::redeliver))
 }
 
 async fn no_such_route(uri: Uri) -> ApiError {

@@ -27,13 +27,14 @@ pub(super) async fn put(
     } = presented
         .authorize_place(&registry, &segments, Action::Publish)
         .await?;
+    let (package, announced) = body::package(request, &registry.settings().connections)?;
     let destination = Destination {
         owner: authorized.owner.id,
         branch,
         repository,
         by: authorized.actor(),
+        announced,
     };
-    let package = body::package(request, registry.settings())?;
     let published = registry.publisher().publish(destination, package).await?;
     tracing::info!(
         owner = authorized.owner.name,

@@ -1,5 +1,13 @@
 //! Housekeeping beside the requests.
 
+mod expire;
+mod retain;
+mod schedule;
 mod sweep;
 
-pub use self::sweep::{SweepError, Swept, sweep};
+pub use self::{
+    expire::expire,
+    retain::retain,
+    schedule::{Schedule, run},
+    sweep::{SweepError, Swept, sweep},
+};

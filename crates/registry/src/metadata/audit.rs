@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::{
-    MetadataError, OwnerId, Through, TokenId,
+    Metadata, MetadataError, OwnerId, Through, TokenId,
     engine::{Transaction, sql},
 };
 use crate::clock::Timestamp;
@@ -96,6 +96,59 @@ impl Transaction {
             done.detail
         );
         self.run_one("entry of the audit log", statement).await
+    }
+}
+
+/// Something that somebody wanted and did not get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Who, as far as that is known.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// What: a noun and a verb, or `sign-in`.
+    pub action: &'static str,
+    /// With whose packages. `None`: nobody's, or of whoever is called like the target.
+    pub owner: Option<OwnerId>,
+    /// With what of theirs; the name that a stranger gave. Never a secret.
+    pub target: String,
+    /// Why not. Never a secret.
+    pub why: String,
+}
+
+impl Metadata {
+    /// Writes down what was refused, all of it in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Nothing was written then.
+    pub async fn note_refused(&self, refused: &[Refused]) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        for refused in refused {
+            let account = refused.by.account.as_ref();
+            let token = refused.by.token.as_ref();
+            let statement = sql!(
+                "INSERT INTO audit_log (at, account_id, account, token_id, token, address, through, action, owner_id, owner, \
+                 target, result, detail) SELECT $1, $2, $3, $4, $5, $6, $7, $8, meant.id, meant.name, $10, 'refused', $11 \
+                 FROM (SELECT 1 AS one) LEFT JOIN owners AS meant \
+                 ON meant.id = COALESCE($9, (SELECT id FROM owners WHERE name_lower = LOWER($10)))",
+                refused.at,
+                account.map(|(id, _)| id.number()),
+                account.map(|(_, name)| name.as_str()),
+                token.map(|(id, _)| id.number()),
+                token.map(|(_, label)| label.as_str()),
+                refused.by.address.map(|address| address.to_string()),
+                refused.by.through.as_str(),
+                refused.action,
+                refused.owner,
+                refused.target.as_str(),
+                refused.why.as_str()
+            );
+            transaction
+                .run_one("entry of the audit log", statement)
+                .await?;
+        }
+        transaction.commit().await
     }
 }
 

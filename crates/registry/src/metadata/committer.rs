@@ -19,12 +19,12 @@ use std::sync::{
 
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Notify, Semaphore, mpsc, oneshot},
     task::spawn_blocking,
 };
 
 use super::{
-    MetadataError, NewPackageFile, RecordError, Recorded,
+    Act, Actor, MetadataError, NewPackageFile, RecordError, Recorded,
     engine::Engine,
     packages::{record, refuse},
 };
@@ -47,23 +47,46 @@ struct Recording {
     /// Held by whoever records.
     turn: Semaphore,
     commits: AtomicU64,
+    /// Whom to wake when there is something to tell webhooks.
+    outbox_filled: Arc<Notify>,
+}
+
+impl Recording {
+    /// Counts a transaction that was committed, and wakes whoever waits for what was put into the outbox in it.
+    fn committed(&self, outbox_filled: bool) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        if outbox_filled {
+            self.outbox_filled.notify_one();
+        }
+    }
 }
 
 /// A package that is to be recorded.
 #[derive(Debug)]
 struct Waiting {
     new: NewPackageFile,
-    now: Timestamp,
+    by: Actor,
+    at: Timestamp,
     answer: oneshot::Sender<Result<Recorded, RecordError>>,
+}
+
+impl Waiting {
+    const fn act(&self) -> Act<'_> {
+        Act {
+            by: &self.by,
+            at: self.at,
+        }
+    }
 }
 
 impl Committer {
     /// Starts the task. It ends with the last handle.
-    pub(super) fn start(engine: Engine) -> Self {
+    pub(super) fn start(engine: Engine, outbox_filled: Arc<Notify>) -> Self {
         let (waiting, queue) = mpsc::channel(MOST);
         let recording = Arc::new(Recording {
             turn: Semaphore::new(1),
             commits: AtomicU64::new(0),
+            outbox_filled,
         });
         tokio::spawn(run(engine.clone(), queue, Arc::clone(&recording)));
         Self {
@@ -77,15 +100,16 @@ impl Committer {
     pub(super) async fn record(
         &self,
         new: &NewPackageFile,
-        now: Timestamp,
+        act: &Act<'_>,
     ) -> Result<Recorded, RecordError> {
         if let Ok(_turn) = self.recording.turn.try_acquire() {
-            return alone(&self.engine, new, now, &self.recording.commits).await;
+            return alone(&self.engine, new, act, &self.recording).await;
         }
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             new: new.clone(),
-            now,
+            by: act.by.clone(),
+            at: act.at,
             answer,
         };
         self.waiting.send(waiting).await.map_err(|_| stopped())?;
@@ -116,7 +140,7 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, recording: Arc<
         // On a thread of its own: each statement is an errand to the thread of the connection and back, and waking this
         // one costs less than waking those that serve requests.
         let done = spawn_blocking(move || {
-            Handle::current().block_on(record_batch(&engine, batch, &recording.commits));
+            Handle::current().block_on(record_batch(&engine, batch, &recording));
         });
         // Those in a batch that ends by a fault of the program are told so, as their answers are dropped; those after
         // them are recorded all the same.
@@ -134,10 +158,10 @@ enum Failure {
     Package,
 }
 
-async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, commits: &AtomicU64) {
+async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, recording: &Recording) {
     batch.retain(|waiting| !waiting.answer.is_closed());
     if batch.len() > 1 {
-        match together(engine, &batch, commits).await {
+        match together(engine, &batch, recording).await {
             Ok(results) => {
                 for (waiting, result) in batch.into_iter().zip(results) {
                     answer(waiting.answer, result);
@@ -155,7 +179,7 @@ async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, commits: &Atomic
         }
     }
     for waiting in batch {
-        let result = alone(engine, &waiting.new, waiting.now, commits).await;
+        let result = alone(engine, &waiting.new, &waiting.act(), recording).await;
         answer(waiting.answer, result);
     }
 }
@@ -171,14 +195,14 @@ fn answer(
 async fn alone(
     engine: &Engine,
     new: &NewPackageFile,
-    now: Timestamp,
-    commits: &AtomicU64,
+    act: &Act<'_>,
+    recording: &Recording,
 ) -> Result<Recorded, RecordError> {
     let mut transaction = engine.write().await?;
     refuse(&mut transaction, new).await?;
-    let recorded = record(&mut transaction, new, now).await?;
+    let (recorded, outbox_filled) = record(&mut transaction, new, act).await?;
     transaction.commit().await?;
-    commits.fetch_add(1, Ordering::Relaxed);
+    recording.committed(outbox_filled);
     Ok(recorded)
 }
 
@@ -186,21 +210,25 @@ async fn alone(
 async fn together(
     engine: &Engine,
     batch: &[Waiting],
-    commits: &AtomicU64,
+    recording: &Recording,
 ) -> Result<Vec<Result<Recorded, RecordError>>, Failure> {
     let mut transaction = engine.write().await.map_err(Failure::Transaction)?;
     let mut results = Vec::with_capacity(batch.len());
+    let mut outbox_filled = false;
     for waiting in batch {
         let result = match refuse(&mut transaction, &waiting.new).await {
-            Ok(()) => Ok(record(&mut transaction, &waiting.new, waiting.now)
-                .await
-                .map_err(|_| Failure::Package)?),
+            Ok(()) => {
+                let written = record(&mut transaction, &waiting.new, &waiting.act()).await;
+                let (recorded, filled) = written.map_err(|_| Failure::Package)?;
+                outbox_filled |= filled;
+                Ok(recorded)
+            }
             Err(RecordError::Metadata(_)) => return Err(Failure::Package),
             Err(refused) => Err(refused),
         };
         results.push(result);
     }
     transaction.commit().await.map_err(Failure::Transaction)?;
-    commits.fetch_add(1, Ordering::Relaxed);
+    recording.committed(outbox_filled);
     Ok(results)
 }

@@ -167,6 +167,14 @@ impl Row {
         })
     }
 
+    /// The size or number in the column of that name, which is never negative, or nothing.
+    pub(super) fn size_if_any(&self, column: &'static str) -> Result<Option<u64>, MetadataError> {
+        match self.value::<Option<i64>>(column)? {
+            Some(_) => self.size(column).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The digest in the column of that name.
     pub(super) fn digest(&self, column: &'static str) -> Result<Sha256Digest, MetadataError> {
         let bytes: &[u8] = self.value(column)?;

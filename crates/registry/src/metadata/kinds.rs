@@ -57,6 +57,18 @@ identifier! {
     /// A package file in a repository. Never given out twice.
     PackageFileId
 }
+identifier! {
+    /// A webhook. Never given out twice.
+    WebhookId
+}
+identifier! {
+    /// One message to a webhook, with all attempts to deliver it. Never given out twice.
+    DeliveryId
+}
+identifier! {
+    /// A rule of expiry. Never given out twice.
+    ExpiryRuleId
+}
 
 /// A word that is none of those known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +94,15 @@ macro_rules! words {
                     $(Self::$variant => $word),+
                 }
             }
+
+            #[doc = "What a word that is none of these is refused with."]
+            pub(super) fn unknown(word: &str) -> UnknownWord {
+                UnknownWord {
+                    what: $what,
+                    word: word.chars().take(64).collect(),
+                    known: $known,
+                }
+            }
         }
 
         impl fmt::Display for $type {
@@ -96,11 +117,7 @@ macro_rules! words {
             fn from_str(word: &str) -> Result<Self, UnknownWord> {
                 match word {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownWord {
-                        what: $what,
-                        word: word.chars().take(64).collect(),
-                        known: $known,
-                    }),
+                    _ => Err(Self::unknown(word)),
                 }
             }
         }
@@ -158,6 +175,37 @@ words! {
         Server = "server",
     }
 }
+words! {
+    /// What a webhook is told.
+    WebhookEvent, "event", "published, deleted", {
+        /// A package was deleted.
+        Deleted = "deleted",
+        /// Somebody wants to see whether it works.
+        Ping = "ping",
+        /// A package was published.
+        Published = "published",
+    }
+}
+words! {
+    /// How far a message to a webhook has come.
+    DeliveryState, "state of a delivery", "pending, delivered, failed", {
+        /// To be sent, for the first time or again.
+        Pending = "pending",
+        /// The receiver has it.
+        Delivered = "delivered",
+        /// Given up.
+        Failed = "failed",
+    }
+}
+words! {
+    /// What came of what somebody wanted.
+    AuditResult, "result", "done, refused", {
+        /// It was done.
+        Done = "done",
+        /// It was not: the credentials were wrong, or whoever it was may not.
+        Refused = "refused",
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -184,6 +232,9 @@ mod tests {
         }
         for through in [Through::Http, Through::CommandLine, Through::Server] {
             assert_eq!(through.as_str().parse(), Ok(through));
+        }
+        for outcome in [AuditResult::Done, AuditResult::Refused] {
+            assert_eq!(outcome.as_str().parse(), Ok(outcome));
         }
     }
 

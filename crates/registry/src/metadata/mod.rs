@@ -9,51 +9,68 @@
 //! answer can rely on it.
 
 mod audit;
+mod audit_entries;
 mod blob_facts;
 mod catalog;
 mod change_times;
 mod committer;
+mod deliveries;
 mod engine;
 mod error;
+mod expiry_rules;
 mod guesses;
 mod indexes;
 mod kinds;
+mod live_files;
 mod members;
 mod memory;
+mod outbox;
 mod owners;
 mod packages;
+mod quotas;
 mod removals;
 mod renames;
 mod second_factors;
+mod served_files;
 mod signing_keys;
 mod sqlite;
 mod teams;
 mod tokens;
 mod users;
+mod webhooks;
 
 use std::{path::PathBuf, sync::Arc};
 
+use tokio::sync::Notify;
+
 use self::memory::Answers;
 pub use self::{
-    audit::{Act, Actor},
+    audit::{Act, Actor, Refused},
+    audit_entries::{AuditEntry, AuditFilter, Named},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     catalog::{
         CatalogFile, CatalogOwner, CatalogRepository, CatalogVersion, Page, SEARCHED_VERSIONS,
         Sight, Sighted, Window,
     },
+    deliveries::{Delivery, Outcome, TakenDelivery},
     error::MetadataError,
+    expiry_rules::{ExpiryRule, NewExpiryRule},
     guesses::GuessCount,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
-        KeyState, OwnerId, OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TeamId,
-        Through, TokenId, UnknownWord, Visibility,
+        AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, OwnerId, OwnerKind,
+        PackageFileId, RepositoryId, Role, SigningKeyId, TeamId, Through, TokenId, UnknownWord,
+        Visibility, WebhookEvent, WebhookId,
     },
+    live_files::{LiveFile, OldPackage},
     members::Member,
     owners::{AddOwnerError, Owner},
-    packages::{FileAddress, NewPackageFile, PackageAddress, PackageFile, RecordError, Recorded},
+    packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
+    quotas::{OverQuota, OwnQuota, Quota, Usage},
     removals::RemoveOwnerError,
     renames::{FormerName, MAX_FORMER_NAMES, RenameError},
     second_factors::{CodeClaim, CodeOutcome, SecondFactor},
+    served_files::{FileAddress, PackageFile},
     signing_keys::{
         AddKeyError, ChangeKeyError, KeyOrigin, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys,
         SigningKeyRow,
@@ -61,6 +78,7 @@ pub use self::{
     teams::{BUILT_IN_TEAMS, Team, TeamError, TeamGrantRow},
     tokens::{AddTokenError, Bearer, NewToken, Token},
     users::{ChangeUserError, NewUser, User},
+    webhooks::{AddWebhookError, NewWebhook, WebhookChange, WebhookEvents, WebhookRow},
 };
 
 /// Where the database is.
@@ -77,6 +95,7 @@ pub struct Metadata {
     engine: engine::Engine,
     committer: Arc<committer::Committer>,
     memory: Arc<Memory>,
+    outbox_filled: Arc<Notify>,
 }
 
 /// The answers that serving files needs again and again.
@@ -91,7 +110,7 @@ struct Memory {
     second_factors: Answers<OwnerId, Option<SecondFactor>>,
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
-    package_files: Answers<packages::Place, Option<PackageFile>>,
+    package_files: Answers<served_files::Place, Option<PackageFile>>,
     searches: catalog::Turns,
 }
 
@@ -125,10 +144,13 @@ impl Metadata {
         let (engine, watch) = match database {
             Database::Sqlite(path) => sqlite::open(path).await?,
         };
+        let outbox_filled = Arc::new(Notify::new());
+        let committer = committer::Committer::start(engine.clone(), Arc::clone(&outbox_filled));
         Ok(Self {
-            committer: Arc::new(committer::Committer::start(engine.clone())),
+            committer: Arc::new(committer),
             engine,
             memory: Arc::new(Memory::new(watch)),
+            outbox_filled,
         })
     }
 

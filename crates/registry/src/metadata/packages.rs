@@ -3,12 +3,16 @@
 //! A repository's generation moves on by one with every change of its packages. A row says which generation has the
 //! file first and which has it no more, so what any past generation held is still known.
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{
-    BlobClaim, Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId, catalog,
+    Act, BlobClaim, Metadata, MetadataError, OverQuota, OwnerId, Quota, RepositoryId, WebhookEvent,
+    audit::Done,
+    catalog,
     change_times::next_change,
     engine::{Row, Transaction, sql},
+    outbox::{self, Happened},
+    quotas,
 };
 use crate::{
     clock::Timestamp,
@@ -38,8 +42,22 @@ pub struct NewPackageFile {
     pub record: String,
     /// `pkgdesc`, for listings and searches.
     pub description: String,
-    /// Who uploads it, if that is known.
-    pub uploader: Option<OwnerId>,
+    /// What the owner may have, where the owner has no limits of their own.
+    pub default_quota: Quota,
+}
+
+impl NewPackageFile {
+    /// The file, by what it is.
+    fn address(&self) -> PackageAddress<'_> {
+        PackageAddress {
+            owner: self.owner,
+            branch: &self.branch,
+            repository: &self.repository,
+            arch: &self.arch,
+            name: &self.name,
+            version: &self.version,
+        }
+    }
 }
 
 /// Where a package file was put.
@@ -68,10 +86,13 @@ pub enum RecordError {
         /// The architecture of the file that is there.
         existing: Arch,
     },
+    /// The owner may have no more.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
     /// Too much time went by since the blob was claimed; its bytes may be gone. The upload has to be made again.
     #[error("the upload took too long between its last byte and its record")]
     ClaimLapsed,
-    /// The database failed, or the owner or the uploader is gone ([`MetadataError::Missing`]).
+    /// The database failed, or the owner or whoever acts is gone ([`MetadataError::Missing`]).
     #[error(transparent)]
     Metadata(#[from] MetadataError),
 }
@@ -93,55 +114,6 @@ pub struct PackageAddress<'a> {
     pub version: &'a Version,
 }
 
-/// One package file by the path it is served at.
-#[derive(Debug, Clone, Copy)]
-pub struct FileAddress<'a> {
-    /// Whose repository.
-    pub owner: OwnerId,
-    /// The branch.
-    pub branch: &'a Branch,
-    /// The repository.
-    pub repository: &'a RepositoryName,
-    /// The architecture in the path. Every one has the noarch files too.
-    pub arch: &'a Arch,
-    /// The last segment of the path, percent-decoded. Any text.
-    pub file_name: &'a str,
-}
-
-/// [`FileAddress`], as a question of it is remembered.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
-    owner: OwnerId,
-    branch: Branch,
-    repository: RepositoryName,
-    arch: Arch,
-    file_name: String,
-}
-
-/// A package file of the newest generation.
-#[derive(Debug, Clone)]
-pub struct PackageFile {
-    /// Which one.
-    pub id: PackageFileId,
-    /// In which repository.
-    pub repository: RepositoryId,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The package's name.
-    pub name: PackageName,
-    /// The package's version, as written in it.
-    pub version: Version,
-    /// Where its bytes are.
-    pub sha256: Sha256Digest,
-    /// How many bytes.
-    pub size: u64,
-    /// When it was recorded.
-    pub created_at: Timestamp,
-}
-
-/// No file system that apk keeps packages on has longer names, in bytes; what asks for one is not remembered.
-const LONGEST_FILE_NAME: usize = 255;
-
 /// A repository in the middle of a change.
 struct Moved {
     repository: RepositoryId,
@@ -152,21 +124,22 @@ struct Moved {
 
 impl Metadata {
     /// Records a package file: the repository made when it is new, its generation moved on. All of it is one transaction,
-    /// which others who record at the same time share ([`super::committer`]).
+    /// which others who record at the same time share ([`super::committer`]). Whoever acts is its uploader.
     ///
     /// # Errors
     ///
-    /// When such a file is there, it would clash with a noarch one, the claim of the blob lapsed, or the database
-    /// fails.
+    /// When such a file is there, it would clash with a noarch one, the owner may have no more, the claim of the blob
+    /// lapsed, or the database fails.
     pub async fn record_package(
         &self,
         new: &NewPackageFile,
-        now: Timestamp,
+        act: &Act<'_>,
     ) -> Result<Recorded, RecordError> {
+        let now = act.at;
         if new.blob.has_lapsed(now) {
             return Err(RecordError::ClaimLapsed);
         }
-        self.committer.record(new, now).await
+        self.committer.record(new, act).await
     }
 
     /// How many transactions recorded packages so far, in this process. Those who come at the same time share one.
@@ -183,27 +156,28 @@ impl Metadata {
     pub async fn remove_package(
         &self,
         address: &PackageAddress<'_>,
-        now: Timestamp,
+        act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let Some(moved) = move_on(&mut transaction, address, now).await? else {
+        let Some(moved) = move_on(&mut transaction, address, act.at).await? else {
             return Ok(false);
         };
+        let file_name = file_name(address.name, address.version);
         let removed = transaction
-            .run(sql!(
+            .row(sql!(
                 "UPDATE package_files SET removed_at = $5 WHERE repository_id = $1 AND arch = $2 AND file_name = $3 \
-                 AND name = $4 AND version = $6 AND removed_at IS NULL",
+                 AND name = $4 AND version = $6 AND removed_at IS NULL RETURNING size",
                 moved.repository,
                 address.arch.as_str(),
-                file_name(address.name, address.version),
+                file_name.as_str(),
                 address.name.as_str(),
                 moved.generation,
                 address.version.as_str()
             ))
             .await?;
-        if removed == 0 {
+        let Some(removed) = removed else {
             return Ok(false);
-        }
+        };
         transaction
             .run_one(
                 "index",
@@ -218,75 +192,24 @@ impl Metadata {
             )
             .await?;
         catalog::removed(&mut transaction, address).await?;
+        quotas::give_back(&mut transaction, address.owner, removed.size("size")?).await?;
+        let done = Done {
+            action: "package.delete",
+            owner: Some(address.owner),
+            target: &target(address.branch, address.repository, address.arch, &file_name),
+            detail: None,
+        };
+        transaction.note(act, done).await?;
+        let happened = Happened {
+            event: WebhookEvent::Deleted,
+            package: *address,
+            sender: act.by.account_id(),
+            at: act.at,
+        };
+        let filled = outbox::enqueue(&mut transaction, &happened).await?;
         transaction.commit().await?;
+        self.wake_outbox(filled);
         Ok(true)
-    }
-
-    /// The package file served at that path. The file name is compared exactly.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn package_file(
-        &self,
-        address: &FileAddress<'_>,
-    ) -> Result<Option<PackageFile>, MetadataError> {
-        if address.file_name.len() > LONGEST_FILE_NAME {
-            return Ok(None);
-        }
-        let place = Place {
-            owner: address.owner,
-            branch: address.branch.clone(),
-            repository: address.repository.clone(),
-            arch: address.arch.clone(),
-            file_name: address.file_name.to_owned(),
-        };
-        let ask = async |address: &Place| {
-            // At most one row: a noarch file and one of an architecture exclude each other.
-            self.engine
-            .row(sql!(
-                "SELECT package_files.id AS id, package_files.repository_id AS repository_id, package_files.arch AS arch, \
-                 package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
-                 package_files.size AS size, package_files.created_at AS created_at \
-                 FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
-                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
-                 AND package_files.file_name = $4 AND package_files.arch IN ($5, $6) \
-                 AND package_files.removed_at IS NULL",
-                address.owner,
-                address.branch.as_str(),
-                address.repository.as_str(),
-                address.file_name.as_str(),
-                address.arch.as_str(),
-                Arch::noarch().as_str()
-            ))
-            .await?
-            .map(|row| PackageFile::from_row(&row))
-            .transpose()
-        };
-        self.memory
-            .package_files
-            .get(&self.memory.watch, place, ask)
-            .await
-    }
-}
-
-impl PackageFile {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let (arch, name, version): (&str, &str, &str) = (
-            row.value("arch")?,
-            row.value("name")?,
-            row.value("version")?,
-        );
-        Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
-            repository: RepositoryId::from_row(row.value("repository_id")?),
-            arch: Arch::parse(arch).map_err(|_| nonsense("architecture", arch))?,
-            name: PackageName::parse(name).map_err(|_| nonsense("package name", name))?,
-            version: Version::parse(version).map_err(|_| nonsense("version", version))?,
-            sha256: row.digest("sha256")?,
-            size: row.size("size")?,
-            created_at: row.time("created_at")?,
-        })
     }
 }
 
@@ -294,6 +217,11 @@ impl PackageFile {
 /// `src/context.c`).
 pub(super) fn file_name(name: &PackageName, version: &Version) -> String {
     format!("{name}-{version}.apk")
+}
+
+/// A package file as the audit log names it.
+fn target(branch: &Branch, repository: &RepositoryName, arch: &Arch, file_name: &str) -> String {
+    format!("{branch}/{repository}/{arch}/{file_name}")
 }
 
 pub(super) fn nonsense(what: &'static str, value: &str) -> MetadataError {
@@ -350,7 +278,8 @@ pub(super) async fn refuse(
     }
 }
 
-/// Records a package file that was not refused: all of what that is. When it gives an error, it may have done a part,
+/// Records a package file that was not refused: all of what that is. Gives whether a webhook is to be told, too: see
+/// [`Metadata::wake_outbox`]. When it gives an error, it may have done a part,
 /// and the transaction must not be committed.
 ///
 /// # Errors
@@ -360,13 +289,15 @@ pub(super) async fn refuse(
 pub(super) async fn record(
     transaction: &mut Transaction,
     new: &NewPackageFile,
-    now: Timestamp,
-) -> Result<Recorded, RecordError> {
+    act: &Act<'_>,
+) -> Result<(Recorded, bool), RecordError> {
     // First of all, because the row of the repository is what two changes of it wait at.
-    let moved = move_on_for_new_file(transaction, new, now)
+    let moved = move_on_for_new_file(transaction, new, act.at)
         .await
         .map_err(|error| missing_if_dangling(error, "owner"))?;
-    new.blob.keep(transaction, now).await?;
+    let file_name = file_name(&new.name, &new.version);
+    quotas::take(transaction, new.owner, new.blob.size(), new.default_quota).await?;
+    new.blob.keep(transaction, act.at).await?;
     transaction
         .run_one(
             "package file",
@@ -378,15 +309,15 @@ pub(super) async fn record(
                 new.arch.as_str(),
                 new.name.as_str(),
                 new.version.as_str(),
-                file_name(&new.name, &new.version),
+                file_name.as_str(),
                 new.blob.sha256().as_bytes(),
                 new.blob.size_in_row()?,
                 new.pkginfo.as_str(),
                 new.record.as_str(),
                 moved.last_sequence,
                 moved.generation,
-                new.uploader,
-                now
+                act.by.account_id(),
+                act.at
             ),
         )
         .await
@@ -411,12 +342,27 @@ pub(super) async fn record(
             ),
         )
         .await?;
-    catalog::added(transaction, new, now).await?;
-    Ok(Recorded {
+    catalog::added(transaction, new, act).await?;
+    let done = Done {
+        action: "package.publish",
+        owner: Some(new.owner),
+        target: &target(&new.branch, &new.repository, &new.arch, &file_name),
+        detail: None,
+    };
+    transaction.note(act, done).await?;
+    let happened = Happened {
+        event: WebhookEvent::Published,
+        package: new.address(),
+        sender: act.by.account_id(),
+        at: act.at,
+    };
+    let filled = outbox::enqueue(transaction, &happened).await?;
+    let recorded = Recorded {
         repository: moved.repository,
         generation: moved.generation,
         sequence: moved.last_sequence,
-    })
+    };
+    Ok((recorded, filled))
 }
 
 /// Moves a repository's generation and sequence on, making the repository when it is new.

@@ -9,8 +9,11 @@
 //! A refusal at any step leaves nothing behind: the temporary file goes with its handle, and a blob that no row came
 //! to need is taken away again.
 
+pub mod expiry;
 mod in_use;
+mod quotas;
 mod receive;
+mod remove;
 mod rules;
 
 use std::sync::Arc;
@@ -23,14 +26,21 @@ use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
-    metadata::{Actor, FileAddress, Metadata, MetadataError, NewPackageFile, OwnerId, RecordError},
+    metadata::{
+        Actor, FileAddress, Metadata, MetadataError, NewPackageFile, OverQuota, OwnerId, Quota,
+        RecordError,
+    },
     metrics::PublishCounts,
     names::{Branch, RepositoryName},
     settings::Settings,
 };
 
-pub use self::rules::RuleError;
 use self::{in_use::BlobsInUse, receive::Received};
+pub use self::{
+    quotas::{Allowance, QuotaChange, Quotas},
+    remove::Remover,
+    rules::RuleError,
+};
 
 /// How many uploads are made durable and recorded at once.
 const KEEPERS: usize = 64;
@@ -46,6 +56,8 @@ pub struct Destination {
     pub repository: RepositoryName,
     /// Who brings it.
     pub by: Actor,
+    /// How many bytes the package has at least, where the sender said so before the first one.
+    pub announced: Option<u64>,
 }
 
 /// Why bytes of a body did not come.
@@ -76,6 +88,9 @@ pub enum PublishError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// The owner may have no more, which was known before the first byte.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
     /// The body is not a package that apk takes.
     #[error(transparent)]
     Package(#[from] PackageError),
@@ -118,6 +133,7 @@ pub struct Publisher {
     clock: Clock,
     limits: Limits,
     max_upload: u64,
+    quota: Quota,
     in_use: BlobsInUse,
     /// Only so many uploads wait for the disk at once. Fewer than there may be threads that wait, for each of these waits
     /// for others.
@@ -136,6 +152,7 @@ impl Publisher {
             clock,
             limits,
             max_upload: settings.max_upload,
+            quota: settings.quota,
             in_use,
             keepers: Arc::new(Semaphore::new(KEEPERS)),
             counts: Arc::default(),
@@ -183,7 +200,8 @@ impl Publisher {
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
-        let received = receive::receive(&self.blobs, body, &self.limits, self.max_upload).await?;
+        let most = self.admit(&destination).await?;
+        let received = receive::receive(&self.blobs, body, &self.limits, most).await?;
         rules::check(&received.package)?;
         let package = &received.package;
         let published = Published {
@@ -202,6 +220,20 @@ impl Publisher {
             Handle::current().block_on(publisher.keep(destination, received, published))
         })
         .await?
+    }
+
+    /// Refuses, before a byte is asked for, what could not be kept anyhow. Gives how many bytes may come. Of two uploads
+    /// that want the last place both may pass here; the transaction decides between them.
+    async fn admit(&self, destination: &Destination) -> Result<u64, PublishError> {
+        let (used, own) = self.metadata.usage(destination.owner).await?;
+        let limit = own.upload.unwrap_or(self.max_upload);
+        // A package has at least one byte.
+        let needed = destination.announced.unwrap_or(1);
+        if needed > limit {
+            return Err(PublishError::TooLarge { limit });
+        }
+        own.over(self.quota).admit(used, needed)?;
+        Ok(limit)
     }
 
     /// Makes the blob durable and records its package, or takes the blob back.
@@ -245,12 +277,11 @@ impl Publisher {
                 .await?,
             pkginfo: package.pkginfo,
             description: info.description,
-            uploader: destination.by.account_id(),
+            default_quota: self.quota,
         };
         received.keep()?;
-        self.metadata
-            .record_package(&file, self.clock.now())
-            .await?;
+        let act = destination.by.at(self.clock.now());
+        self.metadata.record_package(&file, &act).await?;
         Ok(())
     }
 

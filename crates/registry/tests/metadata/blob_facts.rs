@@ -7,7 +7,7 @@ use registry::{
     metadata::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, MetadataError, RecordError},
 };
 
-use crate::{START, World, digest, package};
+use crate::{START, World, act, digest, package};
 
 fn after(duration: Duration) -> Timestamp {
     START.after(duration)
@@ -81,7 +81,10 @@ async fn a_record_saves_a_blob_condemned_after_the_claim() {
     metadata.condemn_blob(&blob, 7, START).await.unwrap();
     let last_moment = after(BLOB_CLAIM_LIFETIME);
     metadata
-        .record_package(&package(world.alice, "zlib", "x86_64", claim), last_moment)
+        .record_package(
+            &package(world.alice, "zlib", "x86_64", claim),
+            &act(last_moment),
+        )
         .await
         .unwrap();
     let taken = metadata
@@ -103,7 +106,7 @@ async fn a_claim_that_is_too_old_records_nothing() {
         .metadata
         .record_package(
             &package(world.alice, "zlib", "x86_64", claim),
-            after(BLOB_CLAIM_LIFETIME + Duration::from_micros(1)),
+            &act(after(BLOB_CLAIM_LIFETIME + Duration::from_micros(1))),
         )
         .await
         .unwrap_err();
@@ -130,7 +133,7 @@ async fn a_blob_on_its_way_out_can_be_neither_claimed_nor_recorded() {
     let refused = metadata.claim_blob(&blob, 7, due).await.unwrap_err();
     assert!(matches!(refused, MetadataError::Busy(_)), "{refused}");
     let refused = metadata
-        .record_package(&package(world.alice, "zlib", "x86_64", claim), due)
+        .record_package(&package(world.alice, "zlib", "x86_64", claim), &act(due))
         .await
         .unwrap_err();
     assert!(

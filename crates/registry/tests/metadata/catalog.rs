@@ -40,7 +40,7 @@ async fn check(steps: Vec<(bool, &'static str, &'static str)>) {
         }
         let page = world
             .metadata
-            .versions(&Sight::PUBLIC, world.alice, window(0, 100))
+            .listed_versions(&Sight::PUBLIC, world.alice, window(0, 100))
             .await
             .unwrap();
         let found: BTreeMap<&str, u64> = page
@@ -52,7 +52,7 @@ async fn check(steps: Vec<(bool, &'static str, &'static str)>) {
         assert_eq!(page.total, u64::try_from(expected.len()).unwrap());
         let repositories = world
             .metadata
-            .repositories(&Sight::EVERYTHING, world.alice, window(0, 100))
+            .listed_repositories(&Sight::EVERYTHING, world.alice, window(0, 100))
             .await
             .unwrap();
         let live: u64 = repositories
@@ -88,7 +88,9 @@ async fn a_page_behind_the_last_still_tells_how_many_there_are() {
     let name = PackageName::parse("zlib").unwrap();
     for (page, total) in [
         (
-            metadata.versions(sight, world.alice, window(90, 10)).await,
+            metadata
+                .listed_versions(sight, world.alice, window(90, 10))
+                .await,
             3,
         ),
         (

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 mod accounts;
+mod audit;
 mod blob_facts;
 mod catalog;
 mod database;
 mod guesses;
 mod indexes;
 mod packages;
+mod quotas;
 mod second_factors;
 mod signing_keys;
 
@@ -17,7 +19,7 @@ use registry::{
     clock::Timestamp,
     metadata::{
         Act, Actor, BlobClaim, Database, FileAddress, Metadata, NewPackageFile, NewUser, OwnerId,
-        PackageAddress, PackageFile, RecordError, Recorded, Visibility,
+        PackageAddress, PackageFile, Quota, RecordError, Recorded, Through, Visibility,
     },
     names::{Branch, OwnerName, RepositoryName},
 };
@@ -31,6 +33,11 @@ const ACT: Act<'_> = Act {
     by: &Actor::COMMAND_LINE,
     at: START,
 };
+
+/// The same at that moment.
+fn act(at: Timestamp) -> Act<'static> {
+    Act { at, ..ACT }
+}
 
 /// A database in a folder of its own, with the user `alice`.
 struct World {
@@ -76,7 +83,10 @@ impl World {
                     name: &PackageName::parse(name).unwrap(),
                     version: &Version::parse("1.0-r0").unwrap(),
                 },
-                now,
+                &Act {
+                    by: &Actor::COMMAND_LINE,
+                    at: now,
+                },
             )
             .await
             .unwrap()
@@ -132,7 +142,13 @@ async fn record(
 ) -> Result<Recorded, RecordError> {
     let blob = metadata.claim_blob(&digest(name), 7, now).await?;
     metadata
-        .record_package(&package(owner, name, arch, blob), now)
+        .record_package(
+            &package(owner, name, arch, blob),
+            &Act {
+                by: &actor(owner),
+                at: now,
+            },
+        )
         .await
 }
 
@@ -148,7 +164,17 @@ fn package(owner: OwnerId, name: &str, arch: &str, blob: BlobClaim) -> NewPackag
         pkginfo: format!("pkgname = {name}\n"),
         record: format!("P:{name}\nA:{arch}\n\n"),
         description: format!("The package {name}"),
-        uploader: Some(owner),
+        default_quota: Quota::default(),
+    }
+}
+
+/// That account, by a request.
+fn actor(account: OwnerId) -> Actor {
+    Actor {
+        account: Some((account, "alice".to_owned())),
+        token: None,
+        address: Some([192, 0, 2, 1].into()),
+        through: Through::Http,
     }
 }
 

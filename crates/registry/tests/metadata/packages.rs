@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use apk::arch::Arch;
-use registry::metadata::{Metadata, MetadataError, RecordError};
+use registry::metadata::{Act, Actor, Metadata, MetadataError, OwnerId, RecordError};
 
-use crate::{START, World, add_user, digest, main_repository, open, package, record};
+use crate::{ACT, START, World, actor, add_user, digest, main_repository, open, package, record};
 
 #[tokio::test]
 async fn one_of_two_that_record_the_same_file_at_once_is_told_that_it_exists() {
@@ -138,11 +138,7 @@ async fn a_refused_file_leaves_no_trace() {
         .await
         .unwrap();
     let new = package(world.alice, "tzdata", "x86_64", claim);
-    world
-        .metadata
-        .record_package(&new, START)
-        .await
-        .unwrap_err();
+    world.metadata.record_package(&new, &ACT).await.unwrap_err();
 
     assert_eq!(world.index_at(recorded, "x86_64", i64::MAX).await, before);
     let far = START.after(Duration::from_secs(1_000_000));
@@ -229,11 +225,15 @@ async fn an_owner_or_uploader_that_is_gone_is_told() {
         .claim_blob(&digest("zlib"), 7, START)
         .await
         .unwrap();
-    let record = |owner, uploader| {
-        let mut new = package(owner, "zlib", "x86_64", claim);
-        new.uploader = uploader;
+    let record = |owner, uploader: Option<OwnerId>| {
+        let new = package(owner, "zlib", "x86_64", claim);
         let metadata: Metadata = world.metadata.clone();
-        async move { metadata.record_package(&new, START).await }
+        let by = uploader.map_or(Actor::COMMAND_LINE, actor);
+        async move {
+            metadata
+                .record_package(&new, &Act { by: &by, at: START })
+                .await
+        }
     };
     let error = record(bob, None).await.unwrap_err();
     assert!(

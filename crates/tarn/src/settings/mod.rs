@@ -111,6 +111,14 @@ pub(crate) struct Configuration {
     pub(crate) proxy_header: ForwardedHeader,
     /// The largest package taken, in bytes.
     pub(crate) max_upload_size: u64,
+    /// The most bytes of one owner, where that is limited.
+    pub(crate) quota_bytes: Option<u64>,
+    /// The most package files of one owner, where that is limited.
+    pub(crate) quota_packages: Option<u64>,
+    /// How often what expired is removed.
+    pub(crate) expiry_interval: Duration,
+    /// For how long the audit log is kept; none for ever.
+    pub(crate) audit_retention: Option<Duration>,
     /// The memory for indexes, in bytes.
     pub(crate) index_cache_size: u64,
     /// Connections open at once.
@@ -123,6 +131,8 @@ pub(crate) struct Configuration {
     pub(crate) stop_timeout: Duration,
     /// Whether counts are shown.
     pub(crate) metrics: bool,
+    /// Networks that are not public and that webhooks may lead to.
+    pub(crate) webhook_networks: Vec<IpNet>,
     /// The sealing key as base64, where it is set or read from a file.
     pub(crate) secret_key: Option<Secret>,
     /// The password of the first run's account, where it is set.
@@ -216,12 +226,23 @@ impl Layers {
         }
         let proxy_header = self.required(&table::PROXY_HEADER, values::proxy_header)?;
         let max_upload_size = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
+        let quota_bytes = self.limit(&table::QUOTA_BYTES, values::size)?;
+        let quota_packages = self.limit(&table::QUOTA_PACKAGES, |text| {
+            values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
+        })?;
+        let expiry_interval = self.required(&table::EXPIRY_INTERVAL, values::duration)?;
+        let audit_retention = self.required(&table::AUDIT_RETENTION, values::retention)?;
         let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
         let max_connections = self.required(&table::MAX_CONNECTIONS, values::count)?;
         let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
         let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
         let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
         let metrics = self.required(&table::METRICS, values::switch)?;
+        let webhook_networks = self.parsed(&table::WEBHOOK_ALLOWED_NETWORKS, values::networks)?;
+        if webhook_networks.is_none() {
+            let none = "none".to_owned();
+            self.note(&table::WEBHOOK_ALLOWED_NETWORKS, none, Source::Default);
+        }
         let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
         let log_level = self.parsed(&table::LOG_LEVEL, values::log_level)?;
         if log_level.is_none() {
@@ -244,12 +265,17 @@ impl Layers {
             trusted_proxies: trusted_proxies.unwrap_or_default(),
             proxy_header,
             max_upload_size,
+            quota_bytes,
+            quota_packages,
+            expiry_interval,
+            audit_retention,
             index_cache_size,
             max_connections,
             request_timeout,
             stall_timeout,
             stop_timeout,
             metrics,
+            webhook_networks: webhook_networks.unwrap_or_default(),
             secret_key,
             admin_password,
             log_format,
@@ -294,6 +320,19 @@ impl Layers {
         let parsed = understood(setting, &source, parse(&value))?;
         self.note(setting, value, source);
         Ok(Some(parsed))
+    }
+
+    /// The value of a setting without which there is no limit.
+    fn limit(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl FnOnce(&str) -> Result<u64, Refused>,
+    ) -> Result<Option<u64>, Failure> {
+        let limit = self.parsed(setting, parse)?;
+        if limit.is_none() {
+            self.note(setting, "no limit".to_owned(), Source::Default);
+        }
+        Ok(limit)
     }
 
     /// The value of a setting that has a default.

@@ -74,6 +74,14 @@ settings! {
         "The header in which the trusted proxies tell it: `x-forwarded-for` or `forwarded`. No other is looked at, since a proxy hands on what a client made up there.";
     MAX_UPLOAD_SIZE: "max-upload-size", "TARN_MAX_UPLOAD_SIZE", "SIZE", "4GiB", ByTheServer,
         "The largest package that is taken, e.g. `500MiB`, `2GiB` or a number of bytes.";
+    QUOTA_BYTES: "quota-bytes", "TARN_QUOTA_BYTES", "SIZE", "", ByTheServer,
+        "The most bytes that the packages of one owner may have together, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
+    QUOTA_PACKAGES: "quota-packages", "TARN_QUOTA_PACKAGES", "NUMBER", "", ByTheServer,
+        "The most package files that one owner may have, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
+    EXPIRY_INTERVAL: "expiry-interval", "TARN_EXPIRY_INTERVAL", "TIME", "1h", ByTheServer,
+        "How often packages are removed that the rules of `tarn expiry` let expire.";
+    AUDIT_RETENTION: "audit-retention", "TARN_AUDIT_RETENTION", "DAYS", "365", ByTheServer,
+        "For how many days the audit log is kept. 0 keeps it for ever.";
     INDEX_CACHE_SIZE: "index-cache-size", "TARN_INDEX_CACHE_SIZE", "SIZE", "256MiB", ByTheServer,
         "How much memory signed indexes may take. One that does not fit is made again when it is asked for.";
     MAX_CONNECTIONS: "max-connections", "TARN_MAX_CONNECTIONS", "NUMBER", "8192", ByTheServer,
@@ -86,6 +94,8 @@ settings! {
         "How long requests under way may go on after SIGTERM or SIGINT.";
     METRICS: "metrics", "TARN_METRICS", "ON|OFF", "off", ByTheServer,
         "Whether `/metrics` shows counts for Prometheus to everybody who can reach the server: `on` or `off`. No names are in them.";
+    WEBHOOK_ALLOWED_NETWORKS: "webhook-allowed-networks", "TARN_WEBHOOK_ALLOWED_NETWORKS", "NETWORKS", "", ByTheServer,
+        "Networks that webhooks may lead to although their addresses are not public, e.g. `10.1.0.0/16,fd00::/8`. Without it: public addresses alone.";
     LOG_FORMAT: "log-format", "TARN_LOG_FORMAT", "FORMAT", "text", Everywhere,
         "How log lines on standard error look: `text` or `json`.";
     LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,

@@ -153,8 +153,8 @@ pub(crate) fn networks(text: &str) -> Result<Vec<IpNet>, Refused> {
         }
         if network.prefix_len() == 0 {
             return refused(
-                format!("`{part}` is everybody, and everybody could write what they like"),
-                "name the proxies in front of this server alone",
+                format!("`{part}` is every address there is"),
+                "name the networks that are meant, and no other",
             );
         }
         networks.push(network);
@@ -241,6 +241,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Refused> {
         Some(seconds) if seconds <= LONGEST => Ok(Duration::from_secs(seconds)),
         Some(_) => refused(format!("`{text}` is longer than 1000 years"), HINT),
         None => refused(format!("`{text}` is not a length of time"), HINT),
+    }
+}
+
+/// A number of days, or `None` for 0, which stands for ever.
+pub(crate) fn retention(text: &str) -> Result<Option<Duration>, Refused> {
+    const HINT: &str = "write a whole number of days, such as 365, or 0 for ever";
+    match text.parse::<u32>() {
+        Ok(0) => Ok(None),
+        Ok(days) if days <= 365_000 => Ok(Some(Duration::from_secs(u64::from(days) * 86_400))),
+        Ok(_) => refused(format!("{text} days are longer than 1000 years"), HINT),
+        Err(_) => refused(format!("`{text}` is not a number of days"), HINT),
     }
 }
 
@@ -430,6 +441,15 @@ mod tests {
             "1€B",
         ] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_retention_is_a_number_of_days_or_for_ever() {
+        assert_eq!(retention("1"), Ok(Some(Duration::from_secs(86_400))));
+        assert_eq!(retention("0"), Ok(None));
+        for text in ["", "-1", "1d", "365001", "99999999999"] {
+            assert!(retention(text).is_err(), "{text}");
         }
     }
 

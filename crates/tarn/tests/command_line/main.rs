@@ -13,7 +13,9 @@
 mod accounts;
 mod harness;
 mod help;
+mod housekeeping;
 mod inspect;
 mod keys;
 mod serving;
 mod settings;
+mod webhooks;

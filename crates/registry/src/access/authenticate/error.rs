@@ -80,6 +80,25 @@ pub enum AccessError {
     Denied(#[from] Denied),
 }
 
+impl AuthError {
+    /// Whether somebody was refused, rather than that nothing could be said.
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::WrongCredentials
+            | Self::TokenExpired
+            | Self::OutsideNetworks
+            | Self::Disabled
+            | Self::TooManyAttempts { .. }
+            | Self::CodeNeeded
+            | Self::WrongCode
+            | Self::Malformed(_) => true,
+            Self::Stored { .. } | Self::SecondFactor(_) | Self::Password(_) | Self::Metadata(_) => {
+                false
+            }
+        }
+    }
+}
+
 impl From<MetadataError> for AuthError {
     fn from(error: MetadataError) -> Self {
         Self::Metadata(Arc::new(error))

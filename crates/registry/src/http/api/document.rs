@@ -32,6 +32,14 @@ use crate::http::routes;
         (name = "server", description = "The server itself"),
         (name = "user", description = "The caller"),
         (name = "owners", description = "Users and organisations, and what repositories they have"),
+        (name = "tokens", description = "Access tokens of users and organisations"),
+        (name = "organisations", description = "Organisations and their members"),
+        (name = "teams", description = "Teams of organisations"),
+        (name = "keys", description = "The keys that sign indexes"),
+        (name = "quotas", description = "What owners may have, and what goes by itself"),
+        (name = "webhooks", description = "Who is told of packages"),
+        (name = "audit", description = "Who did what"),
+        (name = "admin", description = "Accounts, for administrators of the server"),
         (name = "packages", description = "Packages, their versions and files")
     )
 )]
@@ -77,16 +85,16 @@ fn document() -> Value {
         .pointer_mut("/paths")
         .and_then(Value::as_object_mut);
     for path in paths.into_iter().flat_map(Map::values_mut) {
-        for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            complete(operation);
+        for (method, operation) in path.as_object_mut().into_iter().flatten() {
+            complete(method != "get", operation);
         }
     }
     document
 }
 
 /// Adds to an operation what it shares with others.
-fn complete(operation: &mut Value) {
-    for (status, description) in refusals(operation) {
+fn complete(changes: bool, operation: &mut Value) {
+    for (status, description) in refusals(changes, operation) {
         let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
         let content = Map::from_iter([(MEDIA_TYPE.to_owned(), schema)]);
         let refusal = json!({ "description": description, "content": content });
@@ -111,7 +119,7 @@ fn complete(operation: &mut Value) {
 }
 
 /// The statuses of the refusals that an operation may be answered with, and when.
-fn refusals(operation: &Value) -> Vec<(&'static str, &'static str)> {
+fn refusals(changes: bool, operation: &Value) -> Vec<(&'static str, &'static str)> {
     let has_body = operation.get("requestBody").is_some();
     let in_path = has_parameters(operation, "path");
     let open = operation
@@ -133,6 +141,10 @@ fn refusals(operation: &Value) -> Vec<(&'static str, &'static str)> {
             ("503", "The database is busy; try again in a few seconds"),
         ]);
     }
+    if changes {
+        refusals.push(("409", "Something that is there stands against it"));
+        refusals.push(("507", "The disk of the server is full"));
+    }
     if in_path {
         refusals.push(("404", "What the path names is not there"));
     }
@@ -142,7 +154,6 @@ fn refusals(operation: &Value) -> Vec<(&'static str, &'static str)> {
             ("413", "The body is too large"),
             ("415", "The body is no JSON"),
             ("422", "The body does not say what is needed"),
-            ("507", "The disk of the server is full"),
         ]);
     }
     refusals

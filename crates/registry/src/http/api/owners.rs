@@ -157,6 +157,11 @@ pub(in crate::http) struct OwnerPath {
 }
 
 impl OwnerPath {
+    /// The segment, as it came.
+    pub(in crate::http) fn text(&self) -> &str {
+        &self.owner
+    }
+
     /// The segment, for whoever asks whether the caller may.
     pub(in crate::http) fn segments(&self) -> Segments {
         Segments::of_owner(&self.owner)
@@ -262,7 +267,7 @@ pub(in crate::http) async fn repositories(
     let sight = registry.access().sight(&caller).await?;
     let page = registry
         .metadata()
-        .repositories(&sight, owner.id, paging.window())
+        .listed_repositories(&sight, owner.id, paging.window())
         .await?;
     Ok(paging.answer(&uri, page, Repository::from))
 }

@@ -154,7 +154,11 @@ pub(in crate::http) async fn list(
     let sight = registry.access().sight(&caller).await?;
     let metadata = registry.metadata();
     let page = match text {
-        None => metadata.versions(&sight, owner.id, paging.window()).await,
+        None => {
+            metadata
+                .listed_versions(&sight, owner.id, paging.window())
+                .await
+        }
         Some(text) => {
             metadata
                 .versions_named_like(&sight, owner.id, text, paging.window())
@@ -267,9 +271,8 @@ pub(in crate::http) async fn remove(
         .files_of_version(&sight, owner.id, &name, &version, one)
         .await?;
     if seen.total == 0 {
-        registry
-            .access()
-            .allow(caller, owner, Action::Delete, None)
+        presented
+            .allow(&registry, caller, owner, Action::Delete, None)
             .await?;
         return Err(no_such_version());
     }
@@ -278,9 +281,8 @@ pub(in crate::http) async fn remove(
             branch: &file.branch,
             repository: &file.repository,
         };
-        registry
-            .access()
-            .allow(caller, owner, Action::Delete, Some(place))
+        presented
+            .allow(&registry, caller, owner, Action::Delete, Some(place))
             .await?;
     }
     let mut removed = false;
@@ -293,9 +295,9 @@ pub(in crate::http) async fn remove(
             name: &name,
             version: &version,
         };
-        removed |= registry
-            .metadata()
-            .remove_package(&address, registry.clock().now())
+        let remover = registry.administration().remover();
+        removed |= remover
+            .remove_package(&address, &authorized.actor())
             .await?;
     }
     if !removed {

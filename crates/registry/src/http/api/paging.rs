@@ -101,6 +101,24 @@ impl Paging {
         response
     }
 
+    /// The same where the whole list is at hand.
+    pub(in crate::http) fn answer_part_of<T, V: Serialize>(
+        self,
+        uri: &Uri,
+        all: Vec<T>,
+        view: impl FnMut(T) -> V,
+    ) -> Response {
+        let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let Window { offset, limit } = self.window();
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let entries = all.into_iter().skip(size(offset)).take(size(limit));
+        let page = Page {
+            entries: entries.collect(),
+            total,
+        };
+        self.answer(uri, page, view)
+    }
+
     /// The value of the header `Link` (RFC 8288), or nothing when there is one page.
     fn links(self, uri: &Uri, total: u64) -> Option<String> {
         let last = u32::try_from(total.div_ceil(u64::from(self.limit)))

@@ -8,9 +8,10 @@ use super::{
 use crate::{
     clock::Timestamp,
     metadata::{
-        Metadata, MetadataError, Owner, OwnerId,
+        Metadata, MetadataError, Owner, OwnerId, User,
         engine::{Statement, sql},
         packages::file_name,
+        users::user_columns,
     },
 };
 
@@ -73,6 +74,40 @@ impl Metadata {
         })
     }
 
+    /// Every user, disabled ones too, with when the account was made; by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn listed_users(
+        &self,
+        window: Window,
+    ) -> Result<Page<(User, Timestamp)>, MetadataError> {
+        let total = self
+            .count(sql!("SELECT COUNT(*) AS count FROM users"))
+            .await?;
+        let rows = self
+            .engine
+            .rows(sql!(
+                concat!(
+                    "SELECT ",
+                    user_columns!(),
+                    ", owners.created_at AS created_at FROM owners JOIN users ON users.owner_id = owners.id \
+                     ORDER BY owners.name_lower LIMIT $1 OFFSET $2"
+                ),
+                i64::from(window.limit),
+                i64::from(window.offset)
+            ))
+            .await?;
+        let entries = rows
+            .iter()
+            .map(|row| Ok((User::from_row(row)?, row.time("created_at")?)));
+        Ok(Page {
+            entries: entries.collect::<Result<_, MetadataError>>()?,
+            total,
+        })
+    }
+
     /// When an owner was made.
     ///
     /// # Errors
@@ -93,7 +128,7 @@ impl Metadata {
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn repositories(
+    pub async fn listed_repositories(
         &self,
         sight: &Sight,
         owner: OwnerId,

@@ -13,7 +13,7 @@ use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, v
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    MetadataError, NewPackageFile, Owner, OwnerId, PackageAddress, PackageFileId,
+    Act, MetadataError, NewPackageFile, Owner, OwnerId, PackageAddress, PackageFileId,
     engine::{Row, Transaction, sql},
     packages::nonsense,
 };
@@ -173,7 +173,7 @@ impl Turns {
 pub(super) async fn added(
     transaction: &mut Transaction,
     new: &NewPackageFile,
-    now: Timestamp,
+    act: &Act<'_>,
 ) -> Result<(), MetadataError> {
     transaction
         .run_one(
@@ -186,8 +186,8 @@ pub(super) async fn added(
                 new.name.as_str(),
                 new.version.as_str(),
                 new.description.as_str(),
-                new.uploader,
-                now
+                act.by.account_id(),
+                act.at
             ),
         )
         .await

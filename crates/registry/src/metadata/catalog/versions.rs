@@ -67,7 +67,7 @@ impl Metadata {
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn versions(
+    pub async fn listed_versions(
         &self,
         sight: &Sight,
         owner: OwnerId,

@@ -1,0 +1,148 @@
+//! The outbox of the webhooks, which is their log too: one row a message, from the moment it has to be sent.
+//!
+//! A message is put here in the transaction that publishes or deletes the package, so neither is ever there without the
+//! other. What becomes of it is in `deliveries.rs`.
+
+use tokio::sync::futures::Notified;
+
+use super::{
+    DeliveryId, Metadata, MetadataError, OwnerId, PackageAddress, WebhookEvent, WebhookId,
+    engine::{Transaction, sql},
+    packages::file_name,
+    webhooks::WebhookEvents,
+};
+use crate::{
+    clock::Timestamp,
+    webhooks::payload::{Account, PackageChange},
+};
+
+/// What happened to a package, for whoever wants to be told.
+pub(super) struct Happened<'a> {
+    pub(super) event: WebhookEvent,
+    pub(super) package: PackageAddress<'a>,
+    /// Who did it, if that is known.
+    pub(super) sender: Option<OwnerId>,
+    pub(super) at: Timestamp,
+}
+
+/// Puts a message for every webhook that wants to be told into the outbox, in the transaction that changes the package.
+/// An owner without webhooks pays for one question of an index. Gives whether there is anything to send.
+pub(super) async fn enqueue(
+    transaction: &mut Transaction,
+    happened: &Happened<'_>,
+) -> Result<bool, MetadataError> {
+    let rows = transaction
+        .rows(sql!(
+            "SELECT id, events FROM webhooks WHERE owner_id = $1 AND active ORDER BY id",
+            happened.package.owner
+        ))
+        .await?;
+    let mut told = Vec::new();
+    for row in &rows {
+        let events: WebhookEvents = row.word("list of events", "events")?;
+        if events.contain(happened.event) {
+            told.push(WebhookId::from_row(row.value("id")?));
+        }
+    }
+    if told.is_empty() {
+        return Ok(false);
+    }
+    let payload = describe(transaction, happened).await?;
+    for webhook in told {
+        insert(transaction, webhook, happened.event, &payload, happened.at).await?;
+    }
+    Ok(true)
+}
+
+/// The body for what just happened, as the tables have it within this transaction.
+async fn describe(
+    transaction: &mut Transaction,
+    happened: &Happened<'_>,
+) -> Result<String, MetadataError> {
+    let Happened { package, .. } = happened;
+    let file_name = file_name(package.name, package.version);
+    // The newest row of that name is the one that was just added or taken out.
+    let row = transaction
+        .row(sql!(
+            "SELECT package_files.id AS id, package_files.sha256 AS sha256, package_files.size AS size, \
+             package_files.created_at AS created_at, package_files.uploader_id AS uploader_id, \
+             owners.name AS owner, owners.kind AS kind, \
+             (SELECT name FROM owners AS uploaders WHERE uploaders.id = package_files.uploader_id) AS uploader, \
+             (SELECT name FROM owners AS senders WHERE senders.id = $6) AS sender \
+             FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+             JOIN owners ON owners.id = repositories.owner_id \
+             WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+             AND package_files.arch = $4 AND package_files.file_name = $5 \
+             ORDER BY package_files.sequence DESC LIMIT 1",
+            package.owner,
+            package.branch.as_str(),
+            package.repository.as_str(),
+            package.arch.as_str(),
+            file_name.as_str(),
+            happened.sender
+        ))
+        .await?
+        .ok_or(MetadataError::Missing("package file"))?;
+    let uploader: Option<&str> = row.value("uploader")?;
+    let sender: Option<&str> = row.value("sender")?;
+    let change = PackageChange {
+        event: happened.event,
+        at: happened.at,
+        owner: Account::new(package.owner.number(), row.value("owner")?),
+        owner_kind: row.word("kind of owner", "kind")?,
+        creator: row
+            .value::<Option<i64>>("uploader_id")?
+            .zip(uploader)
+            .map(|(id, name)| Account::new(id, name)),
+        sender: happened
+            .sender
+            .zip(sender)
+            .map(|(id, name)| Account::new(id.number(), name)),
+        id: row.value("id")?,
+        branch: package.branch,
+        repository: package.repository,
+        arch: package.arch,
+        name: package.name,
+        version: package.version,
+        file_name: &file_name,
+        size: row.size("size")?,
+        sha256: row.digest("sha256")?,
+        created_at: row.time("created_at")?,
+    };
+    Ok(change.render())
+}
+
+/// Puts one message into the outbox.
+pub(super) async fn insert(
+    transaction: &mut Transaction,
+    webhook: WebhookId,
+    event: WebhookEvent,
+    payload: &str,
+    now: Timestamp,
+) -> Result<DeliveryId, MetadataError> {
+    let row = transaction
+        .row(sql!(
+            "INSERT INTO webhook_deliveries (webhook_id, event, payload, state, next_attempt_at, created_at) \
+             VALUES ($1, $2, $3, 'pending', $4, $4) RETURNING id",
+            webhook,
+            event.as_str(),
+            payload,
+            now
+        ))
+        .await?
+        .ok_or(MetadataError::Missing("delivery"))?;
+    Ok(DeliveryId::from_row(row.value("id")?))
+}
+
+impl Metadata {
+    /// Is ready once something was put into the outbox by this process. What other processes put there is found by asking.
+    pub fn outbox_filled(&self) -> Notified<'_> {
+        self.outbox_filled.notified()
+    }
+
+    pub(super) fn wake_outbox(&self, filled: bool) {
+        if filled {
+            self.outbox_filled.notify_one();
+        }
+    }
+}

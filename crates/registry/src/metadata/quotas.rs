@@ -1,0 +1,302 @@
+//! How much an owner has, and how much they may have.
+//!
+//! What they have is a counter, moved in the transactions that add and remove files. So nobody counts rows, and of two
+//! uploads that want the last place one gets it.
+
+use super::{
+    Act, Metadata, MetadataError, OwnerId, RecordError,
+    audit::Done,
+    engine::{Row, Transaction, sql},
+};
+
+/// The most that an owner may have. `None`: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Bytes of all files of the newest generations together; a noarch file counts once.
+    pub bytes: Option<u64>,
+    /// How many such files.
+    pub packages: Option<u64>,
+}
+
+/// Limits of one owner in place of the server's. `None`: the server's holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnQuota {
+    /// No limit on bytes and packages, whatever the server's are. The two below are `None` then.
+    pub unlimited: bool,
+    /// Bytes of all files together.
+    pub bytes: Option<u64>,
+    /// How many files.
+    pub packages: Option<u64>,
+    /// Bytes of one upload, more or less than the server takes from others.
+    pub upload: Option<u64>,
+}
+
+/// What an owner has now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of all files of the newest generations; a noarch file counts once.
+    pub bytes: u64,
+    /// How many such files.
+    pub packages: u64,
+}
+
+/// Why an owner cannot have another file. The text is for whoever uploads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OverQuota {
+    /// Its bytes do not fit.
+    #[error(
+        "the quota of this owner does not hold the package: {used} of {limit} bytes are used and this upload needs \
+         {needed}; delete packages, or ask an administrator of this server for more"
+    )]
+    Bytes {
+        /// How many there may be.
+        limit: u64,
+        /// How many there are.
+        used: u64,
+        /// How many the upload needs.
+        needed: u64,
+    },
+    /// It would be one too many.
+    #[error(
+        "the quota of this owner does not hold the package: {used} of {limit} packages are there and this upload needs \
+         1; delete packages, or ask an administrator of this server for more"
+    )]
+    Packages {
+        /// How many there may be.
+        limit: u64,
+        /// How many there are.
+        used: u64,
+    },
+}
+
+impl Quota {
+    /// Says whether a file of `needed` bytes may come to what is `used`.
+    ///
+    /// # Errors
+    ///
+    /// Which limit it would break.
+    pub fn admit(&self, used: Usage, needed: u64) -> Result<(), OverQuota> {
+        if let Some(limit) = self.packages
+            && used.packages >= limit
+        {
+            let used = used.packages;
+            return Err(OverQuota::Packages { limit, used });
+        }
+        if let Some(limit) = self.bytes
+            && used.bytes.saturating_add(needed) > limit
+        {
+            let used = used.bytes;
+            return Err(OverQuota::Bytes {
+                limit,
+                used,
+                needed,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl OwnQuota {
+    /// What holds for an owner with these limits where `default` holds for others.
+    pub fn over(self, default: Quota) -> Quota {
+        if self.unlimited {
+            return Quota::default();
+        }
+        Quota {
+            bytes: self.bytes.or(default.bytes),
+            packages: self.packages.or(default.packages),
+        }
+    }
+
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            unlimited: row.value::<Option<bool>>("own_unlimited")?.unwrap_or(false),
+            bytes: row.size_if_any("own_bytes")?,
+            packages: row.size_if_any("own_packages")?,
+            upload: row.size_if_any("own_upload")?,
+        })
+    }
+}
+
+impl Metadata {
+    /// What an owner has, and the limits that are theirs alone.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn usage(&self, owner: OwnerId) -> Result<(Usage, OwnQuota), MetadataError> {
+        let row = self
+            .engine
+            .row(sql!(
+                "SELECT COALESCE(owner_usage.bytes, 0) AS bytes, COALESCE(owner_usage.packages, 0) AS packages, \
+                 quotas.unlimited AS own_unlimited, quotas.bytes AS own_bytes, quotas.packages AS own_packages, \
+                 quotas.upload AS own_upload FROM owners LEFT JOIN owner_usage ON owner_usage.owner_id = owners.id \
+                 LEFT JOIN quotas ON quotas.owner_id = owners.id WHERE owners.id = $1",
+                owner
+            ))
+            .await?;
+        match row {
+            Some(row) => Ok((Usage::from_row(&row)?, OwnQuota::from_row(&row)?)),
+            None => Ok(Default::default()),
+        }
+    }
+
+    /// What an owner has, counted file by file: what [`Metadata::usage`] should say.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn counted_usage(&self, owner: OwnerId) -> Result<Usage, MetadataError> {
+        let row = self
+            .engine
+            .row(sql!(
+                "SELECT CAST(COALESCE(SUM(package_files.size), 0) AS BIGINT) AS bytes, COUNT(*) AS packages \
+                 FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                 WHERE repositories.owner_id = $1 AND package_files.removed_at IS NULL",
+                owner
+            ))
+            .await?
+            .ok_or(MetadataError::Missing("count"))?;
+        Usage::from_row(&row)
+    }
+
+    /// Gives an owner limits of their own in place of those they had; with `None`, the server's. `false` when nothing
+    /// was to be changed. What is there stays, also where it is more than the new limits.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is no such owner; when a limit is beyond what the database holds, or it
+    /// fails.
+    pub async fn set_quota(
+        &self,
+        owner: OwnerId,
+        quota: Option<OwnQuota>,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let changed = match quota {
+            None => transaction
+                .run(sql!("DELETE FROM quotas WHERE owner_id = $1", owner))
+                .await?,
+            Some(quota) => transaction
+                .run(sql!(
+                    "INSERT INTO quotas (owner_id, unlimited, bytes, packages, upload) VALUES ($1, $2, $3, $4, $5) \
+                     ON CONFLICT (owner_id) DO UPDATE SET unlimited = excluded.unlimited, bytes = excluded.bytes, \
+                     packages = excluded.packages, upload = excluded.upload \
+                     WHERE quotas.unlimited <> excluded.unlimited OR quotas.bytes IS DISTINCT FROM excluded.bytes \
+                     OR quotas.packages IS DISTINCT FROM excluded.packages \
+                     OR quotas.upload IS DISTINCT FROM excluded.upload",
+                    owner,
+                    quota.unlimited,
+                    in_row(quota.bytes)?,
+                    in_row(quota.packages)?,
+                    in_row(quota.upload)?
+                ))
+                .await
+                .map_err(|error| match error.is_dangling_reference() {
+                    true => MetadataError::Missing("owner"),
+                    false => error,
+                })?,
+        };
+        if changed == 0 {
+            return Ok(false);
+        }
+        let detail = quota.map(|quota| quota.to_string());
+        let done = Done {
+            action: if quota.is_some() {
+                "quota.set"
+            } else {
+                "quota.clear"
+            },
+            owner: Some(owner),
+            target: "",
+            detail: detail.as_deref(),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Counts a file of `size` bytes that comes to an owner, in the transaction that records it.
+///
+/// # Errors
+///
+/// [`RecordError::OverQuota`] when the owner may not have it; when the database fails.
+pub(super) async fn take(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    size: u64,
+    default: Quota,
+) -> Result<(), RecordError> {
+    let row = transaction
+        .row(sql!(
+            "INSERT INTO owner_usage (owner_id, bytes, packages) VALUES ($1, $2, 1) ON CONFLICT (owner_id) DO UPDATE SET \
+             bytes = owner_usage.bytes + excluded.bytes, packages = owner_usage.packages + 1 \
+             RETURNING bytes - $2 AS bytes, packages - 1 AS packages, \
+             (SELECT quotas.unlimited FROM quotas WHERE quotas.owner_id = $1) AS own_unlimited, \
+             (SELECT quotas.bytes FROM quotas WHERE quotas.owner_id = $1) AS own_bytes, \
+             (SELECT quotas.packages FROM quotas WHERE quotas.owner_id = $1) AS own_packages, \
+             (SELECT quotas.upload FROM quotas WHERE quotas.owner_id = $1) AS own_upload",
+            owner,
+            in_row(Some(size))?
+        ))
+        .await?
+        .ok_or(MetadataError::Missing("owner"))?;
+    let quota = OwnQuota::from_row(&row)?.over(default);
+    Ok(quota.admit(Usage::from_row(&row)?, size)?)
+}
+
+/// Counts a file of `size` bytes that goes, in the transaction that removes it.
+pub(super) async fn give_back(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    size: u64,
+) -> Result<(), MetadataError> {
+    let statement = sql!(
+        "UPDATE owner_usage SET bytes = bytes - $2, packages = packages - 1 WHERE owner_id = $1",
+        owner,
+        in_row(Some(size))?
+    );
+    transaction.run_one("usage of the owner", statement).await
+}
+
+impl Usage {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            bytes: row.size("bytes")?,
+            packages: row.size("packages")?,
+        })
+    }
+}
+
+impl std::fmt::Display for OwnQuota {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let said = |limit: Option<u64>| match limit {
+            Some(limit) => limit.to_string(),
+            None if self.unlimited => "no limit".to_owned(),
+            None => "the server's".to_owned(),
+        };
+        write!(
+            f,
+            "bytes: {}, packages: {}, ",
+            said(self.bytes),
+            said(self.packages)
+        )?;
+        match self.upload {
+            Some(upload) => write!(f, "one upload: {upload}"),
+            None => f.write_str("one upload: the server's"),
+        }
+    }
+}
+
+fn in_row(number: Option<u64>) -> Result<Option<i64>, MetadataError> {
+    number
+        .map(|number| {
+            i64::try_from(number).map_err(|_| MetadataError::Nonsense {
+                what: "size",
+                value: number.to_string(),
+            })
+        })
+        .transpose()
+}

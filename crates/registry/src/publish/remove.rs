@@ -1,0 +1,60 @@
+//! The way out for packages: whoever deletes one, by whatever door, comes through here.
+
+use crate::{
+    clock::Clock,
+    metadata::{Act, Actor, FileAddress, Metadata, MetadataError, PackageAddress, PackageFile},
+};
+
+/// Takes packages out of their repositories. Their bytes stay: earlier generations need them.
+#[derive(Debug, Clone)]
+pub struct Remover {
+    metadata: Metadata,
+    clock: Clock,
+}
+
+impl Remover {
+    /// A remover of packages in `metadata`.
+    pub const fn new(metadata: Metadata, clock: Clock) -> Self {
+        Self { metadata, clock }
+    }
+
+    /// Removes the file that is served at a path; a noarch file at that of any architecture. Once this has returned, no
+    /// index that is asked for has it. Gives what was removed; `None` when nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Nothing was removed then.
+    pub async fn remove(
+        &self,
+        file: &FileAddress<'_>,
+        by: &Actor,
+    ) -> Result<Option<PackageFile>, MetadataError> {
+        let Some(found) = self.metadata.package_file(file).await? else {
+            return Ok(None);
+        };
+        let address = PackageAddress {
+            owner: file.owner,
+            branch: file.branch,
+            repository: file.repository,
+            arch: &found.arch,
+            name: &found.name,
+            version: &found.version,
+        };
+        let removed = self.remove_package(&address, by).await?;
+        Ok(removed.then_some(found))
+    }
+
+    /// Removes a package by what it is. `false` when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Nothing was removed then.
+    pub async fn remove_package(
+        &self,
+        package: &PackageAddress<'_>,
+        by: &Actor,
+    ) -> Result<bool, MetadataError> {
+        let at = self.clock.now();
+        self.metadata.remove_package(package, &Act { by, at }).await
+    }
+}

@@ -1,0 +1,415 @@
+//! What is done with webhooks on behalf of whoever administers an owner.
+
+use std::sync::Arc;
+
+use super::{
+    Target, TargetError, delivery_name,
+    payload::{self, Account},
+};
+use crate::{
+    access::{Random, RandomError, Secret},
+    clock::{Clock, Timestamp},
+    keys::{SealError, Sealer},
+    metadata::{
+        Act, Actor, AddWebhookError, Delivery, DeliveryId, Metadata, MetadataError, NewWebhook,
+        Owner, WebhookChange, WebhookEvents, WebhookId, WebhookRow,
+    },
+};
+
+/// How many webhooks an owner may have.
+pub const MAX_WEBHOOKS: u64 = 20;
+/// The shortest secret, in bytes.
+pub const MIN_SECRET: usize = 16;
+/// The longest secret, in bytes.
+pub const MAX_SECRET: usize = 256;
+
+/// How many entries of a log are shown. A webhook keeps fewer, and what is pending beside them.
+const SHOWN: i64 = 500;
+
+/// Letters and digits; 43 of 62 are 256 bits.
+const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const GENERATED_SECRET: usize = 43;
+
+/// Why something was not done with a webhook. The texts are fit for whoever asked.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// The URL.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The secret.
+    #[error(
+        "a secret has {MIN_SECRET} to {MAX_SECRET} bytes and no control characters; choose another, or none to have one made"
+    )]
+    BadSecret,
+    /// The owner has as many as an owner may have.
+    #[error("`{0}` has {MAX_WEBHOOKS} webhooks, the most there can be; remove one first")]
+    TooMany(String),
+    /// No such webhook of that owner.
+    #[error("`{owner}` has no webhook {number}; `tarn webhook list {owner}` shows those there are")]
+    NoWebhook {
+        /// Whose.
+        owner: String,
+        /// Which.
+        number: i64,
+    },
+    /// No such message, one that is still pending, or one to a webhook that is disabled.
+    #[error(
+        "`{owner}` has no webhook in force with a finished delivery {number}; `tarn webhook deliveries {owner} WEBHOOK` shows \
+         those there are"
+    )]
+    NoDelivery {
+        /// Whose.
+        owner: String,
+        /// Which.
+        number: i64,
+    },
+    /// A test is on its way already.
+    #[error(
+        "a test of webhook {0} is under way; look at its deliveries, and wait until it has ended"
+    )]
+    TestPending(i64),
+    /// A test of one that is disabled.
+    #[error("webhook {0} is disabled; enable it first")]
+    Disabled(i64),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The secret could not be sealed.
+    #[error("the secret could not be sealed")]
+    Seal(#[from] SealError),
+    /// The database did not do it.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// A webhook, without its secret.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Which one.
+    pub id: WebhookId,
+    /// Where it leads.
+    pub target: Target,
+    /// What it is told of.
+    pub events: WebhookEvents,
+    /// Whether it is told anything at present.
+    pub active: bool,
+    /// When it was added.
+    pub created_at: Timestamp,
+    seed: [u8; 16],
+}
+
+impl Webhook {
+    /// What the receiver gets as the name of a message to this webhook.
+    pub fn delivery_name(&self, id: DeliveryId) -> String {
+        delivery_name(&self.seed, id)
+    }
+
+    fn from_row(row: &WebhookRow) -> Result<Self, WebhookError> {
+        Ok(Self {
+            id: row.id,
+            target: Target::parse(&row.url)?,
+            events: row.events,
+            active: row.active,
+            created_at: row.created_at,
+            seed: row.seed,
+        })
+    }
+}
+
+/// A webhook that was added.
+#[derive(Debug, Clone)]
+pub struct Added {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// Its secret, to be shown once, where it was made here.
+    pub generated: Option<Secret>,
+}
+
+/// What becomes of a webhook's secret.
+#[derive(Debug, Clone, Default)]
+pub enum SecretChange {
+    /// It stays.
+    #[default]
+    Keep,
+    /// A new one is made.
+    Generate,
+    /// This one is taken.
+    Take(Secret),
+}
+
+/// What changes of a webhook; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeOrder {
+    /// Where it leads.
+    pub url: Option<String>,
+    /// What it is told of.
+    pub events: Option<WebhookEvents>,
+    /// Whether it is told anything. What is pending for one that is not any more is given up.
+    pub active: Option<bool>,
+    /// The secret that signs. What is pending is signed with the new one.
+    pub secret: SecretChange,
+}
+
+/// Webhooks, for those who administer an owner.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    metadata: Metadata,
+    sealer: Arc<Sealer>,
+    clock: Clock,
+    random: Random,
+}
+
+impl Webhooks {
+    /// Webhooks in `metadata`, their secrets sealed by `sealer`.
+    pub const fn new(
+        metadata: Metadata,
+        sealer: Arc<Sealer>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self {
+            metadata,
+            sealer,
+            clock,
+            random,
+        }
+    }
+
+    /// Adds a webhook. Without a secret, one is made and given back.
+    ///
+    /// # Errors
+    ///
+    /// When the URL or the secret is not taken, or the owner has too many.
+    pub async fn add(
+        &self,
+        owner: &Owner,
+        url: &str,
+        events: WebhookEvents,
+        secret: Option<Secret>,
+        by: &Actor,
+    ) -> Result<Added, WebhookError> {
+        let target = Target::parse(url)?;
+        let mut seed = [0; 16];
+        self.random.fill(&mut seed)?;
+        let change = secret.map_or(SecretChange::Generate, SecretChange::Take);
+        let (secret, generated) = self.new_secret(change)?;
+        let sealed = self
+            .sealer
+            .seal(owner.id, &seal_name(&seed), secret.expose())?;
+        let new = NewWebhook {
+            owner: owner.id,
+            url: target.as_str(),
+            seed: &seed,
+            sealed: &sealed,
+            events,
+            at_most: MAX_WEBHOOKS,
+        };
+        let row = self
+            .metadata
+            .add_webhook(new, &target.to_string(), &self.act(by))
+            .await
+            .map_err(|error| match error {
+                AddWebhookError::TooMany => WebhookError::TooMany(owner.name.clone()),
+                AddWebhookError::Metadata(error) => error.into(),
+            })?;
+        Ok(Added {
+            webhook: Webhook::from_row(&row)?,
+            generated: generated.then_some(secret),
+        })
+    }
+
+    /// The webhooks of an owner, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn list(&self, owner: &Owner) -> Result<Vec<Webhook>, WebhookError> {
+        let rows = self.metadata.webhooks(owner.id).await?;
+        rows.iter().map(Webhook::from_row).collect()
+    }
+
+    /// One webhook of an owner, by its number.
+    ///
+    /// # Errors
+    ///
+    /// When the owner has no such webhook.
+    pub async fn one(&self, owner: &Owner, number: i64) -> Result<Webhook, WebhookError> {
+        Webhook::from_row(&self.row(owner, number).await?)
+    }
+
+    /// Changes a webhook, and gives its new secret, where one was made.
+    ///
+    /// # Errors
+    ///
+    /// When the URL or the secret is not taken, or the owner has no such webhook.
+    pub async fn change(
+        &self,
+        owner: &Owner,
+        number: i64,
+        order: ChangeOrder,
+        by: &Actor,
+    ) -> Result<Option<Secret>, WebhookError> {
+        let row = self.row(owner, number).await?;
+        let target = order.url.as_deref().map(Target::parse).transpose()?;
+        let shown = match &target {
+            Some(target) => target.to_string(),
+            None => Target::parse(&row.url)?.to_string(),
+        };
+        let secret = match order.secret {
+            SecretChange::Keep => None,
+            change => Some(self.new_secret(change)?),
+        };
+        let sealed = secret
+            .as_ref()
+            .map(|(secret, _)| {
+                self.sealer
+                    .seal(owner.id, &seal_name(&row.seed), secret.expose())
+            })
+            .transpose()?;
+        let change = WebhookChange {
+            url: target.as_ref().map(Target::as_str),
+            sealed: sealed.as_deref(),
+            events: order.events,
+            active: order.active,
+        };
+        self.metadata
+            .change_webhook((owner.id, row.id), change, &shown, &self.act(by))
+            .await
+            .map_err(|error| gone(owner, number, error))?;
+        Ok(secret.and_then(|(secret, generated)| generated.then_some(secret)))
+    }
+
+    /// Removes a webhook, what is pending for it, and its log. A message under way may still arrive.
+    ///
+    /// # Errors
+    ///
+    /// When the owner has no such webhook.
+    pub async fn remove(&self, owner: &Owner, number: i64, by: &Actor) -> Result<(), WebhookError> {
+        let webhook = self.one(owner, number).await?;
+        let target = webhook.target.to_string();
+        self.metadata
+            .remove_webhook((owner.id, webhook.id), &target, &self.act(by))
+            .await
+            .map_err(|error| gone(owner, number, error))
+    }
+
+    /// Sends a webhook a message of its own, to see whether it arrives. Gives its number in the log.
+    ///
+    /// # Errors
+    ///
+    /// When the owner has no such webhook, it is disabled, or a test is under way.
+    pub async fn test(
+        &self,
+        owner: &Owner,
+        number: i64,
+        by: &Actor,
+    ) -> Result<DeliveryId, WebhookError> {
+        let webhook = self.one(owner, number).await?;
+        if !webhook.active {
+            return Err(WebhookError::Disabled(number));
+        }
+        let act = self.act(by);
+        let sender = by
+            .account
+            .as_ref()
+            .map(|(id, name)| Account::new(id.number(), name));
+        let body = payload::ping(Account::new(owner.id.number(), &owner.name), sender, act.at);
+        let target = webhook.target.to_string();
+        self.metadata
+            .ping_webhook((owner.id, webhook.id), &body, &target, &act)
+            .await
+            .map_err(|error| gone(owner, number, error))?
+            .ok_or(WebhookError::TestPending(number))
+    }
+
+    /// Sends a finished message once more. Gives its new number in the log.
+    ///
+    /// # Errors
+    ///
+    /// When the owner has no such message, it is pending, or its webhook is disabled.
+    pub async fn redeliver(
+        &self,
+        owner: &Owner,
+        delivery: i64,
+        by: &Actor,
+    ) -> Result<DeliveryId, WebhookError> {
+        self.metadata
+            .redeliver(owner.id, DeliveryId::from_row(delivery), &self.act(by))
+            .await?
+            .ok_or_else(|| WebhookError::NoDelivery {
+                owner: owner.name.clone(),
+                number: delivery,
+            })
+    }
+
+    /// The messages to a webhook, newest first: what is pending, and what was finished lately.
+    ///
+    /// # Errors
+    ///
+    /// When the owner has no such webhook.
+    pub async fn deliveries(
+        &self,
+        owner: &Owner,
+        number: i64,
+    ) -> Result<Vec<Delivery>, WebhookError> {
+        let row = self.row(owner, number).await?;
+        Ok(self.metadata.deliveries((owner.id, row.id), SHOWN).await?)
+    }
+
+    async fn row(&self, owner: &Owner, number: i64) -> Result<WebhookRow, WebhookError> {
+        let rows = self.metadata.webhooks(owner.id).await?;
+        rows.into_iter()
+            .find(|row| row.id.number() == number)
+            .ok_or_else(|| no_webhook(owner, number))
+    }
+
+    /// The secret to be kept, and whether it was made here.
+    fn new_secret(&self, change: SecretChange) -> Result<(Secret, bool), WebhookError> {
+        match change {
+            SecretChange::Take(secret) => {
+                let text = secret.expose();
+                let good = (MIN_SECRET..=MAX_SECRET).contains(&text.len())
+                    && !text.chars().any(char::is_control);
+                good.then_some((secret, false))
+                    .ok_or(WebhookError::BadSecret)
+            }
+            SecretChange::Keep | SecretChange::Generate => {
+                let text = self.random.text(LETTERS, GENERATED_SECRET)?;
+                Ok((Secret::new(text), true))
+            }
+        }
+    }
+
+    fn act<'a>(&self, by: &'a Actor) -> Act<'a> {
+        Act {
+            by,
+            at: self.clock.now(),
+        }
+    }
+}
+
+/// The secret of a webhook, opened.
+pub(super) fn open_secret(sealer: &Sealer, row: &WebhookRow) -> Result<Secret, SealError> {
+    sealer.open(row.owner, &seal_name(&row.seed), &row.sealed)
+}
+
+/// What the sealed secret of a webhook is bound to. No signing key has such a name.
+fn seal_name(seed: &[u8; 16]) -> String {
+    let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("webhook {hex}")
+}
+
+fn no_webhook(owner: &Owner, number: i64) -> WebhookError {
+    WebhookError::NoWebhook {
+        owner: owner.name.clone(),
+        number,
+    }
+}
+
+/// Removed by somebody else in between.
+fn gone(owner: &Owner, number: i64, error: MetadataError) -> WebhookError {
+    match error {
+        MetadataError::Missing(_) => no_webhook(owner, number),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,146 @@
+//! What an owner may have no more of, as an uploader is told.
+
+use registry::{
+    metadata::{Actor, OwnerId},
+    publish::QuotaChange,
+};
+
+use crate::{
+    client::{delete, get, put, request},
+    server::{ALICE, HELLO, INDEX, TestServer, hello, name, package, password},
+};
+
+async fn alice(server: &TestServer) -> OwnerId {
+    let owner = server.registry.metadata().owner(&name("alice")).await;
+    owner.unwrap().unwrap().id
+}
+
+async fn limit(server: &TestServer, change: QuotaChange) {
+    let quotas = server.registry.administration().quotas();
+    let alice = alice(server).await;
+    quotas
+        .change(alice, change, &Actor::COMMAND_LINE)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_text_says_which_limit_how_much_is_used_and_whom_to_ask() {
+    let server = TestServer::start_with(|settings| settings.quota.packages = Some(1)).await;
+    server.publish("edge/main", hello()).await.expect(201);
+    let answer = server.publish("edge/testing", hello()).await;
+    assert_eq!(
+        answer.refusal(413, "").text(),
+        "the quota of this owner does not hold the package: 1 of 1 packages are there and this upload needs 1; delete \
+         packages, or ask an administrator of this server for more\n"
+    );
+    let size = hello().len();
+    let bytes = size as u64 * 2 - 1;
+    limit(
+        &server,
+        QuotaChange {
+            bytes: Some(bytes),
+            packages: Some(9),
+            upload: None,
+        },
+    )
+    .await;
+    let answer = server.publish("edge/testing", hello()).await;
+    answer.refusal(
+        413,
+        &format!("{size} of {bytes} bytes are used and this upload needs {size};"),
+    );
+    assert_eq!(server.blobs(), 1);
+    server
+        .send(&get(INDEX.replace("main", "testing")))
+        .await
+        .refusal(404, "no such index");
+
+    // What is deleted makes room.
+    server
+        .send(&delete(HELLO).basic("alice", &password("alice")))
+        .await
+        .expect(204);
+    server.publish("edge/testing", hello()).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_announced_upload_is_refused_before_its_first_byte() {
+    let server = TestServer::start_with(|settings| settings.quota.bytes = Some(1_000)).await;
+    let mut connection = server.connect().await;
+    let upload =
+        put(format!("{ALICE}/edge/main"), vec![0; 100_000]).basic("alice", &password("alice"));
+    connection.write(&upload.head_bytes()).await;
+    let answer = connection.answer(false).await;
+    answer.refusal(
+        413,
+        "0 of 1000 bytes are used and this upload needs 100000;",
+    );
+    // One that does not say how large it is is refused in the end, and leaves nothing.
+    let body = apk::v2::builder::PackageBuilder::new("large", "1.0-r0")
+        .random_file("usr/share/large", 5_000)
+        .build();
+    let mut connection = server.connect().await;
+    let head = request("PUT", format!("{ALICE}/edge/main"))
+        .basic("alice", &password("alice"))
+        .header("Transfer-Encoding", "chunked");
+    connection.write(&head.bytes()).await;
+    connection
+        .write(format!("{:x}\r\n", body.len()).as_bytes())
+        .await;
+    connection.write(&body).await;
+    connection.write(b"\r\n0\r\n\r\n").await;
+    let words = format!("this upload needs {};", body.len());
+    connection.answer(false).await.refusal(413, &words);
+    assert_eq!(server.blobs(), 0);
+}
+
+#[tokio::test]
+async fn of_many_uploads_at_once_as_many_pass_as_there_is_room_for() {
+    let server = TestServer::start().await;
+    limit(
+        &server,
+        QuotaChange {
+            packages: Some(3),
+            ..QuotaChange::default()
+        },
+    )
+    .await;
+    let uploads = (0..8).map(|number| {
+        let body = package(&format!("p{number}"), "x86_64");
+        server.publish("edge/main", body)
+    });
+    let mut statuses = Vec::new();
+    for answer in futures_util::future::join_all(uploads).await {
+        statuses.push(answer.status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 201, 201, 413, 413, 413, 413, 413]);
+    assert_eq!(server.blobs(), 3);
+    let (used, _) = server
+        .registry
+        .metadata()
+        .usage(alice(&server).await)
+        .await
+        .unwrap();
+    assert_eq!(used.packages, 3);
+}
+
+#[tokio::test]
+async fn an_owner_may_have_another_limit_for_one_upload() {
+    let server = TestServer::start_with(|settings| settings.max_upload = 100).await;
+    server
+        .publish("edge/main", hello())
+        .await
+        .refusal(413, "larger than 100 bytes");
+    let upload = Some(hello().len() as u64);
+    limit(
+        &server,
+        QuotaChange {
+            upload,
+            ..QuotaChange::default()
+        },
+    )
+    .await;
+    server.publish("edge/main", hello()).await.expect(201);
+}

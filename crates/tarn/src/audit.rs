@@ -1,0 +1,204 @@
+//! `tarn audit`: who did what.
+
+use registry::{
+    Administration,
+    access::audit::AuditLine,
+    clock::Timestamp,
+    metadata::{AuditEntry, AuditFilter, AuditResult, Named},
+    names::OwnerName,
+};
+use time::{
+    Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description,
+};
+
+use crate::{
+    failure::Failure,
+    output::{self, moment},
+};
+
+/// `tarn audit …`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// List the newest entries
+    List {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// The most entries that are listed, at most 1000
+        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        limit: u32,
+        /// Only entries before the one with this number: where a list ended, the next goes on
+        #[arg(long, value_name = "ID")]
+        before: Option<i64>,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print all entries, newest first, as JSON, one a line
+    Export {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Said for its own sake: an export is always JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which entries.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Wanted {
+    /// Only what was done to this owner
+    #[arg(long, value_name = "OWNER", value_parser = OwnerName::parse)]
+    owner: Option<OwnerName>,
+    /// Only what this account did
+    #[arg(long, value_name = "ACCOUNT", value_parser = OwnerName::parse)]
+    account: Option<OwnerName>,
+    /// Only actions that begin like this, such as package. or token.revoke
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// Only what came from this address
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<std::net::IpAddr>,
+    /// Only from this moment on: 2026-11-22 or 2026-11-22T21:00:00Z, UTC
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    since: Option<Timestamp>,
+    /// Only before this moment
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    until: Option<Timestamp>,
+    /// Only what was refused
+    #[arg(long)]
+    refused: bool,
+}
+
+fn date(text: &str) -> Result<Timestamp, String> {
+    let day = format_description!("[year]-[month]-[day]");
+    let moment = match Date::parse(text, day) {
+        Ok(date) => date.midnight().assume_utc(),
+        Err(_) => OffsetDateTime::parse(text, &Rfc3339)
+            .map_err(|_| "this is no date; write 2026-11-22 or 2026-11-22T21:00:00Z".to_owned())?,
+    };
+    Ok(Timestamp::from_seconds(moment.unix_timestamp()))
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+    match action {
+        Action::List {
+            wanted,
+            limit,
+            before,
+            json,
+        } => {
+            let filter = wanted.filter(registry).await?;
+            let entries = registry
+                .audit()
+                .page(&filter, before, limit)
+                .await
+                .map_err(|error| Failure::told_by(&error))?;
+            if json {
+                let lines: Vec<AuditLine<'_>> = entries.iter().map(AuditLine::from).collect();
+                return output::print_json(&lines);
+            }
+            print(&entries)
+        }
+        Action::Export { wanted, json: _ } => {
+            let filter = wanted.filter(registry).await?;
+            export(registry, filter).await
+        }
+    }
+}
+
+async fn export(registry: &Administration, filter: AuditFilter) -> Result<(), Failure> {
+    let mut export = registry.audit().export(filter);
+    loop {
+        let page = export
+            .next_page()
+            .await
+            .map_err(|error| Failure::told_by(&error))?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for entry in &page {
+            let line = serde_json::to_string(&AuditLine::from(entry))
+                .map_err(|error| Failure::new("cannot write an entry as JSON").because(&error))?;
+            text.push_str(&line);
+            text.push('\n');
+        }
+        output::print(&text)?;
+    }
+}
+
+fn print(entries: &[AuditEntry]) -> Result<(), Failure> {
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let who = match (&entry.account, &entry.token) {
+                (Some(account), Some(token)) => format!("{account} ({token})"),
+                (Some(account), None) => account.clone(),
+                (None, _) => "-".to_owned(),
+            };
+            let from = entry.address.clone();
+            let of = entry.owner.clone().unwrap_or_default();
+            let what = match (of.as_str(), entry.target.as_str()) {
+                ("", target) => target.to_owned(),
+                (of, "") => of.to_owned(),
+                (of, target)
+                    if entry.result == AuditResult::Refused && of.eq_ignore_ascii_case(target) =>
+                {
+                    of.to_owned()
+                }
+                (of, target) => format!("{of} {target}"),
+            };
+            [
+                entry.id.to_string(),
+                moment(entry.at),
+                who,
+                from.unwrap_or_else(|| entry.through.to_string()),
+                entry.action.clone(),
+                what,
+                entry.result.to_string(),
+                entry.detail.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    output::print_table(
+        "such entry",
+        [
+            "ID", "WHEN", "WHO", "FROM", "ACTION", "ON WHAT", "RESULT", "DETAIL",
+        ],
+        &rows,
+    )
+}
+
+impl Wanted {
+    async fn filter(self, registry: &Administration) -> Result<AuditFilter, Failure> {
+        Ok(AuditFilter {
+            owner: named(registry, self.owner).await?,
+            account: named(registry, self.account).await?,
+            action: self.action,
+            result: self.refused.then_some(AuditResult::Refused),
+            address: self.address.map(|address| address.to_string()),
+            since: self.since,
+            until: self.until,
+        })
+    }
+}
+
+/// An owner who is there, under every name they had, or one who is gone by the name that the log has.
+async fn named(
+    registry: &Administration,
+    name: Option<OwnerName>,
+) -> Result<Option<Named>, Failure> {
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    let found = registry
+        .metadata()
+        .owner(&name)
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    Ok(Some(match found {
+        Some(owner) => Named::Id(owner.id),
+        None => Named::Name(name.as_str().to_owned()),
+    }))
+}

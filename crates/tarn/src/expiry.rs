@@ -1,0 +1,175 @@
+//! `tarn expiry`: the rules by which old packages go.
+
+use registry::{
+    Administration,
+    names::OwnerName,
+    publish::expiry::{RepositoryPattern, Run},
+};
+use serde::Serialize;
+
+use crate::{administration::BY, failure::Failure, output, package};
+
+/// `tarn expiry …`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// List an owner's rules
+    List {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add a rule, or give the one for these repositories other numbers
+    Add {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// Which repositories: branch/repository, where `*` stands for every one
+        #[arg(value_name = "REPOSITORIES", value_parser = RepositoryPattern::parse)]
+        pattern: RepositoryPattern,
+        /// Remove files that were published more than so many days ago
+        #[arg(long, value_name = "DAYS")]
+        older_than: u32,
+        /// But leave the newest so many versions of each package and architecture, however old
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        keep: u32,
+    },
+    /// Remove a rule
+    Remove {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// Which repositories it is about, as `expiry list` shows it
+        #[arg(value_name = "REPOSITORIES", value_parser = RepositoryPattern::parse)]
+        pattern: RepositoryPattern,
+    },
+    /// Apply an owner's rules now, and list what went
+    Run {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// Only list what would go
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// One rule, in the JSON of `expiry list`.
+#[derive(Serialize)]
+struct Shown {
+    repositories: String,
+    older_than_days: u32,
+    keep: u32,
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+    match action {
+        Action::List { owner, json } => list(&owner, json, registry).await,
+        Action::Add {
+            owner: name,
+            pattern,
+            older_than,
+            keep,
+        } => {
+            let owner = registry.accounts().find_owner(&name).await?;
+            registry
+                .expiry()
+                .set(owner.id, &pattern, older_than, keep, &BY)
+                .await
+                .map_err(|error| Failure::told_by(&error))?;
+            output::note(&format!(
+                "files of {} in {pattern} go after {older_than} days; the newest {keep} versions stay",
+                owner.name
+            ));
+            Ok(())
+        }
+        Action::Remove {
+            owner: name,
+            pattern,
+        } => {
+            let owner = registry.accounts().find_owner(&name).await?;
+            let removed = registry
+                .expiry()
+                .remove(owner.id, &pattern, &BY)
+                .await
+                .map_err(|error| Failure::told_by(&error))?;
+            if !removed {
+                return Err(
+                    Failure::new(format!("{} has no rule for {pattern}", owner.name)).hint(
+                        format!("`tarn expiry list {}` shows those there are", owner.name),
+                    ),
+                );
+            }
+            output::note(&format!("removed the rule of {} for {pattern}", owner.name));
+            Ok(())
+        }
+        Action::Run {
+            owner,
+            dry_run,
+            json,
+        } => apply(&owner, dry_run, json, registry).await,
+    }
+}
+
+async fn apply(
+    name: &OwnerName,
+    dry_run: bool,
+    json: bool,
+    registry: &Administration,
+) -> Result<(), Failure> {
+    let owner = registry.accounts().find_owner(name).await?;
+    let run = if dry_run { Run::Dry } else { Run::Remove(&BY) };
+    let mut shown = Vec::new();
+    let ended = registry
+        .expiry()
+        .run(Some(owner.id), run, |file| {
+            shown.push(package::Shown::from(file));
+        })
+        .await;
+    // What went is told also where it could not go on.
+    if json || !shown.is_empty() {
+        package::print(&shown, json)?;
+    }
+    let count = ended.map_err(|error| Failure::told_by(&error))?;
+    output::note(&match dry_run {
+        true => format!("{count} would go; nothing was removed"),
+        false => format!("removed {count}"),
+    });
+    Ok(())
+}
+
+async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result<(), Failure> {
+    let owner = registry.accounts().find_owner(name).await?;
+    let shown: Vec<Shown> = registry
+        .expiry()
+        .rules(Some(owner.id))
+        .await
+        .map_err(|error| Failure::told_by(&error))?
+        .into_iter()
+        .map(|rule| Shown {
+            repositories: rule.pattern,
+            older_than_days: rule.days,
+            keep: rule.keep,
+        })
+        .collect();
+    if json {
+        return output::print_json(&shown);
+    }
+    let rows: Vec<_> = shown
+        .into_iter()
+        .map(|rule| {
+            [
+                rule.repositories,
+                rule.older_than_days.to_string(),
+                rule.keep.to_string(),
+            ]
+        })
+        .collect();
+    output::print_table("rule", ["REPOSITORIES", "OLDER THAN DAYS", "KEEP"], &rows)
+}

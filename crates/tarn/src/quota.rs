@@ -1,0 +1,165 @@
+//! `tarn quota`: what owners may have.
+
+use registry::{
+    Administration,
+    names::OwnerName,
+    publish::{Allowance, QuotaChange},
+};
+use serde::Serialize;
+
+use crate::{administration::BY, failure::Failure, output, settings::values};
+
+/// `tarn quota …`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// Show what an owner has and may have
+    Show {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give an owner limits of their own; what is there already stays
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true)
+        .args(["bytes", "packages", "upload", "none", "default"])))]
+    Set {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// The most bytes of all packages together, such as 10GiB
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        bytes: Option<u64>,
+        /// The most package files
+        #[arg(long, value_name = "NUMBER")]
+        packages: Option<u64>,
+        /// The most bytes of one upload
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        upload: Option<u64>,
+        /// No limit on bytes and packages, whatever the server's is
+        #[arg(long, conflicts_with_all = ["bytes", "packages", "upload", "default"])]
+        none: bool,
+        /// The server's limits again
+        #[arg(long, conflicts_with_all = ["bytes", "packages", "upload"])]
+        default: bool,
+    },
+}
+
+/// The JSON of `quota show`. No limit is null.
+#[derive(Serialize)]
+struct Shown {
+    owner: String,
+    bytes: Limited,
+    packages: Limited,
+    upload_limit: u64,
+    upload_limit_is_own: bool,
+}
+
+#[derive(Serialize)]
+struct Limited {
+    used: u64,
+    limit: Option<u64>,
+    limit_is_own: bool,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    values::size(text).map_err(|refused| format!("{}; {}", refused.problem, refused.hint))
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+    match action {
+        Action::Show { owner, json } => show(&owner, json, registry).await,
+        Action::Set {
+            owner: name,
+            bytes,
+            packages,
+            upload,
+            none,
+            default,
+        } => {
+            let owner = registry.accounts().find_owner(&name).await?;
+            let (quotas, by) = (registry.quotas(), &BY);
+            let change = QuotaChange {
+                bytes,
+                packages,
+                upload,
+            };
+            if none {
+                quotas.lift(owner.id, by).await
+            } else if default {
+                quotas.set(owner.id, None, by).await
+            } else {
+                quotas.change(owner.id, change, by).await
+            }
+            .map_err(|error| Failure::told_by(&error))?;
+            output::note(&format!("changed the quota of {}", owner.name));
+            Ok(())
+        }
+    }
+}
+
+async fn show(name: &OwnerName, json: bool, registry: &Administration) -> Result<(), Failure> {
+    let owner = registry.accounts().find_owner(name).await?;
+    let allowance = registry
+        .quotas()
+        .allowance(owner.id)
+        .await
+        .map_err(|error| Failure::told_by(&error))?;
+    let shown = Shown::new(owner.name, &allowance);
+    if json {
+        return output::print_json(&shown);
+    }
+    let row = |what: &str, used: String, limit: Option<u64>, own: bool| {
+        [
+            what.to_owned(),
+            used,
+            limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string()),
+            if own { "owner" } else { "server" }.to_owned(),
+        ]
+    };
+    let (bytes, packages) = (&shown.bytes, &shown.packages);
+    let rows = [
+        row(
+            "bytes",
+            bytes.used.to_string(),
+            bytes.limit,
+            bytes.limit_is_own,
+        ),
+        row(
+            "packages",
+            packages.used.to_string(),
+            packages.limit,
+            packages.limit_is_own,
+        ),
+        row(
+            "one upload",
+            String::new(),
+            Some(shown.upload_limit),
+            shown.upload_limit_is_own,
+        ),
+    ];
+    output::print_table("limit", ["WHAT", "USED", "LIMIT", "SET FOR THE"], &rows)
+}
+
+impl Shown {
+    fn new(owner: String, allowance: &Allowance) -> Self {
+        let own = allowance.own;
+        Self {
+            owner,
+            bytes: Limited {
+                used: allowance.used.bytes,
+                limit: allowance.limit.bytes,
+                limit_is_own: own.unlimited || own.bytes.is_some(),
+            },
+            packages: Limited {
+                used: allowance.used.packages,
+                limit: allowance.limit.packages,
+                limit_is_own: own.unlimited || own.packages.is_some(),
+            },
+            upload_limit: allowance.upload,
+            upload_limit_is_own: own.upload.is_some(),
+        }
+    }
+}

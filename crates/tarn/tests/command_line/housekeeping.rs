@@ -1,0 +1,198 @@
+//! `package`, `quota`, `expiry` and `audit` on a real registry.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use apk::v2::builder::PackageBuilder;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use insta::assert_snapshot;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Folder, PASSWORD};
+
+/// A registry in which `admin` has three packages, and somebody came with a wrong password.
+fn with_packages() -> Folder {
+    let folder = Folder::with_registry();
+    let server = folder.serve(&[], &[]);
+    for (name, version) in [("foo", "1.9-r0"), ("foo", "1.10-r0"), ("bar", "1.0-r0")] {
+        let package = PackageBuilder::new(name, version).build();
+        let status = upload(&server.address, PASSWORD, &package);
+        assert!(status.starts_with("HTTP/1.1 201"), "{status}");
+    }
+    let status = upload(&server.address, "hunter2", b"");
+    assert!(status.starts_with("HTTP/1.1 401"), "{status}");
+    assert!(server.stop(Signal::TERM).0.success());
+    folder
+}
+
+fn upload(address: &str, password: &str, package: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let credentials = STANDARD.encode(format!("admin:{password}"));
+    let head = format!(
+        "PUT /api/packages/admin/alpine/edge/main HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Authorization: Basic {credentials}\r\nContent-Length: {}\r\n\r\n",
+        package.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(package).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn json_of(folder: &Folder, arguments: &[&str]) -> Value {
+    let said = folder.tarn(arguments);
+    assert_eq!(said.exit, 0, "{}", said.stderr);
+    serde_json::from_str(&said.stdout).unwrap()
+}
+
+/// What each command says, one after the other.
+fn session(folder: &Folder, commands: &[&str]) -> String {
+    let mut all = String::new();
+    for command in commands {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let said = folder.tarn(&arguments);
+        all.push_str(&format!("$ tarn {command}\n{}\n", said.all()));
+    }
+    all
+}
+
+#[test]
+fn packages_are_listed_and_deleted() {
+    let folder = with_packages();
+    let all = session(
+        &folder,
+        &[
+            "package list admin",
+            "package list nobody",
+            "package delete admin edge/main/x86_64/bar-1.0-r0.apk",
+            "package delete admin edge/main/x86_64/bar-1.0-r0.apk",
+            "package delete admin bar-1.0-r0.apk",
+            "package delete admin a|b/main/x86_64/bar-1.0-r0.apk",
+            "package list admin",
+        ],
+    );
+    assert_snapshot!("packages", all);
+    let listed = json_of(&folder, &["package", "list", "admin", "--json"]);
+    assert_eq!(listed[0]["file"], "edge/main/x86_64/foo-1.9-r0.apk");
+    assert_eq!(listed[1]["version"], "1.10-r0");
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn quotas_are_shown_and_set() {
+    let folder = Folder::with_registry();
+    let all = session(
+        &folder,
+        &[
+            "quota show admin",
+            "quota set admin",
+            "quota set admin --bytes 10GiB --packages 5",
+            "quota set admin --upload 1MiB",
+            "quota show admin",
+            "quota set admin --none",
+            "quota show admin",
+            "quota set admin --none --bytes 1",
+            "quota set admin --bytes much",
+            "quota set admin --default",
+            "quota set nobody --none",
+        ],
+    );
+    assert_snapshot!("quotas", all);
+    assert_eq!(
+        json_of(&folder, &["quota", "show", "admin", "--json"]),
+        json!({
+            "owner": "admin",
+            "bytes": {"used": 0, "limit": null, "limit_is_own": false},
+            "packages": {"used": 0, "limit": null, "limit_is_own": false},
+            "upload_limit": 4_294_967_296_u64,
+            "upload_limit_is_own": false,
+        })
+    );
+}
+
+#[test]
+fn expiry_rules_are_added_listed_run_and_removed() {
+    let folder = with_packages();
+    let all = session(
+        &folder,
+        &[
+            "expiry list admin",
+            "expiry add admin edge --older-than 30",
+            "expiry add admin edge/main --older-than 0",
+            "expiry add admin edge/main --older-than 30 --keep 3",
+            "expiry add admin edge/main --older-than 30",
+            "expiry list admin",
+            // Nothing is that old.
+            "expiry run admin --dry-run",
+            "expiry run admin",
+            "expiry remove admin edge/main",
+            "expiry remove admin edge/main",
+        ],
+    );
+    assert_snapshot!("expiry", all);
+    assert_eq!(
+        json_of(&folder, &["expiry", "list", "admin", "--json"]),
+        json!([])
+    );
+    let run = ["expiry", "run", "admin", "--dry-run", "--json"];
+    assert_eq!(json_of(&folder, &run), json!([]));
+}
+
+#[test]
+fn the_log_is_listed_filtered_and_exported() {
+    let folder = with_packages();
+    assert_eq!(
+        folder
+            .tarn(&["quota", "set", "admin", "--packages", "9"])
+            .exit,
+        0
+    );
+    let all = session(
+        &folder,
+        &[
+            "audit list --action package. --owner admin",
+            "audit list --refused",
+            "audit list --action quota.",
+            "audit list --account nobody",
+            "audit list --action package. --limit 1",
+            "audit list --until 2020-01-01",
+            "audit list --since yesterday",
+        ],
+    );
+    assert!(!all.contains("hunter2"), "{all}");
+    // Their numbers are those of whatever else was noted before.
+    let all: Vec<_> = all
+        .lines()
+        .map(|line| {
+            let number = line.chars().take_while(char::is_ascii_digit).count();
+            match line.get(number..) {
+                Some(rest) if number > 0 => format!("[id] {}", rest.trim_start()),
+                _ => line.to_owned(),
+            }
+        })
+        .collect();
+    assert_snapshot!("audit", all.join("\n"));
+
+    let exported = folder.tarn(&["audit", "export", "--owner", "admin"]).stdout;
+    let lines: Vec<Value> = exported
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let listed = json_of(&folder, &["audit", "list", "--owner", "admin", "--json"]);
+    assert_eq!(listed, Value::from(lines.clone()));
+    let published = lines
+        .iter()
+        .filter(|line| line["action"] == "package.publish");
+    assert_eq!(published.count(), 3);
+    let refused = lines
+        .iter()
+        .find(|line| line["result"] == "refused")
+        .unwrap();
+    assert_eq!(refused["target"], "admin");
+    assert_eq!(refused["address"], "127.0.0.1");
+    assert_eq!(refused["through"], "http");
+}
