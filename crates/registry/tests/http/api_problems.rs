@@ -214,7 +214,7 @@ async fn a_password_is_changed_by_the_password_alone() {
     server
         .send(&by_token)
         .await
-        .problem(403, "a token does not change a password");
+        .problem(403, "a token changes no password");
     let by_password = json("PUT", target, &new).basic("alice", &password("alice"));
     server.send(&by_password).await.expect(204);
     let user = get("/api/v1/user");

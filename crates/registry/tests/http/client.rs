@@ -253,13 +253,40 @@ impl Connection {
         if to_head || matches!(answer.status, 100 | 204 | 304) {
             return answer;
         }
+        if answer.header("Transfer-Encoding") == Some("chunked") {
+            loop {
+                let size = self.line().await;
+                let size = usize::from_str_radix(&size, 16).unwrap();
+                answer.body.extend(self.exactly(size).await);
+                assert_eq!(self.line().await, "");
+                if size == 0 {
+                    return answer;
+                }
+            }
+        }
         let length: usize = answer.header("Content-Length").unwrap().parse().unwrap();
+        answer.body = self.exactly(length).await;
+        answer
+    }
+
+    /// The next bytes of an answer, so many.
+    async fn exactly(&mut self, length: usize) -> Vec<u8> {
         while self.received.len() < length {
-            assert!(self.more().await, "the answer is cut off: {answer:?}");
+            assert!(self.more().await, "the answer is cut off");
         }
         let rest = self.received.split_off(length);
-        answer.body = std::mem::replace(&mut self.received, rest);
-        answer
+        std::mem::replace(&mut self.received, rest)
+    }
+
+    /// The next line of an answer, without its end.
+    async fn line(&mut self) -> String {
+        loop {
+            if let Some(at) = self.received.windows(2).position(|two| two == b"\r\n") {
+                let line = self.exactly(at + 2).await;
+                return str::from_utf8(&line).unwrap().trim_end().to_owned();
+            }
+            assert!(self.more().await, "the answer is cut off");
+        }
     }
 
     async fn more(&mut self) -> bool {
