@@ -6,11 +6,11 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use registry::{
     access::{
         Access, AccessLimits, Accounts, Caller, Credentials, PasswordCost, Random, SecondFactors,
-        Secret, tokens,
+        Secret, TokenRequest, tokens,
     },
     clock::Clock,
     keys::Sealer,
-    metadata::{Database, Metadata, Visibility},
+    metadata::{Actor, Database, Metadata, OwnerKind, Visibility},
     names::OwnerName,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -134,10 +134,12 @@ impl Setup {
             let password = Secret::new(PASSWORD.to_owned());
             let visibility = Visibility::Public;
             accounts
-                .add_user(&user, Some(&password), false, visibility)
+                .add_user(&user, Some(&password), false, visibility, &Actor::SERVER)
                 .await?;
-            let scopes = "write:package".parse()?;
-            let (_, token) = accounts.add_token(&user, "bench", &scopes, None).await?;
+            let request = TokenRequest::new("bench", "write:package".parse()?);
+            let (_, token) = accounts
+                .add_token(OwnerKind::User, &user, &request, None, &Actor::SERVER)
+                .await?;
             Ok::<_, Failure>((metadata, accounts, token.expose().to_owned()))
         })?;
         Ok(Self {
@@ -198,8 +200,12 @@ impl Setup {
             } else {
                 Visibility::Public
             };
-            self.runtime
-                .block_on(self.accounts.set_visibility(&self.user, visibility))?;
+            self.runtime.block_on(self.accounts.set_visibility(
+                OwnerKind::User,
+                &self.user,
+                visibility,
+                &Actor::SERVER,
+            ))?;
             all += self.seconds(access, credentials, 1, true)?;
         }
         Ok(all / f64::from(commits))

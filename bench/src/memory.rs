@@ -5,7 +5,7 @@ use std::path::Path;
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 use registry::{
     clock::Clock,
-    metadata::{Database, Metadata, NewPackageFile, OwnerId},
+    metadata::{Actor, Database, Metadata, NewPackageFile, OwnerId, Quota},
     names::{Branch, OwnerName, RepositoryName},
 };
 use sha2::{Digest, Sha256};
@@ -142,8 +142,10 @@ async fn record(
         blob: metadata.claim_blob(&digest, 7, now).await?,
         pkginfo: String::new(),
         record: entry.record(),
-        uploader: None,
+        default_quota: Quota::default(),
     };
-    metadata.record_package(&new, now).await?;
+    metadata
+        .record_package(&new, &Actor::SERVER.at(now))
+        .await?;
     Ok(())
 }

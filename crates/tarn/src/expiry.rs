@@ -1,10 +1,6 @@
 //! `tarn expiry`: the rules by which old packages go.
 
-use registry::{
-    Administration,
-    names::OwnerName,
-    publish::expiry::{RepositoryPattern, Run},
-};
+use registry::{Administration, access::PlacePattern, names::OwnerName, publish::expiry::Run};
 use serde::Serialize;
 
 use crate::{administration::BY, failure::Failure, output, package};
@@ -26,9 +22,9 @@ pub(crate) enum Action {
         /// Whose
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Which repositories: branch/repository, where `*` stands for every one
-        #[arg(value_name = "REPOSITORIES", value_parser = RepositoryPattern::parse)]
-        pattern: RepositoryPattern,
+        /// Which repositories: branch/repository, where `*` stands for any run of characters
+        #[arg(value_name = "REPOSITORIES")]
+        pattern: PlacePattern,
         /// Remove files that were published more than so many days ago
         #[arg(long, value_name = "DAYS")]
         older_than: u32,
@@ -42,8 +38,8 @@ pub(crate) enum Action {
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// Which repositories it is about, as `expiry list` shows it
-        #[arg(value_name = "REPOSITORIES", value_parser = RepositoryPattern::parse)]
-        pattern: RepositoryPattern,
+        #[arg(value_name = "REPOSITORIES")]
+        pattern: PlacePattern,
     },
     /// Apply an owner's rules now, and list what went
     Run {

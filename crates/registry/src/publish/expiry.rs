@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::Remover;
 use crate::{
+    access::{PatternError, Place, PlacePattern},
     clock::{Clock, Timestamp},
     metadata::{
         Act, Actor, ExpiryRule, LiveFile, Metadata, MetadataError, NewExpiryRule, OwnerId,
         PackageAddress, PackageFileId,
     },
-    names::{Branch, NameError, RepositoryName},
 };
 
 /// The most days that a rule can wait: a hundred years.
@@ -18,22 +18,12 @@ pub const MAX_DAYS: u32 = 36_500;
 /// The most rules of one owner.
 pub const MAX_RULES: usize = 100;
 
-/// Which repositories a rule is about: `branch/repository`, where `*` stands for every branch or every repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepositoryPattern {
-    branch: Option<Branch>,
-    repository: Option<RepositoryName>,
-}
-
 /// Why a rule was not made. The texts are fit for whoever asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpiryError {
-    /// Not two parts.
-    #[error("`{}` names no repositories; write branch/repository, such as edge/testing or edge/* or */*", .0.escape_default())]
-    Pattern(String),
-    /// A part that is neither `*` nor a name.
-    #[error(transparent)]
-    Name(#[from] NameError),
+    /// The pattern of a rule in the database cannot be read: a newer server wrote it.
+    #[error("the repositories of a rule cannot be read: {0}")]
+    Stored(#[from] PatternError),
     /// Too few days, or too many.
     #[error("a rule waits for 1 to {MAX_DAYS} days; choose a number of those")]
     Days,
@@ -60,46 +50,6 @@ pub struct Expiry {
     metadata: Metadata,
     clock: Clock,
     remover: Remover,
-}
-
-impl RepositoryPattern {
-    /// Parses `branch/repository`.
-    ///
-    /// # Errors
-    ///
-    /// When it has not two parts, or one of them is neither `*` nor a name.
-    pub fn parse(text: &str) -> Result<Self, ExpiryError> {
-        let (branch, repository) = text
-            .split_once('/')
-            .ok_or_else(|| ExpiryError::Pattern(text.chars().take(128).collect()))?;
-        let named = |part: &str| part != "*";
-        Ok(Self {
-            branch: Some(branch)
-                .filter(|part| named(part))
-                .map(Branch::parse)
-                .transpose()?,
-            repository: Some(repository)
-                .filter(|part| named(part))
-                .map(RepositoryName::parse)
-                .transpose()?,
-        })
-    }
-
-    fn holds(&self, branch: &Branch, repository: &RepositoryName) -> bool {
-        self.branch.as_ref().is_none_or(|wanted| wanted == branch)
-            && self
-                .repository
-                .as_ref()
-                .is_none_or(|wanted| wanted == repository)
-    }
-}
-
-impl std::fmt::Display for RepositoryPattern {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let branch = self.branch.as_ref().map_or("*", Branch::as_str);
-        let repository = self.repository.as_ref().map_or("*", RepositoryName::as_str);
-        write!(f, "{branch}/{repository}")
-    }
 }
 
 impl Expiry {
@@ -130,7 +80,7 @@ impl Expiry {
     pub async fn set(
         &self,
         owner: OwnerId,
-        pattern: &RepositoryPattern,
+        pattern: &PlacePattern,
         days: u32,
         keep: u32,
         by: &Actor,
@@ -161,7 +111,7 @@ impl Expiry {
     pub async fn remove(
         &self,
         owner: OwnerId,
-        pattern: &RepositoryPattern,
+        pattern: &PlacePattern,
         by: &Actor,
     ) -> Result<bool, MetadataError> {
         let at = self.clock.now();
@@ -187,15 +137,13 @@ impl Expiry {
         let mut count = 0;
         for rule in self.rules(owner).await? {
             let end = now.before(Duration::from_secs(u64::from(rule.days) * 86_400));
-            let pattern = RepositoryPattern::parse(&rule.pattern)?;
-            for (repository, branch, name) in self.metadata.repositories(rule.owner).await? {
-                if !pattern.holds(&branch, &name) {
+            let pattern: PlacePattern = rule.pattern.parse()?;
+            for (id, branch, repository) in self.metadata.repositories(rule.owner).await? {
+                let (branch, repository) = (&branch, &repository);
+                if !pattern.matches(Place { branch, repository }) {
                     continue;
                 }
-                let old = self
-                    .metadata
-                    .old_packages(repository, end, rule.keep)
-                    .await?;
+                let old = self.metadata.old_packages(id, end, rule.keep).await?;
                 for package in old {
                     let versions = self.metadata.versions(&package).await?;
                     for file in due(versions, end, rule.keep) {
@@ -247,36 +195,4 @@ fn due(mut versions: Vec<LiveFile>, end: Timestamp, keep: u32) -> Vec<LiveFile> 
     let mut due: Vec<LiveFile> = versions.into_iter().skip(keep).collect();
     due.retain(|file| file.created_at < end);
     due
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn holds(pattern: &str, branch: &str, repository: &str) -> bool {
-        RepositoryPattern::parse(pattern).unwrap().holds(
-            &Branch::parse(branch).unwrap(),
-            &RepositoryName::parse(repository).unwrap(),
-        )
-    }
-
-    #[test]
-    fn a_star_stands_for_every_name() {
-        assert!(holds("edge/main", "edge", "main"));
-        assert!(!holds("edge/main", "edge", "testing"));
-        assert!(holds("edge/*", "edge", "testing"));
-        assert!(!holds("edge/*", "v3.23", "testing"));
-        assert!(holds("*/main", "v3.23", "main"));
-        assert!(holds("*/*", "a", "b"));
-    }
-
-    #[test]
-    fn a_pattern_reads_back_and_what_is_none_is_refused() {
-        for text in ["edge/main", "*/main", "edge/*", "*/*"] {
-            assert_eq!(RepositoryPattern::parse(text).unwrap().to_string(), text);
-        }
-        for text in ["", "edge", "edge/", "/main", "edge/main/x86_64", "e*/main"] {
-            assert!(RepositoryPattern::parse(text).is_err(), "{text}");
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use registry::{
+    access::PlacePattern,
     jobs::{Schedule, retain},
     metadata::{AuditEntry, AuditFilter, AuditResult, Visibility},
 };
@@ -226,7 +227,7 @@ async fn old_versions_expire_through_the_same_door_and_the_newest_stay() {
         .await
         .expect(201);
     let expiry = server.registry.administration().expiry();
-    let pattern = registry::publish::expiry::RepositoryPattern::parse("*/main").unwrap();
+    let pattern = "*/main".parse::<PlacePattern>().unwrap();
     let by = &registry::metadata::Actor::COMMAND_LINE;
     expiry.set(alice, &pattern, 30, 1, by).await.unwrap();
 
