@@ -2,6 +2,7 @@
 
 CACHE := $(or $(TARN_TEST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tarn-tests)
 FUZZ_SECONDS := 10
+API_SECONDS := 60
 
 # What the tests need is found here; nothing of it lies in a target folder.
 export TARN_TEST_CACHE := $(CACHE)
@@ -9,7 +10,7 @@ export PATH := $(CACHE)/bin:$(PATH)
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test install format lint cargo-test fuzz deny
+.PHONY: help run test install format lint cargo-test api-test fuzz deny
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -22,14 +23,16 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory format
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory cargo-test
+	@$(MAKE) --no-print-directory api-test
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny
+install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis
 	scripts/install-system
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-cargo-tools $(CACHE)
+	scripts/install-schemathesis $(CACHE)
 
 format: ## is the code formatted?
 	cargo fmt --all --check
@@ -39,6 +42,9 @@ lint: ## clippy, warnings are errors
 
 cargo-test: ## unit, integration and end-to-end tests; nothing may be left out
 	TARN_REQUIRE_TOOLS=1 cargo test --workspace --locked
+
+api-test: ## ask the JSON API for API_SECONDS whether it keeps to its OpenAPI document
+	scripts/test-api $(CACHE) $(API_SECONDS)
 
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	scripts/fuzz $(FUZZ_SECONDS)

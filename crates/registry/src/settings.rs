@@ -40,10 +40,33 @@ pub struct Settings {
     pub metrics: bool,
     /// Bounds on slow or many clients.
     pub connections: ConnectionLimits,
+    /// Bounds on what the JSON API takes and gives at once.
+    pub api: ApiLimits,
     /// Whom to believe about where requests come from.
     pub proxies: Proxies,
     /// Networks of addresses that are not public and that webhooks may lead to all the same.
     pub webhook_networks: Vec<IpNet>,
+}
+
+/// How much the JSON API takes and gives at once.
+#[derive(Debug, Clone)]
+pub struct ApiLimits {
+    /// The entries of a page when the caller does not say how many.
+    pub usual_page: u32,
+    /// The most entries that a page has, whatever the caller asks for.
+    pub largest_page: u32,
+    /// The largest body of a request, in bytes.
+    pub largest_body: usize,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            usual_page: 30,
+            largest_page: 100,
+            largest_body: 64 << 10,
+        }
+    }
 }
 
 /// The proxies in front of the server, which tell where requests come from.
@@ -123,6 +146,7 @@ impl Settings {
             access: AccessLimits::default(),
             metrics: false,
             connections: ConnectionLimits::default(),
+            api: ApiLimits::default(),
             proxies: Proxies::default(),
             webhook_networks: Vec::new(),
         }

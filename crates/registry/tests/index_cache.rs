@@ -73,6 +73,7 @@ async fn record(
         record: format!(
             "C:{identity}\nP:package{number}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:The package {number} of {of}\nU:\nL:MIT\n\n"
         ),
+        description: String::new(),
         default_quota: Quota::default(),
     };
     metadata

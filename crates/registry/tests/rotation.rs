@@ -99,6 +99,7 @@ impl World {
             record: format!(
                 "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:{name}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:\nU:\nL:\n\n"
             ),
+            description: String::new(),
             default_quota: Quota::default(),
         };
         let act = Act {

@@ -21,6 +21,7 @@ mod refusals;
 mod scopes;
 mod second_factor;
 mod secret;
+mod sight;
 pub mod tokens;
 mod totp;
 

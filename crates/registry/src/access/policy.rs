@@ -170,13 +170,6 @@ pub fn decide_site(caller: &Caller) -> Result<(), Denied> {
     }
 }
 
-/// Whether the token of `caller`, if it came with one, leaves `action` on what `owner` has of itself. The account behind it
-/// is not looked at.
-pub(super) fn token_allows(caller: &Caller, owner: &Owner, action: Action) -> bool {
-    let within = |token| within_token(token, owner, action, None).is_ok();
-    caller.token().is_none_or(within)
-}
-
 /// What a token leaves.
 fn within_token(
     token: &UsedToken,

@@ -7,11 +7,13 @@ use axum::{
     http::{Extensions, HeaderMap, Method, Uri, header, request::Parts},
 };
 
-use super::{error::ApiError, path::Segments, source::Source};
+use super::{api, error::ApiError, path::Segments, source::Source};
 use crate::{
     Registry,
-    access::{AccessError, Action, By, Caller, Credentials, CredentialsError, Place},
-    metadata::{Actor, Owner, OwnerId, Refused},
+    access::{
+        AccessError, Action, By, Caller, Credentials, CredentialsError, Denied, Place, decide_site,
+    },
+    metadata::{Actor, Owner, OwnerId, OwnerKind, Refused},
     names::{Branch, RepositoryName},
 };
 
@@ -33,7 +35,7 @@ pub(super) struct Presented {
 /// A caller who may do what was asked, and the owner it is done with.
 pub(super) struct Authorized {
     pub(super) owner: Owner,
-    caller: Caller,
+    pub(super) caller: Caller,
     peer: IpAddr,
 }
 
@@ -69,6 +71,94 @@ impl Authorized {
 }
 
 impl Presented {
+    /// Finds out who is asking, where no owner decides what they may.
+    pub(super) async fn caller(&self, registry: &Registry) -> Result<Caller, ApiError> {
+        let access = registry.access();
+        let caller = access.authenticate(&self.credentials, self.peer).await;
+        Ok(caller.inspect_err(|error| {
+            if error.is_refusal() {
+                let claimed = self.credentials.claimed().unwrap_or_default();
+                let nobody = || Caller::Anonymous.actor(self.peer);
+                let by = error.bearer().cloned().unwrap_or_else(nobody);
+                note_sign_in(registry, by, claimed, error.to_string());
+            }
+        })?)
+    }
+
+    /// Finds out who is asking, and whether they may administer the whole registry.
+    pub(super) async fn administrator(&self, registry: &Registry) -> Result<Caller, ApiError> {
+        let caller = self.caller(registry).await?;
+        decide_site(&caller).inspect_err(|denied| {
+            self.note(registry, &caller, "server.administer", None, *denied);
+        })?;
+        Ok(caller)
+    }
+
+    /// Finds out who is asking, and refuses nobody in particular.
+    pub(super) async fn signed_in(&self, registry: &Registry) -> Result<Caller, ApiError> {
+        match self.caller(registry).await? {
+            Caller::Anonymous => Err(Denied::NeedsCredentials.into()),
+            caller => Ok(caller),
+        }
+    }
+
+    /// Finds out who is asking, and whether they may administer their own account.
+    pub(super) async fn user(&self, registry: &Registry) -> Result<Authorized, ApiError> {
+        let caller = self.signed_in(registry).await?;
+        self.own(registry, caller).await
+    }
+
+    /// The same of a caller who is known.
+    pub(super) async fn own(
+        &self,
+        registry: &Registry,
+        caller: Caller,
+    ) -> Result<Authorized, ApiError> {
+        let user = match &caller {
+            Caller::User(signed_in) => &signed_in.user,
+            Caller::Anonymous | Caller::Organisation(_) => {
+                return Err(ApiError::Forbidden(
+                    "the token of an organisation belongs to no user; sign in as one".to_owned(),
+                ));
+            }
+        };
+        let owner = Owner {
+            id: user.id,
+            kind: OwnerKind::User,
+            name: user.name.clone(),
+            visibility: user.visibility,
+        };
+        let action = Action::Administer;
+        self.allow(registry, &caller, &owner, action, None).await?;
+        Ok(Authorized {
+            owner,
+            caller,
+            peer: self.peer,
+        })
+    }
+
+    /// Asks whether a caller may, and writes down that they may not.
+    pub(super) async fn allow(
+        &self,
+        registry: &Registry,
+        caller: &Caller,
+        owner: &Owner,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<(), ApiError> {
+        let allowed = registry.access().allow(caller, owner, action, place).await;
+        Ok(allowed.inspect_err(|error| {
+            if let AccessError::Denied(denied) = error {
+                self.note(registry, caller, wanted(action), Some(owner.id), *denied);
+            }
+        })?)
+    }
+
+    /// That caller, for the records of who did what.
+    pub(super) fn actor(&self, caller: &Caller) -> Actor {
+        caller.actor(self.peer)
+    }
+
     /// Finds out who is asking and whether they may, where the request is about an owner and no repository.
     ///
     /// Wrong credentials are told first, also on a public owner; then an owner that does not exist; then what the
@@ -111,28 +201,13 @@ impl Presented {
         action: Action,
         place: Option<Place<'_>>,
     ) -> Result<Authorized, ApiError> {
-        let caller = registry
-            .access()
-            .authenticate(&self.credentials, self.peer)
-            .await
-            .inspect_err(|error| {
-                if error.is_refusal() {
-                    let claimed = self.credentials.claimed().unwrap_or_default();
-                    let nobody = || Caller::Anonymous.actor(self.peer);
-                    let by = error.bearer().cloned().unwrap_or_else(nobody);
-                    note_sign_in(registry, by, claimed, error.to_string());
-                }
-            })?;
+        let caller = self.caller(registry).await?;
         let name = segments.owner()?;
         let Some(owner) = registry.metadata().owner(&name).await? else {
             // In a box of its own: what is seldom done is not to be carried about with every request.
             return Err(Box::pin(self.lead_on(registry, segments, &caller, action, place)).await?);
         };
-        registry
-            .access()
-            .allow(&caller, &owner, action, place)
-            .await
-            .inspect_err(|error| self.note_denied(registry, &caller, owner.id, action, error))?;
+        self.allow(registry, &caller, &owner, action, place).await?;
         Ok(Authorized {
             owner,
             caller,
@@ -142,22 +217,20 @@ impl Presented {
 
     /// Writes down that somebody may not. A client that sends credentials only when asked to begins without them; that is no
     /// refusal of anybody.
-    fn note_denied(
+    fn note(
         &self,
         registry: &Registry,
         caller: &Caller,
-        owner: OwnerId,
-        action: Action,
-        error: &AccessError,
+        action: &'static str,
+        owner: Option<OwnerId>,
+        denied: Denied,
     ) {
-        if let (AccessError::Denied(denied), Caller::User(_) | Caller::Organisation(_)) =
-            (error, caller)
-        {
+        if let Caller::User(_) | Caller::Organisation(_) = caller {
             registry.refusals().note(Refused {
                 by: caller.actor(self.peer),
                 at: registry.clock().now(),
-                action: wanted(action),
-                owner: Some(owner),
+                action,
+                owner,
                 target: self.uri.path().to_owned(),
                 why: denied.to_string(),
             });
@@ -182,7 +255,12 @@ impl Presented {
             .access()
             .allow(caller, &owner, Action::Read, place)
             .await
-            .inspect_err(|error| self.note_denied(registry, caller, owner.id, action, error))?;
+            .inspect_err(|error| {
+                // In the words of what was wanted, which may have been more than to read.
+                if let AccessError::Denied(denied) = error {
+                    self.note(registry, caller, wanted(action), Some(owner.id), *denied);
+                }
+            })?;
         let safe = self.method == Method::GET || self.method == Method::HEAD;
         match path_under(&self.uri, &owner.name) {
             Some(path) if safe && action == Action::Read => Ok(ApiError::Moved { path }),
@@ -192,13 +270,24 @@ impl Presented {
 }
 
 /// What stands before the owner in every path that has one.
-const OWNERS: &str = "/api/packages/";
+const BEFORE_OWNERS: [&str; 5] = [
+    "/api/packages/",
+    "/api/v1/packages/",
+    "/api/v1/owners/",
+    "/api/v1/orgs/",
+    "/api/v1/users/",
+];
 
-/// The path of a request with another owner in it, and everything behind the owner as it was sent. The query, which means
-/// nothing here, is left out.
+/// The path of a request with another owner in it, and everything behind the owner as it was sent. The query goes along
+/// where it means something, which is in the JSON API.
 fn path_under(uri: &Uri, owner: &str) -> Option<String> {
-    let (_, behind) = uri.path().strip_prefix(OWNERS)?.split_once('/')?;
-    Some(format!("{OWNERS}{owner}/{behind}"))
+    let found = |prefix: &&str| uri.path().starts_with(prefix);
+    let before = BEFORE_OWNERS.into_iter().find(found)?;
+    let rest = uri.path().strip_prefix(before)?;
+    let behind = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("");
+    let query = uri.query().filter(|_| api::is_under(before));
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    Some(format!("{before}{owner}{behind}{query}"))
 }
 
 /// What somebody wanted, in the words of the audit log.

@@ -13,13 +13,14 @@ use axum::{
 
 use super::trace::Fault;
 use crate::{
-    access::{AccessError, AuthError, CredentialsError, Denied},
+    access::{AccessError, AccountError, AuthError, CredentialsError, Denied, FactorError},
     blobs::BlobError,
     index::IndexError,
     keys::KeyError,
     metadata::{MetadataError, RecordError},
     names::NameError,
-    publish::{BodyError, PublishError},
+    publish::{BodyError, PublishError, expiry::ExpiryError},
+    webhooks::WebhookError,
 };
 
 /// Why a request was not done.
@@ -29,15 +30,18 @@ pub(super) enum ApiError {
     Unauthorized(String),
     Forbidden(String),
     UnknownOwner,
-    OwnerGone(String),
     Moved { path: String },
     Renamed { name: String },
     NoSuchRoute(String),
+    NotFound(String),
+    WrongMethod(String),
     NoSuchIndex,
     NoSuchFile,
     NoSuchKey,
     Conflict(String),
     TooLarge(String),
+    UnsupportedMediaType(String),
+    Unprocessable(String),
     TooSlow(String),
     RangeNotSatisfiable { size: u64 },
     TooManyAttempts { text: String, retry_after: Duration },
@@ -45,6 +49,10 @@ pub(super) enum ApiError {
     DiskFull(Box<dyn Error + Send + Sync>),
     Internal(Box<dyn Error + Send + Sync>),
 }
+
+/// The line of a refusal, beside the answer that was made of it: a problem document is made of the same.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal(pub(super) String);
 
 impl ApiError {
     fn status(&self) -> StatusCode {
@@ -55,14 +63,17 @@ impl ApiError {
             // 307 and 308 are errors to apk (apk-tools `libfetch/http.c`, `HTTP_REDIRECT`).
             Self::Moved { .. } => StatusCode::MOVED_PERMANENTLY,
             Self::UnknownOwner
-            | Self::OwnerGone(_)
             | Self::Renamed { .. }
             | Self::NoSuchRoute(_)
+            | Self::NotFound(_)
             | Self::NoSuchIndex
             | Self::NoSuchFile
             | Self::NoSuchKey => StatusCode::NOT_FOUND,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -78,16 +89,19 @@ impl ApiError {
             Self::BadRequest(text)
             | Self::Unauthorized(text)
             | Self::Forbidden(text)
-            | Self::OwnerGone(text)
+            | Self::NotFound(text)
+            | Self::WrongMethod(text)
             | Self::Conflict(text)
             | Self::TooLarge(text)
+            | Self::UnsupportedMediaType(text)
+            | Self::Unprocessable(text)
             | Self::TooSlow(text)
             | Self::TooManyAttempts { text, .. }
             | Self::Busy(text) => text,
             Self::UnknownOwner => "no such owner; check the name behind /api/packages/".to_owned(),
             Self::Moved { path } => format!("this owner has another name now; it is at {path}"),
             Self::Renamed { name } => {
-                format!("this owner is called {name} now; use /api/packages/{name}/ in its place")
+                format!("this owner is called {name} now; use that name in its place")
             }
             Self::NoSuchRoute(path) => format!(
                 "nothing is at {path}; packages are under /api/packages/{{owner}}/alpine/{{branch}}/{{repository}}"
@@ -130,6 +144,7 @@ impl IntoResponse for ApiError {
         };
         let (text, fault) = self.text();
         let mut response = (status, format!("{text}\n")).into_response();
+        response.extensions_mut().insert(Refusal(text));
         if let Some((name, value)) =
             // From bytes: a path may hold more than ASCII.
             header.and_then(|(name, value)| {
@@ -175,6 +190,38 @@ impl From<AuthError> for ApiError {
                 Self::Internal(Box::new(error))
             }
             _ => Self::Unauthorized(text),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let text = error.to_string();
+        match error {
+            AccountError::NameTaken(_)
+            | AccountError::LabelTaken { .. }
+            | AccountError::TeamTaken { .. }
+            | AccountError::HasPackages { .. }
+            | AccountError::TooManyFormerNames(_)
+            | AccountError::LastSiteAdmin(_)
+            | AccountError::NoAdminLeft(_)
+            | AccountError::LastAdmin { .. } => Self::Conflict(text),
+            AccountError::NoUser(_)
+            | AccountError::NoOrganisation(_)
+            | AccountError::NoOwner(_)
+            | AccountError::Renamed(..)
+            | AccountError::NoTeam { .. } => Self::NotFound(text),
+            AccountError::WiderThanMaker(_) => Self::Forbidden(text),
+            AccountError::Reserved(_)
+            | AccountError::BuiltInTeam(_)
+            | AccountError::LimitsForRole(_)
+            | AccountError::AdminWithLimits
+            | AccountError::AdminOfOrganisation
+            | AccountError::WeakPassword(_)
+            | AccountError::BadLabel
+            | AccountError::NoLifetime => Self::Unprocessable(text),
+            AccountError::Metadata(error) => error.into(),
+            AccountError::Password(_) | AccountError::Random(_) => Self::Internal(Box::new(error)),
         }
     }
 }
@@ -231,10 +278,61 @@ impl From<BlobError> for ApiError {
     }
 }
 
+impl From<FactorError> for ApiError {
+    fn from(error: FactorError) -> Self {
+        let text = error.to_string();
+        match error {
+            FactorError::NoUser(_) => Self::NotFound(text),
+            FactorError::AlreadyOn(_) | FactorError::Off(_) | FactorError::NotBegun(_) => {
+                Self::Conflict(text)
+            }
+            FactorError::WrongCode => Self::Forbidden(text),
+            FactorError::TooManyCodes { retry_after } => {
+                Self::TooManyAttempts { text, retry_after }
+            }
+            FactorError::Metadata(error) => error.into(),
+            FactorError::Sealed(..) | FactorError::Random(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<ExpiryError> for ApiError {
+    fn from(error: ExpiryError) -> Self {
+        let text = error.to_string();
+        match error {
+            ExpiryError::Days => Self::Unprocessable(text),
+            ExpiryError::Stored(_) => Self::Internal(Box::new(error)),
+            ExpiryError::TooMany => Self::Conflict(text),
+            ExpiryError::Metadata(error) => error.into(),
+        }
+    }
+}
+
+impl From<WebhookError> for ApiError {
+    fn from(error: WebhookError) -> Self {
+        let text = error.to_string();
+        match error {
+            WebhookError::Target(_) | WebhookError::BadSecret => Self::Unprocessable(text),
+            WebhookError::NoWebhook { .. } => Self::NotFound(text),
+            WebhookError::TooMany(_)
+            | WebhookError::NoDelivery { .. }
+            | WebhookError::TestPending(_)
+            | WebhookError::Disabled(_) => Self::Conflict(text),
+            WebhookError::Metadata(error) => error.into(),
+            WebhookError::Random(_) | WebhookError::Seal(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
 impl From<KeyError> for ApiError {
     fn from(error: KeyError) -> Self {
+        let text = error.to_string();
         match error {
             KeyError::Metadata(error) => error.into(),
+            KeyError::Rotating { .. } | KeyError::TooManyActive | KeyError::OnlyActive { .. } => {
+                Self::Conflict(text)
+            }
+            KeyError::NoSuchKey { .. } => Self::NotFound(text),
             _ => Self::Internal(Box::new(error)),
         }
     }
@@ -259,7 +357,7 @@ impl From<PublishError> for ApiError {
             | PublishError::Record(RecordError::OverQuota(_)) => Self::TooLarge(text),
             PublishError::Record(RecordError::Metadata(error)) => error.into(),
             PublishError::Record(RecordError::ClaimLapsed) => Self::Busy(text),
-            PublishError::Record(RecordError::OwnerGone) => Self::OwnerGone(text),
+            PublishError::Record(RecordError::OwnerGone) => Self::NotFound(text),
             PublishError::Record(RecordError::UploaderGone) => Self::Unauthorized(text),
             PublishError::Record(_) => Self::Conflict(text),
             PublishError::Blob(error) => error.into(),

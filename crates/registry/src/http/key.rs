@@ -4,7 +4,7 @@
 use apk::sign::KeyName;
 use axum::{
     extract::State,
-    http::{HeaderValue, Method, header},
+    http::{HeaderValue, Method, Uri, header},
     response::{IntoResponse, Response},
 };
 
@@ -39,12 +39,13 @@ pub(super) async fn show(
 pub(super) async fn show_named(
     State(registry): State<Registry>,
     method: Method,
+    uri: Uri,
     presented: Presented,
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let (folder, file) = segments.folder_and_file();
     if folder != KEYS {
-        let mut refusal = wrong_method(method).await;
+        let mut refusal = wrong_method(method, uri).await;
         let upload = HeaderValue::from_static("PUT");
         refusal.headers_mut().insert(header::ALLOW, upload);
         return Ok(refusal);

@@ -3,6 +3,7 @@
 //! A handler takes the request apart, calls one function of another station, and puts the answer together. It holds
 //! no rules. What must never be here: SQL, files, formats.
 
+mod api;
 mod authorize;
 mod body;
 mod conditional;

@@ -50,6 +50,18 @@ impl Segments {
         })
     }
 
+    /// An owner's name alone.
+    pub(super) fn of_owner(owner: &str) -> Self {
+        let empty = String::new;
+        Self {
+            owner: owner.to_owned(),
+            branch: empty(),
+            repository: empty(),
+            architecture: empty(),
+            file: empty(),
+        }
+    }
+
     /// The owner. A name that breaks the grammar is one that nobody has.
     pub(super) fn owner(&self) -> Result<OwnerName, ApiError> {
         OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)

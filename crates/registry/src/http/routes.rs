@@ -12,14 +12,23 @@ use std::convert::Infallible;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{Method, StatusCode, Uri},
+    http::{Method, Uri},
     response::{IntoResponse, Response},
     routing::{get, put},
 };
 use tower::Service as _;
 
+use utoipa_axum::{router::OpenApiRouter, routes};
+
 use super::{
-    authorize::Presented, error::ApiError, health, index, key, metrics, package, path::Segments,
+    api::{
+        self, audit, document, hooks, keys, organisations, owners, packages, quotas, search,
+        second_factor, server_version, teams, tokens, user, users,
+    },
+    authorize::Presented,
+    error::ApiError,
+    health, index, key, metrics, package,
+    path::Segments,
     upload,
 };
 use crate::Registry;
@@ -92,19 +101,124 @@ fn router(registry: Registry) -> Router {
             "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/{file}",
             get(package::show).delete(package::remove),
         )
+        .merge(api().split_for_parts().0)
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(registry)
 }
 
+/// The routes under `/api/v1`, each with its description: `document.rs` makes the one of them all.
+pub(super) fn api() -> OpenApiRouter<Registry> {
+    OpenApiRouter::new()
+        .routes(routes!(document::show))
+        .routes(routes!(server_version::show))
+        .routes(routes!(user::show))
+        .routes(routes!(user::change_password))
+        .routes(routes!(owners::list))
+        .routes(routes!(owners::show))
+        .routes(routes!(owners::repositories))
+        .routes(routes!(search::packages))
+        .routes(routes!(packages::list))
+        .routes(routes!(packages::versions))
+        .routes(routes!(packages::show, packages::remove))
+        .routes(routes!(packages::files))
+        .routes(routes!(user::change_settings))
+        .routes(routes!(
+            second_factor::show,
+            second_factor::begin,
+            second_factor::confirm,
+            second_factor::disable
+        ))
+        .routes(routes!(second_factor::renew))
+        .routes(routes!(tokens::list_own, tokens::make_own))
+        .routes(routes!(tokens::revoke_own))
+        .routes(routes!(tokens::list_of_user, tokens::make_for_user))
+        .routes(routes!(tokens::revoke_of_user))
+        .routes(routes!(
+            tokens::list_of_organisation,
+            tokens::make_for_organisation
+        ))
+        .routes(routes!(tokens::revoke_of_organisation))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::change, users::remove))
+        .routes(routes!(users::rename))
+        .routes(routes!(users::disable_second_factor))
+        .routes(routes!(users::former_names))
+        .routes(routes!(users::release_name))
+        .routes(routes!(organisations::add))
+        .routes(routes!(
+            organisations::show,
+            organisations::change,
+            organisations::remove
+        ))
+        .routes(routes!(organisations::rename))
+        .routes(routes!(organisations::members))
+        .routes(routes!(
+            organisations::is_member,
+            organisations::set_member,
+            organisations::remove_member
+        ))
+        .routes(routes!(teams::list, teams::add))
+        .routes(routes!(teams::show, teams::change, teams::remove))
+        .routes(routes!(teams::members))
+        .routes(routes!(
+            teams::member,
+            teams::add_member,
+            teams::remove_member
+        ))
+        .routes(routes!(keys::list, keys::rotate))
+        .routes(routes!(keys::retire))
+        .routes(routes!(keys::reactivate))
+        .routes(routes!(quotas::show, quotas::set, quotas::reset))
+        .routes(routes!(quotas::rules, quotas::set_rule))
+        .routes(routes!(quotas::remove_rule))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
+        .routes(routes!(audit::list_of_owner))
+        .routes(routes!(audit::export_of_owner))
+        .routes(routes!(hooks::own::list, hooks::own::add))
+        .routes(routes!(
+            hooks::own::show,
+            hooks::own::change,
+            hooks::own::remove
+        ))
+        .routes(routes!(hooks::own::deliveries))
+        .routes(routes!(hooks::own::test))
+        .routes(routes!(hooks::own::redeliver))
+        .routes(routes!(hooks::organisation::list, hooks::organisation::add))
+        .routes(routes!(
+            hooks::organisation::show,
+            hooks::organisation::change,
+            hooks::organisation::remove
+        ))
+        .routes(routes!(hooks::organisation::deliveries))
+        .routes(routes!(hooks::organisation::test))
+        .routes(routes!(hooks::organisation::redeliver))
+}
+
 async fn no_such_route(uri: Uri) -> ApiError {
-    ApiError::NoSuchRoute(uri.path().to_owned())
+    let path = uri.path();
+    if api::is_under(path) {
+        return ApiError::NotFound(format!(
+            "nothing is at {path}; {}/openapi.json describes what there is",
+            api::PREFIX
+        ));
+    }
+    ApiError::NoSuchRoute(path.to_owned())
 }
 
 /// 405.
-pub(super) async fn wrong_method(method: Method) -> Response {
-    let text = format!(
-        "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file\n"
-    );
-    (StatusCode::METHOD_NOT_ALLOWED, text).into_response()
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let path = uri.path();
+    let text = if api::is_under(path) {
+        format!(
+            "{method} is not for this path; the header Allow names what is, {}/openapi.json describes it",
+            api::PREFIX
+        )
+    } else {
+        format!(
+            "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file"
+        )
+    };
+    ApiError::WrongMethod(text).into_response()
 }

@@ -23,7 +23,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 
-use super::{error::ApiError, host, routes::Routes, source::Source};
+use super::{api, error::ApiError, host, routes::Routes, source::Source};
 use crate::{
     clock::Clock,
     metrics::{RequestCounts, Route},
@@ -121,6 +121,9 @@ pub(super) async fn answer(
             ));
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
+    }
+    if api::is_under(path) {
+        api::problem::render(&mut response, &id);
     }
     let took = started.elapsed();
     counts.answered(Route::of(method.as_str(), path), status.as_u16(), took);

@@ -11,6 +11,7 @@
 mod audit;
 mod audit_entries;
 mod blob_facts;
+mod catalog;
 mod change_times;
 mod committer;
 mod deliveries;
@@ -47,6 +48,10 @@ pub use self::{
     audit::{Act, Actor, Refused},
     audit_entries::{AuditEntry, AuditFilter, Named},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
+    catalog::{
+        CatalogFile, CatalogOwner, CatalogRepository, CatalogVersion, Page, SEARCHED_VERSIONS,
+        Sight, Sighted, Window,
+    },
     deliveries::{Delivery, Outcome, TakenDelivery},
     error::MetadataError,
     expiry_rules::{ExpiryRule, NewExpiryRule},
@@ -59,7 +64,7 @@ pub use self::{
     },
     live_files::{LiveFile, OldPackage},
     members::Member,
-    owners::{AddOwnerError, Owner, Viewer},
+    owners::{AddOwnerError, Owner},
     packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
     quotas::{OverQuota, OwnQuota, Quota, Usage},
     removals::RemoveOwnerError,
@@ -106,6 +111,7 @@ struct Memory {
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
     package_files: Answers<served_files::Place, Option<PackageFile>>,
+    searches: catalog::Turns,
 }
 
 impl Memory {
@@ -121,6 +127,7 @@ impl Memory {
             signing_keys: Answers::new(1_000),
             index_heads: Answers::new(10_000),
             package_files: Answers::new(50_000),
+            searches: catalog::Turns::new(),
         }
     }
 }

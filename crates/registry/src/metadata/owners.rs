@@ -32,19 +32,6 @@ pub enum AddOwnerError {
     Metadata(#[from] MetadataError),
 }
 
-/// Whose eyes a list of owners is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Viewer {
-    /// Nobody who signed in: public owners.
-    Anonymous,
-    /// A user: public and limited owners, themselves, and the organisations they are in.
-    User(OwnerId),
-    /// A token of an organisation: public owners and the organisation.
-    Organisation(OwnerId),
-    /// A site administrator: all owners.
-    Everything,
-}
-
 /// The columns of [`Owner`], as a piece of a SELECT.
 macro_rules! owner_columns {
     () => {
@@ -116,46 +103,6 @@ impl Metadata {
         self.engine
             .rows(sql!(
                 "SELECT id, kind, name, visibility FROM owners ORDER BY name_lower"
-            ))
-            .await?
-            .iter()
-            .map(Owner::from_row)
-            .collect()
-    }
-
-    /// At most `limit` of the owners that `viewer` may read, by name, those that come behind the name `after`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn visible_owners(
-        &self,
-        viewer: Viewer,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<Owner>, MetadataError> {
-        let (itself, signed_in, everything) = match viewer {
-            Viewer::Anonymous => (None, false, false),
-            Viewer::User(id) => (Some(id), true, false),
-            Viewer::Organisation(id) => (Some(id), false, false),
-            Viewer::Everything => (None, true, true),
-        };
-        self.engine
-            .rows(sql!(
-                concat!(
-                    "SELECT ",
-                    owner_columns!(),
-                    " FROM owners WHERE owners.name_lower > $1 AND (owners.visibility = 'public' \
-                     OR ($2 AND owners.visibility = 'limited') OR $3 OR owners.id = $4 OR EXISTS \
-                     (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
-                     WHERE teams.organisation_id = owners.id AND team_members.user_id = $4)) \
-                     ORDER BY owners.name_lower LIMIT $5"
-                ),
-                after.unwrap_or_default().to_ascii_lowercase(),
-                signed_in,
-                everything,
-                itself,
-                i64::from(limit)
             ))
             .await?
             .iter()

@@ -8,6 +8,7 @@ use apk::{arch::Arch, name::PackageName, version::Version};
 use super::{
     Act, BlobClaim, Metadata, MetadataError, OverQuota, OwnerId, Quota, RepositoryId, WebhookEvent,
     audit::Done,
+    catalog,
     change_times::next_change,
     engine::{Row, Transaction, sql},
     outbox::{self, Happened},
@@ -39,6 +40,8 @@ pub struct NewPackageFile {
     pub pkginfo: String,
     /// The record for the index, with the package's own architecture.
     pub record: String,
+    /// `pkgdesc`, for listings and searches.
+    pub description: String,
     /// What the owner may have, where the owner has no limits of their own.
     pub default_quota: Quota,
 }
@@ -196,6 +199,7 @@ impl Metadata {
                 ),
             )
             .await?;
+        catalog::removed(&mut transaction, address).await?;
         quotas::give_back(&mut transaction, address.owner, removed.size("size")?).await?;
         let done = Done {
             action: "package.delete",
@@ -346,6 +350,7 @@ pub(super) async fn record(
             ),
         )
         .await?;
+    catalog::added(transaction, new, act).await?;
     let done = Done {
         action: "package.publish",
         owner: Some(new.owner),

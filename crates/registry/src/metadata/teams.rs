@@ -165,6 +165,31 @@ impl Metadata {
             .transpose()
     }
 
+    /// The team of that number, with its organisation.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn team_by_number(
+        &self,
+        number: i64,
+    ) -> Result<Option<(Owner, Team)>, MetadataError> {
+        self.engine
+            .row(sql!(
+                concat!(
+                    "SELECT ",
+                    team_columns!(),
+                    ", ",
+                    owner_columns!(),
+                    " FROM teams JOIN owners ON owners.id = teams.organisation_id WHERE teams.id = $1"
+                ),
+                number
+            ))
+            .await?
+            .map(|row| Ok((Owner::from_row(&row)?, Team::from_row(&row)?)))
+            .transpose()
+    }
+
     /// The teams in which a user is, with their organisations, by name.
     ///
     /// # Errors

@@ -278,6 +278,7 @@ impl Publisher {
                 .claim_blob(&received.sha256, package.size, self.clock.now())
                 .await?,
             pkginfo: package.pkginfo,
+            description: info.description,
             default_quota: self.quota,
         };
         received.keep()?;

@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use registry::{
-<<<<<<< HEAD
-    access::PlacePattern,
-=======
-    access::TokenRequest,
->>>>>>> attack
+    access::{PlacePattern, TokenRequest},
     jobs::{Schedule, retain},
     metadata::{AuditEntry, AuditFilter, AuditResult, OwnerKind, Visibility},
 };

@@ -47,6 +47,13 @@ pub(crate) fn put(target: impl Into<String>, body: impl Into<Vec<u8>>) -> Reques
     request
 }
 
+/// A request with a body of JSON.
+pub(crate) fn json(method: &str, target: impl Into<String>, body: &serde_json::Value) -> Request {
+    let mut request = request(method, target).header("Content-Type", "application/json");
+    request.body = Some(body.to_string().into_bytes());
+    request
+}
+
 impl Request {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -110,6 +117,41 @@ impl Answer {
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// A refusal of the API: a problem document that says `words`, which nobody may keep.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, words: &str) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        for (name, value) in [
+            ("Content-Type", "application/problem+json"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ] {
+            assert_eq!(self.header(name), Some(value), "{name}");
+        }
+        let problem = self.json();
+        let field = |name: &str| problem.get(name).unwrap();
+        assert_eq!(field("type"), "about:blank");
+        assert_eq!(*field("status"), status);
+        assert!(!field("title").as_str().unwrap().is_empty());
+        let detail = field("detail").as_str().unwrap();
+        assert!(detail.contains(words), "{detail}");
+        assert_eq!(field("message"), detail);
+        assert_eq!(
+            field("request_id").as_str(),
+            self.header("X-Request-Id"),
+            "{problem}"
+        );
+        let realm = self.header("WWW-Authenticate");
+        assert_eq!(realm.is_some(), status == 401, "{realm:?}");
+        self
     }
 
     #[track_caller]
@@ -211,13 +253,40 @@ impl Connection {
         if to_head || matches!(answer.status, 100 | 204 | 304) {
             return answer;
         }
+        if answer.header("Transfer-Encoding") == Some("chunked") {
+            loop {
+                let size = self.line().await;
+                let size = usize::from_str_radix(&size, 16).unwrap();
+                answer.body.extend(self.exactly(size).await);
+                assert_eq!(self.line().await, "");
+                if size == 0 {
+                    return answer;
+                }
+            }
+        }
         let length: usize = answer.header("Content-Length").unwrap().parse().unwrap();
+        answer.body = self.exactly(length).await;
+        answer
+    }
+
+    /// The next bytes of an answer, so many.
+    async fn exactly(&mut self, length: usize) -> Vec<u8> {
         while self.received.len() < length {
-            assert!(self.more().await, "the answer is cut off: {answer:?}");
+            assert!(self.more().await, "the answer is cut off");
         }
         let rest = self.received.split_off(length);
-        answer.body = std::mem::replace(&mut self.received, rest);
-        answer
+        std::mem::replace(&mut self.received, rest)
+    }
+
+    /// The next line of an answer, without its end.
+    async fn line(&mut self) -> String {
+        loop {
+            if let Some(at) = self.received.windows(2).position(|two| two == b"\r\n") {
+                let line = self.exactly(at + 2).await;
+                return str::from_utf8(&line).unwrap().trim_end().to_owned();
+            }
+            assert!(self.more().await, "the answer is cut off");
+        }
     }
 
     async fn more(&mut self) -> bool {

@@ -9,6 +9,13 @@
 )]
 
 mod access_table;
+mod api_document;
+mod api_limits;
+mod api_management;
+mod api_packages;
+mod api_permissions;
+mod api_problems;
+mod api_visibility;
 mod audit;
 mod bursts;
 mod client;

@@ -162,6 +162,7 @@ async fn an_index_that_fails_its_verification_is_a_500_a_line_in_the_log_and_a_c
         blob: metadata.claim_blob(&blob, 7, START).await.unwrap(),
         pkginfo: String::new(),
         record: "P:damaged\n\n".to_owned(),
+        description: String::new(),
         default_quota: Quota::default(),
     };
     metadata

@@ -5,6 +5,7 @@
 mod accounts;
 mod audit;
 mod blob_facts;
+mod catalog;
 mod database;
 mod guesses;
 mod indexes;
@@ -162,6 +163,7 @@ fn package(owner: OwnerId, name: &str, arch: &str, blob: BlobClaim) -> NewPackag
         blob,
         pkginfo: format!("pkgname = {name}\n"),
         record: format!("P:{name}\nA:{arch}\n\n"),
+        description: format!("The package {name}"),
         default_quota: Quota::default(),
     }
 }

@@ -15,15 +15,13 @@ pub use self::{
     tokens::TokenRequest,
 };
 use super::{
-    caller::Caller,
     passwords::{self, PasswordCost},
-    policy::{self, Action},
     random::Random,
     secret::Secret,
 };
 use crate::{
     clock::Clock,
-    metadata::{Actor, Metadata, Owner, OwnerKind, User, Viewer, Visibility},
+    metadata::{Actor, Metadata, Owner, OwnerKind, User, Visibility},
     names::OwnerName,
 };
 
@@ -112,44 +110,6 @@ impl Accounts {
             Err(AccountError::NameTaken(_)) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// At most `limit` of the owners that `caller` may read, by name, those behind the name `after`.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
-    pub async fn visible_owners(
-        &self,
-        caller: &Caller,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Owner>, AccountError> {
-        const PAGE: u32 = 200;
-        let viewer = match caller {
-            Caller::Anonymous => Viewer::Anonymous,
-            Caller::User(signed_in) if signed_in.user.disabled => return Ok(Vec::new()),
-            Caller::User(signed_in) if signed_in.user.admin => Viewer::Everything,
-            Caller::User(signed_in) => Viewer::User(signed_in.user.id),
-            Caller::Organisation(token) => Viewer::Organisation(token.organisation.id),
-        };
-        let mut visible = Vec::new();
-        let mut after = after.map(str::to_owned);
-        while visible.len() < limit {
-            let page = self
-                .metadata
-                .visible_owners(viewer, after.as_deref(), PAGE)
-                .await?;
-            let Some(last) = page.last() else {
-                break;
-            };
-            after = Some(last.name.clone());
-            // What the account may read, less what the token leaves out.
-            let within = |owner: &Owner| policy::token_allows(caller, owner, Action::Read);
-            visible.extend(page.into_iter().filter(within));
-        }
-        visible.truncate(limit);
-        Ok(visible)
     }
 
     async fn hash(&self, password: &Secret) -> Result<String, AccountError> {

@@ -97,6 +97,11 @@ impl Access {
         })
     }
 
+    /// The facts that it asks.
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
     /// How the comparisons of passwords so far ended.
     pub fn password_counts(&self) -> &PasswordCounts {
         self.checker.counts()

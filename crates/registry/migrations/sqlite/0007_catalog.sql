@@ -1,0 +1,26 @@
+-- The versions that an owner has now, one row each, whatever the branches, repositories and architectures of their
+-- files: what listings and searches read, so that they never walk through the files. metadata/catalog.rs keeps it in
+-- the transactions that record and remove files.
+CREATE TABLE package_versions (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,   -- a later one is a newer version
+    owner_id     BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    name         TEXT   NOT NULL,
+    version      TEXT   NOT NULL,
+    description  TEXT   NOT NULL,                     -- of the file recorded last
+    creator_id   BIGINT REFERENCES owners (id) ON DELETE SET NULL,   -- who uploaded the first file
+    created_at   BIGINT NOT NULL,                     -- of the first file
+    files        BIGINT NOT NULL CHECK (files >= 0),  -- how many there are; a row goes with the last one
+    UNIQUE (owner_id, name, version)
+);
+-- The newest of an owner without looking at others.
+CREATE INDEX package_versions_owner ON package_versions (owner_id, id);
+CREATE INDEX package_versions_name ON package_versions (owner_id, name, id);
+CREATE INDEX package_versions_creator ON package_versions (creator_id);
+
+INSERT INTO package_versions (owner_id, name, version, description, creator_id, created_at, files)
+SELECT repositories.owner_id, package_files.name, package_files.version, '', MIN(package_files.uploader_id),
+       MIN(package_files.created_at), COUNT(*)
+FROM package_files JOIN repositories ON repositories.id = package_files.repository_id
+WHERE package_files.removed_at IS NULL
+GROUP BY repositories.owner_id, package_files.name, package_files.version
+ORDER BY MIN(package_files.id);

@@ -1,0 +1,364 @@
+//! Webhooks: `/api/v1/user/hooks` and `/api/v1/orgs/{org}/hooks`, with the field names of Forgejo and Gitea. The secret is
+//! shown once, where it was made here.
+
+pub(in crate::http) mod organisation;
+pub(in crate::http) mod own;
+
+use axum::{
+    Json,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{administer::Administered, moment::Moment, paging::ListQuery};
+use crate::{
+    Registry,
+    access::Secret,
+    http::error::ApiError,
+    metadata::{Delivery, WebhookEvent, WebhookEvents},
+    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError},
+};
+
+/// A webhook.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Hook {
+    /// Which one. Never given out twice.
+    #[schema(example = 5)]
+    id: i64,
+    /// Whose form the messages have: always `tarn`.
+    #[serde(rename = "type")]
+    #[schema(example = "tarn", pattern = "^tarn$")]
+    kind: &'static str,
+    /// Where it leads.
+    config: HookConfig,
+    /// What it is told of.
+    #[schema(example = json!(["published"]))]
+    events: Vec<&'static str>,
+    /// Whether it is told anything at present.
+    active: bool,
+    /// When it was made.
+    created_at: Moment,
+}
+
+/// Where a webhook leads.
+#[derive(Serialize, ToSchema)]
+struct HookConfig {
+    /// The URL.
+    #[schema(example = "https://hooks.example/tarn")]
+    url: String,
+    /// Always `json`.
+    #[schema(example = "json", pattern = "^json$")]
+    content_type: &'static str,
+}
+
+/// A webhook with the secret that was made for it.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct HookWithSecret {
+    #[serde(flatten)]
+    hook: Hook,
+    /// The secret that signs, where it was made here: shown once. Null where it was given, or stays.
+    secret: Option<String>,
+}
+
+impl From<Webhook> for Hook {
+    fn from(webhook: Webhook) -> Self {
+        Self {
+            id: webhook.id.number(),
+            kind: "tarn",
+            config: HookConfig {
+                url: webhook.target.as_str().to_owned(),
+                content_type: "json",
+            },
+            events: webhook.events.words().collect(),
+            active: webhook.active,
+            created_at: webhook.created_at.into(),
+        }
+    }
+}
+
+impl HookWithSecret {
+    fn new(webhook: Webhook, secret: Option<&Secret>) -> Self {
+        Self {
+            hook: webhook.into(),
+            secret: secret.map(|secret| secret.expose().to_owned()),
+        }
+    }
+}
+
+/// What a webhook is told of. `package`, as the forges call it, is both.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Event {
+    /// A package was published.
+    Published,
+    /// A package was deleted.
+    Deleted,
+    /// Both.
+    Package,
+}
+
+/// Whose form the messages are to have.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum HookKind {
+    /// That of this server.
+    Tarn,
+}
+
+/// In which form the body is to come.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ContentType {
+    /// JSON.
+    Json,
+}
+
+/// Where a webhook is to lead.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ConfigOrder {
+    /// The URL: `https` or `http`, and no private address unless the server allows that.
+    #[schema(max_length = 2048, example = "https://hooks.example/tarn")]
+    url: Option<String>,
+    /// Always `json`.
+    #[serde(rename = "content_type")]
+    _content_type: Option<ContentType>,
+    /// The secret that signs, 16 to 256 bytes. None: one is made for a new webhook, and that of another stays.
+    #[schema(min_length = 16, max_length = 256, format = Password)]
+    secret: Option<String>,
+}
+
+/// A webhook to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewHook {
+    /// Always `tarn`.
+    #[serde(rename = "type")]
+    _kind: Option<HookKind>,
+    /// Where it leads; `url` has to be there.
+    config: ConfigOrder,
+    /// What it is told of; everything if it is not said.
+    #[schema(min_items = 1, max_items = 3)]
+    events: Option<Vec<Event>>,
+    /// Whether it is told anything from the start; it is if it is not said.
+    active: Option<bool>,
+}
+
+/// What changes of a webhook; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct HookChange {
+    /// Where it leads, and with which secret.
+    config: Option<ConfigOrder>,
+    /// What it is told of.
+    #[schema(min_items = 1, max_items = 3)]
+    events: Option<Vec<Event>>,
+    /// Whether it is told anything. What is pending for one that is not any more is given up.
+    active: Option<bool>,
+}
+
+fn events(order: &[Event]) -> Result<WebhookEvents, ApiError> {
+    let mut events = Vec::new();
+    for event in order {
+        match event {
+            Event::Published => events.push(WebhookEvent::Published),
+            Event::Deleted => events.push(WebhookEvent::Deleted),
+            Event::Package => events.extend([WebhookEvent::Published, WebhookEvent::Deleted]),
+        }
+    }
+    WebhookEvents::of(&events).ok_or_else(|| {
+        ApiError::Unprocessable(
+            "`events` is empty; say published, deleted or both, or leave it out".to_owned(),
+        )
+    })
+}
+
+/// A message to a webhook.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct HookDelivery {
+    /// Which one. Never given out twice.
+    #[schema(example = 88)]
+    id: i64,
+    /// What the receiver gets as its name.
+    delivery: String,
+    /// What it is about.
+    #[schema(pattern = "^(published|deleted|ping)$", example = "published")]
+    event: &'static str,
+    /// How far it has come.
+    #[schema(pattern = "^(pending|delivered|failed)$", example = "delivered")]
+    state: &'static str,
+    /// How often it was tried.
+    attempts: u64,
+    /// The status of the last answer.
+    #[schema(example = 200)]
+    last_status: Option<i64>,
+    /// Why the last attempt failed.
+    last_error: Option<String>,
+    /// When the last attempt began.
+    last_attempt_at: Option<Moment>,
+    /// While pending: when it is tried next, at the earliest.
+    next_attempt_at: Option<Moment>,
+    /// When it happened.
+    created_at: Moment,
+    /// When it was delivered or given up.
+    finished_at: Option<Moment>,
+}
+
+impl HookDelivery {
+    fn new(webhook: &Webhook, delivery: &Delivery) -> Self {
+        Self {
+            id: delivery.id.number(),
+            delivery: webhook.delivery_name(delivery.id),
+            event: delivery.event.as_str(),
+            state: delivery.state.as_str(),
+            attempts: delivery.attempts,
+            last_status: delivery.last_status,
+            last_error: delivery.last_error.clone(),
+            last_attempt_at: delivery.last_attempt_at.map(Moment::from),
+            next_attempt_at: delivery.next_attempt_at.map(Moment::from),
+            created_at: delivery.created_at.into(),
+            finished_at: delivery.finished_at.map(Moment::from),
+        }
+    }
+}
+
+/// A message that is on its way.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Sent {
+    /// Its number in the log of the webhook.
+    #[schema(example = 89)]
+    id: i64,
+}
+
+/// The number of a webhook in the path. What is no number is that of none.
+fn number(of: &Administered, id: &str) -> Result<i64, ApiError> {
+    id.parse().map_err(|_| {
+        let owner = of.owner.name.clone();
+        WebhookError::NoWebhook { owner, number: 0 }.into()
+    })
+}
+
+async fn list(
+    registry: &Registry,
+    of: &Administered,
+    query: &ListQuery,
+    uri: &Uri,
+) -> Result<Response, ApiError> {
+    let hooks = registry.administration().webhooks().list(&of.owner).await?;
+    let paging = query.paging(&registry.settings().api);
+    Ok(paging.answer_part_of(uri, hooks, Hook::from))
+}
+
+async fn add(
+    registry: &Registry,
+    of: &Administered,
+    new: NewHook,
+) -> Result<(StatusCode, Json<HookWithSecret>), ApiError> {
+    let url = new.config.url.ok_or_else(|| {
+        ApiError::Unprocessable("`config` has no `url`; say where the webhook leads".to_owned())
+    })?;
+    let events = match &new.events {
+        None => WebhookEvents::ALL,
+        Some(order) => events(order)?,
+    };
+    let secret = new.config.secret.map(Secret::new);
+    let webhooks = registry.administration().webhooks();
+    let added = webhooks
+        .add(&of.owner, &url, events, secret, &of.by)
+        .await?;
+    let mut webhook = added.webhook;
+    if new.active == Some(false) {
+        let off = ChangeOrder {
+            active: Some(false),
+            ..ChangeOrder::default()
+        };
+        let number = webhook.id.number();
+        webhooks.change(&of.owner, number, off, &of.by).await?;
+        webhook = webhooks.one(&of.owner, number).await?;
+    }
+    let made = HookWithSecret::new(webhook, added.generated.as_ref());
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+async fn show(registry: &Registry, of: &Administered, id: &str) -> Result<Json<Hook>, ApiError> {
+    let webhooks = registry.administration().webhooks();
+    Ok(Json(webhooks.one(&of.owner, number(of, id)?).await?.into()))
+}
+
+async fn change(
+    registry: &Registry,
+    of: &Administered,
+    id: &str,
+    change: HookChange,
+) -> Result<Json<HookWithSecret>, ApiError> {
+    let number = number(of, id)?;
+    let (url, secret) = change
+        .config
+        .map_or((None, None), |config| (config.url, config.secret));
+    let order = ChangeOrder {
+        url,
+        events: change.events.as_deref().map(events).transpose()?,
+        active: change.active,
+        secret: secret.map_or(SecretChange::Keep, |secret| {
+            SecretChange::Take(Secret::new(secret))
+        }),
+    };
+    let webhooks = registry.administration().webhooks();
+    let secret = webhooks.change(&of.owner, number, order, &of.by).await?;
+    let webhook = webhooks.one(&of.owner, number).await?;
+    Ok(Json(HookWithSecret::new(webhook, secret.as_ref())))
+}
+
+async fn remove(registry: &Registry, of: &Administered, id: &str) -> Result<StatusCode, ApiError> {
+    let webhooks = registry.administration().webhooks();
+    webhooks.remove(&of.owner, number(of, id)?, &of.by).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn deliveries(
+    registry: &Registry,
+    of: &Administered,
+    id: &str,
+    query: &ListQuery,
+    uri: &Uri,
+) -> Result<Response, ApiError> {
+    let number = number(of, id)?;
+    let webhooks = registry.administration().webhooks();
+    let webhook = webhooks.one(&of.owner, number).await?;
+    let deliveries = webhooks.deliveries(&of.owner, number).await?;
+    let paging = query.paging(&registry.settings().api);
+    Ok(paging.answer_part_of(uri, deliveries, |delivery| {
+        HookDelivery::new(&webhook, &delivery)
+    }))
+}
+
+async fn test(
+    registry: &Registry,
+    of: &Administered,
+    id: &str,
+) -> Result<(StatusCode, Json<Sent>), ApiError> {
+    let webhooks = registry.administration().webhooks();
+    let sent = webhooks.test(&of.owner, number(of, id)?, &of.by).await?;
+    Ok((StatusCode::CREATED, Json(Sent { id: sent.number() })))
+}
+
+async fn redeliver(
+    registry: &Registry,
+    of: &Administered,
+    id: &str,
+    delivery: &str,
+) -> Result<(StatusCode, Json<Sent>), ApiError> {
+    let number = number(of, id)?;
+    let webhooks = registry.administration().webhooks();
+    let wanted: i64 = delivery.parse().unwrap_or(0);
+    let deliveries = webhooks.deliveries(&of.owner, number).await?;
+    if !deliveries.iter().any(|found| found.id.number() == wanted) {
+        return Err(ApiError::NotFound(
+            "the webhook has no such delivery; the list names those there are".to_owned(),
+        ));
+    }
+    let sent = webhooks.redeliver(&of.owner, wanted, &of.by).await?;
+    Ok((StatusCode::CREATED, Json(Sent { id: sent.number() })))
+}

@@ -1,0 +1,179 @@
+//! `/api/v1/owners/{owner}/keys`: the keys that sign an owner's indexes. Their private halves never leave the server here.
+
+use apk::sign::KeyName;
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    administer::Administered,
+    extract::{Path, Query},
+    moment::Moment,
+    owners::OwnerPath,
+    paging::ListQuery,
+};
+use crate::{
+    Registry,
+    http::{authorize::Presented, error::ApiError},
+    keys::{ListedKey, StateChange},
+};
+
+/// A key.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Key {
+    /// The name of its file in `/etc/apk/keys`.
+    #[schema(example = "alice@5f0b….rsa.pub")]
+    name: String,
+    /// The hex SHA-256 of its SubjectPublicKeyInfo in DER.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    fingerprint: String,
+    /// `active` keys sign, `retired` ones do no more.
+    #[schema(pattern = "^(active|retired)$", example = "active")]
+    state: &'static str,
+    /// When it was made or imported.
+    created_at: Moment,
+    /// When it got this state.
+    changed_at: Moment,
+}
+
+impl From<ListedKey> for Key {
+    fn from(key: ListedKey) -> Self {
+        Self {
+            name: key.name.as_str().to_owned(),
+            fingerprint: key.fingerprint,
+            state: key.state.as_str(),
+            created_at: key.created_at.into(),
+            changed_at: key.changed_at.into(),
+        }
+    }
+}
+
+/// What came of asking for a state.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Signing {
+    /// Whether the key had another state before.
+    changed: bool,
+    /// The names of the keys that sign now, newest first.
+    signing: Vec<String>,
+}
+
+impl From<StateChange> for Signing {
+    fn from(change: StateChange) -> Self {
+        let names = change.signing.iter();
+        Self {
+            changed: change.changed,
+            signing: names.map(|name| name.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+/// The key in the path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct KeyPath {
+    /// The name of a user or an organisation, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    owner: String,
+    /// The name of the key's file.
+    #[param(min_length = 1, max_length = 200, example = "alice@5f0b.rsa.pub")]
+    name: String,
+}
+
+impl KeyPath {
+    fn key(&self) -> Result<KeyName, ApiError> {
+        KeyName::parse(&self.name).map_err(|_| {
+            ApiError::NotFound(
+                "the owner has no such key; the list names those there are".to_owned(),
+            )
+        })
+    }
+}
+
+/// List the signing keys of an owner
+///
+/// Newest first, retired ones too. An owner gets the first when it is first needed.
+#[utoipa::path(
+    get, path = "/api/v1/owners/{owner}/keys", tag = "keys", operation_id = "listSigningKeys",
+    params(OwnerPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The keys", body = Vec<Key>))
+)]
+pub(in crate::http) async fn list(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let of = Administered::any(&presented, &registry, path.text()).await?;
+    let keys = registry.keys().list(&of.owner).await?;
+    let paging = query.paging(&registry.settings().api);
+    Ok(paging.answer_part_of(&uri, keys, Key::from))
+}
+
+/// Begin a rotation
+///
+/// A new key signs at once, beside the one that does. Once every client has it, the old one can be retired.
+#[utoipa::path(
+    post, path = "/api/v1/owners/{owner}/keys", tag = "keys", operation_id = "rotateSigningKey",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 201, description = "The new key", body = Key))
+)]
+pub(in crate::http) async fn rotate(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+) -> Result<(StatusCode, Json<Key>), ApiError> {
+    let of = Administered::any(&presented, &registry, path.text()).await?;
+    let key = registry.keys().rotate(&of.owner, &of.by).await?;
+    Ok((StatusCode::CREATED, Json(key.into())))
+}
+
+/// Let a key sign no more
+#[utoipa::path(
+    post, path = "/api/v1/owners/{owner}/keys/{name}/retire", tag = "keys", operation_id = "retireSigningKey",
+    params(KeyPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "Which keys sign now", body = Signing))
+)]
+pub(in crate::http) async fn retire(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<KeyPath>,
+) -> Result<Json<Signing>, ApiError> {
+    let of = Administered::any(&presented, &registry, &path.owner).await?;
+    let change = registry
+        .keys()
+        .retire(&of.owner, &path.key()?, &of.by)
+        .await?;
+    Ok(Json(change.into()))
+}
+
+/// Let a retired key sign again
+#[utoipa::path(
+    post, path = "/api/v1/owners/{owner}/keys/{name}/reactivate", tag = "keys", operation_id = "reactivateSigningKey",
+    params(KeyPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "Which keys sign now", body = Signing))
+)]
+pub(in crate::http) async fn reactivate(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<KeyPath>,
+) -> Result<Json<Signing>, ApiError> {
+    let of = Administered::any(&presented, &registry, &path.owner).await?;
+    let keys = registry.keys();
+    let change = keys.reactivate(&of.owner, &path.key()?, &of.by).await?;
+    Ok(Json(change.into()))
+}

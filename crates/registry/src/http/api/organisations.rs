@@ -1,0 +1,390 @@
+//! `/api/v1/orgs`: organisations and who is in them.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    administer::{Administered, NewName, OrganisationPath, owner_name, site, word},
+    extract::{self, Path, Query},
+    moment::Moment,
+    owners::Visibility,
+    paging::ListQuery,
+    user::Person,
+    users::RemovalQuery,
+};
+use crate::{
+    Registry,
+    access::Action,
+    http::{
+        authorize::{Authorized, Presented},
+        error::ApiError,
+        path::Segments,
+    },
+    metadata::{Member, Owner, OwnerKind, Role},
+    names::OwnerName,
+};
+
+const KIND: OwnerKind = OwnerKind::Organisation;
+
+/// An organisation, with the field names of Forgejo and Gitea.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Organisation {
+    /// Stays the same for as long as it is there.
+    #[schema(example = 9)]
+    id: i64,
+    /// The name.
+    #[schema(example = "acme")]
+    name: String,
+    /// The name again.
+    #[schema(example = "acme")]
+    username: String,
+    /// Who may read what it has.
+    #[schema(value_type = Visibility)]
+    visibility: &'static str,
+    /// When it was made.
+    created: Moment,
+}
+
+/// An organisation to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewOrganisation {
+    /// The name.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "acme"
+    )]
+    username: String,
+    /// Who may read what it has; public if it is not said.
+    #[schema(value_type = Option<Visibility>)]
+    visibility: Option<String>,
+    /// The user who becomes its first admin; the caller if it is not said.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    owner: Option<String>,
+}
+
+/// What changes of an organisation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct OrganisationChange {
+    /// Who may read what it has.
+    #[schema(value_type = Visibility)]
+    visibility: String,
+}
+
+/// What a member may do.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the words of the document alone")]
+pub(in crate::http) enum Permission {
+    Read,
+    Write,
+    Admin,
+}
+
+/// Somebody in an organisation.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct OrganisationMember {
+    #[serde(flatten)]
+    person: Person,
+    /// The greatest role that a team gives them.
+    #[schema(value_type = Permission)]
+    role: &'static str,
+    /// The names of their teams.
+    teams: Vec<String>,
+}
+
+impl From<Member> for OrganisationMember {
+    fn from(member: Member) -> Self {
+        Self {
+            person: member.user.into(),
+            role: member.role.as_str(),
+            teams: member.teams,
+        }
+    }
+}
+
+/// The role of a member.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewRole {
+    /// Puts the user into the built-in team of that role, and out of the other two.
+    #[schema(value_type = Permission)]
+    role: String,
+}
+
+/// A member in the path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct MemberPath {
+    /// The name of an organisation, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "acme"
+    )]
+    org: String,
+    /// The name of a user, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    username: String,
+}
+
+impl MemberPath {
+    fn user(&self) -> Result<OwnerName, ApiError> {
+        OwnerName::parse(&self.username).map_err(|_| no_member())
+    }
+}
+
+fn no_member() -> ApiError {
+    ApiError::NotFound("the organisation has no such member".to_owned())
+}
+
+async fn shown(registry: &Registry, owner: Owner) -> Result<Json<Organisation>, ApiError> {
+    let created = registry.metadata().owner_created_at(owner.id).await?;
+    Ok(Json(Organisation {
+        id: owner.id.number(),
+        name: owner.name.clone(),
+        username: owner.name,
+        visibility: owner.visibility.as_str(),
+        created: created.into(),
+    }))
+}
+
+/// Make an organisation
+///
+/// For administrators of the server.
+#[utoipa::path(
+    post, path = "/api/v1/orgs", tag = "organisations", operation_id = "orgCreate",
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewOrganisation,
+    responses((status = 201, description = "The organisation", body = Organisation))
+)]
+pub(in crate::http) async fn add(
+    State(registry): State<Registry>,
+    presented: Presented,
+    extract::Json(new): extract::Json<NewOrganisation>,
+) -> Result<(StatusCode, Json<Organisation>), ApiError> {
+    let (caller, by) = site(&presented, &registry).await?;
+    let name = owner_name(&new.username)?;
+    let caller = caller.account().map_or("", |(_, name)| name);
+    let first = owner_name(new.owner.as_deref().unwrap_or(caller))?;
+    let visibility = word(new.visibility.as_deref().unwrap_or("public"))?;
+    let accounts = registry.administration().accounts();
+    let owner = accounts
+        .add_organisation(&name, visibility, &first, &by)
+        .await?;
+    Ok((StatusCode::CREATED, shown(&registry, owner).await?))
+}
+
+/// Show an organisation
+///
+/// For whoever may read what it has.
+#[utoipa::path(
+    get, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgGet",
+    params(OrganisationPath),
+    responses((status = 200, description = "The organisation", body = Organisation))
+)]
+pub(in crate::http) async fn show(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OrganisationPath>,
+) -> Result<Json<Organisation>, ApiError> {
+    let segments = Segments::of_owner(&path.org);
+    let Authorized { owner, .. } = presented
+        .authorize(&registry, &segments, Action::Read)
+        .await?;
+    if owner.kind != KIND {
+        return Err(ApiError::UnknownOwner);
+    }
+    shown(&registry, owner).await
+}
+
+/// Change who may read what an organisation has
+#[utoipa::path(
+    patch, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgEdit",
+    params(OrganisationPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = OrganisationChange,
+    responses((status = 200, description = "The organisation", body = Organisation))
+)]
+pub(in crate::http) async fn change(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OrganisationPath>,
+    extract::Json(change): extract::Json<OrganisationChange>,
+) -> Result<Json<Organisation>, ApiError> {
+    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
+    let visibility = word(&change.visibility)?;
+    let accounts = registry.administration().accounts();
+    accounts
+        .set_visibility(KIND, &of.name, visibility, &of.by)
+        .await?;
+    let owner = accounts.find_organisation(&of.name).await?;
+    shown(&registry, owner).await
+}
+
+/// Delete an organisation
+#[utoipa::path(
+    delete, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgDelete",
+    params(OrganisationPath, RemovalQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The organisation is gone"))
+)]
+pub(in crate::http) async fn remove(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OrganisationPath>,
+    Query(query): Query<RemovalQuery>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
+    registry
+        .administration()
+        .accounts()
+        .remove(KIND, &of.name, query.with_packages(), &of.by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Rename an organisation
+///
+/// The old name leads to the new one. The file names of keys stay as they are.
+#[utoipa::path(
+    post, path = "/api/v1/orgs/{org}/rename", tag = "organisations", operation_id = "renameOrg",
+    params(OrganisationPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewName,
+    responses((status = 204, description = "The organisation has that name"))
+)]
+pub(in crate::http) async fn rename(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OrganisationPath>,
+    extract::Json(new): extract::Json<NewName>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
+    let name = owner_name(&new.new_username)?;
+    registry
+        .administration()
+        .accounts()
+        .rename(KIND, &of.name, &name, &of.by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List the members of an organisation
+#[utoipa::path(
+    get, path = "/api/v1/orgs/{org}/members", tag = "organisations", operation_id = "orgListMembers",
+    params(OrganisationPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The members", body = Vec<OrganisationMember>))
+)]
+pub(in crate::http) async fn members(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OrganisationPath>,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
+    let members = registry
+        .administration()
+        .accounts()
+        .members(&of.name)
+        .await?;
+    let paging = query.paging(&registry.settings().api);
+    Ok(paging.answer_part_of(&uri, members, OrganisationMember::from))
+}
+
+/// Tell whether somebody is a member of an organisation
+#[utoipa::path(
+    get, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgIsMember",
+    params(MemberPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "They are"))
+)]
+pub(in crate::http) async fn is_member(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<MemberPath>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
+    let user = path.user()?;
+    let members = registry
+        .administration()
+        .accounts()
+        .members(&of.name)
+        .await?;
+    let is_it = |member: &Member| member.user.name.eq_ignore_ascii_case(user.as_str());
+    if members.iter().any(is_it) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(no_member())
+    }
+}
+
+/// Make somebody a member of an organisation, or change their role
+#[utoipa::path(
+    put, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgSetMember",
+    params(MemberPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewRole,
+    responses((status = 204, description = "They have that role"))
+)]
+pub(in crate::http) async fn set_member(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<MemberPath>,
+    extract::Json(new): extract::Json<NewRole>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
+    let role: Role = word(&new.role)?;
+    registry
+        .administration()
+        .accounts()
+        .set_member(&of.name, &path.user()?, Some(role), &of.by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take somebody out of all teams of an organisation
+#[utoipa::path(
+    delete, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgDeleteMember",
+    params(MemberPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "They are in none"))
+)]
+pub(in crate::http) async fn remove_member(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<MemberPath>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
+    let accounts = registry.administration().accounts();
+    let changed = accounts
+        .set_member(&of.name, &path.user()?, None, &of.by)
+        .await?;
+    if changed {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(no_member())
+    }
+}

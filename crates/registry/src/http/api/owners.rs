@@ -1,0 +1,273 @@
+//! `/api/v1/owners`: who there is, as far as the caller may know, and what repositories they have.
+
+use axum::{Json, extract::State, http::Uri, response::Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    extract::{Path, Query},
+    moment::Moment,
+    paging::{ListQuery, Number, Paging},
+};
+use crate::{
+    Registry,
+    access::Action,
+    http::{
+        authorize::{Authorized, Presented},
+        error::ApiError,
+        path::Segments,
+    },
+    metadata::{CatalogOwner, CatalogRepository},
+    names::MAX_BYTES,
+};
+
+/// A user or an organisation. `login` and `username` are the same: Forgejo and Gitea write both.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Owner {
+    /// Stays the same for as long as the owner is there.
+    #[schema(example = 7)]
+    id: i64,
+    /// The name.
+    #[schema(example = "alice")]
+    login: String,
+    /// The name again.
+    #[schema(example = "alice")]
+    username: String,
+    /// What it is.
+    #[schema(value_type = OwnerKind)]
+    kind: &'static str,
+    /// Who may read what it has.
+    #[schema(value_type = Visibility)]
+    visibility: &'static str,
+}
+
+/// What an owner is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the words of the document alone")]
+enum OwnerKind {
+    User,
+    Organisation,
+}
+
+/// Who may read what an owner has: everybody, everybody who is signed in, or the owner and the members alone.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the words of the document alone")]
+pub(in crate::http) enum Visibility {
+    Public,
+    Limited,
+    Private,
+}
+
+impl From<crate::metadata::Owner> for Owner {
+    fn from(owner: crate::metadata::Owner) -> Self {
+        Self {
+            id: owner.id.number(),
+            login: owner.name.clone(),
+            username: owner.name,
+            kind: owner.kind.as_str(),
+            visibility: owner.visibility.as_str(),
+        }
+    }
+}
+
+/// An owner, and since when it is there.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct OwnerDetails {
+    #[serde(flatten)]
+    owner: Owner,
+    /// When the account or the organisation was made.
+    created: Moment,
+}
+
+impl From<CatalogOwner> for OwnerDetails {
+    fn from(entry: CatalogOwner) -> Self {
+        Self {
+            owner: entry.owner.into(),
+            created: entry.created_at.into(),
+        }
+    }
+}
+
+/// A repository: what a line in `/etc/apk/repositories` names.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Repository {
+    /// The first of the two segments that a publisher chooses.
+    #[schema(example = "v3.23")]
+    branch: String,
+    /// The second of them.
+    #[schema(example = "main")]
+    repository: String,
+    /// Moves on by one with every change of its packages.
+    #[schema(minimum = 1, example = 42)]
+    generation: i64,
+    /// When its packages last changed.
+    updated_at: Moment,
+    /// Package files in it, all architectures together.
+    #[schema(example = 12)]
+    packages: u64,
+    /// The architectures that have packages of their own.
+    architectures: Vec<Architecture>,
+}
+
+/// How many package files of one architecture there are. Those of `noarch` are in the index of every architecture.
+#[derive(Serialize, ToSchema)]
+struct Architecture {
+    /// Its name.
+    #[schema(example = "x86_64")]
+    name: String,
+    /// Package files of it.
+    #[schema(example = 12)]
+    packages: u64,
+}
+
+impl From<CatalogRepository> for Repository {
+    fn from(repository: CatalogRepository) -> Self {
+        Self {
+            branch: repository.branch.as_str().to_owned(),
+            repository: repository.name.as_str().to_owned(),
+            generation: repository.generation,
+            updated_at: repository.changed_at.into(),
+            packages: repository.architectures.iter().map(|(_, live)| live).sum(),
+            architectures: repository
+                .architectures
+                .into_iter()
+                .map(|(arch, packages)| Architecture {
+                    name: arch.as_str().to_owned(),
+                    packages,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The owner in the path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct OwnerPath {
+    /// The name of a user or an organisation, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    owner: String,
+}
+
+impl OwnerPath {
+    /// The segment, as it came.
+    pub(in crate::http) fn text(&self) -> &str {
+        &self.owner
+    }
+
+    /// The segment, for whoever asks whether the caller may.
+    pub(in crate::http) fn segments(&self) -> Segments {
+        Segments::of_owner(&self.owner)
+    }
+}
+
+/// Which owners.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct OwnersQuery {
+    /// Only owners whose name begins with this, in any letters' case.
+    #[param(required = false, value_type = String, max_length = 64, example = "al")]
+    q: Option<String>,
+    /// Which page, counted from 1; 0 is the first page too.
+    #[param(required = false, value_type = u64, minimum = 0, example = 1)]
+    page: Option<Number>,
+    /// How many entries a page has at most; 0 or none is the usual number, more than 100 counts as 100.
+    #[param(required = false, value_type = u64, minimum = 0, example = 30)]
+    limit: Option<Number>,
+}
+
+/// List the owners whose packages the caller may read
+///
+/// By name. A private owner is in the list for its members and for site administrators alone.
+#[utoipa::path(
+    get,
+    path = "/api/v1/owners",
+    tag = "owners",
+    operation_id = "listOwners",
+    params(OwnersQuery),
+    responses((status = 200, description = "The owners", body = Vec<OwnerDetails>))
+)]
+pub(in crate::http) async fn list(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Query(query): Query<OwnersQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let caller = presented.caller(&registry).await?;
+    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let prefix = query.q.as_deref().unwrap_or("");
+    if prefix.len() > MAX_BYTES {
+        return Err(ApiError::BadRequest(format!(
+            "`q` is too long; no name has more than {MAX_BYTES} bytes"
+        )));
+    }
+    let page = registry
+        .metadata()
+        .visible_owners(
+            &registry.access().sight(&caller).await?,
+            prefix,
+            paging.window(),
+        )
+        .await?;
+    Ok(paging.answer(&uri, page, OwnerDetails::from))
+}
+
+/// Show an owner
+#[utoipa::path(
+    get,
+    path = "/api/v1/owners/{owner}",
+    tag = "owners",
+    operation_id = "getOwner",
+    params(OwnerPath),
+    responses((status = 200, description = "The owner", body = OwnerDetails))
+)]
+pub(in crate::http) async fn show(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+) -> Result<Json<OwnerDetails>, ApiError> {
+    let owner = presented
+        .authorize(&registry, &path.segments(), Action::Read)
+        .await?
+        .owner;
+    let created_at = registry.metadata().owner_created_at(owner.id).await?;
+    Ok(Json(CatalogOwner { owner, created_at }.into()))
+}
+
+/// List the repositories of an owner
+///
+/// By branch and name, also those whose packages are all gone.
+#[utoipa::path(
+    get,
+    path = "/api/v1/owners/{owner}/repositories",
+    tag = "owners",
+    operation_id = "listRepositories",
+    params(OwnerPath, ListQuery),
+    responses((status = 200, description = "The repositories", body = Vec<Repository>))
+)]
+pub(in crate::http) async fn repositories(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let Authorized { owner, caller, .. } = presented
+        .authorize(&registry, &path.segments(), Action::Read)
+        .await?;
+    let paging = query.paging(&registry.settings().api);
+    let sight = registry.access().sight(&caller).await?;
+    let page = registry
+        .metadata()
+        .listed_repositories(&sight, owner.id, paging.window())
+        .await?;
+    Ok(paging.answer(&uri, page, Repository::from))
+}

@@ -1,0 +1,217 @@
+//! Lists in pages: `?page=` and `?limit=` in, `Link` and `X-Total-Count` out, as in Forgejo and Gitea.
+
+use std::fmt::Write as _;
+
+use axum::{
+    http::{HeaderName, HeaderValue, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    metadata::{Page, Window},
+    settings::ApiLimits,
+};
+
+static TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+/// A number in a query: digits and nothing else, below 2⁶³. What is too large to count with counts as the largest number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(value_type = u64, minimum = 0)]
+pub(in crate::http) struct Number(u32);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<i64>() {
+            Ok(number) if digits => Ok(Self(u32::try_from(number).unwrap_or(u32::MAX))),
+            _ => Err(D::Error::custom(
+                "`page` and `limit` are whole numbers from 0 to 9223372036854775807",
+            )),
+        }
+    }
+}
+
+/// The parameters of a list that has no others.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ListQuery {
+    /// Which page, counted from 1; 0 is the first page too. A page behind the last one is empty.
+    #[param(required = false, value_type = u64, minimum = 0, example = 1)]
+    page: Option<Number>,
+    /// How many entries a page has at most. 0 or none: the usual number. More than the server gives at once (100, unless
+    /// its operator set another number) counts as that.
+    #[param(required = false, value_type = u64, minimum = 0, example = 30)]
+    limit: Option<Number>,
+}
+
+impl ListQuery {
+    pub(in crate::http) fn paging(&self, limits: &ApiLimits) -> Paging {
+        Paging::new(self.page, self.limit, limits)
+    }
+}
+
+/// Which page of how many entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) struct Paging {
+    page: u32,
+    limit: u32,
+}
+
+impl Paging {
+    pub(in crate::http) fn new(
+        page: Option<Number>,
+        limit: Option<Number>,
+        limits: &ApiLimits,
+    ) -> Self {
+        let limit = limit.map_or(0, |Number(limit)| limit);
+        Self {
+            page: page.map_or(1, |Number(page)| page.max(1)),
+            limit: if limit == 0 { limits.usual_page } else { limit }
+                .clamp(1, limits.largest_page.max(1)),
+        }
+    }
+
+    pub(in crate::http) fn window(self) -> Window {
+        Window {
+            offset: (self.page - 1).saturating_mul(self.limit),
+            limit: self.limit,
+        }
+    }
+
+    /// 200 with the entries, and where the other pages are.
+    pub(in crate::http) fn answer<T, V: Serialize>(
+        self,
+        uri: &Uri,
+        page: Page<T>,
+        view: impl FnMut(T) -> V,
+    ) -> Response {
+        let entries: Vec<V> = page.entries.into_iter().map(view).collect();
+        let mut response = axum::Json(entries).into_response();
+        let headers = response.headers_mut();
+        headers.insert(TOTAL_COUNT.clone(), HeaderValue::from(page.total));
+        if let Some(links) = self.links(uri, page.total)
+            && let Ok(links) = HeaderValue::from_str(&links)
+        {
+            headers.insert(header::LINK, links);
+        }
+        response
+    }
+
+    /// The same where the whole list is at hand.
+    pub(in crate::http) fn answer_part_of<T, V: Serialize>(
+        self,
+        uri: &Uri,
+        all: Vec<T>,
+        view: impl FnMut(T) -> V,
+    ) -> Response {
+        let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let Window { offset, limit } = self.window();
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let entries = all.into_iter().skip(size(offset)).take(size(limit));
+        let page = Page {
+            entries: entries.collect(),
+            total,
+        };
+        self.answer(uri, page, view)
+    }
+
+    /// The value of the header `Link` (RFC 8288), or nothing when there is one page.
+    fn links(self, uri: &Uri, total: u64) -> Option<String> {
+        let last = u32::try_from(total.div_ceil(u64::from(self.limit)))
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let mut relations = Vec::new();
+        if self.page < last {
+            relations.push(("next", self.page + 1));
+            relations.push(("last", last));
+        }
+        if self.page > 1 {
+            relations.push(("first", 1));
+            relations.push(("prev", (self.page - 1).min(last)));
+        }
+        if relations.is_empty() {
+            return None;
+        }
+        let mut others = String::new();
+        for pair in uri.query().unwrap_or("").split('&') {
+            let name = pair.split('=').next().unwrap_or(pair);
+            if !pair.is_empty() && name != "page" && name != "limit" {
+                others.push_str(pair);
+                others.push('&');
+            }
+        }
+        let mut links = String::new();
+        for (relation, page) in relations {
+            let separator = if links.is_empty() { "" } else { ", " };
+            let _ = write!(
+                links,
+                "{separator}<{}?{others}page={page}&limit={}>; rel=\"{relation}\"",
+                uri.path(),
+                self.limit
+            );
+        }
+        Some(links)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paging(page: u32, limit: u32) -> Paging {
+        Paging::new(
+            Some(Number(page)),
+            Some(Number(limit)),
+            &ApiLimits::default(),
+        )
+    }
+
+    fn links(page: u32, total: u64) -> Option<String> {
+        paging(page, 10).links(&Uri::from_static("/a?q=x%20y&page=7&limit=3"), total)
+    }
+
+    #[test]
+    fn links_lead_to_the_other_pages_and_keep_the_rest_of_the_query() {
+        assert_eq!(
+            links(2, 35).unwrap(),
+            "</a?q=x%20y&page=3&limit=10>; rel=\"next\", </a?q=x%20y&page=4&limit=10>; rel=\"last\", \
+             </a?q=x%20y&page=1&limit=10>; rel=\"first\", </a?q=x%20y&page=1&limit=10>; rel=\"prev\""
+        );
+        assert_eq!(
+            links(1, 11).unwrap(),
+            "</a?q=x%20y&page=2&limit=10>; rel=\"next\", </a?q=x%20y&page=2&limit=10>; rel=\"last\""
+        );
+    }
+
+    #[test]
+    fn one_page_has_no_links() {
+        assert_eq!(links(1, 0), None);
+        assert_eq!(links(1, 10), None);
+    }
+
+    #[test]
+    fn a_page_behind_the_last_leads_back_to_it() {
+        assert_eq!(
+            links(9, 20).unwrap(),
+            "</a?q=x%20y&page=1&limit=10>; rel=\"first\", </a?q=x%20y&page=2&limit=10>; rel=\"prev\""
+        );
+    }
+
+    #[test]
+    fn sizes_are_bounded_and_zero_is_the_usual() {
+        for (page, limit, window) in [
+            (0, 0, (0, 30)),
+            (1, 5, (0, 5)),
+            (3, 5, (10, 5)),
+            (2, 5000, (100, 100)),
+            (u32::MAX, 100, (u32::MAX, 100)),
+        ] {
+            let Window { offset, limit } = paging(page, limit).window();
+            assert_eq!((offset, limit), window);
+        }
+    }
+}

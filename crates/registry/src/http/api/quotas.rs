@@ -1,0 +1,332 @@
+//! What an owner has and may have, and the rules by which its packages go by themselves.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    administer::{Administered, site},
+    extract::{self, Path, Query},
+    moment::Moment,
+    owners::OwnerPath,
+    paging::ListQuery,
+};
+use crate::{
+    Registry,
+    access::{PatternError, PlacePattern},
+    http::{authorize::Presented, error::ApiError},
+    metadata::{ExpiryRule, OwnQuota, Owner},
+    names::OwnerName,
+    publish::{Allowance, expiry::ExpiryError},
+};
+
+/// What an owner has and may have.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Quota {
+    /// Bytes of its package files.
+    #[schema(example = 1_048_576)]
+    used_bytes: u64,
+    /// How many package files.
+    #[schema(example = 12)]
+    used_packages: u64,
+    /// The most bytes; null: no limit.
+    limit_bytes: Option<u64>,
+    /// The most package files; null: no limit.
+    limit_packages: Option<u64>,
+    /// The most bytes of one upload.
+    limit_upload: u64,
+    /// Those of the limits that are the owner's own; the others are the server's.
+    own: OwnLimits,
+}
+
+/// The limits of an owner's own. What is left out, or null, is the server's.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct OwnLimits {
+    /// Whether there is no limit on bytes and packages, whatever the server's.
+    #[serde(default)]
+    unlimited: bool,
+    /// Bytes of all package files together.
+    #[schema(maximum = 9_223_372_036_854_775_807_u64)]
+    bytes: Option<u64>,
+    /// How many package files.
+    #[schema(maximum = 9_223_372_036_854_775_807_u64)]
+    packages: Option<u64>,
+    /// Bytes of one upload.
+    #[schema(maximum = 9_223_372_036_854_775_807_u64)]
+    upload: Option<u64>,
+}
+
+impl OwnLimits {
+    fn quota(&self) -> Result<OwnQuota, ApiError> {
+        let numbers = [self.bytes, self.packages, self.upload];
+        if numbers
+            .into_iter()
+            .flatten()
+            .any(|number| i64::try_from(number).is_err())
+        {
+            return Err(ApiError::Unprocessable(format!(
+                "a limit is at most {}; leave it out for none",
+                i64::MAX
+            )));
+        }
+        if self.unlimited && (self.bytes.is_some() || self.packages.is_some()) {
+            return Err(ApiError::Unprocessable(
+                "`unlimited` and a number of bytes or packages contradict each other; give one of them"
+                    .to_owned(),
+            ));
+        }
+        Ok(OwnQuota {
+            unlimited: self.unlimited,
+            bytes: self.bytes,
+            packages: self.packages,
+            upload: self.upload,
+        })
+    }
+}
+
+impl From<Allowance> for Quota {
+    fn from(allowance: Allowance) -> Self {
+        let Allowance {
+            used,
+            limit,
+            upload,
+            own,
+        } = allowance;
+        Self {
+            used_bytes: used.bytes,
+            used_packages: used.packages,
+            limit_bytes: limit.bytes,
+            limit_packages: limit.packages,
+            limit_upload: upload,
+            own: OwnLimits {
+                unlimited: own.unlimited,
+                bytes: own.bytes,
+                packages: own.packages,
+                upload: own.upload,
+            },
+        }
+    }
+}
+
+async fn owner_called(registry: &Registry, name: &str) -> Result<Owner, ApiError> {
+    let name = OwnerName::parse(name).map_err(|_| ApiError::UnknownOwner)?;
+    Ok(registry
+        .administration()
+        .accounts()
+        .find_owner(&name)
+        .await?)
+}
+
+/// Show what an owner has and may have
+#[utoipa::path(
+    get, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "getQuota",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "What it has and may have", body = Quota))
+)]
+pub(in crate::http) async fn show(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+) -> Result<Json<Quota>, ApiError> {
+    let of = Administered::any(&presented, &registry, path.text()).await?;
+    let quotas = registry.administration().quotas();
+    Ok(Json(quotas.allowance(of.owner.id).await?.into()))
+}
+
+/// Give an owner limits of its own
+///
+/// In the place of those it had. For administrators of the server.
+#[utoipa::path(
+    put, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "setQuota",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = OwnLimits,
+    responses((status = 200, description = "What it has and may have", body = Quota))
+)]
+pub(in crate::http) async fn set(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+    extract::Json(limits): extract::Json<OwnLimits>,
+) -> Result<Json<Quota>, ApiError> {
+    let (_, by) = site(&presented, &registry).await?;
+    let owner = owner_called(&registry, path.text()).await?;
+    let quotas = registry.administration().quotas();
+    quotas.set(owner.id, Some(limits.quota()?), &by).await?;
+    Ok(Json(quotas.allowance(owner.id).await?.into()))
+}
+
+/// Take an owner's own limits away
+///
+/// The server's hold again. For administrators of the server.
+#[utoipa::path(
+    delete, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "resetQuota",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The server's limits hold"))
+)]
+pub(in crate::http) async fn reset(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+) -> Result<StatusCode, ApiError> {
+    let (_, by) = site(&presented, &registry).await?;
+    let owner = owner_called(&registry, path.text()).await?;
+    let quotas = registry.administration().quotas();
+    quotas.set(owner.id, None, &by).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A rule by which old packages go.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Rule {
+    /// Which one. Never given out twice.
+    #[schema(example = 2)]
+    id: i64,
+    /// Which repositories: `branch/repository`, where `*` stands for all.
+    #[schema(example = "edge/testing")]
+    pattern: String,
+    /// Older files go.
+    #[schema(minimum = 1, example = 30)]
+    days: u32,
+    /// But of each package so many of the newest versions stay.
+    #[schema(example = 2)]
+    keep: u32,
+    /// When the rule was made.
+    created_at: Moment,
+}
+
+impl From<ExpiryRule> for Rule {
+    fn from(rule: ExpiryRule) -> Self {
+        Self {
+            id: rule.id.number(),
+            pattern: rule.pattern,
+            days: rule.days,
+            keep: rule.keep,
+            created_at: rule.created_at.into(),
+        }
+    }
+}
+
+/// A rule that is wanted.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RuleOrder {
+    /// Which repositories: `branch/repository`, where `*` stands for all. There is one rule for each pattern.
+    #[schema(
+        min_length = 3,
+        max_length = 129,
+        pattern = r"^(\*|[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)/(\*|[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)$",
+        example = "edge/testing"
+    )]
+    pattern: String,
+    /// Files older than so many days go.
+    #[schema(minimum = 1, maximum = 36_500, example = 30)]
+    days: u32,
+    /// But of each name and architecture in a repository so many of the newest versions stay.
+    #[schema(minimum = 0, maximum = 1_000_000, example = 2)]
+    keep: u32,
+}
+
+/// The rule in the path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct RulePath {
+    /// The name of a user or an organisation, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    owner: String,
+    /// The number of a rule.
+    #[param(value_type = i64, minimum = 1, example = 2)]
+    id: String,
+}
+
+/// List the rules by which an owner's packages go
+#[utoipa::path(
+    get, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "listExpiryRules",
+    params(OwnerPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The rules", body = Vec<Rule>))
+)]
+pub(in crate::http) async fn rules(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let of = Administered::any(&presented, &registry, path.text()).await?;
+    let expiry = registry.administration().expiry();
+    let rules = expiry.rules(Some(of.owner.id)).await?;
+    let paging = query.paging(&registry.settings().api);
+    Ok(paging.answer_part_of(&uri, rules, Rule::from))
+}
+
+/// Make a rule, or change the one for that pattern
+#[utoipa::path(
+    post, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "setExpiryRule",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = RuleOrder,
+    responses((status = 201, description = "The rule", body = Rule))
+)]
+pub(in crate::http) async fn set_rule(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+    extract::Json(order): extract::Json<RuleOrder>,
+) -> Result<(StatusCode, Json<Rule>), ApiError> {
+    let of = Administered::any(&presented, &registry, path.text()).await?;
+    let pattern: PlacePattern = order
+        .pattern
+        .parse()
+        .map_err(|error: PatternError| ApiError::Unprocessable(error.to_string()))?;
+    let expiry = registry.administration().expiry();
+    let rule = expiry
+        .set(of.owner.id, &pattern, order.days, order.keep, &of.by)
+        .await?;
+    Ok((StatusCode::CREATED, Json(rule.into())))
+}
+
+/// Delete a rule
+#[utoipa::path(
+    delete, path = "/api/v1/owners/{owner}/expiry-rules/{id}", tag = "quotas", operation_id = "deleteExpiryRule",
+    params(RulePath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The rule is gone"))
+)]
+pub(in crate::http) async fn remove_rule(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<RulePath>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::any(&presented, &registry, &path.owner).await?;
+    let missing = || {
+        ApiError::NotFound("the owner has no such rule; the list names those there are".to_owned())
+    };
+    let number: i64 = path.id.parse().map_err(|_| missing())?;
+    let expiry = registry.administration().expiry();
+    let rules = expiry.rules(Some(of.owner.id)).await?;
+    let rule = rules.iter().find(|rule| rule.id.number() == number);
+    let pattern = rule
+        .ok_or_else(missing)?
+        .pattern
+        .parse()
+        .map_err(ExpiryError::Stored)?;
+    if expiry.remove(of.owner.id, &pattern, &of.by).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(missing())
+    }
+}

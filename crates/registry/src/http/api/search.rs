@@ -1,0 +1,69 @@
+//! `/api/v1/search/packages`: packages of all owners whose packages the caller may read.
+
+use axum::{extract::State, http::Uri, response::Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    extract::Query,
+    paging::{Number, Paging},
+    versions::{MAX_TEXT, Package, check_text},
+};
+use crate::{
+    Registry,
+    http::{authorize::Presented, error::ApiError},
+};
+
+/// What for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SearchQuery {
+    /// What the name or the description has in it, in any letters' case (of `A` to `Z`).
+    #[param(min_length = 1, max_length = 100, example = "hello")]
+    q: String,
+    /// Which page, counted from 1; 0 is the first page too.
+    #[param(required = false, value_type = u64, minimum = 0, example = 1)]
+    page: Option<Number>,
+    /// How many entries a page has at most; 0 or none is the usual number, more than 100 counts as 100.
+    #[param(required = false, value_type = u64, minimum = 0, example = 30)]
+    limit: Option<Number>,
+}
+
+/// Search all packages that the caller may read
+///
+/// By name and description: packages of that very name first, then those whose name begins with it, then the others, each
+/// the newest first. The search looks at the newest 50,000 versions that the caller may read, and at no more.
+/// With a token that is limited to branches or repositories it looks at names alone.
+#[utoipa::path(
+    get,
+    path = "/api/v1/search/packages",
+    tag = "packages",
+    operation_id = "searchPackages",
+    params(SearchQuery),
+    responses((status = 200, description = "What was found", body = Vec<Package>))
+)]
+pub(in crate::http) async fn packages(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Query(query): Query<SearchQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    if query.q.is_empty() {
+        return Err(ApiError::BadRequest(format!(
+            "`q` is empty; give 1 to {MAX_TEXT} characters to look for"
+        )));
+    }
+    check_text(&query.q)?;
+    let caller = presented.caller(&registry).await?;
+    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let page = registry
+        .metadata()
+        .search(
+            &registry.access().sight(&caller).await?,
+            &query.q,
+            paging.window(),
+        )
+        .await?;
+    Ok(paging.answer(&uri, page, Package::from))
+}

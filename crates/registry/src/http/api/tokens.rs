@@ -1,0 +1,419 @@
+//! Access tokens of users and of organisations, with the field names of Forgejo and Gitea. Theirs are shown with the last
+//! eight characters; here only the hash is kept, so that is known once, in the answer that makes the token.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    administer::{Administered, OrganisationPath, UserPath, word},
+    extract::{self, Path, Query},
+    moment::Moment,
+    paging::ListQuery,
+};
+use crate::{
+    Registry,
+    access::TokenRequest,
+    http::{authorize::Presented, error::ApiError},
+    metadata::{OwnerKind, Token},
+};
+
+/// A token, without what it is.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct AccessToken {
+    /// Which one. Never given out twice.
+    #[schema(example = 3)]
+    id: i64,
+    /// What its owner calls it.
+    #[schema(example = "ci")]
+    name: String,
+    /// What it may be used for.
+    #[schema(example = json!(["write:package"]))]
+    scopes: Vec<String>,
+    /// On what: patterns `owner/branch/repository`. None: on everything.
+    #[schema(example = json!(["acme/edge/*"]))]
+    limits: Vec<String>,
+    /// From where. None: from anywhere.
+    #[schema(example = json!(["192.0.2.0/24"]))]
+    networks: Vec<String>,
+    /// When it was made.
+    created_at: Moment,
+    /// From when on it counts no more; null: never.
+    expires_at: Option<Moment>,
+    /// When it was last used, roughly; null: never.
+    last_used_at: Option<Moment>,
+}
+
+impl From<Token> for AccessToken {
+    fn from(token: Token) -> Self {
+        let words = |list: &str, separator: char| {
+            let separated = |c: char| c == separator || c.is_ascii_whitespace();
+            let words = list.split(separated).filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect()
+        };
+        Self {
+            id: token.id.number(),
+            name: token.label,
+            scopes: words(&token.scopes, ','),
+            limits: words(&token.limits, ','),
+            networks: words(&token.networks, ','),
+            created_at: token.created_at.into(),
+            expires_at: token.expires_at.map(Moment::from),
+            last_used_at: token.last_used_at.map(Moment::from),
+        }
+    }
+}
+
+/// A token that was just made.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct NewAccessToken {
+    #[serde(flatten)]
+    token: AccessToken,
+    /// The token itself: here and never again. No SHA-1 of anything; the forges call it so.
+    #[schema(example = "tarn_JcaLGlusszko6G9IxqxGvySPoIK7MAIJ4et6SclvbyX04dYaM")]
+    sha1: String,
+    /// Its last eight characters.
+    #[schema(example = "yX04dYaM")]
+    token_last_eight: String,
+}
+
+/// A token that is wanted.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct TokenOrder {
+    /// What to call it; each of an owner's tokens is called otherwise.
+    #[schema(min_length = 1, max_length = 64, example = "ci")]
+    name: String,
+    /// What for: at least one of those that grant something, which are all but `no-delete` and `public-only`.
+    #[schema(value_type = Vec<TokenScope>, min_items = 1, max_items = 6)]
+    scopes: Vec<String>,
+    /// On what: patterns `owner/branch/repository`, where `*` stands for any run of characters. None: on everything.
+    #[serde(default)]
+    #[schema(max_items = 64, example = json!(["acme/edge/*"]))]
+    limits: Vec<String>,
+    /// From where: addresses and networks. None: from anywhere.
+    #[serde(default)]
+    #[schema(max_items = 64, example = json!(["192.0.2.0/24"]))]
+    networks: Vec<String>,
+    /// From when on it counts no more. None: never.
+    #[schema(format = DateTime, example = "2027-01-01T00:00:00Z")]
+    expires_at: Option<String>,
+}
+
+/// What a token may be used for.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the words of the document alone")]
+enum TokenScope {
+    #[schema(rename = "admin")]
+    Admin,
+    #[schema(rename = "delete:package")]
+    DeletePackage,
+    #[schema(rename = "no-delete")]
+    NoDelete,
+    #[schema(rename = "public-only")]
+    PublicOnly,
+    #[schema(rename = "read:package")]
+    ReadPackage,
+    #[schema(rename = "write:package")]
+    WritePackage,
+}
+
+impl TokenOrder {
+    /// The order, as the service takes it at that moment, in seconds.
+    fn request(&self, now: i64) -> Result<TokenRequest<'_>, ApiError> {
+        let lifetime = match &self.expires_at {
+            None => None,
+            Some(text) => {
+                let until = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+                    ApiError::Unprocessable(
+                        "`expires_at` is no date; write it like 2027-01-01T00:00:00Z".to_owned(),
+                    )
+                })?;
+                let seconds = until.unix_timestamp().saturating_sub(now);
+                Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+            }
+        };
+        Ok(TokenRequest {
+            label: &self.name,
+            scopes: word(&self.scopes.join(","))?,
+            limits: word(&self.limits.join(","))?,
+            networks: word(&self.networks.join(","))?,
+            lifetime,
+        })
+    }
+}
+
+/// The token in the path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct TokenPath {
+    /// The name of a token, or its number.
+    #[param(min_length = 1, max_length = 64, example = "ci")]
+    token: String,
+}
+
+/// A user's token in the path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct UserTokenPath {
+    /// The name of a user, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    username: String,
+    /// The name of a token, or its number.
+    #[param(min_length = 1, max_length = 64, example = "ci")]
+    token: String,
+}
+
+/// An organisation's token in the path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct OrganisationTokenPath {
+    /// The name of an organisation, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "acme"
+    )]
+    org: String,
+    /// The name of a token, or its number.
+    #[param(min_length = 1, max_length = 64, example = "ci")]
+    token: String,
+}
+
+async fn list(
+    registry: &Registry,
+    of: &Administered,
+    query: &ListQuery,
+    uri: &Uri,
+) -> Result<Response, ApiError> {
+    let accounts = registry.administration().accounts();
+    let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
+    let paging = query.paging(&registry.settings().api);
+    Ok(paging.answer_part_of(uri, tokens, AccessToken::from))
+}
+
+async fn make(
+    registry: &Registry,
+    of: &Administered,
+    order: &TokenOrder,
+) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+    let request = order.request(registry.clock().now().seconds())?;
+    let accounts = registry.administration().accounts();
+    let (token, secret) = accounts
+        .add_token(of.owner.kind, &of.name, &request, of.caller.token(), &of.by)
+        .await?;
+    let text = secret.expose();
+    let last = text.len().saturating_sub(8);
+    let made = NewAccessToken {
+        token: token.into(),
+        token_last_eight: text.get(last..).unwrap_or_default().to_owned(),
+        sha1: text.to_owned(),
+    };
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// By its name; or by its number, where none is called so.
+async fn revoke(
+    registry: &Registry,
+    of: &Administered,
+    token: &str,
+) -> Result<StatusCode, ApiError> {
+    let accounts = registry.administration().accounts();
+    let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
+    let called = tokens.iter().find(|found| found.label == token);
+    let numbered = || {
+        let number = token.parse().ok();
+        tokens
+            .iter()
+            .find(|found| Some(found.id.number()) == number)
+    };
+    let missing = || {
+        ApiError::NotFound("the owner has no such token; the list names those there are".to_owned())
+    };
+    let found = called.or_else(numbered).ok_or_else(missing)?;
+    let removed = accounts
+        .remove_token(of.owner.kind, &of.name, &found.label, &of.by)
+        .await?;
+    if removed {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(missing())
+    }
+}
+
+/// List the caller's tokens
+#[utoipa::path(
+    get, path = "/api/v1/user/tokens", tag = "tokens", operation_id = "listOwnTokens",
+    params(ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
+)]
+pub(in crate::http) async fn list_own(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let of = Administered::own(&presented, &registry).await?;
+    list(&registry, &of, &query, &uri).await
+}
+
+/// Make a token for the caller
+///
+/// One that is made with a token is never wider than that one.
+#[utoipa::path(
+    post, path = "/api/v1/user/tokens", tag = "tokens", operation_id = "createOwnToken",
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = TokenOrder,
+    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
+)]
+pub(in crate::http) async fn make_own(
+    State(registry): State<Registry>,
+    presented: Presented,
+    extract::Json(order): extract::Json<TokenOrder>,
+) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+    let of = Administered::own(&presented, &registry).await?;
+    make(&registry, &of, &order).await
+}
+
+/// Revoke a token of the caller
+///
+/// It is refused from the next request on.
+#[utoipa::path(
+    delete, path = "/api/v1/user/tokens/{token}", tag = "tokens", operation_id = "deleteOwnToken",
+    params(TokenPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The token counts no more"))
+)]
+pub(in crate::http) async fn revoke_own(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<TokenPath>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::own(&presented, &registry).await?;
+    revoke(&registry, &of, &path.token).await
+}
+
+/// List a user's tokens
+#[utoipa::path(
+    get, path = "/api/v1/users/{username}/tokens", tag = "tokens", operation_id = "userGetTokens",
+    params(UserPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
+)]
+pub(in crate::http) async fn list_of_user(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<UserPath>,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let of = Administered::of(OwnerKind::User, &presented, &registry, &path.username).await?;
+    list(&registry, &of, &query, &uri).await
+}
+
+/// Make a token for a user
+///
+/// For the user themselves, and for administrators of the server.
+#[utoipa::path(
+    post, path = "/api/v1/users/{username}/tokens", tag = "tokens", operation_id = "userCreateToken",
+    params(UserPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = TokenOrder,
+    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
+)]
+pub(in crate::http) async fn make_for_user(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<UserPath>,
+    extract::Json(order): extract::Json<TokenOrder>,
+) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+    let of = Administered::of(OwnerKind::User, &presented, &registry, &path.username).await?;
+    make(&registry, &of, &order).await
+}
+
+/// Revoke a user's token
+#[utoipa::path(
+    delete, path = "/api/v1/users/{username}/tokens/{token}", tag = "tokens", operation_id = "userDeleteAccessToken",
+    params(UserTokenPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The token counts no more"))
+)]
+pub(in crate::http) async fn revoke_of_user(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<UserTokenPath>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::of(OwnerKind::User, &presented, &registry, &path.username).await?;
+    revoke(&registry, &of, &path.token).await
+}
+
+/// List an organisation's tokens
+///
+/// They belong to no person.
+#[utoipa::path(
+    get, path = "/api/v1/orgs/{org}/tokens", tag = "tokens", operation_id = "orgListTokens",
+    params(OrganisationPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
+)]
+pub(in crate::http) async fn list_of_organisation(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OrganisationPath>,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
+    list(&registry, &of, &query, &uri).await
+}
+
+/// Make a token for an organisation
+///
+/// It belongs to no person, and lives as long as the organisation. It cannot have the scope `admin`.
+#[utoipa::path(
+    post, path = "/api/v1/orgs/{org}/tokens", tag = "tokens", operation_id = "orgCreateToken",
+    params(OrganisationPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = TokenOrder,
+    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
+)]
+pub(in crate::http) async fn make_for_organisation(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OrganisationPath>,
+    extract::Json(order): extract::Json<TokenOrder>,
+) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
+    make(&registry, &of, &order).await
+}
+
+/// Revoke an organisation's token
+#[utoipa::path(
+    delete, path = "/api/v1/orgs/{org}/tokens/{token}", tag = "tokens", operation_id = "orgDeleteToken",
+    params(OrganisationTokenPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The token counts no more"))
+)]
+pub(in crate::http) async fn revoke_of_organisation(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OrganisationTokenPath>,
+) -> Result<StatusCode, ApiError> {
+    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
+    revoke(&registry, &of, &path.token).await
+}

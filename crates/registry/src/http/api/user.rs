@@ -1,0 +1,181 @@
+//! `/api/v1/user`: the caller, and what they change about themselves.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    administer::{Administered, word},
+    extract,
+    moment::Moment,
+    owners::Visibility,
+};
+use crate::{
+    Registry,
+    access::{Caller, Denied, Secret, SignedIn},
+    clock::Timestamp,
+    http::{authorize::Presented, error::ApiError},
+    metadata::{self, OwnerKind},
+};
+
+/// Somebody who signs in, with the field names of Forgejo and Gitea.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct User {
+    /// Stays the same for as long as the account is there.
+    #[schema(example = 7)]
+    id: i64,
+    /// The name.
+    #[schema(example = "alice")]
+    login: String,
+    /// The name again.
+    #[schema(example = "alice")]
+    username: String,
+    /// Who may read what the user has.
+    #[schema(value_type = Visibility)]
+    visibility: &'static str,
+    /// Whether the user passes every check.
+    is_admin: bool,
+    /// Whether the account is not disabled.
+    active: bool,
+    /// When the account was made.
+    created: Moment,
+}
+
+impl User {
+    /// `user`, whose account was made at that moment.
+    pub(in crate::http) fn new(user: metadata::User, created: Timestamp) -> Self {
+        Self {
+            id: user.id.number(),
+            login: user.name.clone(),
+            username: user.name,
+            visibility: user.visibility.as_str(),
+            is_admin: user.admin,
+            active: !user.disabled,
+            created: created.into(),
+        }
+    }
+}
+
+/// Somebody, as far as the others in an organisation are told.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Person {
+    /// Stays the same for as long as the account is there.
+    #[schema(example = 7)]
+    id: i64,
+    /// The name.
+    #[schema(example = "alice")]
+    login: String,
+    /// The name again.
+    #[schema(example = "alice")]
+    username: String,
+}
+
+impl From<metadata::User> for Person {
+    fn from(user: metadata::User) -> Self {
+        Self {
+            id: user.id.number(),
+            login: user.name.clone(),
+            username: user.name,
+        }
+    }
+}
+
+/// Tell who the caller is
+#[utoipa::path(
+    get,
+    path = "/api/v1/user",
+    tag = "user",
+    operation_id = "userGetCurrent",
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The caller", body = User))
+)]
+pub(in crate::http) async fn show(
+    State(registry): State<Registry>,
+    presented: Presented,
+) -> Result<Json<User>, ApiError> {
+    let caller = presented.caller(&registry).await?;
+    let user = user_of(&caller)?.user.clone();
+    let created = registry.metadata().owner_created_at(user.id).await?;
+    Ok(Json(User::new(user, created)))
+}
+
+/// What changes of the caller's account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Settings {
+    /// Who may read what the user has.
+    #[schema(value_type = Visibility)]
+    visibility: String,
+}
+
+/// Change who may read what the caller has
+#[utoipa::path(
+    patch,
+    path = "/api/v1/user/settings",
+    tag = "user",
+    operation_id = "updateUserSettings",
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = Settings,
+    responses((status = 200, description = "The caller", body = User))
+)]
+pub(in crate::http) async fn change_settings(
+    State(registry): State<Registry>,
+    presented: Presented,
+    extract::Json(settings): extract::Json<Settings>,
+) -> Result<Json<User>, ApiError> {
+    let own = Administered::own(&presented, &registry).await?;
+    let visibility = word(&settings.visibility)?;
+    let accounts = registry.administration().accounts();
+    accounts
+        .set_visibility(OwnerKind::User, &own.name, visibility, &own.by)
+        .await?;
+    let user = accounts.find_user(&own.name).await?;
+    let created = registry.metadata().owner_created_at(user.id).await?;
+    Ok(Json(User::new(user, created)))
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewPassword {
+    /// The new password; the old one counts no more from then on.
+    #[schema(min_length = 1, max_length = 1024, format = Password)]
+    password: String,
+}
+
+/// Change the caller's password
+///
+/// The caller proves who they are with the old password: no token changes it, whatever its scopes.
+#[utoipa::path(
+    put,
+    path = "/api/v1/user/password",
+    tag = "user",
+    operation_id = "userChangePassword",
+    security(("basic" = [])),
+    request_body = NewPassword,
+    responses((status = 204, description = "The password is changed"))
+)]
+pub(in crate::http) async fn change_password(
+    State(registry): State<Registry>,
+    presented: Presented,
+    extract::Json(new): extract::Json<NewPassword>,
+) -> Result<StatusCode, ApiError> {
+    let password = Secret::new(new.password);
+    let own = Administered::own_by_password(&presented, &registry).await?;
+    let accounts = registry.administration().accounts();
+    accounts
+        .change_password(&own.name, &password, &own.by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The user who sends a request. Nobody in particular, and an organisation, are none.
+fn user_of(caller: &Caller) -> Result<&SignedIn, ApiError> {
+    match caller {
+        Caller::User(signed_in) => Ok(signed_in),
+        Caller::Anonymous => Err(Denied::NeedsCredentials.into()),
+        Caller::Organisation(_) => Err(ApiError::Forbidden(
+            "the token of an organisation belongs to no user; sign in as one".to_owned(),
+        )),
+    }
+}

@@ -1,0 +1,346 @@
+//! `/api/v1/admin`: accounts and former names, for administrators of the server.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    administer::{Administered, NewName, UserPath, needs_password, owner_name, site, word},
+    extract::{self, Path, Query},
+    moment::Moment,
+    owners::{OwnerPath, Visibility},
+    paging::{ListQuery, Paging},
+    user::User,
+};
+use crate::{
+    Registry,
+    access::{Proof, Secret},
+    http::{authorize::Presented, error::ApiError},
+    metadata::{FormerName, OwnerKind},
+    names::OwnerName,
+};
+
+/// An account to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewUser {
+    /// The name.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    username: String,
+    /// The password. None: the account signs in by tokens alone.
+    #[schema(min_length = 1, max_length = 1024, format = Password)]
+    password: Option<String>,
+    /// Whether it administers the server. Not by a token.
+    #[serde(default)]
+    admin: bool,
+    /// Who may read what the user has; public if it is not said.
+    #[schema(value_type = Option<Visibility>)]
+    visibility: Option<String>,
+}
+
+/// What changes of an account; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct UserChange {
+    /// Whether the account is not disabled.
+    active: Option<bool>,
+    /// Whether it administers the server. Not by a token.
+    admin: Option<bool>,
+    /// A new password. Not by a token.
+    #[schema(min_length = 1, max_length = 1024, format = Password)]
+    password: Option<String>,
+    /// Who may read what the user has.
+    #[schema(value_type = Option<Visibility>)]
+    visibility: Option<String>,
+}
+
+/// Whether what belongs to an owner goes with it.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RemovalQuery {
+    /// Whether its packages go too. If they may not and there are some, nothing goes.
+    #[param(required = false, value_type = Switch, inline)]
+    purge: Option<Switch>,
+}
+
+/// Yes or no, in a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::http) enum Switch {
+    /// Yes.
+    True,
+    /// No.
+    False,
+}
+
+impl RemovalQuery {
+    pub(in crate::http) fn with_packages(&self) -> bool {
+        self.purge == Some(Switch::True)
+    }
+}
+
+async fn shown(registry: &Registry, name: &OwnerName) -> Result<Json<User>, ApiError> {
+    let user = registry.administration().accounts().find_user(name).await?;
+    let created = registry.metadata().owner_created_at(user.id).await?;
+    Ok(Json(User::new(user, created)))
+}
+
+fn in_path(path: &UserPath) -> Result<OwnerName, ApiError> {
+    OwnerName::parse(&path.username).map_err(|_| ApiError::UnknownOwner)
+}
+
+/// List all accounts
+///
+/// By name, disabled ones too.
+#[utoipa::path(
+    get, path = "/api/v1/admin/users", tag = "admin", operation_id = "adminGetAllUsers",
+    params(ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The accounts", body = Vec<User>))
+)]
+pub(in crate::http) async fn list(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    site(&presented, &registry).await?;
+    let paging: Paging = query.paging(&registry.settings().api);
+    let page = registry.metadata().listed_users(paging.window()).await?;
+    Ok(paging.answer(&uri, page, |(user, created)| User::new(user, created)))
+}
+
+/// Make an account
+#[utoipa::path(
+    post, path = "/api/v1/admin/users", tag = "admin", operation_id = "adminCreateUser",
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewUser,
+    responses((status = 201, description = "The account", body = User))
+)]
+pub(in crate::http) async fn add(
+    State(registry): State<Registry>,
+    presented: Presented,
+    extract::Json(new): extract::Json<NewUser>,
+) -> Result<(StatusCode, Json<User>), ApiError> {
+    let (caller, by) = site(&presented, &registry).await?;
+    if new.admin {
+        needs_password(&caller)?;
+    }
+    let name = owner_name(&new.username)?;
+    let visibility = word(new.visibility.as_deref().unwrap_or("public"))?;
+    let password = new.password.map(Secret::new);
+    let accounts = registry.administration().accounts();
+    accounts
+        .add_user(&name, password.as_ref(), new.admin, visibility, &by)
+        .await?;
+    Ok((StatusCode::CREATED, shown(&registry, &name).await?))
+}
+
+/// Change an account
+///
+/// One after the other: a refusal in the middle leaves what was changed before.
+#[utoipa::path(
+    patch, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminEditUser",
+    params(UserPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = UserChange,
+    responses((status = 200, description = "The account", body = User))
+)]
+pub(in crate::http) async fn change(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<UserPath>,
+    extract::Json(change): extract::Json<UserChange>,
+) -> Result<Json<User>, ApiError> {
+    let (caller, by) = site(&presented, &registry).await?;
+    if change.password.is_some() || change.admin.is_some() {
+        needs_password(&caller)?;
+    }
+    let name = in_path(&path)?;
+    let visibility = change.visibility.as_deref().map(word).transpose()?;
+    let accounts = registry.administration().accounts();
+    if let Some(password) = change.password {
+        let password = Secret::new(password);
+        accounts.change_password(&name, &password, &by).await?;
+    }
+    if let Some(visibility) = visibility {
+        accounts
+            .set_visibility(OwnerKind::User, &name, visibility, &by)
+            .await?;
+    }
+    if let Some(admin) = change.admin {
+        accounts.set_admin(&name, admin, &by).await?;
+    }
+    if let Some(active) = change.active {
+        accounts.set_disabled(&name, !active, &by).await?;
+    }
+    shown(&registry, &name).await
+}
+
+/// Delete an account
+#[utoipa::path(
+    delete, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminDeleteUser",
+    params(UserPath, RemovalQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The account is gone"))
+)]
+pub(in crate::http) async fn remove(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<UserPath>,
+    Query(query): Query<RemovalQuery>,
+) -> Result<StatusCode, ApiError> {
+    let (_, by) = site(&presented, &registry).await?;
+    registry
+        .administration()
+        .accounts()
+        .remove(
+            OwnerKind::User,
+            &in_path(&path)?,
+            query.with_packages(),
+            &by,
+        )
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Rename an account
+///
+/// The old name leads to the new one. The file names of keys stay as they are.
+#[utoipa::path(
+    post, path = "/api/v1/admin/users/{username}/rename", tag = "admin", operation_id = "adminRenameUser",
+    params(UserPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewName,
+    responses((status = 204, description = "The account has that name"))
+)]
+pub(in crate::http) async fn rename(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<UserPath>,
+    extract::Json(new): extract::Json<NewName>,
+) -> Result<StatusCode, ApiError> {
+    let (_, by) = site(&presented, &registry).await?;
+    let name = owner_name(&new.new_username)?;
+    registry
+        .administration()
+        .accounts()
+        .rename(OwnerKind::User, &in_path(&path)?, &name, &by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take the second factor from an account
+///
+/// For somebody who lost the generator and the recovery codes. Not by a token.
+#[utoipa::path(
+    delete, path = "/api/v1/admin/users/{username}/second-factor", tag = "admin", operation_id = "adminDisableSecondFactor",
+    params(UserPath),
+    security(("basic" = [])),
+    responses((status = 204, description = "The password is enough"))
+)]
+pub(in crate::http) async fn disable_second_factor(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<UserPath>,
+) -> Result<StatusCode, ApiError> {
+    let (caller, by) = site(&presented, &registry).await?;
+    needs_password(&caller)?;
+    let factors = registry.administration().second_factors();
+    factors
+        .disable(&in_path(&path)?, Proof::Administrator, &by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A name that an owner had.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Former {
+    /// The name.
+    #[schema(example = "alice")]
+    name: String,
+    /// When the owner got another one.
+    since: Moment,
+}
+
+impl From<FormerName> for Former {
+    fn from(former: FormerName) -> Self {
+        Self {
+            name: former.name,
+            since: former.since.into(),
+        }
+    }
+}
+
+/// List the names that an owner had
+///
+/// Each leads to the owner still, and nobody else can take it.
+#[utoipa::path(
+    get, path = "/api/v1/owners/{owner}/former-names", tag = "owners", operation_id = "listFormerNames",
+    params(OwnerPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The names", body = Vec<Former>))
+)]
+pub(in crate::http) async fn former_names(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<OwnerPath>,
+    Query(query): Query<ListQuery>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let of = Administered::any(&presented, &registry, path.text()).await?;
+    let accounts = registry.administration().accounts();
+    let names = accounts.former_names(&of.owner).await?;
+    let paging = query.paging(&registry.settings().api);
+    Ok(paging.answer_part_of(&uri, names, Former::from))
+}
+
+/// The former name in the path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct FormerNamePath {
+    /// A name that an owner had, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    name: String,
+}
+
+/// Release a former name
+///
+/// It leads nowhere, and anybody can be called so. Who relies on it gets whatever its next owner has.
+#[utoipa::path(
+    delete, path = "/api/v1/admin/former-names/{name}", tag = "admin", operation_id = "adminReleaseName",
+    params(FormerNamePath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The name is free"))
+)]
+pub(in crate::http) async fn release_name(
+    State(registry): State<Registry>,
+    presented: Presented,
+    Path(path): Path<FormerNamePath>,
+) -> Result<StatusCode, ApiError> {
+    let (_, by) = site(&presented, &registry).await?;
+    let missing = || ApiError::NotFound("no owner had that name".to_owned());
+    let name = OwnerName::parse(&path.name).map_err(|_| missing())?;
+    let accounts = registry.administration().accounts();
+    if accounts.release_name(&name, &by).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(missing())
+    }
+}

@@ -1,0 +1,134 @@
+//! Who looks, as far as it decides what they may know of.
+
+use std::fmt::Write as _;
+
+use super::visible;
+use crate::{
+    metadata::{Metadata, MetadataError, OwnerId, engine::sql, packages::nonsense},
+    names::{Branch, RepositoryName},
+};
+
+/// Who looks: which owners they may know of, and which repositories of those. `access/` makes one of a caller.
+///
+/// A list of identifiers is a text with a blank around each of them: the one form of a list that a statement takes as a
+/// parameter on every engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    pub(super) everything: bool,
+    pub(super) limited: bool,
+    pub(super) account: Option<OwnerId>,
+    pub(super) owners: Option<String>,
+    pub(super) repositories: Option<String>,
+}
+
+/// What is in sight by name, for whoever narrows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighted<'a> {
+    /// The owner's name in lower case.
+    pub owner: &'a str,
+    /// One of its repositories, or `None` for the owner itself.
+    pub repository: Option<(&'a Branch, &'a RepositoryName)>,
+}
+
+impl Sight {
+    /// Public owners alone.
+    pub const PUBLIC: Self = Self {
+        everything: false,
+        limited: false,
+        account: None,
+        owners: None,
+        repositories: None,
+    };
+
+    /// Every owner.
+    pub const EVERYTHING: Self = Self {
+        everything: true,
+        limited: true,
+        ..Self::PUBLIC
+    };
+
+    /// Public and limited owners, that user, and the organisations they are in.
+    pub const fn of_user(user: OwnerId) -> Self {
+        Self {
+            limited: true,
+            account: Some(user),
+            ..Self::PUBLIC
+        }
+    }
+
+    /// Public owners and that organisation.
+    pub const fn of_organisation(organisation: OwnerId) -> Self {
+        Self {
+            account: Some(organisation),
+            ..Self::PUBLIC
+        }
+    }
+}
+
+impl Metadata {
+    /// What is left of `sight` where `keeps` says so: of the owners that it may know of, and of their repositories, as they
+    /// are at this moment. One that comes later is not in sight.
+    ///
+    /// It reads the names of all of them, so it takes its turn among the searches.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn narrowed(
+        &self,
+        sight: &Sight,
+        keeps: impl Fn(Sighted<'_>) -> bool + Send,
+    ) -> Result<Sight, MetadataError> {
+        let turn = self.memory.searches.take().await;
+        let rows = self
+            .engine
+            .rows(sql!(
+                concat!(
+                    "SELECT owners.id AS id, owners.name_lower AS owner, repositories.id AS repository_id, \
+                     repositories.branch AS branch, repositories.name AS repository FROM owners \
+                     LEFT JOIN repositories ON repositories.owner_id = owners.id WHERE ",
+                    visible!("owners"),
+                    " ORDER BY owners.id"
+                ),
+                sight.everything,
+                sight.limited,
+                sight.account,
+                sight.owners.as_deref()
+            ))
+            .await?;
+        drop(turn);
+        let (mut owners, mut repositories) = (" ".to_owned(), " ".to_owned());
+        let mut last = None;
+        for row in &rows {
+            let (id, owner): (i64, &str) = (row.value("id")?, row.value("owner")?);
+            if last != Some(id) {
+                last = Some(id);
+                let itself = Sighted {
+                    owner,
+                    repository: None,
+                };
+                if keeps(itself) {
+                    let _ = write!(owners, "{id} ");
+                }
+            }
+            let Some(repository_id) = row.value::<Option<i64>>("repository_id")? else {
+                continue;
+            };
+            let (branch, name): (&str, &str) = (row.value("branch")?, row.value("repository")?);
+            let branch = Branch::parse(branch).map_err(|_| nonsense("branch", branch))?;
+            let name = RepositoryName::parse(name).map_err(|_| nonsense("repository", name))?;
+            let place = Sighted {
+                owner,
+                repository: Some((&branch, &name)),
+            };
+            if keeps(place) {
+                let _ = write!(repositories, "{repository_id} ");
+            }
+        }
+        Ok(Sight {
+            owners: Some(owners),
+            repositories: Some(repositories),
+            ..sight.clone()
+        })
+    }
+}

@@ -1,0 +1,330 @@
+//! What is administered through the API: what it shows once, what a token is kept from, and what is written down.
+
+use registry::{
+    access::{Code, TokenRequest},
+    metadata::{OwnerKind, Role, Visibility},
+};
+use serde_json::json;
+
+use crate::{
+    client::{Answer, Request, get, json, request},
+    generator::Generator,
+    server::{BY, TestServer, hello, name, password},
+};
+
+async fn world() -> TestServer {
+    let server = TestServer::start().await;
+    server.add_user("root", Visibility::Public).await;
+    let root = name("root");
+    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    server
+}
+
+fn by(user: &str, request: Request) -> Request {
+    request.basic(user, &password(user))
+}
+
+async fn ask(server: &TestServer, request: Request) -> Answer {
+    server.send(&request).await
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_works_and_is_revoked() {
+    let server = world().await;
+    let order = json!({
+        "name": "ci", "scopes": ["write:package"], "limits": ["alice/edge/*"],
+        "networks": ["127.0.0.0/8"], "expires_at": "2026-11-22T22:00:00Z"
+    });
+    let made = ask(
+        &server,
+        by("alice", json("POST", "/api/v1/users/alice/tokens", &order)),
+    )
+    .await;
+    let made = made.expect(201).json();
+    let secret = made["sha1"].as_str().unwrap().to_owned();
+    assert!(secret.ends_with(made["token_last_eight"].as_str().unwrap()));
+    assert_eq!(made["scopes"], json!(["write:package"]));
+    assert_eq!(made["limits"], json!(["alice/edge/*"]));
+    assert_eq!(made["expires_at"], "2026-11-22T22:00:00Z");
+    let list = ask(&server, by("alice", get("/api/v1/user/tokens")))
+        .await
+        .expect(200);
+    assert_eq!(list.header("X-Total-Count"), Some("1"));
+    assert!(!list.text().contains(&secret));
+    ask(&server, get("/api/v1/user").bearer(&secret))
+        .await
+        .expect(200);
+    let again = by("alice", json("POST", "/api/v1/user/tokens", &order));
+    ask(&server, again)
+        .await
+        .problem(409, "already has a token");
+    let number = made["id"].to_string();
+    let gone = request("DELETE", format!("/api/v1/user/tokens/{number}"));
+    ask(&server, by("alice", gone)).await.expect(204);
+    ask(&server, get("/api/v1/user").bearer(&secret))
+        .await
+        .problem(401, "");
+}
+
+#[tokio::test]
+async fn a_token_makes_no_wider_token_and_lets_nobody_in() {
+    let server = world().await;
+    let admin = server.token("root", "admin").await;
+    let wider = json!({ "name": "wider", "scopes": ["write:package"] });
+    for target in ["/api/v1/user/tokens", "/api/v1/users/alice/tokens"] {
+        let order = json("POST", target, &wider).bearer(&admin);
+        ask(&server, order).await.problem(403, "wider scopes");
+    }
+    for (method, target, body) in [
+        (
+            "PUT",
+            "/api/v1/user/password",
+            json!({ "password": "another password" }),
+        ),
+        (
+            "PUT",
+            "/api/v1/user/second-factor",
+            json!({ "code": "123456" }),
+        ),
+        (
+            "PATCH",
+            "/api/v1/admin/users/alice",
+            json!({ "password": "another password" }),
+        ),
+        (
+            "PATCH",
+            "/api/v1/admin/users/alice",
+            json!({ "admin": true }),
+        ),
+        (
+            "POST",
+            "/api/v1/admin/users",
+            json!({ "username": "mallory", "admin": true }),
+        ),
+    ] {
+        let order = json(method, target, &body).bearer(&admin);
+        ask(&server, order)
+            .await
+            .problem(403, "a token changes no password");
+    }
+    let begin = request("POST", "/api/v1/user/second-factor").bearer(&admin);
+    ask(&server, begin)
+        .await
+        .problem(403, "a token changes no password");
+    // What is left of administering works, and says by which token it was done.
+    let order = json(
+        "PATCH",
+        "/api/v1/admin/users/alice",
+        &json!({ "active": false }),
+    );
+    assert_eq!(
+        ask(&server, order.bearer(&admin)).await.expect(200).json()["active"],
+        false
+    );
+    let log = ask(
+        &server,
+        by("root", get("/api/v1/audit?action=user.disable")),
+    )
+    .await;
+    let entry = &log.expect(200).json()[0];
+    assert_eq!(entry["account"], "root");
+    assert_eq!(entry["token"], "admin None");
+    assert_eq!(entry["owner"], "alice");
+}
+
+#[tokio::test]
+async fn a_token_limited_to_owners_administers_those_alone() {
+    let server = world().await;
+    server.add_organisation("acme", Visibility::Private).await;
+    server.add_organisation("other", Visibility::Private).await;
+    let request = TokenRequest {
+        limits: "acme/*/*".parse().unwrap(),
+        ..TokenRequest::new("acme", "admin".parse().unwrap())
+    };
+    let alice = name("alice");
+    let made = server
+        .accounts()
+        .add_token(OwnerKind::User, &alice, &request, None, &BY);
+    let token = made.await.unwrap().1.expose().to_owned();
+    let members = async |org: &str| {
+        let list = get(format!("/api/v1/orgs/{org}/members")).bearer(&token);
+        ask(&server, list).await
+    };
+    assert_eq!(
+        members("acme").await.expect(200).json()[0]["login"],
+        "alice"
+    );
+    members("other").await.problem(403, "limited");
+    let own = get("/api/v1/user/tokens").bearer(&token);
+    ask(&server, own).await.problem(403, "limited");
+}
+
+#[tokio::test]
+async fn a_second_factor_comes_and_goes() {
+    let server = world().await;
+    let target = "/api/v1/user/second-factor";
+    let state =
+        async |request: Request| ask(&server, request).await.expect(200).json()["state"].clone();
+    assert_eq!(state(by("alice", get(target))).await, "off");
+    let begun = ask(&server, by("alice", request("POST", target)))
+        .await
+        .expect(201)
+        .json();
+    let uri = begun["otpauth_uri"].as_str().unwrap().to_owned();
+    assert!(uri.starts_with("otpauth://totp/"), "{uri}");
+    assert_eq!(state(by("alice", get(target))).await, "begun");
+    let code = Generator::of(&uri).code(server.clock.now());
+    let confirm = json("PUT", target, &json!({ "code": code }));
+    let codes = ask(&server, by("alice", confirm)).await.expect(200).json();
+    let codes: Vec<String> = serde_json::from_value(codes["recovery_codes"].clone()).unwrap();
+    assert!(
+        codes.len() > 2
+            && codes
+                .iter()
+                .all(|code| Code::parse(code.as_bytes()).is_ok())
+    );
+    // The password alone is not enough any more; with one recovery code to sign in, another turns it off.
+    ask(&server, by("alice", get(target)))
+        .await
+        .problem(401, "");
+    let disable = json("DELETE", target, &json!({ "code": codes[1] }));
+    let disable = by("alice", disable).header("X-Gitea-OTP", &codes[0]);
+    ask(&server, disable).await.expect(204);
+    assert_eq!(state(by("alice", get(target))).await, "off");
+}
+
+#[tokio::test]
+async fn a_renamed_owner_is_led_to_in_the_api() {
+    let server = world().await;
+    server.publish("edge/main", hello()).await.expect(201);
+    let rename = json(
+        "POST",
+        "/api/v1/admin/users/alice/rename",
+        &json!({ "new_username": "alicia" }),
+    );
+    ask(&server, by("root", rename)).await.expect(204);
+    let moved = ask(&server, get("/api/v1/packages/alice?page=1"))
+        .await
+        .problem_or_moved();
+    assert_eq!(moved.as_deref(), Some("/api/v1/packages/alicia?page=1"));
+    let names = ask(
+        &server,
+        by("root", get("/api/v1/owners/alicia/former-names")),
+    )
+    .await;
+    assert_eq!(names.expect(200).json()[0]["name"], "alice");
+    let release = request("DELETE", "/api/v1/admin/former-names/alice");
+    ask(&server, by("root", release)).await.expect(204);
+    ask(&server, get("/api/v1/packages/alice"))
+        .await
+        .problem(404, "no such owner");
+}
+
+impl Answer {
+    fn problem_or_moved(self) -> Option<String> {
+        let moved = self.expect(301);
+        moved.header("Location").map(str::to_owned)
+    }
+}
+
+#[tokio::test]
+async fn an_owner_reads_its_own_part_of_the_log_and_pages_through_it() {
+    let server = world().await;
+    server.add_organisation("acme", Visibility::Private).await;
+    server.add_user("bob", Visibility::Public).await;
+    for role in [Role::Read, Role::Write, Role::Read, Role::Write] {
+        server.set_member("acme", "bob", role).await;
+    }
+    let mut target = Some("/api/v1/owners/acme/audit?limit=2".to_owned());
+    let mut seen = Vec::new();
+    while let Some(page) = target {
+        let page = ask(&server, by("alice", get(page))).await.expect(200);
+        for entry in page.json().as_array().unwrap() {
+            assert_eq!(entry["owner"], "acme");
+            seen.push(entry["id"].as_i64().unwrap());
+        }
+        target = page
+            .header("Link")
+            .map(|link| link[1..link.find('>').unwrap()].to_owned());
+    }
+    assert_eq!(seen.len(), 5, "the organisation and four members");
+    assert!(seen.is_sorted_by(|a, b| a > b), "{seen:?}");
+    // The filter on the owner cannot be widened.
+    let sly = get("/api/v1/owners/acme/audit?owner=root");
+    assert_eq!(
+        ask(&server, by("alice", sly))
+            .await
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+    let export = get("/api/v1/owners/acme/audit/export");
+    let export = ask(&server, by("alice", export)).await.expect(200);
+    assert_eq!(export.header("Content-Type"), Some("application/x-ndjson"));
+    let lines: Vec<serde_json::Value> = export
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let ids: Vec<i64> = lines
+        .iter()
+        .map(|line| line["id"].as_i64().unwrap())
+        .collect();
+    assert_eq!(ids, seen);
+}
+
+#[tokio::test]
+async fn keys_rotate_and_retire_through_the_api() {
+    let server = world().await;
+    server.publish("edge/main", hello()).await.expect(201);
+    let target = "/api/v1/owners/alice/keys";
+    ask(&server, get("/api/packages/alice/alpine/key"))
+        .await
+        .expect(200);
+    let new = ask(&server, by("alice", request("POST", target)))
+        .await
+        .expect(201)
+        .json();
+    ask(&server, by("alice", request("POST", target)))
+        .await
+        .problem(409, "already");
+    let keys = ask(&server, by("alice", get(target)))
+        .await
+        .expect(200)
+        .json();
+    let old = keys
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["name"] != new["name"])
+        .unwrap();
+    let old = old["name"].as_str().unwrap();
+    let retire = |name: &str| by("alice", request("POST", format!("{target}/{name}/retire")));
+    let left = ask(&server, retire(old)).await.expect(200).json();
+    assert_eq!(left, json!({ "changed": true, "signing": [new["name"]] }));
+    let only = new["name"].as_str().unwrap();
+    ask(&server, retire(only)).await.problem(409, "only key");
+}
+
+#[tokio::test]
+async fn a_quota_set_through_the_api_holds() {
+    let server = world().await;
+    let target = "/api/v1/owners/alice/quota";
+    let set = by("root", json("PUT", target, &json!({ "packages": 0 })));
+    let quota = ask(&server, set).await.expect(200).json();
+    assert_eq!(
+        (&quota["limit_packages"], &quota["used_packages"]),
+        (&json!(0), &json!(0))
+    );
+    server.publish("edge/main", hello()).await.expect(413);
+    ask(&server, by("root", request("DELETE", target)))
+        .await
+        .expect(204);
+    server.publish("edge/main", hello()).await.expect(201);
+    assert_eq!(
+        ask(&server, by("alice", get(target))).await.json()["used_packages"],
+        1
+    );
+}

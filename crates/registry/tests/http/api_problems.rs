@@ -1,0 +1,227 @@
+//! Refusals of the API: problem documents, by the same words as on the package routes.
+
+use serde_json::json;
+
+use crate::{
+    client::{get, head, json, put, request},
+    server::{TestServer, password},
+};
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem_document() {
+    let server = TestServer::start().await;
+    for target in ["/api/v1", "/api/v1/", "/api/v1/none", "/api/v1/user/none"] {
+        server
+            .send(&get(target))
+            .await
+            .problem(404, "/api/v1/openapi.json");
+    }
+    for owner in ["nobody", ".hidden", "a%20b", "%2e%2e"] {
+        let target = format!("/api/v1/packages/{owner}");
+        server
+            .send(&get(target))
+            .await
+            .problem(404, "no such owner");
+    }
+    for package in [
+        "alpine/none",
+        "alpine/%7C",
+        "alpine/none/1.0-r0",
+        "alpine/-/1.0-r0",
+        "alpine/hello/none",
+    ] {
+        let target = format!("/api/v1/packages/alice/{package}");
+        server
+            .send(&get(target))
+            .await
+            .problem(404, "no such version");
+    }
+    // Beside the API refusals stay what they are.
+    server
+        .send(&get("/api/v10"))
+        .await
+        .refusal(404, "nothing is at");
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_for_a_path_is_told_with_those_that_are() {
+    let server = TestServer::start().await;
+    let answer = server
+        .send(&request("POST", "/api/v1/version"))
+        .await
+        .problem(
+            405,
+            "POST is not for this path; the header Allow names what is",
+        );
+    assert_eq!(answer.header("Allow"), Some("GET,HEAD"));
+    let answer = server
+        .send(&request(
+            "OPTIONS",
+            "/api/v1/packages/alice/alpine/hello/1.0-r0",
+        ))
+        .await
+        .problem(405, "OPTIONS is not for this path");
+    assert_eq!(answer.header("Allow"), Some("GET,HEAD,DELETE"));
+}
+
+#[tokio::test]
+async fn head_gives_the_headers_of_get() {
+    let server = TestServer::with_hello().await;
+    for target in [
+        "/api/v1/packages/alice",
+        "/api/v1/version",
+        "/api/v1/openapi.json",
+    ] {
+        let full = server.send(&get(target)).await.expect(200);
+        let empty = server.send(&head(target)).await.expect(200);
+        for name in [
+            "Content-Type",
+            "Content-Length",
+            "X-Total-Count",
+            "Cache-Control",
+        ] {
+            assert_eq!(full.header(name), empty.header(name), "{target}: {name}");
+        }
+        assert!(empty.body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_is_not_understood_is_refused() {
+    let server = TestServer::start().await;
+    for (query, words) in [
+        ("page=x", "whole numbers"),
+        ("limit=-1", "whole numbers"),
+        ("limit=", "whole numbers"),
+        ("limit=%2B1", "whole numbers"),
+        ("page=9223372036854775808", "whole numbers"),
+        ("type=npm", "alpine"),
+        ("name=x", "unknown field `name`"),
+        ("page=1&page=2", "duplicate field `page`"),
+        (&format!("q={}", "x".repeat(101)), "at most 100 characters"),
+    ] {
+        let target = format!("/api/v1/packages/alice?{query}");
+        server.send(&get(target)).await.problem(400, words);
+    }
+    let target = format!("/api/v1/owners?q={}", "x".repeat(65));
+    server.send(&get(target)).await.problem(400, "64 bytes");
+    for query in ["", "?q=", "?page=1"] {
+        let target = format!("/api/v1/search/packages{query}");
+        server.send(&get(target)).await.problem(400, "q");
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_refused_as_on_the_package_routes() {
+    let server = TestServer::start().await;
+    for target in [
+        "/api/v1/user",
+        "/api/v1/owners",
+        "/api/v1/packages/alice",
+        "/api/v1/search/packages?q=x",
+    ] {
+        let wrong = get(target).basic("alice", "wrong");
+        let texts = [
+            server.send(&wrong).await.problem(401, "").json()["detail"].clone(),
+            json!(
+                server
+                    .send(&get("/api/packages/alice/alpine/key").basic("alice", "wrong"))
+                    .await
+                    .text()
+                    .trim_end()
+            ),
+        ];
+        assert_eq!(texts[0], texts[1]);
+    }
+    server
+        .send(&get("/api/v1/user"))
+        .await
+        .problem(401, "needs credentials");
+}
+
+#[tokio::test]
+async fn a_body_is_read_only_as_what_it_has_to_be() {
+    let server = TestServer::start().await;
+    let target = "/api/v1/user/password";
+    let by = |request: crate::client::Request| request.basic("alice", &password("alice"));
+    let raw = |body: &str, kind: &str| by(put(target, body).header("Content-Type", kind));
+    for (request, status, words) in [
+        (by(put(target, "{}")), 415, "Content-Type: application/json"),
+        (
+            raw("{}", "text/plain"),
+            415,
+            "Content-Type: application/json",
+        ),
+        (raw("", "application/json"), 400, "no JSON"),
+        (raw("{\"password\"", "application/json"), 400, "no JSON"),
+        (
+            raw("[1]", "application/json; charset=utf-8"),
+            422,
+            "an array, not an object",
+        ),
+        (
+            by(json("PUT", target, &json!({}))),
+            422,
+            "missing field `password`",
+        ),
+        (
+            by(json("PUT", target, &json!({ "password": 1 }))),
+            422,
+            "invalid type",
+        ),
+        (
+            by(json(
+                "PUT",
+                target,
+                &json!({ "password": "long enough", "more": 1 }),
+            )),
+            422,
+            "unknown field `more`",
+        ),
+        (
+            by(json("PUT", target, &json!({ "password": "short" }))),
+            422,
+            "too short",
+        ),
+        (
+            raw(&"[".repeat(60_000), "application/json"),
+            422,
+            "an array, not an object",
+        ),
+        (
+            raw(&" ".repeat(65_537), "application/json"),
+            413,
+            "65536 bytes",
+        ),
+    ] {
+        server.send(&request).await.problem(status, words);
+    }
+    // The old password counts still.
+    server.send(&by(get("/api/v1/user"))).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_the_password_alone() {
+    let server = TestServer::start().await;
+    let target = "/api/v1/user/password";
+    let new = json!({ "password": "another password" });
+    server
+        .send(&json("PUT", target, &new))
+        .await
+        .problem(401, "needs credentials");
+    let token = server.token("alice", "write:package").await;
+    let by_token = json("PUT", target, &new).bearer(&token);
+    server
+        .send(&by_token)
+        .await
+        .problem(403, "a token changes no password");
+    let by_password = json("PUT", target, &new).basic("alice", &password("alice"));
+    server.send(&by_password).await.expect(204);
+    let user = get("/api/v1/user");
+    server
+        .send(&user.clone().basic("alice", &password("alice")))
+        .await
+        .problem(401, "");
+    let answer = server.send(&user.basic("alice", "another password")).await;
+    assert_eq!(answer.expect(200).json()["login"], "alice");
+}
