@@ -297,9 +297,8 @@ impl From<ExpiryError> for ApiError {
     fn from(error: ExpiryError) -> Self {
         let text = error.to_string();
         match error {
-            ExpiryError::Pattern(_) | ExpiryError::Name(_) | ExpiryError::Days => {
-                Self::Unprocessable(text)
-            }
+            ExpiryError::Days => Self::Unprocessable(text),
+            ExpiryError::Stored(_) => Self::Internal(Box::new(error)),
             ExpiryError::TooMany => Self::Conflict(text),
             ExpiryError::Metadata(error) => error.into(),
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{Administered, site},
+    administer::{Administered, site, word},
     extract::{self, Path, Query},
     moment::Moment,
     owners::OwnerPath,
@@ -18,10 +18,11 @@ use super::{
 };
 use crate::{
     Registry,
+    access::PlacePattern,
     http::{authorize::Presented, error::ApiError},
     metadata::{ExpiryRule, OwnQuota, Owner},
     names::OwnerName,
-    publish::{Allowance, expiry::RepositoryPattern},
+    publish::Allowance,
 };
 
 /// What an owner has and may have.
@@ -189,7 +190,7 @@ pub(in crate::http) struct Rule {
     /// Which one. Never given out twice.
     #[schema(example = 2)]
     id: i64,
-    /// Which repositories: `branch/repository`, where `*` stands for all.
+    /// Which repositories: `branch/repository`, where `*` stands for any run of characters.
     #[schema(example = "edge/testing")]
     pattern: String,
     /// Older files go.
@@ -218,11 +219,11 @@ impl From<ExpiryRule> for Rule {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RuleOrder {
-    /// Which repositories: `branch/repository`, where `*` stands for all. There is one rule for each pattern.
+    /// Which repositories: `branch/repository`, where `*` stands for any run of characters. There is one rule for each pattern.
     #[schema(
         min_length = 3,
         max_length = 129,
-        pattern = r"^(\*|[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)/(\*|[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)$",
+        pattern = "^[A-Za-z0-9_+*-][A-Za-z0-9_.+*-]*/[A-Za-z0-9_+*-][A-Za-z0-9_.+*-]*$",
         example = "edge/testing"
     )]
     pattern: String,
@@ -287,7 +288,7 @@ pub(in crate::http) async fn set_rule(
     extract::Json(order): extract::Json<RuleOrder>,
 ) -> Result<(StatusCode, Json<Rule>), ApiError> {
     let of = Administered::any(&presented, &registry, path.text()).await?;
-    let pattern = RepositoryPattern::parse(&order.pattern)?;
+    let pattern: PlacePattern = word(&order.pattern)?;
     let expiry = registry.administration().expiry();
     let rule = expiry
         .set(of.owner.id, &pattern, order.days, order.keep, &of.by)
@@ -315,7 +316,7 @@ pub(in crate::http) async fn remove_rule(
     let expiry = registry.administration().expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
     let rule = rules.iter().find(|rule| rule.id.number() == number);
-    let pattern = RepositoryPattern::parse(&rule.ok_or_else(missing)?.pattern)?;
+    let pattern: PlacePattern = word(&rule.ok_or_else(missing)?.pattern)?;
     if expiry.remove(of.owner.id, &pattern, &of.by).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
