@@ -58,7 +58,7 @@ pub(in crate::http) struct OwnLimits {
     #[schema(maximum = 9_223_372_036_854_775_807_u64)]
     packages: Option<u64>,
     /// Bytes of one upload.
-    #[schema(maximum = 9_223_372_036_854_775_807_u64)]
+    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_u64)]
     upload: Option<u64>,
 }
 
@@ -74,6 +74,11 @@ impl OwnLimits {
                 "a limit is at most {}; leave it out for none",
                 i64::MAX
             )));
+        }
+        if self.upload == Some(0) {
+            return Err(ApiError::Unprocessable(
+                "`upload` is at least 1 byte; leave it out for the server's limit".to_owned(),
+            ));
         }
         if self.unlimited && (self.bytes.is_some() || self.packages.is_some()) {
             return Err(ApiError::Unprocessable(
