@@ -205,6 +205,7 @@ impl From<AccountError> for ApiError {
             | AccountError::TooManyFormerNames(_)
             | AccountError::LastSiteAdmin(_)
             | AccountError::NoAdminLeft(_)
+            | AccountError::BuiltInTeam(_)
             | AccountError::LastAdmin { .. } => Self::Conflict(text),
             AccountError::NoUser(_)
             | AccountError::NoOrganisation(_)
@@ -213,7 +214,6 @@ impl From<AccountError> for ApiError {
             | AccountError::NoTeam { .. } => Self::NotFound(text),
             AccountError::WiderThanMaker(_) => Self::Forbidden(text),
             AccountError::Reserved(_)
-            | AccountError::BuiltInTeam(_)
             | AccountError::LimitsForRole(_)
             | AccountError::AdminWithLimits
             | AccountError::AdminOfOrganisation

@@ -319,6 +319,10 @@ async fn a_quota_set_through_the_api_holds() {
         (&json!(0), &json!(0))
     );
     server.publish("edge/main", hello()).await.expect(413);
+    let nothing = json("PUT", target, &json!({ "upload": 0 }));
+    ask(&server, by("root", nothing))
+        .await
+        .problem(422, "at least 1 byte");
     ask(&server, by("root", request("DELETE", target)))
         .await
         .expect(204);

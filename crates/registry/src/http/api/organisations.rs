@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::Action,
+    access::{AccountError, Action},
     http::{
         authorize::{Authorized, Presented},
         error::ApiError,
@@ -191,7 +191,14 @@ pub(in crate::http) async fn add(
     let accounts = registry.administration().accounts();
     let owner = accounts
         .add_organisation(&name, visibility, &first, &by)
-        .await?;
+        .await
+        .map_err(|error| match error {
+            // It is the body that names a user who is not there, not the path.
+            AccountError::NoUser(_) | AccountError::Renamed(..) => {
+                ApiError::Unprocessable(error.to_string())
+            }
+            error => error.into(),
+        })?;
     Ok((StatusCode::CREATED, shown(&registry, owner).await?))
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{Administered, site},
+    administer::{Administered, site, word},
     extract::{self, Path, Query},
     moment::Moment,
     owners::OwnerPath,
@@ -18,11 +18,11 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{PatternError, PlacePattern},
+    access::PlacePattern,
     http::{authorize::Presented, error::ApiError},
     metadata::{ExpiryRule, OwnQuota, Owner},
     names::OwnerName,
-    publish::{Allowance, expiry::ExpiryError},
+    publish::Allowance,
 };
 
 /// What an owner has and may have.
@@ -58,7 +58,7 @@ pub(in crate::http) struct OwnLimits {
     #[schema(maximum = 9_223_372_036_854_775_807_u64)]
     packages: Option<u64>,
     /// Bytes of one upload.
-    #[schema(maximum = 9_223_372_036_854_775_807_u64)]
+    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_u64)]
     upload: Option<u64>,
 }
 
@@ -74,6 +74,11 @@ impl OwnLimits {
                 "a limit is at most {}; leave it out for none",
                 i64::MAX
             )));
+        }
+        if self.upload == Some(0) {
+            return Err(ApiError::Unprocessable(
+                "`upload` is at least 1 byte; leave it out for the server's limit".to_owned(),
+            ));
         }
         if self.unlimited && (self.bytes.is_some() || self.packages.is_some()) {
             return Err(ApiError::Unprocessable(
@@ -190,7 +195,7 @@ pub(in crate::http) struct Rule {
     /// Which one. Never given out twice.
     #[schema(example = 2)]
     id: i64,
-    /// Which repositories: `branch/repository`, where `*` stands for all.
+    /// Which repositories: `branch/repository`, where `*` stands for any run of characters.
     #[schema(example = "edge/testing")]
     pattern: String,
     /// Older files go.
@@ -219,11 +224,11 @@ impl From<ExpiryRule> for Rule {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RuleOrder {
-    /// Which repositories: `branch/repository`, where `*` stands for all. There is one rule for each pattern.
+    /// Which repositories: `branch/repository`, where `*` stands for any run of characters. There is one rule for each pattern.
     #[schema(
         min_length = 3,
         max_length = 129,
-        pattern = r"^(\*|[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)/(\*|[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)$",
+        pattern = "^[A-Za-z0-9_+*-][A-Za-z0-9_.+*-]*/[A-Za-z0-9_+*-][A-Za-z0-9_.+*-]*$",
         example = "edge/testing"
     )]
     pattern: String,
@@ -288,10 +293,7 @@ pub(in crate::http) async fn set_rule(
     extract::Json(order): extract::Json<RuleOrder>,
 ) -> Result<(StatusCode, Json<Rule>), ApiError> {
     let of = Administered::any(&presented, &registry, path.text()).await?;
-    let pattern: PlacePattern = order
-        .pattern
-        .parse()
-        .map_err(|error: PatternError| ApiError::Unprocessable(error.to_string()))?;
+    let pattern: PlacePattern = word(&order.pattern)?;
     let expiry = registry.administration().expiry();
     let rule = expiry
         .set(of.owner.id, &pattern, order.days, order.keep, &of.by)
@@ -319,11 +321,7 @@ pub(in crate::http) async fn remove_rule(
     let expiry = registry.administration().expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
     let rule = rules.iter().find(|rule| rule.id.number() == number);
-    let pattern = rule
-        .ok_or_else(missing)?
-        .pattern
-        .parse()
-        .map_err(ExpiryError::Stored)?;
+    let pattern: PlacePattern = word(&rule.ok_or_else(missing)?.pattern)?;
     if expiry.remove(of.owner.id, &pattern, &of.by).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -159,7 +159,15 @@ pub(in crate::http) struct HookChange {
     active: Option<bool>,
 }
 
+/// As many events as there are words for them.
+const MOST_EVENTS: usize = 3;
+
 fn events(order: &[Event]) -> Result<WebhookEvents, ApiError> {
+    if order.len() > MOST_EVENTS {
+        return Err(ApiError::Unprocessable(format!(
+            "`events` has more than {MOST_EVENTS} entries; say each event once"
+        )));
+    }
     let mut events = Vec::new();
     for event in order {
         match event {
