@@ -2,7 +2,7 @@
 
 CACHE := $(or $(TARN_TEST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tarn-tests)
 FUZZ_SECONDS := 10
-API_SECONDS := 60
+API_EXAMPLES := 10
 
 # What the tests need is found here; nothing of it lies in a target folder.
 export TARN_TEST_CACHE := $(CACHE)
@@ -43,8 +43,8 @@ lint: ## clippy, warnings are errors
 cargo-test: ## unit, integration and end-to-end tests; nothing may be left out
 	TARN_REQUIRE_TOOLS=1 cargo test --workspace --locked
 
-api-test: ## ask the JSON API for API_SECONDS whether it keeps to its OpenAPI document
-	scripts/test-api $(CACHE) $(API_SECONDS)
+api-test: ## ask each operation of the JSON API API_EXAMPLES times whether it keeps to its OpenAPI document
+	scripts/test-api $(CACHE) $(API_EXAMPLES)
 
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	scripts/fuzz $(FUZZ_SECONDS)

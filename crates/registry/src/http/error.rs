@@ -300,7 +300,7 @@ impl From<ExpiryError> for ApiError {
     fn from(error: ExpiryError) -> Self {
         let text = error.to_string();
         match error {
-            ExpiryError::Days => Self::Unprocessable(text),
+            ExpiryError::Days | ExpiryError::Kept => Self::Unprocessable(text),
             ExpiryError::Stored(_) => Self::Internal(Box::new(error)),
             ExpiryError::TooMany => Self::Conflict(text),
             ExpiryError::Metadata(error) => error.into(),

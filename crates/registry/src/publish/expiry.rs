@@ -15,6 +15,9 @@ use crate::{
 /// The most days that a rule can wait: a hundred years.
 pub const MAX_DAYS: u32 = 36_500;
 
+/// The most versions that a rule can leave.
+pub const MAX_KEPT: u32 = 1_000_000;
+
 /// The most rules of one owner.
 pub const MAX_RULES: usize = 100;
 
@@ -27,6 +30,9 @@ pub enum ExpiryError {
     /// Too few days, or too many.
     #[error("a rule waits for 1 to {MAX_DAYS} days; choose a number of those")]
     Days,
+    /// Too many versions to be left.
+    #[error("a rule leaves at most {MAX_KEPT} versions; choose fewer")]
+    Kept,
     /// The owner has enough of them.
     #[error("an owner has at most {MAX_RULES} rules; remove one first, or use `*`")]
     TooMany,
@@ -87,6 +93,9 @@ impl Expiry {
     ) -> Result<ExpiryRule, ExpiryError> {
         if !(1..=MAX_DAYS).contains(&days) {
             return Err(ExpiryError::Days);
+        }
+        if keep > MAX_KEPT {
+            return Err(ExpiryError::Kept);
         }
         let pattern = pattern.to_string();
         let rules = self.rules(Some(owner)).await?;

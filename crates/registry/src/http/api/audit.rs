@@ -76,6 +76,12 @@ enum Ended {
     Refused,
 }
 
+/// The longest beginning of an action that is asked for, in characters.
+const MAX_ACTION: usize = 64;
+
+/// The longest text of an address, in characters (RFC 4291, section 2.2, with an IPv4 address at its end).
+const MAX_ADDRESS: usize = 45;
+
 /// Which entries: those that fit all that is said.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -115,12 +121,18 @@ impl AuditQuery {
         Ok(AuditFilter {
             owner: named(registry, self.owner.as_deref()).await?,
             account: named(registry, self.account.as_deref()).await?,
-            action: self.action.clone(),
+            action: match self.action.as_deref() {
+                Some(action) => Some(at_most(MAX_ACTION, "action", action)?),
+                None => None,
+            },
             result: self.result.map(|result| match result {
                 Ended::Done => AuditResult::Done,
                 Ended::Refused => AuditResult::Refused,
             }),
-            address: self.address.clone(),
+            address: match self.address.as_deref() {
+                Some(address) => Some(at_most(MAX_ADDRESS, "address", address)?),
+                None => None,
+            },
             since: self.since.as_deref().map(moment).transpose()?,
             until: self.until.as_deref().map(moment).transpose()?,
         })
@@ -135,6 +147,15 @@ impl AuditQuery {
             )),
         }
     }
+}
+
+/// Text that is compared with what the log has, where nothing there is longer than `most` characters.
+fn at_most(most: usize, name: &str, text: &str) -> Result<String, ApiError> {
+    if text.chars().count() > most {
+        let text = format!("`{name}` has at most {most} characters; write less");
+        return Err(ApiError::BadRequest(text));
+    }
+    Ok(text.to_owned())
 }
 
 fn moment(text: &str) -> Result<Timestamp, ApiError> {
