@@ -142,6 +142,7 @@ async fn record(
         blob: metadata.claim_blob(&digest, 7, now).await?,
         pkginfo: String::new(),
         record: entry.record(),
+        description: String::new(),
         default_quota: Quota::default(),
     };
     metadata
