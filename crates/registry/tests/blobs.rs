@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 use std::{
-    io::Read as _,
+    io::{Read as _, Seek as _, Write as _},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -198,6 +198,21 @@ async fn what_an_earlier_process_left_unfinished_is_removed_and_nothing_else() {
     let blobs = open(&folder).await;
     assert_eq!(names_in(&folder.path().join("tmp")), ["notes.txt"]);
     assert_eq!(read(&blobs, &digest(b"kept")).await.unwrap(), b"kept");
+}
+
+#[tokio::test]
+async fn a_file_without_a_name_takes_bytes_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = open(&folder).await;
+    let mut files = [blobs.unnamed_file().unwrap(), blobs.unnamed_file().unwrap()];
+    for file in &mut files {
+        file.write_all(b"bytes").unwrap();
+        file.rewind().unwrap();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"bytes");
+    }
+    assert!(names_in(&folder.path().join("tmp")).is_empty());
 }
 
 #[tokio::test]

@@ -150,8 +150,6 @@ fn only_blobs_touches_the_files_of_packages() {
             allowed.as_slice(),
             // Sends from a file that `blobs/` has opened.
             &["crates/registry/src/http/connection.rs"],
-            // Makes files of memory, which are on no disk.
-            &["crates/registry/src/index/memory_file.rs"],
         ]
         .concat(),
     );

@@ -115,6 +115,25 @@ impl Blobs {
         Incoming::begin(Arc::clone(&self.store))
     }
 
+    /// A file in `tmp/` that has no name, and is gone when the last handle of it is closed. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub fn unnamed_file(&self) -> Result<File, BlobError> {
+        let path = self.store.temporary_path();
+        // A crash between the two leaves it to the next start, as what was being received.
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(at("make", &path))?;
+        std::fs::remove_file(&path).map_err(at("remove", &path))?;
+        Ok(file)
+    }
+
     /// Opens a blob for reading, or finds it open. `None` when there is none.
     ///
     /// # Errors

@@ -45,6 +45,10 @@ static STAND_IN: [u8; 4 << 20] = [0; 4 << 20];
 /// So many zeros at the end of a write while a file is due are taken for stand-ins that were copied.
 const COPIED: [u8; 64] = [0; 64];
 
+/// After so many bytes of files without a wait, the other connections of the thread have their turn. A client on the same
+/// machine can take gigabytes in a second.
+const TURN: usize = 4 << 20;
+
 /// For how long bytes are still taken at the end.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -131,6 +135,8 @@ fn is_stand_in(bytes: &[u8]) -> bool {
 pub(super) struct Connection {
     stream: TcpStream,
     outbox: Outbox,
+    /// Bytes of files that were sent since the last wait.
+    turn: usize,
     pace: Pace,
     ids: Arc<RequestIds>,
     /// What is left to send of a refusal that was completed. It is the last answer of its connection.
@@ -160,6 +166,7 @@ impl Connection {
         Self {
             stream,
             outbox,
+            turn: 0,
             pace: Pace::new(limits.stall, limits.min_download_rate),
             ids,
             refusal: Vec::new(),
@@ -277,7 +284,17 @@ impl AsyncWrite for Connection {
         let mut runs = buffers.chunk_by(|a, b| is_stand_in(a) == is_stand_in(b));
         let first = runs.next().unwrap_or_default();
         let write = if first.first().is_some_and(|buffer| is_stand_in(buffer)) {
-            self.poll_send_file(cx, first.iter().map(|buffer| buffer.len()).sum())
+            if self.turn >= TURN {
+                self.turn = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let write = self.poll_send_file(cx, first.iter().map(|buffer| buffer.len()).sum());
+            self.turn = match write {
+                Poll::Ready(Ok(sent)) => self.turn + sent,
+                _ => 0,
+            };
+            write
         } else {
             self.poll_send_bytes(cx, first, runs.next().is_some())
         };

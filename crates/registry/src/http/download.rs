@@ -16,7 +16,7 @@ use super::{
     error::ApiError,
 };
 use crate::{
-    blobs::{Blob, BlobContent},
+    blobs::{Blob, BlobContent, Blobs},
     clock::Timestamp,
     index::SignedIndex,
     metadata::Visibility,
@@ -39,8 +39,9 @@ pub(super) struct File<'a> {
 }
 
 /// Where the bytes of a file are.
-pub(super) enum Content {
-    Index(SignedIndex),
+pub(super) enum Content<'a> {
+    /// In memory, or for a large one on this disk.
+    Index(&'a SignedIndex, &'a Blobs),
     Blob(Blob),
 }
 
@@ -50,7 +51,7 @@ impl File<'_> {
         &self,
         request: &Request,
         now: Timestamp,
-        content: Content,
+        content: Content<'_>,
     ) -> Result<Response, ApiError> {
         let validators = Validators {
             etag: self.etag,
@@ -108,7 +109,7 @@ impl File<'_> {
     }
 }
 
-impl Content {
+impl Content<'_> {
     /// A body of `length` bytes from `first` on.
     fn part(self, request: &Request, first: u64, length: u64) -> Result<Body, ApiError> {
         let in_file = |file| {
@@ -118,7 +119,7 @@ impl Content {
             Ok(Body::new(outbox.body(file, first, length)))
         };
         match self {
-            Self::Index(index) => match index.file() {
+            Self::Index(index, disk) => match index.file(disk) {
                 Some(file) => in_file(file),
                 None => {
                     let runs = index.segments().part(first..first + length);

@@ -63,6 +63,6 @@ async fn show(
     file.answer(
         &request,
         registry.clock().now(),
-        Content::Index(index.clone()),
+        Content::Index(&index, registry.blobs()),
     )
 }

@@ -8,8 +8,8 @@
 //! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
 
 pub mod engine;
-mod memory_file;
 mod segments;
+mod spool;
 pub mod v2;
 mod v3;
 
@@ -26,8 +26,9 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-use self::memory_file::MemoryFile;
+use self::spool::Spool;
 use crate::{
+    blobs::Blobs,
     clock::Timestamp,
     keys::{KeyError, Keys, OwnerKeys},
     metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId},
@@ -111,7 +112,7 @@ pub enum Problem {
 #[derive(Debug, Clone)]
 pub struct SignedIndex {
     segments: Segments,
-    file: MemoryFile,
+    file: Spool,
     etag: Arc<str>,
     changed_at: Timestamp,
 }
@@ -122,9 +123,9 @@ impl SignedIndex {
         &self.segments
     }
 
-    /// The same bytes as a file, where that is the better way to send them.
-    pub fn file(&self) -> Option<Arc<File>> {
-        self.file.of(&self.segments)
+    /// The same bytes as a file that is on `disk`, where that is the better way to send them.
+    pub fn file(&self, disk: &Blobs) -> Option<Arc<File>> {
+        self.file.of(&self.segments, disk)
     }
 
     /// A strong ETag made from the content, quotes included.
@@ -165,7 +166,7 @@ impl Made {
             .base
             .as_ref()
             .map_or(segments.length(), v2::Base::weight)
-            .saturating_add(MemoryFile::weight(segments));
+            .saturating_add(Spool::weight(segments));
         u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
     }
 }
@@ -401,7 +402,7 @@ impl Indexes {
             rests_until: in_a_burst.then(|| Instant::now() + rest),
             signed: SignedIndex {
                 segments,
-                file: MemoryFile::default(),
+                file: Spool::default(),
                 etag: etag.into(),
                 changed_at,
             },
