@@ -76,8 +76,10 @@ impl Validators<'_> {
                     .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag)
             });
         }
+        // Only the date that was given away. A later one is of the client's own clock, or of a state that is no more: a
+        // backup may have been put back.
         date(headers, &header::IF_MODIFIED_SINCE)
-            .is_some_and(|held| held >= self.changed_at.seconds())
+            .is_some_and(|held| held == self.changed_at.seconds())
     }
 
     /// A part may only complete what the client has when the whole has not changed since (section 13.1.5).
@@ -187,6 +189,14 @@ mod tests {
             ..at(7)
         };
         assert_eq!(changed.select(&since(given), true, 9), Selection::Whole);
+    }
+
+    #[test]
+    fn a_date_that_was_never_given_away_does_not_match() {
+        for held in [CHANGED - 1, CHANGED + 1, CHANGED + 86_400] {
+            let held = since(Timestamp::from_seconds(held));
+            assert_eq!(at(60).select(&held, true, 9), Selection::Whole);
+        }
     }
 
     #[test]

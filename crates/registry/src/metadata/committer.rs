@@ -24,8 +24,8 @@ use tokio::{
 };
 
 use super::{
-    Act, Actor, MetadataError, NewPackageFile, RecordError, Recorded,
-    engine::Engine,
+    Act, Actor, Memory, MetadataError, NewPackageFile, RecordError, Recorded,
+    engine::{Engine, Transaction},
     packages::{record, refuse},
 };
 use crate::clock::Timestamp;
@@ -47,17 +47,28 @@ struct Recording {
     /// Held by whoever records.
     turn: Semaphore,
     commits: AtomicU64,
+    memory: Arc<Memory>,
     /// Whom to wake when there is something to tell webhooks.
     outbox_filled: Arc<Notify>,
 }
 
 impl Recording {
-    /// Counts a transaction that was committed, and wakes whoever waits for what was put into the outbox in it.
-    fn committed(&self, outbox_filled: bool) {
+    /// Commits a transaction that records packages and nothing else, and wakes whoever waits for what was put into the outbox
+    /// in it.
+    async fn commit(
+        &self,
+        transaction: Transaction,
+        outbox_filled: bool,
+    ) -> Result<(), MetadataError> {
+        // Nobody else writes while this transaction is open.
+        let before = self.memory.watch.mark();
+        transaction.commit().await?;
+        self.memory.published(before);
         self.commits.fetch_add(1, Ordering::Relaxed);
         if outbox_filled {
             self.outbox_filled.notify_one();
         }
+        Ok(())
     }
 }
 
@@ -81,11 +92,12 @@ impl Waiting {
 
 impl Committer {
     /// Starts the task. It ends with the last handle.
-    pub(super) fn start(engine: Engine, outbox_filled: Arc<Notify>) -> Self {
+    pub(super) fn start(engine: Engine, memory: Arc<Memory>, outbox_filled: Arc<Notify>) -> Self {
         let (waiting, queue) = mpsc::channel(MOST);
         let recording = Arc::new(Recording {
             turn: Semaphore::new(1),
             commits: AtomicU64::new(0),
+            memory,
             outbox_filled,
         });
         tokio::spawn(run(engine.clone(), queue, Arc::clone(&recording)));
@@ -201,8 +213,7 @@ async fn alone(
     let mut transaction = engine.write().await?;
     refuse(&mut transaction, new).await?;
     let (recorded, outbox_filled) = record(&mut transaction, new, act).await?;
-    transaction.commit().await?;
-    recording.committed(outbox_filled);
+    recording.commit(transaction, outbox_filled).await?;
     Ok(recorded)
 }
 
@@ -228,7 +239,9 @@ async fn together(
         };
         results.push(result);
     }
-    transaction.commit().await.map_err(Failure::Transaction)?;
-    recording.committed(outbox_filled);
+    recording
+        .commit(transaction, outbox_filled)
+        .await
+        .map_err(Failure::Transaction)?;
     Ok(results)
 }

@@ -130,6 +130,20 @@ impl Memory {
             searches: catalog::Turns::new(),
         }
     }
+
+    /// Keeps what a transaction that only published did not change. `before` is the mark that was read inside of it.
+    fn published(&self, before: Option<memory::Mark>) {
+        let Some(over) = self.watch.carried(before) else {
+            return;
+        };
+        self.owners.carry(over);
+        self.former_owners.carry(over);
+        self.users.carry(over);
+        self.team_grants.carry(over);
+        self.tokens.carry(over);
+        self.second_factors.carry(over);
+        self.signing_keys.carry(over);
+    }
 }
 
 impl Metadata {
@@ -144,12 +158,17 @@ impl Metadata {
         let (engine, watch) = match database {
             Database::Sqlite(path) => sqlite::open(path).await?,
         };
+        let memory = Arc::new(Memory::new(watch));
         let outbox_filled = Arc::new(Notify::new());
-        let committer = committer::Committer::start(engine.clone(), Arc::clone(&outbox_filled));
+        let committer = committer::Committer::start(
+            engine.clone(),
+            Arc::clone(&memory),
+            Arc::clone(&outbox_filled),
+        );
         Ok(Self {
             committer: Arc::new(committer),
             engine,
-            memory: Arc::new(Memory::new(watch)),
+            memory,
             outbox_filled,
         })
     }
