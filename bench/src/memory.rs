@@ -2,19 +2,16 @@
 
 use std::path::Path;
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 use registry::{
-    clock::Clock,
-    metadata::{Actor, Database, Metadata, NewPackageFile, OwnerId, Quota},
-    names::{Branch, OwnerName, RepositoryName},
+    metadata::{Database, Metadata},
+    names::OwnerName,
 };
-use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use crate::{
     Effort, Result,
     content::records,
-    corpus::{self, ARCH, Entry},
+    corpus::{self, Entry, record},
     measure::{Samples, Seconds, wall_seconds},
     report::{Goal, Row, Table},
     servers::tarn::{OWNER, Tarn, index_of},
@@ -106,12 +103,10 @@ fn fill(database: &Path, repositories: &[String], entries: &[Entry]) -> Result<(
             for some in entries.chunks(AT_ONCE) {
                 let mut recording = JoinSet::new();
                 for entry in some {
-                    recording.spawn(record(
-                        metadata.clone(),
-                        owner,
-                        repository.clone(),
-                        entry.clone(),
-                    ));
+                    let (metadata, repository, entry) =
+                        (metadata.clone(), repository.clone(), entry.clone());
+                    recording
+                        .spawn(async move { record(&metadata, owner, &repository, &entry).await });
                 }
                 while let Some(recorded) = recording.join_next().await {
                     recorded??;
@@ -121,32 +116,4 @@ fn fill(database: &Path, repositories: &[String], entries: &[Entry]) -> Result<(
         metadata.close().await;
         Ok(())
     })
-}
-
-async fn record(
-    metadata: Metadata,
-    owner: OwnerId,
-    repository: String,
-    entry: Entry,
-) -> Result<()> {
-    let now = Clock::system().now();
-    let content = format!("{repository}/{}", entry.file_name());
-    let digest = Sha256Digest::from_bytes(Sha256::digest(content).into());
-    let new = NewPackageFile {
-        owner,
-        branch: Branch::parse("v3.23")?,
-        repository: RepositoryName::parse(&repository)?,
-        arch: Arch::parse(ARCH)?,
-        name: PackageName::parse(&entry.name)?,
-        version: Version::parse(&entry.version)?,
-        blob: metadata.claim_blob(&digest, 7, now).await?,
-        pkginfo: String::new(),
-        record: entry.record(),
-        description: String::new(),
-        default_quota: Quota::default(),
-    };
-    metadata
-        .record_package(&new, &Actor::SERVER.at(now))
-        .await?;
-    Ok(())
 }

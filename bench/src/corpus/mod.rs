@@ -5,14 +5,15 @@
 //! same seed gives the same packages.
 
 mod random;
+mod rows;
 mod words;
 
 use std::{collections::HashSet, fmt::Write as _};
 
 use apk::v2::builder::PackageBuilder;
 
-pub(crate) use self::random::Random;
 use self::words::{DEPENDENCIES, LICENSES, MAINTAINERS, SITES, SUFFIXES, WORDS};
+pub(crate) use self::{random::Random, rows::record};
 
 /// The architecture of all packages.
 pub(crate) const ARCH: &str = "x86_64";
