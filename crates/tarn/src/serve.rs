@@ -76,8 +76,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     drop(stop_jobs);
     // They end at their next step.
     let _ = jobs.await;
-    if let Err(error) = registry.access().write_guesses().await {
-        tracing::warn!(%error, "the last wrong passwords are not counted at the next start");
+    if let Err(error) = registry.access().write_down().await {
+        tracing::warn!(%error, "the last wrong passwords are not counted at the next start, and the last uses of tokens are not told");
     }
     registry.refusals().flush().await;
     // It was told to stop when the server was, and takes no longer. What the last requests had to tell is sent at the next

@@ -72,8 +72,8 @@ pub struct AccessLimits {
     pub remembered_guessers: usize,
     /// How many of those are written down for the next start of the server.
     pub written_guesses: u32,
-    /// How often at most they are.
-    pub guesses_interval: Duration,
+    /// How often at most they are, and the last uses of tokens.
+    pub write_interval: Duration,
     /// How often at most the last use of a token is written down.
     pub token_use_interval: Duration,
 }
@@ -93,7 +93,7 @@ impl Default for AccessLimits {
             free_wrong_codes: 5,
             remembered_guessers: 65_536,
             written_guesses: 20_000,
-            guesses_interval: Duration::from_secs(1),
+            write_interval: Duration::from_secs(1),
             token_use_interval: Duration::from_secs(60),
         }
     }

@@ -75,7 +75,7 @@ macro_rules! page {
             "SELECT id, at, account_id, account, token_id, token, address, through, action, owner_id, owner, target, \
              result, detail FROM audit_log WHERE ",
             $narrow,
-            " ($1 IS NULL OR id < $1) AND ($2 IS NULL OR owner_id = $2) AND ($3 IS NULL OR LOWER(owner) = LOWER($3)) \
+            " id < $1 AND ($2 IS NULL OR owner_id = $2) AND ($3 IS NULL OR LOWER(owner) = LOWER($3)) \
              AND ($4 IS NULL OR account_id = $4) AND ($5 IS NULL OR LOWER(account) = LOWER($5)) \
              AND ($6 IS NULL OR SUBSTR(action, 1, LENGTH($6)) = $6) AND ($7 IS NULL OR result = $7) \
              AND ($8 IS NULL OR address = $8) AND ($9 IS NULL OR at >= $9) AND ($10 IS NULL OR at < $10) \
@@ -110,6 +110,7 @@ impl Metadata {
         let (owner, owner_name) = Named::parts(filter.owner.as_ref());
         let (account, account_name) = Named::parts(filter.account.as_ref());
         // A parameter that may be NULL hides from SQLite that an index would serve.
+        let before = before.unwrap_or(i64::MAX);
         let text = match (owner, account) {
             (Some(_), _) => page!("owner_id = $2 AND"),
             (None, Some(_)) => page!("account_id = $4 AND"),

@@ -1,6 +1,6 @@
 //! When a change of a repository counts as made.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
 
@@ -34,6 +34,16 @@ pub(super) fn next_change(previous: Timestamp, now: Timestamp) -> Timestamp {
     }
 }
 
+/// What the clock shows now that showed `at` when it was `since`: for a change whose turn to write has come.
+///
+/// The wait for that turn has no bound that [`LEAD`] could count on. One that is short is as none: the clock is as it was
+/// read.
+pub(super) fn after_the_wait(at: Timestamp, since: Instant) -> Timestamp {
+    const SHORT: Duration = Duration::from_secs(1);
+    let waited = since.elapsed();
+    if waited < SHORT { at } else { at.after(waited) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +61,15 @@ mod tests {
         let hour = at(3_600_000_000);
         assert_eq!(next_change(hour, at(0)), at(3_601_000_000));
         assert_eq!(next_change(at(0), at(0)), at(1_000_000));
+    }
+
+    #[test]
+    fn a_change_that_waited_long_is_as_late_as_its_turn_was() {
+        let at = Timestamp::from_seconds(100);
+        assert_eq!(after_the_wait(at, Instant::now()), at);
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(17)).unwrap();
+        let late = after_the_wait(at, long_ago);
+        assert!(late.since(at) >= Duration::from_secs(17), "{late:?}");
     }
 
     #[test]

@@ -12,9 +12,12 @@
 //! Each package still has a generation of its own, and nobody is answered before the commit that holds it has come
 //! back: what was answered survives a power cut, and what was not may.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use tokio::{
@@ -25,6 +28,7 @@ use tokio::{
 
 use super::{
     Act, Actor, Memory, MetadataError, NewPackageFile, RecordError, Recorded,
+    change_times::after_the_wait,
     engine::{Engine, Transaction},
     packages::{record, refuse},
 };
@@ -78,14 +82,17 @@ struct Waiting {
     new: NewPackageFile,
     by: Actor,
     at: Timestamp,
+    /// Since when.
+    since: Instant,
     answer: oneshot::Sender<Result<Recorded, RecordError>>,
 }
 
 impl Waiting {
-    const fn act(&self) -> Act<'_> {
+    /// What is written down of it, once its transaction has begun.
+    fn act(&self) -> Act<'_> {
         Act {
             by: &self.by,
-            at: self.at,
+            at: after_the_wait(self.at, self.since),
         }
     }
 }
@@ -114,14 +121,16 @@ impl Committer {
         new: &NewPackageFile,
         act: &Act<'_>,
     ) -> Result<Recorded, RecordError> {
+        let since = Instant::now();
         if let Ok(_turn) = self.recording.turn.try_acquire() {
-            return alone(&self.engine, new, act, &self.recording).await;
+            return alone(&self.engine, new, act, since, &self.recording).await;
         }
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             new: new.clone(),
             by: act.by.clone(),
             at: act.at,
+            since,
             answer,
         };
         self.waiting.send(waiting).await.map_err(|_| stopped())?;
@@ -191,7 +200,14 @@ async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, recording: &Reco
         }
     }
     for waiting in batch {
-        let result = alone(engine, &waiting.new, &waiting.act(), recording).await;
+        if waiting.answer.is_closed() {
+            continue;
+        }
+        let act = Act {
+            by: &waiting.by,
+            at: waiting.at,
+        };
+        let result = alone(engine, &waiting.new, &act, waiting.since, recording).await;
         answer(waiting.answer, result);
     }
 }
@@ -208,11 +224,16 @@ async fn alone(
     engine: &Engine,
     new: &NewPackageFile,
     act: &Act<'_>,
+    since: Instant,
     recording: &Recording,
 ) -> Result<Recorded, RecordError> {
     let mut transaction = engine.write().await?;
+    let act = Act {
+        by: act.by,
+        at: after_the_wait(act.at, since),
+    };
     refuse(&mut transaction, new).await?;
-    let (recorded, outbox_filled) = record(&mut transaction, new, act).await?;
+    let (recorded, outbox_filled) = record(&mut transaction, new, &act).await?;
     recording.commit(transaction, outbox_filled).await?;
     Ok(recorded)
 }

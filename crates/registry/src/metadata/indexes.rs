@@ -76,6 +76,27 @@ pub struct IndexRow {
     pub record: String,
 }
 
+/// The columns of the packages of repository `$1` and the architectures `$2` and `$3` at generation `$4`, in the order of the
+/// index.
+///
+/// Two halves rather than `arch IN ($2, $3)`: both come out of an index in order and are merged. The `+` keeps SQLite from the
+/// index over `added_at`, which has every architecture, and removed packages too, in another order.
+macro_rules! in_order {
+    ($columns:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM package_files WHERE repository_id = $1 AND arch = $2 \
+             AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
+             UNION ALL SELECT ",
+            $columns,
+            " FROM package_files WHERE repository_id = $1 AND arch = $3 AND $2 <> $3 \
+             AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
+             ORDER BY sequence"
+        )
+    };
+}
+
 impl Metadata {
     /// The newest state of the index of an architecture: its own packages and the noarch ones. `None` when there is
     /// no such repository.
@@ -152,14 +173,7 @@ impl Metadata {
     ) -> Result<Vec<IndexRow>, MetadataError> {
         self.engine
             .rows(sql!(
-                // Two halves rather than `arch IN ($2, $3)`: both come out of the index in order and are merged,
-                // where SQLite would read the packages of all architectures otherwise.
-                "SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch = $2 \
-                 AND added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
-                 UNION ALL \
-                 SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch = $3 AND $2 <> $3 \
-                 AND added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
-                 ORDER BY sequence",
+                in_order!("sequence, record"),
                 repository,
                 arch.as_str(),
                 Arch::noarch().as_str(),
@@ -230,8 +244,7 @@ impl Metadata {
     ) -> Result<Vec<IndexedPackage>, MetadataError> {
         self.engine
             .rows(sql!(
-                "SELECT pkginfo, record, size FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
-                 AND added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) ORDER BY sequence",
+                in_order!("sequence, pkginfo, record, size"),
                 repository,
                 arch.as_str(),
                 Arch::noarch().as_str(),
@@ -256,5 +269,31 @@ impl IndexRow {
             sequence: row.value("sequence")?,
             record: row.value("record")?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::metadata::{Database, Metadata, engine::sql};
+
+    #[tokio::test]
+    async fn an_index_is_read_in_its_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("tarn.db"));
+        let metadata = Metadata::open(&database).await.unwrap();
+        let text = concat!("EXPLAIN QUERY PLAN ", in_order!("sequence, record"));
+        let plan = sql!(text, 1_i64, "x86_64", "noarch", 1_i64);
+        let rows = metadata.engine.rows(plan).await.unwrap();
+        let plan: Vec<String> = rows
+            .iter()
+            .map(|row| row.value("detail").unwrap())
+            .collect();
+        let by_order = "package_files_index (repository_id=? AND arch=?)";
+        let halves = plan.iter().filter(|step| step.contains(by_order)).count();
+        assert_eq!(halves, 2, "{plan:#?}");
+        assert!(
+            !plan.iter().any(|step| step.contains("TEMP B-TREE")),
+            "{plan:#?}"
+        );
     }
 }

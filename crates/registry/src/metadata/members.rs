@@ -231,7 +231,7 @@ impl Transaction {
 
 /// # Errors
 ///
-/// [`TeamError::LastAdmin`] when nobody is in a team of the role admin now.
+/// [`TeamError::LastAdmin`] when nobody whose account is not disabled is in a team of the role admin now.
 pub(super) async fn an_admin_remains(
     transaction: &mut Transaction,
     organisation: OwnerId,
@@ -239,7 +239,8 @@ pub(super) async fn an_admin_remains(
     let admin = transaction
         .row(sql!(
             "SELECT team_members.user_id AS id FROM teams JOIN team_members ON team_members.team_id = teams.id \
-             WHERE teams.organisation_id = $1 AND teams.role = 'admin' LIMIT 1",
+             JOIN users ON users.owner_id = team_members.user_id \
+             WHERE teams.organisation_id = $1 AND teams.role = 'admin' AND users.disabled = FALSE LIMIT 1",
             organisation
         ))
         .await?;

@@ -167,8 +167,8 @@ impl<K: Eq + Hash, V: Clone> Answers<K, V> {
 
     fn keep(&self, watch: &Watch, mark: Mark, question: K, answer: V) {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.mark != Some(mark) && kept.mark == watch.mark() {
-            // What is kept is of the state that is newest now; this answer was asked for before it.
+        if kept.mark != Some(mark) && watch.mark() != Some(mark) {
+            // It was asked for before a change, and what is kept may be newer.
             return;
         }
         if kept.mark != Some(mark) || kept.answers.len() >= self.most {

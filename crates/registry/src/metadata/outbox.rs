@@ -6,7 +6,8 @@
 use tokio::sync::futures::Notified;
 
 use super::{
-    DeliveryId, Metadata, MetadataError, OwnerId, PackageAddress, WebhookEvent, WebhookId,
+    DeliveryId, Metadata, MetadataError, OwnerId, PackageAddress, PackageFileId, WebhookEvent,
+    WebhookId,
     engine::{Transaction, sql},
     packages::file_name,
     webhooks::WebhookEvents,
@@ -19,6 +20,8 @@ use crate::{
 /// What happened to a package, for whoever wants to be told.
 pub(super) struct Happened<'a> {
     pub(super) event: WebhookEvent,
+    /// The file that was just added or taken out, which is the package in the next field.
+    pub(super) file: PackageFileId,
     pub(super) package: PackageAddress<'a>,
     /// Who did it, if that is known.
     pub(super) sender: Option<OwnerId>,
@@ -62,24 +65,16 @@ async fn describe(
 ) -> Result<String, MetadataError> {
     let Happened { package, .. } = happened;
     let file_name = file_name(package.name, package.version);
-    // The newest row of that name is the one that was just added or taken out.
     let row = transaction
         .row(sql!(
             "SELECT package_files.id AS id, package_files.sha256 AS sha256, package_files.size AS size, \
              package_files.created_at AS created_at, package_files.uploader_id AS uploader_id, \
              owners.name AS owner, owners.kind AS kind, \
              (SELECT name FROM owners AS uploaders WHERE uploaders.id = package_files.uploader_id) AS uploader, \
-             (SELECT name FROM owners AS senders WHERE senders.id = $6) AS sender \
-             FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
-             JOIN owners ON owners.id = repositories.owner_id \
-             WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
-             AND package_files.arch = $4 AND package_files.file_name = $5 \
-             ORDER BY package_files.sequence DESC LIMIT 1",
-            package.owner,
-            package.branch.as_str(),
-            package.repository.as_str(),
-            package.arch.as_str(),
-            file_name.as_str(),
+             (SELECT name FROM owners AS senders WHERE senders.id = $2) AS sender \
+             FROM package_files JOIN repositories ON repositories.id = package_files.repository_id \
+             JOIN owners ON owners.id = repositories.owner_id WHERE package_files.id = $1",
+            happened.file,
             happened.sender
         ))
         .await?

@@ -3,13 +3,16 @@
 //! A repository's generation moves on by one with every change of its packages. A row says which generation has the
 //! file first and which has it no more, so what any past generation held is still known.
 
+use std::time::Instant;
+
 use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{
-    Act, BlobClaim, Metadata, MetadataError, OverQuota, OwnerId, Quota, RepositoryId, WebhookEvent,
+    Act, BlobClaim, Metadata, MetadataError, OverQuota, OwnerId, PackageFileId, Quota,
+    RepositoryId, WebhookEvent,
     audit::Done,
     catalog,
-    change_times::next_change,
+    change_times::{after_the_wait, next_change},
     engine::{Row, Transaction, sql},
     outbox::{self, Happened},
     quotas,
@@ -166,7 +169,12 @@ impl Metadata {
         address: &PackageAddress<'_>,
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
+        let since = Instant::now();
         let mut transaction = self.engine.write().await?;
+        let act = &Act {
+            by: act.by,
+            at: after_the_wait(act.at, since),
+        };
         let Some(moved) = move_on(&mut transaction, address, act.at).await? else {
             return Ok(false);
         };
@@ -174,7 +182,7 @@ impl Metadata {
         let removed = transaction
             .row(sql!(
                 "UPDATE package_files SET removed_at = $5 WHERE repository_id = $1 AND arch = $2 AND file_name = $3 \
-                 AND name = $4 AND version = $6 AND removed_at IS NULL RETURNING size",
+                 AND name = $4 AND version = $6 AND removed_at IS NULL RETURNING id, size",
                 moved.repository,
                 address.arch.as_str(),
                 file_name.as_str(),
@@ -210,6 +218,7 @@ impl Metadata {
         transaction.note(act, done).await?;
         let happened = Happened {
             event: WebhookEvent::Deleted,
+            file: PackageFileId::from_row(removed.value("id")?),
             package: *address,
             sender: act.by.account_id(),
             at: act.at,
@@ -280,10 +289,10 @@ pub(super) async fn refuse(
             clash.get_or_insert(existing);
         }
     }
-    match clash {
-        Some(existing) => Err(RecordError::NoarchClash { existing }),
-        None => Ok(()),
+    if let Some(existing) = clash {
+        return Err(RecordError::NoarchClash { existing });
     }
+    quotas::admit(transaction, new.owner, new.blob.size(), new.default_quota).await
 }
 
 /// Records a package file that was not refused: all of what that is. Gives whether a webhook is to be told, too: see
@@ -304,15 +313,14 @@ pub(super) async fn record(
         .await
         .map_err(|error| gone_if_dangling(error, RecordError::OwnerGone))?;
     let file_name = file_name(&new.name, &new.version);
-    quotas::take(transaction, new.owner, new.blob.size(), new.default_quota).await?;
+    quotas::take(transaction, new.owner, new.blob.size()).await?;
     new.blob.keep(transaction, act.at).await?;
-    transaction
-        .run_one(
-            "package file",
+    let file = transaction
+        .row(
             sql!(
                 "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, pkginfo, \
                  record, sequence, added_at, uploader_id, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
                 moved.repository,
                 new.arch.as_str(),
                 new.name.as_str(),
@@ -335,7 +343,8 @@ pub(super) async fn record(
             } else {
                 gone_if_dangling(error, RecordError::UploaderGone)
             }
-        })?;
+        })?
+        .ok_or(MetadataError::Missing("package file"))?;
     transaction
         .run_one(
             "index",
@@ -360,6 +369,7 @@ pub(super) async fn record(
     transaction.note(act, done).await?;
     let happened = Happened {
         event: WebhookEvent::Published,
+        file: PackageFileId::from_row(file.value("id")?),
         package: new.address(),
         sender: act.by.account_id(),
         at: act.at,

@@ -6,7 +6,7 @@
 use super::{
     Act, Metadata, MetadataError, OwnerId, RecordError,
     audit::Done,
-    engine::{Row, Transaction, sql},
+    engine::{Row, Statement, Transaction, sql},
 };
 
 /// The most that an owner may have. `None`: no limit.
@@ -125,16 +125,7 @@ impl Metadata {
     ///
     /// When the database fails.
     pub async fn usage(&self, owner: OwnerId) -> Result<(Usage, OwnQuota), MetadataError> {
-        let row = self
-            .engine
-            .row(sql!(
-                "SELECT COALESCE(owner_usage.bytes, 0) AS bytes, COALESCE(owner_usage.packages, 0) AS packages, \
-                 quotas.unlimited AS own_unlimited, quotas.bytes AS own_bytes, quotas.packages AS own_packages, \
-                 quotas.upload AS own_upload FROM owners LEFT JOIN owner_usage ON owner_usage.owner_id = owners.id \
-                 LEFT JOIN quotas ON quotas.owner_id = owners.id WHERE owners.id = $1",
-                owner
-            ))
-            .await?;
+        let row = self.engine.row(usage(owner)).await?;
         match row {
             Some(row) => Ok((Usage::from_row(&row)?, OwnQuota::from_row(&row)?)),
             None => Ok(Default::default()),
@@ -218,33 +209,47 @@ impl Metadata {
     }
 }
 
-/// Counts a file of `size` bytes that comes to an owner, in the transaction that records it.
+/// Asks what an owner has, and the limits that are theirs alone.
+fn usage(owner: OwnerId) -> Statement {
+    sql!(
+        "SELECT COALESCE(owner_usage.bytes, 0) AS bytes, COALESCE(owner_usage.packages, 0) AS packages, \
+         quotas.unlimited AS own_unlimited, quotas.bytes AS own_bytes, quotas.packages AS own_packages, \
+         quotas.upload AS own_upload FROM owners LEFT JOIN owner_usage ON owner_usage.owner_id = owners.id \
+         LEFT JOIN quotas ON quotas.owner_id = owners.id WHERE owners.id = $1",
+        owner
+    )
+}
+
+/// Whether an owner may have another file of `size` bytes, in the transaction that is about to record it.
 ///
 /// # Errors
 ///
-/// [`RecordError::OverQuota`] when the owner may not have it; when the database fails.
-pub(super) async fn take(
+/// [`RecordError::OverQuota`] when not, [`RecordError::OwnerGone`] when there is no such owner; when the database fails.
+pub(super) async fn admit(
     transaction: &mut Transaction,
     owner: OwnerId,
     size: u64,
     default: Quota,
 ) -> Result<(), RecordError> {
-    let row = transaction
-        .row(sql!(
-            "INSERT INTO owner_usage (owner_id, bytes, packages) VALUES ($1, $2, 1) ON CONFLICT (owner_id) DO UPDATE SET \
-             bytes = owner_usage.bytes + excluded.bytes, packages = owner_usage.packages + 1 \
-             RETURNING bytes - $2 AS bytes, packages - 1 AS packages, \
-             (SELECT quotas.unlimited FROM quotas WHERE quotas.owner_id = $1) AS own_unlimited, \
-             (SELECT quotas.bytes FROM quotas WHERE quotas.owner_id = $1) AS own_bytes, \
-             (SELECT quotas.packages FROM quotas WHERE quotas.owner_id = $1) AS own_packages, \
-             (SELECT quotas.upload FROM quotas WHERE quotas.owner_id = $1) AS own_upload",
-            owner,
-            in_row(Some(size))?
-        ))
-        .await?
-        .ok_or(MetadataError::Missing("owner"))?;
+    let row = transaction.row(usage(owner)).await?;
+    let row = row.ok_or(RecordError::OwnerGone)?;
     let quota = OwnQuota::from_row(&row)?.over(default);
     Ok(quota.admit(Usage::from_row(&row)?, size)?)
+}
+
+/// Counts a file of `size` bytes that comes to an owner, in the transaction that records it.
+pub(super) async fn take(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    size: u64,
+) -> Result<(), MetadataError> {
+    let statement = sql!(
+        "INSERT INTO owner_usage (owner_id, bytes, packages) VALUES ($1, $2, 1) ON CONFLICT (owner_id) DO UPDATE SET \
+         bytes = owner_usage.bytes + excluded.bytes, packages = owner_usage.packages + 1",
+        owner,
+        in_row(Some(size))?
+    );
+    transaction.run_one("usage of the owner", statement).await
 }
 
 /// Counts a file of `size` bytes that goes, in the transaction that removes it.

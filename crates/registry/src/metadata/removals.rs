@@ -102,6 +102,7 @@ async fn only_admin_of(
              AND EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
              WHERE teams.organisation_id = owners.id AND teams.role = 'admin' AND team_members.user_id = $1) \
              AND NOT EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
+             JOIN users ON users.owner_id = team_members.user_id AND users.disabled = FALSE \
              WHERE teams.organisation_id = owners.id AND teams.role = 'admin' AND team_members.user_id <> $1) \
              ORDER BY owners.name_lower LIMIT 1",
             user

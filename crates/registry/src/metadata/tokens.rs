@@ -245,19 +245,23 @@ impl Metadata {
         Ok(true)
     }
 
-    /// Notes that a token was used. Nothing happens when it has been removed meanwhile, or was used later.
+    /// Notes when tokens were used, all in one transaction. Nothing happens to one that has been removed meanwhile, or was
+    /// used later.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn touch_token(&self, id: TokenId, now: Timestamp) -> Result<(), MetadataError> {
-        self.engine
-            .run(sql!(
-                "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
-                id,
-                now
-            ))
-            .await?;
-        Ok(())
+    pub async fn touch_tokens(&self, uses: &[(TokenId, Timestamp)]) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        for (id, at) in uses {
+            transaction
+                .run(sql!(
+                    "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+                    *id,
+                    *at
+                ))
+                .await?;
+        }
+        transaction.commit().await
     }
 }

@@ -41,15 +41,16 @@ impl Route {
 
     /// The kind of a request, by its method and path alone: also one that is refused has a kind.
     pub fn of(method: &str, path: &str) -> Self {
-        let Some((owner_and_before, rest)) = path.split_once("/alpine/") else {
+        let behind_owner = path
+            .strip_prefix("/api/packages/")
+            .and_then(|path| path.split_once('/'))
+            .and_then(|(_, path)| path.strip_prefix("alpine/"));
+        let Some(rest) = behind_owner else {
             return match path {
                 "/healthz" | "/metrics" => Self::Watch,
                 _ => Self::Other,
             };
         };
-        if !owner_and_before.starts_with("/api/packages/") {
-            return Self::Other;
-        }
         match (method, rest.rsplit('/').next().unwrap_or(rest)) {
             ("PUT", _) => Self::Publish,
             ("DELETE", _) => Self::Remove,
@@ -165,6 +166,8 @@ mod tests {
         assert_eq!(at("PUT", "edge/main"), Route::Publish);
         assert_eq!(at("GET", "key"), Route::Key);
         assert_eq!(at("GET", "keys/alice.rsa.pub"), Route::Key);
+        let of_alpine = "/api/packages/alpine/alpine/edge/main/x86_64/APKINDEX.tar.gz";
+        assert_eq!(Route::of("GET", of_alpine), Route::IndexV2);
         assert_eq!(Route::of("GET", "/healthz"), Route::Watch);
         assert_eq!(Route::of("GET", "/alpine/x.apk"), Route::Other);
         assert_eq!(Route::of("GET", "/"), Route::Other);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use registry::{
     access::Secret,
-    metadata::{Actor, Visibility},
+    metadata::{Actor, OwnerKind, Visibility},
 };
 
 use crate::{
@@ -237,4 +237,28 @@ async fn a_refused_upload_by_nobody_stores_nothing() {
     let upload = put(format!("{ALICE}/edge/main"), hello());
     server.send(&upload).await.refusal(401, "needs credentials");
     assert_eq!(server.blobs(), 0);
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_token_is_told_a_moment_later() {
+    let server = TestServer::start().await;
+    let token = server.token("alice", "read:package").await;
+    let alice = name("alice");
+    let last_used = async || {
+        let tokens = server.accounts().tokens(OwnerKind::User, &alice).await;
+        tokens.unwrap()[0].last_used_at
+    };
+    assert_eq!(last_used().await, None);
+    server.send(&get(HELLO).bearer(&token)).await;
+    server.registry.access().write_down().await.unwrap();
+    let first = last_used().await;
+    assert_eq!(first, Some(server.clock.now()));
+    server.clock.advance(Duration::from_secs(59));
+    server.send(&get(HELLO).bearer(&token)).await;
+    server.registry.access().write_down().await.unwrap();
+    assert_eq!(last_used().await, first, "once a minute is enough");
+    server.clock.advance(Duration::from_secs(1));
+    server.send(&get(HELLO).bearer(&token)).await;
+    server.registry.access().write_down().await.unwrap();
+    assert_eq!(last_used().await, Some(server.clock.now()));
 }

@@ -157,7 +157,7 @@ async fn what_is_written_down_is_bounded() {
         let source = format!("192.0.2.{number}");
         let answer = server.send(&guess(&source, "alice", number)).await;
         answer.refusal(401, "wrong");
-        server.registry.access().write_guesses().await.unwrap();
+        server.registry.access().write_down().await.unwrap();
     }
     let since = registry::clock::Timestamp::from_seconds(0);
     let kept = server.registry.metadata().guesses(since, 1_000).await;

@@ -108,7 +108,7 @@ impl TestServer {
         } = self;
         drop(stop);
         serving.await.unwrap().unwrap();
-        registry.access().write_guesses().await.unwrap();
+        registry.access().write_down().await.unwrap();
         let mut settings = registry.settings().clone();
         change(&mut settings);
         registry.metadata().close().await;

@@ -257,9 +257,9 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
     assert!(matches!(bearer, Bearer::User(user) if user.id == alice));
     assert!(metadata.token(&[8; 32]).await.unwrap().is_none());
 
-    metadata.touch_token(made.id, later).await.unwrap();
+    metadata.touch_tokens(&[(made.id, later)]).await.unwrap();
     // An earlier use that is noted late changes nothing.
-    metadata.touch_token(made.id, START).await.unwrap();
+    metadata.touch_tokens(&[(made.id, START)]).await.unwrap();
     let tokens = metadata.tokens(alice).await.unwrap();
     assert_eq!(tokens.len(), 1);
     assert_eq!(tokens[0].last_used_at, Some(later));
@@ -267,7 +267,7 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
     assert!(metadata.remove_token(alice, "laptop", &ACT).await.unwrap());
     assert!(!metadata.remove_token(alice, "laptop", &ACT).await.unwrap());
     assert!(metadata.token(&[7; 32]).await.unwrap().is_none());
-    metadata.touch_token(made.id, later).await.unwrap();
+    metadata.touch_tokens(&[(made.id, later)]).await.unwrap();
 }
 
 #[tokio::test]

@@ -76,6 +76,24 @@ async fn of_two_at_once_one_takes_the_last_place() {
 }
 
 #[tokio::test]
+async fn a_full_quota_does_not_part_those_who_share_a_transaction() {
+    let world = World::new().await;
+    world
+        .metadata
+        .set_quota(world.alice, Some(at_most(6)), &ACT)
+        .await
+        .unwrap();
+    let names: Vec<String> = (0..16).map(|number| format!("package{number}")).collect();
+    let records = names.iter().map(|name| world.record(name, "x86_64"));
+    let recorded = futures_util::future::join_all(records).await;
+    let over = |result: &Result<_, _>| matches!(result, Err(RecordError::OverQuota(_)));
+    assert_eq!(recorded.iter().filter(|result| over(result)).count(), 10);
+    assert_eq!(world.used().await.packages, 6);
+    // The first alone, and all who came meanwhile.
+    assert_eq!(world.metadata.recording_transactions(), 2);
+}
+
+#[tokio::test]
 async fn the_servers_limits_hold_where_the_owner_has_none() {
     let world = World::new().await;
     let server = Quota {

@@ -148,13 +148,8 @@ impl Access {
         Ok(())
     }
 
-    /// Writes down what was counted of wrong passwords and is not written yet. The server does so by itself every now and
-    /// then; this is for its end.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not take it.
-    pub async fn write_guesses(&self) -> Result<(), MetadataError> {
+    /// Writes down what was counted of wrong passwords and is not written yet.
+    pub(super) async fn write_guesses(&self) -> Result<(), MetadataError> {
         let now = self.clock.now();
         write_guesses(&self.metadata, &self.guesses, now, self.most_guesses).await
     }
@@ -162,8 +157,7 @@ impl Access {
     /// Has counts written down, behind the request, and those of the next moments too.
     fn write_guesses_soon(&self) {
         let (metadata, guesses) = (self.metadata.clone(), Arc::clone(&self.guesses));
-        let (clock, most, interval) =
-            (self.clock.clone(), self.most_guesses, self.guesses_interval);
+        let (clock, most, interval) = (self.clock.clone(), self.most_guesses, self.write_interval);
         tokio::spawn(async move {
             while guesses.goes_on() {
                 if let Err(error) = write_guesses(&metadata, &guesses, clock.now(), most).await {

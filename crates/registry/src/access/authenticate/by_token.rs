@@ -1,6 +1,6 @@
 //! Who a token belongs to, and what it leaves of what they may do.
 
-use std::{fmt, net::IpAddr, str::FromStr, sync::PoisonError};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use super::{Access, AuthError, TokenRefusal};
 use crate::{
@@ -54,25 +54,20 @@ impl Access {
         }
     }
 
-    /// Writes down that a token was used, now and then, and not while the request waits.
+    /// Has it written down that a token was used, now and then, and not while the request waits.
     fn note_use(&self, token: &Token, now: Timestamp) {
-        let lately = |at: Timestamp| now.since(at) < self.token_use_interval;
-        if token.last_used_at.is_some_and(lately) {
+        if !self.token_uses.note(token, now) {
             return;
         }
-        let mut uses = self
-            .token_uses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if uses.entry(&token.id).copied().is_some_and(lately) {
-            return;
-        }
-        uses.insert(token.id, now);
-        drop(uses);
-        let (metadata, id) = (self.metadata.clone(), token.id);
+        let (metadata, uses) = (self.metadata.clone(), Arc::clone(&self.token_uses));
+        let interval = self.write_interval;
         tokio::spawn(async move {
-            if let Err(error) = metadata.touch_token(id, now).await {
-                tracing::warn!(token = %id, %error, "the last use of a token was not written down");
+            while uses.goes_on() {
+                // Those of the next moments go with it.
+                tokio::time::sleep(interval).await;
+                if let Err(error) = uses.write(&metadata).await {
+                    tracing::warn!(%error, "the last uses of some tokens were not written down");
+                }
             }
         });
     }

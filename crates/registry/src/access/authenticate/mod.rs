@@ -9,17 +9,15 @@
 mod by_password;
 mod by_token;
 mod error;
+mod token_uses;
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use moka::future::Cache;
 
 pub use self::error::{AccessError, AuthError, TokenRefusal};
+use self::token_uses::TokenUses;
 use super::{
     AccessLimits,
     caller::Caller,
@@ -29,7 +27,6 @@ use super::{
     patterns::Place,
     policy::{self, Action, TeamGrant},
     random::{Random, RandomError},
-    recent::Recent,
     second_factor::SecondFactors,
     secret::Secret,
     tokens,
@@ -37,7 +34,7 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     keys::Sealer,
-    metadata::{Metadata, Owner, OwnerKind, TokenId},
+    metadata::{Metadata, MetadataError, Owner, OwnerKind},
     metrics::PasswordCounts,
 };
 
@@ -49,13 +46,12 @@ pub struct Access {
     checker: Checker,
     guesses: Arc<Guesses>,
     most_guesses: u32,
-    guesses_interval: Duration,
+    write_interval: Duration,
     second_factors: SecondFactors,
     key: hmac::Key,
     verified: Cache<[u8; 32], Timestamp>,
     verified_for: Duration,
-    token_uses: Mutex<Recent<TokenId, Timestamp>>,
-    token_use_interval: Duration,
+    token_uses: Arc<TokenUses>,
 }
 
 impl Access {
@@ -84,7 +80,7 @@ impl Access {
             ),
             guesses: Arc::new(Guesses::new(&limits, sealer.hash_key("guessed names"))),
             most_guesses: limits.written_guesses,
-            guesses_interval: limits.guesses_interval,
+            write_interval: limits.write_interval,
             second_factors,
             key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
             verified: Cache::builder()
@@ -92,14 +88,28 @@ impl Access {
                 .time_to_live(limits.verified_for)
                 .build(),
             verified_for: limits.verified_for,
-            token_uses: Mutex::new(Recent::new(limits.remembered_guessers)),
-            token_use_interval: limits.token_use_interval,
+            token_uses: Arc::new(TokenUses::new(
+                limits.remembered_guessers,
+                limits.token_use_interval,
+            )),
         })
     }
 
     /// The facts that it asks.
     pub(super) fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Writes down what waits to be: wrong passwords that were counted, last uses of tokens. The server does so by itself
+    /// every now and then; this is for its end.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not take it.
+    pub async fn write_down(&self) -> Result<(), MetadataError> {
+        let guesses = self.write_guesses().await;
+        self.token_uses.write(&self.metadata).await?;
+        guesses
     }
 
     /// How the comparisons of passwords so far ended.

@@ -40,10 +40,9 @@ macro_rules! visible {
             ".id = $3 OR EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
              WHERE teams.organisation_id = ",
             $table,
-            ".id AND team_members.user_id = $3)) AND (CAST($4 AS TEXT) IS NULL OR CAST($4 AS TEXT) LIKE \
-             '% ' || CAST(",
+            ".id AND team_members.user_id = $3)) AND (CAST($4 AS TEXT) IS NULL OR ",
             $table,
-            ".id AS TEXT) || ' %'))"
+            ".id IN (SELECT value FROM json_each($4))))"
         )
     };
 }
@@ -55,9 +54,9 @@ macro_rules! repository_in_sight {
         concat!(
             "(CAST($",
             $parameter,
-            " AS TEXT) IS NULL OR CAST($",
+            " AS TEXT) IS NULL OR repositories.id IN (SELECT value FROM json_each($",
             $parameter,
-            " AS TEXT) LIKE '% ' || CAST(repositories.id AS TEXT) || ' %')"
+            ")))"
         )
     };
 }

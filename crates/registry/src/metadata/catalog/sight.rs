@@ -1,7 +1,5 @@
 //! Who looks, as far as it decides what they may know of.
 
-use std::fmt::Write as _;
-
 use super::visible;
 use crate::{
     metadata::{Metadata, MetadataError, OwnerId, engine::sql, packages::nonsense},
@@ -10,8 +8,8 @@ use crate::{
 
 /// Who looks: which owners they may know of, and which repositories of those. `access/` makes one of a caller.
 ///
-/// A list of identifiers is a text with a blank around each of them: the one form of a list that a statement takes as a
-/// parameter on every engine.
+/// A list of identifiers is a JSON array in a text: a statement takes no list as a parameter, and a database makes a table of
+/// that once for all the rows that it looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sight {
     pub(super) everything: bool,
@@ -97,7 +95,7 @@ impl Metadata {
             ))
             .await?;
         drop(turn);
-        let (mut owners, mut repositories) = (" ".to_owned(), " ".to_owned());
+        let (mut owners, mut repositories) = (Vec::new(), Vec::new());
         let mut last = None;
         for row in &rows {
             let (id, owner): (i64, &str) = (row.value("id")?, row.value("owner")?);
@@ -108,7 +106,7 @@ impl Metadata {
                     repository: None,
                 };
                 if keeps(itself) {
-                    let _ = write!(owners, "{id} ");
+                    owners.push(id);
                 }
             }
             let Some(repository_id) = row.value::<Option<i64>>("repository_id")? else {
@@ -122,13 +120,19 @@ impl Metadata {
                 repository: Some((&branch, &name)),
             };
             if keeps(place) {
-                let _ = write!(repositories, "{repository_id} ");
+                repositories.push(repository_id);
             }
         }
         Ok(Sight {
-            owners: Some(owners),
-            repositories: Some(repositories),
+            owners: Some(list(&owners)),
+            repositories: Some(list(&repositories)),
             ..sight.clone()
         })
     }
+}
+
+/// A JSON array of identifiers.
+fn list(identifiers: &[i64]) -> String {
+    let texts: Vec<String> = identifiers.iter().map(i64::to_string).collect();
+    format!("[{}]", texts.join(","))
 }

@@ -2,6 +2,8 @@
 
 use apk::{name::PackageName, version::Version};
 
+use tokio::sync::SemaphorePermit;
+
 use super::{CatalogVersion, Page, SEARCHED_VERSIONS, Sight, Window, repository_in_sight, visible};
 use crate::metadata::{
     Metadata, MetadataError, OwnerId,
@@ -94,6 +96,7 @@ impl Metadata {
                 i64::from(window.offset)
             )
         };
+        let _turn = self.turn_for(sight).await;
         self.page_of_versions(ask, window).await
     }
 
@@ -174,6 +177,7 @@ impl Metadata {
                 i64::from(window.offset)
             )
         };
+        let _turn = self.turn_for(sight).await;
         self.page_of_versions(ask, window).await
     }
 
@@ -262,6 +266,14 @@ impl Metadata {
         };
         let _turn = self.memory.searches.take().await;
         self.page_of_versions(ask, window).await
+    }
+
+    /// A narrowed sight is looked at row by row, as a search looks at its rows, so that takes a turn as well.
+    async fn turn_for(&self, sight: &Sight) -> Option<SemaphorePermit<'_>> {
+        match sight.repositories {
+            Some(_) => self.memory.searches.take().await,
+            None => None,
+        }
     }
 
     /// The page that `ask` asks for. Each of its rows tells how long the whole list is.
