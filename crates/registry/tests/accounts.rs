@@ -361,3 +361,32 @@ async fn former_names_are_few() {
     );
     assert_eq!(world.accounts.former_names(&owner).await.unwrap().len(), 8);
 }
+
+#[tokio::test]
+async fn a_disabled_admin_does_not_count_where_one_has_to_remain() {
+    let world = World::new().await;
+    world.add_user("bob", Visibility::Public).await;
+    let (acme, alice, bob) = (name("acme"), name("alice"), name("bob"));
+    let accounts = &world.accounts;
+    accounts
+        .add_organisation(&acme, Visibility::Private, &alice, &BY)
+        .await
+        .unwrap();
+    let admin = accounts.set_member(&acme, &bob, Some(Role::Admin), &BY);
+    admin.await.unwrap();
+    accounts.set_disabled(&alice, true, &BY).await.unwrap();
+
+    let left = accounts.set_member(&acme, &bob, None, &BY).await;
+    assert!(
+        matches!(left, Err(AccountError::LastAdmin { .. })),
+        "{left:?}"
+    );
+    let removed = accounts.remove(USER, &bob, false, &BY).await;
+    assert!(
+        matches!(removed, Err(AccountError::LastAdmin { .. })),
+        "{removed:?}"
+    );
+
+    accounts.set_disabled(&alice, false, &BY).await.unwrap();
+    assert!(accounts.set_member(&acme, &bob, None, &BY).await.unwrap());
+}
