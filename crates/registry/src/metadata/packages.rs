@@ -15,7 +15,7 @@ use super::{
     change_times::{after_the_wait, next_change},
     engine::{Row, Transaction, sql},
     outbox::{self, Happened},
-    quotas,
+    quotas::{self, usage_columns},
 };
 use crate::{
     clock::Timestamp,
@@ -268,10 +268,16 @@ pub(super) async fn refuse(
 ) -> Result<(), RecordError> {
     let rows = transaction
         .rows(sql!(
-            "SELECT package_files.arch AS arch FROM repositories \
-             JOIN package_files ON package_files.repository_id = repositories.id \
-             WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
-             AND package_files.file_name = $4 AND package_files.removed_at IS NULL ORDER BY package_files.arch",
+            // One question, since each is an errand to the connection's thread: a row for each file of that name, or one without.
+            concat!(
+                "SELECT same.arch AS arch, ",
+                usage_columns!(),
+                " LEFT JOIN (SELECT package_files.arch AS arch FROM repositories \
+                 JOIN package_files ON package_files.repository_id = repositories.id \
+                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+                 AND package_files.file_name = $4 AND package_files.removed_at IS NULL) AS same ON TRUE \
+                 WHERE owners.id = $1 ORDER BY same.arch"
+            ),
             new.owner,
             new.branch.as_str(),
             new.repository.as_str(),
@@ -280,7 +286,9 @@ pub(super) async fn refuse(
         .await?;
     let mut clash = None;
     for row in &rows {
-        let existing: &str = row.value("arch")?;
+        let Some(existing) = row.value::<Option<&str>>("arch")? else {
+            continue;
+        };
         let existing = Arch::parse(existing).map_err(|_| nonsense("architecture", existing))?;
         if existing == new.arch {
             return Err(RecordError::AlreadyExists);
@@ -292,7 +300,8 @@ pub(super) async fn refuse(
     if let Some(existing) = clash {
         return Err(RecordError::NoarchClash { existing });
     }
-    quotas::admit(transaction, new.owner, new.blob.size(), new.default_quota).await
+    let owner = rows.first().ok_or(RecordError::OwnerGone)?;
+    quotas::admit(owner, new.blob.size(), new.default_quota)
 }
 
 /// Records a package file that was not refused: all of what that is. Gives whether a webhook is to be told, too: see

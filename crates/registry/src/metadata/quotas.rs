@@ -6,7 +6,7 @@
 use super::{
     Act, Metadata, MetadataError, OwnerId, RecordError,
     audit::Done,
-    engine::{Row, Statement, Transaction, sql},
+    engine::{Row, Transaction, sql},
 };
 
 /// The most that an owner may have. `None`: no limit.
@@ -118,6 +118,17 @@ impl OwnQuota {
     }
 }
 
+/// What an owner has, and the limits that are theirs alone, as the columns of a SELECT and the tables that they are in.
+macro_rules! usage_columns {
+    () => {
+        "COALESCE(owner_usage.bytes, 0) AS bytes, COALESCE(owner_usage.packages, 0) AS packages, \
+         quotas.unlimited AS own_unlimited, quotas.bytes AS own_bytes, quotas.packages AS own_packages, \
+         quotas.upload AS own_upload FROM owners LEFT JOIN owner_usage ON owner_usage.owner_id = owners.id \
+         LEFT JOIN quotas ON quotas.owner_id = owners.id"
+    };
+}
+pub(super) use usage_columns;
+
 impl Metadata {
     /// What an owner has, and the limits that are theirs alone.
     ///
@@ -125,7 +136,13 @@ impl Metadata {
     ///
     /// When the database fails.
     pub async fn usage(&self, owner: OwnerId) -> Result<(Usage, OwnQuota), MetadataError> {
-        let row = self.engine.row(usage(owner)).await?;
+        let row = self
+            .engine
+            .row(sql!(
+                concat!("SELECT ", usage_columns!(), " WHERE owners.id = $1"),
+                owner
+            ))
+            .await?;
         match row {
             Some(row) => Ok((Usage::from_row(&row)?, OwnQuota::from_row(&row)?)),
             None => Ok(Default::default()),
@@ -209,32 +226,14 @@ impl Metadata {
     }
 }
 
-/// Asks what an owner has, and the limits that are theirs alone.
-fn usage(owner: OwnerId) -> Statement {
-    sql!(
-        "SELECT COALESCE(owner_usage.bytes, 0) AS bytes, COALESCE(owner_usage.packages, 0) AS packages, \
-         quotas.unlimited AS own_unlimited, quotas.bytes AS own_bytes, quotas.packages AS own_packages, \
-         quotas.upload AS own_upload FROM owners LEFT JOIN owner_usage ON owner_usage.owner_id = owners.id \
-         LEFT JOIN quotas ON quotas.owner_id = owners.id WHERE owners.id = $1",
-        owner
-    )
-}
-
-/// Whether an owner may have another file of `size` bytes, in the transaction that is about to record it.
+/// Whether an owner may have another file of `size` bytes, by a row with [`usage_columns`].
 ///
 /// # Errors
 ///
-/// [`RecordError::OverQuota`] when not, [`RecordError::OwnerGone`] when there is no such owner; when the database fails.
-pub(super) async fn admit(
-    transaction: &mut Transaction,
-    owner: OwnerId,
-    size: u64,
-    default: Quota,
-) -> Result<(), RecordError> {
-    let row = transaction.row(usage(owner)).await?;
-    let row = row.ok_or(RecordError::OwnerGone)?;
-    let quota = OwnQuota::from_row(&row)?.over(default);
-    Ok(quota.admit(Usage::from_row(&row)?, size)?)
+/// [`RecordError::OverQuota`] when not.
+pub(super) fn admit(row: &Row, size: u64, default: Quota) -> Result<(), RecordError> {
+    let quota = OwnQuota::from_row(row)?.over(default);
+    Ok(quota.admit(Usage::from_row(row)?, size)?)
 }
 
 /// Counts a file of `size` bytes that comes to an owner, in the transaction that records it.
