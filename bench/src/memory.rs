@@ -5,7 +5,7 @@ use std::path::Path;
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 use registry::{
     clock::Clock,
-    metadata::{Actor, Database, Metadata, NewPackageFile, OwnerId, Quota},
+    metadata::{Actor, Database, Metadata, NewBlob, NewPackageFile, OwnerId, Quota},
     names::{Branch, OwnerName, RepositoryName},
 };
 use sha2::{Digest, Sha256};
@@ -139,7 +139,10 @@ async fn record(
         arch: Arch::parse(ARCH)?,
         name: PackageName::parse(&entry.name)?,
         version: Version::parse(&entry.version)?,
-        blob: metadata.claim_blob(&digest, 7, now).await?,
+        blob: NewBlob {
+            sha256: digest,
+            size: 7,
+        },
         pkginfo: String::new(),
         record: entry.record(),
         description: String::new(),

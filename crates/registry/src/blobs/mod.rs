@@ -153,7 +153,7 @@ impl Blobs {
 
     /// Removes a blob. `false` when there was none. Whoever is reading it can go on.
     ///
-    /// Only a sweep may do this, in the order that `metadata/blob_facts.rs` gives.
+    /// Only who holds the blob alone may do this, and knows that no package has it: `metadata/blob_facts.rs` says how.
     ///
     /// # Errors
     ///
@@ -173,6 +173,24 @@ impl Blobs {
                 sync_folder(folder)?;
             }
             Ok(true)
+        })
+        .await
+    }
+
+    /// Whether there are any.
+    ///
+    /// # Errors
+    ///
+    /// When a folder cannot be read.
+    pub async fn any(&self) -> Result<bool, BlobError> {
+        let store = Arc::clone(&self.store);
+        in_background(move || {
+            for first_byte in 0..=u8::MAX {
+                if !list(&store.places.join(format!("{first_byte:02x}")), first_byte)?.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         })
         .await
     }

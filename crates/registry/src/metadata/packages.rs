@@ -6,7 +6,7 @@
 use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{
-    Act, BlobClaim, Metadata, MetadataError, OverQuota, OwnerId, Quota, RepositoryId, WebhookEvent,
+    Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, Quota, RepositoryId, WebhookEvent,
     audit::Done,
     catalog,
     change_times::next_change,
@@ -34,8 +34,8 @@ pub struct NewPackageFile {
     pub name: PackageName,
     /// As in the package.
     pub version: Version,
-    /// The bytes, claimed by [`Metadata::claim_blob`] before they were put into the blob store.
-    pub blob: BlobClaim,
+    /// The bytes.
+    pub blob: NewBlob,
     /// The PKGINFO as it stands in the control section.
     pub pkginfo: String,
     /// The record for the index, with the package's own architecture.
@@ -89,9 +89,6 @@ pub enum RecordError {
     /// The owner may have no more.
     #[error(transparent)]
     OverQuota(#[from] OverQuota),
-    /// Too much time went by since the blob was claimed; its bytes may be gone. The upload has to be made again.
-    #[error("the upload took too long between its last byte and its record")]
-    ClaimLapsed,
     /// The owner was removed while the upload was under way.
     #[error("the owner was removed while the upload was under way; nothing was stored")]
     OwnerGone,
@@ -136,17 +133,12 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// When such a file is there, it would clash with a noarch one, the owner may have no more, the claim of the blob
-    /// lapsed, or the database fails.
+    /// When such a file is there, it would clash with a noarch one, the owner may have no more, or the database fails.
     pub async fn record_package(
         &self,
         new: &NewPackageFile,
         act: &Act<'_>,
     ) -> Result<Recorded, RecordError> {
-        let now = act.at;
-        if new.blob.has_lapsed(now) {
-            return Err(RecordError::ClaimLapsed);
-        }
         self.committer.record(new, act).await
     }
 
@@ -304,7 +296,7 @@ pub(super) async fn record(
         .await
         .map_err(|error| gone_if_dangling(error, RecordError::OwnerGone))?;
     let file_name = file_name(&new.name, &new.version);
-    quotas::take(transaction, new.owner, new.blob.size(), new.default_quota).await?;
+    quotas::take(transaction, new.owner, new.blob.size, new.default_quota).await?;
     new.blob.keep(transaction, act.at).await?;
     transaction
         .run_one(
@@ -318,7 +310,7 @@ pub(super) async fn record(
                 new.name.as_str(),
                 new.version.as_str(),
                 file_name.as_str(),
-                new.blob.sha256().as_bytes(),
+                new.blob.sha256.as_bytes(),
                 new.blob.size_in_row()?,
                 new.pkginfo.as_str(),
                 new.record.as_str(),

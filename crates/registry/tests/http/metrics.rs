@@ -8,7 +8,7 @@ use std::{
 
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 use registry::{
-    metadata::{Actor, NewPackageFile, Quota},
+    metadata::{Actor, NewBlob, NewPackageFile, Quota},
     names::{Branch, RepositoryName},
 };
 use tracing::{Event, Metadata, Subscriber, field, span};
@@ -159,7 +159,10 @@ async fn an_index_that_fails_its_verification_is_a_500_a_line_in_the_log_and_a_c
         arch: Arch::parse("x86_64").unwrap(),
         name: PackageName::parse("damaged").unwrap(),
         version: Version::parse("1.0-r0").unwrap(),
-        blob: metadata.claim_blob(&blob, 7, START).await.unwrap(),
+        blob: NewBlob {
+            sha256: blob,
+            size: 7,
+        },
         pkginfo: String::new(),
         record: "P:damaged\n\n".to_owned(),
         description: String::new(),
