@@ -186,7 +186,14 @@ impl Publisher {
         let count = match published {
             Ok(_) => &counts.taken,
             Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
-            Err(PublishError::Package(_) | PublishError::Rule(_)) => &counts.refused,
+            Err(
+                PublishError::Package(_)
+                | PublishError::Rule(_)
+                | PublishError::OverQuota(_)
+                | PublishError::Record(
+                    RecordError::OverQuota(_) | RecordError::OwnerGone | RecordError::UploaderGone,
+                ),
+            ) => &counts.refused,
             Err(PublishError::Record(
                 RecordError::AlreadyExists | RecordError::NoarchClash { .. },
             )) => &counts.existing,
