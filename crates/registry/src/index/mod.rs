@@ -26,7 +26,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-use self::spool::Spool;
+use self::spool::{Spool, Spools};
 use crate::{
     blobs::Blobs,
     clock::Timestamp,
@@ -36,7 +36,7 @@ use crate::{
     names::{Branch, RepositoryName},
 };
 
-pub use self::segments::Segments;
+pub use self::{segments::Segments, spool::KEPT_OPEN};
 
 /// How many indexes are made at once.
 const MAKERS: usize = 4;
@@ -182,6 +182,7 @@ pub struct Indexes {
     making: Cache<Place, Arc<Mutex<()>>>,
     /// Only so many indexes are made at once, whoever asks for whichever.
     makers: Arc<Semaphore>,
+    spools: Spools,
     counts: Arc<IndexCounts>,
 }
 
@@ -203,6 +204,7 @@ impl Indexes {
             made,
             making,
             makers: Arc::new(Semaphore::new(MAKERS)),
+            spools: Spools::default(),
             counts: Arc::default(),
         }
     }
@@ -402,7 +404,7 @@ impl Indexes {
             rests_until: in_a_burst.then(|| Instant::now() + rest),
             signed: SignedIndex {
                 segments,
-                file: Spool::default(),
+                file: self.spools.spool(),
                 etag: etag.into(),
                 changed_at,
             },
