@@ -6,7 +6,8 @@
 use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{
-    Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, Quota, RepositoryId, WebhookEvent,
+    Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, PackageFileId, Quota, RepositoryId,
+    WebhookEvent,
     audit::Done,
     catalog,
     change_times::next_change,
@@ -158,6 +159,29 @@ impl Metadata {
         address: &PackageAddress<'_>,
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
+        self.remove_file(address, None, act).await
+    }
+
+    /// The same, but only when it is still that very file, and not one of the same name that came after it.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn remove_package_file(
+        &self,
+        address: &PackageAddress<'_>,
+        file: PackageFileId,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        self.remove_file(address, Some(file), act).await
+    }
+
+    async fn remove_file(
+        &self,
+        address: &PackageAddress<'_>,
+        only: Option<PackageFileId>,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
         let Some(moved) = move_on(&mut transaction, address, act.at).await? else {
             return Ok(false);
@@ -166,13 +190,14 @@ impl Metadata {
         let removed = transaction
             .row(sql!(
                 "UPDATE package_files SET removed_at = $5 WHERE repository_id = $1 AND arch = $2 AND file_name = $3 \
-                 AND name = $4 AND version = $6 AND removed_at IS NULL RETURNING size",
+                 AND name = $4 AND version = $6 AND removed_at IS NULL AND ($7 IS NULL OR id = $7) RETURNING size",
                 moved.repository,
                 address.arch.as_str(),
                 file_name.as_str(),
                 address.name.as_str(),
                 moved.generation,
-                address.version.as_str()
+                address.version.as_str(),
+                only.map(PackageFileId::number)
             ))
             .await?;
         let Some(removed) = removed else {

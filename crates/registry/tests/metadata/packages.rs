@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use apk::arch::Arch;
-use registry::metadata::{Act, Actor, BlobStanding, Metadata, OwnerId, RecordError};
+use registry::metadata::{
+    Act, Actor, BlobStanding, Metadata, OwnerId, PackageAddress, RecordError,
+};
 
 use crate::{
-    ACT, START, World, actor, add_user, blob, digest, main_repository, open, package, record,
+    ACT, START, World, actor, add_user, blob, branch, digest, main_repository, open, package,
+    record,
 };
 
 #[tokio::test]
@@ -318,4 +321,35 @@ async fn a_caller_that_gives_up_leaves_a_whole_file_or_none() {
             "package{number}: {standing:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_file_that_came_after_the_one_that_was_judged_is_not_removed_for_it() {
+    let world = World::new().await;
+    world.record("zlib", "x86_64").await.unwrap();
+    let judged = world.file("x86_64", "zlib-1.0-r0.apk").await.unwrap();
+    let (branch, repository) = (branch(), main_repository());
+    let address = PackageAddress {
+        owner: world.alice,
+        branch: &branch,
+        repository: &repository,
+        arch: &judged.arch,
+        name: &judged.name,
+        version: &judged.version,
+    };
+    // Built anew and published again meanwhile.
+    assert!(world.remove("zlib", "x86_64", START).await);
+    let again = world.record("zlib", "x86_64").await.unwrap();
+    let (metadata, id) = (&world.metadata, judged.id);
+    let removed = metadata.remove_package_file(&address, id, &ACT).await;
+    assert!(!removed.unwrap());
+    let rebuilt = world.file("x86_64", "zlib-1.0-r0.apk").await.unwrap();
+    assert_ne!(rebuilt.id, id);
+    let next = world.record("next", "x86_64").await.unwrap();
+    assert_eq!(next.generation, again.generation + 1, "nothing moved on");
+    let removed = metadata
+        .remove_package_file(&address, rebuilt.id, &ACT)
+        .await;
+    assert!(removed.unwrap());
+    assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_none());
 }
