@@ -3,7 +3,7 @@
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 use registry::{
     clock::Clock,
-    metadata::{Actor, Metadata, NewPackageFile, OwnerId, Quota},
+    metadata::{Actor, Metadata, NewBlob, NewPackageFile, OwnerId, Quota},
     names::{Branch, RepositoryName},
 };
 use sha2::{Digest, Sha256};
@@ -28,7 +28,10 @@ pub(crate) async fn record(
         arch: Arch::parse(ARCH)?,
         name: PackageName::parse(&entry.name)?,
         version: Version::parse(&entry.version)?,
-        blob: metadata.claim_blob(&digest, 7, now).await?,
+        blob: NewBlob {
+            sha256: digest,
+            size: 7,
+        },
         pkginfo: String::new(),
         record: entry.record(),
         description: String::new(),

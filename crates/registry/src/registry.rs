@@ -1,6 +1,6 @@
 //! The stations, put together.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     access::{Access, Accounts, AuditLog, Random, RandomError, Refusals, SecondFactors},
@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     index::Indexes,
     keys::{Keys, Sealer, SealerError},
-    metadata::{Metadata, MetadataError},
+    metadata::{Database, Metadata, MetadataError},
     metrics::RequestCounts,
     publish::{Publisher, Quotas, Remover, expiry::Expiry},
     settings::Settings,
@@ -26,6 +26,18 @@ pub enum OpenError {
     /// The folder of the blobs.
     #[error("cannot open the data folder")]
     Blobs(#[from] BlobError),
+    /// There are packages, and a database that has never heard of anybody.
+    #[error(
+        "the folder {} has the files of packages, and the database {} is new: is it the right one, and the right data folder? \
+         Nothing was changed; restore the database from the backup, or to begin anew move that folder away",
+        blobs.display(), database.display()
+    )]
+    StrangeBlobs {
+        /// The folder of the blobs.
+        blobs: PathBuf,
+        /// The database.
+        database: PathBuf,
+    },
     /// The key that seals private keys.
     #[error(transparent)]
     Sealer(#[from] SealerError),
@@ -57,6 +69,14 @@ impl Administration {
     /// When one of them cannot be opened, and when the sealing key is gone that the keys in the database need.
     pub async fn open(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
         let metadata = Metadata::open(&settings.database).await?;
+        Self::over(metadata, settings, clock).await
+    }
+
+    async fn over(
+        metadata: Metadata,
+        settings: &Settings,
+        clock: &Clock,
+    ) -> Result<Self, OpenError> {
         let sealer = match &settings.sealing_key {
             Some(key) => Sealer::from_setting(key)?,
             // A new sealing key beside keys that another one seals would leave every index without a signature, and be
@@ -170,10 +190,12 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When the folder, the database or the sealing key cannot be opened, or another server holds the folder.
+    /// When the folder, the database or the sealing key cannot be opened, or another server holds the folder; when there
+    /// are packages' files and the database is new.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         let blobs = Blobs::open(settings.data_dir.clone()).await?;
-        let administration = Administration::open(&settings, &clock).await?;
+        let metadata = open_database(&settings, &blobs).await?;
+        let administration = Administration::over(metadata, &settings, &clock).await?;
         let metadata = administration.metadata();
         let keys = administration.keys().clone();
         let limits = settings.package_limits.clone();
@@ -278,4 +300,25 @@ impl Registry {
             limits,
         )
     }
+}
+
+/// Opens the database beside `blobs`, unless it is a new one and there are some: then the database is elsewhere, or lost,
+/// and whoever goes on with a new one believes that all is well.
+async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, OpenError> {
+    let Database::Sqlite(database) = &settings.database;
+    let strange = || OpenError::StrangeBlobs {
+        blobs: settings.data_dir.join("blobs"),
+        database: database.clone(),
+    };
+    let has_blobs = blobs.any().await?;
+    // Before one is made, so that none is in the way of the one that is to be restored.
+    if has_blobs && database.try_exists().is_ok_and(|is_there| !is_there) {
+        return Err(strange());
+    }
+    let metadata = Metadata::open(&settings.database).await?;
+    if has_blobs && metadata.user_count().await? == 0 {
+        metadata.close().await;
+        return Err(strange());
+    }
+    Ok(metadata)
 }

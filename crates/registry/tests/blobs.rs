@@ -181,6 +181,31 @@ async fn a_blob_of_the_wrong_size_is_told_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_blob_of_the_wrong_size_is_not_given_out_and_given_out_once_it_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = open(&folder).await;
+    let sha256 = digest(b"whole");
+    let path = place(&folder, &sha256);
+    std::fs::write(&path, "who").unwrap();
+    // In memory as it is on the disk.
+    assert_eq!(read(&blobs, &sha256).await.unwrap(), b"who");
+    let error = blobs.open_whole(&sha256, 5).await.unwrap_err();
+    assert!(matches!(error, BlobError::Damaged { .. }), "{error}");
+    // Put back by hand.
+    std::fs::write(&path, "whole").unwrap();
+    let blob = blobs.open_whole(&sha256, 5).await.unwrap().unwrap();
+    assert_eq!(bytes_of(&blob), b"whole");
+
+    // Or moved away, and brought by an upload while others have it open.
+    let other = digest(b"other");
+    std::fs::write(place(&folder, &other), "oth").unwrap();
+    assert_eq!(read(&blobs, &other).await.unwrap(), b"oth");
+    std::fs::remove_file(place(&folder, &other)).unwrap();
+    put(&blobs, b"other").await.unwrap();
+    assert_eq!(read(&blobs, &other).await.unwrap(), b"other");
+}
+
+#[tokio::test]
 async fn what_an_earlier_process_left_unfinished_is_removed_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let blobs = open(&folder).await;

@@ -17,7 +17,7 @@ use registry::{
     Registry,
     clock::{Clock, Timestamp},
     index::Format,
-    metadata::{Actor, NewPackageFile, NewUser, Owner, Quota, RecordError, Visibility},
+    metadata::{Actor, NewBlob, NewPackageFile, NewUser, Owner, Quota, RecordError, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     settings::Settings,
 };
@@ -68,7 +68,10 @@ async fn record(
         arch: arch(),
         name: PackageName::parse(&format!("package{number}")).unwrap(),
         version: Version::parse("1.0-r0").unwrap(),
-        blob: metadata.claim_blob(&digest, 7, START).await?,
+        blob: NewBlob {
+            sha256: digest,
+            size: 7,
+        },
         pkginfo: String::new(),
         record: format!(
             "C:{identity}\nP:package{number}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:The package {number} of {of}\nU:\nL:MIT\n\n"

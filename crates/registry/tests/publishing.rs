@@ -8,10 +8,10 @@ use apk::{digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use registry::{
-    Registry,
+    OpenError, Registry,
     clock::{Clock, Timestamp},
-    jobs::{Swept, sweep},
-    metadata::{Actor, NewUser, OwnerId, Visibility},
+    jobs::{Schedule, Swept, sweep},
+    metadata::{Actor, BlobStanding, NewUser, OwnerId, STRAY_GRACE, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     publish::{Destination, PublishError, Published},
     settings::Settings,
@@ -21,14 +21,16 @@ use sha2::{Digest, Sha256};
 /// 2026-11-22 21:00:00 UTC.
 const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
 
-async fn open(folder: &tempfile::TempDir) -> (Registry, OwnerId) {
+async fn reopen(folder: &tempfile::TempDir) -> Result<Registry, OpenError> {
     let settings = Settings {
         key_size: KeySize::Rsa2048,
         ..Settings::in_folder(folder.path().to_path_buf())
     };
-    let registry = Registry::open(settings, Clock::manual(START))
-        .await
-        .unwrap();
+    Registry::open(settings, Clock::manual(START)).await
+}
+
+async fn open(folder: &tempfile::TempDir) -> (Registry, OwnerId) {
+    let registry = reopen(folder).await.unwrap();
     let new = NewUser {
         name: &OwnerName::parse("alice").unwrap(),
         password_hash: None,
@@ -130,15 +132,9 @@ async fn a_client_that_goes_away_at_any_point_leaves_no_blob_without_a_package()
     assert!(cut_off > 0, "no upload was cut off");
 }
 
-#[tokio::test]
-async fn a_sweep_removes_what_no_package_needs_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let (registry, alice) = open(&folder).await;
-    let package = PackageBuilder::new("hello", "1.0-r0").build();
-    publish(&registry, alice, package.clone()).await.unwrap();
-    // As after a crash between the blob and its record.
+/// Puts a blob into the store that has no record, as a crash between the two leaves it.
+async fn put_stray(registry: &Registry) -> Sha256Digest {
     let stray = PackageBuilder::new("stray", "1.0-r0").build();
-    let digest = |bytes: &[u8]| Sha256Digest::from_bytes(Sha256::digest(bytes).into());
     let (mut incoming, sha256) = (registry.blobs().begin().await.unwrap(), digest(&stray));
     tokio::task::spawn_blocking(move || {
         incoming.write(&stray)?;
@@ -147,22 +143,49 @@ async fn a_sweep_removes_what_no_package_needs_and_nothing_else() {
     .await
     .unwrap()
     .unwrap();
-    assert_eq!(unneeded(&registry).await, [sha256]);
+    sha256
+}
 
+fn digest(bytes: &[u8]) -> Sha256Digest {
+    Sha256Digest::from_bytes(Sha256::digest(bytes).into())
+}
+
+async fn is_there(registry: &Registry, blob: &Sha256Digest) -> bool {
+    registry.blobs().open_blob(blob).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_a_crash_left_once_nobody_can_miss_it_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    publish(&registry, alice, package.clone()).await.unwrap();
+    let stray = put_stray(&registry).await;
+    assert_eq!(unneeded(&registry).await, [stray]);
+
+    let kept = Swept {
+        kept: 1,
+        strays: 1,
+        ..Swept::default()
+    };
+    assert_eq!(sweep(&registry).await.unwrap(), kept);
+    registry
+        .clock()
+        .advance(STRAY_GRACE - Duration::from_secs(1));
+    assert_eq!(sweep(&registry).await.unwrap(), kept);
+    assert_eq!(unneeded(&registry).await, [stray]);
+
+    registry.clock().advance(Duration::from_secs(1));
     let swept = Swept {
         kept: 1,
         removed: 1,
+        ..Swept::default()
     };
     assert_eq!(sweep(&registry).await.unwrap(), swept);
     assert_eq!(unneeded(&registry).await, []);
-    assert!(
-        registry
-            .blobs()
-            .open_blob(&digest(&package))
-            .await
-            .unwrap()
-            .is_some()
-    );
+    let standing = registry.metadata().blob_standing(&stray).await.unwrap();
+    assert_eq!(standing, BlobStanding::Unknown);
+    assert!(is_there(&registry, &digest(&package)).await);
     assert_eq!(
         sweep(&registry).await.unwrap(),
         Swept {
@@ -170,4 +193,116 @@ async fn a_sweep_removes_what_no_package_needs_and_nothing_else() {
             ..swept
         }
     );
+}
+
+#[tokio::test]
+async fn a_blob_that_is_older_than_the_database_is_never_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, _) = open(&folder).await;
+    let stray = put_stray(&registry).await;
+    let hex = stray.to_hex();
+    let path = folder.path().join("blobs").join(&hex[..2]).join(&hex[2..]);
+    let before = registry.metadata().made_at().await.unwrap() - Duration::from_secs(60);
+    std::fs::File::open(path)
+        .unwrap()
+        .set_modified(before)
+        .unwrap();
+
+    let older = Swept {
+        older: 1,
+        ..Swept::default()
+    };
+    for _ in 0..3 {
+        assert_eq!(sweep(&registry).await.unwrap(), older);
+        registry.clock().advance(2 * STRAY_GRACE);
+    }
+    assert!(is_there(&registry, &stray).await);
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_database_costs_no_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let database = folder.path().join("tarn.db");
+    let first = PackageBuilder::new("first", "1.0-r0").build();
+    publish(&registry, alice, first.clone()).await.unwrap();
+    registry.metadata().close().await;
+    drop(registry);
+    let backup = std::fs::read(&database).unwrap();
+
+    let registry = reopen(&folder).await.unwrap();
+    let second = PackageBuilder::new("second", "1.0-r0").build();
+    publish(&registry, alice, second.clone()).await.unwrap();
+    registry.metadata().close().await;
+    drop(registry);
+    let newest = std::fs::read(&database).unwrap();
+
+    // The backup is put back, and then the newest after all.
+    for (content, strays) in [(backup, 1), (newest, 0)] {
+        std::fs::write(&database, content).unwrap();
+        let registry = reopen(&folder).await.unwrap();
+        let swept = sweep(&registry).await.unwrap();
+        assert_eq!((swept.strays, swept.removed), (strays, 0));
+        for package in [&first, &second] {
+            assert!(is_there(&registry, &digest(package)).await);
+        }
+        registry.metadata().close().await;
+    }
+}
+
+#[tokio::test]
+async fn packages_beside_a_new_database_keep_the_server_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    publish(&registry, alice, package.clone()).await.unwrap();
+    registry.metadata().close().await;
+    drop(registry);
+    let database = folder.path().join("tarn.db");
+    let elsewhere = folder.path().join("elsewhere.db");
+    std::fs::rename(&database, &elsewhere).unwrap();
+
+    let refused = reopen(&folder).await.unwrap_err();
+    assert!(
+        matches!(refused, OpenError::StrangeBlobs { .. }),
+        "{refused}"
+    );
+    assert!(!database.exists(), "one was made");
+    // Nor is one taken that was made and never used.
+    std::fs::write(&database, "").unwrap();
+    let refused = reopen(&folder).await.unwrap_err();
+    assert!(
+        matches!(refused, OpenError::StrangeBlobs { .. }),
+        "{refused}"
+    );
+    for beside in ["tarn.db-wal", "tarn.db-shm"] {
+        assert!(!folder.path().join(beside).exists(), "{beside}");
+    }
+
+    std::fs::rename(&elsewhere, &database).unwrap();
+    let registry = reopen(&folder).await.unwrap();
+    assert_eq!(sweep(&registry).await.unwrap().kept, 1);
+    assert!(is_there(&registry, &digest(&package)).await);
+}
+
+#[tokio::test]
+async fn the_blobs_of_an_owner_who_was_removed_go_within_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    publish(&registry, alice, package.clone()).await.unwrap();
+    let mut schedule = Schedule::new(registry.clone());
+    schedule.run_due().await;
+    registry
+        .metadata()
+        .remove_owner(alice, true, &Actor::SERVER.at(START))
+        .await
+        .unwrap();
+    let blob = digest(&package);
+    assert!(is_there(&registry, &blob).await);
+    registry.clock().advance(Duration::from_secs(86_400));
+    schedule.run_due().await;
+    assert!(!is_there(&registry, &blob).await);
+    let standing = registry.metadata().blob_standing(&blob).await.unwrap();
+    assert_eq!(standing, BlobStanding::Unknown);
 }

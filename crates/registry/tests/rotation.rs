@@ -19,7 +19,7 @@ use registry::{
     clock::{Clock, Timestamp},
     index::{Format, SignedIndex},
     keys::{Import, KeyError, ListedKey},
-    metadata::{Act, Actor, KeyState, NewPackageFile, NewUser, Owner, Quota, Visibility},
+    metadata::{Act, Actor, KeyState, NewBlob, NewPackageFile, NewUser, Owner, Quota, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     settings::Settings,
 };
@@ -91,7 +91,10 @@ impl World {
             arch: Arch::parse("x86_64").unwrap(),
             name: PackageName::parse(name).unwrap(),
             version: Version::parse("1.0-r0").unwrap(),
-            blob: metadata.claim_blob(&digest, 7, now).await.unwrap(),
+            blob: NewBlob {
+                sha256: digest,
+                size: 7,
+            },
             pkginfo: format!(
                 "pkgname = {name}\npkgver = 1.0-r0\narch = x86_64\nsize = 1\ndatahash = {}\n",
                 "0".repeat(64)

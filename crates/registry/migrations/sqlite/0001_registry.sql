@@ -61,15 +61,17 @@ CREATE TABLE repositories (
     UNIQUE (owner_id, branch, name)
 );
 
--- What may be in the blob store. `condemned_at` and `removing` belong to the sweep: metadata/blob_facts.rs says how.
+-- When this database was made, by the clock of the machine: blobs from before then are another's.
+CREATE TABLE origin (made_at BIGINT NOT NULL);
+INSERT INTO origin (made_at) VALUES (CAST(strftime('%s', 'now') AS INTEGER) * 1000000);
+
+-- What may be in the blob store: metadata/blob_facts.rs says how it goes.
 CREATE TABLE blobs (
-    sha256        BLOB    PRIMARY KEY CHECK (length(sha256) = 32),
-    size          BIGINT  NOT NULL,
-    created_at    BIGINT  NOT NULL,
-    condemned_at  BIGINT,
-    removing      BOOLEAN NOT NULL DEFAULT FALSE
+    sha256       BLOB    PRIMARY KEY CHECK (length(sha256) = 32),
+    size         BIGINT  NOT NULL,
+    created_at   BIGINT  NOT NULL,
+    stray_since  BIGINT                               -- found in the store and never recorded; NULL once it is
 );
-CREATE INDEX blobs_condemned ON blobs (condemned_at) WHERE condemned_at IS NOT NULL;
 
 CREATE TABLE package_files (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,

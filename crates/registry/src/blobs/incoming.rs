@@ -107,6 +107,8 @@ impl Incoming {
                 });
             }
         }
+        // Somebody may have moved a damaged one away that is still open here.
+        self.store.open.forget(sha256);
         sync_folder(&folder)?;
         Ok(self.size)
     }

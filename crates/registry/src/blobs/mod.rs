@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! blobs/ab/cdef…   one file a blob: the digest in hex, cut after the first byte; written once, never changed, mode 0400
-//! tmp/             what is being received; names mean nothing, and nothing here is needed after a restart
+//! tmp/             what is being received, and files of indexes, without names; nothing here is needed after a restart
 //! blobs.lock       held while a server runs, with its process id
 //! ```
 //!
@@ -43,7 +43,7 @@ use self::open::OpenBlobs;
 pub use self::{
     error::BlobError,
     incoming::Incoming,
-    open::{Blob, BlobContent},
+    open::{Blob, BlobContent, KEPT_OPEN},
 };
 
 /// What the names of temporary files begin with. Only such files are removed from `tmp/`.
@@ -134,6 +134,31 @@ impl Blobs {
         Ok(file)
     }
 
+    /// Opens a blob of that many bytes for reading, or finds it open. `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Damaged`] when it has another size; when it is there and cannot be opened.
+    pub async fn open_whole(
+        &self,
+        sha256: &Sha256Digest,
+        size: u64,
+    ) -> Result<Option<Blob>, BlobError> {
+        let blob = self.open_blob(sha256).await?;
+        match blob {
+            Some(blob) if blob.size() != size => {
+                // Whoever repairs it need not wait until nobody asks for it.
+                self.store.open.forget(sha256);
+                Err(BlobError::Damaged {
+                    path: self.store.place(sha256),
+                    expected: size,
+                    found: blob.size(),
+                })
+            }
+            blob => Ok(blob),
+        }
+    }
+
     /// Opens a blob for reading, or finds it open. `None` when there is none.
     ///
     /// # Errors
@@ -153,7 +178,7 @@ impl Blobs {
 
     /// Removes a blob. `false` when there was none. Whoever is reading it can go on.
     ///
-    /// Only a sweep may do this, in the order that `metadata/blob_facts.rs` gives.
+    /// Only who holds the blob alone may do this, and knows that no package has it: `metadata/blob_facts.rs` says how.
     ///
     /// # Errors
     ///
@@ -173,6 +198,24 @@ impl Blobs {
                 sync_folder(folder)?;
             }
             Ok(true)
+        })
+        .await
+    }
+
+    /// Whether there are any.
+    ///
+    /// # Errors
+    ///
+    /// When a folder cannot be read.
+    pub async fn any(&self) -> Result<bool, BlobError> {
+        let store = Arc::clone(&self.store);
+        in_background(move || {
+            for first_byte in 0..=u8::MAX {
+                if !list(&store.places.join(format!("{first_byte:02x}")), first_byte)?.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         })
         .await
     }

@@ -82,13 +82,16 @@ impl Blob {
 const IN_MEMORY: u64 = 64 << 10;
 
 /// What an open file counts for beside the bytes in memory.
-const OPEN_FILE: u64 = 64 << 10;
+const OPEN_FILE: u64 = 256 << 10;
 
 /// So many bytes at the beginning of a larger one are asked for when it is opened.
 const READ_AHEAD: u64 = 2 << 20;
 
-/// How much open blobs may weigh together, in KiB: at most 64 MiB of memory, or a thousand files.
+/// How much open blobs may weigh together, in KiB: at most 64 MiB of memory, or [`KEPT_OPEN`] files.
 const OPEN_BLOBS: u64 = 64 << 10;
+
+/// The most files of blobs that are kept open while nobody reads them.
+pub const KEPT_OPEN: u64 = OPEN_BLOBS * 1024 / OPEN_FILE;
 
 /// For how long a blob that nobody asks for stays open.
 const STAYS_OPEN: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Answers that carry a file: an index from memory, or a package from the disk.
+//! Answers that carry a file, an index or a package, from memory or from the disk.
 
 use std::{io, sync::Arc};
 

@@ -356,7 +356,6 @@ impl From<PublishError> for ApiError {
             | PublishError::OverQuota(_)
             | PublishError::Record(RecordError::OverQuota(_)) => Self::TooLarge(text),
             PublishError::Record(RecordError::Metadata(error)) => error.into(),
-            PublishError::Record(RecordError::ClaimLapsed) => Self::Busy(text),
             PublishError::Record(RecordError::OwnerGone) => Self::NotFound(text),
             PublishError::Record(RecordError::UploaderGone) => Self::Unauthorized(text),
             PublishError::Record(_) => Self::Conflict(text),

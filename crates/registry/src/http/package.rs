@@ -44,12 +44,12 @@ pub(super) async fn show(
     let found = find(&registry, &place, &segments).await?;
     let blob = registry
         .blobs()
-        .open_blob(&found.sha256)
+        .open_whole(&found.sha256, found.size)
         .await?
         .ok_or_else(|| {
             ApiError::Internal(
                 format!(
-                    "the blob {} of package file {:?} is not there",
+                    "the blob {} of package file {:?} is not there: check the disk, then bring it back, from a backup or by an upload",
                     found.sha256, found.id
                 )
                 .into(),

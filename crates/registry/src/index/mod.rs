@@ -10,6 +10,8 @@
 pub mod engine;
 mod segments;
 mod spool;
+#[cfg(test)]
+mod tests;
 pub mod v2;
 mod v3;
 
@@ -26,7 +28,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-use self::spool::Spool;
+use self::spool::{Spool, Spools};
 use crate::{
     blobs::Blobs,
     clock::Timestamp,
@@ -36,10 +38,30 @@ use crate::{
     names::{Branch, RepositoryName},
 };
 
-pub use self::segments::Segments;
+pub use self::{segments::Segments, spool::KEPT_OPEN};
 
 /// How many indexes are made at once.
 const MAKERS: usize = 4;
+
+/// How many of them may be of architectures that nobody has to have: see [`Place::is_of_a_guest`].
+const GUESTS: usize = 1;
+
+/// The part of the memory for indexes that is for those.
+const GUEST_PART: u64 = 16;
+
+/// What Alpine is built for. A repository of noarch packages alone serves these like architectures of its own.
+const BUILT_FOR: [&str; 10] = [
+    "aarch64",
+    "armhf",
+    "armv7",
+    "loongarch64",
+    "mips64",
+    "ppc64le",
+    "riscv64",
+    "s390x",
+    "x86",
+    "x86_64",
+];
 
 /// In a burst, how long an index rests after it was made, in times of what making it took.
 const REST: u32 = 3;
@@ -145,6 +167,21 @@ struct Place {
     repository: RepositoryId,
     arch: Arch,
     format: Format,
+    /// The repository has no packages of this very architecture, and Alpine is not built for it either: one of the names
+    /// without number for which a repository of noarch packages has an index. Whoever may read can ask for all of them.
+    /// So they take turns, and have their own part of the memory: the other indexes never wait for them.
+    is_of_a_guest: bool,
+}
+
+impl Place {
+    fn new(head: &IndexHead, arch: &Arch, format: Format) -> Self {
+        Self {
+            repository: head.repository,
+            arch: arch.clone(),
+            format,
+            is_of_a_guest: !head.has_architecture && !BUILT_FOR.contains(&arch.as_str()),
+        }
+    }
 }
 
 /// An index as it was at a generation, and what the next one is made from.
@@ -178,10 +215,13 @@ pub struct Indexes {
     keys: Keys,
     limits: Limits,
     made: Cache<Place, Arc<Made>>,
+    made_for_guests: Cache<Place, Arc<Made>>,
     /// One maker at a time for each index; the others wait, and find it made.
     making: Cache<Place, Arc<Mutex<()>>>,
     /// Only so many indexes are made at once, whoever asks for whichever.
     makers: Arc<Semaphore>,
+    guests: Arc<Semaphore>,
+    spools: Spools,
     counts: Arc<IndexCounts>,
 }
 
@@ -189,10 +229,13 @@ impl Indexes {
     /// Indexes over the packages of `metadata`, signed by `keys`; at most `cache` bytes of them are kept in memory.
     pub fn new(metadata: Metadata, keys: Keys, cache: u64, limits: Limits) -> Self {
         // moka weighs in 32 bits, so the weights are in KiB.
-        let made = Cache::builder()
-            .max_capacity(cache / 1024)
-            .weigher(|_, made: &Arc<Made>| made.weight())
-            .build();
+        let kept = |bytes: u64| {
+            Cache::builder()
+                .max_capacity(bytes / 1024)
+                .weigher(|_, made: &Arc<Made>| made.weight())
+                .build()
+        };
+        let for_guests = cache / GUEST_PART;
         let making = Cache::builder()
             .time_to_idle(Duration::from_secs(60))
             .build();
@@ -200,9 +243,12 @@ impl Indexes {
             metadata,
             keys,
             limits,
-            made,
+            made: kept(cache - for_guests),
+            made_for_guests: kept(for_guests),
             making,
             makers: Arc::new(Semaphore::new(MAKERS)),
+            guests: Arc::new(Semaphore::new(GUESTS)),
+            spools: Spools::default(),
             counts: Arc::default(),
         }
     }
@@ -214,8 +260,22 @@ impl Indexes {
 
     /// How many bytes of indexes are in memory, roughly, and how many indexes.
     pub async fn cached(&self) -> (u64, u64) {
-        self.made.run_pending_tasks().await;
-        (self.made.weighted_size() * 1024, self.made.entry_count())
+        let (mut weight, mut count) = (0, 0);
+        for cache in [&self.made, &self.made_for_guests] {
+            cache.run_pending_tasks().await;
+            weight += cache.weighted_size();
+            count += cache.entry_count();
+        }
+        (weight * 1024, count)
+    }
+
+    /// What is in memory of an index, if anything is.
+    const fn cache(&self, place: &Place) -> &Cache<Place, Arc<Made>> {
+        if place.is_of_a_guest {
+            &self.made_for_guests
+        } else {
+            &self.made
+        }
     }
 
     /// The index of the newest generation; none when no package is in it.
@@ -235,11 +295,7 @@ impl Indexes {
         let Some(head) = newest.await?.filter(IndexHead::is_served) else {
             return Ok(None);
         };
-        let place = Place {
-            repository: head.repository,
-            arch: arch.clone(),
-            format,
-        };
+        let place = Place::new(&head, arch, format);
         self.counts.asked.one();
         if let Some(made) = self.made_for(&place, &head).await {
             self.counts.from_memory.one();
@@ -278,18 +334,28 @@ impl Indexes {
             self.counts.from_memory.one();
             return Ok(Some(made.signed.clone()));
         }
-        // The semaphore is never closed.
+        // The semaphores are never closed.
+        let _guest = if place.is_of_a_guest {
+            self.guests.acquire().await.ok()
+        } else {
+            None
+        };
         let _maker = self.makers.acquire().await;
-        let made = Arc::new(self.make(&place, head, keys).await?);
+        let made = self.make(&place, head, keys).await;
+        if let Err(IndexError::Refused { .. }) = made {
+            // What it was made from may be what is wrong: the next request has it derived from the database.
+            self.cache(&place).invalidate(&place).await;
+        }
+        let made = Arc::new(made?);
         let signed = made.signed.clone();
-        self.made.insert(place, made).await;
+        self.cache(&place).insert(place, made).await;
         Ok(Some(signed))
     }
 
     /// Waits while the index rests. One that was made a moment ago and is out of date again because many publish at once
     /// would be made for every few of them, by the processors that they need; so it takes a part of the time and no more.
     async fn rest(&self, place: &Place) {
-        let before = self.made.get(place).await;
+        let before = self.cache(place).get(place).await;
         if let Some(until) = before.and_then(|made| made.rests_until) {
             tokio::time::sleep_until(until.into()).await;
         }
@@ -326,7 +392,7 @@ impl Indexes {
     /// The index in memory, when it is the one of that generation and those keys or, because this request read the head a
     /// moment ago, of newer ones.
     async fn made_for(&self, place: &Place, head: &IndexHead) -> Option<Arc<Made>> {
-        let made = self.made.get(place).await?;
+        let made = self.cache(place).get(place).await?;
         (made.generation >= head.generation && made.keys_changed_at >= head.keys_changed_at)
             .then_some(made)
     }
@@ -339,14 +405,8 @@ impl Indexes {
         keys: Arc<OwnerKeys>,
     ) -> Result<Made, IndexError> {
         let began = Instant::now();
-        let before = match place.format {
-            Format::V2 => self
-                .made
-                .get(place)
-                .await
-                .filter(|before| before.generation <= head.generation),
-            Format::V3 => None,
-        };
+        let before = self.cache(place).get(place).await;
+        let before = before.filter(|before| before.generation <= head.generation);
         let refused = |problem| {
             self.counts.refused.one();
             IndexError::Refused {
@@ -363,9 +423,10 @@ impl Indexes {
             self.limits.clone(),
             place.arch.clone(),
         );
-        let before = before.and_then(|made| Some((made.generation, made.base.clone()?)));
         // Publishes that came one at a time, between readers, are no burst.
-        let in_a_burst = matches!(&before, Some((since, _)) if generation > since + 1);
+        let in_a_burst = matches!(&before, Some(before) if generation > before.generation + 1);
+        // Of the second format there is none.
+        let before = before.and_then(|made| Some((made.generation, made.base.clone()?)));
         let (base, segments, etag) = match (place.format, before) {
             (Format::V2, Some((since, before))) => {
                 let changes = self
@@ -402,7 +463,7 @@ impl Indexes {
             rests_until: in_a_burst.then(|| Instant::now() + rest),
             signed: SignedIndex {
                 segments,
-                file: Spool::default(),
+                file: self.spools.spool(),
                 etag: etag.into(),
                 changed_at,
             },

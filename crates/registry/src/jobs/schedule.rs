@@ -1,18 +1,21 @@
 //! When each job is due.
 //!
-//! All jobs run once when the server starts, one after the other, and then as often as the settings say. A job that fails
-//! is told in the log and tried again the next time. The schedule goes by the registry's clock and only looks at it now
-//! and then, so that a test may move it.
+//! All jobs run once when the server starts, one after the other, and then every day, or as often as the settings say. A
+//! job that fails is told in the log and tried again the next time. The schedule goes by the registry's clock and only
+//! looks at it now and then, so that a test may move it.
 
 use std::{future::Future, pin::pin, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{expire, retain, sweep};
+use super::{Swept, expire, retain, sweep};
 use crate::{Registry, clock::Timestamp};
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How often blobs that no package needs are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// How often the log is cut to what its retention leaves.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
@@ -62,18 +65,15 @@ impl Schedule {
         self.due = later;
         for (job, _) in due {
             self.run(job).await;
-            if let Some(interval) = self.interval(job) {
-                self.due.push((job, now.after(interval)));
-            }
+            self.due.push((job, now.after(self.interval(job))));
         }
     }
 
-    /// `None`: once, at the start.
-    fn interval(&self, job: Job) -> Option<Duration> {
+    fn interval(&self, job: Job) -> Duration {
         match job {
-            Job::Sweep => None,
-            Job::Expire => Some(self.registry.settings().expiry_interval),
-            Job::Retain => Some(RETENTION_INTERVAL),
+            Job::Sweep => SWEEP_INTERVAL,
+            Job::Expire => self.registry.settings().expiry_interval,
+            Job::Retain => RETENTION_INTERVAL,
         }
     }
 
@@ -81,9 +81,7 @@ impl Schedule {
         let registry = &self.registry;
         match job {
             Job::Sweep => match sweep(registry).await {
-                Ok(swept) => {
-                    tracing::info!(kept = swept.kept, removed = swept.removed, "blobs swept");
-                }
+                Ok(swept) => tell(swept),
                 Err(error) => {
                     tracing::warn!(%error, "blobs that no package needs were not all looked for");
                 }
@@ -101,5 +99,24 @@ impl Schedule {
                 }
             },
         }
+    }
+}
+
+/// What a sweep did, and what it could not account for.
+fn tell(swept: Swept) {
+    tracing::info!(kept = swept.kept, removed = swept.removed, "blobs swept");
+    if swept.older > 0 {
+        tracing::error!(
+            blobs = swept.older,
+            "the folder blobs has files that are older than the database and that it does not know; they stay. \
+             Is this the right database? Restore tarn.db from the backup, or move them away"
+        );
+    }
+    if swept.strays > 0 {
+        tracing::warn!(
+            blobs = swept.strays,
+            "the folder blobs has files that the database does not know: uploads that a crash cut off, or packages that \
+             an older copy of the database lacks; each is removed 30 days after it was noticed"
+        );
     }
 }

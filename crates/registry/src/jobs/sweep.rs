@@ -1,9 +1,18 @@
 //! Removing blobs that no package needs.
 //!
 //! A refused upload takes its blob back itself. One that was cut off between the blob and its record, by a crash or a
-//! power cut, cannot. So what lies in the store is compared with what the database needs, once when a server starts.
+//! power cut, cannot; and the removal of an owner leaves the blobs of the packages. So what lies in the store is compared
+//! with what the database needs.
+//!
+//! What the database needed once and needs no more goes at once. What it never heard of may be all that is left of
+//! somebody's packages, with the wrong database beside it, and so it is in no hurry: `metadata/blob_facts.rs` says when
+//! it goes, and until then a line in the log says that it is there.
 
-use crate::{Registry, blobs::BlobError, metadata::MetadataError};
+use crate::{
+    Registry,
+    blobs::BlobError,
+    metadata::{BlobStanding, MetadataError, STRAY_GRACE},
+};
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,6 +21,10 @@ pub struct Swept {
     pub kept: u64,
     /// Blobs that none does.
     pub removed: u64,
+    /// Blobs that the database does not know, and that stay for now.
+    pub strays: u64,
+    /// Blobs that were there before the database was, and stay.
+    pub older: u64,
 }
 
 /// Why a sweep ended early. What it removed until then stays removed.
@@ -25,21 +38,43 @@ pub enum SweepError {
     Metadata(#[from] MetadataError),
 }
 
-/// Removes every blob that no package of any generation needs. Uploads may go on meanwhile: one that is about to need
-/// a blob keeps it.
+/// Removes the blobs that no package of any generation needs, but for those that may belong to another database. Uploads
+/// may go on meanwhile: one that is about to need a blob keeps it.
 ///
 /// # Errors
 ///
 /// When the store or the database cannot be read.
 pub async fn sweep(registry: &Registry) -> Result<Swept, SweepError> {
     let mut swept = Swept::default();
+    let metadata = registry.metadata();
+    let now = registry.clock().now();
+    let made_at = metadata.made_at().await?;
     for first_byte in 0..=u8::MAX {
         for blob in registry.blobs().list(first_byte).await? {
-            if registry.metadata().is_referenced(&blob.sha256).await? {
-                swept.kept += 1;
-            } else if registry.publisher().take_back(&blob.sha256).await {
-                swept.removed += 1;
+            match metadata.blob_standing(&blob.sha256).await? {
+                BlobStanding::Referenced => {
+                    swept.kept += 1;
+                    continue;
+                }
+                BlobStanding::Unneeded => {}
+                BlobStanding::Stray(_) | BlobStanding::Unknown if blob.written_at < made_at => {
+                    swept.older += 1;
+                    continue;
+                }
+                BlobStanding::Stray(since) if now.since(since) >= STRAY_GRACE => {}
+                BlobStanding::Stray(_) => {
+                    swept.strays += 1;
+                    continue;
+                }
+                BlobStanding::Unknown => {
+                    // Perhaps of an upload under way, which puts that right when it records its package.
+                    let (sha256, size) = (&blob.sha256, blob.size);
+                    metadata.note_stray_blob(sha256, size, now).await?;
+                    swept.strays += 1;
+                    continue;
+                }
             }
+            swept.removed += u64::from(registry.publisher().take_back(&blob.sha256).await);
         }
     }
     Ok(swept)

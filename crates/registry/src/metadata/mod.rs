@@ -47,7 +47,7 @@ use self::memory::Answers;
 pub use self::{
     audit::{Act, Actor, Refused},
     audit_entries::{AuditEntry, AuditFilter, Named},
-    blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
+    blob_facts::{BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
         CatalogFile, CatalogOwner, CatalogRepository, CatalogVersion, Page, SEARCHED_VERSIONS,
         Sight, Sighted, Window,

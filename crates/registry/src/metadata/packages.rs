@@ -8,8 +8,8 @@ use std::time::Instant;
 use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{
-    Act, BlobClaim, Metadata, MetadataError, OverQuota, OwnerId, PackageFileId, Quota,
-    RepositoryId, WebhookEvent,
+    Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, PackageFileId, Quota, RepositoryId,
+    WebhookEvent,
     audit::Done,
     catalog,
     change_times::{after_the_wait, next_change},
@@ -37,8 +37,8 @@ pub struct NewPackageFile {
     pub name: PackageName,
     /// As in the package.
     pub version: Version,
-    /// The bytes, claimed by [`Metadata::claim_blob`] before they were put into the blob store.
-    pub blob: BlobClaim,
+    /// The bytes.
+    pub blob: NewBlob,
     /// The PKGINFO as it stands in the control section.
     pub pkginfo: String,
     /// The record for the index, with the package's own architecture.
@@ -92,9 +92,6 @@ pub enum RecordError {
     /// The owner may have no more.
     #[error(transparent)]
     OverQuota(#[from] OverQuota),
-    /// Too much time went by since the blob was claimed; its bytes may be gone. The upload has to be made again.
-    #[error("the upload took too long between its last byte and its record")]
-    ClaimLapsed,
     /// The owner was removed while the upload was under way.
     #[error("the owner was removed while the upload was under way; nothing was stored")]
     OwnerGone,
@@ -139,17 +136,12 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// When such a file is there, it would clash with a noarch one, the owner may have no more, the claim of the blob
-    /// lapsed, or the database fails.
+    /// When such a file is there, it would clash with a noarch one, the owner may have no more, or the database fails.
     pub async fn record_package(
         &self,
         new: &NewPackageFile,
         act: &Act<'_>,
     ) -> Result<Recorded, RecordError> {
-        let now = act.at;
-        if new.blob.has_lapsed(now) {
-            return Err(RecordError::ClaimLapsed);
-        }
         self.committer.record(new, act).await
     }
 
@@ -169,6 +161,29 @@ impl Metadata {
         address: &PackageAddress<'_>,
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
+        self.remove_file(address, None, act).await
+    }
+
+    /// The same, but only when it is still that very file, and not one of the same name that came after it.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn remove_package_file(
+        &self,
+        address: &PackageAddress<'_>,
+        file: PackageFileId,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        self.remove_file(address, Some(file), act).await
+    }
+
+    async fn remove_file(
+        &self,
+        address: &PackageAddress<'_>,
+        only: Option<PackageFileId>,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
         let since = Instant::now();
         let mut transaction = self.engine.write().await?;
         let act = &Act {
@@ -182,13 +197,14 @@ impl Metadata {
         let removed = transaction
             .row(sql!(
                 "UPDATE package_files SET removed_at = $5 WHERE repository_id = $1 AND arch = $2 AND file_name = $3 \
-                 AND name = $4 AND version = $6 AND removed_at IS NULL RETURNING id, size",
+                 AND name = $4 AND version = $6 AND removed_at IS NULL AND ($7 IS NULL OR id = $7) RETURNING id, size",
                 moved.repository,
                 address.arch.as_str(),
                 file_name.as_str(),
                 address.name.as_str(),
                 moved.generation,
-                address.version.as_str()
+                address.version.as_str(),
+                only.map(PackageFileId::number)
             ))
             .await?;
         let Some(removed) = removed else {
@@ -301,7 +317,7 @@ pub(super) async fn refuse(
         return Err(RecordError::NoarchClash { existing });
     }
     let owner = rows.first().ok_or(RecordError::OwnerGone)?;
-    quotas::admit(owner, new.blob.size(), new.default_quota)
+    quotas::admit(owner, new.blob.size, new.default_quota)
 }
 
 /// Records a package file that was not refused: all of what that is. Gives whether a webhook is to be told, too: see
@@ -322,7 +338,7 @@ pub(super) async fn record(
         .await
         .map_err(|error| gone_if_dangling(error, RecordError::OwnerGone))?;
     let file_name = file_name(&new.name, &new.version);
-    quotas::take(transaction, new.owner, new.blob.size()).await?;
+    quotas::take(transaction, new.owner, new.blob.size).await?;
     new.blob.keep(transaction, act.at).await?;
     let file = transaction
         .row(
@@ -335,7 +351,7 @@ pub(super) async fn record(
                 new.name.as_str(),
                 new.version.as_str(),
                 file_name.as_str(),
-                new.blob.sha256().as_bytes(),
+                new.blob.sha256.as_bytes(),
                 new.blob.size_in_row()?,
                 new.pkginfo.as_str(),
                 new.record.as_str(),

@@ -154,7 +154,9 @@ impl Expiry {
                 }
                 let old = self.metadata.old_packages(id, end, rule.keep).await?;
                 for package in old {
-                    let versions = self.metadata.versions(&package).await?;
+                    let mut versions = self.metadata.versions(&package).await?;
+                    // What an earlier rule takes counts for this one no more, in a dry run too.
+                    versions.retain(|file| !seen.contains(&file.id));
                     for file in due(versions, end, rule.keep) {
                         if self.apply(rule.owner, &file, run, &mut seen).await? {
                             told(&file);
@@ -167,7 +169,7 @@ impl Expiry {
         Ok(count)
     }
 
-    /// Removes a file, or notes that it would go. `false` when it was gone, or told before.
+    /// Removes a file, or notes that it would go. `false` when it was gone.
     async fn apply(
         &self,
         owner: OwnerId,
@@ -187,7 +189,9 @@ impl Expiry {
             name: &file.name,
             version: &file.version,
         };
-        self.remover.remove_package(&address, by).await
+        self.remover
+            .remove_package_file(&address, file.id, by)
+            .await
     }
 }
 

@@ -27,8 +27,8 @@ use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
     metadata::{
-        Actor, FileAddress, Metadata, MetadataError, NewPackageFile, OverQuota, OwnerId, Quota,
-        RecordError,
+        Actor, BlobStanding, FileAddress, Metadata, MetadataError, NewBlob, NewPackageFile,
+        OverQuota, OwnerId, Quota, RecordError,
     },
     metrics::PublishCounts,
     names::{Branch, RepositoryName},
@@ -186,7 +186,14 @@ impl Publisher {
         let count = match published {
             Ok(_) => &counts.taken,
             Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
-            Err(PublishError::Package(_) | PublishError::Rule(_)) => &counts.refused,
+            Err(
+                PublishError::Package(_)
+                | PublishError::Rule(_)
+                | PublishError::OverQuota(_)
+                | PublishError::Record(
+                    RecordError::OverQuota(_) | RecordError::OwnerGone | RecordError::UploaderGone,
+                ),
+            ) => &counts.refused,
             Err(PublishError::Record(
                 RecordError::AlreadyExists | RecordError::NoarchClash { .. },
             )) => &counts.existing,
@@ -273,10 +280,10 @@ impl Publisher {
             arch: info.arch,
             name: info.name,
             version: info.version,
-            blob: self
-                .metadata
-                .claim_blob(&received.sha256, package.size, self.clock.now())
-                .await?,
+            blob: NewBlob {
+                sha256: received.sha256,
+                size: package.size,
+            },
             pkginfo: package.pkginfo,
             description: info.description,
             default_quota: self.quota,
@@ -312,19 +319,26 @@ impl Publisher {
     /// Removes a blob, unless a package needs these bytes or an upload is about to. Gives whether it was removed; when it
     /// could not be, the next sweep finds it.
     pub(crate) async fn take_back(&self, sha256: &Sha256Digest) -> bool {
-        let _alone = self.in_use.hold_alone(sha256).await;
-        let removed = match self.metadata.is_referenced(sha256).await {
-            Ok(true) => return false,
-            Ok(false) => self
-                .blobs
-                .remove(sha256)
-                .await
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        removed.unwrap_or_else(|error| {
+        self.remove_unneeded(sha256).await.unwrap_or_else(|error| {
             tracing::warn!(%sha256, error, "a blob that no package needs was left for the next sweep");
             false
         })
+    }
+
+    /// The one place that removes blobs, in the order that `metadata/blob_facts.rs` gives.
+    async fn remove_unneeded(
+        &self,
+        sha256: &Sha256Digest,
+    ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+        let _alone = self.in_use.hold_alone(sha256).await;
+        let standing = self.metadata.blob_standing(sha256).await?;
+        if standing == BlobStanding::Referenced {
+            return Ok(false);
+        }
+        let removed = self.blobs.remove(sha256).await?;
+        if standing != BlobStanding::Unknown {
+            self.metadata.forget_blob(sha256).await?;
+        }
+        Ok(removed)
     }
 }

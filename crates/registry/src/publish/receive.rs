@@ -19,6 +19,9 @@ use crate::blobs::{Blobs, Incoming};
 /// fills from the network, one that is hashed, read and written.
 const BATCH: usize = 1 << 20;
 
+/// How many pieces of them at most: each costs some memory of its own, however small it is.
+const PIECES: usize = 4096;
+
 /// An upload that is complete, readable and still temporary.
 pub(super) struct Received {
     pub(super) package: Package,
@@ -106,8 +109,7 @@ async fn pass_both(
     reading: &mut Worker<PackageReader>,
     keeping: &mut Worker<Keeping>,
 ) -> Result<Received, PublishError> {
-    let mut batch = Vec::new();
-    let mut batched = 0;
+    let mut batch = Batch::default();
     let mut size = 0_u64;
     while let Some(bytes) = body.next().await {
         let bytes = bytes?;
@@ -115,21 +117,19 @@ async fn pass_both(
         if size > max_upload {
             return Err(PublishError::TooLarge { limit: max_upload });
         }
-        batched += bytes.len();
         batch.push(bytes);
-        if batched >= BATCH {
-            let full = Arc::new(std::mem::take(&mut batch));
+        if batch.is_full() {
+            let full: Arc<[Bytes]> = std::mem::take(&mut batch).pieces.into();
             reading.give(Arc::clone(&full)).await?;
             keeping.give(full).await?;
-            batched = 0;
         }
     }
     let (mut reading, mut keeping) = (reading.wait().await?, keeping.wait().await?);
     spawn_blocking(move || {
         // What is refused now was small enough that nothing of it need be written.
-        reading.take(&batch)?;
+        reading.take(&batch.pieces)?;
         let package = reading.finish()?;
-        keeping.take(&batch)?;
+        keeping.take(&batch.pieces)?;
         keeping.incoming()?;
         let Keeping { incoming, hash, .. } = *keeping;
         Ok(Received {
@@ -139,6 +139,24 @@ async fn pass_both(
         })
     })
     .await?
+}
+
+/// Pieces of a body that go to the stations together.
+#[derive(Default)]
+struct Batch {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(&mut self, piece: Bytes) {
+        self.bytes += piece.len();
+        self.pieces.push(piece);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= BATCH || self.pieces.len() >= PIECES
+    }
 }
 
 /// A station: at rest here, at work on a thread that may wait for the disk, or handed on.
@@ -159,12 +177,33 @@ impl<S: Station> Worker<S> {
     }
 
     /// Waits for the batch before, then starts on this one and returns while it runs.
-    async fn give(&mut self, batch: Arc<Vec<Bytes>>) -> Result<(), PublishError> {
+    async fn give(&mut self, batch: Arc<[Bytes]>) -> Result<(), PublishError> {
         let mut station = self.wait().await?;
         *self = Self::Busy(spawn_blocking(move || {
             station.take(&batch)?;
             Ok(station)
         }));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_in_pieces() {
+        for (piece, most) in [
+            (Bytes::from_static(b"x"), PIECES),
+            (Bytes::from_static(b""), PIECES),
+            (Bytes::from(vec![0; BATCH / 2]), 2),
+            (Bytes::from(vec![0; 2 * BATCH]), 1),
+        ] {
+            let mut batch = Batch::default();
+            while !batch.is_full() && batch.pieces.len() <= most {
+                batch.push(piece.clone());
+            }
+            assert_eq!(batch.pieces.len(), most, "of {} bytes", piece.len());
+        }
     }
 }

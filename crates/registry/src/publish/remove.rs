@@ -2,7 +2,10 @@
 
 use crate::{
     clock::Clock,
-    metadata::{Act, Actor, FileAddress, Metadata, MetadataError, PackageAddress, PackageFile},
+    metadata::{
+        Act, Actor, FileAddress, Metadata, MetadataError, PackageAddress, PackageFile,
+        PackageFileId,
+    },
 };
 
 /// Takes packages out of their repositories. Their bytes stay: earlier generations need them.
@@ -56,5 +59,23 @@ impl Remover {
     ) -> Result<bool, MetadataError> {
         let at = self.clock.now();
         self.metadata.remove_package(package, &Act { by, at }).await
+    }
+
+    /// The same, but only when it is still that very file, for who judged the file some time ago.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Nothing was removed then.
+    pub async fn remove_package_file(
+        &self,
+        package: &PackageAddress<'_>,
+        file: PackageFileId,
+        by: &Actor,
+    ) -> Result<bool, MetadataError> {
+        let act = Act {
+            by,
+            at: self.clock.now(),
+        };
+        self.metadata.remove_package_file(package, file, &act).await
     }
 }

@@ -348,3 +348,35 @@ async fn old_versions_expire_through_the_same_door_and_the_newest_stay() {
     );
     assert_eq!(used.packages, 5);
 }
+
+#[tokio::test]
+async fn a_dry_run_of_two_rules_tells_what_a_run_of_them_removes() {
+    let server = TestServer::start().await;
+    let day = Duration::from_secs(86_400);
+    let metadata = server.registry.metadata();
+    let alice = metadata.owner(&crate::server::name("alice")).await;
+    let alice = alice.unwrap().unwrap().id;
+    for version in ["3-r0", "1-r0", "2-r0"] {
+        let package = apk::v2::builder::PackageBuilder::new("foo", version).build();
+        server.publish("edge/main", package).await.expect(201);
+        server.clock.advance(11 * day);
+    }
+    let expiry = server.registry.administration().expiry();
+    let by = &registry::metadata::Actor::COMMAND_LINE;
+    // What the first takes leaves the two that the second keeps.
+    for (pattern, days, keep) in [("edge/main", 30, 0), ("*/main", 15, 2)] {
+        let pattern = pattern.parse::<PlacePattern>().unwrap();
+        expiry.set(alice, &pattern, days, keep, by).await.unwrap();
+    }
+    for run in [
+        registry::publish::expiry::Run::Dry,
+        registry::publish::expiry::Run::Remove(by),
+    ] {
+        let mut told = Vec::new();
+        let count = expiry
+            .run(Some(alice), run, |file| told.push(file.version.to_string()))
+            .await
+            .unwrap();
+        assert_eq!((count, told), (1, vec!["3-r0".to_owned()]), "{run:?}");
+    }
+}

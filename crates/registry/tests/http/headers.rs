@@ -1,11 +1,11 @@
 //! The headers of answers that carry something.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use registry::metadata::Visibility;
 
 use crate::{
-    client::{get, head, put},
+    client::{get, head, put, request},
     server::{ALICE, HELLO, INDEX, TestServer, hello, password},
 };
 
@@ -144,4 +144,26 @@ async fn a_change_has_an_empty_answer() {
     let request = crate::client::delete(HELLO).basic("alice", &password("alice"));
     let removed = server.send(&request).await.expect(204);
     assert_eq!(removed.header("Content-Length"), None);
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_on_the_disk_is_not_sent() {
+    let server = TestServer::with_hello().await;
+    server.send(&get(HELLO)).await.expect(200);
+    let files = server.blob_files();
+    let [file] = files.as_slice() else {
+        panic!("{files:?}")
+    };
+    let whole = fs::read(file).unwrap();
+    fs::remove_file(file).unwrap();
+    fs::write(file, &whole[..whole.len() - 1]).unwrap();
+    // The one before had it open.
+    let server = server.restart().await;
+    for method in ["GET", "HEAD"] {
+        let answer = server.send(&request(method, HELLO)).await.expect(500);
+        assert!(answer.header("ETag").is_none());
+    }
+    fs::write(file, &whole).unwrap();
+    let answer = server.send(&get(HELLO)).await.expect(200);
+    assert_eq!(answer.body, whole);
 }

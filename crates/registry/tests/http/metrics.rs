@@ -8,7 +8,7 @@ use std::{
 
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 use registry::{
-    metadata::{Actor, NewPackageFile, Quota},
+    metadata::{Actor, NewBlob, NewPackageFile, Quota},
     names::{Branch, RepositoryName},
 };
 use tracing::{Event, Metadata, Subscriber, field, span};
@@ -141,6 +141,20 @@ async fn everything_is_counted_and_nobody_is_named() {
 }
 
 #[tokio::test]
+async fn a_quota_that_is_used_up_is_no_fault_of_the_server() {
+    let server = TestServer::start_with(|settings| {
+        settings.metrics = true;
+        settings.quota.packages = Some(1);
+    })
+    .await;
+    server.publish("edge/main", hello()).await.expect(201);
+    server.publish("edge/other", hello()).await.expect(413);
+    let text = metrics_at_rest(&server).await;
+    assert_line(&text, "tarn_publishes_total{result=\"refused\"} 1");
+    assert_line(&text, "tarn_publishes_total{result=\"failed\"} 0");
+}
+
+#[tokio::test]
 async fn an_index_that_fails_its_verification_is_a_500_a_line_in_the_log_and_a_count() {
     let server = TestServer::start_with(|settings| settings.metrics = true).await;
     let faults = Faults::default();
@@ -159,7 +173,10 @@ async fn an_index_that_fails_its_verification_is_a_500_a_line_in_the_log_and_a_c
         arch: Arch::parse("x86_64").unwrap(),
         name: PackageName::parse("damaged").unwrap(),
         version: Version::parse("1.0-r0").unwrap(),
-        blob: metadata.claim_blob(&blob, 7, START).await.unwrap(),
+        blob: NewBlob {
+            sha256: blob,
+            size: 7,
+        },
         pkginfo: String::new(),
         record: "P:damaged\n\n".to_owned(),
         description: String::new(),

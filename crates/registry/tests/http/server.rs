@@ -1,6 +1,11 @@
 //! A server for one test.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use apk::{sign::KeySize, v2::builder::PackageBuilder};
 use registry::{
@@ -204,6 +209,15 @@ impl TestServer {
             .unwrap()
             .map(|entry| files(&entry.unwrap().path()))
             .sum()
+    }
+
+    /// The files of the blobs.
+    pub(crate) fn blob_files(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.folder.path().join("blobs"))
+            .unwrap()
+            .flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .collect()
     }
 
     /// Tells the server to stop, and waits until it has.

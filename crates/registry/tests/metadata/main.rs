@@ -18,7 +18,7 @@ use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version}
 use registry::{
     clock::Timestamp,
     metadata::{
-        Act, Actor, BlobClaim, Database, FileAddress, Metadata, NewPackageFile, NewUser, OwnerId,
+        Act, Actor, Database, FileAddress, Metadata, NewBlob, NewPackageFile, NewUser, OwnerId,
         PackageAddress, PackageFile, Quota, RecordError, Recorded, Through, Visibility,
     },
     names::{Branch, OwnerName, RepositoryName},
@@ -140,10 +140,9 @@ async fn record(
     arch: &str,
     now: Timestamp,
 ) -> Result<Recorded, RecordError> {
-    let blob = metadata.claim_blob(&digest(name), 7, now).await?;
     metadata
         .record_package(
-            &package(owner, name, arch, blob),
+            &package(owner, name, arch, blob(name)),
             &Act {
                 by: &actor(owner),
                 at: now,
@@ -152,7 +151,7 @@ async fn record(
         .await
 }
 
-fn package(owner: OwnerId, name: &str, arch: &str, blob: BlobClaim) -> NewPackageFile {
+fn package(owner: OwnerId, name: &str, arch: &str, blob: NewBlob) -> NewPackageFile {
     NewPackageFile {
         owner,
         branch: branch(),
@@ -175,6 +174,14 @@ fn actor(account: OwnerId) -> Actor {
         token: None,
         address: Some([192, 0, 2, 1].into()),
         through: Through::Http,
+    }
+}
+
+/// Bytes that belong to that name.
+fn blob(name: &str) -> NewBlob {
+    NewBlob {
+        sha256: digest(name),
+        size: 7,
     }
 }
 

@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use apk::arch::Arch;
-use registry::metadata::{Act, Actor, Metadata, OwnerId, RecordError};
+use registry::metadata::{
+    Act, Actor, BlobStanding, Metadata, OwnerId, PackageAddress, RecordError,
+};
 
-use crate::{ACT, START, World, actor, add_user, digest, main_repository, open, package, record};
+use crate::{
+    ACT, START, World, actor, add_user, blob, branch, digest, main_repository, open, package,
+    record,
+};
 
 #[tokio::test]
 async fn one_of_two_that_record_the_same_file_at_once_is_told_that_it_exists() {
@@ -138,18 +143,13 @@ async fn a_refused_file_leaves_no_trace() {
     let recorded = world.record("tzdata", "noarch").await.unwrap();
     let before = world.index_at(recorded, "x86_64", i64::MAX).await;
 
-    let claim = world
-        .metadata
-        .claim_blob(&digest("other bytes"), 5, START)
-        .await
-        .unwrap();
-    let new = package(world.alice, "tzdata", "x86_64", claim);
+    let new = package(world.alice, "tzdata", "x86_64", blob("other bytes"));
     world.metadata.record_package(&new, &ACT).await.unwrap_err();
 
     assert_eq!(world.index_at(recorded, "x86_64", i64::MAX).await, before);
-    let far = START.after(Duration::from_secs(1_000_000));
-    let unreferenced = world.metadata.unreferenced_blobs(far, 10).await.unwrap();
-    assert_eq!(unreferenced, []);
+    let other = digest("other bytes");
+    let standing = world.metadata.blob_standing(&other).await.unwrap();
+    assert_eq!(standing, BlobStanding::Unknown);
 }
 
 #[tokio::test]
@@ -226,13 +226,8 @@ async fn an_owner_or_uploader_that_is_gone_is_told() {
         add_user(&other.metadata, "bob").await;
         add_user(&other.metadata, "carol").await
     };
-    let claim = world
-        .metadata
-        .claim_blob(&digest("zlib"), 7, START)
-        .await
-        .unwrap();
     let record = |owner, uploader: Option<OwnerId>| {
-        let new = package(owner, "zlib", "x86_64", claim);
+        let new = package(owner, "zlib", "x86_64", blob("zlib"));
         let metadata: Metadata = world.metadata.clone();
         let by = uploader.map_or(Actor::COMMAND_LINE, actor);
         async move {
@@ -318,7 +313,43 @@ async fn a_caller_that_gives_up_leaves_a_whole_file_or_none() {
     let rows = world.index_at(first, "x86_64", last.generation).await;
     assert_eq!(i64::try_from(rows.len()).unwrap(), last.generation);
     assert_eq!(last.sequence, last.generation);
-    let far = START.after(Duration::from_secs(1_000_000));
-    let unreferenced = world.metadata.unreferenced_blobs(far, 100).await.unwrap();
-    assert_eq!(unreferenced, []);
+    for number in 0..60 {
+        let sha256 = digest(&format!("package{number}"));
+        let standing = world.metadata.blob_standing(&sha256).await.unwrap();
+        assert!(
+            matches!(standing, BlobStanding::Referenced | BlobStanding::Unknown),
+            "package{number}: {standing:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_came_after_the_one_that_was_judged_is_not_removed_for_it() {
+    let world = World::new().await;
+    world.record("zlib", "x86_64").await.unwrap();
+    let judged = world.file("x86_64", "zlib-1.0-r0.apk").await.unwrap();
+    let (branch, repository) = (branch(), main_repository());
+    let address = PackageAddress {
+        owner: world.alice,
+        branch: &branch,
+        repository: &repository,
+        arch: &judged.arch,
+        name: &judged.name,
+        version: &judged.version,
+    };
+    // Built anew and published again meanwhile.
+    assert!(world.remove("zlib", "x86_64", START).await);
+    let again = world.record("zlib", "x86_64").await.unwrap();
+    let (metadata, id) = (&world.metadata, judged.id);
+    let removed = metadata.remove_package_file(&address, id, &ACT).await;
+    assert!(!removed.unwrap());
+    let rebuilt = world.file("x86_64", "zlib-1.0-r0.apk").await.unwrap();
+    assert_ne!(rebuilt.id, id);
+    let next = world.record("next", "x86_64").await.unwrap();
+    assert_eq!(next.generation, again.generation + 1, "nothing moved on");
+    let removed = metadata
+        .remove_package_file(&address, rebuilt.id, &ACT)
+        .await;
+    assert!(removed.unwrap());
+    assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_none());
 }

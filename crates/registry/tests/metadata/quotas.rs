@@ -2,9 +2,9 @@
 
 use apk::{arch::Arch, name::PackageName, version::Version};
 use proptest::{collection::vec, prelude::*};
-use registry::metadata::{NewPackageFile, OverQuota, OwnQuota, Quota, RecordError, Usage};
+use registry::metadata::{NewBlob, NewPackageFile, OverQuota, OwnQuota, Quota, RecordError, Usage};
 
-use crate::{ACT, START, World, digest, package};
+use crate::{ACT, START, World, blob, digest, package};
 
 fn at_most(packages: u64) -> OwnQuota {
     OwnQuota {
@@ -25,10 +25,17 @@ impl World {
     }
 
     async fn file_of(&self, name: &str, arch: &str, size: u64, quota: Quota) -> NewPackageFile {
-        let claim = self.metadata.claim_blob(&digest(name), size, START).await;
         NewPackageFile {
             default_quota: quota,
-            ..package(self.alice, name, arch, claim.unwrap())
+            ..package(
+                self.alice,
+                name,
+                arch,
+                NewBlob {
+                    sha256: digest(name),
+                    size,
+                },
+            )
         }
     }
 }
@@ -176,8 +183,7 @@ async fn old_packages_are_those_with_more_versions_than_are_kept() {
     let mut repository = None;
     for (number, version) in ["1.9-r0", "1.10-r0", "1.2-r0"].into_iter().enumerate() {
         let at = START.after(std::time::Duration::from_secs(number as u64));
-        let claim = world.metadata.claim_blob(&digest(version), 7, at).await;
-        let mut new = package(world.alice, "foo", "x86_64", claim.unwrap());
+        let mut new = package(world.alice, "foo", "x86_64", blob(version));
         new.version = Version::parse(version).unwrap();
         let recorded = world.metadata.record_package(&new, &crate::act(at)).await;
         repository = Some(recorded.unwrap().repository);

@@ -93,6 +93,25 @@ fn a_second_server_on_the_folder_is_refused() {
 }
 
 #[test]
+fn packages_beside_a_new_database_are_told_before_anything_happens() {
+    let folder = Folder::with_registry();
+    let blob = format!("tarn-data/blobs/ab/{}", "cd".repeat(31));
+    folder.write(&blob, "the bytes of a package");
+    folder.serve(&[], &[]).wait_for_log("does not know");
+    std::fs::rename(folder.path("tarn-data/tarn.db"), folder.path("mislaid.db")).unwrap();
+    let before = names_in(&folder.path("tarn-data"));
+    let said = folder.tarn(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_snapshot!("database_mislaid", said.all());
+    assert_eq!(names_in(&folder.path("tarn-data")), before);
+    assert!(folder.path(&blob).exists());
+
+    std::fs::rename(folder.path("mislaid.db"), folder.path("tarn-data/tarn.db")).unwrap();
+    let server = folder.serve(&[], &[]);
+    assert_eq!(server.welcome, "");
+    assert!(folder.path(&blob).exists());
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_told() {
     let folder = Folder::empty();
     folder.write("file", "");
