@@ -113,7 +113,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Quota(group) => administer(group.run(quota::run)),
         Command::Expiry(group) => administer(group.run(expiry::run)),
         Command::Audit(group) => administer(group.run(audit::run)),
-        Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::CheckConfig(arguments) => administer(check_config::run(&arguments)),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }
 }

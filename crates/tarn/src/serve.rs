@@ -46,10 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .first_run(configuration.admin_password.clone())
         .await
         .map_err(|error| match error {
-            // Only a password that was given can be weak.
-            AccountError::WeakPassword(_) => Failure::told_by(&error)
-                .into_usage()
-                .about("TARN_ADMIN_PASSWORD cannot be used"),
+            AccountError::WeakPassword(_) => open::refused_admin_password(&error),
             error => Failure::told_by(&error),
         })?;
     if let Some(first_run) = &first_run {
