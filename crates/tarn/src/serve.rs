@@ -1,6 +1,6 @@
 //! `tarn serve`: the server.
 
-use std::{io, net::SocketAddr};
+use std::{env, io, net::SocketAddr};
 
 use registry::{Registry, access::AccountError, clock::Clock, http, jobs};
 use tokio::{net::TcpListener, sync::oneshot};
@@ -52,6 +52,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(first_run) = &first_run {
         let welcome = Welcome {
             first_run,
+            program: env::args_os().next().map_or_else(
+                || "tarn".to_owned(),
+                |program| program.to_string_lossy().into_owned(),
+            ),
             data_dir: &configuration.data_dir,
             base_url: base_url(&configuration, address),
         };

@@ -124,7 +124,8 @@ pub(crate) fn variables_help() -> String {
 /// The text about settings at the end of `tarn help`.
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "Settings:\n\
+        "Begin with `tarn serve`. The other commands change the registry that `--data-dir` names, also while its server runs. \
+         `tarn help COMMAND` tells of one command.\n\nSettings:\n\
          A flag wins over its variable, the variable over tarn.toml, and that over the default. tarn.toml is read from the \
          working folder, or from where --config or TARN_CONFIG says; its keys are the flags without the dashes, such as \
          listen = \"0.0.0.0:8080\". `tarn check-config` shows what is in force and where it comes from.\n",
