@@ -162,7 +162,7 @@ fn an_index_of_v3_is_read_too() {
         all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
     }
     for (key, label) in [(&key, "[key]"), (&other, "[other]")] {
-        let id = v3::signature::KeyId::of(&key.public_key()).unwrap();
+        let id = v3::signature::KeyId::of(key.public_key()).unwrap();
         all = all.replace(&id.to_string(), label);
     }
     assert_snapshot!("index_v3", all);
