@@ -138,7 +138,8 @@ pub(super) async fn open_unchanged(path: &Path) -> Result<Option<Engine>, Metada
     let Some(path) = path else {
         return Ok(None);
     };
-    // Where there is no log, all is in the file, and SQLite need not make one to read it.
+    // Where there is no log, all is in the file, and SQLite need not make one to read it. Beside a log whose process was
+    // ended it makes the file `-shm` again, which the next process to open the database takes away.
     let options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(false)

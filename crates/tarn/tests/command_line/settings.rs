@@ -107,7 +107,13 @@ fn check_config_fails_where_the_server_would() {
 fn both(folder: &Folder, variables: &[(&str, &str)]) -> String {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--log-level", "error"];
     let served = folder.tarn_with(&serve, variables, "");
-    let before = names_in(&folder.path("tarn-data"));
+    let names = || {
+        let mut names = names_in(&folder.path("tarn-data"));
+        // SQLite reads the log of a server that ended in a hurry by way of this.
+        names.retain(|name| name != "tarn.db-shm");
+        names
+    };
+    let before = names();
     let checked = folder.tarn_with(&["check-config", "--listen", "127.0.0.1:0"], variables, "");
     assert_eq!(checked.exit, served.exit, "{}", checked.stderr);
     assert!(
@@ -116,7 +122,7 @@ fn both(folder: &Folder, variables: &[(&str, &str)]) -> String {
         checked.stderr,
         served.stderr
     );
-    assert_eq!(names_in(&folder.path("tarn-data")), before);
+    assert_eq!(names(), before);
     let shown = checked
         .stderr
         .replace(folder.path("").to_str().unwrap(), "");
