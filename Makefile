@@ -4,8 +4,9 @@ CACHE := $(or $(TARN_TEST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tarn-tes
 FUZZ_SECONDS := 10
 API_EXAMPLES := 10
 
-# What the tests need is found here; nothing of it lies in a target folder.
-export TARN_TEST_CACHE := $(CACHE)
+# What the tests need is found here; nothing of it lies in a target folder. `make run` is not told: the server would take the
+# variable for a mistyped setting.
+cargo-test bench bench-test: export TARN_TEST_CACHE := $(CACHE)
 export PATH := $(CACHE)/bin:$(PATH)
 export CARGO_TERM_COLOR ?= auto
 

@@ -16,4 +16,4 @@ mod registry;
 pub mod settings;
 pub mod webhooks;
 
-pub use self::registry::{Administration, OpenError, Registry};
+pub use self::registry::{Administration, OpenError, Registry, Survey};

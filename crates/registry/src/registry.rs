@@ -46,6 +46,42 @@ pub enum OpenError {
     Random(#[from] RandomError),
 }
 
+/// The sealing key of the settings, else the one in the data folder. Makes nothing.
+fn sealing_key(settings: &Settings) -> Result<Option<Sealer>, SealerError> {
+    match &settings.sealing_key {
+        Some(key) => Sealer::from_setting(key).map(Some),
+        None => Sealer::found_in_data_folder(&settings.data_dir),
+    }
+}
+
+/// What a server would find that is started now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Survey {
+    /// Nobody is there yet: it makes the first account.
+    pub is_first_run: bool,
+    /// It makes the sealing key.
+    pub makes_sealing_key: bool,
+}
+
+impl Survey {
+    /// Looks at the database and the sealing key as [`Registry::open`] does, and makes and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When [`Registry::open`] would fail for one of them.
+    pub async fn of(settings: &Settings) -> Result<Self, OpenError> {
+        let found = Metadata::survey(&settings.database).await?;
+        let makes_sealing_key = sealing_key(settings)?.is_none();
+        if makes_sealing_key && found.has_sealed {
+            return Err(Sealer::missing_from_data_folder(&settings.data_dir, true).into());
+        }
+        Ok(Self {
+            is_first_run: !found.has_users,
+            makes_sealing_key,
+        })
+    }
+}
+
 /// What can be administered beside a running server: the database, and nothing of the packages' bytes.
 #[derive(Debug, Clone)]
 pub struct Administration {
@@ -62,32 +98,48 @@ pub struct Administration {
 }
 
 impl Administration {
-    /// Opens the database and the sealing key.
+    /// Opens the database and the sealing key, and makes what is not there. Only who holds the folder alone may: the
+    /// server at its first run.
     ///
     /// # Errors
     ///
     /// When one of them cannot be opened, and when the sealing key is gone that the keys in the database need.
     pub async fn open(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
+        Self::open_with(settings, clock, true).await
+    }
+
+    /// Opens a registry that is there, perhaps beside its server, and makes no sealing key: the server may have its own from a
+    /// setting that this process was not told, and would not open what another one seals.
+    ///
+    /// # Errors
+    ///
+    /// When the database or the sealing key cannot be opened, and when there is no sealing key.
+    pub async fn open_existing(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
+        Self::open_with(settings, clock, false).await
+    }
+
+    async fn open_with(
+        settings: &Settings,
+        clock: &Clock,
+        may_make_key: bool,
+    ) -> Result<Self, OpenError> {
         let metadata = Metadata::open(&settings.database).await?;
-        Self::over(metadata, settings, clock).await
+        Self::over(metadata, settings, clock, may_make_key).await
     }
 
     async fn over(
         metadata: Metadata,
         settings: &Settings,
         clock: &Clock,
+        may_make_key: bool,
     ) -> Result<Self, OpenError> {
-        let sealer = match &settings.sealing_key {
-            Some(key) => Sealer::from_setting(key)?,
+        let needed = metadata.has_sealed().await?;
+        let sealer = match sealing_key(settings)? {
+            Some(key) => key,
             // A new sealing key beside keys that another one seals would leave every index without a signature, and be
             // noticed when somebody asks for one. So it is with second factors and with webhooks.
-            None if metadata.has_signing_keys().await?
-                || metadata.has_second_factors().await?
-                || metadata.has_webhooks().await? =>
-            {
-                Sealer::existing_in_data_folder(&settings.data_dir)?
-            }
-            None => Sealer::from_data_folder(&settings.data_dir)?,
+            None if may_make_key && !needed => Sealer::from_data_folder(&settings.data_dir)?,
+            None => return Err(Sealer::missing_from_data_folder(&settings.data_dir, needed).into()),
         };
         let sealer = Arc::new(sealer);
         let remover = Remover::new(metadata.clone(), clock.clone());
@@ -195,7 +247,7 @@ impl Registry {
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         let blobs = Blobs::open(settings.data_dir.clone()).await?;
         let metadata = open_database(&settings, &blobs).await?;
-        let administration = Administration::over(metadata, &settings, &clock).await?;
+        let administration = Administration::over(metadata, &settings, &clock, true).await?;
         let metadata = administration.metadata();
         let keys = administration.keys().clone();
         let limits = settings.package_limits.clone();

@@ -129,7 +129,7 @@ impl World {
 
     /// The command line on the same folder, in a process of its own.
     async fn command_line(&self) -> Administration {
-        Administration::open(&settings(self.folder.path()), &self.clock)
+        Administration::open_existing(&settings(self.folder.path()), &self.clock)
             .await
             .unwrap()
     }
@@ -409,19 +409,35 @@ async fn a_lost_sealing_key_is_told_at_start_and_not_replaced() {
     let folder = world.folder.path();
     let file = folder.join("secret.key");
     let setting = std::fs::read_to_string(&file).unwrap();
-    // No key is sealed yet: there is nothing to lose.
+    // No key is sealed yet, and there is nothing to lose. But beside a server with a key of its own none is made.
     std::fs::remove_file(&file).unwrap();
-    world.command_line().await;
+    let refused = Administration::open_existing(&settings(folder), &world.clock).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("secret.key is missing, and only the server makes it"),
+        "{refused}"
+    );
+    assert!(!file.exists());
+    Administration::open(&settings(folder), &world.clock)
+        .await
+        .unwrap();
+    assert!(file.exists());
+    std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, &setting).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     world.first_key().await;
 
     std::fs::remove_file(&file).unwrap();
-    let refused = Administration::open(&settings(folder), &world.clock).await;
-    let refused = refused.unwrap_err().to_string();
-    assert!(
-        refused.contains("secret.key is missing, and the database holds signing keys"),
-        "{refused}"
-    );
+    for refused in [
+        Administration::open(&settings(folder), &world.clock).await,
+        Administration::open_existing(&settings(folder), &world.clock).await,
+    ] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("secret.key is missing, and the database holds signing keys"),
+            "{refused}"
+        );
+    }
     assert!(!file.exists());
     // The key in the settings needs no file.
     let with_setting = Settings {

@@ -7,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use registry::{Survey, access::check_new};
 use serde::Serialize;
 
 use crate::{
     failure::Failure,
-    output,
+    open, output,
     settings::{Configuration, Environment, ServerFlags},
 };
 
@@ -34,18 +35,23 @@ struct Shown {
 }
 
 /// What a check found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Finding {
     /// As it should be.
     Good(String),
     /// Worth knowing; the server starts all the same.
     Notable(String),
-    /// The server would not start: what is wrong, what to do.
-    Bad(String, String),
+    /// The server would not start: what it would say.
+    Bad(Failure),
 }
 
-/// Prints the settings, then checks the folders, the address and the base URL. Nothing is made or changed.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+fn bad(what: impl Into<String>, hint: impl Into<String>) -> Finding {
+    Finding::Bad(Failure::new(what).hint(hint))
+}
+
+/// Prints the settings, then checks the folders, the sealing key, the first password, the address and the base URL. Nothing is
+/// made or changed.
+pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let environment = Environment::of_process();
     let mut findings: Vec<Finding> = environment
         .unknown()
@@ -59,21 +65,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print(&configuration, arguments.json)?;
     findings.push(data_folder(&configuration.data_dir));
     findings.extend(database_folder(&configuration));
+    if !findings
+        .iter()
+        .any(|finding| matches!(finding, Finding::Bad(_)))
+    {
+        findings.extend(first_steps(&configuration).await);
+    }
     findings.push(address(&configuration));
     findings.extend(base_url(&configuration));
     findings.extend(proxies(&configuration));
-    let mut bad = None;
+    let mut first = None;
     for finding in findings {
         match finding {
             Finding::Good(text) => output::note(&format!("ok: {text}")),
             Finding::Notable(text) => output::note(&format!("note: {text}")),
-            Finding::Bad(what, hint) => match bad {
-                None => bad = Some(Failure::new(what).hint(hint)),
-                Some(_) => output::note(&Failure::new(what).hint(hint).to_string()),
+            Finding::Bad(failure) => match first {
+                None => first = Some(failure),
+                Some(_) => output::note(&failure.to_string()),
             },
         }
     }
-    bad.map_or(Ok(()), Err)
+    first.map_or(Ok(()), Err)
 }
 
 fn print(configuration: &Configuration, json: bool) -> Result<(), Failure> {
@@ -104,24 +116,24 @@ fn data_folder(folder: &Path) -> Finding {
                     "the data folder {shown} will be made in {} at the first run",
                     parent.display()
                 )),
-                Err(bad) => bad,
+                Err(finding) => finding,
             };
         }
         Err(error) => {
-            return Finding::Bad(
+            return bad(
                 format!("cannot look at the data folder {shown}: {error}"),
                 "run this as the user that runs the server".to_owned(),
             );
         }
     };
     if !metadata.is_dir() {
-        return Finding::Bad(
+        return bad(
             format!("{shown} is no folder"),
             "choose a folder with `--data-dir`".to_owned(),
         );
     }
-    if let Some(bad) = not_writable(folder) {
-        return bad;
+    if let Some(finding) = not_writable(folder) {
+        return finding;
     }
     if metadata.mode() & 0o077 != 0 {
         return Finding::Notable(format!(
@@ -153,7 +165,7 @@ fn not_writable(folder: &Path) -> Option<Finding> {
         rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
     )
     .err()?;
-    Some(Finding::Bad(
+    Some(bad(
         format!(
             "cannot write into the folder {}: {}",
             folder.display(),
@@ -181,7 +193,7 @@ fn database_folder(configuration: &Configuration) -> Option<Finding> {
                 folder.display()
             ))
         }),
-        _ => Finding::Bad(
+        _ => bad(
             format!(
                 "the folder of the database {} is not there",
                 folder.display()
@@ -191,6 +203,26 @@ fn database_folder(configuration: &Configuration) -> Option<Finding> {
     })
 }
 
+/// What the server does before it listens: it opens the database and the sealing key, and makes the first account.
+async fn first_steps(configuration: &Configuration) -> Vec<Finding> {
+    let survey = match Survey::of(&open::library_settings(configuration)).await {
+        Ok(survey) => survey,
+        Err(error) => return vec![Finding::Bad(Failure::told_by(&error))],
+    };
+    let mut findings = vec![Finding::Good(if survey.makes_sealing_key {
+        "the sealing key will be made at the first run".to_owned()
+    } else {
+        "the sealing key can be used".to_owned()
+    })];
+    if survey.is_first_run
+        && let Some(password) = &configuration.admin_password
+        && let Err(weak) = check_new(password)
+    {
+        findings.push(Finding::Bad(open::refused_admin_password(&weak)));
+    }
+    findings
+}
+
 fn address(configuration: &Configuration) -> Finding {
     let wanted = configuration.listen;
     match TcpListener::bind(wanted) {
@@ -198,7 +230,7 @@ fn address(configuration: &Configuration) -> Finding {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::Notable(format!(
             "a program listens on {wanted} already; that is well if it is this server"
         )),
-        Err(error) => Finding::Bad(
+        Err(error) => bad(
             format!("cannot listen on {wanted}: {error}"),
             "choose another address with `--listen`".to_owned(),
         ),
@@ -254,7 +286,7 @@ mod tests {
     fn a_file_is_no_data_folder() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(
-            matches!(data_folder(file.path()), Finding::Bad(what, _) if what.ends_with("is no folder"))
+            matches!(data_folder(file.path()), Finding::Bad(failure) if failure.to_string().contains(" is no folder\n"))
         );
     }
 }

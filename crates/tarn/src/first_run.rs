@@ -8,6 +8,8 @@ use registry::access::FirstRun;
 pub(crate) struct Welcome<'a> {
     /// The account that was made.
     pub(crate) first_run: &'a FirstRun,
+    /// How this program was called, so that its next command can be copied too.
+    pub(crate) program: String,
     /// Where the registry is.
     pub(crate) data_dir: &'a Path,
     /// The URL clients use, without a final `/`.
@@ -17,7 +19,7 @@ pub(crate) struct Welcome<'a> {
 impl fmt::Display for Welcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = self.first_run.user;
-        let folder = self.data_dir.display();
+        let (program, folder) = (&self.program, self.data_dir.display());
         let alpine = format!("{}/api/packages/{user}/alpine", self.base_url);
         // Without a generated password the shell that sets the variable can fill it in; it is not shown here.
         let (password, credentials) = if self.first_run.generated {
@@ -25,7 +27,7 @@ impl fmt::Display for Welcome<'_> {
             (
                 format!(
                     "{password}   (shown this once; change it: \
-                     tarn user password {user} --password-stdin --data-dir {folder})"
+                     {program} user password {user} --password-stdin --data-dir {folder})"
                 ),
                 format!("{user}:{password}"),
             )
@@ -64,6 +66,7 @@ mod tests {
                 password: Secret::new("hunter2hunter2".to_owned()),
                 generated,
             },
+            program: "target/release/tarn".to_owned(),
             data_dir: Path::new("./tarn-data"),
             base_url: "https://packages.example.org".to_owned(),
         }
@@ -74,6 +77,7 @@ mod tests {
     fn a_generated_password_is_shown_and_filled_in() {
         let text = welcome(true);
         assert_eq!(text.matches("hunter2hunter2").count(), 2, "{text}");
+        assert!(text.contains(": target/release/tarn user password admin --password-stdin "));
         assert!(text.contains(
             "  curl -fsS --user admin:hunter2hunter2 --upload-file hello-1.0-r0.apk \
              https://packages.example.org/api/packages/admin/alpine/v3.23/main\n"

@@ -52,7 +52,8 @@ static SETTINGS_HELP: LazyLock<String> = LazyLock::new(settings::table::help);
     version,
     max_term_width = 100,
     after_long_help = SETTINGS_HELP.as_str(),
-    after_help = "`tarn help` tells every setting, `tarn help COMMAND` one command."
+    after_help = "Begin with `tarn serve`. The other commands change the registry that `--data-dir` names, also while its server runs.\n\
+                  `tarn help` tells every setting, `tarn help COMMAND` one command."
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -71,13 +72,13 @@ enum Command {
     Token(Group<token::Action>),
     /// List, export, rotate and import the keys that sign the indexes
     Key(Group<key::Action>),
-    /// Tell other programs of packages that are published or deleted
+    /// Add, list, change and test webhooks, which tell others of changes to packages
     Webhook(Group<webhook::Action>),
     /// List and delete packages
     Package(Group<package::Action>),
-    /// Show and change what owners may have
+    /// Show and change how much space and how many packages owners may have
     Quota(Group<quota::Action>),
-    /// List, change and run the rules by which old packages go
+    /// List, change and run the rules by which old packages are deleted
     Expiry(Group<expiry::Action>),
     /// Read the log of who did what
     Audit(Group<audit::Action>),
@@ -113,7 +114,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Quota(group) => administer(group.run(quota::run)),
         Command::Expiry(group) => administer(group.run(expiry::run)),
         Command::Audit(group) => administer(group.run(audit::run)),
-        Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::CheckConfig(arguments) => administer(check_config::run(&arguments)),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }
 }

@@ -1,5 +1,7 @@
 //! Opening the registry that the settings name.
 
+use std::error::Error;
+
 use registry::{
     Administration,
     clock::Clock,
@@ -45,7 +47,15 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
     }
 }
 
-/// Opens the registry for administration. It has to be there: a mistyped `--data-dir` must not make a second one.
+/// Why the password of the first account cannot be used. Only one that was given can be weak.
+pub(crate) fn refused_admin_password(error: &(dyn Error + 'static)) -> Failure {
+    Failure::told_by(error)
+        .into_usage()
+        .about("TARN_ADMIN_PASSWORD cannot be used")
+}
+
+/// Opens the registry for administration. It has to be there: a mistyped `--data-dir` must not make a second one, nor a
+/// shell without TARN_SECRET_KEY a second sealing key.
 pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administration, Failure> {
     let configuration = Configuration::resolve(flags, Environment::of_process())?;
     logging::install(&configuration, Level::WARN);
@@ -65,7 +75,7 @@ pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administ
                 .hint("run this as the user that runs the server"));
         }
     }
-    Administration::open(&library_settings(&configuration), &Clock::system())
+    Administration::open_existing(&library_settings(&configuration), &Clock::system())
         .await
         .map_err(|error| Failure::told_by(&error))
 }

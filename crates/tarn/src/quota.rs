@@ -34,7 +34,7 @@ pub(crate) enum Action {
         /// The most package files
         #[arg(long, value_name = "NUMBER")]
         packages: Option<u64>,
-        /// The most bytes of one upload
+        /// The most bytes of one upload, also where the server's `max-upload-size` is less
         #[arg(long, value_name = "SIZE", value_parser = size)]
         upload: Option<u64>,
         /// No limit on bytes and packages, whatever the server's is
@@ -140,7 +140,13 @@ async fn show(name: &OwnerName, json: bool, registry: &Administration) -> Result
             shown.upload_limit_is_own,
         ),
     ];
-    output::print_table("limit", ["WHAT", "USED", "LIMIT", "SET FOR THE"], &rows)
+    output::print_table("limit", ["WHAT", "USED", "LIMIT", "SET FOR THE"], &rows)?;
+    if !(bytes.limit_is_own && packages.limit_is_own && shown.upload_limit_is_own) {
+        output::note(
+            "limits of the server are shown as this command finds them in tarn.toml and the variables; flags of `tarn serve` it cannot see",
+        );
+    }
+    Ok(())
 }
 
 impl Shown {

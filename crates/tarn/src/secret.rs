@@ -2,14 +2,14 @@
 
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, BufRead, BufReader, IsTerminal, Read},
     os::unix::fs::MetadataExt,
     path::Path,
 };
 
 use registry::access::Secret;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output};
 
 /// The longest secret that is read, in bytes, its line feed included. Longer passwords are refused by the registry.
 const MAX_BYTES: u64 = 4096;
@@ -55,37 +55,38 @@ pub(crate) fn password(from_stdin: bool, command: &str) -> Result<Secret, Failur
     let hint =
         format!("give it as one line: printf '%s\\n' \"$PASSWORD\" | {command} --password-stdin");
     if from_stdin {
-        return password_from(io::stdin().lock()).map_err(|failure| failure.hint(hint));
+        return line("password").map_err(|failure| failure.hint(hint));
     }
     Err(Failure::usage("no password was given").hint(hint))
 }
 
-/// A secret on standard input; `what` is what to call it.
+/// A secret on standard input, up to its end, or up to Enter where somebody types it; `what` is what to call it.
 ///
 /// # Errors
 ///
 /// When there is no single line of text.
 pub(crate) fn line(what: &str) -> Result<Secret, Failure> {
-    line_from(io::stdin().lock(), what)
+    let input = io::stdin().lock();
+    let is_typed = input.is_terminal();
+    if is_typed {
+        output::note(&format!(
+            "type the {what} and Enter; it is shown as you type"
+        ));
+    }
+    line_from(input, is_typed, what)
 }
 
-/// Reads a password: one line, whose end is cut off.
-///
-/// # Errors
-///
-/// When there is none, more than one line, or it is no text.
-pub(crate) fn password_from(input: impl Read) -> Result<Secret, Failure> {
-    line_from(input, "password")
-}
-
-fn line_from(input: impl Read, what: &str) -> Result<Secret, Failure> {
+fn line_from(input: impl Read, is_typed: bool, what: &str) -> Result<Secret, Failure> {
     let mut bytes = Vec::new();
-    input
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| {
-            Failure::new(format!("cannot read the {what} from standard input")).because(&error)
-        })?;
+    let mut input = BufReader::new(input.take(MAX_BYTES + 1));
+    let read = if is_typed {
+        input.read_until(b'\n', &mut bytes)
+    } else {
+        input.read_to_end(&mut bytes)
+    };
+    read.map_err(|error| {
+        Failure::new(format!("cannot read the {what} from standard input")).because(&error)
+    })?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Failure::usage(format!(
             "the {what} on standard input is longer than {MAX_BYTES} bytes"
@@ -112,6 +113,27 @@ fn line_from(input: impl Read, what: &str) -> Result<Secret, Failure> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    fn password_from(input: impl Read) -> Result<Secret, Failure> {
+        line_from(input, false, "password")
+    }
+
+    /// A terminal: it gives a line with every Enter, and has no end.
+    struct Terminal(Vec<&'static str>);
+
+    impl Read for Terminal {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let mut line = self.0.remove(0).as_bytes();
+            line.read(buffer)
+        }
+    }
+
+    #[test]
+    fn who_types_a_password_ends_it_with_enter() {
+        let terminal = Terminal(vec!["correct horse\n"]);
+        let password = line_from(terminal, true, "password").unwrap();
+        assert_eq!(password.expose(), "correct horse");
+    }
 
     #[test]
     fn a_password_is_one_line_without_its_end() {

@@ -1,6 +1,6 @@
 //! `tarn serve`: the server.
 
-use std::{io, net::SocketAddr};
+use std::{env, io, net::SocketAddr};
 
 use registry::{Registry, access::AccountError, clock::Clock, http, jobs};
 use tokio::{net::TcpListener, sync::oneshot};
@@ -46,15 +46,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .first_run(configuration.admin_password.clone())
         .await
         .map_err(|error| match error {
-            // Only a password that was given can be weak.
-            AccountError::WeakPassword(_) => Failure::told_by(&error)
-                .into_usage()
-                .about("TARN_ADMIN_PASSWORD cannot be used"),
+            AccountError::WeakPassword(_) => open::refused_admin_password(&error),
             error => Failure::told_by(&error),
         })?;
     if let Some(first_run) = &first_run {
         let welcome = Welcome {
             first_run,
+            program: env::args_os().next().map_or_else(
+                || "tarn".to_owned(),
+                |program| program.to_string_lossy().into_owned(),
+            ),
             data_dir: &configuration.data_dir,
             base_url: base_url(&configuration, address),
         };

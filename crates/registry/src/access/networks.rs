@@ -65,7 +65,7 @@ impl FromStr for Networks {
             if networks.len() == MAX_NETWORKS {
                 return Err(NetworksError::TooMany);
             }
-            networks.push(network(text)?);
+            networks.push(parse_network(text)?);
         }
         networks.sort();
         networks.dedup();
@@ -73,7 +73,12 @@ impl FromStr for Networks {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, NetworksError> {
+/// Parses one network, or an address as the network of it alone.
+///
+/// # Errors
+///
+/// When it is neither, has bits behind its length, or is IPv4 written as IPv6.
+pub fn parse_network(text: &str) -> Result<IpNet, NetworksError> {
     let unreadable = || {
         let shown = text.chars().take(64).flat_map(char::escape_default);
         NetworksError::Unreadable(shown.collect())

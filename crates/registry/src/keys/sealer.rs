@@ -46,16 +46,24 @@ pub enum SealerError {
     File(#[from] SecretFileError),
     /// The setting, or what the file holds.
     #[error(
-        "{0} does not hold a sealing key: it has to be the base64 of 32 random bytes, as `openssl rand -base64 32` prints"
+        "{0} does not hold a sealing key; it has to be the base64 of 32 random bytes, as `openssl rand -base64 32` prints"
     )]
     NotAKey(String),
-    /// The file in the data folder is gone, and the keys that it seals are there.
+    /// The file in the data folder is gone, and what it seals is there.
     #[error(
-        "{} is missing, and the database holds signing keys or second factors that only it opens; put it back from your backup, or name \
-         the key with `--secret-key-file` or TARN_SECRET_KEY; if it is lost, docs/keys.md says how to go on",
+        "{} is missing, and the database holds signing keys, second factors or webhooks that only it opens; put it back from your \
+         backup, or name the key as the server does, with `--secret-key-file` or TARN_SECRET_KEY; if it is lost, docs/keys.md says \
+         how to go on",
         .0.display()
     )]
     Lost(PathBuf),
+    /// There is no file in the data folder, nothing that it would seal, and only the server makes one.
+    #[error(
+        "{} is missing, and only the server makes it; name the key as the server does, with `--secret-key-file` or \
+         TARN_SECRET_KEY, or start the server once",
+        .0.display()
+    )]
+    NotMade(PathBuf),
     /// No random bytes for a new one.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -97,15 +105,26 @@ impl fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// The sealing key in `secret.key` of the data folder, which seals keys already: another one would open none of them.
+    /// The sealing key in `secret.key` of the data folder, if it is there. Makes nothing.
     ///
     /// # Errors
     ///
-    /// When it is not there, cannot be read, when others can read it, or when it holds something else.
-    pub fn existing_in_data_folder(folder: &Path) -> Result<Self, SealerError> {
+    /// When it cannot be read, when others can read it, or when it holds something else.
+    pub fn found_in_data_folder(folder: &Path) -> Result<Option<Self>, SealerError> {
         let path = folder.join(FILE_NAME);
-        let text = secret_file::read(&path)?.ok_or_else(|| SealerError::Lost(path.clone()))?;
-        Self::from_base64(&text, || path.display().to_string())
+        secret_file::read(&path)?
+            .map(|text| Self::from_base64(&text, || path.display().to_string()))
+            .transpose()
+    }
+
+    /// That there is none in the data folder, where none may be made. `needed`: something is sealed already.
+    pub fn missing_from_data_folder(folder: &Path, needed: bool) -> SealerError {
+        let path = folder.join(FILE_NAME);
+        if needed {
+            SealerError::Lost(path)
+        } else {
+            SealerError::NotMade(path)
+        }
     }
 
     /// The sealing key in `secret.key` of the data folder, which has to exist. Made when it is not there: 32 random bytes in
@@ -141,7 +160,9 @@ impl Sealer {
     ///
     /// When it is something else.
     pub fn from_setting(setting: &Secret) -> Result<Self, SealerError> {
-        Self::from_base64(setting.expose(), || "the setting".to_owned())
+        Self::from_base64(setting.expose(), || {
+            "TARN_SECRET_KEY, or the file of `secret-key-file`,".to_owned()
+        })
     }
 
     fn from_base64(text: &str, place: impl Fn() -> String) -> Result<Self, SealerError> {

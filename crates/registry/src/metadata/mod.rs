@@ -34,6 +34,7 @@ mod second_factors;
 mod served_files;
 mod signing_keys;
 mod sqlite;
+mod survey;
 mod teams;
 mod tokens;
 mod users;
@@ -75,6 +76,7 @@ pub use self::{
         AddKeyError, ChangeKeyError, KeyOrigin, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys,
         SigningKeyRow,
     },
+    survey::Surveyed,
     teams::{BUILT_IN_TEAMS, Team, TeamError, TeamGrantRow},
     tokens::{AddTokenError, Bearer, NewToken, Token},
     users::{ChangeUserError, NewUser, User},

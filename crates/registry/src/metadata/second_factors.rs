@@ -89,16 +89,6 @@ impl Metadata {
             .await
     }
 
-    /// Whether anybody has a second factor, whose secret is sealed.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn has_second_factors(&self) -> Result<bool, MetadataError> {
-        let any = sql!("SELECT 1 AS one FROM second_factors LIMIT 1");
-        Ok(self.engine.row(any).await?.is_some())
-    }
-
     /// How many recovery codes of a user are left.
     ///
     /// # Errors

@@ -163,19 +163,6 @@ impl Metadata {
             .await
     }
 
-    /// Whether any owner has a key. Somebody sealed it then.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn has_signing_keys(&self) -> Result<bool, MetadataError> {
-        let row = self
-            .engine
-            .row(sql!("SELECT id FROM signing_keys LIMIT 1"))
-            .await?;
-        Ok(row.is_some())
-    }
-
     /// Keeps an owner's first key. When the owner has an active one already, nothing is kept and that one is given back
     /// (the newest): two nodes that make a key at once agree.
     ///

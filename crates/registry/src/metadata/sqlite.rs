@@ -33,6 +33,8 @@ const READERS: u32 = 8;
 const ROW_BUFFER: usize = 512;
 /// How far the write-ahead log is cut back to after a checkpoint, in bytes.
 const LOG_SIZE: &str = "67108864";
+const NOT_A_DATABASE: &str =
+    "is it a SQLite database, on a local disk, and whole? If not, restore a backup";
 
 /// What a result code of SQLite means to a caller.
 pub(super) enum Fault {
@@ -117,6 +119,65 @@ pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> 
     Ok((Engine::Sqlite { writer, readers }, watch))
 }
 
+/// Opens the database to look at it, if it is there: nothing is made, and its tables stay as they are.
+pub(super) async fn open_unchanged(path: &Path) -> Result<Option<Engine>, MetadataError> {
+    let failed =
+        |path: &Path, source: Box<dyn std::error::Error + Send + Sync>| MetadataError::Open {
+            path: path.to_path_buf(),
+            hint: NOT_A_DATABASE,
+            source,
+        };
+    let look = || {
+        let path = std::path::absolute(path)?;
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        let is_there = path.try_exists()?;
+        io::Result::Ok((is_there.then_some(path), Path::new(&log).try_exists()?))
+    };
+    let (path, is_in_use) = look().map_err(|error| failed(path, error.into()))?;
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    // Where there is no log, all is in the file, and SQLite need not make one to read it. Beside a log whose process was
+    // ended it makes the file `-shm` again, which the next process to open the database takes away.
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(false)
+        .read_only(true)
+        .immutable(!is_in_use)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(TURN_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(|error| failed(&path, error.into()))?;
+    let found = match sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
+        .fetch_one(&pool)
+        .await
+    {
+        Ok(found) => found,
+        // No table: nothing was made in it yet.
+        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("1") => None,
+        Err(error) => return Err(failed(&path, error.into())),
+    };
+    let known = newest_migration();
+    if let Some(found) = found.filter(|found| *found > known) {
+        return Err(MetadataError::Newer { path, found, known });
+    }
+    Ok(Some(Engine::Sqlite {
+        writer: pool.clone(),
+        readers: pool,
+    }))
+}
+
+/// The newest migration that this program has.
+fn newest_migration() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or(0)
+}
+
 /// Whether the writing connection is out of its transaction, else it must be closed.
 ///
 /// On some errors SQLite rolls back by itself, a full disk among them (<https://sqlite.org/lang_transaction.html>,
@@ -167,8 +228,7 @@ async fn migrate(path: &Path, options: &SqliteConnectOptions) -> Result<(), Meta
         Ok(())
     }
     .await;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
-    let known = known.unwrap_or(0);
+    let known = newest_migration();
     match result {
         Ok(()) => Ok(connection.close().await?),
         Err(MigrateError::VersionMissing(found)) if found > known => Err(MetadataError::Newer {
@@ -201,7 +261,7 @@ async fn connect(
             Err(MetadataError::Failed(source)) => {
                 return Err(MetadataError::Open {
                     path: path.to_path_buf(),
-                    hint: "is it a SQLite database, on a local disk, and whole? If not, restore a backup",
+                    hint: NOT_A_DATABASE,
                     source: source.into(),
                 });
             }

@@ -177,16 +177,6 @@ impl WebhookRow {
 }
 
 impl Metadata {
-    /// Whether there is any webhook: then there are secrets that only the sealing key opens.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn has_webhooks(&self) -> Result<bool, MetadataError> {
-        let row = self.engine.row(sql!("SELECT id FROM webhooks LIMIT 1"));
-        Ok(row.await?.is_some())
-    }
-
     /// Keeps a webhook. `target` is how the audit log names it.
     ///
     /// # Errors

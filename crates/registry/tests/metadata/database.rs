@@ -3,7 +3,7 @@
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use registry::{
-    metadata::{Database, Metadata, MetadataError, Visibility},
+    metadata::{Database, Metadata, MetadataError, Surveyed, Visibility},
     names::OwnerName,
 };
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -91,9 +91,10 @@ async fn a_database_from_the_future_is_refused_and_left_alone() {
     .unwrap();
     connection.close().await.unwrap();
 
-    let error = Metadata::open(&Database::Sqlite(path.clone()))
-        .await
-        .unwrap_err();
+    let database = Database::Sqlite(path.clone());
+    let error = Metadata::survey(&database).await.unwrap_err();
+    assert!(matches!(error, MetadataError::Newer { found: 9999, .. }));
+    let error = Metadata::open(&database).await.unwrap_err();
     let text = error.to_string();
     assert!(
         matches!(error, MetadataError::Newer { found: 9999, .. }),
@@ -102,6 +103,35 @@ async fn a_database_from_the_future_is_refused_and_left_alone() {
     assert!(text.contains("newer version of Tarn"), "{text}");
     assert!(text.contains("restore the backup"), "{text}");
     assert!(text.contains("tarn.db"), "{text}");
+}
+
+#[tokio::test]
+async fn a_survey_sees_what_is_there_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.db");
+    let database = Database::Sqlite(path.clone());
+    let nothing = Surveyed::default();
+    assert_eq!(Metadata::survey(&database).await.unwrap(), nothing);
+    assert!(!path.exists());
+    // Made, and the power went before its tables came.
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(Metadata::survey(&database).await.unwrap(), nothing);
+    assert_eq!(path.metadata().unwrap().len(), 0);
+
+    let world = World::new().await;
+    let path = world.folder.path().join("tarn.db");
+    let database = Database::Sqlite(path.clone());
+    // Beside whoever has it open: what was committed is in the log still.
+    let open = Metadata::survey(&database).await.unwrap();
+    assert!(open.has_users && !open.has_sealed, "{open:?}");
+    world.metadata.close().await;
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(Metadata::survey(&database).await.unwrap(), open);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    for beside in ["tarn.db-wal", "tarn.db-shm"] {
+        assert!(!path.with_file_name(beside).exists(), "{beside}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,14 @@
 //! Inspecting an index. It is read whole, because its signature is over the whole.
 
-use std::{io::Read, path::Path};
+use std::{error::Error, io::Read, path::Path};
 
-use apk::v2::index::{self, Index, IndexError};
+use apk::{
+    v2::index::{self, Index, IndexError},
+    v3::{
+        index::{self as index_v3, Index as IndexV3, IndexError as IndexV3Error, PackageHash},
+        signature::KeyId,
+    },
+};
 use serde::Serialize;
 
 use super::{
@@ -35,28 +41,16 @@ struct Listed {
 ///
 /// When it cannot be read, an apk would refuse it, or `trusted` is given and did not sign it.
 pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown, Failure> {
-    let limits = limits();
-    let mut bytes = Vec::new();
-    open(path)?
-        .take(limits.index + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, &error))?;
-    if bytes.len() as u64 > limits.index {
-        return Err(Failure::refused(format!(
-            "{} has more than {} bytes, too many for an index",
-            path.display(),
-            limits.index
-        )));
+    let bytes = read(path)?;
+    // The letters every ADB file begins with, whatever it is called.
+    if bytes.starts_with(b"ADB") || path.extension().is_some_and(|end| end == "adb") {
+        return inspect_v3(path, &bytes, trusted);
     }
+    let limits = limits();
     let keys = trusted.map(|trusted| [(trusted.name.clone(), trusted.key.clone())]);
     let read = match &keys {
         Some(keys) => index::read(&bytes, &limits, keys),
         None => index::read_unverified(&bytes, &limits),
-    };
-    let refused = |error: IndexError| {
-        Failure::told_by(&error)
-            .into_refused()
-            .about(&path.display().to_string())
     };
     match (read, trusted) {
         (Ok(index), _) => Ok(Shown::new(index)),
@@ -64,10 +58,65 @@ pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown
             Err(IndexError::NotSigned | IndexError::Untrusted | IndexError::BadSignature(_)),
             Some(trusted),
         ) => {
-            let index = index::read_unverified(&bytes, &limits).map_err(refused)?;
+            let index =
+                index::read_unverified(&bytes, &limits).map_err(|error| refused(path, &error))?;
             Err(not_signed(path, trusted, &index.summary.signatures))
         }
-        (Err(error), _) => Err(refused(error)),
+        (Err(error), _) => Err(refused(path, &error)),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let limit = limits().index;
+    let mut bytes = Vec::new();
+    open(path)?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(Failure::refused(format!(
+            "{} has more than {limit} bytes, too many for an index",
+            path.display(),
+        )));
+    }
+    Ok(bytes)
+}
+
+fn refused(path: &Path, error: &(dyn Error + 'static)) -> Failure {
+    Failure::told_by(error)
+        .into_refused()
+        .about(&path.display().to_string())
+}
+
+/// An index of v3, whose signatures name a key by what it is and not by its file name.
+fn inspect_v3(path: &Path, bytes: &[u8], trusted: Option<&TrustedKey>) -> Result<Shown, Failure> {
+    let limits = limits();
+    let read = match trusted {
+        Some(trusted) => index_v3::read(bytes, &limits, &[&trusted.key]),
+        None => index_v3::read_unverified(bytes, &limits),
+    };
+    match (read, trusted) {
+        (Ok(index), _) => Ok(Shown::new_v3(index)),
+        (Err(IndexV3Error::Untrusted), Some(trusted)) => {
+            let index =
+                index_v3::read_unverified(bytes, &limits).map_err(|error| refused(path, &error))?;
+            let key = KeyId::of(&trusted.key);
+            Err(Failure::refused(format!(
+                "{} is not signed by {}",
+                path.display(),
+                trusted.name
+            ))
+            .hint(if index.signed_by.is_empty() {
+                "it has no signature at all".to_owned()
+            } else if key.is_some_and(|key| index.signed_by.contains(&key)) {
+                "it names that key, but the signature is wrong: the file was changed".to_owned()
+            } else {
+                let names: Vec<String> = index.signed_by.iter().map(KeyId::to_string).collect();
+                let own = key.map_or("no name in v3".to_owned(), |key| key.to_string());
+                format!("it names {}; the key given is {own}", names.join(", "))
+            }))
+        }
+        (Err(error), _) => Err(refused(path, &error)),
     }
 }
 
@@ -90,6 +139,36 @@ impl Shown {
                     arch: record.arch().map(ToString::to_string),
                     size: record.size(),
                     identity: record.identity().to_index_field(),
+                })
+                .collect(),
+        }
+    }
+
+    fn new_v3(index: IndexV3) -> Self {
+        let verified_by = index.verified_by;
+        let signed_by = index.signed_by.iter();
+        Self {
+            description: index.description,
+            signatures: signed_by
+                .map(|key| Signature {
+                    algorithm: "RSA512",
+                    key: key.to_string(),
+                    verified: (verified_by.as_ref() == Some(key)).then_some(true),
+                })
+                .collect(),
+            packages: index
+                .packages
+                .iter()
+                .map(|package| Listed {
+                    name: package.name.to_string(),
+                    version: package.version.to_string(),
+                    arch: Some(package.arch.to_string()),
+                    // 0 where the index does not say.
+                    size: Some(package.size).filter(|size| *size > 0),
+                    identity: match package.hash {
+                        PackageHash::Identity(identity) => identity.to_string(),
+                        PackageHash::Sha256(digest) => digest.to_string(),
+                    },
                 })
                 .collect(),
         }

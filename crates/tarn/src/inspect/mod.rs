@@ -24,9 +24,9 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 /// `tarn inspect`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// An .apk, or an index such as APKINDEX.tar.gz
+    /// An .apk, or an index: an APKINDEX.tar.gz or a Packages.adb
     file: PathBuf,
-    /// A public key that has to have signed the file. Its file name counts: apk finds keys by it
+    /// A public key that has to have signed the file. Its file name counts, as apk finds keys by it, but for a Packages.adb
     #[arg(long, value_name = "PUB")]
     key: Option<PathBuf>,
     /// As JSON, for scripts
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if name.ends_with(".apk") {
         return package::inspect(file, trusted)?.print(arguments.json);
     }
-    if name.ends_with(".tar.gz") {
+    if name.ends_with(".tar.gz") || name.ends_with(".adb") {
         return index::inspect(file, trusted)?.print(arguments.json);
     }
     // The name tells nothing, so the content has to. When it is neither, what is wrong with it as a package is told.

@@ -63,7 +63,7 @@ settings! {
     STORAGE: "storage", "TARN_STORAGE", "URL", "", Everywhere,
         "Where the packages are kept: `data-dir`, which is also what you get without it. This version knows no other store.";
     SECRET_KEY_FILE: "secret-key-file", "TARN_SECRET_KEY_FILE", "FILE", "", Everywhere,
-        "A file with the key that seals the private signing keys: 32 bytes in base64. Without it and without TARN_SECRET_KEY: `secret.key` in the data folder, made at the first run.";
+        "A file with the key that seals the private signing keys and the secrets of second factors and webhooks: 32 bytes in base64. Every command needs the one that the server has. Without it and without TARN_SECRET_KEY: `secret.key` in the data folder, which the server makes at its first run.";
     LISTEN: "listen", "TARN_LISTEN", "ADDRESS:PORT", "127.0.0.1:8080", ByTheServer,
         "The address and port to listen on. Port 0 takes a free one.";
     BASE_URL: "base-url", "TARN_BASE_URL", "URL", "", ByTheServer,
@@ -73,7 +73,7 @@ settings! {
     PROXY_HEADER: "proxy-header", "TARN_PROXY_HEADER", "HEADER", "x-forwarded-for", ByTheServer,
         "The header in which the trusted proxies tell it: `x-forwarded-for` or `forwarded`. No other is looked at, since a proxy hands on what a client made up there.";
     MAX_UPLOAD_SIZE: "max-upload-size", "TARN_MAX_UPLOAD_SIZE", "SIZE", "4GiB", ByTheServer,
-        "The largest package that is taken, e.g. `500MiB`, `2GiB` or a number of bytes.";
+        "The largest package that is taken, unless `tarn quota` says otherwise for its owner, e.g. `500MiB`, `2GiB` or a number of bytes.";
     QUOTA_BYTES: "quota-bytes", "TARN_QUOTA_BYTES", "SIZE", "", ByTheServer,
         "The most bytes that the packages of one owner may have together, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
     QUOTA_PACKAGES: "quota-packages", "TARN_QUOTA_PACKAGES", "NUMBER", "", ByTheServer,
@@ -101,7 +101,7 @@ settings! {
     LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,
         "What is logged: `error`, `warn`, `info`, `debug` or `trace`. Commands other than `serve` begin at `warn` unless told.";
     SECRET_KEY: "secret-key", "TARN_SECRET_KEY", "BASE64", "", AsVariableOnly,
-        "The key that seals the private signing keys: 32 bytes in base64. It wins over `secret-key-file`.";
+        "The key that seals the private signing keys and the secrets of second factors and webhooks: 32 bytes in base64. It wins over `secret-key-file`. Every command needs the one that the server has.";
     ADMIN_PASSWORD: "admin-password", "TARN_ADMIN_PASSWORD", "PASSWORD", "", AsVariableOnly,
         "The password of the account `admin` that the first run makes. Without it: a generated one. Later runs do not mind it.";
 }
@@ -124,7 +124,8 @@ pub(crate) fn variables_help() -> String {
 /// The text about settings at the end of `tarn help`.
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "Settings:\n\
+        "Begin with `tarn serve`. The other commands change the registry that `--data-dir` names, also while its server runs. \
+         `tarn help COMMAND` tells of one command.\n\nSettings:\n\
          A flag wins over its variable, the variable over tarn.toml, and that over the default. tarn.toml is read from the \
          working folder, or from where --config or TARN_CONFIG says; its keys are the flags without the dashes, such as \
          listen = \"0.0.0.0:8080\". `tarn check-config` shows what is in force and where it comes from.\n",

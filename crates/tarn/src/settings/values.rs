@@ -1,13 +1,12 @@
 //! What the values of settings look like as text. Each parser says what is wrong and what to write instead.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
-use registry::settings::ForwardedHeader;
+use registry::{
+    access::{NetworksError, parse_network},
+    settings::ForwardedHeader,
+};
 
 /// Why a value was refused: what is wrong with it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,28 +128,18 @@ pub(crate) fn networks(text: &str) -> Result<Vec<IpNet>, Refused> {
         "write addresses or networks with commas between them, such as 127.0.0.1,10.0.0.0/8";
     let mut networks = Vec::new();
     for part in text.split(',').map(str::trim) {
-        let network = match part.parse::<IpAddr>() {
-            // An IPv4 address may have been written as one of IPv6; requests are compared as IPv4.
-            Ok(address) => IpNet::from(address.to_canonical()),
-            Err(_) => match part.parse::<IpNet>() {
-                Ok(network) => network,
-                Err(_) => {
-                    return refused(
-                        format!("`{part}` is neither an address nor a network"),
-                        HINT,
-                    );
-                }
-            },
-        };
-        if network.trunc() != network {
-            return refused(
-                format!("`{part}` has bits behind its prefix"),
-                format!(
-                    "write {} for the network, or the address alone",
-                    network.trunc()
-                ),
-            );
-        }
+        let network = parse_network(part).map_err(|error| {
+            let text = error.to_string();
+            let (problem, hint) = text.split_once("; ").unwrap_or((&text, HINT));
+            let hint = match error {
+                NetworksError::Unreadable(_) => HINT,
+                _ => hint,
+            };
+            Refused {
+                problem: problem.to_owned(),
+                hint: hint.to_owned(),
+            }
+        })?;
         if network.prefix_len() == 0 {
             return refused(
                 format!("`{part}` is every address there is"),
@@ -394,7 +383,6 @@ mod tests {
             networks.join(" ")
         };
         assert_eq!(shown("127.0.0.1"), "127.0.0.1/32");
-        assert_eq!(shown("::ffff:127.0.0.1"), "127.0.0.1/32");
         assert_eq!(
             shown("10.0.0.0/8, fd00::/8,::1"),
             "10.0.0.0/8 fd00::/8 ::1/128"
@@ -408,6 +396,9 @@ mod tests {
             "0.0.0.0/0",
             "::/0",
             "10.0.0.1:80",
+            // They would match nothing: such addresses are compared as IPv4.
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.0/104",
         ] {
             assert!(networks(text).is_err(), "{text}");
         }

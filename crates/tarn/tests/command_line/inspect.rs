@@ -10,6 +10,7 @@ use apk::{
         package::{PackageReader, Script},
         record,
     },
+    v3::{self, container::Compression},
 };
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -127,6 +128,51 @@ fn a_signature_is_checked_by_key_and_name() {
     let said = folder.tarn(&["inspect", "APKINDEX.tar.gz"]).all();
     let size = folder.path("hello.apk").metadata().unwrap().len();
     assert_snapshot!("index", said.replace(&size.to_string(), "[size]"));
+}
+
+#[test]
+fn an_index_of_v3_is_read_too() {
+    let folder = Folder::empty();
+    let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    let other = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    let mut reader = PackageReader::new(Limits::default());
+    reader.push(&hello().build()).unwrap();
+    let package = reader.finish().unwrap();
+    let entry = v3::index::IndexEntry {
+        info: &package.info,
+        identity: &package.identity,
+        size: 1234,
+    };
+    let index = v3::index::write(&[entry], "a test", &[&key], Compression::Deflate).unwrap();
+    folder.write("download", &index);
+    folder.write("cut.adb", &index[..index.len() - 1]);
+    folder.write("text.adb", "hello");
+    folder.write("Packages.adb", index);
+    // apk finds a key of v3 by what it is.
+    folder.write("renamed.rsa.pub", key.public_key().to_pem());
+    folder.write("other.rsa.pub", other.public_key().to_pem());
+    let mut all = String::new();
+    for arguments in [
+        &["inspect", "Packages.adb", "--key", "renamed.rsa.pub"][..],
+        &["inspect", "Packages.adb", "--key", "other.rsa.pub"],
+        &["inspect", "cut.adb"],
+        &["inspect", "text.adb"],
+    ] {
+        let said = folder.tarn(arguments);
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    for (key, label) in [(&key, "[key]"), (&other, "[other]")] {
+        let id = v3::signature::KeyId::of(key.public_key()).unwrap();
+        all = all.replace(&id.to_string(), label);
+    }
+    assert_snapshot!("index_v3", all);
+    let said = folder.tarn(&["inspect", "download", "--json"]);
+    let index: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(
+        index["packages"][0]["identity"],
+        package.identity.to_string()
+    );
+    assert_eq!(index["signatures"][0]["verified"], Value::Null);
 }
 
 #[test]

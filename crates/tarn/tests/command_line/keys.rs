@@ -2,9 +2,10 @@
 
 use apk::sign::{KeySize, PublicKey, SigningKey};
 use insta::assert_snapshot;
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Folder, without_hashes};
+use crate::harness::{Folder, PASSWORD, without_hashes};
 
 fn small_key() -> SigningKey {
     SigningKey::generate(KeySize::Rsa2048).unwrap()
@@ -152,6 +153,25 @@ fn a_lost_sealing_key_is_told_by_every_command_and_by_the_server() {
     assert_snapshot!("lost_sealing_key", said.all());
     assert_eq!(folder.tarn(&["key", "list", "admin"]).all(), said.all());
     assert!(!file.exists());
+}
+
+#[test]
+fn no_command_makes_a_second_sealing_key_beside_that_of_the_server() {
+    let folder = Folder::empty();
+    let key = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let variables = [("TARN_SECRET_KEY", key), ("TARN_ADMIN_PASSWORD", PASSWORD)];
+    let server = folder.serve(&[], &variables);
+    let pem = small_key().to_pkcs8_pem().unwrap();
+    let import = ["key", "import", "admin", "-", "--name", "ci.rsa.pub"];
+    // The shell of whoever administers was not told the key of the server.
+    let said = folder.tarn_with(&import, &[], &pem);
+    assert_snapshot!("sealing_key_not_told", said.all());
+    assert!(!folder.path("tarn-data/secret.key").exists());
+    let said = folder.tarn_with(&import, &variables, &pem);
+    assert_eq!(said.exit, 0, "{}", said.stderr);
+    assert_eq!(folder.tarn(&["key", "list", "admin"]).exit, 1);
+    assert!(server.stop(Signal::TERM).0.success());
+    assert!(!folder.path("tarn-data/secret.key").exists());
 }
 
 /// The names of the keys that sign, newest first.

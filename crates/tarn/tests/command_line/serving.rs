@@ -28,6 +28,7 @@ fn the_first_run_says_who_you_are_and_what_to_type() {
         server
             .welcome
             .replace(&password, "[password]")
+            .replace(env!("CARGO_BIN_EXE_tarn"), "tarn")
             .replace(&server.address, "[address]")
     );
     let mode = folder

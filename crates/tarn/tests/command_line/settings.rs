@@ -1,10 +1,11 @@
 //! Settings that make no sense, and `check-config`.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
 
 use insta::assert_snapshot;
+use rustix::process::Signal;
 
-use crate::harness::Folder;
+use crate::harness::{Folder, PASSWORD, names_in};
 
 #[test]
 fn every_wrong_setting_is_told_with_where_it_came_from_and_what_to_write() {
@@ -60,7 +61,7 @@ fn check_config_shows_each_setting_with_its_source() {
         &["check-config", "--listen", &address],
         &[
             ("TARN_LOG_FORMAT", "json"),
-            ("TARN_ADMIN_PASSWORD", "hunter2"),
+            ("TARN_ADMIN_PASSWORD", "hunter2hunter2"),
             ("TARN_LISTNE", "x"),
         ],
         "",
@@ -100,4 +101,58 @@ fn check_config_fails_where_the_server_would() {
     ]);
     assert_eq!(said.exit, 1);
     assert_snapshot!("check_config_no_folder", said.stderr);
+}
+
+/// What `check-config` says under its table, and what `serve` says: they must agree on what keeps the server from starting.
+fn both(folder: &Folder, variables: &[(&str, &str)]) -> String {
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--log-level", "error"];
+    let served = folder.tarn_with(&serve, variables, "");
+    let names = || {
+        let mut names = names_in(&folder.path("tarn-data"));
+        // SQLite reads the log of a server that ended in a hurry by way of this.
+        names.retain(|name| name != "tarn.db-shm");
+        names
+    };
+    let before = names();
+    let checked = folder.tarn_with(&["check-config", "--listen", "127.0.0.1:0"], variables, "");
+    assert_eq!(checked.exit, served.exit, "{}", checked.stderr);
+    assert!(
+        checked.stderr.ends_with(&served.stderr),
+        "{}\n{}",
+        checked.stderr,
+        served.stderr
+    );
+    assert_eq!(names(), before);
+    let shown = checked
+        .stderr
+        .replace(folder.path("").to_str().unwrap(), "");
+    format!("exit: {}\n{shown}\n", checked.exit)
+}
+
+#[test]
+fn check_config_says_what_the_server_says_of_keys_and_of_the_first_password() {
+    let folder = Folder::empty();
+    let weak = [("TARN_ADMIN_PASSWORD", "hunter2")];
+    let mut all = both(&folder, &weak);
+    let server = folder.serve(&[], &[("TARN_ADMIN_PASSWORD", PASSWORD)]);
+    // Later runs do not mind it, and a running server is no obstacle.
+    let check = ["check-config", "--listen", "127.0.0.1:0"];
+    assert_eq!(folder.tarn_with(&check, &weak, "").exit, 0);
+    assert!(server.stop(Signal::TERM).0.success());
+    assert_eq!(folder.tarn_with(&check, &weak, "").exit, 0);
+
+    all += &both(&folder, &[("TARN_SECRET_KEY", "c2hvcnQ=")]);
+    let key = folder.path("tarn-data/secret.key");
+    fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+    all += &both(&folder, &[]);
+    fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    assert_eq!(folder.tarn(&["key", "export", "admin"]).exit, 0);
+    let text = fs::read_to_string(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    all += &both(&folder, &[]);
+    let named = [("TARN_SECRET_KEY", text.trim())];
+    assert_eq!(folder.tarn_with(&check, &named, "").exit, 0);
+    folder.write("tarn-data/tarn.db", "no database at all");
+    all += &both(&folder, &named);
+    assert_snapshot!("check_config_before_listening", all);
 }
