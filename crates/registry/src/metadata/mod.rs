@@ -49,8 +49,8 @@ pub use self::{
     audit_entries::{AuditEntry, AuditFilter, Named},
     blob_facts::{BLOB_CLAIM_LIFETIME, BLOB_GRACE, BlobClaim},
     catalog::{
-        CatalogFile, CatalogOwner, CatalogRepository, CatalogVersion, Page, SEARCHED_VERSIONS,
-        Sight, Sighted, Window,
+        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Page,
+        SEARCHED_VERSIONS, Sight, Sighted, Window,
     },
     deliveries::{Delivery, Outcome, TakenDelivery},
     error::MetadataError,

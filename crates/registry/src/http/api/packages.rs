@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{Action, Place},
+    access::{Action, Caller, Denied, Place},
     http::{
         authorize::{Authorized, Presented},
         error::ApiError,
         path::Segments,
     },
-    metadata::{CatalogVersion, PackageAddress, Page, Sight, Window},
+    metadata::{CatalogVersion, PackageAddress, Page, Sight},
 };
 
 /// The kind of packages.
@@ -246,37 +246,33 @@ pub(in crate::http) async fn remove(
     presented: Presented,
     Path(path): Path<VersionPath>,
 ) -> Result<StatusCode, ApiError> {
-    // Where the files are decides who may delete them, so each is asked about below, before any is deleted.
+    // Where the files are decides who may delete them, so each place is asked about below, before any file is deleted.
     let authorized = presented
         .authorize(&registry, &path.owner(), Action::Read)
         .await?;
-    let (name, version) = path.package()?;
-    let everything = Window {
-        offset: 0,
-        limit: u32::MAX,
-    };
     let Authorized { owner, caller, .. } = &authorized;
-    let files = registry
-        .metadata()
-        .files_of_version(&Sight::EVERYTHING, owner.id, &name, &version, everything)
-        .await?;
+    if let Caller::Anonymous = caller {
+        return Err(Denied::NeedsCredentials.into());
+    }
+    let (name, version) = path.package()?;
+    let metadata = registry.metadata();
+    let places = async |sight: &Sight| {
+        metadata
+            .places_of_version(sight, owner.id, &name, &version)
+            .await
+    };
     // What the caller may not even list is not there for them.
     let sight = registry.access().sight(caller).await?;
-    let one = Window {
-        offset: 0,
-        limit: 1,
-    };
-    let metadata = registry.metadata();
-    let seen = metadata
-        .files_of_version(&sight, owner.id, &name, &version, one)
-        .await?;
-    if seen.total == 0 {
+    if places(&sight).await?.is_empty() {
         presented
             .allow(&registry, caller, owner, Action::Delete, None)
             .await?;
         return Err(no_such_version());
     }
-    for file in &files.entries {
+    let files = places(&Sight::EVERYTHING).await?;
+    let by_repository =
+        files.chunk_by(|a, b| (&a.branch, &a.repository) == (&b.branch, &b.repository));
+    for file in by_repository.filter_map(<[_]>::first) {
         let place = Place {
             branch: &file.branch,
             repository: &file.repository,
@@ -286,7 +282,7 @@ pub(in crate::http) async fn remove(
             .await?;
     }
     let mut removed = false;
-    for file in &files.entries {
+    for file in &files {
         let address = PackageAddress {
             owner: owner.id,
             branch: &file.branch,
