@@ -137,6 +137,27 @@ where
         .map_err(|error| ApiError::Unprocessable(format!("{error}")))
 }
 
+/// A list in a body, read as the same words on a command line are, which stand in one text there. An entry that is empty would
+/// be none, and a list of none can mean everything; one that holds a separator would be several.
+pub(in crate::http) fn list<T: std::str::FromStr>(
+    field: &str,
+    entries: &[String],
+) -> Result<T, ApiError>
+where
+    T::Err: std::fmt::Display,
+{
+    let separates = |c: char| c == ',' || c == '|' || c.is_whitespace();
+    if entries
+        .iter()
+        .any(|entry| entry.is_empty() || entry.contains(separates))
+    {
+        return Err(ApiError::Unprocessable(format!(
+            "an entry of `{field}` is empty or holds several; write one in each, or leave the field out"
+        )));
+    }
+    word(&entries.join(","))
+}
+
 /// The user in the path.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -166,7 +166,10 @@ fn moment(text: &str) -> Result<Timestamp, ApiError> {
         )
     };
     let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(wrong)?;
-    Ok(Timestamp::from_seconds(moment.unix_timestamp()))
+    let micros = moment.unix_timestamp_nanos().div_euclid(1_000);
+    Ok(Timestamp::from_micros(
+        i64::try_from(micros).unwrap_or(i64::MAX),
+    ))
 }
 
 /// An owner who is there, under every name they had; or one who is gone, by the name that the log has.

@@ -14,6 +14,7 @@ pub(super) mod organisations;
 pub(super) mod owners;
 pub(super) mod packages;
 mod paging;
+pub(super) mod parameters;
 pub(super) mod problem;
 pub(super) mod quotas;
 pub(super) mod search;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{Administered, OrganisationPath, word},
+    administer::{self, Administered, OrganisationPath, word},
     extract::{self, Path, Query},
     organisations::Permission,
     paging::ListQuery,
@@ -145,10 +145,6 @@ async fn find(registry: &Registry, presented: &Presented, id: &str) -> Result<Fo
     Ok(Found { of, team, name })
 }
 
-fn limits(patterns: &[String]) -> Result<TeamLimits, ApiError> {
-    word(&patterns.join(","))
-}
-
 /// List the teams of an organisation
 ///
 /// The built-in ones first, then by name.
@@ -190,7 +186,8 @@ pub(in crate::http) async fn add(
     let of = Administered::of(kind, &presented, &registry, &path.org).await?;
     let name =
         TeamName::parse(&new.name).map_err(|error| ApiError::Unprocessable(error.to_string()))?;
-    let (role, limits) = (word(&new.permission)?, limits(&new.limits)?);
+    let role = word(&new.permission)?;
+    let limits: TeamLimits = administer::list("limits", &new.limits)?;
     let accounts = registry.administration().accounts();
     let team = accounts
         .add_team(&of.name, &name, role, &limits, &of.by)
@@ -230,7 +227,7 @@ pub(in crate::http) async fn change(
 ) -> Result<Json<Team>, ApiError> {
     let Found { of, name, .. } = find(&registry, &presented, &path.id).await?;
     let accounts = registry.administration().accounts();
-    let limits = limits(&change.limits)?;
+    let limits: TeamLimits = administer::list("limits", &change.limits)?;
     accounts
         .set_team_limits(&of.name, &name, &limits, &of.by)
         .await?;

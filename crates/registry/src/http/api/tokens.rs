@@ -14,7 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{Administered, OrganisationPath, UserPath, word},
+    administer::{Administered, OrganisationPath, UserPath, list},
     extract::{self, Path, Query},
     moment::Moment,
     paging::ListQuery,
@@ -143,9 +143,9 @@ impl TokenOrder {
         };
         Ok(TokenRequest {
             label: &self.name,
-            scopes: word(&self.scopes.join(","))?,
-            limits: word(&self.limits.join(","))?,
-            networks: word(&self.networks.join(","))?,
+            scopes: list("scopes", &self.scopes)?,
+            limits: list("limits", &self.limits)?,
+            networks: list("networks", &self.networks)?,
             lifetime,
         })
     }
@@ -194,7 +194,7 @@ pub(in crate::http) struct OrganisationTokenPath {
     token: String,
 }
 
-async fn list(
+async fn list_all(
     registry: &Registry,
     of: &Administered,
     query: &ListQuery,
@@ -269,7 +269,7 @@ pub(in crate::http) async fn list_own(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let of = Administered::own(&presented, &registry).await?;
-    list(&registry, &of, &query, &uri).await
+    list_all(&registry, &of, &query, &uri).await
 }
 
 /// Make a token for the caller
@@ -323,7 +323,7 @@ pub(in crate::http) async fn list_of_user(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let of = Administered::of(OwnerKind::User, &presented, &registry, &path.username).await?;
-    list(&registry, &of, &query, &uri).await
+    list_all(&registry, &of, &query, &uri).await
 }
 
 /// Make a token for a user
@@ -379,7 +379,7 @@ pub(in crate::http) async fn list_of_organisation(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    list(&registry, &of, &query, &uri).await
+    list_all(&registry, &of, &query, &uri).await
 }
 
 /// Make a token for an organisation

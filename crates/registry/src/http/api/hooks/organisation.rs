@@ -61,8 +61,6 @@ pub(in crate::http) struct OrganisationDeliveryPath {
     delivery: String,
 }
 
-/// List the messages to a webhook of the caller
-///
 /// List the webhooks of an organisation
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/hooks", tag = "webhooks", operation_id = "orgListHooks",

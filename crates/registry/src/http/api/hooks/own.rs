@@ -127,6 +127,8 @@ pub(in crate::http) async fn remove(
     super::remove(&registry, &of, &path.id).await
 }
 
+/// List the messages to a webhook of the caller
+///
 /// Newest first: what is pending, and what was finished lately.
 #[utoipa::path(
     get, path = "/api/v1/user/hooks/{id}/deliveries", tag = "webhooks", operation_id = "userListHookDeliveries",
