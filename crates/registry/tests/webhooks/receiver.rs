@@ -143,7 +143,7 @@ async fn answer(
         }
         Says::Stalling(bytes) => {
             let _ = stream.write_all(&bytes).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         Says::Nothing => std::future::pending().await,
     }

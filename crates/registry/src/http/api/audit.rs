@@ -15,16 +15,16 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{Administered, site},
-    extract::{Path, Query},
-    owners::OwnerPath,
+    callers::{Of, Site},
+    extract::Query,
     paging::{Number, Paging},
+    paths::OwnerPath,
 };
 use crate::{
     Registry,
     access::audit::{AuditLine, Export},
     clock::Timestamp,
-    http::{authorize::Presented, error::ApiError},
+    http::error::ApiError,
     metadata::{AuditEntry, AuditFilter, AuditResult, MetadataError, Named},
     names::OwnerName,
 };
@@ -254,11 +254,10 @@ fn lines(entries: &[AuditEntry]) -> Bytes {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
+    _: Site,
     Query(query): Query<AuditQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    site(&presented, &registry).await?;
     let filter = query.filter(&registry).await?;
     page(&registry, &query, filter, &uri).await
 }
@@ -274,10 +273,9 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn export(
     State(registry): State<Registry>,
-    presented: Presented,
+    _: Site,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    site(&presented, &registry).await?;
     query.before()?;
     let filter = query.filter(&registry).await?;
     Ok(exported(registry.administration().audit().export(filter)))
@@ -294,12 +292,10 @@ pub(in crate::http) async fn export(
 )]
 pub(in crate::http) async fn list_of_owner(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     let mut filter = query.filter(&registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));
     page(&registry, &query, filter, &uri).await
@@ -316,11 +312,9 @@ pub(in crate::http) async fn list_of_owner(
 )]
 pub(in crate::http) async fn export_of_owner(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     query.before()?;
     let mut filter = query.filter(&registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));
