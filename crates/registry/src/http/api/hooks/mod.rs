@@ -19,7 +19,7 @@ use crate::{
     access::Secret,
     http::error::ApiError,
     metadata::{Delivery, WebhookEvent, WebhookEvents},
-    webhooks::{ChangeOrder, SecretChange, Webhook},
+    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder},
 };
 
 /// A webhook.
@@ -258,22 +258,15 @@ async fn add(
         None => WebhookEvents::ALL,
         Some(order) => events(order)?,
     };
-    let secret = new.config.secret.map(Secret::new);
+    let order = WebhookOrder {
+        url: &url,
+        events,
+        secret: new.config.secret.map(Secret::new),
+        active: new.active.unwrap_or(true),
+    };
     let webhooks = registry.administration().webhooks();
-    let added = webhooks
-        .add(&of.owner, &url, events, secret, &of.by)
-        .await?;
-    let mut webhook = added.webhook;
-    if new.active == Some(false) {
-        let off = ChangeOrder {
-            active: Some(false),
-            ..ChangeOrder::default()
-        };
-        let number = webhook.id.number();
-        webhooks.change(&of.owner, number, off, &of.by).await?;
-        webhook = webhooks.one(&of.owner, number).await?;
-    }
-    let made = HookWithSecret::new(webhook, added.generated.as_ref());
+    let added = webhooks.add_as(&of.owner, order, &of.by).await?;
+    let made = HookWithSecret::new(added.webhook, added.generated.as_ref());
     Ok((StatusCode::CREATED, Json(made)))
 }
 
