@@ -416,3 +416,19 @@ async fn a_quota_set_through_the_api_holds() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_webhook_that_is_made_inactive_never_was_active() {
+    let server = world().await;
+    let order = json!({ "config": { "url": "https://hooks.example/x" }, "active": false });
+    let made = by("alice", json("POST", "/api/v1/user/hooks", &order));
+    let made = ask(&server, made).await.expect(201).json();
+    assert_eq!(made["active"], false);
+    let target = format!("/api/v1/user/hooks/{}", made["id"]);
+    let shown = ask(&server, by("alice", get(target))).await.expect(200);
+    assert_eq!(shown.json()["active"], false);
+    let log = by("root", get("/api/v1/audit?action=webhook."));
+    let log = ask(&server, log).await.expect(200).json();
+    let actions = log.as_array().unwrap().iter().map(|entry| &entry["action"]);
+    assert_eq!(actions.collect::<Vec<_>>(), ["webhook.add"]);
+}

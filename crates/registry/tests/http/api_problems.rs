@@ -311,3 +311,74 @@ async fn an_entry_that_is_empty_or_holds_several_is_no_limit() {
         .expect(200);
     assert_eq!(tokens.header("X-Total-Count"), Some("0"));
 }
+
+#[tokio::test]
+async fn a_refusal_says_what_to_do_through_the_api_and_not_on_a_command_line() {
+    let server = TestServer::with_hello().await;
+    server
+        .add_user("root", registry::metadata::Visibility::Public)
+        .await;
+    let root = crate::server::name("root");
+    let accounts = server.accounts();
+    let by = &crate::server::BY;
+    accounts.set_admin(&root, true, by).await.unwrap();
+    server
+        .add_organisation("acme", registry::metadata::Visibility::Public)
+        .await;
+    server
+        .set_member("acme", "root", registry::metadata::Role::Admin)
+        .await;
+    let key = get("/api/packages/alice/alpine/key");
+    server.send(&key).await.expect(200);
+    let keys = get("/api/v1/owners/alice/keys").basic("alice", &password("alice"));
+    let key = server.send(&keys).await.expect(200).json()[0]["name"].clone();
+    let retire = format!("owners/alice/keys/{}/retire", key.as_str().unwrap());
+    for (method, target, status, words) in [
+        ("DELETE", "admin/users/alice", 409, "`?purge=true`"),
+        ("DELETE", "admin/users/nobody", 404, "check the name"),
+        (
+            "GET",
+            "users/nobody/tokens",
+            404,
+            "no such owner; check its name in the path",
+        ),
+        ("PUT", "orgs/acme/members/nobody", 404, "check the name"),
+        (
+            "GET",
+            "orgs/acme/hooks/1",
+            404,
+            "the list names those there are",
+        ),
+        (
+            "GET",
+            "orgs/acme/hooks/abc",
+            404,
+            "the list names those there are",
+        ),
+        (
+            "POST",
+            "owners/alice/keys/none.rsa.pub/retire",
+            404,
+            "the list names",
+        ),
+        ("POST", &retire, 409, "begin a rotation"),
+        ("POST", "owners/alice/keys", 201, ""),
+        ("POST", "owners/alice/keys", 409, "retire the older one"),
+    ] {
+        let target = format!("/api/v1/{target}");
+        let asked = match method {
+            "PUT" => json(method, target, &json!({ "role": "read" })),
+            _ => request(method, target),
+        };
+        let answer = server.send(&asked.basic("root", &password("root"))).await;
+        if status == 201 {
+            answer.expect(201);
+            continue;
+        }
+        let detail = answer.problem(status, words).json()["detail"].to_string();
+        assert!(
+            !detail.contains("`tarn ") && !detail.contains("--"),
+            "{detail}"
+        );
+    }
+}
