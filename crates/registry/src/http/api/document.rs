@@ -147,10 +147,12 @@ fn refusals(changes: bool, operation: &Value) -> Vec<(&'static str, &'static str
     let open = operation
         .get("security")
         .is_some_and(|ways| *ways == json!([{}]));
-    let mut refusals = vec![("500", "The server failed; its log says more")];
+    let mut refusals = vec![
+        ("400", "The request cannot be read"),
+        ("500", "The server failed; its log says more"),
+    ];
     if !open {
         refusals.extend([
-            ("400", "The request cannot be read"),
             (
                 "401",
                 "Credentials are needed, or those given are wrong or lack a scope",
