@@ -1,12 +1,8 @@
 //! The audit log, for those who may read it.
 
 use serde::Serialize;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{
-    clock::Timestamp,
-    metadata::{AuditEntry, AuditFilter, Metadata, MetadataError},
-};
+use crate::metadata::{AuditEntry, AuditFilter, Metadata, MetadataError};
 
 /// The most entries of one page.
 pub const LONGEST_PAGE: u32 = 1_000;
@@ -110,7 +106,7 @@ impl<'a> From<&'a AuditEntry> for AuditLine<'a> {
     fn from(entry: &'a AuditEntry) -> Self {
         Self {
             id: entry.id,
-            at: moment(entry.at),
+            at: entry.at.rfc3339_micros(),
             account: entry.account.as_deref(),
             token: entry.token.as_deref(),
             address: entry.address.as_deref(),
@@ -122,13 +118,4 @@ impl<'a> From<&'a AuditEntry> for AuditLine<'a> {
             detail: entry.detail.as_deref(),
         }
     }
-}
-
-/// RFC 3339 with microseconds: the order of events within a second matters here.
-fn moment(at: Timestamp) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.micros()) * 1_000)
-        .ok()
-        .and_then(|at| at.format(&Rfc3339).ok())
-        // Beyond the year 9999, where RFC 3339 ends.
-        .unwrap_or_else(|| format!("@{}", at.seconds()))
 }

@@ -237,7 +237,7 @@ impl Presented {
         }
     }
 
-    /// What is answered under a name that nobody has. Under a former name: where to read instead, for those who may read
+    /// What is answered under a name that nobody has. Under a former name: where it is now, for those who may do it
     /// there; and for what is written, the new name in words, since clients do not send a body twice.
     async fn lead_on(
         &self,
@@ -251,9 +251,14 @@ impl Presented {
         let Some(owner) = registry.metadata().owner_formerly(&old).await? else {
             return Ok(ApiError::UnknownOwner);
         };
+        // Whoever may publish or delete may read. A token to administer may have no other scope.
+        let asked = match action {
+            Action::Administer => Action::Administer,
+            Action::Read | Action::Publish | Action::Delete => Action::Read,
+        };
         registry
             .access()
-            .allow(caller, &owner, Action::Read, place)
+            .allow(caller, &owner, asked, place)
             .await
             .inspect_err(|error| {
                 // In the words of what was wanted, which may have been more than to read.
@@ -263,7 +268,7 @@ impl Presented {
             })?;
         let safe = self.method == Method::GET || self.method == Method::HEAD;
         match path_under(&self.uri, &owner.name) {
-            Some(path) if safe && action == Action::Read => Ok(ApiError::Moved { path }),
+            Some(path) if safe => Ok(ApiError::Moved { path }),
             _ => Ok(ApiError::Renamed { name: owner.name }),
         }
     }

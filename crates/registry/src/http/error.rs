@@ -50,6 +50,13 @@ pub(super) enum ApiError {
     Internal(Box<dyn Error + Send + Sync>),
 }
 
+/// What `error` says is wrong, and what to do about it by this door. Its own text ends in what to type on the command line.
+fn advised(error: &impl Error, advice: &str) -> String {
+    let text = error.to_string();
+    let wrong = text.rsplit_once("; ").map_or(&*text, |(wrong, _)| wrong);
+    format!("{wrong}; {advice}")
+}
+
 /// The line of a refusal, beside the answer that was made of it: a problem document is made of the same.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal(pub(super) String);
@@ -98,7 +105,7 @@ impl ApiError {
             | Self::TooSlow(text)
             | Self::TooManyAttempts { text, .. }
             | Self::Busy(text) => text,
-            Self::UnknownOwner => "no such owner; check the name behind /api/packages/".to_owned(),
+            Self::UnknownOwner => "no such owner; check its name in the path".to_owned(),
             Self::Moved { path } => format!("this owner has another name now; it is at {path}"),
             Self::Renamed { name } => {
                 format!("this owner is called {name} now; use that name in its place")
@@ -196,7 +203,22 @@ impl From<AuthError> for ApiError {
 
 impl From<AccountError> for ApiError {
     fn from(error: AccountError) -> Self {
-        let text = error.to_string();
+        let text = match &error {
+            AccountError::NoUser(_) | AccountError::NoOrganisation(_) => {
+                advised(&error, "check the name")
+            }
+            AccountError::NoTeam { .. } => {
+                advised(&error, "the list of its teams names those there are")
+            }
+            AccountError::HasPackages { .. } => advised(
+                &error,
+                "delete them first, or let them go too with `?purge=true`",
+            ),
+            AccountError::TooManyFormerNames(_) => {
+                advised(&error, "have an administrator of this server release one")
+            }
+            _ => error.to_string(),
+        };
         match error {
             AccountError::NameTaken(_)
             | AccountError::LabelTaken { .. }
@@ -310,7 +332,12 @@ impl From<ExpiryError> for ApiError {
 
 impl From<WebhookError> for ApiError {
     fn from(error: WebhookError) -> Self {
-        let text = error.to_string();
+        let text = match &error {
+            WebhookError::NoWebhook { .. } | WebhookError::NoDelivery { .. } => {
+                advised(&error, "the list names those there are")
+            }
+            _ => error.to_string(),
+        };
         match error {
             WebhookError::Target(_) | WebhookError::BadSecret => Self::Unprocessable(text),
             WebhookError::NoWebhook { .. } => Self::NotFound(text),
@@ -326,7 +353,19 @@ impl From<WebhookError> for ApiError {
 
 impl From<KeyError> for ApiError {
     fn from(error: KeyError) -> Self {
-        let text = error.to_string();
+        let text = match &error {
+            KeyError::Rotating { .. } => advised(
+                &error,
+                "retire the older one once every client has the newest, then begin the next rotation",
+            ),
+            KeyError::TooManyActive => advised(&error, "retire one of them"),
+            KeyError::NoSuchKey { .. } => advised(&error, "the list names those there are"),
+            KeyError::OnlyActive { .. } => advised(
+                &error,
+                "begin a rotation, and retire this one when every client has the other",
+            ),
+            _ => error.to_string(),
+        };
         match error {
             KeyError::Metadata(error) => error.into(),
             KeyError::Rotating { .. } | KeyError::TooManyActive | KeyError::OnlyActive { .. } => {

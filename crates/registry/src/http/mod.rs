@@ -8,6 +8,7 @@ mod authorize;
 mod body;
 mod conditional;
 mod connection;
+mod cross_site;
 mod download;
 mod error;
 mod health;

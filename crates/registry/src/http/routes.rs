@@ -13,6 +13,7 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{Method, Uri},
+    middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{get, put},
 };
@@ -22,8 +23,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api::{
-        self, audit, document, hooks, keys, organisations, owners, packages, quotas, search,
-        second_factor, server_version, teams, tokens, user, users,
+        self, audit, document, hooks, keys, organisations, owners, packages, parameters, quotas,
+        search, second_factor, server_version, teams, tokens, user, users,
     },
     authorize::Presented,
     error::ApiError,
@@ -76,6 +77,8 @@ impl Routes {
 }
 
 fn router(registry: Registry) -> Router {
+    let api_router = api().split_for_parts().0;
+    let api_router = api_router.route_layer(from_fn(parameters::refuse_unknown));
     Router::new()
         .route("/healthz", get(health::show))
         .route("/metrics", get(metrics::show))
@@ -101,7 +104,7 @@ fn router(registry: Registry) -> Router {
             "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/{file}",
             get(package::show).delete(package::remove),
         )
-        .merge(api().split_for_parts().0)
+        .merge(api_router)
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(registry)

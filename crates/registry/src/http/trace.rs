@@ -23,7 +23,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 
-use super::{api, error::ApiError, host, routes::Routes, source::Source};
+use super::{api, cross_site, error::ApiError, host, routes::Routes, source::Source};
 use crate::{
     clock::Clock,
     metrics::{RequestCounts, Route},
@@ -100,7 +100,7 @@ pub(super) async fn answer(
 
     // Written as one expression: what gets a name before it is awaited is kept twice, and copied.
     let mut response = match AssertUnwindSafe(async {
-        match host::check(&request) {
+        match host::check(&request).and_then(|()| cross_site::check(&request)) {
             Ok(()) => routes.answer(request).await,
             Err(refusal) => refusal.into_response(),
         }

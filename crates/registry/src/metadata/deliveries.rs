@@ -6,7 +6,7 @@
 
 use super::{
     Act, DeliveryId, DeliveryState, Metadata, MetadataError, OwnerId, WebhookEvent, WebhookId,
-    engine::{Row, sql},
+    engine::{Row, Transaction, sql},
     outbox::insert,
     webhooks::{WebhookRow, note, webhook_columns},
 };
@@ -85,6 +85,23 @@ impl Delivery {
             finished_at: row.time_if_any("finished_at")?,
         })
     }
+}
+
+/// Drops the oldest finished messages to a webhook, as far as they are more than are kept.
+pub(super) async fn cut_log(
+    transaction: &mut Transaction,
+    webhook: WebhookId,
+) -> Result<(), MetadataError> {
+    transaction
+        .run(sql!(
+            "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' AND id <= \
+             (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' \
+             ORDER BY id DESC LIMIT 1 OFFSET $2)",
+            webhook,
+            KEPT_IN_LOG
+        ))
+        .await?;
+    Ok(())
 }
 
 impl Metadata {
@@ -332,15 +349,7 @@ impl Metadata {
             ))
             .await?;
         if !pending {
-            transaction
-                .run(sql!(
-                    "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' AND id <= \
-                     (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' \
-                     ORDER BY id DESC LIMIT 1 OFFSET $2)",
-                    taken.webhook.id,
-                    KEPT_IN_LOG
-                ))
-                .await?;
+            cut_log(&mut transaction, taken.webhook.id).await?;
         }
         transaction.commit().await?;
         Ok(changed == 1)

@@ -50,8 +50,8 @@ pub use self::{
     audit_entries::{AuditEntry, AuditFilter, Named},
     blob_facts::{BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
-        CatalogFile, CatalogOwner, CatalogRepository, CatalogVersion, Page, SEARCHED_VERSIONS,
-        Sight, Sighted, Window,
+        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Page,
+        SEARCHED_VERSIONS, Sight, Sighted, Window,
     },
     deliveries::{Delivery, Outcome, TakenDelivery},
     error::MetadataError,

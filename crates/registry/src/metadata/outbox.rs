@@ -8,6 +8,7 @@ use tokio::sync::futures::Notified;
 use super::{
     DeliveryId, Metadata, MetadataError, OwnerId, PackageAddress, PackageFileId, WebhookEvent,
     WebhookId,
+    deliveries::cut_log,
     engine::{Transaction, sql},
     packages::file_name,
     webhooks::WebhookEvents,
@@ -16,6 +17,10 @@ use crate::{
     clock::Timestamp,
     webhooks::payload::{Account, PackageChange},
 };
+
+/// How many messages may wait for one webhook. Whoever publishes and deletes in a loop while the receiver hangs would fill the
+/// disk with more.
+const MOST_PENDING: i64 = 10_000;
 
 /// What happened to a package, for whoever wants to be told.
 pub(super) struct Happened<'a> {
@@ -108,7 +113,7 @@ async fn describe(
     Ok(change.render())
 }
 
-/// Puts one message into the outbox.
+/// Puts one message into the outbox; as one that failed, where as many wait as may.
 pub(super) async fn insert(
     transaction: &mut Transaction,
     webhook: WebhookId,
@@ -116,17 +121,41 @@ pub(super) async fn insert(
     payload: &str,
     now: Timestamp,
 ) -> Result<DeliveryId, MetadataError> {
-    let row = transaction
+    let full = transaction
         .row(sql!(
+            "SELECT 1 AS found FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'pending' LIMIT 1 OFFSET $2",
+            webhook,
+            MOST_PENDING - 1
+        ))
+        .await?
+        .is_some();
+    let statement = if full {
+        sql!(
+            "INSERT INTO webhook_deliveries (webhook_id, event, payload, state, created_at, finished_at, last_error) \
+             VALUES ($1, $2, $3, 'failed', $4, $4, $5) RETURNING id",
+            webhook,
+            event.as_str(),
+            payload,
+            now,
+            format!(
+                "{MOST_PENDING} messages to this webhook were waiting already, the most that may; it was not tried"
+            )
+        )
+    } else {
+        sql!(
             "INSERT INTO webhook_deliveries (webhook_id, event, payload, state, next_attempt_at, created_at) \
              VALUES ($1, $2, $3, 'pending', $4, $4) RETURNING id",
             webhook,
             event.as_str(),
             payload,
             now
-        ))
-        .await?
-        .ok_or(MetadataError::Missing("delivery"))?;
+        )
+    };
+    let row = transaction.row(statement).await?;
+    let row = row.ok_or(MetadataError::Missing("delivery"))?;
+    if full {
+        cut_log(transaction, webhook).await?;
+    }
     Ok(DeliveryId::from_row(row.value("id")?))
 }
 
@@ -140,5 +169,66 @@ impl Metadata {
         if filled {
             self.outbox_filled.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        metadata::{Act, Actor, Database, DeliveryState, NewUser, NewWebhook, Visibility},
+        names::OwnerName,
+    };
+
+    #[tokio::test]
+    async fn what_comes_while_as_many_wait_as_may_is_written_as_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("tarn.db"));
+        let metadata = Metadata::open(&database).await.unwrap();
+        let at = Timestamp::from_seconds(1_795_381_200);
+        let by = &Actor::COMMAND_LINE;
+        let alice = NewUser {
+            name: &OwnerName::parse("alice").unwrap(),
+            password_hash: None,
+            admin: false,
+            visibility: Visibility::Public,
+        };
+        let alice = metadata.add_user(alice, &Act { by, at }).await.unwrap().id;
+        let webhook = NewWebhook {
+            owner: alice,
+            url: "https://hooks.example/",
+            seed: &[1; 16],
+            sealed: b"sealed",
+            events: WebhookEvents::ALL,
+            active: true,
+            at_most: 1,
+        };
+        let added = metadata.add_webhook(webhook, "", &Act { by, at }).await;
+        let webhook = added.unwrap().id;
+        let mut transaction = metadata.engine.write().await.unwrap();
+        let filling = sql!(
+            "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $3) \
+             INSERT INTO webhook_deliveries (webhook_id, event, payload, state, next_attempt_at, created_at) \
+             SELECT $1, 'published', '', 'pending', $2, $2 FROM numbers",
+            webhook,
+            at,
+            MOST_PENDING - 1
+        );
+        transaction.run(filling).await.unwrap();
+        for _ in 0..150 {
+            let event = WebhookEvent::Published;
+            insert(&mut transaction, webhook, event, "", at)
+                .await
+                .unwrap();
+        }
+        transaction.commit().await.unwrap();
+
+        let log = metadata.deliveries((alice, webhook), 20_000).await.unwrap();
+        let waiting = |state: DeliveryState| log.iter().filter(|one| one.state == state).count();
+        assert_eq!(waiting(DeliveryState::Pending), 10_000);
+        // Of the 149 others the log keeps the newest.
+        assert_eq!(waiting(DeliveryState::Failed), 100);
+        let text = "10000 messages to this webhook were waiting already, the most that may; it was not tried";
+        assert_eq!(log[0].last_error.as_deref(), Some(text));
     }
 }

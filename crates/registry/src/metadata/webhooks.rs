@@ -119,6 +119,8 @@ pub struct NewWebhook<'a> {
     pub sealed: &'a [u8],
     /// What it is told of.
     pub events: WebhookEvents,
+    /// Whether it is told anything from the start.
+    pub active: bool,
     /// How many an owner may have.
     pub at_most: u64,
 }
@@ -202,12 +204,13 @@ impl Metadata {
         let row = transaction
             .row(sql!(
                 "INSERT INTO webhooks (owner_id, url, seed, sealed, events, active, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, TRUE, $6) RETURNING id",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
                 new.owner,
                 new.url,
                 new.seed.as_slice(),
                 new.sealed,
                 new.events.to_string(),
+                new.active,
                 act.at
             ))
             .await
@@ -233,7 +236,7 @@ impl Metadata {
             seed: *new.seed,
             sealed: new.sealed.to_vec(),
             events: new.events,
-            active: true,
+            active: new.active,
             created_at: act.at,
         })
     }

@@ -13,14 +13,14 @@ use http::{
     header::{CONTENT_TYPE, HOST, USER_AGENT},
 };
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::OnceCell,
     task::{JoinSet, spawn_blocking},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::{
     TlsConnector,
@@ -45,8 +45,10 @@ const MAX_ADDRESSES: usize = 4;
 pub struct ClientLimits {
     /// For the look-up of the name and the connection.
     pub connect: Duration,
-    /// For everything.
+    /// For everything up to the end of the answer's head.
     pub whole: Duration,
+    /// For the body of the answer behind that, which decides nothing.
+    pub drain: Duration,
     /// The longest head of an answer, in bytes; at least 8 KiB.
     pub head: usize,
     /// How much of an answer's body is read, in bytes.
@@ -58,6 +60,7 @@ impl Default for ClientLimits {
         Self {
             connect: Duration::from_secs(5),
             whole: Duration::from_secs(15),
+            drain: Duration::from_secs(1),
             head: 16 << 10,
             body: 4 << 10,
         }
@@ -147,7 +150,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When there is no answer in time.
+    /// When there is no complete head of an answer in time.
     pub async fn post(
         &self,
         target: &Target,
@@ -155,9 +158,7 @@ impl Client {
         body: Bytes,
     ) -> Result<u16, SendError> {
         let exchange = async {
-            let stream = timeout(self.limits.connect, self.connect(target))
-                .await
-                .map_err(|_| SendError::TimedOut(self.limits.connect))??;
+            let stream = self.connect(target).await?;
             let request = request(target, headers, body)?;
             if target.is_https() {
                 let name = server_name(target.host())?;
@@ -168,29 +169,33 @@ impl Client {
                 self.exchange(stream, request).await
             }
         };
-        timeout(self.limits.whole, exchange)
+        let answered = timeout(self.limits.whole, exchange)
             .await
-            .map_err(|_| SendError::TimedOut(self.limits.whole))?
+            .map_err(|_| SendError::TimedOut(self.limits.whole))??;
+        let status = answered.status;
+        // The head has come, so the message has arrived, whatever becomes of the body.
+        let _ = timeout(self.limits.drain, answered.drain(self.limits.body)).await;
+        Ok(status)
     }
 
     /// Connects to an address that the rules allow: what was checked is a number, and that number is what is connected to.
     async fn connect(&self, target: &Target) -> Result<TcpStream, SendError> {
+        let limit = self.limits.connect;
+        let until = Instant::now() + limit;
         let port = target.port();
         let found = match target.host() {
             Host::Ipv4(address) => vec![SocketAddr::from((*address, port))],
             Host::Ipv6(address) => vec![SocketAddr::from((*address, port))],
-            Host::Domain(name) => self
-                .resolver
-                .addresses(name, port)
+            Host::Domain(name) => timeout_at(until, self.resolver.addresses(name, port))
                 .await
+                .map_err(|_| SendError::TimedOut(limit))?
                 .map_err(SendError::NoAddress)?,
         };
         if found.is_empty() {
             let none = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             return Err(SendError::NoAddress(none));
         }
-        let mut failed = None;
-        for address in found
+        let allowed = found
             .into_iter()
             .filter(|address| match self.rules.check(address.ip()) {
                 Ok(()) => true,
@@ -198,41 +203,34 @@ impl Client {
                     tracing::debug!(%target, %forbidden, "a webhook leads to a forbidden address");
                     false
                 }
-            })
-            .take(MAX_ADDRESSES)
-        {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failed = Some(error),
-            }
+            });
+        let allowed: Vec<SocketAddr> = allowed.take(MAX_ADDRESSES).collect();
+        if allowed.is_empty() {
+            return Err(SendError::Forbidden);
         }
-        Err(failed.map_or(SendError::Forbidden, SendError::Connect))
+        first_of(&allowed, until, TcpStream::connect)
+            .await
+            .map_err(|failed| failed.map_or(SendError::TimedOut(limit), SendError::Connect))
     }
 
     async fn exchange(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         request: Request<Full<Bytes>>,
-    ) -> Result<u16, SendError> {
+    ) -> Result<Answered, SendError> {
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(self.limits.head.max(8 << 10))
             .handshake(TokioIo::new(stream))
             .await?;
-        // Ends with this function, however that ends.
+        // Ends with what this gives, however that ends.
         let mut driving = JoinSet::new();
         driving.spawn(connection);
         let answer = sender.send_request(request).await?;
-        let status = answer.status().as_u16();
-        let mut body = answer.into_body();
-        let mut read = 0;
-        // The status is all that counts, so a body that breaks off is no failure. It is read at all because a receiver may
-        // take a connection that is closed on it for a client that has gone away.
-        while read < self.limits.body
-            && let Some(Ok(frame)) = body.frame().await
-        {
-            read += frame.data_ref().map_or(0, Bytes::len);
-        }
-        Ok(status)
+        Ok(Answered {
+            status: answer.status().as_u16(),
+            body: answer.into_body(),
+            _driving: driving,
+        })
     }
 
     async fn tls(&self) -> Result<&TlsConnector, SendError> {
@@ -269,6 +267,51 @@ impl Client {
     }
 }
 
+/// The head of an answer has come.
+struct Answered {
+    status: u16,
+    body: Incoming,
+    /// What moves the bytes of the connection.
+    _driving: JoinSet<Result<(), hyper::Error>>,
+}
+
+impl Answered {
+    /// Reads so many bytes of the body. The status is all that counts, so one that breaks off or stalls is no failure. It is read
+    /// at all because a receiver may take a connection that is closed on it for a client that has gone away.
+    async fn drain(mut self, most: usize) {
+        let mut read = 0;
+        while read < most
+            && let Some(Ok(frame)) = self.body.frame().await
+        {
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
+    }
+}
+
+/// The first of these addresses that takes a connection. Each has an equal share of the time that is left, so that one that
+/// swallows what it is sent does not keep the others from being tried. The error is that of the last one that gave one;
+/// none when all let the time pass.
+async fn first_of<S, F>(
+    addresses: &[SocketAddr],
+    until: Instant,
+    connect: impl Fn(SocketAddr) -> F,
+) -> Result<S, Option<io::Error>>
+where
+    F: Future<Output = io::Result<S>>,
+{
+    let mut failed = None;
+    for (tried, address) in addresses.iter().enumerate() {
+        let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let share = until.saturating_duration_since(Instant::now()) / untried.max(1);
+        match timeout(share, connect(*address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = Some(error),
+            Err(_) => {}
+        }
+    }
+    Err(failed)
+}
+
 fn server_name(host: &Host<String>) -> Result<ServerName<'static>, SendError> {
     match host {
         Host::Ipv4(address) => Ok(ServerName::from(std::net::IpAddr::from(*address))),
@@ -292,4 +335,56 @@ fn request(
     all.insert(USER_AGENT, AGENT);
     all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    fn addresses() -> [SocketAddr; 3] {
+        [1, 2, 3].map(|last| SocketAddr::from(([192, 0, 2, last], 80)))
+    }
+
+    fn within(limit: Duration) -> Instant {
+        Instant::now() + limit
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_everything_leaves_time_for_the_others() {
+        let [silent, refusing, good] = addresses();
+        let connect = |address: SocketAddr| async move {
+            // Nobody answers at once, so nobody does who is left no time.
+            sleep(Duration::from_millis(20)).await;
+            match address {
+                address if address == silent => std::future::pending().await,
+                address if address == refusing => Err(io::ErrorKind::ConnectionRefused.into()),
+                address => Ok(address),
+            }
+        };
+        let until = within(Duration::from_millis(900));
+        assert_eq!(first_of(&addresses(), until, connect).await.unwrap(), good);
+    }
+
+    #[tokio::test]
+    async fn where_no_address_answers_a_refusal_is_told_before_silence() {
+        let [silent, refusing, _] = addresses();
+        let connect = |address: SocketAddr| async move {
+            match address {
+                address if address == refusing => Err(io::ErrorKind::ConnectionRefused.into()),
+                _ => std::future::pending::<io::Result<()>>().await,
+            }
+        };
+        let until = || within(Duration::from_millis(60));
+        let failed = first_of(&addresses(), until(), connect).await;
+        let kind = failed.unwrap_err().unwrap().kind();
+        assert_eq!(kind, io::ErrorKind::ConnectionRefused);
+        assert!(
+            first_of(&[silent], until(), connect)
+                .await
+                .unwrap_err()
+                .is_none()
+        );
+    }
 }

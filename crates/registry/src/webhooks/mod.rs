@@ -24,7 +24,7 @@ pub use self::{
     resolver::Resolver,
     service::{
         Added, ChangeOrder, MAX_SECRET, MAX_WEBHOOKS, MIN_SECRET, SecretChange, Webhook,
-        WebhookError, Webhooks,
+        WebhookError, WebhookOrder, Webhooks,
     },
     signing::{delivery_name, sign},
     target::{MAX_URL, Target, TargetError},

@@ -7,7 +7,6 @@
 
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 use serde::Serialize;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     clock::Timestamp,
@@ -119,7 +118,7 @@ impl PackageChange<'_> {
                 WebhookEvent::Deleted => "deleted",
                 _ => "created",
             },
-            at: moment(self.at),
+            at: self.at.rfc3339_micros(),
             repository: None,
             package: Package {
                 id: self.id,
@@ -129,7 +128,7 @@ impl PackageChange<'_> {
                 kind: "alpine",
                 name: self.name.as_str(),
                 version: self.version.as_str(),
-                created_at: moment(self.created_at),
+                created_at: self.created_at.rfc3339_micros(),
                 alpine,
             },
             organization: (self.owner_kind == OwnerKind::Organisation).then_some(self.owner),
@@ -151,7 +150,7 @@ struct Ping<'a> {
 pub(super) fn ping(owner: Account<'_>, sender: Option<Account<'_>>, at: Timestamp) -> String {
     json(&Ping {
         action: "ping",
-        at: moment(at),
+        at: at.rfc3339_micros(),
         owner,
         sender,
     })
@@ -163,13 +162,6 @@ fn json(payload: &impl Serialize) -> String {
 }
 
 /// RFC 3339, UTC, whole seconds.
-fn moment(at: Timestamp) -> String {
-    OffsetDateTime::from_unix_timestamp(at.seconds())
-        .ok()
-        .and_then(|date| date.format(&Rfc3339).ok())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +170,7 @@ mod tests {
     fn a_package_is_told_with_the_field_names_of_the_forges() {
         let change = PackageChange {
             event: WebhookEvent::Deleted,
-            at: Timestamp::from_seconds(1_795_381_260),
+            at: Timestamp::from_micros(1_795_381_260_000_250),
             owner: Account::new(3, "Acme"),
             owner_kind: OwnerKind::Organisation,
             creator: Some(Account::new(2, "alice")),
@@ -198,7 +190,7 @@ mod tests {
         assert_eq!(
             change.render(),
             format!(
-                r#"{{"action":"deleted","at":"2026-11-22T21:01:00Z","repository":null,"package":{{"id":9,"owner":{{"id":3,"login":"Acme","username":"Acme"}},"repository":null,"creator":{{"id":2,"login":"alice","username":"alice"}},"type":"alpine","name":"hello","version":"1.0-r0","created_at":"2026-11-22T21:00:00Z","alpine":{{"branch":"v3.23","repository":"main","architecture":"x86_64","file_name":"hello-1.0-r0.apk","path":"/api/packages/Acme/alpine/v3.23/main/x86_64/hello-1.0-r0.apk","size":1234,"sha256":"{sha256}"}}}},"organization":{{"id":3,"login":"Acme","username":"Acme"}},"sender":null}}"#
+                r#"{{"action":"deleted","at":"2026-11-22T21:01:00.00025Z","repository":null,"package":{{"id":9,"owner":{{"id":3,"login":"Acme","username":"Acme"}},"repository":null,"creator":{{"id":2,"login":"alice","username":"alice"}},"type":"alpine","name":"hello","version":"1.0-r0","created_at":"2026-11-22T21:00:00Z","alpine":{{"branch":"v3.23","repository":"main","architecture":"x86_64","file_name":"hello-1.0-r0.apk","path":"/api/packages/Acme/alpine/v3.23/main/x86_64/hello-1.0-r0.apk","size":1234,"sha256":"{sha256}"}}}},"organization":{{"id":3,"login":"Acme","username":"Acme"}},"sender":null}}"#
             )
         );
     }

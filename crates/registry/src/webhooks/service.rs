@@ -125,6 +125,19 @@ pub struct Added {
     pub generated: Option<Secret>,
 }
 
+/// A webhook that is wanted.
+#[derive(Debug, Clone)]
+pub struct WebhookOrder<'a> {
+    /// Where it leads.
+    pub url: &'a str,
+    /// What it is told of.
+    pub events: WebhookEvents,
+    /// The secret that signs; none: one is made.
+    pub secret: Option<Secret>,
+    /// Whether it is told anything from the start.
+    pub active: bool,
+}
+
 /// What becomes of a webhook's secret.
 #[derive(Debug, Clone, Default)]
 pub enum SecretChange {
@@ -175,7 +188,7 @@ impl Webhooks {
         }
     }
 
-    /// Adds a webhook. Without a secret, one is made and given back.
+    /// Adds a webhook that is told of these from the start. Without a secret, one is made and given back.
     ///
     /// # Errors
     ///
@@ -188,6 +201,32 @@ impl Webhooks {
         secret: Option<Secret>,
         by: &Actor,
     ) -> Result<Added, WebhookError> {
+        let order = WebhookOrder {
+            url,
+            events,
+            secret,
+            active: true,
+        };
+        self.add_as(owner, order, by).await
+    }
+
+    /// Adds a webhook.
+    ///
+    /// # Errors
+    ///
+    /// As [`Webhooks::add`].
+    pub async fn add_as(
+        &self,
+        owner: &Owner,
+        order: WebhookOrder<'_>,
+        by: &Actor,
+    ) -> Result<Added, WebhookError> {
+        let WebhookOrder {
+            url,
+            events,
+            secret,
+            active,
+        } = order;
         let target = Target::parse(url)?;
         let mut seed = [0; 16];
         self.random.fill(&mut seed)?;
@@ -202,6 +241,7 @@ impl Webhooks {
             seed: &seed,
             sealed: &sealed,
             events,
+            active,
             at_most: MAX_WEBHOOKS,
         };
         let row = self

@@ -147,3 +147,19 @@ async fn what_the_document_points_at_is_in_it() {
     let document = document(&server).await;
     follow(&document, &document);
 }
+
+#[tokio::test]
+async fn the_headers_of_lists_are_told_where_they_are_sent() {
+    let server = TestServer::start().await;
+    let document = document(&server).await;
+    let headers = |path: &str| {
+        let headers = &document["paths"][path]["get"]["responses"]["200"]["headers"];
+        let names = headers.as_object().into_iter().flatten();
+        names.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(headers("/api/v1/owners"), ["Link", "X-Total-Count"]);
+    assert_eq!(headers("/api/v1/audit"), ["Link"]);
+    assert_eq!(headers("/api/v1/owners/{owner}/audit"), ["Link"]);
+    assert_eq!(headers("/api/v1/audit/export"), [""; 0]);
+    assert_eq!(headers("/api/v1/user"), [""; 0]);
+}

@@ -243,6 +243,12 @@ async fn a_version_is_deleted_only_by_who_may_delete_each_of_its_files() {
         answer.json()["detail"].clone()
     };
     assert_eq!(refused("seed-closed").await, refused("seed-never").await);
+    // Nobody in particular is asked for credentials, whether it is there or not.
+    for package in ["seed-both", "seed-never", "%7C"] {
+        let target = format!("/api/v1/packages/alice/alpine/{package}/1.0-r0");
+        let delete = crate::client::delete(target);
+        server.send(&delete).await.problem(401, "credentials");
+    }
     let wide = server.token("alice", "delete:package").await;
     let whole = get(target).bearer(&wide);
     assert_eq!(server.send(&whole).await.expect(200).json()["files"], 2);

@@ -220,6 +220,90 @@ async fn a_renamed_owner_is_led_to_in_the_api() {
         .problem(404, "no such owner");
 }
 
+#[tokio::test]
+async fn who_administers_a_renamed_owner_is_led_to_it() {
+    let server = world().await;
+    server.add_user("bob", Visibility::Public).await;
+    server.add_organisation("acme", Visibility::Private).await;
+    let rename = json(
+        "POST",
+        "/api/v1/orgs/acme/rename",
+        &json!({ "new_name": "apex" }),
+    );
+    ask(&server, by("alice", rename)).await.expect(204);
+    let token = server.token("alice", "admin").await;
+    for target in ["orgs/acme/teams?page=2", "owners/acme/keys"] {
+        let asked = get(format!("/api/v1/{target}"));
+        let moved = ask(&server, asked.clone().bearer(&token)).await;
+        let new = format!("/api/v1/{}", target.replace("acme", "apex"));
+        assert_eq!(moved.problem_or_moved().as_deref(), Some(&*new));
+        ask(&server, by("bob", asked)).await.problem(403, "");
+    }
+    let rotate = request("POST", "/api/v1/owners/acme/keys").bearer(&token);
+    ask(&server, rotate).await.problem(404, "called apex now");
+    let read = get("/api/v1/packages/acme").bearer(&token);
+    ask(&server, read).await.problem(401, "read:package");
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_by_its_number_before_one_that_is_called_so() {
+    let server = world().await;
+    let target = "/api/v1/user/tokens";
+    let make = async |name: &str| {
+        let order = json!({ "name": name, "scopes": ["read:package"] });
+        let made = ask(&server, by("alice", json("POST", target, &order))).await;
+        made.expect(201).json()["id"].to_string()
+    };
+    let number = make("ci").await;
+    make(&number).await;
+    let left = async || {
+        let list = ask(&server, by("alice", get(target))).await.json();
+        let entries = list.as_array().unwrap().iter();
+        let names = entries.map(|token| token["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let revoke = || request("DELETE", format!("{target}/{number}"));
+    ask(&server, by("alice", revoke())).await.expect(204);
+    assert_eq!(left().await, [number.as_str()]);
+    ask(&server, by("alice", revoke())).await.expect(204);
+    assert_eq!(left().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_administer_is_not_told_which_teams_there_are() {
+    let server = world().await;
+    server.add_organisation("acme", Visibility::Public).await;
+    let teams = ask(&server, by("alice", get("/api/v1/orgs/acme/teams"))).await;
+    let number = teams.expect(200).json()[0]["id"].to_string();
+    let token = server.token("alice", "write:package").await;
+    let mut details = Vec::new();
+    for team in [number.as_str(), "4711", "none"] {
+        let asked = get(format!("/api/v1/teams/{team}")).bearer(&token);
+        let refused = ask(&server, asked).await.problem(401, "admin");
+        details.push(refused.json()["detail"].clone());
+    }
+    assert!(
+        details.windows(2).all(|pair| pair[0] == pair[1]),
+        "{details:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_log_is_cut_within_a_second() {
+    let server = world().await;
+    server.clock.advance(std::time::Duration::from_millis(500));
+    server.add_organisation("acme", Visibility::Public).await;
+    let count = async |query: &str| {
+        let log = get(format!("/api/v1/audit?action=org.add&{query}"));
+        let log = ask(&server, by("root", log)).await.expect(200);
+        log.json().as_array().unwrap().len()
+    };
+    assert_eq!(count("since=2026-11-22T21:00:00.5Z").await, 1);
+    assert_eq!(count("since=2026-11-22T21:00:00.500001Z").await, 0);
+    assert_eq!(count("until=2026-11-22T21:00:00.5Z").await, 0);
+    assert_eq!(count("until=2026-11-22T21:00:00.500001Z").await, 1);
+}
+
 impl Answer {
     fn problem_or_moved(self) -> Option<String> {
         let moved = self.expect(301);
@@ -331,4 +415,20 @@ async fn a_quota_set_through_the_api_holds() {
         ask(&server, by("alice", get(target))).await.json()["used_packages"],
         1
     );
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_made_inactive_never_was_active() {
+    let server = world().await;
+    let order = json!({ "config": { "url": "https://hooks.example/x" }, "active": false });
+    let made = by("alice", json("POST", "/api/v1/user/hooks", &order));
+    let made = ask(&server, made).await.expect(201).json();
+    assert_eq!(made["active"], false);
+    let target = format!("/api/v1/user/hooks/{}", made["id"]);
+    let shown = ask(&server, by("alice", get(target))).await.expect(200);
+    assert_eq!(shown.json()["active"], false);
+    let log = by("root", get("/api/v1/audit?action=webhook."));
+    let log = ask(&server, log).await.expect(200).json();
+    let actions = log.as_array().unwrap().iter().map(|entry| &entry["action"]);
+    assert_eq!(actions.collect::<Vec<_>>(), ["webhook.add"]);
 }

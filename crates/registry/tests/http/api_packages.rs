@@ -283,3 +283,20 @@ async fn an_uploader_whom_the_caller_may_not_know_of_is_not_named() {
     let own = get(target).basic("paula", &password("paula"));
     assert_eq!(creator(own).await.as_deref(), Some("paula"));
 }
+
+#[tokio::test]
+async fn all_files_of_a_version_come_at_once_unless_pages_are_asked_for() {
+    let server = TestServer::start().await;
+    for number in 0..31 {
+        let place = format!("edge/repository{number}");
+        server.publish(&place, hello()).await.expect(201);
+    }
+    let target = format!("{PACKAGES}/alpine/hello/1.0-r0/files");
+    for (query, count) in [("", 31), ("?page=1", 30), ("?limit=0", 30), ("?limit=7", 7)] {
+        let list = server.send(&get(format!("{target}{query}"))).await;
+        let list = list.expect(200);
+        assert_eq!(list.header("X-Total-Count"), Some("31"));
+        assert_eq!(list.header("Link").is_some(), count < 31, "{query}");
+        assert_eq!(list.json().as_array().unwrap().len(), count, "{query}");
+    }
+}

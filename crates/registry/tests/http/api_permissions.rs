@@ -60,7 +60,6 @@ fn table() -> Vec<Row> {
     let token = || json!({ "name": "made", "scopes": ["read:package"] });
     let hook = || json!({ "config": { "url": "https://hooks.example/x" } });
     let code = || json!({ "code": "123456" });
-    let new_name = || json!({ "new_username": "taken" });
     vec![
         (All, "GET", "/openapi.json", none(), &[200]),
         (All, "GET", "/version", none(), &[200]),
@@ -280,7 +279,13 @@ fn table() -> Vec<Row> {
             json!({ "visibility": "private" }),
             &[200],
         ),
-        (Admins, "POST", "/orgs/club/rename", new_name(), &[409]),
+        (
+            Admins,
+            "POST",
+            "/orgs/club/rename",
+            json!({ "new_name": "taken" }),
+            &[409],
+        ),
         (Site, "GET", "/audit", none(), &[200]),
         (Site, "GET", "/audit/export", none(), &[200]),
         (Site, "GET", "/admin/users", none(), &[200]),
@@ -411,6 +416,57 @@ async fn every_operation_answers_everybody_as_the_table_says() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_so_before_what_they_sent_is_looked_at() {
+    let (server, token) = world().await;
+    let document = server.send(&get("/api/v1/openapi.json")).await.json();
+    let mut refused = 0;
+    for (whom, method, path, body, _) in table() {
+        let (template, operations) = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .find(|(template, operations)| {
+                fits(template, path) && operations.get(method.to_lowercase()).is_some()
+            })
+            .unwrap();
+        let operation = &operations[method.to_lowercase()];
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let queried = parameters
+            .clone()
+            .any(|parameter| parameter["in"] == "query");
+        let target = if queried {
+            format!("/api/v1{path}?none=x")
+        } else {
+            format!("/api/v1{path}")
+        };
+        if body.is_null() && !queried {
+            continue;
+        }
+        let mut asked = request(method, target);
+        if !body.is_null() {
+            asked = put("", "no JSON").with_method_and_target_of(&asked);
+        }
+        for (asked, answer) in [
+            (asked.clone(), answers(whom)[0]),
+            (asked.bearer(&token), answers(whom)[1]),
+        ] {
+            // Of teams nobody is told which there are, so the caller's rights are asked first there too.
+            if answer != 0 {
+                let found = server.send(&asked).await;
+                assert_eq!(
+                    found.status,
+                    answer,
+                    "{method} {template}: {}",
+                    found.text()
+                );
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 40, "{refused}");
 }
 
 #[tokio::test]

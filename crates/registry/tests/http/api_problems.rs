@@ -225,3 +225,160 @@ async fn a_password_is_changed_by_the_password_alone() {
     let answer = server.send(&user.basic("alice", "another password")).await;
     assert_eq!(answer.expect(200).json()["login"], "alice");
 }
+
+#[tokio::test]
+async fn a_parameter_that_no_route_knows_is_refused_and_nothing_is_done() {
+    let server = TestServer::with_hello().await;
+    let hello = "/api/v1/packages/alice/alpine/hello/1.0-r0";
+    let by = |request: crate::client::Request| request.basic("alice", &password("alice"));
+    let words = "this route knows no parameters";
+    let narrower = request("DELETE", format!("{hello}?architecture=x86_64"));
+    server.send(&by(narrower)).await.problem(400, words);
+    server.send(&get(hello)).await.expect(200);
+    let keys = request("POST", "/api/v1/owners/alice/keys?x");
+    server.send(&by(keys)).await.problem(400, words);
+    for target in [hello, "/api/v1/version", "/api/v1/openapi.json"] {
+        let asked = format!("{target}?page=1");
+        server.send(&get(&asked)).await.problem(400, words);
+        server.send(&head(&asked)).await.expect(400);
+        // Nothing behind the `?` is nothing.
+        server.send(&get(format!("{target}?"))).await.expect(200);
+        let trace = request("TRACE", asked);
+        server.send(&trace).await.problem(405, "TRACE");
+    }
+    // Beside the API clients may write what they like there.
+    let key = get("/api/packages/alice/alpine/key?x=1");
+    server.send(&key).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_a_page_of_another_site_sends_changes_nothing() {
+    let server = TestServer::start().await;
+    let by = |site: &str| {
+        let rotate = request("POST", "/api/v1/owners/alice/keys");
+        let rotate = rotate.basic("alice", &password("alice"));
+        rotate.header("Sec-Fetch-Site", site)
+    };
+    for site in ["cross-site", "same-site"] {
+        let answer = server.send(&by(site)).await;
+        answer.problem(403, "a page of another site sent this");
+    }
+    let keys = get("/api/v1/owners/alice/keys").basic("alice", &password("alice"));
+    let keys = keys.header("Sec-Fetch-Site", "cross-site");
+    let list = server.send(&keys).await.expect(200);
+    assert_eq!(list.header("X-Total-Count"), Some("0"));
+    server.send(&by("same-origin")).await.expect(201);
+    let upload = put("/api/packages/alice/alpine/edge/main", "x");
+    let upload = upload.header("Sec-Fetch-Site", "cross-site");
+    server.send(&upload).await.refusal(403, "another site");
+}
+
+#[tokio::test]
+async fn an_entry_that_is_empty_or_holds_several_is_no_limit() {
+    let server = TestServer::start().await;
+    server
+        .add_organisation("acme", registry::metadata::Visibility::Public)
+        .await;
+    let by = |request: crate::client::Request| request.basic("alice", &password("alice"));
+    let team = json!({ "name": "ci", "permission": "write", "limits": ["edge/main"] });
+    let team = json("POST", "/api/v1/orgs/acme/teams", &team);
+    let made = server.send(&by(team)).await.expect(201).json();
+    let target = format!("/api/v1/teams/{}", made["id"]);
+    for entry in [
+        "",
+        " ",
+        "edge/main,v3.23/main",
+        "edge/main|",
+        "edge/main v3.23/main",
+    ] {
+        for field in ["scopes", "limits", "networks"] {
+            let mut order = json!({ "name": "t", "scopes": ["read:package"] });
+            order[field] = json!([entry]);
+            let order = by(json("POST", "/api/v1/user/tokens", &order));
+            let words = format!("an entry of `{field}` is empty or holds several");
+            server.send(&order).await.problem(422, &words);
+        }
+        let limits = json!({ "limits": [entry] });
+        let change = by(json("PATCH", &target, &limits));
+        let words = "an entry of `limits` is empty or holds several";
+        server.send(&change).await.problem(422, words);
+    }
+    let team = server.send(&by(get(&target))).await.expect(200).json();
+    assert_eq!(team["limits"], json!(["edge/main"]));
+    let tokens = server
+        .send(&by(get("/api/v1/user/tokens")))
+        .await
+        .expect(200);
+    assert_eq!(tokens.header("X-Total-Count"), Some("0"));
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_to_do_through_the_api_and_not_on_a_command_line() {
+    let server = TestServer::with_hello().await;
+    server
+        .add_user("root", registry::metadata::Visibility::Public)
+        .await;
+    let root = crate::server::name("root");
+    let accounts = server.accounts();
+    let by = &crate::server::BY;
+    accounts.set_admin(&root, true, by).await.unwrap();
+    server
+        .add_organisation("acme", registry::metadata::Visibility::Public)
+        .await;
+    server
+        .set_member("acme", "root", registry::metadata::Role::Admin)
+        .await;
+    let key = get("/api/packages/alice/alpine/key");
+    server.send(&key).await.expect(200);
+    let keys = get("/api/v1/owners/alice/keys").basic("alice", &password("alice"));
+    let key = server.send(&keys).await.expect(200).json()[0]["name"].clone();
+    let retire = format!("owners/alice/keys/{}/retire", key.as_str().unwrap());
+    for (method, target, status, words) in [
+        ("DELETE", "admin/users/alice", 409, "`?purge=true`"),
+        ("DELETE", "admin/users/nobody", 404, "check the name"),
+        (
+            "GET",
+            "users/nobody/tokens",
+            404,
+            "no such owner; check its name in the path",
+        ),
+        ("PUT", "orgs/acme/members/nobody", 404, "check the name"),
+        (
+            "GET",
+            "orgs/acme/hooks/1",
+            404,
+            "the list names those there are",
+        ),
+        (
+            "GET",
+            "orgs/acme/hooks/abc",
+            404,
+            "the list names those there are",
+        ),
+        (
+            "POST",
+            "owners/alice/keys/none.rsa.pub/retire",
+            404,
+            "the list names",
+        ),
+        ("POST", &retire, 409, "begin a rotation"),
+        ("POST", "owners/alice/keys", 201, ""),
+        ("POST", "owners/alice/keys", 409, "retire the older one"),
+    ] {
+        let target = format!("/api/v1/{target}");
+        let asked = match method {
+            "PUT" => json(method, target, &json!({ "role": "read" })),
+            _ => request(method, target),
+        };
+        let answer = server.send(&asked.basic("root", &password("root"))).await;
+        if status == 201 {
+            answer.expect(201);
+            continue;
+        }
+        let detail = answer.problem(status, words).json()["detail"].to_string();
+        assert!(
+            !detail.contains("`tarn ") && !detail.contains("--"),
+            "{detail}"
+        );
+    }
+}

@@ -70,6 +70,13 @@ impl Request {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
+    /// The same body for another route.
+    pub(crate) fn with_method_and_target_of(mut self, other: &Self) -> Self {
+        self.method.clone_from(&other.method);
+        self.target.clone_from(&other.target);
+        self
+    }
+
     pub(crate) fn is_head(&self) -> bool {
         self.method == "HEAD"
     }

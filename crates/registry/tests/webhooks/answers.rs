@@ -83,6 +83,17 @@ async fn an_answer_without_an_end_is_read_to_the_limit_and_no_further() {
 }
 
 #[tokio::test]
+async fn a_body_that_stalls_takes_nothing_from_a_head_that_came() {
+    let world = World::new().await;
+    let stalling = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx".to_vec();
+    let found = after(&world, &Receiver::saying(Says::Stalling(stalling)).await).await;
+    assert_eq!(
+        (found.state, found.last_status, found.last_error),
+        (DeliveryState::Delivered, Some(200), None)
+    );
+}
+
+#[tokio::test]
 async fn a_head_without_an_end_is_no_answer() {
     let world = World::new().await;
     let endless = b"HTTP/1.1 200 OK\r\nX-Long: aaaa".to_vec();

@@ -191,6 +191,7 @@ fn client_trusting(
     let limits = ClientLimits {
         connect: Duration::from_millis(500),
         whole: Duration::from_millis(1500),
+        drain: Duration::from_millis(50),
         ..ClientLimits::default()
     };
     let rules = match opened {

@@ -38,6 +38,8 @@ pub(crate) enum Says {
     Bytes(Vec<u8>),
     /// Sends these bytes, then the last of them for ever.
     Endless(Vec<u8>),
+    /// Sends these bytes and no more, and keeps the connection open.
+    Stalling(Vec<u8>),
     /// Nothing, and keeps the connection open.
     Nothing,
 }
@@ -138,6 +140,10 @@ async fn answer(
             while written.is_ok() {
                 written = stream.write_all(&more).await;
             }
+        }
+        Says::Stalling(bytes) => {
+            let _ = stream.write_all(&bytes).await;
+            std::future::pending::<()>().await;
         }
         Says::Nothing => std::future::pending().await,
     }

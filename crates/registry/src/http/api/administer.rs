@@ -1,7 +1,7 @@
 //! What the routes that administer have in common: whose things they are about, and who may.
 
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::{
     Registry,
@@ -9,9 +9,8 @@ use crate::{
     http::{
         authorize::{Authorized, Presented},
         error::ApiError,
-        path::Segments,
     },
-    metadata::{Actor, Owner, OwnerKind},
+    metadata::{Actor, Owner},
     names::OwnerName,
 };
 
@@ -24,45 +23,13 @@ pub(in crate::http) struct Administered {
 }
 
 impl Administered {
-    fn new(authorized: Authorized) -> Result<Self, ApiError> {
+    pub(super) fn new(authorized: Authorized) -> Result<Self, ApiError> {
         Ok(Self {
             name: OwnerName::parse(&authorized.owner.name)?,
             by: authorized.actor(),
             owner: authorized.owner,
             caller: authorized.caller,
         })
-    }
-
-    /// The caller's own account.
-    pub(in crate::http) async fn own(
-        presented: &Presented,
-        registry: &Registry,
-    ) -> Result<Self, ApiError> {
-        Self::new(presented.user(registry).await?)
-    }
-
-    /// The same for what no token does, whatever its scopes.
-    pub(in crate::http) async fn own_by_password(
-        presented: &Presented,
-        registry: &Registry,
-    ) -> Result<Self, ApiError> {
-        let caller = presented.signed_in(registry).await?;
-        needs_password(&caller)?;
-        Self::new(presented.own(registry, caller).await?)
-    }
-
-    /// The owner of that name, a user or an organisation.
-    pub(in crate::http) async fn any(
-        presented: &Presented,
-        registry: &Registry,
-        name: &str,
-    ) -> Result<Self, ApiError> {
-        let segments = Segments::of_owner(name);
-        Self::new(
-            presented
-                .authorize(registry, &segments, Action::Administer)
-                .await?,
-        )
     }
 
     /// An owner that was found by something else than its name, once it is known who asks.
@@ -82,34 +49,6 @@ impl Administered {
             caller,
         })
     }
-
-    /// The owner of that kind and name.
-    pub(in crate::http) async fn of(
-        kind: OwnerKind,
-        presented: &Presented,
-        registry: &Registry,
-        name: &str,
-    ) -> Result<Self, ApiError> {
-        let found = Self::any(presented, registry, name).await?;
-        if found.owner.kind == kind {
-            Ok(found)
-        } else {
-            Err(ApiError::NotFound(format!(
-                "`{}` is a {}; ask for it by the paths for those",
-                found.name, found.owner.kind
-            )))
-        }
-    }
-}
-
-/// A caller who may administer the whole registry, for the records of who did what.
-pub(in crate::http) async fn site(
-    presented: &Presented,
-    registry: &Registry,
-) -> Result<(Caller, Actor), ApiError> {
-    let caller = presented.administrator(registry).await?;
-    let by = presented.actor(&caller);
-    Ok((caller, by))
 }
 
 /// Refuses a token for what lets people in: it could make itself a way in that outlives it.
@@ -137,32 +76,25 @@ where
         .map_err(|error| ApiError::Unprocessable(format!("{error}")))
 }
 
-/// The user in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct UserPath {
-    /// The name of a user, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    pub(in crate::http) username: String,
-}
-
-/// The organisation in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct OrganisationPath {
-    /// The name of an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "acme"
-    )]
-    pub(in crate::http) org: String,
+/// A list in a body, read as the same words on a command line are, which stand in one text there. An entry that is empty would
+/// be none, and a list of none can mean everything; one that holds a separator would be several.
+pub(in crate::http) fn list<T: std::str::FromStr>(
+    field: &str,
+    entries: &[String],
+) -> Result<T, ApiError>
+where
+    T::Err: std::fmt::Display,
+{
+    let separates = |c: char| c == ',' || c == '|' || c.is_whitespace();
+    if entries
+        .iter()
+        .any(|entry| entry.is_empty() || entry.contains(separates))
+    {
+        return Err(ApiError::Unprocessable(format!(
+            "an entry of `{field}` is empty or holds several; write one in each, or leave the field out"
+        )));
+    }
+    word(&entries.join(","))
 }
 
 /// Another name for an owner.

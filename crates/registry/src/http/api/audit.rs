@@ -15,16 +15,16 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{Administered, site},
-    extract::{Path, Query},
-    owners::OwnerPath,
+    callers::{Of, Site},
+    extract::Query,
     paging::{Number, Paging},
+    paths::OwnerPath,
 };
 use crate::{
     Registry,
     access::audit::{AuditLine, Export},
     clock::Timestamp,
-    http::{authorize::Presented, error::ApiError},
+    http::error::ApiError,
     metadata::{AuditEntry, AuditFilter, AuditResult, MetadataError, Named},
     names::OwnerName,
 };
@@ -166,7 +166,10 @@ fn moment(text: &str) -> Result<Timestamp, ApiError> {
         )
     };
     let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(wrong)?;
-    Ok(Timestamp::from_seconds(moment.unix_timestamp()))
+    let micros = moment.unix_timestamp_nanos().div_euclid(1_000);
+    Ok(Timestamp::from_micros(
+        i64::try_from(micros).unwrap_or(i64::MAX),
+    ))
 }
 
 /// An owner who is there, under every name they had; or one who is gone, by the name that the log has.
@@ -251,11 +254,10 @@ fn lines(entries: &[AuditEntry]) -> Bytes {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
+    _: Site,
     Query(query): Query<AuditQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    site(&presented, &registry).await?;
     let filter = query.filter(&registry).await?;
     page(&registry, &query, filter, &uri).await
 }
@@ -271,10 +273,9 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn export(
     State(registry): State<Registry>,
-    presented: Presented,
+    _: Site,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    site(&presented, &registry).await?;
     query.before()?;
     let filter = query.filter(&registry).await?;
     Ok(exported(registry.administration().audit().export(filter)))
@@ -291,12 +292,10 @@ pub(in crate::http) async fn export(
 )]
 pub(in crate::http) async fn list_of_owner(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     let mut filter = query.filter(&registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));
     page(&registry, &query, filter, &uri).await
@@ -313,11 +312,9 @@ pub(in crate::http) async fn list_of_owner(
 )]
 pub(in crate::http) async fn export_of_owner(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     query.before()?;
     let mut filter = query.filter(&registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));

@@ -61,7 +61,7 @@ pub(in crate::http) async fn show() -> Response {
     ([(header::CONTENT_TYPE, content_type)], DOCUMENT.clone()).into_response()
 }
 
-fn document() -> Value {
+pub(super) fn document() -> Value {
     let mut head = Head::openapi();
     head.merge(routes::api().into_openapi());
     let mut document = serde_json::to_value(head).unwrap_or_default();
@@ -102,20 +102,42 @@ fn complete(changes: bool, operation: &mut Value) {
             put(operation, "/responses", status, refusal);
         }
     }
-    let kind = operation.pointer("/responses/200/content/application~1json/schema/type");
-    if kind.is_some_and(|kind| kind == "array") {
-        let headers = json!({
-            "X-Total-Count": {
-                "description": "How many entries there are on all pages",
-                "schema": { "type": "integer", "minimum": 0 }
-            },
-            "Link": {
-                "description": "Where the first, previous, next and last page are, as far as there are such (RFC 8288)",
-                "schema": { "type": "string" }
-            }
+    let mut headers = Map::new();
+    if has_parameter(operation, "page") {
+        let total = json!({
+            "description": "How many entries there are on all pages",
+            "schema": { "type": "integer", "minimum": 0 }
         });
-        put(operation, "/responses/200", "headers", headers);
+        headers.insert("X-Total-Count".to_owned(), total);
+        let pages = "Where the first, previous, next and last page are, as far as there are such (RFC 8288)";
+        headers.insert("Link".to_owned(), text_header(pages));
+    } else if has_parameter(operation, "before") && is_array(operation) {
+        let next = "Where the next page is, if there may be one (RFC 8288)";
+        headers.insert("Link".to_owned(), text_header(next));
     }
+    if !headers.is_empty() {
+        put(operation, "/responses/200", "headers", headers.into());
+    }
+}
+
+fn text_header(description: &str) -> Value {
+    json!({ "description": description, "schema": { "type": "string" } })
+}
+
+/// Whether what an operation gives is a list.
+fn is_array(operation: &Value) -> bool {
+    let kind = operation.pointer("/responses/200/content/application~1json/schema/type");
+    kind.is_some_and(|kind| kind == "array")
+}
+
+/// Whether an operation has a parameter of that name in its query.
+fn has_parameter(operation: &Value, name: &str) -> bool {
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let mut parameters = parameters.into_iter().flatten();
+    parameters.any(|parameter| {
+        let is = |field: &str, wanted: &str| parameter.get(field).is_some_and(|has| has == wanted);
+        is("in", "query") && is("name", name)
+    })
 }
 
 /// The statuses of the refusals that an operation may be answered with, and when.
@@ -125,10 +147,12 @@ fn refusals(changes: bool, operation: &Value) -> Vec<(&'static str, &'static str
     let open = operation
         .get("security")
         .is_some_and(|ways| *ways == json!([{}]));
-    let mut refusals = vec![("500", "The server failed; its log says more")];
+    let mut refusals = vec![
+        ("400", "The request cannot be read"),
+        ("500", "The server failed; its log says more"),
+    ];
     if !open {
         refusals.extend([
-            ("400", "The request cannot be read"),
             (
                 "401",
                 "Credentials are needed, or those given are wrong or lack a scope",
@@ -159,7 +183,8 @@ fn refusals(changes: bool, operation: &Value) -> Vec<(&'static str, &'static str
     refusals
 }
 
-fn has_parameters(operation: &Value, place: &str) -> bool {
+/// Whether an operation has parameters there, `path` or `query`.
+pub(super) fn has_parameters(operation: &Value, place: &str) -> bool {
     let parameters = operation.get("parameters").and_then(Value::as_array);
     let mut parameters = parameters.into_iter().flatten();
     parameters.any(|parameter| parameter.get("in").is_some_and(|found| found == place))

@@ -1,25 +1,19 @@
 //! `/api/v1/owners/{owner}/keys`: the keys that sign an owner's indexes. Their private halves never leave the server here.
 
-use apk::sign::KeyName;
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
-    administer::Administered,
-    extract::{Path, Query},
+    callers::Of,
+    extract::Path,
     moment::Moment,
-    owners::OwnerPath,
-    paging::ListQuery,
+    paging::{ListQuery, Pages},
+    paths::{KeyPath, OwnerPath},
 };
 use crate::{
     Registry,
-    http::{authorize::Presented, error::ApiError},
+    http::error::ApiError,
     keys::{ListedKey, StateChange},
 };
 
@@ -72,33 +66,6 @@ impl From<StateChange> for Signing {
     }
 }
 
-/// The key in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct KeyPath {
-    /// The name of a user or an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    owner: String,
-    /// The name of the key's file.
-    #[param(min_length = 1, max_length = 200, example = "alice@5f0b.rsa.pub")]
-    name: String,
-}
-
-impl KeyPath {
-    fn key(&self) -> Result<KeyName, ApiError> {
-        KeyName::parse(&self.name).map_err(|_| {
-            ApiError::NotFound(
-                "the owner has no such key; the list names those there are".to_owned(),
-            )
-        })
-    }
-}
-
 /// List the signing keys of an owner
 ///
 /// Newest first, retired ones too. An owner gets the first when it is first needed.
@@ -110,15 +77,11 @@ impl KeyPath {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<OwnerPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     let keys = registry.keys().list(&of.owner).await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(&uri, keys, Key::from))
+    Ok(pages.answer_part_of(keys, Key::from))
 }
 
 /// Begin a rotation
@@ -132,10 +95,8 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn rotate(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    of: Of<OwnerPath>,
 ) -> Result<(StatusCode, Json<Key>), ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     let key = registry.keys().rotate(&of.owner, &of.by).await?;
     Ok((StatusCode::CREATED, Json(key.into())))
 }
@@ -143,19 +104,18 @@ pub(in crate::http) async fn rotate(
 /// Let a key sign no more
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys/{name}/retire", tag = "keys", operation_id = "retireSigningKey",
-    params(KeyPath),
+    params(OwnerPath, KeyPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "Which keys sign now", body = Signing))
 )]
 pub(in crate::http) async fn retire(
     State(registry): State<Registry>,
-    presented: Presented,
+    of: Of<OwnerPath>,
     Path(path): Path<KeyPath>,
 ) -> Result<Json<Signing>, ApiError> {
-    let of = Administered::any(&presented, &registry, &path.owner).await?;
     let change = registry
         .keys()
-        .retire(&of.owner, &path.key()?, &of.by)
+        .retire(&of.owner, &path.parse()?, &of.by)
         .await?;
     Ok(Json(change.into()))
 }
@@ -163,17 +123,16 @@ pub(in crate::http) async fn retire(
 /// Let a retired key sign again
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys/{name}/reactivate", tag = "keys", operation_id = "reactivateSigningKey",
-    params(KeyPath),
+    params(OwnerPath, KeyPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "Which keys sign now", body = Signing))
 )]
 pub(in crate::http) async fn reactivate(
     State(registry): State<Registry>,
-    presented: Presented,
+    of: Of<OwnerPath>,
     Path(path): Path<KeyPath>,
 ) -> Result<Json<Signing>, ApiError> {
-    let of = Administered::any(&presented, &registry, &path.owner).await?;
     let keys = registry.keys();
-    let change = keys.reactivate(&of.owner, &path.key()?, &of.by).await?;
+    let change = keys.reactivate(&of.owner, &path.parse()?, &of.by).await?;
     Ok(Json(change.into()))
 }

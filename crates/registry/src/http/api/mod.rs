@@ -5,6 +5,7 @@
 
 pub(super) mod administer;
 pub(super) mod audit;
+mod callers;
 pub(super) mod document;
 mod extract;
 pub(super) mod hooks;
@@ -14,6 +15,8 @@ pub(super) mod organisations;
 pub(super) mod owners;
 pub(super) mod packages;
 mod paging;
+pub(super) mod parameters;
+mod paths;
 pub(super) mod problem;
 pub(super) mod quotas;
 pub(super) mod search;

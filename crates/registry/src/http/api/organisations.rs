@@ -1,31 +1,24 @@
 //! `/api/v1/orgs`: organisations and who is in them.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
-    administer::{Administered, NewName, OrganisationPath, owner_name, site, word},
+    administer::{owner_name, word},
+    callers::{Of, Reading, Site},
     extract::{self, Path, Query},
     moment::Moment,
     owners::Visibility,
-    paging::ListQuery,
+    paging::{ListQuery, Pages},
+    paths::{OrganisationPath, UserPath},
     user::Person,
     users::RemovalQuery,
 };
 use crate::{
     Registry,
-    access::{AccountError, Action},
-    http::{
-        authorize::{Authorized, Presented},
-        error::ApiError,
-        path::Segments,
-    },
+    access::AccountError,
+    http::error::ApiError,
     metadata::{Member, Owner, OwnerKind, Role},
     names::OwnerName,
 };
@@ -117,6 +110,20 @@ impl From<Member> for OrganisationMember {
     }
 }
 
+/// Another name for an organisation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewOrganisationName {
+    /// The name. The old one leads to it from then on, and nobody else can take that.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "acme2"
+    )]
+    new_name: String,
+}
+
 /// The role of a member.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -126,32 +133,9 @@ pub(in crate::http) struct NewRole {
     role: String,
 }
 
-/// A member in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct MemberPath {
-    /// The name of an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "acme"
-    )]
-    org: String,
-    /// The name of a user, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    username: String,
-}
-
-impl MemberPath {
-    fn user(&self) -> Result<OwnerName, ApiError> {
-        OwnerName::parse(&self.username).map_err(|_| no_member())
-    }
+/// A name that breaks the grammar is one that no member has.
+fn user(path: &UserPath) -> Result<OwnerName, ApiError> {
+    OwnerName::parse(&path.username).map_err(|_| no_member())
 }
 
 fn no_member() -> ApiError {
@@ -180,10 +164,9 @@ async fn shown(registry: &Registry, owner: Owner) -> Result<Json<Organisation>, 
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { caller, by }: Site,
     extract::Json(new): extract::Json<NewOrganisation>,
 ) -> Result<(StatusCode, Json<Organisation>), ApiError> {
-    let (caller, by) = site(&presented, &registry).await?;
     let name = owner_name(&new.username)?;
     let caller = caller.account().map_or("", |(_, name)| name);
     let first = owner_name(new.owner.as_deref().unwrap_or(caller))?;
@@ -212,17 +195,9 @@ pub(in crate::http) async fn add(
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
+    reading: Reading<OrganisationPath>,
 ) -> Result<Json<Organisation>, ApiError> {
-    let segments = Segments::of_owner(&path.org);
-    let Authorized { owner, .. } = presented
-        .authorize(&registry, &segments, Action::Read)
-        .await?;
-    if owner.kind != KIND {
-        return Err(ApiError::UnknownOwner);
-    }
-    shown(&registry, owner).await
+    shown(&registry, reading.owner.clone()).await
 }
 
 /// Change who may read what an organisation has
@@ -235,11 +210,9 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
+    of: Of<OrganisationPath>,
     extract::Json(change): extract::Json<OrganisationChange>,
 ) -> Result<Json<Organisation>, ApiError> {
-    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
     let visibility = word(&change.visibility)?;
     let accounts = registry.administration().accounts();
     accounts
@@ -258,11 +231,9 @@ pub(in crate::http) async fn change(
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
+    of: Of<OrganisationPath>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
     registry
         .administration()
         .accounts()
@@ -278,17 +249,15 @@ pub(in crate::http) async fn remove(
     post, path = "/api/v1/orgs/{org}/rename", tag = "organisations", operation_id = "renameOrg",
     params(OrganisationPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
-    request_body = NewName,
+    request_body = NewOrganisationName,
     responses((status = 204, description = "The organisation has that name"))
 )]
 pub(in crate::http) async fn rename(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
-    extract::Json(new): extract::Json<NewName>,
+    of: Of<OrganisationPath>,
+    extract::Json(new): extract::Json<NewOrganisationName>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
-    let name = owner_name(&new.new_username)?;
+    let name = owner_name(&new.new_name)?;
     registry
         .administration()
         .accounts()
@@ -306,41 +275,36 @@ pub(in crate::http) async fn rename(
 )]
 pub(in crate::http) async fn members(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<OrganisationPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
     let members = registry
         .administration()
         .accounts()
         .members(&of.name)
         .await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(&uri, members, OrganisationMember::from))
+    Ok(pages.answer_part_of(members, OrganisationMember::from))
 }
 
 /// Tell whether somebody is a member of an organisation
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgIsMember",
-    params(MemberPath),
+    params(OrganisationPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are"))
 )]
 pub(in crate::http) async fn is_member(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<MemberPath>,
+    of: Of<OrganisationPath>,
+    Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
-    let user = path.user()?;
+    let wanted = user(&path)?;
     let members = registry
         .administration()
         .accounts()
         .members(&of.name)
         .await?;
-    let is_it = |member: &Member| member.user.name.eq_ignore_ascii_case(user.as_str());
+    let is_it = |member: &Member| member.user.name.eq_ignore_ascii_case(wanted.as_str());
     if members.iter().any(is_it) {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -351,23 +315,22 @@ pub(in crate::http) async fn is_member(
 /// Make somebody a member of an organisation, or change their role
 #[utoipa::path(
     put, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgSetMember",
-    params(MemberPath),
+    params(OrganisationPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewRole,
     responses((status = 204, description = "They have that role"))
 )]
 pub(in crate::http) async fn set_member(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<MemberPath>,
+    of: Of<OrganisationPath>,
+    Path(path): Path<UserPath>,
     extract::Json(new): extract::Json<NewRole>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
     let role: Role = word(&new.role)?;
     registry
         .administration()
         .accounts()
-        .set_member(&of.name, &path.user()?, Some(role), &of.by)
+        .set_member(&of.name, &user(&path)?, Some(role), &of.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -375,19 +338,18 @@ pub(in crate::http) async fn set_member(
 /// Take somebody out of all teams of an organisation
 #[utoipa::path(
     delete, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgDeleteMember",
-    params(MemberPath),
+    params(OrganisationPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are in none"))
 )]
 pub(in crate::http) async fn remove_member(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<MemberPath>,
+    of: Of<OrganisationPath>,
+    Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::of(KIND, &presented, &registry, &path.org).await?;
     let accounts = registry.administration().accounts();
     let changed = accounts
-        .set_member(&of.name, &path.user()?, None, &of.by)
+        .set_member(&of.name, &user(&path)?, None, &of.by)
         .await?;
     if changed {
         Ok(StatusCode::NO_CONTENT)

@@ -5,18 +5,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    extract::{Path, Query},
+    callers::{Asking, Reading},
+    extract::Query,
     moment::Moment,
-    paging::{ListQuery, Number, Paging},
+    paging::{ListQuery, Number, Pages, Paging},
+    paths::OwnerPath,
 };
 use crate::{
     Registry,
-    access::Action,
-    http::{
-        authorize::{Authorized, Presented},
-        error::ApiError,
-        path::Segments,
-    },
+    http::error::ApiError,
     metadata::{CatalogOwner, CatalogRepository},
     names::MAX_BYTES,
 };
@@ -142,32 +139,6 @@ impl From<CatalogRepository> for Repository {
     }
 }
 
-/// The owner in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct OwnerPath {
-    /// The name of a user or an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    owner: String,
-}
-
-impl OwnerPath {
-    /// The segment, as it came.
-    pub(in crate::http) fn text(&self) -> &str {
-        &self.owner
-    }
-
-    /// The segment, for whoever asks whether the caller may.
-    pub(in crate::http) fn segments(&self) -> Segments {
-        Segments::of_owner(&self.owner)
-    }
-}
-
 /// Which owners.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -197,11 +168,10 @@ pub(in crate::http) struct OwnersQuery {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
+    Asking(caller): Asking,
     Query(query): Query<OwnersQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let caller = presented.caller(&registry).await?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let prefix = query.q.as_deref().unwrap_or("");
     if prefix.len() > MAX_BYTES {
@@ -231,13 +201,9 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    reading: Reading<OwnerPath>,
 ) -> Result<Json<OwnerDetails>, ApiError> {
-    let owner = presented
-        .authorize(&registry, &path.segments(), Action::Read)
-        .await?
-        .owner;
+    let owner = reading.owner.clone();
     let created_at = registry.metadata().owner_created_at(owner.id).await?;
     Ok(Json(CatalogOwner { owner, created_at }.into()))
 }
@@ -255,19 +221,13 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn repositories(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    reading: Reading<OwnerPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let Authorized { owner, caller, .. } = presented
-        .authorize(&registry, &path.segments(), Action::Read)
-        .await?;
-    let paging = query.paging(&registry.settings().api);
-    let sight = registry.access().sight(&caller).await?;
+    let sight = registry.access().sight(&reading.caller).await?;
     let page = registry
         .metadata()
-        .listed_repositories(&sight, owner.id, paging.window())
+        .listed_repositories(&sight, reading.owner.id, pages.window())
         .await?;
-    Ok(paging.answer(&uri, page, Repository::from))
+    Ok(pages.answer(page, Repository::from))
 }

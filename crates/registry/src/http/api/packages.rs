@@ -1,6 +1,5 @@
 //! `/api/v1/packages/{owner}`: versions of packages and their files, as in Forgejo and Gitea.
 
-use apk::{name::PackageName, version::Version};
 use axum::{
     Json,
     extract::State,
@@ -11,20 +10,21 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    callers::Reading,
     extract::{Path, Query},
-    owners::OwnerPath,
-    paging::{ListQuery, Number, Paging},
+    paging::{ListQuery, Number, Pages, Paging},
+    paths::{OwnerPath, PackagePath, VersionPath, no_such_version},
     versions::{Package, PackageFile, check_text},
 };
 use crate::{
     Registry,
-    access::{Action, Place},
+    access::{Action, Caller, Denied, Place},
     http::{
         authorize::{Authorized, Presented},
         error::ApiError,
-        path::Segments,
     },
-    metadata::{CatalogVersion, PackageAddress, Page, Sight, Window},
+    metadata::{PackageAddress, Page, Sight},
+    settings::ApiLimits,
 };
 
 /// The kind of packages.
@@ -55,76 +55,28 @@ pub(in crate::http) struct PackagesQuery {
     limit: Option<Number>,
 }
 
-/// The package in the path.
+/// Which of the files.
 #[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct PackagePath {
-    /// The name of a user or an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    owner: String,
-    /// The package's name.
-    #[param(
-        min_length = 1,
-        max_length = 128,
-        pattern = "^[A-Za-z0-9_][A-Za-z0-9_+.-]*$",
-        example = "hello"
-    )]
-    name: String,
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct FilesQuery {
+    /// Which page, counted from 1; 0 is the first page too.
+    #[param(required = false, value_type = u64, minimum = 0, example = 1)]
+    page: Option<Number>,
+    /// How many entries a page has at most; 0 is the usual number, more than 100 counts as 100. Where neither this nor `page`
+    /// is said, it is 100: clients of the forges, whose list has no pages, expect all files.
+    #[param(required = false, value_type = u64, minimum = 0, example = 30)]
+    limit: Option<Number>,
 }
 
-/// The version in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct VersionPath {
-    /// The name of a user or an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    owner: String,
-    /// The package's name.
-    #[param(
-        min_length = 1,
-        max_length = 128,
-        pattern = "^[A-Za-z0-9_][A-Za-z0-9_+.-]*$",
-        example = "hello"
-    )]
-    name: String,
-    /// The version, as written in the package.
-    #[param(
-        min_length = 1,
-        max_length = 128,
-        pattern = "^[0-9][0-9a-z._~-]*$",
-        example = "1.0-r0"
-    )]
-    version: String,
-}
-
-impl VersionPath {
-    fn owner(&self) -> Segments {
-        Segments::of_owner(&self.owner)
+impl FilesQuery {
+    fn paging(&self, limits: &ApiLimits) -> Paging {
+        let limit = match (self.page, self.limit) {
+            (None, None) => Some(Number::MOST),
+            (_, limit) => limit,
+        };
+        Paging::new(self.page, limit, limits)
     }
-
-    /// A name or a version that breaks the grammar is one that no package has.
-    fn package(&self) -> Result<(PackageName, Version), ApiError> {
-        let name = PackageName::parse(&self.name).map_err(|_| no_such_version())?;
-        let version = Version::parse(&self.version).map_err(|_| no_such_version())?;
-        Ok((name, version))
-    }
-}
-
-fn no_such_version() -> ApiError {
-    ApiError::NotFound(
-        "the owner has no such version of such a package; the list of packages names what there is"
-            .to_owned(),
-    )
 }
 
 /// List the packages of an owner
@@ -140,18 +92,15 @@ fn no_such_version() -> ApiError {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    reading: Reading<OwnerPath>,
     Query(query): Query<PackagesQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let text = query.q.as_deref().filter(|text| !text.is_empty());
     check_text(text.unwrap_or(""))?;
-    let Authorized { owner, caller, .. } = presented
-        .authorize(&registry, &path.segments(), Action::Read)
-        .await?;
+    let Authorized { owner, caller, .. } = &*reading;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
-    let sight = registry.access().sight(&caller).await?;
+    let sight = registry.access().sight(caller).await?;
     let metadata = registry.metadata();
     let page = match text {
         None => {
@@ -176,35 +125,30 @@ pub(in crate::http) async fn list(
     path = "/api/v1/packages/{owner}/alpine/{name}",
     tag = "packages",
     operation_id = "listPackageVersions",
-    params(PackagePath, ListQuery),
+    params(OwnerPath, PackagePath, ListQuery),
     responses((status = 200, description = "The versions", body = Vec<Package>))
 )]
 pub(in crate::http) async fn versions(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<PackagePath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    reading: Reading<OwnerPath>,
+    Path(package): Path<PackagePath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let owner = Segments::of_owner(&path.owner);
-    let Authorized { owner, caller, .. } =
-        presented.authorize(&registry, &owner, Action::Read).await?;
-    let paging = query.paging(&registry.settings().api);
-    // A name that breaks the grammar is one that no package has.
-    let name = PackageName::parse(&path.name).map_err(|_| no_such_version())?;
+    let Authorized { owner, caller, .. } = &*reading;
+    let name = package.parse()?;
     let page = registry
         .metadata()
         .versions_of(
-            &registry.access().sight(&caller).await?,
+            &registry.access().sight(caller).await?,
             owner.id,
             &name,
-            paging.window(),
+            pages.window(),
         )
         .await?;
     if page.total == 0 {
         return Err(no_such_version());
     }
-    Ok(paging.answer(&uri, page, Package::from))
+    Ok(pages.answer(page, Package::from))
 }
 
 /// Show a version of a package
@@ -213,19 +157,23 @@ pub(in crate::http) async fn versions(
     path = "/api/v1/packages/{owner}/alpine/{name}/{version}",
     tag = "packages",
     operation_id = "getPackage",
-    params(VersionPath),
+    params(OwnerPath, PackagePath, VersionPath),
     responses((status = 200, description = "The version", body = Package))
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<VersionPath>,
+    reading: Reading<OwnerPath>,
+    Path(package): Path<PackagePath>,
+    Path(version): Path<VersionPath>,
 ) -> Result<Json<Package>, ApiError> {
-    let authorized = presented
-        .authorize(&registry, &path.owner(), Action::Read)
+    let Authorized { owner, caller, .. } = &*reading;
+    let sight = registry.access().sight(caller).await?;
+    let (name, version) = (package.parse()?, version.parse()?);
+    let found = registry
+        .metadata()
+        .version(&sight, owner.id, &name, &version)
         .await?;
-    let version = find(&registry, &authorized, &path).await?;
-    Ok(Json(version.into()))
+    Ok(Json(found.ok_or_else(no_such_version)?.into()))
 }
 
 /// Delete a version of a package
@@ -237,46 +185,41 @@ pub(in crate::http) async fn show(
     path = "/api/v1/packages/{owner}/alpine/{name}/{version}",
     tag = "packages",
     operation_id = "deletePackage",
-    params(VersionPath),
+    params(OwnerPath, PackagePath, VersionPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The version is gone"))
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
+    authorized: Reading<OwnerPath>,
     presented: Presented,
-    Path(path): Path<VersionPath>,
+    Path(package): Path<PackagePath>,
+    Path(version): Path<VersionPath>,
 ) -> Result<StatusCode, ApiError> {
-    // Where the files are decides who may delete them, so each is asked about below, before any is deleted.
-    let authorized = presented
-        .authorize(&registry, &path.owner(), Action::Read)
-        .await?;
-    let (name, version) = path.package()?;
-    let everything = Window {
-        offset: 0,
-        limit: u32::MAX,
+    // Where the files are decides who may delete them, so each place is asked about below, before any file is deleted.
+    let Authorized { owner, caller, .. } = &*authorized;
+    if let Caller::Anonymous = caller {
+        return Err(Denied::NeedsCredentials.into());
+    }
+    let (name, version) = (package.parse()?, version.parse()?);
+    let metadata = registry.metadata();
+    let places = async |sight: &Sight| {
+        metadata
+            .places_of_version(sight, owner.id, &name, &version)
+            .await
     };
-    let Authorized { owner, caller, .. } = &authorized;
-    let files = registry
-        .metadata()
-        .files_of_version(&Sight::EVERYTHING, owner.id, &name, &version, everything)
-        .await?;
     // What the caller may not even list is not there for them.
     let sight = registry.access().sight(caller).await?;
-    let one = Window {
-        offset: 0,
-        limit: 1,
-    };
-    let metadata = registry.metadata();
-    let seen = metadata
-        .files_of_version(&sight, owner.id, &name, &version, one)
-        .await?;
-    if seen.total == 0 {
+    if places(&sight).await?.is_empty() {
         presented
             .allow(&registry, caller, owner, Action::Delete, None)
             .await?;
         return Err(no_such_version());
     }
-    for file in &files.entries {
+    let files = places(&Sight::EVERYTHING).await?;
+    let by_repository =
+        files.chunk_by(|a, b| (&a.branch, &a.repository) == (&b.branch, &b.repository));
+    for file in by_repository.filter_map(<[_]>::first) {
         let place = Place {
             branch: &file.branch,
             repository: &file.repository,
@@ -286,7 +229,7 @@ pub(in crate::http) async fn remove(
             .await?;
     }
     let mut removed = false;
-    for file in &files.entries {
+    for file in &files {
         let address = PackageAddress {
             owner: owner.id,
             branch: &file.branch,
@@ -322,21 +265,20 @@ pub(in crate::http) async fn remove(
     path = "/api/v1/packages/{owner}/alpine/{name}/{version}/files",
     tag = "packages",
     operation_id = "listPackageFiles",
-    params(VersionPath, ListQuery),
+    params(OwnerPath, PackagePath, VersionPath, FilesQuery),
     responses((status = 200, description = "The files", body = Vec<PackageFile>))
 )]
 pub(in crate::http) async fn files(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<VersionPath>,
-    Query(query): Query<ListQuery>,
+    reading: Reading<OwnerPath>,
+    Path(package): Path<PackagePath>,
+    Path(version): Path<VersionPath>,
+    Query(query): Query<FilesQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let Authorized { owner, caller, .. } = presented
-        .authorize(&registry, &path.owner(), Action::Read)
-        .await?;
-    let (name, version) = path.package()?;
-    let sight = registry.access().sight(&caller).await?;
+    let Authorized { owner, caller, .. } = &*reading;
+    let (name, version) = (package.parse()?, version.parse()?);
+    let sight = registry.access().sight(caller).await?;
     let paging = query.paging(&registry.settings().api);
     let page = registry
         .metadata()
@@ -353,22 +295,4 @@ pub(in crate::http) async fn files(
         total: page.total,
     };
     Ok(paging.answer(&uri, page, |file| file))
-}
-
-async fn find(
-    registry: &Registry,
-    authorized: &Authorized,
-    path: &VersionPath,
-) -> Result<CatalogVersion, ApiError> {
-    let (name, version) = path.package()?;
-    registry
-        .metadata()
-        .version(
-            &registry.access().sight(&authorized.caller).await?,
-            authorized.owner.id,
-            &name,
-            &version,
-        )
-        .await?
-        .ok_or_else(no_such_version)
 }

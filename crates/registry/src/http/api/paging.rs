@@ -3,13 +3,17 @@
 use std::fmt::Write as _;
 
 use axum::{
-    http::{HeaderName, HeaderValue, Uri, header},
+    extract::FromRequestParts,
+    http::{HeaderName, HeaderValue, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use utoipa::{IntoParams, ToSchema};
 
+use super::extract::Query;
 use crate::{
+    Registry,
+    http::error::ApiError,
     metadata::{Page, Window},
     settings::ApiLimits,
 };
@@ -20,6 +24,11 @@ static TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = u64, minimum = 0)]
 pub(in crate::http) struct Number(u32);
+
+impl Number {
+    /// More than any page has.
+    pub(in crate::http) const MOST: Self = Self(u32::MAX);
+}
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -48,9 +57,53 @@ pub(in crate::http) struct ListQuery {
     limit: Option<Number>,
 }
 
-impl ListQuery {
-    pub(in crate::http) fn paging(&self, limits: &ApiLimits) -> Paging {
-        Paging::new(self.page, self.limit, limits)
+/// The page that is wanted of a list that has no other parameters.
+pub(in crate::http) struct Pages {
+    paging: Paging,
+    uri: Uri,
+}
+
+impl FromRequestParts<Registry> for Pages {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let Query(query) = Query::<ListQuery>::from_request_parts(parts, registry).await?;
+        Ok(Self {
+            paging: Paging::new(query.page, query.limit, &registry.settings().api),
+            uri: parts.uri.clone(),
+        })
+    }
+}
+
+impl Pages {
+    pub(in crate::http) fn window(&self) -> Window {
+        self.paging.window()
+    }
+
+    /// [`Paging::answer`].
+    pub(in crate::http) fn answer<T, V: Serialize>(
+        &self,
+        page: Page<T>,
+        view: impl FnMut(T) -> V,
+    ) -> Response {
+        self.paging.answer(&self.uri, page, view)
+    }
+
+    /// The same where the whole list is at hand.
+    pub(in crate::http) fn answer_part_of<T, V: Serialize>(
+        &self,
+        all: Vec<T>,
+        view: impl FnMut(T) -> V,
+    ) -> Response {
+        let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let Window { offset, limit } = self.window();
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let entries = all.into_iter().skip(size(offset)).take(size(limit));
+        let page = Page {
+            entries: entries.collect(),
+            total,
+        };
+        self.answer(page, view)
     }
 }
 
@@ -99,24 +152,6 @@ impl Paging {
             headers.insert(header::LINK, links);
         }
         response
-    }
-
-    /// The same where the whole list is at hand.
-    pub(in crate::http) fn answer_part_of<T, V: Serialize>(
-        self,
-        uri: &Uri,
-        all: Vec<T>,
-        view: impl FnMut(T) -> V,
-    ) -> Response {
-        let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
-        let Window { offset, limit } = self.window();
-        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let entries = all.into_iter().skip(size(offset)).take(size(limit));
-        let page = Page {
-            entries: entries.collect(),
-            total,
-        };
-        self.answer(uri, page, view)
     }
 
     /// The value of the header `Link` (RFC 8288), or nothing when there is one page.

@@ -27,10 +27,10 @@ pub(in crate::http) struct Problem {
     #[schema(minimum = 400, maximum = 599, example = 404)]
     status: u16,
     /// What is wrong and what to do, for people.
-    #[schema(example = "no such owner; check the name behind /api/packages/")]
+    #[schema(example = "no such owner; check its name in the path")]
     detail: String,
     /// The same as `detail`, under the name that Forgejo and Gitea give it.
-    #[schema(example = "no such owner; check the name behind /api/packages/")]
+    #[schema(example = "no such owner; check its name in the path")]
     message: String,
     /// The request, for the operator's log; the same as the header `X-Request-Id`.
     #[schema(example = "18a0c5d3f1e2b-2f")]

@@ -1,27 +1,22 @@
 //! What an owner has and may have, and the rules by which its packages go by themselves.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
-    administer::{Administered, site, word},
-    extract::{self, Path, Query},
+    administer::word,
+    callers::{Of, Site},
+    extract::{self, Path},
     moment::Moment,
-    owners::OwnerPath,
-    paging::ListQuery,
+    paging::{ListQuery, Pages},
+    paths::{OwnerPath, RulePath},
 };
 use crate::{
     Registry,
     access::PlacePattern,
-    http::{authorize::Presented, error::ApiError},
+    http::error::ApiError,
     metadata::{ExpiryRule, OwnQuota, Owner},
-    names::OwnerName,
     publish::Allowance,
 };
 
@@ -119,8 +114,8 @@ impl From<Allowance> for Quota {
     }
 }
 
-async fn owner_called(registry: &Registry, name: &str) -> Result<Owner, ApiError> {
-    let name = OwnerName::parse(name).map_err(|_| ApiError::UnknownOwner)?;
+async fn owner_called(registry: &Registry, path: &OwnerPath) -> Result<Owner, ApiError> {
+    let name = path.parse()?;
     Ok(registry
         .administration()
         .accounts()
@@ -137,10 +132,8 @@ async fn owner_called(registry: &Registry, name: &str) -> Result<Owner, ApiError
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    of: Of<OwnerPath>,
 ) -> Result<Json<Quota>, ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     let quotas = registry.administration().quotas();
     Ok(Json(quotas.allowance(of.owner.id).await?.into()))
 }
@@ -157,12 +150,11 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn set(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { by, .. }: Site,
     Path(path): Path<OwnerPath>,
     extract::Json(limits): extract::Json<OwnLimits>,
 ) -> Result<Json<Quota>, ApiError> {
-    let (_, by) = site(&presented, &registry).await?;
-    let owner = owner_called(&registry, path.text()).await?;
+    let owner = owner_called(&registry, &path).await?;
     let quotas = registry.administration().quotas();
     quotas.set(owner.id, Some(limits.quota()?), &by).await?;
     Ok(Json(quotas.allowance(owner.id).await?.into()))
@@ -179,11 +171,10 @@ pub(in crate::http) async fn set(
 )]
 pub(in crate::http) async fn reset(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { by, .. }: Site,
     Path(path): Path<OwnerPath>,
 ) -> Result<StatusCode, ApiError> {
-    let (_, by) = site(&presented, &registry).await?;
-    let owner = owner_called(&registry, path.text()).await?;
+    let owner = owner_called(&registry, &path).await?;
     let quotas = registry.administration().quotas();
     quotas.set(owner.id, None, &by).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -240,23 +231,6 @@ pub(in crate::http) struct RuleOrder {
     keep: u32,
 }
 
-/// The rule in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct RulePath {
-    /// The name of a user or an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    owner: String,
-    /// The number of a rule.
-    #[param(value_type = i64, minimum = 1, example = 2)]
-    id: String,
-}
-
 /// List the rules by which an owner's packages go
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "listExpiryRules",
@@ -266,16 +240,12 @@ pub(in crate::http) struct RulePath {
 )]
 pub(in crate::http) async fn rules(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<OwnerPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     let expiry = registry.administration().expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(&uri, rules, Rule::from))
+    Ok(pages.answer_part_of(rules, Rule::from))
 }
 
 /// Make a rule, or change the one for that pattern
@@ -288,11 +258,9 @@ pub(in crate::http) async fn rules(
 )]
 pub(in crate::http) async fn set_rule(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
+    of: Of<OwnerPath>,
     extract::Json(order): extract::Json<RuleOrder>,
 ) -> Result<(StatusCode, Json<Rule>), ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     let pattern: PlacePattern = word(&order.pattern)?;
     let expiry = registry.administration().expiry();
     let rule = expiry
@@ -304,20 +272,19 @@ pub(in crate::http) async fn set_rule(
 /// Delete a rule
 #[utoipa::path(
     delete, path = "/api/v1/owners/{owner}/expiry-rules/{id}", tag = "quotas", operation_id = "deleteExpiryRule",
-    params(RulePath),
+    params(OwnerPath, RulePath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The rule is gone"))
 )]
 pub(in crate::http) async fn remove_rule(
     State(registry): State<Registry>,
-    presented: Presented,
+    of: Of<OwnerPath>,
     Path(path): Path<RulePath>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::any(&presented, &registry, &path.owner).await?;
     let missing = || {
         ApiError::NotFound("the owner has no such rule; the list names those there are".to_owned())
     };
-    let number: i64 = path.id.parse().map_err(|_| missing())?;
+    let number = path.number().ok_or_else(missing)?;
     let expiry = registry.administration().expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
     let rule = rules.iter().find(|rule| rule.id.number() == number);

@@ -5,14 +5,12 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
+    callers::Asking,
     extract::Query,
     paging::{Number, Paging},
     versions::{MAX_TEXT, Package, check_text},
 };
-use crate::{
-    Registry,
-    http::{authorize::Presented, error::ApiError},
-};
+use crate::{Registry, http::error::ApiError};
 
 /// What for.
 #[derive(Deserialize, IntoParams)]
@@ -45,7 +43,7 @@ pub(in crate::http) struct SearchQuery {
 )]
 pub(in crate::http) async fn packages(
     State(registry): State<Registry>,
-    presented: Presented,
+    Asking(caller): Asking,
     Query(query): Query<SearchQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
@@ -55,7 +53,6 @@ pub(in crate::http) async fn packages(
         )));
     }
     check_text(&query.q)?;
-    let caller = presented.caller(&registry).await?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let page = registry
         .metadata()

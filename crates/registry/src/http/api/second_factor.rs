@@ -4,11 +4,15 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{administer::Administered, extract, moment::Moment};
+use super::{
+    callers::{Own, OwnByPassword},
+    extract,
+    moment::Moment,
+};
 use crate::{
     Registry,
     access::{Code, FactorState, Proof, Secret},
-    http::{authorize::Presented, error::ApiError},
+    http::error::ApiError,
 };
 
 /// What a code generator calls this server.
@@ -74,9 +78,8 @@ impl From<Vec<Secret>> for RecoveryCodes {
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    presented: Presented,
+    own: Own,
 ) -> Result<Json<SecondFactor>, ApiError> {
-    let own = Administered::own(&presented, &registry).await?;
     let factors = registry.administration().second_factors();
     let (state, since, left) = match factors.state(&own.name).await? {
         FactorState::Off => ("off", None, None),
@@ -103,9 +106,8 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn begin(
     State(registry): State<Registry>,
-    presented: Presented,
+    own: OwnByPassword,
 ) -> Result<(StatusCode, Json<Begun>), ApiError> {
-    let own = Administered::own_by_password(&presented, &registry).await?;
     let factors = registry.administration().second_factors();
     let uri = factors.begin(&own.name, ISSUER, &own.by).await?;
     let begun = Begun {
@@ -125,10 +127,9 @@ pub(in crate::http) async fn begin(
 )]
 pub(in crate::http) async fn confirm(
     State(registry): State<Registry>,
-    presented: Presented,
+    own: OwnByPassword,
     extract::Json(order): extract::Json<CodeOrder>,
 ) -> Result<Json<RecoveryCodes>, ApiError> {
-    let own = Administered::own_by_password(&presented, &registry).await?;
     let factors = registry.administration().second_factors();
     let codes = factors.confirm(&own.name, &order.parse()?, &own.by).await?;
     Ok(Json(codes.into()))
@@ -145,10 +146,9 @@ pub(in crate::http) async fn confirm(
 )]
 pub(in crate::http) async fn disable(
     State(registry): State<Registry>,
-    presented: Presented,
+    own: OwnByPassword,
     extract::Json(order): extract::Json<CodeOrder>,
 ) -> Result<StatusCode, ApiError> {
-    let own = Administered::own_by_password(&presented, &registry).await?;
     let code = order.parse()?;
     let factors = registry.administration().second_factors();
     factors
@@ -168,10 +168,9 @@ pub(in crate::http) async fn disable(
 )]
 pub(in crate::http) async fn renew(
     State(registry): State<Registry>,
-    presented: Presented,
+    own: OwnByPassword,
     extract::Json(order): extract::Json<CodeOrder>,
 ) -> Result<(StatusCode, Json<RecoveryCodes>), ApiError> {
-    let own = Administered::own_by_password(&presented, &registry).await?;
     let code = order.parse()?;
     let factors = registry.administration().second_factors();
     let codes = factors

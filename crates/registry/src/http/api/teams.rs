@@ -2,25 +2,27 @@
 
 use axum::{
     Json,
-    extract::State,
-    http::{StatusCode, Uri},
+    extract::{FromRequestParts, State},
+    http::{StatusCode, request::Parts},
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
-    administer::{Administered, OrganisationPath, word},
-    extract::{self, Path, Query},
+    administer::{self, Administered, word},
+    callers::Of,
+    extract::{self, Path},
     organisations::Permission,
-    paging::ListQuery,
+    paging::{ListQuery, Pages},
+    paths::{OrganisationPath, TeamPath, UserPath},
     user::Person,
 };
 use crate::{
     Registry,
-    access::TeamLimits,
+    access::{Action, Denied, TeamLimits},
     http::{authorize::Presented, error::ApiError},
-    metadata::{OwnerKind, User},
+    metadata::User,
     names::{OwnerName, TeamName},
 };
 
@@ -86,34 +88,8 @@ pub(in crate::http) struct TeamChange {
     limits: Vec<String>,
 }
 
-/// The team in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct TeamPath {
-    /// The number of a team.
-    #[param(value_type = i64, minimum = 1, example = 4)]
-    id: String,
-}
-
-/// A member of a team in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct TeamMemberPath {
-    /// The number of a team.
-    #[param(value_type = i64, minimum = 1, example = 4)]
-    id: String,
-    /// The name of a user, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    username: String,
-}
-
 /// A team whose organisation the caller may administer.
-struct Found {
+pub(in crate::http) struct Found {
     of: Administered,
     team: crate::metadata::Team,
     name: TeamName,
@@ -129,24 +105,34 @@ fn no_member() -> ApiError {
     ApiError::NotFound("the team has no such member".to_owned())
 }
 
-/// Whoever may not administer the organisation is told as little of a team that is there as of one that is not.
-async fn find(registry: &Registry, presented: &Presented, id: &str) -> Result<Found, ApiError> {
-    let caller = presented.signed_in(registry).await?;
-    let number: i64 = id.parse().map_err(|_| no_team())?;
-    let found = registry.metadata().team_by_number(number).await?;
-    let (owner, team) = found.ok_or_else(no_team)?;
-    let of = Administered::after(presented, registry, caller, owner)
-        .await
-        .map_err(|error| match error {
-            ApiError::Forbidden(_) => no_team(),
-            error => error,
-        })?;
-    let name = TeamName::parse(&team.name)?;
-    Ok(Found { of, team, name })
-}
+impl FromRequestParts<Registry> for Found {
+    type Rejection = ApiError;
 
-fn limits(patterns: &[String]) -> Result<TeamLimits, ApiError> {
-    word(&patterns.join(","))
+    /// Whoever may not administer the organisation is told as little of a team that is there as of one that is not.
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let Path(path) = Path::<TeamPath>::from_request_parts(parts, registry).await?;
+        let presented = Presented::from_request_parts(parts, registry).await?;
+        let caller = presented.signed_in(registry).await?;
+        // Asked of all teams alike: it would tell which there are.
+        let needed = Action::Administer.scope();
+        if caller
+            .token()
+            .is_some_and(|token| !token.scopes.has(needed))
+        {
+            return Err(Denied::TokenLacksScope { needed }.into());
+        }
+        let number = path.number().ok_or_else(no_team)?;
+        let found = registry.metadata().team_by_number(number).await?;
+        let (owner, team) = found.ok_or_else(no_team)?;
+        let of = Administered::after(&presented, registry, caller, owner)
+            .await
+            .map_err(|error| match error {
+                ApiError::Forbidden(_) => no_team(),
+                error => error,
+            })?;
+        let name = TeamName::parse(&team.name)?;
+        Ok(Self { of, team, name })
+    }
 }
 
 /// List the teams of an organisation
@@ -160,16 +146,11 @@ fn limits(patterns: &[String]) -> Result<TeamLimits, ApiError> {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<OrganisationPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let kind = OwnerKind::Organisation;
-    let of = Administered::of(kind, &presented, &registry, &path.org).await?;
     let teams = registry.administration().accounts().teams(&of.name).await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(&uri, teams, Team::from))
+    Ok(pages.answer_part_of(teams, Team::from))
 }
 
 /// Make a team
@@ -182,15 +163,13 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
+    of: Of<OrganisationPath>,
     extract::Json(new): extract::Json<NewTeam>,
 ) -> Result<(StatusCode, Json<Team>), ApiError> {
-    let kind = OwnerKind::Organisation;
-    let of = Administered::of(kind, &presented, &registry, &path.org).await?;
     let name =
         TeamName::parse(&new.name).map_err(|error| ApiError::Unprocessable(error.to_string()))?;
-    let (role, limits) = (word(&new.permission)?, limits(&new.limits)?);
+    let role = word(&new.permission)?;
+    let limits: TeamLimits = administer::list("limits", &new.limits)?;
     let accounts = registry.administration().accounts();
     let team = accounts
         .add_team(&of.name, &name, role, &limits, &of.by)
@@ -205,12 +184,7 @@ pub(in crate::http) async fn add(
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The team", body = Team))
 )]
-pub(in crate::http) async fn show(
-    State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<TeamPath>,
-) -> Result<Json<Team>, ApiError> {
-    let found = find(&registry, &presented, &path.id).await?;
+pub(in crate::http) async fn show(found: Found) -> Result<Json<Team>, ApiError> {
     Ok(Json(found.team.into()))
 }
 
@@ -224,13 +198,11 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<TeamPath>,
+    Found { of, name, .. }: Found,
     extract::Json(change): extract::Json<TeamChange>,
 ) -> Result<Json<Team>, ApiError> {
-    let Found { of, name, .. } = find(&registry, &presented, &path.id).await?;
     let accounts = registry.administration().accounts();
-    let limits = limits(&change.limits)?;
+    let limits: TeamLimits = administer::list("limits", &change.limits)?;
     accounts
         .set_team_limits(&of.name, &name, &limits, &of.by)
         .await?;
@@ -246,10 +218,8 @@ pub(in crate::http) async fn change(
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<TeamPath>,
+    Found { of, name, .. }: Found,
 ) -> Result<StatusCode, ApiError> {
-    let Found { of, name, .. } = find(&registry, &presented, &path.id).await?;
     let accounts = registry.administration().accounts();
     accounts.remove_team(&of.name, &name, &of.by).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -264,31 +234,26 @@ pub(in crate::http) async fn remove(
 )]
 pub(in crate::http) async fn members(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<TeamPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    Found { of, name, .. }: Found,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let Found { of, name, .. } = find(&registry, &presented, &path.id).await?;
     let accounts = registry.administration().accounts();
     let members = accounts.team_members(&of.name, &name).await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(&uri, members, Person::from))
+    Ok(pages.answer_part_of(members, Person::from))
 }
 
 /// Show a member of a team
 #[utoipa::path(
     get, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgListTeamMember",
-    params(TeamMemberPath),
+    params(TeamPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The member", body = Person))
 )]
 pub(in crate::http) async fn member(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<TeamMemberPath>,
+    Found { of, name, .. }: Found,
+    Path(path): Path<UserPath>,
 ) -> Result<Json<Person>, ApiError> {
-    let Found { of, name, .. } = find(&registry, &presented, &path.id).await?;
     let accounts = registry.administration().accounts();
     let members = accounts.team_members(&of.name, &name).await?;
     let is_it = |user: &User| user.name.eq_ignore_ascii_case(&path.username);
@@ -299,16 +264,15 @@ pub(in crate::http) async fn member(
 /// Put somebody into a team
 #[utoipa::path(
     put, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgAddTeamMember",
-    params(TeamMemberPath),
+    params(TeamPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are in it"))
 )]
 pub(in crate::http) async fn add_member(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<TeamMemberPath>,
+    Found { of, name, .. }: Found,
+    Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let Found { of, name, .. } = find(&registry, &presented, &path.id).await?;
     let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
     let accounts = registry.administration().accounts();
     accounts
@@ -320,16 +284,15 @@ pub(in crate::http) async fn add_member(
 /// Take somebody out of a team
 #[utoipa::path(
     delete, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgRemoveTeamMember",
-    params(TeamMemberPath),
+    params(TeamPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are not in it"))
 )]
 pub(in crate::http) async fn remove_member(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<TeamMemberPath>,
+    Found { of, name, .. }: Found,
+    Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let Found { of, name, .. } = find(&registry, &presented, &path.id).await?;
     let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
     let accounts = registry.administration().accounts();
     let removed = accounts

@@ -3,28 +3,20 @@
 
 use std::time::Duration;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
-    administer::{Administered, OrganisationPath, UserPath, word},
-    extract::{self, Path, Query},
+    administer::{Administered, list},
+    callers::{Of, Own},
+    extract::{self, Path},
     moment::Moment,
-    paging::ListQuery,
+    paging::{ListQuery, Pages},
+    paths::{OrganisationPath, TokenPath, UserPath},
 };
-use crate::{
-    Registry,
-    access::TokenRequest,
-    http::{authorize::Presented, error::ApiError},
-    metadata::{OwnerKind, Token},
-};
+use crate::{Registry, access::TokenRequest, http::error::ApiError, metadata::Token};
 
 /// A token, without what it is.
 #[derive(Serialize, ToSchema)]
@@ -143,67 +135,22 @@ impl TokenOrder {
         };
         Ok(TokenRequest {
             label: &self.name,
-            scopes: word(&self.scopes.join(","))?,
-            limits: word(&self.limits.join(","))?,
-            networks: word(&self.networks.join(","))?,
+            scopes: list("scopes", &self.scopes)?,
+            limits: list("limits", &self.limits)?,
+            networks: list("networks", &self.networks)?,
             lifetime,
         })
     }
 }
 
-/// The token in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct TokenPath {
-    /// The name of a token, or its number.
-    #[param(min_length = 1, max_length = 64, example = "ci")]
-    token: String,
-}
-
-/// A user's token in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct UserTokenPath {
-    /// The name of a user, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    username: String,
-    /// The name of a token, or its number.
-    #[param(min_length = 1, max_length = 64, example = "ci")]
-    token: String,
-}
-
-/// An organisation's token in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct OrganisationTokenPath {
-    /// The name of an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "acme"
-    )]
-    org: String,
-    /// The name of a token, or its number.
-    #[param(min_length = 1, max_length = 64, example = "ci")]
-    token: String,
-}
-
-async fn list(
+async fn list_all(
     registry: &Registry,
     of: &Administered,
-    query: &ListQuery,
-    uri: &Uri,
+    pages: &Pages,
 ) -> Result<Response, ApiError> {
     let accounts = registry.administration().accounts();
     let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(uri, tokens, AccessToken::from))
+    Ok(pages.answer_part_of(tokens, AccessToken::from))
 }
 
 async fn make(
@@ -226,7 +173,7 @@ async fn make(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-/// By its name; or by its number, where none is called so.
+/// By its number; or by its name, where none has that number.
 async fn revoke(
     registry: &Registry,
     of: &Administered,
@@ -234,17 +181,15 @@ async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     let accounts = registry.administration().accounts();
     let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
-    let called = tokens.iter().find(|found| found.label == token);
-    let numbered = || {
-        let number = token.parse().ok();
-        tokens
-            .iter()
-            .find(|found| Some(found.id.number()) == number)
-    };
+    let number: Option<i64> = token.parse().ok();
+    let numbered = tokens
+        .iter()
+        .find(|found| Some(found.id.number()) == number);
+    let called = || tokens.iter().find(|found| found.label == token);
     let missing = || {
         ApiError::NotFound("the owner has no such token; the list names those there are".to_owned())
     };
-    let found = called.or_else(numbered).ok_or_else(missing)?;
+    let found = numbered.or_else(called).ok_or_else(missing)?;
     let removed = accounts
         .remove_token(of.owner.kind, &of.name, &found.label, &of.by)
         .await?;
@@ -264,12 +209,10 @@ async fn revoke(
 )]
 pub(in crate::http) async fn list_own(
     State(registry): State<Registry>,
-    presented: Presented,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Own,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
-    list(&registry, &of, &query, &uri).await
+    list_all(&registry, &of, &pages).await
 }
 
 /// Make a token for the caller
@@ -283,10 +226,9 @@ pub(in crate::http) async fn list_own(
 )]
 pub(in crate::http) async fn make_own(
     State(registry): State<Registry>,
-    presented: Presented,
+    of: Own,
     extract::Json(order): extract::Json<TokenOrder>,
 ) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
     make(&registry, &of, &order).await
 }
 
@@ -301,10 +243,9 @@ pub(in crate::http) async fn make_own(
 )]
 pub(in crate::http) async fn revoke_own(
     State(registry): State<Registry>,
-    presented: Presented,
+    of: Own,
     Path(path): Path<TokenPath>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
     revoke(&registry, &of, &path.token).await
 }
 
@@ -317,13 +258,10 @@ pub(in crate::http) async fn revoke_own(
 )]
 pub(in crate::http) async fn list_of_user(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<UserPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<UserPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::of(OwnerKind::User, &presented, &registry, &path.username).await?;
-    list(&registry, &of, &query, &uri).await
+    list_all(&registry, &of, &pages).await
 }
 
 /// Make a token for a user
@@ -338,27 +276,24 @@ pub(in crate::http) async fn list_of_user(
 )]
 pub(in crate::http) async fn make_for_user(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<UserPath>,
+    of: Of<UserPath>,
     extract::Json(order): extract::Json<TokenOrder>,
 ) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
-    let of = Administered::of(OwnerKind::User, &presented, &registry, &path.username).await?;
     make(&registry, &of, &order).await
 }
 
 /// Revoke a user's token
 #[utoipa::path(
     delete, path = "/api/v1/users/{username}/tokens/{token}", tag = "tokens", operation_id = "userDeleteAccessToken",
-    params(UserTokenPath),
+    params(UserPath, TokenPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The token counts no more"))
 )]
 pub(in crate::http) async fn revoke_of_user(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<UserTokenPath>,
+    of: Of<UserPath>,
+    Path(path): Path<TokenPath>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::of(OwnerKind::User, &presented, &registry, &path.username).await?;
     revoke(&registry, &of, &path.token).await
 }
 
@@ -373,13 +308,10 @@ pub(in crate::http) async fn revoke_of_user(
 )]
 pub(in crate::http) async fn list_of_organisation(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<OrganisationPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    list(&registry, &of, &query, &uri).await
+    list_all(&registry, &of, &pages).await
 }
 
 /// Make a token for an organisation
@@ -394,26 +326,23 @@ pub(in crate::http) async fn list_of_organisation(
 )]
 pub(in crate::http) async fn make_for_organisation(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
+    of: Of<OrganisationPath>,
     extract::Json(order): extract::Json<TokenOrder>,
 ) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
     make(&registry, &of, &order).await
 }
 
 /// Revoke an organisation's token
 #[utoipa::path(
     delete, path = "/api/v1/orgs/{org}/tokens/{token}", tag = "tokens", operation_id = "orgDeleteToken",
-    params(OrganisationTokenPath),
+    params(OrganisationPath, TokenPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The token counts no more"))
 )]
 pub(in crate::http) async fn revoke_of_organisation(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationTokenPath>,
+    of: Of<OrganisationPath>,
+    Path(path): Path<TokenPath>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
     revoke(&registry, &of, &path.token).await
 }

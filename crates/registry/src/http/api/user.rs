@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{Administered, word},
+    administer::word,
+    callers::{Asking, Own, OwnByPassword},
     extract,
     moment::Moment,
     owners::Visibility,
@@ -14,7 +15,7 @@ use crate::{
     Registry,
     access::{Caller, Denied, Secret, SignedIn},
     clock::Timestamp,
-    http::{authorize::Presented, error::ApiError},
+    http::error::ApiError,
     metadata::{self, OwnerKind},
 };
 
@@ -91,9 +92,8 @@ impl From<metadata::User> for Person {
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    presented: Presented,
+    Asking(caller): Asking,
 ) -> Result<Json<User>, ApiError> {
-    let caller = presented.caller(&registry).await?;
     let user = user_of(&caller)?.user.clone();
     let created = registry.metadata().owner_created_at(user.id).await?;
     Ok(Json(User::new(user, created)))
@@ -120,10 +120,9 @@ pub(in crate::http) struct Settings {
 )]
 pub(in crate::http) async fn change_settings(
     State(registry): State<Registry>,
-    presented: Presented,
+    own: Own,
     extract::Json(settings): extract::Json<Settings>,
 ) -> Result<Json<User>, ApiError> {
-    let own = Administered::own(&presented, &registry).await?;
     let visibility = word(&settings.visibility)?;
     let accounts = registry.administration().accounts();
     accounts
@@ -157,11 +156,10 @@ pub(in crate::http) struct NewPassword {
 )]
 pub(in crate::http) async fn change_password(
     State(registry): State<Registry>,
-    presented: Presented,
+    own: OwnByPassword,
     extract::Json(new): extract::Json<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
     let password = Secret::new(new.password);
-    let own = Administered::own_by_password(&presented, &registry).await?;
     let accounts = registry.administration().accounts();
     accounts
         .change_password(&own.name, &password, &own.by)

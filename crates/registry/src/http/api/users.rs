@@ -1,26 +1,23 @@
 //! `/api/v1/admin`: accounts and former names, for administrators of the server.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{Administered, NewName, UserPath, needs_password, owner_name, site, word},
+    administer::{NewName, needs_password, owner_name, word},
+    callers::{Of, Site},
     extract::{self, Path, Query},
     moment::Moment,
-    owners::{OwnerPath, Visibility},
-    paging::{ListQuery, Paging},
+    owners::Visibility,
+    paging::{ListQuery, Pages},
+    paths::{FormerNamePath, OwnerPath, UserPath},
     user::User,
 };
 use crate::{
     Registry,
     access::{Proof, Secret},
-    http::{authorize::Presented, error::ApiError},
+    http::error::ApiError,
     metadata::{FormerName, OwnerKind},
     names::OwnerName,
 };
@@ -111,14 +108,11 @@ fn in_path(path: &UserPath) -> Result<OwnerName, ApiError> {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    _: Site,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    site(&presented, &registry).await?;
-    let paging: Paging = query.paging(&registry.settings().api);
-    let page = registry.metadata().listed_users(paging.window()).await?;
-    Ok(paging.answer(&uri, page, |(user, created)| User::new(user, created)))
+    let page = registry.metadata().listed_users(pages.window()).await?;
+    Ok(pages.answer(page, |(user, created)| User::new(user, created)))
 }
 
 /// Make an account
@@ -130,10 +124,9 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { caller, by }: Site,
     extract::Json(new): extract::Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
-    let (caller, by) = site(&presented, &registry).await?;
     if new.admin {
         needs_password(&caller)?;
     }
@@ -159,11 +152,10 @@ pub(in crate::http) async fn add(
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { caller, by }: Site,
     Path(path): Path<UserPath>,
     extract::Json(change): extract::Json<UserChange>,
 ) -> Result<Json<User>, ApiError> {
-    let (caller, by) = site(&presented, &registry).await?;
     if change.password.is_some() || change.admin.is_some() {
         needs_password(&caller)?;
     }
@@ -197,11 +189,10 @@ pub(in crate::http) async fn change(
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { by, .. }: Site,
     Path(path): Path<UserPath>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
-    let (_, by) = site(&presented, &registry).await?;
     registry
         .administration()
         .accounts()
@@ -227,11 +218,10 @@ pub(in crate::http) async fn remove(
 )]
 pub(in crate::http) async fn rename(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { by, .. }: Site,
     Path(path): Path<UserPath>,
     extract::Json(new): extract::Json<NewName>,
 ) -> Result<StatusCode, ApiError> {
-    let (_, by) = site(&presented, &registry).await?;
     let name = owner_name(&new.new_username)?;
     registry
         .administration()
@@ -252,10 +242,9 @@ pub(in crate::http) async fn rename(
 )]
 pub(in crate::http) async fn disable_second_factor(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { caller, by }: Site,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let (caller, by) = site(&presented, &registry).await?;
     needs_password(&caller)?;
     let factors = registry.administration().second_factors();
     factors
@@ -294,30 +283,12 @@ impl From<FormerName> for Former {
 )]
 pub(in crate::http) async fn former_names(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnerPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<OwnerPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::any(&presented, &registry, path.text()).await?;
     let accounts = registry.administration().accounts();
     let names = accounts.former_names(&of.owner).await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(&uri, names, Former::from))
-}
-
-/// The former name in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct FormerNamePath {
-    /// A name that an owner had, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    name: String,
+    Ok(pages.answer_part_of(names, Former::from))
 }
 
 /// Release a former name
@@ -331,10 +302,9 @@ pub(in crate::http) struct FormerNamePath {
 )]
 pub(in crate::http) async fn release_name(
     State(registry): State<Registry>,
-    presented: Presented,
+    Site { by, .. }: Site,
     Path(path): Path<FormerNamePath>,
 ) -> Result<StatusCode, ApiError> {
-    let (_, by) = site(&presented, &registry).await?;
     let missing = || ApiError::NotFound("no owner had that name".to_owned());
     let name = OwnerName::parse(&path.name).map_err(|_| missing())?;
     let accounts = registry.administration().accounts();

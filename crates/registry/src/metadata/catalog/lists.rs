@@ -3,7 +3,8 @@
 use apk::{name::PackageName, version::Version};
 
 use super::{
-    CatalogFile, CatalogOwner, CatalogRepository, Page, Sight, Window, repository_in_sight, visible,
+    CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, Page, Sight, Window,
+    repository_in_sight, visible,
 };
 use crate::{
     clock::Timestamp,
@@ -232,6 +233,39 @@ impl Metadata {
             entries: entries.collect::<Result<_, _>>()?,
             total,
         })
+    }
+
+    /// Where the files of one version are: branch, repository and the package's own architecture, in that order.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn places_of_version(
+        &self,
+        sight: &Sight,
+        owner: OwnerId,
+        name: &PackageName,
+        version: &Version,
+    ) -> Result<Vec<CatalogPlace>, MetadataError> {
+        let rows = self
+            .engine
+            .rows(sql!(
+                concat!(
+                    "SELECT repositories.branch AS branch, repositories.name AS repository, package_files.arch AS arch \
+                     FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                     WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
+                     AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
+                    repository_in_sight!(5),
+                    " ORDER BY repositories.branch, repositories.name, package_files.arch"
+                ),
+                owner,
+                file_name(name, version),
+                name.as_str(),
+                version.as_str(),
+                sight.repositories.as_deref()
+            ))
+            .await?;
+        rows.iter().map(CatalogPlace::from_row).collect()
     }
 
     /// The number that a question for `count` gives.

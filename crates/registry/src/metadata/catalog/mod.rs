@@ -152,6 +152,17 @@ pub struct CatalogFile {
     pub pkginfo: String,
 }
 
+/// Where one file of a version is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogPlace {
+    /// The branch.
+    pub branch: Branch,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+}
+
 /// The turns that searches take.
 #[derive(Debug)]
 pub(super) struct Turns(Semaphore);
@@ -267,15 +278,30 @@ impl CatalogVersion {
     }
 }
 
-impl CatalogFile {
+impl CatalogPlace {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         let (branch, repository): (&str, &str) = (row.value("branch")?, row.value("repository")?);
         Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
             branch: Branch::parse(branch).map_err(|_| nonsense("branch", branch))?,
             repository: RepositoryName::parse(repository)
                 .map_err(|_| nonsense("repository", repository))?,
             arch: parse_arch(row.value("arch")?)?,
+        })
+    }
+}
+
+impl CatalogFile {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        let CatalogPlace {
+            branch,
+            repository,
+            arch,
+        } = CatalogPlace::from_row(row)?;
+        Ok(Self {
+            id: PackageFileId::from_row(row.value("id")?),
+            branch,
+            repository,
+            arch,
             name: parse_name(row.value("name")?)?,
             version: parse_version(row.value("version")?)?,
             file_name: row.value("file_name")?,

@@ -4,21 +4,22 @@
 pub(in crate::http) mod organisation;
 pub(in crate::http) mod own;
 
-use axum::{
-    Json,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use axum::{Json, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{administer::Administered, moment::Moment, paging::ListQuery};
+use super::{
+    administer::Administered,
+    moment::Moment,
+    paging::Pages,
+    paths::{DeliveryPath, HookPath},
+};
 use crate::{
     Registry,
     access::Secret,
     http::error::ApiError,
     metadata::{Delivery, WebhookEvent, WebhookEvents},
-    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError},
+    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder},
 };
 
 /// A webhook.
@@ -240,23 +241,9 @@ pub(in crate::http) struct Sent {
     id: i64,
 }
 
-/// The number of a webhook in the path. What is no number is that of none.
-fn number(of: &Administered, id: &str) -> Result<i64, ApiError> {
-    id.parse().map_err(|_| {
-        let owner = of.owner.name.clone();
-        WebhookError::NoWebhook { owner, number: 0 }.into()
-    })
-}
-
-async fn list(
-    registry: &Registry,
-    of: &Administered,
-    query: &ListQuery,
-    uri: &Uri,
-) -> Result<Response, ApiError> {
+async fn list(registry: &Registry, of: &Administered, pages: &Pages) -> Result<Response, ApiError> {
     let hooks = registry.administration().webhooks().list(&of.owner).await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(uri, hooks, Hook::from))
+    Ok(pages.answer_part_of(hooks, Hook::from))
 }
 
 async fn add(
@@ -271,37 +258,34 @@ async fn add(
         None => WebhookEvents::ALL,
         Some(order) => events(order)?,
     };
-    let secret = new.config.secret.map(Secret::new);
+    let order = WebhookOrder {
+        url: &url,
+        events,
+        secret: new.config.secret.map(Secret::new),
+        active: new.active.unwrap_or(true),
+    };
     let webhooks = registry.administration().webhooks();
-    let added = webhooks
-        .add(&of.owner, &url, events, secret, &of.by)
-        .await?;
-    let mut webhook = added.webhook;
-    if new.active == Some(false) {
-        let off = ChangeOrder {
-            active: Some(false),
-            ..ChangeOrder::default()
-        };
-        let number = webhook.id.number();
-        webhooks.change(&of.owner, number, off, &of.by).await?;
-        webhook = webhooks.one(&of.owner, number).await?;
-    }
-    let made = HookWithSecret::new(webhook, added.generated.as_ref());
+    let added = webhooks.add_as(&of.owner, order, &of.by).await?;
+    let made = HookWithSecret::new(added.webhook, added.generated.as_ref());
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-async fn show(registry: &Registry, of: &Administered, id: &str) -> Result<Json<Hook>, ApiError> {
+async fn show(
+    registry: &Registry,
+    of: &Administered,
+    hook: &HookPath,
+) -> Result<Json<Hook>, ApiError> {
     let webhooks = registry.administration().webhooks();
-    Ok(Json(webhooks.one(&of.owner, number(of, id)?).await?.into()))
+    Ok(Json(webhooks.one(&of.owner, hook.number()?).await?.into()))
 }
 
 async fn change(
     registry: &Registry,
     of: &Administered,
-    id: &str,
+    hook: &HookPath,
     change: HookChange,
 ) -> Result<Json<HookWithSecret>, ApiError> {
-    let number = number(of, id)?;
+    let number = hook.number()?;
     let (url, secret) = change
         .config
         .map_or((None, None), |config| (config.url, config.secret));
@@ -319,25 +303,27 @@ async fn change(
     Ok(Json(HookWithSecret::new(webhook, secret.as_ref())))
 }
 
-async fn remove(registry: &Registry, of: &Administered, id: &str) -> Result<StatusCode, ApiError> {
+async fn remove(
+    registry: &Registry,
+    of: &Administered,
+    hook: &HookPath,
+) -> Result<StatusCode, ApiError> {
     let webhooks = registry.administration().webhooks();
-    webhooks.remove(&of.owner, number(of, id)?, &of.by).await?;
+    webhooks.remove(&of.owner, hook.number()?, &of.by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn deliveries(
     registry: &Registry,
     of: &Administered,
-    id: &str,
-    query: &ListQuery,
-    uri: &Uri,
+    hook: &HookPath,
+    pages: &Pages,
 ) -> Result<Response, ApiError> {
-    let number = number(of, id)?;
+    let number = hook.number()?;
     let webhooks = registry.administration().webhooks();
     let webhook = webhooks.one(&of.owner, number).await?;
     let deliveries = webhooks.deliveries(&of.owner, number).await?;
-    let paging = query.paging(&registry.settings().api);
-    Ok(paging.answer_part_of(uri, deliveries, |delivery| {
+    Ok(pages.answer_part_of(deliveries, |delivery| {
         HookDelivery::new(&webhook, &delivery)
     }))
 }
@@ -345,22 +331,22 @@ async fn deliveries(
 async fn test(
     registry: &Registry,
     of: &Administered,
-    id: &str,
+    hook: &HookPath,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
     let webhooks = registry.administration().webhooks();
-    let sent = webhooks.test(&of.owner, number(of, id)?, &of.by).await?;
+    let sent = webhooks.test(&of.owner, hook.number()?, &of.by).await?;
     Ok((StatusCode::CREATED, Json(Sent { id: sent.number() })))
 }
 
 async fn redeliver(
     registry: &Registry,
     of: &Administered,
-    id: &str,
-    delivery: &str,
+    hook: &HookPath,
+    delivery: &DeliveryPath,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    let number = number(of, id)?;
+    let number = hook.number()?;
     let webhooks = registry.administration().webhooks();
-    let wanted: i64 = delivery.parse().unwrap_or(0);
+    let wanted = delivery.number().unwrap_or(0);
     let deliveries = webhooks.deliveries(&of.owner, number).await?;
     if !deliveries.iter().any(|found| found.id.number() == wanted) {
         return Err(ApiError::NotFound(

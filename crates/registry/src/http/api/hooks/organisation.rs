@@ -1,68 +1,21 @@
 //! `/api/v1/orgs/{org}/hooks`: the webhooks of an organisation.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 
 use super::{Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
 use crate::{
     Registry,
     http::{
         api::{
-            administer::{Administered, OrganisationPath},
-            extract::{self, Path, Query},
-            paging::ListQuery,
+            callers::Of,
+            extract::{self, Path},
+            paging::{ListQuery, Pages},
+            paths::{DeliveryPath, HookPath, OrganisationPath},
         },
-        authorize::Presented,
         error::ApiError,
     },
-    metadata::OwnerKind,
 };
 
-/// A webhook of an organisation in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct OrganisationHookPath {
-    /// The name of an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "acme"
-    )]
-    org: String,
-    /// The number of a webhook.
-    #[param(value_type = i64, minimum = 1, example = 5)]
-    id: String,
-}
-
-/// A message to a webhook of an organisation in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct OrganisationDeliveryPath {
-    /// The name of an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "acme"
-    )]
-    org: String,
-    /// The number of a webhook.
-    #[param(value_type = i64, minimum = 1, example = 5)]
-    id: String,
-    /// The number of a message.
-    #[param(value_type = i64, minimum = 1, example = 88)]
-    delivery: String,
-}
-
-/// List the messages to a webhook of the caller
-///
 /// List the webhooks of an organisation
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/hooks", tag = "webhooks", operation_id = "orgListHooks",
@@ -72,13 +25,10 @@ pub(in crate::http) struct OrganisationDeliveryPath {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<OrganisationPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    super::list(&registry, &of, &query, &uri).await
+    super::list(&registry, &of, &pages).await
 }
 
 /// Make a webhook for an organisation
@@ -91,62 +41,57 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationPath>,
+    of: Of<OrganisationPath>,
     extract::Json(new): extract::Json<NewHook>,
 ) -> Result<(StatusCode, Json<HookWithSecret>), ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
     super::add(&registry, &of, new).await
 }
 
 /// Show a webhook of an organisation
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/hooks/{id}", tag = "webhooks", operation_id = "orgGetHook",
-    params(OrganisationHookPath),
+    params(OrganisationPath, HookPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The webhook", body = Hook))
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationHookPath>,
+    of: Of<OrganisationPath>,
+    Path(hook): Path<HookPath>,
 ) -> Result<Json<Hook>, ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    super::show(&registry, &of, &path.id).await
+    super::show(&registry, &of, &hook).await
 }
 
 /// Change a webhook of an organisation
 #[utoipa::path(
     patch, path = "/api/v1/orgs/{org}/hooks/{id}", tag = "webhooks", operation_id = "orgEditHook",
-    params(OrganisationHookPath),
+    params(OrganisationPath, HookPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = HookChange,
     responses((status = 200, description = "The webhook", body = HookWithSecret))
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationHookPath>,
+    of: Of<OrganisationPath>,
+    Path(hook): Path<HookPath>,
     extract::Json(order): extract::Json<HookChange>,
 ) -> Result<Json<HookWithSecret>, ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    super::change(&registry, &of, &path.id, order).await
+    super::change(&registry, &of, &hook, order).await
 }
 
 /// Delete a webhook of an organisation
 #[utoipa::path(
     delete, path = "/api/v1/orgs/{org}/hooks/{id}", tag = "webhooks", operation_id = "orgDeleteHook",
-    params(OrganisationHookPath),
+    params(OrganisationPath, HookPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The webhook is gone, with what was pending for it"))
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationHookPath>,
+    of: Of<OrganisationPath>,
+    Path(hook): Path<HookPath>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    super::remove(&registry, &of, &path.id).await
+    super::remove(&registry, &of, &hook).await
 }
 
 /// List the messages to a webhook of an organisation
@@ -154,49 +99,46 @@ pub(in crate::http) async fn remove(
 /// Newest first: what is pending, and what was finished lately.
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/hooks/{id}/deliveries", tag = "webhooks", operation_id = "orgListHookDeliveries",
-    params(OrganisationHookPath, ListQuery),
+    params(OrganisationPath, HookPath, ListQuery),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The messages", body = Vec<HookDelivery>))
 )]
 pub(in crate::http) async fn deliveries(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationHookPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Of<OrganisationPath>,
+    Path(hook): Path<HookPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    super::deliveries(&registry, &of, &path.id, &query, &uri).await
+    super::deliveries(&registry, &of, &hook, &pages).await
 }
 
 /// Send a webhook of an organisation a message, to see whether it arrives
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/hooks/{id}/tests", tag = "webhooks", operation_id = "orgTestHook",
-    params(OrganisationHookPath),
+    params(OrganisationPath, HookPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 201, description = "The message is on its way", body = Sent))
 )]
 pub(in crate::http) async fn test(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationHookPath>,
+    of: Of<OrganisationPath>,
+    Path(hook): Path<HookPath>,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    super::test(&registry, &of, &path.id).await
+    super::test(&registry, &of, &hook).await
 }
 
 /// Send a message to a webhook of an organisation once more
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/hooks/{id}/deliveries/{delivery}/redeliver", tag = "webhooks", operation_id = "orgRedeliverHook",
-    params(OrganisationDeliveryPath),
+    params(OrganisationPath, HookPath, DeliveryPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 201, description = "The message is on its way", body = Sent))
 )]
 pub(in crate::http) async fn redeliver(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OrganisationDeliveryPath>,
+    of: Of<OrganisationPath>,
+    Path(hook): Path<HookPath>,
+    Path(delivery): Path<DeliveryPath>,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    let of = Administered::of(OwnerKind::Organisation, &presented, &registry, &path.org).await?;
-    super::redeliver(&registry, &of, &path.id, &path.delivery).await
+    super::redeliver(&registry, &of, &hook, &delivery).await
 }

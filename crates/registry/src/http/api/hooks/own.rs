@@ -1,48 +1,20 @@
 //! `/api/v1/user/hooks`: the webhooks of the caller.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 
 use super::{Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
 use crate::{
     Registry,
     http::{
         api::{
-            administer::Administered,
-            extract::{self, Path, Query},
-            paging::ListQuery,
+            callers::Own,
+            extract::{self, Path},
+            paging::{ListQuery, Pages},
+            paths::{DeliveryPath, HookPath},
         },
-        authorize::Presented,
         error::ApiError,
     },
 };
-
-/// A webhook of the caller in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct OwnHookPath {
-    /// The number of a webhook.
-    #[param(value_type = i64, minimum = 1, example = 5)]
-    id: String,
-}
-
-/// A message to a webhook of the caller in the path.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct OwnDeliveryPath {
-    /// The number of a webhook.
-    #[param(value_type = i64, minimum = 1, example = 5)]
-    id: String,
-    /// The number of a message.
-    #[param(value_type = i64, minimum = 1, example = 88)]
-    delivery: String,
-}
 
 /// List the webhooks of the caller
 #[utoipa::path(
@@ -53,12 +25,10 @@ pub(in crate::http) struct OwnDeliveryPath {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    presented: Presented,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Own,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
-    super::list(&registry, &of, &query, &uri).await
+    super::list(&registry, &of, &pages).await
 }
 
 /// Make a webhook for the caller
@@ -70,109 +40,104 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    presented: Presented,
+    of: Own,
     extract::Json(new): extract::Json<NewHook>,
 ) -> Result<(StatusCode, Json<HookWithSecret>), ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
     super::add(&registry, &of, new).await
 }
 
 /// Show a webhook of the caller
 #[utoipa::path(
     get, path = "/api/v1/user/hooks/{id}", tag = "webhooks", operation_id = "userGetHook",
-    params(OwnHookPath),
+    params(HookPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The webhook", body = Hook))
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnHookPath>,
+    of: Own,
+    Path(hook): Path<HookPath>,
 ) -> Result<Json<Hook>, ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
-    super::show(&registry, &of, &path.id).await
+    super::show(&registry, &of, &hook).await
 }
 
 /// Change a webhook of the caller
 #[utoipa::path(
     patch, path = "/api/v1/user/hooks/{id}", tag = "webhooks", operation_id = "userEditHook",
-    params(OwnHookPath),
+    params(HookPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = HookChange,
     responses((status = 200, description = "The webhook", body = HookWithSecret))
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnHookPath>,
+    of: Own,
+    Path(hook): Path<HookPath>,
     extract::Json(order): extract::Json<HookChange>,
 ) -> Result<Json<HookWithSecret>, ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
-    super::change(&registry, &of, &path.id, order).await
+    super::change(&registry, &of, &hook, order).await
 }
 
 /// Delete a webhook of the caller
 #[utoipa::path(
     delete, path = "/api/v1/user/hooks/{id}", tag = "webhooks", operation_id = "userDeleteHook",
-    params(OwnHookPath),
+    params(HookPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The webhook is gone, with what was pending for it"))
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnHookPath>,
+    of: Own,
+    Path(hook): Path<HookPath>,
 ) -> Result<StatusCode, ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
-    super::remove(&registry, &of, &path.id).await
+    super::remove(&registry, &of, &hook).await
 }
 
+/// List the messages to a webhook of the caller
+///
 /// Newest first: what is pending, and what was finished lately.
 #[utoipa::path(
     get, path = "/api/v1/user/hooks/{id}/deliveries", tag = "webhooks", operation_id = "userListHookDeliveries",
-    params(OwnHookPath, ListQuery),
+    params(HookPath, ListQuery),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The messages", body = Vec<HookDelivery>))
 )]
 pub(in crate::http) async fn deliveries(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnHookPath>,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
+    of: Own,
+    Path(hook): Path<HookPath>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
-    super::deliveries(&registry, &of, &path.id, &query, &uri).await
+    super::deliveries(&registry, &of, &hook, &pages).await
 }
 
 /// Send a webhook of the caller a message, to see whether it arrives
 #[utoipa::path(
     post, path = "/api/v1/user/hooks/{id}/tests", tag = "webhooks", operation_id = "userTestHook",
-    params(OwnHookPath),
+    params(HookPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 201, description = "The message is on its way", body = Sent))
 )]
 pub(in crate::http) async fn test(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnHookPath>,
+    of: Own,
+    Path(hook): Path<HookPath>,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
-    super::test(&registry, &of, &path.id).await
+    super::test(&registry, &of, &hook).await
 }
 
 /// Send a message to a webhook of the caller once more
 #[utoipa::path(
     post, path = "/api/v1/user/hooks/{id}/deliveries/{delivery}/redeliver", tag = "webhooks", operation_id = "userRedeliverHook",
-    params(OwnDeliveryPath),
+    params(HookPath, DeliveryPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 201, description = "The message is on its way", body = Sent))
 )]
 pub(in crate::http) async fn redeliver(
     State(registry): State<Registry>,
-    presented: Presented,
-    Path(path): Path<OwnDeliveryPath>,
+    of: Own,
+    Path(hook): Path<HookPath>,
+    Path(delivery): Path<DeliveryPath>,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    let of = Administered::own(&presented, &registry).await?;
-    super::redeliver(&registry, &of, &path.id, &path.delivery).await
+    super::redeliver(&registry, &of, &hook, &delivery).await
 }

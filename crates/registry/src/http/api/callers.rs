@@ -1,0 +1,158 @@
+//! Who asks, and whether they may, as parts of a request that stand before its query and its body: a caller is told that they
+//! may not before what they wrote is looked at. A handler that takes one of these cannot forget to ask.
+
+use std::{marker::PhantomData, ops::Deref};
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+
+use super::{
+    administer::{Administered, needs_password},
+    extract::Path,
+    paths::OfOwner,
+};
+use crate::{
+    Registry,
+    access::{Action, Caller},
+    http::{
+        authorize::{Authorized, Presented},
+        error::ApiError,
+        path::Segments,
+    },
+    metadata::Actor,
+};
+
+/// Whoever asks, with whatever credentials as long as they are right.
+pub(in crate::http) struct Asking(pub(in crate::http) Caller);
+
+/// The owner in the path, whom the caller may read.
+pub(in crate::http) struct Reading<P>(Authorized, PhantomData<fn() -> P>);
+
+/// The owner in the path, whom the caller may administer.
+pub(in crate::http) struct Of<P>(Administered, PhantomData<fn() -> P>);
+
+/// The caller's own account, which they may administer.
+pub(in crate::http) struct Own(Administered);
+
+/// The same for what no token does, whatever its scopes.
+pub(in crate::http) struct OwnByPassword(Administered);
+
+/// An administrator of the server.
+pub(in crate::http) struct Site {
+    pub(in crate::http) caller: Caller,
+    /// The same, for the records of who did what.
+    pub(in crate::http) by: Actor,
+}
+
+impl FromRequestParts<Registry> for Asking {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let presented = Presented::from_request_parts(parts, registry).await?;
+        Ok(Self(presented.caller(registry).await?))
+    }
+}
+
+impl<P: OfOwner> FromRequestParts<Registry> for Reading<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let authorized = authorize::<P>(parts, registry, Action::Read).await?;
+        match P::KIND {
+            Some(kind) if authorized.owner.kind != kind => Err(ApiError::UnknownOwner),
+            _ => Ok(Self(authorized, PhantomData)),
+        }
+    }
+}
+
+impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let authorized = authorize::<P>(parts, registry, Action::Administer).await?;
+        let found = Administered::new(authorized)?;
+        match P::KIND {
+            Some(kind) if found.owner.kind != kind => Err(ApiError::NotFound(format!(
+                "`{}` is a {}; ask for it by the paths for those",
+                found.name, found.owner.kind
+            ))),
+            _ => Ok(Self(found, PhantomData)),
+        }
+    }
+}
+
+/// The owner in the path, and that the caller may.
+async fn authorize<P: OfOwner>(
+    parts: &mut Parts,
+    registry: &Registry,
+    action: Action,
+) -> Result<Authorized, ApiError> {
+    let Path(path) = Path::<P>::from_request_parts(parts, registry).await?;
+    let presented = Presented::from_request_parts(parts, registry).await?;
+    let segments = Segments::of_owner(path.name());
+    presented.authorize(registry, &segments, action).await
+}
+
+impl FromRequestParts<Registry> for Own {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let presented = Presented::from_request_parts(parts, registry).await?;
+        let authorized = presented.user(registry).await?;
+        Ok(Self(Administered::new(authorized)?))
+    }
+}
+
+impl FromRequestParts<Registry> for OwnByPassword {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let presented = Presented::from_request_parts(parts, registry).await?;
+        let caller = presented.signed_in(registry).await?;
+        needs_password(&caller)?;
+        let authorized = presented.own(registry, caller).await?;
+        Ok(Self(Administered::new(authorized)?))
+    }
+}
+
+impl FromRequestParts<Registry> for Site {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let presented = Presented::from_request_parts(parts, registry).await?;
+        let caller = presented.administrator(registry).await?;
+        let by = presented.actor(&caller);
+        Ok(Self { caller, by })
+    }
+}
+
+impl<P> Deref for Reading<P> {
+    type Target = Authorized;
+
+    fn deref(&self) -> &Authorized {
+        &self.0
+    }
+}
+
+impl<P> Deref for Of<P> {
+    type Target = Administered;
+
+    fn deref(&self) -> &Administered {
+        &self.0
+    }
+}
+
+impl Deref for Own {
+    type Target = Administered;
+
+    fn deref(&self) -> &Administered {
+        &self.0
+    }
+}
+
+impl Deref for OwnByPassword {
+    type Target = Administered;
+
+    fn deref(&self) -> &Administered {
+        &self.0
+    }
+}
