@@ -195,6 +195,24 @@ async fn a_sweep_removes_what_a_crash_left_once_nobody_can_miss_it_and_nothing_e
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_takes_no_upload_under_way_for_what_a_crash_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let uploads = futures_util::future::join_all((0..200).map(|number| {
+        let registry = registry.clone();
+        let package = PackageBuilder::new(&format!("p{number}"), "1.0-r0").build();
+        async move { publish(&registry, alice, package).await.unwrap() }
+    }));
+    let uploads = tokio::spawn(uploads);
+    while !uploads.is_finished() {
+        let swept = sweep(&registry).await.unwrap();
+        assert_eq!((swept.strays, swept.removed), (0, 0));
+    }
+    uploads.await.unwrap();
+    assert_eq!(sweep(&registry).await.unwrap().kept, 200);
+}
+
 #[tokio::test]
 async fn a_blob_that_is_older_than_the_database_is_never_swept() {
     let folder = tempfile::tempdir().unwrap();

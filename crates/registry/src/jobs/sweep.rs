@@ -51,7 +51,13 @@ pub async fn sweep(registry: &Registry) -> Result<Swept, SweepError> {
     let made_at = metadata.made_at().await?;
     for first_byte in 0..=u8::MAX {
         for blob in registry.blobs().list(first_byte).await? {
-            match metadata.blob_standing(&blob.sha256).await? {
+            let mut standing = metadata.blob_standing(&blob.sha256).await?;
+            if standing == BlobStanding::Unknown {
+                // Perhaps an upload is about to record it.
+                registry.publisher().let_go_of(&blob.sha256).await;
+                standing = metadata.blob_standing(&blob.sha256).await?;
+            }
+            match standing {
                 BlobStanding::Referenced => {
                     swept.kept += 1;
                     continue;
@@ -67,7 +73,6 @@ pub async fn sweep(registry: &Registry) -> Result<Swept, SweepError> {
                     continue;
                 }
                 BlobStanding::Unknown => {
-                    // Perhaps of an upload under way, which puts that right when it records its package.
                     let (sha256, size) = (&blob.sha256, blob.size);
                     metadata.note_stray_blob(sha256, size, now).await?;
                     swept.strays += 1;

@@ -325,6 +325,11 @@ impl Publisher {
         })
     }
 
+    /// Waits until no upload holds a blob.
+    pub(crate) async fn let_go_of(&self, sha256: &Sha256Digest) {
+        drop(self.in_use.hold_alone(sha256).await);
+    }
+
     /// The one place that removes blobs, in the order that `metadata/blob_facts.rs` gives.
     async fn remove_unneeded(
         &self,
