@@ -140,7 +140,9 @@ fn newest(folder: &Folder, state: &str) -> Value {
         let said = folder.tarn(&["webhook", "deliveries", "admin", "1", "--json"]);
         let deliveries: Value = serde_json::from_str(&said.stdout).unwrap();
         let newest = &deliveries[0];
-        if newest["state"] == state && newest["last_attempt_at"] != Value::Null {
+        // While the first attempt is under way there is neither.
+        let tried = newest["status"] != Value::Null || newest["error"] != Value::Null;
+        if newest["state"] == state && tried {
             return newest.clone();
         }
         assert!(Instant::now() < deadline, "{deliveries}");
