@@ -37,6 +37,10 @@ use std::{
     process::ExitCode,
 };
 
+/// That of the server: what is measured in this process has it there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Anything that makes a benchmark worthless.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Failure>;
