@@ -124,10 +124,10 @@ fn nothing_imports_http() {
 fn only_metadata_knows_sql() {
     wall(
         "crates/registry/src",
-        &["sqlx"],
+        &["sqlx", "rusqlite"],
         &["crates/registry/src/metadata/"],
     );
-    wall("crates/tarn/src", &["sqlx"], &[]);
+    wall("crates/tarn/src", &["sqlx", "rusqlite"], &[]);
 }
 
 #[test]

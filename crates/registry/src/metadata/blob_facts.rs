@@ -84,7 +84,7 @@ impl Metadata {
     pub async fn is_referenced(&self, sha256: &Sha256Digest) -> Result<bool, MetadataError> {
         let row = self
             .engine
-            .row(sql!(
+            .look_up(sql!(
                 "SELECT id FROM package_files WHERE sha256 = $1 LIMIT 1",
                 sha256.as_bytes()
             ))
@@ -103,7 +103,7 @@ impl Metadata {
     ) -> Result<BlobStanding, MetadataError> {
         let row = self
             .engine
-            .row(sql!(
+            .look_up(sql!(
                 "SELECT stray_since, EXISTS (SELECT 1 FROM package_files WHERE package_files.sha256 = $1) AS referenced \
                  FROM blobs WHERE sha256 = $1",
                 sha256.as_bytes()

@@ -4,13 +4,18 @@
 //! `$2`, …) and [`Row`]s. A second engine is a second arm in each `match` here, and a file like `sqlite.rs` that
 //! opens it.
 
+use std::sync::Arc;
+
 use apk::digest::Sha256Digest;
 use sqlx::{
     Decode, Row as _, Sqlite, SqlitePool, Type, query::Query, sqlite::SqliteArguments,
     sqlite::SqliteRow,
 };
 
-use super::MetadataError;
+use super::{
+    MetadataError,
+    lookups::{FromStored, LookedUp, Lookups},
+};
 use crate::clock::Timestamp;
 
 /// A parameter of a statement.
@@ -130,16 +135,26 @@ impl Statement {
 /// One row of an answer.
 pub(super) enum Row {
     Sqlite(SqliteRow),
+    LookedUp(LookedUp),
 }
+
+/// What a value of a row can be taken as.
+pub(super) trait Column<'r>: Decode<'r, Sqlite> + Type<Sqlite> + FromStored<'r> {}
+
+impl<'r, T: Decode<'r, Sqlite> + Type<Sqlite> + FromStored<'r>> Column<'r> for T {}
 
 impl Row {
     /// The value in the column of that name.
     pub(super) fn value<'r, T>(&'r self, column: &'static str) -> Result<T, MetadataError>
     where
-        T: Decode<'r, Sqlite> + Type<Sqlite>,
+        T: Column<'r>,
     {
         match self {
             Self::Sqlite(row) => Ok(row.try_get(column)?),
+            Self::LookedUp(row) => row.value(column).ok_or_else(|| MetadataError::Nonsense {
+                what: column,
+                value: "of another type, or not asked for".to_owned(),
+            }),
         }
     }
 
@@ -208,10 +223,42 @@ pub(super) enum Engine {
         /// One connection: writers wait here in turn, not for each other's locks.
         writer: SqlitePool,
         readers: SqlitePool,
+        /// None where the database is only looked at.
+        lookups: Option<Arc<Lookups>>,
     },
 }
 
 impl Engine {
+    /// The row that answers a question which an index answers, if there is one. Like [`Engine::row`], but quicker.
+    pub(super) async fn look_up(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+        match self.looked_up(&statement).await {
+            Some(rows) => Ok(rows.into_iter().next()),
+            None => self.row(statement).await,
+        }
+    }
+
+    /// The rows that answer a question which an index answers by few of them. Like [`Engine::rows`], but quicker.
+    pub(super) async fn look_up_all(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<Row>, MetadataError> {
+        match self.looked_up(&statement).await {
+            Some(rows) => Ok(rows),
+            None => self.rows(statement).await,
+        }
+    }
+
+    async fn looked_up(&self, statement: &Statement) -> Option<Vec<Row>> {
+        // A lookup never waits, so a loop of them would never let another task have the thread.
+        tokio::task::coop::consume_budget().await;
+        match self {
+            Self::Sqlite { lookups, .. } => {
+                let rows = lookups.as_ref()?.rows(statement)?;
+                Some(rows.into_iter().map(Row::LookedUp).collect())
+            }
+        }
+    }
+
     /// Every row of the answer to a question.
     pub(super) async fn rows(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
         match self {
@@ -254,7 +301,14 @@ impl Engine {
 
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers } => {
+            Self::Sqlite {
+                writer,
+                readers,
+                lookups,
+            } => {
+                if let Some(lookups) = lookups {
+                    lookups.close();
+                }
                 readers.close().await;
                 writer.close().await;
             }

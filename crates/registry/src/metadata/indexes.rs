@@ -119,7 +119,7 @@ impl Metadata {
         };
         let ask = async |place: &Place| {
             self.engine
-            .row(sql!(
+            .look_up(sql!(
                 "SELECT repositories.id AS id, \
                  COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.generation END), 0) AS generation, \
                  COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.changed_at END), 0) AS changed_at, \

@@ -22,6 +22,7 @@ mod guesses;
 mod indexes;
 mod kinds;
 mod live_files;
+mod lookups;
 mod members;
 mod memory;
 mod outbox;

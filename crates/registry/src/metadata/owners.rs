@@ -60,7 +60,7 @@ impl Metadata {
     pub async fn owner(&self, name: &OwnerName) -> Result<Option<Owner>, MetadataError> {
         let ask = async |name: &String| {
             self.engine
-                .row(sql!(
+                .look_up(sql!(
                     "SELECT id, kind, name, visibility FROM owners WHERE name_lower = $1",
                     name.as_str()
                 ))

@@ -138,7 +138,7 @@ impl Metadata {
     pub async fn usage(&self, owner: OwnerId) -> Result<(Usage, OwnQuota), MetadataError> {
         let row = self
             .engine
-            .row(sql!(
+            .look_up(sql!(
                 concat!("SELECT ", usage_columns!(), " WHERE owners.id = $1"),
                 owner
             ))

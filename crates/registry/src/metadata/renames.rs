@@ -41,7 +41,7 @@ impl Metadata {
     pub async fn owner_formerly(&self, name: &OwnerName) -> Result<Option<Owner>, MetadataError> {
         let ask = async |name: &String| {
             self.engine
-                .row(sql!(
+                .look_up(sql!(
                     concat!(
                         "SELECT ",
                         owner_columns!(),

@@ -78,7 +78,7 @@ impl Metadata {
     ) -> Result<Option<SecondFactor>, MetadataError> {
         let ask = async |user: &OwnerId| {
             self.engine
-                .row(sql!(SELECT, *user))
+                .look_up(sql!(SELECT, *user))
                 .await?
                 .map(|row| SecondFactor::from_row(&row))
                 .transpose()

@@ -84,7 +84,7 @@ impl Metadata {
         let ask = async |address: &Place| {
             // At most one row: a noarch file and one of an architecture exclude each other.
             self.engine
-            .row(sql!(
+            .look_up(sql!(
                 "SELECT package_files.id AS id, package_files.repository_id AS repository_id, package_files.arch AS arch, \
                  package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
                  package_files.size AS size, package_files.created_at AS created_at \

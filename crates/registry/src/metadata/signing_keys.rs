@@ -147,7 +147,7 @@ impl Metadata {
     ) -> Result<Arc<[SigningKeyRow]>, MetadataError> {
         let ask = async |owner: &OwnerId| {
             self.engine
-                .rows(sql!(
+                .look_up_all(sql!(
                     "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
                      WHERE owner_id = $1 ORDER BY id DESC",
                     *owner

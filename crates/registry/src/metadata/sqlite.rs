@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{MetadataError, engine::Engine, memory::Watch};
+use super::{MetadataError, engine::Engine, lookups::Lookups, memory::Watch};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -116,7 +117,13 @@ pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> 
         hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk",
         source: source.into(),
     })?;
-    Ok((Engine::Sqlite { writer, readers }, watch))
+    let lookups = Some(Arc::new(Lookups::new(path)));
+    let engine = Engine::Sqlite {
+        writer,
+        readers,
+        lookups,
+    };
+    Ok((engine, watch))
 }
 
 /// Opens the database to look at it, if it is there: nothing is made, and its tables stay as they are.
@@ -169,6 +176,7 @@ pub(super) async fn open_unchanged(path: &Path) -> Result<Option<Engine>, Metada
     Ok(Some(Engine::Sqlite {
         writer: pool.clone(),
         readers: pool,
+        lookups: None,
     }))
 }
 
@@ -293,7 +301,9 @@ mod tests {
     async fn every_connection_is_durable_and_minds_references() {
         let folder = tempfile::tempdir().unwrap();
         let metadata = open_in(&folder).await;
-        let Engine::Sqlite { writer, readers } = &metadata.engine;
+        let Engine::Sqlite {
+            writer, readers, ..
+        } = &metadata.engine;
         // `PRAGMA synchronous`: 2 is FULL.
         assert_eq!(setting(writer, "PRAGMA synchronous").await, 2);
         assert_eq!(setting(writer, "PRAGMA foreign_keys").await, 1);

@@ -95,7 +95,7 @@ impl Metadata {
     ) -> Result<Arc<[TeamGrantRow]>, MetadataError> {
         let ask = async |(organisation, user): &(OwnerId, OwnerId)| {
             self.engine
-                .rows(sql!(
+                .look_up_all(sql!(
                     "SELECT teams.role AS role, teams.limits AS limits FROM teams \
                      JOIN team_members ON team_members.team_id = teams.id \
                      WHERE teams.organisation_id = $1 AND team_members.user_id = $2 ORDER BY teams.id",

@@ -173,7 +173,7 @@ impl Metadata {
     pub async fn token(&self, hash: &[u8; 32]) -> Result<Option<(Token, Bearer)>, MetadataError> {
         let ask = async |hash: &[u8; 32]| {
             self.engine
-                .row(sql!(
+                .look_up(sql!(
                     concat!(
                         "SELECT ",
                         token_columns!(),

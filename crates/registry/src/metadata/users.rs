@@ -95,7 +95,7 @@ impl Metadata {
     pub async fn user(&self, name: &OwnerName) -> Result<Option<User>, MetadataError> {
         let ask = async |name: &String| {
             self.engine
-                .row(sql!(
+                .look_up(sql!(
                     concat!(
                         "SELECT ",
                         user_columns!(),
