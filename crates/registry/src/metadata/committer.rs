@@ -2,8 +2,9 @@
 //!
 //! Of all that recording a package costs, the wait for the disk at the end of a transaction is by far the most, and one
 //! writer's wait is everybody's. So one that finds nobody recording is recorded at once, alone, and those that come
-//! meanwhile gather. One task takes all that wait, records one after the other in the same transaction, and commits once;
-//! and while it commits, the next ones gather.
+//! meanwhile gather. One task takes all that wait, has them recorded one after the other in the same transaction, and
+//! committed once; and meanwhile the next ones gather. A transaction has a thread to itself, from its first statement to the
+//! end of its commit ([`Engine::write_here`]).
 //!
 //! What can be refused is refused before anything of that package is written ([`super::packages::refuse`]), so that a refusal
 //! touches nobody else. Any other error undoes the transaction as a whole, and each package of it is tried again in one of
@@ -22,8 +23,8 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::{Notify, Semaphore, mpsc, oneshot},
-    task::spawn_blocking,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::{JoinHandle, spawn_blocking},
 };
 
 use super::{
@@ -49,7 +50,7 @@ pub(super) struct Committer {
 #[derive(Debug)]
 struct Recording {
     /// Held by whoever records.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     commits: AtomicU64,
     memory: Arc<Memory>,
     /// Whom to wake when there is something to tell webhooks.
@@ -102,7 +103,7 @@ impl Committer {
     pub(super) fn start(engine: Engine, memory: Arc<Memory>, outbox_filled: Arc<Notify>) -> Self {
         let (waiting, queue) = mpsc::channel(MOST);
         let recording = Arc::new(Recording {
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
             commits: AtomicU64::new(0),
             memory,
             outbox_filled,
@@ -121,19 +122,18 @@ impl Committer {
         new: &NewPackageFile,
         act: &Act<'_>,
     ) -> Result<Recorded, RecordError> {
-        let since = Instant::now();
-        if let Ok(_turn) = self.recording.turn.try_acquire() {
-            return alone(&self.engine, new, act, since, &self.recording).await;
-        }
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             new: new.clone(),
             by: act.by.clone(),
             at: act.at,
-            since,
+            since: Instant::now(),
             answer,
         };
-        self.waiting.send(waiting).await.map_err(|_| stopped())?;
+        match Arc::clone(&self.recording.turn).try_acquire_owned() {
+            Ok(turn) => drop(start(&self.engine, vec![waiting], &self.recording, turn)),
+            Err(_) => self.waiting.send(waiting).await.map_err(|_| stopped())?,
+        }
         answered.await.map_err(|_| stopped())?
     }
 
@@ -149,26 +149,36 @@ fn stopped() -> MetadataError {
 
 async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, recording: Arc<Recording>) {
     while let Some(first) = queue.recv().await {
-        // The semaphore is never closed. More gather while this waits.
-        let _turn = recording.turn.acquire().await;
+        // It is never closed. More gather while this waits.
+        let Ok(turn) = Arc::clone(&recording.turn).acquire_owned().await else {
+            return;
+        };
         let mut batch = vec![first];
         while batch.len() < MOST
             && let Ok(next) = queue.try_recv()
         {
             batch.push(next);
         }
-        let (engine, recording) = (engine.clone(), Arc::clone(&recording));
-        // On a thread of its own: each statement is an errand to the thread of the connection and back, and waking this
-        // one costs less than waking those that serve requests.
-        let done = spawn_blocking(move || {
-            Handle::current().block_on(record_batch(&engine, batch, &recording));
-        });
         // Those in a batch that ends by a fault of the program are told so, as their answers are dropped; those after
         // them are recorded all the same.
-        if let Err(error) = done.await {
+        if let Err(error) = start(&engine, batch, &recording, turn).await {
             tracing::error!(%error, "recording packages stopped");
         }
     }
+}
+
+/// Records a batch on a thread that may wait, for locks and for the disk.
+fn start(
+    engine: &Engine,
+    batch: Vec<Waiting>,
+    recording: &Arc<Recording>,
+    turn: OwnedSemaphorePermit,
+) -> JoinHandle<()> {
+    let (engine, recording) = (engine.clone(), Arc::clone(recording));
+    spawn_blocking(move || {
+        let _turn = turn;
+        Handle::current().block_on(record_batch(&engine, batch, &recording));
+    })
 }
 
 /// Why a batch was not recorded. Nothing of it was.
@@ -227,7 +237,7 @@ async fn alone(
     since: Instant,
     recording: &Recording,
 ) -> Result<Recorded, RecordError> {
-    let mut transaction = engine.write().await?;
+    let mut transaction = engine.write_here().await?;
     let act = Act {
         by: act.by,
         at: after_the_wait(act.at, since),
@@ -244,7 +254,7 @@ async fn together(
     batch: &[Waiting],
     recording: &Recording,
 ) -> Result<Vec<Result<Recorded, RecordError>>, Failure> {
-    let mut transaction = engine.write().await.map_err(Failure::Transaction)?;
+    let mut transaction = engine.write_here().await.map_err(Failure::Transaction)?;
     let mut results = Vec::with_capacity(batch.len());
     let mut outbox_filled = false;
     for waiting in batch {

@@ -4,7 +4,7 @@
 //! `$2`, …) and [`Row`]s. A second engine is a second arm in each `match` here, and a file like `sqlite.rs` that
 //! opens it.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use apk::digest::Sha256Digest;
 use sqlx::{
@@ -12,9 +12,15 @@ use sqlx::{
     sqlite::SqliteRow,
 };
 
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
 use super::{
     MetadataError,
-    lookups::{FromStored, LookedUp, Lookups},
+    direct::{Connections, DirectRow, DirectTransaction, FromStored},
+    sqlite::TURN_TIMEOUT,
 };
 use crate::clock::Timestamp;
 
@@ -135,7 +141,7 @@ impl Statement {
 /// One row of an answer.
 pub(super) enum Row {
     Sqlite(SqliteRow),
-    LookedUp(LookedUp),
+    Direct(DirectRow),
 }
 
 /// What a value of a row can be taken as.
@@ -151,7 +157,7 @@ impl Row {
     {
         match self {
             Self::Sqlite(row) => Ok(row.try_get(column)?),
-            Self::LookedUp(row) => row.value(column).ok_or_else(|| MetadataError::Nonsense {
+            Self::Direct(row) => row.value(column).ok_or_else(|| MetadataError::Nonsense {
                 what: column,
                 value: "of another type, or not asked for".to_owned(),
             }),
@@ -224,8 +230,37 @@ pub(super) enum Engine {
         writer: SqlitePool,
         readers: SqlitePool,
         /// None where the database is only looked at.
-        lookups: Option<Arc<Lookups>>,
+        direct: Option<Direct>,
     },
+}
+
+/// What goes past the pools of SQLite: see [`super::direct`].
+#[derive(Debug, Clone)]
+pub(super) struct Direct {
+    pub(super) lookups: Arc<Connections>,
+    pub(super) writer: Arc<Connections>,
+    /// Whose turn it is to write, here or by the pool. In turns nobody waits for the lock of the database but for another
+    /// process, and SQLite waits for it in sleeps.
+    turn: Arc<Semaphore>,
+}
+
+impl Direct {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            lookups: Arc::new(Connections::that_look_up(path.to_path_buf())),
+            writer: Arc::new(Connections::that_write(path.to_path_buf())),
+            turn: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, MetadataError> {
+        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.turn).acquire_owned());
+        // It is never closed.
+        let waited = |_| MetadataError::Busy("others went on writing for too long".into());
+        turn.await
+            .map_err(waited)?
+            .map_err(|closed| MetadataError::Failed(closed.into()))
+    }
 }
 
 impl Engine {
@@ -252,9 +287,9 @@ impl Engine {
         // A lookup never waits, so a loop of them would never let another task have the thread.
         tokio::task::coop::consume_budget().await;
         match self {
-            Self::Sqlite { lookups, .. } => {
-                let rows = lookups.as_ref()?.rows(statement)?;
-                Some(rows.into_iter().map(Row::LookedUp).collect())
+            Self::Sqlite { direct, .. } => {
+                let rows = direct.as_ref()?.lookups.look_up(statement)?;
+                Some(rows.into_iter().map(Row::Direct).collect())
             }
         }
     }
@@ -285,9 +320,30 @@ impl Engine {
     /// for the lock later would be refused with "busy" whenever somebody wrote in between, however long it waited.
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
         match self {
-            Self::Sqlite { writer, .. } => Ok(Transaction::Sqlite(
-                writer.begin_with("BEGIN IMMEDIATE").await?,
-            )),
+            Self::Sqlite { writer, direct, .. } => {
+                let turn = match direct {
+                    Some(direct) => Some(direct.turn().await?),
+                    None => None,
+                };
+                let transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                Ok(Transaction::Sqlite { transaction, turn })
+            }
+        }
+    }
+
+    /// The same, for a thread that may wait: its statements and its commit run there, which saves each of them the way to
+    /// the thread of the connection and back.
+    pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
+        match self {
+            Self::Sqlite {
+                direct: Some(direct),
+                ..
+            } => {
+                let turn = direct.turn().await?;
+                let transaction = DirectTransaction::begin(&direct.writer)?;
+                Ok(Transaction::Direct { transaction, turn })
+            }
+            Self::Sqlite { direct: None, .. } => self.write().await,
         }
     }
 
@@ -304,10 +360,13 @@ impl Engine {
             Self::Sqlite {
                 writer,
                 readers,
-                lookups,
+                direct,
             } => {
-                if let Some(lookups) = lookups {
-                    lookups.close();
+                if let Some(direct) = direct {
+                    // Once what is being written is written, or has taken far too long.
+                    let _turn = direct.turn().await;
+                    direct.lookups.close();
+                    direct.writer.close();
                 }
                 readers.close().await;
                 writer.close().await;
@@ -318,7 +377,15 @@ impl Engine {
 
 /// A transaction that may write.
 pub(super) enum Transaction {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    // A transaction is over before its turn is: fields are dropped in their order.
+    Sqlite {
+        transaction: sqlx::Transaction<'static, Sqlite>,
+        turn: Option<OwnedSemaphorePermit>,
+    },
+    Direct {
+        transaction: DirectTransaction,
+        turn: OwnedSemaphorePermit,
+    },
 }
 
 impl Transaction {
@@ -332,9 +399,13 @@ impl Transaction {
         match self {
             // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its
             // work.
-            Self::Sqlite(transaction) => {
+            Self::Sqlite { transaction, .. } => {
                 let rows = statement.for_sqlite().fetch_all(&mut **transaction).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Direct { transaction, .. } => {
+                let rows = transaction.rows(&statement)?;
+                Ok(rows.into_iter().map(Row::Direct).collect())
             }
         }
     }
@@ -342,11 +413,12 @@ impl Transaction {
     /// Runs a statement and gives the number of rows it changed.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, MetadataError> {
         match self {
-            Self::Sqlite(transaction) => Ok(statement
+            Self::Sqlite { transaction, .. } => Ok(statement
                 .for_sqlite()
                 .execute(&mut **transaction)
                 .await?
                 .rows_affected()),
+            Self::Direct { transaction, .. } => Ok(transaction.run(&statement)?),
         }
     }
 
@@ -373,7 +445,19 @@ impl Transaction {
     /// Makes it last. When this gives back an error, whether it did is not known.
     pub(super) async fn commit(self) -> Result<(), MetadataError> {
         match self {
-            Self::Sqlite(transaction) => Ok(transaction.commit().await?),
+            Self::Sqlite { transaction, turn } => {
+                let committed = transaction.commit().await;
+                drop(turn);
+                Ok(committed?)
+            }
+            Self::Direct { transaction, turn } => {
+                let committed = transaction.commit();
+                drop(turn);
+                Ok(committed?)
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

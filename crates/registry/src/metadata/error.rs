@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 
+use super::sqlite::{Fault, fault};
+
 /// Why a question to the database, or a change of it, failed. A change that failed was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetadataError {
     /// Somebody else holds the database for too long. Trying again later helps.
     #[error("the database is busy")]
-    Busy(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Busy(#[source] Cause),
 
     /// The disk of the database is full. Nothing helps but space.
     #[error("the disk that holds the database is full")]
-    Full(#[source] sqlx::Error),
+    Full(#[source] Cause),
 
     /// The row that was to be changed is not there.
     #[error("there is no such {0}")]
@@ -61,46 +63,74 @@ pub enum MetadataError {
         hint: &'static str,
         /// What the operating system or the database said.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Cause,
     },
 
     /// Anything else: a bug here, or a damaged database.
     #[error("the database failed")]
-    Failed(#[source] sqlx::Error),
+    Failed(#[source] Cause),
+
+    /// A row was refused because there is an equal one. Where that is nobody's fault, its caller says what it means.
+    #[error("the database has a row like this already")]
+    Duplicate(#[source] Cause),
+
+    /// A row was refused because one that it names is not there. Where that is nobody's fault, its caller says what it means.
+    #[error("the database has no row that this one names")]
+    Dangling(#[source] Cause),
 }
+
+/// What the library of the database said.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl From<sqlx::Error> for MetadataError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::PoolTimedOut => Self::Busy(error.into()),
-            sqlx::Error::Database(said) => match said.code().as_deref().map(super::sqlite::fault) {
-                Some(super::sqlite::Fault::Busy) => Self::Busy(error.into()),
-                Some(super::sqlite::Fault::Full) => Self::Full(error),
-                _ => Self::Failed(error),
-            },
-            _ => Self::Failed(error),
+            sqlx::Error::Database(said) => {
+                let code = said.code().and_then(|code| code.parse().ok());
+                Self::of(code, error.into())
+            }
+            _ => Self::Failed(error.into()),
         }
     }
 }
 
+impl From<rusqlite::Error> for MetadataError {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map(|said| said.extended_code);
+        Self::of(code, error.into())
+    }
+}
+
 impl MetadataError {
+    /// What SQLite says with that result code.
+    fn of(code: Option<i32>, cause: Cause) -> Self {
+        match code.map_or(Fault::Other, fault) {
+            Fault::Busy => Self::Busy(cause),
+            Fault::Full => Self::Full(cause),
+            Fault::Duplicate => Self::Duplicate(cause),
+            Fault::Dangling => Self::Dangling(cause),
+            Fault::Other => Self::Failed(cause),
+        }
+    }
+
     /// The same error for somebody else who waited for the same transaction: of its cause, the text.
     pub(super) fn for_another(&self) -> Self {
         match self {
             Self::Busy(cause) => Self::Busy(cause.to_string().into()),
-            Self::Full(cause) => Self::Full(sqlx::Error::Protocol(cause.to_string())),
-            Self::Failed(cause) => Self::Failed(sqlx::Error::Protocol(cause.to_string())),
-            other => Self::Failed(sqlx::Error::Protocol(other.to_string())),
+            Self::Full(cause) => Self::Full(cause.to_string().into()),
+            Self::Failed(cause) => Self::Failed(cause.to_string().into()),
+            other => Self::Failed(other.to_string().into()),
         }
     }
 
     /// Whether a row was refused because one that it names is not there.
-    pub(super) fn is_dangling_reference(&self) -> bool {
-        matches!(self, Self::Failed(sqlx::Error::Database(said)) if said.is_foreign_key_violation())
+    pub(super) const fn is_dangling_reference(&self) -> bool {
+        matches!(self, Self::Dangling(_))
     }
 
     /// Whether a row was refused because there is an equal one.
-    pub(super) fn is_duplicate(&self) -> bool {
-        matches!(self, Self::Failed(sqlx::Error::Database(said)) if said.is_unique_violation())
+    pub(super) const fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Duplicate(_))
     }
 }

@@ -9,7 +9,6 @@ use std::{
     io,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -19,46 +18,60 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{MetadataError, engine::Engine, lookups::Lookups, memory::Watch};
+use super::{
+    MetadataError,
+    engine::{Direct, Engine},
+    memory::Watch,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a writer waits for a writer in another process (the command line writes while the server runs).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request waits for its turn at the one writing connection, or for a reading one.
-const TURN_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Reading connections. A question takes some 50 µs, most of it the way to the connection's thread and back.
 const READERS: u32 = 8;
 /// How many rows the thread of a connection reads ahead: an index has many, and each wait for the other side costs
 /// more than reading one.
 const ROW_BUFFER: usize = 512;
 /// How far the write-ahead log is cut back to after a checkpoint, in bytes.
-const LOG_SIZE: &str = "67108864";
+pub(super) const LOG_SIZE: &str = "67108864";
 const NOT_A_DATABASE: &str =
     "is it a SQLite database, on a local disk, and whole? If not, restore a backup";
 
 /// What a result code of SQLite means to a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     Busy,
     Full,
+    /// There is an equal row.
+    Duplicate,
+    /// A row that is named is not there.
+    Dangling,
     Other,
 }
 
 /// Reads a result code, extended (`sqlite3.h`: the low eight bits are the primary code).
-pub(super) fn fault(code: &str) -> Fault {
+pub(super) fn fault(code: i32) -> Fault {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
     const FULL: i32 = 13;
     // The shared memory file beside the database could not grow.
     const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
-    match code.parse::<i32>() {
-        Ok(IOERR_SHMSIZE) => Fault::Full,
-        Ok(code) => match code & 0xff {
+    const CONSTRAINT: i32 = 19;
+    const CONSTRAINT_FOREIGNKEY: i32 = CONSTRAINT | (3 << 8);
+    const CONSTRAINT_PRIMARYKEY: i32 = CONSTRAINT | (6 << 8);
+    const CONSTRAINT_UNIQUE: i32 = CONSTRAINT | (8 << 8);
+    match code {
+        IOERR_SHMSIZE => Fault::Full,
+        CONSTRAINT_FOREIGNKEY => Fault::Dangling,
+        CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE => Fault::Duplicate,
+        code => match code & 0xff {
             BUSY | LOCKED => Fault::Busy,
             FULL => Fault::Full,
             _ => Fault::Other,
         },
-        Err(_) => Fault::Other,
     }
 }
 
@@ -117,11 +130,10 @@ pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> 
         hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk",
         source: source.into(),
     })?;
-    let lookups = Some(Arc::new(Lookups::new(path)));
     let engine = Engine::Sqlite {
         writer,
         readers,
-        lookups,
+        direct: Some(Direct::new(&path)),
     };
     Ok((engine, watch))
 }
@@ -176,7 +188,7 @@ pub(super) async fn open_unchanged(path: &Path) -> Result<Option<Engine>, Metada
     Ok(Some(Engine::Sqlite {
         writer: pool.clone(),
         readers: pool,
-        lookups: None,
+        direct: None,
     }))
 }
 
@@ -270,7 +282,7 @@ async fn connect(
                 return Err(MetadataError::Open {
                     path: path.to_path_buf(),
                     hint: NOT_A_DATABASE,
-                    source: source.into(),
+                    source,
                 });
             }
             other => return other,
@@ -379,14 +391,16 @@ mod tests {
 
     #[test]
     fn extended_codes_are_told_apart() {
-        for busy in ["5", "261", "517", "6", "262"] {
-            assert!(matches!(fault(busy), Fault::Busy), "{busy}");
-        }
-        for full in ["13", "4874"] {
-            assert!(matches!(fault(full), Fault::Full), "{full}");
-        }
-        for other in ["1", "10", "2067", "787", "", "53100x"] {
-            assert!(matches!(fault(other), Fault::Other), "{other}");
+        for (codes, expected) in [
+            (&[5, 261, 517, 6, 262][..], Fault::Busy),
+            (&[13, 4874], Fault::Full),
+            (&[1555, 2067], Fault::Duplicate),
+            (&[787], Fault::Dangling),
+            (&[1, 10, 19, 275, 1299], Fault::Other),
+        ] {
+            for code in codes {
+                assert_eq!(fault(*code), expected, "{code}");
+            }
         }
     }
 }

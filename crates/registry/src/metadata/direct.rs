@@ -1,53 +1,83 @@
-//! Questions that an index answers with a few rows, asked of SQLite on the thread that has them.
+//! SQLite on the calling thread.
 //!
-//! The pool of [`super::sqlite`] runs each question on the thread of its connection, so that a long one holds nobody up.
-//! The way there and back wakes two sleeping threads, at 20 to 50 µs each; a lookup itself takes some 10 µs. So lookups have
-//! connections of their own, which only read, never wait for a lock, and give up where anything is out of the ordinary:
-//! the pool is asked then, which waits, and says what is wrong.
+//! The pools of [`super::sqlite`] run each statement on the thread of its connection, so that a long one holds nobody up.
+//! The way there and back wakes two sleeping threads, at 20 to 50 µs each, where a short statement itself takes some 10 µs.
+//! So two things go past them: lookups, which an index answers with a few rows, and the transactions that record packages,
+//! each as a whole on a thread that may wait.
 //!
 //! This is a second library for one database, but the SQLite under both is one: it has to be, for the locks of a file are the
 //! process's ("How To Corrupt An SQLite Database File", section 2.2.1). Cargo lets nothing link it twice.
 
 use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rusqlite::{
-    Connection, OpenFlags,
+    CachedStatement, Connection, OpenFlags,
     types::{FromSqlError, FromSqlResult, ToSqlOutput, Value as Stored, ValueRef},
 };
 
-use super::engine::{Statement, Value};
+use super::{
+    engine::{Statement, Value},
+    sqlite::{BUSY_TIMEOUT, LOG_SIZE},
+};
 
-/// Statements that a connection keeps ready: more than there are texts of lookups.
+/// Statements that a connection keeps ready: more than there are texts of them.
 const KEPT_STATEMENTS: usize = 64;
 
-/// The connections that lookups are made with: as many as threads ever made one at the same time.
+/// Connections to one database: as many as were ever used at the same time.
 #[derive(Debug)]
-pub(super) struct Lookups {
+pub(super) struct Connections {
     path: PathBuf,
-    /// Those that nobody uses now. None from [`Lookups::close`] on.
+    open: fn(&Path) -> rusqlite::Result<Connection>,
+    /// Those that nobody uses now. None from [`Connections::close`] on.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
-impl Lookups {
-    /// Of the database at that path, which somebody else keeps open in WAL mode.
-    pub(super) fn new(path: PathBuf) -> Self {
+impl Connections {
+    /// To the database at that path, which somebody else keeps open in WAL mode; to make lookups with. They never wait for a
+    /// lock.
+    pub(super) fn that_look_up(path: PathBuf) -> Self {
+        Self::new(path, |path| {
+            // Used by one thread at a time, so SQLite need not see to that itself.
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(Duration::ZERO)?;
+            Ok(connection)
+        })
+    }
+
+    /// The same, to write with. They wait for locks that long, and are as durable as the pool's.
+    pub(super) fn that_write(path: PathBuf) -> Self {
+        Self::new(path, |path| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "foreign_keys", true)?;
+            connection.pragma_update(None, "journal_size_limit", LOG_SIZE)?;
+            Ok(connection)
+        })
+    }
+
+    fn new(path: PathBuf, open: fn(&Path) -> rusqlite::Result<Connection>) -> Self {
         Self {
             path,
+            open,
             idle: Mutex::new(Some(Vec::new())),
         }
     }
 
-    /// Every row of the answer. None where it was not to be had at once.
-    pub(super) fn rows(&self, statement: &Statement) -> Option<Vec<LookedUp>> {
-        let idle = self.take()?;
-        let asked = idle
-            .map_or_else(|| connect(&self.path), Ok)
-            .and_then(|connection| Ok((ask(&connection, statement)?, connection)));
-        match asked {
+    /// Every row of the answer to a lookup. None where it is not to be had at once: the pool is to be asked then, which waits,
+    /// and says what is wrong.
+    pub(super) fn look_up(&self, statement: &Statement) -> Option<Vec<DirectRow>> {
+        let looked_up = self.take()?.and_then(|connection| {
+            let rows = rows(&mut prepare(&connection, statement)?)?;
+            Ok((rows, connection))
+        });
+        match looked_up {
             Ok((rows, connection)) => {
                 self.give_back(connection);
                 Some(rows)
@@ -65,9 +95,17 @@ impl Lookups {
         drop(self.lock().take());
     }
 
-    /// A connection that nobody uses, if there is one; None when all are closed for good.
-    fn take(&self) -> Option<Option<Connection>> {
-        Some(self.lock().as_mut()?.pop())
+    /// A connection that nobody else uses; None when all are closed for good.
+    fn take(&self) -> Option<rusqlite::Result<Connection>> {
+        let idle = self.lock().as_mut()?.pop();
+        Some(idle.map_or_else(
+            || {
+                let connection = (self.open)(&self.path)?;
+                connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
+                Ok(connection)
+            },
+            Ok,
+        ))
     }
 
     fn give_back(&self, connection: Connection) {
@@ -76,34 +114,101 @@ impl Lookups {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn connect(path: &std::path::Path) -> rusqlite::Result<Connection> {
-    // Used by one thread at a time, so SQLite need not see to that itself.
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::ZERO)?;
-    connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
-    Ok(connection)
+/// A transaction whose statements run on the thread that has them, and its commit too.
+#[derive(Debug)]
+pub(super) struct DirectTransaction {
+    /// None once it is over.
+    connection: Option<Connection>,
+    home: Arc<Connections>,
 }
 
-fn ask(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<LookedUp>> {
+impl DirectTransaction {
+    /// Begins, with the write lock from the first. Waits for other processes, on this thread.
+    ///
+    /// # Errors
+    ///
+    /// When somebody else holds the lock for too long, the database was closed, or it fails.
+    pub(super) fn begin(home: &Arc<Connections>) -> rusqlite::Result<Self> {
+        let closed = || misuse("the database was closed");
+        let connection = home.take().ok_or_else(closed)??;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(Self {
+            connection: Some(connection),
+            home: Arc::clone(home),
+        })
+    }
+
+    /// All rows that a statement gives.
+    pub(super) fn rows(&mut self, statement: &Statement) -> rusqlite::Result<Vec<DirectRow>> {
+        rows(&mut prepare(self.connection()?, statement)?)
+    }
+
+    /// Runs a statement and gives the number of rows it changed.
+    pub(super) fn run(&mut self, statement: &Statement) -> rusqlite::Result<u64> {
+        let changed = prepare(self.connection()?, statement)?.raw_execute()?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    /// Makes it last.
+    pub(super) fn commit(self) -> rusqlite::Result<()> {
+        self.connection()?.execute_batch("COMMIT")
+    }
+
+    /// The connection, in its transaction. SQLite leaves that by itself on some errors, a full disk among them, and what
+    /// came then would be a transaction of its own.
+    fn connection(&self) -> rusqlite::Result<&Connection> {
+        self.connection
+            .as_ref()
+            .filter(|connection| !connection.is_autocommit())
+            .ok_or_else(|| misuse("the transaction is over"))
+    }
+}
+
+fn misuse(what: &str) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISUSE);
+    rusqlite::Error::SqliteFailure(code, Some(what.to_owned()))
+}
+
+impl Drop for DirectTransaction {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        let is_over = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
+        // One that is stuck in its transaction is closed, and with that rolled back.
+        if is_over {
+            self.home.give_back(connection);
+        }
+    }
+}
+
+/// The statement with its parameters, ready to run.
+fn prepare<'c>(
+    connection: &'c Connection,
+    statement: &Statement,
+) -> rusqlite::Result<CachedStatement<'c>> {
     let mut prepared = connection.prepare_cached(statement.text)?;
     for index in 1..=prepared.parameter_count() {
         // SQLite numbers `$5` by where it first stands in the text, not by its name.
-        let number = prepared.parameter_name(index);
-        let value = number
+        let value = prepared
+            .parameter_name(index)
             .and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok())
             .and_then(|number| statement.values.get(number.checked_sub(1)?))
             .ok_or(rusqlite::Error::InvalidParameterCount(
-                index,
                 statement.values.len(),
+                index,
             ))?;
         prepared.raw_bind_parameter(index, bound(value))?;
     }
+    Ok(prepared)
+}
+
+fn rows(prepared: &mut CachedStatement<'_>) -> rusqlite::Result<Vec<DirectRow>> {
     let columns: Arc<[String]> = prepared
         .column_names()
         .into_iter()
@@ -113,7 +218,7 @@ fn ask(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<L
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let values = (0..columns.len()).map(|column| row.get(column));
-        found.push(LookedUp {
+        found.push(DirectRow {
             values: values.collect::<rusqlite::Result<_>>()?,
             columns: Arc::clone(&columns),
         });
@@ -131,14 +236,14 @@ fn bound(value: &Value) -> ToSqlOutput<'_> {
     })
 }
 
-/// A row that was looked up.
+/// A row that was read on this thread.
 #[derive(Debug)]
-pub(super) struct LookedUp {
+pub(super) struct DirectRow {
     columns: Arc<[String]>,
     values: Vec<Stored>,
 }
 
-impl LookedUp {
+impl DirectRow {
     /// The value in the column of that name, if there is such a column and the value is of that type.
     pub(super) fn value<'r, T: FromStored<'r>>(&'r self, column: &str) -> Option<T> {
         let index = self.columns.iter().position(|name| name == column)?;
@@ -146,7 +251,7 @@ impl LookedUp {
     }
 }
 
-/// What a value of a row that was looked up can be taken as.
+/// What a value of such a row can be taken as.
 pub(super) trait FromStored<'r>: Sized {
     fn from_stored(value: ValueRef<'r>) -> FromSqlResult<Self>;
 }
@@ -213,11 +318,11 @@ mod tests {
         *,
     };
 
-    async fn open() -> (Engine, Arc<Lookups>, tempfile::TempDir) {
+    async fn open() -> (Engine, Arc<Connections>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
-        let Engine::Sqlite { lookups, .. } = &engine;
-        let lookups = Arc::clone(lookups.as_ref().unwrap());
+        let Engine::Sqlite { direct, .. } = &engine;
+        let lookups = Arc::clone(&direct.as_ref().unwrap().lookups);
         (engine, lookups, folder)
     }
 
@@ -252,9 +357,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_looked_up_is_what_the_pool_answers() {
         let (engine, lookups, _folder) = open().await;
-        let looked_up = lookups.rows(&of_every_kind()).unwrap();
-        let [looked_up] = <[LookedUp; 1]>::try_from(looked_up).unwrap();
-        let looked_up = Row::LookedUp(looked_up);
+        let looked_up = lookups.look_up(&of_every_kind()).unwrap();
+        let [looked_up] = <[DirectRow; 1]>::try_from(looked_up).unwrap();
+        let looked_up = Row::Direct(looked_up);
         let asked = engine.row(of_every_kind()).await.unwrap().unwrap();
         assert!(matches!(asked, Row::Sqlite(_)));
         assert_eq!(read(&looked_up), read(&asked));
@@ -270,8 +375,8 @@ mod tests {
     async fn a_commit_is_seen_at_once_and_never_held_up() {
         let (engine, lookups, _folder) = open().await;
         let count = || {
-            let rows = lookups.rows(&sql!("SELECT COUNT(*) AS count FROM blobs"));
-            let row = Row::LookedUp(rows.unwrap().pop().unwrap());
+            let rows = lookups.look_up(&sql!("SELECT COUNT(*) AS count FROM blobs"));
+            let row = Row::Direct(rows.unwrap().pop().unwrap());
             row.value::<i64>("count").unwrap()
         };
         for made in 1..=3 {
@@ -300,7 +405,7 @@ mod tests {
             sql!("DELETE FROM owners"),
         ];
         for unfit in unfit {
-            assert!(lookups.rows(&unfit).is_none(), "{}", unfit.text);
+            assert!(lookups.look_up(&unfit).is_none(), "{}", unfit.text);
         }
         let error = engine
             .look_up(sql!("SELECT 1 FROM unheard"))
@@ -310,7 +415,7 @@ mod tests {
         assert!(matches!(error, super::super::MetadataError::Failed(_)));
 
         lookups.close();
-        assert!(lookups.rows(&of_every_kind()).is_none());
+        assert!(lookups.look_up(&of_every_kind()).is_none());
         let row = engine.look_up(of_every_kind()).await.unwrap().unwrap();
         assert!(matches!(row, Row::Sqlite(_)));
     }

@@ -1,0 +1,141 @@
+//! That both kinds of transaction are one thing to whoever uses them.
+
+use super::*;
+use crate::metadata::sqlite;
+
+/// Both kinds of transaction, each on a database of its own.
+async fn both() -> [(Engine, bool, tempfile::TempDir); 2] {
+    let open = async |here| {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+        (engine, here, folder)
+    };
+    [open(false).await, open(true).await]
+}
+
+async fn begin(engine: &Engine, here: bool) -> Transaction {
+    let transaction = match here {
+        false => engine.write().await.unwrap(),
+        true => engine.write_here().await.unwrap(),
+    };
+    assert_eq!(matches!(transaction, Transaction::Direct { .. }), here);
+    transaction
+}
+
+fn owner(id: i64, name: &str) -> Statement {
+    sql!(
+        "INSERT INTO owners (id, kind, name, name_lower, visibility, created_at) \
+         VALUES ($1, 'user', $2, $2, 'public', 0)",
+        id,
+        name
+    )
+}
+
+async fn owners(engine: &Engine) -> i64 {
+    let count = sql!("SELECT COUNT(*) AS count FROM owners");
+    let row = engine.row(count).await.unwrap().unwrap();
+    row.value("count").unwrap()
+}
+
+#[tokio::test]
+async fn both_are_durable_and_mind_references() {
+    for (engine, here, _folder) in both().await {
+        let mut transaction = begin(&engine, here).await;
+        for (pragma, name, expected) in [
+            // `PRAGMA synchronous`: 2 is FULL.
+            ("PRAGMA synchronous", "synchronous", 2),
+            ("PRAGMA foreign_keys", "foreign_keys", 1),
+            (
+                "PRAGMA journal_size_limit",
+                "journal_size_limit",
+                67_108_864,
+            ),
+        ] {
+            let row = transaction.row(sql!(pragma)).await.unwrap().unwrap();
+            assert_eq!(
+                row.value::<i64>(name).unwrap(),
+                expected,
+                "{pragma}, {here}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_happen_whole_or_not_at_all() {
+    for (engine, here, _folder) in both().await {
+        let mut transaction = begin(&engine, here).await;
+        assert_eq!(transaction.run(owner(1, "alice")).await.unwrap(), 1);
+        drop(transaction);
+        assert_eq!(owners(&engine).await, 0);
+
+        let mut transaction = begin(&engine, here).await;
+        transaction.run(owner(1, "alice")).await.unwrap();
+        let error = transaction.run(owner(2, "alice")).await.unwrap_err();
+        assert!(error.is_duplicate(), "{error:?}");
+        let user = sql!("INSERT INTO users (owner_id) VALUES ($1)", 7);
+        let error = transaction.run(user).await.unwrap_err();
+        assert!(error.is_dangling_reference(), "{error:?}");
+        // What was refused undid nothing but itself.
+        transaction.commit().await.unwrap();
+        assert_eq!(owners(&engine).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn both_survive_a_full_disk() {
+    for (engine, here, _folder) in both().await {
+        let mut transaction = begin(&engine, here).await;
+        let limit = sql!("PRAGMA max_page_count = 1");
+        transaction.rows(limit).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        let mut transaction = begin(&engine, here).await;
+        let mut id = 0;
+        let error = loop {
+            id += 1;
+            let name = format!("{id}{}", "x".repeat(1000));
+            if let Err(error) = transaction.run(owner(id, &name)).await {
+                break error;
+            }
+        };
+        assert!(matches!(error, MetadataError::Full(_)), "{error:?}");
+        if here {
+            // SQLite has rolled back. What comes now must not last.
+            let error = transaction.run(owner(1, "late")).await.unwrap_err();
+            assert!(error.to_string().contains("failed"), "{error:?}");
+        }
+        drop(transaction);
+        assert_eq!(owners(&engine).await, 0);
+
+        let mut transaction = begin(&engine, here).await;
+        let limit = sql!("PRAGMA max_page_count = 1000");
+        transaction.rows(limit).await.unwrap();
+        transaction.run(owner(1, "alice")).await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(owners(&engine).await, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_take_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+    let writers = (0..40).map(|id| {
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            let mut transaction = begin(&engine, id % 2 == 0).await;
+            transaction
+                .run(owner(id, &format!("user{id}")))
+                .await
+                .unwrap();
+            transaction.commit().await.unwrap();
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    assert_eq!(owners(&engine).await, 40);
+    engine.close().await;
+    assert!(engine.write_here().await.is_err());
+}
