@@ -97,6 +97,9 @@ macro_rules! in_order {
     };
 }
 
+/// So many rows are read on the thread that asks.
+const FEW: i64 = 64;
+
 impl Metadata {
     /// The newest state of the index of an architecture: its own packages and the noarch ones. `None` when there is
     /// no such repository.
@@ -199,7 +202,12 @@ impl Metadata {
         to: i64,
     ) -> Result<IndexChanges, MetadataError> {
         let noarch = Arch::noarch();
-        let added = self.engine.rows(sql!(
+        // Each generation brings or takes one package.
+        let rows = async |changes| match to.saturating_sub(since) {
+            ..=FEW => self.engine.look_up_all(changes).await,
+            _ => self.engine.rows(changes).await,
+        };
+        let added = rows(sql!(
             "SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
              AND added_at > $4 AND added_at <= $5 AND (removed_at IS NULL OR removed_at > $5) ORDER BY sequence",
             repository,
@@ -208,7 +216,7 @@ impl Metadata {
             since,
             to
         ));
-        let removed = self.engine.rows(sql!(
+        let removed = rows(sql!(
             "SELECT sequence FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
              AND removed_at > $4 AND removed_at <= $5 AND added_at <= $4",
             repository,
