@@ -44,6 +44,20 @@ pub enum MetadataError {
         known: i64,
     },
 
+    /// A version of the program made the database that was never released: its tables are not those that a migration of
+    /// that number makes.
+    #[error(
+        "the database {} was made by a version of Tarn between releases, with other tables at migration {migration}: start \
+         that version again, or begin with a new data folder and publish your packages there",
+        path.display()
+    )]
+    Unreleased {
+        /// The database.
+        path: PathBuf,
+        /// The migration that is another one here.
+        migration: i64,
+    },
+
     /// The tables could not be brought up to date.
     #[error("cannot bring the tables of the database {} up to date", path.display())]
     Migrate {

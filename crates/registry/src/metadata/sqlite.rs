@@ -256,6 +256,10 @@ async fn migrate(path: &Path, options: &SqliteConnectOptions) -> Result<(), Meta
             found,
             known,
         }),
+        Err(MigrateError::VersionMismatch(migration)) => Err(MetadataError::Unreleased {
+            path: path.to_path_buf(),
+            migration,
+        }),
         Err(MigrateError::Execute(error)) => Err(error.into()),
         Err(source) => Err(MetadataError::Migrate {
             path: path.to_path_buf(),

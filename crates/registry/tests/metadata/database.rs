@@ -146,7 +146,10 @@ async fn a_changed_migration_is_refused() {
         .unwrap();
     connection.close().await.unwrap();
     let error = Metadata::open(&Database::Sqlite(path)).await.unwrap_err();
-    assert!(matches!(error, MetadataError::Migrate { .. }), "{error}");
+    assert!(
+        matches!(error, MetadataError::Unreleased { migration: 1, .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
