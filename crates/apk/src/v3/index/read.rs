@@ -311,12 +311,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// apk takes any bytes: 20 in an index that it made of v2 packages, whatever `apk mkpkg` was told in others.
     fn commit(&mut self, value: Value) -> Field<String> {
         let bytes = self.payload.blob(value)?;
-        if bytes.len() != 20 && !value.is_null() {
-            return Err(FieldError::Commit(bytes.len()));
+        let (length, limit) = (bytes.len().saturating_mul(2), self.limits.index_line);
+        if length > limit {
+            return Err(FieldError::TooLong { length, limit });
         }
-        self.spend(bytes.len() * 2)?;
+        self.spend(length)?;
         Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
@@ -355,7 +357,7 @@ impl<'a> Reader<'a> {
             name: Quoted::new(name),
             bits: bits.unwrap_or_default(),
         })?;
-        let dependency = Dependency::parse_within(&text, self.limits)?;
+        let dependency = Dependency::parse_in_v3(&text, self.limits)?;
         // A name with an operator in it would be taken for a version.
         if dependency.name() != name {
             let bits = bits.unwrap_or_default();
