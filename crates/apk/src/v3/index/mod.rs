@@ -53,8 +53,9 @@ pub struct Index {
     pub packages: Vec<IndexedPackage>,
     /// The keys that the signatures say they are by, whether trusted or not.
     pub signed_by: Vec<KeyId>,
-    /// The trusted key whose signature was checked and is right; `None` after [`read_unverified`].
-    pub verified_by: Option<KeyId>,
+    /// Every trusted key whose signature is right, in the order in which they were given: at least one after [`read()`], and
+    /// none after [`read_unverified`].
+    pub verified_by: Vec<KeyId>,
 }
 
 /// What apk knows a package by.

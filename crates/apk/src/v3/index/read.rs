@@ -53,8 +53,8 @@ fn read_file(
     }
     let (database, signatures) = split(blocks, limits)?;
     let verified_by = match trusted {
-        Some(trusted) => Some(verify(database, &signatures, trusted)?),
-        None => None,
+        Some(trusted) => verify(database, &signatures, trusted)?,
+        None => Vec::new(),
     };
     let header = |error| IndexError::Root {
         field: "header",
@@ -102,18 +102,23 @@ fn split<'a>(
     Ok((database.payload, signatures))
 }
 
-/// The trusted key that a signature is by.
+/// The trusted keys that signatures are by; never none.
 fn verify(
     database: &[u8],
     signatures: &[Signature<'_>],
     trusted: &[&PublicKey],
-) -> Result<KeyId, IndexError> {
+) -> Result<Vec<KeyId>, IndexError> {
     let digest = PayloadDigest::of(Schema::Index, database);
-    let by_trusted =
-        |signature: &&Signature<'_>| trusted.iter().any(|key| signature.is_by(key, &digest));
-    let signature = signatures.iter().find(by_trusted);
-    let signature = signature.ok_or(IndexError::Untrusted)?;
-    Ok(signature.key)
+    let signed = |key: &&&PublicKey| {
+        let mut signatures = signatures.iter();
+        signatures.any(|signature| signature.is_by(key, &digest))
+    };
+    let signers = trusted.iter().filter(signed);
+    let verified_by: Vec<KeyId> = signers.filter_map(|key| KeyId::of(key)).collect();
+    if verified_by.is_empty() {
+        return Err(IndexError::Untrusted);
+    }
+    Ok(verified_by)
 }
 
 struct Reader<'a> {
@@ -139,7 +144,7 @@ impl<'a> Reader<'a> {
             pkgname_spec: pkgname_spec.map_err(at("pkgname-spec"))?,
             packages: self.packages(rows.map_err(at("packages"))?)?,
             signed_by: Vec::new(),
-            verified_by: None,
+            verified_by: Vec::new(),
         })
     }
 
