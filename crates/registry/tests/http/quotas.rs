@@ -107,7 +107,8 @@ async fn of_two_changes_at_once_none_is_lost() {
         ..QuotaChange::default()
     };
     let (changed, lifted) = tokio::join!(quotas.change(alice, other, by), quotas.lift(alice, by));
-    (changed.unwrap(), lifted.unwrap());
+    changed.unwrap();
+    lifted.unwrap();
     let own = quotas.allowance(alice).await.unwrap().own;
     assert_eq!((own.unlimited, own.upload), (true, Some(200)));
 }
