@@ -323,3 +323,19 @@ async fn on_blocking_thread<T: Send + 'static>(
         .await
         .map_err(|_| KeyError::Stopping)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Registry, settings::Settings};
+
+    #[tokio::test]
+    async fn an_opened_key_that_nobody_needs_leaves_the_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::in_folder(folder.path().to_path_buf());
+        let registry = Registry::open(settings, Clock::system()).await.unwrap();
+        let policy = registry.keys().opened.policy();
+        assert_eq!(policy.time_to_idle(), Some(KEPT_OPENED));
+        assert_eq!(policy.max_capacity(), Some(OPENED_KEYS));
+    }
+}
