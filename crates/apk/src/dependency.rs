@@ -216,6 +216,16 @@ impl Dependency {
         Self::read(text, limits, Version::parse_in_index)
     }
 
+    /// Reads one dependency of a v3 index: its version may be any that apk 3 knows ([`Version::parse_within`]), as in
+    /// `kernel=6.6.73~6a9026c67cfe-r1`. No apk 2 reads such an index.
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] when the text does not follow the grammar above.
+    pub fn parse_in_v3(text: &str, limits: &Limits) -> Result<Self, DependencyError> {
+        Self::read(text, limits, Version::parse_within)
+    }
+
     fn read(
         text: &str,
         limits: &Limits,

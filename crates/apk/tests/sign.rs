@@ -10,6 +10,25 @@ const RSA_PRIVATE: &[u8] = include_bytes!("keys/rsa.pkcs8.pem");
 const RSA_PUBLIC: &[u8] = include_bytes!("keys/rsa.pub.pem");
 const DSA_1024: &[u8] = include_bytes!("keys/dsa.1024.pub.pem");
 const DSA_2048: &[u8] = include_bytes!("keys/dsa.2048.pub.pem");
+const P256: &[u8] = include_bytes!("keys/ec.p256.pub.pem");
+const P384: &[u8] = include_bytes!("keys/ec.p384.pub.pem");
+/// apk has no use for it: it signs SHA-512, and Ed25519 signs messages.
+const ED25519: &[u8] = b"-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAn1Vm3S/fNZSvoYkVMorcAmeHwJqFv6cEn7/kR133NDA=
+-----END PUBLIC KEY-----
+";
+/// The point of [`P256`] in its short form.
+const P256_COMPRESSED: &[u8] = b"-----BEGIN PUBLIC KEY-----
+MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADzJzSQa6uSrkmgoLp52rNTTqJ9o0r
+Dj9Yd7k4PHqVTj0=
+-----END PUBLIC KEY-----
+";
+/// OpenSSL knows this curve (secp256k1), and this crate does not.
+const OTHER_CURVE: &[u8] = b"-----BEGIN PUBLIC KEY-----
+MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEZAX04BUikN625jTJ1eJdOBZww1cuPh10
+u+jh/zPzKgMCMCXxEZAd7ndOUNkWMQ6p8axP3eLLBL4+mzOa/3+3lw==
+-----END PUBLIC KEY-----
+";
 
 fn vectors() -> [(&'static [u8], Algorithm, &'static [u8]); 5] {
     [
@@ -118,7 +137,7 @@ fn writes_the_public_key_as_openssl_does() {
         key.public_key().fingerprint().to_hex(),
         "4590668ec60e8064a132f89d15c764c14428334ea04b044308bc56b1de252e62"
     );
-    for pem in [DSA_1024, DSA_2048] {
+    for pem in [DSA_1024, DSA_2048, P256, P384, P256_COMPRESSED] {
         let key = PublicKey::from_pem(pem).expect("OpenSSL wrote it");
         assert_eq!(key.to_pem().as_bytes(), pem);
         assert_eq!(key.rsa_bits(), None);
@@ -179,10 +198,7 @@ fn each_wrong_file_gets_a_sentence_of_its_own() {
     assert_eq!(private(b""), SigningKeyError::Pem(PemError::NoBegin));
     assert_eq!(public(RSA_PRIVATE), PublicKeyError::Private);
     assert_eq!(public(encrypted), PublicKeyError::Pem(PemError::Encrypted));
-    assert_eq!(
-        public(include_bytes!("keys/ec.pub.pem")),
-        PublicKeyError::UnknownAlgorithm
-    );
+    assert_eq!(public(ED25519), PublicKeyError::UnknownAlgorithm);
     assert_eq!(
         public(include_bytes!("keys/rsa-512.pub.pem")),
         PublicKeyError::Size(512)
@@ -199,8 +215,35 @@ fn each_wrong_file_gets_a_sentence_of_its_own() {
 }
 
 #[test]
+fn a_key_of_an_elliptic_curve_is_a_point_on_it() {
+    let wrong = |pem: &[u8], at: usize, byte: u8| {
+        let mut der = PublicKey::from_pem(pem)
+            .expect("OpenSSL wrote it")
+            .as_der()
+            .to_vec();
+        der[at] = byte;
+        PublicKey::from_der(&der).expect_err("no key")
+    };
+    let end = PublicKey::from_pem(P256)
+        .expect("OpenSSL wrote it")
+        .as_der()
+        .len();
+    assert_eq!(wrong(P256, end - 1, 0), PublicKeyError::Malformed);
+    // Neither a form of points nor the start of another structure.
+    for form in [0, 5, 6, 0x30] {
+        assert_eq!(wrong(P256, end - 65, form), PublicKeyError::Malformed);
+    }
+    // The last byte of the name of the curve.
+    assert_eq!(wrong(P256, end - 69, 6), PublicKeyError::UnknownAlgorithm);
+    assert_eq!(
+        PublicKey::from_pem(OTHER_CURVE),
+        Err(PublicKeyError::UnknownAlgorithm)
+    );
+}
+
+#[test]
 fn a_changed_byte_in_a_key_never_panics() {
-    for pem in [RSA_PUBLIC, DSA_1024, DSA_2048] {
+    for pem in [RSA_PUBLIC, DSA_1024, DSA_2048, P256, P256_COMPRESSED] {
         let key = PublicKey::from_pem(pem).expect("OpenSSL wrote it");
         for at in (0..key.as_der().len()).step_by(3) {
             for bit in [1, 0x80] {

@@ -33,6 +33,10 @@ fn key() -> SigningKey {
     SigningKey::from_pem(KEY).unwrap()
 }
 
+fn id(key: &SigningKey) -> KeyId {
+    KeyId::of(key.public_key()).unwrap()
+}
+
 fn info(name: &str, version: &str) -> PackageInfo {
     PackageInfo {
         name: PackageName::parse(name).unwrap(),
@@ -129,7 +133,7 @@ fn every_field_is_read_back() {
         let index = read(&bytes, &Limits::default(), &[key.public_key()]).unwrap();
         assert_eq!(index.description, "A description");
         assert_eq!(index.pkgname_spec, "");
-        assert_eq!(index.verified_by, KeyId::of(key.public_key()));
+        assert_eq!(index.verified_by, [id(&key)]);
         let [package] = index.packages.as_slice() else {
             panic!("{} packages", index.packages.len());
         };
@@ -337,8 +341,7 @@ fn signs_what_apk_signs_with_the_same_bytes() {
 #[test]
 fn a_key_is_named_by_the_sha512_of_its_rsa_public_key() {
     // openssl rsa -in rsa.pkcs8.pem -RSAPublicKey_out -outform DER | sha512sum | cut -c 1-32
-    let id = KeyId::of(key().public_key()).unwrap();
-    assert_eq!(id.to_string(), "0329c243f02b95edcc6b36bc77c0b6b2");
+    assert_eq!(id(&key()).to_string(), "0329c243f02b95edcc6b36bc77c0b6b2");
 }
 
 #[test]
@@ -349,8 +352,25 @@ fn one_of_several_signatures_is_enough() {
     for key in [&one, &other] {
         let index = read(&bytes, &Limits::default(), &[key.public_key()]).unwrap();
         assert_eq!(index.signed_by.len(), 2);
-        assert_eq!(index.verified_by, KeyId::of(key.public_key()));
+        assert_eq!(index.verified_by, [id(key)]);
     }
+}
+
+#[test]
+fn every_trusted_key_that_signed_is_told() {
+    let (one, other) = (key(), SigningKey::generate(KeySize::Rsa2048).unwrap());
+    let stranger = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    let trusted = [&stranger, &other, &one].map(SigningKey::public_key);
+    let bytes = write(&[], "", &[&one, &other], Compression::None).unwrap();
+    let index = read(&bytes, &Limits::default(), &trusted).unwrap();
+    assert_eq!(index.verified_by, [id(&other), id(&one)]);
+    // The last signature, which is the other's, is damaged.
+    let mut damaged = bytes;
+    let last = damaged.len() - 8;
+    damaged[last] ^= 1;
+    let index = read(&damaged, &Limits::default(), &trusted).unwrap();
+    assert_eq!(index.signed_by, [id(&one), id(&other)]);
+    assert_eq!(index.verified_by, [id(&one)]);
 }
 
 #[test]

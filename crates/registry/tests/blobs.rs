@@ -129,7 +129,11 @@ async fn a_blob_that_is_there_is_never_written_again() {
     put(&blobs, b"bytes").await.unwrap();
     let path = place(&folder, &digest(b"bytes"));
     let before = std::fs::metadata(&path).unwrap();
-    assert_eq!(put(&blobs, b"bytes").await.unwrap(), 5);
+    let mut incoming = blobs.begin().await.unwrap();
+    incoming.write(b"bytes").unwrap();
+    assert_eq!(incoming.commit(&digest(b"bytes")).unwrap(), 5);
+    assert!(!incoming.placed());
+    drop(incoming);
     let after = std::fs::metadata(&path).unwrap();
     assert_eq!(
         (before.ino(), before.ctime_nsec()),
@@ -257,6 +261,8 @@ async fn a_second_server_on_the_same_folder_is_refused() {
     // It took nothing away from the first.
     incoming.write(b"tes").unwrap();
     incoming.commit(&digest(b"bytes")).unwrap();
+    assert!(incoming.placed());
+    drop(incoming);
 
     // What is received keeps the store open, so that no second server removes it.
     let last = blobs.begin().await.unwrap();

@@ -11,7 +11,7 @@ use registry::{
     OpenError, Registry,
     clock::{Clock, Timestamp},
     jobs::{Schedule, Swept, sweep},
-    metadata::{Actor, BlobStanding, NewUser, OwnerId, STRAY_GRACE, Visibility},
+    metadata::{Actor, BlobStanding, NewUser, OwnerId, RecordError, STRAY_GRACE, Visibility},
     names::{Branch, OwnerName, RepositoryName},
     publish::{Destination, PublishError, Published},
     settings::Settings,
@@ -50,11 +50,20 @@ async fn publish(
     owner: OwnerId,
     package: Vec<u8>,
 ) -> Result<Published, PublishError> {
+    publish_by(Actor::COMMAND_LINE, registry, owner, package).await
+}
+
+async fn publish_by(
+    by: Actor,
+    registry: &Registry,
+    owner: OwnerId,
+    package: Vec<u8>,
+) -> Result<Published, PublishError> {
     let destination = Destination {
         owner,
         branch: Branch::parse("edge").unwrap(),
         repository: RepositoryName::parse("main").unwrap(),
-        by: Actor::COMMAND_LINE,
+        by,
         announced: None,
     };
     // In pieces, between which others have their turn.
@@ -134,7 +143,7 @@ async fn a_client_that_goes_away_at_any_point_leaves_no_blob_without_a_package()
 
 /// Puts a blob into the store that has no record, as a crash between the two leaves it.
 async fn put_stray(registry: &Registry) -> Sha256Digest {
-    let stray = PackageBuilder::new("stray", "1.0-r0").build();
+    let stray = stray_package();
     let (mut incoming, sha256) = (registry.blobs().begin().await.unwrap(), digest(&stray));
     tokio::task::spawn_blocking(move || {
         incoming.write(&stray)?;
@@ -144,6 +153,10 @@ async fn put_stray(registry: &Registry) -> Sha256Digest {
     .unwrap()
     .unwrap();
     sha256
+}
+
+fn stray_package() -> Vec<u8> {
+    PackageBuilder::new("stray", "1.0-r0").build()
 }
 
 fn digest(bytes: &[u8]) -> Sha256Digest {
@@ -234,6 +247,49 @@ async fn a_blob_that_is_older_than_the_database_is_never_swept() {
         assert_eq!(sweep(&registry).await.unwrap(), older);
         registry.clock().advance(2 * STRAY_GRACE);
     }
+    assert!(is_there(&registry, &stray).await);
+}
+
+#[tokio::test]
+async fn an_upload_that_cannot_be_recorded_takes_back_what_it_brought_and_nothing_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let new = NewUser {
+        name: &OwnerName::parse("bob").unwrap(),
+        password_hash: None,
+        admin: false,
+        visibility: Visibility::Public,
+    };
+    let (metadata, server) = (registry.metadata(), Actor::SERVER);
+    let act = server.at(START);
+    let bob = metadata.add_user(new, &act).await.unwrap().id;
+    metadata.remove_owner(bob, false, &act).await.unwrap();
+    let gone = Actor {
+        account: Some((bob, "bob".to_owned())),
+        ..Actor::COMMAND_LINE
+    };
+
+    let stray = put_stray(&registry).await;
+    let other = PackageBuilder::new("other", "1.0-r0").build();
+    // Before a sweep has noted the stray, and after.
+    for standing in [BlobStanding::Unknown, BlobStanding::Stray(START)] {
+        for package in [stray_package(), other.clone()] {
+            let refused = publish_by(gone.clone(), &registry, alice, package).await;
+            assert!(
+                matches!(
+                    refused,
+                    Err(PublishError::Record(RecordError::UploaderGone))
+                ),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(metadata.blob_standing(&stray).await.unwrap(), standing);
+        assert_eq!(unneeded(&registry).await, [stray]);
+        sweep(&registry).await.unwrap();
+    }
+
+    publish(&registry, alice, stray_package()).await.unwrap();
+    assert_eq!(unneeded(&registry).await, []);
     assert!(is_there(&registry, &stray).await);
 }
 

@@ -409,6 +409,8 @@ async fn a_lost_sealing_key_is_told_at_start_and_not_replaced() {
     let folder = world.folder.path();
     let file = folder.join("secret.key");
     let setting = std::fs::read_to_string(&file).unwrap();
+    // 32 bytes in base64, and a line feed.
+    assert_eq!((setting.len(), setting.trim_end().len()), (45, 44));
     // No key is sealed yet, and there is nothing to lose. But beside a server with a key of its own none is made.
     std::fs::remove_file(&file).unwrap();
     let refused = Administration::open_existing(&settings(folder), &world.clock).await;

@@ -1,9 +1,10 @@
-//! Public keys: RSA and DSA.
+//! Public keys: RSA, DSA, and for v3 those of elliptic curves.
 
 use aws_lc_rs::{
     digest,
     signature::{
-        RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+        ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA512_ASN1, ECDSA_P521_SHA512_ASN1,
+        EcdsaVerificationAlgorithm, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
         RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
         RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaParameters, UnparsedPublicKey,
     },
@@ -22,7 +23,20 @@ const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// 1.2.840.10040.4.1, `id-dsa` (RFC 3279, 2.3.2).
 const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
 
-/// Why a file holds no public key apk could use.
+/// 1.2.840.10045.2.1, `id-ecPublicKey` (RFC 5480, 2.1.1).
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+/// The curves that are known here (RFC 5480, 2.1.1.1), and ECDSA with SHA-512 on each: `secp256r1`, which OpenSSL calls
+/// `prime256v1`, `secp384r1` and `secp521r1`.
+const CURVES: [(&[u8], &EcdsaVerificationAlgorithm); 3] = [
+    (
+        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
+        &ECDSA_P256_SHA512_ASN1,
+    ),
+    (&[0x2b, 0x81, 0x04, 0x00, 0x22], &ECDSA_P384_SHA512_ASN1),
+    (&[0x2b, 0x81, 0x04, 0x00, 0x23], &ECDSA_P521_SHA512_ASN1),
+];
+
+/// Why a file holds no public key that is of use here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PublicKeyError {
     /// The text is no PEM file.
@@ -37,8 +51,11 @@ pub enum PublicKeyError {
     /// The DER is not that of a key.
     #[error("the public key is malformed; write it again with `openssl pkey -in KEY -pubout`")]
     Malformed,
-    /// Neither RSA nor DSA.
-    #[error("the public key is neither RSA nor DSA, and apk knows no others in v2 signatures")]
+    /// Neither RSA nor DSA nor of a known curve. apk 3 takes what its OpenSSL takes with SHA-512, other curves among them.
+    #[error(
+        "the public key is neither RSA nor DSA nor ECDSA on P-256, P-384 or P-521; signatures by other kinds of key are not \
+         checked here"
+    )]
     UnknownAlgorithm,
     /// A modulus nobody should use, or nobody can.
     #[error("the RSA key has {0} bits; 1024 to 8192 are allowed")]
@@ -50,7 +67,8 @@ pub enum PublicKeyError {
 #[error("the signature does not match")]
 pub struct InvalidSignature;
 
-/// A public key that verifies signatures of v2 packages and indexes.
+/// A public key that verifies signatures: of v2 packages and indexes when it is RSA or DSA, of v3 indexes when it is RSA or
+/// of an elliptic curve.
 #[derive(Debug, Clone)]
 pub struct PublicKey {
     /// SubjectPublicKeyInfo (RFC 5280, 4.1.2.7).
@@ -66,6 +84,11 @@ enum Kind {
         bits: usize,
     },
     Dsa(Box<::dsa::VerifyingKey>),
+    /// The point (RFC 5480, 2.2), and how signatures by it are checked.
+    Ec {
+        point: Vec<u8>,
+        ecdsa: &'static EcdsaVerificationAlgorithm,
+    },
 }
 
 impl PublicKey {
@@ -130,10 +153,11 @@ impl PublicKey {
         &self.der
     }
 
-    /// The RSAPublicKey (RFC 8017, A.1.1) in DER; `None` for DSA.
-    pub(crate) fn rsa_public_key(&self) -> Option<&[u8]> {
+    /// The RSAPublicKey (RFC 8017, A.1.1) in DER, or the point of an elliptic curve; `None` for DSA.
+    pub(crate) fn bare(&self) -> Option<&[u8]> {
         match &self.kind {
             Kind::Rsa { der, .. } => Some(der),
+            Kind::Ec { point, .. } => Some(point),
             Kind::Dsa(_) => None,
         }
     }
@@ -145,11 +169,11 @@ impl PublicKey {
         Sha256Digest::from_bytes(bytes)
     }
 
-    /// The size of an RSA modulus in bits; `None` for DSA.
+    /// The size of an RSA modulus in bits; `None` for other kinds of key.
     pub fn rsa_bits(&self) -> Option<usize> {
         match self.kind {
             Kind::Rsa { bits, .. } => Some(bits),
-            Kind::Dsa(_) => None,
+            Kind::Dsa(_) | Kind::Ec { .. } => None,
         }
     }
 
@@ -196,6 +220,25 @@ impl PublicKey {
         self.verify_digest(Algorithm::Rsa256, &digest, signature)
     }
 
+    /// Checks a signature of v3 over `message`, with SHA-512 and whatever the key is for: RSA PKCS#1 v1.5 or ECDSA
+    /// (apk-tools `src/crypto_openssl.c`, `apk_verify_start`).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSignature`], also for a DSA key.
+    pub(crate) fn verify_sha512(
+        &self,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        match &self.kind {
+            Kind::Ec { point, ecdsa } => UnparsedPublicKey::new(*ecdsa, point)
+                .verify(message, signature)
+                .map_err(|_| InvalidSignature),
+            Kind::Rsa { .. } | Kind::Dsa(_) => self.verify(Algorithm::Rsa512, message, signature),
+        }
+    }
+
     fn verify_digest(
         &self,
         algorithm: Algorithm,
@@ -234,7 +277,7 @@ fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
     }
 }
 
-/// `SEQUENCE { SEQUENCE { algorithm, parameters }, BIT STRING }`. `None` for an algorithm that is neither RSA nor DSA.
+/// `SEQUENCE { SEQUENCE { algorithm, parameters }, BIT STRING }`. `None` for an algorithm or a curve that is not known here.
 fn parse(bytes: &[u8]) -> Result<Option<Kind>, Malformed> {
     let mut info = Cursor::new(der::only(bytes, der::SEQUENCE)?);
     let mut algorithm = Cursor::new(der::take(&mut info, der::SEQUENCE)?);
@@ -271,7 +314,26 @@ fn parse(bytes: &[u8]) -> Result<Option<Kind>, Malformed> {
     } else if identifier == DSA {
         let parameters = der::only(algorithm.rest(), der::SEQUENCE)?;
         Ok(Some(Kind::Dsa(Box::new(dsa::parse(parameters, key)?))))
+    } else if identifier == EC {
+        parse_point(algorithm.rest(), key)
     } else {
         Ok(None)
     }
+}
+
+/// A point on a curve that has a name. `None` when it has none, or one that is not known here.
+fn parse_point(curve: &[u8], point: &[u8]) -> Result<Option<Kind>, Malformed> {
+    let name = der::only(curve, der::OBJECT_IDENTIFIER);
+    let known = CURVES.into_iter().find(|(curve, _)| name == Ok(*curve));
+    let Some((_, ecdsa)) = known else {
+        return Ok(None);
+    };
+    // The library has the last word, but it would take a whole SubjectPublicKeyInfo as well.
+    match point.first() {
+        Some(2..=4) => UnparsedPublicKey::new(ecdsa, point).parse(),
+        _ => return Err(Malformed),
+    }
+    .map_err(|_| Malformed)?;
+    let point = point.to_vec();
+    Ok(Some(Kind::Ec { point, ecdsa }))
 }

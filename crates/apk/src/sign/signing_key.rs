@@ -40,7 +40,8 @@ pub enum SigningKeyError {
     NotPrivateKey,
     /// The key itself does not serve.
     #[error(
-        "the private key is not a valid RSA key of 2048 to 8192 bits; other kinds cannot sign v2 indexes"
+        "the private key is no RSA key that can sign: damaged, of another kind, too small or too large; give one of 2048 to \
+         4096 bits"
     )]
     Rejected,
     /// The public half of the key could not be written.

@@ -47,7 +47,8 @@ pub mod package {
     pub const NAME: usize = 1;
     /// A blob.
     pub const VERSION: usize = 2;
-    /// A blob: SHA-1 of the control section (v2 package, 20 bytes) or SHA-256 of the ADB block (v3 package, 32 bytes).
+    /// A blob: SHA-1 of the control section (v2 package, 20 bytes), SHA-256 of the ADB block (v3 package, 32 bytes), or the
+    /// first 20 bytes of that (`apk mkndx --hash sha256-160`).
     pub const HASHES: usize = 3;
     /// A blob.
     pub const DESCRIPTION: usize = 4;
@@ -61,7 +62,7 @@ pub mod package {
     pub const MAINTAINER: usize = 8;
     /// A blob.
     pub const URL: usize = 9;
-    /// A blob: 20 bytes, not their hex digits.
+    /// A blob: bytes, not their hex digits. 20 of them where apk made it from a v2 package.
     pub const REPO_COMMIT: usize = 10;
     /// A number: seconds since 1970.
     pub const BUILD_TIME: usize = 11;

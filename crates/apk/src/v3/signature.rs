@@ -14,17 +14,18 @@ use crate::{
     sign::{Algorithm, PublicKey, SignError, SigningKey},
 };
 
-/// How v3 names a key: the first 16 bytes of the SHA-512 of the RSAPublicKey in DER (apk-tools
-/// `src/crypto_openssl.c`, `apk_pkey_init`). The file name of the key means nothing.
+/// How v3 names a key: the first 16 bytes of the SHA-512 of the bare public key, as OpenSSL writes it (apk-tools
+/// `src/crypto_openssl.c`, `apk_pkey_init`; `i2d_PublicKey`). That is the RSAPublicKey in DER, or the point of an elliptic
+/// curve, compressed or not as in its file. The file name of the key means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; KeyId::LENGTH]);
 
 impl KeyId {
     const LENGTH: usize = 16;
 
-    /// The name of `key`. `None` for a DSA key, which v3 has no use for.
+    /// The name of `key`. `None` for a DSA key: apk takes those too, but signatures of v3 by them are not checked here.
     pub fn of(key: &PublicKey) -> Option<Self> {
-        let digest = digest(&SHA512, key.rsa_public_key()?);
+        let digest = digest(&SHA512, key.bare()?);
         digest.as_ref().first_chunk().copied().map(Self)
     }
 }
@@ -68,7 +69,7 @@ impl PayloadDigest {
         Self { schema, sha512 }
     }
 
-    /// The bytes that RSA with SHA-512 signs: the schema, the head of the signature, the digest of the payload
+    /// The bytes that get signed, with SHA-512: the schema, the head of the signature, the digest of the payload
     /// (apk-tools `src/adb.c`, `adb_digest_v0_signature`).
     fn message(&self, id: KeyId) -> Vec<u8> {
         [
@@ -128,7 +129,6 @@ impl<'a> Signature<'a> {
     /// Whether it is by `key`, over the payload with this digest.
     pub fn is_by(&self, key: &PublicKey, digest: &PayloadDigest) -> bool {
         let message = digest.message(self.key);
-        KeyId::of(key) == Some(self.key)
-            && key.verify(Algorithm::Rsa512, &message, self.bytes).is_ok()
+        KeyId::of(key) == Some(self.key) && key.verify_sha512(&message, self.bytes).is_ok()
     }
 }

@@ -18,6 +18,7 @@ use super::{BlobError, Store, error::at, make_folder, sync_folder};
 const WRITE_BACK: u64 = 4 * 1024 * 1024;
 
 /// A blob that is being received, in a temporary file. Dropped without [`Incoming::commit`], it leaves nothing.
+/// Afterwards, [`Incoming::placed`] says whether the blob is there because of it.
 ///
 /// The methods wait for the disk: call them on a blocking thread.
 #[derive(Debug)]
@@ -28,8 +29,10 @@ pub struct Incoming {
     size: u64,
     /// Up to where writing to the disk was asked for.
     written_back: u64,
-    /// The temporary file has become the blob.
+    /// The temporary file has become the blob, and has its own name no more.
     in_place: bool,
+    /// The blob is there because of this one.
+    placed: bool,
 }
 
 impl Incoming {
@@ -49,6 +52,7 @@ impl Incoming {
             size: 0,
             written_back: 0,
             in_place: false,
+            placed: false,
         })
     }
 
@@ -75,13 +79,13 @@ impl Incoming {
     }
 
     /// Has the bytes on the disk and in their place under the digest, which must be the SHA-256 of what was written. A
-    /// blob that is there already stays as it is. Gives the number of bytes.
+    /// blob that is there already stays as it is. Gives the number of bytes. To be called once.
     ///
     /// # Errors
     ///
     /// [`BlobError::Full`] when there is no space; [`BlobError::Damaged`] when there is a blob of that digest with
     /// another size; when the disk fails.
-    pub fn commit(mut self, sha256: &Sha256Digest) -> Result<u64, BlobError> {
+    pub fn commit(&mut self, sha256: &Sha256Digest) -> Result<u64, BlobError> {
         self.file.sync_data().map_err(at("sync", &self.path))?;
         let place = self.store.place(sha256);
         let folder = place.parent().unwrap_or(&self.store.places).to_path_buf();
@@ -113,11 +117,18 @@ impl Incoming {
         Ok(self.size)
     }
 
+    /// Whether [`Incoming::commit`] put the blob in its place, where none was. So it may be when it gave an error, too:
+    /// then the blob is there and perhaps not durable.
+    pub const fn placed(&self) -> bool {
+        self.placed
+    }
+
     /// Gives the temporary file its place, unless that is taken. Gives whether it is.
     fn move_to(&mut self, place: &Path) -> io::Result<bool> {
         match renameat_with(CWD, &self.path, CWD, place, RenameFlags::NOREPLACE) {
             Ok(()) => {
                 self.in_place = true;
+                self.placed = true;
                 Ok(false)
             }
             Err(rustix::io::Errno::EXIST) => Ok(true),
@@ -126,7 +137,10 @@ impl Incoming {
             Err(
                 rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP,
             ) => match linkat(CWD, &self.path, CWD, place, AtFlags::empty()) {
-                Ok(()) => Ok(false),
+                Ok(()) => {
+                    self.placed = true;
+                    Ok(false)
+                }
                 Err(rustix::io::Errno::EXIST) => Ok(true),
                 Err(error) => Err(error.into()),
             },

@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apk::{arch::Arch, digest::Sha256Digest, limits::Limits};
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v3::index::WriteError};
 use moka::future::Cache;
 use tokio::{
     sync::{Mutex, Semaphore},
@@ -48,6 +48,10 @@ const GUESTS: usize = 1;
 
 /// The part of the memory for indexes that is for those.
 const GUEST_PART: u64 = 16;
+
+/// For how many indexes it is known who makes them: there is no end of names that may be asked for. With more, one may be made
+/// by two at once, which costs what it costs.
+const PLACES_IN_MAKING: u64 = 10_000;
 
 /// What Alpine is built for. A repository of noarch packages alone serves these like architectures of its own.
 const BUILT_FOR: [&str; 10] = [
@@ -122,6 +126,9 @@ pub enum Problem {
     /// It could not be put together.
     #[error(transparent)]
     Engine(#[from] engine::EngineError),
+    /// The same of v3: it is too large, or could not be signed.
+    #[error(transparent)]
+    Unwritable(#[from] WriteError),
     /// It could not be signed, or a signature is wrong.
     #[error("signing failed: {0}")]
     Signature(String),
@@ -237,6 +244,7 @@ impl Indexes {
         };
         let for_guests = cache / GUEST_PART;
         let making = Cache::builder()
+            .max_capacity(PLACES_IN_MAKING)
             .time_to_idle(Duration::from_secs(60))
             .build();
         Self {
@@ -448,7 +456,7 @@ impl Indexes {
                     .metadata
                     .indexed_packages(place.repository, &arch, generation)
                     .await?;
-                spawn_blocking(move || v3::make(&packages, head.live, &keys, &limits)).await?
+                spawn_blocking(move || v3::make(packages, head.live, &keys, &limits)).await?
             }
         }
         .map_err(refused)?;

@@ -223,3 +223,21 @@ async fn both_formats_rest_in_a_burst_and_not_between_single_publishes() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_waits_for_which_index_is_known_of_so_many_and_no_more() {
+    let world = World::new().await;
+    world.publish("docs", "manual", "noarch").await;
+    let making = &world.registry.indexes().making;
+    let known = world.place("docs", "x86_64", Format::V2).await;
+    for number in 0..PLACES_IN_MAKING + 1_000 {
+        let place = Place {
+            arch: arch(&format!("invented{number}")),
+            is_of_a_guest: true,
+            ..known.clone()
+        };
+        making.get_with(place, async { Arc::default() }).await;
+    }
+    making.run_pending_tasks().await;
+    assert!(making.entry_count() <= PLACES_IN_MAKING);
+}

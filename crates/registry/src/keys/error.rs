@@ -24,9 +24,15 @@ pub enum KeyError {
     },
     /// The owner has one of that name, perhaps a retired one.
     #[error(
-        "the key was not imported: the owner already has, or had, a key called `{0}`; give it another file name"
+        "the key was not imported: {owner} already has a key called `{name}`, perhaps a retired one; if it is this key, \
+         `tarn key reactivate {owner} {name}` lets it sign again, and if it is another, give this one another file name"
     )]
-    NameTaken(KeyName),
+    NameTaken {
+        /// Whose.
+        owner: String,
+        /// The name.
+        name: KeyName,
+    },
     /// A rotation is under way.
     #[error(
         "no key was made: {} sign the indexes of {owner} already; end that rotation with `tarn key retire {owner} {}` \

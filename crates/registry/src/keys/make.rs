@@ -160,7 +160,10 @@ impl SealedKey {
 /// Why the key called `name` was not kept.
 pub(super) fn not_added(error: AddKeyError, owner: &Owner, name: KeyName) -> KeyError {
     match error {
-        AddKeyError::NameTaken => KeyError::NameTaken(name),
+        AddKeyError::NameTaken => KeyError::NameTaken {
+            owner: owner.name.clone(),
+            name,
+        },
         AddKeyError::TooManyActive(signing) => KeyError::Rotating {
             owner: owner.name.clone(),
             signing,

@@ -2,7 +2,7 @@
 //!
 //! An owner gets a key when the first index or the key itself is asked for. It is made on a thread of its own, one at a time in
 //! a process and once for an owner; when two processes make one at once, the database keeps the first. The private half lies in the
-//! database sealed (`sealer.rs`) and in memory for as long as it is used.
+//! database sealed (`sealer.rs`), and in memory until about an hour after it last signed.
 //!
 //! A key is active, that is, it signs; or retired. Every active key signs every index, so a client that has one of them in
 //! `/etc/apk/keys` is content. `rotate.rs` is how keys come and go.
@@ -16,7 +16,7 @@ mod rotate;
 mod sealer;
 mod secret_file;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use apk::sign::{KeyName, KeySize, PublicKey, SigningKey};
 use moka::future::Cache;
@@ -34,6 +34,9 @@ use crate::{
 
 /// How many opened keys are kept in memory: some 10 KiB each.
 const OPENED_KEYS: u64 = 2_000;
+
+/// How long after it was last needed. One that was retired signs no more, and has no business in memory.
+const KEPT_OPENED: Duration = Duration::from_secs(3_600);
 
 /// A key that signs now.
 #[derive(Debug)]
@@ -113,7 +116,10 @@ impl Keys {
             sealer: sealer.into(),
             clock,
             size,
-            opened: Cache::new(OPENED_KEYS),
+            opened: Cache::builder()
+                .max_capacity(OPENED_KEYS)
+                .time_to_idle(KEPT_OPENED)
+                .build(),
             flights: make::Flights::default(),
         }
     }
@@ -316,4 +322,20 @@ async fn on_blocking_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| KeyError::Stopping)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Registry, settings::Settings};
+
+    #[tokio::test]
+    async fn an_opened_key_that_nobody_needs_leaves_the_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::in_folder(folder.path().to_path_buf());
+        let registry = Registry::open(settings, Clock::system()).await.unwrap();
+        let policy = registry.keys().opened.policy();
+        assert_eq!(policy.time_to_idle(), Some(KEPT_OPENED));
+        assert_eq!(policy.max_capacity(), Some(OPENED_KEYS));
+    }
 }

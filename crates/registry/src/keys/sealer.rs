@@ -37,6 +37,8 @@ const FORMAT: u8 = 1;
 const KEY_ID: usize = 8;
 const NONCE: usize = 12;
 pub(super) const KEY: usize = 32;
+/// The key in base64, and a line feed.
+const LINE: usize = KEY.div_ceil(3) * 4 + 1;
 
 /// Why there is no sealing key.
 #[derive(Debug, thiserror::Error)]
@@ -144,9 +146,13 @@ impl Sealer {
             None => {
                 let mut key = Zeroizing::new([0; KEY]);
                 random.fill(&mut *key)?;
-                let mut line = Zeroizing::new(STANDARD.encode(*key));
-                line.push('\n');
-                secret_file::create(&path, line.as_bytes())?;
+                // Of a fixed size: a text that grows leaves a copy behind that nobody wipes. What is not written over is
+                // the line feed at the end.
+                let mut line = Zeroizing::new([b'\n'; LINE]);
+                STANDARD
+                    .encode_slice(key.as_slice(), line.as_mut_slice())
+                    .map_err(|_| SealerError::NotAKey(path.display().to_string()))?;
+                secret_file::create(&path, line.as_slice())?;
                 // Read back, since another process may have been faster.
                 secret_file::read(&path)?.ok_or_else(|| SecretFileError::vanished(&path))?
             }

@@ -38,7 +38,8 @@ pub struct ExpiryRule {
 }
 
 impl Metadata {
-    /// Makes a rule, or gives the owner's rule for that pattern other numbers.
+    /// Makes a rule, or gives the owner's rule for that pattern other numbers. `None`, and nothing was changed, when it would be
+    /// a new one and the owner has `at_most` already.
     ///
     /// # Errors
     ///
@@ -46,9 +47,23 @@ impl Metadata {
     pub async fn set_expiry_rule(
         &self,
         new: NewExpiryRule<'_>,
+        at_most: usize,
         act: &Act<'_>,
-    ) -> Result<ExpiryRule, MetadataError> {
+    ) -> Result<Option<ExpiryRule>, MetadataError> {
         let mut transaction = self.engine.write().await?;
+        transaction.lock_owner(new.owner).await?;
+        let patterns = transaction
+            .rows(sql!(
+                "SELECT pattern FROM expiry_rules WHERE owner_id = $1",
+                new.owner
+            ))
+            .await?
+            .iter()
+            .map(|row| row.value::<String>("pattern"))
+            .collect::<Result<Vec<_>, _>>()?;
+        if patterns.len() >= at_most && patterns.iter().all(|pattern| pattern != new.pattern) {
+            return Ok(None);
+        }
         let row = transaction
             .row(sql!(
                 "INSERT INTO expiry_rules (owner_id, pattern, days, keep, created_at) VALUES ($1, $2, $3, $4, $5) \
@@ -60,11 +75,7 @@ impl Metadata {
                 i64::from(new.keep),
                 act.at
             ))
-            .await
-            .map_err(|error| match error.is_dangling_reference() {
-                true => MetadataError::Missing("owner"),
-                false => error,
-            })?
+            .await?
             .ok_or(MetadataError::Missing("rule"))?;
         let rule = ExpiryRule::from_row(&row)?;
         let done = Done {
@@ -75,7 +86,7 @@ impl Metadata {
         };
         transaction.note(act, done).await?;
         transaction.commit().await?;
-        Ok(rule)
+        Ok(Some(rule))
     }
 
     /// Takes an owner's rule for a pattern away. `false` when there was none.

@@ -181,7 +181,31 @@ impl Metadata {
         quota: Option<OwnQuota>,
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
+        self.change_quota(owner, |_| quota, act).await
+    }
+
+    /// Gives an owner the limits that `change` makes of those they had, as [`Metadata::set_quota`] does. Nobody changes them
+    /// in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`Metadata::set_quota`].
+    pub async fn change_quota(
+        &self,
+        owner: OwnerId,
+        change: impl FnOnce(OwnQuota) -> Option<OwnQuota> + Send,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
+        transaction.lock_owner(owner).await?;
+        let row = transaction
+            .row(sql!(
+                concat!("SELECT ", usage_columns!(), " WHERE owners.id = $1"),
+                owner
+            ))
+            .await?
+            .ok_or(MetadataError::Missing("owner"))?;
+        let quota = change(OwnQuota::from_row(&row)?);
         let changed = match quota {
             None => transaction
                 .run(sql!("DELETE FROM quotas WHERE owner_id = $1", owner))
@@ -200,11 +224,7 @@ impl Metadata {
                     in_row(quota.packages)?,
                     in_row(quota.upload)?
                 ))
-                .await
-                .map_err(|error| match error.is_dangling_reference() {
-                    true => MetadataError::Missing("owner"),
-                    false => error,
-                })?,
+                .await?,
         };
         if changed == 0 {
             return Ok(false);

@@ -98,10 +98,6 @@ impl Expiry {
             return Err(ExpiryError::Kept);
         }
         let pattern = pattern.to_string();
-        let rules = self.rules(Some(owner)).await?;
-        if rules.len() >= MAX_RULES && rules.iter().all(|rule| rule.pattern != pattern) {
-            return Err(ExpiryError::TooMany);
-        }
         let new = NewExpiryRule {
             owner,
             pattern: &pattern,
@@ -109,7 +105,10 @@ impl Expiry {
             keep,
         };
         let at = self.clock.now();
-        Ok(self.metadata.set_expiry_rule(new, &Act { by, at }).await?)
+        self.metadata
+            .set_expiry_rule(new, MAX_RULES, &Act { by, at })
+            .await?
+            .ok_or(ExpiryError::TooMany)
     }
 
     /// Takes the rule for that pattern away. Whether there was one.

@@ -7,7 +7,8 @@
 //! 4. One transaction records the package and moves its repository on to the next generation.
 //!
 //! A refusal at any step leaves nothing behind: the temporary file goes with its handle, and a blob that no row came
-//! to need is taken away again.
+//! to need is taken away again. One that was there before the upload stays, known to the database or not: it may be what
+//! another database needs, and `metadata/blob_facts.rs` says when it goes.
 
 pub mod expiry;
 mod in_use;
@@ -243,11 +244,12 @@ impl Publisher {
         Ok(limit)
     }
 
-    /// Makes the blob durable and records its package, or takes the blob back.
+    /// Makes the blob durable and records its package, or takes the blob back. Of uploads of the same bytes at once, the one
+    /// that brought the blob does so, when it fails; the others only found it.
     async fn keep(
         &self,
         destination: Destination,
-        received: Received,
+        mut received: Received,
         published: Published,
     ) -> Result<Published, PublishError> {
         // What is there already, and what does not fit, is told before the bytes are synced. Two uploads at once both pass
@@ -257,9 +259,11 @@ impl Publisher {
         own.over(self.quota).admit(used, published.size)?;
         let sha256 = received.sha256;
         let held = self.in_use.hold(&sha256).await;
-        let kept = self.put_in_place_and_record(destination, received).await;
+        let kept = self
+            .put_in_place_and_record(destination, &mut received)
+            .await;
         drop(held);
-        if kept.is_err() {
+        if kept.is_err() && received.brought() {
             self.take_back(&sha256).await;
         }
         kept.map(|()| published)
@@ -268,7 +272,7 @@ impl Publisher {
     async fn put_in_place_and_record(
         &self,
         destination: Destination,
-        received: Received,
+        received: &mut Received,
     ) -> Result<(), PublishError> {
         let package = received.package.clone();
         let info = package.info;

@@ -77,14 +77,15 @@ impl Quotas {
         change: QuotaChange,
         by: &Actor,
     ) -> Result<(), MetadataError> {
-        let (_, own) = self.metadata.usage(owner).await?;
-        let quota = OwnQuota {
-            unlimited: own.unlimited && change.bytes.is_none() && change.packages.is_none(),
-            bytes: change.bytes.or(own.bytes),
-            packages: change.packages.or(own.packages),
-            upload: change.upload.or(own.upload),
+        let change = |own: OwnQuota| {
+            Some(OwnQuota {
+                unlimited: own.unlimited && change.bytes.is_none() && change.packages.is_none(),
+                bytes: change.bytes.or(own.bytes),
+                packages: change.packages.or(own.packages),
+                upload: change.upload.or(own.upload),
+            })
         };
-        self.set(owner, Some(quota), by).await
+        self.merge(owner, change, by).await
     }
 
     /// Takes every limit on bytes and packages from an owner.
@@ -93,13 +94,14 @@ impl Quotas {
     ///
     /// [`MetadataError::Missing`] when there is no such owner; when the database fails.
     pub async fn lift(&self, owner: OwnerId, by: &Actor) -> Result<(), MetadataError> {
-        let (_, own) = self.metadata.usage(owner).await?;
-        let quota = OwnQuota {
-            unlimited: true,
-            upload: own.upload,
-            ..OwnQuota::default()
+        let lifted = |own: OwnQuota| {
+            Some(OwnQuota {
+                unlimited: true,
+                upload: own.upload,
+                ..OwnQuota::default()
+            })
         };
-        self.set(owner, Some(quota), by).await
+        self.merge(owner, lifted, by).await
     }
 
     /// Puts these limits in the place of the owner's own; with `None` the server's hold again.
@@ -113,9 +115,18 @@ impl Quotas {
         quota: Option<OwnQuota>,
         by: &Actor,
     ) -> Result<(), MetadataError> {
+        self.merge(owner, |_| quota, by).await
+    }
+
+    async fn merge(
+        &self,
+        owner: OwnerId,
+        change: impl FnOnce(OwnQuota) -> Option<OwnQuota> + Send,
+        by: &Actor,
+    ) -> Result<(), MetadataError> {
         let at = self.clock.now();
         self.metadata
-            .set_quota(owner, quota, &Act { by, at })
+            .change_quota(owner, change, &Act { by, at })
             .await
             .map(drop)
     }

@@ -31,8 +31,13 @@ pub(super) struct Received {
 
 impl Received {
     /// Makes the bytes durable under their hash. Waits for the disk.
-    pub(super) fn keep(self) -> Result<u64, PublishError> {
+    pub(super) fn keep(&mut self) -> Result<u64, PublishError> {
         Ok(self.incoming.commit(&self.sha256)?)
+    }
+
+    /// Whether the blob is there because of this upload.
+    pub(super) const fn brought(&self) -> bool {
+        self.incoming.placed()
     }
 }
 

@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 
 use registry::{
-    metadata::{Actor, AuditFilter, OwnerId},
-    publish::QuotaChange,
+    access::PlacePattern,
+    metadata::{Actor, AuditFilter, OwnQuota, OwnerId},
+    publish::{
+        QuotaChange,
+        expiry::{ExpiryError, MAX_RULES},
+    },
 };
 
 use crate::{
@@ -64,6 +68,77 @@ async fn the_text_says_which_limit_how_much_is_used_and_whom_to_ask() {
         .await
         .expect(204);
     server.publish("edge/testing", hello()).await.expect(201);
+}
+
+#[tokio::test]
+async fn of_two_changes_at_once_none_is_lost() {
+    let server = TestServer::start().await;
+    let (quotas, alice) = (
+        server.registry.administration().quotas(),
+        alice(&server).await,
+    );
+    let by = &Actor::COMMAND_LINE;
+    let bytes = QuotaChange {
+        bytes: Some(1_000),
+        ..QuotaChange::default()
+    };
+    let packages = QuotaChange {
+        packages: Some(10),
+        ..QuotaChange::default()
+    };
+    let upload = QuotaChange {
+        upload: Some(100),
+        ..QuotaChange::default()
+    };
+    let changes = [bytes, packages, upload].map(|change| quotas.change(alice, change, by));
+    for changed in futures_util::future::join_all(changes).await {
+        changed.unwrap();
+    }
+    let own = OwnQuota {
+        unlimited: false,
+        bytes: Some(1_000),
+        packages: Some(10),
+        upload: Some(100),
+    };
+    assert_eq!(quotas.allowance(alice).await.unwrap().own, own);
+
+    let other = QuotaChange {
+        upload: Some(200),
+        ..QuotaChange::default()
+    };
+    let (changed, lifted) = tokio::join!(quotas.change(alice, other, by), quotas.lift(alice, by));
+    changed.unwrap();
+    lifted.unwrap();
+    let own = quotas.allowance(alice).await.unwrap().own;
+    assert_eq!((own.unlimited, own.upload), (true, Some(200)));
+}
+
+#[tokio::test]
+async fn of_two_rules_at_once_one_is_the_last_that_an_owner_may_have() {
+    let server = TestServer::start().await;
+    let (expiry, alice) = (
+        server.registry.administration().expiry(),
+        alice(&server).await,
+    );
+    let set = async |pattern: String| {
+        let pattern: PlacePattern = pattern.parse().unwrap();
+        expiry
+            .set(alice, &pattern, 30, 1, &Actor::COMMAND_LINE)
+            .await
+    };
+    for number in 1..MAX_RULES {
+        set(format!("edge/r{number}")).await.unwrap();
+    }
+    let both = ["one", "other"].map(|name| set(format!("edge/{name}")));
+    let mut both = futures_util::future::join_all(both).await;
+    both.sort_by_key(Result::is_err);
+    assert!(
+        matches!(both.as_slice(), [Ok(_), Err(ExpiryError::TooMany)]),
+        "{both:?}"
+    );
+    // One that is there may be changed.
+    set("edge/r1".to_owned()).await.unwrap();
+    assert_eq!(expiry.rules(Some(alice)).await.unwrap().len(), MAX_RULES);
 }
 
 #[tokio::test]

@@ -112,7 +112,10 @@ fn inspect_v3(path: &Path, bytes: &[u8], trusted: Option<&TrustedKey>) -> Result
                 "it names that key, but the signature is wrong: the file was changed".to_owned()
             } else {
                 let names: Vec<String> = index.signed_by.iter().map(KeyId::to_string).collect();
-                let own = key.map_or("no name in v3".to_owned(), |key| key.to_string());
+                let own = match key {
+                    Some(key) => key.to_string(),
+                    None => "DSA, which is not checked in an index of v3".to_owned(),
+                };
                 format!("it names {}; the key given is {own}", names.join(", "))
             }))
         }
@@ -151,9 +154,10 @@ impl Shown {
             description: index.description,
             signatures: signed_by
                 .map(|key| Signature {
-                    algorithm: "RSA512",
+                    // A signature of v3 names its hash. RSA or ECDSA, that is for the key to say.
+                    algorithm: "SHA512",
                     key: key.to_string(),
-                    verified: (verified_by.as_ref() == Some(key)).then_some(true),
+                    verified: verified_by.contains(key).then_some(true),
                 })
                 .collect(),
             packages: index

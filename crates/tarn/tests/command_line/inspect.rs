@@ -176,6 +176,23 @@ fn an_index_of_v3_is_read_too() {
 }
 
 #[test]
+fn an_index_as_openwrt_makes_them_is_read_and_its_signature_checked() {
+    let folder = Folder::empty();
+    let index = include_bytes!("../../../apk/tests/v3/ecdsa.adb");
+    let key = include_bytes!("../../../apk/tests/keys/ec.p256.pub.pem");
+    let other = include_bytes!("../../../apk/tests/keys/dsa.2048.pub.pem");
+    folder.write("packages.adb", index);
+    folder.write("public-key.pem", key);
+    folder.write("dsa.pem", other);
+    let mut all = String::new();
+    for key in ["public-key.pem", "dsa.pem"] {
+        let said = folder.tarn(&["inspect", "packages.adb", "--key", key]);
+        all.push_str(&said.all());
+    }
+    assert_snapshot!("index_of_openwrt", all);
+}
+
+#[test]
 fn what_apk_would_refuse_is_refused_in_words() {
     let folder = Folder::empty();
     let whole = hello().build();

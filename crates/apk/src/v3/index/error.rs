@@ -94,12 +94,9 @@ pub enum FieldError {
     /// Everything up to here is over the limit of the whole.
     #[error("up to here this index is larger than {0} bytes when it is spelled out")]
     Budget(u64),
-    /// Neither the 20 bytes of a v2 package nor the 32 of a v3 package.
-    #[error("a hash of {0} bytes is neither a SHA-1 nor a SHA-256")]
+    /// Neither 20 bytes nor 32.
+    #[error("a hash of {0} bytes is none that names a package: those have 20 or 32")]
     Hash(usize),
-    /// Not the 20 bytes of a commit.
-    #[error("a commit has 20 bytes, and this one has {0}")]
-    Commit(usize),
     /// Not sorted.
     #[error("{0} is not in its place: apk needs this list sorted, without repetitions")]
     Order(Quoted),

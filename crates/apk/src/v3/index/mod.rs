@@ -53,16 +53,18 @@ pub struct Index {
     pub packages: Vec<IndexedPackage>,
     /// The keys that the signatures say they are by, whether trusted or not.
     pub signed_by: Vec<KeyId>,
-    /// The trusted key whose signature was checked and is right; `None` after [`read_unverified`].
-    pub verified_by: Option<KeyId>,
+    /// Every trusted key whose signature is right, in the order in which they were given: at least one after [`read()`], and
+    /// none after [`read_unverified`].
+    pub verified_by: Vec<KeyId>,
 }
 
 /// What apk knows a package by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PackageHash {
-    /// SHA-1 of the control section of a v2 package.
+    /// 20 bytes. Of a v2 package, SHA-1 of its control section. Of a v3 package in an index for prereleases
+    /// of apk 3, the first 20 bytes of SHA-256 of its ADB block (`apk mkndx --hash sha256-160`). Nothing tells which.
     Identity(Identity),
-    /// SHA-256 of the ADB block of a v3 package.
+    /// SHA-256 of the ADB block of a v3 package, 32 bytes.
     Sha256(Sha256Digest),
 }
 
@@ -97,7 +99,7 @@ pub struct IndexedPackage {
     pub maintainer: String,
     /// `url`.
     pub url: String,
-    /// `repo-commit`, as lower-case hex digits.
+    /// `repo-commit`, as lower-case hex digits; 40 of them for a commit of git.
     pub commit: String,
     /// `build-time`, in seconds since 1970.
     pub build_date: u64,

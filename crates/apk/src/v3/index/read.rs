@@ -53,8 +53,8 @@ fn read_file(
     }
     let (database, signatures) = split(blocks, limits)?;
     let verified_by = match trusted {
-        Some(trusted) => Some(verify(database, &signatures, trusted)?),
-        None => None,
+        Some(trusted) => verify(database, &signatures, trusted)?,
+        None => Vec::new(),
     };
     let header = |error| IndexError::Root {
         field: "header",
@@ -102,18 +102,23 @@ fn split<'a>(
     Ok((database.payload, signatures))
 }
 
-/// The trusted key that a signature is by.
+/// The trusted keys that signatures are by; never none.
 fn verify(
     database: &[u8],
     signatures: &[Signature<'_>],
     trusted: &[&PublicKey],
-) -> Result<KeyId, IndexError> {
+) -> Result<Vec<KeyId>, IndexError> {
     let digest = PayloadDigest::of(Schema::Index, database);
-    let by_trusted =
-        |signature: &&Signature<'_>| trusted.iter().any(|key| signature.is_by(key, &digest));
-    let signature = signatures.iter().find(by_trusted);
-    let signature = signature.ok_or(IndexError::Untrusted)?;
-    Ok(signature.key)
+    let signed = |key: &&&PublicKey| {
+        let mut signatures = signatures.iter();
+        signatures.any(|signature| signature.is_by(key, &digest))
+    };
+    let signers = trusted.iter().filter(signed);
+    let verified_by: Vec<KeyId> = signers.filter_map(|key| KeyId::of(key)).collect();
+    if verified_by.is_empty() {
+        return Err(IndexError::Untrusted);
+    }
+    Ok(verified_by)
 }
 
 struct Reader<'a> {
@@ -139,7 +144,7 @@ impl<'a> Reader<'a> {
             pkgname_spec: pkgname_spec.map_err(at("pkgname-spec"))?,
             packages: self.packages(rows.map_err(at("packages"))?)?,
             signed_by: Vec::new(),
-            verified_by: None,
+            verified_by: Vec::new(),
         })
     }
 
@@ -311,12 +316,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// apk takes any bytes: 20 in an index that it made of v2 packages, whatever `apk mkpkg` was told in others.
     fn commit(&mut self, value: Value) -> Field<String> {
         let bytes = self.payload.blob(value)?;
-        if bytes.len() != 20 && !value.is_null() {
-            return Err(FieldError::Commit(bytes.len()));
+        let (length, limit) = (bytes.len().saturating_mul(2), self.limits.index_line);
+        if length > limit {
+            return Err(FieldError::TooLong { length, limit });
         }
-        self.spend(bytes.len() * 2)?;
+        self.spend(length)?;
         Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
@@ -355,7 +362,7 @@ impl<'a> Reader<'a> {
             name: Quoted::new(name),
             bits: bits.unwrap_or_default(),
         })?;
-        let dependency = Dependency::parse_within(&text, self.limits)?;
+        let dependency = Dependency::parse_in_v3(&text, self.limits)?;
         // A name with an operator in it would be taken for a version.
         if dependency.name() != name {
             let bits = bits.unwrap_or_default();

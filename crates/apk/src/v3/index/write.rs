@@ -48,6 +48,7 @@ pub fn write(
     let mut file = container::start(Schema::Index);
     block::write(&mut file, BlockKind::Adb, &payload)?;
     let digest = PayloadDigest::of(Schema::Index, &payload);
+    drop(payload);
     signature::append(&mut file, &digest, keys)?;
     Ok(container::pack(file, compression))
 }
