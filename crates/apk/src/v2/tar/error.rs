@@ -15,6 +15,12 @@ pub enum TarError {
     /// The header's sum differs.
     #[error("a tar header does not match its checksum; the archive is damaged")]
     HeaderChecksum,
+    /// The name field is empty, though a prefix or an extended header may give a name: apk would read the content as
+    /// headers.
+    #[error(
+        "the name field of a tar header is empty, and apk takes such a header for the end of the archive; write at least the end of the path there"
+    )]
+    NoName,
     /// A number that is not octal digits, e.g. in GNU's base 256.
     #[error("the field `{field}` of a tar header is no octal number, and apk reads no other")]
     Number {

@@ -24,12 +24,17 @@ impl Header {
     /// Reads a block that is not all zeros.
     pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self, TarError> {
         check_sum(block)?;
-        Self::fields(block).map_err(|error| match error {
+        let header = Self::fields(block).map_err(|error| match error {
             FieldError::Octal(field) => TarError::Number { field },
             FieldError::Magic => TarError::NotUstar,
             // Cannot be: the fields together are exactly one block.
             FieldError::Short => TarError::Truncated,
-        })
+        })?;
+        // To apk this is an end-of-archive, whatever else stands there, and its content are headers (`apk_tar_parse`).
+        if block.starts_with(b"\0") {
+            return Err(TarError::NoName);
+        }
+        Ok(header)
     }
 
     fn fields(block: &[u8; BLOCK]) -> Result<Self, FieldError> {
