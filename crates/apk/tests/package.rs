@@ -277,8 +277,12 @@ fn rejects_a_control_section_that_apk_reads_otherwise() {
             "the control section holds `.a/b`; only `.PKGINFO`, scripts and other names with a dot in front and no slash may stand there (is this a plain tar.gz or an index?)",
         ),
         (
-            builder().script(Script::Trigger, &"#".repeat((1 << 20) + 1)),
-            "`.trigger` in the control section is 1048577 bytes long; at most 1048576 are allowed",
+            builder().script(Script::Trigger, &"#".repeat((256 << 10) + 1)),
+            "`.trigger` in the control section is 262145 bytes long, and apk 3 runs no script over 262144 bytes; make it shorter, or let it call a file of the package",
+        ),
+        (
+            builder().raw_pkginfo(vec![b'#'; (1 << 20) + 1]),
+            ".PKGINFO: shorten it to 1048576 bytes or less",
         ),
         (
             builder().control_end_of_archive(),
@@ -315,6 +319,17 @@ fn rejects_a_control_section_that_apk_reads_otherwise() {
     assert_eq!(
         refusal(&[link, data].concat()),
         "`.PKGINFO` in the control section is no regular file"
+    );
+}
+
+#[test]
+fn a_script_of_256_kib_is_taken_and_so_is_a_longer_file_that_is_none() {
+    let file = builder()
+        .script(Script::PostInstall, &"#".repeat(256 << 10))
+        .control_entry(".melange.yaml", &[b'#'; (256 << 10) + 1]);
+    assert_eq!(
+        read(&file.build()).expect("valid").scripts,
+        [Script::PostInstall]
     );
 }
 
@@ -410,6 +425,9 @@ fn limits_hold_for_every_section() {
         })),
         "the data section: the archive has more than 16 entries"
     );
+    let script = "#".repeat((2 << 10) + 1);
+    let error = refusal(builder().script(Script::Trigger, &script));
+    assert!(error.contains("is 2049 bytes long"), "{error}");
     let bulky = |builder: PackageBuilder, number: usize| {
         builder.control_entry(&format!(".{number}"), &[b'x'; 4000])
     };

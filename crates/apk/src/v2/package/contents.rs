@@ -5,7 +5,7 @@ use crate::{
     limits::Limits,
     package_info::PackageInfo,
     v2::{
-        pkginfo,
+        pkginfo::{self, PkginfoError},
         signature::{Collector, SignatureError, is_signature_entry},
         tar::{Entry, EntryKind, Event, TarError, escape},
     },
@@ -113,12 +113,16 @@ impl Contents {
         if entry.kind != EntryKind::File {
             return Err(PackageError::ControlNotAFile { name: name() });
         }
-        if entry.size > self.limits.control_entry {
+        let size = entry.size;
+        if is_pkginfo && size > self.limits.control_entry {
             let limit = self.limits.control_entry;
-            return Err(PackageError::ControlEntryTooLarge {
+            return Err(PkginfoError::TooLarge { limit }.into());
+        }
+        if !is_pkginfo && size > self.limits.script {
+            return Err(PackageError::ScriptTooLarge {
                 name: name(),
-                size: entry.size,
-                limit,
+                size,
+                limit: self.limits.script,
             });
         }
         let is_known = if is_pkginfo {

@@ -113,9 +113,11 @@ pub enum PackageError {
         "the control section holds `.INSTALL`, a script of apk v1 that apk refuses; use `.pre-install` and `.post-install`"
     )]
     InstallScript,
-    /// A file over [`crate::limits::Limits::control_entry`].
-    #[error("`{name}` in the control section is {size} bytes long; at most {limit} are allowed")]
-    ControlEntryTooLarge {
+    /// A script over [`crate::limits::Limits::script`].
+    #[error(
+        "`{name}` in the control section is {size} bytes long, and apk 3 runs no script over {limit} bytes; make it shorter, or let it call a file of the package"
+    )]
+    ScriptTooLarge {
         /// The entry, escaped and cut short.
         name: String,
         /// Its size in bytes.
