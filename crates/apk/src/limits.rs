@@ -20,6 +20,8 @@ pub struct Limits {
     pub data_section: u64,
     /// Entries of the data section's tar archive.
     pub data_entries: u64,
+    /// Directories among them. Each costs some 16 bytes of memory until the package is read.
+    pub directories: usize,
     /// One path or link target in a tar header (`PATH_MAX - 10` in `src/tar.c`).
     pub path: usize,
     /// One pax extended header.
@@ -52,6 +54,7 @@ impl Default for Limits {
             script: 256 << 10,
             data_section: 64 << 30,
             data_entries: 4_000_000,
+            directories: 1 << 20,
             path: 4096 - 10 - 1,
             pax_header: 256 << 10,
             index_line: 8 << 10,
@@ -76,6 +79,7 @@ impl Limits {
             script: 2 << 10,
             data_section: 64 << 10,
             data_entries: 16,
+            directories: 8,
             path: 128,
             pax_header: 1 << 10,
             index_line: 256,

@@ -152,6 +152,20 @@ pub enum PackageError {
         /// The path, escaped and cut short.
         name: String,
     },
+    /// A file without an entry for its directory before it.
+    #[error(
+        "the data section: no entry for the directory of `{name}` comes before it, and apk leaves such files out; put every directory into the tar, in front of what is in it, as `abuild` and `melange` do"
+    )]
+    NoDirectory {
+        /// The path, escaped and cut short.
+        name: String,
+    },
+    /// Over [`crate::limits::Limits::directories`].
+    #[error("the data section has more than {limit} directories")]
+    TooManyDirectories {
+        /// The limit.
+        limit: usize,
+    },
     /// `size = 0`, and files or scripts.
     #[error(
         "size in .PKGINFO is 0, but the package has files or scripts, and apk would skip them; set size to the bytes the files take, at least 1"
