@@ -78,7 +78,7 @@ fn reads_entries_with_and_without_an_end_of_archive() {
         let entries = read(&archive).expect("valid");
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[1].0.name, b"b");
-        assert_eq!(entries[1].0.mode, 0o644);
+        assert_eq!(entries[1].0.size, 513);
         assert_eq!(entries[1].1, [7; 513]);
     }
     assert_eq!(read(b""), Ok(vec![]));
