@@ -256,24 +256,28 @@ impl Dependency {
     ///
     /// [`DependencyError`] for the first that is wrong, and for a list that starts with a blank.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, DependencyError> {
-        Self::parse_list_within(text, &Limits::default())
+        Self::read_list(text, &Limits::default())?.collect()
     }
 
-    /// Reads a list of dependencies with blanks between them, each of at most [`Limits::dependency`] bytes.
+    /// The dependencies of a list with blanks between them, one after the other, each of at most [`Limits::dependency`]
+    /// bytes.
     ///
     /// # Errors
     ///
-    /// [`DependencyError`] for the first that is wrong, and for a list that starts with a blank (apk reads a
-    /// dependency without a name there; blanks between and after the others do no harm: apk-tools
-    /// `src/package.c`, `apk_blob_pull_dep`).
-    pub fn parse_list_within(text: &str, limits: &Limits) -> Result<Vec<Self>, DependencyError> {
+    /// [`DependencyError`] for a list that starts with a blank (apk reads a dependency without a name there; blanks
+    /// between and after the others do no harm: apk-tools `src/package.c`, `apk_blob_pull_dep`). The iterator gives one
+    /// for each dependency that is wrong.
+    pub(crate) fn read_list(
+        text: &str,
+        limits: &Limits,
+    ) -> Result<impl Iterator<Item = Result<Self, DependencyError>>, DependencyError> {
         if text.starts_with(' ') {
             return Err(DependencyError::LeadingBlank);
         }
-        text.split(' ')
+        Ok(text
+            .split(' ')
             .filter(|one| !one.is_empty())
-            .map(|one| Self::parse_within(one, limits))
-            .collect()
+            .map(|one| Self::parse_within(one, limits)))
     }
 
     /// The name, without the `!` of a conflict.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::parse;
+use super::{list::List, parse};
 use crate::{
     arch::Arch,
     digest::Identity,
@@ -163,6 +163,18 @@ fn a_hundred_thousand_provides_are_refused() {
         parse(text.as_bytes(), &limits).unwrap_err().to_string(),
         "provides: 100000 entries make a line of 688892 bytes where apk reads at most 8192, list fewer or shorter ones"
     );
+}
+
+#[test]
+fn of_a_list_no_more_is_kept_than_one_line_of_the_index_holds() {
+    let limits = Limits::tiny();
+    let mut list = List::default();
+    for _ in 0..100_000 {
+        list.add("depend", "a b", &limits).unwrap();
+    }
+    assert_eq!(list.length.count, 200_000);
+    assert_eq!(list.length.bytes, 399_999);
+    assert_eq!(list.kept.len(), 128);
 }
 
 #[test]
