@@ -26,11 +26,12 @@ pub struct Limits {
     pub path: usize,
     /// One pax extended header.
     pub pax_header: u64,
-    /// One line of an index record, the line feed included. apk up to 2.12 reads an index through a buffer of 8 KiB
-    /// and gives the whole index up when a line does not fit (`src/io.c`, `apk_io_bufsize`).
+    /// One line of an index record, the line feed included. apk reads an index through a buffer of 128 KiB, of which
+    /// apk 3 may lose 7 bytes in front, and gives the whole index up when a line does not fit (`src/io.c`,
+    /// `apk_io_bufsize` and `APK_ISTREAM_ALIGN_SYNC`). The buffer has this size since apk 2.12.2.
     pub index_line: usize,
     /// The lines `C:` to `k:` of an index record together. apk writes them through one buffer when it records an
-    /// installed package (`src/package.c`, `apk_pkg_write_index_header`).
+    /// installed package (`src/package.c`, `apk_pkg_write_index_header`). The buffer has this size since apk 2.12.11.
     pub index_header: usize,
     /// One dependency as written, e.g. `so:libc.musl-x86_64.so.1=1` (`src/package.c`, `apk_deps_write_layer`).
     pub dependency: usize,
@@ -57,7 +58,7 @@ impl Default for Limits {
             directories: 1 << 20,
             path: 4096 - 10 - 1,
             pax_header: 256 << 10,
-            index_line: 8 << 10,
+            index_line: (128 << 10) - 8,
             index_header: 2048 - 1,
             dependency: 256 - 1,
             name: 128,

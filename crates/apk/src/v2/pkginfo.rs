@@ -66,7 +66,7 @@ const KEYS: [&str; 20] = [
     "datahash",
 ];
 
-/// Reads a `.PKGINFO`. What it accepts can stand in the index of any branch, whichever apk from 2.10 on reads it.
+/// Reads a `.PKGINFO`. What it accepts can stand in the index of any branch, whichever apk from 2.12.11 on reads it.
 ///
 /// # Errors
 ///

@@ -30,7 +30,7 @@ pub enum PkginfoError {
         /// The code of the character.
         code: u32,
     },
-    /// A line that does not fit into a buffer of apk 2.
+    /// A line that does not fit into the buffer of apk.
     #[error("{place}: the line is {length} bytes long, shorten it to {limit} bytes or less")]
     LineTooLong {
         /// The key or the number of the line.

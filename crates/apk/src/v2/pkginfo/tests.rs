@@ -161,7 +161,7 @@ fn a_hundred_thousand_provides_are_refused() {
     };
     assert_eq!(
         parse(text.as_bytes(), &limits).unwrap_err().to_string(),
-        "provides: 100000 entries make a line of 688892 bytes where apk reads at most 8192, list fewer or shorter ones"
+        "provides: 100000 entries make a line of 688892 bytes where apk reads at most 131064, list fewer or shorter ones"
     );
 }
 
