@@ -65,6 +65,14 @@ pub enum IndexError {
         /// What is wrong.
         problem: RecordError,
     },
+    /// More bytes before a blank line than any record has.
+    #[error("record {number} is over the limit of {limit} bytes")]
+    RecordTooLong {
+        /// Which, counted from 1.
+        number: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// Lines after the padding.
     #[error("after record {0} more than one blank line comes before the next")]
     Padding(u64),

@@ -165,6 +165,11 @@ fn read_member<'a, V: FnMut(Record)>(
     }
 }
 
+/// The bytes of the longest record: `D:`, `p:` and `i:`, all the other lines, and the blank line.
+fn longest_record(limits: &Limits) -> usize {
+    3 * limits.index_line + limits.index_header + 1
+}
+
 fn verify(
     message: &[u8],
     signatures: &[SignatureMember],
@@ -290,6 +295,11 @@ impl<'a, V: FnMut(Record)> Contents<'a, V> {
             }
             if self.padding > 0 {
                 return Err(IndexError::Padding(self.records));
+            }
+            let limit = longest_record(self.limits);
+            if line.len() > limit.saturating_sub(self.record.len()) {
+                let number = self.records + 1;
+                return Err(IndexError::RecordTooLong { number, limit });
             }
             self.record.extend_from_slice(line);
             if at_line_start && line == b"\n" {
