@@ -108,7 +108,7 @@ pub enum PkginfoError {
         /// The text found.
         dependency: Quoted,
     },
-    /// A package can't provide a conflict or a checksum.
+    /// A package can't provide a conflict, a checksum or a range of versions.
     #[error(
         "provides: {dependency} is nothing a package can provide, write `name` or `name=version`"
     )]

@@ -2,7 +2,10 @@
 
 use super::{PkginfoError, list::Length};
 use crate::{
-    arch::LONGEST_ARCH, dependency::Operator, limits::Limits, package_info::PackageInfo,
+    arch::LONGEST_ARCH,
+    dependency::{Dependency, Operator},
+    limits::Limits,
+    package_info::PackageInfo,
     quoted::Quoted,
 };
 
@@ -27,11 +30,7 @@ pub(super) fn check(
     lengths: &Lengths,
     limits: &Limits,
 ) -> Result<(), PkginfoError> {
-    if let Some(wrong) = info
-        .provides
-        .iter()
-        .find(|&provided| provided.conflict() || provided.operator() == Operator::Checksum)
-    {
+    if let Some(wrong) = info.provides.iter().find(|&one| !can_provide(one)) {
         return Err(PkginfoError::Provides {
             dependency: Quoted::new(&wrong.to_string()),
         });
@@ -44,6 +43,16 @@ pub(super) fn check(
     check_line("replaces", LINE, lengths.replaces, limits.index_header)?;
     check_triggers(&info.triggers, limits)?;
     check_header(info, limits)
+}
+
+/// Whether a package can provide this. apk drops the operator, and would take `a>=2` for `a=2` (`src/apk_package.h`,
+/// `APK_PROVIDER_FROM_PROVIDES`).
+fn can_provide(provided: &Dependency) -> bool {
+    !provided.conflict()
+        && matches!(
+            provided.operator(),
+            Operator::Any | Operator::Equal | Operator::Fuzzy
+        )
 }
 
 /// apk keeps the triggers of a package on one line behind its identity (`src/database.c`, `apk_db_triggers_write`).
