@@ -39,6 +39,9 @@ pub struct Limits {
     pub name: usize,
     /// A package version.
     pub version: usize,
+    /// A name and a version together. `NAME-VERSION.post-deinstall` is the longest file that apk names after them
+    /// (`src/package.c`, `apk_ipkg_run_script`), and a file system takes names of 255 bytes.
+    pub name_and_version: usize,
     /// A whole uncompressed index.
     pub index: u64,
     /// Records in an index.
@@ -63,6 +66,7 @@ impl Default for Limits {
             dependency: 256 - 1,
             name: 128,
             version: 128,
+            name_and_version: 255 - "-.post-deinstall".len(),
             index: 2 << 30,
             index_records: 4_000_000,
         }
@@ -88,6 +92,7 @@ impl Limits {
             dependency: 64,
             name: 32,
             version: 32,
+            name_and_version: 48,
             index: 64 << 10,
             index_records: 16,
         }

@@ -84,6 +84,16 @@ pub enum PkginfoError {
     /// `pkgver` is wrong.
     #[error("pkgver: {0}")]
     Version(#[from] VersionError),
+    /// Name and version together are too long for the files that apk names after them.
+    #[error(
+        "pkgname: name and version are {length} bytes long together, shorten one of them by {excess}, apk cannot name its files after them otherwise"
+    )]
+    NameAndVersionTooLong {
+        /// Bytes of both.
+        length: usize,
+        /// Bytes too many.
+        excess: usize,
+    },
     /// `arch` is wrong.
     #[error("arch: {0}")]
     Arch(#[from] ArchError),

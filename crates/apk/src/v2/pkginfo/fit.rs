@@ -30,6 +30,11 @@ pub(super) fn check(
     lengths: &Lengths,
     limits: &Limits,
 ) -> Result<(), PkginfoError> {
+    let length = info.name.as_str().len() + info.version.as_str().len();
+    if length > limits.name_and_version {
+        let excess = length - limits.name_and_version;
+        return Err(PkginfoError::NameAndVersionTooLong { length, excess });
+    }
     if let Some(wrong) = info.provides.iter().find(|&one| !can_provide(one)) {
         return Err(PkginfoError::Provides {
             dependency: Quoted::new(&wrong.to_string()),

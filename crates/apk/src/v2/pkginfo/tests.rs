@@ -129,6 +129,23 @@ fn a_size_over_32_bits_is_read() {
 }
 
 #[test]
+fn name_and_version_share_239_bytes() {
+    let text = |version: usize| {
+        least("")
+            .replace("hello", &"n".repeat(128))
+            .replace("1.0-r0", &format!("1.{}", "1.".repeat(60))[..version])
+    };
+    let limits = Limits::default();
+    assert!(parse(text(111).as_bytes(), &limits).is_ok());
+    assert_eq!(
+        parse(text(113).as_bytes(), &limits)
+            .unwrap_err()
+            .to_string(),
+        "pkgname: name and version are 241 bytes long together, shorten one of them by 2, apk cannot name its files after them otherwise"
+    );
+}
+
+#[test]
 fn is_bounded_as_a_whole() {
     let limits = Limits::tiny();
     let fill = |length: usize| {
