@@ -3,12 +3,13 @@
 use super::{Description, DescriptionError, IndexError};
 use crate::{
     limits::Limits,
+    quoted::Quoted,
     sign::{KeyName, PublicKey},
     v2::{
         gzip::MemberReader,
         record::Record,
         signature::{Collector, SignatureMember, is_signature_entry},
-        tar::{Entry, EntryKind, Event, TarReader, escape},
+        tar::{Entry, EntryKind, Event, TarReader},
     },
 };
 
@@ -271,10 +272,10 @@ impl<'a, V: FnMut(Record)> Contents<'a, V> {
         let file = match entry.name.as_slice() {
             b"DESCRIPTION" if self.file == File::None => File::Description,
             b"APKINDEX" if !self.has_apkindex => File::Apkindex,
-            _ => return Err(IndexError::UnexpectedEntry(escape(&entry.name))),
+            _ => return Err(IndexError::UnexpectedEntry(Quoted::new(&entry.name))),
         };
         if entry.kind != EntryKind::File {
-            return Err(IndexError::UnexpectedEntry(escape(&entry.name)));
+            return Err(IndexError::UnexpectedEntry(Quoted::new(&entry.name)));
         }
         if file == File::Description && entry.size > Description::MAX_LENGTH as u64 {
             return Err(DescriptionError::TooLong(entry.size).into());

@@ -4,10 +4,11 @@ use super::{PackageError, Script, Section};
 use crate::{
     limits::Limits,
     package_info::PackageInfo,
+    quoted::Quoted,
     v2::{
         pkginfo::{self, PkginfoError},
         signature::{Collector, SignatureError, is_signature_entry},
-        tar::{Entry, EntryKind, Event, TarError, escape},
+        tar::{Entry, EntryKind, Event, TarError},
     },
 };
 
@@ -98,7 +99,7 @@ impl Contents {
 
     /// Takes an entry of the control section. Names apk does not know, e.g. `.melange.yaml`, are read over as apk does.
     fn control_entry(&mut self, entry: &Entry) -> Result<(), PackageError> {
-        let name = || escape(&entry.name);
+        let name = || Quoted::new(&entry.name);
         if !entry.name.starts_with(b".") || entry.name.contains(&b'/') {
             return Err(PackageError::ControlName { name: name() });
         }

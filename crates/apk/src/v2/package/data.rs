@@ -8,7 +8,8 @@ use std::{
 use super::PackageError;
 use crate::{
     limits::Limits,
-    v2::tar::{Entry, EntryKind, TarError, escape},
+    quoted::Quoted,
+    v2::tar::{Entry, EntryKind, TarError},
 };
 
 use super::contents::Fault;
@@ -54,7 +55,7 @@ impl DataEntries {
         // apk 3 does not unpack a file without it: "file format is obsolete" (`src/fs_fsys.c`, `need_checksum`).
         if entry.kind == EntryKind::File && entry.checksum.is_none() {
             return Err(PackageError::NoChecksum {
-                name: escape(&entry.name),
+                name: Quoted::new(&entry.name),
             }
             .into());
         }
@@ -82,7 +83,9 @@ impl DataEntries {
         if self.directories.contains(&hash(parent)) {
             Ok(())
         } else {
-            Err(PackageError::NoDirectory { name: escape(path) })
+            Err(PackageError::NoDirectory {
+                name: Quoted::new(path),
+            })
         }
     }
 }

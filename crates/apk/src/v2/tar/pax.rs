@@ -1,6 +1,6 @@
 //! pax extended headers: lines of `LENGTH KEY=VALUE\n` (POSIX.1-2001, `pax`, "pax Extended Header").
 
-use crate::cursor::Cursor;
+use crate::{cursor::Cursor, digest::read_hex};
 
 use super::error::TarError;
 
@@ -24,7 +24,9 @@ pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
             b"size" => set_once(&mut extended.size, decimal(value)?, "size"),
             b"APK-TOOLS.checksum.SHA1" => set_once(
                 &mut extended.checksum,
-                checksum(value)?,
+                read_hex(value).ok_or(TarError::Pax(
+                    "APK-TOOLS.checksum.SHA1 is not 40 hexadecimal digits",
+                ))?,
                 "APK-TOOLS.checksum.SHA1",
             ),
             _ if key.starts_with(b"GNU.sparse.") => Err(TarError::Sparse),
@@ -126,27 +128,6 @@ fn decimal(digits: &[u8]) -> Result<u64, TarError> {
         .ok()
         .and_then(|digits| digits.parse().ok())
         .ok_or(wrong)
-}
-
-fn checksum(value: &[u8]) -> Result<[u8; 20], TarError> {
-    let wrong = TarError::Pax("APK-TOOLS.checksum.SHA1 is not 40 hexadecimal digits");
-    let mut digest = [0; 20];
-    let (pairs, odd) = value.as_chunks::<2>();
-    if pairs.len() != digest.len() || !odd.is_empty() {
-        return Err(wrong);
-    }
-    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        let digit = |byte: u8| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
-        let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
-            return Err(wrong);
-        };
-        *byte = high << 4 | low;
-    }
-    Ok(digest)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Reading an archive, fed in pieces.
 
-use crate::limits::Limits;
+use crate::{limits::Limits, quoted::Quoted};
 
 use super::{
     BLOCK, Entry, EntryKind,
-    error::{TarError, escape},
+    error::TarError,
     header::Header,
     path::{check_link_target, check_path},
     pax::{self, Extended},
@@ -267,9 +267,9 @@ impl TarReader {
             (Some(name), None) | (None, Some(name)) => name,
             (None, None) => header.path(),
         };
-        let shown = || escape(&name);
+        let shown = || Quoted::new(&name);
         let Some(kind) = EntryKind::from_byte(header.type_byte) else {
-            let type_byte = header.type_byte.escape_ascii().to_string();
+            let type_byte = Quoted::new(&[header.type_byte]);
             return Err(TarError::UnknownType {
                 name: shown(),
                 type_byte,

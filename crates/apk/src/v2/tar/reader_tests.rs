@@ -192,7 +192,7 @@ fn rejects_what_apk_reads_otherwise() {
     for (archive, expected) in [
         (
             raw(b"a", 0, b"", |_| ()),
-            "`a` has the tar entry type `\\x00`, which apk leaves out",
+            "`a` has the tar entry type `\\u{0}`, which apk leaves out",
         ),
         (
             raw(b"a", b'S', b"", |_| ()),
@@ -237,6 +237,10 @@ fn rejects_what_apk_reads_otherwise() {
         (
             raw(b"a", b'L', &[b'a'; 130], |_| ()),
             "an extended header is 130 bytes long; at most 129 are allowed",
+        ),
+        (
+            raw(b"`\xff//", b'5', b"", |_| ()),
+            "the path `\\`\\xff//` has an empty component (`//`)",
         ),
         (
             [
