@@ -12,7 +12,7 @@ pub struct Limits {
     /// The control section of a package, compressed and uncompressed.
     pub control_section: u64,
     /// `.PKGINFO`.
-    pub control_entry: u64,
+    pub pkginfo: u64,
     /// A script of the control section. apk 3 runs no larger one, and says nothing (`src/package.c`,
     /// `apk_ipkg_add_script`).
     pub script: u64,
@@ -54,7 +54,7 @@ impl Default for Limits {
             signature_section: 256 << 10,
             signature_entry: 64 << 10,
             control_section: 8 << 20,
-            control_entry: 1 << 20,
+            pkginfo: 1 << 20,
             script: 256 << 10,
             data_section: 64 << 30,
             data_entries: 4_000_000,
@@ -80,7 +80,7 @@ impl Limits {
             signature_section: 4 << 10,
             signature_entry: 1 << 10,
             control_section: 16 << 10,
-            control_entry: 4 << 10,
+            pkginfo: 4 << 10,
             script: 2 << 10,
             data_section: 64 << 10,
             data_entries: 16,

@@ -72,9 +72,9 @@ const KEYS: [&str; 20] = [
 ///
 /// [`PkginfoError`], whose text names the key and says what to do.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<PackageInfo, PkginfoError> {
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > limits.control_entry) {
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > limits.pkginfo) {
         return Err(PkginfoError::TooLarge {
-            limit: limits.control_entry,
+            limit: limits.pkginfo,
         });
     }
     let text = std::str::from_utf8(bytes).map_err(|error| PkginfoError::NotUtf8 {

@@ -115,8 +115,8 @@ impl Contents {
             return Err(PackageError::ControlNotAFile { name: name() });
         }
         let size = entry.size;
-        if is_pkginfo && size > self.limits.control_entry {
-            let limit = self.limits.control_entry;
+        if is_pkginfo && size > self.limits.pkginfo {
+            let limit = self.limits.pkginfo;
             return Err(PkginfoError::TooLarge { limit }.into());
         }
         if !is_pkginfo && size > self.limits.script {

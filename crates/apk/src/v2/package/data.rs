@@ -5,14 +5,12 @@ use std::{
     hash::{DefaultHasher, Hasher},
 };
 
-use super::PackageError;
+use super::{PackageError, contents::Fault};
 use crate::{
     limits::Limits,
     quoted::Quoted,
     v2::tar::{Entry, EntryKind, TarError},
 };
-
-use super::contents::Fault;
 
 /// What was seen of the data section so far.
 #[derive(Debug)]

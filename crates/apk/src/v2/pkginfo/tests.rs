@@ -173,7 +173,7 @@ fn a_hundred_thousand_provides_are_refused() {
         text.push_str(&format!("provides = p{number}\n"));
     }
     let limits = Limits {
-        control_entry: 1 << 30,
+        pkginfo: 1 << 30,
         ..Limits::default()
     };
     assert_eq!(
