@@ -42,7 +42,8 @@ const OPERATOR_CHARACTERS: [char; 4] = ['<', '=', '>', '~'];
 impl Operator {
     /// Reads an operator in the spellings that all of apk's parsers and apko's know. `None` for any other text.
     ///
-    /// apk itself takes the characters in any order and number (`=>`, `==`); one spelling each is enough here.
+    /// apk itself takes the characters in any order and number (`=>`, `==`). One spelling each is enough in an index;
+    /// those of a package are put right ([`Dependency::parse_list`]).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
@@ -96,6 +97,9 @@ pub struct Dependency {
     spelling: &'static str,
     bound: Bound,
 }
+
+/// Which spellings of an operator may stand in a dependency: what each means, and how it is written.
+type ReadOperator = fn(&str) -> Option<(Operator, &'static str)>;
 
 /// Which versions may stand in a dependency.
 type ReadVersion = fn(&str, &Limits) -> Result<Version, VersionError>;
@@ -203,7 +207,7 @@ impl Dependency {
     ///
     /// [`DependencyError`] when the text does not follow the grammar above.
     pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, DependencyError> {
-        Self::read(text, limits, Version::parse_for_v2)
+        Self::read(text, limits, one_spelling, Version::parse_for_v2)
     }
 
     /// Reads one dependency of an index: its version may be one that only apk 2 knows
@@ -213,7 +217,7 @@ impl Dependency {
     ///
     /// [`DependencyError`] when the text does not follow the grammar above.
     pub fn parse_in_index(text: &str, limits: &Limits) -> Result<Self, DependencyError> {
-        Self::read(text, limits, Version::parse_in_index)
+        Self::read(text, limits, one_spelling, Version::parse_in_index)
     }
 
     /// Reads one dependency of a v3 index: its version may be any that apk 3 knows ([`Version::parse_within`]), as in
@@ -229,6 +233,7 @@ impl Dependency {
     fn read(
         text: &str,
         limits: &Limits,
+        read_operator: ReadOperator,
         read_version: ReadVersion,
     ) -> Result<Self, DependencyError> {
         if text.len() > limits.dependency {
@@ -249,7 +254,11 @@ impl Dependency {
         check_name(name, text)?;
         let version = bound.trim_start_matches(OPERATOR_CHARACTERS);
         let spelling = bound.strip_suffix(version).unwrap_or_default();
-        let (operator, spelling) = read_operator(spelling, text)?;
+        let (operator, spelling) =
+            read_operator(spelling).ok_or_else(|| DependencyError::Operator {
+                dependency: Quoted::new(text),
+                operator: Quoted::new(spelling),
+            })?;
         let bound = read_bound(operator, version, text, |text| read_version(text, limits))?;
         Ok(Self {
             conflict,
@@ -260,30 +269,35 @@ impl Dependency {
         })
     }
 
-    /// Reads a list of dependencies with blanks between them, within the default [`Limits`].
+    /// Reads a list of dependencies with blanks between them, within the default [`Limits`]. An operator may have its
+    /// characters in any order and number, as apk reads it; it is given back in its one spelling.
     ///
     /// # Errors
     ///
     /// [`DependencyError`] for the first that is wrong, and for a list that starts with a blank.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, DependencyError> {
-        Self::parse_list_within(text, &Limits::default())
+        Self::read_list(text, &Limits::default())?.collect()
     }
 
-    /// Reads a list of dependencies with blanks between them, each of at most [`Limits::dependency`] bytes.
+    /// The dependencies of a list with blanks between them, one after the other, each of at most [`Limits::dependency`]
+    /// bytes.
     ///
     /// # Errors
     ///
-    /// [`DependencyError`] for the first that is wrong, and for a list that starts with a blank (apk reads a
-    /// dependency without a name there; blanks between and after the others do no harm: apk-tools
-    /// `src/package.c`, `apk_blob_pull_dep`).
-    pub fn parse_list_within(text: &str, limits: &Limits) -> Result<Vec<Self>, DependencyError> {
+    /// [`DependencyError`] for a list that starts with a blank (apk reads a dependency without a name there; blanks
+    /// between and after the others do no harm: apk-tools `src/package.c`, `apk_blob_pull_dep`). The iterator gives one
+    /// for each dependency that is wrong.
+    pub(crate) fn read_list(
+        text: &str,
+        limits: &Limits,
+    ) -> Result<impl Iterator<Item = Result<Self, DependencyError>>, DependencyError> {
         if text.starts_with(' ') {
             return Err(DependencyError::LeadingBlank);
         }
-        text.split(' ')
+        Ok(text
+            .split(' ')
             .filter(|one| !one.is_empty())
-            .map(|one| Self::parse_within(one, limits))
-            .collect()
+            .map(|one| Self::read(one, limits, any_spelling, Version::parse_for_v2)))
     }
 
     /// The name, without the `!` of a conflict.
@@ -347,21 +361,31 @@ fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || "_+-.,:/[]".contains(character)
 }
 
-fn read_operator(
-    spelling: &str,
-    dependency: &str,
-) -> Result<(Operator, &'static str), DependencyError> {
+fn one_spelling(spelling: &str) -> Option<(Operator, &'static str)> {
     const SPELLINGS: [&str; 12] = [
         "", "=", "<", "<=", ">", ">=", "~", "=~", "~=", "<~", ">~", "><",
     ];
-    SPELLINGS
-        .into_iter()
-        .find(|&known| known == spelling)
-        .and_then(|known| Some((Operator::parse(known)?, known)))
-        .ok_or_else(|| DependencyError::Operator {
-            dependency: Quoted::new(dependency),
-            operator: Quoted::new(spelling),
+    let known = SPELLINGS.into_iter().find(|&known| known == spelling)?;
+    Some((Operator::parse(known)?, known))
+}
+
+/// To apk an operator is a set of characters (`src/version.c`, `apk_version_result_mask_blob`). `<` with `>` is left out:
+/// apk takes the two together for a checksum, and `><` is how that is written.
+fn any_spelling(spelling: &str) -> Option<(Operator, &'static str)> {
+    let has = |character| spelling.contains(character);
+    one_spelling(spelling).or_else(|| {
+        one_spelling(match (has('<'), has('>'), has('~'), has('=')) {
+            (false, false, true, _) => "~",
+            (false, false, false, true) => "=",
+            (true, false, true, _) => "<~",
+            (true, false, false, true) => "<=",
+            (true, false, false, false) => "<",
+            (false, true, true, _) => ">~",
+            (false, true, false, true) => ">=",
+            (false, true, false, false) => ">",
+            (true, true, _, _) | (false, false, false, false) => return None,
         })
+    })
 }
 
 fn read_bound(

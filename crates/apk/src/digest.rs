@@ -101,9 +101,11 @@ impl Sha256Digest {
     ///
     /// [`DigestError::Sha256`] for anything else.
     pub fn parse_hex(text: &str) -> Result<Self, DigestError> {
-        read_hex(text).map(Self).ok_or_else(|| DigestError::Sha256 {
-            text: Quoted::new(text),
-        })
+        read_hex(text.as_bytes())
+            .map(Self)
+            .ok_or_else(|| DigestError::Sha256 {
+                text: Quoted::new(text),
+            })
     }
 
     /// 64 lower-case hexadecimal digits.
@@ -113,12 +115,13 @@ impl Sha256Digest {
     }
 }
 
-fn read_hex(text: &str) -> Option<[u8; 32]> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != 32 || !rest.is_empty() {
+/// `N` bytes from twice as many hexadecimal digits of either case.
+pub(crate) fn read_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let (pairs, rest) = text.as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
         return None;
     }
-    let mut bytes = [0; 32];
+    let mut bytes = [0; N];
     for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
         *byte = hex_digit(high)? << 4 | hex_digit(low)?;
     }

@@ -11,21 +11,27 @@ pub struct Limits {
     pub signature_entry: u64,
     /// The control section of a package, compressed and uncompressed.
     pub control_section: u64,
-    /// `.PKGINFO`, and each script of the control section.
-    pub control_entry: u64,
+    /// `.PKGINFO`.
+    pub pkginfo: u64,
+    /// A script of the control section. apk 3 runs no larger one, and says nothing (`src/package.c`,
+    /// `apk_ipkg_add_script`).
+    pub script: u64,
     /// The data section of a package, uncompressed. Its compressed size is bounded by whoever receives the bytes.
     pub data_section: u64,
     /// Entries of the data section's tar archive.
     pub data_entries: u64,
+    /// Directories among them. Each costs some 16 bytes of memory until the package is read.
+    pub directories: usize,
     /// One path or link target in a tar header (`PATH_MAX - 10` in `src/tar.c`).
     pub path: usize,
     /// One pax extended header.
     pub pax_header: u64,
-    /// One line of an index record, the line feed included. apk up to 2.12 reads an index through a buffer of 8 KiB
-    /// and gives the whole index up when a line does not fit (`src/io.c`, `apk_io_bufsize`).
+    /// One line of an index record, the line feed included. apk reads an index through a buffer of 128 KiB, of which
+    /// apk 3 may lose 7 bytes in front, and gives the whole index up when a line does not fit (`src/io.c`,
+    /// `apk_io_bufsize` and `APK_ISTREAM_ALIGN_SYNC`). The buffer has this size since apk 2.12.2.
     pub index_line: usize,
     /// The lines `C:` to `k:` of an index record together. apk writes them through one buffer when it records an
-    /// installed package (`src/package.c`, `apk_pkg_write_index_header`).
+    /// installed package (`src/package.c`, `apk_pkg_write_index_header`). The buffer has this size since apk 2.12.11.
     pub index_header: usize,
     /// One dependency as written, e.g. `so:libc.musl-x86_64.so.1=1` (`src/package.c`, `apk_deps_write_layer`).
     pub dependency: usize,
@@ -33,6 +39,9 @@ pub struct Limits {
     pub name: usize,
     /// A package version.
     pub version: usize,
+    /// A name and a version together. `NAME-VERSION.post-deinstall` is the longest file that apk names after them
+    /// (`src/package.c`, `apk_ipkg_run_script`), and a file system takes names of 255 bytes.
+    pub name_and_version: usize,
     /// A whole uncompressed index.
     pub index: u64,
     /// Records in an index.
@@ -45,16 +54,19 @@ impl Default for Limits {
             signature_section: 256 << 10,
             signature_entry: 64 << 10,
             control_section: 8 << 20,
-            control_entry: 1 << 20,
+            pkginfo: 1 << 20,
+            script: 256 << 10,
             data_section: 64 << 30,
             data_entries: 4_000_000,
+            directories: 1 << 20,
             path: 4096 - 10 - 1,
             pax_header: 256 << 10,
-            index_line: 8 << 10,
+            index_line: (128 << 10) - 8,
             index_header: 2048 - 1,
             dependency: 256 - 1,
             name: 128,
             version: 128,
+            name_and_version: 255 - "-.post-deinstall".len(),
             index: 2 << 30,
             index_records: 4_000_000,
         }
@@ -68,9 +80,11 @@ impl Limits {
             signature_section: 4 << 10,
             signature_entry: 1 << 10,
             control_section: 16 << 10,
-            control_entry: 4 << 10,
+            pkginfo: 4 << 10,
+            script: 2 << 10,
             data_section: 64 << 10,
             data_entries: 16,
+            directories: 8,
             path: 128,
             pax_header: 1 << 10,
             index_line: 256,
@@ -78,6 +92,7 @@ impl Limits {
             dependency: 64,
             name: 32,
             version: 32,
+            name_and_version: 48,
             index: 64 << 10,
             index_records: 16,
         }

@@ -6,32 +6,35 @@ use std::fmt;
 const SHOWN: usize = 64;
 
 /// A piece of text as it appears inside an error message: between backticks, at most 64 bytes of it, with control
-/// characters and everything else that could fool a terminal or a log written as an escape.
+/// characters, bytes that are not UTF-8, and everything else that could fool a terminal or a log written as an escape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quoted(String);
 
 impl Quoted {
-    pub(crate) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &(impl AsRef<[u8]> + ?Sized)) -> Self {
         let mut shown = String::from("`");
-        let mut taken = 0;
-        let mut cut = false;
-        for character in text.chars() {
-            taken += character.len_utf8();
-            if taken > SHOWN {
-                cut = true;
-                break;
+        let mut left = SHOWN;
+        for chunk in text.as_ref().utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let Some(less) = left.checked_sub(character.len_utf8()) else {
+                    return Self(shown + "…`");
+                };
+                left = less;
+                match character {
+                    '`' => shown.push_str("\\`"),
+                    ' '..='~' => shown.push(character),
+                    _ => shown.extend(character.escape_default()),
+                }
             }
-            match character {
-                '`' => shown.push_str("\\`"),
-                ' '..='~' => shown.push(character),
-                _ => shown.extend(character.escape_default()),
+            for byte in chunk.invalid() {
+                let Some(less) = left.checked_sub(1) else {
+                    return Self(shown + "…`");
+                };
+                left = less;
+                shown.extend(byte.escape_ascii().map(char::from));
             }
         }
-        if cut {
-            shown.push('…');
-        }
-        shown.push('`');
-        Self(shown)
+        Self(shown + "`")
     }
 }
 
@@ -55,6 +58,18 @@ mod tests {
         assert_eq!(
             Quoted::new("\u{1b}[31m`\n\u{202e}").to_string(),
             r"`\u{1b}[31m\`\n\u{202e}`"
+        );
+    }
+
+    #[test]
+    fn shows_bytes_that_are_no_text() {
+        assert_eq!(
+            Quoted::new(b"usr/\xff\xc3`\0").to_string(),
+            r"`usr/\xff\xc3\`\u{0}`"
+        );
+        assert_eq!(
+            Quoted::new(&[0xff; 65]).to_string(),
+            format!("`{}…`", r"\xff".repeat(64))
         );
     }
 

@@ -327,6 +327,16 @@ fn limits_hold() {
         read(&signed(&[&entry("APKINDEX", &[b'\n'; 65 << 10])])),
         IndexError::TooLarge(64 << 10)
     );
+    assert_eq!(
+        read(&signed(&[&entry(
+            "APKINDEX",
+            &[record.as_bytes(), &[b'x'; 60 << 10]].concat()
+        )])),
+        IndexError::RecordTooLong {
+            number: 2,
+            limit: 3 * 256 + 512 + 1
+        }
+    );
     let signatures = compress_member([entry(".SIGN.RSA.a", &[0; 1024]).repeat(2).as_slice()], 9);
     assert_eq!(
         read(&[signatures.repeat(2), unsigned(&[])].concat()),

@@ -163,6 +163,32 @@ fn a_list_has_blanks_between_and_may_end_with_one() {
     assert!(Dependency::parse_list("a >= 1").is_err());
 }
 
+#[test]
+fn a_list_puts_operators_into_the_one_spelling_of_an_index() {
+    for (written, expected) in [
+        ("==", "="),
+        ("=<", "<="),
+        ("=>", ">="),
+        ("<<", "<"),
+        (">>=", ">="),
+        ("~~", "~"),
+        ("=~", "=~"),
+        ("=~~", "~"),
+        ("~<", "<~"),
+        ("=>~", ">~"),
+    ] {
+        let [read] = &Dependency::parse_list(&format!("a{written}1")).unwrap()[..] else {
+            panic!("one dependency");
+        };
+        assert_eq!(read.to_string(), format!("a{expected}1"), "{written}");
+        assert_eq!(Dependency::parse(&read.to_string()).as_ref(), Ok(read));
+    }
+    for written in ["<>", "<=>", "><=", "<>~"] {
+        let list = format!("a{written}1");
+        assert!(Dependency::parse_list(&list).is_err(), "{written}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_read_is_written_back(text in "!?[a-z/:.+_-]{1,10}((=|<|<=|>|>=|~|=~|~=|<~|>~)[0-9](\\.[0-9]){0,2}(_rc[0-9])?(-r[0-9])?)?") {

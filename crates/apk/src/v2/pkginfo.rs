@@ -22,20 +22,18 @@
 //! meta package; that it has none only the reader of the data section can tell.
 
 use crate::{
-    arch::Arch,
-    dependency::{Dependency, Operator},
-    digest::Sha256Digest,
-    limits::Limits,
-    name::PackageName,
-    package_info::PackageInfo,
-    quoted::Quoted,
-    version::Version,
+    arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, package_info::PackageInfo,
+    quoted::Quoted, version::Version,
 };
 
 pub use error::PkginfoError;
 
 mod error;
 mod fit;
+mod list;
+
+use fit::Lengths;
+use list::List;
 
 /// The largest `size`, in bytes: 1 PiB, so that apk's sums over a transaction stay within 63 bits.
 const LARGEST_SIZE: u64 = 1 << 50;
@@ -68,15 +66,15 @@ const KEYS: [&str; 20] = [
     "datahash",
 ];
 
-/// Reads a `.PKGINFO`. What it accepts can stand in the index of any branch, whichever apk from 2.10 on reads it.
+/// Reads a `.PKGINFO`. What it accepts can stand in the index of any branch, whichever apk from 2.12.11 on reads it.
 ///
 /// # Errors
 ///
 /// [`PkginfoError`], whose text names the key and says what to do.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<PackageInfo, PkginfoError> {
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > limits.control_entry) {
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > limits.pkginfo) {
         return Err(PkginfoError::TooLarge {
-            limit: limits.control_entry,
+            limit: limits.pkginfo,
         });
     }
     let text = std::str::from_utf8(bytes).map_err(|error| PkginfoError::NotUtf8 {
@@ -88,8 +86,9 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<PackageInfo, PkginfoError>
             draft.add(key, value, limits)?;
         }
     }
+    let lengths = draft.lengths();
     let info = draft.finish()?;
-    fit::check(&info, limits)?;
+    fit::check(&info, &lengths, limits)?;
     Ok(info)
 }
 
@@ -169,10 +168,10 @@ struct Draft {
     installed_size: Option<u64>,
     provider_priority: Option<u64>,
     replaces_priority: Option<u64>,
-    depends: Vec<Dependency>,
-    provides: Vec<Dependency>,
-    install_if: Vec<Dependency>,
-    replaces: Vec<Dependency>,
+    depends: List,
+    provides: List,
+    install_if: List,
+    replaces: List,
     triggers: Option<Vec<String>>,
     data_hash: Option<Sha256Digest>,
 }
@@ -211,13 +210,22 @@ impl Draft {
                 key,
                 number(key, value, LARGEST_PRIORITY)?,
             ),
-            "depend" => more(&mut self.depends, key, value, limits),
-            "provides" => more(&mut self.provides, key, value, limits),
-            "install_if" => more(&mut self.install_if, key, value, limits),
-            "replaces" => more(&mut self.replaces, key, value, limits),
+            "depend" => self.depends.add(key, value, limits),
+            "provides" => self.provides.add(key, value, limits),
+            "install_if" => self.install_if.add(key, value, limits),
+            "replaces" => self.replaces.add(key, value, limits),
             "triggers" => once(&mut self.triggers, key, words(value)),
             "datahash" => once(&mut self.data_hash, key, Sha256Digest::parse_hex(value)?),
             _ => Ok(()),
+        }
+    }
+
+    fn lengths(&self) -> Lengths {
+        Lengths {
+            depends: self.depends.length,
+            provides: self.provides.length,
+            install_if: self.install_if.length,
+            replaces: self.replaces.length,
         }
     }
 
@@ -244,10 +252,10 @@ impl Draft {
             installed_size: self.installed_size.unwrap_or_default(),
             provider_priority: self.provider_priority.unwrap_or_default(),
             replaces_priority: self.replaces_priority.unwrap_or_default(),
-            depends: self.depends,
-            provides: self.provides,
-            install_if: self.install_if,
-            replaces: self.replaces,
+            depends: self.depends.kept,
+            provides: self.provides.kept,
+            install_if: self.install_if.kept,
+            replaces: self.replaces.kept,
             triggers: self.triggers.unwrap_or_default(),
             data_hash: self.data_hash.ok_or(missing(
                 "datahash",
@@ -262,32 +270,6 @@ fn once<T>(slot: &mut Option<T>, field: &'static str, value: T) -> Result<(), Pk
         Some(_) => Err(PkginfoError::Twice { field }),
         None => Ok(()),
     }
-}
-
-fn more(
-    list: &mut Vec<Dependency>,
-    field: &'static str,
-    value: &str,
-    limits: &Limits,
-) -> Result<(), PkginfoError> {
-    let dependencies = Dependency::parse_list_within(value, limits)
-        .map_err(|source| PkginfoError::Dependency { field, source })?;
-    // apk 2 writes these operators as `?` into its installed database (apk-tools 2.14 `src/version.c`,
-    // `apk_version_op_string`). It then reads a dependency on a package that does not exist, and installs nothing more.
-    let unwritable = |dependency: &&Dependency| {
-        matches!(
-            dependency.operator(),
-            Operator::LessOrFuzzy | Operator::GreaterOrFuzzy
-        )
-    };
-    if let Some(dependency) = dependencies.iter().find(unwritable) {
-        return Err(PkginfoError::Unwritable {
-            field,
-            dependency: Quoted::new(&dependency.to_string()),
-        });
-    }
-    list.extend(dependencies);
-    Ok(())
 }
 
 fn words(value: &str) -> Vec<String> {

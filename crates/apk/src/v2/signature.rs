@@ -7,12 +7,13 @@ use thiserror::Error;
 
 use crate::{
     limits::Limits,
+    quoted::Quoted,
     sign::{Algorithm, KeyName, MessageDigests, PublicKey, SignError, SigningKey},
 };
 
 use super::{
     gzip::{GzipError, MemberReader, compress_member},
-    tar::{Entry, EntryHeader, EntryKind, Event, TarError, TarReader, escape, padding},
+    tar::{Entry, EntryHeader, EntryKind, Event, TarError, TarReader, padding},
 };
 
 /// One signature, as it stands in the section.
@@ -40,16 +41,16 @@ impl SignatureMember {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SignatureError {
     /// A directory or link.
-    #[error("`{name}` is no regular file")]
+    #[error("{name} is no regular file")]
     NotAFile {
-        /// The entry, escaped and cut short.
-        name: String,
+        /// The entry.
+        name: Quoted,
     },
     /// Over [`Limits::signature_entry`].
-    #[error("`{name}` is {size} bytes long; apk ignores signatures over {limit} bytes")]
+    #[error("{name} is {size} bytes long; apk ignores signatures over {limit} bytes")]
     TooLarge {
-        /// The entry, escaped and cut short.
-        name: String,
+        /// The entry.
+        name: Quoted,
         /// Its size in bytes.
         size: u64,
         /// The limit in bytes.
@@ -57,11 +58,11 @@ pub enum SignatureError {
     },
     /// Something else in the same gzip member.
     #[error(
-        "`{name}` stands in one gzip member with signatures, so they would sign themselves; give the control section a member of its own"
+        "{name} stands in one gzip member with signatures, so they would sign themselves; give the control section a member of its own"
     )]
     NotASignature {
-        /// The entry, escaped and cut short.
-        name: String,
+        /// The entry.
+        name: Quoted,
     },
 }
 
@@ -88,7 +89,7 @@ impl Collector {
     }
 
     pub(super) fn entry(&mut self, entry: &Entry) -> Result<(), SignatureError> {
-        let name = escape(&entry.name);
+        let name = Quoted::new(&entry.name);
         if !is_signature_entry(&entry.name) {
             return Err(SignatureError::NotASignature { name });
         }

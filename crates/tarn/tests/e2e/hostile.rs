@@ -134,7 +134,7 @@ fn values() -> Vec<Vec<u8>> {
     values.push(b"ok\xc3".to_vec());
     values.push(b"\xed\xa0\x80".to_vec());
     for length in [
-        127, 128, 129, 255, 256, 1000, 2040, 2100, 8180, 8192, 9000, 70_000,
+        127, 128, 129, 255, 256, 1000, 2040, 2100, 9000, 70_000, 131_072,
     ] {
         values.push(vec![b'a'; length]);
         values.push(vec![b'1'; length]);
@@ -337,6 +337,58 @@ fn no_shape_of_pkginfo_breaks_an_index() {
         assert!(taken.iter().any(|name| name == what), "{what} was refused");
     }
     assert_apk_takes_all(&server, &alpine, &taken);
+}
+
+#[test]
+fn apk_reads_the_longest_line_that_is_taken() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    // apk reads by lines into a buffer of 128 KiB, and apk 3 may lose 7 bytes of that.
+    let longest = (128 << 10) - 8;
+    // `p:` and a line feed, and between the names a blank.
+    let provides = |length: usize| -> Vec<u8> {
+        let mut left = length - 3;
+        let mut lines = String::new();
+        for number in 0.. {
+            let name = format!("virtual{number}-{}", "x".repeat(150));
+            if left < name.len() + 60 {
+                lines += &format!("provides = {}\n", "y".repeat(left));
+                break;
+            }
+            left -= name.len() + 1;
+            lines += &format!("provides = {name}\n");
+        }
+        [pkginfo("longest", "", b""), lines.into_bytes()].concat()
+    };
+    let server = Server::start();
+    let upload = |branch: &str, info: Vec<u8>| {
+        let package = Package::new("hostile", "1.0-r0").pkginfo(info);
+        let call = server.alpine("admin", branch).user(ADMIN);
+        call.upload_bytes(&package.bytes())
+    };
+    upload("/v0/main", provides(longest + 1))
+        .expect(400)
+        .assert_plain_refusal();
+    // A byte more in front moves the line by one in the buffer.
+    for bytes in 0..8 {
+        let branch = format!("v{bytes}/main");
+        let first = pkginfo("first", "pkgdesc", &vec![b'd'; bytes]);
+        upload(&format!("/{branch}"), first).expect(201);
+        upload(&format!("/{branch}"), provides(longest)).expect(201);
+        server.publish(&branch, &Package::new("last", "1.0-r0"));
+        let url = server.repository(&branch);
+        for line in [url.clone(), format!("v3 {url}")] {
+            let apk = Apk::new(&alpine, std::slice::from_ref(&line)).trusting(&server, "admin", "");
+            let all = ["first-1.0-r0", "last-1.0-r0", "longest-1.0-r0"];
+            assert_eq!(apk.search(&[]), all, "{line}");
+            if bytes == 0 {
+                apk.expect(&["add", "longest"]);
+                // The second reads what the first wrote down.
+                apk.expect(&["add", "last"]);
+            }
+        }
+    }
 }
 
 #[test]

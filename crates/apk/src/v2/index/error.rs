@@ -3,7 +3,10 @@
 use thiserror::Error;
 
 use super::DescriptionError;
-use crate::v2::{gzip::GzipError, record::RecordError, signature::SignatureError, tar::TarError};
+use crate::{
+    quoted::Quoted,
+    v2::{gzip::GzipError, record::RecordError, signature::SignatureError, tar::TarError},
+};
 
 /// Why bytes are no index that every apk would take.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -46,8 +49,8 @@ pub enum IndexError {
     #[error("bytes follow the index; it must be exactly one gzip member")]
     TrailingData,
     /// A file that does not belong there.
-    #[error("the index holds `{0}`; only DESCRIPTION and then APKINDEX may stand there, each once")]
-    UnexpectedEntry(String),
+    #[error("the index holds {0}; only DESCRIPTION and then APKINDEX may stand there, each once")]
+    UnexpectedEntry(Quoted),
     /// No `APKINDEX`.
     #[error("the index holds no APKINDEX")]
     NoApkindex,
@@ -64,6 +67,14 @@ pub enum IndexError {
         number: u64,
         /// What is wrong.
         problem: RecordError,
+    },
+    /// More bytes before a blank line than any record has.
+    #[error("record {number} is over the limit of {limit} bytes")]
+    RecordTooLong {
+        /// Which, counted from 1.
+        number: u64,
+        /// The limit in bytes.
+        limit: usize,
     },
     /// Lines after the padding.
     #[error("after record {0} more than one blank line comes before the next")]

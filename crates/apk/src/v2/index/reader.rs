@@ -3,12 +3,13 @@
 use super::{Description, DescriptionError, IndexError};
 use crate::{
     limits::Limits,
+    quoted::Quoted,
     sign::{KeyName, PublicKey},
     v2::{
         gzip::MemberReader,
         record::Record,
         signature::{Collector, SignatureMember, is_signature_entry},
-        tar::{Entry, EntryKind, Event, TarReader, escape},
+        tar::{Entry, EntryKind, Event, TarReader},
     },
 };
 
@@ -165,6 +166,11 @@ fn read_member<'a, V: FnMut(Record)>(
     }
 }
 
+/// The bytes of the longest record: `D:`, `p:` and `i:`, all the other lines, and the blank line.
+fn longest_record(limits: &Limits) -> usize {
+    3 * limits.index_line + limits.index_header + 1
+}
+
 fn verify(
     message: &[u8],
     signatures: &[SignatureMember],
@@ -266,10 +272,10 @@ impl<'a, V: FnMut(Record)> Contents<'a, V> {
         let file = match entry.name.as_slice() {
             b"DESCRIPTION" if self.file == File::None => File::Description,
             b"APKINDEX" if !self.has_apkindex => File::Apkindex,
-            _ => return Err(IndexError::UnexpectedEntry(escape(&entry.name))),
+            _ => return Err(IndexError::UnexpectedEntry(Quoted::new(&entry.name))),
         };
         if entry.kind != EntryKind::File {
-            return Err(IndexError::UnexpectedEntry(escape(&entry.name)));
+            return Err(IndexError::UnexpectedEntry(Quoted::new(&entry.name)));
         }
         if file == File::Description && entry.size > Description::MAX_LENGTH as u64 {
             return Err(DescriptionError::TooLong(entry.size).into());
@@ -290,6 +296,11 @@ impl<'a, V: FnMut(Record)> Contents<'a, V> {
             }
             if self.padding > 0 {
                 return Err(IndexError::Padding(self.records));
+            }
+            let limit = longest_record(self.limits);
+            if line.len() > limit.saturating_sub(self.record.len()) {
+                let number = self.records + 1;
+                return Err(IndexError::RecordTooLong { number, limit });
             }
             self.record.extend_from_slice(line);
             if at_line_start && line == b"\n" {

@@ -4,10 +4,11 @@ use super::{PackageError, Script, Section};
 use crate::{
     limits::Limits,
     package_info::PackageInfo,
+    quoted::Quoted,
     v2::{
-        pkginfo,
+        pkginfo::{self, PkginfoError},
         signature::{Collector, SignatureError, is_signature_entry},
-        tar::{Entry, EntryKind, Event, TarError, escape},
+        tar::{Entry, EntryKind, Event, TarError},
     },
 };
 
@@ -98,7 +99,7 @@ impl Contents {
 
     /// Takes an entry of the control section. Names apk does not know, e.g. `.melange.yaml`, are read over as apk does.
     fn control_entry(&mut self, entry: &Entry) -> Result<(), PackageError> {
-        let name = || escape(&entry.name);
+        let name = || Quoted::new(&entry.name);
         if !entry.name.starts_with(b".") || entry.name.contains(&b'/') {
             return Err(PackageError::ControlName { name: name() });
         }
@@ -113,12 +114,16 @@ impl Contents {
         if entry.kind != EntryKind::File {
             return Err(PackageError::ControlNotAFile { name: name() });
         }
-        if entry.size > self.limits.control_entry {
-            let limit = self.limits.control_entry;
-            return Err(PackageError::ControlEntryTooLarge {
+        let size = entry.size;
+        if is_pkginfo && size > self.limits.pkginfo {
+            let limit = self.limits.pkginfo;
+            return Err(PkginfoError::TooLarge { limit }.into());
+        }
+        if !is_pkginfo && size > self.limits.script {
+            return Err(PackageError::ScriptTooLarge {
                 name: name(),
-                size: entry.size,
-                limit,
+                size,
+                limit: self.limits.script,
             });
         }
         let is_known = if is_pkginfo {

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::{
     digest::Sha256Digest,
+    quoted::Quoted,
     v2::{gzip::GzipError, pkginfo::PkginfoError, signature::SignatureError, tar::TarError},
 };
 
@@ -90,34 +91,36 @@ pub enum PackageError {
     Signature(#[from] SignatureError),
     /// A name that cannot stand in the control section.
     #[error(
-        "the control section holds `{name}`; only `.PKGINFO`, scripts and other names with a dot in front and no slash may stand there (is this a plain tar.gz or an index?)"
+        "the control section holds {name}; only `.PKGINFO`, scripts and other names with a dot in front and no slash may stand there (is this a plain tar.gz or an index?)"
     )]
     ControlName {
-        /// The entry, escaped and cut short.
-        name: String,
+        /// The entry.
+        name: Quoted,
     },
     /// `.PKGINFO` or a script that is a link, a directory, …
-    #[error("`{name}` in the control section is no regular file")]
+    #[error("{name} in the control section is no regular file")]
     ControlNotAFile {
         /// The entry.
-        name: String,
+        name: Quoted,
     },
     /// The same file twice.
-    #[error("`{name}` is in the control section twice")]
+    #[error("{name} is in the control section twice")]
     ControlTwice {
         /// The entry.
-        name: String,
+        name: Quoted,
     },
     /// `.INSTALL`, which apk refuses.
     #[error(
         "the control section holds `.INSTALL`, a script of apk v1 that apk refuses; use `.pre-install` and `.post-install`"
     )]
     InstallScript,
-    /// A file over [`crate::limits::Limits::control_entry`].
-    #[error("`{name}` in the control section is {size} bytes long; at most {limit} are allowed")]
-    ControlEntryTooLarge {
-        /// The entry, escaped and cut short.
-        name: String,
+    /// A script over [`crate::limits::Limits::script`].
+    #[error(
+        "{name} in the control section is {size} bytes long, and apk 3 runs no script over {limit} bytes; make it shorter, or let it call a file of the package"
+    )]
+    ScriptTooLarge {
+        /// The entry.
+        name: Quoted,
         /// Its size in bytes.
         size: u64,
         /// The limit in bytes.
@@ -144,11 +147,25 @@ pub enum PackageError {
     },
     /// A file whose pax header has no `APK-TOOLS.checksum.SHA1`.
     #[error(
-        "the data section: `{name}` has no checksum (pax header APK-TOOLS.checksum.SHA1), and apk 3 does not install such files; build the package with `abuild` or `melange`, or pipe the tar through `abuild-tar --hash`"
+        "the data section: {name} has no checksum (pax header APK-TOOLS.checksum.SHA1), and apk 3 does not install such files; build the package with `abuild` or `melange`, or pipe the tar through `abuild-tar --hash`"
     )]
     NoChecksum {
-        /// The path, escaped and cut short.
-        name: String,
+        /// The path.
+        name: Quoted,
+    },
+    /// A file without an entry for its directory before it.
+    #[error(
+        "the data section: no entry for the directory of {name} comes before it, and apk leaves such files out; put every directory into the tar, in front of what is in it, as `abuild` and `melange` do"
+    )]
+    NoDirectory {
+        /// The path.
+        name: Quoted,
+    },
+    /// Over [`crate::limits::Limits::directories`].
+    #[error("the data section has more than {limit} directories")]
+    TooManyDirectories {
+        /// The limit.
+        limit: usize,
     },
     /// `size = 0`, and files or scripts.
     #[error(

@@ -5,6 +5,7 @@
 //! only the data section has an end-of-archive (`abuild-tar --cut`), and it may lack it.
 
 mod contents;
+mod data;
 mod error;
 mod reader;
 

@@ -5,6 +5,7 @@ use aws_lc_rs::digest;
 use super::{
     Package, PackageError, Section,
     contents::{Contents, Fault},
+    data::DataEntries,
 };
 use crate::{
     digest::{Identity, Sha256Digest},
@@ -13,7 +14,7 @@ use crate::{
     sign::{MessageDigests, MessageHasher},
     v2::{
         gzip::{self, GzipError, MemberReader},
-        tar::{Entry, EntryKind, Event, TarError, TarReader, escape},
+        tar::{Event, TarError, TarReader},
     },
 };
 
@@ -23,7 +24,8 @@ const PIECE: usize = 32 << 10;
 /// Inflated bytes at a time.
 const BUFFER: usize = 64 << 10;
 
-/// Reads a package piece by piece, holding some 200 KiB besides the `.PKGINFO` and the signatures.
+/// Reads a package piece by piece, holding some 200 KiB besides the `.PKGINFO`, the signatures, and some 16 bytes for each
+/// directory.
 ///
 /// # Examples
 ///
@@ -58,9 +60,7 @@ pub struct PackageReader {
     control: Option<Control>,
     data_size: u64,
     data_tar_size: u64,
-    data_entries: u64,
-    /// Whether an entry of the data section is one that apk installs: not those with a dot in front.
-    installs_something: bool,
+    entries: DataEntries,
 }
 
 impl std::fmt::Debug for PackageReader {
@@ -110,8 +110,7 @@ impl PackageReader {
             control: None,
             data_size: 0,
             data_tar_size: 0,
-            data_entries: 0,
-            installs_something: false,
+            entries: DataEntries::new(&limits),
             limits,
         }
     }
@@ -180,7 +179,7 @@ impl PackageReader {
             control_size: control.size,
             data_size: self.data_size,
             data_tar_size: self.data_tar_size,
-            data_entries: self.data_entries,
+            data_entries: self.entries.count,
         })
     }
 
@@ -251,18 +250,9 @@ impl PackageReader {
         let content = self.buffer.get(..produced).unwrap_or_default();
         let contents = &mut self.contents;
         let in_data = self.stage == Stage::Data;
-        let (entries, limit) = (&mut self.data_entries, self.limits.data_entries);
-        let installs = &mut self.installs_something;
+        let entries = &mut self.entries;
         let result = self.tar.push(content, &mut |event| match event {
-            Event::Entry(entry) if in_data => {
-                *entries += 1;
-                *installs |= !entry.name.starts_with(b".");
-                check_data_entry(entry)?;
-                if *entries > limit {
-                    return Err(TarError::TooManyEntries { limit }.into());
-                }
-                Ok(())
-            }
+            Event::Entry(entry) if in_data => entries.add(entry),
             Event::Content(_) | Event::EntryEnd if in_data => Ok(()),
             event => contents.event(event),
         });
@@ -359,23 +349,12 @@ impl PackageReader {
         }
         // Such a package counts as virtual, none of its files would be unpacked, no script run (`src/commit.c`, `src/database.c`).
         if info.installed_size == 0
-            && (self.installs_something || !self.contents.scripts.is_empty())
+            && (self.entries.installs_something || !self.contents.scripts.is_empty())
         {
             return Err(PackageError::NoInstalledSize);
         }
         Ok(())
     }
-}
-
-/// apk 3 does not unpack a file without this checksum: "file format is obsolete" (`src/fs_fsys.c`, `need_checksum`). It
-/// reads over whatever has a dot in front.
-fn check_data_entry(entry: &Entry) -> Result<(), PackageError> {
-    if entry.kind == EntryKind::File && entry.checksum.is_none() && !entry.name.starts_with(b".") {
-        return Err(PackageError::NoChecksum {
-            name: escape(&entry.name),
-        });
-    }
-    Ok(())
 }
 
 /// What the file begins with, where that is no gzip.

@@ -30,7 +30,7 @@ pub enum PkginfoError {
         /// The code of the character.
         code: u32,
     },
-    /// A line that does not fit into a buffer of apk 2.
+    /// A line that does not fit into the buffer of apk.
     #[error("{place}: the line is {length} bytes long, shorten it to {limit} bytes or less")]
     LineTooLong {
         /// The key or the number of the line.
@@ -84,6 +84,16 @@ pub enum PkginfoError {
     /// `pkgver` is wrong.
     #[error("pkgver: {0}")]
     Version(#[from] VersionError),
+    /// Name and version together are too long for the files that apk names after them.
+    #[error(
+        "pkgname: name and version are {length} bytes long together, shorten one of them by {excess}, apk cannot name its files after them otherwise"
+    )]
+    NameAndVersionTooLong {
+        /// Bytes of both.
+        length: usize,
+        /// Bytes too many.
+        excess: usize,
+    },
     /// `arch` is wrong.
     #[error("arch: {0}")]
     Arch(#[from] ArchError),
@@ -108,7 +118,7 @@ pub enum PkginfoError {
         /// The text found.
         dependency: Quoted,
     },
-    /// A package can't provide a conflict or a checksum.
+    /// A package can't provide a conflict, a checksum or a range of versions.
     #[error(
         "provides: {dependency} is nothing a package can provide, write `name` or `name=version`"
     )]

@@ -1,12 +1,12 @@
 //! Whether a package fits into the buffers of apk, wherever it gets listed.
 
+use super::{PkginfoError, list::Length};
 use crate::{
     arch::LONGEST_ARCH,
     dependency::{Dependency, Operator},
     limits::Limits,
     package_info::PackageInfo,
     quoted::Quoted,
-    v2::pkginfo::PkginfoError,
 };
 
 /// A letter, `:` and the line feed.
@@ -16,44 +16,72 @@ const IDENTITY: usize = 30;
 /// The digits of the largest file size.
 const FILE_SIZE: usize = 20;
 
+/// How long the lists are, what was not kept of them included.
+pub(super) struct Lengths {
+    pub(super) depends: Length,
+    pub(super) provides: Length,
+    pub(super) install_if: Length,
+    pub(super) replaces: Length,
+}
+
 /// Refuses what the index, or the database that apk keeps of what is installed, can't hold.
-pub(super) fn check(info: &PackageInfo, limits: &Limits) -> Result<(), PkginfoError> {
-    if let Some(wrong) = info
-        .provides
-        .iter()
-        .find(|&provided| provided.conflict() || provided.operator() == Operator::Checksum)
-    {
+pub(super) fn check(
+    info: &PackageInfo,
+    lengths: &Lengths,
+    limits: &Limits,
+) -> Result<(), PkginfoError> {
+    let length = info.name.as_str().len() + info.version.as_str().len();
+    if length > limits.name_and_version {
+        let excess = length - limits.name_and_version;
+        return Err(PkginfoError::NameAndVersionTooLong { length, excess });
+    }
+    if let Some(wrong) = info.provides.iter().find(|&one| !can_provide(one)) {
         return Err(PkginfoError::Provides {
             dependency: Quoted::new(&wrong.to_string()),
         });
     }
-    check_list("depend", &info.depends, limits.index_line)?;
-    check_list("provides", &info.provides, limits.index_line)?;
-    check_list("install_if", &info.install_if, limits.index_line)?;
+    check_line("depend", LINE, lengths.depends, limits.index_line)?;
+    check_line("provides", LINE, lengths.provides, limits.index_line)?;
+    check_line("install_if", LINE, lengths.install_if, limits.index_line)?;
     // `r:` shares a buffer of 1024 + PATH_MAX bytes with the path of the first folder (apk-tools `src/database.c`,
     // `apk_db_fdb_write`): this leaves 3 KiB to the path.
-    check_list("replaces", &info.replaces, limits.index_header)?;
+    check_line("replaces", LINE, lengths.replaces, limits.index_header)?;
     check_triggers(&info.triggers, limits)?;
     check_header(info, limits)
 }
 
-fn check_list(field: &'static str, list: &[Dependency], limit: usize) -> Result<(), PkginfoError> {
-    let length = LINE + joined(list.iter().map(|one| one.to_string().len()));
-    too_long(field, list.len(), length, limit)
+/// Whether a package can provide this. apk drops the operator, and would take `a>=2` for `a=2` (`src/apk_package.h`,
+/// `APK_PROVIDER_FROM_PROVIDES`).
+fn can_provide(provided: &Dependency) -> bool {
+    !provided.conflict()
+        && matches!(
+            provided.operator(),
+            Operator::Any | Operator::Equal | Operator::Fuzzy
+        )
 }
 
 /// apk keeps the triggers of a package on one line behind its identity (`src/database.c`, `apk_db_triggers_write`).
 fn check_triggers(triggers: &[String], limits: &Limits) -> Result<(), PkginfoError> {
-    let length = IDENTITY + " \n".len() + joined(triggers.iter().map(String::len));
-    too_long("triggers", triggers.len(), length, limits.index_line)
+    let mut length = Length::default();
+    for trigger in triggers {
+        length.add(trigger.len());
+    }
+    check_line(
+        "triggers",
+        IDENTITY + " \n".len(),
+        length,
+        limits.index_line,
+    )
 }
 
-fn too_long(
+/// Refuses a list that makes too long a line with the `more` bytes of it that are no entries.
+fn check_line(
     field: &'static str,
-    count: usize,
-    length: usize,
+    more: usize,
+    Length { count, bytes }: Length,
     limit: usize,
 ) -> Result<(), PkginfoError> {
+    let length = more + bytes;
     if count > 0 && length > limit {
         return Err(PkginfoError::ListTooLong {
             field,
@@ -63,11 +91,6 @@ fn too_long(
         });
     }
     Ok(())
-}
-
-/// The bytes of words with one blank between each.
-fn joined(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
-    lengths.len().saturating_sub(1) + lengths.sum::<usize>()
 }
 
 /// The lines `C:` to `k:` as they will be written, with the largest file size, and for a `noarch` package with the

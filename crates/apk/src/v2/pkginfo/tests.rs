@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::parse;
+use super::{list::List, parse};
 use crate::{
     arch::Arch,
     digest::Identity,
@@ -129,6 +129,23 @@ fn a_size_over_32_bits_is_read() {
 }
 
 #[test]
+fn name_and_version_share_239_bytes() {
+    let text = |version: usize| {
+        least("")
+            .replace("hello", &"n".repeat(128))
+            .replace("1.0-r0", &format!("1.{}", "1.".repeat(60))[..version])
+    };
+    let limits = Limits::default();
+    assert!(parse(text(111).as_bytes(), &limits).is_ok());
+    assert_eq!(
+        parse(text(113).as_bytes(), &limits)
+            .unwrap_err()
+            .to_string(),
+        "pkgname: name and version are 241 bytes long together, shorten one of them by 2, apk cannot name its files after them otherwise"
+    );
+}
+
+#[test]
 fn is_bounded_as_a_whole() {
     let limits = Limits::tiny();
     let fill = |length: usize| {
@@ -156,13 +173,25 @@ fn a_hundred_thousand_provides_are_refused() {
         text.push_str(&format!("provides = p{number}\n"));
     }
     let limits = Limits {
-        control_entry: 1 << 30,
+        pkginfo: 1 << 30,
         ..Limits::default()
     };
     assert_eq!(
         parse(text.as_bytes(), &limits).unwrap_err().to_string(),
-        "provides: 100000 entries make a line of 688892 bytes where apk reads at most 8192, list fewer or shorter ones"
+        "provides: 100000 entries make a line of 688892 bytes where apk reads at most 131064, list fewer or shorter ones"
     );
+}
+
+#[test]
+fn of_a_list_no_more_is_kept_than_one_line_of_the_index_holds() {
+    let limits = Limits::tiny();
+    let mut list = List::default();
+    for _ in 0..100_000 {
+        list.add("depend", "a b", &limits).unwrap();
+    }
+    assert_eq!(list.length.count, 200_000);
+    assert_eq!(list.length.bytes, 399_999);
+    assert_eq!(list.kept.len(), 128);
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub enum RecordError {
         /// The letter.
         field: char,
     },
-    /// A line that does not fit into a buffer of apk 2.
+    /// A line that does not fit into the buffer of apk.
     #[error("{field}: the line is {length} bytes long where apk reads at most {limit}")]
     LineTooLong {
         /// The letter.

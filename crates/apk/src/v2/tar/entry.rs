@@ -48,7 +48,8 @@ impl EntryKind {
     }
 }
 
-/// One entry of an archive, all its headers taken together.
+/// One entry of an archive, all its headers taken together: what decides whether apk takes it. Modes, owners, times,
+/// devices, link targets and attributes are checked and not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The path as written. Not always UTF-8.
@@ -57,24 +58,6 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Bytes of content that follow. 0 for everything but files.
     pub size: u64,
-    /// Permission bits, at most `0o7777`.
-    pub mode: u32,
-    /// Numeric owner.
-    pub uid: u64,
-    /// Numeric group.
-    pub gid: u64,
-    /// Owner name; apk prefers it to the number.
-    pub user: Vec<u8>,
-    /// Group name; apk prefers it to the number.
-    pub group: Vec<u8>,
-    /// Modification time, in seconds since 1970.
-    pub modified: u64,
-    /// Device number, major and minor; 0 for everything but devices.
-    pub device: (u64, u64),
-    /// Where a link points to.
-    pub link_target: Option<Vec<u8>>,
-    /// `SCHILY.xattr.*`: names without that prefix, and values.
-    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// `APK-TOOLS.checksum.SHA1`: what apk records as the checksum of the installed file.
     pub checksum: Option<[u8; 20]>,
 }

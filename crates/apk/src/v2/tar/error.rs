@@ -1,8 +1,9 @@
-//! Why bytes are no tar archive, and how names are shown in saying so.
+//! Why bytes are no tar archive.
 
 use thiserror::Error;
 
 use super::path::PathProblem;
+use crate::quoted::Quoted;
 
 /// Why bytes are no tar archive that apk reads as everybody else does.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -15,6 +16,12 @@ pub enum TarError {
     /// The header's sum differs.
     #[error("a tar header does not match its checksum; the archive is damaged")]
     HeaderChecksum,
+    /// The name field is empty, though a prefix or an extended header may give a name: apk would read the content as
+    /// headers.
+    #[error(
+        "the name field of a tar header is empty, and apk takes such a header for the end of the archive; write at least the end of the path there"
+    )]
+    NoName,
     /// A number that is not octal digits, e.g. in GNU's base 256.
     #[error("the field `{field}` of a tar header is no octal number, and apk reads no other")]
     Number {
@@ -22,12 +29,12 @@ pub enum TarError {
         field: &'static str,
     },
     /// A type byte apk skips without a word.
-    #[error("`{name}` has the tar entry type `{type_byte}`, which apk leaves out")]
+    #[error("{name} has the tar entry type {type_byte}, which apk leaves out")]
     UnknownType {
-        /// The path, escaped and cut short.
-        name: String,
-        /// The type byte, escaped.
-        type_byte: String,
+        /// The path.
+        name: Quoted,
+        /// The type byte.
+        type_byte: Quoted,
     },
     /// A GNU `K` entry: apk skips it and would cut the link target at 100 bytes.
     #[error(
@@ -62,11 +69,11 @@ pub enum TarError {
     },
     /// CVE-2025-62518: two readers would find different files after this entry.
     #[error(
-        "the pax header of `{name}` gives the size {pax}, its ustar header {ustar}; apk ignores pax sizes, so they must agree"
+        "the pax header of {name} gives the size {pax}, its ustar header {ustar}; apk ignores pax sizes, so they must agree"
     )]
     SizesDiffer {
-        /// The path, escaped and cut short.
-        name: String,
+        /// The path.
+        name: Quoted,
         /// The size in the pax header, in bytes.
         pax: u64,
         /// The size in the ustar header, in bytes.
@@ -81,26 +88,26 @@ pub enum TarError {
     )]
     Sparse,
     /// A path that cannot be installed.
-    #[error("the path `{name}` {problem}")]
+    #[error("the path {name} {problem}")]
     Path {
-        /// The path, escaped and cut short.
-        name: String,
+        /// The path.
+        name: Quoted,
         /// What is wrong.
         problem: PathProblem,
     },
     /// A link target that cannot be.
-    #[error("the link target of `{name}` {problem}")]
+    #[error("the link target of {name} {problem}")]
     LinkTarget {
-        /// The path of the link, escaped and cut short.
-        name: String,
+        /// The path of the link.
+        name: Quoted,
         /// What is wrong.
         problem: PathProblem,
     },
     /// A directory, link or device with content.
-    #[error("`{name}` is no regular file, yet has {size} bytes of content")]
+    #[error("{name} is no regular file, yet has {size} bytes of content")]
     UnexpectedContent {
-        /// The path, escaped and cut short.
-        name: String,
+        /// The path.
+        name: Quoted,
         /// The size in bytes.
         size: u64,
     },
@@ -118,30 +125,4 @@ pub enum TarError {
     /// The archive stops inside an entry or a block.
     #[error("the tar archive stops in the middle; the file is truncated")]
     Truncated,
-}
-
-/// A path as an error message may show it: escaped, and at most 64 bytes of it.
-pub(crate) fn escape(bytes: &[u8]) -> String {
-    const SHOWN: usize = 64;
-    let shown = bytes
-        .get(..SHOWN)
-        .unwrap_or(bytes)
-        .escape_ascii()
-        .to_string();
-    if bytes.len() > SHOWN {
-        format!("{shown}…")
-    } else {
-        shown
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escape;
-
-    #[test]
-    fn names_in_messages_are_short_and_escaped() {
-        assert_eq!(escape(b"a\nb\xff"), "a\\nb\\xff");
-        assert_eq!(escape(&[b'a'; 100]), format!("{}…", "a".repeat(64)));
-    }
 }

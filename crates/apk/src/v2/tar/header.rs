@@ -4,42 +4,40 @@ use crate::cursor::{Cursor, CursorError};
 
 use super::{BLOCK, error::TarError};
 
-/// The fields of one header block, as they stand there.
-pub(super) struct Header {
-    pub(super) name: Vec<u8>,
-    pub(super) mode: u32,
-    pub(super) uid: u64,
-    pub(super) gid: u64,
+/// The fields of one header block that mean something here, as they stand there.
+pub(super) struct Header<'a> {
+    prefix: &'a [u8],
+    name: &'a [u8],
     pub(super) size: u64,
-    pub(super) modified: u64,
     pub(super) type_byte: u8,
-    pub(super) link_target: Vec<u8>,
-    pub(super) user: Vec<u8>,
-    pub(super) group: Vec<u8>,
-    pub(super) device: (u64, u64),
-    pub(super) has_prefix: bool,
+    pub(super) link_target: &'a [u8],
 }
 
-impl Header {
+impl<'a> Header<'a> {
     /// Reads a block that is not all zeros.
-    pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self, TarError> {
+    pub(super) fn parse(block: &'a [u8; BLOCK]) -> Result<Self, TarError> {
         check_sum(block)?;
-        Self::fields(block).map_err(|error| match error {
+        let header = Self::fields(block).map_err(|error| match error {
             FieldError::Octal(field) => TarError::Number { field },
             FieldError::Magic => TarError::NotUstar,
             // Cannot be: the fields together are exactly one block.
             FieldError::Short => TarError::Truncated,
-        })
+        })?;
+        // To apk this is an end-of-archive, whatever else stands there, and its content are headers (`apk_tar_parse`).
+        if block.starts_with(b"\0") {
+            return Err(TarError::NoName);
+        }
+        Ok(header)
     }
 
-    fn fields(block: &[u8; BLOCK]) -> Result<Self, FieldError> {
+    fn fields(block: &'a [u8; BLOCK]) -> Result<Self, FieldError> {
         let mut cursor = Cursor::new(block);
-        let short_name = text(cursor.take(100)?);
-        let mode = octal(cursor.take(8)?, "mode")?;
-        let uid = octal(cursor.take(8)?, "uid")?;
-        let gid = octal(cursor.take(8)?, "gid")?;
+        let name = text(cursor.take(100)?);
+        octal(cursor.take(8)?, "mode")?;
+        octal(cursor.take(8)?, "uid")?;
+        octal(cursor.take(8)?, "gid")?;
         let size = octal(cursor.take(12)?, "size")?;
-        let modified = octal(cursor.take(12)?, "mtime")?;
+        octal(cursor.take(12)?, "mtime")?;
         cursor.take(8)?;
         let type_byte = cursor.byte()?;
         let link_target = text(cursor.take(100)?);
@@ -48,34 +46,33 @@ impl Header {
             return Err(FieldError::Magic);
         }
         cursor.take(3)?;
-        let user = text(cursor.take(32)?);
-        let group = text(cursor.take(32)?);
-        let device = (
-            octal(cursor.take(8)?, "devmajor")?,
-            octal(cursor.take(8)?, "devminor")?,
-        );
+        // The names of the owner and of its group.
+        cursor.take(32 + 32)?;
+        octal(cursor.take(8)?, "devmajor")?;
+        octal(cursor.take(8)?, "devminor")?;
         let prefix = text(cursor.take(155)?);
         cursor.take(12)?;
         cursor.finish()?;
-        let mut name = prefix.to_vec();
-        if !prefix.is_empty() {
-            name.push(b'/');
-        }
-        name.extend_from_slice(short_name);
         Ok(Self {
+            prefix,
             name,
-            mode: u32::try_from(mode & 0o7777).unwrap_or(0),
-            uid,
-            gid,
             size,
-            modified,
             type_byte,
-            link_target: link_target.to_vec(),
-            user: user.to_vec(),
-            group: group.to_vec(),
-            device,
-            has_prefix: !prefix.is_empty(),
+            link_target,
         })
+    }
+
+    pub(super) fn has_prefix(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
+    /// The prefix, if there is one, and the name.
+    pub(super) fn path(&self) -> Vec<u8> {
+        if self.has_prefix() {
+            [self.prefix, b"/", self.name].concat()
+        } else {
+            self.name.to_vec()
+        }
     }
 }
 

@@ -15,7 +15,6 @@ mod writer;
 
 pub use entry::{Entry, EntryKind};
 pub use error::TarError;
-pub(crate) use error::escape;
 pub use path::{PathProblem, check_link_target, check_path};
 pub use reader::{Event, TarReader};
 pub use writer::{END_OF_ARCHIVE, EntryHeader, padding};

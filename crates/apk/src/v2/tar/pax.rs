@@ -1,6 +1,6 @@
 //! pax extended headers: lines of `LENGTH KEY=VALUE\n` (POSIX.1-2001, `pax`, "pax Extended Header").
 
-use crate::cursor::Cursor;
+use crate::{cursor::Cursor, digest::read_hex};
 
 use super::error::TarError;
 
@@ -10,13 +10,13 @@ pub(super) struct Extended {
     pub(super) path: Option<Vec<u8>>,
     pub(super) link_target: Option<Vec<u8>>,
     pub(super) size: Option<u64>,
-    pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) checksum: Option<[u8; 20]>,
 }
 
-/// Reads an `x` header.
+/// Reads an `x` header. Extended attributes are checked and not kept.
 pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
     let mut extended = Extended::default();
+    let mut attributes: Vec<&[u8]> = Vec::new();
     for_each_record(content, |key, value| {
         match key {
             b"path" => set_once(&mut extended.path, text(value)?, "path"),
@@ -24,7 +24,9 @@ pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
             b"size" => set_once(&mut extended.size, decimal(value)?, "size"),
             b"APK-TOOLS.checksum.SHA1" => set_once(
                 &mut extended.checksum,
-                checksum(value)?,
+                read_hex(value).ok_or(TarError::Pax(
+                    "APK-TOOLS.checksum.SHA1 is not 40 hexadecimal digits",
+                ))?,
                 "APK-TOOLS.checksum.SHA1",
             ),
             _ if key.starts_with(b"GNU.sparse.") => Err(TarError::Sparse),
@@ -32,11 +34,8 @@ pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
                 Some(name) if name.is_empty() || name.contains(&0) => {
                     Err(TarError::Pax("an attribute's name is empty or holds a NUL"))
                 }
-                Some(name) if extended.attributes.iter().any(|(known, _)| known == name) => {
-                    Err(TarError::Pax("an extended attribute is given twice"))
-                }
                 Some(name) => {
-                    extended.attributes.push((name.to_vec(), value.to_vec()));
+                    attributes.push(name);
                     Ok(())
                 }
                 // Times, owners, comments: apk takes them from the ustar header.
@@ -44,6 +43,14 @@ pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
             },
         }
     })?;
+    // Sorted once: a header holds more than ten thousand.
+    attributes.sort_unstable();
+    if attributes
+        .windows(2)
+        .any(|pair| pair.first() == pair.last())
+    {
+        return Err(TarError::Pax("an extended attribute is given twice"));
+    }
     Ok(extended)
 }
 
@@ -62,9 +69,9 @@ pub(super) fn check_global(content: &[u8]) -> Result<(), TarError> {
     })
 }
 
-fn for_each_record(
-    content: &[u8],
-    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), TarError>,
+fn for_each_record<'a>(
+    content: &'a [u8],
+    mut visit: impl FnMut(&'a [u8], &'a [u8]) -> Result<(), TarError>,
 ) -> Result<(), TarError> {
     let mut cursor = Cursor::new(content);
     while !cursor.is_empty() {
@@ -123,27 +130,6 @@ fn decimal(digits: &[u8]) -> Result<u64, TarError> {
         .ok_or(wrong)
 }
 
-fn checksum(value: &[u8]) -> Result<[u8; 20], TarError> {
-    let wrong = TarError::Pax("APK-TOOLS.checksum.SHA1 is not 40 hexadecimal digits");
-    let mut digest = [0; 20];
-    let (pairs, odd) = value.as_chunks::<2>();
-    if pairs.len() != digest.len() || !odd.is_empty() {
-        return Err(wrong);
-    }
-    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        let digit = |byte: u8| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
-        let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
-            return Err(wrong);
-        };
-        *byte = high << 4 | low;
-    }
-    Ok(digest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,13 +159,6 @@ mod tests {
         assert_eq!(extended.path.as_deref(), Some(&b"a/b"[..]));
         assert_eq!(extended.link_target.as_deref(), Some(&b"c"[..]));
         assert_eq!(extended.size, Some(7));
-        assert_eq!(
-            extended.attributes,
-            [
-                (b"user.a".to_vec(), vec![]),
-                (b"user.b".to_vec(), b"x\ny=z".to_vec())
-            ]
-        );
         let checksum = extended.checksum.expect("given");
         assert_eq!((checksum[1], checksum[10], checksum[19]), (1, 10, 19));
     }
@@ -218,6 +197,16 @@ mod tests {
             (
                 [line("path=a"), line("path=b")].concat(),
                 TarError::PaxTwice { key: "path" },
+            ),
+            (
+                ["b=", "a=", "c=", "a=1"]
+                    .map(|record| line(&format!("SCHILY.xattr.user.{record}")))
+                    .concat(),
+                TarError::Pax("an extended attribute is given twice"),
+            ),
+            (
+                line("SCHILY.xattr.="),
+                TarError::Pax("an attribute's name is empty or holds a NUL"),
             ),
             (line("GNU.sparse.major=1"), TarError::Sparse),
             (

@@ -1,10 +1,10 @@
 //! Reading an archive, fed in pieces.
 
-use crate::limits::Limits;
+use crate::{limits::Limits, quoted::Quoted};
 
 use super::{
     BLOCK, Entry, EntryKind,
-    error::{TarError, escape},
+    error::TarError,
     header::Header,
     path::{check_link_target, check_path},
     pax::{self, Extended},
@@ -183,7 +183,8 @@ impl TarReader {
         if self.is_ended() {
             return Err(TarError::AfterEnd.into());
         }
-        let header = Header::parse(&self.block)?;
+        let block = self.block;
+        let header = Header::parse(&block)?;
         match header.type_byte {
             b'L' => {
                 self.extension_start(Extension::LongName, header.size, self.path_limit as u64 + 1)?;
@@ -192,7 +193,7 @@ impl TarReader {
             b'g' => self.extension_start(Extension::GlobalPax, header.size, self.pax_limit)?,
             b'K' => return Err(TarError::LongLink.into()),
             _ => {
-                let entry = self.entry(header)?;
+                let entry = self.entry(&header)?;
                 self.entries += 1;
                 if self.entries > self.entry_limit {
                     return Err(TarError::TooManyEntries {
@@ -253,76 +254,66 @@ impl TarReader {
     }
 
     /// Puts the headers of one entry together, in the way of `apk_tar_parse`.
-    fn entry(&mut self, header: Header) -> Result<Entry, TarError> {
+    fn entry(&mut self, header: &Header<'_>) -> Result<Entry, TarError> {
         let extended = self.extended.take().unwrap_or_default();
         let name = match (extended.path, self.long_name.take()) {
             (Some(_), Some(_)) => {
                 return Err(TarError::TwoNames("a pax header and a GNU long name"));
             }
             // apk takes the ustar name here, other readers the long one.
-            (None, Some(_)) if header.has_prefix => {
+            (None, Some(_)) if header.has_prefix() => {
                 return Err(TarError::TwoNames("a GNU long name and a ustar prefix"));
             }
             (Some(name), None) | (None, Some(name)) => name,
-            (None, None) => header.name,
+            (None, None) => header.path(),
         };
-        let shown = escape(&name);
+        let shown = || Quoted::new(&name);
         let Some(kind) = EntryKind::from_byte(header.type_byte) else {
-            let type_byte = header.type_byte.escape_ascii().to_string();
+            let type_byte = Quoted::new(&[header.type_byte]);
             return Err(TarError::UnknownType {
-                name: shown,
+                name: shown(),
                 type_byte,
             });
         };
         if let Err(problem) = check_path(&name, kind == EntryKind::Directory, self.path_limit) {
             return Err(TarError::Path {
-                name: shown,
+                name: shown(),
                 problem,
             });
         }
         if let Some(pax) = extended.size.filter(|size| *size != header.size) {
             return Err(TarError::SizesDiffer {
-                name: shown,
+                name: shown(),
                 pax,
                 ustar: header.size,
             });
         }
         if kind != EntryKind::File && header.size != 0 {
             return Err(TarError::UnexpectedContent {
-                name: shown,
+                name: shown(),
                 size: header.size,
             });
         }
         let is_hard_link = kind == EntryKind::HardLink;
-        let link_target = if is_hard_link || kind == EntryKind::SymbolicLink {
-            let target = extended.link_target.unwrap_or(header.link_target);
-            if let Err(problem) = check_link_target(&target, is_hard_link, self.path_limit) {
+        if is_hard_link || kind == EntryKind::SymbolicLink {
+            let target = extended
+                .link_target
+                .as_deref()
+                .unwrap_or(header.link_target);
+            if let Err(problem) = check_link_target(target, is_hard_link, self.path_limit) {
                 return Err(TarError::LinkTarget {
-                    name: shown,
+                    name: shown(),
                     problem,
                 });
             }
-            Some(target)
         } else if extended.link_target.is_some() {
             // apk would take the file for a hard link.
             return Err(TarError::Pax("`linkpath` is given for what is no link"));
-        } else {
-            None
-        };
-        let is_device = matches!(kind, EntryKind::CharacterDevice | EntryKind::BlockDevice);
+        }
         Ok(Entry {
             name,
             kind,
             size: header.size,
-            mode: header.mode,
-            uid: header.uid,
-            gid: header.gid,
-            user: header.user,
-            group: header.group,
-            modified: header.modified,
-            device: if is_device { header.device } else { (0, 0) },
-            link_target,
-            attributes: extended.attributes,
             checksum: extended.checksum,
         })
     }

@@ -78,7 +78,7 @@ fn reads_entries_with_and_without_an_end_of_archive() {
         let entries = read(&archive).expect("valid");
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[1].0.name, b"b");
-        assert_eq!(entries[1].0.mode, 0o644);
+        assert_eq!(entries[1].0.size, 513);
         assert_eq!(entries[1].1, [7; 513]);
     }
     assert_eq!(read(b""), Ok(vec![]));
@@ -192,7 +192,7 @@ fn rejects_what_apk_reads_otherwise() {
     for (archive, expected) in [
         (
             raw(b"a", 0, b"", |_| ()),
-            "`a` has the tar entry type `\\x00`, which apk leaves out",
+            "`a` has the tar entry type `\\u{0}`, which apk leaves out",
         ),
         (
             raw(b"a", b'S', b"", |_| ()),
@@ -238,7 +238,10 @@ fn rejects_what_apk_reads_otherwise() {
             raw(b"a", b'L', &[b'a'; 130], |_| ()),
             "an extended header is 130 bytes long; at most 129 are allowed",
         ),
-        (raw(b"\0a", b'0', b"", |_| ()), "the path `` is empty"),
+        (
+            raw(b"`\xff//", b'5', b"", |_| ()),
+            "the path `\\`\\xff//` has an empty component (`//`)",
+        ),
         (
             [
                 raw(b"pax", b'x', b"14 linkpath=b\n", |_| ()),
@@ -254,6 +257,31 @@ fn rejects_what_apk_reads_otherwise() {
     ] {
         assert_eq!(refused(&[&archive]), expected);
     }
+}
+
+#[test]
+fn rejects_a_header_with_an_empty_name_field_wherever_its_name_is() {
+    let pax = raw(b"pax", b'x', b"10 path=b\n", |_| ());
+    let long = raw(b"././@LongLink", b'L', b"b", |_| ());
+    // What apk would read as a header of its own.
+    let hidden = file(".post-install", b"#!/bin/sh");
+    let unnamed = |type_byte| raw(b"\0a", type_byte, &hidden, |_| ());
+    let prefixed = raw(b"", b'0', b"", |block| {
+        block[345..348].copy_from_slice(b"dir");
+    });
+    for archive in [
+        unnamed(b'0'),
+        [pax, unnamed(b'0')].concat(),
+        [long, unnamed(b'0')].concat(),
+        prefixed,
+        unnamed(b'x'),
+        unnamed(b'g'),
+        unnamed(b'L'),
+    ] {
+        assert_eq!(read(&archive), Err(TarError::NoName));
+    }
+    // A block of zeros stays what it is.
+    assert!(read(&[0; 512]).is_ok());
 }
 
 #[test]

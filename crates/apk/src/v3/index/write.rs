@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{IndexEntry, dependency::write_list};
 use crate::{
+    digest::read_hex,
     package_info::PackageInfo,
     sign::SigningKey,
     v3::{
@@ -117,13 +118,5 @@ fn write_package(writer: &mut Writer, entry: &IndexEntry<'_>) -> Result<Value, P
 /// The bytes of the first 40 hex digits of the commit: apk keeps so many, and none when there are fewer or others
 /// (`src/apk_adb.c`, `adb_wo_pkginfo`). abuild appends `-dirty` to them.
 fn commit(info: &PackageInfo) -> Option<[u8; 20]> {
-    let digits = info.commit.as_bytes().first_chunk::<40>()?;
-    let (pairs, _) = digits.as_chunks::<2>();
-    let mut bytes = [0; 20];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        let digit = |digit: &u8| char::from(*digit).to_digit(16);
-        let number = digit(high)? << 4 | digit(low)?;
-        *byte = u8::try_from(number).ok()?;
-    }
-    Some(bytes)
+    read_hex(info.commit.as_bytes().first_chunk::<40>()?)
 }
