@@ -227,7 +227,7 @@ impl Dependency {
     ///
     /// [`DependencyError`] when the text does not follow the grammar above.
     pub fn parse_in_v3(text: &str, limits: &Limits) -> Result<Self, DependencyError> {
-        Self::read(text, limits, Version::parse_within)
+        Self::read(text, limits, one_spelling, Version::parse_within)
     }
 
     fn read(
