@@ -108,7 +108,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
 }
 
 async fn export(registry: &Administration, filter: AuditFilter) -> Result<(), Failure> {
-    let mut export = registry.audit().export(filter);
+    let mut export = registry.audit().export(filter, None);
     loop {
         let page = export
             .next_page()

@@ -71,12 +71,12 @@ impl AuditLog {
         self.metadata.audit_entries(filter, before, most).await
     }
 
-    /// All entries that fit, newest first.
-    pub fn export(&self, filter: AuditFilter) -> Export {
+    /// All entries that fit, newest first; those before the entry `before` where one is given.
+    pub fn export(&self, filter: AuditFilter, before: Option<i64>) -> Export {
         Export {
             metadata: self.metadata.clone(),
             filter,
-            before: None,
+            before,
             ended: false,
         }
     }

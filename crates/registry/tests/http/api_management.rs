@@ -344,19 +344,22 @@ async fn an_owner_reads_its_own_part_of_the_log_and_pages_through_it() {
             .len(),
         5
     );
-    let export = get("/api/v1/owners/acme/audit/export");
-    let export = ask(&server, by("alice", export)).await.expect(200);
-    assert_eq!(export.header("Content-Type"), Some("application/x-ndjson"));
-    let lines: Vec<serde_json::Value> = export
-        .text()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let ids: Vec<i64> = lines
-        .iter()
-        .map(|line| line["id"].as_i64().unwrap())
-        .collect();
-    assert_eq!(ids, seen);
+    let export = async |user: &str, target: &str| {
+        let export = ask(&server, by(user, get(target))).await.expect(200);
+        assert_eq!(export.header("Content-Type"), Some("application/x-ndjson"));
+        let text = export.text();
+        let id = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_i64();
+        let ids = text.lines().map(|line| id(line).unwrap());
+        ids.collect::<Vec<_>>()
+    };
+    let of_acme = "/api/v1/owners/acme/audit/export";
+    assert_eq!(export("alice", of_acme).await, seen);
+    // From the entry on where one was cut off.
+    let rest = format!("{of_acme}?before={}", seen[1]);
+    assert_eq!(export("alice", &rest).await, seen[2..]);
+    let all = export("root", "/api/v1/audit/export").await;
+    let rest = format!("/api/v1/audit/export?before={}", all[3]);
+    assert_eq!(export("root", &rest).await, all[4..]);
 }
 
 #[tokio::test]

@@ -276,9 +276,10 @@ pub(in crate::http) async fn export(
     _: Site,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    query.before()?;
+    let before = query.before()?;
     let filter = query.filter(&registry).await?;
-    Ok(exported(registry.administration().audit().export(filter)))
+    let audit = registry.administration().audit();
+    Ok(exported(audit.export(filter, before)))
 }
 
 /// Read what the audit log has of an owner
@@ -315,8 +316,9 @@ pub(in crate::http) async fn export_of_owner(
     of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    query.before()?;
+    let before = query.before()?;
     let mut filter = query.filter(&registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));
-    Ok(exported(registry.administration().audit().export(filter)))
+    let audit = registry.administration().audit();
+    Ok(exported(audit.export(filter, before)))
 }
