@@ -54,7 +54,7 @@ pub use self::{
         CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Page,
         SEARCHED_VERSIONS, Sight, Sighted, Window,
     },
-    deliveries::{Delivery, Outcome, TakenDelivery},
+    deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},
     error::MetadataError,
     expiry_rules::{ExpiryRule, NewExpiryRule},
     guesses::GuessCount,

@@ -435,3 +435,57 @@ async fn a_webhook_that_is_made_inactive_never_was_active() {
     let actions = log.as_array().unwrap().iter().map(|entry| &entry["action"]);
     assert_eq!(actions.collect::<Vec<_>>(), ["webhook.add"]);
 }
+
+#[tokio::test]
+async fn the_log_of_a_webhook_is_paged_through_behind_any_backlog() {
+    let server = world().await;
+    let order = json!({ "config": { "url": "https://hooks.example/x" } });
+    let made = by("alice", json("POST", "/api/v1/user/hooks", &order));
+    let made = ask(&server, made).await.expect(201).json();
+    let target = format!("/api/v1/user/hooks/{}", made["id"]);
+    // Disabling gives up what is pending: one message that has ended, and many behind it that have not.
+    server.publish("edge/main", hello()).await.expect(201);
+    for active in [false, true] {
+        let change = json("PATCH", &target, &json!({ "active": active }));
+        ask(&server, by("alice", change)).await.expect(200);
+    }
+    let log = async |query: &str| {
+        let log = get(format!("{target}/deliveries?{query}"));
+        ask(&server, by("alice", log)).await.expect(200)
+    };
+    let ended = log("").await.json()[0]["id"].as_i64().unwrap();
+    let metadata = server.registry.metadata();
+    let alice = metadata.owner(&name("alice")).await.unwrap().unwrap();
+    let webhooks = server.registry.administration().webhooks();
+    for _ in 0..501 {
+        let again = webhooks.redeliver(&alice, (None, ended), &BY);
+        again.await.unwrap();
+    }
+
+    let first = log("limit=100").await;
+    assert_eq!(first.header("X-Total-Count"), Some("502"));
+    let last = format!("<{target}/deliveries?page=6&limit=100>; rel=\"last\"");
+    assert!(first.header("Link").unwrap().contains(&last));
+    let last = log("limit=100&page=6").await.json();
+    assert_eq!(last.as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&last[1]["id"], &last[1]["state"]),
+        (&json!(ended), &json!("failed"))
+    );
+    let failed = log("state=failed").await;
+    assert_eq!(failed.header("X-Total-Count"), Some("1"));
+    assert_eq!(failed.json()[0], last[1]);
+    let redeliver = |hook: &str, delivery: &serde_json::Value| {
+        let target = format!("/api/v1/user/hooks/{hook}/deliveries/{delivery}/redeliver");
+        by("alice", request("POST", target))
+    };
+    let hook = made["id"].to_string();
+    ask(&server, redeliver(&hook, &last[1]["id"]))
+        .await
+        .expect(201);
+    ask(&server, redeliver(&hook, &last[0]["id"]))
+        .await
+        .problem(409, "is pending");
+    let other = ask(&server, redeliver("4711", &last[1]["id"])).await;
+    other.problem(404, "no such delivery");
+}

@@ -269,7 +269,10 @@ impl Metadata {
     }
 
     /// The number that a question for `count` gives.
-    pub(super) async fn count(&self, statement: Statement) -> Result<u64, MetadataError> {
+    pub(in crate::metadata) async fn count(
+        &self,
+        statement: Statement,
+    ) -> Result<u64, MetadataError> {
         self.engine
             .row(statement)
             .await?

@@ -4,21 +4,25 @@
 pub(in crate::http) mod organisation;
 pub(in crate::http) mod own;
 
-use axum::{Json, http::StatusCode, response::Response};
+use axum::{
+    Json,
+    http::{StatusCode, Uri},
+    response::Response,
+};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     administer::Administered,
     moment::Moment,
-    paging::Pages,
+    paging::{Number, Pages, Paging},
     paths::{DeliveryPath, HookPath},
 };
 use crate::{
     Registry,
     access::Secret,
     http::error::ApiError,
-    metadata::{Delivery, WebhookEvent, WebhookEvents},
+    metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents},
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder},
 };
 
@@ -233,6 +237,44 @@ impl HookDelivery {
     }
 }
 
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// It is still to be sent, or sent again.
+    Pending,
+    /// It arrived.
+    Delivered,
+    /// It was given up.
+    Failed,
+}
+
+impl From<State> for DeliveryState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Pending => Self::Pending,
+            State::Delivered => Self::Delivered,
+            State::Failed => Self::Failed,
+        }
+    }
+}
+
+/// Which messages.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DeliveriesQuery {
+    /// Only those that have come so far.
+    #[param(required = false, value_type = State, inline)]
+    state: Option<State>,
+    /// Which page, counted from 1; 0 is the first page too.
+    #[param(required = false, value_type = u64, minimum = 0, example = 1)]
+    page: Option<Number>,
+    /// How many entries a page has at most; 0 or none is the usual number, more than 100 counts as 100.
+    #[param(required = false, value_type = u64, minimum = 0, example = 30)]
+    limit: Option<Number>,
+}
+
 /// A message that is on its way.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Sent {
@@ -317,13 +359,15 @@ async fn deliveries(
     registry: &Registry,
     of: &Administered,
     hook: &HookPath,
-    pages: &Pages,
+    (query, uri): (&DeliveriesQuery, &Uri),
 ) -> Result<Response, ApiError> {
     let number = hook.number()?;
+    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let state = query.state.map(DeliveryState::from);
     let webhooks = registry.administration().webhooks();
     let webhook = webhooks.one(&of.owner, number).await?;
-    let deliveries = webhooks.deliveries(&of.owner, number).await?;
-    Ok(pages.answer_part_of(deliveries, |delivery| {
+    let page = webhooks.deliveries(&of.owner, number, state, paging.window());
+    Ok(paging.answer(uri, page.await?, |delivery| {
         HookDelivery::new(&webhook, &delivery)
     }))
 }
@@ -344,15 +388,9 @@ async fn redeliver(
     hook: &HookPath,
     delivery: &DeliveryPath,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    let number = hook.number()?;
+    // Nothing has the number 0, nor a number that is none.
+    let wanted = (Some(hook.number()?), delivery.number().unwrap_or(0));
     let webhooks = registry.administration().webhooks();
-    let wanted = delivery.number().unwrap_or(0);
-    let deliveries = webhooks.deliveries(&of.owner, number).await?;
-    if !deliveries.iter().any(|found| found.id.number() == wanted) {
-        return Err(ApiError::NotFound(
-            "the webhook has no such delivery; the list names those there are".to_owned(),
-        ));
-    }
     let sent = webhooks.redeliver(&of.owner, wanted, &of.by).await?;
     Ok((StatusCode::CREATED, Json(Sent { id: sent.number() })))
 }
