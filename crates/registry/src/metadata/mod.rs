@@ -51,8 +51,8 @@ pub use self::{
     audit_entries::{AuditEntry, AuditFilter, Named},
     blob_facts::{BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
-        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Page,
-        SEARCHED_VERSIONS, Sight, Sighted, Window,
+        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, OwnersWanted,
+        Page, SEARCHED_VERSIONS, Sight, Sighted, Window,
     },
     deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},
     error::MetadataError,

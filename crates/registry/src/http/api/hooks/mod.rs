@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     administer::Administered,
+    forges::not_here,
     moment::Moment,
     paging::{Number, Pages, Paging},
     paths::{DeliveryPath, HookPath},
@@ -104,12 +105,16 @@ enum Event {
     Package,
 }
 
-/// Whose form the messages are to have.
+/// Whose form the messages are to have. It is the same for all three: that of this server, with the fields of theirs.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum HookKind {
     /// That of this server.
     Tarn,
+    /// That of Gitea.
+    Gitea,
+    /// That of Forgejo.
+    Forgejo,
 }
 
 /// In which form the body is to come.
@@ -139,7 +144,7 @@ struct ConfigOrder {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewHook {
-    /// Always `tarn`.
+    /// `tarn`, or what the forges call themselves.
     #[serde(rename = "type")]
     _kind: Option<HookKind>,
     /// Where it leads; `url` has to be there.
@@ -149,6 +154,14 @@ pub(in crate::http) struct NewHook {
     events: Option<Vec<Event>>,
     /// Whether it is told anything from the start; it is if it is not said.
     active: Option<bool>,
+    /// Always empty, or `*`: it is told of every branch.
+    #[schema(pattern = r"^\*?$")]
+    branch_filter: Option<String>,
+    /// Always empty: the signature tells who sends.
+    #[schema(max_length = 0)]
+    authorization_header: Option<String>,
+    /// Always false: it is told of one owner.
+    is_system_webhook: Option<bool>,
 }
 
 /// What changes of a webhook; what is left out stays.
@@ -162,6 +175,34 @@ pub(in crate::http) struct HookChange {
     events: Option<Vec<Event>>,
     /// Whether it is told anything. What is pending for one that is not any more is given up.
     active: Option<bool>,
+    /// Always empty, or `*`: it is told of every branch.
+    #[schema(pattern = r"^\*?$")]
+    branch_filter: Option<String>,
+    /// Always empty: the signature tells who sends.
+    #[schema(max_length = 0)]
+    authorization_header: Option<String>,
+    /// Always false: it is told of one owner.
+    is_system_webhook: Option<bool>,
+}
+
+/// What the forges can have of a webhook, and this server has not.
+fn only_what_there_is(
+    branch_filter: Option<&str>,
+    authorization_header: Option<&str>,
+    is_system_webhook: Option<bool>,
+) -> Result<(), ApiError> {
+    not_here(
+        !matches!(branch_filter, None | Some("" | "*")),
+        "a webhook is told of every branch here; leave `branch_filter` out, and look at `package.alpine.branch` of a message",
+    )?;
+    not_here(
+        authorization_header.is_some_and(|header| !header.is_empty()),
+        "no header of that kind is sent here; leave `authorization_header` out, and check the signature of a message",
+    )?;
+    not_here(
+        is_system_webhook == Some(true),
+        "a webhook is told of one owner here; leave `is_system_webhook` out, or write false",
+    )
 }
 
 /// As many events as there are words for them.
@@ -293,6 +334,11 @@ async fn add(
     of: &Administered,
     new: NewHook,
 ) -> Result<(StatusCode, Json<HookWithSecret>), ApiError> {
+    only_what_there_is(
+        new.branch_filter.as_deref(),
+        new.authorization_header.as_deref(),
+        new.is_system_webhook,
+    )?;
     let url = new.config.url.ok_or_else(|| {
         ApiError::Unprocessable("`config` has no `url`; say where the webhook leads".to_owned())
     })?;
@@ -328,6 +374,11 @@ async fn change(
     change: HookChange,
 ) -> Result<Json<HookWithSecret>, ApiError> {
     let number = hook.number()?;
+    only_what_there_is(
+        change.branch_filter.as_deref(),
+        change.authorization_header.as_deref(),
+        change.is_system_webhook,
+    )?;
     let (url, secret) = change
         .config
         .map_or((None, None), |config| (config.url, config.secret));
