@@ -172,17 +172,12 @@ fn moment(text: &str) -> Result<Timestamp, ApiError> {
     ))
 }
 
-/// An owner who is there, under every name they had; or one who is gone, by the name that the log has.
 async fn named(registry: &Registry, name: Option<&str>) -> Result<Option<Named>, ApiError> {
     let Some(name) = name else {
         return Ok(None);
     };
-    let name = OwnerName::parse(name)?;
-    let found = registry.metadata().owner(&name).await?;
-    Ok(Some(match found {
-        Some(owner) => Named::Id(owner.id),
-        None => Named::Name(name.as_str().to_owned()),
-    }))
+    let audit = registry.administration().audit();
+    Ok(Some(audit.named(&OwnerName::parse(name)?).await?))
 }
 
 async fn page(
