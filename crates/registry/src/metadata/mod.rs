@@ -70,7 +70,7 @@ pub use self::{
     packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
     quotas::{OverQuota, OwnQuota, Quota, Usage},
     removals::RemoveOwnerError,
-    renames::{FormerName, MAX_FORMER_NAMES, RenameError},
+    renames::{FormerName, MAX_FORMER_NAMES, Relimit, RenameError},
     second_factors::{CodeClaim, CodeOutcome, SecondFactor},
     served_files::{FileAddress, PackageFile},
     signing_keys::{
