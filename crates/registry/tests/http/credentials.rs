@@ -313,9 +313,7 @@ async fn no_secret_is_in_the_files_of_the_database() {
         given.as_bytes().to_vec(),
         made.as_str().unwrap().as_bytes().to_vec(),
         generator.secret().to_vec(),
-        uri.split("secret=").nth(1).unwrap()[..32]
-            .as_bytes()
-            .to_vec(),
+        uri.split("secret=").nth(1).unwrap().as_bytes()[..32].to_vec(),
         // Behind the head that says what kind of key it is.
         STANDARD.decode(&inside).unwrap()[64..128].to_vec(),
         inside.as_bytes()[..64].to_vec(),
