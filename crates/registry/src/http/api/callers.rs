@@ -19,14 +19,17 @@ use crate::{
         error::ApiError,
         path::Segments,
     },
-    metadata::{Actor, OwnerId},
+    metadata::{Actor, OwnerId, Sight},
 };
 
 /// Whoever asks, with whatever credentials as long as they are right.
 pub(in crate::http) struct Asking(pub(in crate::http) Caller);
 
-/// Whoever asks, where that has to be a user; and which.
-pub(in crate::http) struct AskingUser(pub(in crate::http) Caller, pub(in crate::http) OwnerId);
+/// The user who asks, and what they may know of.
+pub(in crate::http) struct SeeingUser {
+    pub(in crate::http) user: OwnerId,
+    pub(in crate::http) sight: Sight,
+}
 
 /// The owner in the path, whom the caller may read.
 pub(in crate::http) struct Reading<P>(Authorized, PhantomData<fn() -> P>);
@@ -56,13 +59,14 @@ impl FromRequestParts<Registry> for Asking {
     }
 }
 
-impl FromRequestParts<Registry> for AskingUser {
+impl FromRequestParts<Registry> for SeeingUser {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let Asking(caller) = Asking::from_request_parts(parts, registry).await?;
         let user = user_of(&caller)?.user.id;
-        Ok(Self(caller, user))
+        let sight = registry.access().sight(&caller).await?;
+        Ok(Self { user, sight })
     }
 }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     administer::{owner_name, word},
-    callers::{Asking, AskingUser, Of, Reading, Site},
+    callers::{Asking, Of, Reading, SeeingUser, Site},
     extract::{self, Path, Query},
     moment::Moment,
     owners::Visibility,
@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{AccountError, Caller},
+    access::AccountError,
     http::error::ApiError,
-    metadata::{self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, Role},
+    metadata::{self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, Role, Sight},
     names::OwnerName,
 };
 
@@ -167,13 +167,12 @@ impl From<CatalogOwner> for Organisation {
 
 async fn listed(
     registry: &Registry,
-    caller: &Caller,
+    sight: &Sight,
     wanted: OwnersWanted<'_>,
     pages: &Pages,
 ) -> Result<Response, ApiError> {
-    let sight = registry.access().sight(caller).await?;
     let metadata = registry.metadata();
-    let page = metadata.visible_owners(&sight, wanted, pages.window());
+    let page = metadata.visible_owners(sight, wanted, pages.window());
     Ok(pages.answer(page.await?, Organisation::from))
 }
 
@@ -190,11 +189,12 @@ pub(in crate::http) async fn list(
     Asking(caller): Asking,
     pages: Pages,
 ) -> Result<Response, ApiError> {
+    let sight = registry.access().sight(&caller).await?;
     let wanted = OwnersWanted {
         kind: Some(KIND),
         ..OwnersWanted::default()
     };
-    listed(&registry, &caller, wanted, &pages).await
+    listed(&registry, &sight, wanted, &pages).await
 }
 
 /// List the organisations that the caller is a member of
@@ -208,7 +208,7 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn list_own(
     State(registry): State<Registry>,
-    AskingUser(caller, user): AskingUser,
+    SeeingUser { user, sight }: SeeingUser,
     pages: Pages,
 ) -> Result<Response, ApiError> {
     let wanted = OwnersWanted {
@@ -216,7 +216,7 @@ pub(in crate::http) async fn list_own(
         member: Some(user),
         ..OwnersWanted::default()
     };
-    listed(&registry, &caller, wanted, &pages).await
+    listed(&registry, &sight, wanted, &pages).await
 }
 
 /// Make an organisation
