@@ -12,7 +12,7 @@ use registry::{
         TokenRequest, UsedToken,
     },
     clock::{Clock, Timestamp},
-    metadata::{Actor, OwnerKind, Role, Visibility, Window},
+    metadata::{Actor, OwnerKind, OwnersWanted, Role, Visibility, Window},
     names::OwnerName,
     settings::Settings,
 };
@@ -97,7 +97,10 @@ impl World {
             limit: 100,
         };
         let metadata = self.registry.metadata();
-        let owners = metadata.visible_owners(&sight, "", all).await.unwrap();
+        let owners = metadata
+            .visible_owners(&sight, OwnersWanted::default(), all)
+            .await
+            .unwrap();
         assert_eq!(owners.total, owners.entries.len() as u64);
         let owners = owners.entries.into_iter();
         owners.map(|entry| entry.owner.name).collect()

@@ -198,3 +198,44 @@ fn files_say_what_they_are_and_stay_readable() {
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
+
+#[test]
+fn every_threat_has_a_test_that_is_there() {
+    let root = workspace();
+    let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let code: String = sources("crates")
+        .into_iter()
+        .map(|source| source.text)
+        .collect();
+    let mut broken = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with('|')) {
+        let quoted: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let names = quoted
+            .iter()
+            .filter(|name| name.contains('_') && name.chars().all(word));
+        let paths = quoted.iter().filter(|path| path.starts_with("tests/"));
+        let (mut named, mut missing) = (line.contains("](#") || line.contains("---"), Vec::new());
+        for name in names {
+            named = true;
+            if !code.contains(&format!("fn {name}(")) {
+                missing.push(*name);
+            }
+        }
+        for path in paths {
+            named = true;
+            if !root.join("crates/registry").join(path).exists() {
+                missing.push(*path);
+            }
+        }
+        let heading = line.starts_with("| who |") || line.starts_with("| threat |");
+        if !missing.is_empty() || !(named || heading) {
+            broken.push(format!("{missing:?} in: {line}"));
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "threats without a test that is there:\n{}",
+        broken.join("\n")
+    );
+}

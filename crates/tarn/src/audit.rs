@@ -108,7 +108,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
 }
 
 async fn export(registry: &Administration, filter: AuditFilter) -> Result<(), Failure> {
-    let mut export = registry.audit().export(filter);
+    let mut export = registry.audit().export(filter, None);
     loop {
         let page = export
             .next_page()
@@ -184,7 +184,6 @@ impl Wanted {
     }
 }
 
-/// An owner who is there, under every name they had, or one who is gone by the name that the log has.
 async fn named(
     registry: &Administration,
     name: Option<OwnerName>,
@@ -192,13 +191,6 @@ async fn named(
     let Some(name) = name else {
         return Ok(None);
     };
-    let found = registry
-        .metadata()
-        .owner(&name)
-        .await
-        .map_err(|error| Failure::told_by(&error))?;
-    Ok(Some(match found {
-        Some(owner) => Named::Id(owner.id),
-        None => Named::Name(name.as_str().to_owned()),
-    }))
+    let named = registry.audit().named(&name).await;
+    named.map(Some).map_err(|error| Failure::told_by(&error))
 }

@@ -2,7 +2,7 @@
 
 use registry::{
     Administration,
-    metadata::{Delivery, WebhookEvent, WebhookEvents},
+    metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents, Window},
     names::OwnerName,
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError},
 };
@@ -84,6 +84,12 @@ pub(crate) enum Action {
     Deliveries {
         #[command(flatten)]
         which: Which,
+        /// Only those that are pending, delivered or failed
+        #[arg(long, value_name = "STATE")]
+        state: Option<DeliveryState>,
+        /// How many are shown at most
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        limit: u32,
         /// As JSON, for scripts, with the bodies
         #[arg(long)]
         json: bool,
@@ -235,10 +241,18 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             ));
             Ok(())
         }
-        Action::Deliveries { which, json } => deliveries(&which, json, registry).await,
+        Action::Deliveries {
+            which,
+            state,
+            limit,
+            json,
+        } => deliveries(&which, state, limit, json, registry).await,
         Action::Redeliver { owner, delivery } => {
             let owner = registry.accounts().find_owner(&owner).await?;
-            let again = registry.webhooks().redeliver(&owner, delivery, &BY).await;
+            let again = registry
+                .webhooks()
+                .redeliver(&owner, (None, delivery), &BY)
+                .await;
             sent(again.map_err(told)?.number())
         }
         Action::Test { which } => {
@@ -331,16 +345,30 @@ async fn list(owner: &OwnerName, json: bool, registry: &Administration) -> Resul
     )
 }
 
-async fn deliveries(which: &Which, json: bool, registry: &Administration) -> Result<(), Failure> {
+async fn deliveries(
+    which: &Which,
+    state: Option<DeliveryState>,
+    limit: u32,
+    json: bool,
+    registry: &Administration,
+) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(&which.owner).await?;
     let service = registry.webhooks();
     let webhook = service.one(&owner, which.number).await.map_err(told)?;
-    let found = service.deliveries(&owner, which.number).await;
+    let window = Window { offset: 0, limit };
+    let found = service.deliveries(&owner, which.number, state, window);
+    let found = found.await.map_err(told)?;
     let shown: Vec<ShownDelivery> = found
-        .map_err(told)?
+        .entries
         .into_iter()
         .map(|delivery| ShownDelivery::of(&webhook, delivery))
         .collect();
+    if u64::from(limit) < found.total {
+        output::note(&format!(
+            "these are the newest {limit} of {}; --limit shows more, --state those of one kind",
+            found.total
+        ));
+    }
     if json {
         return output::print_json(&shown);
     }

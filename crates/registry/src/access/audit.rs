@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::metadata::{AuditEntry, AuditFilter, Metadata, MetadataError};
+use crate::{
+    metadata::{AuditEntry, AuditFilter, Metadata, MetadataError, Named},
+    names::OwnerName,
+};
 
 /// The most entries of one page.
 pub const LONGEST_PAGE: u32 = 1_000;
@@ -55,6 +58,23 @@ impl AuditLog {
         Self { metadata }
     }
 
+    /// Whom a filter means: an owner who is called so, or was and still leads there, under every name they had; or one who
+    /// is gone, by the name that the log has.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn named(&self, name: &OwnerName) -> Result<Named, MetadataError> {
+        let found = match self.metadata.owner(name).await? {
+            None => self.metadata.owner_formerly(name).await?,
+            found => found,
+        };
+        Ok(match found {
+            Some(owner) => Named::Id(owner.id),
+            None => Named::Name(name.as_str().to_owned()),
+        })
+    }
+
     /// The newest entries that fit, newest first; those before the entry `before` where one is given. At most `most`, and
     /// never more than [`LONGEST_PAGE`].
     ///
@@ -71,12 +91,12 @@ impl AuditLog {
         self.metadata.audit_entries(filter, before, most).await
     }
 
-    /// All entries that fit, newest first.
-    pub fn export(&self, filter: AuditFilter) -> Export {
+    /// All entries that fit, newest first; those before the entry `before` where one is given.
+    pub fn export(&self, filter: AuditFilter, before: Option<i64>) -> Export {
         Export {
             metadata: self.metadata.clone(),
             filter,
-            before: None,
+            before,
             ended: false,
         }
     }

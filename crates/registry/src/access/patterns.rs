@@ -247,6 +247,22 @@ impl TokenLimits {
         self.is_unlimited() || self.0.iter().any(|pattern| pattern.owner.matches(owner))
     }
 
+    /// These limits once the owner `old` is called `new`, both in lower case. `None` when they do not name it. What has a
+    /// `*` names nobody, and stays.
+    pub fn renamed(&self, old: &str, new: &str) -> Option<Self> {
+        let is_it = |pattern: &OwnerPattern| pattern.owner.0 == old;
+        if old == new || !self.0.iter().any(is_it) {
+            return None;
+        }
+        let mut patterns = self.0.clone();
+        for pattern in patterns.iter_mut().filter(|pattern| is_it(pattern)) {
+            pattern.owner = Part(new.to_owned());
+        }
+        patterns.sort();
+        patterns.dedup();
+        Some(Self(patterns))
+    }
+
     /// Whether all that `narrower` allows lies within these limits. Never wrongly yes; a pattern that only several of these
     /// together cover counts as wider.
     pub fn cover(&self, narrower: &Self) -> bool {

@@ -340,9 +340,11 @@ impl From<WebhookError> for ApiError {
         };
         match error {
             WebhookError::Target(_) | WebhookError::BadSecret => Self::Unprocessable(text),
-            WebhookError::NoWebhook { .. } => Self::NotFound(text),
+            WebhookError::NoWebhook { .. } | WebhookError::NoDelivery { .. } => {
+                Self::NotFound(text)
+            }
             WebhookError::TooMany(_)
-            | WebhookError::NoDelivery { .. }
+            | WebhookError::DeliveryPending(_)
             | WebhookError::TestPending(_)
             | WebhookError::Disabled(_) => Self::Conflict(text),
             WebhookError::Metadata(error) => error.into(),

@@ -120,9 +120,11 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
         .routes(routes!(owners::list))
         .routes(routes!(owners::show))
         .routes(routes!(owners::repositories))
+        .routes(routes!(owners::show_user))
         .routes(routes!(search::packages))
         .routes(routes!(packages::list))
         .routes(routes!(packages::versions))
+        .routes(routes!(packages::latest))
         .routes(routes!(packages::show, packages::remove))
         .routes(routes!(packages::files))
         .routes(routes!(user::change_settings))
@@ -148,7 +150,8 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
         .routes(routes!(users::disable_second_factor))
         .routes(routes!(users::former_names))
         .routes(routes!(users::release_name))
-        .routes(routes!(organisations::add))
+        .routes(routes!(organisations::list, organisations::add))
+        .routes(routes!(organisations::list_own))
         .routes(routes!(
             organisations::show,
             organisations::change,

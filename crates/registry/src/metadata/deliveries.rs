@@ -5,7 +5,8 @@
 //! message at least once.
 
 use super::{
-    Act, DeliveryId, DeliveryState, Metadata, MetadataError, OwnerId, WebhookEvent, WebhookId,
+    Act, DeliveryId, DeliveryState, Metadata, MetadataError, OwnerId, Page, WebhookEvent,
+    WebhookId, Window,
     engine::{Row, Transaction, sql},
     outbox::insert,
     webhooks::{WebhookRow, note, webhook_columns},
@@ -87,6 +88,17 @@ impl Delivery {
     }
 }
 
+/// What came of the wish to send a message once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivered {
+    /// It is in the outbox, as this one.
+    As(DeliveryId),
+    /// It has not ended yet.
+    Pending,
+    /// Its webhook is told nothing at present.
+    Disabled(WebhookId),
+}
+
 /// Drops the oldest finished messages to a webhook, as far as they are more than are kept.
 pub(super) async fn cut_log(
     transaction: &mut Transaction,
@@ -151,34 +163,41 @@ impl Metadata {
         Ok(Some(id))
     }
 
-    /// Puts a finished message to an active webhook of `owner` into the outbox once more, as a new one. `None` when there is
-    /// no such message.
+    /// Puts a finished message to an active webhook of `owner`, to `webhook` where one is named, into the outbox once more,
+    /// as a new one.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// [`MetadataError::Missing`] when there is no such message; when the database fails.
     pub async fn redeliver(
         &self,
-        owner: OwnerId,
+        (owner, webhook): (OwnerId, Option<WebhookId>),
         delivery: DeliveryId,
         act: &Act<'_>,
-    ) -> Result<Option<DeliveryId>, MetadataError> {
+    ) -> Result<Redelivered, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let Some(row) = transaction
+        let row = transaction
             .row(sql!(
                 "SELECT webhook_deliveries.webhook_id AS webhook_id, webhook_deliveries.event AS event, \
-                 webhook_deliveries.payload AS payload FROM webhook_deliveries \
+                 webhook_deliveries.payload AS payload, webhooks.active AS active, \
+                 webhook_deliveries.state AS state FROM webhook_deliveries \
                  JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
-                 WHERE webhook_deliveries.id = $1 AND webhooks.owner_id = $2 AND webhooks.active \
-                 AND webhook_deliveries.state <> 'pending'",
+                 WHERE webhook_deliveries.id = $1 AND webhooks.owner_id = $2 \
+                 AND (CAST($3 AS BIGINT) IS NULL OR webhooks.id = $3)",
                 delivery,
-                owner
+                owner,
+                webhook.map(WebhookId::number)
             ))
             .await?
-        else {
-            return Ok(None);
-        };
+            .ok_or(MetadataError::Missing("delivery"))?;
         let webhook = WebhookId::from_row(row.value("webhook_id")?);
+        if !row.value::<bool>("active")? {
+            return Ok(Redelivered::Disabled(webhook));
+        }
+        let state: DeliveryState = row.word("state of a delivery", "state")?;
+        if state == DeliveryState::Pending {
+            return Ok(Redelivered::Pending);
+        }
         let event = row.word("event", "event")?;
         let payload: &str = row.value("payload")?;
         let id = insert(&mut transaction, webhook, event, payload, act.at).await?;
@@ -193,10 +212,10 @@ impl Metadata {
         .await?;
         transaction.commit().await?;
         self.wake_outbox(true);
-        Ok(Some(id))
+        Ok(Redelivered::As(id))
     }
 
-    /// The messages to a webhook of `owner`, newest first, at most so many.
+    /// The messages to a webhook of `owner`, newest first; those in `state` where one is named.
     ///
     /// # Errors
     ///
@@ -204,22 +223,41 @@ impl Metadata {
     pub async fn deliveries(
         &self,
         (owner, webhook): (OwnerId, WebhookId),
-        at_most: i64,
-    ) -> Result<Vec<Delivery>, MetadataError> {
-        self.engine
+        state: Option<DeliveryState>,
+        window: Window,
+    ) -> Result<Page<Delivery>, MetadataError> {
+        let state = state.map(DeliveryState::as_str);
+        let total = self
+            .count(sql!(
+                "SELECT COUNT(*) AS count FROM webhook_deliveries \
+                 JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
+                 WHERE webhook_deliveries.webhook_id = $1 AND webhooks.owner_id = $2 \
+                 AND (CAST($3 AS TEXT) IS NULL OR webhook_deliveries.state = $3)",
+                webhook,
+                owner,
+                state
+            ))
+            .await?;
+        let rows = self
+            .engine
             .rows(sql!(
                 "SELECT webhook_deliveries.* FROM webhook_deliveries \
                  JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
                  WHERE webhook_deliveries.webhook_id = $1 AND webhooks.owner_id = $2 \
-                 ORDER BY webhook_deliveries.id DESC LIMIT $3",
+                 AND (CAST($3 AS TEXT) IS NULL OR webhook_deliveries.state = $3) \
+                 ORDER BY webhook_deliveries.id DESC LIMIT $4 OFFSET $5",
                 webhook,
                 owner,
-                at_most
+                state,
+                i64::from(window.limit),
+                i64::from(window.offset)
             ))
-            .await?
-            .iter()
-            .map(Delivery::from_row)
-            .collect()
+            .await?;
+        let entries = rows.iter().map(Delivery::from_row);
+        Ok(Page {
+            entries: entries.collect::<Result<_, _>>()?,
+            total,
+        })
     }
 
     /// When the next message is due, whoever it is for. `None`: there is none.

@@ -51,10 +51,10 @@ pub use self::{
     audit_entries::{AuditEntry, AuditFilter, Named},
     blob_facts::{BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
-        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Page,
-        SEARCHED_VERSIONS, Sight, Sighted, Window,
+        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, OwnersWanted,
+        Page, SEARCHED_VERSIONS, Sight, Sighted, Window,
     },
-    deliveries::{Delivery, Outcome, TakenDelivery},
+    deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},
     error::MetadataError,
     expiry_rules::{ExpiryRule, NewExpiryRule},
     guesses::GuessCount,
@@ -70,7 +70,7 @@ pub use self::{
     packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
     quotas::{OverQuota, OwnQuota, Quota, Usage},
     removals::RemoveOwnerError,
-    renames::{FormerName, MAX_FORMER_NAMES, RenameError},
+    renames::{FormerName, MAX_FORMER_NAMES, Relimit, RenameError},
     second_factors::{CodeClaim, CodeOutcome, SecondFactor},
     served_files::{FileAddress, PackageFile},
     signing_keys::{

@@ -1,7 +1,11 @@
 //! Names that owners had: they lead to the owner still, and are taken for everybody else.
 
+use std::fmt::Write as _;
+
 use super::{
-    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, audit::Done, engine::sql,
+    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind,
+    audit::Done,
+    engine::{Transaction, sql},
     owners::owner_columns,
 };
 use crate::{clock::Timestamp, names::OwnerName};
@@ -30,6 +34,35 @@ pub enum RenameError {
     /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+}
+
+/// The limits of a token that take the place of some, for a name in lower case that an owner has no more.
+pub type Relimit<'a> = &'a (dyn Fn(&str, &str) -> Option<String> + Sync);
+
+/// Has tokens follow an owner that was called `old`. Gives how many did.
+async fn rename_in_limits(
+    transaction: &mut Transaction,
+    old: &str,
+    relimit: Relimit<'_>,
+) -> Result<u64, MetadataError> {
+    // More than are meant, where a name ends like this one or has a `_`; `relimit` tells.
+    let rows = transaction
+        .rows(sql!(
+            "SELECT id, limits FROM tokens WHERE limits LIKE $1 ORDER BY id",
+            format!("%{old}/%")
+        ))
+        .await?;
+    let mut renamed = 0;
+    for row in &rows {
+        let (id, limits): (i64, &str) = (row.value("id")?, row.value("limits")?);
+        let Some(limits) = relimit(limits, old) else {
+            continue;
+        };
+        let statement = sql!("UPDATE tokens SET limits = $2 WHERE id = $1", id, limits);
+        transaction.run_one("token", statement).await?;
+        renamed += 1;
+    }
+    Ok(renamed)
 }
 
 impl Metadata {
@@ -85,6 +118,9 @@ impl Metadata {
     /// Gives an owner another name. The old one becomes a former name, unless they differ in case alone. An owner may
     /// take a former name of its own back. `false` when it is called so already; nothing was changed then.
     ///
+    /// Tokens that are limited to the old name are limited to the new one from then on. `relimit` gives the limits that take
+    /// the place of some, as `access/` writes them, for the old name in lower case; `None` where they stay.
+    ///
     /// # Errors
     ///
     /// When somebody else has or had the name, too many former names would be kept, there is no such owner, or the
@@ -93,6 +129,7 @@ impl Metadata {
         &self,
         owner: OwnerId,
         name: &OwnerName,
+        relimit: Relimit<'_>,
         act: &Act<'_>,
     ) -> Result<bool, RenameError> {
         let mut transaction = self.engine.write().await?;
@@ -136,7 +173,7 @@ impl Metadata {
                     "former name",
                     sql!(
                         "INSERT INTO former_names (name_lower, name, owner_id, since) VALUES ($1, $2, $3, $4)",
-                        old,
+                        old.as_str(),
                         before.name.as_str(),
                         owner,
                         act.at
@@ -153,7 +190,14 @@ impl Metadata {
         if kept.len() > MAX_FORMER_NAMES {
             return Err(RenameError::TooManyFormerNames);
         }
-        let detail = format!("from {} to {name}", before.name);
+        let mut detail = format!("from {} to {name}", before.name);
+        match rename_in_limits(&mut transaction, &old, relimit).await? {
+            0 => {}
+            1 => detail.push_str(", and so in the limits of 1 token"),
+            tokens => {
+                let _ = write!(detail, ", and so in the limits of {tokens} tokens");
+            }
+        }
         let done = Done {
             action: match before.kind {
                 OwnerKind::User => "user.rename",

@@ -11,8 +11,9 @@ use crate::{
     clock::{Clock, Timestamp},
     keys::{SealError, Sealer},
     metadata::{
-        Act, Actor, AddWebhookError, Delivery, DeliveryId, Metadata, MetadataError, NewWebhook,
-        Owner, WebhookChange, WebhookEvents, WebhookId, WebhookRow,
+        Act, Actor, AddWebhookError, Delivery, DeliveryId, DeliveryState, Metadata, MetadataError,
+        NewWebhook, Owner, Page, Redelivered, WebhookChange, WebhookEvents, WebhookId, WebhookRow,
+        Window,
     },
 };
 
@@ -22,9 +23,6 @@ pub const MAX_WEBHOOKS: u64 = 20;
 pub const MIN_SECRET: usize = 16;
 /// The longest secret, in bytes.
 pub const MAX_SECRET: usize = 256;
-
-/// How many entries of a log are shown. A webhook keeps fewer, and what is pending beside them.
-const SHOWN: i64 = 500;
 
 /// Letters and digits; 43 of 62 are 256 bits.
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -52,10 +50,9 @@ pub enum WebhookError {
         /// Which.
         number: i64,
     },
-    /// No such message, one that is still pending, or one to a webhook that is disabled.
+    /// No such message to the webhook, or to any of that owner.
     #[error(
-        "`{owner}` has no webhook in force with a finished delivery {number}; `tarn webhook deliveries {owner} WEBHOOK` shows \
-         those there are"
+        "`{owner}` has no such delivery {number}; `tarn webhook deliveries {owner} WEBHOOK` shows those there are"
     )]
     NoDelivery {
         /// Whose.
@@ -63,12 +60,15 @@ pub enum WebhookError {
         /// Which.
         number: i64,
     },
+    /// A message that has not ended.
+    #[error("delivery {0} is pending; it is tried again by itself")]
+    DeliveryPending(i64),
     /// A test is on its way already.
     #[error(
         "a test of webhook {0} is under way; look at its deliveries, and wait until it has ended"
     )]
     TestPending(i64),
-    /// A test of one that is disabled.
+    /// Nothing is sent to one that is disabled.
     #[error("webhook {0} is disabled; enable it first")]
     Disabled(i64),
     /// No random bytes.
@@ -362,7 +362,7 @@ impl Webhooks {
             .ok_or(WebhookError::TestPending(number))
     }
 
-    /// Sends a finished message once more. Gives its new number in the log.
+    /// Sends a finished message once more, to `webhook` where its number is named. Gives its new number in the log.
     ///
     /// # Errors
     ///
@@ -370,19 +370,28 @@ impl Webhooks {
     pub async fn redeliver(
         &self,
         owner: &Owner,
-        delivery: i64,
+        (webhook, delivery): (Option<i64>, i64),
         by: &Actor,
     ) -> Result<DeliveryId, WebhookError> {
-        self.metadata
-            .redeliver(owner.id, DeliveryId::from_row(delivery), &self.act(by))
-            .await?
-            .ok_or_else(|| WebhookError::NoDelivery {
+        let to = (owner.id, webhook.map(WebhookId::from_row));
+        let redelivered = self
+            .metadata
+            .redeliver(to, DeliveryId::from_row(delivery), &self.act(by))
+            .await;
+        match redelivered {
+            Ok(Redelivered::As(id)) => Ok(id),
+            Ok(Redelivered::Pending) => Err(WebhookError::DeliveryPending(delivery)),
+            Ok(Redelivered::Disabled(id)) => Err(WebhookError::Disabled(id.number())),
+            Err(MetadataError::Missing(_)) => Err(WebhookError::NoDelivery {
                 owner: owner.name.clone(),
                 number: delivery,
-            })
+            }),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// The messages to a webhook, newest first: what is pending, and what was finished lately.
+    /// The messages to a webhook, newest first: what is pending, and what was finished lately; those in `state` where one is
+    /// named.
     ///
     /// # Errors
     ///
@@ -391,9 +400,12 @@ impl Webhooks {
         &self,
         owner: &Owner,
         number: i64,
-    ) -> Result<Vec<Delivery>, WebhookError> {
+        state: Option<DeliveryState>,
+        window: Window,
+    ) -> Result<Page<Delivery>, WebhookError> {
         let row = self.row(owner, number).await?;
-        Ok(self.metadata.deliveries((owner.id, row.id), SHOWN).await?)
+        let of = (owner.id, row.id);
+        Ok(self.metadata.deliveries(of, state, window).await?)
     }
 
     async fn row(&self, owner: &Owner, number: i64) -> Result<WebhookRow, WebhookError> {

@@ -344,19 +344,22 @@ async fn an_owner_reads_its_own_part_of_the_log_and_pages_through_it() {
             .len(),
         5
     );
-    let export = get("/api/v1/owners/acme/audit/export");
-    let export = ask(&server, by("alice", export)).await.expect(200);
-    assert_eq!(export.header("Content-Type"), Some("application/x-ndjson"));
-    let lines: Vec<serde_json::Value> = export
-        .text()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let ids: Vec<i64> = lines
-        .iter()
-        .map(|line| line["id"].as_i64().unwrap())
-        .collect();
-    assert_eq!(ids, seen);
+    let export = async |user: &str, target: &str| {
+        let export = ask(&server, by(user, get(target))).await.expect(200);
+        assert_eq!(export.header("Content-Type"), Some("application/x-ndjson"));
+        let text = export.text();
+        let id = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_i64();
+        let ids = text.lines().map(|line| id(line).unwrap());
+        ids.collect::<Vec<_>>()
+    };
+    let of_acme = "/api/v1/owners/acme/audit/export";
+    assert_eq!(export("alice", of_acme).await, seen);
+    // From the entry on where one was cut off.
+    let rest = format!("{of_acme}?before={}", seen[1]);
+    assert_eq!(export("alice", &rest).await, seen[2..]);
+    let all = export("root", "/api/v1/audit/export").await;
+    let rest = format!("/api/v1/audit/export?before={}", all[3]);
+    assert_eq!(export("root", &rest).await, all[4..]);
 }
 
 #[tokio::test]
@@ -431,4 +434,58 @@ async fn a_webhook_that_is_made_inactive_never_was_active() {
     let log = ask(&server, log).await.expect(200).json();
     let actions = log.as_array().unwrap().iter().map(|entry| &entry["action"]);
     assert_eq!(actions.collect::<Vec<_>>(), ["webhook.add"]);
+}
+
+#[tokio::test]
+async fn the_log_of_a_webhook_is_paged_through_behind_any_backlog() {
+    let server = world().await;
+    let order = json!({ "config": { "url": "https://hooks.example/x" } });
+    let made = by("alice", json("POST", "/api/v1/user/hooks", &order));
+    let made = ask(&server, made).await.expect(201).json();
+    let target = format!("/api/v1/user/hooks/{}", made["id"]);
+    // Disabling gives up what is pending: one message that has ended, and many behind it that have not.
+    server.publish("edge/main", hello()).await.expect(201);
+    for active in [false, true] {
+        let change = json("PATCH", &target, &json!({ "active": active }));
+        ask(&server, by("alice", change)).await.expect(200);
+    }
+    let log = async |query: &str| {
+        let log = get(format!("{target}/deliveries?{query}"));
+        ask(&server, by("alice", log)).await.expect(200)
+    };
+    let ended = log("").await.json()[0]["id"].as_i64().unwrap();
+    let metadata = server.registry.metadata();
+    let alice = metadata.owner(&name("alice")).await.unwrap().unwrap();
+    let webhooks = server.registry.administration().webhooks();
+    for _ in 0..501 {
+        let again = webhooks.redeliver(&alice, (None, ended), &BY);
+        again.await.unwrap();
+    }
+
+    let first = log("limit=100").await;
+    assert_eq!(first.header("X-Total-Count"), Some("502"));
+    let last = format!("<{target}/deliveries?page=6&limit=100>; rel=\"last\"");
+    assert!(first.header("Link").unwrap().contains(&last));
+    let last = log("limit=100&page=6").await.json();
+    assert_eq!(last.as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&last[1]["id"], &last[1]["state"]),
+        (&json!(ended), &json!("failed"))
+    );
+    let failed = log("state=failed").await;
+    assert_eq!(failed.header("X-Total-Count"), Some("1"));
+    assert_eq!(failed.json()[0], last[1]);
+    let redeliver = |hook: &str, delivery: &serde_json::Value| {
+        let target = format!("/api/v1/user/hooks/{hook}/deliveries/{delivery}/redeliver");
+        by("alice", request("POST", target))
+    };
+    let hook = made["id"].to_string();
+    ask(&server, redeliver(&hook, &last[1]["id"]))
+        .await
+        .expect(201);
+    ask(&server, redeliver(&hook, &last[0]["id"]))
+        .await
+        .problem(409, "is pending");
+    let other = ask(&server, redeliver("4711", &last[1]["id"])).await;
+    other.problem(404, "no such delivery");
 }

@@ -50,6 +50,10 @@ const fn answers(whom: For) -> [u16; 6] {
     }
 }
 
+/// The version of the package in `club`, and the newest one.
+const HELLO: &str = "/packages/club/alpine/hello/1.0-r0";
+const LATEST: &str = "/packages/club/alpine/hello/-/latest";
+
 type Row = (For, &'static str, &'static str, Value, &'static [u16]);
 
 /// Who may, the method, the path, the body, and what those who may are answered. The first of them may leave the others
@@ -64,6 +68,10 @@ fn table() -> Vec<Row> {
         (All, "GET", "/openapi.json", none(), &[200]),
         (All, "GET", "/version", none(), &[200]),
         (All, "GET", "/owners", none(), &[200]),
+        (All, "GET", "/orgs", none(), &[200]),
+        (All, "GET", "/users/guest", none(), &[200]),
+        (SignedIn, "GET", "/user/orgs", none(), &[200]),
+        (Readers, "GET", LATEST, none(), &[200]),
         (All, "GET", "/search/packages?q=hello", none(), &[200]),
         (SignedIn, "GET", "/user", none(), &[200]),
         (Readers, "GET", "/owners/club", none(), &[200]),
@@ -76,13 +84,7 @@ fn table() -> Vec<Row> {
             none(),
             &[200],
         ),
-        (
-            Readers,
-            "GET",
-            "/packages/club/alpine/hello/1.0-r0",
-            none(),
-            &[200],
-        ),
+        (Readers, "GET", HELLO, none(), &[200]),
         (
             Readers,
             "GET",
@@ -329,13 +331,7 @@ fn table() -> Vec<Row> {
             json!({ "username": "neworg" }),
             &[201],
         ),
-        (
-            Writers,
-            "DELETE",
-            "/packages/club/alpine/hello/1.0-r0",
-            none(),
-            &[204, 404],
-        ),
+        (Writers, "DELETE", HELLO, none(), &[204, 404]),
         (Admins, "DELETE", "/orgs/club", none(), &[204, 404]),
     ]
 }

@@ -380,3 +380,35 @@ async fn a_dry_run_of_two_rules_tells_what_a_run_of_them_removes() {
         assert_eq!((count, told), (1, vec!["3-r0".to_owned()]), "{run:?}");
     }
 }
+
+#[tokio::test]
+async fn a_former_name_finds_what_was_done_under_both() {
+    let server = TestServer::with_hello().await;
+    server.add_user("root", Visibility::Public).await;
+    let root = name("root");
+    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    let (old, new) = (name("alice"), name("alicia"));
+    let renamed = server.accounts().rename(OwnerKind::User, &old, &new, &BY);
+    assert!(renamed.await.unwrap());
+    let gone = HELLO.replace("/alice/", "/alicia/");
+    let gone = delete(gone).basic("alicia", &password("alice"));
+    server.send(&gone).await.expect(204);
+    for (query, actions) in [
+        ("account=alice&", &["package.delete", "package.publish"][..]),
+        ("account=Alicia&", &["package.delete", "package.publish"]),
+        ("owner=alice&", &["package.delete", "package.publish"]),
+        ("owner=alice&account=root&", &[]),
+        ("owner=nobody&", &[]),
+    ] {
+        let log = get(format!("/api/v1/audit?{query}action=package."));
+        let log = server.send(&log.basic("root", &password("root"))).await;
+        let entries = log.expect(200).json();
+        let entries = entries.as_array().unwrap().iter();
+        let found: Vec<_> = entries.map(|entry| entry["action"].clone()).collect();
+        assert_eq!(found, actions, "{query}");
+    }
+    // The same for the command line.
+    let audit = server.registry.administration().audit();
+    let (old, new) = (audit.named(&old).await, audit.named(&new).await);
+    assert_eq!(old.unwrap(), new.unwrap());
+}

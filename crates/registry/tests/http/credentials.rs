@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use registry::{
     access::Secret,
     metadata::{Actor, OwnerKind, Visibility},
 };
 
+use serde_json::json;
+
 use crate::{
-    client::{Request, delete, get, head, put},
+    client::{Request, delete, get, head, json, put, request},
+    generator::Generator,
     server::{ALICE, HELLO, INDEX, TestServer, hello, name, package, password},
 };
 
@@ -261,4 +265,72 @@ async fn the_last_use_of_a_token_is_told_a_moment_later() {
     server.send(&get(HELLO).bearer(&token)).await;
     server.registry.access().write_down().await.unwrap();
     assert_eq!(last_used().await, Some(server.clock.now()));
+}
+
+#[tokio::test]
+async fn no_secret_is_in_the_files_of_the_database() {
+    let server = TestServer::with_hello().await;
+    server.add_user("bob", Visibility::Public).await;
+    let ask = async |asked: Request| {
+        let asked = asked.basic("bob", &password("bob"));
+        server.send(&asked).await
+    };
+    let order = json!({ "name": "ci", "scopes": ["write:package"] });
+    let token = ask(json("POST", "/api/v1/user/tokens", &order)).await;
+    let token = token.expect(201).json()["sha1"].clone();
+    let given = "a secret that signs what hooks are told";
+    let hook = |secret: Option<&str>| {
+        let config = json!({ "url": "https://hooks.example/told", "secret": secret });
+        json("POST", "/api/v1/user/hooks", &json!({ "config": config }))
+    };
+    ask(hook(Some(given))).await.expect(201);
+    let made = ask(hook(None)).await.expect(201).json()["secret"].clone();
+    let factor = "/api/v1/user/second-factor";
+    let begun = ask(request("POST", factor)).await.expect(201).json();
+    let uri = begun["otpauth_uri"].as_str().unwrap();
+    let generator = Generator::of(uri);
+    let code = json!({ "code": generator.code(server.clock.now()) });
+    let codes = ask(json("PUT", factor, &code)).await.expect(200).json();
+    let codes: Vec<String> = serde_json::from_value(codes["recovery_codes"].clone()).unwrap();
+    // One that counted, and one that was wrong.
+    let signed_in = get(INDEX).bearer(token.as_str().unwrap());
+    server.send(&signed_in).await.expect(200);
+    let wrong = get(INDEX).basic("bob", "wrong and never right");
+    server.send(&wrong).await.expect(401);
+    server.registry.refusals().flush().await;
+    server.registry.access().write_down().await.unwrap();
+    let metadata = server.registry.metadata();
+    let alice = metadata.owner(&name("alice")).await.unwrap().unwrap();
+    let key = server.registry.keys().export(&alice, true).await.unwrap();
+    let private = key.private.unwrap();
+    let lines = private.expose().lines();
+    let inside: String = lines.filter(|line| !line.starts_with('-')).collect();
+
+    let mut secrets = vec![
+        password("bob").into_bytes(),
+        b"wrong and never right".to_vec(),
+        token.as_str().unwrap().as_bytes().to_vec(),
+        given.as_bytes().to_vec(),
+        made.as_str().unwrap().as_bytes().to_vec(),
+        generator.secret().to_vec(),
+        uri.split("secret=").nth(1).unwrap().as_bytes()[..32].to_vec(),
+        // Behind the head that says what kind of key it is.
+        STANDARD.decode(&inside).unwrap()[64..128].to_vec(),
+        inside.as_bytes()[..64].to_vec(),
+    ];
+    assert_eq!(codes.len(), 10);
+    for code in codes {
+        secrets.push(code.replace('-', "").into_bytes());
+        secrets.push(code.into_bytes());
+    }
+    let files = server.database_files().await;
+    let holds = |wanted: &[u8]| files.windows(wanted.len()).any(|part| part == wanted);
+    // What is no secret is found.
+    for open in ["bob", "https://hooks.example/told", "hello-1.0-r0.apk"] {
+        assert!(holds(open.as_bytes()), "{open}");
+    }
+    for (number, secret) in secrets.iter().enumerate() {
+        assert!(secret.len() >= 10, "{number}");
+        assert!(!holds(secret), "{number}: {}", secret.escape_ascii());
+    }
 }

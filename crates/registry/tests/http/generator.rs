@@ -33,6 +33,11 @@ impl Generator {
         Self(bytes.map(byte).collect())
     }
 
+    /// The bytes that it shares with the server.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.0
+    }
+
     /// What it shows at that time.
     pub(crate) fn code(&self, now: Timestamp) -> String {
         let counter = u64::try_from(now.seconds()).unwrap() / 30;

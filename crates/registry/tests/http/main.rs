@@ -10,6 +10,7 @@
 
 mod access_table;
 mod api_document;
+mod api_forges;
 mod api_limits;
 mod api_management;
 mod api_packages;

@@ -326,3 +326,53 @@ async fn a_token_is_refused_from_elsewhere_and_once_it_is_over() {
         .await
         .refusal(401, "wrong");
 }
+
+#[tokio::test]
+async fn a_token_limited_to_an_owner_by_name_follows_it_to_another() {
+    let server = TestServer::start().await;
+    server.add_organisation("acme", Visibility::Private).await;
+    let token = async |label: &str, limits: &str| {
+        let request = TokenRequest {
+            limits: limits.parse().unwrap(),
+            ..TokenRequest::new(label, "write:package".parse().unwrap())
+        };
+        let alice = name("alice");
+        let made = server
+            .accounts()
+            .add_token(OwnerKind::User, &alice, &request, None, &BY);
+        made.await.unwrap().1.expose().to_owned()
+    };
+    let named = token("named", "acme/edge/* alice/*/*").await;
+    let pattern = token("pattern", "acm*/edge/*").await;
+    let publish = async |owner: &str, repository: &str, token: &str, package_name: &str| {
+        let target = format!("/api/packages/{owner}/alpine/{repository}");
+        let upload = put(target, package(package_name, "x86_64")).bearer(token);
+        server.send(&upload).await.status
+    };
+    assert_eq!(publish("acme", "edge/main", &named, "one").await, 201);
+    assert_eq!(publish("acme", "edge/main", &pattern, "two").await, 201);
+    rename(&server, OwnerKind::Organisation, "acme", "Apex").await;
+    assert_eq!(publish("apex", "edge/main", &named, "three").await, 201);
+    assert_eq!(publish("apex", "v3.23/main", &named, "three").await, 403);
+    assert_eq!(publish("alice", "edge/main", &named, "three").await, 201);
+    assert_eq!(publish("apex", "edge/main", &pattern, "four").await, 403);
+    // Who comes by the old name is led on.
+    let old = get("/api/packages/acme/alpine/edge/main/x86_64/one-1.0-r0.apk").bearer(&named);
+    let moved = server.send(&old).await.expect(301);
+    let new = get(moved.header("Location").unwrap()).bearer(&named);
+    server.send(&new).await.expect(200);
+
+    let metadata = server.registry.metadata();
+    let filter = AuditFilter {
+        action: Some("org.rename".to_owned()),
+        ..AuditFilter::default()
+    };
+    let log = metadata.audit_entries(&filter, None, 10).await.unwrap();
+    assert_eq!(
+        log[0].detail.as_deref(),
+        Some("from acme to Apex, and so in the limits of 1 token")
+    );
+    rename(&server, OwnerKind::Organisation, "apex", "acme").await;
+    assert_eq!(publish("acme", "edge/main", &named, "five").await, 201);
+    assert_eq!(publish("acme", "edge/main", &pattern, "six").await, 201);
+}

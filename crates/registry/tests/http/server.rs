@@ -220,6 +220,26 @@ impl TestServer {
             .collect()
     }
 
+    /// What is in the files of the database, while they are open and once they are closed. Nothing can be asked after that.
+    pub(crate) async fn database_files(&self) -> Vec<u8> {
+        let read = || {
+            let entries = fs::read_dir(self.folder.path()).unwrap();
+            let paths = entries.map(|entry| entry.unwrap().path());
+            let of_database = |path: &PathBuf| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                name.starts_with("tarn.db")
+            };
+            let files = paths
+                .filter(of_database)
+                .map(|path| fs::read(path).unwrap());
+            files.collect::<Vec<_>>().concat()
+        };
+        let mut bytes = read();
+        self.registry.metadata().close().await;
+        bytes.extend(read());
+        bytes
+    }
+
     /// Tells the server to stop, and waits until it has.
     pub(crate) async fn stop(mut self) -> Result<(), ServeError> {
         drop(self.stop.take());

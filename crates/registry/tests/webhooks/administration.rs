@@ -9,7 +9,7 @@ use registry::{
 };
 
 use crate::{
-    SECRET, World, add_user,
+    ALL, SECRET, World, add_user,
     receiver::{Receiver, Says, status},
     states,
 };
@@ -73,10 +73,21 @@ async fn nobody_reaches_the_webhooks_of_others() {
         );
     };
     missing(webhooks.one(&bob, number).await.unwrap_err());
-    missing(webhooks.deliveries(&bob, number).await.unwrap_err());
+    missing(
+        webhooks
+            .deliveries(&bob, number, None, ALL)
+            .await
+            .unwrap_err(),
+    );
     missing(webhooks.test(&bob, number, BY).await.unwrap_err());
     missing(webhooks.remove(&bob, number, BY).await.unwrap_err());
-    missing(webhooks.redeliver(&bob, delivery, BY).await.unwrap_err());
+    for named in [None, Some(number)] {
+        let again = webhooks.redeliver(&bob, (named, delivery), BY).await;
+        missing(again.unwrap_err());
+    }
+    let other = world.add(&receiver.url()).await.webhook.id.number();
+    let again = webhooks.redeliver(&world.alice, (Some(other), delivery), BY);
+    missing(again.await.unwrap_err());
     let order = ChangeOrder {
         active: Some(false),
         ..ChangeOrder::default()
@@ -108,8 +119,8 @@ async fn a_webhook_removed_while_messages_are_pending_or_under_way_leaves_nothin
     sending.await.unwrap().unwrap();
     let metadata = world.registry.metadata();
     assert_eq!(metadata.next_delivery_at().await.unwrap(), None);
-    let log = metadata.deliveries((world.alice.id, added.webhook.id), 10);
-    assert_eq!(log.await.unwrap(), []);
+    let log = metadata.deliveries((world.alice.id, added.webhook.id), None, ALL);
+    assert_eq!(log.await.unwrap().entries, []);
     world.clock.advance(Duration::from_secs(86_400));
     world.deliver().await;
     assert_eq!(receiver.received().len(), 2);
@@ -138,15 +149,15 @@ async fn a_disabled_webhook_gives_up_what_is_pending_and_is_told_nothing_new() {
     let test = webhooks.test(&world.alice, number, BY).await;
     assert!(matches!(test, Err(WebhookError::Disabled(_))));
     let one = world.log(&added).await[0].id.number();
-    let again = webhooks.redeliver(&world.alice, one, BY).await;
-    assert!(matches!(again, Err(WebhookError::NoDelivery { .. })));
+    let again = webhooks.redeliver(&world.alice, (None, one), BY).await;
+    assert!(matches!(again, Err(WebhookError::Disabled(found)) if found == number));
     set(true).await;
     world.deliver().await;
     assert_eq!(receiver.received().len(), 0);
     let log = world.log(&added).await;
     assert_eq!(states(&log), [DeliveryState::Failed]);
 
-    let again = webhooks.redeliver(&world.alice, log[0].id.number(), BY);
+    let again = webhooks.redeliver(&world.alice, (Some(number), one), BY);
     let again = again.await.unwrap();
     world.deliver().await;
     let log = world.log(&added).await;
@@ -169,8 +180,9 @@ async fn a_test_is_a_ping_and_only_one_at_a_time() {
     let first = webhooks.test(&world.alice, number, BY).await.unwrap();
     let second = webhooks.test(&world.alice, number, BY).await;
     assert!(matches!(second, Err(WebhookError::TestPending(_))));
-    let pending = webhooks.redeliver(&world.alice, first.number(), BY).await;
-    assert!(matches!(pending, Err(WebhookError::NoDelivery { .. })));
+    let pending = webhooks.redeliver(&world.alice, (None, first.number()), BY);
+    let pending = pending.await;
+    assert!(matches!(pending, Err(WebhookError::DeliveryPending(_))));
     world.deliver().await;
     let [request] = &receiver.received()[..] else {
         unreachable!("one message")

@@ -23,6 +23,7 @@ use registry::{
     clock::{Clock, Timestamp},
     metadata::{
         Actor, Delivery, DeliveryState, NewUser, Owner, PackageAddress, Visibility, WebhookEvents,
+        Window,
     },
     names::{Branch, OwnerName, RepositoryName},
     publish::{Destination, PublishError, Published},
@@ -38,6 +39,12 @@ const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
 
 /// The secret of the webhooks here.
 const SECRET: &str = "a secret of the tests";
+
+/// Every entry of a log.
+const ALL: Window = Window {
+    offset: 0,
+    limit: u32::MAX,
+};
 
 /// A registry with the user `alice`, whose clock stands still.
 struct World {
@@ -148,9 +155,10 @@ impl World {
         self.registry
             .administration()
             .webhooks()
-            .deliveries(&self.alice, webhook.webhook.id.number())
+            .deliveries(&self.alice, webhook.webhook.id.number(), None, ALL)
             .await
             .unwrap()
+            .entries
     }
 
     /// A worker that may send to this machine and asks no name server.

@@ -68,6 +68,18 @@ fn webhooks_are_added_listed_changed_and_removed() {
         (&["webhook", "change", "admin", "1", "--disable"], ""),
         (&["webhook", "deliveries", "admin", "1"], ""),
         (&["webhook", "redeliver", "admin", "1"], ""),
+        (&["webhook", "redeliver", "admin", "2"], ""),
+        (&["webhook", "change", "admin", "1", "--enable"], ""),
+        (&["webhook", "redeliver", "admin", "1"], ""),
+        (&["webhook", "deliveries", "admin", "1", "--limit", "1"], ""),
+        (
+            &["webhook", "deliveries", "admin", "1", "--state", "failed"],
+            "",
+        ),
+        (
+            &["webhook", "deliveries", "admin", "1", "--state", "lost"],
+            "",
+        ),
         (&["webhook", "list", "admin"], ""),
         (&["webhook", "remove", "admin", "1"], ""),
         (&["webhook", "remove", "admin", "1"], ""),

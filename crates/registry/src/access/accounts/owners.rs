@@ -2,6 +2,7 @@
 
 use super::{AccountError, Accounts};
 use crate::{
+    access::TokenLimits,
     metadata::{Actor, FormerName, Owner, OwnerKind, RemoveOwnerError, RenameError, Visibility},
     names::OwnerName,
 };
@@ -28,7 +29,8 @@ impl Accounts {
     }
 
     /// Gives a user or an organisation another name. Reads under the old one are led to the new one from then on, and
-    /// nobody else can take the old one. The file names of keys stay as they are. Whether anything changed.
+    /// nobody else can take the old one. Tokens that are limited to the old name are limited to the new one; patterns with
+    /// a `*` in the place of the owner stay. The file names of keys stay as they are. Whether anything changed.
     ///
     /// # Errors
     ///
@@ -48,8 +50,13 @@ impl Accounts {
                 return Err(AccountError::Reserved(new.clone()));
             }
         }
+        let relimit = |limits: &str, old: &str| {
+            let limits = limits.parse::<TokenLimits>().ok()?;
+            let renamed = limits.renamed(old, &new.lower())?;
+            Some(renamed.to_string())
+        };
         self.metadata
-            .rename_owner(owner.id, new, &by.at(self.clock.now()))
+            .rename_owner(owner.id, new, &relimit, &by.at(self.clock.now()))
             .await
             .map_err(|error| match error {
                 RenameError::NameTaken => AccountError::NameTaken(new.clone()),

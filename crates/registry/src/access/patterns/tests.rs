@@ -142,3 +142,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn limits_follow_an_owner_that_is_named_in_full() {
+    for (limits, renamed) in [
+        ("acme/edge/* other/*/*", Some("apex/edge/* other/*/*")),
+        ("acme/*/* apex/*/*", Some("apex/*/*")),
+        (
+            "zeta/*/* acme/*/main acme/edge/*",
+            Some("apex/*/main apex/edge/* zeta/*/*"),
+        ),
+        ("acm*/*/* */edge/* acme2/*/* my-acme/*/*", None),
+        ("other/acme/*", None),
+        ("", None),
+    ] {
+        let found = token(limits).renamed("acme", "apex");
+        let found = found.map(|limits| limits.to_string());
+        assert_eq!(found.as_deref(), renamed, "{limits}");
+    }
+    assert_eq!(token("acme/*/*").renamed("acme", "acme"), None);
+}

@@ -172,17 +172,12 @@ fn moment(text: &str) -> Result<Timestamp, ApiError> {
     ))
 }
 
-/// An owner who is there, under every name they had; or one who is gone, by the name that the log has.
 async fn named(registry: &Registry, name: Option<&str>) -> Result<Option<Named>, ApiError> {
     let Some(name) = name else {
         return Ok(None);
     };
-    let name = OwnerName::parse(name)?;
-    let found = registry.metadata().owner(&name).await?;
-    Ok(Some(match found {
-        Some(owner) => Named::Id(owner.id),
-        None => Named::Name(name.as_str().to_owned()),
-    }))
+    let audit = registry.administration().audit();
+    Ok(Some(audit.named(&OwnerName::parse(name)?).await?))
 }
 
 async fn page(
@@ -276,9 +271,10 @@ pub(in crate::http) async fn export(
     _: Site,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    query.before()?;
+    let before = query.before()?;
     let filter = query.filter(&registry).await?;
-    Ok(exported(registry.administration().audit().export(filter)))
+    let audit = registry.administration().audit();
+    Ok(exported(audit.export(filter, before)))
 }
 
 /// Read what the audit log has of an owner
@@ -315,8 +311,9 @@ pub(in crate::http) async fn export_of_owner(
     of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    query.before()?;
+    let before = query.before()?;
     let mut filter = query.filter(&registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));
-    Ok(exported(registry.administration().audit().export(filter)))
+    let audit = registry.administration().audit();
+    Ok(exported(audit.export(filter, before)))
 }

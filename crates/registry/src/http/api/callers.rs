@@ -9,6 +9,7 @@ use super::{
     administer::{Administered, needs_password},
     extract::Path,
     paths::OfOwner,
+    user::user_of,
 };
 use crate::{
     Registry,
@@ -18,11 +19,17 @@ use crate::{
         error::ApiError,
         path::Segments,
     },
-    metadata::Actor,
+    metadata::{Actor, OwnerId, Sight},
 };
 
 /// Whoever asks, with whatever credentials as long as they are right.
 pub(in crate::http) struct Asking(pub(in crate::http) Caller);
+
+/// The user who asks, and what they may know of.
+pub(in crate::http) struct SeeingUser {
+    pub(in crate::http) user: OwnerId,
+    pub(in crate::http) sight: Sight,
+}
 
 /// The owner in the path, whom the caller may read.
 pub(in crate::http) struct Reading<P>(Authorized, PhantomData<fn() -> P>);
@@ -49,6 +56,17 @@ impl FromRequestParts<Registry> for Asking {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         Ok(Self(presented.caller(registry).await?))
+    }
+}
+
+impl FromRequestParts<Registry> for SeeingUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let Asking(caller) = Asking::from_request_parts(parts, registry).await?;
+        let user = user_of(&caller)?.user.id;
+        let sight = registry.access().sight(&caller).await?;
+        Ok(Self { user, sight })
     }
 }
 

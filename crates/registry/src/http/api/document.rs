@@ -13,7 +13,10 @@ use axum::{
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use super::problem::{MEDIA_TYPE, Problem};
+use super::{
+    forges,
+    problem::{MEDIA_TYPE, Problem},
+};
 use crate::http::routes;
 
 /// What is no operation: the head of the document.
@@ -81,6 +84,7 @@ pub(super) fn document() -> Value {
     put(&mut document, "", "servers", json!([{ "url": "/" }]));
     put(&mut document, "", "security", any_way);
     put(&mut document, "/components", "securitySchemes", ways);
+    forges::describe(&mut document);
     let paths = document
         .pointer_mut("/paths")
         .and_then(Value::as_object_mut);

@@ -7,7 +7,9 @@ use axum::{
 };
 use futures_util::TryStreamExt as _;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
+use super::forges;
 use crate::{Registry, http::error::ApiError};
 
 /// The variable segments of the path, percent-decoded.
@@ -49,7 +51,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 /// when it does not say what the route needs.
 pub(in crate::http) struct Json<T>(pub(in crate::http) T);
 
-impl<T: DeserializeOwned> FromRequest<Registry> for Json<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<Registry> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, registry: &Registry) -> Result<Self, ApiError> {
@@ -90,14 +92,16 @@ impl<T: DeserializeOwned> FromRequest<Registry> for Json<T> {
                 "the body does not say what is needed: it is an array, not an object".to_owned(),
             ));
         }
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| match error.classify() {
-                serde_json::error::Category::Data => ApiError::Unprocessable(format!(
-                    "the body does not say what is needed: {error}"
-                )),
-                _ => ApiError::BadRequest(format!("the body is no JSON: {error}")),
-            })
+        let read = match forges::neutral(&T::name()) {
+            [] => serde_json::from_slice(&bytes),
+            neutral => forges::read_without(neutral, &bytes),
+        };
+        read.map(Self).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => {
+                ApiError::Unprocessable(format!("the body does not say what is needed: {error}"))
+            }
+            _ => ApiError::BadRequest(format!("the body is no JSON: {error}")),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ pub(super) mod audit;
 mod callers;
 pub(super) mod document;
 mod extract;
+mod forges;
 pub(super) mod hooks;
 pub(super) mod keys;
 mod moment;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     administer::{owner_name, word},
-    callers::{Of, Reading, Site},
+    callers::{Asking, Of, Reading, SeeingUser, Site},
     extract::{self, Path, Query},
     moment::Moment,
     owners::Visibility,
@@ -19,7 +19,7 @@ use crate::{
     Registry,
     access::AccountError,
     http::error::ApiError,
-    metadata::{Member, Owner, OwnerKind, Role},
+    metadata::{self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, Role, Sight},
     names::OwnerName,
 };
 
@@ -56,8 +56,8 @@ pub(in crate::http) struct NewOrganisation {
         example = "acme"
     )]
     username: String,
-    /// Who may read what it has; public if it is not said.
-    #[schema(value_type = Option<Visibility>)]
+    /// Who may read what it has; public if it is not said, or empty.
+    #[schema(pattern = "^(public|limited|private)?$")]
     visibility: Option<String>,
     /// The user who becomes its first admin; the caller if it is not said.
     #[schema(
@@ -73,9 +73,15 @@ pub(in crate::http) struct NewOrganisation {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct OrganisationChange {
-    /// Who may read what it has.
-    #[schema(value_type = Visibility)]
-    visibility: String,
+    /// Who may read what it has. Left out or empty: it stays.
+    #[schema(pattern = "^(public|limited|private)?$")]
+    visibility: Option<String>,
+}
+
+/// What is said of who may read, where it is not empty.
+fn said(visibility: Option<&str>) -> Result<Option<metadata::Visibility>, ApiError> {
+    let said = visibility.filter(|visibility| !visibility.is_empty());
+    said.map(word).transpose()
 }
 
 /// What a member may do.
@@ -143,14 +149,74 @@ fn no_member() -> ApiError {
 }
 
 async fn shown(registry: &Registry, owner: Owner) -> Result<Json<Organisation>, ApiError> {
-    let created = registry.metadata().owner_created_at(owner.id).await?;
-    Ok(Json(Organisation {
-        id: owner.id.number(),
-        name: owner.name.clone(),
-        username: owner.name,
-        visibility: owner.visibility.as_str(),
-        created: created.into(),
-    }))
+    let created_at = registry.metadata().owner_created_at(owner.id).await?;
+    Ok(Json(CatalogOwner { owner, created_at }.into()))
+}
+
+impl From<CatalogOwner> for Organisation {
+    fn from(CatalogOwner { owner, created_at }: CatalogOwner) -> Self {
+        Self {
+            id: owner.id.number(),
+            name: owner.name.clone(),
+            username: owner.name,
+            visibility: owner.visibility.as_str(),
+            created: created_at.into(),
+        }
+    }
+}
+
+async fn listed(
+    registry: &Registry,
+    sight: &Sight,
+    wanted: OwnersWanted<'_>,
+    pages: &Pages,
+) -> Result<Response, ApiError> {
+    let metadata = registry.metadata();
+    let page = metadata.visible_owners(sight, wanted, pages.window());
+    Ok(pages.answer(page.await?, Organisation::from))
+}
+
+/// List the organisations whose packages the caller may read
+///
+/// By name.
+#[utoipa::path(
+    get, path = "/api/v1/orgs", tag = "organisations", operation_id = "orgGetAll",
+    params(ListQuery),
+    responses((status = 200, description = "The organisations", body = Vec<Organisation>))
+)]
+pub(in crate::http) async fn list(
+    State(registry): State<Registry>,
+    Asking(caller): Asking,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    let sight = registry.access().sight(&caller).await?;
+    let wanted = OwnersWanted {
+        kind: Some(KIND),
+        ..OwnersWanted::default()
+    };
+    listed(&registry, &sight, wanted, &pages).await
+}
+
+/// List the organisations that the caller is a member of
+///
+/// By name; with a token those that it may read.
+#[utoipa::path(
+    get, path = "/api/v1/user/orgs", tag = "organisations", operation_id = "orgListCurrentUserOrgs",
+    params(ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The organisations", body = Vec<Organisation>))
+)]
+pub(in crate::http) async fn list_own(
+    State(registry): State<Registry>,
+    SeeingUser { user, sight }: SeeingUser,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    let wanted = OwnersWanted {
+        kind: Some(KIND),
+        member: Some(user),
+        ..OwnersWanted::default()
+    };
+    listed(&registry, &sight, wanted, &pages).await
 }
 
 /// Make an organisation
@@ -170,7 +236,7 @@ pub(in crate::http) async fn add(
     let name = owner_name(&new.username)?;
     let caller = caller.account().map_or("", |(_, name)| name);
     let first = owner_name(new.owner.as_deref().unwrap_or(caller))?;
-    let visibility = word(new.visibility.as_deref().unwrap_or("public"))?;
+    let visibility = said(new.visibility.as_deref())?.unwrap_or(metadata::Visibility::Public);
     let accounts = registry.administration().accounts();
     let owner = accounts
         .add_organisation(&name, visibility, &first, &by)
@@ -213,11 +279,12 @@ pub(in crate::http) async fn change(
     of: Of<OrganisationPath>,
     extract::Json(change): extract::Json<OrganisationChange>,
 ) -> Result<Json<Organisation>, ApiError> {
-    let visibility = word(&change.visibility)?;
     let accounts = registry.administration().accounts();
-    accounts
-        .set_visibility(KIND, &of.name, visibility, &of.by)
-        .await?;
+    if let Some(visibility) = said(change.visibility.as_deref())? {
+        accounts
+            .set_visibility(KIND, &of.name, visibility, &of.by)
+            .await?;
+    }
     let owner = accounts.find_organisation(&of.name).await?;
     shown(&registry, owner).await
 }

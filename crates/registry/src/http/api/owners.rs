@@ -9,12 +9,12 @@ use super::{
     extract::Query,
     moment::Moment,
     paging::{ListQuery, Number, Pages, Paging},
-    paths::OwnerPath,
+    paths::{OwnerPath, UserPath},
 };
 use crate::{
     Registry,
     http::error::ApiError,
-    metadata::{CatalogOwner, CatalogRepository},
+    metadata::{self, CatalogOwner, CatalogRepository, OwnersWanted},
     names::MAX_BYTES,
 };
 
@@ -183,7 +183,10 @@ pub(in crate::http) async fn list(
         .metadata()
         .visible_owners(
             &registry.access().sight(&caller).await?,
-            prefix,
+            OwnersWanted {
+                prefix,
+                ..OwnersWanted::default()
+            },
             paging.window(),
         )
         .await?;
@@ -203,7 +206,30 @@ pub(in crate::http) async fn show(
     State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
 ) -> Result<Json<OwnerDetails>, ApiError> {
-    let owner = reading.owner.clone();
+    shown(&registry, &reading.owner).await
+}
+
+/// Show a user
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{username}",
+    tag = "owners",
+    operation_id = "userGet",
+    params(UserPath),
+    responses((status = 200, description = "The user", body = OwnerDetails))
+)]
+pub(in crate::http) async fn show_user(
+    State(registry): State<Registry>,
+    reading: Reading<UserPath>,
+) -> Result<Json<OwnerDetails>, ApiError> {
+    shown(&registry, &reading.owner).await
+}
+
+async fn shown(
+    registry: &Registry,
+    owner: &metadata::Owner,
+) -> Result<Json<OwnerDetails>, ApiError> {
+    let owner = owner.clone();
     let created_at = registry.metadata().owner_created_at(owner.id).await?;
     Ok(Json(CatalogOwner { owner, created_at }.into()))
 }

@@ -23,7 +23,7 @@ use crate::{
         authorize::{Authorized, Presented},
         error::ApiError,
     },
-    metadata::{PackageAddress, Page, Sight},
+    metadata::{PackageAddress, Page, Sight, Window},
     settings::ApiLimits,
 };
 
@@ -149,6 +149,36 @@ pub(in crate::http) async fn versions(
         return Err(no_such_version());
     }
     Ok(pages.answer(page, Package::from))
+}
+
+/// Show the newest version of a package
+///
+/// The one whose first file came last, whatever its number.
+#[utoipa::path(
+    get,
+    path = "/api/v1/packages/{owner}/alpine/{name}/-/latest",
+    tag = "packages",
+    operation_id = "getLatestPackageVersion",
+    params(OwnerPath, PackagePath),
+    responses((status = 200, description = "The version", body = Package))
+)]
+pub(in crate::http) async fn latest(
+    State(registry): State<Registry>,
+    reading: Reading<OwnerPath>,
+    Path(package): Path<PackagePath>,
+) -> Result<Json<Package>, ApiError> {
+    let Authorized { owner, caller, .. } = &*reading;
+    let sight = registry.access().sight(caller).await?;
+    let first = Window {
+        offset: 0,
+        limit: 1,
+    };
+    let page = registry
+        .metadata()
+        .versions_of(&sight, owner.id, &package.parse()?, first)
+        .await?;
+    let newest = page.entries.into_iter().next();
+    Ok(Json(newest.ok_or_else(no_such_version)?.into()))
 }
 
 /// Show a version of a package

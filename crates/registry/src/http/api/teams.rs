@@ -1,5 +1,7 @@
 //! Teams of organisations: `/api/v1/orgs/{org}/teams` and `/api/v1/teams/{id}`.
 
+use std::collections::HashMap;
+
 use axum::{
     Json,
     extract::{FromRequestParts, State},
@@ -13,6 +15,7 @@ use super::{
     administer::{self, Administered, word},
     callers::Of,
     extract::{self, Path},
+    forges::not_here,
     organisations::Permission,
     paging::{ListQuery, Pages},
     paths::{OrganisationPath, TeamPath, UserPath},
@@ -22,7 +25,7 @@ use crate::{
     Registry,
     access::{Action, Denied, TeamLimits},
     http::{authorize::Presented, error::ApiError},
-    metadata::User,
+    metadata::{Role, User},
     names::{OwnerName, TeamName},
 };
 
@@ -77,15 +80,54 @@ pub(in crate::http) struct NewTeam {
     #[serde(default)]
     #[schema(max_items = 64, example = json!(["edge/testing"]))]
     limits: Vec<String>,
+    /// If it is said, `repo.packages` has to be in it: a team is about packages alone.
+    units: Option<Vec<String>>,
+    /// If it is said, `repo.packages` has to be in it, with the same as `permission`.
+    units_map: Option<HashMap<String, String>>,
 }
 
 /// What changes of a team.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct TeamChange {
-    /// Where it writes from now on. None: everywhere.
+    /// Where it writes from now on. An empty list: everywhere. Left out: it stays.
     #[schema(max_items = 64, example = json!(["edge/testing"]))]
-    limits: Vec<String>,
+    limits: Option<Vec<String>>,
+    /// The name that it has, or an empty one: it stays.
+    #[schema(max_length = 64, example = "ci")]
+    name: Option<String>,
+    /// What its members may do already, or nothing: it stays.
+    #[schema(pattern = "^(read|write|admin)?$")]
+    permission: Option<String>,
+    /// If it is said, `repo.packages` has to be in it: a team is about packages alone.
+    units: Option<Vec<String>>,
+    /// If it is said, `repo.packages` has to be in it, with what its members may do.
+    units_map: Option<HashMap<String, String>>,
+}
+
+/// The one kind of things that there is here, in the words of the forges.
+const PACKAGES: &str = "repo.packages";
+
+/// Refuses units that would leave a team other rights on packages than `role`. Whoever is in a team reads, and an admin does
+/// everything, there as here.
+fn check_units(
+    role: Role,
+    units: Option<&[String]>,
+    map: Option<&HashMap<String, String>>,
+) -> Result<(), ApiError> {
+    let asked = match (map.filter(|map| !map.is_empty()), units) {
+        (Some(map), _) => map.get(PACKAGES).map_or("none", String::as_str),
+        (None, Some(units)) if !units.is_empty() && !units.iter().any(|unit| unit == PACKAGES) => {
+            "none"
+        }
+        _ => return Ok(()),
+    };
+    let fits =
+        asked == role.as_str() || role == Role::Admin || (role == Role::Read && asked == "none");
+    not_here(
+        !fits,
+        "a team is about packages alone here; say the same in `permission` and for `repo.packages`, or leave the units out",
+    )
 }
 
 /// A team whose organisation the caller may administer.
@@ -169,6 +211,7 @@ pub(in crate::http) async fn add(
     let name =
         TeamName::parse(&new.name).map_err(|error| ApiError::Unprocessable(error.to_string()))?;
     let role = word(&new.permission)?;
+    check_units(role, new.units.as_deref(), new.units_map.as_ref())?;
     let limits: TeamLimits = administer::list("limits", &new.limits)?;
     let accounts = registry.administration().accounts();
     let team = accounts
@@ -198,14 +241,29 @@ pub(in crate::http) async fn show(found: Found) -> Result<Json<Team>, ApiError> 
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    Found { of, name, .. }: Found,
+    Found { of, name, team }: Found,
     extract::Json(change): extract::Json<TeamChange>,
 ) -> Result<Json<Team>, ApiError> {
+    let differs = |asked: Option<&str>, has: &str| {
+        asked.is_some_and(|asked| !asked.is_empty() && asked != has)
+    };
+    not_here(
+        differs(change.name.as_deref(), &team.name)
+            || differs(change.permission.as_deref(), team.role.as_str()),
+        "a team keeps its name and what its members may do; make another team, and delete this one",
+    )?;
+    check_units(
+        team.role,
+        change.units.as_deref(),
+        change.units_map.as_ref(),
+    )?;
     let accounts = registry.administration().accounts();
-    let limits: TeamLimits = administer::list("limits", &change.limits)?;
-    accounts
-        .set_team_limits(&of.name, &name, &limits, &of.by)
-        .await?;
+    if let Some(limits) = &change.limits {
+        let limits: TeamLimits = administer::list("limits", limits)?;
+        accounts
+            .set_team_limits(&of.name, &name, &limits, &of.by)
+            .await?;
+    }
     Ok(Json(accounts.find_team(&of.name, &name).await?.into()))
 }
 

@@ -38,6 +38,8 @@ pub(in crate::http) struct User {
     is_admin: bool,
     /// Whether the account is not disabled.
     active: bool,
+    /// Whether the account is disabled.
+    prohibit_login: bool,
     /// When the account was made.
     created: Moment,
 }
@@ -52,6 +54,7 @@ impl User {
             visibility: user.visibility.as_str(),
             is_admin: user.admin,
             active: !user.disabled,
+            prohibit_login: user.disabled,
             created: created.into(),
         }
     }
@@ -168,7 +171,7 @@ pub(in crate::http) async fn change_password(
 }
 
 /// The user who sends a request. Nobody in particular, and an organisation, are none.
-fn user_of(caller: &Caller) -> Result<&SignedIn, ApiError> {
+pub(super) fn user_of(caller: &Caller) -> Result<&SignedIn, ApiError> {
     match caller {
         Caller::User(signed_in) => Ok(signed_in),
         Caller::Anonymous => Err(Denied::NeedsCredentials.into()),

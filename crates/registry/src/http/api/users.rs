@@ -8,6 +8,7 @@ use super::{
     administer::{NewName, needs_password, owner_name, word},
     callers::{Of, Site},
     extract::{self, Path, Query},
+    forges::not_here,
     moment::Moment,
     owners::Visibility,
     paging::{ListQuery, Pages},
@@ -43,6 +44,11 @@ pub(in crate::http) struct NewUser {
     /// Who may read what the user has; public if it is not said.
     #[schema(value_type = Option<Visibility>)]
     visibility: Option<String>,
+    /// Always 0: every account signs in by what is kept here.
+    #[schema(minimum = 0, maximum = 0)]
+    source_id: Option<i64>,
+    /// Always false: nobody is made to change a password.
+    must_change_password: Option<bool>,
 }
 
 /// What changes of an account; what is left out stays.
@@ -51,14 +57,48 @@ pub(in crate::http) struct NewUser {
 pub(in crate::http) struct UserChange {
     /// Whether the account is not disabled.
     active: Option<bool>,
+    /// Whether the account is disabled. It is as soon as this or `active` says so.
+    prohibit_login: Option<bool>,
     /// Whether it administers the server. Not by a token.
     admin: Option<bool>,
-    /// A new password. Not by a token.
-    #[schema(min_length = 1, max_length = 1024, format = Password)]
+    /// A new password. Not by a token. Empty: it stays.
+    #[schema(max_length = 1024, format = Password)]
     password: Option<String>,
     /// Who may read what the user has.
     #[schema(value_type = Option<Visibility>)]
     visibility: Option<String>,
+    /// Always 0: every account signs in by what is kept here.
+    #[schema(minimum = 0, maximum = 0)]
+    source_id: Option<i64>,
+    /// Always false: nobody is made to change a password.
+    must_change_password: Option<bool>,
+    /// Always false: whom an owner's visibility lets in, it lets in.
+    restricted: Option<bool>,
+}
+
+impl UserChange {
+    /// Whether the account is to be disabled, where anything is said of it.
+    fn disabled(&self) -> Option<bool> {
+        match (self.active, self.prohibit_login) {
+            (None, None) => None,
+            (active, prohibited) => Some(active == Some(false) || prohibited == Some(true)),
+        }
+    }
+}
+
+/// What the forges can have of an account, and this server has not.
+fn only_what_there_is(
+    source: Option<i64>,
+    must_change_password: Option<bool>,
+) -> Result<(), ApiError> {
+    not_here(
+        source.is_some_and(|source| source != 0),
+        "every account signs in by what is kept here; leave `source_id` out, or write 0",
+    )?;
+    not_here(
+        must_change_password == Some(true),
+        "nobody is made to change a password here; leave `must_change_password` out, or write false",
+    )
 }
 
 /// Whether what belongs to an owner goes with it.
@@ -130,6 +170,7 @@ pub(in crate::http) async fn add(
     if new.admin {
         needs_password(&caller)?;
     }
+    only_what_there_is(new.source_id, new.must_change_password)?;
     let name = owner_name(&new.username)?;
     let visibility = word(new.visibility.as_deref().unwrap_or("public"))?;
     let password = new.password.map(Secret::new);
@@ -156,13 +197,20 @@ pub(in crate::http) async fn change(
     Path(path): Path<UserPath>,
     extract::Json(change): extract::Json<UserChange>,
 ) -> Result<Json<User>, ApiError> {
-    if change.password.is_some() || change.admin.is_some() {
+    let disabled = change.disabled();
+    let password = change.password.filter(|password| !password.is_empty());
+    if password.is_some() || change.admin.is_some() {
         needs_password(&caller)?;
     }
+    only_what_there_is(change.source_id, change.must_change_password)?;
+    not_here(
+        change.restricted == Some(true),
+        "no account is restricted here; leave `restricted` out, or write false",
+    )?;
     let name = in_path(&path)?;
     let visibility = change.visibility.as_deref().map(word).transpose()?;
     let accounts = registry.administration().accounts();
-    if let Some(password) = change.password {
+    if let Some(password) = password {
         let password = Secret::new(password);
         accounts.change_password(&name, &password, &by).await?;
     }
@@ -174,8 +222,8 @@ pub(in crate::http) async fn change(
     if let Some(admin) = change.admin {
         accounts.set_admin(&name, admin, &by).await?;
     }
-    if let Some(active) = change.active {
-        accounts.set_disabled(&name, !active, &by).await?;
+    if let Some(disabled) = disabled {
+        accounts.set_disabled(&name, disabled, &by).await?;
     }
     shown(&registry, &name).await
 }

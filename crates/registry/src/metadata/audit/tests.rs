@@ -99,13 +99,13 @@ async fn accounts_and_their_tokens() {
         let private = Visibility::Private;
         metadata.set_visibility(alice, private, &ACT).await.unwrap();
         metadata
-            .rename_owner(alice, &name("alicia"), &ACT)
+            .rename_owner(alice, &name("alicia"), &|_, _| None, &ACT)
             .await
             .unwrap();
     }
     assert!(
         metadata
-            .rename_owner(root, &name("ALICE"), &ACT)
+            .rename_owner(root, &name("ALICE"), &|_, _| None, &ACT)
             .await
             .is_err()
     );

@@ -3,21 +3,30 @@
 use apk::{name::PackageName, version::Version};
 
 use super::{
-    CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, Page, Sight, Window,
+    CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, OwnersWanted, Page, Sight, Window,
     repository_in_sight, visible,
 };
 use crate::{
     clock::Timestamp,
     metadata::{
-        Metadata, MetadataError, Owner, OwnerId, User,
+        Metadata, MetadataError, Owner, OwnerId, OwnerKind, User,
         engine::{Statement, sql},
         packages::file_name,
         users::user_columns,
     },
 };
 
+/// Whether the row of `owners` is one of the [`OwnersWanted`] in `$5` to `$8`.
+macro_rules! wanted {
+    () => {
+        "name_lower >= $5 AND name_lower < $6 AND (CAST($7 AS TEXT) IS NULL OR kind = $7) \
+         AND (CAST($8 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM teams JOIN team_members \
+         ON team_members.team_id = teams.id WHERE teams.organisation_id = owners.id AND team_members.user_id = $8)) AND "
+    };
+}
+
 impl Metadata {
-    /// The owners that `sight` may know of whose name begins with `prefix`, in any letters' case; by name.
+    /// The owners that are wanted, as far as `sight` may know of them; by name.
     ///
     /// # Errors
     ///
@@ -25,15 +34,18 @@ impl Metadata {
     pub async fn visible_owners(
         &self,
         sight: &Sight,
-        prefix: &str,
+        wanted: OwnersWanted<'_>,
         window: Window,
     ) -> Result<Page<CatalogOwner>, MetadataError> {
-        let from = prefix.to_ascii_lowercase();
+        let kind = wanted.kind.map(OwnerKind::as_str);
+        let member = wanted.member.map(OwnerId::number);
+        let from = wanted.prefix.to_ascii_lowercase();
         let to = format!("{from}{}", char::MAX);
         let total = self
             .count(sql!(
                 concat!(
-                    "SELECT COUNT(*) AS count FROM owners WHERE name_lower >= $5 AND name_lower < $6 AND ",
+                    "SELECT COUNT(*) AS count FROM owners WHERE ",
+                    wanted!(),
                     visible!("owners")
                 ),
                 sight.everything,
@@ -41,17 +53,19 @@ impl Metadata {
                 sight.account,
                 sight.owners.as_deref(),
                 from.as_str(),
-                to.as_str()
+                to.as_str(),
+                kind,
+                member
             ))
             .await?;
         let rows = self
             .engine
             .rows(sql!(
                 concat!(
-                    "SELECT id, kind, name, visibility, created_at FROM owners \
-                     WHERE name_lower >= $5 AND name_lower < $6 AND ",
+                    "SELECT id, kind, name, visibility, created_at FROM owners WHERE ",
+                    wanted!(),
                     visible!("owners"),
-                    " ORDER BY name_lower LIMIT $7 OFFSET $8"
+                    " ORDER BY name_lower LIMIT $9 OFFSET $10"
                 ),
                 sight.everything,
                 sight.limited,
@@ -59,6 +73,8 @@ impl Metadata {
                 sight.owners.as_deref(),
                 from,
                 to,
+                kind,
+                member,
                 i64::from(window.limit),
                 i64::from(window.offset)
             ))
@@ -269,7 +285,10 @@ impl Metadata {
     }
 
     /// The number that a question for `count` gives.
-    pub(super) async fn count(&self, statement: Statement) -> Result<u64, MetadataError> {
+    pub(in crate::metadata) async fn count(
+        &self,
+        statement: Statement,
+    ) -> Result<u64, MetadataError> {
         self.engine
             .row(statement)
             .await?

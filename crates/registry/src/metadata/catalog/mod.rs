@@ -13,7 +13,7 @@ use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, v
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    Act, MetadataError, NewPackageFile, Owner, OwnerId, PackageAddress, PackageFileId,
+    Act, MetadataError, NewPackageFile, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId,
     engine::{Row, Transaction, sql},
     packages::nonsense,
 };
@@ -78,6 +78,17 @@ pub struct Page<T> {
     pub entries: Vec<T>,
     /// How many entries the whole list has.
     pub total: u64,
+}
+
+/// Which owners are wanted in a list: those that fit all that is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnersWanted<'a> {
+    /// What the name begins with, in any letters' case.
+    pub prefix: &'a str,
+    /// What they are.
+    pub kind: Option<OwnerKind>,
+    /// Who is in one of their teams.
+    pub member: Option<OwnerId>,
 }
 
 /// An owner in a list.

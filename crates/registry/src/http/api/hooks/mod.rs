@@ -4,21 +4,26 @@
 pub(in crate::http) mod organisation;
 pub(in crate::http) mod own;
 
-use axum::{Json, http::StatusCode, response::Response};
+use axum::{
+    Json,
+    http::{StatusCode, Uri},
+    response::Response,
+};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     administer::Administered,
+    forges::not_here,
     moment::Moment,
-    paging::Pages,
+    paging::{Number, Pages, Paging},
     paths::{DeliveryPath, HookPath},
 };
 use crate::{
     Registry,
     access::Secret,
     http::error::ApiError,
-    metadata::{Delivery, WebhookEvent, WebhookEvents},
+    metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents},
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder},
 };
 
@@ -100,12 +105,16 @@ enum Event {
     Package,
 }
 
-/// Whose form the messages are to have.
+/// Whose form the messages are to have. It is the same for all three: that of this server, with the fields of theirs.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum HookKind {
     /// That of this server.
     Tarn,
+    /// That of Gitea.
+    Gitea,
+    /// That of Forgejo.
+    Forgejo,
 }
 
 /// In which form the body is to come.
@@ -135,7 +144,7 @@ struct ConfigOrder {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewHook {
-    /// Always `tarn`.
+    /// `tarn`, or what the forges call themselves.
     #[serde(rename = "type")]
     _kind: Option<HookKind>,
     /// Where it leads; `url` has to be there.
@@ -145,6 +154,14 @@ pub(in crate::http) struct NewHook {
     events: Option<Vec<Event>>,
     /// Whether it is told anything from the start; it is if it is not said.
     active: Option<bool>,
+    /// Always empty, or `*`: it is told of every branch.
+    #[schema(pattern = r"^\*?$")]
+    branch_filter: Option<String>,
+    /// Always empty: the signature tells who sends.
+    #[schema(max_length = 0)]
+    authorization_header: Option<String>,
+    /// Always false: it is told of one owner.
+    is_system_webhook: Option<bool>,
 }
 
 /// What changes of a webhook; what is left out stays.
@@ -158,6 +175,34 @@ pub(in crate::http) struct HookChange {
     events: Option<Vec<Event>>,
     /// Whether it is told anything. What is pending for one that is not any more is given up.
     active: Option<bool>,
+    /// Always empty, or `*`: it is told of every branch.
+    #[schema(pattern = r"^\*?$")]
+    branch_filter: Option<String>,
+    /// Always empty: the signature tells who sends.
+    #[schema(max_length = 0)]
+    authorization_header: Option<String>,
+    /// Always false: it is told of one owner.
+    is_system_webhook: Option<bool>,
+}
+
+/// What the forges can have of a webhook, and this server has not.
+fn only_what_there_is(
+    branch_filter: Option<&str>,
+    authorization_header: Option<&str>,
+    is_system_webhook: Option<bool>,
+) -> Result<(), ApiError> {
+    not_here(
+        !matches!(branch_filter, None | Some("" | "*")),
+        "a webhook is told of every branch here; leave `branch_filter` out, and look at `package.alpine.branch` of a message",
+    )?;
+    not_here(
+        authorization_header.is_some_and(|header| !header.is_empty()),
+        "no header of that kind is sent here; leave `authorization_header` out, and check the signature of a message",
+    )?;
+    not_here(
+        is_system_webhook == Some(true),
+        "a webhook is told of one owner here; leave `is_system_webhook` out, or write false",
+    )
 }
 
 /// As many events as there are words for them.
@@ -233,6 +278,44 @@ impl HookDelivery {
     }
 }
 
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// It is still to be sent, or sent again.
+    Pending,
+    /// It arrived.
+    Delivered,
+    /// It was given up.
+    Failed,
+}
+
+impl From<State> for DeliveryState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Pending => Self::Pending,
+            State::Delivered => Self::Delivered,
+            State::Failed => Self::Failed,
+        }
+    }
+}
+
+/// Which messages.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DeliveriesQuery {
+    /// Only those that have come so far.
+    #[param(required = false, value_type = State, inline)]
+    state: Option<State>,
+    /// Which page, counted from 1; 0 is the first page too.
+    #[param(required = false, value_type = u64, minimum = 0, example = 1)]
+    page: Option<Number>,
+    /// How many entries a page has at most; 0 or none is the usual number, more than 100 counts as 100.
+    #[param(required = false, value_type = u64, minimum = 0, example = 30)]
+    limit: Option<Number>,
+}
+
 /// A message that is on its way.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Sent {
@@ -251,6 +334,11 @@ async fn add(
     of: &Administered,
     new: NewHook,
 ) -> Result<(StatusCode, Json<HookWithSecret>), ApiError> {
+    only_what_there_is(
+        new.branch_filter.as_deref(),
+        new.authorization_header.as_deref(),
+        new.is_system_webhook,
+    )?;
     let url = new.config.url.ok_or_else(|| {
         ApiError::Unprocessable("`config` has no `url`; say where the webhook leads".to_owned())
     })?;
@@ -286,6 +374,11 @@ async fn change(
     change: HookChange,
 ) -> Result<Json<HookWithSecret>, ApiError> {
     let number = hook.number()?;
+    only_what_there_is(
+        change.branch_filter.as_deref(),
+        change.authorization_header.as_deref(),
+        change.is_system_webhook,
+    )?;
     let (url, secret) = change
         .config
         .map_or((None, None), |config| (config.url, config.secret));
@@ -317,13 +410,15 @@ async fn deliveries(
     registry: &Registry,
     of: &Administered,
     hook: &HookPath,
-    pages: &Pages,
+    (query, uri): (&DeliveriesQuery, &Uri),
 ) -> Result<Response, ApiError> {
     let number = hook.number()?;
+    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let state = query.state.map(DeliveryState::from);
     let webhooks = registry.administration().webhooks();
     let webhook = webhooks.one(&of.owner, number).await?;
-    let deliveries = webhooks.deliveries(&of.owner, number).await?;
-    Ok(pages.answer_part_of(deliveries, |delivery| {
+    let page = webhooks.deliveries(&of.owner, number, state, paging.window());
+    Ok(paging.answer(uri, page.await?, |delivery| {
         HookDelivery::new(&webhook, &delivery)
     }))
 }
@@ -344,15 +439,9 @@ async fn redeliver(
     hook: &HookPath,
     delivery: &DeliveryPath,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    let number = hook.number()?;
+    // Nothing has the number 0, nor a number that is none.
+    let wanted = (Some(hook.number()?), delivery.number().unwrap_or(0));
     let webhooks = registry.administration().webhooks();
-    let wanted = delivery.number().unwrap_or(0);
-    let deliveries = webhooks.deliveries(&of.owner, number).await?;
-    if !deliveries.iter().any(|found| found.id.number() == wanted) {
-        return Err(ApiError::NotFound(
-            "the webhook has no such delivery; the list names those there are".to_owned(),
-        ));
-    }
     let sent = webhooks.redeliver(&of.owner, wanted, &of.by).await?;
     Ok((StatusCode::CREATED, Json(Sent { id: sent.number() })))
 }

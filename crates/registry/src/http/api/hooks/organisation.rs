@@ -1,14 +1,19 @@
 //! `/api/v1/orgs/{org}/hooks`: the webhooks of an organisation.
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
 
-use super::{Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
+use super::{DeliveriesQuery, Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
 use crate::{
     Registry,
     http::{
         api::{
             callers::Of,
-            extract::{self, Path},
+            extract::{self, Path, Query},
             paging::{ListQuery, Pages},
             paths::{DeliveryPath, HookPath, OrganisationPath},
         },
@@ -99,7 +104,7 @@ pub(in crate::http) async fn remove(
 /// Newest first: what is pending, and what was finished lately.
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/hooks/{id}/deliveries", tag = "webhooks", operation_id = "orgListHookDeliveries",
-    params(OrganisationPath, HookPath, ListQuery),
+    params(OrganisationPath, HookPath, DeliveriesQuery),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The messages", body = Vec<HookDelivery>))
 )]
@@ -107,9 +112,10 @@ pub(in crate::http) async fn deliveries(
     State(registry): State<Registry>,
     of: Of<OrganisationPath>,
     Path(hook): Path<HookPath>,
-    pages: Pages,
+    Query(query): Query<DeliveriesQuery>,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
-    super::deliveries(&registry, &of, &hook, &pages).await
+    super::deliveries(&registry, &of, &hook, (&query, &uri)).await
 }
 
 /// Send a webhook of an organisation a message, to see whether it arrives

@@ -1,14 +1,19 @@
 //! `/api/v1/user/hooks`: the webhooks of the caller.
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
 
-use super::{Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
+use super::{DeliveriesQuery, Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
 use crate::{
     Registry,
     http::{
         api::{
             callers::Own,
-            extract::{self, Path},
+            extract::{self, Path, Query},
             paging::{ListQuery, Pages},
             paths::{DeliveryPath, HookPath},
         },
@@ -98,7 +103,7 @@ pub(in crate::http) async fn remove(
 /// Newest first: what is pending, and what was finished lately.
 #[utoipa::path(
     get, path = "/api/v1/user/hooks/{id}/deliveries", tag = "webhooks", operation_id = "userListHookDeliveries",
-    params(HookPath, ListQuery),
+    params(HookPath, DeliveriesQuery),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The messages", body = Vec<HookDelivery>))
 )]
@@ -106,9 +111,10 @@ pub(in crate::http) async fn deliveries(
     State(registry): State<Registry>,
     of: Own,
     Path(hook): Path<HookPath>,
-    pages: Pages,
+    Query(query): Query<DeliveriesQuery>,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
-    super::deliveries(&registry, &of, &hook, &pages).await
+    super::deliveries(&registry, &of, &hook, (&query, &uri)).await
 }
 
 /// Send a webhook of the caller a message, to see whether it arrives

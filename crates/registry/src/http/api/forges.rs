@@ -1,0 +1,131 @@
+//! What clients of Forgejo and Gitea write into bodies although it says nothing here: mail, profiles, source repositories.
+//!
+//! A body may have the fields below, and what is in them is not looked at. What would be a promise is no such field: it is read
+//! where the body is described, and refused with 422 when it asks for something that is not done here.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapDeserializer},
+};
+use serde_json::{Map, Value, json};
+
+use crate::http::error::ApiError;
+
+/// Of an account.
+const PROFILE: &[&str] = &[
+    "email",
+    "full_name",
+    "login_name",
+    "send_notify",
+    "website",
+    "location",
+    "description",
+    "allow_git_hook",
+    "allow_import_local",
+    "allow_create_organization",
+    "max_repo_creation",
+];
+
+/// Of an organisation.
+const PAGE: &[&str] = &[
+    "email",
+    "full_name",
+    "website",
+    "location",
+    "description",
+    "repo_admin_change_team_access",
+];
+
+/// Of a team.
+const SOURCES: &[&str] = &[
+    "description",
+    "includes_all_repositories",
+    "can_create_org_repo",
+    "is_security_team",
+    "visibility",
+];
+
+/// For each body, by the name of its schema, the fields that are not looked at.
+pub(super) const NEUTRAL: [(&str, &[&str]); 8] = [
+    ("NewUser", PROFILE),
+    ("UserChange", PROFILE),
+    ("NewOrganisation", PAGE),
+    ("OrganisationChange", PAGE),
+    ("NewTeam", SOURCES),
+    ("TeamChange", SOURCES),
+    ("NewHook", &["name"]),
+    ("HookChange", &["name"]),
+];
+
+/// The fields that are not looked at in a body whose schema has that name.
+pub(super) fn neutral(schema: &str) -> &'static [&'static str] {
+    let found = NEUTRAL.iter().find(|(name, _)| *name == schema);
+    found.map_or(&[], |(_, fields)| fields)
+}
+
+/// Reads a body without those fields. As without them, a field that is there twice is refused.
+pub(super) fn read_without<T: DeserializeOwned>(
+    neutral: &[&str],
+    bytes: &[u8],
+) -> Result<T, serde_json::Error> {
+    let Fields(fields) = serde_json::from_slice(bytes)?;
+    let told = fields
+        .into_iter()
+        .filter(|(name, _)| !neutral.contains(&name.as_str()));
+    T::deserialize(MapDeserializer::new(told))
+}
+
+/// Names them in the description of their bodies.
+pub(super) fn describe(document: &mut Value) {
+    for (schema, fields) in NEUTRAL {
+        let properties = format!("/components/schemas/{schema}/properties");
+        let properties = document
+            .pointer_mut(&properties)
+            .and_then(Value::as_object_mut);
+        let properties: &mut Map<String, Value> = match properties {
+            Some(properties) => properties,
+            None => continue,
+        };
+        for field in fields {
+            let ignored = json!({ "description": "Taken from clients of Forgejo and Gitea, and not looked at." });
+            properties.insert((*field).to_owned(), ignored);
+        }
+    }
+}
+
+/// 422 where a field asks for something that is not done here.
+pub(super) fn not_here(asked: bool, text: &str) -> Result<(), ApiError> {
+    if asked {
+        return Err(ApiError::Unprocessable(text.to_owned()));
+    }
+    Ok(())
+}
+
+/// The fields of an object in the order in which they came.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
