@@ -103,7 +103,7 @@ impl World {
                 };
                 let stays = role == Some(Role::Admin);
                 let goes = |_: usize, other: usize| other == user;
-                let fine = stays || self.facts.has_admin_without(organisation, goes);
+                let fine = stays || self.facts.keeps_admins_without(organisation, goes);
                 let done = accounts.set_member(&o, &u, role, &BY).await;
                 assert_eq!(done.is_ok(), fine, "{step:?}");
                 if fine {
@@ -133,7 +133,7 @@ impl World {
                 };
                 let called = TeamName::parse(TEAMS[team].0).unwrap();
                 let goes = |in_team: usize, other: usize| (in_team, other) == (team, user);
-                let fine = self.facts.has_admin_without(organisation, goes);
+                let fine = self.facts.keeps_admins_without(organisation, goes);
                 let done = accounts.remove_team_member(&o, &called, &u, &BY).await;
                 assert_eq!(done.is_ok(), fine, "{step:?}");
                 if fine {
@@ -219,7 +219,7 @@ impl World {
                     || (self.facts.has_site_admin_without(owner)
                         && (USERS..OWNERS).all(|organisation| {
                             self.facts.names[organisation].is_none()
-                                || self.facts.has_admin_without(organisation, goes)
+                                || self.facts.keeps_admins_without(organisation, goes)
                         }));
                 let done = accounts.remove(kind(owner), &called, false, &BY).await;
                 assert_eq!(done.is_ok(), fine, "{step:?}");
