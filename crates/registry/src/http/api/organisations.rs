@@ -164,7 +164,7 @@ async fn shown(registry: &Registry, owner: Owner) -> Result<Json<Organisation>, 
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    Site { caller, by, .. }: Site,
     extract::Json(new): extract::Json<NewOrganisation>,
 ) -> Result<(StatusCode, Json<Organisation>), ApiError> {
     let name = owner_name(&new.username)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{NewName, needs_password, owner_name, word},
+    administer::{NewName, owner_name, word},
     callers::{Of, Site},
     extract::{self, Path, Query},
     moment::Moment,
@@ -124,18 +124,18 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    site: Site,
     extract::Json(new): extract::Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
     if new.admin {
-        needs_password(&caller)?;
+        site.needs_password(&registry)?;
     }
     let name = owner_name(&new.username)?;
     let visibility = word(new.visibility.as_deref().unwrap_or("public"))?;
     let password = new.password.map(Secret::new);
     let accounts = registry.administration().accounts();
     accounts
-        .add_user(&name, password.as_ref(), new.admin, visibility, &by)
+        .add_user(&name, password.as_ref(), new.admin, visibility, &site.by)
         .await?;
     Ok((StatusCode::CREATED, shown(&registry, &name).await?))
 }
@@ -152,30 +152,30 @@ pub(in crate::http) async fn add(
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
     extract::Json(change): extract::Json<UserChange>,
 ) -> Result<Json<User>, ApiError> {
     if change.password.is_some() || change.admin.is_some() {
-        needs_password(&caller)?;
+        site.needs_password(&registry)?;
     }
     let name = in_path(&path)?;
     let visibility = change.visibility.as_deref().map(word).transpose()?;
     let accounts = registry.administration().accounts();
     if let Some(password) = change.password {
         let password = Secret::new(password);
-        accounts.change_password(&name, &password, &by).await?;
+        accounts.change_password(&name, &password, &site.by).await?;
     }
     if let Some(visibility) = visibility {
         accounts
-            .set_visibility(OwnerKind::User, &name, visibility, &by)
+            .set_visibility(OwnerKind::User, &name, visibility, &site.by)
             .await?;
     }
     if let Some(admin) = change.admin {
-        accounts.set_admin(&name, admin, &by).await?;
+        accounts.set_admin(&name, admin, &site.by).await?;
     }
     if let Some(active) = change.active {
-        accounts.set_disabled(&name, !active, &by).await?;
+        accounts.set_disabled(&name, !active, &site.by).await?;
     }
     shown(&registry, &name).await
 }
@@ -242,13 +242,13 @@ pub(in crate::http) async fn rename(
 )]
 pub(in crate::http) async fn disable_second_factor(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    needs_password(&caller)?;
+    site.needs_password(&registry)?;
     let factors = registry.administration().second_factors();
     factors
-        .disable(&in_path(&path)?, Proof::Administrator, &by)
+        .disable(&in_path(&path)?, Proof::Administrator, &site.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
