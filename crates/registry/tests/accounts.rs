@@ -13,7 +13,7 @@ use registry::{
     },
     clock::{Clock, Timestamp},
     metadata::{Actor, OwnerKind, OwnersWanted, Role, Visibility, Window},
-    names::OwnerName,
+    names::{OwnerName, TeamName},
     settings::Settings,
 };
 
@@ -392,4 +392,71 @@ async fn a_disabled_admin_does_not_count_where_one_has_to_remain() {
 
     accounts.set_disabled(&alice, false, &BY).await.unwrap();
     assert!(accounts.set_member(&acme, &bob, None, &BY).await.unwrap());
+}
+
+#[tokio::test]
+async fn with_its_only_admin_disabled_the_rest_of_an_organisation_can_be_changed() {
+    let world = World::new().await;
+    world.add_user("bob", Visibility::Public).await;
+    let (acme, alice, bob) = (name("acme"), name("alice"), name("bob"));
+    let accounts = &world.accounts;
+    accounts
+        .add_organisation(&acme, Visibility::Private, &alice, &BY)
+        .await
+        .unwrap();
+    let (admins, ci) = (TeamName::parse("admins"), TeamName::parse("ci"));
+    let (admins, ci) = (admins.unwrap(), ci.unwrap());
+    let no_limits = "".parse().unwrap();
+    let role = Role::Write;
+    let made = accounts.add_team(&acme, &ci, role, &no_limits, &BY).await;
+    made.unwrap();
+    accounts.set_disabled(&alice, true, &BY).await.unwrap();
+
+    for role in [Some(Role::Read), Some(Role::Write), None] {
+        let set = accounts.set_member(&acme, &bob, role, &BY).await;
+        assert!(set.unwrap(), "{role:?}");
+    }
+    let joined = accounts.add_team_member(&acme, &ci, &bob, &BY).await;
+    assert!(joined.unwrap());
+    let left = accounts.remove_team_member(&acme, &ci, &bob, &BY).await;
+    assert!(left.unwrap());
+    accounts.remove_team(&acme, &ci, &BY).await.unwrap();
+
+    // She is still its last admin, whom nobody takes away; enabled, she would be one again.
+    let left = accounts.set_member(&acme, &alice, None, &BY).await;
+    let last = matches!(left, Err(AccountError::LastAdmin { .. }));
+    assert!(last, "{left:?}");
+    let left = accounts.remove_team_member(&acme, &admins, &alice, &BY);
+    let left = left.await;
+    let last = matches!(left, Err(AccountError::NoAdminLeft(_)));
+    assert!(last, "{left:?}");
+    let removed = accounts.remove(USER, &alice, false, &BY).await;
+    let last = matches!(removed, Err(AccountError::LastAdmin { .. }));
+    assert!(last, "{removed:?}");
+}
+
+#[tokio::test]
+async fn of_two_disabled_admins_one_can_be_taken_away() {
+    let world = World::new().await;
+    let (acme, alice) = (name("acme"), name("alice"));
+    let accounts = &world.accounts;
+    accounts
+        .add_organisation(&acme, Visibility::Private, &alice, &BY)
+        .await
+        .unwrap();
+    for user in ["bob", "carol"] {
+        world.add_user(user, Visibility::Public).await;
+        accounts
+            .set_member(&acme, &name(user), Some(Role::Admin), &BY)
+            .await
+            .unwrap();
+    }
+    for user in ["alice", "bob", "carol"] {
+        accounts.set_disabled(&name(user), true, &BY).await.unwrap();
+    }
+    let (bob, carol) = (name("bob"), name("carol"));
+    let left = accounts.set_member(&acme, &bob, Some(Role::Read), &BY);
+    assert!(left.await.unwrap());
+    accounts.remove(USER, &carol, false, &BY).await.unwrap();
+    assert_eq!(accounts.members(&acme).await.unwrap().len(), 2);
 }

@@ -74,6 +74,13 @@ pub enum FactorError {
     Metadata(#[from] MetadataError),
 }
 
+impl FactorError {
+    /// Whether a code was refused, rather than that there was nothing to compare it with or nothing could be said.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::WrongCode | Self::TooManyCodes { .. })
+    }
+}
+
 /// How an account stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FactorState {

@@ -53,12 +53,15 @@ pub fn hash(token: &str) -> Option<TokenHash> {
     right.then(|| Sha256::digest(token.as_bytes()).into())
 }
 
-/// The same for the token that stands in Basic credentials: as the password, beside any name; or as the name, beside no
-/// password or the one word that stands for none.
-pub(super) fn in_basic(user: &str, password: &Secret) -> Option<TokenHash> {
+/// What begins like a token where one may stand in Basic credentials: as the password, beside any name; or as the name, beside
+/// no password or the one word that stands for none. It is never a password, for no password begins so.
+pub(super) fn in_basic<'a>(user: &'a str, password: &'a Secret) -> Option<&'a str> {
     let password = password.expose();
     let beside = password.is_empty() || password == BESIDE_TOKEN;
-    hash(password).or_else(|| hash(user).filter(|_| beside))
+    let stands_for_token = if beside { user } else { password };
+    stands_for_token
+        .starts_with(PREFIX)
+        .then_some(stands_for_token)
 }
 
 /// The CRC-32 of the random characters, as six digits of the same alphabet, the highest first.

@@ -1,6 +1,6 @@
 //! May the caller do this with that owner? Asked by every handler, before anything else is looked at.
 
-use std::net::IpAddr;
+use std::{fmt::Display, net::IpAddr};
 
 use axum::{
     extract::FromRequestParts,
@@ -11,9 +11,10 @@ use super::{api, error::ApiError, path::Segments, source::Source};
 use crate::{
     Registry,
     access::{
-        AccessError, Action, By, Caller, Credentials, CredentialsError, Denied, Place, decide_site,
+        AccessError, Action, By, Caller, Credentials, CredentialsError, Denied, Place, SignedIn,
+        decide_site,
     },
-    metadata::{Actor, Owner, OwnerId, OwnerKind, Refused},
+    metadata::{Actor, Owner, OwnerId, OwnerKind, Refused, Sight},
     names::{Branch, RepositoryName},
 };
 
@@ -89,7 +90,7 @@ impl Presented {
     pub(super) async fn administrator(&self, registry: &Registry) -> Result<Caller, ApiError> {
         let caller = self.caller(registry).await?;
         decide_site(&caller).inspect_err(|denied| {
-            self.note(registry, &caller, "server.administer", None, *denied);
+            self.note(registry, &caller, ADMINISTER_SERVER, None, denied);
         })?;
         Ok(caller)
     }
@@ -114,14 +115,7 @@ impl Presented {
         registry: &Registry,
         caller: Caller,
     ) -> Result<Authorized, ApiError> {
-        let user = match &caller {
-            Caller::User(signed_in) => &signed_in.user,
-            Caller::Anonymous | Caller::Organisation(_) => {
-                return Err(ApiError::Forbidden(
-                    "the token of an organisation belongs to no user; sign in as one".to_owned(),
-                ));
-            }
-        };
+        let user = &self.user_of(registry, &caller)?.user;
         let owner = Owner {
             id: user.id,
             kind: OwnerKind::User,
@@ -137,6 +131,38 @@ impl Presented {
         })
     }
 
+    /// The user that a caller is. Nobody in particular, and an organisation, are none.
+    pub(super) fn user_of<'a>(
+        &self,
+        registry: &Registry,
+        caller: &'a Caller,
+    ) -> Result<&'a SignedIn, ApiError> {
+        match caller {
+            Caller::User(signed_in) => Ok(signed_in),
+            Caller::Anonymous => Err(Denied::NeedsCredentials.into()),
+            Caller::Organisation(_) => {
+                let why = "the token of an organisation belongs to no user; sign in as one";
+                let own = caller.account().map(|(id, _)| id);
+                self.note(registry, caller, wanted(Action::Administer), own, &why);
+                Err(ApiError::Forbidden(why.to_owned()))
+            }
+        }
+    }
+
+    /// What a caller may know of.
+    pub(super) async fn sight(
+        &self,
+        registry: &Registry,
+        caller: &Caller,
+    ) -> Result<Sight, ApiError> {
+        let sight = registry.access().sight(caller).await;
+        Ok(sight.inspect_err(|error| {
+            if let AccessError::Denied(denied) = error {
+                self.note(registry, caller, wanted(Action::Read), None, denied);
+            }
+        })?)
+    }
+
     /// Asks whether a caller may, and writes down that they may not.
     pub(super) async fn allow(
         &self,
@@ -149,7 +175,7 @@ impl Presented {
         let allowed = registry.access().allow(caller, owner, action, place).await;
         Ok(allowed.inspect_err(|error| {
             if let AccessError::Denied(denied) = error {
-                self.note(registry, caller, wanted(action), Some(owner.id), *denied);
+                self.note(registry, caller, wanted(action), Some(owner.id), denied);
             }
         })?)
     }
@@ -215,15 +241,15 @@ impl Presented {
         })
     }
 
-    /// Writes down that somebody may not. A client that sends credentials only when asked to begins without them; that is no
-    /// refusal of anybody.
-    fn note(
+    /// Writes down that somebody is refused what they wanted, and why. Whoever refuses a caller who is known comes by here. A
+    /// client that sends credentials only when asked to begins without them; that is no refusal of anybody.
+    pub(super) fn note(
         &self,
         registry: &Registry,
         caller: &Caller,
         action: &'static str,
         owner: Option<OwnerId>,
-        denied: Denied,
+        why: &dyn Display,
     ) {
         if let Caller::User(_) | Caller::Organisation(_) = caller {
             registry.refusals().note(Refused {
@@ -232,7 +258,7 @@ impl Presented {
                 action,
                 owner,
                 target: self.uri.path().to_owned(),
-                why: denied.to_string(),
+                why: why.to_string(),
             });
         }
     }
@@ -263,7 +289,7 @@ impl Presented {
             .inspect_err(|error| {
                 // In the words of what was wanted, which may have been more than to read.
                 if let AccessError::Denied(denied) = error {
-                    self.note(registry, caller, wanted(action), Some(owner.id), *denied);
+                    self.note(registry, caller, wanted(action), Some(owner.id), denied);
                 }
             })?;
         let safe = self.method == Method::GET || self.method == Method::HEAD;
@@ -295,8 +321,11 @@ fn path_under(uri: &Uri, owner: &str) -> Option<String> {
     Some(format!("{before}{owner}{behind}{query}"))
 }
 
-/// What somebody wanted, in the words of the audit log.
-const fn wanted(action: Action) -> &'static str {
+/// What an administrator of the server wants, in the words of the audit log.
+pub(super) const ADMINISTER_SERVER: &str = "server.administer";
+
+/// What somebody wanted of an owner, in those words.
+pub(super) const fn wanted(action: Action) -> &'static str {
     match action {
         Action::Read => "package.read",
         Action::Publish => "package.publish",

@@ -36,6 +36,7 @@ impl Metadata {
         let mut transaction = self.engine.write().await?;
         transaction.lock_organisation(organisation).await?;
         transaction.must_have_user(user).await?;
+        let admins = admins_of(&mut transaction, organisation).await?;
         let left = transaction
             .rows(sql!(
                 "DELETE FROM team_members WHERE user_id = $2 AND team_id IN \
@@ -72,7 +73,7 @@ impl Metadata {
                 )
                 .await?;
         }
-        an_admin_remains(&mut transaction, organisation).await?;
+        an_admin_remains(&mut transaction, organisation, admins).await?;
         let name = transaction.lock_owner(user).await?.name;
         let done = Done {
             action: match role {
@@ -136,6 +137,7 @@ impl Metadata {
     ) -> Result<bool, TeamError> {
         let mut transaction = self.engine.write().await?;
         transaction.lock_organisation(team.organisation).await?;
+        let admins = admins_of(&mut transaction, team.organisation).await?;
         let removed = transaction
             .run(sql!(
                 "DELETE FROM team_members WHERE team_id = $1 AND user_id = $2",
@@ -146,7 +148,7 @@ impl Metadata {
         if removed == 0 {
             return Ok(false);
         }
-        an_admin_remains(&mut transaction, team.organisation).await?;
+        an_admin_remains(&mut transaction, team.organisation, admins).await?;
         note_member(&mut transaction, act, "team.member.remove", team, user).await?;
         transaction.commit().await?;
         Ok(true)
@@ -229,22 +231,52 @@ impl Transaction {
     }
 }
 
-/// # Errors
-///
-/// [`TeamError::LastAdmin`] when nobody whose account is not disabled is in a team of the role admin now.
-pub(super) async fn an_admin_remains(
+/// Who could look after an organisation. What is later in this list is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Admins {
+    /// Nobody is in a team of the role admin.
+    None,
+    /// Only those are whose accounts are disabled.
+    Disabled,
+    /// Somebody is whose account is not.
+    Enabled,
+}
+
+/// Who could look after an organisation now.
+pub(super) async fn admins_of(
     transaction: &mut Transaction,
     organisation: OwnerId,
-) -> Result<(), TeamError> {
-    let admin = transaction
+) -> Result<Admins, MetadataError> {
+    let enabled_first = transaction
         .row(sql!(
-            "SELECT team_members.user_id AS id FROM teams JOIN team_members ON team_members.team_id = teams.id \
+            "SELECT users.disabled AS disabled FROM teams JOIN team_members ON team_members.team_id = teams.id \
              JOIN users ON users.owner_id = team_members.user_id \
-             WHERE teams.organisation_id = $1 AND teams.role = 'admin' AND users.disabled = FALSE LIMIT 1",
+             WHERE teams.organisation_id = $1 AND teams.role = 'admin' ORDER BY users.disabled LIMIT 1",
             organisation
         ))
         .await?;
-    admin.map(|_| ()).ok_or(TeamError::LastAdmin)
+    Ok(match enabled_first {
+        None => Admins::None,
+        Some(row) if row.value("disabled")? => Admins::Disabled,
+        Some(_) => Admins::Enabled,
+    })
+}
+
+/// Holds a change to what the organisation had before it: nobody takes its last admin away, nor the last one whose account is
+/// not disabled. What takes no admin away is fine, whoever is disabled.
+///
+/// # Errors
+///
+/// [`TeamError::LastAdmin`] when the change has to be given up.
+pub(super) async fn an_admin_remains(
+    transaction: &mut Transaction,
+    organisation: OwnerId,
+    before: Admins,
+) -> Result<(), TeamError> {
+    if admins_of(transaction, organisation).await? < before {
+        return Err(TeamError::LastAdmin);
+    }
+    Ok(())
 }
 
 async fn note_member(

@@ -83,7 +83,8 @@ impl Metadata {
     }
 }
 
-/// The first organisation, by name, of which that user is the only admin.
+/// The first organisation, by name, that would lose its last admin with that user, or the last one whose account is not
+/// disabled.
 async fn only_admin_of(
     transaction: &mut Transaction,
     user: OwnerId,
@@ -102,8 +103,9 @@ async fn only_admin_of(
              AND EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
              WHERE teams.organisation_id = owners.id AND teams.role = 'admin' AND team_members.user_id = $1) \
              AND NOT EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
-             JOIN users ON users.owner_id = team_members.user_id AND users.disabled = FALSE \
-             WHERE teams.organisation_id = owners.id AND teams.role = 'admin' AND team_members.user_id <> $1) \
+             JOIN users ON users.owner_id = team_members.user_id \
+             WHERE teams.organisation_id = owners.id AND teams.role = 'admin' AND team_members.user_id <> $1 \
+             AND users.disabled <= (SELECT goes.disabled FROM users goes WHERE goes.owner_id = $1)) \
              ORDER BY owners.name_lower LIMIT 1",
             user
         ))

@@ -6,7 +6,7 @@ use super::{
     Act, Metadata, MetadataError, Owner, OwnerId, Role, TeamId,
     audit::Done,
     engine::{Row, sql},
-    members::an_admin_remains,
+    members::{admins_of, an_admin_remains},
     owners::owner_columns,
 };
 use crate::names::TeamName;
@@ -320,10 +320,11 @@ impl Metadata {
         }
         let mut transaction = self.engine.write().await?;
         transaction.lock_organisation(team.organisation).await?;
+        let admins = admins_of(&mut transaction, team.organisation).await?;
         transaction
             .run_one("team", sql!("DELETE FROM teams WHERE id = $1", team.id))
             .await?;
-        an_admin_remains(&mut transaction, team.organisation).await?;
+        an_admin_remains(&mut transaction, team.organisation, admins).await?;
         let done = Done {
             action: "team.delete",
             owner: Some(team.organisation),

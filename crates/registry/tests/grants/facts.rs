@@ -119,14 +119,18 @@ impl Facts {
         }
     }
 
-    /// Whether an organisation would have an admin without those for whom `goes` holds.
-    pub(crate) fn has_admin_without(
+    /// Whether an organisation without those for whom `goes` holds still has the admin it had: one at all, and one that is
+    /// not disabled.
+    pub(crate) fn keeps_admins_without(
         &self,
         organisation: usize,
         goes: impl Fn(usize, usize) -> bool,
     ) -> bool {
-        let mut members = self.members.iter();
-        members.any(|&(o, team, user)| o == organisation && team == 2 && !goes(team, user))
+        let admins = self.members.iter();
+        let admins = admins.filter(|&&(o, team, _)| o == organisation && team == 2);
+        let enabled = |&(_, _, user): &(usize, usize, usize)| !self.disabled.contains(&user);
+        let stays = admins.clone().filter(|&&(_, team, user)| !goes(team, user));
+        stays.map(enabled).max() == admins.map(enabled).max()
     }
 
     pub(crate) fn has_site_admin_without(&self, user: usize) -> bool {

@@ -1,5 +1,6 @@
 //! No sequence of grants and revocations lets a caller do what the rules, written here a second time in their plainest form,
-//! deny; or keeps a caller from what they allow.
+//! deny; or keeps a caller from what they allow. Nor does a list or a search show what the caller may not read, or leave out what
+//! they may.
 //!
 //! The rules here look at plain facts that the test keeps itself. The registry is a real one, on a real database, asked as
 //! every request asks it.
@@ -11,6 +12,7 @@
 )]
 
 mod facts;
+mod lists;
 mod steps;
 mod world;
 
@@ -63,7 +65,7 @@ pub(crate) const VISIBILITIES: [Visibility; 3] =
     [Visibility::Public, Visibility::Limited, Visibility::Private];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_may_what_the_plain_rules_deny(steps in steps()) {

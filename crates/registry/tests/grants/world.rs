@@ -11,7 +11,7 @@ use registry::{
         Random, Secret, TokenRequest,
     },
     clock::Clock,
-    metadata::{OwnerKind, Role, Visibility},
+    metadata::{OwnerId, OwnerKind, Role, Visibility},
     names::{Branch, OwnerName, RepositoryName, TeamName},
     settings::Settings,
 };
@@ -24,10 +24,12 @@ use crate::{
 };
 
 pub(crate) struct World {
-    registry: Registry,
+    pub(crate) registry: Registry,
     accounts: Accounts,
     clock: Clock,
-    facts: Facts,
+    pub(crate) facts: Facts,
+    /// Of the owners, in their order.
+    pub(crate) ids: Vec<OwnerId>,
     _folder: tempfile::TempDir,
 }
 
@@ -51,19 +53,19 @@ impl World {
         let random = Random::system();
         let accounts = Accounts::with(metadata, clock.clone(), random, PasswordCost::TINY);
         let public = Visibility::Public;
+        let mut ids = Vec::new();
         for (user, first_name) in FIRST_NAMES.iter().enumerate().take(USERS) {
-            accounts
-                .add_user(&name(first_name), Some(&password(user)), false, public, &BY)
-                .await
-                .unwrap();
+            let called = name(first_name);
+            let password = password(user);
+            let added = accounts.add_user(&called, Some(&password), false, public, &BY);
+            ids.push(added.await.unwrap().id);
         }
         let mut members = BTreeSet::new();
         for (organisation, first_name) in FIRST_NAMES.iter().enumerate().skip(USERS) {
             let called = name(first_name);
-            accounts
-                .add_organisation(&called, public, &name("u0"), &BY)
-                .await
-                .unwrap();
+            let first = name("u0");
+            let added = accounts.add_organisation(&called, public, &first, &BY);
+            ids.push(added.await.unwrap().id);
             let ci = TeamName::parse("ci").unwrap();
             let no_limits = "".parse().unwrap();
             let made = accounts.add_team(&called, &ci, Role::Write, &no_limits, &BY);
@@ -80,13 +82,18 @@ impl World {
             tokens: Vec::new(),
             minutes: 0,
         };
-        Self {
+        let world = Self {
             registry,
             accounts,
             clock,
             facts,
+            ids,
             _folder: folder,
+        };
+        for owner in 0..OWNERS {
+            world.fill(owner).await;
         }
+        world
     }
 
     fn called(&self, owner: usize) -> Option<OwnerName> {
@@ -103,7 +110,7 @@ impl World {
                 };
                 let stays = role == Some(Role::Admin);
                 let goes = |_: usize, other: usize| other == user;
-                let fine = stays || self.facts.has_admin_without(organisation, goes);
+                let fine = stays || self.facts.keeps_admins_without(organisation, goes);
                 let done = accounts.set_member(&o, &u, role, &BY).await;
                 assert_eq!(done.is_ok(), fine, "{step:?}");
                 if fine {
@@ -133,7 +140,7 @@ impl World {
                 };
                 let called = TeamName::parse(TEAMS[team].0).unwrap();
                 let goes = |in_team: usize, other: usize| (in_team, other) == (team, user);
-                let fine = self.facts.has_admin_without(organisation, goes);
+                let fine = self.facts.keeps_admins_without(organisation, goes);
                 let done = accounts.remove_team_member(&o, &called, &u, &BY).await;
                 assert_eq!(done.is_ok(), fine, "{step:?}");
                 if fine {
@@ -219,9 +226,9 @@ impl World {
                     || (self.facts.has_site_admin_without(owner)
                         && (USERS..OWNERS).all(|organisation| {
                             self.facts.names[organisation].is_none()
-                                || self.facts.has_admin_without(organisation, goes)
+                                || self.facts.keeps_admins_without(organisation, goes)
                         }));
-                let done = accounts.remove(kind(owner), &called, false, &BY).await;
+                let done = accounts.remove(kind(owner), &called, true, &BY).await;
                 assert_eq!(done.is_ok(), fine, "{step:?}");
                 if fine {
                     self.facts.names[owner] = None;
@@ -299,6 +306,7 @@ impl World {
         let tokens = self.facts.tokens.iter().map(Who::Bearer);
         for who in std::iter::once(Who::Nobody).chain(users).chain(tokens) {
             let caller = self.caller(who).await;
+            self.compare_lists(who, caller.as_ref()).await?;
             for owner in (0..OWNERS).filter(|owner| self.facts.names[*owner].is_some()) {
                 for action in ACTIONS {
                     for place in PLACES {
@@ -375,7 +383,7 @@ impl World {
         }
     }
 
-    fn shown(&self, who: Who<'_>) -> String {
+    pub(crate) fn shown(&self, who: Who<'_>) -> String {
         match who {
             Who::Nobody => "nobody".to_owned(),
             Who::User(user) => format!("user {user}"),

@@ -23,7 +23,7 @@ impl TestServer {
             .unwrap()
     }
 
-    async fn refused(&self) -> Vec<AuditEntry> {
+    pub(crate) async fn refused(&self) -> Vec<AuditEntry> {
         let mut log = self.log().await;
         log.retain(|entry| entry.result == AuditResult::Refused);
         log.reverse();

@@ -277,3 +277,28 @@ async fn a_wrong_token_makes_nobody_wait() {
     let right = key().basic("bob", &password("bob"));
     server.send(&from("192.0.2.1", right)).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_cut_token_is_told_so_wherever_it_stands_and_makes_nobody_wait() {
+    let server = TestServer::start_with(behind_a_proxy).await;
+    let token = server.token("alice", "read:package").await;
+    let cut = &token[..token.len() - 1];
+    let before = server.registry.access().password_counts().wrong.value();
+    for request in [
+        key().bearer(cut),
+        key().basic("alice", cut),
+        key().basic("x", cut),
+        key().basic(cut, ""),
+        key().basic(cut, "x-oauth-basic"),
+    ] {
+        for _ in 0..100 {
+            let answer = server.send(&from("192.0.2.1", request.clone())).await;
+            answer.refusal(401, "cut off or mistyped");
+        }
+    }
+    // None of them was compared with a password.
+    let after = server.registry.access().password_counts().wrong.value();
+    assert_eq!(after, before);
+    let right = key().basic("alice", &password("alice"));
+    server.send(&from("192.0.2.1", right)).await.expect(200);
+}

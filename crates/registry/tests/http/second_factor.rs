@@ -188,6 +188,28 @@ async fn the_code_is_taken_in_either_header_and_once() {
 }
 
 #[tokio::test]
+async fn a_code_that_was_used_is_not_taken_after_a_restart() {
+    let world = World::new().await;
+    let (code, recovery) = (world.code(), world.recovery[0].expose().to_owned());
+    for code in [&code, &recovery] {
+        world.send(get(HELLO), code).await.expect(200);
+    }
+    let world = World {
+        server: world.server.restart().await,
+        ..world
+    };
+    for code in [&code, &recovery] {
+        world.send(get(HELLO), code).await.refusal(401, WRONG);
+    }
+    // The next ones are.
+    world.server.clock.advance(STEP);
+    let unused = world.recovery[1].expose();
+    for code in [&*world.code(), unused] {
+        world.send(get(HELLO), code).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn a_code_of_a_step_before_is_taken_unless_a_newer_one_was() {
     let world = World::new().await;
     let (older, newer) = (world.code(), {

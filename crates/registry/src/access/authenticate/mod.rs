@@ -28,7 +28,6 @@ use super::{
     policy::{self, Action, TeamGrant},
     random::{Random, RandomError},
     second_factor::SecondFactors,
-    secret::Secret,
     tokens,
 };
 use crate::{
@@ -132,16 +131,13 @@ impl Access {
     ) -> Result<Caller, AuthError> {
         match credentials {
             Credentials::None => Ok(Caller::Anonymous),
-            Credentials::Token(token) => {
-                let hash = tokens::hash(token.expose()).ok_or_else(|| no_token(token))?;
-                self.by_token(&hash, peer).await
-            }
+            Credentials::Token(token) => self.by_text_of_token(token.expose(), peer).await,
             Credentials::Basic {
                 user,
                 password,
                 code,
             } => match tokens::in_basic(user, password) {
-                Some(hash) => self.by_token(&hash, peer).await,
+                Some(token) => self.by_text_of_token(token, peer).await,
                 None => {
                     // In a box of its own: it is large, and most requests come without.
                     let signed_in =
@@ -149,6 +145,18 @@ impl Access {
                     Ok(Caller::User(signed_in))
                 }
             },
+        }
+    }
+
+    /// A text that has not the shape of a token is none, which takes no look into the database. It is told apart when it begins
+    /// like one: copying cut it off then.
+    async fn by_text_of_token(&self, token: &str, peer: IpAddr) -> Result<Caller, AuthError> {
+        match tokens::hash(token) {
+            Some(hash) => self.by_token(&hash, peer).await,
+            None if token.starts_with(tokens::PREFIX) => {
+                Err(CredentialsError::MistypedToken.into())
+            }
+            None => Err(AuthError::WrongCredentials),
         }
     }
 
@@ -191,14 +199,5 @@ impl Access {
                 })
             })
             .collect()
-    }
-}
-
-/// A token by itself that has not the shape of one: told apart when it begins like one, since copying cut it off then.
-fn no_token(token: &Secret) -> AuthError {
-    if token.expose().starts_with(tokens::PREFIX) {
-        AuthError::Malformed(CredentialsError::MistypedToken)
-    } else {
-        AuthError::WrongCredentials
     }
 }

@@ -1,5 +1,7 @@
 //! What the routes that administer have in common: whose things they are about, and who may.
 
+use std::fmt::Display;
+
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -7,10 +9,10 @@ use crate::{
     Registry,
     access::{Action, Caller},
     http::{
-        authorize::{Authorized, Presented},
+        authorize::{Authorized, Presented, wanted},
         error::ApiError,
     },
-    metadata::{Actor, Owner},
+    metadata::{Actor, Owner, OwnerId},
     names::OwnerName,
 };
 
@@ -20,21 +22,23 @@ pub(in crate::http) struct Administered {
     pub(in crate::http) name: OwnerName,
     pub(in crate::http) caller: Caller,
     pub(in crate::http) by: Actor,
+    presented: Presented,
 }
 
 impl Administered {
-    pub(super) fn new(authorized: Authorized) -> Result<Self, ApiError> {
+    pub(super) fn new(presented: Presented, authorized: Authorized) -> Result<Self, ApiError> {
         Ok(Self {
             name: OwnerName::parse(&authorized.owner.name)?,
             by: authorized.actor(),
             owner: authorized.owner,
             caller: authorized.caller,
+            presented,
         })
     }
 
     /// An owner that was found by something else than its name, once it is known who asks.
     pub(in crate::http) async fn after(
-        presented: &Presented,
+        presented: Presented,
         registry: &Registry,
         caller: Caller,
         owner: Owner,
@@ -47,19 +51,33 @@ impl Administered {
             by: presented.actor(&caller),
             owner,
             caller,
+            presented,
         })
+    }
+
+    /// Writes down that the caller, who may administer the owner, is refused for what they sent.
+    pub(in crate::http) fn note(&self, registry: &Registry, why: &dyn Display) {
+        let (action, owner) = (wanted(Action::Administer), Some(self.owner.id));
+        self.presented
+            .note(registry, &self.caller, action, owner, why);
     }
 }
 
-/// Refuses a token for what lets people in: it could make itself a way in that outlives it.
-pub(in crate::http) fn needs_password(caller: &Caller) -> Result<(), ApiError> {
-    match caller.token() {
-        None => Ok(()),
-        Some(_) => Err(ApiError::Forbidden(
-            "a token changes no password, no second factor, and not who administers this server; sign in with the password itself"
-                .to_owned(),
-        )),
+/// Refuses a token for what lets people in: it could make itself a way in that outlives it. `action` and `owner` say what was
+/// wanted, for the audit log.
+pub(super) fn needs_password(
+    presented: &Presented,
+    registry: &Registry,
+    caller: &Caller,
+    action: &'static str,
+    owner: Option<OwnerId>,
+) -> Result<(), ApiError> {
+    if caller.token().is_none() {
+        return Ok(());
     }
+    let why = "a token changes no password, no second factor, and not who administers this server; sign in with the password itself";
+    presented.note(registry, caller, action, owner, &why);
+    Err(ApiError::Forbidden(why.to_owned()))
 }
 
 /// A name in a body that is to become that of an owner, or that of one who should be there.

@@ -9,21 +9,23 @@ use super::{
     administer::{Administered, needs_password},
     extract::Path,
     paths::OfOwner,
-    user::user_of,
 };
 use crate::{
     Registry,
-    access::{Action, Caller},
+    access::{Action, Caller, SignedIn},
     http::{
-        authorize::{Authorized, Presented},
+        authorize::{ADMINISTER_SERVER, Authorized, Presented, wanted},
         error::ApiError,
         path::Segments,
     },
     metadata::{Actor, OwnerId, Sight},
 };
 
-/// Whoever asks, with whatever credentials as long as they are right.
-pub(in crate::http) struct Asking(pub(in crate::http) Caller);
+/// What whoever asks may know of.
+pub(in crate::http) struct Seeing(pub(in crate::http) Sight);
+
+/// The user who asks, with whatever credentials as long as they are right.
+pub(in crate::http) struct AskingUser(pub(in crate::http) SignedIn);
 
 /// The user who asks, and what they may know of.
 pub(in crate::http) struct SeeingUser {
@@ -46,16 +48,38 @@ pub(in crate::http) struct OwnByPassword(Administered);
 /// An administrator of the server.
 pub(in crate::http) struct Site {
     pub(in crate::http) caller: Caller,
+    presented: Presented,
     /// The same, for the records of who did what.
     pub(in crate::http) by: Actor,
 }
 
-impl FromRequestParts<Registry> for Asking {
+impl Site {
+    /// Refuses a token, where what they sent is more than a token does.
+    pub(in crate::http) fn needs_password(&self, registry: &Registry) -> Result<(), ApiError> {
+        let Self {
+            caller, presented, ..
+        } = self;
+        needs_password(presented, registry, caller, ADMINISTER_SERVER, None)
+    }
+}
+
+impl FromRequestParts<Registry> for Seeing {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
-        Ok(Self(presented.caller(registry).await?))
+        let caller = presented.caller(registry).await?;
+        Ok(Self(presented.sight(registry, &caller).await?))
+    }
+}
+
+impl FromRequestParts<Registry> for AskingUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let presented = Presented::from_request_parts(parts, registry).await?;
+        let caller = presented.caller(registry).await?;
+        Ok(Self(presented.user_of(registry, &caller)?.clone()))
     }
 }
 
@@ -63,9 +87,10 @@ impl FromRequestParts<Registry> for SeeingUser {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let Asking(caller) = Asking::from_request_parts(parts, registry).await?;
-        let user = user_of(&caller)?.user.id;
-        let sight = registry.access().sight(&caller).await?;
+        let presented = Presented::from_request_parts(parts, registry).await?;
+        let caller = presented.caller(registry).await?;
+        let user = presented.user_of(registry, &caller)?.user.id;
+        let sight = presented.sight(registry, &caller).await?;
         Ok(Self { user, sight })
     }
 }
@@ -74,7 +99,7 @@ impl<P: OfOwner> FromRequestParts<Registry> for Reading<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let authorized = authorize::<P>(parts, registry, Action::Read).await?;
+        let (_, authorized) = authorize::<P>(parts, registry, Action::Read).await?;
         match P::KIND {
             Some(kind) if authorized.owner.kind != kind => Err(ApiError::UnknownOwner),
             _ => Ok(Self(authorized, PhantomData)),
@@ -86,8 +111,8 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let authorized = authorize::<P>(parts, registry, Action::Administer).await?;
-        let found = Administered::new(authorized)?;
+        let (presented, authorized) = authorize::<P>(parts, registry, Action::Administer).await?;
+        let found = Administered::new(presented, authorized)?;
         match P::KIND {
             Some(kind) if found.owner.kind != kind => Err(ApiError::NotFound(format!(
                 "`{}` is a {}; ask for it by the paths for those",
@@ -98,16 +123,17 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     }
 }
 
-/// The owner in the path, and that the caller may.
+/// What the request says of its sender, the owner in the path, and that the caller may.
 async fn authorize<P: OfOwner>(
     parts: &mut Parts,
     registry: &Registry,
     action: Action,
-) -> Result<Authorized, ApiError> {
+) -> Result<(Presented, Authorized), ApiError> {
     let Path(path) = Path::<P>::from_request_parts(parts, registry).await?;
     let presented = Presented::from_request_parts(parts, registry).await?;
     let segments = Segments::of_owner(path.name());
-    presented.authorize(registry, &segments, action).await
+    let authorized = presented.authorize(registry, &segments, action).await?;
+    Ok((presented, authorized))
 }
 
 impl FromRequestParts<Registry> for Own {
@@ -116,7 +142,7 @@ impl FromRequestParts<Registry> for Own {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let authorized = presented.user(registry).await?;
-        Ok(Self(Administered::new(authorized)?))
+        Ok(Self(Administered::new(presented, authorized)?))
     }
 }
 
@@ -126,9 +152,16 @@ impl FromRequestParts<Registry> for OwnByPassword {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let caller = presented.signed_in(registry).await?;
-        needs_password(&caller)?;
+        let own = caller.account().map(|(id, _)| id);
+        needs_password(
+            &presented,
+            registry,
+            &caller,
+            wanted(Action::Administer),
+            own,
+        )?;
         let authorized = presented.own(registry, caller).await?;
-        Ok(Self(Administered::new(authorized)?))
+        Ok(Self(Administered::new(presented, authorized)?))
     }
 }
 
@@ -139,7 +172,11 @@ impl FromRequestParts<Registry> for Site {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let caller = presented.administrator(registry).await?;
         let by = presented.actor(&caller);
-        Ok(Self { caller, by })
+        Ok(Self {
+            caller,
+            presented,
+            by,
+        })
     }
 }
 

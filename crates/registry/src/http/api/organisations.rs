@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     administer::{owner_name, word},
-    callers::{Asking, Of, Reading, SeeingUser, Site},
+    callers::{Of, Reading, Seeing, SeeingUser, Site},
     extract::{self, Path, Query},
     moment::Moment,
     owners::Visibility,
@@ -186,10 +186,9 @@ async fn listed(
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    Asking(caller): Asking,
+    Seeing(sight): Seeing,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let sight = registry.access().sight(&caller).await?;
     let wanted = OwnersWanted {
         kind: Some(KIND),
         ..OwnersWanted::default()
@@ -230,7 +229,7 @@ pub(in crate::http) async fn list_own(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    Site { caller, by, .. }: Site,
     extract::Json(new): extract::Json<NewOrganisation>,
 ) -> Result<(StatusCode, Json<Organisation>), ApiError> {
     let name = owner_name(&new.username)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    callers::{Asking, Reading},
+    callers::{Reading, Seeing},
     extract::Query,
     moment::Moment,
     paging::{ListQuery, Number, Pages, Paging},
@@ -168,7 +168,7 @@ pub(in crate::http) struct OwnersQuery {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    Asking(caller): Asking,
+    Seeing(sight): Seeing,
     Query(query): Query<OwnersQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
@@ -182,7 +182,7 @@ pub(in crate::http) async fn list(
     let page = registry
         .metadata()
         .visible_owners(
-            &registry.access().sight(&caller).await?,
+            &sight,
             OwnersWanted {
                 prefix,
                 ..OwnersWanted::default()

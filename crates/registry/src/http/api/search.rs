@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    callers::Asking,
+    callers::Seeing,
     extract::Query,
     paging::{Number, Paging},
     versions::{MAX_TEXT, Package, check_text},
@@ -43,7 +43,7 @@ pub(in crate::http) struct SearchQuery {
 )]
 pub(in crate::http) async fn packages(
     State(registry): State<Registry>,
-    Asking(caller): Asking,
+    Seeing(sight): Seeing,
     Query(query): Query<SearchQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
@@ -56,11 +56,7 @@ pub(in crate::http) async fn packages(
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let page = registry
         .metadata()
-        .search(
-            &registry.access().sight(&caller).await?,
-            &query.q,
-            paging.window(),
-        )
+        .search(&sight, &query.q, paging.window())
         .await?;
     Ok(paging.answer(&uri, page, Package::from))
 }

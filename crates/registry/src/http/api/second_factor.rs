@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{Code, FactorState, Proof, Secret},
+    access::{Code, FactorError, FactorState, Proof, Secret},
     http::error::ApiError,
 };
 
@@ -68,6 +68,19 @@ impl From<Vec<Secret>> for RecoveryCodes {
             recovery_codes: codes.collect(),
         }
     }
+}
+
+/// What was done with a code, or why not; a code that is refused is written down.
+fn noted<T>(
+    registry: &Registry,
+    own: &OwnByPassword,
+    done: Result<T, FactorError>,
+) -> Result<T, ApiError> {
+    Ok(done.inspect_err(|error| {
+        if error.is_refusal() {
+            own.note(registry, error);
+        }
+    })?)
 }
 
 /// Show how the caller's second factor stands
@@ -131,8 +144,8 @@ pub(in crate::http) async fn confirm(
     extract::Json(order): extract::Json<CodeOrder>,
 ) -> Result<Json<RecoveryCodes>, ApiError> {
     let factors = registry.administration().second_factors();
-    let codes = factors.confirm(&own.name, &order.parse()?, &own.by).await?;
-    Ok(Json(codes.into()))
+    let codes = factors.confirm(&own.name, &order.parse()?, &own.by).await;
+    Ok(Json(noted(&registry, &own, codes)?.into()))
 }
 
 /// Turn the second factor off
@@ -151,9 +164,10 @@ pub(in crate::http) async fn disable(
 ) -> Result<StatusCode, ApiError> {
     let code = order.parse()?;
     let factors = registry.administration().second_factors();
-    factors
+    let done = factors
         .disable(&own.name, Proof::Code(&code), &own.by)
-        .await?;
+        .await;
+    noted(&registry, &own, done)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -175,6 +189,7 @@ pub(in crate::http) async fn renew(
     let factors = registry.administration().second_factors();
     let codes = factors
         .renew_recovery_codes(&own.name, Proof::Code(&code), &own.by)
-        .await?;
+        .await;
+    let codes = noted(&registry, &own, codes)?;
     Ok((StatusCode::CREATED, Json(codes.into())))
 }

@@ -24,7 +24,10 @@ use super::{
 use crate::{
     Registry,
     access::{Action, Denied, TeamLimits},
-    http::{authorize::Presented, error::ApiError},
+    http::{
+        authorize::{Presented, wanted},
+        error::ApiError,
+    },
     metadata::{Role, User},
     names::{OwnerName, TeamName},
 };
@@ -161,12 +164,14 @@ impl FromRequestParts<Registry> for Found {
             .token()
             .is_some_and(|token| !token.scopes.has(needed))
         {
-            return Err(Denied::TokenLacksScope { needed }.into());
+            let denied = Denied::TokenLacksScope { needed };
+            presented.note(registry, &caller, wanted(Action::Administer), None, &denied);
+            return Err(denied.into());
         }
         let number = path.number().ok_or_else(no_team)?;
         let found = registry.metadata().team_by_number(number).await?;
         let (owner, team) = found.ok_or_else(no_team)?;
-        let of = Administered::after(&presented, registry, caller, owner)
+        let of = Administered::after(presented, registry, caller, owner)
             .await
             .map_err(|error| match error {
                 ApiError::Forbidden(_) => no_team(),

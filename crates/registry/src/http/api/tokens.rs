@@ -16,7 +16,12 @@ use super::{
     paging::{ListQuery, Pages},
     paths::{OrganisationPath, TokenPath, UserPath},
 };
-use crate::{Registry, access::TokenRequest, http::error::ApiError, metadata::Token};
+use crate::{
+    Registry,
+    access::{AccountError, TokenRequest},
+    http::error::ApiError,
+    metadata::Token,
+};
 
 /// A token, without what it is.
 #[derive(Serialize, ToSchema)]
@@ -162,7 +167,12 @@ async fn make(
     let accounts = registry.administration().accounts();
     let (token, secret) = accounts
         .add_token(of.owner.kind, &of.name, &request, of.caller.token(), &of.by)
-        .await?;
+        .await
+        .inspect_err(|error| {
+            if let AccountError::WiderThanMaker(_) = error {
+                of.note(registry, error);
+            }
+        })?;
     let text = secret.expose();
     let last = text.len().saturating_sub(8);
     let made = NewAccessToken {

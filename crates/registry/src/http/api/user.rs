@@ -6,14 +6,14 @@ use utoipa::ToSchema;
 
 use super::{
     administer::word,
-    callers::{Asking, Own, OwnByPassword},
+    callers::{AskingUser, Own, OwnByPassword},
     extract,
     moment::Moment,
     owners::Visibility,
 };
 use crate::{
     Registry,
-    access::{Caller, Denied, Secret, SignedIn},
+    access::Secret,
     clock::Timestamp,
     http::error::ApiError,
     metadata::{self, OwnerKind},
@@ -95,9 +95,9 @@ impl From<metadata::User> for Person {
 )]
 pub(in crate::http) async fn show(
     State(registry): State<Registry>,
-    Asking(caller): Asking,
+    AskingUser(signed_in): AskingUser,
 ) -> Result<Json<User>, ApiError> {
-    let user = user_of(&caller)?.user.clone();
+    let user = signed_in.user;
     let created = registry.metadata().owner_created_at(user.id).await?;
     Ok(Json(User::new(user, created)))
 }
@@ -168,15 +168,4 @@ pub(in crate::http) async fn change_password(
         .change_password(&own.name, &password, &own.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The user who sends a request. Nobody in particular, and an organisation, are none.
-pub(super) fn user_of(caller: &Caller) -> Result<&SignedIn, ApiError> {
-    match caller {
-        Caller::User(signed_in) => Ok(signed_in),
-        Caller::Anonymous => Err(Denied::NeedsCredentials.into()),
-        Caller::Organisation(_) => Err(ApiError::Forbidden(
-            "the token of an organisation belongs to no user; sign in as one".to_owned(),
-        )),
-    }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{NewName, needs_password, owner_name, word},
+    administer::{NewName, owner_name, word},
     callers::{Of, Site},
     extract::{self, Path, Query},
     forges::not_here,
@@ -164,11 +164,11 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    site: Site,
     extract::Json(new): extract::Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
     if new.admin {
-        needs_password(&caller)?;
+        site.needs_password(&registry)?;
     }
     only_what_there_is(new.source_id, new.must_change_password)?;
     let name = owner_name(&new.username)?;
@@ -176,7 +176,7 @@ pub(in crate::http) async fn add(
     let password = new.password.map(Secret::new);
     let accounts = registry.administration().accounts();
     accounts
-        .add_user(&name, password.as_ref(), new.admin, visibility, &by)
+        .add_user(&name, password.as_ref(), new.admin, visibility, &site.by)
         .await?;
     Ok((StatusCode::CREATED, shown(&registry, &name).await?))
 }
@@ -193,14 +193,14 @@ pub(in crate::http) async fn add(
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
     extract::Json(change): extract::Json<UserChange>,
 ) -> Result<Json<User>, ApiError> {
     let disabled = change.disabled();
     let password = change.password.filter(|password| !password.is_empty());
     if password.is_some() || change.admin.is_some() {
-        needs_password(&caller)?;
+        site.needs_password(&registry)?;
     }
     only_what_there_is(change.source_id, change.must_change_password)?;
     not_here(
@@ -212,18 +212,18 @@ pub(in crate::http) async fn change(
     let accounts = registry.administration().accounts();
     if let Some(password) = password {
         let password = Secret::new(password);
-        accounts.change_password(&name, &password, &by).await?;
+        accounts.change_password(&name, &password, &site.by).await?;
     }
     if let Some(visibility) = visibility {
         accounts
-            .set_visibility(OwnerKind::User, &name, visibility, &by)
+            .set_visibility(OwnerKind::User, &name, visibility, &site.by)
             .await?;
     }
     if let Some(admin) = change.admin {
-        accounts.set_admin(&name, admin, &by).await?;
+        accounts.set_admin(&name, admin, &site.by).await?;
     }
     if let Some(disabled) = disabled {
-        accounts.set_disabled(&name, disabled, &by).await?;
+        accounts.set_disabled(&name, disabled, &site.by).await?;
     }
     shown(&registry, &name).await
 }
@@ -290,13 +290,13 @@ pub(in crate::http) async fn rename(
 )]
 pub(in crate::http) async fn disable_second_factor(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    needs_password(&caller)?;
+    site.needs_password(&registry)?;
     let factors = registry.administration().second_factors();
     factors
-        .disable(&in_path(&path)?, Proof::Administrator, &by)
+        .disable(&in_path(&path)?, Proof::Administrator, &site.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
