@@ -15,6 +15,7 @@ mod api_management;
 mod api_packages;
 mod api_permissions;
 mod api_problems;
+mod api_tokens;
 mod api_visibility;
 mod audit;
 mod bursts;

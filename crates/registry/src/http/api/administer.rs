@@ -20,21 +20,35 @@ pub(in crate::http) struct Administered {
     pub(in crate::http) name: OwnerName,
     pub(in crate::http) caller: Caller,
     pub(in crate::http) by: Actor,
+    presented: Presented,
 }
 
 impl Administered {
-    pub(super) fn new(authorized: Authorized) -> Result<Self, ApiError> {
+    pub(super) fn new(authorized: Authorized, presented: Presented) -> Result<Self, ApiError> {
         Ok(Self {
             name: OwnerName::parse(&authorized.owner.name)?,
             by: authorized.actor(),
             owner: authorized.owner,
             caller: authorized.caller,
+            presented,
         })
+    }
+
+    /// Refuses a caller who administers the owner and may not do this with what it has, which administering would do for
+    /// them: a token with `admin` alone has no right to packages.
+    pub(in crate::http) async fn may_also(
+        &self,
+        registry: &Registry,
+        action: Action,
+    ) -> Result<(), ApiError> {
+        self.presented
+            .allow(registry, &self.caller, &self.owner, action, None)
+            .await
     }
 
     /// An owner that was found by something else than its name, once it is known who asks.
     pub(in crate::http) async fn after(
-        presented: &Presented,
+        presented: Presented,
         registry: &Registry,
         caller: Caller,
         owner: Owner,
@@ -47,6 +61,7 @@ impl Administered {
             by: presented.actor(&caller),
             owner,
             caller,
+            presented,
         })
     }
 }

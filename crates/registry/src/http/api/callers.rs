@@ -18,7 +18,7 @@ use crate::{
         error::ApiError,
         path::Segments,
     },
-    metadata::Actor,
+    metadata::{Actor, Owner},
 };
 
 /// Whoever asks, with whatever credentials as long as they are right.
@@ -41,6 +41,7 @@ pub(in crate::http) struct Site {
     pub(in crate::http) caller: Caller,
     /// The same, for the records of who did what.
     pub(in crate::http) by: Actor,
+    presented: Presented,
 }
 
 impl FromRequestParts<Registry> for Asking {
@@ -56,7 +57,7 @@ impl<P: OfOwner> FromRequestParts<Registry> for Reading<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let authorized = authorize::<P>(parts, registry, Action::Read).await?;
+        let (authorized, _) = authorize::<P>(parts, registry, Action::Read).await?;
         match P::KIND {
             Some(kind) if authorized.owner.kind != kind => Err(ApiError::UnknownOwner),
             _ => Ok(Self(authorized, PhantomData)),
@@ -68,8 +69,8 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let authorized = authorize::<P>(parts, registry, Action::Administer).await?;
-        let found = Administered::new(authorized)?;
+        let (authorized, presented) = authorize::<P>(parts, registry, Action::Administer).await?;
+        let found = Administered::new(authorized, presented)?;
         match P::KIND {
             Some(kind) if found.owner.kind != kind => Err(ApiError::NotFound(format!(
                 "`{}` is a {}; ask for it by the paths for those",
@@ -80,16 +81,17 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     }
 }
 
-/// The owner in the path, and that the caller may.
+/// The owner in the path, that the caller may, and what they sent to show who they are.
 async fn authorize<P: OfOwner>(
     parts: &mut Parts,
     registry: &Registry,
     action: Action,
-) -> Result<Authorized, ApiError> {
+) -> Result<(Authorized, Presented), ApiError> {
     let Path(path) = Path::<P>::from_request_parts(parts, registry).await?;
     let presented = Presented::from_request_parts(parts, registry).await?;
     let segments = Segments::of_owner(path.name());
-    presented.authorize(registry, &segments, action).await
+    let authorized = presented.authorize(registry, &segments, action).await?;
+    Ok((authorized, presented))
 }
 
 impl FromRequestParts<Registry> for Own {
@@ -98,7 +100,7 @@ impl FromRequestParts<Registry> for Own {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let authorized = presented.user(registry).await?;
-        Ok(Self(Administered::new(authorized)?))
+        Ok(Self(Administered::new(authorized, presented)?))
     }
 }
 
@@ -110,7 +112,7 @@ impl FromRequestParts<Registry> for OwnByPassword {
         let caller = presented.signed_in(registry).await?;
         needs_password(&caller)?;
         let authorized = presented.own(registry, caller).await?;
-        Ok(Self(Administered::new(authorized)?))
+        Ok(Self(Administered::new(authorized, presented)?))
     }
 }
 
@@ -121,7 +123,25 @@ impl FromRequestParts<Registry> for Site {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let caller = presented.administrator(registry).await?;
         let by = presented.actor(&caller);
-        Ok(Self { caller, by })
+        Ok(Self {
+            caller,
+            by,
+            presented,
+        })
+    }
+}
+
+impl Site {
+    /// Refuses a token that administers the server and may not do this with what the owner has.
+    pub(in crate::http) async fn may_also(
+        &self,
+        registry: &Registry,
+        owner: &Owner,
+        action: Action,
+    ) -> Result<(), ApiError> {
+        self.presented
+            .allow(registry, &self.caller, owner, action, None)
+            .await
     }
 }
 

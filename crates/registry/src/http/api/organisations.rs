@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::AccountError,
+    access::{AccountError, Action},
     http::error::ApiError,
     metadata::{Member, Owner, OwnerKind, Role},
     names::OwnerName,
@@ -164,7 +164,7 @@ async fn shown(registry: &Registry, owner: Owner) -> Result<Json<Organisation>, 
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    Site { caller, by, .. }: Site,
     extract::Json(new): extract::Json<NewOrganisation>,
 ) -> Result<(StatusCode, Json<Organisation>), ApiError> {
     let name = owner_name(&new.username)?;
@@ -201,6 +201,8 @@ pub(in crate::http) async fn show(
 }
 
 /// Change who may read what an organisation has
+///
+/// A token needs the scope `read:package` for it too.
 #[utoipa::path(
     patch, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgEdit",
     params(OrganisationPath),
@@ -213,6 +215,7 @@ pub(in crate::http) async fn change(
     of: Of<OrganisationPath>,
     extract::Json(change): extract::Json<OrganisationChange>,
 ) -> Result<Json<Organisation>, ApiError> {
+    of.may_also(&registry, Action::Read).await?;
     let visibility = word(&change.visibility)?;
     let accounts = registry.administration().accounts();
     accounts
@@ -223,6 +226,8 @@ pub(in crate::http) async fn change(
 }
 
 /// Delete an organisation
+///
+/// To take its packages along, a token needs the scope `delete:package` too.
 #[utoipa::path(
     delete, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgDelete",
     params(OrganisationPath, RemovalQuery),
@@ -234,6 +239,9 @@ pub(in crate::http) async fn remove(
     of: Of<OrganisationPath>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
+    if query.with_packages() {
+        of.may_also(&registry, Action::Delete).await?;
+    }
     registry
         .administration()
         .accounts()

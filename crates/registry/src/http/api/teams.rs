@@ -124,7 +124,7 @@ impl FromRequestParts<Registry> for Found {
         let number = path.number().ok_or_else(no_team)?;
         let found = registry.metadata().team_by_number(number).await?;
         let (owner, team) = found.ok_or_else(no_team)?;
-        let of = Administered::after(&presented, registry, caller, owner)
+        let of = Administered::after(presented, registry, caller, owner)
             .await
             .map_err(|error| match error {
                 ApiError::Forbidden(_) => no_team(),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{Proof, Secret},
+    access::{Action, Proof, Secret},
     http::error::ApiError,
     metadata::{FormerName, OwnerKind},
     names::OwnerName,
@@ -34,7 +34,7 @@ pub(in crate::http) struct NewUser {
         example = "alice"
     )]
     username: String,
-    /// The password. None: the account signs in by tokens alone.
+    /// The password. Not by a token. None: the account signs in by tokens alone.
     #[schema(min_length = 1, max_length = 1024, format = Password)]
     password: Option<String>,
     /// Whether it administers the server. Not by a token.
@@ -124,10 +124,10 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    Site { caller, by, .. }: Site,
     extract::Json(new): extract::Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
-    if new.admin {
+    if new.admin || new.password.is_some() {
         needs_password(&caller)?;
     }
     let name = owner_name(&new.username)?;
@@ -142,7 +142,8 @@ pub(in crate::http) async fn add(
 
 /// Change an account
 ///
-/// One after the other: a refusal in the middle leaves what was changed before.
+/// One after the other: a refusal in the middle leaves what was changed before. To change who may read what the user has, a
+/// token needs the scope `read:package` too.
 #[utoipa::path(
     patch, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminEditUser",
     params(UserPath),
@@ -152,16 +153,21 @@ pub(in crate::http) async fn add(
 )]
 pub(in crate::http) async fn change(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
     extract::Json(change): extract::Json<UserChange>,
 ) -> Result<Json<User>, ApiError> {
     if change.password.is_some() || change.admin.is_some() {
-        needs_password(&caller)?;
+        needs_password(&site.caller)?;
     }
     let name = in_path(&path)?;
     let visibility = change.visibility.as_deref().map(word).transpose()?;
     let accounts = registry.administration().accounts();
+    if visibility.is_some() {
+        let owner = accounts.find_owner(&name).await?;
+        site.may_also(&registry, &owner, Action::Read).await?;
+    }
+    let by = site.by;
     if let Some(password) = change.password {
         let password = Secret::new(password);
         accounts.change_password(&name, &password, &by).await?;
@@ -181,6 +187,8 @@ pub(in crate::http) async fn change(
 }
 
 /// Delete an account
+///
+/// To take its packages along, a token needs the scope `delete:package` too.
 #[utoipa::path(
     delete, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminDeleteUser",
     params(UserPath, RemovalQuery),
@@ -189,19 +197,18 @@ pub(in crate::http) async fn change(
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
-    Site { by, .. }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
-    registry
-        .administration()
-        .accounts()
-        .remove(
-            OwnerKind::User,
-            &in_path(&path)?,
-            query.with_packages(),
-            &by,
-        )
+    let name = in_path(&path)?;
+    let accounts = registry.administration().accounts();
+    if query.with_packages() {
+        let owner = accounts.find_owner(&name).await?;
+        site.may_also(&registry, &owner, Action::Delete).await?;
+    }
+    accounts
+        .remove(OwnerKind::User, &name, query.with_packages(), &site.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -242,7 +249,7 @@ pub(in crate::http) async fn rename(
 )]
 pub(in crate::http) async fn disable_second_factor(
     State(registry): State<Registry>,
-    Site { caller, by }: Site,
+    Site { caller, by, .. }: Site,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
     needs_password(&caller)?;
