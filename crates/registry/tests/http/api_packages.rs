@@ -137,6 +137,14 @@ async fn pages_are_linked_and_the_newest_comes_first() {
         .send(&get(format!("{PACKAGES}?page=4000000000")))
         .await;
     assert_eq!(names(&beyond.expect(200)), Vec::<String>::new());
+    let unencoded = get("/api/v1/packages/alice?q=ü&page=2");
+    assert_eq!(
+        server.send(&unencoded).await.expect(200).header("Link"),
+        Some(
+            "</api/v1/packages/alice?q=%C3%BC&page=1&limit=30>; rel=\"first\", \
+             </api/v1/packages/alice?q=%C3%BC&page=1&limit=30>; rel=\"prev\""
+        )
+    );
     let versions = server
         .send(&get(format!("{PACKAGES}/alpine/hello?limit=1")))
         .await;
