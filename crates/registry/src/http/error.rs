@@ -222,7 +222,9 @@ impl From<AccountError> for ApiError {
         match error {
             AccountError::NameTaken(_)
             | AccountError::LabelTaken { .. }
+            | AccountError::TooManyTokens(_)
             | AccountError::TeamTaken { .. }
+            | AccountError::TooManyTeams(_)
             | AccountError::HasPackages { .. }
             | AccountError::TooManyFormerNames(_)
             | AccountError::LastSiteAdmin(_)

@@ -1,7 +1,10 @@
 //! What a token does of what administers: no more than its scopes say, and no more of them than an owner can look after.
 
+use std::time::Duration;
+
 use registry::{
     access::TokenRequest,
+    jobs::Schedule,
     metadata::{OwnerKind, Visibility},
 };
 use serde_json::json;
@@ -95,4 +98,25 @@ async fn a_token_that_administers_does_nothing_to_packages_that_it_may_not() {
     ask(&server, purge("orgs/acme").bearer(&wide))
         .await
         .expect(204);
+}
+
+#[tokio::test]
+async fn tokens_that_expired_are_listed_for_thirty_days_more() {
+    let server = TestServer::start().await;
+    let day = Duration::from_secs(86_400);
+    let expired = server.token_for("alice", "read:package", Some(day)).await;
+    server.token("alice", "admin").await;
+    let mut schedule = Schedule::new(server.registry.clone());
+    let mut left = async |days: u32| {
+        server.clock.advance(days * day);
+        schedule.run_due().await;
+        let list = by("alice", get("/api/v1/user/tokens"));
+        let list = ask(&server, list).await.expect(200).json();
+        list.as_array().unwrap().len()
+    };
+    assert_eq!(left(31).await, 2);
+    assert_eq!(left(1).await, 1);
+    assert_eq!(left(1000).await, 1);
+    let asked = get("/api/v1/user").bearer(&expired);
+    ask(&server, asked).await.problem(401, "wrong");
 }
