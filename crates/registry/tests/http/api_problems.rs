@@ -388,3 +388,23 @@ async fn a_refusal_says_what_to_do_through_the_api_and_not_on_a_command_line() {
         );
     }
 }
+
+#[tokio::test]
+async fn who_asks_for_a_user_as_an_organisation_is_told_the_path() {
+    let server = TestServer::start().await;
+    let public = registry::metadata::Visibility::Public;
+    server.add_organisation("acme", public).await;
+    for (target, words) in [
+        (
+            "users/acme/tokens",
+            "`acme` is an organisation; ask under /api/v1/orgs/acme",
+        ),
+        (
+            "orgs/alice/teams",
+            "`alice` is a user; ask under /api/v1/users/alice",
+        ),
+    ] {
+        let asked = get(format!("/api/v1/{target}")).basic("alice", &password("alice"));
+        server.send(&asked).await.problem(404, words);
+    }
+}

@@ -18,7 +18,7 @@ use crate::{
         error::ApiError,
         path::Segments,
     },
-    metadata::{Actor, Owner},
+    metadata::{Actor, Owner, OwnerKind},
 };
 
 /// Whoever asks, with whatever credentials as long as they are right.
@@ -72,10 +72,16 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
         let (authorized, presented) = authorize::<P>(parts, registry, Action::Administer).await?;
         let found = Administered::new(authorized, presented)?;
         match P::KIND {
-            Some(kind) if found.owner.kind != kind => Err(ApiError::NotFound(format!(
-                "`{}` is a {}; ask for it by the paths for those",
-                found.name, found.owner.kind
-            ))),
+            Some(kind) if found.owner.kind != kind => {
+                let (what, path) = match found.owner.kind {
+                    OwnerKind::User => ("a user", "users"),
+                    OwnerKind::Organisation => ("an organisation", "orgs"),
+                };
+                Err(ApiError::NotFound(format!(
+                    "`{name}` is {what}; ask under /api/v1/{path}/{name}",
+                    name = found.name
+                )))
+            }
             _ => Ok(Self(found, PhantomData)),
         }
     }
