@@ -18,6 +18,7 @@ mod deliveries;
 mod engine;
 mod error;
 mod expiry_rules;
+mod file_removals;
 mod guesses;
 mod indexes;
 mod kinds;

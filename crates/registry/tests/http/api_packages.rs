@@ -308,3 +308,32 @@ async fn all_files_of_a_version_come_at_once_unless_pages_are_asked_for() {
         assert_eq!(list.json().as_array().unwrap().len(), count, "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_version_is_deleted_whole_or_not_at_all() {
+    let server = TestServer::start().await;
+    for arch in ["aarch64", "riscv64", "x86_64"] {
+        let package = package("hello", arch);
+        server.publish("edge/main", package).await.expect(201);
+    }
+    let before = server.send(&get(INDEX)).await.expect(200);
+    let target = format!("{PACKAGES}/alpine/hello/1.0-r0");
+    let files = async || {
+        let files = server.send(&get(format!("{target}/files"))).await;
+        files.header("X-Total-Count").map(str::to_owned)
+    };
+    server
+        .sql(
+            "CREATE TRIGGER third BEFORE UPDATE OF removed_at ON package_files WHEN OLD.arch = 'x86_64' \
+             BEGIN SELECT RAISE(ABORT, 'no'); END",
+        )
+        .await;
+    server.send(&by_alice(delete(&target))).await.expect(500);
+    assert_eq!(files().await.as_deref(), Some("3"));
+    let after = server.send(&get(INDEX)).await.expect(200);
+    assert_eq!(before.body, after.body);
+    server.sql("DROP TRIGGER third").await;
+    server.send(&by_alice(delete(&target))).await.expect(204);
+    assert_eq!(files().await, None);
+    server.send(&get(INDEX)).await.expect(404);
+}
