@@ -35,6 +35,7 @@ CREATE TABLE tokens (
     UNIQUE (owner_id, label)
 );
 CREATE INDEX tokens_created_by ON tokens (created_by);
+CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE signing_keys (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,

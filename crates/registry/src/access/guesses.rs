@@ -75,7 +75,7 @@ struct State {
 struct Failures {
     count: u32,
     last: Timestamp,
-    /// Whether the database has heard of it.
+    /// Whether the database may have heard of it.
     written: bool,
 }
 
@@ -200,6 +200,18 @@ impl Guesses {
             });
         }
         counts
+    }
+
+    /// The database did not take these changes. Whoever writes next takes them along, and the next wrong password calls for one.
+    pub(super) fn put_back(&self, counts: &[GuessCount]) {
+        let mut state = self.lock();
+        for count in counts {
+            if let Ok(source) = count.source.parse() {
+                let account = Account::try_from(count.account.as_slice()).ok();
+                state.changed.insert((account, source));
+            }
+        }
+        state.writing = false;
     }
 
     /// Whether more has come to be written down meanwhile. If not, the next wrong password calls for another writer.

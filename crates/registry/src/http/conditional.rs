@@ -34,6 +34,8 @@ pub(super) enum Selection {
     NotModified,
     /// Nothing: the range lies outside.
     Unsatisfiable,
+    /// Nothing: the file is not the one that the client asks for.
+    Failed,
 }
 
 impl Validators<'_> {
@@ -53,6 +55,9 @@ impl Validators<'_> {
 
     /// What to send for a request with `headers` and, when it is a `GET`, its range.
     pub(super) fn select(&self, headers: &HeaderMap, is_get: bool, size: u64) -> Selection {
+        if !self.is_expected(headers) {
+            return Selection::Failed;
+        }
         if self.is_current(headers) {
             return Selection::NotModified;
         }
@@ -63,6 +68,22 @@ impl Validators<'_> {
             Some(range) if is_get && self.range_applies(headers) => select_range(range, size),
             _ => Selection::Whole,
         }
+    }
+
+    /// Whether this is the content that the request is for, if it says which one is (sections 13.1.1 and 13.1.4).
+    pub(super) fn is_expected(&self, headers: &HeaderMap) -> bool {
+        let mut listed = headers.get_all(header::IF_MATCH).iter().peekable();
+        if listed.peek().is_some() {
+            // A weak ETag is none here, and the date is not looked at.
+            return listed.filter_map(|value| value.to_str().ok()).any(|list| {
+                list.split(',')
+                    .map(str::trim)
+                    .any(|tag| tag == "*" || tag == self.etag)
+            });
+        }
+        // The date that was given away first, which is the second before, does not do: the change may have come after it.
+        date(headers, &header::IF_UNMODIFIED_SINCE)
+            .is_none_or(|held| self.changed_at.seconds() <= held)
     }
 
     /// Does the client hold this very content?
@@ -209,6 +230,36 @@ mod tests {
             HeaderValue::from_static("\"other\", W/\"e\""),
         );
         assert_eq!(at(60).select(&both, true, 9), Selection::NotModified);
+    }
+
+    #[test]
+    fn what_is_not_the_expected_content_fails_before_all_else() {
+        let with = |name: header::HeaderName, value: &str| {
+            headers(&[(name, value), (header::IF_NONE_MATCH, ETAG)])
+        };
+        for (tags, expected) in [
+            (ETAG, true),
+            ("\"other\", \"e\"", true),
+            ("*", true),
+            ("\"other\"", false),
+            ("W/\"e\"", false),
+            ("e", false),
+            ("", false),
+        ] {
+            let selection = at(60).select(&with(header::IF_MATCH, tags), true, 9);
+            assert_eq!(selection != Selection::Failed, expected, "{tags}");
+        }
+        for (held, expected) in [(CHANGED - 1, false), (CHANGED, true), (CHANGED + 9, true)] {
+            let held = httpdate::fmt_http_date(Timestamp::from_seconds(held).to_system_time());
+            let mut asked = with(header::IF_UNMODIFIED_SINCE, &held);
+            let selection = at(60).select(&asked, true, 9);
+            assert_eq!(selection != Selection::Failed, expected, "{held}");
+            // An ETag outranks the date.
+            asked.insert(header::IF_MATCH, HeaderValue::from_static(ETAG));
+            assert_eq!(at(60).select(&asked, true, 9), Selection::NotModified);
+        }
+        let no_date = with(header::IF_UNMODIFIED_SINCE, "yesterday");
+        assert_eq!(at(60).select(&no_date, true, 9), Selection::NotModified);
     }
 
     #[test]

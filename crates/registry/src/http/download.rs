@@ -46,18 +46,23 @@ pub(super) enum Content<'a> {
 }
 
 impl File<'_> {
-    /// 200, 206, 304 or 416, as the request's conditions and range have it.
+    /// What the file is compared by.
+    pub(super) fn validators(&self, now: Timestamp) -> Validators<'_> {
+        Validators {
+            etag: self.etag,
+            changed_at: self.changed_at,
+            now,
+        }
+    }
+
+    /// 200, 206, 304, 412 or 416, as the request's conditions and range have it.
     pub(super) fn answer(
         &self,
         request: &Request,
         now: Timestamp,
         content: Content<'_>,
     ) -> Result<Response, ApiError> {
-        let validators = Validators {
-            etag: self.etag,
-            changed_at: self.changed_at,
-            now,
-        };
+        let validators = self.validators(now);
         let is_get = request.method() == Method::GET;
         let selection = validators.select(request.headers(), is_get, self.size);
         let (status, first, length) = match selection {
@@ -69,6 +74,7 @@ impl File<'_> {
             Selection::Unsatisfiable => {
                 return Err(ApiError::RangeNotSatisfiable { size: self.size });
             }
+            Selection::Failed => return Err(ApiError::PreconditionFailed),
         };
 
         let body = if is_get && length > 0 {

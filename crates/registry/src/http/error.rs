@@ -39,6 +39,7 @@ pub(super) enum ApiError {
     NoSuchFile,
     NoSuchKey,
     Conflict(String),
+    PreconditionFailed,
     TooLarge(String),
     UnsupportedMediaType(String),
     Unprocessable(String),
@@ -78,6 +79,7 @@ impl ApiError {
             | Self::NoSuchKey => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -120,6 +122,9 @@ impl ApiError {
             Self::NoSuchFile => "no such package file; `apk update` and try again, it may have been replaced".to_owned(),
             Self::NoSuchKey => {
                 "no key of that name signs the indexes of this owner; the newest that does is at /api/packages/{owner}/alpine/key".to_owned()
+            }
+            Self::PreconditionFailed => {
+                "the file is another than If-Match or If-Unmodified-Since asks for; look at it again".to_owned()
             }
             Self::RangeNotSatisfiable { size } => format!("the range lies outside the file, which has {size} bytes"),
             Self::DiskFull(source) => {
@@ -222,7 +227,9 @@ impl From<AccountError> for ApiError {
         match error {
             AccountError::NameTaken(_)
             | AccountError::LabelTaken { .. }
+            | AccountError::TooManyTokens(_)
             | AccountError::TeamTaken { .. }
+            | AccountError::TooManyTeams(_)
             | AccountError::HasPackages { .. }
             | AccountError::TooManyFormerNames(_)
             | AccountError::LastSiteAdmin(_)

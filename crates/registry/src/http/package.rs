@@ -2,12 +2,13 @@
 
 use axum::{
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 
 use super::{
     authorize::{AuthorizedPlace, Presented},
+    conditional::Validators,
     download::{Content, File},
     error::ApiError,
     index,
@@ -55,9 +56,10 @@ pub(super) async fn show(
                 .into(),
             )
         })?;
+    let etag = etag(&found);
     let file = File {
         name: segments.file(),
-        etag: &format!("\"{}\"", found.sha256),
+        etag: &etag,
         changed_at: found.created_at,
         visibility: place.authorized.owner.visibility,
         size: blob.size(),
@@ -65,11 +67,12 @@ pub(super) async fn show(
     file.answer(&request, registry.clock().now(), Content::Blob(blob))
 }
 
-/// 204 once the file is out of every index.
+/// 204 once the file is out of every index; 412 when it is not the one that the request is for.
 pub(super) async fn remove(
     State(registry): State<Registry>,
     presented: Presented,
     segments: Segments,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let place = presented
         .authorize_place(&registry, &segments, Action::Delete)
@@ -83,12 +86,22 @@ pub(super) async fn remove(
         arch: &architecture,
         file_name: segments.file(),
     };
-    registry
-        .administration()
-        .remover()
-        .remove(&file, &authorized.actor())
-        .await?
-        .ok_or(ApiError::NoSuchFile)?;
+    let found = registry.metadata().package_file(&file).await?;
+    let found = found.ok_or(ApiError::NoSuchFile)?;
+    let validators = Validators {
+        etag: &etag(&found),
+        changed_at: found.created_at,
+        now: registry.clock().now(),
+    };
+    if !validators.is_expected(&headers) {
+        return Err(ApiError::PreconditionFailed);
+    }
+    // That very file: one that came in its place meanwhile was not looked at.
+    let remover = registry.administration().remover();
+    let by = authorized.actor();
+    if !remover.remove_found(&file, &found, &by).await? {
+        return Err(ApiError::NoSuchFile);
+    }
     tracing::info!(
         owner = authorized.owner.name,
         file = segments.file(),
@@ -97,6 +110,11 @@ pub(super) async fn remove(
         "package removed"
     );
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The strong ETag of a file: its bytes say which it is.
+fn etag(file: &PackageFile) -> String {
+    format!("\"{}\"", file.sha256)
 }
 
 async fn find(

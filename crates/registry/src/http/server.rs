@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{Registry, settings::Proxies};
 
-/// The longest head of a request, in bytes.
+/// The longest head of a request, in bytes. `hyper` takes no less than 8 KiB.
 const MAX_HEAD: usize = 32 << 10;
 
 /// How long the head of a request may take while more than half of all connections are open.
@@ -173,7 +173,7 @@ fn connection(
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
-        .max_buf_size(MAX_HEAD.max(8 << 10))
+        .max_buf_size(MAX_HEAD)
         .serve_connection(io, service)
 }
 

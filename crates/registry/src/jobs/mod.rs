@@ -7,7 +7,7 @@ mod sweep;
 
 pub use self::{
     expire::expire,
-    retain::retain,
+    retain::{forget_expired_tokens, retain},
     schedule::{Schedule, run},
     sweep::{SweepError, Swept, sweep},
 };

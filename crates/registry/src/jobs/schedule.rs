@@ -8,7 +8,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Swept, expire, retain, sweep};
+use super::{Swept, expire, forget_expired_tokens, retain, sweep};
 use crate::{Registry, clock::Timestamp};
 
 /// How often the clock is looked at.
@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// How often blobs that no package needs are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(86_400);
 
-/// How often the log is cut to what its retention leaves.
+/// How often the log and the tokens are cut to what their retention leaves.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,7 @@ enum Job {
     Sweep,
     Expire,
     Retain,
+    Forget,
 }
 
 /// The jobs of one server.
@@ -54,7 +55,8 @@ impl Schedule {
     /// A schedule on which every job is due now.
     pub fn new(registry: Registry) -> Self {
         let now = registry.clock().now();
-        let due = vec![(Job::Sweep, now), (Job::Expire, now), (Job::Retain, now)];
+        let jobs = [Job::Sweep, Job::Expire, Job::Retain, Job::Forget];
+        let due = jobs.map(|job| (job, now)).to_vec();
         Self { registry, due }
     }
 
@@ -73,7 +75,7 @@ impl Schedule {
         match job {
             Job::Sweep => SWEEP_INTERVAL,
             Job::Expire => self.registry.settings().expiry_interval,
-            Job::Retain => RETENTION_INTERVAL,
+            Job::Retain | Job::Forget => RETENTION_INTERVAL,
         }
     }
 
@@ -96,6 +98,13 @@ impl Schedule {
                 Ok(removed) => tracing::info!(removed, "old entries of the audit log removed"),
                 Err(error) => {
                     tracing::warn!(%error, "old entries of the audit log were not all removed");
+                }
+            },
+            Job::Forget => match forget_expired_tokens(registry).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "tokens that expired long ago removed"),
+                Err(error) => {
+                    tracing::warn!(%error, "tokens that expired long ago were not all removed");
                 }
             },
         }

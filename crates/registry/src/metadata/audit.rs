@@ -110,7 +110,8 @@ pub struct Refused {
     pub action: &'static str,
     /// With whose packages. `None`: nobody's, or of whoever is called like the target.
     pub owner: Option<OwnerId>,
-    /// With what of theirs; the name that a stranger gave. Never a secret.
+    /// With what of theirs. Of a sign-in: the name that a stranger gave, which is written down where an owner has it. People
+    /// type passwords where the name belongs.
     pub target: String,
     /// Why not. Never a secret.
     pub why: String,
@@ -129,7 +130,8 @@ impl Metadata {
             let token = refused.by.token.as_ref();
             let statement = sql!(
                 "INSERT INTO audit_log (at, account_id, account, token_id, token, address, through, action, owner_id, owner, \
-                 target, result, detail) SELECT $1, $2, $3, $4, $5, $6, $7, $8, meant.id, meant.name, $10, 'refused', $11 \
+                 target, result, detail) SELECT $1, $2, $3, $4, $5, $6, $7, $8, meant.id, meant.name, \
+                 CASE WHEN $8 = 'sign-in' AND meant.id IS NULL THEN '' ELSE $10 END, 'refused', $11 \
                  FROM (SELECT 1 AS one) LEFT JOIN owners AS meant \
                  ON meant.id = COALESCE($9, (SELECT id FROM owners WHERE name_lower = LOWER($10)))",
                 refused.at,

@@ -19,6 +19,7 @@ mod direct;
 mod engine;
 mod error;
 mod expiry_rules;
+mod file_removals;
 mod guesses;
 mod indexes;
 mod kinds;

@@ -3,8 +3,6 @@
 //! A repository's generation moves on by one with every change of its packages. A row says which generation has the
 //! file first and which has it no more, so what any past generation held is still known.
 
-use std::time::Instant;
-
 use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{
@@ -12,7 +10,7 @@ use super::{
     WebhookEvent,
     audit::Done,
     catalog,
-    change_times::{after_the_wait, next_change},
+    change_times::next_change,
     engine::{Row, Transaction, sql},
     outbox::{self, Happened},
     quotas::{self, usage_columns},
@@ -123,11 +121,11 @@ pub struct PackageAddress<'a> {
 }
 
 /// A repository in the middle of a change.
-struct Moved {
-    repository: RepositoryId,
-    generation: i64,
+pub(super) struct Moved {
+    pub(super) repository: RepositoryId,
+    pub(super) generation: i64,
     last_sequence: i64,
-    changed_at: Timestamp,
+    pub(super) changed_at: Timestamp,
 }
 
 impl Metadata {
@@ -149,101 +147,6 @@ impl Metadata {
     pub fn recording_transactions(&self) -> u64 {
         self.committer.commits()
     }
-
-    /// Takes a package file out of its repository from the next generation on. Earlier generations keep it, and so its
-    /// bytes stay. `false` when no such file is there; nothing was changed then.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn remove_package(
-        &self,
-        address: &PackageAddress<'_>,
-        act: &Act<'_>,
-    ) -> Result<bool, MetadataError> {
-        self.remove_file(address, None, act).await
-    }
-
-    /// The same, but only when it is still that very file, and not one of the same name that came after it.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn remove_package_file(
-        &self,
-        address: &PackageAddress<'_>,
-        file: PackageFileId,
-        act: &Act<'_>,
-    ) -> Result<bool, MetadataError> {
-        self.remove_file(address, Some(file), act).await
-    }
-
-    async fn remove_file(
-        &self,
-        address: &PackageAddress<'_>,
-        only: Option<PackageFileId>,
-        act: &Act<'_>,
-    ) -> Result<bool, MetadataError> {
-        let since = Instant::now();
-        let mut transaction = self.engine.write().await?;
-        let act = &Act {
-            by: act.by,
-            at: after_the_wait(act.at, since),
-        };
-        let Some(moved) = move_on(&mut transaction, address, act.at).await? else {
-            return Ok(false);
-        };
-        let file_name = file_name(address.name, address.version);
-        let removed = transaction
-            .row(sql!(
-                "UPDATE package_files SET removed_at = $5 WHERE repository_id = $1 AND arch = $2 AND file_name = $3 \
-                 AND name = $4 AND version = $6 AND removed_at IS NULL AND ($7 IS NULL OR id = $7) RETURNING id, size",
-                moved.repository,
-                address.arch.as_str(),
-                file_name.as_str(),
-                address.name.as_str(),
-                moved.generation,
-                address.version.as_str(),
-                only.map(PackageFileId::number)
-            ))
-            .await?;
-        let Some(removed) = removed else {
-            return Ok(false);
-        };
-        transaction
-            .run_one(
-                "index",
-                sql!(
-                    "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1 \
-                     WHERE repository_id = $1 AND arch = $2",
-                    moved.repository,
-                    address.arch.as_str(),
-                    moved.generation,
-                    moved.changed_at
-                ),
-            )
-            .await?;
-        catalog::removed(&mut transaction, address).await?;
-        quotas::give_back(&mut transaction, address.owner, removed.size("size")?).await?;
-        let done = Done {
-            action: "package.delete",
-            owner: Some(address.owner),
-            target: &target(address.branch, address.repository, address.arch, &file_name),
-            detail: None,
-        };
-        transaction.note(act, done).await?;
-        let happened = Happened {
-            event: WebhookEvent::Deleted,
-            file: PackageFileId::from_row(removed.value("id")?),
-            package: *address,
-            sender: act.by.account_id(),
-            at: act.at,
-        };
-        let filled = outbox::enqueue(&mut transaction, &happened).await?;
-        transaction.commit().await?;
-        self.wake_outbox(filled);
-        Ok(true)
-    }
 }
 
 /// What the file of a package is called in the folder of its architecture (`default_reponame_spec` in apk-tools'
@@ -253,7 +156,12 @@ pub(super) fn file_name(name: &PackageName, version: &Version) -> String {
 }
 
 /// A package file as the audit log names it.
-fn target(branch: &Branch, repository: &RepositoryName, arch: &Arch, file_name: &str) -> String {
+pub(super) fn target(
+    branch: &Branch,
+    repository: &RepositoryName,
+    arch: &Arch,
+    file_name: &str,
+) -> String {
     format!("{branch}/{repository}/{arch}/{file_name}")
 }
 
@@ -432,7 +340,7 @@ async fn move_on_for_new_file(
 }
 
 /// Moves the generation of a repository on, when it is there.
-async fn move_on(
+pub(super) async fn move_on(
     transaction: &mut Transaction,
     address: &PackageAddress<'_>,
     now: Timestamp,

@@ -50,6 +50,9 @@ pub enum TeamError {
     /// The organisation has a team of that name.
     #[error("the organisation has a team of this name")]
     NameTaken,
+    /// The organisation has as many as one may have.
+    #[error("the organisation has as many teams as one may have")]
+    TooMany,
     /// It came with the organisation and stays as it is.
     #[error("the team is built in")]
     BuiltIn,
@@ -215,21 +218,32 @@ impl Metadata {
             .collect()
     }
 
-    /// Makes a team. `limits` is for the role of write alone: the table refuses it elsewhere.
+    /// Makes a team, where there are fewer than `at_most`. `limits` is for the role of write alone: the table refuses it elsewhere.
     ///
     /// # Errors
     ///
-    /// When the organisation has a team of that name, there is no such organisation, or the database fails.
+    /// When the organisation has a team of that name, or too many, there is no such organisation, or the database fails.
     pub async fn add_team(
         &self,
         organisation: OwnerId,
         name: &TeamName,
         role: Role,
         limits: &str,
+        at_most: u64,
         act: &Act<'_>,
     ) -> Result<Team, TeamError> {
         let mut transaction = self.engine.write().await?;
         transaction.lock_organisation(organisation).await?;
+        let count = transaction
+            .row(sql!(
+                "SELECT COUNT(*) AS count FROM teams WHERE organisation_id = $1",
+                organisation
+            ))
+            .await?
+            .ok_or(MetadataError::Missing("count of teams"))?;
+        if count.size("count")? >= at_most {
+            return Err(TeamError::TooMany);
+        }
         let row = transaction
             .row(sql!(
                 "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \

@@ -3,7 +3,7 @@
 use super::{
     Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, TokenId, User,
     audit::Done,
-    engine::{Row, sql},
+    engine::{Row, Transaction, sql},
     users::user_columns,
 };
 use crate::clock::Timestamp;
@@ -57,6 +57,8 @@ pub struct NewToken<'a> {
     pub networks: &'a str,
     /// From when on it counts no more. `None`: never.
     pub expires_at: Option<Timestamp>,
+    /// How many an owner may have.
+    pub at_most: u64,
 }
 
 /// Why a token was not kept.
@@ -65,6 +67,9 @@ pub enum AddTokenError {
     /// The owner has a token with that label.
     #[error("the owner has a token with this label")]
     LabelTaken,
+    /// The owner has as many as an owner may have, and none of them has expired.
+    #[error("the owner has as many tokens as one may have")]
+    TooMany,
     /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -105,11 +110,11 @@ impl Bearer {
 }
 
 impl Metadata {
-    /// Keeps a token.
+    /// Keeps a token. Where the owner has as many as one may have, those that have expired go first.
     ///
     /// # Errors
     ///
-    /// When the owner has one with that label, there is no such owner, or the database fails.
+    /// When the owner has one with that label, or too many that still count, there is no such owner, or the database fails.
     pub async fn add_token(
         &self,
         new: NewToken<'_>,
@@ -117,6 +122,18 @@ impl Metadata {
     ) -> Result<Token, AddTokenError> {
         let mut transaction = self.engine.write().await?;
         transaction.lock_owner(new.owner).await?;
+        if count(&mut transaction, new.owner).await? >= new.at_most {
+            transaction
+                .run(sql!(
+                    "DELETE FROM tokens WHERE owner_id = $1 AND expires_at <= $2",
+                    new.owner,
+                    act.at
+                ))
+                .await?;
+            if count(&mut transaction, new.owner).await? >= new.at_most {
+                return Err(AddTokenError::TooMany);
+            }
+        }
         let by = act.by.account.as_ref().map(|(id, _)| id.number());
         let row = transaction
             .row(sql!(
@@ -245,6 +262,31 @@ impl Metadata {
         Ok(true)
     }
 
+    /// Forgets tokens that expired before `end`, at most `most`. They counted no more anyway, so nothing is written down. Gives
+    /// how many went.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn forget_expired_tokens(
+        &self,
+        end: Timestamp,
+        most: u32,
+    ) -> Result<u64, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let gone = transaction
+            .run(sql!(
+                "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < $1 LIMIT $2)",
+                end,
+                i64::from(most)
+            ))
+            .await?;
+        if gone > 0 {
+            transaction.commit().await?;
+        }
+        Ok(gone)
+    }
+
     /// Notes when tokens were used, all in one transaction. Nothing happens to one that has been removed meanwhile, or was
     /// used later.
     ///
@@ -264,4 +306,15 @@ impl Metadata {
         }
         transaction.commit().await
     }
+}
+
+async fn count(transaction: &mut Transaction, owner: OwnerId) -> Result<u64, MetadataError> {
+    transaction
+        .row(sql!(
+            "SELECT COUNT(*) AS count FROM tokens WHERE owner_id = $1",
+            owner
+        ))
+        .await?
+        .ok_or(MetadataError::Missing("count of tokens"))?
+        .size("count")
 }

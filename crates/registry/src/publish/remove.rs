@@ -35,6 +35,21 @@ impl Remover {
         let Some(found) = self.metadata.package_file(file).await? else {
             return Ok(None);
         };
+        let removed = self.remove_found(file, &found, by).await?;
+        Ok(removed.then_some(found))
+    }
+
+    /// Removes the file that was found at a path. `false` when it is not there any more, nor what came after it touched.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Nothing was removed then.
+    pub async fn remove_found(
+        &self,
+        file: &FileAddress<'_>,
+        found: &PackageFile,
+        by: &Actor,
+    ) -> Result<bool, MetadataError> {
         let address = PackageAddress {
             owner: file.owner,
             branch: file.branch,
@@ -43,25 +58,10 @@ impl Remover {
             name: &found.name,
             version: &found.version,
         };
-        let removed = self.remove_package(&address, by).await?;
-        Ok(removed.then_some(found))
+        self.remove_package_file(&address, found.id, by).await
     }
 
-    /// Removes a package by what it is. `false` when it is not there.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails. Nothing was removed then.
-    pub async fn remove_package(
-        &self,
-        package: &PackageAddress<'_>,
-        by: &Actor,
-    ) -> Result<bool, MetadataError> {
-        let at = self.clock.now();
-        self.metadata.remove_package(package, &Act { by, at }).await
-    }
-
-    /// The same, but only when it is still that very file, for who judged the file some time ago.
+    /// Removes a package by what it is, but only when it is still that very file, for who judged the file some time ago.
     ///
     /// # Errors
     ///
@@ -77,5 +77,22 @@ impl Remover {
             at: self.clock.now(),
         };
         self.metadata.remove_package_file(package, file, &act).await
+    }
+
+    /// The same for several, all of them or none. Gives how many went; those that are not there any more do not.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Nothing was removed then.
+    pub async fn remove_package_files(
+        &self,
+        files: &[(PackageAddress<'_>, PackageFileId)],
+        by: &Actor,
+    ) -> Result<u64, MetadataError> {
+        let act = Act {
+            by,
+            at: self.clock.now(),
+        };
+        self.metadata.remove_package_files(files, &act).await
     }
 }

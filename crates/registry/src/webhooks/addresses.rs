@@ -1,7 +1,7 @@
 //! Which addresses a webhook may lead to: public ones, and those of networks that the administrator opened.
 //!
 //! The ranges are those of the IANA special-purpose address registries (RFC 6890 and its updates) that are not globally
-//! reachable, and multicast. An IPv6 address that carries an IPv4 address is judged by that one as well.
+//! reachable, multicast, and one address that a cloud took for itself. An IPv6 address that carries an IPv4 address is judged by that one as well.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,21 +9,22 @@ use ipnet::IpNet;
 
 /// IPv4 ranges that are not global: first address, length of the prefix.
 const FORBIDDEN_V4: &[(Ipv4Addr, u8)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8),       // this network, RFC 791
-    (Ipv4Addr::new(10, 0, 0, 0), 8),      // private use, RFC 1918
-    (Ipv4Addr::new(100, 64, 0, 0), 10),   // shared address space (CGNAT), RFC 6598
-    (Ipv4Addr::new(127, 0, 0, 0), 8),     // loopback, RFC 1122
-    (Ipv4Addr::new(169, 254, 0, 0), 16),  // link-local, RFC 3927; the metadata services of clouds
-    (Ipv4Addr::new(172, 16, 0, 0), 12),   // private use, RFC 1918
-    (Ipv4Addr::new(192, 0, 0, 0), 24),    // IETF protocol assignments, RFC 6890
-    (Ipv4Addr::new(192, 0, 2, 0), 24),    // documentation, RFC 5737
-    (Ipv4Addr::new(192, 88, 99, 0), 24),  // 6to4 relays, deprecated by RFC 7526
-    (Ipv4Addr::new(192, 168, 0, 0), 16),  // private use, RFC 1918
-    (Ipv4Addr::new(198, 18, 0, 0), 15),   // benchmarking, RFC 2544
-    (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation, RFC 5737
-    (Ipv4Addr::new(203, 0, 113, 0), 24),  // documentation, RFC 5737
-    (Ipv4Addr::new(224, 0, 0, 0), 4),     // multicast, RFC 5771
-    (Ipv4Addr::new(240, 0, 0, 0), 4),     // reserved, RFC 1112, and broadcast
+    (Ipv4Addr::new(0, 0, 0, 0), 8),        // this network, RFC 791
+    (Ipv4Addr::new(10, 0, 0, 0), 8),       // private use, RFC 1918
+    (Ipv4Addr::new(100, 64, 0, 0), 10),    // shared address space (CGNAT), RFC 6598
+    (Ipv4Addr::new(127, 0, 0, 0), 8),      // loopback, RFC 1122
+    (Ipv4Addr::new(168, 63, 129, 16), 32), // the host agent of every machine in Azure: public, and yet of the inside
+    (Ipv4Addr::new(169, 254, 0, 0), 16),   // link-local, RFC 3927; the metadata services of clouds
+    (Ipv4Addr::new(172, 16, 0, 0), 12),    // private use, RFC 1918
+    (Ipv4Addr::new(192, 0, 0, 0), 24),     // IETF protocol assignments, RFC 6890
+    (Ipv4Addr::new(192, 0, 2, 0), 24),     // documentation, RFC 5737
+    (Ipv4Addr::new(192, 88, 99, 0), 24),   // 6to4 relays, deprecated by RFC 7526
+    (Ipv4Addr::new(192, 168, 0, 0), 16),   // private use, RFC 1918
+    (Ipv4Addr::new(198, 18, 0, 0), 15),    // benchmarking, RFC 2544
+    (Ipv4Addr::new(198, 51, 100, 0), 24),  // documentation, RFC 5737
+    (Ipv4Addr::new(203, 0, 113, 0), 24),   // documentation, RFC 5737
+    (Ipv4Addr::new(224, 0, 0, 0), 4),      // multicast, RFC 5771
+    (Ipv4Addr::new(240, 0, 0, 0), 4),      // reserved, RFC 1112, and broadcast
 ];
 
 /// Outside of it no IPv6 address is global unicast (RFC 4291, section 2.4), but for NAT64.
@@ -117,6 +118,8 @@ mod tests {
         "100.128.0.0",
         "126.255.255.255",
         "128.0.0.1",
+        "168.63.129.15",
+        "168.63.129.17",
         "169.253.255.255",
         "169.255.0.0",
         "172.15.255.255",
@@ -149,6 +152,7 @@ mod tests {
         "100.127.255.255",
         "127.0.0.1",
         "127.255.255.254",
+        "168.63.129.16",
         "169.254.0.0",
         "169.254.169.254",
         "172.16.0.1",

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_rustls::{
     TlsConnector,
     rustls::{
-        ClientConfig, RootCertStore,
+        self, CertificateError, ClientConfig, RootCertStore,
         crypto::aws_lc_rs,
         pki_types::{CertificateDer, ServerName},
     },
@@ -82,7 +82,7 @@ pub enum SendError {
     #[error("no connection could be made: {}", .0.kind())]
     Connect(#[source] io::Error),
     /// No TLS.
-    #[error("no TLS connection could be made: {0}")]
+    #[error("no TLS connection could be made: {}", tls_problem(.0))]
     Tls(#[source] io::Error),
     /// No certificates to judge by.
     #[error(
@@ -163,7 +163,10 @@ impl Client {
             if target.is_https() {
                 let name = server_name(target.host())?;
                 let tls = self.tls().await?;
-                let stream = tls.connect(name, stream).await.map_err(SendError::Tls)?;
+                let stream = tls.connect(name, stream).await.map_err(|error| {
+                    tracing::debug!(%target, %error, "no TLS connection to a webhook");
+                    SendError::Tls(error)
+                })?;
                 self.exchange(stream, request).await
             } else {
                 self.exchange(stream, request).await
@@ -310,6 +313,29 @@ where
         }
     }
     Err(failed)
+}
+
+/// What was wrong, in words of our own: those of the library name what a certificate is for, which may be hosts of a network
+/// that the webhook's owner has no sight of, in names as many and as long as the receiver likes.
+fn tls_problem(error: &io::Error) -> &'static str {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(problem)) => match problem {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for other names"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            CertificateError::UnknownIssuer => {
+                "its certificate is of an authority that this server does not know"
+            }
+            _ => "its certificate is not accepted",
+        },
+        Some(rustls::Error::AlertReceived(_)) => "it refused",
+        Some(_) => "what it said was no TLS that this server speaks",
+        None => "the connection broke off",
+    }
 }
 
 fn server_name(host: &Host<String>) -> Result<ServerName<'static>, SendError> {

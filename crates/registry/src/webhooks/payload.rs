@@ -161,7 +161,6 @@ fn json(payload: &impl Serialize) -> String {
     serde_json::to_string(payload).unwrap_or_default()
 }
 
-/// RFC 3339, UTC, whole seconds.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,6 +119,18 @@ impl Facts {
         }
     }
 
+    /// Gives an owner another name. The limits of tokens that name it follow.
+    pub(crate) fn rename(&mut self, owner: usize, new: &str) {
+        let old = self.names[owner].replace(new.to_owned()).unwrap();
+        let limits = self
+            .tokens
+            .iter_mut()
+            .filter_map(|token| token.limit.as_mut());
+        for (limited_to, _) in limits.filter(|(name, _)| *name == old.to_lowercase()) {
+            *limited_to = new.to_lowercase();
+        }
+    }
+
     /// Whether an organisation without those for whom `goes` holds still has the admin it had: one at all, and one that is
     /// not disabled.
     pub(crate) fn keeps_admins_without(

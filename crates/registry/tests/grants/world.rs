@@ -197,7 +197,7 @@ impl World {
                 // Taken or not: what counts is who may do what afterwards.
                 let done = accounts.rename(kind(owner), &called, &name(new), &BY).await;
                 if done.is_ok() {
-                    self.facts.names[owner] = Some(new.to_owned());
+                    self.facts.rename(owner, new);
                 }
             }
             Step::AddToken { .. } => self.add_token(step).await,

@@ -101,6 +101,11 @@ async fn a_token_makes_no_wider_token_and_lets_nobody_in() {
             "/api/v1/admin/users",
             json!({ "username": "mallory", "admin": true }),
         ),
+        (
+            "POST",
+            "/api/v1/admin/users",
+            json!({ "username": "mallory", "password": "another password" }),
+        ),
     ] {
         let order = json(method, target, &body).bearer(&admin);
         ask(&server, order)

@@ -137,6 +137,14 @@ async fn pages_are_linked_and_the_newest_comes_first() {
         .send(&get(format!("{PACKAGES}?page=4000000000")))
         .await;
     assert_eq!(names(&beyond.expect(200)), Vec::<String>::new());
+    let unencoded = get("/api/v1/packages/alice?q=ü&page=2");
+    assert_eq!(
+        server.send(&unencoded).await.expect(200).header("Link"),
+        Some(
+            "</api/v1/packages/alice?q=%C3%BC&page=1&limit=30>; rel=\"first\", \
+             </api/v1/packages/alice?q=%C3%BC&page=1&limit=30>; rel=\"prev\""
+        )
+    );
     let versions = server
         .send(&get(format!("{PACKAGES}/alpine/hello?limit=1")))
         .await;
@@ -299,4 +307,33 @@ async fn all_files_of_a_version_come_at_once_unless_pages_are_asked_for() {
         assert_eq!(list.header("Link").is_some(), count < 31, "{query}");
         assert_eq!(list.json().as_array().unwrap().len(), count, "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_version_is_deleted_whole_or_not_at_all() {
+    let server = TestServer::start().await;
+    for arch in ["aarch64", "riscv64", "x86_64"] {
+        let package = package("hello", arch);
+        server.publish("edge/main", package).await.expect(201);
+    }
+    let before = server.send(&get(INDEX)).await.expect(200);
+    let target = format!("{PACKAGES}/alpine/hello/1.0-r0");
+    let files = async || {
+        let files = server.send(&get(format!("{target}/files"))).await;
+        files.header("X-Total-Count").map(str::to_owned)
+    };
+    server
+        .sql(
+            "CREATE TRIGGER third BEFORE UPDATE OF removed_at ON package_files WHEN OLD.arch = 'x86_64' \
+             BEGIN SELECT RAISE(ABORT, 'no'); END",
+        )
+        .await;
+    server.send(&by_alice(delete(&target))).await.expect(500);
+    assert_eq!(files().await.as_deref(), Some("3"));
+    let after = server.send(&get(INDEX)).await.expect(200);
+    assert_eq!(before.body, after.body);
+    server.sql("DROP TRIGGER third").await;
+    server.send(&by_alice(delete(&target))).await.expect(204);
+    assert_eq!(files().await, None);
+    server.send(&get(INDEX)).await.expect(404);
 }

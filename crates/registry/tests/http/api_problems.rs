@@ -254,20 +254,26 @@ async fn a_parameter_that_no_route_knows_is_refused_and_nothing_is_done() {
 #[tokio::test]
 async fn what_a_page_of_another_site_sends_changes_nothing() {
     let server = TestServer::start().await;
-    let by = |site: &str| {
+    let by = |header: &str, value: &str| {
         let rotate = request("POST", "/api/v1/owners/alice/keys");
         let rotate = rotate.basic("alice", &password("alice"));
-        rotate.header("Sec-Fetch-Site", site)
+        rotate.header(header, value)
     };
-    for site in ["cross-site", "same-site"] {
-        let answer = server.send(&by(site)).await;
+    for (header, value) in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "http://evil.test"),
+        ("Origin", "null"),
+    ] {
+        let answer = server.send(&by(header, value)).await;
         answer.problem(403, "a page of another site sent this");
     }
     let keys = get("/api/v1/owners/alice/keys").basic("alice", &password("alice"));
     let keys = keys.header("Sec-Fetch-Site", "cross-site");
     let list = server.send(&keys).await.expect(200);
     assert_eq!(list.header("X-Total-Count"), Some("0"));
-    server.send(&by("same-origin")).await.expect(201);
+    let same = by("Sec-Fetch-Site", "same-origin");
+    server.send(&same).await.expect(201);
     let upload = put("/api/packages/alice/alpine/edge/main", "x");
     let upload = upload.header("Sec-Fetch-Site", "cross-site");
     server.send(&upload).await.refusal(403, "another site");
@@ -380,5 +386,25 @@ async fn a_refusal_says_what_to_do_through_the_api_and_not_on_a_command_line() {
             !detail.contains("`tarn ") && !detail.contains("--"),
             "{detail}"
         );
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_a_user_as_an_organisation_is_told_the_path() {
+    let server = TestServer::start().await;
+    let public = registry::metadata::Visibility::Public;
+    server.add_organisation("acme", public).await;
+    for (target, words) in [
+        (
+            "users/acme/tokens",
+            "`acme` is an organisation; ask under /api/v1/orgs/acme",
+        ),
+        (
+            "orgs/alice/teams",
+            "`alice` is a user; ask under /api/v1/users/alice",
+        ),
+    ] {
+        let asked = get(format!("/api/v1/{target}")).basic("alice", &password("alice"));
+        server.send(&asked).await.problem(404, words);
     }
 }

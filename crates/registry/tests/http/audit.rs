@@ -98,6 +98,8 @@ async fn refused_credentials_are_noted_without_a_secret() {
     let forge_token = "0123456789abcdef0123456789abcdef01234567";
     for request in [
         get(INDEX).basic("Alice", "hunter2 is wrong"),
+        // A password where the name belongs.
+        get(INDEX).basic("hunter2", "hunter2 is wrong"),
         get(INDEX).basic("eve\u{7}\n", "hunter2 is wrong"),
         // What turns the line round, ends it for some readers, or has no width.
         get(INDEX).basic("a\u{202e}ecila\u{2028}\u{200b}", "hunter2 is wrong"),
@@ -109,17 +111,7 @@ async fn refused_credentials_are_noted_without_a_secret() {
     }
     let refused = server.refused().await;
     let targets: Vec<_> = refused.iter().map(|entry| entry.target.as_str()).collect();
-    assert_eq!(
-        targets,
-        [
-            "Alice",
-            "eve\\u{7}\\n",
-            "a\\u{202e}ecila\\u{2028}\\u{200b}",
-            "",
-            "",
-            ""
-        ]
-    );
+    assert_eq!(targets, ["Alice", "", "", "", "", "", ""]);
     for entry in &refused {
         assert_eq!(entry.action, "sign-in");
         assert_eq!(entry.account, None);
@@ -229,7 +221,7 @@ async fn what_comes_faster_than_it_is_written_is_counted() {
     let entry = registry::metadata::Refused {
         by: registry::metadata::Actor::SERVER,
         at: server.clock.now(),
-        action: "sign-in",
+        action: "package.read",
         owner: None,
         target: "x".repeat(10_000),
         why: String::new(),

@@ -133,3 +133,48 @@ async fn a_download_goes_on_with_the_same_file_or_from_the_start() {
         assert_eq!(answer.body, whole.body);
     }
 }
+
+#[tokio::test]
+async fn what_is_not_the_file_that_was_asked_for_is_neither_sent_nor_deleted() {
+    let server = TestServer::with_hello().await;
+    let by_alice = |request: Request| request.basic("alice", &password("alice"));
+    server.send(&get(INDEX)).await.expect(200);
+    server.clock.advance(Duration::from_secs(60));
+    let earlier = "Sun, 22 Nov 2026 20:59:59 GMT";
+    let mut held = Vec::new();
+    for target in [INDEX, HELLO] {
+        let whole = server.send(&get(target)).await.expect(200);
+        let etag = whole.header("ETag").unwrap().to_owned();
+        let date = whole.header("Last-Modified").unwrap().to_owned();
+        for request in [get(target), head(target)] {
+            for (name, value, status) in [
+                ("If-Match", "\"other\"", 412),
+                ("If-Match", &etag, 200),
+                ("If-Match", "*", 200),
+                ("If-Unmodified-Since", earlier, 412),
+                ("If-Unmodified-Since", &date, 200),
+            ] {
+                let answer = server.send(&request.clone().header(name, value)).await;
+                assert_eq!(answer.status, status, "{name}: {value}");
+            }
+        }
+        held.push(etag);
+    }
+    let [_, etag] = held.as_slice() else {
+        unreachable!("two were asked for");
+    };
+    let stale = get(HELLO).header("If-Match", "\"other\"");
+    server.send(&stale).await.refusal(412, "look at it again");
+    for (name, value) in [("If-Match", "\"other\""), ("If-Unmodified-Since", earlier)] {
+        let refused = by_alice(delete(HELLO)).header(name, value);
+        server.send(&refused).await.refusal(412, "look at it again");
+    }
+    server.send(&get(HELLO)).await.expect(200);
+    // Where nothing is, nothing is compared.
+    let nothing = by_alice(delete(HELLO.replace("hello", "other")));
+    let nothing = nothing.header("If-Match", "\"other\"");
+    server.send(&nothing).await.expect(404);
+    let meant = by_alice(delete(HELLO)).header("If-Match", etag);
+    server.send(&meant).await.expect(204);
+    server.send(&get(HELLO)).await.expect(404);
+}

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use registry::{
-    access::{Code, Random},
-    metadata::{Actor, Visibility},
+    access::{Accounts, Code, Credentials, Random, Secret},
+    metadata::{Act, Actor, Visibility},
     settings::{ForwardedHeader, Settings},
 };
 
@@ -301,4 +302,49 @@ async fn a_cut_token_is_told_so_wherever_it_stands_and_makes_nobody_wait() {
     assert_eq!(after, before);
     let right = key().basic("alice", &password("alice"));
     server.send(&from("192.0.2.1", right)).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_and_had_the_right_password_is_not_held_up() {
+    let server = TestServer::start().await;
+    let costly = Accounts::new(server.registry.metadata().clone(), server.clock.clone());
+    let right = Secret::new(password("alice"));
+    costly
+        .change_password(&name("alice"), &right, BY)
+        .await
+        .unwrap();
+    let pair = STANDARD.encode(format!("alice:{}", right.expose()));
+    let header = format!("Basic {pair}");
+    let credentials = Credentials::parse(Some(header.as_bytes())).unwrap();
+    let access = server.registry.access();
+    let sign_in = || access.authenticate(&credentials, [192, 0, 2, 1].into());
+    for _ in 0..40 {
+        let cut_off = tokio::time::timeout(Duration::from_millis(1), sign_in()).await;
+        assert!(!matches!(cut_off, Ok(Ok(_))), "it takes longer than that");
+    }
+    let patience = tokio::time::timeout(Duration::from_secs(60), async {
+        while sign_in().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    patience.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_that_cannot_be_compared_is_not_a_wrong_one() {
+    let server = TestServer::start().await;
+    let metadata = server.registry.metadata();
+    let alice = metadata.owner(&name("alice")).await.unwrap().unwrap().id;
+    let act = Act {
+        by: BY,
+        at: server.clock.now(),
+    };
+    metadata
+        .change_password(alice, Some("no hash"), &act)
+        .await
+        .unwrap();
+    for number in 0..20 {
+        let request = guess("192.0.2.1", "alice", number);
+        server.send(&request).await.expect(500);
+    }
 }

@@ -17,6 +17,7 @@ mod api_packages;
 mod api_permissions;
 mod api_problems;
 mod api_refusals;
+mod api_tokens;
 mod api_visibility;
 mod audit;
 mod bursts;

@@ -211,6 +211,15 @@ impl TestServer {
             .sum()
     }
 
+    /// Has the database do that, as somebody would who opens it beside the server.
+    pub(crate) async fn sql(&self, statement: &'static str) {
+        let path = self.folder.path().join("tarn.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        sqlx::query(statement).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
     /// The files of the blobs.
     pub(crate) fn blob_files(&self) -> Vec<PathBuf> {
         fs::read_dir(self.folder.path().join("blobs"))

@@ -7,10 +7,10 @@ use registry::{
         AddOwnerError, AddTokenError, Bearer, ChangeUserError, Metadata, MetadataError, NewToken,
         NewUser, OwnerId, OwnerKind, Role, TeamError, Visibility,
     },
-    names::OwnerName,
+    names::{OwnerName, TeamName},
 };
 
-use crate::{ACT, START, World, add_user, open};
+use crate::{ACT, START, World, act, add_user, open};
 
 fn name(name: &str) -> OwnerName {
     OwnerName::parse(name).unwrap()
@@ -246,6 +246,7 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
         limits: "",
         networks: "",
         expires_at: Some(later),
+        at_most: 10,
     };
     let made = metadata.add_token(new, &ACT).await.unwrap();
     assert_eq!(
@@ -282,6 +283,7 @@ async fn a_label_is_free_again_once_removed_and_the_identifier_never() {
         limits: "",
         networks: "",
         expires_at: None,
+        at_most: 10,
     };
     let first = metadata.add_token(new(&[1; 32]), &ACT).await.unwrap();
     let refused = metadata.add_token(new(&[2; 32]), &ACT).await.unwrap_err();
@@ -298,4 +300,57 @@ async fn a_label_is_free_again_once_removed_and_the_identifier_never() {
         error,
         AddTokenError::Metadata(MetadataError::Missing("owner"))
     ));
+}
+
+#[tokio::test]
+async fn an_owner_has_so_many_tokens_and_what_expired_makes_room() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let second = |number| START.after(Duration::from_secs(number));
+    let add = async |label: u8, expires_at, at| {
+        let new = NewToken {
+            owner: alice,
+            label: &label.to_string(),
+            hash: &[label; 32],
+            scopes: "read:package",
+            limits: "",
+            networks: "",
+            expires_at,
+            at_most: 2,
+        };
+        metadata.add_token(new, &act(at)).await
+    };
+    let labels = async || {
+        let tokens = metadata.tokens(alice).await.unwrap().into_iter();
+        tokens.map(|token| token.label).collect::<Vec<_>>()
+    };
+    add(1, None, START).await.unwrap();
+    add(2, Some(second(10)), START).await.unwrap();
+    let refused = add(3, None, second(9)).await.unwrap_err();
+    assert!(matches!(refused, AddTokenError::TooMany), "{refused}");
+    assert_eq!(labels().await, ["1", "2"]);
+    add(3, Some(second(20)), second(10)).await.unwrap();
+    assert_eq!(labels().await, ["1", "3"]);
+}
+
+#[tokio::test]
+async fn an_organisation_has_so_many_teams() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let acme = metadata
+        .add_organisation(&name("acme"), Visibility::Public, world.alice, &ACT)
+        .await
+        .unwrap()
+        .id;
+    let add = async |team: &str| {
+        let team = TeamName::parse(team).unwrap();
+        metadata
+            .add_team(acme, &team, Role::Read, "", 4, &ACT)
+            .await
+    };
+    let first = add("one").await.unwrap();
+    let refused = add("two").await.unwrap_err();
+    assert!(matches!(refused, TeamError::TooMany), "{refused}");
+    metadata.remove_team(&first, &ACT).await.unwrap();
+    add("two").await.unwrap();
 }

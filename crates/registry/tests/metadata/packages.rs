@@ -353,3 +353,41 @@ async fn a_file_that_came_after_the_one_that_was_judged_is_not_removed_for_it() 
     assert!(removed.unwrap());
     assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_none());
 }
+
+#[tokio::test]
+async fn of_several_files_those_that_are_still_there_go_and_nothing_else_moves_on() {
+    let world = World::new().await;
+    let mut judged = Vec::new();
+    for arch in ["aarch64", "riscv64", "x86_64"] {
+        world.record("zlib", arch).await.unwrap();
+        judged.push(world.file(arch, "zlib-1.0-r0.apk").await.unwrap());
+    }
+    let (branch, repository) = (branch(), main_repository());
+    let files: Vec<_> = judged
+        .iter()
+        .map(|file| {
+            let address = PackageAddress {
+                owner: world.alice,
+                branch: &branch,
+                repository: &repository,
+                arch: &file.arch,
+                name: &file.name,
+                version: &file.version,
+            };
+            (address, file.id)
+        })
+        .collect();
+    // One is built anew meanwhile.
+    assert!(world.remove("zlib", "riscv64", START).await);
+    let again = world.record("zlib", "riscv64").await.unwrap();
+    let metadata = &world.metadata;
+    let remove = async || metadata.remove_package_files(&files, &ACT).await.unwrap();
+    assert_eq!(remove().await, 2);
+    assert_eq!(remove().await, 0);
+    for (arch, left) in [("aarch64", false), ("riscv64", true), ("x86_64", false)] {
+        let file = world.file(arch, "zlib-1.0-r0.apk").await;
+        assert_eq!(file.is_some(), left, "{arch}");
+    }
+    let next = world.record("next", "x86_64").await.unwrap();
+    assert_eq!(next.generation, again.generation + 3);
+}

@@ -12,6 +12,12 @@ use crate::{
 /// The longest label of a token, in bytes.
 pub const MAX_LABEL: usize = 64;
 
+/// How many tokens an owner may have.
+pub const MAX_TOKENS: u64 = 1_000;
+
+/// How many teams an organisation may have, the built-in ones among them.
+pub const MAX_TEAMS: u64 = 1_000;
+
 /// Why something was not done with an account. The texts are fit for the administrator who asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
@@ -63,6 +69,9 @@ pub enum AccountError {
         /// Which.
         team: TeamName,
     },
+    /// Nobody can look after more.
+    #[error("`{0}` has {MAX_TEAMS} teams, the most there can be; delete some first")]
+    TooManyTeams(OwnerName),
     /// None by that name.
     #[error(
         "`{organisation}` has no team called `{team}`; `tarn org team list {organisation}` shows those there are"
@@ -103,6 +112,9 @@ pub enum AccountError {
         /// Which.
         label: String,
     },
+    /// Nobody can look after more.
+    #[error("`{0}` has {MAX_TOKENS} tokens, the most there can be; revoke some first")]
+    TooManyTokens(OwnerName),
     /// Empty, too long, or with characters that cannot be shown.
     #[error(
         "the name of a token has 1 to {MAX_LABEL} bytes and no characters that do not show; choose another"

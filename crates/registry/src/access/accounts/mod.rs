@@ -11,7 +11,7 @@ mod tokens;
 mod users;
 
 pub use self::{
-    error::{AccountError, MAX_LABEL},
+    error::{AccountError, MAX_LABEL, MAX_TEAMS, MAX_TOKENS},
     tokens::TokenRequest,
 };
 use super::{

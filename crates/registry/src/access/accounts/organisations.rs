@@ -50,12 +50,13 @@ impl Accounts {
             .map_err(|error| match error {
                 TeamError::Metadata(error) => error.into(),
                 // Neither a name nor a built-in team is in question here.
-                TeamError::LastAdmin | TeamError::NameTaken | TeamError::BuiltIn => {
-                    AccountError::LastAdmin {
-                        organisation: organisation.clone(),
-                        user: user.clone(),
-                    }
-                }
+                TeamError::LastAdmin
+                | TeamError::NameTaken
+                | TeamError::TooMany
+                | TeamError::BuiltIn => AccountError::LastAdmin {
+                    organisation: organisation.clone(),
+                    user: user.clone(),
+                },
             })
     }
 

@@ -1,6 +1,6 @@
 //! Teams: what their members may do, and where.
 
-use super::{AccountError, Accounts};
+use super::{AccountError, Accounts, MAX_TEAMS};
 use crate::{
     access::patterns::TeamLimits,
     metadata::{Actor, MetadataError, Role, Team, TeamError, User},
@@ -25,7 +25,7 @@ impl Accounts {
         let found = self.organisation(organisation).await?;
         let act = by.at(self.clock.now());
         self.metadata
-            .add_team(found.id, team, role, &limits.to_string(), &act)
+            .add_team(found.id, team, role, &limits.to_string(), MAX_TEAMS, &act)
             .await
             .map_err(|error| told(error, organisation, team))
     }
@@ -172,6 +172,7 @@ fn told(error: TeamError, organisation: &OwnerName, team: &TeamName) -> AccountE
             organisation: organisation.clone(),
             team: team.clone(),
         },
+        TeamError::TooMany => AccountError::TooManyTeams(organisation.clone()),
         TeamError::BuiltIn => AccountError::BuiltInTeam(team.clone()),
         TeamError::LastAdmin => AccountError::NoAdminLeft(organisation.clone()),
         TeamError::Metadata(MetadataError::Missing("team")) => no_team(organisation, team),

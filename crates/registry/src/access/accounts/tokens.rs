@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccountError, Accounts, MAX_LABEL};
+use super::{AccountError, Accounts, MAX_LABEL, MAX_TOKENS};
 use crate::{
     access::{
         caller::UsedToken,
@@ -92,6 +92,7 @@ impl Accounts {
             limits: &request.limits.to_string(),
             networks: &request.networks.to_string(),
             expires_at,
+            at_most: MAX_TOKENS,
         };
         let token = self.metadata.add_token(new, &by.at(now)).await;
         let token = token.map_err(|error| match error {
@@ -99,6 +100,7 @@ impl Accounts {
                 user: owner.clone(),
                 label: label.to_owned(),
             },
+            AddTokenError::TooMany => AccountError::TooManyTokens(owner.clone()),
             AddTokenError::Metadata(error) => error.into(),
         })?;
         Ok((token, secret))

@@ -10,11 +10,11 @@ use crate::{
         caller::{By, SignedIn},
         code::Code,
         guesses::Guesses,
-        passwords::PasswordError,
+        passwords::{Checker, PasswordError},
         second_factor::FactorError,
         secret::Secret,
     },
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     metadata::{Actor, Metadata, MetadataError, Through, User},
     names::OwnerName,
 };
@@ -28,6 +28,17 @@ enum CheckFailure {
     Wrong,
     TooManyAttempts(Duration),
     Password(PasswordError),
+}
+
+/// What checks passwords, and writes down how that ended. Shared with tasks that outlive the request.
+#[derive(Debug)]
+pub(super) struct Passwords {
+    pub(super) metadata: Metadata,
+    pub(super) clock: Clock,
+    pub(super) checker: Checker,
+    pub(super) guesses: Guesses,
+    pub(super) most_guesses: u32,
+    pub(super) write_interval: Duration,
 }
 
 impl Access {
@@ -51,7 +62,7 @@ impl Access {
         }
         let stored = user.as_ref().and_then(|user| user.password_hash.clone());
         self.verified
-            .try_get_with(key, self.check(stored, name, password, peer))
+            .try_get_with(key, self.passwords.check(stored, name, password, peer))
             .await
             .map_err(|failure| match &*failure {
                 CheckFailure::Wrong => AuthError::WrongCredentials,
@@ -102,39 +113,6 @@ impl Access {
             })
     }
 
-    /// The one check, when the password is not remembered. A user that does not exist costs what another does.
-    async fn check(
-        &self,
-        stored: Option<String>,
-        name: &str,
-        password: &Secret,
-        peer: IpAddr,
-    ) -> Result<Timestamp, CheckFailure> {
-        let place = self
-            .checker
-            .place()
-            .ok_or(CheckFailure::TooManyAttempts(QUEUE_WAIT))?;
-        let attempt = self
-            .guesses
-            .begin(name, peer, self.clock.now())
-            .map_err(CheckFailure::TooManyAttempts)?;
-        match self.checker.check(place, stored, password.clone()).await {
-            Ok(true) => {
-                if self.guesses.forgive(&attempt) {
-                    self.write_guesses_soon();
-                }
-                Ok(self.clock.now())
-            }
-            Ok(false) => {
-                if self.guesses.confirm(&attempt) {
-                    self.write_guesses_soon();
-                }
-                Err(CheckFailure::Wrong)
-            }
-            Err(error) => Err(CheckFailure::Password(error)),
-        }
-    }
-
     /// Reads what an earlier process counted of wrong passwords, once, before the first request.
     ///
     /// # Errors
@@ -142,30 +120,15 @@ impl Access {
     /// When the database does not answer.
     pub async fn recall_guesses(&self) -> Result<(), MetadataError> {
         let now = self.clock.now();
-        let since = self.guesses.horizon(now);
-        let counts = self.metadata.guesses(since, self.most_guesses).await?;
-        self.guesses.recall(&counts, now);
+        let Passwords {
+            guesses,
+            most_guesses,
+            ..
+        } = &*self.passwords;
+        let since = guesses.horizon(now);
+        let counts = self.metadata.guesses(since, *most_guesses).await?;
+        guesses.recall(&counts, now);
         Ok(())
-    }
-
-    /// Writes down what was counted of wrong passwords and is not written yet.
-    pub(super) async fn write_guesses(&self) -> Result<(), MetadataError> {
-        let now = self.clock.now();
-        write_guesses(&self.metadata, &self.guesses, now, self.most_guesses).await
-    }
-
-    /// Has counts written down, behind the request, and those of the next moments too.
-    fn write_guesses_soon(&self) {
-        let (metadata, guesses) = (self.metadata.clone(), Arc::clone(&self.guesses));
-        let (clock, most, interval) = (self.clock.clone(), self.most_guesses, self.write_interval);
-        tokio::spawn(async move {
-            while guesses.goes_on() {
-                if let Err(error) = write_guesses(&metadata, &guesses, clock.now(), most).await {
-                    tracing::warn!(%error, "wrong passwords are counted, but not for the next start of the server");
-                }
-                tokio::time::sleep(interval).await;
-            }
-        });
     }
 
     /// What a password is remembered by. Each part is led by its length or has a fixed one, so no two inputs give the
@@ -190,17 +153,68 @@ impl Access {
     }
 }
 
-async fn write_guesses(
-    metadata: &Metadata,
-    guesses: &Guesses,
-    now: Timestamp,
-    most: u32,
-) -> Result<(), MetadataError> {
-    let counts = guesses.changes();
-    if counts.is_empty() {
-        return Ok(());
+impl Passwords {
+    /// The one check, when the password is not remembered. A user that does not exist costs what another does.
+    ///
+    /// It goes on when the request is cut off: an attempt that began counts as wrong until it is known to be right.
+    async fn check(
+        self: &Arc<Self>,
+        stored: Option<String>,
+        name: &str,
+        password: &Secret,
+        peer: IpAddr,
+    ) -> Result<Timestamp, CheckFailure> {
+        let place = self
+            .checker
+            .place()
+            .ok_or(CheckFailure::TooManyAttempts(QUEUE_WAIT))?;
+        let attempt = self
+            .guesses
+            .begin(name, peer, self.clock.now())
+            .map_err(CheckFailure::TooManyAttempts)?;
+        let (passwords, password) = (Arc::clone(self), password.clone());
+        let checked = tokio::spawn(async move {
+            let checked = passwords.checker.check(place, stored, password).await;
+            let to_be_written = match &checked {
+                Ok(false) => passwords.guesses.confirm(&attempt),
+                // What could not be compared was not wrong either.
+                Ok(true) | Err(_) => passwords.guesses.forgive(&attempt),
+            };
+            if to_be_written {
+                passwords.write_guesses_soon();
+            }
+            checked
+        });
+        match checked.await.unwrap_or(Err(PasswordError::Stopping)) {
+            Ok(true) => Ok(self.clock.now()),
+            Ok(false) => Err(CheckFailure::Wrong),
+            Err(error) => Err(CheckFailure::Password(error)),
+        }
     }
-    metadata
-        .keep_guesses(&counts, guesses.horizon(now), most)
-        .await
+
+    /// Has counts written down, behind the request, and those of the next moments too.
+    fn write_guesses_soon(self: Arc<Self>) {
+        tokio::spawn(async move {
+            while self.guesses.goes_on() {
+                if let Err(error) = self.write_guesses().await {
+                    tracing::warn!(%error, "wrong passwords are counted, but not for the next start of the server");
+                    return;
+                }
+                tokio::time::sleep(self.write_interval).await;
+            }
+        });
+    }
+
+    /// Writes down what was counted of wrong passwords and is not written yet.
+    pub(super) async fn write_guesses(&self) -> Result<(), MetadataError> {
+        let counts = self.guesses.changes();
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let horizon = self.guesses.horizon(self.clock.now());
+        self.metadata
+            .keep_guesses(&counts, horizon, self.most_guesses)
+            .await
+            .inspect_err(|_| self.guesses.put_back(&counts))
+    }
 }

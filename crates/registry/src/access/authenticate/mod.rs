@@ -17,7 +17,7 @@ use aws_lc_rs::hmac;
 use moka::future::Cache;
 
 pub use self::error::{AccessError, AuthError, TokenRefusal};
-use self::token_uses::TokenUses;
+use self::{by_password::Passwords, token_uses::TokenUses};
 use super::{
     AccessLimits,
     caller::Caller,
@@ -42,9 +42,7 @@ use crate::{
 pub struct Access {
     metadata: Metadata,
     clock: Clock,
-    checker: Checker,
-    guesses: Arc<Guesses>,
-    most_guesses: u32,
+    passwords: Arc<Passwords>,
     write_interval: Duration,
     second_factors: SecondFactors,
     key: hmac::Key,
@@ -70,15 +68,20 @@ impl Access {
         let mut key = zeroize::Zeroizing::new([0_u8; 32]);
         Random::system().fill(&mut *key)?;
         Ok(Self {
+            passwords: Arc::new(Passwords {
+                metadata: metadata.clone(),
+                clock: clock.clone(),
+                checker: Checker::new(
+                    limits.password_cost,
+                    limits.parallel_passwords,
+                    limits.waiting_passwords,
+                ),
+                guesses: Guesses::new(&limits, sealer.hash_key("guessed names")),
+                most_guesses: limits.written_guesses,
+                write_interval: limits.write_interval,
+            }),
             metadata,
             clock,
-            checker: Checker::new(
-                limits.password_cost,
-                limits.parallel_passwords,
-                limits.waiting_passwords,
-            ),
-            guesses: Arc::new(Guesses::new(&limits, sealer.hash_key("guessed names"))),
-            most_guesses: limits.written_guesses,
             write_interval: limits.write_interval,
             second_factors,
             key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
@@ -106,14 +109,14 @@ impl Access {
     ///
     /// When the database does not take it.
     pub async fn write_down(&self) -> Result<(), MetadataError> {
-        let guesses = self.write_guesses().await;
+        let guesses = self.passwords.write_guesses().await;
         self.token_uses.write(&self.metadata).await?;
         guesses
     }
 
     /// How the comparisons of passwords so far ended.
     pub fn password_counts(&self) -> &PasswordCounts {
-        self.checker.counts()
+        self.passwords.checker.counts()
     }
 
     /// Says who sends a request with these credentials from `peer`.

@@ -200,3 +200,23 @@ fn a_name_is_not_kept_in_the_clear() {
         assert!(!count.account.windows(7).any(|part| part == b"hunter2"));
     }
 }
+
+#[test]
+fn what_the_database_did_not_take_is_written_the_next_time() {
+    let guesses = guesses();
+    let (here, elsewhere) = (source("192.0.2.1"), source("192.0.2.2"));
+    let wrong = guesses.begin("alice", here, START).unwrap();
+    assert!(guesses.confirm(&wrong), "somebody has to write");
+    let failed = guesses.changes();
+    guesses.put_back(&failed);
+    let other = guesses.begin("bob", elsewhere, START).unwrap();
+    assert!(
+        guesses.confirm(&other),
+        "the writer that failed is gone, another has to"
+    );
+    let counts = guesses.changes();
+    assert_eq!(counts.len(), 4);
+    for count in failed {
+        assert!(counts.contains(&count), "{count:?}");
+    }
+}

@@ -36,6 +36,18 @@ impl Administered {
         })
     }
 
+    /// Refuses a caller who administers the owner and may not do this with what it has, which administering would do for
+    /// them: a token with `admin` alone has no right to packages.
+    pub(in crate::http) async fn may_also(
+        &self,
+        registry: &Registry,
+        action: Action,
+    ) -> Result<(), ApiError> {
+        self.presented
+            .allow(registry, &self.caller, &self.owner, action, None)
+            .await
+    }
+
     /// An owner that was found by something else than its name, once it is known who asks.
     pub(in crate::http) async fn after(
         presented: Presented,

@@ -1,7 +1,5 @@
 //! The audit log: `/api/v1/audit` for administrators of the server, and an owner's part of it for its admins.
 
-use std::fmt::Write as _;
-
 use axum::{
     Json,
     body::{Body, Bytes},
@@ -17,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     callers::{Of, Site},
     extract::Query,
-    paging::{Number, Paging},
+    paging::{Number, Paging, another_page, link},
     paths::OwnerPath,
 };
 use crate::{
@@ -192,25 +190,18 @@ async fn page(
     let lines: Vec<AuditLine<'_>> = entries.iter().map(AuditLine::from).collect();
     let mut response = Json(lines).into_response();
     let full = u32::try_from(entries.len()).is_ok_and(|count| count == window.limit);
-    if let Some(last) = entries.last().filter(|_| full)
-        && let Ok(link) = HeaderValue::from_str(&next(uri, last.id, window.limit))
-    {
-        response.headers_mut().insert(header::LINK, link);
+    if let Some(last) = entries.last().filter(|_| full) {
+        response
+            .headers_mut()
+            .extend(link(next(uri, last.id, window.limit)));
     }
     Ok(response)
 }
 
 /// Where the page behind the entry of that number is.
 fn next(uri: &Uri, last: i64, limit: u32) -> String {
-    let mut link = format!("<{}?", uri.path());
-    for pair in uri.query().unwrap_or("").split('&') {
-        let name = pair.split('=').next().unwrap_or(pair);
-        if !pair.is_empty() && name != "before" && name != "limit" {
-            let _ = write!(link, "{pair}&");
-        }
-    }
-    let _ = write!(link, "before={last}&limit={limit}>; rel=\"next\"");
-    link
+    let target = another_page(uri, "before");
+    format!("<{target}before={last}&limit={limit}>; rel=\"next\"")
 }
 
 /// All of it, a page at a time. A database that fails on the way ends the answer in the middle, which a client notices.

@@ -18,7 +18,7 @@ use crate::{
         error::ApiError,
         path::Segments,
     },
-    metadata::{Actor, OwnerId, Sight},
+    metadata::{Actor, Owner, OwnerId, OwnerKind, Sight},
 };
 
 /// What whoever asks may know of.
@@ -48,9 +48,9 @@ pub(in crate::http) struct OwnByPassword(Administered);
 /// An administrator of the server.
 pub(in crate::http) struct Site {
     pub(in crate::http) caller: Caller,
-    presented: Presented,
     /// The same, for the records of who did what.
     pub(in crate::http) by: Actor,
+    presented: Presented,
 }
 
 impl Site {
@@ -60,6 +60,18 @@ impl Site {
             caller, presented, ..
         } = self;
         needs_password(presented, registry, caller, ADMINISTER_SERVER, None)
+    }
+
+    /// Refuses a token that administers the server and may not do this with what the owner has.
+    pub(in crate::http) async fn may_also(
+        &self,
+        registry: &Registry,
+        owner: &Owner,
+        action: Action,
+    ) -> Result<(), ApiError> {
+        self.presented
+            .allow(registry, &self.caller, owner, action, None)
+            .await
     }
 }
 
@@ -114,10 +126,16 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
         let (presented, authorized) = authorize::<P>(parts, registry, Action::Administer).await?;
         let found = Administered::new(presented, authorized)?;
         match P::KIND {
-            Some(kind) if found.owner.kind != kind => Err(ApiError::NotFound(format!(
-                "`{}` is a {}; ask for it by the paths for those",
-                found.name, found.owner.kind
-            ))),
+            Some(kind) if found.owner.kind != kind => {
+                let (what, path) = match found.owner.kind {
+                    OwnerKind::User => ("a user", "users"),
+                    OwnerKind::Organisation => ("an organisation", "orgs"),
+                };
+                Err(ApiError::NotFound(format!(
+                    "`{name}` is {what}; ask under /api/v1/{path}/{name}",
+                    name = found.name
+                )))
+            }
             _ => Ok(Self(found, PhantomData)),
         }
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::AccountError,
+    access::{AccountError, Action},
     http::error::ApiError,
     metadata::{self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, Role, Sight},
     names::OwnerName,
@@ -266,6 +266,8 @@ pub(in crate::http) async fn show(
 }
 
 /// Change who may read what an organisation has
+///
+/// A token needs the scope `read:package` for it too.
 #[utoipa::path(
     patch, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgEdit",
     params(OrganisationPath),
@@ -278,6 +280,7 @@ pub(in crate::http) async fn change(
     of: Of<OrganisationPath>,
     extract::Json(change): extract::Json<OrganisationChange>,
 ) -> Result<Json<Organisation>, ApiError> {
+    of.may_also(&registry, Action::Read).await?;
     let accounts = registry.administration().accounts();
     if let Some(visibility) = said(change.visibility.as_deref())? {
         accounts
@@ -289,6 +292,8 @@ pub(in crate::http) async fn change(
 }
 
 /// Delete an organisation
+///
+/// To take its packages along, a token needs the scope `delete:package` too.
 #[utoipa::path(
     delete, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgDelete",
     params(OrganisationPath, RemovalQuery),
@@ -300,6 +305,9 @@ pub(in crate::http) async fn remove(
     of: Of<OrganisationPath>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
+    if query.with_packages() {
+        of.may_also(&registry, Action::Delete).await?;
+    }
     registry
         .administration()
         .accounts()

@@ -208,7 +208,7 @@ pub(in crate::http) async fn show(
 
 /// Delete a version of a package
 ///
-/// All of its files, in every repository and architecture. They are out of the indexes once this is answered. A single
+/// All of its files, in every repository and architecture, or none of them. They are out of the indexes once this is answered. A single
 /// file is deleted with `DELETE` on the path that it is downloaded from.
 #[utoipa::path(
     delete,
@@ -258,22 +258,23 @@ pub(in crate::http) async fn remove(
             .allow(&registry, caller, owner, Action::Delete, Some(place))
             .await?;
     }
-    let mut removed = false;
-    for file in &files {
-        let address = PackageAddress {
-            owner: owner.id,
-            branch: &file.branch,
-            repository: &file.repository,
-            arch: &file.arch,
-            name: &name,
-            version: &version,
-        };
-        let remover = registry.administration().remover();
-        removed |= remover
-            .remove_package(&address, &authorized.actor())
-            .await?;
-    }
-    if !removed {
+    let addressed: Vec<_> = files
+        .iter()
+        .map(|file| {
+            let address = PackageAddress {
+                owner: owner.id,
+                branch: &file.branch,
+                repository: &file.repository,
+                arch: &file.arch,
+                name: &name,
+                version: &version,
+            };
+            (address, file.id)
+        })
+        .collect();
+    let remover = registry.administration().remover();
+    let by = authorized.actor();
+    if remover.remove_package_files(&addressed, &by).await? == 0 {
         return Err(no_such_version());
     }
     tracing::info!(

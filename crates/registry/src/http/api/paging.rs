@@ -146,10 +146,8 @@ impl Paging {
         let mut response = axum::Json(entries).into_response();
         let headers = response.headers_mut();
         headers.insert(TOTAL_COUNT.clone(), HeaderValue::from(page.total));
-        if let Some(links) = self.links(uri, page.total)
-            && let Ok(links) = HeaderValue::from_str(&links)
-        {
-            headers.insert(header::LINK, links);
+        if let Some(links) = self.links(uri, page.total) {
+            headers.extend(link(links));
         }
         response
     }
@@ -171,26 +169,44 @@ impl Paging {
         if relations.is_empty() {
             return None;
         }
-        let mut others = String::new();
-        for pair in uri.query().unwrap_or("").split('&') {
-            let name = pair.split('=').next().unwrap_or(pair);
-            if !pair.is_empty() && name != "page" && name != "limit" {
-                others.push_str(pair);
-                others.push('&');
+        let target = another_page(uri, "page");
+        let limit = self.limit;
+        let links = relations.into_iter().map(|(relation, page)| {
+            format!("<{target}page={page}&limit={limit}>; rel=\"{relation}\"")
+        });
+        Some(links.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What a link to another page of a list begins with: the path and the rest of the query, up to where the page and the limit
+/// stand. `place` is the parameter that says which page. What came as bytes beyond ASCII is percent-encoded: a URI has none.
+pub(super) fn another_page(uri: &Uri, place: &str) -> String {
+    let mut target = String::new();
+    let mut add = |text: &str| {
+        for byte in text.bytes() {
+            if byte.is_ascii() {
+                target.push(char::from(byte));
+            } else {
+                let _ = write!(target, "%{byte:02X}");
             }
         }
-        let mut links = String::new();
-        for (relation, page) in relations {
-            let separator = if links.is_empty() { "" } else { ", " };
-            let _ = write!(
-                links,
-                "{separator}<{}?{others}page={page}&limit={}>; rel=\"{relation}\"",
-                uri.path(),
-                self.limit
-            );
+    };
+    add(uri.path());
+    add("?");
+    for pair in uri.query().unwrap_or("").split('&') {
+        let name = pair.split('=').next().unwrap_or(pair);
+        if !pair.is_empty() && name != place && name != "limit" {
+            add(pair);
+            add("&");
         }
-        Some(links)
     }
+    target
+}
+
+/// The header `Link`.
+pub(super) fn link(links: String) -> Option<(HeaderName, HeaderValue)> {
+    let value = HeaderValue::try_from(links).ok()?;
+    Some((header::LINK, value))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::PlacePattern,
+    access::{Action, PlacePattern},
     http::error::ApiError,
     metadata::{ExpiryRule, OwnQuota, Owner},
     publish::Allowance,
@@ -249,6 +249,8 @@ pub(in crate::http) async fn rules(
 }
 
 /// Make a rule, or change the one for that pattern
+///
+/// A token needs the scope `delete:package` for it too.
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "setExpiryRule",
     params(OwnerPath),
@@ -261,6 +263,7 @@ pub(in crate::http) async fn set_rule(
     of: Of<OwnerPath>,
     extract::Json(order): extract::Json<RuleOrder>,
 ) -> Result<(StatusCode, Json<Rule>), ApiError> {
+    of.may_also(&registry, Action::Delete).await?;
     let pattern: PlacePattern = word(&order.pattern)?;
     let expiry = registry.administration().expiry();
     let rule = expiry

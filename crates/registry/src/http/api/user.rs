@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::Secret,
+    access::{Action, Secret},
     clock::Timestamp,
     http::error::ApiError,
     metadata::{self, OwnerKind},
@@ -112,6 +112,8 @@ pub(in crate::http) struct Settings {
 }
 
 /// Change who may read what the caller has
+///
+/// A token needs the scope `read:package` for it too.
 #[utoipa::path(
     patch,
     path = "/api/v1/user/settings",
@@ -126,6 +128,7 @@ pub(in crate::http) async fn change_settings(
     own: Own,
     extract::Json(settings): extract::Json<Settings>,
 ) -> Result<Json<User>, ApiError> {
+    own.may_also(&registry, Action::Read).await?;
     let visibility = word(&settings.visibility)?;
     let accounts = registry.administration().accounts();
     accounts

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{Proof, Secret},
+    access::{Action, Proof, Secret},
     http::error::ApiError,
     metadata::{FormerName, OwnerKind},
     names::OwnerName,
@@ -35,7 +35,7 @@ pub(in crate::http) struct NewUser {
         example = "alice"
     )]
     username: String,
-    /// The password. None: the account signs in by tokens alone.
+    /// The password. Not by a token. None: the account signs in by tokens alone.
     #[schema(min_length = 1, max_length = 1024, format = Password)]
     password: Option<String>,
     /// Whether it administers the server. Not by a token.
@@ -167,7 +167,7 @@ pub(in crate::http) async fn add(
     site: Site,
     extract::Json(new): extract::Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
-    if new.admin {
+    if new.admin || new.password.is_some() {
         site.needs_password(&registry)?;
     }
     only_what_there_is(new.source_id, new.must_change_password)?;
@@ -183,7 +183,8 @@ pub(in crate::http) async fn add(
 
 /// Change an account
 ///
-/// One after the other: a refusal in the middle leaves what was changed before.
+/// One after the other: a refusal in the middle leaves what was changed before. To change who may read what the user has, a
+/// token needs the scope `read:package` too.
 #[utoipa::path(
     patch, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminEditUser",
     params(UserPath),
@@ -210,6 +211,10 @@ pub(in crate::http) async fn change(
     let name = in_path(&path)?;
     let visibility = change.visibility.as_deref().map(word).transpose()?;
     let accounts = registry.administration().accounts();
+    if visibility.is_some() {
+        let owner = accounts.find_owner(&name).await?;
+        site.may_also(&registry, &owner, Action::Read).await?;
+    }
     if let Some(password) = password {
         let password = Secret::new(password);
         accounts.change_password(&name, &password, &site.by).await?;
@@ -229,6 +234,8 @@ pub(in crate::http) async fn change(
 }
 
 /// Delete an account
+///
+/// To take its packages along, a token needs the scope `delete:package` too.
 #[utoipa::path(
     delete, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminDeleteUser",
     params(UserPath, RemovalQuery),
@@ -237,19 +244,18 @@ pub(in crate::http) async fn change(
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
-    Site { by, .. }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
-    registry
-        .administration()
-        .accounts()
-        .remove(
-            OwnerKind::User,
-            &in_path(&path)?,
-            query.with_packages(),
-            &by,
-        )
+    let name = in_path(&path)?;
+    let accounts = registry.administration().accounts();
+    if query.with_packages() {
+        let owner = accounts.find_owner(&name).await?;
+        site.may_also(&registry, &owner, Action::Delete).await?;
+    }
+    accounts
+        .remove(OwnerKind::User, &name, query.with_packages(), &site.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -117,6 +117,7 @@ async fn accounts_and_their_tokens() {
         limits: "acme/*/*",
         networks: "",
         expires_at: None,
+        at_most: 10,
     };
     metadata.add_token(token, &ACT).await.unwrap();
     assert!(metadata.add_token(token, &ACT).await.is_err());
@@ -166,12 +167,12 @@ async fn organisations_teams_and_keys() {
     }
     let ci = TeamName::parse("ci").unwrap();
     let team = metadata
-        .add_team(acme, &ci, Role::Write, "edge/main", &ACT)
+        .add_team(acme, &ci, Role::Write, "edge/main", 10, &ACT)
         .await
         .unwrap();
     assert!(
         metadata
-            .add_team(acme, &ci, Role::Read, "", &ACT)
+            .add_team(acme, &ci, Role::Read, "", 10, &ACT)
             .await
             .is_err()
     );

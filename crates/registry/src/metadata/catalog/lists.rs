@@ -267,8 +267,8 @@ impl Metadata {
             .engine
             .rows(sql!(
                 concat!(
-                    "SELECT repositories.branch AS branch, repositories.name AS repository, package_files.arch AS arch \
-                     FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                    "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
+                     package_files.arch AS arch FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
                      WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
                      AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
                     repository_in_sight!(5),

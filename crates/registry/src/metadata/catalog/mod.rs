@@ -166,6 +166,8 @@ pub struct CatalogFile {
 /// Where one file of a version is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogPlace {
+    /// Which one.
+    pub id: PackageFileId,
     /// The branch.
     pub branch: Branch,
     /// The repository.
@@ -293,6 +295,7 @@ impl CatalogPlace {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         let (branch, repository): (&str, &str) = (row.value("branch")?, row.value("repository")?);
         Ok(Self {
+            id: PackageFileId::from_row(row.value("id")?),
             branch: Branch::parse(branch).map_err(|_| nonsense("branch", branch))?,
             repository: RepositoryName::parse(repository)
                 .map_err(|_| nonsense("repository", repository))?,
@@ -304,12 +307,13 @@ impl CatalogPlace {
 impl CatalogFile {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         let CatalogPlace {
+            id,
             branch,
             repository,
             arch,
         } = CatalogPlace::from_row(row)?;
         Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
+            id,
             branch,
             repository,
             arch,

@@ -1,0 +1,166 @@
+//! Taking package files out of their repositories, from the next generation on. Earlier generations keep them, and so their
+//! bytes stay.
+
+use std::time::Instant;
+
+use super::{
+    Act, Metadata, MetadataError, PackageAddress, PackageFileId, WebhookEvent,
+    audit::Done,
+    catalog,
+    change_times::after_the_wait,
+    engine::{Transaction, sql},
+    outbox::{self, Happened},
+    packages::{file_name, move_on, target},
+    quotas,
+};
+
+impl Metadata {
+    /// Takes a package file out of its repository. `false` when no such file is there; nothing was changed then.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn remove_package(
+        &self,
+        address: &PackageAddress<'_>,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        Ok(self.remove_files(&[(*address, None)], act).await? > 0)
+    }
+
+    /// The same, but only when it is still that very file, and not one of the same name that came after it.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn remove_package_file(
+        &self,
+        address: &PackageAddress<'_>,
+        file: PackageFileId,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        Ok(self.remove_files(&[(*address, Some(file))], act).await? > 0)
+    }
+
+    /// The same for several, all of them or none: those that are still there go, in one transaction. Gives how many went.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Then none of them went.
+    pub async fn remove_package_files(
+        &self,
+        files: &[(PackageAddress<'_>, PackageFileId)],
+        act: &Act<'_>,
+    ) -> Result<u64, MetadataError> {
+        let files: Vec<_> = files
+            .iter()
+            .map(|(address, file)| (*address, Some(*file)))
+            .collect();
+        self.remove_files(&files, act).await
+    }
+
+    async fn remove_files(
+        &self,
+        files: &[(PackageAddress<'_>, Option<PackageFileId>)],
+        act: &Act<'_>,
+    ) -> Result<u64, MetadataError> {
+        let since = Instant::now();
+        let mut transaction = self.engine.write().await?;
+        let act = &Act {
+            by: act.by,
+            at: after_the_wait(act.at, since),
+        };
+        let (mut removed, mut filled) = (0, false);
+        for (address, only) in files {
+            let Some(file) = live(&mut transaction, address, *only).await? else {
+                continue;
+            };
+            filled |= remove(&mut transaction, address, file, act).await?;
+            removed += 1;
+        }
+        if removed > 0 {
+            transaction.commit().await?;
+            self.wake_outbox(filled);
+        }
+        Ok(removed)
+    }
+}
+
+/// The file that is there, if it is that very one where one is meant. Asked before the generation of the repository moves on: of
+/// several files one may be gone.
+async fn live(
+    transaction: &mut Transaction,
+    address: &PackageAddress<'_>,
+    only: Option<PackageFileId>,
+) -> Result<Option<PackageFileId>, MetadataError> {
+    transaction
+        .row(sql!(
+            "SELECT package_files.id AS id FROM repositories \
+             JOIN package_files ON package_files.repository_id = repositories.id \
+             WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+             AND package_files.arch = $4 AND package_files.file_name = $5 AND package_files.name = $6 \
+             AND package_files.version = $7 AND package_files.removed_at IS NULL AND ($8 IS NULL OR package_files.id = $8)",
+            address.owner,
+            address.branch.as_str(),
+            address.repository.as_str(),
+            address.arch.as_str(),
+            file_name(address.name, address.version),
+            address.name.as_str(),
+            address.version.as_str(),
+            only.map(PackageFileId::number)
+        ))
+        .await?
+        .map(|row| Ok(PackageFileId::from_row(row.value("id")?)))
+        .transpose()
+}
+
+/// Takes one file that is there out. Gives whether a webhook is to be told: see [`Metadata::wake_outbox`].
+async fn remove(
+    transaction: &mut Transaction,
+    address: &PackageAddress<'_>,
+    file: PackageFileId,
+    act: &Act<'_>,
+) -> Result<bool, MetadataError> {
+    let moved = move_on(transaction, address, act.at)
+        .await?
+        .ok_or(MetadataError::Missing("repository"))?;
+    let removed = transaction
+        .row(sql!(
+            "UPDATE package_files SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL RETURNING size",
+            file,
+            moved.generation
+        ))
+        .await?
+        .ok_or(MetadataError::Missing("package file"))?;
+    transaction
+        .run_one(
+            "index",
+            sql!(
+                "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1 \
+                 WHERE repository_id = $1 AND arch = $2",
+                moved.repository,
+                address.arch.as_str(),
+                moved.generation,
+                moved.changed_at
+            ),
+        )
+        .await?;
+    catalog::removed(transaction, address).await?;
+    quotas::give_back(transaction, address.owner, removed.size("size")?).await?;
+    let file_name = file_name(address.name, address.version);
+    let done = Done {
+        action: "package.delete",
+        owner: Some(address.owner),
+        target: &target(address.branch, address.repository, address.arch, &file_name),
+        detail: None,
+    };
+    transaction.note(act, done).await?;
+    let happened = Happened {
+        event: WebhookEvent::Deleted,
+        file,
+        package: *address,
+        sender: act.by.account_id(),
+        at: act.at,
+    };
+    outbox::enqueue(transaction, &happened).await
+}
