@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::Secret,
+    access::{Action, Secret},
     http::error::ApiError,
     metadata::{Delivery, WebhookEvent, WebhookEvents},
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder},
@@ -251,6 +251,8 @@ async fn add(
     of: &Administered,
     new: NewHook,
 ) -> Result<(StatusCode, Json<HookWithSecret>), ApiError> {
+    // It tells of packages that the token may not read.
+    of.may_also(registry, Action::Read).await?;
     let url = new.config.url.ok_or_else(|| {
         ApiError::Unprocessable("`config` has no `url`; say where the webhook leads".to_owned())
     })?;
@@ -289,6 +291,9 @@ async fn change(
     let (url, secret) = change
         .config
         .map_or((None, None), |config| (config.url, config.secret));
+    if url.is_some() {
+        of.may_also(registry, Action::Read).await?;
+    }
     let order = ChangeOrder {
         url,
         events: change.events.as_deref().map(events).transpose()?,
