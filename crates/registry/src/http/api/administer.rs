@@ -24,7 +24,7 @@ pub(in crate::http) struct Administered {
 }
 
 impl Administered {
-    pub(super) fn new(authorized: Authorized, presented: Presented) -> Result<Self, ApiError> {
+    pub(super) fn new(presented: Presented, authorized: Authorized) -> Result<Self, ApiError> {
         Ok(Self {
             name: OwnerName::parse(&authorized.owner.name)?,
             by: authorized.actor(),

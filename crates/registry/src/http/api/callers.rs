@@ -39,9 +39,23 @@ pub(in crate::http) struct OwnByPassword(Administered);
 /// An administrator of the server.
 pub(in crate::http) struct Site {
     pub(in crate::http) caller: Caller,
+    presented: Presented,
     /// The same, for the records of who did what.
     pub(in crate::http) by: Actor,
-    presented: Presented,
+}
+
+impl Site {
+    /// Refuses a token that administers the server and may not do this with what the owner has.
+    pub(in crate::http) async fn may_also(
+        &self,
+        registry: &Registry,
+        owner: &Owner,
+        action: Action,
+    ) -> Result<(), ApiError> {
+        self.presented
+            .allow(registry, &self.caller, owner, action, None)
+            .await
+    }
 }
 
 impl FromRequestParts<Registry> for Asking {
@@ -57,7 +71,7 @@ impl<P: OfOwner> FromRequestParts<Registry> for Reading<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let (authorized, _) = authorize::<P>(parts, registry, Action::Read).await?;
+        let (_, authorized) = authorize::<P>(parts, registry, Action::Read).await?;
         match P::KIND {
             Some(kind) if authorized.owner.kind != kind => Err(ApiError::UnknownOwner),
             _ => Ok(Self(authorized, PhantomData)),
@@ -69,8 +83,8 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let (authorized, presented) = authorize::<P>(parts, registry, Action::Administer).await?;
-        let found = Administered::new(authorized, presented)?;
+        let (presented, authorized) = authorize::<P>(parts, registry, Action::Administer).await?;
+        let found = Administered::new(presented, authorized)?;
         match P::KIND {
             Some(kind) if found.owner.kind != kind => {
                 let (what, path) = match found.owner.kind {
@@ -87,17 +101,17 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     }
 }
 
-/// The owner in the path, that the caller may, and what they sent to show who they are.
+/// What the request says of its sender, the owner in the path, and that the caller may.
 async fn authorize<P: OfOwner>(
     parts: &mut Parts,
     registry: &Registry,
     action: Action,
-) -> Result<(Authorized, Presented), ApiError> {
+) -> Result<(Presented, Authorized), ApiError> {
     let Path(path) = Path::<P>::from_request_parts(parts, registry).await?;
     let presented = Presented::from_request_parts(parts, registry).await?;
     let segments = Segments::of_owner(path.name());
     let authorized = presented.authorize(registry, &segments, action).await?;
-    Ok((authorized, presented))
+    Ok((presented, authorized))
 }
 
 impl FromRequestParts<Registry> for Own {
@@ -106,7 +120,7 @@ impl FromRequestParts<Registry> for Own {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let authorized = presented.user(registry).await?;
-        Ok(Self(Administered::new(authorized, presented)?))
+        Ok(Self(Administered::new(presented, authorized)?))
     }
 }
 
@@ -118,7 +132,7 @@ impl FromRequestParts<Registry> for OwnByPassword {
         let caller = presented.signed_in(registry).await?;
         needs_password(&caller)?;
         let authorized = presented.own(registry, caller).await?;
-        Ok(Self(Administered::new(authorized, presented)?))
+        Ok(Self(Administered::new(presented, authorized)?))
     }
 }
 
@@ -131,23 +145,9 @@ impl FromRequestParts<Registry> for Site {
         let by = presented.actor(&caller);
         Ok(Self {
             caller,
-            by,
             presented,
+            by,
         })
-    }
-}
-
-impl Site {
-    /// Refuses a token that administers the server and may not do this with what the owner has.
-    pub(in crate::http) async fn may_also(
-        &self,
-        registry: &Registry,
-        owner: &Owner,
-        action: Action,
-    ) -> Result<(), ApiError> {
-        self.presented
-            .allow(registry, &self.caller, owner, action, None)
-            .await
     }
 }
 

@@ -124,18 +124,18 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn add(
     State(registry): State<Registry>,
-    Site { caller, by, .. }: Site,
+    site: Site,
     extract::Json(new): extract::Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
     if new.admin || new.password.is_some() {
-        needs_password(&caller)?;
+        needs_password(&site.caller)?;
     }
     let name = owner_name(&new.username)?;
     let visibility = word(new.visibility.as_deref().unwrap_or("public"))?;
     let password = new.password.map(Secret::new);
     let accounts = registry.administration().accounts();
     accounts
-        .add_user(&name, password.as_ref(), new.admin, visibility, &by)
+        .add_user(&name, password.as_ref(), new.admin, visibility, &site.by)
         .await?;
     Ok((StatusCode::CREATED, shown(&registry, &name).await?))
 }
@@ -167,21 +167,20 @@ pub(in crate::http) async fn change(
         let owner = accounts.find_owner(&name).await?;
         site.may_also(&registry, &owner, Action::Read).await?;
     }
-    let by = site.by;
     if let Some(password) = change.password {
         let password = Secret::new(password);
-        accounts.change_password(&name, &password, &by).await?;
+        accounts.change_password(&name, &password, &site.by).await?;
     }
     if let Some(visibility) = visibility {
         accounts
-            .set_visibility(OwnerKind::User, &name, visibility, &by)
+            .set_visibility(OwnerKind::User, &name, visibility, &site.by)
             .await?;
     }
     if let Some(admin) = change.admin {
-        accounts.set_admin(&name, admin, &by).await?;
+        accounts.set_admin(&name, admin, &site.by).await?;
     }
     if let Some(active) = change.active {
-        accounts.set_disabled(&name, !active, &by).await?;
+        accounts.set_disabled(&name, !active, &site.by).await?;
     }
     shown(&registry, &name).await
 }
@@ -249,13 +248,13 @@ pub(in crate::http) async fn rename(
 )]
 pub(in crate::http) async fn disable_second_factor(
     State(registry): State<Registry>,
-    Site { caller, by, .. }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    needs_password(&caller)?;
+    needs_password(&site.caller)?;
     let factors = registry.administration().second_factors();
     factors
-        .disable(&in_path(&path)?, Proof::Administrator, &by)
+        .disable(&in_path(&path)?, Proof::Administrator, &site.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
