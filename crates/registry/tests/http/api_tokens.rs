@@ -75,6 +75,16 @@ async fn a_token_that_administers_does_nothing_to_packages_that_it_may_not() {
     ask(&server, purge("admin/users/alice").bearer(&reads))
         .await
         .problem(401, "delete:package");
+    let leads = json!({ "config": { "url": "https://hooks.example/x" } });
+    let hook = json("POST", "/api/v1/user/hooks", &leads);
+    ask(&server, hook.clone().bearer(&own))
+        .await
+        .problem(401, "read:package");
+    let hook = ask(&server, by("alice", hook)).await.expect(201).json();
+    let hook = format!("/api/v1/user/hooks/{}", hook["id"]);
+    ask(&server, json("PATCH", &*hook, &leads).bearer(&own))
+        .await
+        .problem(401, "read:package");
     // Each refusal is in the log, and the packages are there.
     server.registry.refusals().flush().await;
     let log = get("/api/v1/audit?action=package.delete&result=refused");

@@ -48,9 +48,9 @@ pub(in crate::http) struct OwnByPassword(Administered);
 /// An administrator of the server.
 pub(in crate::http) struct Site {
     pub(in crate::http) caller: Caller,
+    presented: Presented,
     /// The same, for the records of who did what.
     pub(in crate::http) by: Actor,
-    presented: Presented,
 }
 
 impl Site {

@@ -280,9 +280,9 @@ pub(in crate::http) async fn change(
     of: Of<OrganisationPath>,
     extract::Json(change): extract::Json<OrganisationChange>,
 ) -> Result<Json<Organisation>, ApiError> {
-    of.may_also(&registry, Action::Read).await?;
     let accounts = registry.administration().accounts();
     if let Some(visibility) = said(change.visibility.as_deref())? {
+        of.may_also(&registry, Action::Read).await?;
         accounts
             .set_visibility(KIND, &of.name, visibility, &of.by)
             .await?;

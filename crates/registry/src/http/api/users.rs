@@ -167,13 +167,14 @@ pub(in crate::http) async fn add(
     site: Site,
     extract::Json(new): extract::Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
-    if new.admin || new.password.is_some() {
+    let password = new.password.filter(|password| !password.is_empty());
+    if new.admin || password.is_some() {
         site.needs_password(&registry)?;
     }
     only_what_there_is(new.source_id, new.must_change_password)?;
     let name = owner_name(&new.username)?;
     let visibility = word(new.visibility.as_deref().unwrap_or("public"))?;
-    let password = new.password.map(Secret::new);
+    let password = password.map(Secret::new);
     let accounts = registry.administration().accounts();
     accounts
         .add_user(&name, password.as_ref(), new.admin, visibility, &site.by)

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Registry,
-    access::Secret,
+    access::{Action, Secret},
     http::error::ApiError,
     metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents},
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder},
@@ -339,6 +339,8 @@ async fn add(
         new.authorization_header.as_deref(),
         new.is_system_webhook,
     )?;
+    // It tells of packages that the token may not read.
+    of.may_also(registry, Action::Read).await?;
     let url = new.config.url.ok_or_else(|| {
         ApiError::Unprocessable("`config` has no `url`; say where the webhook leads".to_owned())
     })?;
@@ -382,6 +384,9 @@ async fn change(
     let (url, secret) = change
         .config
         .map_or((None, None), |config| (config.url, config.secret));
+    if url.is_some() {
+        of.may_also(registry, Action::Read).await?;
+    }
     let order = ChangeOrder {
         url,
         events: change.events.as_deref().map(events).transpose()?,

@@ -37,6 +37,8 @@ pub(in crate::http) async fn list(
 }
 
 /// Make a webhook for an organisation
+///
+/// A token needs the scope `read:package` for it too.
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/hooks", tag = "webhooks", operation_id = "orgCreateHook",
     params(OrganisationPath),
@@ -68,6 +70,8 @@ pub(in crate::http) async fn show(
 }
 
 /// Change a webhook of an organisation
+///
+/// To say where it leads, a token needs the scope `read:package` too.
 #[utoipa::path(
     patch, path = "/api/v1/orgs/{org}/hooks/{id}", tag = "webhooks", operation_id = "orgEditHook",
     params(OrganisationPath, HookPath),

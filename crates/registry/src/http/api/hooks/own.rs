@@ -37,6 +37,8 @@ pub(in crate::http) async fn list(
 }
 
 /// Make a webhook for the caller
+///
+/// A token needs the scope `read:package` for it too.
 #[utoipa::path(
     post, path = "/api/v1/user/hooks", tag = "webhooks", operation_id = "userCreateHook",
     security(("basic" = []), ("bearer" = []), ("token" = [])),
@@ -67,6 +69,8 @@ pub(in crate::http) async fn show(
 }
 
 /// Change a webhook of the caller
+///
+/// To say where it leads, a token needs the scope `read:package` too.
 #[utoipa::path(
     patch, path = "/api/v1/user/hooks/{id}", tag = "webhooks", operation_id = "userEditHook",
     params(HookPath),
