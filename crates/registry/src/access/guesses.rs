@@ -202,16 +202,24 @@ impl Guesses {
         counts
     }
 
-    /// The database did not take these changes. Whoever writes next takes them along, and the next wrong password calls for one.
+    /// The database did not take these changes: they are taken along with the next. Of those that are remembered no more, nothing
+    /// is left to be written.
     pub(super) fn put_back(&self, counts: &[GuessCount]) {
         let mut state = self.lock();
         for count in counts {
-            if let Ok(source) = count.source.parse() {
-                let account = Account::try_from(count.account.as_slice()).ok();
+            let Ok(source) = count.source.parse() else {
+                continue;
+            };
+            let account = Account::try_from(count.account.as_slice()).ok();
+            let is_remembered = match account {
+                Some(account) => state.accounts.entry(&(account, source)).is_some(),
+                None => state.sources.entry(&source).is_some(),
+            };
+            // What came to nothing has a row to lose.
+            if is_remembered || count.count == 0 {
                 state.changed.insert((account, source));
             }
         }
-        state.writing = false;
     }
 
     /// Whether more has come to be written down meanwhile. If not, the next wrong password calls for another writer.

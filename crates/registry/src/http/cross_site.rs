@@ -22,7 +22,8 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::Forbidden(
-        "a page of another site sent this; send it from a program, or from this server's own pages"
+        "a page of another site sent this; send it from a program, or from this server's own pages; a proxy in front has to \
+         hand on `Host` as it came"
             .to_owned(),
     ))
 }

@@ -46,15 +46,6 @@ pub(super) enum Content<'a> {
 }
 
 impl File<'_> {
-    /// What the file is compared by.
-    pub(super) fn validators(&self, now: Timestamp) -> Validators<'_> {
-        Validators {
-            etag: self.etag,
-            changed_at: self.changed_at,
-            now,
-        }
-    }
-
     /// 200, 206, 304, 412 or 416, as the request's conditions and range have it.
     pub(super) fn answer(
         &self,
@@ -62,7 +53,11 @@ impl File<'_> {
         now: Timestamp,
         content: Content<'_>,
     ) -> Result<Response, ApiError> {
-        let validators = self.validators(now);
+        let validators = Validators {
+            etag: self.etag,
+            changed_at: self.changed_at,
+            now,
+        };
         let is_get = request.method() == Method::GET;
         let selection = validators.select(request.headers(), is_get, self.size);
         let (status, first, length) = match selection {

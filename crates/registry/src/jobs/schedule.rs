@@ -42,6 +42,7 @@ pub async fn run(registry: Registry, shutdown: impl Future<Output = ()>) {
     let jobs = async {
         loop {
             schedule.run_due().await;
+            schedule.registry.keys().forget_unused().await;
             sleep(LOOK).await;
         }
     };

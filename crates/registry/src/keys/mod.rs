@@ -2,7 +2,7 @@
 //!
 //! An owner gets a key when the first index or the key itself is asked for. It is made on a thread of its own, one at a time in
 //! a process and once for an owner; when two processes make one at once, the database keeps the first. The private half lies in the
-//! database sealed (`sealer.rs`), and in memory until about an hour after it last signed.
+//! database sealed (`sealer.rs`), and in memory until an hour after it was last needed.
 //!
 //! A key is active, that is, it signs; or retired. Every active key signs every index, so a client that has one of them in
 //! `/etc/apk/keys` is content. `rotate.rs` is how keys come and go.
@@ -122,6 +122,11 @@ impl Keys {
                 .build(),
             flights: make::Flights::default(),
         }
+    }
+
+    /// Lets go of opened keys that nobody needed for an hour. By itself the cache does so only while it is used.
+    pub(crate) async fn forget_unused(&self) {
+        self.opened.run_pending_tasks().await;
     }
 
     /// The keys that sign `owner`'s indexes, made if there is none yet. That takes seconds, and others go on meanwhile.
@@ -327,15 +332,42 @@ async fn on_blocking_thread<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Registry, settings::Settings};
+    use crate::{
+        Registry,
+        metadata::{Actor, Visibility},
+        names::OwnerName,
+        settings::Settings,
+    };
 
     #[tokio::test]
     async fn an_opened_key_that_nobody_needs_leaves_the_memory() {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::in_folder(folder.path().to_path_buf());
         let registry = Registry::open(settings, Clock::system()).await.unwrap();
-        let policy = registry.keys().opened.policy();
-        assert_eq!(policy.time_to_idle(), Some(KEPT_OPENED));
-        assert_eq!(policy.max_capacity(), Some(OPENED_KEYS));
+        assert_eq!(
+            registry.keys().opened.policy().time_to_idle(),
+            Some(KEPT_OPENED)
+        );
+        let by = &Actor::SERVER;
+        let (alice, visibility) = (OwnerName::parse("alice").unwrap(), Visibility::Public);
+        let accounts = registry.administration().accounts();
+        let added = accounts.add_user(&alice, None, false, visibility, by).await;
+        added.unwrap();
+        let owner = registry.metadata().owner(&alice).await.unwrap().unwrap();
+
+        let mut keys = registry.keys().clone();
+        keys.opened = Cache::builder()
+            .time_to_idle(Duration::from_secs(2))
+            .build();
+        keys.signing_keys(&owner).await.unwrap();
+        keys.forget_unused().await;
+        assert_eq!(keys.opened.entry_count(), 1);
+        let patience = tokio::time::timeout(Duration::from_secs(60), async {
+            while keys.opened.entry_count() > 0 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                keys.forget_unused().await;
+            }
+        });
+        patience.await.unwrap();
     }
 }

@@ -24,7 +24,7 @@ use std::{
 use tokio::{
     runtime::Handle,
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    task::{JoinHandle, spawn_blocking},
+    task::JoinHandle,
 };
 
 use super::{
@@ -49,6 +49,8 @@ pub(super) struct Committer {
 /// What the task and those who record alone share.
 #[derive(Debug)]
 struct Recording {
+    /// Where packages are recorded: not where they come from, since a server that stops ends the threads of its connections first.
+    runtime: Handle,
     /// Held by whoever records.
     turn: Arc<Semaphore>,
     commits: AtomicU64,
@@ -103,6 +105,7 @@ impl Committer {
     pub(super) fn start(engine: Engine, memory: Arc<Memory>, outbox_filled: Arc<Notify>) -> Self {
         let (waiting, queue) = mpsc::channel(MOST);
         let recording = Arc::new(Recording {
+            runtime: Handle::current(),
             turn: Arc::new(Semaphore::new(1)),
             commits: AtomicU64::new(0),
             memory,
@@ -175,9 +178,10 @@ fn start(
     turn: OwnedSemaphorePermit,
 ) -> JoinHandle<()> {
     let (engine, recording) = (engine.clone(), Arc::clone(recording));
-    spawn_blocking(move || {
+    let runtime = recording.runtime.clone();
+    runtime.clone().spawn_blocking(move || {
         let _turn = turn;
-        Handle::current().block_on(record_batch(&engine, batch, &recording));
+        runtime.block_on(record_batch(&engine, batch, &recording));
     })
 }
 

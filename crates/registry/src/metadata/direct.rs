@@ -27,7 +27,10 @@ use super::{
 /// Statements that a connection keeps ready: more than there are texts of them.
 const KEPT_STATEMENTS: usize = 64;
 
-/// Connections to one database: as many as were ever used at the same time.
+/// Connections that are kept for later. More are in use at once only where the disk is slow.
+const KEPT_IDLE: usize = 16;
+
+/// Connections to one database.
 #[derive(Debug)]
 pub(super) struct Connections {
     path: PathBuf,
@@ -109,7 +112,9 @@ impl Connections {
     }
 
     fn give_back(&self, connection: Connection) {
-        if let Some(idle) = self.lock().as_mut() {
+        if let Some(idle) = self.lock().as_mut()
+            && idle.len() < KEPT_IDLE
+        {
             idle.push(connection);
         }
     }

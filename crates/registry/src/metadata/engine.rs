@@ -336,10 +336,15 @@ impl Engine {
     pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
         match self {
             Self::Sqlite {
+                writer,
                 direct: Some(direct),
                 ..
             } => {
                 let turn = direct.turn().await?;
+                // A transaction of the pool that was dropped is over when its connection is back, not before.
+                if writer.num_idle() == 0 {
+                    drop(writer.acquire().await?);
+                }
                 let transaction = DirectTransaction::begin(&direct.writer)?;
                 Ok(Transaction::Direct { transaction, turn })
             }
@@ -377,7 +382,7 @@ impl Engine {
 
 /// A transaction that may write.
 pub(super) enum Transaction {
-    // A transaction is over before its turn is: fields are dropped in their order.
+    // Fields are dropped in their order: a transaction that ends here is over before its turn is.
     Sqlite {
         transaction: sqlx::Transaction<'static, Sqlite>,
         turn: Option<OwnedSemaphorePermit>,

@@ -97,8 +97,8 @@ macro_rules! in_order {
     };
 }
 
-/// So many rows are read on the thread that asks.
-const FEW: i64 = 64;
+/// So many rows are read on the thread that asks. Each may be hundreds of KiB.
+const FEW: i64 = 4;
 
 impl Metadata {
     /// The newest state of the index of an architecture: its own packages and the noarch ones. `None` when there is

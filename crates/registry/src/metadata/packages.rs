@@ -192,7 +192,7 @@ pub(super) async fn refuse(
 ) -> Result<(), RecordError> {
     let rows = transaction
         .rows(sql!(
-            // One question, since each is an errand to the connection's thread: a row for each file of that name, or one without.
+            // One question costs less than two: a row for each file of that name, or one without.
             concat!(
                 "SELECT same.arch AS arch, ",
                 usage_columns!(),

@@ -168,28 +168,13 @@ impl Metadata {
         Usage::from_row(&row)
     }
 
-    /// Gives an owner limits of their own in place of those they had; with `None`, the server's. `false` when nothing
-    /// was to be changed. What is there stays, also where it is more than the new limits.
+    /// Gives an owner the limits of their own that `change` makes of those they had; with `None`, the server's. Nobody changes
+    /// them in between. `false` when nothing was to be changed. What is there stays, also where it is more than the new limits.
     ///
     /// # Errors
     ///
     /// [`MetadataError::Missing`] when there is no such owner; when a limit is beyond what the database holds, or it
     /// fails.
-    pub async fn set_quota(
-        &self,
-        owner: OwnerId,
-        quota: Option<OwnQuota>,
-        act: &Act<'_>,
-    ) -> Result<bool, MetadataError> {
-        self.change_quota(owner, |_| quota, act).await
-    }
-
-    /// Gives an owner the limits that `change` makes of those they had, as [`Metadata::set_quota`] does. Nobody changes them
-    /// in between.
-    ///
-    /// # Errors
-    ///
-    /// As [`Metadata::set_quota`].
     pub async fn change_quota(
         &self,
         owner: OwnerId,

@@ -28,7 +28,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a writer waits for a writer in another process (the command line writes while the server runs).
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a request waits for its turn at the one writing connection, or for a reading one.
+/// How long a request waits for its turn to write, and then for the connection to write with; or for one to read with.
 pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Reading connections. A question takes some 50 µs, most of it the way to the connection's thread and back.
 const READERS: u32 = 8;

@@ -218,9 +218,8 @@ impl Publisher {
             size: package.size,
         };
         // All of it is here. What follows goes on also when the client, and with it this future, goes away: stopped
-        // between the blob and its record, it would leave a blob that nothing needs. It waits for the disk and for the
-        // thread of the database again and again, so it has a thread of its own to wait on: to wake that costs less than
-        // to wake those that serve requests.
+        // between the blob and its record, it would leave a blob that nothing needs. It waits for the disk, so it
+        // has a thread that may.
         let keeper = Arc::clone(&self.keepers).acquire_owned().await;
         let publisher = self.clone();
         spawn_blocking(move || {

@@ -40,7 +40,7 @@ async fn the_bodies_of_their_clients_are_taken() {
         "source_id": 0, "login_name": "bob", "email": null, "full_name": null, "password": "",
         "must_change_password": null, "website": null, "location": null, "description": null, "active": true,
         "admin": null, "allow_git_hook": null, "allow_import_local": null, "max_repo_creation": null,
-        "prohibit_login": true, "allow_create_organization": null, "restricted": null, "visibility": null
+        "prohibit_login": true, "allow_create_organization": null, "restricted": null, "visibility": ""
     });
     let changed = send(&server, "PATCH", "/admin/users/bob", &change).await;
     let changed = changed.expect(200).json();
@@ -138,10 +138,16 @@ async fn what_is_not_done_here_is_refused_and_leaves_nothing() {
             "unknown field `emial`",
         ),
         (
-            "PATCH",
-            "/admin/users/alice",
+            "POST",
+            "/admin/users",
             with(&bob, "restricted", json!(true)),
-            "unknown field `username`",
+            "`restricted`",
+        ),
+        (
+            "POST",
+            "/admin/users",
+            with(&bob, "created_at", json!("2026-01-01T00:00:00Z")),
+            "`created_at`",
         ),
         (
             "PATCH",

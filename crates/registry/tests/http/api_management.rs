@@ -492,5 +492,5 @@ async fn the_log_of_a_webhook_is_paged_through_behind_any_backlog() {
         .await
         .problem(409, "is pending");
     let other = ask(&server, redeliver("4711", &last[1]["id"])).await;
-    other.problem(404, "no such delivery");
+    other.problem(404, "webhook");
 }

@@ -318,10 +318,16 @@ async fn who_gives_up_waiting_and_had_the_right_password_is_not_held_up() {
     let credentials = Credentials::parse(Some(header.as_bytes())).unwrap();
     let access = server.registry.access();
     let sign_in = || access.authenticate(&credentials, [192, 0, 2, 1].into());
+    let mut cut_off = 0;
     for _ in 0..40 {
-        let cut_off = tokio::time::timeout(Duration::from_millis(1), sign_in()).await;
-        assert!(!matches!(cut_off, Ok(Ok(_))), "it takes longer than that");
+        match tokio::time::timeout(Duration::from_millis(1), sign_in()).await {
+            Err(_) => cut_off += 1,
+            Ok(Err(_)) => {}
+            // On a machine that held the test up for so long. From here on it is remembered.
+            Ok(Ok(_)) => break,
+        }
     }
+    assert!(cut_off > 0);
     let patience = tokio::time::timeout(Duration::from_secs(60), async {
         while sign_in().await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;

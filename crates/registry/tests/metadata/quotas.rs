@@ -66,7 +66,7 @@ async fn of_two_at_once_one_takes_the_last_place() {
     let world = World::new().await;
     world
         .metadata
-        .set_quota(world.alice, Some(at_most(3)), &ACT)
+        .change_quota(world.alice, |_| Some(at_most(3)), &ACT)
         .await
         .unwrap();
     world.record("a", "x86_64").await.unwrap();
@@ -87,7 +87,7 @@ async fn a_full_quota_does_not_part_those_who_share_a_transaction() {
     let world = World::new().await;
     world
         .metadata
-        .set_quota(world.alice, Some(at_most(6)), &ACT)
+        .change_quota(world.alice, |_| Some(at_most(6)), &ACT)
         .await
         .unwrap();
     let names: Vec<String> = (0..16).map(|number| format!("package{number}")).collect();
@@ -136,20 +136,25 @@ async fn the_servers_limits_hold_where_the_owner_has_none() {
         let metadata = &world.metadata;
         assert!(
             metadata
-                .set_quota(world.alice, Some(own), &ACT)
+                .change_quota(world.alice, |_| Some(own), &ACT)
                 .await
                 .unwrap()
         );
         assert!(
             !metadata
-                .set_quota(world.alice, Some(own), &ACT)
+                .change_quota(world.alice, |_| Some(own), &ACT)
                 .await
                 .unwrap()
         );
         assert_eq!(metadata.usage(world.alice).await.unwrap().1, own);
         metadata.record_package(&second, &ACT).await.unwrap();
         assert!(world.remove("b", "x86_64", START).await);
-        assert!(metadata.set_quota(world.alice, None, &ACT).await.unwrap());
+        assert!(
+            metadata
+                .change_quota(world.alice, |_| None, &ACT)
+                .await
+                .unwrap()
+        );
         assert!(metadata.record_package(&second, &ACT).await.is_err());
     }
     assert_eq!(world.used().await.bytes, 10);
@@ -163,7 +168,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let world = World::new().await;
-            world.metadata.set_quota(world.alice, Some(at_most(5)), &ACT).await.unwrap();
+            world.metadata.change_quota(world.alice, |_| Some(at_most(5)), &ACT).await.unwrap();
             for (name, arch, add) in steps {
                 let (name, arch) = (["a", "b", "c", "d"][name], ["x86_64", "aarch64", "noarch"][arch]);
                 if add {

@@ -197,8 +197,7 @@ impl Passwords {
         tokio::spawn(async move {
             while self.guesses.goes_on() {
                 if let Err(error) = self.write_guesses().await {
-                    tracing::warn!(%error, "wrong passwords are counted, but not for the next start of the server");
-                    return;
+                    tracing::warn!(%error, "wrong passwords are counted, but not yet for the next start of the server");
                 }
                 tokio::time::sleep(self.write_interval).await;
             }

@@ -12,7 +12,7 @@ use crate::{
         authorize::{Authorized, Presented, wanted},
         error::ApiError,
     },
-    metadata::{Actor, Owner, OwnerId},
+    metadata::{Actor, Owner, OwnerId, Visibility},
     names::OwnerName,
 };
 
@@ -104,6 +104,12 @@ where
 {
     text.parse()
         .map_err(|error| ApiError::Unprocessable(format!("{error}")))
+}
+
+/// What a body says of who may read, where it is not empty.
+pub(super) fn said(visibility: Option<&str>) -> Result<Option<Visibility>, ApiError> {
+    let said = visibility.filter(|visibility| !visibility.is_empty());
+    said.map(word).transpose()
 }
 
 /// A list in a body, read as the same words on a command line are, which stand in one text there. An entry that is empty would

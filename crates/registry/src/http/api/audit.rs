@@ -106,7 +106,7 @@ pub(in crate::http) struct AuditQuery {
     /// The moment after the last.
     #[param(required = false, value_type = String, format = DateTime, example = "2026-11-23T21:00:00Z")]
     until: Option<String>,
-    /// Only entries before the one of that number: where the page before ended.
+    /// Only entries before the one of that number: where the page before, or an export that was cut off, ended.
     #[param(required = false, value_type = u64, minimum = 0, example = 1024)]
     before: Option<String>,
     /// How many entries a page has at most; 0 or none is the usual number, more than 100 counts as 100. An export has all.

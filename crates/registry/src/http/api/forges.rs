@@ -9,7 +9,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor, value::MapDeserializer},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::http::error::ApiError;
 
@@ -72,8 +72,9 @@ pub(super) fn read_without<T: DeserializeOwned>(
 ) -> Result<T, serde_json::Error> {
     let Fields(fields) = serde_json::from_slice(bytes)?;
     let told = fields
-        .into_iter()
-        .filter(|(name, _)| !neutral.contains(&name.as_str()));
+        .iter()
+        .filter(|(name, _)| !neutral.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str(), &**value));
     T::deserialize(MapDeserializer::new(told))
 }
 
@@ -103,8 +104,8 @@ pub(super) fn not_here(asked: bool, text: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The fields of an object in the order in which they came.
-struct Fields(Vec<(String, Value)>);
+/// The fields of an object in the order in which they came, their values as they were written.
+struct Fields(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -127,5 +128,63 @@ impl<'de> Deserialize<'de> for Fields {
         }
 
         deserializer.deserialize_map(InOrder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read counts")]
+    struct Outer {
+        url: String,
+        config: Inner,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read counts")]
+    struct Inner {
+        url: Option<String>,
+    }
+
+    #[test]
+    fn what_is_not_looked_at_may_be_anything_and_the_rest_is_read_as_strictly_as_ever() {
+        let read = |body: &str| {
+            let read = read_without::<Outer>(&["name"], body.as_bytes());
+            read.map(drop).map_err(|error| error.to_string())
+        };
+        let right = r#"{"name": {"a": [1, 2]}, "url": "a", "config": {"url": "b"}, "name": 7}"#;
+        assert_eq!(read(right), Ok(()));
+        for (body, words) in [
+            (
+                r#"{"url": "a", "config": {"url": "b", "url": "c"}}"#,
+                "duplicate field `url`",
+            ),
+            (
+                r#"{"url": "a", "url": "b", "config": {}}"#,
+                "duplicate field `url`",
+            ),
+            (
+                r#"{"url": "a", "config": {"name": 1}}"#,
+                "unknown field `name`",
+            ),
+            (r#"{"url": 1, "config": {}}"#, "invalid type"),
+            (r#"["a"]"#, "expected an object"),
+            (r#"{"name": }"#, "expected value"),
+        ] {
+            let error = read(body).unwrap_err();
+            assert!(error.contains(words), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_list_is_named_once() {
+        let names: BTreeMap<_, _> = NEUTRAL.into_iter().collect();
+        assert_eq!(names.len(), NEUTRAL.len());
     }
 }

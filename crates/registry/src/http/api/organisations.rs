@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{owner_name, word},
+    administer::{owner_name, said, word},
     callers::{Of, Reading, Seeing, SeeingUser, Site},
     extract::{self, Path, Query},
     moment::Moment,
@@ -76,12 +76,6 @@ pub(in crate::http) struct OrganisationChange {
     /// Who may read what it has. Left out or empty: it stays.
     #[schema(pattern = "^(public|limited|private)?$")]
     visibility: Option<String>,
-}
-
-/// What is said of who may read, where it is not empty.
-fn said(visibility: Option<&str>) -> Result<Option<metadata::Visibility>, ApiError> {
-    let said = visibility.filter(|visibility| !visibility.is_empty());
-    said.map(word).transpose()
 }
 
 /// What a member may do.

@@ -5,12 +5,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{NewName, owner_name, word},
+    administer::{NewName, owner_name, said},
     callers::{Of, Site},
     extract::{self, Path, Query},
     forges::not_here,
     moment::Moment,
-    owners::Visibility,
     paging::{ListQuery, Pages},
     paths::{FormerNamePath, OwnerPath, UserPath},
     user::User,
@@ -19,7 +18,7 @@ use crate::{
     Registry,
     access::{Action, Proof, Secret},
     http::error::ApiError,
-    metadata::{FormerName, OwnerKind},
+    metadata::{self, FormerName, OwnerKind},
     names::OwnerName,
 };
 
@@ -35,20 +34,25 @@ pub(in crate::http) struct NewUser {
         example = "alice"
     )]
     username: String,
-    /// The password. Not by a token. None: the account signs in by tokens alone.
-    #[schema(min_length = 1, max_length = 1024, format = Password)]
+    /// The password. Not by a token. None, or empty: the account signs in by tokens alone.
+    #[schema(max_length = 1024, format = Password)]
     password: Option<String>,
     /// Whether it administers the server. Not by a token.
     #[serde(default)]
     admin: bool,
-    /// Who may read what the user has; public if it is not said.
-    #[schema(value_type = Option<Visibility>)]
+    /// Who may read what the user has; public if it is not said, or empty.
+    #[schema(pattern = "^(public|limited|private)?$")]
     visibility: Option<String>,
     /// Always 0: every account signs in by what is kept here.
     #[schema(minimum = 0, maximum = 0)]
     source_id: Option<i64>,
     /// Always false: nobody is made to change a password.
     must_change_password: Option<bool>,
+    /// Always false: whom an owner's visibility lets in, it lets in.
+    restricted: Option<bool>,
+    /// Always null: an account is as old as it is.
+    #[schema(value_type = Option<()>)]
+    created_at: Option<String>,
 }
 
 /// What changes of an account; what is left out stays.
@@ -64,8 +68,8 @@ pub(in crate::http) struct UserChange {
     /// A new password. Not by a token. Empty: it stays.
     #[schema(max_length = 1024, format = Password)]
     password: Option<String>,
-    /// Who may read what the user has.
-    #[schema(value_type = Option<Visibility>)]
+    /// Who may read what the user has. Left out or empty: it stays.
+    #[schema(pattern = "^(public|limited|private)?$")]
     visibility: Option<String>,
     /// Always 0: every account signs in by what is kept here.
     #[schema(minimum = 0, maximum = 0)]
@@ -90,6 +94,7 @@ impl UserChange {
 fn only_what_there_is(
     source: Option<i64>,
     must_change_password: Option<bool>,
+    restricted: Option<bool>,
 ) -> Result<(), ApiError> {
     not_here(
         source.is_some_and(|source| source != 0),
@@ -98,6 +103,10 @@ fn only_what_there_is(
     not_here(
         must_change_password == Some(true),
         "nobody is made to change a password here; leave `must_change_password` out, or write false",
+    )?;
+    not_here(
+        restricted == Some(true),
+        "no account is restricted here; leave `restricted` out, or write false",
     )
 }
 
@@ -171,9 +180,13 @@ pub(in crate::http) async fn add(
     if new.admin || password.is_some() {
         site.needs_password(&registry)?;
     }
-    only_what_there_is(new.source_id, new.must_change_password)?;
+    only_what_there_is(new.source_id, new.must_change_password, new.restricted)?;
+    not_here(
+        new.created_at.is_some(),
+        "an account is as old as it is; leave `created_at` out, or write null",
+    )?;
     let name = owner_name(&new.username)?;
-    let visibility = word(new.visibility.as_deref().unwrap_or("public"))?;
+    let visibility = said(new.visibility.as_deref())?.unwrap_or(metadata::Visibility::Public);
     let password = password.map(Secret::new);
     let accounts = registry.administration().accounts();
     accounts
@@ -204,13 +217,13 @@ pub(in crate::http) async fn change(
     if password.is_some() || change.admin.is_some() {
         site.needs_password(&registry)?;
     }
-    only_what_there_is(change.source_id, change.must_change_password)?;
-    not_here(
-        change.restricted == Some(true),
-        "no account is restricted here; leave `restricted` out, or write false",
+    only_what_there_is(
+        change.source_id,
+        change.must_change_password,
+        change.restricted,
     )?;
     let name = in_path(&path)?;
-    let visibility = change.visibility.as_deref().map(word).transpose()?;
+    let visibility = said(change.visibility.as_deref())?;
     let accounts = registry.administration().accounts();
     if visibility.is_some() {
         let owner = accounts.find_owner(&name).await?;

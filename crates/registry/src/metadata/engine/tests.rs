@@ -1,5 +1,7 @@
 //! That both kinds of transaction are one thing to whoever uses them.
 
+use std::time::Duration;
+
 use super::*;
 use crate::metadata::sqlite;
 
@@ -121,6 +123,13 @@ async fn both_survive_a_full_disk() {
 async fn both_take_turns() {
     let folder = tempfile::tempdir().unwrap();
     let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+    for (held, next) in [(false, true), (true, false), (true, true), (false, false)] {
+        let transaction = begin(&engine, held).await;
+        // Without turns this would wait inside of SQLite, and come back with an error.
+        let waiting = timeout(Duration::from_millis(50), begin(&engine, next));
+        assert!(waiting.await.is_err());
+        drop(transaction);
+    }
     let writers = (0..40).map(|id| {
         let engine = engine.clone();
         tokio::spawn(async move {

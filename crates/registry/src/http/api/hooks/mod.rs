@@ -24,7 +24,7 @@ use crate::{
     access::{Action, Secret},
     http::error::ApiError,
     metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents},
-    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder},
+    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError, WebhookOrder},
 };
 
 /// A webhook.
@@ -444,9 +444,20 @@ async fn redeliver(
     hook: &HookPath,
     delivery: &DeliveryPath,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    // Nothing has the number 0, nor a number that is none.
-    let wanted = (Some(hook.number()?), delivery.number().unwrap_or(0));
+    let number = hook.number()?;
     let webhooks = registry.administration().webhooks();
-    let sent = webhooks.redeliver(&of.owner, wanted, &of.by).await?;
+    webhooks.one(&of.owner, number).await?;
+    let none = || {
+        ApiError::NotFound(
+            "the webhook has no such delivery; the list of its deliveries names those there are"
+                .to_owned(),
+        )
+    };
+    let wanted = (Some(number), delivery.number().ok_or_else(none)?);
+    let sent = webhooks.redeliver(&of.owner, wanted, &of.by).await;
+    let sent = sent.map_err(|error| match error {
+        WebhookError::NoDelivery { .. } => none(),
+        error => error.into(),
+    })?;
     Ok((StatusCode::CREATED, Json(Sent { id: sent.number() })))
 }
