@@ -59,6 +59,7 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
     let (mut first, mut remembered) = (Samples::default(), Samples::default());
     let (mut token, mut wrong_token) = (Samples::default(), Samples::default());
     let (mut after_a_publish, mut after_a_change) = (Samples::default(), Samples::default());
+    let mut password_after_a_change = Samples::default();
     for _ in 0..effort.rounds {
         let (mut bare, mut asked) = (0.0, 0.0);
         for _ in 0..firsts {
@@ -81,6 +82,8 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
         wrong_token.push(seconds / f64::from(calls / 10));
         after_a_publish.push(setup.seconds_after_publishes(&access, &by_token, commits)?);
         after_a_change.push(setup.seconds_after_changes(&access, &by_token, commits)?);
+        let seconds = setup.seconds_after_changes(&access, &by_password, commits)?;
+        password_after_a_change.push(seconds);
     }
     let micro: Samples = std::iter::repeat_n(1e-6, effort.rounds).collect();
     let row = |what: &str, samples: &Samples, goal: Goal| Row {
@@ -110,6 +113,11 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
             row(
                 "a further request with that password",
                 &remembered,
+                Goal::AtMost(50.0),
+            ),
+            row(
+                "a further request with that password after the account was changed",
+                &password_after_a_change,
                 Goal::AtMost(50.0),
             ),
             row("a request with a token", &token, Goal::AtMost(100.0)),
