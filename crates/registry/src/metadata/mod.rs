@@ -5,8 +5,8 @@
 //! power cut.
 //!
 //! A caller that gives up (drops the future) in the middle of a change leaves nothing behind, but for the last
-//! moment: a commit under way is not called back. So whoever goes away without an answer can't know; who gets an
-//! answer can rely on it.
+//! moment: a commit under way is not called back, nor is a package that is being recorded (`committer.rs`). So whoever goes
+//! away without an answer can't know; who gets an answer can rely on it.
 
 mod audit;
 mod audit_entries;
