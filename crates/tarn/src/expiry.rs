@@ -130,7 +130,9 @@ async fn apply(
         .await;
     // What went is told also where it could not go on.
     if json || !shown.is_empty() {
-        package::print(&shown, json)?;
+        let mut listing = package::listing(json);
+        listing.page(&shown, package::row)?;
+        listing.end()?;
     }
     let count = ended.map_err(|error| Failure::told_by(&error))?;
     output::note(&match dry_run {

@@ -47,7 +47,7 @@ pub(crate) fn print_table<const COLUMNS: usize>(
         note(&format!("there is no {what} yet"));
         return Ok(());
     }
-    print(&table(heading, rows))
+    print(&table(Some(heading), rows, &mut [0; COLUMNS]))
 }
 
 /// Prints one thing for people: a line a fact, the names lined up.
@@ -74,13 +74,93 @@ pub(crate) fn moment(moment: Timestamp) -> String {
     }
 }
 
-fn table<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
-    let mut lines = vec![heading.map(str::to_owned)];
+/// Prints a long list page by page, so that no more than a page is in memory: as [`print_table`] and [`print_json`] do, but
+/// for columns that are as wide as the pages so far want them.
+#[derive(Debug)]
+pub(crate) struct Listing<const COLUMNS: usize> {
+    what: &'static str,
+    heading: [&'static str; COLUMNS],
+    widths: [usize; COLUMNS],
+    json: bool,
+    is_empty: bool,
+}
+
+impl<const COLUMNS: usize> Listing<COLUMNS> {
+    /// A list of `what`, for people or as a JSON array.
+    pub(crate) const fn new(
+        what: &'static str,
+        heading: [&'static str; COLUMNS],
+        json: bool,
+    ) -> Self {
+        Self {
+            what,
+            heading,
+            widths: [0; COLUMNS],
+            json,
+            is_empty: true,
+        }
+    }
+
+    /// Prints the next entries.
+    pub(crate) fn page<T: Serialize>(
+        &mut self,
+        entries: &[T],
+        row: impl Fn(&T) -> [String; COLUMNS],
+    ) -> Result<(), Failure> {
+        let text = if self.json {
+            self.objects(entries)?
+        } else {
+            let rows: Vec<_> = entries.iter().map(row).collect();
+            let heading = self.is_empty.then_some(self.heading);
+            table(heading, &rows, &mut self.widths)
+        };
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.is_empty = false;
+        print(&text)
+    }
+
+    fn objects(&self, entries: &[impl Serialize]) -> Result<String, Failure> {
+        let mut text = String::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let object = serde_json::to_string_pretty(entry)
+                .map_err(|error| Failure::new("cannot write the answer as JSON").because(&error))?;
+            let is_first = self.is_empty && index == 0;
+            text.push_str(if is_first { "[\n  " } else { ",\n  " });
+            text.push_str(&object.replace('\n', "\n  "));
+        }
+        Ok(text)
+    }
+
+    /// Prints what comes behind the last entry.
+    pub(crate) fn end(self) -> Result<(), Failure> {
+        match (self.json, self.is_empty) {
+            (true, true) => print("[]\n"),
+            (true, false) => print("\n]\n"),
+            (false, true) => {
+                note(&format!("there is no {} yet", self.what));
+                Ok(())
+            }
+            (false, false) => Ok(()),
+        }
+    }
+}
+
+/// Lines whose columns are at least that wide, and as wide as the widest cell; which is what `widths` is then.
+fn table<const COLUMNS: usize>(
+    heading: Option<[&str; COLUMNS]>,
+    rows: &[[String; COLUMNS]],
+    widths: &mut [usize; COLUMNS],
+) -> String {
+    let mut lines: Vec<_> = heading
+        .map(|heading| heading.map(str::to_owned))
+        .into_iter()
+        .collect();
     lines.extend(
         rows.iter()
             .map(|row| row.each_ref().map(|cell| printable(cell))),
     );
-    let mut widths = [0_usize; COLUMNS];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = (*width).max(cell.chars().count());
@@ -90,7 +170,7 @@ fn table<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMN
     for line in &lines {
         let padded: Vec<String> = line
             .iter()
-            .zip(widths)
+            .zip(&*widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
         text.push_str(padded.join("  ").trim_end());
@@ -122,8 +202,21 @@ mod tests {
             ["bo\x07b".to_owned(), "no".to_owned()],
         ];
         assert_eq!(
-            table(["NAME", "ADMIN"], &rows),
+            table(Some(["NAME", "ADMIN"]), &rows, &mut [0; 2]),
             "NAME      ADMIN\nalice     yes\nbo\\u{7}b  no\n"
         );
+    }
+
+    #[test]
+    fn a_list_in_pages_is_the_array_of_all() {
+        let all = serde_json::json!([{ "a": 1, "b": [2] }, { "a": "x" }, 3]);
+        let mut listing = Listing::new("thing", [], true);
+        let mut text = String::new();
+        for page in all.as_array().unwrap().chunks(2) {
+            text.push_str(&listing.objects(page).unwrap());
+            listing.is_empty = false;
+        }
+        text.push_str("\n]");
+        assert_eq!(text, serde_json::to_string_pretty(&all).unwrap());
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     administration::BY,
     failure::Failure,
-    output::{self, moment},
+    output::{self, Listing, moment},
 };
 
 /// `tarn package …`.
@@ -61,22 +61,18 @@ impl From<&LiveFile> for Shown {
     }
 }
 
-/// Prints files as a table or as JSON.
-pub(crate) fn print(shown: &[Shown], json: bool) -> Result<(), Failure> {
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .iter()
-        .map(|file| {
-            [
-                file.file.clone(),
-                file.size.to_string(),
-                file.published_at.clone(),
-            ]
-        })
-        .collect();
-    output::print_table("package", ["FILE", "BYTES", "PUBLISHED"], &rows)
+/// The list of files, as a table or as JSON.
+pub(crate) const fn listing(json: bool) -> Listing<3> {
+    Listing::new("package", ["FILE", "BYTES", "PUBLISHED"], json)
+}
+
+/// One line of the table.
+pub(crate) fn row(file: &Shown) -> [String; 3] {
+    [
+        file.file.clone(),
+        file.size.to_string(),
+        file.published_at.clone(),
+    ]
 }
 
 /// How many files are asked for at once.
@@ -93,7 +89,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
 async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(name).await?;
     let metadata = registry.metadata();
-    let mut shown = Vec::new();
+    let mut listing = listing(json);
     let repositories = metadata.repositories(owner.id).await;
     for (repository, _, _) in repositories.map_err(|error| Failure::told_by(&error))? {
         let mut after = 0;
@@ -106,10 +102,11 @@ async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result
                 break;
             };
             after = last.sequence;
-            shown.extend(page.iter().map(Shown::from));
+            let shown: Vec<Shown> = page.iter().map(Shown::from).collect();
+            listing.page(&shown, row)?;
         }
     }
-    print(&shown, json)
+    listing.end()
 }
 
 async fn delete(name: &OwnerName, file: &str, registry: &Administration) -> Result<(), Failure> {

@@ -388,7 +388,11 @@ impl From<KeyError> for ApiError {
 
 impl From<IndexError> for ApiError {
     fn from(error: IndexError) -> Self {
-        Self::Internal(Box::new(error))
+        match error {
+            IndexError::Metadata(error) => error.into(),
+            IndexError::Keys(KeyError::Metadata(error)) => error.into(),
+            error => Self::Internal(Box::new(error)),
+        }
     }
 }
 
@@ -410,6 +414,33 @@ impl From<PublishError> for ApiError {
             PublishError::Blob(error) => error.into(),
             PublishError::Metadata(error) => error.into(),
             PublishError::Worker(_) | PublishError::Gone => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_database_is_for_trying_again_whatever_needed_it() {
+        let busy = || MetadataError::Busy("the disk is slow".into());
+        for error in [
+            ApiError::from(busy()),
+            IndexError::from(busy()).into(),
+            IndexError::Keys(busy().into()).into(),
+            PublishError::from(busy()).into(),
+            PublishError::Record(busy().into()).into(),
+            KeyError::from(busy()).into(),
+            AuthError::from(busy()).into(),
+            ExpiryError::from(busy()).into(),
+            WebhookError::from(busy()).into(),
+            FactorError::from(busy()).into(),
+            AccountError::from(busy()).into(),
+        ] {
+            let response = error.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "5");
         }
     }
 }

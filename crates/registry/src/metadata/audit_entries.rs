@@ -131,7 +131,7 @@ impl Metadata {
             i64::from(most)
         );
         self.engine
-            .rows(statement)
+            .list(statement)
             .await?
             .iter()
             .map(AuditEntry::from_row)

@@ -68,9 +68,9 @@ impl Recording {
         outbox_filled: bool,
     ) -> Result<(), MetadataError> {
         // Nobody else writes while this transaction is open.
-        let before = self.memory.watch.mark();
+        let before = self.memory.watch.version().await;
         transaction.commit().await?;
-        self.memory.published(before);
+        self.memory.published(before).await;
         self.commits.fetch_add(1, Ordering::Relaxed);
         if outbox_filled {
             self.outbox_filled.notify_one();

@@ -1,30 +1,17 @@
 //! The one place that knows which database runs underneath.
 //!
 //! Everything beside it in `metadata/` speaks in [`Statement`]s (one SQL text for every engine, parameters as `$1`,
-//! `$2`, …) and [`Row`]s. A second engine is a second arm in each `match` here, and a file like `sqlite.rs` that
-//! opens it.
+//! `$2`, …) and [`Row`]s, in none of which is a type of an engine's library. A second engine is a second arm in each
+//! `match` here, and a module like `sqlite.rs`.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use apk::digest::Sha256Digest;
-use sqlx::{
-    Decode, Row as _, Sqlite, SqlitePool, Type, query::Query, sqlite::SqliteArguments,
-    sqlite::SqliteRow,
-};
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
-
-use super::{
-    MetadataError,
-    direct::{Connections, DirectRow, DirectTransaction, FromStored},
-    sqlite::TURN_TIMEOUT,
-};
+use super::{MetadataError, sqlite};
 use crate::clock::Timestamp;
 
-/// A parameter of a statement.
+/// A parameter of a statement, or a value of a row.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Integer(Option<i64>),
@@ -123,45 +110,101 @@ macro_rules! sql {
 }
 pub(super) use sql;
 
-impl Statement {
-    fn for_sqlite(self) -> Query<'static, Sqlite, SqliteArguments> {
-        let mut query = sqlx::query(self.text);
-        for value in self.values {
-            query = match value {
-                Value::Integer(value) => query.bind(value),
-                Value::Text(value) => query.bind(value),
-                Value::Bytes(value) => query.bind(value),
-                Value::Flag(value) => query.bind(value),
-            };
-        }
-        query
-    }
-}
-
 /// One row of an answer.
-pub(super) enum Row {
-    Sqlite(SqliteRow),
-    Direct(DirectRow),
+#[derive(Debug)]
+pub(super) struct Row {
+    columns: Arc<[String]>,
+    values: Vec<Value>,
 }
 
 /// What a value of a row can be taken as.
-pub(super) trait Column<'r>: Decode<'r, Sqlite> + Type<Sqlite> + FromStored<'r> {}
+pub(super) trait Column<'r>: Sized {
+    /// None when the value is of another type.
+    fn take(value: &'r Value) -> Option<Self>;
+}
 
-impl<'r, T: Decode<'r, Sqlite> + Type<Sqlite> + FromStored<'r>> Column<'r> for T {}
+impl<'r> Column<'r> for i64 {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Integer(number) => *number,
+            _ => None,
+        }
+    }
+}
+
+impl<'r> Column<'r> for u32 {
+    fn take(value: &'r Value) -> Option<Self> {
+        i64::take(value)?.try_into().ok()
+    }
+}
+
+impl<'r> Column<'r> for bool {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Flag(flag) => Some(*flag),
+            // SQLite has no other.
+            value => Some(i64::take(value)? != 0),
+        }
+    }
+}
+
+impl<'r> Column<'r> for &'r str {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => text.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl<'r> Column<'r> for String {
+    fn take(value: &'r Value) -> Option<Self> {
+        <&str>::take(value).map(Self::from)
+    }
+}
+
+impl<'r> Column<'r> for &'r [u8] {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+impl<'r> Column<'r> for Vec<u8> {
+    fn take(value: &'r Value) -> Option<Self> {
+        <&[u8]>::take(value).map(Self::from)
+    }
+}
+
+impl<'r, T: Column<'r>> Column<'r> for Option<T> {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Integer(None) | Value::Text(None) => Some(None),
+            value => T::take(value).map(Some),
+        }
+    }
+}
 
 impl Row {
+    /// A row of these values, one for each column.
+    pub(super) const fn new(columns: Arc<[String]>, values: Vec<Value>) -> Self {
+        Self { columns, values }
+    }
+
     /// The value in the column of that name.
-    pub(super) fn value<'r, T>(&'r self, column: &'static str) -> Result<T, MetadataError>
-    where
-        T: Column<'r>,
-    {
-        match self {
-            Self::Sqlite(row) => Ok(row.try_get(column)?),
-            Self::Direct(row) => row.value(column).ok_or_else(|| MetadataError::Nonsense {
+    pub(super) fn value<'r, T: Column<'r>>(
+        &'r self,
+        column: &'static str,
+    ) -> Result<T, MetadataError> {
+        let index = self.columns.iter().position(|name| name == column);
+        index
+            .and_then(|index| T::take(self.values.get(index)?))
+            .ok_or_else(|| MetadataError::Nonsense {
                 what: column,
                 value: "of another type, or not asked for".to_owned(),
-            }),
-        }
+            })
     }
 
     /// The time in the column of that name.
@@ -222,133 +265,87 @@ impl Row {
     }
 }
 
-/// The database, open.
+/// What a question is for. The questions of each purpose have connections of their own, so that however many there are
+/// of one, and however long they take, the others are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A few rows that an index of the database finds: what most requests begin with.
+    Lookup,
+    /// The rows of a package index.
+    Index,
+    /// Lists and searches: any caller may ask for them, and they may look at many rows.
+    List,
+    /// Housekeeping and administration.
+    Other,
+}
+
+/// The database, open. Its statements run on threads that may wait, never on the one that calls.
 #[derive(Debug, Clone)]
 pub(super) enum Engine {
-    Sqlite {
-        /// One connection: writers wait here in turn, not for each other's locks.
-        writer: SqlitePool,
-        readers: SqlitePool,
-        /// None where the database is only looked at.
-        direct: Option<Direct>,
-    },
-}
-
-/// What goes past the pools of SQLite: see [`super::direct`].
-#[derive(Debug, Clone)]
-pub(super) struct Direct {
-    pub(super) lookups: Arc<Connections>,
-    pub(super) writer: Arc<Connections>,
-    /// Whose turn it is to write, here or by the pool. In turns nobody waits for the lock of the database but for another
-    /// process, and SQLite waits for it in sleeps.
-    turn: Arc<Semaphore>,
-}
-
-impl Direct {
-    pub(super) fn new(path: &Path) -> Self {
-        Self {
-            lookups: Arc::new(Connections::that_look_up(path.to_path_buf())),
-            writer: Arc::new(Connections::that_write(path.to_path_buf())),
-            turn: Arc::new(Semaphore::new(1)),
-        }
-    }
-
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, MetadataError> {
-        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.turn).acquire_owned());
-        // It is never closed.
-        let waited = |_| MetadataError::Busy("others went on writing for too long".into());
-        turn.await
-            .map_err(waited)?
-            .map_err(|closed| MetadataError::Failed(closed.into()))
-    }
+    Sqlite(sqlite::Sqlite),
 }
 
 impl Engine {
-    /// The row that answers a question which an index answers, if there is one. Like [`Engine::row`], but quicker.
-    pub(super) async fn look_up(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
-        match self.looked_up(&statement).await {
-            Some(rows) => Ok(rows.into_iter().next()),
-            None => self.row(statement).await,
+    /// Every row of the answer to a question.
+    ///
+    /// When the caller drops the future, the statement is interrupted; its connection is for others once it has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Busy`] when its turn does not come in time, or the statement takes too long.
+    pub(super) async fn ask(
+        &self,
+        purpose: Purpose,
+        statement: Statement,
+    ) -> Result<Vec<Row>, MetadataError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.ask(purpose, statement).await,
         }
     }
 
-    /// The rows that answer a question which an index answers by few of them. Like [`Engine::rows`], but quicker.
+    /// The row that answers a question which an index answers, if there is one.
+    pub(super) async fn look_up(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+        Ok(self.look_up_all(statement).await?.into_iter().next())
+    }
+
+    /// The rows that answer a question which an index answers by few of them.
     pub(super) async fn look_up_all(
         &self,
         statement: Statement,
     ) -> Result<Vec<Row>, MetadataError> {
-        match self.looked_up(&statement).await {
-            Some(rows) => Ok(rows),
-            None => self.rows(statement).await,
-        }
+        self.ask(Purpose::Lookup, statement).await
     }
 
-    async fn looked_up(&self, statement: &Statement) -> Option<Vec<Row>> {
-        // A lookup never waits, so a loop of them would never let another task have the thread.
-        tokio::task::coop::consume_budget().await;
-        match self {
-            Self::Sqlite { direct, .. } => {
-                let rows = direct.as_ref()?.lookups.look_up(statement)?;
-                Some(rows.into_iter().map(Row::Direct).collect())
-            }
-        }
+    /// Every row of a list or of a search.
+    pub(super) async fn list(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
+        self.ask(Purpose::List, statement).await
     }
 
     /// Every row of the answer to a question.
     pub(super) async fn rows(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
-        match self {
-            Self::Sqlite { readers, .. } => {
-                let rows = statement.for_sqlite().fetch_all(readers).await?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
-            }
-        }
+        self.ask(Purpose::Other, statement).await
     }
 
     /// The row that answers a question, if there is one.
     pub(super) async fn row(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
-        match self {
-            Self::Sqlite { readers, .. } => {
-                let row = statement.for_sqlite().fetch_optional(readers).await?;
-                Ok(row.map(Row::Sqlite))
-            }
-        }
+        Ok(self.rows(statement).await?.into_iter().next())
     }
 
     /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened.
     ///
     /// On SQLite it holds the write lock from the first (BEGIN IMMEDIATE): a transaction that read first and asked
-    /// for the lock later would be refused with "busy" whenever somebody wrote in between, however long it waited.
+    /// for the lock later would be refused with "busy" whenever another wrote in between, however long it waited.
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
         match self {
-            Self::Sqlite { writer, direct, .. } => {
-                let turn = match direct {
-                    Some(direct) => Some(direct.turn().await?),
-                    None => None,
-                };
-                let transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-                Ok(Transaction::Sqlite { transaction, turn })
-            }
+            Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write().await?)),
         }
     }
 
     /// The same, for a thread that may wait: its statements and its commit run there, which saves each of them the way to
-    /// the thread of the connection and back.
+    /// another thread and back.
     pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
         match self {
-            Self::Sqlite {
-                writer,
-                direct: Some(direct),
-                ..
-            } => {
-                let turn = direct.turn().await?;
-                // A transaction of the pool that was dropped is over when its connection is back, not before.
-                if writer.num_idle() == 0 {
-                    drop(writer.acquire().await?);
-                }
-                let transaction = DirectTransaction::begin(&direct.writer)?;
-                Ok(Transaction::Direct { transaction, turn })
-            }
-            Self::Sqlite { direct: None, .. } => self.write().await,
+            Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write_here().await?)),
         }
     }
 
@@ -360,70 +357,38 @@ impl Engine {
         Ok(changed)
     }
 
+    /// Waits for what is under way and closes every connection.
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite {
-                writer,
-                readers,
-                direct,
-            } => {
-                if let Some(direct) = direct {
-                    // Once what is being written is written, or has taken far too long.
-                    let _turn = direct.turn().await;
-                    direct.lookups.close();
-                    direct.writer.close();
-                }
-                readers.close().await;
-                writer.close().await;
-            }
+            Self::Sqlite(sqlite) => sqlite.close().await,
         }
     }
 }
 
 /// A transaction that may write.
+#[derive(Debug)]
 pub(super) enum Transaction {
-    // Fields are dropped in their order: a transaction that ends here is over before its turn is.
-    Sqlite {
-        transaction: sqlx::Transaction<'static, Sqlite>,
-        turn: Option<OwnedSemaphorePermit>,
-    },
-    Direct {
-        transaction: DirectTransaction,
-        turn: OwnedSemaphorePermit,
-    },
+    Sqlite(sqlite::Transaction),
 }
 
 impl Transaction {
     /// The first row that a statement gives.
     pub(super) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+        // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its work.
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
     /// All rows that a statement gives.
     pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
         match self {
-            // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its
-            // work.
-            Self::Sqlite { transaction, .. } => {
-                let rows = statement.for_sqlite().fetch_all(&mut **transaction).await?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
-            }
-            Self::Direct { transaction, .. } => {
-                let rows = transaction.rows(&statement)?;
-                Ok(rows.into_iter().map(Row::Direct).collect())
-            }
+            Self::Sqlite(transaction) => transaction.rows(statement).await,
         }
     }
 
     /// Runs a statement and gives the number of rows it changed.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, MetadataError> {
         match self {
-            Self::Sqlite { transaction, .. } => Ok(statement
-                .for_sqlite()
-                .execute(&mut **transaction)
-                .await?
-                .rows_affected()),
-            Self::Direct { transaction, .. } => Ok(transaction.run(&statement)?),
+            Self::Sqlite(transaction) => transaction.run(statement).await,
         }
     }
 
@@ -447,19 +412,10 @@ impl Transaction {
         }
     }
 
-    /// Makes it last. When this gives back an error, whether it did is not known.
+    /// Makes it last. When this gives back an error, whether it did is not known. Dropped, it still commits.
     pub(super) async fn commit(self) -> Result<(), MetadataError> {
         match self {
-            Self::Sqlite { transaction, turn } => {
-                let committed = transaction.commit().await;
-                drop(turn);
-                Ok(committed?)
-            }
-            Self::Direct { transaction, turn } => {
-                let committed = transaction.commit();
-                drop(turn);
-                Ok(committed?)
-            }
+            Self::Sqlite(transaction) => transaction.commit().await,
         }
     }
 }

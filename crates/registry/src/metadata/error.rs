@@ -8,7 +8,7 @@ use super::sqlite::{Fault, fault};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetadataError {
-    /// Somebody else holds the database for too long. Trying again later helps.
+    /// Others hold the database for too long, or a statement took too long and was stopped. Trying again later helps.
     #[error("the database is busy")]
     Busy(#[source] Cause),
 
@@ -65,7 +65,7 @@ pub enum MetadataError {
         path: PathBuf,
         /// What the migration said.
         #[source]
-        source: Box<sqlx::migrate::MigrateError>,
+        source: Cause,
     },
 
     /// The database can't be opened.
@@ -95,19 +95,6 @@ pub enum MetadataError {
 
 /// What the library of the database said.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
-
-impl From<sqlx::Error> for MetadataError {
-    fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::PoolTimedOut => Self::Busy(error.into()),
-            sqlx::Error::Database(said) => {
-                let code = said.code().and_then(|code| code.parse().ok());
-                Self::of(code, error.into())
-            }
-            _ => Self::Failed(error.into()),
-        }
-    }
-}
 
 impl From<rusqlite::Error> for MetadataError {
     fn from(error: rusqlite::Error) -> Self {

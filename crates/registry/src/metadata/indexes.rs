@@ -4,7 +4,7 @@ use apk::arch::Arch;
 
 use super::{
     Metadata, MetadataError, OwnerId, RepositoryId,
-    engine::{Row, sql},
+    engine::{Purpose, Row, sql},
 };
 use crate::{
     clock::Timestamp,
@@ -97,7 +97,7 @@ macro_rules! in_order {
     };
 }
 
-/// So many rows are read on the thread that asks. Each may be hundreds of KiB.
+/// So many rows are a lookup. Each may be hundreds of KiB.
 const FEW: i64 = 4;
 
 impl Metadata {
@@ -174,14 +174,15 @@ impl Metadata {
         arch: &Arch,
         generation: i64,
     ) -> Result<Vec<IndexRow>, MetadataError> {
+        let rows = sql!(
+            in_order!("sequence, record"),
+            repository,
+            arch.as_str(),
+            Arch::noarch().as_str(),
+            generation
+        );
         self.engine
-            .rows(sql!(
-                in_order!("sequence, record"),
-                repository,
-                arch.as_str(),
-                Arch::noarch().as_str(),
-                generation
-            ))
+            .ask(Purpose::Index, rows)
             .await?
             .iter()
             .map(IndexRow::from_row)
@@ -205,7 +206,7 @@ impl Metadata {
         // Each generation brings or takes one package.
         let rows = async |changes| match to.saturating_sub(since) {
             ..=FEW => self.engine.look_up_all(changes).await,
-            _ => self.engine.rows(changes).await,
+            _ => self.engine.ask(Purpose::Index, changes).await,
         };
         let added = rows(sql!(
             "SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
@@ -250,14 +251,15 @@ impl Metadata {
         arch: &Arch,
         generation: i64,
     ) -> Result<Vec<IndexedPackage>, MetadataError> {
+        let rows = sql!(
+            in_order!("sequence, pkginfo, record, size"),
+            repository,
+            arch.as_str(),
+            Arch::noarch().as_str(),
+            generation
+        );
         self.engine
-            .rows(sql!(
-                in_order!("sequence, pkginfo, record, size"),
-                repository,
-                arch.as_str(),
-                Arch::noarch().as_str(),
-                generation
-            ))
+            .ask(Purpose::Index, rows)
             .await?
             .iter()
             .map(|row| {

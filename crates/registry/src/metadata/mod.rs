@@ -4,6 +4,8 @@
 //! no network, no waiting for anybody. Every change looks at how many rows it changed. What is committed survives a
 //! power cut.
 //!
+//! Which database it is, and that its statements run on threads that may wait, is the business of `engine.rs`.
+//!
 //! A caller that gives up (drops the future) in the middle of a change leaves nothing behind, but for the last
 //! moment: a commit under way is not called back, nor is a package that is being recorded (`committer.rs`). So whoever goes
 //! away without an answer can't know; who gets an answer can rely on it.
@@ -14,8 +16,8 @@ mod blob_facts;
 mod catalog;
 mod change_times;
 mod committer;
+mod db_version;
 mod deliveries;
-mod direct;
 mod engine;
 mod error;
 mod expiry_rules;
@@ -105,7 +107,7 @@ pub struct Metadata {
 /// The answers that serving files needs again and again.
 #[derive(Debug)]
 struct Memory {
-    watch: memory::Watch,
+    watch: db_version::Watch,
     owners: Answers<String, Option<Owner>>,
     former_owners: Answers<String, Option<Owner>>,
     users: Answers<String, Option<User>>,
@@ -119,7 +121,7 @@ struct Memory {
 }
 
 impl Memory {
-    fn new(watch: memory::Watch) -> Self {
+    fn new(watch: db_version::Watch) -> Self {
         Self {
             watch,
             owners: Answers::new(10_000),
@@ -135,9 +137,9 @@ impl Memory {
         }
     }
 
-    /// Keeps what a transaction that only published did not change. `before` is the mark that was read inside of it.
-    fn published(&self, before: Option<memory::Mark>) {
-        let Some(over) = self.watch.carried(before) else {
+    /// Keeps what a transaction that only published did not change. `before` is the version that was read inside of it.
+    async fn published(&self, before: Option<db_version::DbVersion>) {
+        let Some(over) = self.watch.carried(before).await else {
             return;
         };
         self.owners.carry(over);
@@ -180,7 +182,11 @@ impl Metadata {
     /// Waits for what is under way and closes. Every use after this is an error.
     pub async fn close(&self) {
         self.engine.close().await;
-        self.memory.watch.close().await;
+        let memory = Arc::clone(&self.memory);
+        let closed = tokio::task::spawn_blocking(move || memory.watch.close()).await;
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the database was not closed in order");
+        }
     }
 
     /// One statement in a transaction of its own, which must change one row, and what is written down of it.

@@ -1,48 +1,60 @@
-//! Opening SQLite: one file, safe against a power cut, shared by the server and the command line.
+//! SQLite: one file, safe against a power cut, shared by the server and the command line.
 //!
 //! WAL, so that readers and the one writer don't wait for each other; synchronous=FULL, so that a committed
 //! transaction is on the disk (NORMAL would lose the newest ones in WAL mode, see `PRAGMA synchronous` in SQLite's
 //! documentation); foreign keys on, which SQLite leaves off.
+//!
+//! Every statement runs on a thread of the runtime's that may wait (`spawn_blocking`), with a connection out of a few. So
+//! many questions of each [`Purpose`] are under way at once; a question has its turn until its statement is over, also when
+//! its caller has left. The way to such a thread and back costs some 10 to 30 µs where all of them sleep, and close to
+//! nothing where they are busy: what is asked with every request is kept in memory (`memory.rs`). Threads of our own with a
+//! connection each would wake no sooner, and would be one more queue.
+
+mod connections;
+mod migrations;
+mod transaction;
 
 use std::{
     fs::{File, OpenOptions, Permissions},
     io,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
+    thread,
     time::Duration,
 };
 
-use sqlx::{
-    ConnectOptions as _, Connection as _, SqliteConnection,
-    migrate::{MigrateError, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+use rusqlite::{Connection, OpenFlags};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 
+pub(super) use self::transaction::Transaction;
+use self::{
+    connections::{Connections, Stop, closed, rows},
+    transaction::Open,
+};
 use super::{
     MetadataError,
-    engine::{Direct, Engine},
-    memory::Watch,
+    db_version::Watch,
+    engine::{Engine, Purpose, Row, Statement},
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-
 /// How long a writer waits for a writer in another process (the command line writes while the server runs).
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a request waits for its turn to write, and then for the connection to write with; or for one to read with.
-pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(20);
-/// Reading connections. A question takes some 50 µs, most of it the way to the connection's thread and back.
-const READERS: u32 = 8;
-/// How many rows the thread of a connection reads ahead: an index has many, and each wait for the other side costs
-/// more than reading one.
-const ROW_BUFFER: usize = 512;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller waits for its turn, to write or to read.
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How far the write-ahead log is cut back to after a checkpoint, in bytes.
-pub(super) const LOG_SIZE: &str = "67108864";
+const LOG_SIZE: i64 = 64 << 20;
 const NOT_A_DATABASE: &str =
     "is it a SQLite database, on a local disk, and whole? If not, restore a backup";
 
 /// What a result code of SQLite means to a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
+    /// Others hold the database for too long, or the statement took too long.
     Busy,
     Full,
     /// There is an equal row.
@@ -56,6 +68,7 @@ pub(super) enum Fault {
 pub(super) fn fault(code: i32) -> Fault {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
+    const INTERRUPTED: i32 = 9;
     const FULL: i32 = 13;
     // The shared memory file beside the database could not grow.
     const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
@@ -68,15 +81,182 @@ pub(super) fn fault(code: i32) -> Fault {
         CONSTRAINT_FOREIGNKEY => Fault::Dangling,
         CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE => Fault::Duplicate,
         code => match code & 0xff {
-            BUSY | LOCKED => Fault::Busy,
+            BUSY | LOCKED | INTERRUPTED => Fault::Busy,
             FULL => Fault::Full,
             _ => Fault::Other,
         },
     }
 }
 
+/// How many callers have their turn at once; the others wait.
+#[derive(Debug, Clone)]
+struct Turns {
+    semaphore: Arc<Semaphore>,
+    at_once: u32,
+    /// What each is for.
+    what: &'static str,
+}
+
+impl Turns {
+    fn new(at_once: u32, what: &'static str) -> Self {
+        Self {
+            semaphore: Arc::new(Semaphore::new(at_once as usize)),
+            at_once,
+            what,
+        }
+    }
+
+    async fn take(&self) -> Result<OwnedSemaphorePermit, MetadataError> {
+        let what = self.what;
+        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.semaphore).acquire_owned());
+        let waited = |_| MetadataError::Busy(format!("timed out waiting to {what}").into());
+        turn.await.map_err(waited)?.map_err(|_| closed())
+    }
+
+    /// Waits until nobody has a turn, or has taken far too long; there are none from then on.
+    async fn close(&self) {
+        drop(timeout(TURN_TIMEOUT, self.semaphore.acquire_many(self.at_once)).await);
+        self.semaphore.close();
+    }
+}
+
+/// Who reads: how many at once, and how long a statement may take.
+#[derive(Debug, Clone)]
+struct Readers {
+    turns: Turns,
+    deadline: Duration,
+}
+
+impl Readers {
+    fn new(at_once: u32, what: &'static str, seconds: u64) -> Self {
+        Self {
+            turns: Turns::new(at_once, what),
+            deadline: Duration::from_secs(seconds),
+        }
+    }
+}
+
+/// A database, open.
+#[derive(Debug, Clone)]
+pub(super) struct Sqlite {
+    /// Where its threads are: not the caller's runtime, since a server that stops ends those of its connections first.
+    runtime: Handle,
+    reading: Arc<Connections>,
+    lookups: Readers,
+    indexes: Readers,
+    lists: Readers,
+    others: Readers,
+    writing: Arc<Connections>,
+    /// Whose turn it is to write. In turns nothing waits for the lock of the database but for another process, and SQLite waits
+    /// for it in sleeps.
+    writers: Turns,
+}
+
+impl Sqlite {
+    fn new(
+        path: &Path,
+        reader: fn(&Path) -> rusqlite::Result<Connection>,
+        writer: fn(&Path) -> rusqlite::Result<Connection>,
+    ) -> Self {
+        Self {
+            runtime: Handle::current(),
+            reading: Arc::new(Connections::new(path.to_path_buf(), reader)),
+            lookups: Readers::new(4, "look something up", 10),
+            indexes: Readers::new(4, "read an index", 60),
+            lists: Readers::new(2, "read a list", 10),
+            others: Readers::new(4, "read", 60),
+            writing: Arc::new(Connections::new(path.to_path_buf(), writer)),
+            writers: Turns::new(1, "write: others went on writing for too long"),
+        }
+    }
+
+    const fn readers(&self, purpose: Purpose) -> &Readers {
+        match purpose {
+            Purpose::Lookup => &self.lookups,
+            Purpose::Index => &self.indexes,
+            Purpose::List => &self.lists,
+            Purpose::Other => &self.others,
+        }
+    }
+
+    /// Every row of the answer to a question: see [`Engine::ask`].
+    pub(super) async fn ask(
+        &self,
+        purpose: Purpose,
+        statement: Statement,
+    ) -> Result<Vec<Row>, MetadataError> {
+        let readers = self.readers(purpose);
+        let turn = readers.turns.take().await?;
+        let (stop, _caller) = Stop::within(readers.deadline);
+        let reading = Arc::clone(&self.reading);
+        let ask = move || {
+            // Until the statement is over, whether or not the caller waits for it.
+            let _turn = turn;
+            let connection = reading.take()?;
+            let answer = stop.run(&connection, |connection| rows(connection, &statement));
+            // What the connection is good for is not known after other errors.
+            if matches!(answer, Ok(_) | Err(MetadataError::Busy(_))) {
+                reading.give_back(connection);
+            }
+            answer
+        };
+        on_thread(&self.runtime, ask).await?
+    }
+
+    /// A transaction whose statements run on threads that may wait: see [`Engine::write`].
+    pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
+        let turn = self.writers.take().await?;
+        let writing = Arc::clone(&self.writing);
+        let begin = move || Open::begin(writing, turn);
+        let open = on_thread(&self.runtime, begin).await??;
+        Ok(Transaction::new(open, Some(self.runtime.clone())))
+    }
+
+    /// A transaction whose statements run on the thread that calls: see [`Engine::write_here`].
+    pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
+        let turn = self.writers.take().await?;
+        let open = Open::begin(Arc::clone(&self.writing), turn)?;
+        Ok(Transaction::new(open, None))
+    }
+
+    pub(super) async fn close(&self) {
+        self.writers.close().await;
+        for readers in [&self.lookups, &self.indexes, &self.lists, &self.others] {
+            readers.turns.close().await;
+        }
+        let (reading, writing) = (Arc::clone(&self.reading), Arc::clone(&self.writing));
+        let close = move || {
+            reading.close();
+            writing.close();
+        };
+        if let Err(error) = on_thread(&self.runtime, close).await {
+            tracing::warn!(%error, "the database was not closed in order");
+        }
+    }
+}
+
+/// Does work on a thread that may wait. It is done to its end, also when the caller leaves.
+async fn on_thread<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, MetadataError> {
+    runtime.spawn_blocking(work).await.map_err(|error| {
+        if error.is_cancelled() {
+            MetadataError::Busy("the server is being stopped".into())
+        } else {
+            MetadataError::Failed(error.into())
+        }
+    })
+}
+
 /// Opens the database, making it when there is none, and brings its tables up to date.
 pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> {
+    let path = path.to_path_buf();
+    let (path, watch) = on_thread(&Handle::current(), move || open_here(&path)).await??;
+    Ok((Engine::Sqlite(Sqlite::new(&path, reader, writer)), watch))
+}
+
+fn open_here(path: &Path) -> Result<(PathBuf, Watch), MetadataError> {
     let path = prepare(path).map_err(|source| {
         let hint = match source.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -91,61 +271,82 @@ pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> 
             source: source.into(),
         }
     })?;
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
-        .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .pragma("journal_size_limit", LOG_SIZE)
-        .row_buffer_size(ROW_BUFFER)
-        .disable_statement_logging();
-    migrate(&path, &options).await?;
-
-    let pool = || {
-        SqlitePoolOptions::new()
-            .acquire_timeout(TURN_TIMEOUT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-    };
-    let writer = pool()
-        .max_connections(1)
-        .min_connections(1)
-        .after_release(|connection, _| Box::pin(is_fit_to_write_again(connection)))
-        .connect_with(options.clone())
-        .await?;
-    let readers = pool()
-        .max_connections(READERS)
-        .connect_with(options.clone().pragma("query_only", "ON"))
-        .await?;
-    let mut keeper = options.pragma("query_only", "ON").connect().await?;
+    let connection = connect(&path)?;
+    migrations::migrate(&path, &connection)?;
+    // It may write, for the last connection of all that closes moves the log into the file and removes it.
+    let keeper = writer(&path)?;
     // Only who has read from a database has the shared memory file open.
-    sqlx::query("SELECT COUNT(*) FROM sqlite_schema")
-        .execute(&mut keeper)
-        .await?;
+    keeper.query_one("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))?;
     let watch = Watch::open(&path, keeper).map_err(|source| MetadataError::Open {
         path: path.clone(),
         hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk",
         source: source.into(),
     })?;
-    let engine = Engine::Sqlite {
-        writer,
-        readers,
-        direct: Some(Direct::new(&path)),
-    };
-    Ok((engine, watch))
+    Ok((path, watch))
+}
+
+// A connection is used by one thread at a time, so SQLite need not see to that itself (NO_MUTEX).
+
+/// Opens a connection to read with.
+fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// Opens a connection to write with.
+fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_SIZE)?;
+    Ok(connection)
+}
+
+/// The first connection, which makes WAL of whatever the database is; again and again for a while when it is busy: going
+/// over to WAL needs the file for oneself, and SQLite does not wait for that by itself.
+fn connect(path: &Path) -> Result<Connection, MetadataError> {
+    const PAUSE: Duration = Duration::from_millis(25);
+    let mut attempts_left = BUSY_TIMEOUT.as_millis() / PAUSE.as_millis();
+    loop {
+        let opened = writer(path).and_then(|connection| {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            Ok(connection)
+        });
+        match opened.map_err(MetadataError::from) {
+            Err(MetadataError::Busy(_)) if attempts_left > 0 => {
+                attempts_left -= 1;
+                thread::sleep(PAUSE);
+            }
+            Err(MetadataError::Failed(source)) => return Err(unreadable(path, source)),
+            other => return other,
+        }
+    }
+}
+
+fn unreadable(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> MetadataError {
+    MetadataError::Open {
+        path: path.to_path_buf(),
+        hint: NOT_A_DATABASE,
+        source,
+    }
 }
 
 /// Opens the database to look at it, if it is there: nothing is made, and its tables stay as they are.
 pub(super) async fn open_unchanged(path: &Path) -> Result<Option<Engine>, MetadataError> {
-    let failed =
-        |path: &Path, source: Box<dyn std::error::Error + Send + Sync>| MetadataError::Open {
-            path: path.to_path_buf(),
-            hint: NOT_A_DATABASE,
-            source,
-        };
+    let path = path.to_path_buf();
+    on_thread(&Handle::current(), move || open_unchanged_here(&path))
+        .await?
+        .map(|opened| opened.map(|(path, open)| Engine::Sqlite(Sqlite::new(&path, open, open))))
+}
+
+/// The path, and how to open it.
+type Unchanged = (PathBuf, fn(&Path) -> rusqlite::Result<Connection>);
+
+fn open_unchanged_here(path: &Path) -> Result<Option<Unchanged>, MetadataError> {
     let look = || {
         let path = std::path::absolute(path)?;
         let mut log = path.clone().into_os_string();
@@ -153,60 +354,31 @@ pub(super) async fn open_unchanged(path: &Path) -> Result<Option<Engine>, Metada
         let is_there = path.try_exists()?;
         io::Result::Ok((is_there.then_some(path), Path::new(&log).try_exists()?))
     };
-    let (path, is_in_use) = look().map_err(|error| failed(path, error.into()))?;
+    let (path, is_in_use) = look().map_err(|error| unreadable(path, error.into()))?;
     let Some(path) = path else {
         return Ok(None);
     };
     // Where there is no log, all is in the file, and SQLite need not make one to read it. Beside a log whose process was
     // ended it makes the file `-shm` again, which the next process to open the database takes away.
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
-        .create_if_missing(false)
-        .read_only(true)
-        .immutable(!is_in_use)
-        .busy_timeout(BUSY_TIMEOUT)
-        .disable_statement_logging();
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(TURN_TIMEOUT)
-        .connect_with(options)
-        .await
-        .map_err(|error| failed(&path, error.into()))?;
-    let found = match sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
-        .fetch_one(&pool)
-        .await
-    {
-        Ok(found) => found,
-        // No table: nothing was made in it yet.
-        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("1") => None,
-        Err(error) => return Err(failed(&path, error.into())),
-    };
-    let known = newest_migration();
+    let open = if is_in_use { reader } else { immutable };
+    let made = open(&path).and_then(|connection| migrations::newest_made(&connection));
+    let found = made.map_err(|error| unreadable(&path, error.into()))?;
+    let known = migrations::newest();
     if let Some(found) = found.filter(|found| *found > known) {
         return Err(MetadataError::Newer { path, found, known });
     }
-    Ok(Some(Engine::Sqlite {
-        writer: pool.clone(),
-        readers: pool,
-        direct: None,
-    }))
+    Ok(Some((path, open)))
 }
 
-/// The newest migration that this program has.
-fn newest_migration() -> i64 {
-    let versions = MIGRATIONS.iter().map(|migration| migration.version);
-    versions.max().unwrap_or(0)
-}
-
-/// Whether the writing connection is out of its transaction, else it must be closed.
-///
-/// On some errors SQLite rolls back by itself, a full disk among them (<https://sqlite.org/lang_transaction.html>,
-/// "Response To Errors Within A Transaction"). sqlx then fails to roll back once more and believes for ever that a
-/// transaction is open, so the connection would refuse every further write.
-async fn is_fit_to_write_again(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // The rollback of a dropped transaction is only queued; this comes after it in the queue.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
+/// Opens a connection to read with, to a database that nothing changes meanwhile.
+fn immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let mut address =
+        url::Url::from_file_path(path).map_err(|()| rusqlite::Error::InvalidPath(path.into()))?;
+    address.set_query(Some("immutable=1"));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(address.as_str(), flags)
 }
 
 /// Makes the file when there is none, so that it is never readable to others: SQLite gives the files beside it
@@ -235,176 +407,5 @@ fn prepare(path: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Brings the tables up to date in one transaction: all migrations or none. A second process that starts at the same
-/// time waits, and then finds them made.
-async fn migrate(path: &Path, options: &SqliteConnectOptions) -> Result<(), MetadataError> {
-    let mut connection = connect(path, options).await?;
-    let result = async {
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        MIGRATIONS
-            .run_direct(None, &mut *transaction, false)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-    .await;
-    let known = newest_migration();
-    match result {
-        Ok(()) => Ok(connection.close().await?),
-        Err(MigrateError::VersionMissing(found)) if found > known => Err(MetadataError::Newer {
-            path: path.to_path_buf(),
-            found,
-            known,
-        }),
-        Err(MigrateError::VersionMismatch(migration)) => Err(MetadataError::Unreleased {
-            path: path.to_path_buf(),
-            migration,
-        }),
-        Err(MigrateError::Execute(error)) => Err(error.into()),
-        Err(source) => Err(MetadataError::Migrate {
-            path: path.to_path_buf(),
-            source: Box::new(source),
-        }),
-    }
-}
-
-/// Connects, again and again for a while when the database is busy: going over to WAL needs the file for oneself, and
-/// SQLite does not wait for that by itself.
-async fn connect(
-    path: &Path,
-    options: &SqliteConnectOptions,
-) -> Result<SqliteConnection, MetadataError> {
-    const PAUSE: Duration = Duration::from_millis(25);
-    let mut attempts_left = BUSY_TIMEOUT.as_millis() / PAUSE.as_millis();
-    loop {
-        match options.connect().await.map_err(MetadataError::from) {
-            Err(MetadataError::Busy(_)) if attempts_left > 0 => {
-                attempts_left -= 1;
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(MetadataError::Failed(source)) => {
-                return Err(MetadataError::Open {
-                    path: path.to_path_buf(),
-                    hint: NOT_A_DATABASE,
-                    source,
-                });
-            }
-            other => return other,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        clock::Timestamp,
-        metadata::{Actor, AddOwnerError, Database, Metadata, NewUser, Visibility},
-        names::OwnerName,
-    };
-
-    async fn open_in(folder: &tempfile::TempDir) -> Metadata {
-        Metadata::open(&Database::Sqlite(folder.path().join("tarn.db")))
-            .await
-            .unwrap()
-    }
-
-    async fn setting(pool: &sqlx::SqlitePool, pragma: &'static str) -> i64 {
-        sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn every_connection_is_durable_and_minds_references() {
-        let folder = tempfile::tempdir().unwrap();
-        let metadata = open_in(&folder).await;
-        let Engine::Sqlite {
-            writer, readers, ..
-        } = &metadata.engine;
-        // `PRAGMA synchronous`: 2 is FULL.
-        assert_eq!(setting(writer, "PRAGMA synchronous").await, 2);
-        assert_eq!(setting(writer, "PRAGMA foreign_keys").await, 1);
-        assert_eq!(setting(writer, "PRAGMA query_only").await, 0);
-        assert_eq!(setting(readers, "PRAGMA query_only").await, 1);
-        let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
-            .fetch_one(readers)
-            .await
-            .unwrap();
-        assert_eq!(journal, "wal");
-    }
-
-    #[tokio::test]
-    async fn the_shared_memory_stays_the_one_that_is_watched() {
-        use std::os::unix::fs::MetadataExt as _;
-
-        let folder = tempfile::tempdir().unwrap();
-        let shared = folder.path().join("tarn.db-shm");
-        let inode = || std::fs::metadata(&shared).map(|shared| shared.ino());
-        let metadata = open_in(&folder).await;
-        let watched = inode().unwrap();
-        // All connections that answer questions are gone, and another process comes and goes.
-        metadata.engine.close().await;
-        open_in(&folder).await.close().await;
-        assert_eq!(inode().unwrap(), watched);
-        metadata.close().await;
-        assert!(inode().is_err(), "a connection is still open");
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_is_told_apart_and_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let metadata = open_in(&folder).await;
-        let Engine::Sqlite { writer, .. } = &metadata.engine;
-        // A limit that SQLite reports as it does a full disk (SQLITE_FULL). It holds for the one writing connection.
-        setting(writer, "PRAGMA max_page_count = 1").await;
-        let mut made = 0;
-        let by = Actor::SERVER;
-        let act = by.at(Timestamp::from_seconds(0));
-        let refused = loop {
-            let name = OwnerName::parse(&format!("user{made}")).unwrap();
-            let new = NewUser {
-                name: &name,
-                password_hash: Some("a hash long enough to fill a page some day"),
-                admin: false,
-                visibility: Visibility::Public,
-            };
-            match metadata.add_user(new, &act).await {
-                Ok(_) => made += 1,
-                Err(refused) => break refused,
-            }
-        };
-        assert!(
-            matches!(refused, AddOwnerError::Metadata(MetadataError::Full(_))),
-            "{refused:?}"
-        );
-        assert_eq!(metadata.user_count().await.unwrap(), made);
-        assert_eq!(
-            metadata.owners().await.unwrap().len(),
-            usize::try_from(made).unwrap()
-        );
-        // With space again it goes on.
-        setting(writer, "PRAGMA max_page_count = 1000").await;
-        let name = OwnerName::parse("later").unwrap();
-        let new = NewUser {
-            name: &name,
-            password_hash: None,
-            admin: false,
-            visibility: Visibility::Public,
-        };
-        metadata.add_user(new, &act).await.unwrap();
-    }
-
-    #[test]
-    fn extended_codes_are_told_apart() {
-        for (codes, expected) in [
-            (&[5, 261, 517, 6, 262][..], Fault::Busy),
-            (&[13, 4874], Fault::Full),
-            (&[1555, 2067], Fault::Duplicate),
-            (&[787], Fault::Dangling),
-            (&[1, 10, 19, 275, 1299], Fault::Other),
-        ] {
-            for code in codes {
-                assert_eq!(fault(*code), expected, "{code}");
-            }
-        }
-    }
-}
+mod tests;

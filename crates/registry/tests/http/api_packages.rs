@@ -326,13 +326,12 @@ async fn a_version_is_deleted_whole_or_not_at_all() {
         .sql(
             "CREATE TRIGGER third BEFORE UPDATE OF removed_at ON package_files WHEN OLD.arch = 'x86_64' \
              BEGIN SELECT RAISE(ABORT, 'no'); END",
-        )
-        .await;
+        );
     server.send(&by_alice(delete(&target))).await.expect(500);
     assert_eq!(files().await.as_deref(), Some("3"));
     let after = server.send(&get(INDEX)).await.expect(200);
     assert_eq!(before.body, after.body);
-    server.sql("DROP TRIGGER third").await;
+    server.sql("DROP TRIGGER third");
     server.send(&by_alice(delete(&target))).await.expect(204);
     assert_eq!(files().await, None);
     server.send(&get(INDEX)).await.expect(404);

@@ -212,12 +212,10 @@ impl TestServer {
     }
 
     /// Has the database do that, as somebody would who opens it beside the server.
-    pub(crate) async fn sql(&self, statement: &'static str) {
+    pub(crate) fn sql(&self, statement: &str) {
         let path = self.folder.path().join("tarn.db");
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-        sqlx::query(statement).execute(&pool).await.unwrap();
-        pool.close().await;
+        let database = rusqlite::Connection::open(path).unwrap();
+        database.execute_batch(statement).unwrap();
     }
 
     /// The files of the blobs.

@@ -245,10 +245,7 @@ async fn an_entry_cannot_be_changed() {
         .await
         .unwrap();
     let path = world.folder.path().join("tarn.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    let refused = sqlx::query("UPDATE audit_log SET account = 'mallory'")
-        .execute(&pool)
-        .await;
+    let database = rusqlite::Connection::open(path).unwrap();
+    let refused = database.execute("UPDATE audit_log SET account = 'mallory'", []);
     assert!(refused.unwrap_err().to_string().contains("never changed"));
 }

@@ -6,13 +6,12 @@ use registry::{
     metadata::{Database, Metadata, MetadataError, Surveyed, Visibility},
     names::OwnerName,
 };
-use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use rusqlite::Connection;
 
 use crate::{START, World, add_user, open};
 
-async fn by_hand(path: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(path);
-    SqliteConnection::connect_with(&options).await.unwrap()
+fn by_hand(path: &Path) -> Connection {
+    Connection::open(path).unwrap()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -81,15 +80,9 @@ async fn a_database_from_the_future_is_refused_and_left_alone() {
     let world = World::new().await;
     world.metadata.close().await;
     let path = world.folder.path().join("tarn.db");
-    let mut connection = by_hand(&path).await;
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-         VALUES (9999, 'from the future', TRUE, x'00', 0)",
-    )
-    .execute(&mut connection)
-    .await
-    .unwrap();
-    connection.close().await.unwrap();
+    let made = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
+                VALUES (9999, 'from_the_future', '2030-01-01T00:00:00Z', '0')";
+    by_hand(&path).execute(made, []).unwrap();
 
     let database = Database::Sqlite(path.clone());
     let error = Metadata::survey(&database).await.unwrap_err();
@@ -139,17 +132,16 @@ async fn a_changed_migration_is_refused() {
     let world = World::new().await;
     world.metadata.close().await;
     let path = world.folder.path().join("tarn.db");
-    let mut connection = by_hand(&path).await;
-    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00'")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
-    let error = Metadata::open(&Database::Sqlite(path)).await.unwrap_err();
-    assert!(
-        matches!(error, MetadataError::Unreleased { migration: 1, .. }),
-        "{error}"
-    );
+    for unknown in ["checksum = '1'", "checksum = 'none', applied_on = 'never'"] {
+        let change = format!("UPDATE refinery_schema_history SET {unknown}");
+        by_hand(&path).execute(&change, []).unwrap();
+        let database = Database::Sqlite(path.clone());
+        let error = Metadata::open(&database).await.unwrap_err();
+        assert!(
+            matches!(error, MetadataError::Unreleased { migration: 1, .. }),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -196,12 +188,12 @@ async fn a_path_that_looks_like_a_url_is_a_path() {
 #[tokio::test]
 async fn a_writer_waits_for_another_process_that_writes() {
     let world = World::new().await;
-    let mut other = by_hand(&world.folder.path().join("tarn.db")).await;
-    let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let other = by_hand(&world.folder.path().join("tarn.db"));
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let write = world.record("zlib", "x86_64");
     let release = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        held.rollback().await.unwrap();
+        other.execute_batch("ROLLBACK").unwrap();
     };
     let started = std::time::Instant::now();
     let (recorded, ()) = tokio::join!(write, release);
@@ -228,11 +220,9 @@ async fn an_answer_is_forgotten_when_another_process_changes_what_it_says() {
             (visibility().await, visibility().await),
             (Visibility::Public, Visibility::Public)
         );
-        let mut other = by_hand(&world.folder.path().join("tarn.db")).await;
-        sqlx::query("UPDATE owners SET visibility = 'private'")
-            .execute(&mut other)
-            .await
-            .unwrap();
+        let other = by_hand(&world.folder.path().join("tarn.db"));
+        let hide = "UPDATE owners SET visibility = 'private'";
+        other.execute_batch(hide).unwrap();
         // Publishing keeps what is known of owners, and not what was known before the change.
         if round % 2 == 1 {
             world
@@ -241,11 +231,8 @@ async fn an_answer_is_forgotten_when_another_process_changes_what_it_says() {
                 .unwrap();
         }
         assert_eq!(visibility().await, Visibility::Private, "round {round}");
-        sqlx::query("UPDATE owners SET visibility = 'public'")
-            .execute(&mut other)
-            .await
-            .unwrap();
-        other.close().await.unwrap();
+        let show = "UPDATE owners SET visibility = 'public'";
+        other.execute_batch(show).unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Second factors and their recovery codes: what is kept, what is used up, what is written in the audit log.
 
 use registry::metadata::{CodeClaim, CodeOutcome, SecondFactor};
-use sqlx::{Row as _, SqlitePool, sqlite::SqliteConnectOptions};
+use rusqlite::Connection;
 
 use crate::{ACT, START, World};
 
@@ -13,20 +13,13 @@ fn at_once(_: &SecondFactor) -> bool {
 }
 
 /// The actions in the audit log that were done to an owner, oldest first.
-async fn actions(world: &World) -> Vec<String> {
-    let path = world.folder.path().join("tarn.db");
-    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(path))
-        .await
-        .unwrap();
-    let rows = sqlx::query(
-        "SELECT action FROM audit_log WHERE owner_id = $1 AND action <> 'user.add' ORDER BY id",
-    )
-    .bind(world.alice.number())
-    .fetch_all(&pool)
-    .await
-    .unwrap();
-    pool.close().await;
-    rows.iter().map(|row| row.get("action")).collect()
+fn actions(world: &World) -> Vec<String> {
+    let database = Connection::open(world.folder.path().join("tarn.db")).unwrap();
+    let text =
+        "SELECT action FROM audit_log WHERE owner_id = $1 AND action <> 'user.add' ORDER BY id";
+    let mut statement = database.prepare(text).unwrap();
+    let actions = statement.query_map([world.alice.number()], |row| row.get(0));
+    actions.unwrap().map(Result::unwrap).collect()
 }
 
 async fn version(world: &World) -> i64 {
@@ -88,7 +81,7 @@ async fn every_change_is_noted_and_forgets_what_was_verified() {
     );
     assert!(!metadata.has_sealed().await.unwrap());
     assert_eq!(
-        actions(&world).await,
+        actions(&world),
         [
             "factor.begin",
             "factor.enable",
@@ -113,10 +106,10 @@ async fn what_changes_nothing_is_not_noted() {
     let renewed = metadata.renew_recovery_codes(world.alice, &RECOVERY, &ACT);
     assert!(!renewed.await.unwrap());
     assert_eq!(version(&world).await, before);
-    assert!(actions(&world).await.is_empty());
+    assert!(actions(&world).is_empty());
 
     let factor = confirmed(&world).await;
-    let noted = actions(&world).await;
+    let noted = actions(&world);
     let begun = metadata.begin_second_factor(world.alice, b"another", &ACT);
     assert!(!begun.await.unwrap());
     for claim in [
@@ -127,7 +120,7 @@ async fn what_changes_nothing_is_not_noted() {
         let outcome = use_code(&world, &factor, claim).await;
         assert_eq!(outcome, CodeOutcome::Refused, "{claim:?}");
     }
-    assert_eq!(actions(&world).await, noted);
+    assert_eq!(actions(&world), noted);
 }
 
 #[tokio::test]

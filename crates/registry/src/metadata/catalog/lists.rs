@@ -60,7 +60,7 @@ impl Metadata {
             .await?;
         let rows = self
             .engine
-            .rows(sql!(
+            .list(sql!(
                 concat!(
                     "SELECT id, kind, name, visibility, created_at FROM owners WHERE ",
                     wanted!(),
@@ -105,7 +105,7 @@ impl Metadata {
             .await?;
         let rows = self
             .engine
-            .rows(sql!(
+            .list(sql!(
                 concat!(
                     "SELECT ",
                     user_columns!(),
@@ -163,7 +163,7 @@ impl Metadata {
             .await?;
         let rows = self
             .engine
-            .rows(sql!(
+            .list(sql!(
                 concat!(
                     "SELECT page.id AS id, page.branch AS branch, page.name AS name, page.generation AS generation, \
                      page.changed_at AS changed_at, index_heads.arch AS arch, index_heads.live AS live FROM \
@@ -224,7 +224,7 @@ impl Metadata {
             .await?;
         let rows = self
             .engine
-            .rows(sql!(
+            .list(sql!(
                 concat!("SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
                  package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
                  package_files.file_name AS file_name, package_files.sha256 AS sha256, package_files.size AS size, \
@@ -265,7 +265,7 @@ impl Metadata {
     ) -> Result<Vec<CatalogPlace>, MetadataError> {
         let rows = self
             .engine
-            .rows(sql!(
+            .list(sql!(
                 concat!(
                     "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
                      package_files.arch AS arch FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
@@ -289,10 +289,8 @@ impl Metadata {
         &self,
         statement: Statement,
     ) -> Result<u64, MetadataError> {
-        self.engine
-            .row(statement)
-            .await?
-            .ok_or(MetadataError::Missing("count"))?
-            .size("count")
+        let rows = self.engine.list(statement).await?;
+        let row = rows.first().ok_or(MetadataError::Missing("count"))?;
+        row.size("count")
     }
 }

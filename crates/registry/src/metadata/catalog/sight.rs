@@ -80,7 +80,7 @@ impl Metadata {
         let turn = self.memory.searches.take().await;
         let rows = self
             .engine
-            .rows(sql!(
+            .list(sql!(
                 concat!(
                     "SELECT owners.id AS id, owners.name_lower AS owner, repositories.id AS repository_id, \
                      repositories.branch AS branch, repositories.name AS repository FROM owners \

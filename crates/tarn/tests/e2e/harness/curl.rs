@@ -141,7 +141,7 @@ impl Answer {
         let text = self.text().strip_suffix('\n').unwrap_or(self.text());
         assert!(!text.trim().is_empty(), "an empty text in {self}");
         assert!(!text.contains('\n'), "more than one line in {self}");
-        for inside in ["panick", "/tmp/", ".rs:", "sqlx", "SELECT ", "Error {"] {
+        for inside in ["panick", "/tmp/", ".rs:", "sqlite3", "SELECT ", "Error {"] {
             assert!(!text.contains(inside), "{inside:?} in {self}");
         }
     }
