@@ -15,6 +15,7 @@ mod second_factors;
 mod signing_keys;
 
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use futures_util::future::join_all;
 use registry::{
     clock::Timestamp,
     metadata::{
@@ -70,6 +71,23 @@ impl World {
         now: Timestamp,
     ) -> Result<Recorded, RecordError> {
         record(&self.metadata, self.alice, name, arch, now).await
+    }
+
+    /// Records these for `x86_64`: the first in a transaction of its own, for which all others wait and gather. Gives how many
+    /// transactions that took, too.
+    async fn record_together(&self, names: &[&str]) -> (Vec<Result<Recorded, RecordError>>, u64) {
+        let before = self.metadata.recording_transactions();
+        let writer = self.database();
+        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let records = names.iter().map(|name| self.record(name, "x86_64"));
+        // Each is polled once before the lock is free: the first waits for the lock, and the others for the first.
+        let (recorded, ()) = tokio::join!(join_all(records), async { drop(writer) });
+        (recorded, self.metadata.recording_transactions() - before)
+    }
+
+    /// The database as another process has it.
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("tarn.db")).unwrap()
     }
 
     async fn remove(&self, name: &str, arch: &str, now: Timestamp) -> bool {

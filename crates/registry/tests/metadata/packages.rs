@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apk::arch::Arch;
 use registry::metadata::{
-    Act, Actor, BlobStanding, Metadata, OwnerId, PackageAddress, RecordError,
+    Act, Actor, BlobStanding, Metadata, MetadataError, OwnerId, PackageAddress, RecordError,
 };
 
 use crate::{
@@ -76,34 +76,43 @@ async fn many_that_record_at_once_get_a_generation_and_a_sequence_each() {
 }
 
 #[tokio::test]
-async fn one_that_is_refused_among_many_at_once_undoes_nothing_of_the_others() {
+async fn one_that_is_refused_in_a_shared_transaction_undoes_nothing_of_the_others() {
     let world = World::new().await;
     world.record("there", "x86_64").await.unwrap();
-    let mut taken = 1;
-    // Whether they come to share a transaction is a matter of moments, so it is tried until they do.
-    for round in 0..100 {
-        let before = world.metadata.recording_transactions();
-        let names = ["a", "b", "c", "d"].map(|name| format!("{name}{round}"));
-        let (one, two, three, four, five, six) = tokio::join!(
-            world.record(&names[0], "x86_64"),
-            world.record("there", "x86_64"),
-            world.record(&names[1], "x86_64"),
-            world.record(&names[2], "x86_64"),
-            world.record(&names[2], "x86_64"),
-            world.record(&names[3], "x86_64"),
-        );
-        taken += 4;
-        assert_eq!([&one, &three, &six].map(|result| result.is_ok()), [true; 3]);
-        assert!(matches!(two, Err(RecordError::AlreadyExists)), "{two:?}");
-        assert!(four.is_ok() ^ five.is_ok());
-        if world.metadata.recording_transactions() - before < 4 {
-            // What was refused moved nothing on.
-            let next = world.record("next", "x86_64").await.unwrap();
-            assert_eq!((next.generation, next.sequence), (taken + 1, taken + 1));
-            return;
-        }
+    let names = ["a", "b", "there", "c", "d", "d", "e"];
+    let (recorded, transactions) = world.record_together(&names).await;
+    assert_eq!(transactions, 2);
+    for (place, (name, result)) in names.iter().zip(&recorded).enumerate() {
+        let refused = matches!(result, Err(RecordError::AlreadyExists));
+        assert_eq!(refused, [2, 5].contains(&place), "{name}: {result:?}");
     }
-    unreachable!("no two of them ever shared a transaction");
+    // What was refused moved nothing on.
+    let next = world.record("next", "x86_64").await.unwrap();
+    assert_eq!((next.generation, next.sequence), (7, 7));
+}
+
+#[tokio::test]
+async fn one_that_fails_in_a_shared_transaction_fails_alone() {
+    let world = World::new().await;
+    // It fails in the middle of what is written of it, which nothing that is asked before can tell.
+    world
+        .database()
+        .execute_batch(
+            "CREATE TRIGGER fails AFTER INSERT ON package_files WHEN NEW.name = 'fails'
+             BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END",
+        )
+        .unwrap();
+    let names = ["first", "a", "fails", "b", "c"];
+    let (recorded, transactions) = world.record_together(&names).await;
+    for (name, result) in names.iter().zip(&recorded) {
+        let failed = matches!(result, Err(RecordError::Metadata(MetadataError::Failed(_))));
+        assert_eq!(failed, *name == "fails", "{name}: {result:?}");
+    }
+    assert_eq!(transactions, 4, "each of the others has one of its own");
+    let next = world.record("next", "x86_64").await.unwrap();
+    assert_eq!((next.generation, next.sequence), (5, 5));
+    let listed = world.index_at(next, "x86_64", next.generation).await;
+    assert_eq!(listed.len(), 5, "{listed:?}");
 }
 
 #[tokio::test]

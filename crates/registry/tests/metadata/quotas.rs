@@ -91,13 +91,12 @@ async fn a_full_quota_does_not_part_those_who_share_a_transaction() {
         .await
         .unwrap();
     let names: Vec<String> = (0..16).map(|number| format!("package{number}")).collect();
-    let records = names.iter().map(|name| world.record(name, "x86_64"));
-    let recorded = futures_util::future::join_all(records).await;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (recorded, transactions) = world.record_together(&names).await;
     let over = |result: &Result<_, _>| matches!(result, Err(RecordError::OverQuota(_)));
     assert_eq!(recorded.iter().filter(|result| over(result)).count(), 10);
     assert_eq!(world.used().await.packages, 6);
-    // The first alone, and all who came meanwhile.
-    assert_eq!(world.metadata.recording_transactions(), 2);
+    assert_eq!(transactions, 2);
 }
 
 #[tokio::test]

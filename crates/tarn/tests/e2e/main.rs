@@ -15,6 +15,8 @@ mod conditional;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod file_names;
 #[cfg(test)]
 mod hostile;

@@ -58,8 +58,6 @@ struct Point {
     crc: crc32fast::Hasher,
     /// Uncompressed bytes so far, the tar header included.
     length: u64,
-    /// Compressed bytes so far.
-    compressed: u64,
 }
 
 impl Point {
@@ -68,7 +66,6 @@ impl Point {
         next.sha256.update(&run.deflated);
         next.crc.combine(&run.crc);
         next.length += run.length;
-        next.compressed += run.deflated.len() as u64;
         next
     }
 }
@@ -340,7 +337,6 @@ fn head(entry_size: u64) -> Result<(Bytes, Point), EngineError> {
         sha256: Sha256::new_with_prefix(&head),
         crc: crc(&header),
         length: header.len() as u64,
-        compressed: head.len() as u64,
     };
     Ok((head.into(), point))
 }

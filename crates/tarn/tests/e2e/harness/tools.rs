@@ -42,6 +42,20 @@ pub(crate) fn unshared_mount() -> Command {
     command
 }
 
+/// `strace`, for a command whose system calls it writes to `trace`; the process that is started is that command all the same.
+/// `None` means that the caller leaves its test out.
+pub(crate) fn strace_or_leave_out(calls: &str, trace: &Path) -> Option<Command> {
+    let traced = || {
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-y", "-qq", "-s", "64", "-e", calls, "-o"]);
+        command.arg(trace);
+        command
+    };
+    let works = quiet(traced().arg("true"));
+    let present = present_or_leave_out("strace", works) && curl_or_leave_out();
+    present.then(traced)
+}
+
 fn cache_folder() -> Option<PathBuf> {
     if let Some(folder) = env::var_os("TARN_TEST_CACHE") {
         return Some(PathBuf::from(folder));
