@@ -142,11 +142,11 @@ impl Administration {
             None => return Err(Sealer::missing_from_data_folder(&settings.data_dir, needed).into()),
         };
         let sealer = Arc::new(sealer);
-        let remover = Remover::new(metadata.clone(), clock.clone());
+        let remover = Remover::new(metadata.clone(), clock.clone(), settings);
         Ok(Self {
             audit: AuditLog::new(metadata.clone()),
             quotas: Quotas::new(metadata.clone(), clock.clone(), settings),
-            expiry: Expiry::new(metadata.clone(), clock.clone(), remover.clone()),
+            expiry: Expiry::new(metadata.clone(), clock.clone()),
             remover,
             accounts: Accounts::new(metadata.clone(), clock.clone()),
             second_factors: SecondFactors::new(

@@ -28,6 +28,8 @@ pub struct Settings {
     pub quota: Quota,
     /// For how long the audit log is kept. `None`: for ever.
     pub audit_retention: Option<Duration>,
+    /// For how long a deleted package can be restored, before its bytes are freed.
+    pub keep_deleted: Duration,
     /// How often what expired is removed.
     pub expiry_interval: Duration,
     /// How much is written down of what is refused.
@@ -140,6 +142,7 @@ impl Settings {
             max_upload: 4 << 30,
             quota: Quota::default(),
             audit_retention: Some(Duration::from_secs(365 * 86_400)),
+            keep_deleted: Duration::from_secs(7 * 86_400),
             expiry_interval: Duration::from_secs(3_600),
             refusals: RefusalLimits::default(),
             index_cache: 256 << 20,

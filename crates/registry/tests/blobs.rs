@@ -121,7 +121,7 @@ async fn what_is_dropped_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_there_is_never_written_again() {
+async fn a_whole_blob_that_is_there_is_never_written_again() {
     use std::os::unix::fs::MetadataExt as _;
 
     let folder = tempfile::tempdir().unwrap();
@@ -163,25 +163,41 @@ async fn many_that_put_the_same_bytes_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_blob_of_the_wrong_size_is_told_and_left_alone() {
+async fn a_damaged_blob_is_replaced_by_the_same_bytes_and_a_whole_one_stays() {
     let folder = tempfile::tempdir().unwrap();
     let blobs = open(&folder).await;
-    let path = place(&folder, &digest(b"whole"));
-    std::fs::write(&path, "who").unwrap();
-    let error = put(&blobs, b"whole").await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            BlobError::Damaged {
-                expected: 5,
-                found: 3,
-                ..
+    // One that is kept in memory while it is open, and one that is not.
+    for bytes in [&b"whole"[..], &[7; 100_000]] {
+        let sha256 = digest(bytes);
+        let path = place(&folder, &sha256);
+        let mut flipped = bytes.to_vec();
+        flipped[1] ^= 1;
+        let heal = async || {
+            let mut incoming = blobs.begin().await.unwrap();
+            incoming.write(bytes).unwrap();
+            incoming.heal(&sha256).unwrap()
+        };
+        for damaged in [Some(&bytes[..3]), Some(&[]), Some(&flipped[..]), None] {
+            for by_commit in [true, false] {
+                // Root writes to what is read-only, others do not.
+                let _ = std::fs::remove_file(&path);
+                if let Some(damaged) = damaged {
+                    std::fs::write(&path, damaged).unwrap();
+                    // Somebody has it open as it is.
+                    assert_eq!(read(&blobs, &sha256).await.unwrap(), damaged);
+                }
+                if by_commit {
+                    put(&blobs, bytes).await.unwrap();
+                } else {
+                    assert!(heal().await);
+                }
+                assert_eq!(read(&blobs, &sha256).await.unwrap(), bytes);
+                assert_eq!(mode(&path), 0o400);
+                assert!(!heal().await, "it is whole now");
             }
-        ),
-        "{error}"
-    );
-    assert!(error.to_string().contains(path.to_str().unwrap()));
-    assert_eq!(std::fs::read(&path).unwrap(), b"who");
+        }
+    }
+    assert_eq!(names_in(&folder.path().join("tmp")), [""; 0]);
 }
 
 #[tokio::test]
@@ -312,8 +328,11 @@ async fn a_removed_blob_is_gone_and_whoever_reads_it_reads_on() {
         let sha256 = digest(bytes);
         put(&blobs, bytes).await.unwrap();
         let reading = blobs.open_blob(&sha256).await.unwrap().unwrap();
-        assert!(blobs.remove(&sha256).await.unwrap());
-        assert!(!blobs.remove(&sha256).await.unwrap());
+        for removed in [1, 0] {
+            let (count, freed) = blobs.remove(&[sha256]).await.unwrap();
+            assert_eq!(count, removed);
+            freed.free().await;
+        }
         assert!(read(&blobs, &sha256).await.is_none());
         assert_eq!(bytes_of(&reading), bytes);
         put(&blobs, bytes).await.unwrap();

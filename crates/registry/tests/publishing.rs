@@ -4,14 +4,16 @@
 
 use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
-use apk::{digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
+use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use registry::{
     OpenError, Registry,
     clock::{Clock, Timestamp},
-    jobs::{Schedule, Swept, sweep},
-    metadata::{Actor, BlobStanding, NewUser, OwnerId, RecordError, STRAY_GRACE, Visibility},
+    jobs::{Schedule, Swept, free, sweep},
+    metadata::{
+        Actor, BlobStanding, FileAddress, NewUser, OwnerId, RecordError, STRAY_GRACE, Visibility,
+    },
     names::{Branch, OwnerName, RepositoryName},
     publish::{Destination, PublishError, Published},
     settings::Settings,
@@ -379,4 +381,110 @@ async fn the_blobs_of_an_owner_who_was_removed_go_within_a_day() {
     assert!(!is_there(&registry, &blob).await);
     let standing = registry.metadata().blob_standing(&blob).await.unwrap();
     assert_eq!(standing, BlobStanding::Unknown);
+}
+
+async fn delete(registry: &Registry, owner: OwnerId, file_name: &str) {
+    let (branch, repository) = (
+        Branch::parse("edge").unwrap(),
+        RepositoryName::parse("main").unwrap(),
+    );
+    let address = FileAddress {
+        owner,
+        branch: &branch,
+        repository: &repository,
+        arch: &Arch::parse("x86_64").unwrap(),
+        file_name,
+    };
+    let remover = registry.administration().remover();
+    let removed = remover.remove(&address, &Actor::SERVER).await.unwrap();
+    assert!(removed.is_some());
+}
+
+#[tokio::test]
+async fn after_a_crash_between_any_two_steps_of_freeing_the_next_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    let blob = digest(&package);
+    let hex = blob.to_hex();
+    let path = folder.path().join("blobs").join(&hex[..2]).join(&hex[2..]);
+    // The row is forgotten; the bytes are removed too; and both again with an upload of the same bytes before the next run.
+    for (bytes_removed, uploaded) in [(false, false), (true, false), (false, true), (true, true)] {
+        publish(&registry, alice, package.clone()).await.unwrap();
+        delete(&registry, alice, "hello-1.0-r0.apk").await;
+        let later = registry.clock().now().after(Duration::from_secs(60));
+        assert_eq!(registry.metadata().forget_deleted(later).await.unwrap(), 1);
+        if bytes_removed {
+            std::fs::remove_file(&path).unwrap();
+        }
+        registry.metadata().close().await;
+        drop(registry);
+
+        registry = reopen(&folder).await.unwrap();
+        let standing = registry.metadata().blob_standing(&blob).await.unwrap();
+        assert_eq!(standing, BlobStanding::Unneeded);
+        if uploaded {
+            publish(&registry, alice, package.clone()).await.unwrap();
+        }
+        let swept = sweep(&registry).await.unwrap();
+        assert_eq!((swept.strays, swept.damaged), (0, 0));
+        assert_eq!(is_there(&registry, &blob).await, uploaded);
+        let standing = registry.metadata().blob_standing(&blob).await.unwrap();
+        let expected = match uploaded {
+            true => BlobStanding::Referenced,
+            false => BlobStanding::Unknown,
+        };
+        assert_eq!(standing, expected);
+        if uploaded {
+            delete(&registry, alice, "hello-1.0-r0.apk").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_of_the_same_bytes_while_they_are_freed_has_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        key_size: KeySize::Rsa2048,
+        keep_deleted: Duration::ZERO,
+        ..Settings::in_folder(folder.path().to_path_buf())
+    };
+    drop(open(&folder).await);
+    let registry = Registry::open(settings, Clock::manual(START))
+        .await
+        .unwrap();
+    let alice = registry
+        .metadata()
+        .owner(&OwnerName::parse("alice").unwrap())
+        .await;
+    let alice = alice.unwrap().unwrap().id;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    let freeing = tokio::spawn({
+        let registry = registry.clone();
+        async move {
+            let mut freed = 0;
+            loop {
+                freed += free(&registry).await.unwrap().blobs;
+                if freed >= 5 {
+                    return;
+                }
+                registry.clock().advance(Duration::from_secs(20));
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let blob = digest(&package);
+    while !freeing.is_finished() {
+        publish(&registry, alice, package.clone()).await.unwrap();
+        let reading = registry.blobs().open_whole(&blob, package.len() as u64);
+        assert!(
+            reading.await.unwrap().is_some(),
+            "recorded without its bytes"
+        );
+        delete(&registry, alice, "hello-1.0-r0.apk").await;
+    }
+    freeing.await.unwrap();
+    registry.clock().advance(Duration::from_secs(86_400));
+    sweep(&registry).await.unwrap();
+    assert!(!is_there(&registry, &blob).await);
 }

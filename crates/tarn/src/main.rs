@@ -74,7 +74,7 @@ enum Command {
     Key(Group<key::Action>),
     /// Add, list, change and test webhooks, which tell others of changes to packages
     Webhook(Group<webhook::Action>),
-    /// List and delete packages
+    /// List, delete and restore packages
     Package(Group<package::Action>),
     /// Show and change how much space and how many packages owners may have
     Quota(Group<quota::Action>),
@@ -147,5 +147,8 @@ fn on_runtime(
         .enable_all()
         .build()
         .map_err(|error| Failure::new("cannot start the threads of the runtime").because(&error))?
-        .block_on(command)
+        .block_on(async {
+            signals::survive_file_size_limit()?;
+            command.await
+        })
 }

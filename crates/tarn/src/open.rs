@@ -27,6 +27,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
             bytes: configuration.quota_bytes,
             packages: configuration.quota_packages,
         },
+        keep_deleted: configuration.keep_deleted,
         expiry_interval: configuration.expiry_interval,
         audit_retention: configuration.audit_retention,
         index_cache: configuration.index_cache_size,

@@ -3,8 +3,9 @@
 use apk::arch::Arch;
 use registry::{
     Administration,
-    metadata::{FileAddress, LiveFile},
+    metadata::{Deleted, FileAddress, LiveFile, Window},
     names::{Branch, OwnerName, RepositoryName},
+    publish::RestoreError,
 };
 use serde::Serialize;
 
@@ -22,11 +23,23 @@ pub(crate) enum Action {
         /// Whose
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
+        /// List those that were deleted and can be restored, the one deleted last first
+        #[arg(long)]
+        deleted: bool,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
     },
-    /// Delete a package file; the next index that is asked for is without it
+    /// Restore a deleted package file; the next index that is asked for has it again
+    Restore {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        owner: OwnerName,
+        /// Which: branch/repository/architecture/name-version.apk, as `package list --deleted` shows it; of several that were
+        /// deleted from there, the last one
+        file: String,
+    },
+    /// Delete a package file; the next index that is asked for is without it, and `package restore` brings it back for a while
     Delete {
         /// Whose
         #[arg(value_parser = OwnerName::parse)]
@@ -81,7 +94,13 @@ const PAGE: u32 = 1_000;
 /// Does what the arguments say.
 pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
     match action {
-        Action::List { owner, json } => list(&owner, json, registry).await,
+        Action::List {
+            owner,
+            deleted: false,
+            json,
+        } => list(&owner, json, registry).await,
+        Action::List { owner, json, .. } => list_deleted(&owner, json, registry).await,
+        Action::Restore { owner, file } => restore(&owner, &file, registry).await,
         Action::Delete { owner, file } => delete(&owner, &file, registry).await,
     }
 }
@@ -109,25 +128,124 @@ async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result
     listing.end()
 }
 
-async fn delete(name: &OwnerName, file: &str, registry: &Administration) -> Result<(), Failure> {
-    let parts: Vec<&str> = file.split('/').collect();
-    let &[branch, repository, arch, file_name] = parts.as_slice() else {
-        return Err(
-            Failure::usage(format!("`{file}` is not the path of a package file"))
-                .hint("write branch/repository/architecture/name-version.apk"),
-        );
+/// One file, in the JSON of `package list --deleted`.
+#[derive(Serialize)]
+struct ShownDeleted {
+    file: String,
+    size: u64,
+    deleted_at: String,
+    kept_until: String,
+}
+
+async fn list_deleted(
+    name: &OwnerName,
+    json: bool,
+    registry: &Administration,
+) -> Result<(), Failure> {
+    let owner = registry.accounts().find_owner(name).await?;
+    let mut shown = Vec::new();
+    loop {
+        let window = Window {
+            offset: u32::try_from(shown.len()).unwrap_or(u32::MAX),
+            limit: PAGE,
+        };
+        let page = registry.metadata().deleted_files(owner.id, window).await?;
+        if page.entries.is_empty() {
+            break;
+        }
+        shown.extend(page.entries.iter().map(|file| ShownDeleted {
+            file: format!(
+                "{}/{}/{}/{}-{}.apk",
+                file.branch, file.repository, file.arch, file.name, file.version
+            ),
+            size: file.size,
+            deleted_at: moment(file.deleted_at),
+            kept_until: moment(registry.remover().kept_until(file.deleted_at)),
+        }));
+    }
+    if json {
+        return output::print_json(&shown);
+    }
+    let rows: Vec<_> = shown
+        .into_iter()
+        .map(|file| {
+            [
+                file.file,
+                file.size.to_string(),
+                file.deleted_at,
+                file.kept_until,
+            ]
+        })
+        .collect();
+    output::print_table(
+        "deleted package",
+        ["FILE", "BYTES", "DELETED", "KEPT UNTIL"],
+        &rows,
+    )
+}
+
+/// The path of a package file within an owner's repositories, taken apart.
+struct FilePath<'a> {
+    branch: Branch,
+    repository: RepositoryName,
+    arch: Arch,
+    file_name: &'a str,
+}
+
+impl<'a> FilePath<'a> {
+    fn parse(file: &'a str) -> Result<Self, Failure> {
+        let parts: Vec<&str> = file.split('/').collect();
+        let &[branch, repository, arch, file_name] = parts.as_slice() else {
+            return Err(
+                Failure::usage(format!("`{file}` is not the path of a package file"))
+                    .hint("write branch/repository/architecture/name-version.apk"),
+            );
+        };
+        Ok(Self {
+            branch: Branch::parse(branch).map_err(|error| Failure::told_by(&error).into_usage())?,
+            repository: RepositoryName::parse(repository)
+                .map_err(|error| Failure::told_by(&error).into_usage())?,
+            arch: Arch::parse(arch).map_err(|error| Failure::told_by(&error).into_usage())?,
+            file_name,
+        })
+    }
+}
+
+async fn restore(name: &OwnerName, file: &str, registry: &Administration) -> Result<(), Failure> {
+    let path = FilePath::parse(file)?;
+    let owner = registry.accounts().find_owner(name).await?;
+    let wanted = Deleted::At {
+        branch: &path.branch,
+        repository: &path.repository,
+        arch: &path.arch,
+        file_name: path.file_name,
     };
-    let branch = Branch::parse(branch).map_err(|error| Failure::told_by(&error).into_usage())?;
-    let repository =
-        RepositoryName::parse(repository).map_err(|error| Failure::told_by(&error).into_usage())?;
-    let arch = Arch::parse(arch).map_err(|error| Failure::told_by(&error).into_usage())?;
+    let restored = async {
+        let found = registry.remover().find_deleted(owner.id, wanted).await?;
+        registry.remover().restore(owner.id, &found, &BY).await
+    };
+    restored.await.map_err(|error| match error {
+        RestoreError::NotKept => {
+            Failure::new(format!("{} has no deleted package file {file}", owner.name)).hint(format!(
+                "`tarn package list {} --deleted` shows those that can be restored; to bring back another, upload it again",
+                owner.name
+            ))
+        }
+        error => Failure::told_by(&error),
+    })?;
+    output::note(&format!("restored {file} of {}", owner.name));
+    Ok(())
+}
+
+async fn delete(name: &OwnerName, file: &str, registry: &Administration) -> Result<(), Failure> {
+    let path = FilePath::parse(file)?;
     let owner = registry.accounts().find_owner(name).await?;
     let address = FileAddress {
         owner: owner.id,
-        branch: &branch,
-        repository: &repository,
-        arch: &arch,
-        file_name,
+        branch: &path.branch,
+        repository: &path.repository,
+        arch: &path.arch,
+        file_name: path.file_name,
     };
     let removed = registry
         .remover()

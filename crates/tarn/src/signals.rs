@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks the server to stop in order, the second ends it at once.
+//! SIGTERM and SIGINT: the first asks the server to stop in order, the second ends it at once. And SIGXFSZ, which does nothing.
 
 use std::process;
 
@@ -11,6 +11,21 @@ use crate::{
     failure::{Exit, Failure},
     output,
 };
+
+/// Has a write beyond the limit on the size of files (`ulimit -f`) fail, as one to a full disk does, rather than end the
+/// process: installing a handler takes away the default action of SIGXFSZ, and it stays installed. To be called within the
+/// runtime.
+///
+/// # Errors
+///
+/// When the operating system refuses.
+pub(crate) fn survive_file_size_limit() -> Result<(), Failure> {
+    let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    match signal(kind) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::new("cannot listen for signals").because(&error)),
+    }
+}
 
 /// Installs the handlers. From here on a signal no longer kills the process by itself: the future given back is ready at
 /// the first one, and a second one ends the process with 128 plus its number.

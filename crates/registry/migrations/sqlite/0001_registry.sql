@@ -50,9 +50,10 @@ CREATE TABLE signing_keys (
     UNIQUE (owner_id, name)
 );
 
+-- Without a reference to their owner: the row of an owner goes at once, those of the packages in batches (table removals).
 CREATE TABLE repositories (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner_id       BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    owner_id       BIGINT NOT NULL,
     branch         TEXT   NOT NULL,
     name           TEXT   NOT NULL,
     generation     BIGINT NOT NULL,                   -- moves on by one with every change of its packages
@@ -71,8 +72,13 @@ CREATE TABLE blobs (
     sha256       BLOB    PRIMARY KEY CHECK (length(sha256) = 32),
     size         BIGINT  NOT NULL,
     created_at   BIGINT  NOT NULL,
-    stray_since  BIGINT                               -- found in the store and never recorded; NULL once it is
+    -- live: a package file has it, perhaps a deleted one; unneeded: none has it any more, its bytes may be freed; stray:
+    -- found in the store and never recorded
+    state        TEXT    NOT NULL CHECK (state IN ('live', 'unneeded', 'stray')),
+    stray_since  BIGINT,
+    CHECK ((state = 'stray') = (stray_since IS NOT NULL))
 );
+CREATE INDEX blobs_unneeded ON blobs (sha256) WHERE state = 'unneeded';
 
 CREATE TABLE package_files (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,14 +92,16 @@ CREATE TABLE package_files (
     sequence       BIGINT NOT NULL,
     added_at       BIGINT NOT NULL,                   -- the generation that has it first
     removed_at     BIGINT,                            -- the generation that has it no more
-    uploader_id    BIGINT REFERENCES owners (id) ON DELETE SET NULL,   -- a user, or by a token an organisation
+    deleted_at     BIGINT,                            -- the time of that generation
+    uploader_id    BIGINT,                            -- a user, or by a token an organisation; perhaps one who is gone
     created_at     BIGINT NOT NULL,
     downloads      BIGINT NOT NULL DEFAULT 0,
     -- The long ones last, so that SQLite need not read past them for the others.
     record         TEXT   NOT NULL,                   -- for the index, with the package's own architecture
     pkginfo        TEXT   NOT NULL,                   -- as it stands in the control section
     UNIQUE (repository_id, sequence),
-    CHECK (removed_at > added_at)
+    CHECK (removed_at > added_at),
+    CHECK ((removed_at IS NULL) = (deleted_at IS NULL))
 );
 -- By file name, not by name and version: two live files that one path would serve can't be, whatever the split.
 CREATE UNIQUE INDEX package_files_live ON package_files (repository_id, file_name, arch) WHERE removed_at IS NULL;
@@ -101,8 +109,8 @@ CREATE INDEX package_files_index ON package_files (repository_id, arch, sequence
 -- What changed since a generation is found without looking at what did not.
 CREATE INDEX package_files_added ON package_files (repository_id, added_at);
 CREATE INDEX package_files_removed ON package_files (repository_id, removed_at) WHERE removed_at IS NOT NULL;
-CREATE INDEX package_files_blob ON package_files (sha256);
-CREATE INDEX package_files_uploader ON package_files (uploader_id);
+CREATE INDEX package_files_deleted ON package_files (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX package_files_blob ON package_files (sha256, removed_at);
 
 -- When the packages of one architecture last changed, so that nobody reads rows to learn that nothing happened.
 CREATE TABLE index_heads (
@@ -111,5 +119,13 @@ CREATE TABLE index_heads (
     generation     BIGINT NOT NULL,                   -- the last that added or removed such a package
     changed_at     BIGINT NOT NULL,                   -- when that was
     live           BIGINT NOT NULL CHECK (live >= 0), -- how many are there
+    history_from   BIGINT NOT NULL DEFAULT 0,         -- what the generations before this one had is not known any more
     PRIMARY KEY (repository_id, arch)
+);
+
+-- What is gone for everybody but still has rows, which are deleted in batches: metadata/removals.rs.
+CREATE TABLE removals (
+    kind   TEXT   NOT NULL CHECK (kind IN ('owner', 'webhook')),
+    id     BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
 );

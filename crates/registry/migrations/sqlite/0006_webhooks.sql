@@ -12,10 +12,11 @@ CREATE TABLE webhooks (
 );
 CREATE INDEX webhooks_owner ON webhooks (owner_id);
 
--- The outbox and the log in one. A row is written in the transaction that publishes or deletes the package.
+-- The outbox and the log in one. A row is written in the transaction that publishes or deletes the package. Those of a webhook
+-- that is gone are not sent, and are deleted in batches (table removals).
 CREATE TABLE webhook_deliveries (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
-    webhook_id       BIGINT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    webhook_id       BIGINT NOT NULL,
     event            TEXT   NOT NULL CHECK (event IN ('published', 'deleted', 'ping')),
     payload          TEXT   NOT NULL,
     state            TEXT   NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),

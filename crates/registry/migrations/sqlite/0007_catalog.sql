@@ -3,11 +3,11 @@
 -- the transactions that record and remove files.
 CREATE TABLE package_versions (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,   -- a later one is a newer version
-    owner_id     BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    owner_id     BIGINT NOT NULL,                     -- perhaps one who is gone: then the row goes too (table removals)
     name         TEXT   NOT NULL,
     version      TEXT   NOT NULL,
     description  TEXT   NOT NULL,                     -- of the file recorded last
-    creator_id   BIGINT REFERENCES owners (id) ON DELETE SET NULL,   -- who uploaded the first file
+    creator_id   BIGINT,                              -- who uploaded the first file; perhaps one who is gone
     created_at   BIGINT NOT NULL,                     -- of the first file
     files        BIGINT NOT NULL CHECK (files >= 0),  -- how many there are; a row goes with the last one
     UNIQUE (owner_id, name, version)
@@ -15,7 +15,6 @@ CREATE TABLE package_versions (
 -- The newest of an owner without looking at others.
 CREATE INDEX package_versions_owner ON package_versions (owner_id, id);
 CREATE INDEX package_versions_name ON package_versions (owner_id, name, id);
-CREATE INDEX package_versions_creator ON package_versions (creator_id);
 
 INSERT INTO package_versions (owner_id, name, version, description, creator_id, created_at, files)
 SELECT repositories.owner_id, package_files.name, package_files.version, '', MIN(package_files.uploader_id),

@@ -35,7 +35,7 @@ pub enum BlobError {
     /// A blob on the disk has another size than the bytes with its digest.
     #[error(
         "the blob {} is damaged: it has {found} bytes and should have {expected}; \
-         check the disk, then move the file away and bring it back, from a backup or by an upload",
+         check the disk, then upload the same package again, which replaces the file",
         path.display()
     )]
     Damaged {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     num::NonZeroU64,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -11,11 +11,15 @@ use std::{
 
 use apk::digest::Sha256Digest;
 use rustix::fs::{Advice, AtFlags, CWD, RenameFlags, fadvise, linkat, renameat_with};
+use sha2::{Digest as _, Sha256};
 
 use super::{BlobError, Store, error::at, make_folder, sync_folder};
 
 /// After how many bytes the operating system is asked to begin writing them to the disk.
 const WRITE_BACK: u64 = 4 * 1024 * 1024;
+
+/// How many bytes of a blob that is there are read at once.
+const READ: usize = 128 * 1024;
 
 /// A blob that is being received, in a temporary file. Dropped without [`Incoming::commit`], it leaves nothing.
 /// Afterwards, [`Incoming::placed`] says whether the blob is there because of it.
@@ -79,12 +83,12 @@ impl Incoming {
     }
 
     /// Has the bytes on the disk and in their place under the digest, which must be the SHA-256 of what was written. A
-    /// blob that is there already stays as it is. Gives the number of bytes. To be called once.
+    /// blob that is there already is read, stays when it is whole, and is replaced when it is damaged. Gives the number of
+    /// bytes. To be called once, and not beside [`Incoming::heal`].
     ///
     /// # Errors
     ///
-    /// [`BlobError::Full`] when there is no space; [`BlobError::Damaged`] when there is a blob of that digest with
-    /// another size; when the disk fails.
+    /// [`BlobError::Full`] when there is no space; when the disk fails.
     pub fn commit(&mut self, sha256: &Sha256Digest) -> Result<u64, BlobError> {
         self.file.sync_data().map_err(at("sync", &self.path))?;
         let place = self.store.place(sha256);
@@ -99,22 +103,54 @@ impl Incoming {
             other => other,
         }
         .map_err(at("move a received blob to", &place))?;
-        if taken {
-            let found = std::fs::metadata(&place)
-                .map_err(at("look at", &place))?
-                .len();
-            if found != self.size {
-                return Err(BlobError::Damaged {
-                    path: place,
-                    expected: self.size,
-                    found,
-                });
-            }
+        if taken && !self.is_whole(&place, sha256) {
+            self.replace(&place)?;
         }
-        // Somebody may have moved a damaged one away that is still open here.
-        self.store.open.forget(sha256);
+        self.store.forget_open(sha256);
         sync_folder(&folder)?;
         Ok(self.size)
+    }
+
+    /// Puts the bytes in the place of a damaged or missing blob of that digest, which must be the SHA-256 of what was written,
+    /// as durably as [`Incoming::commit`]. Whether it was damaged or missing: one that is whole stays. To be called once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Incoming::commit`].
+    pub fn heal(&mut self, sha256: &Sha256Digest) -> Result<bool, BlobError> {
+        if self.is_whole(&self.store.place(sha256), sha256) {
+            return Ok(false);
+        }
+        self.commit(sha256)?;
+        Ok(true)
+    }
+
+    /// Whether the file at `place` has the size of what was written and that digest. It is read to its end.
+    fn is_whole(&self, place: &Path, sha256: &Sha256Digest) -> bool {
+        let read = || {
+            let mut file = File::open(place)?;
+            if file.metadata()?.len() != self.size {
+                return io::Result::Ok(false);
+            }
+            let (mut hash, mut buffer) = (Sha256::new(), vec![0; READ]);
+            loop {
+                match file.read(&mut buffer)? {
+                    0 => break,
+                    read => hash.update(buffer.get(..read).unwrap_or_default()),
+                }
+            }
+            Ok(Sha256Digest::from_bytes(hash.finalize().into()) == *sha256)
+        };
+        // What cannot be read is as good as damaged.
+        read().unwrap_or(false)
+    }
+
+    /// Gives the temporary file the place of a damaged blob. Those who read that one read it to its end.
+    fn replace(&mut self, place: &Path) -> Result<(), BlobError> {
+        std::fs::rename(&self.path, place).map_err(at("replace the damaged blob", place))?;
+        self.in_place = true;
+        tracing::warn!(blob = %place.display(), "a damaged blob was replaced by an upload of the same bytes; check the disk");
+        Ok(())
     }
 
     /// Whether [`Incoming::commit`] put the blob in its place, where none was. So it may be when it gave an error, too:

@@ -14,8 +14,9 @@
 //! it is there. After (3) it stays. The rename never comes before the data on the disk, because of (1). The folders
 //! of the first byte are all made, and synced, when the store is opened, so that (3) is one sync of one folder.
 //!
-//! A blob that is there already is not written again: its bytes have the same SHA-256. Its folder is synced all the
-//! same, for the one who put it there may not have come to (3).
+//! A blob that is there already is read back and not written again: its bytes have the same SHA-256. Its folder is synced all
+//! the same, for the one who put it there may not have come to (3). One that the disk has damaged is replaced, by an atomic
+//! rename after (1): so an upload of the same package heals it.
 //!
 //! The caller computes the digest, while it writes. What a blob is needed for is for `metadata/` to know; a blob that
 //! nothing needs is found by [`Blobs::list`].
@@ -49,6 +50,9 @@ pub use self::{
 /// What the names of temporary files begin with. Only such files are removed from `tmp/`.
 const INCOMING_PREFIX: &str = "incoming-";
 
+/// The folder of the blobs in the data folder.
+const PLACES: &str = "blobs";
+
 /// The blob store. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Blobs {
@@ -64,8 +68,22 @@ struct Store {
     incoming: AtomicU64,
     /// Those that were asked for lately. What a digest names never changes.
     open: OpenBlobs,
+    /// Moves on whenever a blob is replaced or removed.
+    changes: AtomicU64,
     /// Locked for as long as it is open.
     _lock: File,
+}
+
+/// Blobs that were removed and are still open: the file system takes their bytes back with the last handle.
+#[derive(Debug)]
+pub struct Freed(Vec<Option<File>>);
+
+impl Freed {
+    /// Frees the bytes, on a thread that may wait.
+    pub async fn free(self) {
+        // Nothing is to be done about a thread that died.
+        let _ = tokio::task::spawn_blocking(move || drop(self.0)).await;
+    }
 }
 
 /// A blob that [`Blobs::list`] found.
@@ -169,35 +187,72 @@ impl Blobs {
             return Ok(Some(blob));
         }
         let path = self.store.place(sha256);
+        let changes = self.store.changes.load(Ordering::SeqCst);
         let blob = in_background(move || Blob::open(&path)).await?;
         if let Some(blob) = &blob {
             self.store.open.keep(*sha256, blob.clone());
+            // Perhaps it is one that was replaced or removed meanwhile.
+            if self.store.changes.load(Ordering::SeqCst) != changes {
+                self.store.open.forget(sha256);
+            }
         }
         Ok(blob)
     }
 
-    /// Removes a blob. `false` when there was none. Whoever is reading it can go on.
-    ///
-    /// Only who holds the blob alone may do this, and knows that no package has it: `metadata/blob_facts.rs` says how.
+    /// Whether the store in that data folder, which may be open elsewhere, has a blob of that many bytes. Its content is not
+    /// looked at.
     ///
     /// # Errors
     ///
-    /// When it cannot be removed.
-    pub async fn remove(&self, sha256: &Sha256Digest) -> Result<bool, BlobError> {
-        let path = self.store.place(sha256);
-        self.store.open.forget(sha256);
+    /// When it cannot be looked at.
+    pub async fn holds(
+        directory: PathBuf,
+        sha256: Sha256Digest,
+        size: u64,
+    ) -> Result<bool, BlobError> {
         in_background(move || {
-            match std::fs::remove_file(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                Err(error) => return Err(at("remove", &path)(error)),
+            let path = place(&directory.join(PLACES), &sha256);
+            match std::fs::metadata(&path) {
+                Ok(found) => Ok(found.is_file() && found.len() == size),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(at("look at", &path)(error)),
             }
-            // The next blob with these bytes has its place in the same folder: what comes after must not be undone by
-            // this.
-            if let Some(folder) = path.parent() {
+        })
+        .await
+    }
+
+    /// Removes blobs whose digests begin with the same byte. Gives how many were there, and what frees their bytes once it is
+    /// dropped, which may take a while. Whoever is reading one can go on.
+    ///
+    /// Only who holds the blobs alone may do this, and knows that no package has them: `metadata/blob_facts.rs` says how.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be removed. Others may be by then.
+    pub async fn remove(&self, blobs: &[Sha256Digest]) -> Result<(u64, Freed), BlobError> {
+        let (store, blobs) = (Arc::clone(&self.store), blobs.to_vec());
+        in_background(move || {
+            let mut freed = Vec::new();
+            for sha256 in &blobs {
+                let path = store.place(sha256);
+                let file = match File::open(&path) {
+                    Ok(file) => Some(file),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    // What cannot be opened can be removed all the same.
+                    Err(_) => None,
+                };
+                std::fs::remove_file(&path).map_err(at("remove", &path))?;
+                store.forget_open(sha256);
+                freed.push(file);
+            }
+            // The next blob with these bytes has its place in the same folder: what comes after must not be undone by this.
+            if !freed.is_empty()
+                && let Some(folder) = blobs.first().map(|sha256| store.place(sha256))
+                && let Some(folder) = folder.parent()
+            {
                 sync_folder(folder)?;
             }
-            Ok(true)
+            Ok((freed.len() as u64, Freed(freed)))
         })
         .await
     }
@@ -234,7 +289,7 @@ impl Blobs {
 
 impl Store {
     fn open(directory: &Path) -> Result<Self, BlobError> {
-        let places = directory.join("blobs");
+        let places = directory.join(PLACES);
         let temporary = directory.join("tmp");
         make_folder(directory)?;
         // First of all: nothing here may be touched while another process has it.
@@ -252,15 +307,21 @@ impl Store {
             temporary,
             incoming: AtomicU64::new(0),
             open: OpenBlobs::default(),
+            changes: AtomicU64::new(0),
             _lock: lock,
         })
     }
 
     /// Where a blob is, or would be.
     fn place(&self, sha256: &Sha256Digest) -> PathBuf {
-        let hex = sha256.to_hex();
-        let (first_byte, rest) = hex.split_at(2);
-        self.places.join(first_byte).join(rest)
+        place(&self.places, sha256)
+    }
+
+    /// Has a blob opened anew by whoever asks for it next, after it was replaced or removed. Those who opened it before and
+    /// have not kept it yet see that something changed.
+    fn forget_open(&self, sha256: &Sha256Digest) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.open.forget(sha256);
     }
 
     /// A path for a temporary file that no other has in this process; and no other process is here.
@@ -268,6 +329,13 @@ impl Store {
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
         self.temporary.join(format!("{INCOMING_PREFIX}{number}"))
     }
+}
+
+/// Where a blob is, or would be, in the folder of the blobs.
+fn place(places: &Path, sha256: &Sha256Digest) -> PathBuf {
+    let hex = sha256.to_hex();
+    let (first_byte, rest) = hex.split_at(2);
+    places.join(first_byte).join(rest)
 }
 
 /// Takes the lock for this process. The operating system gives it back when the process ends, however it ends.

@@ -19,7 +19,7 @@ use crate::{
     keys::KeyError,
     metadata::{MetadataError, RecordError},
     names::NameError,
-    publish::{BodyError, PublishError, expiry::ExpiryError},
+    publish::{BodyError, PublishError, RestoreError, expiry::ExpiryError},
     webhooks::WebhookError,
 };
 
@@ -48,6 +48,7 @@ pub(super) enum ApiError {
     TooManyAttempts { text: String, retry_after: Duration },
     Busy(String),
     DiskFull(Box<dyn Error + Send + Sync>),
+    Damaged(Box<dyn Error + Send + Sync>),
     Internal(Box<dyn Error + Send + Sync>),
 }
 
@@ -88,7 +89,7 @@ impl ApiError {
             Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Damaged(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -129,6 +130,10 @@ impl ApiError {
             Self::RangeNotSatisfiable { size } => format!("the range lies outside the file, which has {size} bytes"),
             Self::DiskFull(source) => {
                 return ("the disk of the server is full; nothing was stored".to_owned(), Some(Fault(source)));
+            }
+            Self::Damaged(source) => {
+                let text = "the server's copy of this file is missing or damaged; upload the same package again, which replaces it";
+                return (text.to_owned(), Some(Fault(source)));
             }
             Self::Internal(source) => return (String::new(), Some(Fault(source))),
         };
@@ -302,6 +307,7 @@ impl From<BlobError> for ApiError {
     fn from(error: BlobError) -> Self {
         match error {
             BlobError::Full { .. } => Self::DiskFull(Box::new(error)),
+            BlobError::Damaged { .. } => Self::Damaged(Box::new(error)),
             _ => Self::Internal(Box::new(error)),
         }
     }
@@ -389,9 +395,22 @@ impl From<KeyError> for ApiError {
 impl From<IndexError> for ApiError {
     fn from(error: IndexError) -> Self {
         match error {
+            // A full disk or a busy database is no fault of the index; an owner's first key is written for it.
             IndexError::Metadata(error) => error.into(),
-            IndexError::Keys(KeyError::Metadata(error)) => error.into(),
-            error => Self::Internal(Box::new(error)),
+            IndexError::Keys(error) => error.into(),
+            _ => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<RestoreError> for ApiError {
+    fn from(error: RestoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            RestoreError::NotKept => Self::NotFound(text),
+            RestoreError::BytesGone | RestoreError::Taken { .. } => Self::Conflict(text),
+            RestoreError::Record(error) => PublishError::Record(error).into(),
+            RestoreError::Blob(error) => error.into(),
         }
     }
 }

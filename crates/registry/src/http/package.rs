@@ -46,16 +46,14 @@ pub(super) async fn show(
     let blob = registry
         .blobs()
         .open_whole(&found.sha256, found.size)
-        .await?
-        .ok_or_else(|| {
-            ApiError::Internal(
-                format!(
-                    "the blob {} of package file {:?} is not there: check the disk, then bring it back, from a backup or by an upload",
-                    found.sha256, found.id
-                )
-                .into(),
-            )
-        })?;
+        .await?;
+    let Some(blob) = blob else {
+        // Perhaps it was deleted and its bytes were freed a moment ago.
+        let still = find(&registry, &place, &segments).await?;
+        return Err(ApiError::Damaged(
+            format!("the blob {} of package file {} is not there: check the disk, then upload the same package again, which brings it back", found.sha256, still.id).into(),
+        ));
+    };
     let etag = etag(&found);
     let file = File {
         name: segments.file(),

@@ -23,8 +23,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api::{
-        self, audit, document, hooks, keys, organisations, owners, packages, parameters, quotas,
-        search, second_factor, server_version, teams, tokens, user, users,
+        self, audit, deleted, document, hooks, keys, organisations, owners, packages, parameters,
+        quotas, search, second_factor, server_version, teams, tokens, user, users,
     },
     authorize::Presented,
     error::ApiError,
@@ -127,6 +127,8 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
         .routes(routes!(packages::latest))
         .routes(routes!(packages::show, packages::remove))
         .routes(routes!(packages::files))
+        .routes(routes!(deleted::list))
+        .routes(routes!(deleted::restore))
         .routes(routes!(user::change_settings))
         .routes(routes!(
             second_factor::show,

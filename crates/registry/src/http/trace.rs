@@ -23,7 +23,13 @@ use axum::{
 };
 use futures_util::FutureExt;
 
-use super::{api, cross_site, error::ApiError, host, routes::Routes, source::Source};
+use super::{
+    api, cross_site,
+    error::{ApiError, Refusal},
+    host,
+    routes::Routes,
+    source::Source,
+};
 use crate::{
     clock::Clock,
     metrics::{RequestCounts, Route},
@@ -115,7 +121,10 @@ pub(super) async fn answer(
     let status = response.status();
     if let Some(fault) = response.extensions_mut().remove::<SharedFault>() {
         tracing::error!(request_id = id, %source, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        let says_what = |refusal: &Refusal| !refusal.0.is_empty();
+        if status == StatusCode::INTERNAL_SERVER_ERROR
+            && !response.extensions().get().is_some_and(says_what)
+        {
             *response.body_mut() = Body::from(format!(
                 "internal error; ask the operator about request {id}\n"
             ));

@@ -433,14 +433,18 @@ impl Indexes {
         );
         // Publishes that came one at a time, between readers, are no burst.
         let in_a_burst = matches!(&before, Some(before) if generation > before.generation + 1);
-        // Of the second format there is none.
-        let before = before.and_then(|made| Some((made.generation, made.base.clone()?)));
-        let (base, segments, etag) = match (place.format, before) {
-            (Format::V2, Some((since, before))) => {
-                let changes = self
-                    .metadata
-                    .index_changes(place.repository, &arch, since, generation)
-                    .await?;
+        // Of the second format there is none; and where a deleted package is forgotten, it is derived as the first one.
+        let mut changed = None;
+        if let Some((since, before)) =
+            before.and_then(|made| Some((made.generation, made.base.clone()?)))
+        {
+            let changes = self
+                .metadata
+                .index_changes(place.repository, &arch, since, generation);
+            changed = changes.await?.map(|changes| (before, changes));
+        }
+        let (base, segments, etag) = match (place.format, changed) {
+            (Format::V2, Some((before, changes))) => {
                 spawn_blocking(move || v2::next(&before, changes, &arch, head.live, &keys, &limits))
                     .await?
             }

@@ -9,5 +9,5 @@ pub use self::{
     expire::expire,
     retain::{forget_expired_tokens, retain},
     schedule::{Schedule, run},
-    sweep::{SweepError, Swept, sweep},
+    sweep::{Freed, SweepError, Swept, free, sweep},
 };

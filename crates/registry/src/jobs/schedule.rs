@@ -8,13 +8,19 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Swept, expire, forget_expired_tokens, retain, sweep};
-use crate::{Registry, clock::Timestamp};
+use super::{Freed, Swept, expire, forget_expired_tokens, free, retain, sweep};
+use crate::{Registry, clock::Timestamp, metadata::in_batches};
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// How often blobs that no package needs are looked for.
+/// How often the rows of removed owners are looked for: often, since they may be many, and a look costs next to nothing.
+const CLEAR_INTERVAL: Duration = LOOK;
+
+/// How often bytes are freed that are not kept any longer.
+const FREE_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How often the store is compared with the database.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// How often the log and the tokens are cut to what their retention leaves.
@@ -22,8 +28,10 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
-    Sweep,
+    Clear,
     Expire,
+    Free,
+    Sweep,
     Retain,
     Forget,
 }
@@ -56,7 +64,14 @@ impl Schedule {
     /// A schedule on which every job is due now.
     pub fn new(registry: Registry) -> Self {
         let now = registry.clock().now();
-        let jobs = [Job::Sweep, Job::Expire, Job::Retain, Job::Forget];
+        let jobs = [
+            Job::Clear,
+            Job::Expire,
+            Job::Free,
+            Job::Sweep,
+            Job::Retain,
+            Job::Forget,
+        ];
         let due = jobs.map(|job| (job, now)).to_vec();
         Self { registry, due }
     }
@@ -74,6 +89,8 @@ impl Schedule {
 
     fn interval(&self, job: Job) -> Duration {
         match job {
+            Job::Clear => CLEAR_INTERVAL,
+            Job::Free => FREE_INTERVAL,
             Job::Sweep => SWEEP_INTERVAL,
             Job::Expire => self.registry.settings().expiry_interval,
             Job::Retain | Job::Forget => RETENTION_INTERVAL,
@@ -83,6 +100,25 @@ impl Schedule {
     async fn run(&self, job: Job) {
         let registry = &self.registry;
         match job {
+            Job::Clear => {
+                let metadata = registry.metadata();
+                match in_batches(|| metadata.clear_removed()).await {
+                    Ok(0) => {}
+                    Ok(rows) => tracing::info!(rows, "rows of what was removed deleted"),
+                    Err(error) => {
+                        tracing::warn!(%error, "the rows of what was removed were not all deleted");
+                    }
+                }
+            }
+            Job::Free => match free(registry).await {
+                Ok(freed) if freed == Freed::default() => {}
+                Ok(Freed {
+                    forgotten, blobs, ..
+                }) => tracing::info!(forgotten, blobs, "space of deleted packages freed"),
+                Err(error) => {
+                    tracing::warn!(%error, "the space of deleted packages was not all freed");
+                }
+            },
             Job::Sweep => match sweep(registry).await {
                 Ok(swept) => tell(swept),
                 Err(error) => {
@@ -115,6 +151,13 @@ impl Schedule {
 /// What a sweep did, and what it could not account for.
 fn tell(swept: Swept) {
     tracing::info!(kept = swept.kept, removed = swept.removed, "blobs swept");
+    if swept.damaged > 0 {
+        tracing::error!(
+            blobs = swept.damaged,
+            "the bytes of packages are missing or have the wrong size: check the disk, then upload the same packages again, \
+             which replaces their files, or restore the folder blobs from a backup"
+        );
+    }
     if swept.older > 0 {
         tracing::error!(
             blobs = swept.older,

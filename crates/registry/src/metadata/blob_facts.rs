@@ -1,17 +1,19 @@
 //! What the database knows of blobs, and which of them may go.
 //!
-//! A blob has a row from the transaction that records its first package on. One in the store is one of these:
+//! A blob has a row from the transaction that records its first package on. Its state, or that it has no row, says which of
+//! these it is:
 //!
-//! - some package file of any generation has it: it stays;
-//! - none has it any more, because its owner was removed: it may go;
+//! - live: some package file has it, perhaps a deleted one that can still be restored: it stays;
+//! - unneeded: the last such file is forgotten, or its owner was removed. The transaction that deletes the row of the file
+//!   says so, and the next sweep frees the bytes. An upload of the same bytes makes it live again;
 //! - the database does not know it. A crash cut an upload off between the blob and its record, or this is not the
 //!   database that the store belongs to: a new one, or an older copy that was put back. The two look alike, so such a
 //!   blob is noted as a stray, and may go after [`STRAY_GRACE`] and not before; and never when it was there before the
 //!   database was.
 //!
-//! Only `Publisher::take_back` in `publish/` removes blobs. While no upload holds the blob (`publish/in_use.rs`), it asks
-//! here, removes the bytes, and then has the row forgotten. A crash in between leaves a row without bytes, which harms
-//! nobody: the next upload of these bytes brings them again.
+//! Only `publish/` removes blobs (`Publisher::take_back`, `Publisher::free_unneeded`). While no upload holds the blob
+//! (`publish/in_use.rs`), it asks here, removes the bytes, and then has the row forgotten. A crash in between leaves an unneeded
+//! row without bytes: the next sweep forgets it, and an upload of these bytes before then brings them again.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +21,7 @@ use apk::digest::Sha256Digest;
 
 use super::{
     Metadata, MetadataError,
-    engine::{Transaction, sql},
+    engine::{Row, Transaction, sql},
 };
 use crate::clock::Timestamp;
 
@@ -36,10 +38,21 @@ pub struct NewBlob {
     pub size: u64,
 }
 
+/// A blob that the database knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobFacts {
+    /// Which one.
+    pub sha256: Sha256Digest,
+    /// How many bytes it should have.
+    pub size: u64,
+    /// Whether it may go.
+    pub standing: BlobStanding,
+}
+
 /// What the database says of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobStanding {
-    /// A package file has it.
+    /// A package file has it, perhaps a deleted one.
     Referenced,
     /// Package files had it, and none has it any more.
     Unneeded,
@@ -64,8 +77,8 @@ impl NewBlob {
             .run_one(
                 "blob",
                 sql!(
-                    "INSERT INTO blobs (sha256, size, created_at) VALUES ($1, $2, $3) \
-                     ON CONFLICT (sha256) DO UPDATE SET stray_since = NULL",
+                    "INSERT INTO blobs (sha256, size, created_at, state) VALUES ($1, $2, $3, 'live') \
+                     ON CONFLICT (sha256) DO UPDATE SET state = 'live', stray_since = NULL",
                     self.sha256.as_bytes(),
                     self.size_in_row()?,
                     now
@@ -104,22 +117,61 @@ impl Metadata {
         let row = self
             .engine
             .look_up(sql!(
-                "SELECT stray_since, EXISTS (SELECT 1 FROM package_files WHERE package_files.sha256 = $1) AS referenced \
-                 FROM blobs WHERE sha256 = $1",
+                "SELECT state, stray_since FROM blobs WHERE sha256 = $1",
                 sha256.as_bytes()
             ))
             .await?;
-        let Some(row) = row else {
-            return Ok(BlobStanding::Unknown);
-        };
-        if row.value::<i64>("referenced")? != 0 {
-            return Ok(BlobStanding::Referenced);
-        }
-        let stray_since: Option<i64> = row.value("stray_since")?;
-        Ok(match stray_since {
-            Some(since) => BlobStanding::Stray(Timestamp::from_micros(since)),
-            None => BlobStanding::Unneeded,
-        })
+        row.map_or(Ok(BlobStanding::Unknown), |row| standing(&row))
+    }
+
+    /// The blobs whose digest begins with that byte. All 256 together are all that the database knows; one at a time they
+    /// take little memory.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn known_blobs(&self, first_byte: u8) -> Result<Vec<BlobFacts>, MetadataError> {
+        let end = first_byte.checked_add(1);
+        self.engine
+            .rows(sql!(
+                "SELECT sha256, size, state, stray_since FROM blobs WHERE sha256 >= $1 AND ($3 OR sha256 < $2)",
+                &[first_byte][..],
+                &[end.unwrap_or_default()][..],
+                end.is_none()
+            ))
+            .await?
+            .iter()
+            .map(|row| {
+                Ok(BlobFacts {
+                    sha256: row.digest("sha256")?,
+                    size: row.size("size")?,
+                    standing: standing(row)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The first unneeded blobs behind `after`, at most `most`, in the order of their digests.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn unneeded_blobs(
+        &self,
+        after: Option<&Sha256Digest>,
+        most: u32,
+    ) -> Result<Vec<Sha256Digest>, MetadataError> {
+        let after = after.map_or(&[][..], |after| &after.as_bytes()[..]);
+        self.engine
+            .rows(sql!(
+                "SELECT sha256 FROM blobs WHERE state = 'unneeded' AND sha256 > $1 ORDER BY sha256 LIMIT $2",
+                after,
+                i64::from(most)
+            ))
+            .await?
+            .iter()
+            .map(|row| row.digest("sha256"))
+            .collect()
     }
 
     /// Notes a blob that was found in the store and never recorded. One that has a row already keeps it as it is.
@@ -135,7 +187,7 @@ impl Metadata {
     ) -> Result<(), MetadataError> {
         self.engine
             .run(sql!(
-                "INSERT INTO blobs (sha256, size, created_at, stray_since) VALUES ($1, $2, $3, $3) \
+                "INSERT INTO blobs (sha256, size, created_at, state, stray_since) VALUES ($1, $2, $3, 'stray', $3) \
                  ON CONFLICT (sha256) DO NOTHING",
                 sha256.as_bytes(),
                 size_in_row(size)?,
@@ -145,22 +197,30 @@ impl Metadata {
         Ok(())
     }
 
-    /// Forgets a blob whose bytes were removed from the store. `false` when there is no row of it, or a package file has
-    /// it.
+    /// Forgets blobs whose bytes were removed from the store, in one transaction. Those that a package file has stay. Gives how
+    /// many rows went.
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn forget_blob(&self, sha256: &Sha256Digest) -> Result<bool, MetadataError> {
-        let forgotten = self
-            .engine
-            .run(sql!(
-                "DELETE FROM blobs WHERE sha256 = $1 AND NOT EXISTS \
-                 (SELECT 1 FROM package_files WHERE package_files.sha256 = blobs.sha256)",
-                sha256.as_bytes()
-            ))
-            .await?;
-        Ok(forgotten == 1)
+    /// When the database fails. Then none of them went.
+    pub async fn forget_blobs(&self, blobs: &[Sha256Digest]) -> Result<u64, MetadataError> {
+        let blobs = blobs.to_vec();
+        self.on_a_thread(async move |metadata: Self| {
+            let mut transaction = metadata.engine.write_here().await?;
+            let mut forgotten = 0;
+            for sha256 in &blobs {
+                forgotten += transaction
+                    .run(sql!(
+                        "DELETE FROM blobs WHERE sha256 = $1 AND state <> 'live' AND NOT EXISTS \
+                         (SELECT 1 FROM package_files WHERE package_files.sha256 = blobs.sha256)",
+                        sha256.as_bytes()
+                    ))
+                    .await?;
+            }
+            transaction.commit().await?;
+            Ok(forgotten)
+        })
+        .await
     }
 
     /// When this database was made, by the clock of the machine and not by the registry's: to be compared with the
@@ -177,6 +237,14 @@ impl Metadata {
             .ok_or(MetadataError::Missing("origin"))?;
         Ok(row.time("made_at")?.to_system_time())
     }
+}
+
+fn standing(row: &Row) -> Result<BlobStanding, MetadataError> {
+    Ok(match row.value::<&str>("state")? {
+        "live" => BlobStanding::Referenced,
+        "unneeded" => BlobStanding::Unneeded,
+        _ => BlobStanding::Stray(row.time("stray_since")?),
+    })
 }
 
 fn size_in_row(size: u64) -> Result<i64, MetadataError> {

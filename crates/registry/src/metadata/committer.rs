@@ -31,7 +31,7 @@ use super::{
     Act, Actor, Memory, MetadataError, NewPackageFile, RecordError, Recorded,
     change_times::after_the_wait,
     engine::{Engine, Transaction},
-    packages::{record, refuse},
+    packages::{Origin, record, refuse},
 };
 use crate::clock::Timestamp;
 
@@ -247,7 +247,8 @@ async fn alone(
         at: after_the_wait(act.at, since),
     };
     refuse(&mut transaction, new).await?;
-    let (recorded, outbox_filled) = record(&mut transaction, new, &act).await?;
+    let (recorded, outbox_filled) =
+        record(&mut transaction, new, &Origin::upload(&act), &act).await?;
     recording.commit(transaction, outbox_filled).await?;
     Ok(recorded)
 }
@@ -264,7 +265,10 @@ async fn together(
     for waiting in batch {
         let result = match refuse(&mut transaction, &waiting.new).await {
             Ok(()) => {
-                let written = record(&mut transaction, &waiting.new, &waiting.act()).await;
+                let written = {
+                    let act = waiting.act();
+                    record(&mut transaction, &waiting.new, &Origin::upload(&act), &act).await
+                };
                 let (recorded, filled) = written.map_err(|_| Failure::Package)?;
                 outbox_filled |= filled;
                 Ok(recorded)

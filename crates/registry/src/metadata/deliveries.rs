@@ -269,7 +269,8 @@ impl Metadata {
         match self
             .engine
             .row(sql!(
-                "SELECT MIN(next_attempt_at) AS at FROM webhook_deliveries WHERE state = 'pending'"
+                "SELECT next_attempt_at AS at FROM webhook_deliveries WHERE state = 'pending' \
+                 AND webhook_id IN (SELECT id FROM webhooks) ORDER BY next_attempt_at LIMIT 1"
             ))
             .await?
         {

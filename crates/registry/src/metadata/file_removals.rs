@@ -1,11 +1,12 @@
 //! Taking package files out of their repositories, from the next generation on. Earlier generations keep them, and so their
-//! bytes stay.
+//! bytes stay until the files are forgotten (`deleted_files.rs`).
 
 use std::time::Instant;
 
 use super::{
-    Act, Metadata, MetadataError, PackageAddress, PackageFileId, WebhookEvent,
+    Act, LiveFile, Metadata, MetadataError, OwnerId, PackageAddress, PackageFileId, WebhookEvent,
     audit::Done,
+    batches::Batch,
     catalog,
     change_times::after_the_wait,
     engine::{Transaction, sql},
@@ -14,7 +15,62 @@ use super::{
     quotas,
 };
 
+/// What became of files of which a batch was to be removed.
+#[derive(Debug)]
+pub struct Removed {
+    /// They are gone now. Those that were gone before are not among them.
+    pub gone: Vec<LiveFile>,
+    /// They are for the next batch.
+    pub left: Vec<LiveFile>,
+}
+
 impl Metadata {
+    /// Takes files of one owner out of their repositories: the first of them, as many as a batch has room for.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Then none of them went.
+    pub async fn remove_batch(
+        &self,
+        owner: OwnerId,
+        files: Vec<LiveFile>,
+        act: &Act<'_>,
+    ) -> Result<Removed, MetadataError> {
+        let (by, at, since) = (act.by.clone(), act.at, Instant::now());
+        self.on_a_thread(async move |metadata: Self| {
+            let mut transaction = metadata.engine.write_here().await?;
+            let mut batch = Batch::begin();
+            let act = by.at(after_the_wait(at, since));
+            let (mut gone, mut filled) = (Vec::new(), false);
+            let mut files = files.into_iter();
+            while batch.has_room()
+                && let Some(file) = files.next()
+            {
+                let address = PackageAddress {
+                    owner,
+                    branch: &file.branch,
+                    repository: &file.repository,
+                    arch: &file.arch,
+                    name: &file.name,
+                    version: &file.version,
+                };
+                batch.add(1);
+                if live(&mut transaction, &address, Some(file.id))
+                    .await?
+                    .is_some()
+                {
+                    filled |= remove(&mut transaction, &address, file.id, &act).await?;
+                    gone.push(file);
+                }
+            }
+            transaction.commit().await?;
+            metadata.wake_outbox(filled);
+            let left = files.collect();
+            Ok(Removed { gone, left })
+        })
+        .await
+    }
+
     /// Takes a package file out of its repository. `false` when no such file is there; nothing was changed then.
     ///
     /// # Errors
@@ -126,9 +182,10 @@ async fn remove(
         .ok_or(MetadataError::Missing("repository"))?;
     let removed = transaction
         .row(sql!(
-            "UPDATE package_files SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL RETURNING size",
+            "UPDATE package_files SET removed_at = $2, deleted_at = $3 WHERE id = $1 AND removed_at IS NULL RETURNING size",
             file,
-            moved.generation
+            moved.generation,
+            moved.changed_at
         ))
         .await?
         .ok_or(MetadataError::Missing("package file"))?;

@@ -163,7 +163,8 @@ impl Metadata {
     }
 
     /// The packages in the index of an architecture at a generation, now or in the past, in the order of the index: its
-    /// own and the noarch ones. The same question has the same answer for ever.
+    /// own and the noarch ones. The same question has the same answer for as long as no package that the generation had is
+    /// forgotten.
     ///
     /// # Errors
     ///
@@ -190,7 +191,8 @@ impl Metadata {
     }
 
     /// What happened to the index of an architecture after the generation `since`, up to and with the generation `to`.
-    /// Packages that came and went in between are left out.
+    /// Packages that came and went in between are left out. `None` when that is not known any more, because a package that
+    /// went after `since` is forgotten.
     ///
     /// # Errors
     ///
@@ -201,7 +203,7 @@ impl Metadata {
         arch: &Arch,
         since: i64,
         to: i64,
-    ) -> Result<IndexChanges, MetadataError> {
+    ) -> Result<Option<IndexChanges>, MetadataError> {
         let noarch = Arch::noarch();
         // Each generation brings or takes one package.
         let rows = async |changes| match to.saturating_sub(since) {
@@ -226,18 +228,31 @@ impl Metadata {
             since,
             to
         ));
-        Ok(IndexChanges {
+        let (added, removed) = (added.await?, removed.await?);
+        // Asked last: a package that is forgotten in between is noticed.
+        let history = self
+            .engine
+            .look_up(sql!(
+                "SELECT MAX(history_from) AS history_from FROM index_heads WHERE repository_id = $1 AND arch IN ($2, $3)",
+                repository,
+                arch.as_str(),
+                noarch.as_str()
+            ))
+            .await?
+            .map_or(Ok(None), |row| row.value::<Option<i64>>("history_from"))?;
+        if history.is_some_and(|history| history > since) {
+            return Ok(None);
+        }
+        Ok(Some(IndexChanges {
             added: added
-                .await?
                 .iter()
                 .map(IndexRow::from_row)
                 .collect::<Result<_, _>>()?,
             removed: removed
-                .await?
                 .iter()
                 .map(|row| row.value("sequence"))
                 .collect::<Result<_, _>>()?,
-        })
+        }))
     }
 
     /// The packages of an architecture at a generation with all that the v3 index says of them.

@@ -189,22 +189,22 @@ impl LiveFile {
     }
 }
 
-fn branch(row: &Row, column: &'static str) -> Result<Branch, MetadataError> {
+pub(super) fn branch(row: &Row, column: &'static str) -> Result<Branch, MetadataError> {
     let branch: &str = row.value(column)?;
     Branch::parse(branch).map_err(|_| nonsense("branch", branch))
 }
 
-fn repository(row: &Row, column: &'static str) -> Result<RepositoryName, MetadataError> {
+pub(super) fn repository(row: &Row, column: &'static str) -> Result<RepositoryName, MetadataError> {
     let repository: &str = row.value(column)?;
     RepositoryName::parse(repository).map_err(|_| nonsense("repository", repository))
 }
 
-fn arch(row: &Row) -> Result<Arch, MetadataError> {
+pub(super) fn arch(row: &Row) -> Result<Arch, MetadataError> {
     let arch: &str = row.value("arch")?;
     Arch::parse(arch).map_err(|_| nonsense("architecture", arch))
 }
 
-fn package_name(row: &Row) -> Result<PackageName, MetadataError> {
+pub(super) fn package_name(row: &Row) -> Result<PackageName, MetadataError> {
     let name: &str = row.value("name")?;
     PackageName::parse(name).map_err(|_| nonsense("package name", name))
 }

@@ -12,11 +12,13 @@
 
 mod audit;
 mod audit_entries;
+mod batches;
 mod blob_facts;
 mod catalog;
 mod change_times;
 mod committer;
 mod db_version;
+mod deleted_files;
 mod deliveries;
 mod engine;
 mod error;
@@ -52,14 +54,17 @@ use self::memory::Answers;
 pub use self::{
     audit::{Act, Actor, Refused},
     audit_entries::{AuditEntry, AuditFilter, Named},
-    blob_facts::{BlobStanding, NewBlob, STRAY_GRACE},
+    batches::{in_batches, rest_since},
+    blob_facts::{BlobFacts, BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
         CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, OwnersWanted,
         Page, SEARCHED_VERSIONS, Sight, Sighted, Window,
     },
+    deleted_files::{Deleted, DeletedFile, Waiting},
     deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},
     error::MetadataError,
     expiry_rules::{ExpiryRule, NewExpiryRule},
+    file_removals::Removed,
     guesses::GuessCount,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{

@@ -172,14 +172,6 @@ pub(super) fn nonsense(what: &'static str, value: &str) -> MetadataError {
     }
 }
 
-fn gone_if_dangling(error: MetadataError, gone: RecordError) -> RecordError {
-    if error.is_dangling_reference() {
-        gone
-    } else {
-        error.into()
-    }
-}
-
 /// Whether a package file may be recorded, as this transaction sees it. Changes nothing: others in the same transaction
 /// go on after a refusal.
 ///
@@ -228,6 +220,24 @@ pub(super) async fn refuse(
     quotas::admit(owner, new.blob.size, new.default_quota)
 }
 
+/// Where a package file that is recorded comes from.
+pub(super) struct Origin {
+    /// What the audit log calls it.
+    pub(super) action: &'static str,
+    /// Who uploaded it, if that is known.
+    pub(super) uploader: Option<OwnerId>,
+}
+
+impl Origin {
+    /// An upload of whoever acts.
+    pub(super) fn upload(act: &Act<'_>) -> Self {
+        Self {
+            action: "package.publish",
+            uploader: act.by.account_id(),
+        }
+    }
+}
+
 /// Records a package file that was not refused: all of what that is. Gives whether a webhook is to be told, too: see
 /// [`Metadata::wake_outbox`]. When it gives an error, it may have done a part,
 /// and the transaction must not be committed.
@@ -239,12 +249,13 @@ pub(super) async fn refuse(
 pub(super) async fn record(
     transaction: &mut Transaction,
     new: &NewPackageFile,
+    origin: &Origin,
     act: &Act<'_>,
 ) -> Result<(Recorded, bool), RecordError> {
     // First of all, because the row of the repository is what two changes of it wait at.
     let moved = move_on_for_new_file(transaction, new, act.at)
-        .await
-        .map_err(|error| gone_if_dangling(error, RecordError::OwnerGone))?;
+        .await?
+        .ok_or(RecordError::OwnerGone)?;
     let file_name = file_name(&new.name, &new.version);
     quotas::take(transaction, new.owner, new.blob.size).await?;
     new.blob.keep(transaction, act.at).await?;
@@ -253,7 +264,8 @@ pub(super) async fn record(
             sql!(
                 "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, pkginfo, \
                  record, sequence, added_at, uploader_id, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 \
+                 WHERE $14 IS NULL OR EXISTS (SELECT 1 FROM owners WHERE id = $14) RETURNING id",
                 moved.repository,
                 new.arch.as_str(),
                 new.name.as_str(),
@@ -265,8 +277,9 @@ pub(super) async fn record(
                 new.record.as_str(),
                 moved.last_sequence,
                 moved.generation,
-                act.by.account_id(),
-                act.at
+                origin.uploader,
+                act.at,
+                act.by.account_id()
             ),
         )
         .await
@@ -274,10 +287,10 @@ pub(super) async fn record(
             if error.is_duplicate() {
                 RecordError::AlreadyExists
             } else {
-                gone_if_dangling(error, RecordError::UploaderGone)
+                error.into()
             }
         })?
-        .ok_or(MetadataError::Missing("package file"))?;
+        .ok_or(RecordError::UploaderGone)?;
     transaction
         .run_one(
             "index",
@@ -292,9 +305,9 @@ pub(super) async fn record(
             ),
         )
         .await?;
-    catalog::added(transaction, new, act).await?;
+    catalog::added(transaction, new, origin.uploader, act.at).await?;
     let done = Done {
-        action: "package.publish",
+        action: origin.action,
         owner: Some(new.owner),
         target: &target(&new.branch, &new.repository, &new.arch, &file_name),
         detail: None,
@@ -316,16 +329,16 @@ pub(super) async fn record(
     Ok((recorded, filled))
 }
 
-/// Moves a repository's generation and sequence on, making the repository when it is new.
+/// Moves a repository's generation and sequence on, making the repository when it is new. `None` when the owner is gone.
 async fn move_on_for_new_file(
     transaction: &mut Transaction,
     new: &NewPackageFile,
     now: Timestamp,
-) -> Result<Moved, MetadataError> {
+) -> Result<Option<Moved>, MetadataError> {
     let row = transaction
         .row(sql!(
             "INSERT INTO repositories (owner_id, branch, name, generation, last_sequence, changed_at) \
-             VALUES ($1, $2, $3, 1, 1, 0) ON CONFLICT (owner_id, branch, name) DO UPDATE SET \
+             SELECT owners.id, $2, $3, 1, 1, 0 FROM owners WHERE owners.id = $1 ON CONFLICT (owner_id, branch, name) DO UPDATE SET \
              generation = repositories.generation + 1, last_sequence = repositories.last_sequence + 1 \
              RETURNING id, generation, last_sequence, changed_at, \
              COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
@@ -334,9 +347,11 @@ async fn move_on_for_new_file(
             new.branch.as_str(),
             new.repository.as_str()
         ))
-        .await?
-        .ok_or(MetadataError::Missing("repository"))?;
-    stamp(transaction, &row, now).await
+        .await?;
+    match row {
+        Some(row) => stamp(transaction, &row, now).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Moves the generation of a repository on, when it is there.

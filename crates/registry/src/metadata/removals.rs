@@ -1,13 +1,20 @@
 //! Removing an owner, with all that goes with it.
 //!
-//! Tokens, memberships, teams, former names, signing keys, repositories and packages go by their references. Blobs that no
-//! package needs then are found by the next sweep, which asks for the packages and not for the owners. The audit log
-//! stays: it has names beside the numbers.
+//! A short transaction deletes the owner's row, and by its references tokens, memberships, teams, former names, signing keys
+//! and webhooks. With it the owner is gone for everybody, and the name is free: a new owner of that name has another
+//! identifier, and nothing of the old one's. What may be very many rows has no reference to the owner, so it does not go with
+//! that row: repositories, package files, the catalog, messages to webhooks. Nothing finds them by then, for whoever asks for
+//! them asks for their owner first. The transaction notes in `removals` what is left, and a job deletes it in batches
+//! ([`Metadata::clear_removed`]). A crash leaves the note, and the job goes on at the next start.
+//!
+//! Blobs that no package needs then are freed by the next sweep, without waiting: who is removed cannot be restored. The audit
+//! log stays: it has names beside the numbers. So do the identifiers of uploaders, which are never given out again.
 
 use super::{
-    Act, Metadata, MetadataError, OwnerId, OwnerKind,
+    Act, Metadata, MetadataError, OwnerId, OwnerKind, WebhookId,
     audit::Done,
-    engine::{Transaction, sql},
+    batches::{Batch, STEP},
+    engine::{Row, Transaction, sql},
     users::is_last_site_admin,
 };
 
@@ -51,16 +58,13 @@ impl Metadata {
                 return Err(RemoveOwnerError::LastAdminOf(organisation));
             }
         }
-        let packages = transaction
+        let used = transaction
             .row(sql!(
-                "SELECT COUNT(*) AS count FROM package_files \
-                 JOIN repositories ON repositories.id = package_files.repository_id \
-                 WHERE repositories.owner_id = $1 AND package_files.removed_at IS NULL",
+                "SELECT packages FROM owner_usage WHERE owner_id = $1",
                 owner
             ))
-            .await?
-            .ok_or(MetadataError::Missing("count"))?
-            .size("count")?;
+            .await?;
+        let packages = used.map_or(Ok(0), |row| row.size("packages"))?;
         if packages > 0 && !with_packages {
             return Err(RemoveOwnerError::HasPackages(packages));
         }
@@ -76,11 +80,163 @@ impl Metadata {
         };
         transaction.note(act, done).await?;
         transaction
+            .run(sql!(
+                "INSERT INTO removals (kind, id) SELECT 'owner', id FROM owners WHERE id = $1 \
+                 UNION ALL SELECT 'webhook', id FROM webhooks WHERE owner_id = $1",
+                owner
+            ))
+            .await?;
+        transaction
             .run_one("owner", sql!("DELETE FROM owners WHERE id = $1", owner))
             .await?;
         transaction.commit().await?;
         Ok(packages)
     }
+
+    /// Deletes a batch of rows that belong to an owner or a webhook that is gone. Gives how many; 0 when none is left.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Then nothing of this batch was deleted.
+    pub async fn clear_removed(&self) -> Result<u64, MetadataError> {
+        let nothing = sql!("SELECT 1 AS one FROM removals LIMIT 1");
+        if self.engine.row(nothing).await?.is_none() {
+            return Ok(0);
+        }
+        self.on_a_thread(async |metadata: Self| {
+            let mut transaction = metadata.engine.write_here().await?;
+            let mut batch = Batch::begin();
+            while batch.has_room() {
+                let next = sql!("SELECT kind, id FROM removals ORDER BY kind, id LIMIT 1");
+                let Some(row) = transaction.row(next).await? else {
+                    break;
+                };
+                let (kind, id): (&str, i64) = (row.value("kind")?, row.value("id")?);
+                let cleared = match kind {
+                    "owner" => {
+                        clear_owner(&mut transaction, OwnerId::from_row(id), &mut batch).await?
+                    }
+                    _ => {
+                        clear_webhook(&mut transaction, WebhookId::from_row(id), &mut batch).await?
+                    }
+                };
+                if cleared {
+                    let statement =
+                        sql!("DELETE FROM removals WHERE kind = $1 AND id = $2", kind, id);
+                    transaction.run_one("removal", statement).await?;
+                    batch.add(1);
+                }
+            }
+            transaction.commit().await?;
+            Ok(batch.rows())
+        })
+        .await
+    }
+}
+
+/// Notes that a webhook is gone, in the transaction that deletes its row.
+pub(super) async fn note_webhook(
+    transaction: &mut Transaction,
+    webhook: WebhookId,
+) -> Result<(), MetadataError> {
+    transaction
+        .run_one(
+            "removal",
+            sql!(
+                "INSERT INTO removals (kind, id) VALUES ('webhook', $1)",
+                webhook
+            ),
+        )
+        .await
+}
+
+/// Deletes what an owner who is gone has left, as far as the batch has room. Whether that is all of it.
+async fn clear_owner(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    batch: &mut Batch,
+) -> Result<bool, MetadataError> {
+    while batch.has_room() {
+        let next = sql!(
+            "SELECT id FROM repositories WHERE owner_id = $1 LIMIT 1",
+            owner
+        );
+        let Some(repository) = transaction.row(next).await? else {
+            break;
+        };
+        let repository: i64 = repository.value("id")?;
+        let gone = transaction
+            .rows(sql!(
+                "DELETE FROM package_files WHERE id IN (SELECT id FROM package_files WHERE repository_id = $1 \
+                 ORDER BY sequence LIMIT $2) RETURNING sha256",
+                repository,
+                i64::from(STEP)
+            ))
+            .await?;
+        batch.add(gone.len() as u64);
+        unneeded_without(transaction, &gone).await?;
+        if gone.len() < STEP as usize {
+            // Its heads go by their reference: one for each architecture.
+            let statement = sql!("DELETE FROM repositories WHERE id = $1", repository);
+            transaction.run_one("repository", statement).await?;
+            batch.add(1);
+        }
+    }
+    while batch.has_room() {
+        let gone = transaction
+            .run(sql!(
+                "DELETE FROM package_versions WHERE id IN \
+                 (SELECT id FROM package_versions WHERE owner_id = $1 LIMIT $2)",
+                owner,
+                i64::from(STEP)
+            ))
+            .await?;
+        batch.add(gone);
+        if gone < u64::from(STEP) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Deletes the messages to a webhook that is gone, as far as the batch has room. Whether those are all.
+async fn clear_webhook(
+    transaction: &mut Transaction,
+    webhook: WebhookId,
+    batch: &mut Batch,
+) -> Result<bool, MetadataError> {
+    while batch.has_room() {
+        let gone = transaction
+            .run(sql!(
+                "DELETE FROM webhook_deliveries WHERE id IN \
+                 (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 LIMIT $2)",
+                webhook,
+                i64::from(STEP)
+            ))
+            .await?;
+        batch.add(gone);
+        if gone < u64::from(STEP) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Marks the blobs of package files whose rows were just deleted as unneeded, where no other package file has them.
+pub(super) async fn unneeded_without(
+    transaction: &mut Transaction,
+    gone: &[Row],
+) -> Result<(), MetadataError> {
+    for row in gone {
+        transaction
+            .run(sql!(
+                "UPDATE blobs SET state = 'unneeded' WHERE sha256 = $1 AND NOT EXISTS \
+                 (SELECT 1 FROM package_files WHERE package_files.sha256 = blobs.sha256)",
+                row.digest("sha256")?.as_bytes()
+            ))
+            .await?;
+    }
+    Ok(())
 }
 
 /// The first organisation, by name, that would lose its last admin with that user, or the last one whose account is not

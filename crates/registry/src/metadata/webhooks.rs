@@ -6,6 +6,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, UnknownWord, WebhookEvent, WebhookId,
     audit::Done,
     engine::{Row, Transaction, sql},
+    removals::note_webhook,
 };
 use crate::clock::Timestamp;
 
@@ -323,6 +324,8 @@ impl Metadata {
             owner
         );
         transaction.run_one("webhook", statement).await?;
+        // Thousands of messages may be there: they go in batches.
+        note_webhook(&mut transaction, id).await?;
         note(&mut transaction, act, "webhook.remove", owner, (id, target)).await?;
         transaction.commit().await
     }

@@ -1,14 +1,16 @@
 //! Packages that go by themselves: old ones, of which there are newer versions.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-use super::Remover;
 use crate::{
     access::{PatternError, Place, PlacePattern},
     clock::{Clock, Timestamp},
     metadata::{
         Act, Actor, ExpiryRule, LiveFile, Metadata, MetadataError, NewExpiryRule, OwnerId,
-        PackageAddress, PackageFileId,
+        rest_since,
     },
 };
 
@@ -17,6 +19,9 @@ pub const MAX_DAYS: u32 = 36_500;
 
 /// The most versions that a rule can leave.
 pub const MAX_KEPT: u32 = 1_000_000;
+
+/// How many files are gathered before they are removed.
+const GATHERED: usize = 1_000;
 
 /// The most rules of one owner.
 pub const MAX_RULES: usize = 100;
@@ -55,17 +60,12 @@ pub enum Run<'a> {
 pub struct Expiry {
     metadata: Metadata,
     clock: Clock,
-    remover: Remover,
 }
 
 impl Expiry {
     /// The rules in `metadata`.
-    pub fn new(metadata: Metadata, clock: Clock, remover: Remover) -> Self {
-        Self {
-            metadata,
-            clock,
-            remover,
-        }
+    pub const fn new(metadata: Metadata, clock: Clock) -> Self {
+        Self { metadata, clock }
     }
 
     /// The rules of an owner, or of all.
@@ -128,8 +128,8 @@ impl Expiry {
             .await
     }
 
-    /// Applies the rules of an owner, or of all. `told` hears of every file that went, or in a dry run would go, once.
-    /// Gives how many.
+    /// Applies the rules of an owner, or of all, in batches between which others publish. `told` hears of every file that
+    /// went, or in a dry run would go, once. Gives how many.
     ///
     /// # Errors
     ///
@@ -146,6 +146,7 @@ impl Expiry {
         for rule in self.rules(owner).await? {
             let end = now.before(Duration::from_secs(u64::from(rule.days) * 86_400));
             let pattern: PlacePattern = rule.pattern.parse()?;
+            let mut gathered = Vec::new();
             for (id, branch, repository) in self.metadata.repositories(rule.owner).await? {
                 let (branch, repository) = (&branch, &repository);
                 if !pattern.matches(Place { branch, repository }) {
@@ -156,41 +157,45 @@ impl Expiry {
                     let mut versions = self.metadata.versions(&package).await?;
                     // What an earlier rule takes counts for this one no more, in a dry run too.
                     versions.retain(|file| !seen.contains(&file.id));
-                    for file in due(versions, end, rule.keep) {
-                        if self.apply(rule.owner, &file, run, &mut seen).await? {
-                            told(&file);
-                            count += 1;
-                        }
+                    gathered.extend(due(versions, end, rule.keep));
+                    let Run::Remove(by) = run else {
+                        seen.extend(gathered.iter().map(|file| file.id));
+                        count += gathered.len() as u64;
+                        gathered.drain(..).for_each(|file| told(&file));
+                        continue;
+                    };
+                    if gathered.len() >= GATHERED {
+                        let files = std::mem::take(&mut gathered);
+                        count += self.remove_all(rule.owner, files, by, &mut told).await?;
                     }
                 }
+            }
+            if let Run::Remove(by) = run {
+                count += self.remove_all(rule.owner, gathered, by, &mut told).await?;
             }
         }
         Ok(count)
     }
 
-    /// Removes a file, or notes that it would go. `false` when it was gone.
-    async fn apply(
+    /// Removes files, batch by batch. Gives how many went; those that were gone did not.
+    async fn remove_all(
         &self,
         owner: OwnerId,
-        file: &LiveFile,
-        run: Run<'_>,
-        seen: &mut BTreeSet<PackageFileId>,
-    ) -> Result<bool, MetadataError> {
-        let by = match run {
-            Run::Dry => return Ok(seen.insert(file.id)),
-            Run::Remove(by) => by,
-        };
-        let address = PackageAddress {
-            owner,
-            branch: &file.branch,
-            repository: &file.repository,
-            arch: &file.arch,
-            name: &file.name,
-            version: &file.version,
-        };
-        self.remover
-            .remove_package_file(&address, file.id, by)
-            .await
+        mut files: Vec<LiveFile>,
+        by: &Actor,
+        told: &mut impl FnMut(&LiveFile),
+    ) -> Result<u64, MetadataError> {
+        let mut count = 0;
+        while !files.is_empty() {
+            let began = Instant::now();
+            let act = by.at(self.clock.now());
+            let removed = self.metadata.remove_batch(owner, files, &act).await?;
+            count += removed.gone.len() as u64;
+            removed.gone.iter().for_each(&mut *told);
+            files = removed.left;
+            rest_since(began).await;
+        }
+        Ok(count)
     }
 }
 

@@ -19,7 +19,7 @@ mod rules;
 
 use std::sync::Arc;
 
-use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v2::package::PackageError};
+use apk::{arch::Arch, limits::Limits, v2::package::PackageError};
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
@@ -28,8 +28,8 @@ use crate::{
     blobs::{BlobError, Blobs},
     clock::Clock,
     metadata::{
-        Actor, BlobStanding, FileAddress, Metadata, MetadataError, NewBlob, NewPackageFile,
-        OverQuota, OwnerId, Quota, RecordError,
+        Actor, FileAddress, Metadata, MetadataError, NewBlob, NewPackageFile, OverQuota, OwnerId,
+        Quota, RecordError,
     },
     metrics::PublishCounts,
     names::{Branch, RepositoryName},
@@ -38,8 +38,9 @@ use crate::{
 
 use self::{in_use::BlobsInUse, receive::Received};
 pub use self::{
+    in_use::FreeError,
     quotas::{Allowance, QuotaChange, Quotas},
-    remove::Remover,
+    remove::{Remover, RestoreError},
     rules::RuleError,
 };
 
@@ -253,7 +254,8 @@ impl Publisher {
     ) -> Result<Published, PublishError> {
         // What is there already, and what does not fit, is told before the bytes are synced. Two uploads at once both pass
         // here; the transaction decides between them.
-        self.refuse_existing(&destination, &published).await?;
+        self.refuse_existing(&destination, &published, &mut received)
+            .await?;
         let (used, own) = self.metadata.usage(destination.owner).await?;
         own.over(self.quota).admit(used, published.size)?;
         let sha256 = received.sha256;
@@ -301,6 +303,7 @@ impl Publisher {
         &self,
         destination: &Destination,
         new: &Published,
+        received: &mut Received,
     ) -> Result<(), PublishError> {
         let address = FileAddress {
             owner: destination.owner,
@@ -311,42 +314,17 @@ impl Publisher {
         };
         match self.metadata.package_file(&address).await? {
             None => Ok(()),
-            Some(existing) if existing.arch == new.arch => Err(RecordError::AlreadyExists.into()),
+            Some(existing) if existing.arch == new.arch => {
+                if existing.sha256 == received.sha256 {
+                    let _held = self.in_use.hold(&existing.sha256).await;
+                    received.heal()?;
+                }
+                Err(RecordError::AlreadyExists.into())
+            }
             Some(existing) => Err(RecordError::NoarchClash {
                 existing: existing.arch,
             }
             .into()),
         }
-    }
-
-    /// Removes a blob, unless a package needs these bytes or an upload is about to. Gives whether it was removed; when it
-    /// could not be, the next sweep finds it.
-    pub(crate) async fn take_back(&self, sha256: &Sha256Digest) -> bool {
-        self.remove_unneeded(sha256).await.unwrap_or_else(|error| {
-            tracing::warn!(%sha256, error, "a blob that no package needs was left for the next sweep");
-            false
-        })
-    }
-
-    /// Waits until no upload holds a blob.
-    pub(crate) async fn let_go_of(&self, sha256: &Sha256Digest) {
-        drop(self.in_use.hold_alone(sha256).await);
-    }
-
-    /// The one place that removes blobs, in the order that `metadata/blob_facts.rs` gives.
-    async fn remove_unneeded(
-        &self,
-        sha256: &Sha256Digest,
-    ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-        let _alone = self.in_use.hold_alone(sha256).await;
-        let standing = self.metadata.blob_standing(sha256).await?;
-        if standing == BlobStanding::Referenced {
-            return Ok(false);
-        }
-        let removed = self.blobs.remove(sha256).await?;
-        if standing != BlobStanding::Unknown {
-            self.metadata.forget_blob(sha256).await?;
-        }
-        Ok(removed)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock,
-    metadata::{Act, Actor, Metadata, MetadataError, OwnQuota, OwnerId, Quota, Usage},
+    metadata::{Act, Actor, Metadata, MetadataError, OwnQuota, OwnerId, Quota, Usage, Waiting},
     settings::Settings,
 };
 
@@ -11,6 +11,8 @@ use crate::{
 pub struct Allowance {
     /// What is there.
     pub used: Usage,
+    /// What deleted packages keep on the disk.
+    pub waiting: Waiting,
     /// The limits in force.
     pub limit: Quota,
     /// The most bytes of one upload.
@@ -59,6 +61,7 @@ impl Quotas {
         let (used, own) = self.metadata.usage(owner).await?;
         Ok(Allowance {
             used,
+            waiting: self.metadata.waiting_to_be_freed(owner).await?,
             limit: own.over(self.default),
             upload: own.upload.unwrap_or(self.max_upload),
             own,

@@ -35,6 +35,11 @@ impl Received {
         Ok(self.incoming.commit(&self.sha256)?)
     }
 
+    /// Replaces the blob of these bytes when it is damaged or missing. Whether it was. Waits for the disk.
+    pub(super) fn heal(&mut self) -> Result<bool, PublishError> {
+        Ok(self.incoming.heal(&self.sha256)?)
+    }
+
     /// Whether the blob is there because of this upload.
     pub(super) const fn brought(&self) -> bool {
         self.incoming.placed()

@@ -1,24 +1,75 @@
-//! The way out for packages: whoever deletes one, by whatever door, comes through here.
+//! The way out for packages, whatever way a request to delete one comes, and the way back.
+
+use std::{path::PathBuf, time::Duration};
+
+use apk::arch::Arch;
 
 use crate::{
-    clock::Clock,
+    blobs::{BlobError, Blobs},
+    clock::{Clock, Timestamp},
     metadata::{
-        Act, Actor, FileAddress, Metadata, MetadataError, PackageAddress, PackageFile,
-        PackageFileId,
+        Act, Actor, Deleted, DeletedFile, FileAddress, Metadata, MetadataError, OwnerId,
+        PackageAddress, PackageFile, PackageFileId, Quota, RecordError,
     },
+    settings::Settings,
 };
 
-/// Takes packages out of their repositories. Their bytes stay: earlier generations need them.
+/// Takes packages out of their repositories, and restores them. Their bytes stay for as long as the settings say.
 #[derive(Debug, Clone)]
 pub struct Remover {
     metadata: Metadata,
     clock: Clock,
+    data_dir: PathBuf,
+    default_quota: Quota,
+    keep_deleted: Duration,
+}
+
+/// Why a deleted package was not restored. Nothing was changed. The texts are fit for the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// It was not deleted, or long ago.
+    #[error(
+        "no such deleted package file is kept: it was never there, was not deleted, or its bytes are freed; the list of deleted \
+         packages names those that can be restored, and a new upload brings back any other"
+    )]
+    NotKept,
+    /// The file in the store is gone or damaged.
+    #[error(
+        "the bytes of the deleted package file are gone: the disk lost them; upload the package again"
+    )]
+    BytesGone,
+    /// Another file is there by now.
+    #[error(
+        "another package file has the place of the deleted one, for the architecture {existing}; delete that one first"
+    )]
+    Taken {
+        /// Of what architecture.
+        existing: Arch,
+    },
+    /// The owner may have no more or is gone, or the database failed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The store cannot be looked at.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+}
+
+impl From<MetadataError> for RestoreError {
+    fn from(error: MetadataError) -> Self {
+        Self::Record(error.into())
+    }
 }
 
 impl Remover {
     /// A remover of packages in `metadata`.
-    pub const fn new(metadata: Metadata, clock: Clock) -> Self {
-        Self { metadata, clock }
+    pub fn new(metadata: Metadata, clock: Clock, settings: &Settings) -> Self {
+        Self {
+            metadata,
+            clock,
+            data_dir: settings.data_dir.clone(),
+            default_quota: settings.quota,
+            keep_deleted: settings.keep_deleted,
+        }
     }
 
     /// Removes the file that is served at a path; a noarch file at that of any architecture. Once this has returned, no
@@ -58,28 +109,17 @@ impl Remover {
             name: &found.name,
             version: &found.version,
         };
-        self.remove_package_file(&address, found.id, by).await
-    }
-
-    /// Removes a package by what it is, but only when it is still that very file, for who judged the file some time ago.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails. Nothing was removed then.
-    pub async fn remove_package_file(
-        &self,
-        package: &PackageAddress<'_>,
-        file: PackageFileId,
-        by: &Actor,
-    ) -> Result<bool, MetadataError> {
         let act = Act {
             by,
             at: self.clock.now(),
         };
-        self.metadata.remove_package_file(package, file, &act).await
+        self.metadata
+            .remove_package_file(&address, found.id, &act)
+            .await
     }
 
-    /// The same for several, all of them or none. Gives how many went; those that are not there any more do not.
+    /// Removes several packages by what they are, all of them or none; each only when it is still that very file. Gives how
+    /// many went; those that are not there any more do not.
     ///
     /// # Errors
     ///
@@ -94,5 +134,57 @@ impl Remover {
             at: self.clock.now(),
         };
         self.metadata.remove_package_files(files, &act).await
+    }
+
+    /// Until when a file can be restored, at least, that was deleted then: the next sweep after that frees its bytes.
+    pub fn kept_until(&self, deleted_at: Timestamp) -> Timestamp {
+        deleted_at.after(self.keep_deleted)
+    }
+
+    /// The deleted file of an owner that is meant.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError::NotKept`] when there is none; when the database fails.
+    pub async fn find_deleted(
+        &self,
+        owner: OwnerId,
+        wanted: Deleted<'_>,
+    ) -> Result<DeletedFile, RestoreError> {
+        let found = self.metadata.deleted_file(owner, wanted).await?;
+        found.ok_or(RestoreError::NotKept)
+    }
+
+    /// Restores a deleted file of an owner: it is in every index that is asked for from now on, as if it had been published
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// When another file has its place, the owner may have no more, the bytes are gone, or the database fails. Nothing was
+    /// changed then.
+    pub async fn restore(
+        &self,
+        owner: OwnerId,
+        file: &DeletedFile,
+        by: &Actor,
+    ) -> Result<(), RestoreError> {
+        if !Blobs::holds(self.data_dir.clone(), file.sha256, file.size).await? {
+            return Err(RestoreError::BytesGone);
+        }
+        let act = by.at(self.clock.now());
+        // Its row is asked for once more in the transaction: while that is there, the bytes are not freed.
+        let restored = self
+            .metadata
+            .restore_package(owner, file.id, self.default_quota, &act)
+            .await;
+        match restored {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RestoreError::NotKept),
+            Err(RecordError::AlreadyExists) => Err(RestoreError::Taken {
+                existing: file.arch.clone(),
+            }),
+            Err(RecordError::NoarchClash { existing }) => Err(RestoreError::Taken { existing }),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -25,6 +25,7 @@ mod client;
 mod conditions;
 mod connections;
 mod credentials;
+mod deleted;
 mod forms;
 mod generator;
 mod guessing;

@@ -7,6 +7,7 @@ mod audit;
 mod blob_facts;
 mod catalog;
 mod database;
+mod deleted_files;
 mod guesses;
 mod indexes;
 mod packages;

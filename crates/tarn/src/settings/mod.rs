@@ -115,6 +115,8 @@ pub(crate) struct Configuration {
     pub(crate) quota_bytes: Option<u64>,
     /// The most package files of one owner, where that is limited.
     pub(crate) quota_packages: Option<u64>,
+    /// For how long deleted packages can be restored.
+    pub(crate) keep_deleted: Duration,
     /// How often what expired is removed.
     pub(crate) expiry_interval: Duration,
     /// For how long the audit log is kept; none for ever.
@@ -230,6 +232,7 @@ impl Layers {
         let quota_packages = self.limit(&table::QUOTA_PACKAGES, |text| {
             values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
         })?;
+        let keep_deleted = self.required(&table::KEEP_DELETED, values::duration_or_none)?;
         let expiry_interval = self.required(&table::EXPIRY_INTERVAL, values::duration)?;
         let audit_retention = self.required(&table::AUDIT_RETENTION, values::retention)?;
         let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
@@ -267,6 +270,7 @@ impl Layers {
             max_upload_size,
             quota_bytes,
             quota_packages,
+            keep_deleted,
             expiry_interval,
             audit_retention,
             index_cache_size,

@@ -233,6 +233,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Refused> {
     }
 }
 
+/// A length of time, or `0` for none.
+pub(crate) fn duration_or_none(text: &str) -> Result<Duration, Refused> {
+    match text {
+        "0" => Ok(Duration::ZERO),
+        _ => duration(text),
+    }
+}
+
 /// A number of days, or `None` for 0, which stands for ever.
 pub(crate) fn retention(text: &str) -> Result<Option<Duration>, Refused> {
     const HINT: &str = "write a whole number of days, such as 365, or 0 for ever";
@@ -448,6 +456,9 @@ mod tests {
     fn lengths_of_time_have_units() {
         assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
         assert_eq!(duration("1y"), Ok(Duration::from_secs(365 * 86_400)));
+        assert_eq!(duration_or_none("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(duration_or_none("0"), Ok(Duration::ZERO));
+        assert!(duration_or_none("0d").is_err());
         for text in [
             "",
             "d",

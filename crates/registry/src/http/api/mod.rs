@@ -6,6 +6,7 @@
 pub(super) mod administer;
 pub(super) mod audit;
 mod callers;
+pub(super) mod deleted;
 pub(super) mod document;
 mod extract;
 mod forges;

@@ -236,6 +236,22 @@ impl RulePath {
     }
 }
 
+/// A deleted package file.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct DeletedPath {
+    /// The number of a deleted package file.
+    #[param(value_type = i64, minimum = 1, example = 1021)]
+    id: String,
+}
+
+impl DeletedPath {
+    /// The number, where it is one.
+    pub(in crate::http) fn number(&self) -> Option<i64> {
+        self.id.parse().ok()
+    }
+}
+
 /// A former name.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -29,6 +29,9 @@ pub(in crate::http) struct Quota {
     /// How many package files.
     #[schema(example = 12)]
     used_packages: u64,
+    /// Bytes that deleted packages keep on the disk until they are freed. They do not count for the limits.
+    #[schema(example = 4_096)]
+    deleted_bytes: u64,
     /// The most bytes; null: no limit.
     limit_bytes: Option<u64>,
     /// The most package files; null: no limit.
@@ -94,6 +97,7 @@ impl From<Allowance> for Quota {
     fn from(allowance: Allowance) -> Self {
         let Allowance {
             used,
+            waiting,
             limit,
             upload,
             own,
@@ -101,6 +105,7 @@ impl From<Allowance> for Quota {
         Self {
             used_bytes: used.bytes,
             used_packages: used.packages,
+            deleted_bytes: waiting.bytes,
             limit_bytes: limit.bytes,
             limit_packages: limit.packages,
             limit_upload: upload,

@@ -13,7 +13,7 @@ use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, v
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    Act, MetadataError, NewPackageFile, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId,
+    MetadataError, NewPackageFile, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId,
     engine::{Row, Transaction, sql},
     packages::nonsense,
 };
@@ -196,7 +196,8 @@ impl Turns {
 pub(super) async fn added(
     transaction: &mut Transaction,
     new: &NewPackageFile,
-    act: &Act<'_>,
+    uploader: Option<OwnerId>,
+    at: Timestamp,
 ) -> Result<(), MetadataError> {
     transaction
         .run_one(
@@ -209,8 +210,8 @@ pub(super) async fn added(
                 new.name.as_str(),
                 new.version.as_str(),
                 new.description.as_str(),
-                act.by.account_id(),
-                act.at
+                uploader,
+                at
             ),
         )
         .await
@@ -329,7 +330,7 @@ impl CatalogFile {
 }
 
 /// What a PKGINFO says that the package is.
-fn described(pkginfo: &str) -> Result<String, MetadataError> {
+pub(super) fn described(pkginfo: &str) -> Result<String, MetadataError> {
     match apk::v2::pkginfo::parse(pkginfo.as_bytes(), &Limits::default()) {
         Ok(info) => Ok(info.description),
         Err(_) => Err(nonsense("PKGINFO", pkginfo)),

@@ -362,6 +362,20 @@ pub(super) fn table() -> Vec<Row> {
             none(),
             &[204, 404],
         ),
+        (
+            Writers,
+            "GET",
+            "/owners/club/deleted-packages",
+            none(),
+            &[200],
+        ),
+        (
+            Writers,
+            "POST",
+            "/owners/club/deleted-packages/9999/restore",
+            none(),
+            &[404],
+        ),
         (Admins, "DELETE", "/orgs/club", none(), &[204, 404]),
     ]
 }
