@@ -12,6 +12,75 @@ use crate::quoted::Quoted;
 /// record must have room for the name of any architecture, as a `noarch` package is listed in all of them.
 pub const LONGEST_ARCH: usize = 64;
 
+/// What Alpine has been built for (its ports since 3.0), `noarch` left out.
+const ALPINE: [&str; 10] = [
+    "aarch64",
+    "armhf",
+    "armv7",
+    "loongarch64",
+    "mips64",
+    "ppc64le",
+    "riscv64",
+    "s390x",
+    "x86",
+    "x86_64",
+];
+
+/// What OpenWrt has been built for: the folders below `packages/` of its releases 17.01 to 25.12, those left out that Alpine has.
+const OPENWRT: [&str; 51] = [
+    "aarch64_armv8-a",
+    "aarch64_cortex-a53",
+    "aarch64_cortex-a72",
+    "aarch64_cortex-a76",
+    "aarch64_generic",
+    "arc_arc700",
+    "arc_archs",
+    "arm_arm1176jzf-s_vfp",
+    "arm_arm926ej-s",
+    "arm_cortex-a15_neon-vfpv4",
+    "arm_cortex-a5",
+    "arm_cortex-a53_neon-vfpv4",
+    "arm_cortex-a5_neon-vfpv4",
+    "arm_cortex-a5_vfpv4",
+    "arm_cortex-a7",
+    "arm_cortex-a7_neon-vfpv4",
+    "arm_cortex-a7_vfpv4",
+    "arm_cortex-a8_neon",
+    "arm_cortex-a8_vfpv3",
+    "arm_cortex-a9",
+    "arm_cortex-a9_neon",
+    "arm_cortex-a9_vfpv3",
+    "arm_cortex-a9_vfpv3-d16",
+    "arm_fa526",
+    "arm_mpcore",
+    "arm_mpcore_vfp",
+    "arm_xscale",
+    "armeb_xscale",
+    "i386_geode",
+    "i386_i486",
+    "i386_pentium",
+    "i386_pentium-mmx",
+    "i386_pentium4",
+    "loongarch64_generic",
+    "mips64_mips64r2",
+    "mips64_octeon",
+    "mips64_octeonplus",
+    "mips64el_mips64r2",
+    "mips_24kc",
+    "mips_4kec",
+    "mips_mips32",
+    "mipsel_24kc",
+    "mipsel_24kc_24kf",
+    "mipsel_74kc",
+    "mipsel_mips32",
+    "powerpc64_e5500",
+    "powerpc_464fp",
+    "powerpc_8540",
+    "powerpc_8548",
+    "riscv64_generic",
+    "riscv64_riscv64",
+];
+
 /// The architecture of a package, or of a folder of packages in a repository.
 ///
 /// The grammar is `[a-z0-9][a-z0-9_.-]{0,63}`. It holds every name in apk-tools' `src/apk_arch.h`, with or without
@@ -89,6 +158,12 @@ impl Arch {
         self.0 == "noarch"
     }
 
+    /// Whether Alpine or OpenWrt is or was built for it, in some release.
+    #[must_use]
+    pub fn is_of_a_distribution(&self) -> bool {
+        ALPINE.contains(&self.as_str()) || OPENWRT.contains(&self.as_str())
+    }
+
     /// The name as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -114,7 +189,18 @@ impl fmt::Display for Arch {
 
 #[cfg(test)]
 mod tests {
-    use super::Arch;
+    use super::{ALPINE, Arch, OPENWRT};
+
+    #[test]
+    fn every_architecture_of_a_distribution_can_be_written() {
+        for name in ALPINE.iter().chain(&OPENWRT) {
+            assert!(Arch::parse(name).unwrap().is_of_a_distribution(), "{name}");
+        }
+        for other in ["noarch", "amd64", "invented"] {
+            assert!(!Arch::parse(other).unwrap().is_of_a_distribution());
+        }
+        assert!(OPENWRT.is_sorted() && ALPINE.is_sorted());
+    }
 
     #[test]
     fn accepts_what_apk_and_openwrt_use() {

@@ -46,6 +46,8 @@ pub struct Settings {
     pub api: ApiLimits,
     /// Whom to believe about where requests come from.
     pub proxies: Proxies,
+    /// The URL under which clients reach the server, without a final `/`. `None`: as their requests name it.
+    pub base_url: Option<String>,
     /// Networks of addresses that are not public and that webhooks may lead to all the same.
     pub webhook_networks: Vec<IpNet>,
 }
@@ -151,7 +153,17 @@ impl Settings {
             connections: ConnectionLimits::default(),
             api: ApiLimits::default(),
             proxies: Proxies::default(),
+            base_url: None,
             webhook_networks: Vec::new(),
         }
+    }
+
+    /// What a proxy takes off the front of each path, without a final `/`: the path of the base URL.
+    pub fn base_path(&self) -> &str {
+        let url = self.base_url.as_deref().unwrap_or_default();
+        let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+        host.find('/')
+            .and_then(|path| host.get(path..))
+            .unwrap_or_default()
     }
 }

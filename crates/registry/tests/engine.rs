@@ -95,6 +95,27 @@ fn the_independent_reader_gets_every_record_back() {
 }
 
 #[test]
+fn nothing_follows_the_last_record_of_a_small_index_and_little_that_of_a_large_one() {
+    for (count, is_small) in [
+        (0, true),
+        (1, true),
+        (20, true),
+        (3000, true),
+        (9000, false),
+    ] {
+        let records = (1..=count).map(|sequence| (sequence, record(sequence)));
+        let index = read(&derived(&records.collect()));
+        let padding = index.summary.padding;
+        if is_small {
+            assert_eq!(padding, 0, "{count} records");
+        } else {
+            let text = index.to_apkindex().len() as u64 - padding;
+            assert!(padding <= text / 256, "{padding} after {text}");
+        }
+    }
+}
+
+#[test]
 fn the_hash_is_that_of_the_bytes() {
     for count in [0, 1, 15, 16, 700, 2000] {
         let state = derived(

@@ -15,7 +15,7 @@ use registry::{
         Actor, BlobStanding, FileAddress, NewUser, OwnerId, RecordError, STRAY_GRACE, Visibility,
     },
     names::{Branch, OwnerName, RepositoryName},
-    publish::{Destination, PublishError, Published},
+    publish::{Destination, IfExists, PublishError, Published},
     settings::Settings,
 };
 use sha2::{Digest, Sha256};
@@ -67,6 +67,8 @@ async fn publish_by(
         repository: RepositoryName::parse("main").unwrap(),
         by,
         announced: None,
+        file_name: None,
+        if_exists: IfExists::Refuse,
     };
     // In pieces, between which others have their turn.
     let body = Bytes::from(package);

@@ -2,7 +2,8 @@
 
 use std::{fmt, path::Path};
 
-use registry::access::FirstRun;
+use apk::sign::KeyName;
+use registry::{access::FirstRun, http::fetch_command};
 
 /// The welcome, with commands that can be copied as they are.
 pub(crate) struct Welcome<'a> {
@@ -14,6 +15,8 @@ pub(crate) struct Welcome<'a> {
     pub(crate) data_dir: &'a Path,
     /// The URL clients use, without a final `/`.
     pub(crate) base_url: String,
+    /// The file name of the key that signs the account's indexes, if it could be made.
+    pub(crate) key: Option<KeyName>,
 }
 
 impl fmt::Display for Welcome<'_> {
@@ -37,6 +40,12 @@ impl fmt::Display for Welcome<'_> {
                 format!("\"{user}:$TARN_ADMIN_PASSWORD\""),
             )
         };
+        let fetch_key = match &self.key {
+            Some(key) => fetch_command(&self.base_url, user, key),
+            None => format!(
+                "wget -O /etc/apk/keys/NAME {alpine}/NAME   (for NAME: {program} key list {user} --data-dir {folder})"
+            ),
+        };
         write!(
             f,
             "Welcome to Tarn. There is a new registry in {folder}, and an account to begin with:\n\
@@ -44,10 +53,10 @@ impl fmt::Display for Welcome<'_> {
              \x20 user      {user}\n\
              \x20 password  {password}\n\
              \n\
-             Three commands from here to an installed package. The first and the third are for root on Alpine:\n\
+             Three commands from here to an installed package. The second and the third are for root on a stock Alpine:\n\
              \n\
-             \x20 curl -fsSJO --output-dir /etc/apk/keys {alpine}/key\n\
              \x20 curl -fsS --user {credentials} --upload-file hello-1.0-r0.apk {alpine}/v3.23/main\n\
+             \x20 {fetch_key}\n\
              \x20 echo {alpine}/v3.23/main >> /etc/apk/repositories && apk add --update-cache hello\n\
              \n"
         )
@@ -69,6 +78,7 @@ mod tests {
             program: "target/release/tarn".to_owned(),
             data_dir: Path::new("./tarn-data"),
             base_url: "https://packages.example.org".to_owned(),
+            key: KeyName::parse("admin@5f3c.rsa.pub").ok(),
         }
         .to_string()
     }
@@ -81,6 +91,10 @@ mod tests {
         assert!(text.contains(
             "  curl -fsS --user admin:hunter2hunter2 --upload-file hello-1.0-r0.apk \
              https://packages.example.org/api/packages/admin/alpine/v3.23/main\n"
+        ));
+        assert!(text.contains(
+            "  wget -O /etc/apk/keys/admin@5f3c.rsa.pub \
+             https://packages.example.org/api/packages/admin/alpine/admin@5f3c.rsa.pub\n"
         ));
     }
 

@@ -43,6 +43,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
             trusted: configuration.trusted_proxies.clone(),
             header: configuration.proxy_header,
         },
+        base_url: configuration.base_url.clone(),
         webhook_networks: configuration.webhook_networks.clone(),
         ..defaults
     }

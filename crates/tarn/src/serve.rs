@@ -1,8 +1,9 @@
 //! `tarn serve`: the server.
 
-use std::{env, io, net::SocketAddr};
+use std::{env, error::Error, io, net::SocketAddr};
 
-use registry::{Registry, access::AccountError, clock::Clock, http, jobs};
+use apk::sign::KeyName;
+use registry::{Registry, access::AccountError, clock::Clock, http, jobs, names::OwnerName};
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
@@ -58,6 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             ),
             data_dir: &configuration.data_dir,
             base_url: base_url(&configuration, address),
+            key: first_key(&registry, first_run.user).await,
         };
         output::print(&welcome.to_string())?;
     }
@@ -88,6 +90,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     served.map_err(|error| Failure::told_by(&error))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The file name of the key that signs the indexes of the first account. It is made here, since its name is a part of what to
+/// type next. `None` where it cannot be made: the password, which is shown once, has to be shown all the same.
+async fn first_key(registry: &Registry, user: &str) -> Option<KeyName> {
+    let made = async {
+        let name = OwnerName::parse(user)?;
+        let owner = registry.metadata().owner(&name).await?;
+        let owner = owner.ok_or("the account is not there")?;
+        let (name, _) = registry.keys().public_key(&owner).await?;
+        Ok::<_, Box<dyn Error + Send + Sync>>(name)
+    };
+    made.await
+        .inspect_err(|error| tracing::warn!(%error, "the first signing key could not be made"))
+        .ok()
 }
 
 /// Sends what the outbox of the webhooks holds, until `stopped`.

@@ -294,7 +294,9 @@ impl Presented {
             })?;
         let safe = self.method == Method::GET || self.method == Method::HEAD;
         match path_under(&self.uri, &owner.name) {
-            Some(path) if safe => Ok(ApiError::Moved { path }),
+            Some(path) if safe => Ok(ApiError::Moved {
+                path: format!("{}{path}", registry.settings().base_path()),
+            }),
             _ => Ok(ApiError::Renamed { name: owner.name }),
         }
     }

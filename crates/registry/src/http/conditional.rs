@@ -1,16 +1,50 @@
 //! Conditional and range requests (RFC 9110, sections 13 and 14), so that they never lie.
 //!
-//! apk knows no ETag. It sends back as `If-Modified-Since` what it was given as `Last-Modified`, in whole seconds, and
-//! two publishes fit into one second. So a date is only given away as it is once no change can fall into its second
-//! any more, not even by the clock of another node ([`SETTLES_AFTER`]). Until then the answer carries the second before:
-//! a client that holds it asks again, and gets 200. It costs one download too many, never one too few.
+//! apk knows no ETag. It sends back as `If-Modified-Since` what it was given as `Last-Modified`, in whole seconds; other clients
+//! send the `Date` of the answer that they hold (`curl -z FILE`, once the time of the file is that). Two publishes fit into one
+//! second, and so do an answer and a publish after it.
+//!
+//! # The rule
+//!
+//! A state that was made in second `c` has one date, `c +` [`SETTLES_AFTER`]. `If-Modified-Since` is answered with 304 if it is
+//! exactly the date of the current state, and that date is over. No other date is: a later one may be of a clock that is
+//! ahead, or of a state that a backup took away. Until its date is over, an answer carries an earlier second as
+//! `Last-Modified`, which gets no 304: one download too many, never one too few.
+//!
+//! # Why no changed file is answered with 304
+//!
+//! Let a client hold a state `s` and send a date that came with it, and let the current state be a later one, `s'`. The date
+//! of `s'` is `d' = c' + SETTLES_AFTER`. What can the client send?
+//!
+//! - The date of `s`, `c + SETTLES_AFTER`. No two states share a second (`metadata/change_times.rs`), so `c < c'`, and it is
+//!   less than `d'`. States of a burst may share one that is ahead of the clock; then `s'` was there before their date was.
+//! - An earlier second, from before the date of `s` was over: that is less than `c + SETTLES_AFTER`, so less than `d'`.
+//! - `Date`. [`dated`] sets it to the time at which the handler began, before it looked for the newest state, and found `s`. So
+//!   `s'` was not visible then. A change becomes visible less than [`SETTLES_AFTER`] seconds after the second it counts as
+//!   made in, by the clock of any node. So `Date` is less than `d'`, however long the answer took to be made.
+//!
+//! None is `d'`, and 304 wants `d'`. A time that is the client's own (its clock, or that of its file system) can be any second;
+//! it can match by chance in one second of an index's life, and `ETag` is for those.
 
-use axum::http::{HeaderMap, header};
+use axum::{
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
 
 use crate::clock::Timestamp;
 
-/// For how many seconds after a change its date is not given away. Covers clocks of nodes that differ.
+/// How many seconds after a change its date is. Covers the time from the reading of the clock until the change is visible, and
+/// clocks of nodes that differ.
 const SETTLES_AFTER: i64 = 5;
+
+/// Sets the `Date` of an answer to the time at which its handler began: see above.
+pub(super) fn dated(mut response: Response, began: Timestamp) -> Response {
+    let date = httpdate::fmt_http_date(began.to_system_time());
+    if let Ok(date) = HeaderValue::try_from(date) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
+}
 
 /// What a file is compared by.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +53,7 @@ pub(super) struct Validators<'a> {
     pub(super) etag: &'a str,
     /// The moment of the last change.
     pub(super) changed_at: Timestamp,
-    /// The time now.
+    /// The time at which the handler began, before it looked for the newest state.
     pub(super) now: Timestamp,
 }
 
@@ -39,17 +73,22 @@ pub(super) enum Selection {
 }
 
 impl Validators<'_> {
+    /// The date of this state, in seconds since 1970.
+    fn date(&self) -> i64 {
+        self.changed_at.seconds() + SETTLES_AFTER
+    }
+
+    /// Whether that is over: no other change can be made in the second that it stands for.
     fn settled(&self) -> bool {
-        self.now.seconds() > self.changed_at.seconds() + SETTLES_AFTER
+        self.now.seconds() > self.date()
     }
 
     /// The date that may be given away now.
     pub(super) fn last_modified(&self) -> Timestamp {
-        let seconds = self.changed_at.seconds();
         Timestamp::from_seconds(if self.settled() {
-            seconds
+            self.date()
         } else {
-            self.now.seconds().min(seconds - 1)
+            self.now.seconds().min(self.date() - 1)
         })
     }
 
@@ -81,9 +120,8 @@ impl Validators<'_> {
                     .any(|tag| tag == "*" || tag == self.etag)
             });
         }
-        // The date that was given away first, which is the second before, does not do: the change may have come after it.
-        date(headers, &header::IF_UNMODIFIED_SINCE)
-            .is_none_or(|held| self.changed_at.seconds() <= held)
+        // A date from before this one was over does not do: the change may have come after it.
+        date(headers, &header::IF_UNMODIFIED_SINCE).is_none_or(|held| self.date() <= held)
     }
 
     /// Does the client hold this very content?
@@ -97,10 +135,8 @@ impl Validators<'_> {
                     .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag)
             });
         }
-        // Only the date that was given away. A later one is of the client's own clock, or of a state that is no more: a
-        // backup may have been put back.
-        date(headers, &header::IF_MODIFIED_SINCE)
-            .is_some_and(|held| held == self.changed_at.seconds())
+        self.settled()
+            && date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|held| held == self.date())
     }
 
     /// A part may only complete what the client has when the whole has not changed since (section 13.1.5).
@@ -110,8 +146,7 @@ impl Validators<'_> {
             Some(value) if value.as_bytes() == self.etag.as_bytes() => true,
             Some(_) => {
                 self.settled()
-                    && date(headers, &header::IF_RANGE)
-                        .is_some_and(|held| held == self.changed_at.seconds())
+                    && date(headers, &header::IF_RANGE).is_some_and(|held| held == self.date())
             }
         }
     }
@@ -160,12 +195,13 @@ fn select_range(range: &str, size: u64) -> Selection {
 mod tests {
     use std::time::Duration;
 
-    use axum::http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
     const ETAG: &str = "\"e\"";
     const CHANGED: i64 = 1_700_000_000;
+    const DATE: i64 = CHANGED + SETTLES_AFTER;
 
     fn at(seconds_later: u64) -> Validators<'static> {
         let changed_at = Timestamp::from_seconds(CHANGED).after(Duration::from_millis(300));
@@ -203,7 +239,7 @@ mod tests {
     #[test]
     fn a_settled_date_matches_until_the_next_change() {
         let given = at(6).last_modified();
-        assert_eq!(given.seconds(), CHANGED);
+        assert_eq!(given.seconds(), DATE);
         assert_eq!(at(7).select(&since(given), true, 9), Selection::NotModified);
         let changed = Validators {
             changed_at: Timestamp::from_seconds(CHANGED + 6),
@@ -214,9 +250,47 @@ mod tests {
 
     #[test]
     fn a_date_that_was_never_given_away_does_not_match() {
-        for held in [CHANGED - 1, CHANGED + 1, CHANGED + 86_400] {
+        for held in [CHANGED, DATE - 1, DATE + 1, DATE + 86_400] {
             let held = since(Timestamp::from_seconds(held));
             assert_eq!(at(60).select(&held, true, 9), Selection::Whole);
+        }
+    }
+
+    proptest! {
+        /// Changes come at any time, and may be visible only seconds later; answers are given at any time between them.
+        #[test]
+        fn no_date_that_came_with_an_earlier_state_matches_a_later_one(
+            changes in prop::collection::vec((0..12_000_000_i64, 0..4_000_000_i64), 1..8),
+            answers in prop::collection::vec(0..60_000_000_i64, 1..40),
+        ) {
+            let start = CHANGED * 1_000_000;
+            // When each state counts as made, in a second of its own, and from when on it is seen.
+            let mut states: Vec<(Timestamp, i64)> = Vec::new();
+            let mut at = start;
+            for (gap, until_seen) in changes {
+                let before = states.last().map_or(0, |(made, _)| made.seconds());
+                at = (at + gap).max((before + 1) * 1_000_000);
+                let seen = states.last().map_or(0, |(_, seen)| *seen);
+                states.push((Timestamp::from_micros(at), seen.max(at + until_seen)));
+            }
+            let mut held: Vec<(i64, usize)> = Vec::new();
+            let mut times: Vec<i64> = answers.iter().map(|offset| start + offset).collect();
+            times.sort_unstable();
+            for now in times {
+                let Some(state) = states.iter().rposition(|(_, seen)| *seen <= now) else { continue };
+                let now = Timestamp::from_micros(now);
+                let current = Validators { etag: ETAG, changed_at: states[state].0, now };
+                for (date, of) in &held {
+                    let selection = current.select(&since(Timestamp::from_seconds(*date)), true, 9);
+                    prop_assert!(
+                        selection == Selection::Whole || *of == state,
+                        "{date} of state {of} matches state {state}"
+                    );
+                }
+                // `Last-Modified` and `Date` of this answer.
+                held.push((current.last_modified().seconds(), state));
+                held.push((now.seconds(), state));
+            }
         }
     }
 
@@ -249,7 +323,7 @@ mod tests {
             let selection = at(60).select(&with(header::IF_MATCH, tags), true, 9);
             assert_eq!(selection != Selection::Failed, expected, "{tags}");
         }
-        for (held, expected) in [(CHANGED - 1, false), (CHANGED, true), (CHANGED + 9, true)] {
+        for (held, expected) in [(DATE - 1, false), (DATE, true), (DATE + 9, true)] {
             let held = httpdate::fmt_http_date(Timestamp::from_seconds(held).to_system_time());
             let mut asked = with(header::IF_UNMODIFIED_SINCE, &held);
             let selection = at(60).select(&asked, true, 9);
@@ -309,7 +383,7 @@ mod tests {
             Selection::Whole
         );
         assert_eq!(at(60).select(&with("W/\"e\""), true, 10), Selection::Whole);
-        let date = httpdate::fmt_http_date(Timestamp::from_seconds(CHANGED).to_system_time());
+        let date = httpdate::fmt_http_date(Timestamp::from_seconds(DATE).to_system_time());
         assert_eq!(
             at(60).select(&with(&date), true, 10),
             Selection::Part { first: 1, last: 2 }

@@ -37,7 +37,7 @@ pub(super) enum ApiError {
     WrongMethod(String),
     NoSuchIndex,
     NoSuchFile,
-    NoSuchKey,
+    NoSuchKey { newest: String },
     Conflict(String),
     PreconditionFailed,
     TooLarge(String),
@@ -77,7 +77,7 @@ impl ApiError {
             | Self::NotFound(_)
             | Self::NoSuchIndex
             | Self::NoSuchFile
-            | Self::NoSuchKey => StatusCode::NOT_FOUND,
+            | Self::NoSuchKey { .. } => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
@@ -121,8 +121,8 @@ impl ApiError {
                     .to_owned()
             }
             Self::NoSuchFile => "no such package file; `apk update` and try again, it may have been replaced".to_owned(),
-            Self::NoSuchKey => {
-                "no key of that name signs the indexes of this owner; the newest that does is at /api/packages/{owner}/alpine/key".to_owned()
+            Self::NoSuchKey { newest } => {
+                format!("no key of that name signs the indexes of this owner; for the newest that does: {newest}")
             }
             Self::PreconditionFailed => {
                 "the file is another than If-Match or If-Unmodified-Since asks for; look at it again".to_owned()
@@ -420,16 +420,17 @@ impl From<PublishError> for ApiError {
         let text = error.to_string();
         match error {
             PublishError::Body(BodyError::TooSlow) => Self::TooSlow(text),
-            PublishError::Body(_) | PublishError::Package(_) | PublishError::Rule(_) => {
-                Self::BadRequest(text)
-            }
+            PublishError::Body(_)
+            | PublishError::Package(_)
+            | PublishError::Rule(_)
+            | PublishError::FileName { .. } => Self::BadRequest(text),
             PublishError::TooLarge { .. }
             | PublishError::OverQuota(_)
             | PublishError::Record(RecordError::OverQuota(_)) => Self::TooLarge(text),
             PublishError::Record(RecordError::Metadata(error)) => error.into(),
             PublishError::Record(RecordError::OwnerGone) => Self::NotFound(text),
             PublishError::Record(RecordError::UploaderGone) => Self::Unauthorized(text),
-            PublishError::Record(_) => Self::Conflict(text),
+            PublishError::Record(_) | PublishError::Exists { .. } => Self::Conflict(text),
             PublishError::Blob(error) => error.into(),
             PublishError::Metadata(error) => error.into(),
             PublishError::Worker(_) | PublishError::Gone => Self::Internal(Box::new(error)),

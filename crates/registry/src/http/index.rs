@@ -7,6 +7,7 @@ use axum::{
 
 use super::{
     authorize::{Authorized, AuthorizedPlace, Presented},
+    conditional::dated,
     download::{Content, File},
     error::ApiError,
     path::Segments,
@@ -33,13 +34,24 @@ pub(super) async fn show_v3(
     show(&state, &presented, &segments, request, Format::V3).await
 }
 
-async fn show(
+/// Which index has that file name: the one of apk 3 has two spellings, of which the second is OpenWrt's.
+pub(super) fn format_of(file_name: &str) -> Option<Format> {
+    match file_name {
+        "APKINDEX.tar.gz" => Some(Format::V2),
+        "Packages.adb" | "packages.adb" => Some(Format::V3),
+        _ => None,
+    }
+}
+
+/// 200, 206 or 304 with the index in that form.
+pub(super) async fn show(
     registry: &Registry,
     presented: &Presented,
     segments: &Segments,
     request: Request,
     format: Format,
 ) -> Result<Response, ApiError> {
+    let began = registry.clock().now();
     let AuthorizedPlace {
         authorized: Authorized { owner, .. },
         branch,
@@ -60,9 +72,6 @@ async fn show(
         visibility: owner.visibility,
         size: index.segments().length(),
     };
-    file.answer(
-        &request,
-        registry.clock().now(),
-        Content::Index(&index, registry.blobs()),
-    )
+    let content = Content::Index(&index, registry.blobs());
+    Ok(dated(file.answer(&request, began, content)?, began))
 }

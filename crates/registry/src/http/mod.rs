@@ -29,6 +29,7 @@ mod upload;
 mod workers;
 
 pub use self::{
+    key::fetch_command,
     server::{ServeError, serve},
     source::source_address,
 };

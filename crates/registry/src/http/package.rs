@@ -8,10 +8,9 @@ use axum::{
 
 use super::{
     authorize::{AuthorizedPlace, Presented},
-    conditional::Validators,
+    conditional::{Validators, dated},
     download::{Content, File},
     error::ApiError,
-    index,
     path::Segments,
 };
 use crate::{
@@ -20,29 +19,18 @@ use crate::{
     metadata::{FileAddress, PackageFile},
 };
 
-/// 200, 206 or 304 with the file as it was uploaded. Routes are told apart before a path is decoded, so the name of an
-/// index with percent signs in it comes here too.
+/// 200, 206 or 304 with the file as it was uploaded.
 pub(super) async fn show(
-    state: State<Registry>,
-    presented: Presented,
-    segments: Segments,
+    registry: &Registry,
+    presented: &Presented,
+    segments: &Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    match segments.file() {
-        // In boxes of their own, so that every request for a package does not carry them about.
-        "APKINDEX.tar.gz" => {
-            return Box::pin(index::show_v2(state, presented, segments, request)).await;
-        }
-        "Packages.adb" | "packages.adb" => {
-            return Box::pin(index::show_v3(state, presented, segments, request)).await;
-        }
-        _ => {}
-    }
-    let State(registry) = state;
+    let began = registry.clock().now();
     let place = presented
-        .authorize_place(&registry, &segments, Action::Read)
+        .authorize_place(registry, segments, Action::Read)
         .await?;
-    let found = find(&registry, &place, &segments).await?;
+    let found = find(registry, &place, segments).await?;
     let blob = registry
         .blobs()
         .open_whole(&found.sha256, found.size)
@@ -62,7 +50,8 @@ pub(super) async fn show(
         visibility: place.authorized.owner.visibility,
         size: blob.size(),
     };
-    file.answer(&request, registry.clock().now(), Content::Blob(blob))
+    let content = Content::Blob(blob);
+    Ok(dated(file.answer(&request, began, content)?, began))
 }
 
 /// 204 once the file is out of every index; 412 when it is not the one that the request is for.

@@ -3,12 +3,40 @@
 use apk::arch::Arch;
 use axum::{
     extract::{FromRequestParts, Path},
-    http::request::Parts,
+    http::{Uri, request::Parts},
 };
 use serde::Deserialize;
 
 use super::error::ApiError;
 use crate::names::{Branch, OwnerName, RepositoryName};
+
+/// The address of a request for packages with every run of slashes in its path written as one, and none at the end; `None` when
+/// it is written so already, or is for something else. apk of Alpine 3.8 to 3.20 asks for `…/alpine//v3.20/main/…` where the line
+/// in `/etc/apk/repositories` has a slash too many.
+pub(super) fn folded(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if !path.contains("//") && !path.ends_with('/') {
+        return None;
+    }
+    let mut folded = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        folded.push('/');
+        folded.push_str(segment);
+    }
+    if !folded.starts_with(PACKAGES) {
+        return None;
+    }
+    if let Some(query) = uri.query() {
+        folded.push('?');
+        folded.push_str(query);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(folded.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// What stands before the owner in the paths of packages.
+const PACKAGES: &str = "/api/packages/";
 
 /// The segments behind `/api/packages/`, percent-decoded. A shorter route leaves the last ones empty.
 ///
@@ -30,7 +58,7 @@ impl Segments {
     /// Those of `/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/{file}`, if a path is one of these and has
     /// nothing to be decoded.
     pub(super) fn of_file(path: &str) -> Option<Self> {
-        let mut rest = path.strip_prefix("/api/packages/")?.split('/');
+        let mut rest = path.strip_prefix(PACKAGES)?.split('/');
         let mut next = || rest.next().filter(|segment| !segment.is_empty());
         let owner = next()?;
         let ("alpine", branch, repository, architecture, file) =
@@ -78,6 +106,11 @@ impl Segments {
     /// The two segments behind the owner, as they came, where they are no branch and repository.
     pub(super) fn folder_and_file(&self) -> (&str, &str) {
         (&self.branch, &self.repository)
+    }
+
+    /// The file name at the end of an upload's path, as it came, if the path has one.
+    pub(super) fn uploaded_name(&self) -> Option<&str> {
+        Some(self.file.as_str()).filter(|file| !file.is_empty())
     }
 
     /// The architecture.

@@ -1,9 +1,10 @@
-//! `PUT …/{branch}/{repository}`: a package comes in.
+//! `PUT …/{branch}/{repository}`, with or without the package's file name behind it: a package comes in.
 
 use axum::{
     extract::{Request, State},
     http::StatusCode,
 };
+use url::form_urlencoded;
 
 use super::{
     authorize::{AuthorizedPlace, Presented},
@@ -11,9 +12,14 @@ use super::{
     error::ApiError,
     path::Segments,
 };
-use crate::{Registry, access::Action, publish::Destination};
+use crate::{
+    Registry,
+    access::Action,
+    publish::{Destination, IfExists},
+};
 
-/// 201 with an empty body, once the package is durable and in the index.
+/// 201 with an empty body, once the package is durable and in the index; 200 where it was so before and the client says that
+/// this is fine.
 pub(super) async fn put(
     State(registry): State<Registry>,
     presented: Presented,
@@ -27,6 +33,8 @@ pub(super) async fn put(
     } = presented
         .authorize_place(&registry, &segments, Action::Publish)
         .await?;
+    let file_name = segments.uploaded_name().map(file_name).transpose()?;
+    let if_exists = if_exists(request.uri().query().unwrap_or_default())?;
     let (package, announced) = body::package(request, &registry.settings().connections)?;
     let destination = Destination {
         owner: authorized.owner.id,
@@ -34,6 +42,8 @@ pub(super) async fn put(
         repository,
         by: authorized.actor(),
         announced,
+        file_name,
+        if_exists,
     };
     let published = registry.publisher().publish(destination, package).await?;
     tracing::info!(
@@ -43,7 +53,41 @@ pub(super) async fn put(
         size = published.size,
         account = authorized.account_name(),
         by = authorized.credential_kind(),
-        "package published"
+        "{}",
+        if published.is_new { "package published" } else { "package was there already" }
     );
-    Ok(StatusCode::CREATED)
+    Ok(if published.is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    })
+}
+
+/// The name that clients add which take the path for a folder (`curl --upload-file FILE URL/`, goreleaser). Whether it is the
+/// package's own is known once the package is here; what is no file name of any package is refused before.
+fn file_name(given: &str) -> Result<String, ApiError> {
+    if given.ends_with(".apk") {
+        return Ok(given.to_owned());
+    }
+    Err(ApiError::BadRequest(format!(
+        "the path goes on behind the repository with {given:?}; leave that off (PUT /{{branch}}/{{repository}}): architecture, \
+         name and version come from the package"
+    )))
+}
+
+/// What the query says of a package that is there already. Other parameters are ignored, as the forges ignore them.
+fn if_exists(query: &str) -> Result<IfExists, ApiError> {
+    let mut wanted = IfExists::default();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("if-exists", "same") => wanted = IfExists::Same,
+            ("if-exists", other) => {
+                return Err(ApiError::BadRequest(format!(
+                    "`if-exists` is {other:?}; write `same`, or leave it out"
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(wanted)
 }

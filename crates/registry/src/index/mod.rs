@@ -53,20 +53,6 @@ const GUEST_PART: u64 = 16;
 /// by two at once, which costs what it costs.
 const PLACES_IN_MAKING: u64 = 10_000;
 
-/// What Alpine is built for. A repository of noarch packages alone serves these like architectures of its own.
-const BUILT_FOR: [&str; 10] = [
-    "aarch64",
-    "armhf",
-    "armv7",
-    "loongarch64",
-    "mips64",
-    "ppc64le",
-    "riscv64",
-    "s390x",
-    "x86",
-    "x86_64",
-];
-
 /// In a burst, how long an index rests after it was made, in times of what making it took.
 const REST: u32 = 3;
 
@@ -174,8 +160,8 @@ struct Place {
     repository: RepositoryId,
     arch: Arch,
     format: Format,
-    /// The repository has no packages of this very architecture, and Alpine is not built for it either: one of the names
-    /// without number for which a repository of noarch packages has an index. Whoever may read can ask for all of them.
+    /// The repository has no packages of this very architecture, and neither Alpine nor OpenWrt is built for it: one of the names
+    /// without number for which a repository with noarch packages has an index. A stranger can ask for all of them.
     /// So they take turns, and have their own part of the memory: the other indexes never wait for them.
     is_of_a_guest: bool,
 }
@@ -186,7 +172,7 @@ impl Place {
             repository: head.repository,
             arch: arch.clone(),
             format,
-            is_of_a_guest: !head.has_architecture && !BUILT_FOR.contains(&arch.as_str()),
+            is_of_a_guest: !head.has_architecture && !arch.is_of_a_distribution(),
         }
     }
 }

@@ -24,17 +24,14 @@ pub struct IndexHead {
     pub live: u64,
     /// Whether the repository has or had packages of this very architecture.
     pub has_architecture: bool,
-    /// How many packages of other architectures than this one and noarch are in the repository now.
-    pub live_elsewhere: u64,
     /// When the owner's signing keys last changed, at the moment at which the rest was so; 1970 when there is none.
     pub keys_changed_at: Timestamp,
 }
 
 impl IndexHead {
-    /// Whether there is such an index: it has packages, and its architecture is one of the repository, or the
-    /// repository has noarch packages alone and serves every architecture that asks.
+    /// Whether there is such an index: it has packages. Where there are noarch packages, that is so for every architecture.
     pub const fn is_served(&self) -> bool {
-        self.live > 0 && (self.has_architecture || self.live_elsewhere == 0)
+        self.live > 0
     }
 }
 
@@ -129,8 +126,6 @@ impl Metadata {
                  CAST(COALESCE(SUM(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.live END), 0) AS BIGINT) \
                  AS live, \
                  COALESCE(MAX(CASE WHEN index_heads.arch = $4 THEN 1 END), 0) AS has_architecture, \
-                 CAST(COALESCE(SUM(CASE WHEN index_heads.arch NOT IN ($4, $5) THEN index_heads.live END), 0) AS BIGINT) \
-                 AS live_elsewhere, \
                  COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
                  AS keys_changed_at \
                  FROM repositories LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
@@ -150,7 +145,6 @@ impl Metadata {
                     changed_at: row.time("changed_at")?,
                     live: row.size("live")?,
                     has_architecture: row.value::<i64>("has_architecture")? != 0,
-                    live_elsewhere: row.size("live_elsewhere")?,
                     keys_changed_at: row.time("keys_changed_at")?,
                 })
             })

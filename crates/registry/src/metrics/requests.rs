@@ -58,7 +58,7 @@ impl Route {
             (_, "Packages.adb" | "packages.adb") => Self::IndexV3,
             (_, "key") => Self::Key,
             (_, last) if last.ends_with(".apk") => Self::Package,
-            _ if rest.starts_with("keys/") => Self::Key,
+            _ if rest.starts_with("keys/") || !rest.contains('/') => Self::Key,
             _ => Self::Other,
         }
     }

@@ -60,6 +60,20 @@ pub struct Destination {
     pub by: Actor,
     /// How many bytes the package has at least, where the sender said so before the first one.
     pub announced: Option<u64>,
+    /// The file name that the sender gave it. It has to be the package's own.
+    pub file_name: Option<String>,
+    /// What to do where the package is there already.
+    pub if_exists: IfExists,
+}
+
+/// What becomes of an upload whose very bytes are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfExists {
+    /// It is refused, like one of other bytes.
+    #[default]
+    Refuse,
+    /// It is done: a client that lost the answer to its first attempt may try again.
+    Same,
 }
 
 /// Why bytes of a body did not come.
@@ -99,7 +113,28 @@ pub enum PublishError {
     /// The body is a package that this registry does not take.
     #[error(transparent)]
     Rule(#[from] RuleError),
-    /// The same file is there already, or one that excludes it; the database failed.
+    /// The sender gave it a name that is not its own.
+    #[error(
+        "the path ends in {given:?}, and this package is `{own}`; leave the file name off (PUT /{{branch}}/{{repository}}), or \
+         write that one"
+    )]
+    FileName {
+        /// The name at the end of the path.
+        given: String,
+        /// The one that the package has.
+        own: String,
+    },
+    /// The same file is there already.
+    #[error(
+        "package file already exists, with {}",
+        if *.same { "the same bytes; with `?if-exists=same` that is a success" }
+        else { "other bytes; raise pkgrel, or delete that file first" }
+    )]
+    Exists {
+        /// Whether it has the same bytes.
+        same: bool,
+    },
+    /// A file that excludes this one is there already; the owner may have no more; the database failed.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The bytes could not be kept.
@@ -125,6 +160,8 @@ pub struct Published {
     pub arch: Arch,
     /// Bytes of the file.
     pub size: u64,
+    /// Whether it came with this upload. It was there already otherwise.
+    pub is_new: bool,
 }
 
 /// The way in for packages.
@@ -186,11 +223,13 @@ impl Publisher {
     fn count(&self, published: &Result<Published, PublishError>) {
         let counts = &self.counts;
         let count = match published {
-            Ok(_) => &counts.taken,
+            Ok(published) if published.is_new => &counts.taken,
+            Ok(_) | Err(PublishError::Exists { .. }) => &counts.existing,
             Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
             Err(
                 PublishError::Package(_)
                 | PublishError::Rule(_)
+                | PublishError::FileName { .. }
                 | PublishError::OverQuota(_)
                 | PublishError::Record(
                     RecordError::OverQuota(_) | RecordError::OwnerGone | RecordError::UploaderGone,
@@ -217,7 +256,16 @@ impl Publisher {
             file_name: rules::file_name(&package.info),
             arch: package.info.arch.clone(),
             size: package.size,
+            is_new: true,
         };
+        if let Some(given) = &destination.file_name
+            && *given != published.file_name
+        {
+            return Err(PublishError::FileName {
+                given: given.clone(),
+                own: published.file_name,
+            });
+        }
         // All of it is here. What follows goes on also when the client, and with it this future, goes away: stopped
         // between the blob and its record, it would leave a blob that nothing needs. It waits for the disk, so it
         // has a thread that may.
@@ -240,7 +288,10 @@ impl Publisher {
         if needed > limit {
             return Err(PublishError::TooLarge { limit });
         }
-        own.over(self.quota).admit(used, needed)?;
+        // What is there already needs no room.
+        if destination.if_exists == IfExists::Refuse {
+            own.over(self.quota).admit(used, needed)?;
+        }
         Ok(limit)
     }
 
@@ -254,33 +305,57 @@ impl Publisher {
     ) -> Result<Published, PublishError> {
         // What is there already, and what does not fit, is told before the bytes are synced. Two uploads at once both pass
         // here; the transaction decides between them.
-        self.refuse_existing(&destination, &published, &mut received)
-            .await?;
+        if self
+            .is_there(&destination, &published, &mut received)
+            .await?
+        {
+            return Ok(Published {
+                is_new: false,
+                ..published
+            });
+        }
         let (used, own) = self.metadata.usage(destination.owner).await?;
         own.over(self.quota).admit(used, published.size)?;
         let sha256 = received.sha256;
         let held = self.in_use.hold(&sha256).await;
         let kept = self
-            .put_in_place_and_record(destination, &mut received)
+            .put_in_place_and_record(&destination, &mut received)
             .await;
         drop(held);
         if kept.is_err() && received.brought() {
             self.take_back(&sha256).await;
         }
-        kept.map(|()| published)
+        let is_new = match kept {
+            Err(PublishError::Record(RecordError::AlreadyExists)) => {
+                // It came, and may be gone again, while this one was on its way: as it was found in the transaction.
+                let is_there = self.is_there(&destination, &published, &mut received);
+                if !is_there.await? {
+                    return Err(RecordError::AlreadyExists.into());
+                }
+                false
+            }
+            kept => {
+                kept?;
+                true
+            }
+        };
+        Ok(Published {
+            is_new,
+            ..published
+        })
     }
 
     async fn put_in_place_and_record(
         &self,
-        destination: Destination,
+        destination: &Destination,
         received: &mut Received,
     ) -> Result<(), PublishError> {
         let package = received.package.clone();
         let info = package.info;
         let file = NewPackageFile {
             owner: destination.owner,
-            branch: destination.branch,
-            repository: destination.repository,
+            branch: destination.branch.clone(),
+            repository: destination.repository.clone(),
             record: apk::v2::record::render(&info, &package.identity, package.size, &info.arch),
             arch: info.arch,
             name: info.name,
@@ -299,12 +374,14 @@ impl Publisher {
         Ok(())
     }
 
-    async fn refuse_existing(
+    /// Whether these very bytes are there already, which is an error but where the sender expects it. So is another file that is
+    /// in their place.
+    async fn is_there(
         &self,
         destination: &Destination,
         new: &Published,
         received: &mut Received,
-    ) -> Result<(), PublishError> {
+    ) -> Result<bool, PublishError> {
         let address = FileAddress {
             owner: destination.owner,
             branch: &destination.branch,
@@ -312,19 +389,21 @@ impl Publisher {
             arch: &new.arch,
             file_name: &new.file_name,
         };
-        match self.metadata.package_file(&address).await? {
-            None => Ok(()),
-            Some(existing) if existing.arch == new.arch => {
-                if existing.sha256 == received.sha256 {
-                    let _held = self.in_use.hold(&existing.sha256).await;
-                    received.heal()?;
-                }
-                Err(RecordError::AlreadyExists.into())
-            }
-            Some(existing) => Err(RecordError::NoarchClash {
-                existing: existing.arch,
-            }
-            .into()),
+        let Some(existing) = self.metadata.package_file(&address).await? else {
+            return Ok(false);
+        };
+        if existing.arch != new.arch {
+            let existing = existing.arch;
+            return Err(RecordError::NoarchClash { existing }.into());
         }
+        let same = existing.sha256 == received.sha256;
+        if same {
+            let _held = self.in_use.hold(&existing.sha256).await;
+            received.heal()?;
+        }
+        if same && destination.if_exists == IfExists::Same {
+            return Ok(true);
+        }
+        Err(PublishError::Exists { same })
     }
 }

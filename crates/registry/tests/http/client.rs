@@ -60,6 +60,12 @@ impl Request {
         self
     }
 
+    /// To that host rather than the usual one.
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.headers.retain(|(name, _)| name != "Host");
+        self.header("Host", host)
+    }
+
     /// With a user name and a password, or what a client sends in their place.
     pub(crate) fn basic(self, user: &str, password: &str) -> Self {
         let pair = STANDARD.encode(format!("{user}:{password}"));

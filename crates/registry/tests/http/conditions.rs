@@ -54,6 +54,43 @@ async fn two_publishes_in_one_second_never_leave_a_client_with_the_older_index()
 }
 
 #[tokio::test]
+async fn the_date_of_an_answer_never_stands_for_an_index_that_came_after_it() {
+    let server = TestServer::start().await;
+    server.publish("edge/main", hello()).await.expect(201);
+    server.send(&get(INDEX)).await.expect(200);
+    // An answer and a publish in one second, and later the other way round.
+    for (before, between, number) in [(200, 300, 0), (0, 0, 1), (999, 1, 2), (500, 500, 3)] {
+        server.clock.advance(Duration::from_secs(60));
+        let now = Duration::from_micros(u64::try_from(server.clock.now().micros()).unwrap());
+        let second = Duration::from_secs(now.as_secs() + 1);
+        server
+            .clock
+            .advance(second - now + Duration::from_millis(before));
+        let held = server.send(&get(INDEX)).await.expect(200);
+        server.clock.advance(Duration::from_millis(between));
+        let name = format!("world{number}");
+        server
+            .publish("edge/main", package(&name, "x86_64"))
+            .await
+            .expect(201);
+        let mut is_over = false;
+        for _ in 0..20 {
+            for header in ["Date", "Last-Modified"] {
+                let since = get(INDEX).header("If-Modified-Since", held.header(header).unwrap());
+                let answer = server.send(&since).await.expect(200);
+                assert_ne!(answer.header("ETag"), held.header("ETag"));
+            }
+            let newest = server.send(&get(INDEX)).await.expect(200);
+            let own = newest.header("Last-Modified").unwrap();
+            let since = get(INDEX).header("If-Modified-Since", own);
+            is_over |= server.send(&since).await.status == 304;
+            server.clock.advance(Duration::from_millis(500));
+        }
+        assert!(is_over, "the newest index never got a date of its own");
+    }
+}
+
+#[tokio::test]
 async fn a_removed_package_changes_the_index_and_its_date() {
     let server = TestServer::with_hello().await;
     server

@@ -1,12 +1,12 @@
 //! The headers of answers that carry something.
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use registry::metadata::Visibility;
 
 use crate::{
-    client::{get, head, put, request},
-    server::{ALICE, HELLO, INDEX, TestServer, hello, password},
+    client::{Request, delete, get, head, put, request},
+    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
 };
 
 #[tokio::test]
@@ -22,6 +22,29 @@ async fn the_key_is_a_pem_file_named_after_its_owner_and_fingerprint() {
         key.header("Content-Disposition"),
         Some(format!("attachment; filename=\"{name}\"").as_str())
     );
+
+    // By its name, for what names a file after the end of its address.
+    for path in [format!("{ALICE}/{name}"), format!("{ALICE}/keys/{name}")] {
+        for request in [get(&path), head(&path)] {
+            let named = server.send(&request).await.expect(200);
+            assert_eq!(
+                named.header("Content-Disposition"),
+                key.header("Content-Disposition")
+            );
+        }
+        assert_eq!(server.send(&get(&path)).await.body, key.body, "{path}");
+    }
+    // What to type instead, with nothing but what a stock Alpine has.
+    let command = format!(
+        "wget -O /etc/apk/keys/{name} http://registry.test/api/packages/alice/alpine/{name}"
+    );
+    for path in ["keys/none.rsa.pub", "none.rsa.pub", "keys"] {
+        let answer = server.send(&get(format!("{ALICE}/{path}"))).await;
+        answer.refusal(404, &command);
+    }
+    let strange = request("GET", format!("{ALICE}/none.rsa.pub"));
+    let strange = server.send(&strange.host("a$(b)")).await;
+    strange.refusal(404, " http://HOST/api/");
 
     let index = server.send(&get(INDEX)).await.expect(200);
     let trusted = [(apk::sign::KeyName::parse(&name).unwrap(), public)];
@@ -77,6 +100,100 @@ async fn files_carry_all_that_caches_and_clients_go_by() {
         assert!(date.starts_with("Sun, 22 Nov 2026 21:0"), "{date}");
     }
     assert_eq!(server.send(&get(HELLO)).await.body, hello());
+}
+
+/// The exact set, so that a header that comes or goes is noticed.
+#[tokio::test]
+async fn every_kind_of_answer_has_these_headers_and_no_others() {
+    const ALL: &str = "cache-control connection date x-content-type-options x-request-id";
+    const FILE: &str =
+        "accept-ranges content-disposition content-length content-type etag last-modified";
+    const TEXT: &str = "content-length content-type";
+    let server = TestServer::start_with(|settings| settings.max_upload = 100_000).await;
+    server.publish("edge/main", hello()).await.expect(201);
+    server.add_user("paul", Visibility::Private).await;
+    server.clock.advance(Duration::from_secs(60));
+    let index = server.send(&get(INDEX)).await.expect(200);
+    let etag = index.header("ETag").unwrap();
+    let by_alice = |request: Request| request.basic("alice", &password("alice"));
+    let upload = |target: &str, body: Vec<u8>| by_alice(put(format!("{ALICE}/{target}"), body));
+    let other = package("other", "x86_64");
+    let v3 = INDEX.replace("APKINDEX.tar.gz", "Packages.adb");
+    for (status, request, more) in [
+        (200, get(INDEX), FILE.to_owned()),
+        (200, get(v3), FILE.to_owned()),
+        (200, get(HELLO), FILE.to_owned()),
+        (
+            304,
+            get(INDEX).header("If-None-Match", etag),
+            "accept-ranges etag last-modified".to_owned(),
+        ),
+        (
+            304,
+            get(HELLO).header("If-None-Match", "*"),
+            "accept-ranges etag last-modified".to_owned(),
+        ),
+        (
+            206,
+            get(HELLO).header("Range", "bytes=0-9"),
+            format!("{FILE} content-range"),
+        ),
+        (
+            416,
+            get(HELLO).header("Range", "bytes=99999-"),
+            format!("{TEXT} content-range"),
+        ),
+        (412, get(HELLO).header("If-Match", "\"x\""), TEXT.to_owned()),
+        (
+            200,
+            get(format!("{ALICE}/key")),
+            format!("{TEXT} content-disposition"),
+        ),
+        (200, get("/healthz"), TEXT.to_owned()),
+        (
+            201,
+            upload("edge/main", other.clone()),
+            "content-length".to_owned(),
+        ),
+        (
+            200,
+            upload("edge/main?if-exists=same", other),
+            "content-length".to_owned(),
+        ),
+        (
+            204,
+            by_alice(delete(HELLO.replace("hello", "other"))),
+            String::new(),
+        ),
+        (400, upload("edge/main", b"text".to_vec()), TEXT.to_owned()),
+        (400, get(INDEX.replace("edge", "a|b")), TEXT.to_owned()),
+        (
+            401,
+            get("/api/packages/paul/alpine/key"),
+            format!("{TEXT} www-authenticate"),
+        ),
+        (
+            403,
+            by_alice(get("/api/packages/paul/alpine/key")),
+            TEXT.to_owned(),
+        ),
+        (404, get(HELLO.replace("hello", "none")), TEXT.to_owned()),
+        (404, get("/nothing"), TEXT.to_owned()),
+        (405, request("POST", HELLO), format!("{TEXT} allow")),
+        (409, upload("edge/main", hello()), TEXT.to_owned()),
+        (413, upload("edge/main", vec![0; 100_001]), TEXT.to_owned()),
+    ] {
+        let answer = server.send(&request).await;
+        let shown = format!("{status} {request:?} {answer:?}");
+        assert_eq!(answer.status, status, "{shown}");
+        let found: BTreeSet<_> = answer
+            .headers
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let expected: BTreeSet<_> = ALL.split(' ').chain(more.split_whitespace()).collect();
+        assert_eq!(found, expected, "{shown}");
+    }
 }
 
 #[tokio::test]
@@ -141,7 +258,7 @@ async fn a_change_has_an_empty_answer() {
     let server = TestServer::start().await;
     let made = server.publish("edge/main", hello()).await.expect(201);
     assert_eq!(made.header("Content-Length"), Some("0"));
-    let request = crate::client::delete(HELLO).basic("alice", &password("alice"));
+    let request = delete(HELLO).basic("alice", &password("alice"));
     let removed = server.send(&request).await.expect(204);
     assert_eq!(removed.header("Content-Length"), None);
 }

@@ -35,6 +35,15 @@ fn listed(records: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
     Some(owned.collect())
 }
 
+/// Some that a distribution is built for, and one that none is.
+const OTHERS: [&str; 5] = [
+    "riscv64",
+    "mips64",
+    "mipsel_24kc",
+    "arm_cortex-a7_neon-vfpv4",
+    "invented",
+];
+
 #[tokio::test]
 async fn a_noarch_package_is_in_every_index_under_its_architecture() {
     let server = TestServer::start().await;
@@ -42,10 +51,10 @@ async fn a_noarch_package_is_in_every_index_under_its_architecture() {
         .publish("edge/main", package("docs", "noarch"))
         .await
         .expect(201);
-    // Alone, it is there for whoever asks.
-    for arch in ["x86_64", "riscv64", "noarch"] {
+    for arch in OTHERS.iter().chain(&["x86_64", "noarch"]) {
         assert_eq!(index(&server, arch).await, listed(&[("docs", arch)]));
     }
+    // The first package of an architecture takes the index away from no other one.
     server
         .publish("edge/main", package("hello", "x86_64"))
         .await
@@ -54,7 +63,14 @@ async fn a_noarch_package_is_in_every_index_under_its_architecture() {
         index(&server, "x86_64").await,
         listed(&[("docs", "x86_64"), ("hello", "x86_64")])
     );
-    assert_eq!(index(&server, "riscv64").await, None);
+    for arch in OTHERS {
+        assert_eq!(index(&server, arch).await, listed(&[("docs", arch)]));
+        let v3 = get(format!("{ALICE}/edge/main/{arch}/packages.adb"));
+        let v3 = server.send(&v3).await.expect(200);
+        let limits = apk::limits::Limits::default();
+        let v3 = apk::v3::index::read_unverified(&v3.body, &limits).unwrap();
+        assert_eq!(v3.packages.len(), 1, "{arch}");
+    }
     // An architecture that comes later has it too.
     server
         .publish("edge/main", package("hello", "riscv64"))
@@ -65,12 +81,29 @@ async fn a_noarch_package_is_in_every_index_under_its_architecture() {
         listed(&[("docs", "riscv64"), ("hello", "riscv64")])
     );
     assert_eq!(server.blobs(), 3);
+    // The JSON API lists what there is, each once.
+    let repositories = get("/api/v1/owners/alice/repositories");
+    let repositories = server.send(&repositories).await.expect(200).json();
+    let architectures = repositories
+        .pointer("/0/architectures")
+        .unwrap()
+        .as_array()
+        .unwrap();
+    let names: Vec<_> = architectures
+        .iter()
+        .map(|arch| arch["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["noarch", "riscv64", "x86_64"]);
 }
 
 #[tokio::test]
 async fn it_is_served_and_removed_at_every_architecture() {
     let server = TestServer::start().await;
-    for remove_at in ["noarch", "x86_64", "riscv64"] {
+    server
+        .publish("edge/main", package("hello", "x86_64"))
+        .await
+        .expect(201);
+    for remove_at in OTHERS.iter().chain(&["x86_64", "noarch"]) {
         server
             .publish("edge/main", package("docs", "noarch"))
             .await
@@ -83,13 +116,15 @@ async fn it_is_served_and_removed_at_every_architecture() {
         let removal = delete(format!("{ALICE}/edge/main/{remove_at}/docs-1.0-r0.apk"))
             .basic("alice", &password("alice"));
         server.send(&removal).await.expect(204);
-        for arch in ["noarch", "x86_64", "riscv64"] {
+        for arch in OTHERS.iter().chain(&["x86_64", "noarch"]) {
             let target = format!("{ALICE}/edge/main/{arch}/docs-1.0-r0.apk");
             server
                 .send(&get(target))
                 .await
                 .refusal(404, "no such package file");
-            assert_eq!(index(&server, arch).await, None);
+            let left = listed(&[("hello", "x86_64")]);
+            let left = if *arch == "x86_64" { left } else { None };
+            assert_eq!(index(&server, arch).await, left);
         }
     }
 }

@@ -23,6 +23,19 @@ async fn rename(server: &TestServer, kind: OwnerKind, old: &str, new: &str) {
     assert!(renamed.unwrap());
 }
 
+#[tokio::test]
+async fn the_new_name_is_below_the_path_of_the_base_url() {
+    let base_url = Some("https://example.org/a/registry".to_owned());
+    let server = TestServer::start_with(|settings| settings.base_url = base_url).await;
+    rename(&server, OwnerKind::User, "alice", "alicia").await;
+    for target in [INDEX.to_owned(), "/api/v1/users/alice".to_owned()] {
+        let answer = server.send(&get(&target)).await.expect(301);
+        let new = format!("/a/registry{}", target.replace("/alice", "/alicia"));
+        assert_eq!(answer.header("Location"), Some(new.as_str()));
+        assert!(answer.text().contains(&new), "{}", answer.text());
+    }
+}
+
 fn as_alicia(request: Request) -> Request {
     request.basic("alicia", &password("alice"))
 }

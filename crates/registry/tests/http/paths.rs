@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    client::{delete, get, put, request},
+    client::{Request, delete, get, head, put, request},
     server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
 };
 
@@ -128,13 +128,14 @@ async fn what_is_nowhere_is_404() {
         ("/", "nothing is at /"),
         ("/api/packages/alice", "nothing is at"),
         ("/api/packages/alice/alpine/", "nothing is at"),
-        ("/api/packages/alice/alpine/key/", "nothing is at"),
+        ("/api/packages/alice/alpine/v|1", "nothing is at"),
         (
             "/api/packages/alice/alpine/../../alice/alpine/key",
             "nothing is at",
         ),
+        ("//healthz", "nothing is at"),
         (
-            "/api/packages/alice/alpine/edge/main/x86_64/hello-1.0-r0.apk/",
+            "/api/packages/alice/alpine/edge/main/x86_64/hello-1.0-r0.apk/x",
             "nothing is at",
         ),
         ("/api/packages/nobody/alpine/key", "no such owner"),
@@ -175,6 +176,9 @@ async fn methods_that_are_not_for_a_path_are_405_with_those_that_are() {
         // A GET of that form is one of a key by its name.
         ("POST", &repository, "PUT,GET,HEAD"),
         ("DELETE", &repository, "PUT,GET,HEAD"),
+        ("PUT", "/api/packages/alice/alpine/edge", "GET,HEAD"),
+        ("GET", "/api/packages/alice/alpine/edge/main", "PUT"),
+        ("GET", "/api/packages/alice/alpine/edge/main/x86_64", "PUT"),
         ("DELETE", INDEX, "GET,HEAD"),
         ("PUT", INDEX, "GET,HEAD"),
         ("PUT", HELLO, "GET,HEAD,DELETE"),
@@ -217,4 +221,77 @@ async fn the_path_of_an_upload_says_nothing_of_the_architecture() {
     server.send(&request).await.expect(201);
     let target = format!("{ALICE}/edge/main/riscv64/hello-1.0-r0.apk");
     server.send(&get(target)).await.expect(200);
+}
+
+#[tokio::test]
+async fn doubled_and_trailing_slashes_are_one_and_none() {
+    let server = TestServer::start().await;
+    let by_alice = |request: Request| request.basic("alice", &password("alice"));
+    for (number, target) in [
+        "//edge/main",
+        "/edge/main/",
+        "/edge//main//?unused=1",
+        "///edge/main/",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let upload = put(
+            format!("{ALICE}{target}"),
+            package(&format!("p{number}"), "x86_64"),
+        );
+        server.send(&by_alice(upload)).await.expect(201);
+    }
+    let index = server.send(&get(INDEX)).await.expect(200);
+    for target in [
+        format!("{ALICE}//edge/main/x86_64/APKINDEX.tar.gz"),
+        format!("/{ALICE}/edge//main/x86_64//APKINDEX.tar.gz/"),
+        format!("{ALICE}//edge/m%61in/x86_64/APKINDEX.tar.gz?a=b"),
+    ] {
+        for request in [get(&target), head(&target)] {
+            let answer = server.send(&request).await.expect(200);
+            assert_eq!(answer.header("ETag"), index.header("ETag"), "{target}");
+        }
+    }
+    let key = server.send(&get(format!("{ALICE}/key"))).await.expect(200);
+    let folded = server
+        .send(&get(format!("{ALICE}//key/")))
+        .await
+        .expect(200);
+    assert_eq!(folded.body, key.body);
+    let removal = delete(format!("{ALICE}//edge/main/x86_64//p0-1.0-r0.apk/"));
+    server.send(&by_alice(removal)).await.expect(204);
+    // A slash that is written as a part of a name stays one.
+    let answer = get(format!("{ALICE}/edge/%2Fmain/x86_64/APKINDEX.tar.gz"));
+    server.send(&answer).await.refusal(400, "not allowed");
+}
+
+#[tokio::test]
+async fn an_upload_may_end_in_the_file_name_of_the_package_and_in_no_other() {
+    let server = TestServer::start().await;
+    let upload = |name: &str| {
+        let request = put(format!("{ALICE}/edge/main/{name}"), hello());
+        request.basic("alice", &password("alice"))
+    };
+    for name in [
+        "hello-1.0-r1.apk",
+        "hello_1.0-r0_x86_64.apk",
+        "Hello-1.0-r0.apk",
+        "x86_64",
+        "hello",
+        "hello%0A.apk",
+    ] {
+        let answer = server.send(&upload(name)).await;
+        answer.refusal(400, "(PUT /{branch}/{repository})");
+        assert_eq!(server.blobs(), 0, "{name}");
+    }
+    let anonymous = put(format!("{ALICE}/edge/main/hello-1.0-r0.apk"), hello());
+    server.send(&anonymous).await.refusal(401, "");
+    server.send(&upload("hello-1%2E0-r0.apk")).await.expect(201);
+    server.send(&get(HELLO)).await.expect(200);
+    // As curl and goreleaser send it.
+    let file = apk::v2::builder::PackageBuilder::new("libstdc++", "1.0~abc123-r0").build();
+    let target = format!("{ALICE}/edge/main/libstdc++-1.0~abc123-r0.apk");
+    let request = put(target, file).basic("alice", &password("alice"));
+    server.send(&request).await.expect(201);
 }

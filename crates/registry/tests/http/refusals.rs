@@ -4,7 +4,7 @@ use apk::v2::builder::PackageBuilder;
 
 use crate::{
     client::{get, put},
-    server::{ALICE, INDEX, TestServer, hello, package, password},
+    server::{ALICE, BY, INDEX, TestServer, hello, name, package, password},
 };
 
 fn builder() -> PackageBuilder {
@@ -56,16 +56,44 @@ async fn what_is_no_package_is_400_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_there_is_409_whatever_its_bytes() {
+async fn a_file_that_is_there_is_409_with_whether_it_is_the_same() {
     let server = TestServer::start().await;
     server.publish("edge/main", hello()).await.expect(201);
-    for body in [hello(), builder().field("depend", "other").build()] {
-        let answer = server.publish("edge/main", body).await;
-        assert_eq!(
-            answer.refusal(409, "").text(),
-            "package file already exists\n"
-        );
+    let other = || builder().field("depend", "other").build();
+    let same = "package file already exists, with the same bytes; with `?if-exists=same` that is a success\n";
+    let differs =
+        "package file already exists, with other bytes; raise pkgrel, or delete that file first\n";
+    for (body, query, text) in [
+        (hello(), "", same),
+        // As in the forges, what is not known is ignored.
+        (hello(), "?overwrite=true&x", same),
+        (other(), "", differs),
+        (other(), "?if-exists=same", differs),
+    ] {
+        let answer = server.publish(&format!("edge/main{query}"), body).await;
+        assert_eq!(answer.refusal(409, "").text(), text);
     }
+    assert_eq!(server.blobs(), 1);
+    let retry = || async {
+        let target = "edge/main?if-exists=same";
+        server.publish(target, hello()).await
+    };
+    assert_eq!(retry().await.expect(200).body, b"");
+    // Also where the answer that was lost took the last place that the owner may have.
+    let quota = registry::publish::QuotaChange {
+        packages: Some(1),
+        ..Default::default()
+    };
+    let quotas = server.registry.administration().quotas();
+    let alice = server.registry.metadata().owner(&name("alice")).await;
+    let alice = alice.unwrap().unwrap();
+    quotas.change(alice.id, quota, &BY).await.unwrap();
+    retry().await.expect(200);
+    let full = server.publish("edge/testing?if-exists=same", hello()).await;
+    full.refusal(413, "");
+    quotas.lift(alice.id, &BY).await.unwrap();
+    let unknown = server.publish("edge/main?if-exists=any", hello()).await;
+    unknown.refusal(400, "write `same`");
     assert_eq!(server.blobs(), 1);
     // Elsewhere it is another file, of the same bytes.
     server.publish("edge/testing", hello()).await.expect(201);

@@ -26,7 +26,7 @@ use registry::{
         Window,
     },
     names::{Branch, OwnerName, RepositoryName},
-    publish::{Destination, PublishError, Published},
+    publish::{Destination, IfExists, PublishError, Published},
     settings::Settings,
     webhooks::{
         Added, AddressRules, Client, ClientLimits, Deliverer, DeliveryLimits, Resolver, Roots,
@@ -101,6 +101,8 @@ impl World {
             repository: main_repository(),
             by: self.alice_as_actor(),
             announced: None,
+            file_name: None,
+            if_exists: IfExists::Refuse,
         };
         let package = PackageBuilder::new(name, "1.0-r0").build();
         let body = stream::iter([Ok(Bytes::from(package))]);

@@ -92,7 +92,7 @@ pub(super) fn note_overlap(owner: &Owner, signing: &[KeyName]) {
         return;
     }
     output::note(&format!(
-        "clients with any key that is active work; give every client {newest} (GET /api/packages/{}/alpine/key), then \
+        "clients with any key that is active work; give every client {newest} (GET /api/packages/{}/alpine/{newest}), then \
          end the overlap:",
         owner.name
     ));

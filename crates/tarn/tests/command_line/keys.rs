@@ -13,7 +13,7 @@ fn small_key() -> SigningKey {
 
 #[test]
 fn an_imported_key_keeps_the_name_its_clients_know() {
-    let folder = Folder::with_registry();
+    let folder = with_acme();
     let key = small_key();
     let pem = key.to_pkcs8_pem().unwrap();
     folder.write("alice@example.org-5f3c.rsa", &*pem);
@@ -21,23 +21,23 @@ fn an_imported_key_keeps_the_name_its_clients_know() {
     folder.write("empty.rsa", "");
     let mut all = String::new();
     for arguments in [
-        &["key", "list", "admin"][..],
+        &["key", "list", "acme"][..],
         &["key", "list", "nobody"],
-        &["key", "import", "admin", "nowhere.rsa"],
-        &["key", "import", "admin", "empty.rsa"],
-        &["key", "import", "admin", "plain.pem"],
-        &["key", "import", "admin", "plain.pem", "--name", "a/b"],
-        &["key", "import", "admin", "alice@example.org-5f3c.rsa"],
-        &["key", "import", "admin", "alice@example.org-5f3c.rsa"],
+        &["key", "import", "acme", "nowhere.rsa"],
+        &["key", "import", "acme", "empty.rsa"],
+        &["key", "import", "acme", "plain.pem"],
+        &["key", "import", "acme", "plain.pem", "--name", "a/b"],
+        &["key", "import", "acme", "alice@example.org-5f3c.rsa"],
+        &["key", "import", "acme", "alice@example.org-5f3c.rsa"],
         &[
             "key",
             "import",
-            "admin",
+            "acme",
             "plain.pem",
             "--name",
             "bob-1.rsa.pub",
         ],
-        &["key", "list", "admin"],
+        &["key", "list", "acme"],
     ] {
         let said = folder.tarn(arguments);
         assert!(
@@ -50,17 +50,17 @@ fn an_imported_key_keeps_the_name_its_clients_know() {
     let fingerprint = key.public_key().fingerprint().to_string();
     assert_snapshot!("keys", all.replace(&fingerprint, "[fingerprint]"));
 
-    let said = folder.tarn(&["key", "list", "admin", "--json"]);
+    let said = folder.tarn(&["key", "list", "acme", "--json"]);
     let keys: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(keys[0]["name"], "bob-1.rsa.pub");
     assert_eq!(keys[0]["state"], "active");
     assert_eq!(keys[1]["state"], "retired");
 
-    let public = folder.tarn(&["key", "export", "admin"]);
+    let public = folder.tarn(&["key", "export", "acme"]);
     assert_eq!(public.stderr, "this is /etc/apk/keys/bob-1.rsa.pub\n");
     let exported = PublicKey::from_pem(public.stdout.as_bytes()).unwrap();
     assert_eq!(&exported, key.public_key());
-    let private = folder.tarn(&["key", "export", "admin", "--private"]);
+    let private = folder.tarn(&["key", "export", "acme", "--private"]);
     let exported = SigningKey::from_pem(private.stdout.as_bytes()).unwrap();
     assert_eq!(exported.public_key(), key.public_key());
 }
@@ -133,14 +133,17 @@ fn a_rotation_from_its_beginning_to_its_end_and_back() {
 
 #[test]
 fn an_import_can_sign_beside_the_key_that_clients_have() {
-    let folder = Folder::with_registry();
+    let folder = with_acme();
     for name in ["one.rsa", "two.rsa"] {
         folder.write(name, &*small_key().to_pkcs8_pem().unwrap());
     }
-    folder.tarn(&["key", "import", "admin", "one.rsa"]);
-    let said = folder.tarn(&["key", "import", "admin", "two.rsa", "--overlap"]);
+    folder.tarn(&["key", "import", "acme", "one.rsa"]);
+    let said = folder.tarn(&["key", "import", "acme", "two.rsa", "--overlap"]);
     assert_snapshot!("import_beside", said.all());
-    assert_eq!(active_keys(&folder), ["two.rsa.pub", "one.rsa.pub"]);
+    assert_eq!(
+        active_keys_of(&folder, "acme"),
+        ["two.rsa.pub", "one.rsa.pub"]
+    );
 }
 
 #[test]
@@ -174,9 +177,21 @@ fn no_command_makes_a_second_sealing_key_beside_that_of_the_server() {
     assert!(!folder.path("tarn-data/secret.key").exists());
 }
 
+/// A registry with an organisation that has no key yet; the first account has one.
+fn with_acme() -> Folder {
+    let folder = Folder::with_registry();
+    let said = folder.tarn(&["org", "add", "acme", "--owner", "admin"]);
+    assert_eq!(said.exit, 0, "{}", said.stderr);
+    folder
+}
+
 /// The names of the keys that sign, newest first.
 fn active_keys(folder: &Folder) -> Vec<String> {
-    let said = folder.tarn(&["key", "list", "admin", "--json"]);
+    active_keys_of(folder, "admin")
+}
+
+fn active_keys_of(folder: &Folder, owner: &str) -> Vec<String> {
+    let said = folder.tarn(&["key", "list", owner, "--json"]);
     let keys: Value = serde_json::from_str(&said.stdout).unwrap();
     let active = keys.as_array().unwrap().iter();
     active

@@ -28,6 +28,7 @@ fn the_first_run_says_who_you_are_and_what_to_type() {
         server
             .welcome
             .replace(&password, "[password]")
+            .replace(&key_in(&server.welcome), "[key]")
             .replace(env!("CARGO_BIN_EXE_tarn"), "tarn")
             .replace(&server.address, "[address]")
     );
@@ -54,10 +55,22 @@ fn a_given_password_is_never_shown() {
     let folder = Folder::empty();
     let variables = [("TARN_ADMIN_PASSWORD", PASSWORD)];
     let server = folder.serve(&["--base-url", "https://packages.example.org/"], &variables);
-    assert_snapshot!("first_run_with_password", server.welcome);
+    let welcome = &server.welcome;
+    assert_snapshot!(
+        "first_run_with_password",
+        welcome.replace(&key_in(welcome), "[key]")
+    );
     let (status, stdout, stderr) = server.stop(Signal::TERM);
     assert_eq!(status.code(), Some(0));
     assert!(!stdout.contains(PASSWORD) && !stderr.contains(PASSWORD));
+}
+
+/// The file name of the key that the first run made.
+fn key_in(welcome: &str) -> String {
+    let rest = welcome.split_once("wget -O /etc/apk/keys/").unwrap().1;
+    let name = rest.split(' ').next().unwrap().to_owned();
+    assert!(name.starts_with("admin@") && name.ends_with(".rsa.pub"));
+    name
 }
 
 #[test]

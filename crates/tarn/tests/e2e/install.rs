@@ -3,7 +3,11 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{Apk, Package, Server, alpine_or_leave_out, package::hex, server::ADMIN};
+use crate::harness::{
+    Apk, Package, Server, alpine_or_leave_out,
+    package::hex,
+    server::{ADMIN, PASSWORD},
+};
 
 #[test]
 fn the_key_has_the_name_that_signs_the_index() {
@@ -138,6 +142,59 @@ fn scripts_run_in_a_whole_root() {
         .installed("scripts-ran")
         .expect("the scripts wrote a file");
     assert_eq!(ran, "pre 1.0-r0\npost 1.0-r0\ntrigger /usr/share/tarn\n");
+}
+
+#[test]
+fn the_commands_of_the_first_run_work_with_what_a_stock_alpine_has() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    let log = server.log();
+    let commands: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| {
+            ["curl ", "wget ", "echo "]
+                .iter()
+                .any(|word| line.starts_with(word))
+        })
+        .collect();
+    let [publish, fetch_key, install] = commands.as_slice() else {
+        panic!("{log}");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let hello = Package::new("hello", "1.0-r0");
+    std::fs::write(folder.path().join(hello.file_name()), hello.bytes()).unwrap();
+    let published = std::process::Command::new("sh")
+        .args(["-c", publish])
+        .current_dir(folder.path())
+        .env("TARN_ADMIN_PASSWORD", PASSWORD)
+        .status();
+    assert!(published.unwrap().success(), "{publish}");
+
+    let apk = Apk::with_whole_root(&alpine, &[]);
+    let root = apk.root();
+    // The repositories of Alpine itself are out of reach, and curl is not there.
+    std::fs::write(root.join("etc/apk/repositories"), "").unwrap();
+    let _ = std::fs::remove_file(root.join("usr/bin/curl"));
+    let mut typed = std::process::Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        typed.arg("--map-root-user");
+    }
+    let typed = typed
+        .arg("chroot")
+        .arg(&root)
+        .args(["/bin/sh", "-ec", &format!("{fetch_key}\n{install}")])
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .output()
+        .unwrap();
+    assert!(typed.status.success(), "{typed:?}");
+    assert_eq!(
+        apk.installed("usr/share/tarn/hello").as_deref(),
+        Some("1.0-r0")
+    );
 }
 
 #[test]

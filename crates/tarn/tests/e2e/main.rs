@@ -29,6 +29,8 @@ mod limits;
 #[cfg(test)]
 mod noarch;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod ranges;

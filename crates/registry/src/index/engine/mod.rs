@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use apk::v2::tar::{END_OF_ARCHIVE, EntryHeader};
+use apk::v2::tar::{self, END_OF_ARCHIVE, EntryHeader};
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::FlushCompress;
 use sha2::{Digest, Sha256};
@@ -269,9 +269,12 @@ impl State {
             segments.push(run.deflated);
         }
 
-        point.crc.combine(&crc(&END_OF_ARCHIVE));
-        let length = point.length + END_OF_ARCHIVE.len() as u64;
-        let mut end = BytesMut::from(&*deflate(&END_OF_ARCHIVE, FlushCompress::Finish)?);
+        // The entry's last block is filled with NUL, which belongs to the archive and not to the text.
+        let mut tail = tar::padding(self.entry_size).to_vec();
+        tail.extend(END_OF_ARCHIVE);
+        point.crc.combine(&crc(&tail));
+        let length = point.length + tail.len() as u64;
+        let mut end = BytesMut::from(&*deflate(&tail, FlushCompress::Finish)?);
         end.put_u32_le(point.crc.finalize());
         // ISIZE is the length modulo 2^32 (RFC 1952, section 2.3.1).
         end.put_u32_le(

@@ -3,6 +3,7 @@
 pub(crate) mod apk;
 pub(crate) mod curl;
 pub(crate) mod index;
+pub(crate) mod nginx;
 pub(crate) mod package;
 pub(crate) mod random;
 pub(crate) mod server;

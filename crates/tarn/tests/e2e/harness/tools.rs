@@ -25,6 +25,14 @@ pub(crate) fn alpine_or_leave_out() -> Option<PathBuf> {
     complete.then_some(root)
 }
 
+/// nginx. Debian keeps it where only root looks.
+pub(crate) const NGINX: &str = "/usr/sbin/nginx";
+
+/// True where nginx is there.
+pub(crate) fn nginx_or_leave_out() -> bool {
+    present_or_leave_out("nginx", program_runs(NGINX, "-v")) && curl_or_leave_out()
+}
+
 /// True where a process may mount a file system in a name space of its own, as the test of a full disk does.
 pub(crate) fn mounts_or_leave_out() -> bool {
     let mut probe = unshared_mount();

@@ -1,0 +1,120 @@
+//! nginx in front of a server, at a path of its own.
+
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{Curl, Server, becomes_true, tools::NGINX};
+
+/// A free port for nginx, and the base URL that its server is to be told.
+pub(crate) struct Place {
+    address: String,
+    pub(crate) base: String,
+}
+
+impl Place {
+    pub(crate) fn below(path: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        Self {
+            base: format!("http://{address}{path}"),
+            address,
+        }
+    }
+}
+
+/// A running nginx.
+pub(crate) struct Nginx {
+    pub(crate) base: String,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Nginx {
+    /// Hands everything below the place on to `server`, by the lines of `docs/operations.md`.
+    pub(crate) fn start(place: &Place, server: &Server) -> Self {
+        let folder = TempDir::new().unwrap();
+        let settings = folder.path().join("nginx.conf");
+        fs::write(&settings, configuration(&folder, place, server)).unwrap();
+        let child = Command::new(NGINX)
+            .arg("-e")
+            .arg(folder.path().join("error.log"))
+            .arg("-c")
+            .arg(&settings)
+            .arg("-p")
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let nginx = Self {
+            base: place.base.clone(),
+            child,
+            _folder: folder,
+        };
+        let ready = || nginx.curl("/healthz").run().status == 200;
+        let log = || fs::read_to_string(nginx._folder.path().join("error.log"));
+        assert!(becomes_true(Duration::from_secs(30), ready), "{:?}", log());
+        nginx
+    }
+
+    pub(crate) fn curl(&self, path: &str) -> Curl {
+        Curl::new(&self.base, path)
+    }
+
+    /// A request below `/api/packages/{owner}/alpine`.
+    pub(crate) fn alpine(&self, owner: &str, path: &str) -> Curl {
+        self.curl(&format!("/api/packages/{owner}/alpine{path}"))
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn configuration(folder: &TempDir, place: &Place, server: &Server) -> String {
+    let (folder, address, base) = (folder.path().display(), &place.address, &place.base);
+    let path = base.split_once(address.as_str()).unwrap().1;
+    let documented = include_str!("../../../../../docs/operations.md")
+        .split("```nginx\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    let location = documented
+        .replace("http://127.0.0.1:8080/", &format!("{}/", server.base))
+        .replace("/registry/", &format!("{path}/"));
+    // As root, nginx would become a user who cannot write here.
+    let user = if rustix::process::geteuid().is_root() {
+        "user root;"
+    } else {
+        ""
+    };
+    format!(
+        "{user}
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen {address};
+{location}
+    }}
+}}
+"
+    )
+}
