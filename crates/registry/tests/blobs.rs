@@ -165,20 +165,22 @@ async fn many_that_put_the_same_bytes_at_once_all_succeed() {
 #[tokio::test]
 async fn a_damaged_blob_is_replaced_by_the_same_bytes_and_a_whole_one_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let blobs = open(&folder).await;
+    drop(open(&folder).await);
     // One that is kept in memory while it is open, and one that is not.
     for bytes in [&b"whole"[..], &[7; 100_000]] {
         let sha256 = digest(bytes);
         let path = place(&folder, &sha256);
         let mut flipped = bytes.to_vec();
         flipped[1] ^= 1;
-        let heal = async || {
+        let heal = async |blobs: &Blobs| {
             let mut incoming = blobs.begin().await.unwrap();
             incoming.write(bytes).unwrap();
             incoming.heal(&sha256).unwrap()
         };
         for damaged in [Some(&bytes[..3]), Some(&[]), Some(&flipped[..]), None] {
             for by_commit in [true, false] {
+                // In which nobody has the blob open.
+                let blobs = open(&folder).await;
                 // Root writes to what is read-only, others do not.
                 let _ = std::fs::remove_file(&path);
                 if let Some(damaged) = damaged {
@@ -189,11 +191,11 @@ async fn a_damaged_blob_is_replaced_by_the_same_bytes_and_a_whole_one_stays() {
                 if by_commit {
                     put(&blobs, bytes).await.unwrap();
                 } else {
-                    assert!(heal().await);
+                    assert!(heal(&blobs).await);
                 }
                 assert_eq!(read(&blobs, &sha256).await.unwrap(), bytes);
                 assert_eq!(mode(&path), 0o400);
-                assert!(!heal().await, "it is whole now");
+                assert!(!heal(&blobs).await, "it is whole now");
             }
         }
     }

@@ -443,6 +443,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_space_for_the_first_key_of_an_owner_is_507_for_whoever_asks_for_an_index() {
+        let full = || MetadataError::Full("no space".into());
+        for error in [IndexError::from(full()), IndexError::Keys(full().into())] {
+            let status = ApiError::from(error).status();
+            assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE);
+        }
+    }
+
+    #[test]
     fn a_busy_database_is_for_trying_again_whatever_needed_it() {
         let busy = || MetadataError::Busy("the disk is slow".into());
         for error in [

@@ -17,7 +17,7 @@ use apk::digest::Sha256Digest;
 
 use crate::{
     Registry,
-    blobs::{BlobError, Listed},
+    blobs::{BlobError, Blobs, Listed},
     clock::Timestamp,
     metadata::{BlobFacts, BlobStanding, MetadataError, STRAY_GRACE, in_batches},
     publish::FreeError,
@@ -180,8 +180,9 @@ impl Sweep<'_> {
     async fn look_for(&self, facts: &BlobFacts, swept: &mut Swept) -> Result<(), SweepError> {
         match facts.standing {
             BlobStanding::Referenced => {
-                let blob = self.registry.blobs().open_blob(&facts.sha256).await?;
-                if blob.is_none_or(|blob| blob.size() != facts.size) {
+                // Not asked of those that are open: they may be open and gone.
+                let folder = self.registry.settings().data_dir.clone();
+                if !Blobs::holds(folder, facts.sha256, facts.size).await? {
                     note_damaged(&facts.sha256, swept);
                 }
             }

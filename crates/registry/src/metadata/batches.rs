@@ -2,7 +2,7 @@
 //!
 //! One transaction writes at a time, and whoever waits for the turn gets it in the order in which they came. So a publisher
 //! waits for one batch at most, and a batch ends when it has taken [`LONGEST`] or has [`MOST`] rows. After each, the work
-//! rests for as long as the batch took: at least half of the time is for others, in other processes too.
+//! rests for half as long as the batch took: a part of the time is for others, in other processes too.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ pub(super) const STEP: u32 = 32;
 const MOST: u64 = 1_000;
 
 /// After how long a batch takes no more rows. The commit comes on top.
-const LONGEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_millis(15);
 
 /// The longest rest: a disk that was slow once must not hold the work up for long.
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -75,9 +75,9 @@ where
     }
 }
 
-/// Rests for as long as the work took that began then.
+/// Rests for half as long as the work took that began then.
 pub async fn rest_since(began: Instant) {
-    sleep(began.elapsed().min(LONGEST_REST)).await;
+    sleep((began.elapsed() / 2).min(LONGEST_REST)).await;
 }
 
 impl Metadata {

@@ -5,10 +5,16 @@
 //! place until the package is recorded, any number of uploads at once; and whoever removes it needs it alone. That is here too:
 //! taking back what a refused upload brought, and freeing what no package needs any more.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use apk::digest::Sha256Digest;
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio::{
+    sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock},
+    time::sleep,
+};
 
 use super::Publisher;
 use crate::{
@@ -18,6 +24,10 @@ use crate::{
 
 /// Blobs share a lock with those whose digest begins with the same bits. It costs a wait at worst.
 const LOCKS: usize = 64;
+
+/// How often, and after what pause, the lock of blobs to be removed is tried.
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// How many blobs are removed together: an upload that needs one of their folder waits for as long as that takes.
 const TOGETHER: u32 = 32;
@@ -44,6 +54,17 @@ impl BlobsInUse {
         sha256: &Sha256Digest,
     ) -> Option<OwnedRwLockWriteGuard<()>> {
         self.lock(sha256).try_write_owned().ok()
+    }
+
+    /// The same as [`BlobsInUse::try_hold_alone`], tried for a moment: a small upload is over by then.
+    async fn hold_alone_soon(&self, sha256: &Sha256Digest) -> Option<OwnedRwLockWriteGuard<()>> {
+        for _ in 0..TRIES {
+            if let Some(alone) = self.try_hold_alone(sha256) {
+                return Some(alone);
+            }
+            sleep(BETWEEN_TRIES).await;
+        }
+        None
     }
 
     /// Waits until no upload holds the blob, and keeps others from it while the guard lives.
@@ -124,7 +145,7 @@ impl Publisher {
             let of_first =
                 |sha256: &&Sha256Digest| sha256.as_bytes().first() == first.as_bytes().first();
             let last = found.iter().take_while(of_first).last();
-            if let Some(alone) = self.in_use.try_hold_alone(first) {
+            if let Some(alone) = self.in_use.hold_alone_soon(first).await {
                 // An upload may have needed one of them since they were looked for.
                 let mut unneeded = self
                     .metadata

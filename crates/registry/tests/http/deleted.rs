@@ -43,8 +43,8 @@ async fn a_deleted_package_is_restored_by_the_api_until_its_bytes_are_freed() {
     let entry = &deleted[0];
     assert_eq!(entry["path"], HELLO);
     assert_eq!(entry["size"], size);
-    assert_eq!(entry["deleted_at"], "2026-11-22T21:00:01Z");
-    assert_eq!(entry["kept_until"], "2026-11-29T21:00:01Z");
+    assert_eq!(entry["deleted_at"], "2026-11-22T21:01:01Z");
+    assert_eq!(entry["kept_until"], "2026-11-29T21:01:01Z");
     assert_eq!(quota().await["deleted_bytes"], size);
     assert_eq!(quota().await["used_bytes"], 0);
 

@@ -7,8 +7,9 @@ use registry::{
     clock::Timestamp,
     metadata::{
         AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, OverQuota, Quota, RecordError,
-        Recorded, Waiting, Window,
+        Recorded, Sight, Waiting, Window,
     },
+    names::OwnerName,
 };
 
 use crate::{START, World, act, add_user, blob, branch, digest, main_repository, package, record};
@@ -248,8 +249,15 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
     let removed = world.metadata.remove_owner(world.alice, true, by).await;
     assert_eq!(removed.unwrap(), 79);
 
-    assert!(world.file("x86_64", "p1-1.0-r0.apk").await.is_none());
-    assert_eq!(world.deleted().await, []);
+    let name = OwnerName::parse("alice").unwrap();
+    assert_eq!(world.metadata.owner(&name).await.unwrap(), None);
+    let found = world.metadata.search(&Sight::EVERYTHING, "p", ALL).await;
+    let owners = found
+        .unwrap()
+        .entries
+        .into_iter()
+        .map(|entry| entry.owner.id);
+    assert_eq!(owners.collect::<Vec<_>>(), [bob]);
     // The name is free, and its next owner has nothing of the old one.
     let alice = add_user(&world.metadata, "alice").await;
     assert_ne!(alice, world.alice);

@@ -78,8 +78,8 @@ settings! {
         "The most bytes that the packages of one owner may have together, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
     QUOTA_PACKAGES: "quota-packages", "TARN_QUOTA_PACKAGES", "NUMBER", "", ByTheServer,
         "The most package files that one owner may have, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
-    KEEP_DELETED: "keep-deleted", "TARN_KEEP_DELETED", "TIME", "7d", Everywhere,
-        "For how long a deleted or expired package can be restored with `tarn package restore`. After that its bytes are freed. 0 frees them within the hour. Commands that show until when need the value that the server has.";
+    KEEP_DELETED: "keep-deleted", "TARN_KEEP_DELETED", "TIME", "7d", ByTheServer,
+        "For how long a deleted or expired package can be restored with `tarn package restore`. After that its bytes are freed. 0 frees them within the hour.";
     EXPIRY_INTERVAL: "expiry-interval", "TARN_EXPIRY_INTERVAL", "TIME", "1h", ByTheServer,
         "How often packages are removed that the rules of `tarn expiry` let expire.";
     AUDIT_RETENTION: "audit-retention", "TARN_AUDIT_RETENTION", "DAYS", "365", ByTheServer,

@@ -61,7 +61,7 @@ fn session(folder: &Folder, commands: &[&str]) -> String {
 }
 
 #[test]
-fn packages_are_listed_and_deleted() {
+fn packages_are_listed_deleted_and_restored() {
     let folder = with_packages();
     let all = session(
         &folder,
@@ -73,9 +73,21 @@ fn packages_are_listed_and_deleted() {
             "package delete admin bar-1.0-r0.apk",
             "package delete admin a|b/main/x86_64/bar-1.0-r0.apk",
             "package list admin",
+            "package list admin --deleted",
+            "package restore admin edge/main/x86_64/bar-1.0-r0.apk",
+            "package restore admin edge/main/x86_64/bar-1.0-r0.apk",
+            "package restore admin edge/main/x86_64/baz-1.0-r0.apk",
+            "package list admin --deleted",
+            "package delete admin edge/main/x86_64/bar-1.0-r0.apk",
         ],
     );
     assert_snapshot!("packages", all);
+    let deleted = json_of(
+        &folder,
+        &["package", "list", "admin", "--deleted", "--json"],
+    );
+    assert_eq!(deleted.as_array().unwrap().len(), 1);
+    assert_eq!(deleted[0]["file"], "edge/main/x86_64/bar-1.0-r0.apk");
     let listed = json_of(&folder, &["package", "list", "admin", "--json"]);
     assert_eq!(listed[0]["file"], "edge/main/x86_64/foo-1.9-r0.apk");
     assert_eq!(listed[1]["version"], "1.10-r0");

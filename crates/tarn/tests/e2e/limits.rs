@@ -205,6 +205,35 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
 }
 
 #[test]
+fn a_write_beyond_the_limit_on_file_sizes_gives_507_and_the_server_goes_on() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let mut wrapper = Command::new("sh");
+    // Blocks of 512 or of 1,024 bytes. Without a handler the signal that comes with it would end the server.
+    wrapper.args(["-c", "ulimit -f 20480; exec \"$@\"", "sh"]);
+    let server = Server::start_below(wrapper);
+    server.publish("v1/main", &Package::new("first", "1-r0"));
+    let before = server.stored_files();
+    let content = Random::new(17).bytes(40 << 20);
+    let large = Package::new("large", "1-r0")
+        .file("usr/large", content)
+        .bytes();
+    let upload = server.alpine("admin", "/v1/main").user(ADMIN);
+    upload
+        .upload_bytes(&large)
+        .expect(507)
+        .assert_plain_refusal();
+    assert_eq!(server.stored_files(), before);
+    server.publish("v1/main", &Package::new("second", "1-r0"));
+    assert_eq!(
+        server.index("v1/main").packages(),
+        ["first-1-r0", "second-1-r0"]
+    );
+    assert_eq!(server.stop().status.code(), Some(0));
+}
+
+#[test]
 fn a_body_over_the_limit_is_413_and_leaves_nothing() {
     if !curl_or_leave_out() {
         return;

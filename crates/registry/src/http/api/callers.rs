@@ -36,6 +36,9 @@ pub(in crate::http) struct SeeingUser {
 /// The owner in the path, whom the caller may read.
 pub(in crate::http) struct Reading<P>(Authorized, PhantomData<fn() -> P>);
 
+/// The owner in the path, in all of whose repositories the caller may delete packages.
+pub(in crate::http) struct Deleting<P>(Authorized, PhantomData<fn() -> P>);
+
 /// The owner in the path, whom the caller may administer.
 pub(in crate::http) struct Of<P>(Administered, PhantomData<fn() -> P>);
 
@@ -119,6 +122,15 @@ impl<P: OfOwner> FromRequestParts<Registry> for Reading<P> {
     }
 }
 
+impl<P: OfOwner> FromRequestParts<Registry> for Deleting<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let (_, authorized) = authorize::<P>(parts, registry, Action::Delete).await?;
+        Ok(Self(authorized, PhantomData))
+    }
+}
+
 impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     type Rejection = ApiError;
 
@@ -199,6 +211,14 @@ impl FromRequestParts<Registry> for Site {
 }
 
 impl<P> Deref for Reading<P> {
+    type Target = Authorized;
+
+    fn deref(&self) -> &Authorized {
+        &self.0
+    }
+}
+
+impl<P> Deref for Deleting<P> {
     type Target = Authorized;
 
     fn deref(&self) -> &Authorized {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    callers::Reading,
+    callers::{Deleting, Reading},
     extract::Path,
     moment::Moment,
     paging::{ListQuery, Pages},
@@ -97,14 +97,10 @@ impl DeletedPackage {
 )]
 pub(in crate::http) async fn list(
     State(registry): State<Registry>,
-    reading: Reading<OwnerPath>,
-    presented: Presented,
+    deleting: Deleting<OwnerPath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let Authorized { owner, caller, .. } = &*reading;
-    presented
-        .allow(&registry, caller, owner, Action::Delete, None)
-        .await?;
+    let owner = &deleting.owner;
     let page = registry
         .metadata()
         .deleted_files(owner.id, pages.window())
