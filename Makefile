@@ -29,11 +29,12 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis
+install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges
 	scripts/install-system
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-cargo-tools $(CACHE)
 	scripts/install-schemathesis $(CACHE)
+	scripts/install-clients $(CACHE)
 
 format: ## is the code formatted?
 	cargo fmt --all --check

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod blobs;
 pub mod clock;
+pub mod hint;
 pub mod http;
 pub mod index;
 pub mod jobs;

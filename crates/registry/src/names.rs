@@ -1,12 +1,11 @@
 //! The names in a URL, parsed once: an owner, a branch, a repository.
 
+use crate::hint::Hint;
 use std::fmt;
 
 /// Why a name was refused. The text is fit for the person who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{kind} `{name}` is not valid: {problem}; use 1 to {MAX_BYTES} letters, digits, `.`, `_`, `-` or `+`, with no leading dot"
-)]
+#[error("{kind} `{name}` is not valid: {problem}")]
 pub struct NameError {
     kind: &'static str,
     name: String,
@@ -247,6 +246,14 @@ impl RepositoryName {
     }
 }
 
+impl Hint for NameError {
+    fn hint(&self) -> Option<String> {
+        Some(format!(
+            "use 1 to {MAX_BYTES} letters, digits, `.`, `_`, `-` or `+`, with no leading dot"
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,7 +304,7 @@ mod tests {
     #[test]
     fn says_what_to_do() {
         assert_eq!(
-            Branch::parse("a|b").unwrap_err().to_string(),
+            Branch::parse("a|b").unwrap_err().line(),
             "branch `a|b` is not valid: it has a character that is not allowed; \
              use 1 to 64 letters, digits, `.`, `_`, `-` or `+`, with no leading dot"
         );

@@ -6,6 +6,7 @@ use crate::{
     access::{Access, Accounts, AuditLog, Random, RandomError, Refusals, SecondFactors},
     blobs::{BlobError, Blobs},
     clock::Clock,
+    hint::Hint,
     index::Indexes,
     keys::{Keys, Sealer, SealerError},
     metadata::{Database, Metadata, MetadataError},
@@ -27,11 +28,7 @@ pub enum OpenError {
     #[error("cannot open the data folder")]
     Blobs(#[from] BlobError),
     /// There are packages, and a database that has never heard of anybody.
-    #[error(
-        "the folder {} has the files of packages, and the database {} is new: is it the right one, and the right data folder? \
-         Nothing was changed; restore the database from the backup, or to begin anew move that folder away",
-        blobs.display(), database.display()
-    )]
+    #[error("the folder {} has the files of packages, and the database {} is new: is it the right one, and the right data folder? Nothing was changed", blobs.display(), database.display())]
     StrangeBlobs {
         /// The folder of the blobs.
         blobs: PathBuf,
@@ -373,4 +370,17 @@ async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, O
         return Err(strange());
     }
     Ok(metadata)
+}
+
+impl Hint for OpenError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::StrangeBlobs { .. } => {
+                "restore the database from the backup, or to begin anew move that folder away"
+                    .to_owned()
+            }
+            Self::Sealer(error) => return error.hint(),
+            _ => return None,
+        })
+    }
 }

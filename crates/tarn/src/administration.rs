@@ -35,24 +35,24 @@ impl<Action: Subcommand> Group<Action> {
 
 impl From<AccountError> for Failure {
     fn from(error: AccountError) -> Self {
-        Self::told_by(&error)
+        Self::hinted(&error)
     }
 }
 
 impl From<FactorError> for Failure {
     fn from(error: FactorError) -> Self {
-        Self::told_by(&error)
+        Self::hinted(&error)
     }
 }
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
-        Self::told_by(&error)
+        Self::hinted(&error)
     }
 }
 
 impl From<MetadataError> for Failure {
     fn from(error: MetadataError) -> Self {
-        Self::told_by(&error)
+        Self::from_error(&error)
     }
 }

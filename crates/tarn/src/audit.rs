@@ -93,7 +93,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                 .audit()
                 .page(&filter, before, limit)
                 .await
-                .map_err(|error| Failure::told_by(&error))?;
+                .map_err(|error| Failure::from_error(&error))?;
             if json {
                 let lines: Vec<AuditLine<'_>> = entries.iter().map(AuditLine::from).collect();
                 return output::print_json(&lines);
@@ -113,7 +113,7 @@ async fn export(registry: &Administration, filter: AuditFilter) -> Result<(), Fa
         let page = export
             .next_page()
             .await
-            .map_err(|error| Failure::told_by(&error))?;
+            .map_err(|error| Failure::from_error(&error))?;
         if page.is_empty() {
             return Ok(());
         }
@@ -192,5 +192,5 @@ async fn named(
         return Ok(None);
     };
     let named = registry.audit().named(&name).await;
-    named.map(Some).map_err(|error| Failure::told_by(&error))
+    named.map(Some).map_err(|error| Failure::from_error(&error))
 }

@@ -207,7 +207,7 @@ fn database_folder(configuration: &Configuration) -> Option<Finding> {
 async fn first_steps(configuration: &Configuration) -> Vec<Finding> {
     let survey = match Survey::of(&open::library_settings(configuration)).await {
         Ok(survey) => survey,
-        Err(error) => return vec![Finding::Bad(Failure::told_by(&error))],
+        Err(error) => return vec![Finding::Bad(Failure::hinted(&error))],
     };
     let mut findings = vec![Finding::Good(if survey.makes_sealing_key {
         "the sealing key will be made at the first run".to_owned()

@@ -25,15 +25,15 @@ pub(crate) enum Action {
         /// Which repositories: branch/repository, where `*` stands for any run of characters
         #[arg(value_name = "REPOSITORIES")]
         pattern: PlacePattern,
-        /// Remove files that were published more than so many days ago
+        /// Delete files that were published more than so many days ago
         #[arg(long, value_name = "DAYS")]
         older_than: u32,
         /// But leave the newest so many versions of each package and architecture, however old
         #[arg(long, value_name = "NUMBER", default_value_t = 1)]
         keep: u32,
     },
-    /// Remove a rule
-    Remove {
+    /// Delete a rule
+    Delete {
         /// Whose
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
@@ -78,14 +78,14 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                 .expiry()
                 .set(owner.id, &pattern, older_than, keep, &BY)
                 .await
-                .map_err(|error| Failure::told_by(&error))?;
+                .map_err(|error| Failure::hinted(&error))?;
             output::note(&format!(
                 "files of {} in {pattern} go after {older_than} days; the newest {keep} versions stay",
                 owner.name
             ));
             Ok(())
         }
-        Action::Remove {
+        Action::Delete {
             owner: name,
             pattern,
         } => {
@@ -94,7 +94,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                 .expiry()
                 .remove(owner.id, &pattern, &BY)
                 .await
-                .map_err(|error| Failure::told_by(&error))?;
+                .map_err(|error| Failure::from_error(&error))?;
             if !removed {
                 return Err(
                     Failure::new(format!("{} has no rule for {pattern}", owner.name)).hint(
@@ -102,7 +102,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                     ),
                 );
             }
-            output::note(&format!("removed the rule of {} for {pattern}", owner.name));
+            output::note(&format!("deleted the rule of {} for {pattern}", owner.name));
             Ok(())
         }
         Action::Run {
@@ -134,10 +134,10 @@ async fn apply(
         listing.page(&shown, package::row)?;
         listing.end()?;
     }
-    let count = ended.map_err(|error| Failure::told_by(&error))?;
+    let count = ended.map_err(|error| Failure::hinted(&error))?;
     output::note(&match dry_run {
-        true => format!("{count} would go; nothing was removed"),
-        false => format!("removed {count}"),
+        true => format!("{count} would go; nothing was deleted"),
+        false => format!("deleted {count}"),
     });
     Ok(())
 }
@@ -148,7 +148,7 @@ async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result
         .expiry()
         .rules(Some(owner.id))
         .await
-        .map_err(|error| Failure::told_by(&error))?
+        .map_err(|error| Failure::from_error(&error))?
         .into_iter()
         .map(|rule| Shown {
             repositories: rule.pattern,

@@ -10,7 +10,13 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
-use registry::printable::is_printable;
+use registry::{
+    access::{NetworksError, PatternError, ScopesError},
+    hint::Hint,
+    metadata::UnknownWord,
+    names::NameError,
+    printable::is_printable,
+};
 
 /// The exit codes of `tarn`. Scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,16 +87,30 @@ impl Failure {
         }
     }
 
-    /// An error of the library whose text is fit for people: what is wrong, and behind a `;` what to do.
-    pub(crate) fn told_by(error: &(dyn Error + 'static)) -> Self {
-        let failure = Self::from_error(error);
-        match failure.what.clone().split_once("; ") {
-            Some((what, hint)) => Self {
-                what: what.to_owned(),
-                ..failure
-            }
-            .hint(hint),
-            None => failure,
+    /// An error of the library that says what is wrong and what to do.
+    pub(crate) fn hinted(error: &(impl Hint + 'static)) -> Self {
+        let hint = error.hint();
+        Self {
+            hint,
+            ..Self::from_error(error)
+        }
+    }
+
+    /// The same of a value on the command line, whose parser hides which error it is.
+    pub(crate) fn refused_value(error: &(dyn Error + 'static)) -> Self {
+        fn hint<E: Hint + 'static>(error: &(dyn Error + 'static)) -> Option<String> {
+            error.downcast_ref::<E>()?.hint()
+        }
+        let hints = [
+            hint::<NameError>,
+            hint::<PatternError>,
+            hint::<UnknownWord>,
+            hint::<ScopesError>,
+            hint::<NetworksError>,
+        ];
+        Self {
+            hint: hints.into_iter().find_map(|hint| hint(error)),
+            ..Self::from_error(error)
         }
     }
 
@@ -205,12 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_stands_behind_a_semicolon_in_texts_of_the_library() {
-        let error = io::Error::other("there is no user `bob`; add one");
-        assert_eq!(
-            Failure::told_by(&error).to_string(),
-            "error: there is no user `bob`\nhint: add one"
-        );
+    fn what_to_do_comes_from_the_error_and_no_text_is_cut() {
+        let error = "a b".parse::<registry::access::Networks>().unwrap_err();
+        let said = "error: `a` is no network\nhint: write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7";
+        assert_eq!(Failure::hinted(&error).to_string(), said);
+        assert_eq!(Failure::refused_value(&error).to_string(), said);
+        let error = io::Error::other("one; two");
+        assert_eq!(Failure::from_error(&error).to_string(), "error: one; two");
     }
 
     #[test]

@@ -224,7 +224,7 @@ fn name_from(file: &Path) -> Result<KeyName, Failure> {
         stem if stem.ends_with(".rsa") => format!("{stem}.pub"),
         _ => return Err(unclear()),
     };
-    KeyName::parse(&name).map_err(|error| Failure::told_by(&error).into_usage())
+    KeyName::parse(&name).map_err(|error| Failure::from_error(&error).into_usage())
 }
 
 fn read_pem(path: &Path) -> Result<Secret, Failure> {

@@ -68,7 +68,7 @@ enum Command {
     User(Group<user::Action>),
     /// Add, list and change organisations, their members and their teams
     Org(Group<org::Action>),
-    /// Make, list and remove access tokens
+    /// Add, list and revoke access tokens
     Token(Group<token::Action>),
     /// List, export, rotate and import the keys that sign the indexes
     Key(Group<key::Action>),
@@ -127,9 +127,11 @@ fn not_understood(error: &clap::Error) -> Failure {
         error.source(),
         error.get(ContextKind::InvalidArg),
     ) {
-        (ErrorKind::ValueValidation, Some(refused), Some(argument)) => Failure::told_by(refused)
-            .into_usage()
-            .about(&format!("`{argument}` cannot be used")),
+        (ErrorKind::ValueValidation, Some(refused), Some(argument)) => {
+            Failure::refused_value(refused)
+                .into_usage()
+                .about(&format!("`{argument}` cannot be used"))
+        }
         _ => error.exit(),
     }
 }

@@ -1,10 +1,9 @@
 //! Opening the registry that the settings name.
 
-use std::error::Error;
-
 use registry::{
     Administration,
     clock::Clock,
+    hint::Hint,
     metadata::{Database, Quota},
     settings::{ConnectionLimits, Proxies, Settings},
 };
@@ -50,8 +49,8 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
 }
 
 /// Why the password of the first account cannot be used. Only one that was given can be weak.
-pub(crate) fn refused_admin_password(error: &(dyn Error + 'static)) -> Failure {
-    Failure::told_by(error)
+pub(crate) fn refused_admin_password(error: &(impl Hint + 'static)) -> Failure {
+    Failure::hinted(error)
         .into_usage()
         .about("TARN_ADMIN_PASSWORD cannot be used")
 }
@@ -79,7 +78,7 @@ pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administ
     }
     Administration::open_existing(&library_settings(&configuration), &Clock::system())
         .await
-        .map_err(|error| Failure::told_by(&error))
+        .map_err(|error| Failure::hinted(&error))
 }
 
 #[cfg(test)]

@@ -81,12 +81,12 @@ pub(crate) enum Action {
         #[arg(value_parser = OwnerName::parse)]
         new: OwnerName,
     },
-    /// Remove an organisation, with its teams, tokens and keys
-    Remove {
+    /// Delete an organisation, with its teams, tokens and keys
+    Delete {
         /// The organisation
         #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// Remove its packages too, for good
+        /// Delete its packages too, for good
         #[arg(long)]
         with_packages: bool,
     },
@@ -171,7 +171,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
         } => set_member(accounts, &organisation, &user, role).await,
         Action::Members { organisation, json } => members(accounts, &organisation, json).await,
         Action::Rename { name, new } => user::rename(accounts, KIND, &name, &new).await,
-        Action::Remove {
+        Action::Delete {
             name,
             with_packages,
         } => user::remove(accounts, KIND, &name, with_packages).await,

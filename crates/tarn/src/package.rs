@@ -110,13 +110,13 @@ async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result
     let metadata = registry.metadata();
     let mut listing = listing(json);
     let repositories = metadata.repositories(owner.id).await;
-    for (repository, _, _) in repositories.map_err(|error| Failure::told_by(&error))? {
+    for (repository, _, _) in repositories.map_err(|error| Failure::from_error(&error))? {
         let mut after = 0;
         loop {
             let page = metadata
                 .live_files(repository, after, PAGE)
                 .await
-                .map_err(|error| Failure::told_by(&error))?;
+                .map_err(|error| Failure::from_error(&error))?;
             let Some(last) = page.last() else {
                 break;
             };
@@ -202,10 +202,10 @@ impl<'a> FilePath<'a> {
             );
         };
         Ok(Self {
-            branch: Branch::parse(branch).map_err(|error| Failure::told_by(&error).into_usage())?,
+            branch: Branch::parse(branch).map_err(|error| Failure::hinted(&error).into_usage())?,
             repository: RepositoryName::parse(repository)
-                .map_err(|error| Failure::told_by(&error).into_usage())?,
-            arch: Arch::parse(arch).map_err(|error| Failure::told_by(&error).into_usage())?,
+                .map_err(|error| Failure::hinted(&error).into_usage())?,
+            arch: Arch::parse(arch).map_err(|error| Failure::from_error(&error).into_usage())?,
             file_name,
         })
     }
@@ -231,7 +231,7 @@ async fn restore(name: &OwnerName, file: &str, registry: &Administration) -> Res
                 owner.name
             ))
         }
-        error => Failure::told_by(&error),
+        error => Failure::hinted(&error),
     })?;
     output::note(&format!("restored {file} of {}", owner.name));
     Ok(())
@@ -251,7 +251,7 @@ async fn delete(name: &OwnerName, file: &str, registry: &Administration) -> Resu
         .remover()
         .remove(&address, &BY)
         .await
-        .map_err(|error| Failure::told_by(&error))?;
+        .map_err(|error| Failure::from_error(&error))?;
     if removed.is_none() {
         return Err(
             Failure::new(format!("{} has no package file {file}", owner.name)).hint(format!(

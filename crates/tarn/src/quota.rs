@@ -24,7 +24,7 @@ pub(crate) enum Action {
     /// Give an owner limits of their own; what is there already stays
     #[command(group(clap::ArgGroup::new("what").required(true).multiple(true)
         .args(["bytes", "packages", "upload", "none", "default"])))]
-    Set {
+    Change {
         /// Whose
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
@@ -71,7 +71,7 @@ fn size(text: &str) -> Result<u64, String> {
 pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
     match action {
         Action::Show { owner, json } => show(&owner, json, registry).await,
-        Action::Set {
+        Action::Change {
             owner: name,
             bytes,
             packages,
@@ -93,7 +93,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             } else {
                 quotas.change(owner.id, change, by).await
             }
-            .map_err(|error| Failure::told_by(&error))?;
+            .map_err(|error| Failure::from_error(&error))?;
             output::note(&format!("changed the quota of {}", owner.name));
             Ok(())
         }
@@ -106,7 +106,7 @@ async fn show(name: &OwnerName, json: bool, registry: &Administration) -> Result
         .quotas()
         .allowance(owner.id)
         .await
-        .map_err(|error| Failure::told_by(&error))?;
+        .map_err(|error| Failure::from_error(&error))?;
     let shown = Shown::new(owner.name, &allowance);
     if json {
         return output::print_json(&shown);

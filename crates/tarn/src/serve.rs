@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     connections.max_open = descriptors::make_room(connections.max_open);
     let registry = Registry::open(library_settings, Clock::system())
         .await
-        .map_err(|error| Failure::told_by(&error))?;
+        .map_err(|error| Failure::hinted(&error))?;
     // Before the account is made: its password would be lost if there was nowhere to listen.
     let (listener, address) = listen(configuration.listen).await?;
     let first_run = registry
@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .await
         .map_err(|error| match error {
             AccountError::WeakPassword(_) => open::refused_admin_password(&error),
-            error => Failure::told_by(&error),
+            error => Failure::hinted(&error),
         })?;
     if let Some(first_run) = &first_run {
         let welcome = Welcome {
@@ -87,7 +87,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // start.
     let _ = delivering.await;
     registry.metadata().close().await;
-    served.map_err(|error| Failure::told_by(&error))?;
+    served.map_err(|error| Failure::from_error(&error))?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(crate) enum Action {
         /// Where it may be used from, such as 192.0.2.0/24; given again for each [default: anywhere]
         #[arg(long, value_name = "CIDR")]
         network: Vec<String>,
-        /// How long it is valid, such as 90d; without it, until it is removed
+        /// How long it is valid, such as 90d; without it, until it is revoked
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<Duration>,
     },
@@ -50,8 +50,8 @@ pub(crate) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Remove a token; it is refused from the next request on
-    Remove {
+    /// Revoke a token; it is refused from the next request on
+    Revoke {
         #[command(flatten)]
         whose: Whose,
         /// What it is called
@@ -131,7 +131,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             let (kind, owner) = whose.owner()?;
             list(accounts, kind, &owner, json).await
         }
-        Action::Remove { whose, name } => {
+        Action::Revoke { whose, name } => {
             let (kind, owner) = whose.owner()?;
             if !accounts.remove_token(kind, &owner, &name, &BY).await? {
                 let flag = match kind {
@@ -144,18 +144,18 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                     )),
                 );
             }
-            output::note(&format!("removed the token `{name}` of {owner}"));
+            output::note(&format!("revoked the token `{name}` of {owner}"));
             Ok(())
         }
     }
 }
 
 /// A list that was put together from flags.
-fn parsed<T: std::str::FromStr<Err: std::error::Error + 'static>>(
+fn parsed<T: std::str::FromStr<Err: registry::hint::Hint + 'static>>(
     list: &str,
 ) -> Result<T, Failure> {
     list.parse()
-        .map_err(|error| Failure::told_by(&error).into_usage())
+        .map_err(|error| Failure::hinted(&error).into_usage())
 }
 
 async fn list(

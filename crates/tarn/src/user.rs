@@ -68,12 +68,12 @@ pub(crate) enum Action {
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
     },
-    /// Remove a user, with their tokens, memberships and keys
-    Remove {
+    /// Delete a user, with their tokens, memberships and keys
+    Delete {
         /// Whom
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// Remove their packages too, for good
+        /// Delete their packages too, for good
         #[arg(long)]
         with_packages: bool,
     },
@@ -223,7 +223,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             ));
             Ok(())
         }
-        Action::Remove {
+        Action::Delete {
             name,
             with_packages,
         } => remove(accounts, OwnerKind::User, &name, with_packages).await,
@@ -302,9 +302,9 @@ pub(crate) async fn remove(
 ) -> Result<(), Failure> {
     let packages = accounts.remove(kind, name, with_packages, &BY).await?;
     output::note(&match packages {
-        0 => format!("removed the {kind} {name}"),
-        1 => format!("removed the {kind} {name} with 1 package"),
-        _ => format!("removed the {kind} {name} with {packages} packages"),
+        0 => format!("deleted the {kind} {name}"),
+        1 => format!("deleted the {kind} {name} with 1 package"),
+        _ => format!("deleted the {kind} {name} with {packages} packages"),
     });
     Ok(())
 }

@@ -39,7 +39,7 @@ pub(crate) enum Action {
         /// What to tell: published or deleted; the flag can be given again. Without it, both
         #[arg(long = "event", value_name = "EVENT", value_parser = event)]
         events: Vec<WebhookEvent>,
-        /// Take the secret from standard input, one line of 16 to 256 bytes, instead of making one
+        /// Take the secret from standard input, one line of any length, instead of making one
         #[arg(long)]
         secret_stdin: bool,
     },
@@ -75,8 +75,8 @@ pub(crate) enum Action {
         #[arg(long, conflicts_with = "new_secret")]
         secret_stdin: bool,
     },
-    /// Remove a webhook, what is pending for it, and its log
-    Remove {
+    /// Delete a webhook, what is pending for it, and its log
+    Delete {
         #[command(flatten)]
         which: Which,
     },
@@ -192,7 +192,7 @@ fn event(text: &str) -> Result<WebhookEvent, String> {
 /// In the words of the library; what was typed wrong is a fault of the call.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
 fn told(error: WebhookError) -> Failure {
-    let failure = Failure::told_by(&error);
+    let failure = Failure::hinted(&error);
     match error {
         WebhookError::Target(_) | WebhookError::BadSecret => failure.into_usage(),
         _ => failure,
@@ -231,12 +231,12 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             };
             change(&which, order, registry).await
         }
-        Action::Remove { which } => {
+        Action::Delete { which } => {
             let owner = registry.accounts().find_owner(&which.owner).await?;
             let removed = registry.webhooks().remove(&owner, which.number, &BY).await;
             removed.map_err(told)?;
             output::note(&format!(
-                "removed webhook {} of {}",
+                "deleted webhook {} of {}",
                 which.number, owner.name
             ));
             Ok(())

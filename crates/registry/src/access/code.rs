@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{secret::Secret, totp::DIGITS};
+use crate::hint::Hint;
 
 /// The letters of recovery codes: none is mistaken for another.
 pub(super) const RECOVERY_LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
@@ -13,9 +14,7 @@ const MAX_TEXT: usize = 64;
 
 /// What is neither six digits nor a recovery code. The text is fit for the person who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the code is neither the 6 digits of the code generator nor a recovery code; type it again"
-)]
+#[error("the code is neither the 6 digits of the code generator nor a recovery code")]
 pub struct NotACode;
 
 /// A code as somebody sent it. Nothing of it has been checked yet.
@@ -80,6 +79,12 @@ impl Code {
             }
         }
         Secret::new(text)
+    }
+}
+
+impl Hint for NotACode {
+    fn hint(&self) -> Option<String> {
+        Some("type it again".to_owned())
     }
 }
 

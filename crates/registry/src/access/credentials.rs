@@ -9,6 +9,7 @@ use super::{
     secret::Secret,
     tokens,
 };
+use crate::hint::Hint;
 
 /// The longest header value that is looked at, in bytes.
 const MAX_HEADER: usize = 4096;
@@ -21,31 +22,25 @@ pub(super) const MAX_SECRET: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
     /// Longer than anything that could be right.
-    #[error("the Authorization header is too long; use a user name and a password or token")]
+    #[error("the Authorization header is too long")]
     TooLong,
     /// Which of them is meant cannot be told.
-    #[error("there is more than one Authorization header; send one")]
+    #[error("there is more than one Authorization header")]
     Several,
     /// Neither Basic nor Bearer nor token.
-    #[error(
-        "the Authorization header has a scheme this server does not know; use Basic, Bearer or token"
-    )]
+    #[error("the Authorization header has a scheme this server does not know")]
     UnknownScheme,
     /// A scheme and nothing after it, or blanks inside a token.
-    #[error(
-        "the Authorization header holds no credentials after its scheme; send `Bearer TOKEN`, `token TOKEN` or Basic"
-    )]
+    #[error("the Authorization header holds no credentials after its scheme")]
     NoCredentials,
     /// What follows `Basic` cannot be decoded.
-    #[error(
-        "the Basic credentials are not the base64 of `user:password` in UTF-8; let the client encode them"
-    )]
+    #[error("the Basic credentials are not the base64 of `user:password` in UTF-8")]
     NotBasic,
     /// It begins like a token, and its length or its checksum is not right.
-    #[error("the token is cut off or mistyped; copy it again")]
+    #[error("the token is cut off or mistyped")]
     MistypedToken,
     /// Which of them is meant cannot be told.
-    #[error("X-Gitea-OTP and X-Forgejo-OTP hold different codes; send one")]
+    #[error("X-Gitea-OTP and X-Forgejo-OTP hold different codes")]
     SeveralCodes,
     /// The code beside the password has not the form of one.
     #[error(transparent)]
@@ -176,6 +171,21 @@ fn token(token: &[u8]) -> Result<Credentials, CredentialsError> {
     str::from_utf8(token)
         .map(|token| Credentials::Token(Secret::new(token.to_owned())))
         .map_err(|_| CredentialsError::NoCredentials)
+}
+
+impl Hint for CredentialsError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::TooLong => "use a user name and a password or token".to_owned(),
+            Self::Several => "send one".to_owned(),
+            Self::UnknownScheme => "use Basic, Bearer or token".to_owned(),
+            Self::NoCredentials => "send `Bearer TOKEN`, `token TOKEN` or Basic".to_owned(),
+            Self::NotBasic => "let the client encode them".to_owned(),
+            Self::MistypedToken => "copy it again".to_owned(),
+            Self::SeveralCodes => "send one".to_owned(),
+            Self::NotACode(error) => return error.hint(),
+        })
+    }
 }
 
 #[cfg(test)]

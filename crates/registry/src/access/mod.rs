@@ -27,7 +27,7 @@ mod totp;
 
 use std::time::Duration;
 
-pub use accounts::{AccountError, Accounts, FirstRun, TokenRequest};
+pub use accounts::{AccountError, Accounts, FirstRun, TokenRequest, UserOrder};
 pub use audit::AuditLog;
 pub use authenticate::{Access, AccessError, AuthError, TokenRefusal};
 pub use caller::{By, Caller, OrganisationToken, SignedIn, UsedToken};

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use crate::hint::Hint;
 use ipnet::IpNet;
 
 /// The most networks of one token.
@@ -11,12 +12,10 @@ pub const MAX_NETWORKS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworksError {
     /// No address, with or without a length behind it.
-    #[error("`{0}` is no network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7")]
+    #[error("`{0}` is no network")]
     Unreadable(String),
     /// Which addresses are meant is not clear.
-    #[error(
-        "the network {written} has bits behind its length; write {meant} if all of it is meant"
-    )]
+    #[error("the network {written} has bits behind its length")]
     HostBits {
         /// What was written.
         written: IpNet,
@@ -24,10 +23,10 @@ pub enum NetworksError {
         meant: IpNet,
     },
     /// It would match no connection: those addresses are taken as IPv4.
-    #[error("the network {0} is one of IPv4 written as IPv6; write it as IPv4")]
+    #[error("the network {0} is one of IPv4 written as IPv6")]
     Mapped(IpNet),
     /// More than anybody needs.
-    #[error("there are more than {MAX_NETWORKS} networks; put them together")]
+    #[error("there are more than {MAX_NETWORKS} networks")]
     TooMany,
 }
 
@@ -113,6 +112,19 @@ impl fmt::Display for Networks {
     }
 }
 
+impl Hint for NetworksError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unreadable(..) => {
+                "write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7".to_owned()
+            }
+            Self::HostBits { meant, .. } => format!("write {meant} if all of it is meant"),
+            Self::Mapped(..) => "write it as IPv4".to_owned(),
+            Self::TooMany => "put them together".to_owned(),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +177,7 @@ mod tests {
                 "the network ::ffff:10.0.0.0/104 is one of IPv4 written as IPv6; write it as IPv4",
             ),
         ] {
-            assert_eq!(text.parse::<Networks>().unwrap_err().to_string(), error);
+            assert_eq!(text.parse::<Networks>().unwrap_err().line(), error);
         }
         let many: String = (0..=MAX_NETWORKS).map(|n| format!("10.0.0.{n} ")).collect();
         assert_eq!(many.parse::<Networks>(), Err(NetworksError::TooMany));

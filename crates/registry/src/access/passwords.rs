@@ -14,7 +14,7 @@ use super::{
     secret::Secret,
     tokens,
 };
-use crate::metrics::PasswordCounts;
+use crate::{hint::Hint, metrics::PasswordCounts};
 
 /// The fewest characters of a new password.
 pub(super) const MIN_CHARACTERS: usize = 8;
@@ -56,25 +56,22 @@ impl Default for PasswordCost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
     /// Nothing at all.
-    #[error("the password is empty; give one of at least {MIN_CHARACTERS} characters")]
+    #[error("the password is empty")]
     Empty,
     /// Too few characters.
-    #[error("the password is too short; give one of at least {MIN_CHARACTERS} characters")]
+    #[error("the password is too short")]
     TooShort,
     /// More than a login takes.
-    #[error("the password is too long; give one of at most {MAX_SECRET} bytes")]
+    #[error("the password is too long")]
     TooLong,
     /// RFC 7617 forbids control characters in Basic credentials.
-    #[error("the password holds a control character, a line break for instance; give one without")]
+    #[error("the password holds a control character, a line break for instance")]
     ControlCharacter,
     /// It would be taken for a token at every login.
-    #[error(
-        "the password begins with `{}`, as tokens do; give another one",
-        tokens::PREFIX
-    )]
+    #[error("the password begins with `{}`, as tokens do", tokens::PREFIX)]
     LooksLikeToken,
     /// The one word that clients send in place of a password beside a token.
-    #[error("the password is one that clients send beside a token; give another one")]
+    #[error("the password is one that clients send beside a token")]
     Reserved,
 }
 
@@ -230,6 +227,19 @@ impl Checker {
         })
         .await
         .map_err(|_| PasswordError::Stopping)?
+    }
+}
+
+impl Hint for WeakPassword {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Empty => format!("give one of at least {MIN_CHARACTERS} characters"),
+            Self::TooShort => format!("give one of at least {MIN_CHARACTERS} characters"),
+            Self::TooLong => format!("give one of at most {MAX_SECRET} bytes"),
+            Self::ControlCharacter => "give one without".to_owned(),
+            Self::LooksLikeToken => "give another one".to_owned(),
+            Self::Reserved => "give another one".to_owned(),
+        })
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::names::{Branch, MAX_BYTES, RepositoryName};
+use crate::{
+    hint::Hint,
+    names::{Branch, MAX_BYTES, RepositoryName},
+};
 
 /// The most patterns of one team or one token.
 pub const MAX_PATTERNS: usize = 64;
@@ -23,7 +26,7 @@ pub struct Place<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// Too few or too many parts.
-    #[error("the pattern `{pattern}` has another form than `{form}`; write it like {example}")]
+    #[error("the pattern `{pattern}` has another form than `{form}`")]
     Form {
         /// What was written, made safe to print.
         pattern: String,
@@ -33,16 +36,13 @@ pub enum PatternError {
         example: &'static str,
     },
     /// A part that no name could match.
-    #[error(
-        "the pattern `{pattern}` matches nothing; each of its parts has 1 to {MAX_BYTES} letters, digits, `.`, `_`, `-`, \
-         `+` or `*`, with no leading dot"
-    )]
+    #[error("the pattern `{pattern}` matches nothing")]
     Part {
         /// What was written, made safe to print.
         pattern: String,
     },
     /// More than anybody needs.
-    #[error("there are more than {MAX_PATTERNS} patterns; put them together with `*`")]
+    #[error("there are more than {MAX_PATTERNS} patterns")]
     TooMany,
 }
 
@@ -317,6 +317,18 @@ fn shown(text: &str) -> String {
         .take(3 * MAX_BYTES)
         .flat_map(char::escape_default)
         .collect()
+}
+
+impl Hint for PatternError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Form { example, .. } => format!("write it like {example}"),
+            Self::Part { .. } => format!(
+                "each of its parts has 1 to {MAX_BYTES} letters, digits, `.`, `_`, `-`, `+` or `*`, with no leading dot"
+            ),
+            Self::TooMany => "put them together with `*`".to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use super::{
     patterns::{Place, TeamLimits},
     scopes::Scope,
 };
-use crate::metadata::{Owner, OwnerKind, Role, Visibility};
+use crate::{
+    hint::Hint,
+    metadata::{Owner, OwnerKind, Role, Visibility},
+};
 
 /// What somebody wants to do with what an owner has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,36 +48,34 @@ pub struct TeamGrant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// Nobody signed in, and that is not enough (401, so that apk sends what its `.netrc` has).
-    #[error("this needs credentials; send a user name and a password or token")]
+    #[error("this needs credentials")]
     NeedsCredentials,
     /// The token was made for something else (401).
-    #[error("the token lacks the scope {needed}; make one that has it")]
+    #[error("the token lacks the scope {needed}")]
     TokenLacksScope {
         /// The scope it would need.
         needed: Scope,
     },
     /// The token is for public owners, and this one is not (403).
-    #[error("the token is for public owners alone; make one without the scope public-only")]
+    #[error("the token is for public owners alone")]
     PublicOnlyToken,
     /// The token is for other owners, branches or repositories (403).
-    #[error("the token is limited to other places; make one whose limits have this one")]
+    #[error("the token is limited to other places")]
     TokenOutsideLimits,
     /// Signed in, and may not even read (403).
-    #[error("you have no access to these packages; ask their owner for it")]
+    #[error("you have no access to these packages")]
     NoAccess,
     /// May read, and wants to write (403).
-    #[error("you may read these packages but not change them; ask their owner for write access")]
+    #[error("you may read these packages but not change them")]
     ReadOnly,
     /// May write, but not there (403).
-    #[error(
-        "your teams may write to other branches and repositories, not to this one; ask an admin of the organisation"
-    )]
+    #[error("your teams may write to other branches and repositories, not to this one")]
     OutsideTeamLimits,
     /// May read or write, and wants to administer (403).
-    #[error("this needs an admin of this owner; ask one of them")]
+    #[error("this needs an admin of this owner")]
     NotAdmin,
     /// Wants to administer the whole registry (403).
-    #[error("this needs an administrator of this server; ask one of them")]
+    #[error("this needs an administrator of this server")]
     NotSiteAdmin,
 }
 
@@ -225,6 +226,22 @@ fn as_member(
                 Err(Denied::ReadOnly)
             }
         }
+    }
+}
+
+impl Hint for Denied {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NeedsCredentials => "send a user name and a password or token".to_owned(),
+            Self::TokenLacksScope { .. } => "make one that has it".to_owned(),
+            Self::PublicOnlyToken => "make one without the scope public-only".to_owned(),
+            Self::TokenOutsideLimits => "make one whose limits have this one".to_owned(),
+            Self::NoAccess => "ask their owner for it".to_owned(),
+            Self::ReadOnly => "ask their owner for write access".to_owned(),
+            Self::OutsideTeamLimits => "ask an admin of the organisation".to_owned(),
+            Self::NotAdmin => "ask one of them".to_owned(),
+            Self::NotSiteAdmin => "ask one of them".to_owned(),
+        })
     }
 }
 

@@ -1,5 +1,11 @@
 //! What a token may be used for.
+//!
+//! Clients of Forgejo and Gitea ask for scopes in their spelling (`models/auth/access_token_scope.go` in both), so those are taken
+//! too, by one rule: a token never does more here than it would there. `all` is everything. What `admin` does here, the forges divide
+//! among `write:admin`, `write:organization` and `write:user`: the three together are `admin`. Each of the others is about what this
+//! server does not have, or what it has no scope for; it grants nothing.
 
+use crate::hint::Hint;
 use std::{fmt, str::FromStr};
 
 /// One thing that a token can be made for.
@@ -15,18 +21,21 @@ pub enum Scope {
     PublicOnly,
     /// Reads packages.
     ReadPackage,
+    /// Says whose token it is, which every token does.
+    ReadUser,
     /// Publishes packages, deletes and reads them.
     WritePackage,
 }
 
 impl Scope {
     /// Every scope there is, in the order in which they are written.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Admin,
         Self::DeletePackage,
         Self::NoDelete,
         Self::PublicOnly,
         Self::ReadPackage,
+        Self::ReadUser,
         Self::WritePackage,
     ];
 
@@ -38,8 +47,39 @@ impl Scope {
             Self::NoDelete => "no-delete",
             Self::PublicOnly => "public-only",
             Self::ReadPackage => "read:package",
+            Self::ReadUser => "read:user",
             Self::WritePackage => "write:package",
         }
+    }
+}
+
+/// Everything, as the forges say it.
+const ALL: &str = "all";
+
+/// What `admin` does, as the forges divide it.
+const ADMINISTERING: [&str; 3] = ["write:admin", "write:organization", "write:user"];
+
+/// Scopes of the forges that grant nothing here.
+const NOTHING_HERE: [&str; 12] = [
+    "read:activitypub",
+    "read:admin",
+    "read:issue",
+    "read:misc",
+    "read:notification",
+    "read:organization",
+    "read:repository",
+    "write:activitypub",
+    "write:issue",
+    "write:misc",
+    "write:notification",
+    "write:repository",
+];
+
+impl Scope {
+    /// Every word for a scope, in the spelling of this server and of the forges.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        let of_the_forges = [ALL].into_iter().chain(ADMINISTERING).chain(NOTHING_HERE);
+        Self::ALL.into_iter().map(Self::as_str).chain(of_the_forges)
     }
 }
 
@@ -53,20 +93,15 @@ impl fmt::Display for Scope {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopesError {
     /// No such scope.
-    #[error(
-        "there is no scope `{0}`; the scopes are read:package, write:package (which includes read and delete), \
-         delete:package (which includes read), admin, and to narrow these no-delete and public-only"
-    )]
+    #[error("there is no scope `{0}`")]
     Unknown(String),
     /// Nothing that grants anything.
     #[error(
-        "a token needs at least one of the scopes read:package, write:package, delete:package and admin"
+        "a token needs at least one of the scopes read:package, write:package, delete:package, admin and read:user"
     )]
     GrantsNothing,
     /// `no-delete` has nothing to narrow, or `delete:package` says the contrary.
-    #[error(
-        "the scope no-delete narrows write:package; give it together with that, and without delete:package"
-    )]
+    #[error("the scope no-delete narrows write:package")]
     NothingToNarrow,
 }
 
@@ -80,7 +115,7 @@ enum Packages {
     Write,
 }
 
-/// The scopes of one token. Never empty: one of them grants something.
+/// The scopes of one token. Never empty: every token says at least whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scopes {
     packages: Packages,
@@ -96,6 +131,7 @@ impl Scopes {
             Scope::Admin => self.admin,
             Scope::PublicOnly => self.public_only,
             Scope::NoDelete => matches!(self.packages, Packages::Publish),
+            Scope::ReadUser => true,
             Scope::ReadPackage => !matches!(self.packages, Packages::Nothing),
             Scope::DeletePackage => matches!(self.packages, Packages::Delete | Packages::Write),
             Scope::WritePackage => matches!(self.packages, Packages::Publish | Packages::Write),
@@ -120,18 +156,28 @@ impl Scopes {
 impl FromStr for Scopes {
     type Err = ScopesError;
 
-    /// Parses a list separated by commas, bars or blanks.
+    /// Parses a list separated by commas, bars or spaces.
     fn from_str(list: &str) -> Result<Self, Self::Err> {
-        let mut given = Vec::new();
         let separator = |c: char| c == ',' || c == '|' || c.is_ascii_whitespace();
-        for name in list.split(separator).filter(|name| !name.is_empty()) {
-            match Scope::ALL.into_iter().find(|scope| scope.as_str() == name) {
-                Some(scope) => given.push(scope),
-                None => {
-                    let shown = name.chars().take(40).flat_map(char::escape_default);
-                    return Err(ScopesError::Unknown(shown.collect()));
-                }
-            }
+        let words: Vec<&str> = list
+            .split(separator)
+            .filter(|word| !word.is_empty())
+            .collect();
+        let unknown = |word: &&&str| Scope::words().all(|known| known != **word);
+        if let Some(word) = words.iter().find(unknown) {
+            let shown = word.chars().take(40).flat_map(char::escape_default);
+            return Err(ScopesError::Unknown(shown.collect()));
+        }
+        let named = |scope: &Scope| words.contains(&scope.as_str());
+        let mut given: Vec<Scope> = Scope::ALL.into_iter().filter(named).collect();
+        if words.contains(&ALL) {
+            given.extend([Scope::Admin, Scope::WritePackage]);
+        }
+        if ADMINISTERING.iter().all(|word| words.contains(word)) {
+            given.push(Scope::Admin);
+        }
+        if words.contains(&"write:user") {
+            given.push(Scope::ReadUser);
         }
         let has = |scope| given.contains(&scope);
         let (delete, write) = (has(Scope::DeletePackage), has(Scope::WritePackage));
@@ -143,7 +189,7 @@ impl FromStr for Scopes {
             (false, false, false) if has(Scope::ReadPackage) => Packages::Read,
             (false, false, false) => Packages::Nothing,
         };
-        if packages == Packages::Nothing && !has(Scope::Admin) {
+        if packages == Packages::Nothing && !has(Scope::Admin) && !has(Scope::ReadUser) {
             return Err(ScopesError::GrantsNothing);
         }
         Ok(Self {
@@ -168,6 +214,7 @@ impl fmt::Display for Scopes {
             Scope::Admin => self.admin,
             Scope::PublicOnly => self.public_only,
             Scope::NoDelete => narrowed,
+            Scope::ReadUser => main.is_none() && !self.admin,
             scope => main == Some(scope),
         };
         let scopes = Scope::ALL.into_iter().filter(|scope| written(*scope));
@@ -176,6 +223,16 @@ impl fmt::Display for Scopes {
             write!(f, "{comma}{scope}")?;
         }
         Ok(())
+    }
+}
+
+impl Hint for ScopesError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unknown(..) => "the scopes are read:package, write:package (which includes read and delete), delete:package (which includes read), admin, read:user, and to narrow these no-delete and public-only".to_owned(),
+Self::NothingToNarrow => "give it together with that, and without delete:package".to_owned(),
+            _ => return None,
+        })
     }
 }
 
@@ -200,10 +257,32 @@ mod tests {
             ("write:package no-delete", "no-delete,write:package"),
             ("admin", "admin"),
             ("write:package,admin", "admin,write:package"),
+            ("read:user", "read:user"),
+            ("read:user,read:package", "read:package"),
+            ("read:user,public-only", "public-only,read:user"),
         ] {
             assert_eq!(scopes(list).to_string(), canonical);
             assert_eq!(canonical.parse(), Ok(scopes(list)));
         }
+    }
+
+    #[test]
+    fn scopes_of_the_forges_grant_no_more_than_there() {
+        for (list, canonical) in [
+            ("all", "admin,write:package"),
+            ("all,public-only", "admin,public-only,write:package"),
+            ("read:user,write:repository,write:package", "write:package"),
+            ("write:user", "read:user"),
+            ("write:admin,write:package", "write:package"),
+            ("write:organization,write:user", "read:user"),
+            ("write:admin,write:organization,write:user", "admin"),
+        ] {
+            assert_eq!(scopes(list).to_string(), canonical, "{list}");
+        }
+        for list in ["write:admin", "read:repository", "read:issue,public-only"] {
+            assert_eq!(list.parse::<Scopes>(), Err(ScopesError::GrantsNothing));
+        }
+        assert!("sudo".parse::<Scopes>().is_err());
     }
 
     #[test]
@@ -214,6 +293,7 @@ mod tests {
             ("write:package", true, true, true, false),
             ("write:package,no-delete", true, false, true, false),
             ("admin", false, false, false, true),
+            ("read:user", false, false, false, false),
             ("admin,read:package", true, false, false, true),
         ] {
             let scopes = scopes(list);
@@ -241,6 +321,8 @@ mod tests {
             ("admin", "read:package", false),
             ("write:package", "admin", false),
             ("admin,write:package", "admin", true),
+            ("read:package", "read:user", true),
+            ("read:user", "read:package", false),
         ] {
             assert_eq!(
                 scopes(wide).cover(scopes(narrow)),
@@ -252,13 +334,12 @@ mod tests {
 
     #[test]
     fn an_unknown_scope_is_told_with_the_known_ones() {
+        let error = "read:package,root".parse::<Scopes>().unwrap_err();
+        assert_eq!(error.to_string(), "there is no scope `root`");
         assert_eq!(
-            "read:package,root"
-                .parse::<Scopes>()
-                .unwrap_err()
-                .to_string(),
-            "there is no scope `root`; the scopes are read:package, write:package (which includes read and delete), \
-             delete:package (which includes read), admin, and to narrow these no-delete and public-only"
+            error.hint().unwrap(),
+            "the scopes are read:package, write:package (which includes read and delete), delete:package (which includes \
+             read), admin, read:user, and to narrow these no-delete and public-only"
         );
     }
 

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
+    hint::Hint,
     keys::{SealError, Sealer},
     metadata::{
         Act, Actor, CodeClaim, CodeOutcome, Metadata, MetadataError, OwnerId, SecondFactor, User,
@@ -40,25 +41,22 @@ const SEALED_AS: &str = "second factor";
 #[derive(Debug, thiserror::Error)]
 pub enum FactorError {
     /// Nobody by that name, or an organisation.
-    #[error("there is no user called `{0}`; check the name")]
+    #[error("there is no user called `{0}`")]
     NoUser(OwnerName),
     /// One is in force.
-    #[error("`{0}` has a second factor already; turn it off first")]
+    #[error("`{0}` has a second factor already")]
     AlreadyOn(OwnerName),
     /// Neither begun nor in force.
     #[error("`{0}` has no second factor")]
     Off(OwnerName),
     /// Nothing was begun that could be confirmed.
-    #[error("nothing was begun for `{0}` that a code could confirm; begin again")]
+    #[error("nothing was begun for `{0}` that a code could confirm")]
     NotBegun(OwnerName),
     /// Wrong, or used before.
-    #[error("the code is wrong or was used already; wait for the next one and try that")]
+    #[error("the code is wrong or was used already")]
     WrongCode,
     /// Too many wrong codes.
-    #[error(
-        "too many wrong codes; try again in {} seconds",
-        retry_after.as_secs().max(1)
-    )]
+    #[error("too many wrong codes")]
     TooManyCodes {
         /// When it is worth trying again.
         retry_after: Duration,
@@ -421,4 +419,19 @@ fn recovery_hash(user: OwnerId, letters: &str) -> [u8; 32] {
         .chain_update(letters.as_bytes())
         .finalize()
         .into()
+}
+
+impl Hint for FactorError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoUser(..) => "check the name".to_owned(),
+            Self::AlreadyOn(..) => "turn it off first".to_owned(),
+            Self::NotBegun(..) => "begin again".to_owned(),
+            Self::WrongCode => "wait for the next one and try that".to_owned(),
+            Self::TooManyCodes { retry_after, .. } => {
+                format!("try again in {} seconds", retry_after.as_secs().max(1))
+            }
+            _ => return None,
+        })
+    }
 }

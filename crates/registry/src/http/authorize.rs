@@ -7,7 +7,7 @@ use axum::{
     http::{Extensions, HeaderMap, Method, Uri, header, request::Parts},
 };
 
-use super::{api, error::ApiError, path::Segments, source::Source};
+use super::{api, code::Code, error::ApiError, path::Segments, source::Source};
 use crate::{
     Registry,
     access::{
@@ -144,7 +144,7 @@ impl Presented {
                 let why = "the token of an organisation belongs to no user; sign in as one";
                 let own = caller.account().map(|(id, _)| id);
                 self.note(registry, caller, wanted(Action::Administer), own, &why);
-                Err(ApiError::Forbidden(why.to_owned()))
+                Err(ApiError::Refused(Code::UserNeeded, why.to_owned()))
             }
         }
     }

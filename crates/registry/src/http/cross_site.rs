@@ -8,7 +8,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 
-use super::error::ApiError;
+use super::{code::Code, error::ApiError};
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -21,7 +21,8 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
     if reads || is_of_this_site(request.headers()) {
         return Ok(());
     }
-    Err(ApiError::Forbidden(
+    Err(ApiError::Refused(
+        Code::CrossSiteRequest,
         "a page of another site sent this; send it from a program, or from this server's own pages; a proxy in front has to \
          hand on `Host` as it came"
             .to_owned(),

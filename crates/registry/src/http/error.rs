@@ -1,7 +1,7 @@
 //! The one error type of the edge: what is answered when a request is not done.
 //!
-//! Everything public is decided here: the status of each refusal, and that its text is the one of the station that
-//! refused. A fault of the server says nothing but a request id; the log says the rest.
+//! Everything public is decided here: the code of each refusal, whose table (`code.rs`) has its status, and its text, which is that
+//! of the service that refused. A fault of the server says nothing but a request id; the log says the rest.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -11,10 +11,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::trace::Fault;
+use super::{
+    code::{Code, ERROR_CODE},
+    trace::Fault,
+};
 use crate::{
-    access::{AccessError, AccountError, AuthError, CredentialsError, Denied, FactorError},
+    access::{
+        AccessError, AccountError, AuthError, CredentialsError, Denied, FactorError, TokenRefusal,
+    },
     blobs::BlobError,
+    hint::Hint,
     index::IndexError,
     keys::KeyError,
     metadata::{MetadataError, RecordError},
@@ -26,82 +32,90 @@ use crate::{
 /// Why a request was not done.
 #[derive(Debug)]
 pub(super) enum ApiError {
+    /// With a code and a text of its own.
+    Refused(Code, String),
     BadRequest(String),
-    Unauthorized(String),
-    Forbidden(String),
     UnknownOwner,
-    Moved { path: String },
-    Renamed { name: String },
+    Moved {
+        path: String,
+    },
+    Renamed {
+        name: String,
+    },
     NoSuchRoute(String),
-    NotFound(String),
     WrongMethod(String),
     NoSuchIndex,
     NoSuchFile,
     NoSuchKey { newest: String },
-    Conflict(String),
     PreconditionFailed,
     TooLarge(String),
     UnsupportedMediaType(String),
     Unprocessable(String),
     TooSlow(String),
-    RangeNotSatisfiable { size: u64 },
-    TooManyAttempts { text: String, retry_after: Duration },
+    RangeNotSatisfiable {
+        size: u64,
+    },
+    TooManyAttempts {
+        text: String,
+        retry_after: Duration,
+    },
     Busy(String),
     DiskFull(Box<dyn Error + Send + Sync>),
     Damaged(Box<dyn Error + Send + Sync>),
     Internal(Box<dyn Error + Send + Sync>),
 }
 
-/// What `error` says is wrong, and what to do about it by this door. Its own text ends in what to type on the command line.
-fn advised(error: &impl Error, advice: &str) -> String {
-    let text = error.to_string();
-    let wrong = text.rsplit_once("; ").map_or(&*text, |(wrong, _)| wrong);
-    format!("{wrong}; {advice}")
+/// The line of a refusal and its code, beside the answer that was made of it: a problem document is made of the same.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) code: Code,
+    pub(super) text: String,
 }
 
-/// The line of a refusal, beside the answer that was made of it: a problem document is made of the same.
-#[derive(Debug, Clone)]
-pub(super) struct Refusal(pub(super) String);
-
 impl ApiError {
-    fn status(&self) -> StatusCode {
+    /// A refusal with the texts of `error`.
+    pub(super) fn of(code: Code, error: &impl Hint) -> Self {
+        Self::Refused(code, error.line())
+    }
+
+    /// 422 for what `error` says of a field in a body.
+    pub(super) fn invalid_field(error: &impl Hint) -> Self {
+        Self::of(Code::InvalidField, error)
+    }
+
+    /// The code, which has the status.
+    pub(super) fn code(&self) -> Code {
         match self {
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            // 307 and 308 are errors to apk (apk-tools `libfetch/http.c`, `HTTP_REDIRECT`).
-            Self::Moved { .. } => StatusCode::MOVED_PERMANENTLY,
-            Self::UnknownOwner
-            | Self::Renamed { .. }
-            | Self::NoSuchRoute(_)
-            | Self::NotFound(_)
-            | Self::NoSuchIndex
-            | Self::NoSuchFile
-            | Self::NoSuchKey { .. } => StatusCode::NOT_FOUND,
-            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Damaged(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Refused(code, _) => *code,
+            Self::BadRequest(_) => Code::InvalidRequest,
+            Self::Moved { .. } => Code::OwnerMoved,
+            Self::UnknownOwner => Code::NoSuchOwner,
+            Self::Renamed { .. } => Code::OwnerRenamed,
+            Self::NoSuchRoute(_) => Code::NoSuchPath,
+            Self::NoSuchIndex => Code::NoSuchIndex,
+            Self::NoSuchFile => Code::NoSuchFile,
+            Self::NoSuchKey { .. } => Code::NoSuchKey,
+            Self::WrongMethod(_) => Code::MethodNotAllowed,
+            Self::PreconditionFailed => Code::PreconditionFailed,
+            Self::TooLarge(_) => Code::BodyTooLarge,
+            Self::UnsupportedMediaType(_) => Code::UnsupportedMediaType,
+            Self::Unprocessable(_) => Code::InvalidField,
+            Self::TooSlow(_) => Code::TooSlow,
+            Self::RangeNotSatisfiable { .. } => Code::RangeNotSatisfiable,
+            Self::TooManyAttempts { .. } => Code::TooManyAttempts,
+            Self::Busy(_) => Code::Busy,
+            Self::DiskFull(_) => Code::DiskFull,
+            Self::Damaged(_) => Code::FileDamaged,
+            Self::Internal(_) => Code::InternalError,
         }
     }
 
     /// The line for the client. A fault's text is completed with the request id on its way out.
     fn text(self) -> (String, Option<Fault>) {
         let text = match self {
-            Self::BadRequest(text)
-            | Self::Unauthorized(text)
-            | Self::Forbidden(text)
-            | Self::NotFound(text)
+            Self::Refused(_, text)
+            | Self::BadRequest(text)
             | Self::WrongMethod(text)
-            | Self::Conflict(text)
             | Self::TooLarge(text)
             | Self::UnsupportedMediaType(text)
             | Self::Unprocessable(text)
@@ -143,9 +157,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = self.status();
+        let code = self.code();
+        let status = code.status();
         let header = match &self {
-            Self::Unauthorized(_) => Some((
+            _ if status == StatusCode::UNAUTHORIZED => Some((
                 header::WWW_AUTHENTICATE,
                 r#"Basic realm="Tarn", charset="UTF-8""#.to_owned(),
             )),
@@ -161,7 +176,10 @@ impl IntoResponse for ApiError {
         };
         let (text, fault) = self.text();
         let mut response = (status, format!("{text}\n")).into_response();
-        response.extensions_mut().insert(Refusal(text));
+        response
+            .headers_mut()
+            .insert(ERROR_CODE.clone(), code.header());
+        response.extensions_mut().insert(Refusal { code, text });
         if let Some((name, value)) =
             // From bytes: a path may hold more than ASCII.
             header.and_then(|(name, value)| {
@@ -179,100 +197,114 @@ impl IntoResponse for ApiError {
 
 impl From<NameError> for ApiError {
     fn from(error: NameError) -> Self {
-        Self::BadRequest(error.to_string())
+        Self::of(Code::InvalidName, &error)
     }
 }
 
 impl From<ArchError> for ApiError {
     fn from(error: ArchError) -> Self {
-        Self::BadRequest(error.to_string())
+        Self::Refused(Code::InvalidName, error.to_string())
     }
 }
 
 impl From<CredentialsError> for ApiError {
     fn from(error: CredentialsError) -> Self {
-        Self::Unauthorized(error.to_string())
+        Self::of(Code::CredentialsInvalid, &error)
     }
 }
 
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
-        let text = error.to_string();
-        match error {
+        let code = match error {
             AuthError::TooManyAttempts { retry_after } => {
-                Self::TooManyAttempts { text, retry_after }
+                let text = error.line();
+                return Self::TooManyAttempts { text, retry_after };
             }
-            AuthError::Metadata(error) => error.into(),
+            AuthError::Metadata(error) => return error.into(),
             AuthError::Stored { .. } | AuthError::SecondFactor(_) | AuthError::Password(_) => {
-                Self::Internal(Box::new(error))
+                return Self::Internal(Box::new(error));
             }
-            _ => Self::Unauthorized(text),
-        }
+            AuthError::WrongCredentials => Code::CredentialsWrong,
+            AuthError::Malformed(_) => Code::CredentialsInvalid,
+            AuthError::CodeNeeded => Code::SecondFactorNeeded,
+            AuthError::WrongCode => Code::SecondFactorWrong,
+            AuthError::Disabled => Code::AccountDisabled,
+            AuthError::Token { why, .. } => match why {
+                TokenRefusal::Expired => Code::TokenExpired,
+                TokenRefusal::OutsideNetworks => Code::TokenNetwork,
+                TokenRefusal::Disabled => Code::AccountDisabled,
+            },
+        };
+        Self::of(code, &error)
     }
+}
+
+/// Where the hint of an error is a command, what to do here in its place.
+fn hint_here(error: &AccountError) -> Option<String> {
+    let here = match error {
+        AccountError::NoUser(_) | AccountError::NoOrganisation(_) => "check the name",
+        AccountError::NoTeam { .. } => "the list of its teams names those there are",
+        AccountError::HasPackages { .. } => {
+            "delete them first, or let them go too with `?purge=true`"
+        }
+        AccountError::TooManyFormerNames(_) => "have an administrator of this server release one",
+        _ => return error.hint(),
+    };
+    Some(here.to_owned())
 }
 
 impl From<AccountError> for ApiError {
     fn from(error: AccountError) -> Self {
-        let text = match &error {
-            AccountError::NoUser(_) | AccountError::NoOrganisation(_) => {
-                advised(&error, "check the name")
-            }
-            AccountError::NoTeam { .. } => {
-                advised(&error, "the list of its teams names those there are")
-            }
-            AccountError::HasPackages { .. } => advised(
-                &error,
-                "delete them first, or let them go too with `?purge=true`",
-            ),
-            AccountError::TooManyFormerNames(_) => {
-                advised(&error, "have an administrator of this server release one")
-            }
-            _ => error.to_string(),
-        };
-        match error {
+        let code = match &error {
             AccountError::NameTaken(_)
             | AccountError::LabelTaken { .. }
-            | AccountError::TooManyTokens(_)
-            | AccountError::TeamTaken { .. }
+            | AccountError::TeamTaken { .. } => Code::NameTaken,
+            AccountError::TooManyTokens(_)
             | AccountError::TooManyTeams(_)
-            | AccountError::HasPackages { .. }
-            | AccountError::TooManyFormerNames(_)
-            | AccountError::LastSiteAdmin(_)
+            | AccountError::TooManyFormerNames(_) => Code::LimitReached,
+            AccountError::HasPackages { .. } => Code::OwnerNotEmpty,
+            AccountError::LastSiteAdmin(_)
             | AccountError::NoAdminLeft(_)
-            | AccountError::BuiltInTeam(_)
-            | AccountError::LastAdmin { .. } => Self::Conflict(text),
+            | AccountError::LastAdmin { .. } => Code::LastAdmin,
+            AccountError::BuiltInTeam(_) => Code::BuiltInTeam,
             AccountError::NoUser(_)
             | AccountError::NoOrganisation(_)
-            | AccountError::NoOwner(_)
-            | AccountError::Renamed(..)
-            | AccountError::NoTeam { .. } => Self::NotFound(text),
-            AccountError::WiderThanMaker(_) => Self::Forbidden(text),
-            AccountError::Reserved(_)
-            | AccountError::LimitsForRole(_)
+            | AccountError::NoOwner(_) => Code::NoSuchOwner,
+            AccountError::Renamed(..) => Code::OwnerRenamed,
+            AccountError::NoTeam { .. } => Code::NoSuchTeam,
+            AccountError::WiderThanMaker(_) => Code::TokenTooWide,
+            AccountError::Reserved(_) => Code::NameReserved,
+            AccountError::WeakPassword(_) => Code::WeakPassword,
+            AccountError::LimitsForRole(_)
             | AccountError::AdminWithLimits
             | AccountError::AdminOfOrganisation
-            | AccountError::WeakPassword(_)
             | AccountError::BadLabel
-            | AccountError::NoLifetime => Self::Unprocessable(text),
-            AccountError::Metadata(error) => error.into(),
-            AccountError::Password(_) | AccountError::Random(_) => Self::Internal(Box::new(error)),
-        }
+            | AccountError::NoLifetime => Code::InvalidField,
+            AccountError::Metadata(_) | AccountError::Password(_) | AccountError::Random(_) => {
+                return match error {
+                    AccountError::Metadata(error) => error.into(),
+                    error => Self::Internal(Box::new(error)),
+                };
+            }
+        };
+        Self::Refused(code, error.line_with(hint_here(&error)))
     }
 }
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
-        let text = denied.to_string();
-        match denied {
-            Denied::NeedsCredentials | Denied::TokenLacksScope { .. } => Self::Unauthorized(text),
-            Denied::PublicOnlyToken
-            | Denied::TokenOutsideLimits
-            | Denied::NoAccess
-            | Denied::ReadOnly
-            | Denied::OutsideTeamLimits
-            | Denied::NotAdmin
-            | Denied::NotSiteAdmin => Self::Forbidden(text),
-        }
+        let code = match denied {
+            Denied::NeedsCredentials => Code::CredentialsNeeded,
+            Denied::TokenLacksScope { .. } => Code::TokenScopeMissing,
+            Denied::PublicOnlyToken => Code::TokenPublicOnly,
+            Denied::TokenOutsideLimits => Code::TokenLimits,
+            Denied::NoAccess => Code::AccessDenied,
+            Denied::ReadOnly => Code::ReadOnly,
+            Denied::OutsideTeamLimits => Code::TeamLimits,
+            Denied::NotAdmin => Code::OwnerAdminNeeded,
+            Denied::NotSiteAdmin => Code::ServerAdminNeeded,
+        };
+        Self::of(code, &denied)
     }
 }
 
@@ -315,80 +347,74 @@ impl From<BlobError> for ApiError {
 
 impl From<FactorError> for ApiError {
     fn from(error: FactorError) -> Self {
-        let text = error.to_string();
-        match error {
-            FactorError::NoUser(_) => Self::NotFound(text),
+        let code = match error {
+            FactorError::NoUser(_) => Code::NoSuchOwner,
             FactorError::AlreadyOn(_) | FactorError::Off(_) | FactorError::NotBegun(_) => {
-                Self::Conflict(text)
+                Code::SecondFactorState
             }
-            FactorError::WrongCode => Self::Forbidden(text),
+            FactorError::WrongCode => Code::CodeWrong,
             FactorError::TooManyCodes { retry_after } => {
-                Self::TooManyAttempts { text, retry_after }
+                let text = error.line();
+                return Self::TooManyAttempts { text, retry_after };
             }
-            FactorError::Metadata(error) => error.into(),
-            FactorError::Sealed(..) | FactorError::Random(_) => Self::Internal(Box::new(error)),
-        }
+            FactorError::Metadata(error) => return error.into(),
+            FactorError::Sealed(..) | FactorError::Random(_) => {
+                return Self::Internal(Box::new(error));
+            }
+        };
+        Self::of(code, &error)
     }
 }
 
 impl From<ExpiryError> for ApiError {
     fn from(error: ExpiryError) -> Self {
-        let text = error.to_string();
-        match error {
-            ExpiryError::Days | ExpiryError::Kept => Self::Unprocessable(text),
-            ExpiryError::Stored(_) => Self::Internal(Box::new(error)),
-            ExpiryError::TooMany => Self::Conflict(text),
-            ExpiryError::Metadata(error) => error.into(),
-        }
+        let code = match error {
+            ExpiryError::Days | ExpiryError::Kept => Code::InvalidField,
+            ExpiryError::TooMany => Code::LimitReached,
+            ExpiryError::Stored(_) => return Self::Internal(Box::new(error)),
+            ExpiryError::Metadata(error) => return error.into(),
+        };
+        Self::of(code, &error)
     }
 }
 
 impl From<WebhookError> for ApiError {
     fn from(error: WebhookError) -> Self {
-        let text = match &error {
-            WebhookError::NoWebhook { .. } | WebhookError::NoDelivery { .. } => {
-                advised(&error, "the list names those there are")
-            }
-            _ => error.to_string(),
-        };
-        match error {
-            WebhookError::Target(_) | WebhookError::BadSecret => Self::Unprocessable(text),
-            WebhookError::NoWebhook { .. } | WebhookError::NoDelivery { .. } => {
-                Self::NotFound(text)
-            }
-            WebhookError::TooMany(_)
-            | WebhookError::DeliveryPending(_)
+        let listed = || Some("the list names those there are".to_owned());
+        let (code, hint) = match error {
+            WebhookError::Target(_) | WebhookError::BadSecret => (Code::InvalidField, error.hint()),
+            WebhookError::NoWebhook { .. } => (Code::NoSuchWebhook, listed()),
+            WebhookError::NoDelivery { .. } => (Code::NoSuchDelivery, listed()),
+            WebhookError::TooMany(_) => (Code::LimitReached, error.hint()),
+            WebhookError::DeliveryPending(_)
             | WebhookError::TestPending(_)
-            | WebhookError::Disabled(_) => Self::Conflict(text),
-            WebhookError::Metadata(error) => error.into(),
-            WebhookError::Random(_) | WebhookError::Seal(_) => Self::Internal(Box::new(error)),
-        }
+            | WebhookError::Disabled(_) => (Code::WebhookState, error.hint()),
+            WebhookError::Metadata(error) => return error.into(),
+            WebhookError::Random(_) | WebhookError::Seal(_) => {
+                return Self::Internal(Box::new(error));
+            }
+        };
+        Self::Refused(code, error.line_with(hint))
     }
 }
 
 impl From<KeyError> for ApiError {
     fn from(error: KeyError) -> Self {
-        let text = match &error {
-            KeyError::Rotating { .. } => advised(
-                &error,
+        let (code, hint) = match error {
+            KeyError::Rotating { .. } => (
+                Code::KeyState,
                 "retire the older one once every client has the newest, then begin the next rotation",
             ),
-            KeyError::TooManyActive => advised(&error, "retire one of them"),
-            KeyError::NoSuchKey { .. } => advised(&error, "the list names those there are"),
-            KeyError::OnlyActive { .. } => advised(
-                &error,
+            KeyError::TooManyActive => (Code::LimitReached, "retire one of them"),
+            KeyError::NoSuchKey { .. } => (Code::NoSuchKey, "the list names those there are"),
+            KeyError::OnlyActive { .. } => (
+                Code::KeyState,
                 "begin a rotation, and retire this one when every client has the other",
             ),
-            _ => error.to_string(),
+            KeyError::Metadata(error) => return error.into(),
+            _ => return Self::Internal(Box::new(error)),
         };
-        match error {
-            KeyError::Metadata(error) => error.into(),
-            KeyError::Rotating { .. } | KeyError::TooManyActive | KeyError::OnlyActive { .. } => {
-                Self::Conflict(text)
-            }
-            KeyError::NoSuchKey { .. } => Self::NotFound(text),
-            _ => Self::Internal(Box::new(error)),
-        }
+        Self::Refused(code, error.line_with(Some(hint.to_owned())))
     }
 }
 
@@ -405,10 +431,10 @@ impl From<IndexError> for ApiError {
 
 impl From<RestoreError> for ApiError {
     fn from(error: RestoreError) -> Self {
-        let text = error.to_string();
         match error {
-            RestoreError::NotKept => Self::NotFound(text),
-            RestoreError::BytesGone | RestoreError::Taken { .. } => Self::Conflict(text),
+            RestoreError::NotKept => Self::of(Code::NoSuchFile, &error),
+            RestoreError::BytesGone => Self::of(Code::BytesGone, &error),
+            RestoreError::Taken { .. } => Self::of(Code::PackageExists, &error),
             RestoreError::Record(error) => PublishError::Record(error).into(),
             RestoreError::Blob(error) => error.into(),
         }
@@ -417,24 +443,28 @@ impl From<RestoreError> for ApiError {
 
 impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
-        let text = error.to_string();
-        match error {
-            PublishError::Body(BodyError::TooSlow) => Self::TooSlow(text),
-            PublishError::Body(_)
-            | PublishError::Package(_)
-            | PublishError::Rule(_)
-            | PublishError::FileName { .. } => Self::BadRequest(text),
-            PublishError::TooLarge { .. }
-            | PublishError::OverQuota(_)
-            | PublishError::Record(RecordError::OverQuota(_)) => Self::TooLarge(text),
-            PublishError::Record(RecordError::Metadata(error)) => error.into(),
-            PublishError::Record(RecordError::OwnerGone) => Self::NotFound(text),
-            PublishError::Record(RecordError::UploaderGone) => Self::Unauthorized(text),
-            PublishError::Record(_) | PublishError::Exists { .. } => Self::Conflict(text),
-            PublishError::Blob(error) => error.into(),
-            PublishError::Metadata(error) => error.into(),
-            PublishError::Worker(_) | PublishError::Gone => Self::Internal(Box::new(error)),
-        }
+        let code = match error {
+            PublishError::Body(BodyError::TooSlow) => Code::TooSlow,
+            PublishError::Body(_) => Code::IncompleteUpload,
+            PublishError::Package(_) | PublishError::Rule(_) => Code::InvalidPackage,
+            PublishError::FileName { .. } => Code::InvalidRequest,
+            PublishError::TooLarge { .. } => Code::UploadTooLarge,
+            PublishError::OverQuota(_) => Code::QuotaExceeded,
+            PublishError::Record(RecordError::OverQuota(_)) => Code::QuotaExceeded,
+            PublishError::Record(RecordError::OwnerGone) => Code::NoSuchOwner,
+            PublishError::Record(RecordError::UploaderGone) => Code::AccountDisabled,
+            PublishError::Exists { .. } | PublishError::Record(RecordError::AlreadyExists) => {
+                Code::PackageExists
+            },
+            PublishError::Record(RecordError::NoarchClash { .. }) => Code::NoarchConflict,
+            PublishError::Record(RecordError::Metadata(error)) => return error.into(),
+            PublishError::Blob(error) => return error.into(),
+            PublishError::Metadata(error) => return error.into(),
+            PublishError::Worker(_) | PublishError::Gone => {
+                return Self::Internal(Box::new(error));
+            }
+        };
+        Self::Refused(code, error.to_string())
     }
 }
 

@@ -3,7 +3,10 @@
 //! A head that cannot be read never becomes a request, so nothing here gets to answer it: the library writes a status and
 //! no body, and ends the connection. Such an answer is told by what it lacks, and completed on its way to the socket.
 
-use super::trace::RequestIds;
+use super::{
+    code::{Code, ERROR_CODE},
+    trace::RequestIds,
+};
 
 /// The library's own answer is shorter than this; one that has been completed (`trace.rs`) is longer.
 const LONGEST: usize = 160;
@@ -16,12 +19,16 @@ pub(super) fn completed(answer: &[u8], ids: &RequestIds) -> Option<Vec<u8>> {
     }
     let head = std::str::from_utf8(answer).ok()?.strip_suffix("\r\n\r\n")?;
     let empty = "\r\ncontent-length: 0";
-    let text = match head.strip_prefix("HTTP/1.1 ")?.get(..3)? {
-        "400" => {
-            "the request is not HTTP/1.1 as this server reads it; look at its first line and its headers\n"
-        }
-        "414" => "the path of the request is too long\n",
-        "431" => "the head of the request is too large; send fewer or shorter headers\n",
+    let (code, text) = match head.strip_prefix("HTTP/1.1 ")?.get(..3)? {
+        "400" => (
+            Code::InvalidRequest,
+            "the request is not HTTP/1.1 as this server reads it; look at its first line and its headers\n",
+        ),
+        "414" => (Code::PathTooLong, "the path of the request is too long\n"),
+        "431" => (
+            Code::HeadersTooLarge,
+            "the head of the request is too large; send fewer or shorter headers\n",
+        ),
         _ => return None,
     };
     if head.contains("\r\nx-request-id") || !head.contains(empty) {
@@ -29,8 +36,10 @@ pub(super) fn completed(answer: &[u8], ids: &RequestIds) -> Option<Vec<u8>> {
     }
     let headers = format!(
         "\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\ncache-control: no-store\r\n\
-         x-content-type-options: nosniff\r\nx-request-id: {}",
+         x-content-type-options: nosniff\r\n{}: {}\r\nx-request-id: {}",
         text.len(),
+        ERROR_CODE.as_str(),
+        code.word(),
         ids.next(),
     );
     Some(format!("{}\r\n\r\n{text}", head.replacen(empty, &headers, 1)).into_bytes())

@@ -6,6 +6,7 @@
 mod api;
 mod authorize;
 mod body;
+mod code;
 mod conditional;
 mod connection;
 mod cross_site;

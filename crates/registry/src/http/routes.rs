@@ -27,6 +27,7 @@ use super::{
         quotas, search, second_factor, server_version, teams, tokens, user, users,
     },
     authorize::Presented,
+    code::Code,
     error::ApiError,
     health, index, key, metrics, package,
     path::{Segments, folded},
@@ -100,7 +101,7 @@ async fn show_file(
 
 fn router(registry: Registry) -> Router {
     let api_router = api().split_for_parts().0;
-    let api_router = api_router.route_layer(from_fn(parameters::refuse_unknown));
+    let api_router = api_router.route_layer(from_fn(parameters::check));
     Router::new()
         .route("/healthz", get(health::show))
         .route("/metrics", get(metrics::show))
@@ -150,7 +151,7 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
         .routes(routes!(owners::show_user))
         .routes(routes!(search::packages))
         .routes(routes!(packages::list))
-        .routes(routes!(packages::versions))
+        .routes(routes!(packages::versions, packages::remove_all))
         .routes(routes!(packages::latest))
         .routes(routes!(packages::show, packages::remove))
         .routes(routes!(packages::files))
@@ -235,10 +236,11 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
 pub(super) async fn no_such_route(uri: Uri) -> ApiError {
     let path = uri.path();
     if api::is_under(path) {
-        return ApiError::NotFound(format!(
+        let text = format!(
             "nothing is at {path}; {}/openapi.json describes what there is",
             api::PREFIX
-        ));
+        );
+        return ApiError::Refused(Code::NoSuchPath, text);
     }
     ApiError::NoSuchRoute(path.to_owned())
 }

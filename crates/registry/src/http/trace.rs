@@ -24,7 +24,9 @@ use axum::{
 use futures_util::FutureExt;
 
 use super::{
-    api, cross_site,
+    api,
+    code::Code,
+    cross_site,
     error::{ApiError, Refusal},
     host,
     routes::Routes,
@@ -121,10 +123,8 @@ pub(super) async fn answer(
     let status = response.status();
     if let Some(fault) = response.extensions_mut().remove::<SharedFault>() {
         tracing::error!(request_id = id, %source, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
-        let says_what = |refusal: &Refusal| !refusal.0.is_empty();
-        if status == StatusCode::INTERNAL_SERVER_ERROR
-            && !response.extensions().get().is_some_and(says_what)
-        {
+        let says_nothing = |refusal: &Refusal| refusal.code == Code::InternalError;
+        if response.extensions().get().is_some_and(says_nothing) {
             *response.body_mut() = Body::from(format!(
                 "internal error; ask the operator about request {id}\n"
             ));

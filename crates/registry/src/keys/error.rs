@@ -5,7 +5,10 @@ use std::sync::Arc;
 use apk::sign::{KeyName, KeyNameError, PublicKeyError, SignError, SigningKeyError};
 
 use super::sealer::SealError;
-use crate::metadata::{MAX_ACTIVE_KEYS, MetadataError};
+use crate::{
+    hint::Hint,
+    metadata::{MAX_ACTIVE_KEYS, MetadataError},
+};
 
 /// Why there is no key, or one was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -14,18 +17,14 @@ pub enum KeyError {
     #[error("the key was not imported: {0}")]
     NotAKey(SigningKeyError),
     /// It is a key of a size that is not taken.
-    #[error(
-        "the key was not imported: it has {bits} bits, and 2048 to 4096 are taken; smaller ones can be broken, larger \
-         ones make every new index slow to sign"
-    )]
+    #[error("the key was not imported: it has {bits} bits, and 2048 to 4096 are taken")]
     Size {
         /// Of its modulus.
         bits: usize,
     },
     /// The owner has one of that name, perhaps a retired one.
     #[error(
-        "the key was not imported: {owner} already has a key called `{name}`, perhaps a retired one; if it is this key, \
-         `tarn key reactivate {owner} {name}` lets it sign again, and if it is another, give this one another file name"
+        "the key was not imported: {owner} already has a key called `{name}`, perhaps a retired one"
     )]
     NameTaken {
         /// Whose.
@@ -34,11 +33,7 @@ pub enum KeyError {
         name: KeyName,
     },
     /// A rotation is under way.
-    #[error(
-        "no key was made: {} sign the indexes of {owner} already; end that rotation with `tarn key retire {owner} {}` \
-         once every client has the newest, then begin the next one",
-        and(.signing), .signing.last().map_or("NAME", String::as_str)
-    )]
+    #[error("no key was made: {} sign the indexes of {owner} already", and(.signing))]
     Rotating {
         /// Whose.
         owner: String,
@@ -46,12 +41,10 @@ pub enum KeyError {
         signing: Vec<String>,
     },
     /// As many keys sign as may.
-    #[error(
-        "the key does not sign: {MAX_ACTIVE_KEYS} others do, and no more may; retire one of them with `tarn key retire`"
-    )]
+    #[error("the key does not sign: {MAX_ACTIVE_KEYS} others do, and no more may")]
     TooManyActive,
     /// There is none of that name.
-    #[error("{owner} has no signing key called `{name}`; `tarn key list {owner}` prints them all")]
+    #[error("{owner} has no signing key called `{name}`")]
     NoSuchKey {
         /// Whose.
         owner: String,
@@ -59,10 +52,7 @@ pub enum KeyError {
         name: KeyName,
     },
     /// Nothing would be signed any more.
-    #[error(
-        "`{name}` signs on: it is the only key of {owner} that does; make another one with `tarn key rotate {owner}`, \
-         and retire this one when every client has the other"
-    )]
+    #[error("`{name}` signs on: it is the only key of {owner} that does")]
     OnlyActive {
         /// Whose.
         owner: String,
@@ -131,5 +121,29 @@ fn and(names: &[String]) -> String {
 impl From<MetadataError> for KeyError {
     fn from(error: MetadataError) -> Self {
         Self::Metadata(Arc::new(error))
+    }
+}
+
+impl Hint for KeyError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Size { .. } => {
+                "smaller ones can be broken, larger ones make every new index slow to sign"
+                    .to_owned()
+            }
+            Self::NameTaken { name, owner, .. } => format!(
+                "if it is this key, `tarn key reactivate {owner} {name}` lets it sign again, and if it is another, give this one another file name"
+            ),
+            Self::Rotating { owner, signing, .. } => format!(
+                "end that rotation with `tarn key retire {owner} {}` once every client has the newest, then begin the next one",
+                signing.last().map_or("NAME", String::as_str)
+            ),
+            Self::TooManyActive => "retire one of them with `tarn key retire`".to_owned(),
+            Self::NoSuchKey { owner, .. } => format!("`tarn key list {owner}` prints them all"),
+            Self::OnlyActive { owner, .. } => format!(
+                "make another one with `tarn key rotate {owner}`, and retire this one when every client has the other"
+            ),
+            _ => return None,
+        })
     }
 }

@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 use super::secret_file::{self, SecretFileError};
 use crate::{
     access::{Random, RandomError, Secret},
+    hint::Hint,
     metadata::OwnerId,
 };
 
@@ -47,24 +48,13 @@ pub enum SealerError {
     #[error(transparent)]
     File(#[from] SecretFileError),
     /// The setting, or what the file holds.
-    #[error(
-        "{0} does not hold a sealing key; it has to be the base64 of 32 random bytes, as `openssl rand -base64 32` prints"
-    )]
+    #[error("{0} does not hold a sealing key")]
     NotAKey(String),
     /// The file in the data folder is gone, and what it seals is there.
-    #[error(
-        "{} is missing, and the database holds signing keys, second factors or webhooks that only it opens; put it back from your \
-         backup, or name the key as the server does, with `--secret-key-file` or TARN_SECRET_KEY; if it is lost, docs/keys.md says \
-         how to go on",
-        .0.display()
-    )]
+    #[error("{} is missing, and the database holds signing keys, second factors or webhooks that only it opens", .0.display())]
     Lost(PathBuf),
     /// There is no file in the data folder, nothing that it would seal, and only the server makes one.
-    #[error(
-        "{} is missing, and only the server makes it; name the key as the server does, with `--secret-key-file` or \
-         TARN_SECRET_KEY, or start the server once",
-        .0.display()
-    )]
+    #[error("{} is missing, and only the server makes it", .0.display())]
     NotMade(PathBuf),
     /// No random bytes for a new one.
     #[error(transparent)]
@@ -75,17 +65,13 @@ pub enum SealerError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// Another key sealed it.
-    #[error(
-        "it was sealed with another sealing key; put the `secret.key` back that belongs to this database, or the setting in its place"
-    )]
+    #[error("it was sealed with another sealing key")]
     OtherSealingKey,
     /// A newer server sealed it.
-    #[error("it is sealed in format {0}, which this version does not know; run the newer one")]
+    #[error("it is sealed in format {0}, which this version does not know")]
     UnknownFormat(u8),
     /// Cut off or changed, or from another row.
-    #[error(
-        "its sealed form is damaged; restore the database from a backup, or import the key again"
-    )]
+    #[error("its sealed form is damaged")]
     Damaged,
     /// The cipher did not work.
     #[error("it could not be sealed")]
@@ -258,4 +244,27 @@ fn associated(owner: OwnerId, name: &str) -> Vec<u8> {
     bytes.extend_from_slice(&owner.number().to_be_bytes());
     bytes.extend_from_slice(name.as_bytes());
     bytes
+}
+
+impl Hint for SealerError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::File(error) => return error.hint(),
+Self::NotAKey(..) => "it has to be the base64 of 32 random bytes, as `openssl rand -base64 32` prints".to_owned(),
+Self::Lost(..) => "put it back from your backup, or name the key as the server does, with `--secret-key-file` or TARN_SECRET_KEY; if it is lost, docs/keys.md says how to go on".to_owned(),
+Self::NotMade(..) => "name the key as the server does, with `--secret-key-file` or TARN_SECRET_KEY, or start the server once".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+impl Hint for SealError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::OtherSealingKey => "put the `secret.key` back that belongs to this database, or the setting in its place".to_owned(),
+Self::UnknownFormat(..) => "run the newer one".to_owned(),
+Self::Damaged => "restore the database from a backup, or import the key again".to_owned(),
+            _ => return None,
+        })
+    }
 }

@@ -8,6 +8,7 @@ use std::{
     process,
 };
 
+use crate::hint::Hint;
 use zeroize::Zeroizing;
 
 /// The most that is read of such a file, in bytes.
@@ -17,13 +18,13 @@ const MAX_SIZE: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
     /// Its mode lets others in.
-    #[error("others may read {}; type `chmod 600 {}`, and make a new key if they may have", .0.display(), .0.display())]
+    #[error("others may read {}", .0.display())]
     Readable(PathBuf),
     /// A folder, a device or the like, or far too large.
-    #[error("{} is not a small file; move it away", .0.display())]
+    #[error("{} is not a small file", .0.display())]
     NotAFile(PathBuf),
     /// The operating system said no.
-    #[error("cannot {what} {}; {hint}", path.display())]
+    #[error("cannot {what} {}", path.display())]
     Io {
         /// What was tried.
         what: &'static str,
@@ -115,5 +116,18 @@ fn place(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::hard_link(beside, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
+    }
+}
+
+impl Hint for SecretFileError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Readable(a0, ..) => format!(
+                "type `chmod 600 {}`, and make a new key if they may have",
+                a0.display()
+            ),
+            Self::NotAFile(..) => "move it away".to_owned(),
+            Self::Io { hint, .. } => format!("{hint}"),
+        })
     }
 }

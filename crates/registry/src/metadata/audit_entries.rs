@@ -161,7 +161,7 @@ impl Metadata {
             return Ok(0);
         }
         let done = Done {
-            action: "audit.prune",
+            action: "audit.delete",
             owner: None,
             target: "",
             detail: Some(&format!("the oldest {gone} entries")),

@@ -79,7 +79,7 @@ impl Metadata {
             .ok_or(MetadataError::Missing("rule"))?;
         let rule = ExpiryRule::from_row(&row)?;
         let done = Done {
-            action: "expiry.set",
+            action: "expiry.add",
             owner: Some(new.owner),
             target: new.pattern,
             detail: Some(&rule.terms()),
@@ -113,7 +113,7 @@ impl Metadata {
             return Ok(false);
         };
         let done = Done {
-            action: "expiry.remove",
+            action: "expiry.delete",
             owner: Some(owner),
             target: pattern,
             detail: Some(&ExpiryRule::from_row(&gone)?.terms()),

@@ -1,5 +1,6 @@
 //! The identifiers and the words of the tables, each a type of its own.
 
+use crate::hint::Hint;
 use std::{fmt, str::FromStr};
 
 macro_rules! identifier {
@@ -72,11 +73,17 @@ identifier! {
 
 /// A word that is none of those known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no {what}: use one of {known}", word.escape_default())]
+#[error("`{}` is no {what}", word.escape_default())]
 pub struct UnknownWord {
     what: &'static str,
     word: String,
     known: &'static str,
+}
+
+impl Hint for UnknownWord {
+    fn hint(&self) -> Option<String> {
+        Some(format!("use one of {}", self.known))
+    }
 }
 
 macro_rules! words {
@@ -241,8 +248,8 @@ mod tests {
     #[test]
     fn an_unknown_word_is_told_with_the_known_ones() {
         assert_eq!(
-            "secret\n".parse::<Visibility>().unwrap_err().to_string(),
-            "`secret\\n` is no visibility: use one of public, limited, private"
+            "secret\n".parse::<Visibility>().unwrap_err().line(),
+            "`secret\\n` is no visibility; use one of public, limited, private"
         );
     }
 }

@@ -77,7 +77,7 @@ impl Metadata {
         let name = transaction.lock_owner(user).await?.name;
         let done = Done {
             action: match role {
-                Some(_) => "org.member.set",
+                Some(_) => "org.member.change",
                 None => "org.member.remove",
             },
             owner: Some(organisation),

@@ -88,7 +88,7 @@ pub use self::{
     survey::Surveyed,
     teams::{BUILT_IN_TEAMS, Team, TeamError, TeamGrantRow},
     tokens::{AddTokenError, Bearer, NewToken, Token},
-    users::{ChangeUserError, NewUser, User},
+    users::{ChangeUserError, NewUser, User, UserChange},
     webhooks::{AddWebhookError, NewWebhook, WebhookChange, WebhookEvents, WebhookRow},
 };
 
@@ -192,19 +192,5 @@ impl Metadata {
         if let Err(error) = closed {
             tracing::warn!(%error, "the database was not closed in order");
         }
-    }
-
-    /// One statement in a transaction of its own, which must change one row, and what is written down of it.
-    async fn change_and_note(
-        &self,
-        what: &'static str,
-        statement: engine::Statement,
-        act: &Act<'_>,
-        done: audit::Done<'_>,
-    ) -> Result<(), MetadataError> {
-        let mut transaction = self.engine.write().await?;
-        transaction.run_one(what, statement).await?;
-        transaction.note(act, done).await?;
-        transaction.commit().await
     }
 }

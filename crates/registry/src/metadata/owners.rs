@@ -182,34 +182,47 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let before = transaction.lock_owner(owner).await?;
-        if before.visibility == visibility {
-            return Ok(false);
+        let changed = change_visibility(&mut transaction, owner, visibility, act).await?;
+        if changed {
+            transaction.commit().await?;
         }
-        transaction
-            .run_one(
-                "owner",
-                sql!(
-                    "UPDATE owners SET visibility = $2 WHERE id = $1",
-                    owner,
-                    visibility.as_str()
-                ),
-            )
-            .await?;
-        let detail = format!("from {} to {visibility}", before.visibility);
-        let done = Done {
-            action: match before.kind {
-                OwnerKind::User => "user.visibility",
-                OwnerKind::Organisation => "org.visibility",
-            },
-            owner: Some(owner),
-            target: "",
-            detail: Some(&detail),
-        };
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
-        Ok(true)
+        Ok(changed)
     }
+}
+
+/// Changes who may read what an owner has, as a part of a transaction. `false` when it was so already.
+pub(super) async fn change_visibility(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    visibility: Visibility,
+    act: &Act<'_>,
+) -> Result<bool, MetadataError> {
+    let before = transaction.lock_owner(owner).await?;
+    if before.visibility == visibility {
+        return Ok(false);
+    }
+    transaction
+        .run_one(
+            "owner",
+            sql!(
+                "UPDATE owners SET visibility = $2 WHERE id = $1",
+                owner,
+                visibility.as_str()
+            ),
+        )
+        .await?;
+    let detail = format!("from {} to {visibility}", before.visibility);
+    let done = Done {
+        action: match before.kind {
+            OwnerKind::User => "user.visibility",
+            OwnerKind::Organisation => "org.visibility",
+        },
+        owner: Some(owner),
+        target: "",
+        detail: Some(&detail),
+    };
+    transaction.note(act, done).await?;
+    Ok(true)
 }
 
 impl Transaction {

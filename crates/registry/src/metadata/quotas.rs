@@ -217,9 +217,9 @@ impl Metadata {
         let detail = quota.map(|quota| quota.to_string());
         let done = Done {
             action: if quota.is_some() {
-                "quota.set"
+                "quota.change"
             } else {
-                "quota.clear"
+                "quota.delete"
             },
             owner: Some(owner),
             target: "",

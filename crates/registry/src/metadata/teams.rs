@@ -313,7 +313,7 @@ impl Metadata {
             .await?;
         let detail = written(team.role, limits);
         let done = Done {
-            action: "team.limit",
+            action: "team.change",
             owner: Some(team.organisation),
             target: &team.name,
             detail: Some(&detail),

@@ -4,7 +4,7 @@ use super::{
     Act, AddOwnerError, Metadata, MetadataError, OwnerId, OwnerKind, Visibility,
     audit::Done,
     engine::{Row, Transaction, sql},
-    owners::insert_owner,
+    owners::{change_visibility, insert_owner},
     webhooks::give_up_pending_of,
 };
 use crate::names::OwnerName;
@@ -50,6 +50,19 @@ pub struct NewUser<'a> {
     pub admin: bool,
     /// Who may read what the user has.
     pub visibility: Visibility,
+}
+
+/// What changes of a user; `None` stays as it is.
+#[derive(Clone, Copy, Default)]
+pub struct UserChange<'a> {
+    /// The password's hash in PHC form. `Some(None)`: signs in by tokens alone from now on.
+    pub password_hash: Option<Option<&'a str>>,
+    /// Who may read what the user has.
+    pub visibility: Option<Visibility>,
+    /// Whether the user is a site administrator.
+    pub admin: Option<bool>,
+    /// Whether the account is disabled.
+    pub disabled: Option<bool>,
 }
 
 /// Why a user was not changed.
@@ -208,108 +221,120 @@ impl Metadata {
         })
     }
 
-    /// Changes a user's password, or takes it away. What was verified with the old one counts no more.
+    /// Changes a user: all that is asked for, in one transaction, or nothing. `false` when everything was so already; nothing was
+    /// changed then.
+    ///
+    /// What was verified with an old password, or before the account was disabled or enabled, counts no more. The webhooks of one
+    /// that is disabled are told nothing, also not what is pending.
     ///
     /// # Errors
     ///
-    /// [`MetadataError::Missing`] when there is no such user; when the database fails.
-    pub async fn change_password(
+    /// When no site administrator would be left, there is no such user ([`MetadataError::Missing`]), or the database fails.
+    pub async fn change_user(
         &self,
         user: OwnerId,
-        password_hash: Option<&str>,
+        change: UserChange<'_>,
         act: &Act<'_>,
-    ) -> Result<(), MetadataError> {
-        let statement = sql!(
-            "UPDATE users SET password_hash = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
+    ) -> Result<bool, ChangeUserError> {
+        let mut transaction = self.engine.write().await?;
+        transaction.must_have_user(user).await?;
+        let mut changed = false;
+        if let Some(hash) = change.password_hash {
+            change_password(&mut transaction, user, hash, act).await?;
+            changed = true;
+        }
+        if let Some(visibility) = change.visibility {
+            changed |= change_visibility(&mut transaction, user, visibility, act).await?;
+        }
+        if let Some(admin) = change.admin {
+            changed |= change_admin(&mut transaction, user, admin, act).await?;
+        }
+        if let Some(disabled) = change.disabled {
+            changed |= change_disabled(&mut transaction, user, disabled, act).await?;
+        }
+        if changed {
+            transaction.commit().await?;
+        }
+        Ok(changed)
+    }
+}
+
+async fn change_password(
+    transaction: &mut Transaction,
+    user: OwnerId,
+    hash: Option<&str>,
+    act: &Act<'_>,
+) -> Result<(), MetadataError> {
+    transaction
+        .run_one(
+            "user",
+            sql!(
+                "UPDATE users SET password_hash = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
+                user,
+                hash
+            ),
+        )
+        .await?;
+    let detail = hash.is_none().then_some("taken away");
+    note_of_user(transaction, act, ("user.password", detail), user).await
+}
+
+async fn change_disabled(
+    transaction: &mut Transaction,
+    user: OwnerId,
+    disabled: bool,
+    act: &Act<'_>,
+) -> Result<bool, ChangeUserError> {
+    if disabled && is_last_site_admin(transaction, user).await? {
+        return Err(ChangeUserError::LastSiteAdmin);
+    }
+    let changed = transaction
+        .run(sql!(
+            "UPDATE users SET disabled = $2, credential_version = credential_version + 1 \
+             WHERE owner_id = $1 AND disabled <> $2",
             user,
-            password_hash
-        );
-        let done = Done {
-            action: "user.password",
-            owner: Some(user),
-            target: "",
-            detail: password_hash.is_none().then_some("taken away"),
-        };
-        self.change_and_note("user", statement, act, done).await
+            disabled
+        ))
+        .await?;
+    if changed == 0 {
+        return Ok(false);
     }
+    let action = if disabled {
+        give_up_pending_of(transaction, user, act.at).await?;
+        "user.disable"
+    } else {
+        "user.enable"
+    };
+    note_of_user(transaction, act, (action, None), user).await?;
+    Ok(true)
+}
 
-    /// Disables an account, or lets it in again. What was verified before counts no more; the webhooks of one that is disabled are
-    /// told nothing, also not what is pending. `false` when it was so already;
-    /// nothing was changed then.
-    ///
-    /// # Errors
-    ///
-    /// When it is the last site administrator that is to be disabled, there is no such user, or the database fails.
-    pub async fn set_disabled(
-        &self,
-        user: OwnerId,
-        disabled: bool,
-        act: &Act<'_>,
-    ) -> Result<bool, ChangeUserError> {
-        let mut transaction = self.engine.write().await?;
-        if disabled && is_last_site_admin(&mut transaction, user).await? {
-            return Err(ChangeUserError::LastSiteAdmin);
-        }
-        let changed = transaction
-            .run(sql!(
-                "UPDATE users SET disabled = $2, credential_version = credential_version + 1 \
-                 WHERE owner_id = $1 AND disabled <> $2",
-                user,
-                disabled
-            ))
-            .await?;
-        if changed == 0 {
-            transaction.must_have_user(user).await?;
-            return Ok(false);
-        }
-        let action = if disabled {
-            "user.disable"
-        } else {
-            "user.enable"
-        };
-        if disabled {
-            give_up_pending_of(&mut transaction, user, act.at).await?;
-        }
-        note_of_user(&mut transaction, act, action, user).await?;
-        transaction.commit().await?;
-        Ok(true)
+async fn change_admin(
+    transaction: &mut Transaction,
+    user: OwnerId,
+    admin: bool,
+    act: &Act<'_>,
+) -> Result<bool, ChangeUserError> {
+    if !admin && is_last_site_admin(transaction, user).await? {
+        return Err(ChangeUserError::LastSiteAdmin);
     }
-
-    /// Makes a user a site administrator, or no longer one. `false` when it was so already; nothing was changed then.
-    ///
-    /// # Errors
-    ///
-    /// When it is the last one who is to be none, there is no such user, or the database fails.
-    pub async fn set_admin(
-        &self,
-        user: OwnerId,
-        admin: bool,
-        act: &Act<'_>,
-    ) -> Result<bool, ChangeUserError> {
-        let mut transaction = self.engine.write().await?;
-        if !admin && is_last_site_admin(&mut transaction, user).await? {
-            return Err(ChangeUserError::LastSiteAdmin);
-        }
-        let changed = transaction
-            .run(sql!(
-                "UPDATE users SET admin = $2 WHERE owner_id = $1 AND admin <> $2",
-                user,
-                admin
-            ))
-            .await?;
-        if changed == 0 {
-            transaction.must_have_user(user).await?;
-            return Ok(false);
-        }
-        let action = if admin {
-            "user.admin.add"
-        } else {
-            "user.admin.remove"
-        };
-        note_of_user(&mut transaction, act, action, user).await?;
-        transaction.commit().await?;
-        Ok(true)
+    let changed = transaction
+        .run(sql!(
+            "UPDATE users SET admin = $2 WHERE owner_id = $1 AND admin <> $2",
+            user,
+            admin
+        ))
+        .await?;
+    if changed == 0 {
+        return Ok(false);
     }
+    let action = if admin {
+        "user.admin.add"
+    } else {
+        "user.admin.remove"
+    };
+    note_of_user(transaction, act, (action, None), user).await?;
+    Ok(true)
 }
 
 impl Transaction {
@@ -327,14 +352,14 @@ impl Transaction {
 async fn note_of_user(
     transaction: &mut Transaction,
     act: &Act<'_>,
-    action: &'static str,
+    (action, detail): (&'static str, Option<&str>),
     user: OwnerId,
 ) -> Result<(), MetadataError> {
     let done = Done {
         action,
         owner: Some(user),
         target: "",
-        detail: None,
+        detail,
     };
     transaction.note(act, done).await
 }

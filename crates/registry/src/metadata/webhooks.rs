@@ -326,7 +326,7 @@ impl Metadata {
         transaction.run_one("webhook", statement).await?;
         // Thousands of messages may be there: they go in batches.
         note_webhook(&mut transaction, id).await?;
-        note(&mut transaction, act, "webhook.remove", owner, (id, target)).await?;
+        note(&mut transaction, act, "webhook.delete", owner, (id, target)).await?;
         transaction.commit().await
     }
 }

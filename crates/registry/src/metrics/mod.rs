@@ -83,10 +83,10 @@ pub async fn exposition(registry: &Registry) -> String {
         "tarn_publishes_total",
         "Uploads, by how they ended.",
         [
-            ("result=\"taken\"", publishes.taken.value()),
-            ("result=\"existing\"", publishes.existing.value()),
+            ("result=\"accepted\"", publishes.taken.value()),
+            ("result=\"already_exists\"", publishes.existing.value()),
             ("result=\"refused\"", publishes.refused.value()),
-            ("result=\"cut_off\"", publishes.cut_off.value()),
+            ("result=\"incomplete\"", publishes.cut_off.value()),
             ("result=\"failed\"", publishes.failed.value()),
         ],
     );
@@ -100,7 +100,7 @@ pub async fn exposition(registry: &Registry) -> String {
         "tarn_password_checks_total",
         "Passwords compared with a hash, by result.",
         [
-            ("result=\"right\"", passwords.right.value()),
+            ("result=\"correct\"", passwords.right.value()),
             ("result=\"wrong\"", passwords.wrong.value()),
             ("result=\"failed\"", passwords.failed.value()),
         ],
@@ -150,11 +150,11 @@ fn requests(text: &mut Exposition, counts: &RequestCounts) {
 fn indexes(text: &mut Exposition, counts: &IndexCounts) {
     text.counter(
         "tarn_index_requests_total",
-        "Requests for an index, by whether it was in memory.",
+        "Requests for an index, by whether it was cached or had to be built.",
         [
-            ("from=\"memory\"", counts.from_memory.value()),
+            ("from=\"cache\"", counts.from_memory.value()),
             (
-                "from=\"making\"",
+                "from=\"build\"",
                 counts
                     .asked
                     .value()

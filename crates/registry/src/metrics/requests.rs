@@ -14,14 +14,14 @@ pub enum Route {
     IndexV3,
     /// A package file, read.
     Package,
-    /// A package file, taken out.
-    Remove,
+    /// A package file, deleted.
+    Delete,
     /// A package, uploaded.
     Publish,
     /// A public key.
     Key,
     /// `/healthz` and `/metrics`.
-    Watch,
+    Monitoring,
     /// All else.
     Other,
 }
@@ -32,10 +32,10 @@ impl Route {
         Self::IndexV2,
         Self::IndexV3,
         Self::Package,
-        Self::Remove,
+        Self::Delete,
         Self::Publish,
         Self::Key,
-        Self::Watch,
+        Self::Monitoring,
         Self::Other,
     ];
 
@@ -47,13 +47,13 @@ impl Route {
             .and_then(|(_, path)| path.strip_prefix("alpine/"));
         let Some(rest) = behind_owner else {
             return match path {
-                "/healthz" | "/metrics" => Self::Watch,
+                "/healthz" | "/metrics" => Self::Monitoring,
                 _ => Self::Other,
             };
         };
         match (method, rest.rsplit('/').next().unwrap_or(rest)) {
             ("PUT", _) => Self::Publish,
-            ("DELETE", _) => Self::Remove,
+            ("DELETE", _) => Self::Delete,
             (_, "APKINDEX.tar.gz") => Self::IndexV2,
             (_, "Packages.adb" | "packages.adb") => Self::IndexV3,
             (_, "key") => Self::Key,
@@ -69,10 +69,10 @@ impl Route {
             Self::IndexV2 => "index",
             Self::IndexV3 => "index_v3",
             Self::Package => "package",
-            Self::Remove => "remove",
+            Self::Delete => "delete",
             Self::Publish => "publish",
             Self::Key => "key",
-            Self::Watch => "watch",
+            Self::Monitoring => "monitoring",
             Self::Other => "other",
         }
     }
@@ -162,13 +162,13 @@ mod tests {
         );
         assert_eq!(at("HEAD", "edge/main/x86_64/packages.adb"), Route::IndexV3);
         assert_eq!(at("GET", "edge/main/x86_64/a-1-r0.apk"), Route::Package);
-        assert_eq!(at("DELETE", "edge/main/x86_64/a-1-r0.apk"), Route::Remove);
+        assert_eq!(at("DELETE", "edge/main/x86_64/a-1-r0.apk"), Route::Delete);
         assert_eq!(at("PUT", "edge/main"), Route::Publish);
         assert_eq!(at("GET", "key"), Route::Key);
         assert_eq!(at("GET", "keys/alice.rsa.pub"), Route::Key);
         let of_alpine = "/api/packages/alpine/alpine/edge/main/x86_64/APKINDEX.tar.gz";
         assert_eq!(Route::of("GET", of_alpine), Route::IndexV2);
-        assert_eq!(Route::of("GET", "/healthz"), Route::Watch);
+        assert_eq!(Route::of("GET", "/healthz"), Route::Monitoring);
         assert_eq!(Route::of("GET", "/alpine/x.apk"), Route::Other);
         assert_eq!(Route::of("GET", "/"), Route::Other);
     }

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     access::{PatternError, Place, PlacePattern},
     clock::{Clock, Timestamp},
+    hint::Hint,
     metadata::{
         Act, Actor, ExpiryRule, LiveFile, Metadata, MetadataError, NewExpiryRule, OwnerId,
         rest_since,
@@ -33,13 +34,13 @@ pub enum ExpiryError {
     #[error("the repositories of a rule cannot be read: {0}")]
     Stored(#[from] PatternError),
     /// Too few days, or too many.
-    #[error("a rule waits for 1 to {MAX_DAYS} days; choose a number of those")]
+    #[error("a rule waits for 1 to {MAX_DAYS} days")]
     Days,
     /// Too many versions to be left.
-    #[error("a rule leaves at most {MAX_KEPT} versions; choose fewer")]
+    #[error("a rule leaves at most {MAX_KEPT} versions")]
     Kept,
     /// The owner has enough of them.
-    #[error("an owner has at most {MAX_RULES} rules; remove one first, or use `*`")]
+    #[error("an owner has at most {MAX_RULES} rules")]
     TooMany,
     /// The database failed.
     #[error(transparent)]
@@ -212,4 +213,15 @@ fn due(mut versions: Vec<LiveFile>, end: Timestamp, keep: u32) -> Vec<LiveFile> 
     let mut due: Vec<LiveFile> = versions.into_iter().skip(keep).collect();
     due.retain(|file| file.created_at < end);
     due
+}
+
+impl Hint for ExpiryError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Days => "choose a number of those".to_owned(),
+            Self::Kept => "choose fewer".to_owned(),
+            Self::TooMany => "delete one first, or use `*`".to_owned(),
+            _ => return None,
+        })
+    }
 }

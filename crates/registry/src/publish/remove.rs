@@ -7,6 +7,7 @@ use apk::arch::Arch;
 use crate::{
     blobs::{BlobError, Blobs},
     clock::{Clock, Timestamp},
+    hint::Hint,
     metadata::{
         Act, Actor, Deleted, DeletedFile, FileAddress, Metadata, MetadataError, OwnerId,
         PackageAddress, PackageFile, PackageFileId, Quota, RecordError,
@@ -29,18 +30,15 @@ pub struct Remover {
 pub enum RestoreError {
     /// It was not deleted, or long ago.
     #[error(
-        "no such deleted package file is kept: it was never there, was not deleted, or its bytes are freed; the list of deleted \
-         packages names those that can be restored, and a new upload brings back any other"
+        "no such deleted package file is kept: it was never there, was not deleted, or its bytes are freed"
     )]
     NotKept,
     /// The file in the store is gone or damaged.
-    #[error(
-        "the bytes of the deleted package file are gone: the disk lost them; upload the package again"
-    )]
+    #[error("the bytes of the deleted package file are gone: the disk lost them")]
     BytesGone,
     /// Another file is there by now.
     #[error(
-        "another package file has the place of the deleted one, for the architecture {existing}; delete that one first"
+        "another package file has the place of the deleted one, for the architecture {existing}"
     )]
     Taken {
         /// Of what architecture.
@@ -186,5 +184,16 @@ impl Remover {
             Err(RecordError::NoarchClash { existing }) => Err(RestoreError::Taken { existing }),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Hint for RestoreError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotKept => "the list of deleted packages names those that can be restored, and a new upload brings back any other".to_owned(),
+Self::BytesGone => "upload the package again".to_owned(),
+Self::Taken { .. } => "delete that one first".to_owned(),
+            _ => return None,
+        })
     }
 }

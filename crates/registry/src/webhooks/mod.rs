@@ -23,8 +23,8 @@ pub use self::{
     deliver::{Deliverer, DeliveryLimits},
     resolver::Resolver,
     service::{
-        Added, ChangeOrder, MAX_SECRET, MAX_WEBHOOKS, MIN_SECRET, SecretChange, Webhook,
-        WebhookError, WebhookOrder, Webhooks,
+        Added, ChangeOrder, MAX_WEBHOOKS, SecretChange, Webhook, WebhookError, WebhookOrder,
+        Webhooks,
     },
     signing::{delivery_name, sign},
     target::{MAX_URL, Target, TargetError},

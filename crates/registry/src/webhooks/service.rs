@@ -9,6 +9,7 @@ use super::{
 use crate::{
     access::{Random, RandomError, Secret},
     clock::{Clock, Timestamp},
+    hint::Hint,
     keys::{SealError, Sealer},
     metadata::{
         Act, Actor, AddWebhookError, Delivery, DeliveryId, DeliveryState, Metadata, MetadataError,
@@ -19,10 +20,6 @@ use crate::{
 
 /// How many webhooks an owner may have.
 pub const MAX_WEBHOOKS: u64 = 20;
-/// The shortest secret, in bytes.
-pub const MIN_SECRET: usize = 16;
-/// The longest secret, in bytes.
-pub const MAX_SECRET: usize = 256;
 
 /// Letters and digits; 43 of 62 are 256 bits.
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -35,15 +32,13 @@ pub enum WebhookError {
     #[error(transparent)]
     Target(#[from] TargetError),
     /// The secret.
-    #[error(
-        "a secret has {MIN_SECRET} to {MAX_SECRET} bytes and no control characters; choose another, or none to have one made"
-    )]
+    #[error("the secret holds a control character, a line break for instance")]
     BadSecret,
     /// The owner has as many as an owner may have.
-    #[error("`{0}` has {MAX_WEBHOOKS} webhooks, the most there can be; remove one first")]
+    #[error("`{0}` has {MAX_WEBHOOKS} webhooks, the most there can be")]
     TooMany(String),
     /// No such webhook of that owner.
-    #[error("`{owner}` has no webhook {number}; `tarn webhook list {owner}` shows those there are")]
+    #[error("`{owner}` has no webhook {number}")]
     NoWebhook {
         /// Whose.
         owner: String,
@@ -51,9 +46,7 @@ pub enum WebhookError {
         number: i64,
     },
     /// No such message to the webhook, or to any of that owner.
-    #[error(
-        "`{owner}` has no such delivery {number}; `tarn webhook deliveries {owner} WEBHOOK` shows those there are"
-    )]
+    #[error("`{owner}` has no such delivery {number}")]
     NoDelivery {
         /// Whose.
         owner: String,
@@ -61,15 +54,13 @@ pub enum WebhookError {
         number: i64,
     },
     /// A message that has not ended.
-    #[error("delivery {0} is pending; it is tried again by itself")]
+    #[error("delivery {0} is pending")]
     DeliveryPending(i64),
     /// A test is on its way already.
-    #[error(
-        "a test of webhook {0} is under way; look at its deliveries, and wait until it has ended"
-    )]
+    #[error("a test of webhook {0} is under way")]
     TestPending(i64),
     /// Nothing is sent to one that is disabled.
-    #[error("webhook {0} is disabled; enable it first")]
+    #[error("webhook {0} is disabled")]
     Disabled(i64),
     /// No random bytes.
     #[error(transparent)]
@@ -420,10 +411,10 @@ impl Webhooks {
         match change {
             SecretChange::Take(secret) => {
                 let text = secret.expose();
-                let good = (MIN_SECRET..=MAX_SECRET).contains(&text.len())
-                    && !text.chars().any(char::is_control);
-                good.then_some((secret, false))
-                    .ok_or(WebhookError::BadSecret)
+                if text.chars().any(char::is_control) {
+                    return Err(WebhookError::BadSecret);
+                }
+                Ok((secret, false))
             }
             SecretChange::Keep | SecretChange::Generate => {
                 let text = self.random.text(LETTERS, GENERATED_SECRET)?;
@@ -463,5 +454,27 @@ fn gone(owner: &Owner, number: i64, error: MetadataError) -> WebhookError {
     match error {
         MetadataError::Missing(_) => no_webhook(owner, number),
         error => error.into(),
+    }
+}
+
+impl Hint for WebhookError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Target(error) => return error.hint(),
+            Self::BadSecret => "choose another, or none to have one made".to_owned(),
+            Self::TooMany(..) => "delete one first".to_owned(),
+            Self::NoWebhook { owner, .. } => {
+                format!("`tarn webhook list {owner}` shows those there are")
+            }
+            Self::NoDelivery { owner, .. } => {
+                format!("`tarn webhook deliveries {owner} WEBHOOK` shows those there are")
+            }
+            Self::DeliveryPending(..) => "it is tried again by itself".to_owned(),
+            Self::TestPending(..) => {
+                "look at its deliveries, and wait until it has ended".to_owned()
+            }
+            Self::Disabled(..) => "enable it first".to_owned(),
+            _ => return None,
+        })
     }
 }

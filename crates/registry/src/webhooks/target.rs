@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::hint::Hint;
 use url::{Host, Url};
 
 /// The longest URL, in bytes.
@@ -11,21 +12,19 @@ pub const MAX_URL: usize = 2048;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// Too long.
-    #[error("the URL has more than {MAX_URL} bytes; use a shorter one")]
+    #[error("the URL has more than {MAX_URL} bytes")]
     TooLong,
     /// No URL.
-    #[error("this is no URL ({0}); write one such as https://ci.example.org/hooks/tarn")]
+    #[error("this is no URL ({0})")]
     NotAUrl(String),
     /// Another scheme.
-    #[error("the URL does not begin with http:// or https://; no other kind of receiver is known")]
+    #[error("the URL does not begin with http:// or https://")]
     Scheme,
     /// A user name or a password.
-    #[error(
-        "the URL holds a user name or a password, which would not be sent; let the receiver check the signature instead"
-    )]
+    #[error("the URL holds a user name or a password, which would not be sent")]
     Credentials,
     /// A fragment.
-    #[error("the URL holds a `#`, which would not be sent; leave it out, or write it as %23")]
+    #[error("the URL holds a `#`, which would not be sent")]
     Fragment,
 }
 
@@ -118,6 +117,18 @@ impl fmt::Display for Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Target({self}/…)")
+    }
+}
+
+impl Hint for TargetError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::TooLong => "use a shorter one".to_owned(),
+            Self::NotAUrl(..) => "write one such as https://ci.example.org/hooks/tarn".to_owned(),
+            Self::Scheme => "no other kind of receiver is known".to_owned(),
+            Self::Credentials => "let the receiver check the signature instead".to_owned(),
+            Self::Fragment => "leave it out, or write it as %23".to_owned(),
+        })
     }
 }
 

@@ -107,9 +107,17 @@ async fn every_operation_is_described_to_the_end() {
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 assert!(parameter["description"].is_string(), "{of}: {parameter}");
                 let schema = &parameter["schema"];
-                let bounded = ["maxLength", "minimum", "enum", "$ref", "oneOf", "format"]
-                    .iter()
-                    .any(|bound| !schema[bound].is_null());
+                let bounded = [
+                    "maxLength",
+                    "minimum",
+                    "enum",
+                    "$ref",
+                    "oneOf",
+                    "anyOf",
+                    "format",
+                ]
+                .iter()
+                .any(|bound| !schema[bound].is_null());
                 assert!(bounded, "{of}: {parameter}");
             }
             for (status, response) in operation["responses"].as_object().unwrap() {

@@ -397,3 +397,92 @@ async fn a_user_is_shown_to_whoever_may_read_what_they_have() {
     let moved = server.send(&get("/api/v1/users/alice")).await.expect(301);
     assert_eq!(moved.header("Location"), Some("/api/v1/users/alicia"));
 }
+
+#[tokio::test]
+async fn a_query_is_read_as_the_forges_read_it() {
+    let server = world().await;
+    server.publish("edge/main", hello()).await.expect(201);
+    let list = "/api/v1/packages/alice";
+    for (query, count) in [
+        ("?type=alpine", "1"),
+        ("?type=", "1"),
+        ("?type=npm", "0"),
+        ("?sort=newest&limit=abc&page=x", "1"),
+        ("?q=hell&q=no&page=-1", "1"),
+    ] {
+        let listed = server
+            .send(&get(format!("{list}{query}")))
+            .await
+            .expect(200);
+        assert_eq!(listed.header("X-Total-Count"), Some(count), "{query}");
+    }
+    let version = server.send(&get("/api/v1/version?x=1")).await.expect(200);
+    let expected = concat!("1.24.0+tarn-", env!("CARGO_PKG_VERSION"));
+    assert_eq!(version.json()["version"], expected);
+    // A token in a query signs nobody in, and is no reason to refuse either.
+    let own = read(&server, "alice", "/user?token=x&access_token=y").await;
+    assert_eq!(own.expect(200).json()["login"], "alice");
+    let org = json!({ "username": "acme" });
+    send(&server, "POST", "/orgs?x=1", &org).await.expect(201);
+    for request in [
+        get("/api/v1/user?sudo=alice"),
+        get("/api/v1/user").header("Sudo", "alice"),
+        request("DELETE", "/api/v1/orgs/acme?sudo=alice"),
+    ] {
+        let request = request.basic("root", &password("root"));
+        let refused = server.send(&request).await;
+        refused
+            .problem(400, "`sudo` is not done here")
+            .code("invalid_request");
+    }
+    read(&server, "root", "/orgs/acme").await.expect(200);
+    let files = format!("{list}/alpine/hello/1.0-r0/files?x");
+    let files = server.send(&get(files)).await.expect(200).json();
+    assert_eq!(files[0]["Size"], files[0]["size"]);
+    assert!(files[0]["Size"].is_u64());
+}
+
+#[tokio::test]
+async fn tokens_have_the_scopes_and_webhooks_the_secrets_that_their_clients_send() {
+    let server = world().await;
+    let order = |scopes: &[&str]| json!({ "name": scopes.join("+"), "scopes": scopes });
+    for (scopes, granted) in [
+        (&["all"][..], &["admin", "write:package"][..]),
+        (
+            &["read:user", "write:repository", "read:package"],
+            &["read:package"],
+        ),
+        (&["read:user"], &["read:user"]),
+    ] {
+        let made = send(&server, "POST", "/users/root/tokens", &order(scopes)).await;
+        assert_eq!(made.expect(201).json()["scopes"], json!(granted));
+    }
+    for (scopes, words) in [
+        (&["read:repository"][..], "at least one of the scopes"),
+        (&["sudo"], "there is no scope `sudo`"),
+    ] {
+        let refused = send(&server, "POST", "/users/root/tokens", &order(scopes)).await;
+        refused.problem(422, words).code("invalid_field");
+    }
+    let only_user = server.token("alice", "read:user").await;
+    let own = get("/api/v1/user").bearer(&only_user);
+    assert_eq!(server.send(&own).await.expect(200).json()["login"], "alice");
+    let packages = get("/api/v1/packages/alice").bearer(&only_user);
+    let refused = server.send(&packages).await.problem(401, "read:package");
+    refused.code("token_scope_missing");
+
+    let hook =
+        |secret: &str| json!({ "config": { "url": "https://hooks.example/x", "secret": secret } });
+    for (secret, is_made) in [
+        ("x".to_owned(), false),
+        ("y".repeat(5000), false),
+        (String::new(), true),
+    ] {
+        let made = send(&server, "POST", "/user/hooks", &hook(&secret)).await;
+        assert_eq!(made.expect(201).json()["secret"].is_string(), is_made);
+    }
+    let refused = send(&server, "POST", "/user/hooks", &hook("a\nb")).await;
+    refused
+        .problem(422, "control character")
+        .code("invalid_field");
+}

@@ -1,12 +1,15 @@
 //! The API's lists of packages, versions and files, the search, and deleting a version.
 
 use apk::v2::builder::PackageBuilder;
-use registry::metadata::Visibility;
+use registry::{
+    access::TokenRequest,
+    metadata::{OwnerKind, Visibility},
+};
 use serde_json::Value;
 
 use crate::{
     client::{Answer, Request, delete, get, put},
-    server::{ALICE, INDEX, TestServer, hello, package, password},
+    server::{ALICE, BY, INDEX, TestServer, hello, name, package, password},
 };
 
 const PACKAGES: &str = "/api/v1/packages/alice";
@@ -125,8 +128,8 @@ async fn pages_are_linked_and_the_newest_comes_first() {
     assert_eq!(
         first.header("Link"),
         Some(
-            "</api/v1/packages/alice?q=HELL&page=2&limit=2>; rel=\"next\", \
-             </api/v1/packages/alice?q=HELL&page=3&limit=2>; rel=\"last\""
+            "<http://registry.test/api/v1/packages/alice?q=HELL&page=2&limit=2>; rel=\"next\", \
+             <http://registry.test/api/v1/packages/alice?q=HELL&page=3&limit=2>; rel=\"last\""
         )
     );
     let last = server
@@ -141,8 +144,8 @@ async fn pages_are_linked_and_the_newest_comes_first() {
     assert_eq!(
         server.send(&unencoded).await.expect(200).header("Link"),
         Some(
-            "</api/v1/packages/alice?q=%C3%BC&page=1&limit=30>; rel=\"first\", \
-             </api/v1/packages/alice?q=%C3%BC&page=1&limit=30>; rel=\"prev\""
+            "<http://registry.test/api/v1/packages/alice?q=%C3%BC&page=1&limit=30>; rel=\"first\", \
+             <http://registry.test/api/v1/packages/alice?q=%C3%BC&page=1&limit=30>; rel=\"prev\""
         )
     );
     let versions = server
@@ -335,4 +338,91 @@ async fn a_version_is_deleted_whole_or_not_at_all() {
     server.send(&by_alice(delete(&target))).await.expect(204);
     assert_eq!(files().await, None);
     server.send(&get(INDEX)).await.expect(404);
+}
+
+#[tokio::test]
+async fn links_begin_with_the_base_url_or_as_the_request_names_the_server() {
+    let based = |url: &'static str| {
+        TestServer::start_with(move |settings| settings.base_url = Some(url.to_owned()))
+    };
+    let proxied = get(format!("{PACKAGES}?page=2")).header("X-Forwarded-Proto", "https");
+    for (server, request, begin) in [
+        (
+            based("https://packages.example/tarn").await,
+            get(format!("{PACKAGES}?page=2")),
+            "<https://packages.example/tarn/api/v1/packages/alice?page=1&limit=30>",
+        ),
+        (
+            TestServer::start().await,
+            proxied,
+            "<https://registry.test/api/v1/packages/alice?page=1&limit=30>",
+        ),
+    ] {
+        let answer = server.send(&request).await.expect(200);
+        let link = answer.header("Link").unwrap();
+        assert!(link.starts_with(begin), "{link}");
+    }
+}
+
+#[tokio::test]
+async fn a_package_is_deleted_with_all_its_versions_or_not_at_all() {
+    let server = TestServer::start().await;
+    for (repository, package_name, version) in [
+        ("edge/main", "hello", "1.0-r0"),
+        ("edge/main", "hello", "1.1-r0"),
+        ("v3.23/main", "hello", "1.0-r0"),
+        ("edge/main", "hello-doc", "1.0-r0"),
+        ("edge/main", "hello.d", "1.0-r0"),
+    ] {
+        let package = described(package_name, version, "");
+        server.publish(repository, package).await.expect(201);
+    }
+    let all = format!("{PACKAGES}/alpine/hello");
+    let delete = || crate::client::delete(&all);
+    server
+        .send(&delete())
+        .await
+        .problem(401, "credentials")
+        .code("credentials_needed");
+    let reader = server.token("alice", "read:package").await;
+    let refused = server.send(&delete().bearer(&reader)).await;
+    refused
+        .problem(401, "delete:package")
+        .code("token_scope_missing");
+    // A token that is limited to one of the repositories does not delete half of it.
+    let order = TokenRequest {
+        limits: "alice/edge/*".parse().unwrap(),
+        ..TokenRequest::new("limited", "write:package".parse().unwrap())
+    };
+    let alice = name("alice");
+    let accounts = server.accounts();
+    let made = accounts.add_token(OwnerKind::User, &alice, &order, None, &BY);
+    let (_, limited) = made.await.unwrap();
+    let refused = server.send(&delete().bearer(limited.expose())).await;
+    refused
+        .problem(403, "limited to other places")
+        .code("token_limits");
+    let list = server.send(&get(PACKAGES)).await;
+    assert_eq!(list.header("X-Total-Count"), Some("4"));
+    let narrower = format!("{all}?architecture=x86_64");
+    let by = |request: crate::client::Request| request.basic("alice", &password("alice"));
+    let narrower = server.send(&by(crate::client::delete(narrower))).await;
+    narrower.problem(400, "knows no parameters");
+
+    server.send(&by(delete())).await.expect(204);
+    let list = server.send(&get(PACKAGES)).await;
+    assert_eq!(names(&list), ["hello.d 1.0-r0", "hello-doc 1.0-r0"]);
+    for repository in ["edge/main", "v3.23/main"] {
+        let path = format!("/api/packages/alice/alpine/{repository}/x86_64/hello-1.0-r0.apk");
+        server
+            .send(&get(path))
+            .await
+            .refusal(404, "no such package file")
+            .code("no_such_file");
+    }
+    server
+        .send(&by(delete()))
+        .await
+        .problem(404, "no such version")
+        .code("no_such_package");
 }

@@ -33,8 +33,10 @@ async fn refuse(server: &TestServer, request: &Request, status: u16, entry: Entr
     assert_eq!(found.owner.as_deref(), owner, "{found:?}");
     assert!(found.target.starts_with("/api/v1/"), "{found:?}");
     let told = answer.json();
-    let told = told.get("detail").and_then(serde_json::Value::as_str);
-    assert_eq!(told, found.detail.as_deref());
+    let told = told["detail"].as_str().unwrap();
+    // The log has what is wrong, without what to do about it.
+    let why = found.detail.as_deref().unwrap();
+    assert!(!why.is_empty() && told.starts_with(why), "{told}: {why}");
 }
 
 #[tokio::test]
@@ -132,4 +134,58 @@ async fn a_token_of_an_organisation_where_a_user_is_wanted_is_noted() {
         let entry = ("owner.administer", "acme", Some("acme"));
         refuse(&server, &request, 403, entry, "belongs to no user").await;
     }
+}
+
+#[tokio::test]
+async fn a_change_of_an_account_with_a_part_that_is_refused_changes_nothing() {
+    let server = TestServer::start().await;
+    server.add_user("root", Visibility::Public).await;
+    let root = name("root");
+    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    let by_root = |request: Request| request.basic("root", &password("root"));
+    let entries = async || {
+        let log = get("/api/v1/audit?limit=100&account=root&result=done");
+        let log = server.send(&by_root(log)).await.expect(200).json();
+        log.as_array().unwrap().len()
+    };
+    let before = entries().await;
+    for (user, change, status, code) in [
+        (
+            "root",
+            json!({ "password": "another password", "visibility": "private", "admin": false }),
+            409,
+            "last_admin",
+        ),
+        (
+            "root",
+            json!({ "password": "another password", "visibility": "private", "active": false }),
+            409,
+            "last_admin",
+        ),
+        (
+            "alice",
+            json!({ "visibility": "private", "admin": true, "password": "short" }),
+            422,
+            "weak_password",
+        ),
+    ] {
+        let order = json("PATCH", format!("/api/v1/admin/users/{user}"), &change);
+        let refused = server.send(&by_root(order)).await;
+        refused.problem(status, "").code(code);
+        let own = get("/api/v1/user").basic(user, &password(user));
+        let own = server.send(&own).await.expect(200).json();
+        assert_eq!(own["visibility"], "public", "{change}");
+        assert_eq!(own["is_admin"], user == "root", "{change}");
+    }
+    assert_eq!(entries().await, before);
+    let change = json!({ "visibility": "limited", "admin": true, "password": "another password" });
+    let order = json("PATCH", "/api/v1/admin/users/alice", &change);
+    let changed = server.send(&by_root(order)).await.expect(200).json();
+    assert_eq!(
+        (&changed["visibility"], &changed["is_admin"]),
+        (&json!("limited"), &json!(true))
+    );
+    let own = get("/api/v1/user").basic("alice", "another password");
+    server.send(&own).await.expect(200);
+    assert_eq!(entries().await, before + 3);
 }

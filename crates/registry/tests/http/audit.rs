@@ -242,7 +242,7 @@ async fn what_comes_faster_than_it_is_written_is_counted() {
 #[tokio::test]
 async fn the_log_is_kept_as_long_as_the_setting_says() {
     let day = Duration::from_secs(86_400);
-    for (retention, left) in [(Some(10 * day), "audit.prune"), (None, "package.publish")] {
+    for (retention, left) in [(Some(10 * day), "audit.delete"), (None, "package.publish")] {
         let server = TestServer::start_with(|settings| settings.audit_retention = retention).await;
         server.publish("edge/main", hello()).await.expect(201);
         server.clock.advance(9 * day);

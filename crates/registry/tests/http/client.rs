@@ -157,6 +157,7 @@ impl Answer {
         let detail = field("detail").as_str().unwrap();
         assert!(detail.contains(words), "{detail}");
         assert_eq!(field("message"), detail);
+        assert_eq!(field("code").as_str(), self.header("X-Tarn-Error"));
         assert_eq!(
             field("request_id").as_str(),
             self.header("X-Request-Id"),
@@ -164,6 +165,13 @@ impl Answer {
         );
         let realm = self.header("WWW-Authenticate");
         assert_eq!(realm.is_some(), status == 401, "{realm:?}");
+        self
+    }
+
+    /// The code of a refusal.
+    #[track_caller]
+    pub(crate) fn code(self, code: &str) -> Self {
+        assert_eq!(self.header("X-Tarn-Error"), Some(code), "{}", self.text());
         self
     }
 
@@ -191,6 +199,7 @@ impl Answer {
             assert_eq!(self.header(name), Some(value), "{name}");
         }
         assert!(self.header("X-Request-Id").is_some());
+        assert!(self.header("X-Tarn-Error").is_some());
         let realm = self.header("WWW-Authenticate");
         if status == 401 {
             assert!(realm.is_some_and(|realm| realm.starts_with("Basic realm=\"")));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use registry::{
     access::{Accounts, Code, Credentials, Random, Secret},
-    metadata::{Act, Actor, Visibility},
+    metadata::{Act, Actor, UserChange, Visibility},
     settings::{ForwardedHeader, Settings},
 };
 
@@ -346,7 +346,14 @@ async fn a_password_that_cannot_be_compared_is_not_a_wrong_one() {
         at: server.clock.now(),
     };
     metadata
-        .change_password(alice, Some("no hash"), &act)
+        .change_user(
+            alice,
+            UserChange {
+                password_hash: Some(Some("no hash")),
+                ..UserChange::default()
+            },
+            &act,
+        )
         .await
         .unwrap();
     for number in 0..20 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use registry::{
     metadata::{
         AddOwnerError, AddTokenError, Bearer, ChangeUserError, Metadata, MetadataError, NewToken,
-        NewUser, OwnerId, OwnerKind, Role, TeamError, Visibility,
+        NewUser, OwnerId, OwnerKind, Role, TeamError, UserChange, Visibility,
     },
     names::{OwnerName, TeamName},
 };
@@ -98,15 +98,52 @@ async fn what_one_signs_in_with_moves_the_credential_version_on() {
     };
     assert_eq!(version().await, 1);
     metadata
-        .change_password(alice, Some("new"), &ACT)
+        .change_user(
+            alice,
+            UserChange {
+                password_hash: Some(Some("new")),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
         .await
         .unwrap();
     assert_eq!(version().await, 2);
-    metadata.set_disabled(alice, true, &ACT).await.unwrap();
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                disabled: Some(true),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
     assert_eq!(version().await, 3);
-    metadata.change_password(alice, None, &ACT).await.unwrap();
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                password_hash: Some(None),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
     assert_eq!(version().await, 4);
-    metadata.set_admin(alice, true, &ACT).await.unwrap();
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                admin: Some(true),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
     metadata
         .set_visibility(alice, Visibility::Limited, &ACT)
         .await
@@ -127,12 +164,21 @@ async fn a_change_of_nobody_is_told() {
             "{error}"
         );
     };
-    let error = metadata.change_password(nobody, None, &ACT).await;
-    missing(error.unwrap_err(), "user");
-    for error in [
-        metadata.set_disabled(nobody, true, &ACT).await,
-        metadata.set_admin(nobody, true, &ACT).await,
+    for change in [
+        UserChange {
+            password_hash: Some(None),
+            ..UserChange::default()
+        },
+        UserChange {
+            disabled: Some(true),
+            ..UserChange::default()
+        },
+        UserChange {
+            admin: Some(true),
+            ..UserChange::default()
+        },
     ] {
+        let error = metadata.change_user(nobody, change, &ACT).await;
         let ChangeUserError::Metadata(error) = error.unwrap_err() else {
             panic!("another refusal");
         };

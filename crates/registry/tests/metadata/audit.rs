@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use registry::{
     clock::Timestamp,
-    metadata::{Act, Actor, AuditEntry, AuditFilter, AuditResult, Named, Refused, Through},
+    metadata::{
+        Act, Actor, AuditEntry, AuditFilter, AuditResult, Named, Refused, Through, UserChange,
+    },
 };
 
 use crate::{ACT, START, World, act, actor, add_user};
@@ -103,9 +105,12 @@ async fn every_filter_narrows() {
     let later = START.after(Duration::from_secs(10));
     world
         .metadata
-        .set_disabled(
+        .change_user(
             bob,
-            true,
+            UserChange {
+                disabled: Some(true),
+                ..UserChange::default()
+            },
             &Act {
                 by: &actor(world.alice),
                 at: later,
@@ -231,7 +236,7 @@ async fn the_retention_removes_the_oldest_in_batches_and_says_so() {
     assert_eq!(prune(1_000).await.unwrap(), before - 1 - 2);
     assert_eq!(prune(1_000).await.unwrap(), 0);
     let left = world.actions(&AuditFilter::default()).await;
-    assert_eq!(left, ["audit.prune", "audit.prune", "package.publish"]);
+    assert_eq!(left, ["audit.delete", "audit.delete", "package.publish"]);
     let pruned = &world.log(&AuditFilter::default()).await[1];
     assert_eq!(pruned.detail.as_deref(), Some("the oldest 2 entries"));
 }
@@ -241,7 +246,14 @@ async fn an_entry_cannot_be_changed() {
     let world = World::new().await;
     world
         .metadata
-        .set_disabled(world.alice, true, &ACT)
+        .change_user(
+            world.alice,
+            UserChange {
+                disabled: Some(true),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
         .await
         .unwrap();
     let path = world.folder.path().join("tarn.db");

@@ -6,7 +6,7 @@ use registry::{
     clock::Timestamp,
     metadata::{
         Actor, AddKeyError, ChangeKeyError, KeyOrigin, KeyState, MAX_ACTIVE_KEYS, Metadata,
-        NewSigningKey, OtherKeys, OwnerId, SigningKeyRow,
+        NewSigningKey, OtherKeys, OwnerId, SigningKeyRow, UserChange,
     },
 };
 
@@ -123,7 +123,14 @@ async fn what_is_printed_of_a_key_or_an_account_holds_no_secret() {
     assert!(!format!("{row:?}").contains("sealed"));
     world
         .metadata
-        .change_password(world.alice, Some("$argon2id$secret"), &ACT)
+        .change_user(
+            world.alice,
+            UserChange {
+                password_hash: Some(Some("$argon2id$secret")),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
         .await
         .unwrap();
     let user = world.metadata.user_by_id(world.alice).await.unwrap();

@@ -37,13 +37,10 @@ async fn a_bad_url_or_secret_leaves_nothing() {
     let world = World::new().await;
     let webhooks = world.registry.administration().webhooks();
     let good = "https://ci.example.org/";
-    let long = "a".repeat(257);
     for (url, secret) in [
         ("ftp://ci.example.org/", SECRET),
         ("https://user:pw@ci.example.org/", SECRET),
-        (good, "fifteen letters"),
         (good, "a line feed\nin a secret"),
-        (good, &long),
     ] {
         let secret = Some(Secret::new(secret.to_owned()));
         let added = webhooks.add(&world.alice, url, WebhookEvents::ALL, secret, BY);

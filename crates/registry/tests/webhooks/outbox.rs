@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry::{
-    metadata::{Actor, DeliveryState, WebhookEvent, WebhookEvents},
+    metadata::{Actor, DeliveryState, UserChange, WebhookEvent, WebhookEvents},
     publish::PublishError,
 };
 use serde_json::json;
@@ -108,7 +108,16 @@ async fn a_disabled_account_is_told_nothing_also_not_what_is_pending() {
     let disable = async |disabled| {
         let metadata = world.registry.metadata();
         let act = by.at(world.clock.now());
-        let changed = metadata.set_disabled(world.alice.id, disabled, &act).await;
+        let changed = metadata
+            .change_user(
+                world.alice.id,
+                UserChange {
+                    disabled: Some(disabled),
+                    ..UserChange::default()
+                },
+                &act,
+            )
+            .await;
         assert!(changed.unwrap());
     };
     disable(true).await;

@@ -83,7 +83,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn refused(path: &Path, error: &(dyn Error + 'static)) -> Failure {
-    Failure::told_by(error)
+    Failure::from_error(error)
         .into_refused()
         .about(&path.display().to_string())
 }

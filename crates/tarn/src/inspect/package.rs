@@ -71,7 +71,7 @@ pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown
 
 fn read(path: &Path) -> Result<Package, Failure> {
     let refused = |error: PackageError| {
-        Failure::told_by(&error)
+        Failure::from_error(&error)
             .into_refused()
             .about(&path.display().to_string())
     };

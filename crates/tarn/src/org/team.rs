@@ -41,7 +41,7 @@ pub(crate) enum Action {
     },
     /// Change where a team writes
     #[command(group(clap::ArgGroup::new("what").required(true).args(["to", "everywhere"])))]
-    Limit {
+    Change {
         /// The organisation
         #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
         organisation: OwnerName,
@@ -82,8 +82,8 @@ pub(crate) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Remove a team; its members lose what it granted
-    Remove {
+    /// Delete a team; its members lose what it granted
+    Delete {
         /// The organisation
         #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
         organisation: OwnerName,
@@ -149,7 +149,7 @@ pub(super) async fn run(action: Action, accounts: &Accounts) -> Result<(), Failu
             Ok(())
         }
         Action::List { organisation, json } => list(accounts, &organisation, json).await,
-        Action::Limit {
+        Action::Change {
             organisation,
             team,
             to,
@@ -196,9 +196,9 @@ pub(super) async fn run(action: Action, accounts: &Accounts) -> Result<(), Failu
             team,
             json,
         } => members(accounts, &organisation, &team, json).await,
-        Action::Remove { organisation, team } => {
+        Action::Delete { organisation, team } => {
             accounts.remove_team(&organisation, &team, &BY).await?;
-            output::note(&format!("removed the team {team} of {organisation}"));
+            output::note(&format!("deleted the team {team} of {organisation}"));
             Ok(())
         }
     }
@@ -210,7 +210,7 @@ fn together(patterns: &[PlacePattern]) -> Result<TeamLimits, Failure> {
     patterns
         .join(" ")
         .parse()
-        .map_err(|error| Failure::told_by(&error).into_usage())
+        .map_err(|error| Failure::hinted(&error).into_usage())
 }
 
 async fn list(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 use registry::{
     access::{NetworksError, parse_network},
+    hint::Hint as _,
     settings::ForwardedHeader,
 };
 
@@ -129,15 +130,13 @@ pub(crate) fn networks(text: &str) -> Result<Vec<IpNet>, Refused> {
     let mut networks = Vec::new();
     for part in text.split(',').map(str::trim) {
         let network = parse_network(part).map_err(|error| {
-            let text = error.to_string();
-            let (problem, hint) = text.split_once("; ").unwrap_or((&text, HINT));
             let hint = match error {
-                NetworksError::Unreadable(_) => HINT,
-                _ => hint,
+                NetworksError::Unreadable(_) => None,
+                _ => error.hint(),
             };
             Refused {
-                problem: problem.to_owned(),
-                hint: hint.to_owned(),
+                problem: error.to_string(),
+                hint: hint.unwrap_or_else(|| HINT.to_owned()),
             }
         })?;
         if network.prefix_len() == 0 {

@@ -101,16 +101,16 @@ fn quotas_are_shown_and_set() {
         &folder,
         &[
             "quota show admin",
-            "quota set admin",
-            "quota set admin --bytes 10GiB --packages 5",
-            "quota set admin --upload 1MiB",
+            "quota change admin",
+            "quota change admin --bytes 10GiB --packages 5",
+            "quota change admin --upload 1MiB",
             "quota show admin",
-            "quota set admin --none",
+            "quota change admin --none",
             "quota show admin",
-            "quota set admin --none --bytes 1",
-            "quota set admin --bytes much",
-            "quota set admin --default",
-            "quota set nobody --none",
+            "quota change admin --none --bytes 1",
+            "quota change admin --bytes much",
+            "quota change admin --default",
+            "quota change nobody --none",
         ],
     );
     assert_snapshot!("quotas", all);
@@ -141,8 +141,8 @@ fn expiry_rules_are_added_listed_run_and_removed() {
             // Nothing is that old.
             "expiry run admin --dry-run",
             "expiry run admin",
-            "expiry remove admin edge/main",
-            "expiry remove admin edge/main",
+            "expiry delete admin edge/main",
+            "expiry delete admin edge/main",
         ],
     );
     assert_snapshot!("expiry", all);

@@ -19,6 +19,8 @@ mod durability;
 #[cfg(test)]
 mod file_names;
 #[cfg(test)]
+mod forge_clients;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod install;

@@ -5,6 +5,7 @@ use crate::{
         passwords::{PasswordError, WeakPassword},
         random::RandomError,
     },
+    hint::Hint,
     metadata::{AddOwnerError, ChangeUserError, MAX_FORMER_NAMES, MetadataError, Role},
     names::{OwnerName, TeamName},
 };
@@ -22,36 +23,28 @@ pub const MAX_TEAMS: u64 = 1_000;
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// Users and organisations share their names, whatever the case.
-    #[error(
-        "there is already a user or an organisation called `{0}`, or one was called so; choose another name"
-    )]
+    #[error("there is already a user or an organisation called `{0}`, or one was called so")]
     NameTaken(OwnerName),
     /// Nobody by that name, or an organisation.
-    #[error("there is no user called `{0}`; add one with `tarn user add {0}`")]
+    #[error("there is no user called `{0}`")]
     NoUser(OwnerName),
     /// Nothing by that name, or a user.
-    #[error("there is no organisation called `{0}`; add one with `tarn org add {0} --owner USER`")]
+    #[error("there is no organisation called `{0}`")]
     NoOrganisation(OwnerName),
     /// Neither a user nor an organisation.
-    #[error("there is no user or organisation called `{0}`; check the name")]
+    #[error("there is no user or organisation called `{0}`")]
     NoOwner(OwnerName),
     /// The server needs the name, or it would mislead.
-    #[error("nobody can be called `{0}`: the server needs this name itself; choose another name")]
+    #[error("nobody can be called `{0}`: the server needs this name itself")]
     Reserved(OwnerName),
     /// It was looked for under a name that it has no more.
-    #[error("`{0}` is called `{1}` now; use that name")]
+    #[error("`{0}` is called `{1}` now")]
     Renamed(OwnerName, String),
     /// Each former name keeps others from it.
-    #[error(
-        "`{0}` has {MAX_FORMER_NAMES} former names, the most there may be; have an administrator of this server release \
-         one with `tarn user release NAME`"
-    )]
+    #[error("`{0}` has {MAX_FORMER_NAMES} former names, the most there may be")]
     TooManyFormerNames(OwnerName),
     /// Packages would be lost.
-    #[error(
-        "`{owner}` has {count} package{}; remove what is there first, or say that it may go too (`--with-packages`)",
-        if *.count == 1 { "" } else { "s" }
-    )]
+    #[error("`{owner}` has {count} package{}", if *.count == 1 { "" } else { "s" })]
     HasPackages {
         /// Whose.
         owner: OwnerName,
@@ -59,10 +52,10 @@ pub enum AccountError {
         count: u64,
     },
     /// Somebody has to be able to look after the registry.
-    #[error("`{0}` is the last administrator of this server; make another user one first")]
+    #[error("`{0}` is the last administrator of this server")]
     LastSiteAdmin(OwnerName),
     /// Teams of an organisation share their names, whatever the case.
-    #[error("`{organisation}` already has a team called `{team}`; choose another name")]
+    #[error("`{organisation}` already has a team called `{team}`")]
     TeamTaken {
         /// Whose.
         organisation: OwnerName,
@@ -70,12 +63,10 @@ pub enum AccountError {
         team: TeamName,
     },
     /// Nobody can look after more.
-    #[error("`{0}` has {MAX_TEAMS} teams, the most there can be; delete some first")]
+    #[error("`{0}` has {MAX_TEAMS} teams, the most there can be")]
     TooManyTeams(OwnerName),
     /// None by that name.
-    #[error(
-        "`{organisation}` has no team called `{team}`; `tarn org team list {organisation}` shows those there are"
-    )]
+    #[error("`{organisation}` has no team called `{team}`")]
     NoTeam {
         /// Whose.
         organisation: OwnerName,
@@ -83,16 +74,16 @@ pub enum AccountError {
         team: TeamName,
     },
     /// It came with the organisation.
-    #[error("the team `{0}` is built in and stays as it is; make another one beside it")]
+    #[error("the team `{0}` is built in and stays as it is")]
     BuiltInTeam(TeamName),
     /// Reading is never limited, and an admin can lift every limit.
-    #[error("a team of role {0} has no limits; give it the role write, or leave the limits out")]
+    #[error("a team of role {0} has no limits")]
     LimitsForRole(Role),
     /// Nobody could administer it any more.
-    #[error("`{0}` would be left without an admin; make another member its admin first")]
+    #[error("`{0}` would be left without an admin")]
     NoAdminLeft(OwnerName),
     /// Somebody has to be able to look after it.
-    #[error("`{user}` is the last admin of `{organisation}`; make another member its admin first")]
+    #[error("`{user}` is the last admin of `{organisation}`")]
     LastAdmin {
         /// The organisation.
         organisation: OwnerName,
@@ -103,9 +94,7 @@ pub enum AccountError {
     #[error(transparent)]
     WeakPassword(#[from] WeakPassword),
     /// A label tells an owner's tokens apart.
-    #[error(
-        "`{user}` already has a token called `{label}`; choose another name, or remove that one"
-    )]
+    #[error("`{user}` already has a token called `{label}`")]
     LabelTaken {
         /// Whose.
         user: OwnerName,
@@ -113,30 +102,24 @@ pub enum AccountError {
         label: String,
     },
     /// Nobody can look after more.
-    #[error("`{0}` has {MAX_TOKENS} tokens, the most there can be; revoke some first")]
+    #[error("`{0}` has {MAX_TOKENS} tokens, the most there can be")]
     TooManyTokens(OwnerName),
     /// Empty, too long, or with characters that cannot be shown.
-    #[error(
-        "the name of a token has 1 to {MAX_LABEL} bytes and no characters that do not show; choose another"
-    )]
+    #[error("the name of a token has 1 to {MAX_LABEL} bytes and no characters that do not show")]
     BadLabel,
     /// A token that has expired before it was made.
-    #[error("a token has to last at least a second; give a longer time, or none for ever")]
+    #[error("a token has to last at least a second")]
     NoLifetime,
     /// It would administer where its limits do not reach.
     #[error(
-        "a token with the scope admin can be limited to owners alone, not to branches or repositories; write OWNER/*/*"
+        "a token with the scope admin can be limited to owners alone, not to branches or repositories"
     )]
     AdminWithLimits,
     /// Administering is for people.
-    #[error(
-        "a token of an organisation cannot have the scope admin; make one for a user who is its admin"
-    )]
+    #[error("a token of an organisation cannot have the scope admin")]
     AdminOfOrganisation,
     /// It would do what the token by which it is made cannot do.
-    #[error(
-        "the new token would have wider {0} than the one it is made with; narrow them, or sign in with a password"
-    )]
+    #[error("the new token would have wider {0} than the one it is made with")]
     WiderThanMaker(&'static str),
     /// The password could not be hashed.
     #[error(transparent)]
@@ -162,5 +145,46 @@ impl AccountError {
             ChangeUserError::LastSiteAdmin => Self::LastSiteAdmin(name.clone()),
             ChangeUserError::Metadata(error) => error.into(),
         }
+    }
+}
+
+impl Hint for AccountError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NameTaken(..) => "choose another name".to_owned(),
+            Self::NoUser(a0, ..) => format!("add one with `tarn user add {a0}`"),
+            Self::NoOrganisation(a0, ..) => {
+                format!("add one with `tarn org add {a0} --owner USER`")
+            }
+            Self::NoOwner(..) => "check the name".to_owned(),
+            Self::Reserved(..) => "choose another name".to_owned(),
+            Self::Renamed(..) => "use that name".to_owned(),
+            Self::TooManyFormerNames(..) => {
+                "have an administrator of this server release one with `tarn user release NAME`"
+                    .to_owned()
+            }
+            Self::HasPackages { .. } => {
+                "delete them first, or say that they may go too (`--with-packages`)".to_owned()
+            }
+            Self::LastSiteAdmin(..) => "make another user one first".to_owned(),
+            Self::TeamTaken { .. } => "choose another name".to_owned(),
+            Self::TooManyTeams(..) => "delete some first".to_owned(),
+            Self::NoTeam { organisation, .. } => {
+                format!("`tarn org team list {organisation}` shows those there are")
+            }
+            Self::BuiltInTeam(..) => "make another one beside it".to_owned(),
+            Self::LimitsForRole(..) => "give it the role write, or leave the limits out".to_owned(),
+            Self::NoAdminLeft(..) => "make another member its admin first".to_owned(),
+            Self::LastAdmin { .. } => "make another member its admin first".to_owned(),
+            Self::WeakPassword(error) => return error.hint(),
+            Self::LabelTaken { .. } => "choose another name, or revoke that one".to_owned(),
+            Self::TooManyTokens(..) => "revoke some first".to_owned(),
+            Self::BadLabel => "choose another".to_owned(),
+            Self::NoLifetime => "give a longer time, or none for ever".to_owned(),
+            Self::AdminWithLimits => "write OWNER/*/*".to_owned(),
+            Self::AdminOfOrganisation => "make one for a user who is its admin".to_owned(),
+            Self::WiderThanMaker(..) => "narrow them, or sign in with a password".to_owned(),
+            _ => return None,
+        })
     }
 }

@@ -13,6 +13,7 @@ mod users;
 pub use self::{
     error::{AccountError, MAX_LABEL, MAX_TEAMS, MAX_TOKENS},
     tokens::TokenRequest,
+    users::UserOrder,
 };
 use super::{
     passwords::{self, PasswordCost},

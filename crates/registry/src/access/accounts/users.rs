@@ -1,11 +1,24 @@
-//! Users: made, shut out, let in, made administrators.
+//! Users: added and changed.
 
 use super::{AccountError, Accounts};
 use crate::{
     access::secret::Secret,
-    metadata::{Actor, NewUser, User, Visibility},
+    metadata::{Actor, NewUser, User, UserChange, Visibility},
     names::OwnerName,
 };
+
+/// What is to change of a user; `None` stays as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UserOrder<'a> {
+    /// A new password.
+    pub password: Option<&'a Secret>,
+    /// Who may read what the user has.
+    pub visibility: Option<Visibility>,
+    /// Whether the user is a site administrator.
+    pub admin: Option<bool>,
+    /// Whether the account is disabled.
+    pub disabled: Option<bool>,
+}
 
 impl Accounts {
     /// Adds a user. Without a password they sign in by tokens alone, as those do whom an identity provider knows.
@@ -52,60 +65,89 @@ impl Accounts {
             .map_err(|error| AccountError::from_adding(error, name))
     }
 
-    /// Changes a user's password. Running servers forget the old one with their next request.
+    /// Changes a user: all that is asked for, or nothing. Whether anything changed.
+    ///
+    /// Running servers forget an old password with their next request. The packages of a user who is disabled stay where they
+    /// are.
     ///
     /// # Errors
     ///
-    /// When there is no such user or the password breaks a rule.
+    /// When there is no such user, the password breaks a rule, or no site administrator would be left.
+    pub async fn change_user(
+        &self,
+        name: &OwnerName,
+        order: UserOrder<'_>,
+        by: &Actor,
+    ) -> Result<bool, AccountError> {
+        let user = self.user(name).await?;
+        let hash = match order.password {
+            Some(password) => Some(self.hash(password).await?),
+            None => None,
+        };
+        let change = UserChange {
+            password_hash: hash.as_deref().map(Some),
+            visibility: order.visibility,
+            admin: order.admin,
+            disabled: order.disabled,
+        };
+        self.metadata
+            .change_user(user.id, change, &by.at(self.clock.now()))
+            .await
+            .map_err(|error| AccountError::from_changing(error, name))
+    }
+
+    /// [`Accounts::change_user`] of the password.
+    ///
+    /// # Errors
+    ///
+    /// As there.
     pub async fn change_password(
         &self,
         name: &OwnerName,
         password: &Secret,
         by: &Actor,
     ) -> Result<(), AccountError> {
-        let user = self.user(name).await?;
-        let hash = self.hash(password).await?;
-        let act = by.at(self.clock.now());
-        Ok(self
-            .metadata
-            .change_password(user.id, Some(&hash), &act)
-            .await?)
+        let order = UserOrder {
+            password: Some(password),
+            ..UserOrder::default()
+        };
+        self.change_user(name, order, by).await.map(drop)
     }
 
-    /// Disables a user, or lets them in again. Their packages stay where they are. Whether anything changed.
+    /// [`Accounts::change_user`] of whether they are disabled.
     ///
     /// # Errors
     ///
-    /// When there is no such user, or it is the last administrator who is to be disabled.
+    /// As there.
     pub async fn set_disabled(
         &self,
         name: &OwnerName,
         disabled: bool,
         by: &Actor,
     ) -> Result<bool, AccountError> {
-        let user = self.user(name).await?;
-        self.metadata
-            .set_disabled(user.id, disabled, &by.at(self.clock.now()))
-            .await
-            .map_err(|error| AccountError::from_changing(error, name))
+        let order = UserOrder {
+            disabled: Some(disabled),
+            ..UserOrder::default()
+        };
+        self.change_user(name, order, by).await
     }
 
-    /// Makes a user a site administrator, or takes that away. Whether anything changed.
+    /// [`Accounts::change_user`] of whether they are a site administrator.
     ///
     /// # Errors
     ///
-    /// When there is no such user, or nobody else would be one.
+    /// As there.
     pub async fn set_admin(
         &self,
         name: &OwnerName,
         admin: bool,
         by: &Actor,
     ) -> Result<bool, AccountError> {
-        let user = self.user(name).await?;
-        self.metadata
-            .set_admin(user.id, admin, &by.at(self.clock.now()))
-            .await
-            .map_err(|error| AccountError::from_changing(error, name))
+        let order = UserOrder {
+            admin: Some(admin),
+            ..UserOrder::default()
+        };
+        self.change_user(name, order, by).await
     }
 
     /// Every user.

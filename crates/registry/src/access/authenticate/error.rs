@@ -7,6 +7,7 @@ use crate::{
         credentials::CredentialsError, passwords::PasswordError, policy::Denied,
         second_factor::FactorError,
     },
+    hint::Hint,
     metadata::{Actor, MetadataError},
 };
 
@@ -15,9 +16,7 @@ use crate::{
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AuthError {
     /// No such user, another password, no password at all, no such token.
-    #[error(
-        "the user name, password or token is wrong; check them, or use a token where the account has no password"
-    )]
+    #[error("the user name, password or token is wrong")]
     WrongCredentials,
     /// The token is right, and may not be used.
     #[error("{why}")]
@@ -28,26 +27,19 @@ pub enum AuthError {
         bearer: Box<Actor>,
     },
     /// The password is right and the account may not be used.
-    #[error("this account is disabled; ask an administrator of this server")]
+    #[error("this account is disabled")]
     Disabled,
     /// Too many wrong passwords, or too many passwords at once.
-    #[error(
-        "too many attempts to sign in; try again in {} seconds, or use a token",
-        retry_after.as_secs().max(1)
-    )]
+    #[error("too many attempts to sign in")]
     TooManyAttempts {
         /// When it is worth trying again.
         retry_after: Duration,
     },
     /// The password is right, and not enough.
-    #[error(
-        "this account has a second factor: send its code beside the password in the header X-Gitea-OTP or X-Forgejo-OTP, or use a token"
-    )]
+    #[error("this account has a second factor")]
     CodeNeeded,
     /// The password is right and the code is not, or is used up.
-    #[error(
-        "the code of the second factor is wrong or was used already; send the next one in X-Gitea-OTP or X-Forgejo-OTP, or use a token"
-    )]
+    #[error("the code of the second factor is wrong or was used already")]
     WrongCode,
     /// The header could not be read, or a token was cut off on its way.
     #[error(transparent)]
@@ -75,13 +67,13 @@ pub enum AuthError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRefusal {
     /// It was right once.
-    #[error("the token has expired; make a new one")]
+    #[error("the token has expired")]
     Expired,
     /// It is right, and comes from where it may not be used.
-    #[error("the token may not be used from this address; use it from one of its networks")]
+    #[error("the token may not be used from this address")]
     OutsideNetworks,
     /// It is that of an account that may not be used.
-    #[error("this account is disabled; ask an administrator of this server")]
+    #[error("this account is disabled")]
     Disabled,
 }
 
@@ -127,5 +119,39 @@ impl AuthError {
 impl From<MetadataError> for AuthError {
     fn from(error: MetadataError) -> Self {
         Self::Metadata(Arc::new(error))
+    }
+}
+
+impl Hint for AuthError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::WrongCredentials => "check them, or use a token where the account has no password".to_owned(),
+Self::Disabled => "ask an administrator of this server".to_owned(),
+Self::TooManyAttempts { retry_after, .. } => format!("try again in {} seconds, or use a token", retry_after.as_secs().max(1)),
+Self::WrongCode => "send the next one in X-Gitea-OTP or X-Forgejo-OTP, or use a token".to_owned(),
+Self::CodeNeeded => "send its code beside the password in the header X-Gitea-OTP or X-Forgejo-OTP, or use a token".to_owned(),
+            Self::Token { why, .. } => return why.hint(),
+            Self::Malformed(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+}
+
+impl Hint for TokenRefusal {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Expired => "make a new one".to_owned(),
+            Self::OutsideNetworks => "use it from one of its networks".to_owned(),
+            Self::Disabled => "ask an administrator of this server".to_owned(),
+        })
+    }
+}
+
+impl Hint for AccessError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Auth(error) => error.hint(),
+            Self::Denied(error) => error.hint(),
+        }
     }
 }

@@ -70,7 +70,7 @@ fn what_no_name_could_match_is_refused() {
         Err(PatternError::TooMany)
     );
     assert_eq!(
-        "edge\n".parse::<PlacePattern>().unwrap_err().to_string(),
+        "edge\n".parse::<PlacePattern>().unwrap_err().line(),
         "the pattern `edge\\n` has another form than `branch/repository`; write it like `edge/testing`, `v3.*/main` or \
          `*/community`"
     );

@@ -321,7 +321,7 @@ fn teams_mean_nothing_for_a_users_own_packages() {
 fn the_refusals_say_what_to_do() {
     let needed = Scope::WritePackage;
     assert_eq!(
-        Denied::TokenLacksScope { needed }.to_string(),
+        Denied::TokenLacksScope { needed }.line(),
         "the token lacks the scope write:package; make one that has it"
     );
 }

@@ -8,8 +8,10 @@ use utoipa::ToSchema;
 use crate::{
     Registry,
     access::{Action, Caller},
+    hint::Hint,
     http::{
         authorize::{Authorized, Presented, wanted},
+        code::Code,
         error::ApiError,
     },
     metadata::{Actor, Owner, OwnerId, Visibility},
@@ -89,21 +91,21 @@ pub(super) fn needs_password(
     }
     let why = "a token changes no password, no second factor, and not who administers this server; sign in with the password itself";
     presented.note(registry, caller, action, owner, &why);
-    Err(ApiError::Forbidden(why.to_owned()))
+    Err(ApiError::Refused(Code::PasswordNeeded, why.to_owned()))
 }
 
 /// A name in a body that is to become that of an owner, or that of one who should be there.
 pub(in crate::http) fn owner_name(text: &str) -> Result<OwnerName, ApiError> {
-    OwnerName::parse(text).map_err(|error| ApiError::Unprocessable(error.to_string()))
+    OwnerName::parse(text).map_err(|error| ApiError::invalid_field(&error))
 }
 
 /// A word in a body that stands for one of a few.
 pub(in crate::http) fn word<T: std::str::FromStr>(text: &str) -> Result<T, ApiError>
 where
-    T::Err: std::fmt::Display,
+    T::Err: Hint,
 {
     text.parse()
-        .map_err(|error| ApiError::Unprocessable(format!("{error}")))
+        .map_err(|error| ApiError::invalid_field(&error))
 }
 
 /// What a body says of who may read, where it is not empty.
@@ -119,7 +121,7 @@ pub(in crate::http) fn list<T: std::str::FromStr>(
     entries: &[String],
 ) -> Result<T, ApiError>
 where
-    T::Err: std::fmt::Display,
+    T::Err: Hint,
 {
     let separates = |c: char| c == ',' || c == '|' || c.is_whitespace();
     if entries

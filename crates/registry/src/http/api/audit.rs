@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderValue, Uri, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     callers::{Of, Site},
     extract::Query,
-    paging::{Number, Paging, another_page, link},
+    paging::{ListUrl, Number, Paging, link},
     paths::OwnerPath,
 };
 use crate::{
@@ -182,7 +182,7 @@ async fn page(
     registry: &Registry,
     query: &AuditQuery,
     filter: AuditFilter,
-    uri: &Uri,
+    url: &ListUrl,
 ) -> Result<Response, ApiError> {
     let window = Paging::new(None, query.limit, &registry.settings().api).window();
     let audit = registry.administration().audit();
@@ -193,14 +193,14 @@ async fn page(
     if let Some(last) = entries.last().filter(|_| full) {
         response
             .headers_mut()
-            .extend(link(next(uri, last.id, window.limit)));
+            .extend(link(next(url, last.id, window.limit)));
     }
     Ok(response)
 }
 
 /// Where the page behind the entry of that number is.
-fn next(uri: &Uri, last: i64, limit: u32) -> String {
-    let target = another_page(uri, "before");
+fn next(url: &ListUrl, last: i64, limit: u32) -> String {
+    let target = url.another_page("before");
     format!("<{target}before={last}&limit={limit}>; rel=\"next\"")
 }
 
@@ -229,7 +229,7 @@ fn lines(entries: &[AuditEntry]) -> Bytes {
     bytes.into()
 }
 
-/// Read the audit log
+/// List the audit log
 ///
 /// Newest first. For administrators of the server. The header `Link` says where the next page is.
 #[utoipa::path(
@@ -242,10 +242,10 @@ pub(in crate::http) async fn list(
     State(registry): State<Registry>,
     _: Site,
     Query(query): Query<AuditQuery>,
-    uri: Uri,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
     let filter = query.filter(&registry).await?;
-    page(&registry, &query, filter, &uri).await
+    page(&registry, &query, filter, &url).await
 }
 
 /// Export the audit log
@@ -281,11 +281,11 @@ pub(in crate::http) async fn list_of_owner(
     State(registry): State<Registry>,
     of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
-    uri: Uri,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
     let mut filter = query.filter(&registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));
-    page(&registry, &query, filter, &uri).await
+    page(&registry, &query, filter, &url).await
 }
 
 /// Export what the audit log has of an owner

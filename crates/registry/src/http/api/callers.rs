@@ -15,6 +15,7 @@ use crate::{
     access::{Action, Caller, SignedIn},
     http::{
         authorize::{ADMINISTER_SERVER, Authorized, Presented, wanted},
+        code::Code,
         error::ApiError,
         path::Segments,
     },
@@ -143,10 +144,13 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
                     OwnerKind::User => ("a user", "users"),
                     OwnerKind::Organisation => ("an organisation", "orgs"),
                 };
-                Err(ApiError::NotFound(format!(
-                    "`{name}` is {what}; ask under /api/v1/{path}/{name}",
-                    name = found.name
-                )))
+                Err(ApiError::Refused(
+                    Code::NoSuchOwner,
+                    format!(
+                        "`{name}` is {what}; ask under /api/v1/{path}/{name}",
+                        name = found.name
+                    ),
+                ))
             }
             _ => Ok(Self(found, PhantomData)),
         }

@@ -90,6 +90,7 @@ pub(super) fn document() -> Value {
         .and_then(Value::as_object_mut);
     for path in paths.into_iter().flat_map(Map::values_mut) {
         for (method, operation) in path.as_object_mut().into_iter().flatten() {
+            forges::loosen(operation);
             complete(method != "get", operation);
         }
     }
@@ -136,12 +137,7 @@ fn is_array(operation: &Value) -> bool {
 
 /// Whether an operation has a parameter of that name in its query.
 fn has_parameter(operation: &Value, name: &str) -> bool {
-    let parameters = operation.get("parameters").and_then(Value::as_array);
-    let mut parameters = parameters.into_iter().flatten();
-    parameters.any(|parameter| {
-        let is = |field: &str, wanted: &str| parameter.get(field).is_some_and(|has| has == wanted);
-        is("in", "query") && is("name", name)
-    })
+    query_parameters(operation).any(|found| found == name)
 }
 
 /// The statuses of the refusals that an operation may be answered with, and when.
@@ -187,8 +183,18 @@ fn refusals(changes: bool, operation: &Value) -> Vec<(&'static str, &'static str
     refusals
 }
 
+/// The names of an operation's parameters in a query.
+pub(super) fn query_parameters(operation: &Value) -> impl Iterator<Item = &str> {
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let parameters = parameters.into_iter().flatten();
+    let of_query = |parameter: &&Value| parameter.get("in").is_some_and(|found| found == "query");
+    parameters
+        .filter(of_query)
+        .filter_map(|parameter| parameter.get("name")?.as_str())
+}
+
 /// Whether an operation has parameters there, `path` or `query`.
-pub(super) fn has_parameters(operation: &Value, place: &str) -> bool {
+fn has_parameters(operation: &Value, place: &str) -> bool {
     let parameters = operation.get("parameters").and_then(Value::as_array);
     let mut parameters = parameters.into_iter().flatten();
     parameters.any(|parameter| parameter.get("in").is_some_and(|found| found == place))

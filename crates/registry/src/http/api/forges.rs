@@ -59,6 +59,89 @@ pub(super) const NEUTRAL: [(&str, &[&str]); 8] = [
     ("HookChange", &["name"]),
 ];
 
+/// The operations that Forgejo and Gitea have too, by the names that they have there.
+const OPERATIONS: &[&str] = &[
+    "adminCreateUser",
+    "adminDeleteUser",
+    "adminEditUser",
+    "adminGetAllUsers",
+    "adminRenameUser",
+    "deletePackage",
+    "deletePackageVersion",
+    "getLatestPackageVersion",
+    "getPackage",
+    "getVersion",
+    "listPackageFiles",
+    "listPackageVersions",
+    "listPackages",
+    "orgAddTeamMember",
+    "orgCreate",
+    "orgCreateHook",
+    "orgCreateTeam",
+    "orgDelete",
+    "orgDeleteHook",
+    "orgDeleteMember",
+    "orgDeleteTeam",
+    "orgEdit",
+    "orgEditHook",
+    "orgEditTeam",
+    "orgGet",
+    "orgGetAll",
+    "orgGetHook",
+    "orgGetTeam",
+    "orgIsMember",
+    "orgListCurrentUserOrgs",
+    "orgListHooks",
+    "orgListMembers",
+    "orgListTeamMember",
+    "orgListTeamMembers",
+    "orgListTeams",
+    "orgRemoveTeamMember",
+    "renameOrg",
+    "updateUserSettings",
+    "userCreateToken",
+    "userDeleteAccessToken",
+    "userGet",
+    "userGetTokens",
+    "userCreateHook",
+    "userDeleteHook",
+    "userEditHook",
+    "userGetCurrent",
+    "userGetHook",
+    "userListHooks",
+];
+
+/// Whether the forges have that operation.
+pub(super) fn has_operation(operation: &Value) -> bool {
+    let name = operation.get("operationId").and_then(Value::as_str);
+    name.is_some_and(|name| OPERATIONS.contains(&name))
+}
+
+/// Describes the numbers in the query of an operation of the forges as they are read there.
+pub(super) fn loosen(operation: &mut Value) {
+    if !has_operation(operation) {
+        return;
+    }
+    let parameters = operation
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        let name = parameter.get("name").and_then(Value::as_str);
+        if !matches!(name, Some("page" | "limit")) {
+            continue;
+        }
+        if let Some(fields) = parameter.as_object_mut() {
+            let schema =
+                json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] });
+            fields.insert("schema".to_owned(), schema);
+            let described = fields.get("description").and_then(Value::as_str);
+            let described = described.unwrap_or_default().trim_end();
+            let described = format!("{described} What is no number counts as none.");
+            fields.insert("description".to_owned(), described.into());
+        }
+    }
+}
+
 /// The fields that are not looked at in a body whose schema has that name.
 pub(super) fn neutral(schema: &str) -> &'static [&'static str] {
     let found = NEUTRAL.iter().find(|(name, _)| *name == schema);

@@ -84,7 +84,7 @@ pub(in crate::http) async fn list(
     Ok(pages.answer_part_of(keys, Key::from))
 }
 
-/// Begin a rotation
+/// Rotate the signing keys
 ///
 /// A new key signs at once, beside the one that does. Once every client has it, the old one can be retired.
 #[utoipa::path(
@@ -101,7 +101,7 @@ pub(in crate::http) async fn rotate(
     Ok((StatusCode::CREATED, Json(key.into())))
 }
 
-/// Let a key sign no more
+/// Retire a key
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys/{name}/retire", tag = "keys", operation_id = "retireSigningKey",
     params(OwnerPath, KeyPath),
@@ -120,7 +120,7 @@ pub(in crate::http) async fn retire(
     Ok(Json(change.into()))
 }
 
-/// Let a retired key sign again
+/// Reactivate a key
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys/{name}/reactivate", tag = "keys", operation_id = "reactivateSigningKey",
     params(OwnerPath, KeyPath),

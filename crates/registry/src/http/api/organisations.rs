@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Registry,
     access::{AccountError, Action},
-    http::error::ApiError,
+    http::{code::Code, error::ApiError},
     metadata::{self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, Role, Sight},
     names::OwnerName,
 };
@@ -139,7 +139,10 @@ fn user(path: &UserPath) -> Result<OwnerName, ApiError> {
 }
 
 fn no_member() -> ApiError {
-    ApiError::NotFound("the organisation has no such member".to_owned())
+    ApiError::Refused(
+        Code::NoSuchMember,
+        "the organisation has no such member".to_owned(),
+    )
 }
 
 async fn shown(registry: &Registry, owner: Owner) -> Result<Json<Organisation>, ApiError> {
@@ -212,7 +215,7 @@ pub(in crate::http) async fn list_own(
     listed(&registry, &sight, wanted, &pages).await
 }
 
-/// Make an organisation
+/// Add an organisation
 ///
 /// For administrators of the server.
 #[utoipa::path(
@@ -236,9 +239,7 @@ pub(in crate::http) async fn add(
         .await
         .map_err(|error| match error {
             // It is the body that names a user who is not there, not the path.
-            AccountError::NoUser(_) | AccountError::Renamed(..) => {
-                ApiError::Unprocessable(error.to_string())
-            }
+            AccountError::NoUser(_) | AccountError::Renamed(..) => ApiError::invalid_field(&error),
             error => error.into(),
         })?;
     Ok((StatusCode::CREATED, shown(&registry, owner).await?))
@@ -354,7 +355,7 @@ pub(in crate::http) async fn members(
     Ok(pages.answer_part_of(members, OrganisationMember::from))
 }
 
-/// Tell whether somebody is a member of an organisation
+/// Show whether a user is a member of an organisation
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgIsMember",
     params(OrganisationPath, UserPath),
@@ -380,9 +381,9 @@ pub(in crate::http) async fn is_member(
     }
 }
 
-/// Make somebody a member of an organisation, or change their role
+/// Change the role of a member of an organisation, or add one
 #[utoipa::path(
-    put, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgSetMember",
+    put, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgChangeMember",
     params(OrganisationPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewRole,
@@ -403,7 +404,7 @@ pub(in crate::http) async fn set_member(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take somebody out of all teams of an organisation
+/// Remove a member from an organisation
 #[utoipa::path(
     delete, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgDeleteMember",
     params(OrganisationPath, UserPath),

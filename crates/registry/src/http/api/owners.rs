@@ -1,6 +1,6 @@
 //! `/api/v1/owners`: who there is, as far as the caller may know, and what repositories they have.
 
-use axum::{Json, extract::State, http::Uri, response::Response};
+use axum::{Json, extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -8,7 +8,7 @@ use super::{
     callers::{Reading, Seeing},
     extract::Query,
     moment::Moment,
-    paging::{ListQuery, Number, Pages, Paging},
+    paging::{ListQuery, ListUrl, Number, Pages, Paging},
     paths::{OwnerPath, UserPath},
 };
 use crate::{
@@ -170,7 +170,7 @@ pub(in crate::http) async fn list(
     State(registry): State<Registry>,
     Seeing(sight): Seeing,
     Query(query): Query<OwnersQuery>,
-    uri: Uri,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let prefix = query.q.as_deref().unwrap_or("");
@@ -190,7 +190,7 @@ pub(in crate::http) async fn list(
             paging.window(),
         )
         .await?;
-    Ok(paging.answer(&uri, page, OwnerDetails::from))
+    Ok(paging.answer(&url, page, OwnerDetails::from))
 }
 
 /// Show an owner

@@ -1,18 +1,14 @@
 //! `/api/v1/packages/{owner}`: versions of packages and their files, as in Forgejo and Gitea.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use apk::version::Version;
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{
     callers::Reading,
     extract::{Path, Query},
-    paging::{ListQuery, Number, Pages, Paging},
+    paging::{ListQuery, ListUrl, Number, Pages, Paging},
     paths::{OwnerPath, PackagePath, VersionPath, no_such_version},
     versions::{Package, PackageFile, check_text},
 };
@@ -27,23 +23,15 @@ use crate::{
     settings::ApiLimits,
 };
 
-/// The kind of packages.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum PackageKind {
-    /// The one there is here.
-    Alpine,
-}
-
 /// Which packages.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PackagesQuery {
-    /// Always `alpine`: there is no other kind here.
+    /// Only packages of this kind. There are those of kind `alpine`, and no others.
     #[serde(rename = "type")]
-    #[param(required = false, value_type = PackageKind, inline)]
-    _kind: Option<PackageKind>,
+    #[param(required = false, value_type = String, example = "alpine")]
+    kind: Option<String>,
     /// Only packages whose name has this in it, in any letters' case; looked for among the owner's newest 50,000 versions.
     #[param(required = false, value_type = String, max_length = 100, example = "hell")]
     q: Option<String>,
@@ -94,12 +82,20 @@ pub(in crate::http) async fn list(
     State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
     Query(query): Query<PackagesQuery>,
-    uri: Uri,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
     let text = query.q.as_deref().filter(|text| !text.is_empty());
     check_text(text.unwrap_or(""))?;
     let Authorized { owner, caller, .. } = &*reading;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let kind = query.kind.as_deref().map_or("", str::trim);
+    if !matches!(kind, "" | "alpine") {
+        let none: Page<Package> = Page {
+            entries: Vec::new(),
+            total: 0,
+        };
+        return Ok(paging.answer(&url, none, |package| package));
+    }
     let sight = registry.access().sight(caller).await?;
     let metadata = registry.metadata();
     let page = match text {
@@ -114,7 +110,7 @@ pub(in crate::http) async fn list(
                 .await
         }
     }?;
-    Ok(paging.answer(&uri, page, Package::from))
+    Ok(paging.answer(&url, page, Package::from))
 }
 
 /// List the versions of a package
@@ -206,6 +202,27 @@ pub(in crate::http) async fn show(
     Ok(Json(found.ok_or_else(no_such_version)?.into()))
 }
 
+/// Delete a package
+///
+/// All of its versions, as [`deletePackageVersion`](#/packages/deletePackageVersion) does it with one.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/packages/{owner}/alpine/{name}",
+    tag = "packages",
+    operation_id = "deletePackage",
+    params(OwnerPath, PackagePath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The package is deleted"))
+)]
+pub(in crate::http) async fn remove_all(
+    State(registry): State<Registry>,
+    authorized: Reading<OwnerPath>,
+    presented: Presented,
+    Path(package): Path<PackagePath>,
+) -> Result<StatusCode, ApiError> {
+    delete(&registry, &authorized, &presented, (&package, None)).await
+}
+
 /// Delete a version of a package
 ///
 /// All of its files, in every repository and architecture, or none of them. They are out of the indexes once this is answered. A single
@@ -214,10 +231,10 @@ pub(in crate::http) async fn show(
     delete,
     path = "/api/v1/packages/{owner}/alpine/{name}/{version}",
     tag = "packages",
-    operation_id = "deletePackage",
+    operation_id = "deletePackageVersion",
     params(OwnerPath, PackagePath, VersionPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
-    responses((status = 204, description = "The version is gone"))
+    responses((status = 204, description = "The version is deleted"))
 )]
 pub(in crate::http) async fn remove(
     State(registry): State<Registry>,
@@ -226,23 +243,35 @@ pub(in crate::http) async fn remove(
     Path(package): Path<PackagePath>,
     Path(version): Path<VersionPath>,
 ) -> Result<StatusCode, ApiError> {
+    let what = (&package, Some(&version));
+    delete(&registry, &authorized, &presented, what).await
+}
+
+/// Deletes the files of a version, or of all versions, in one transaction.
+async fn delete(
+    registry: &Registry,
+    authorized: &Authorized,
+    presented: &Presented,
+    (package, version): (&PackagePath, Option<&VersionPath>),
+) -> Result<StatusCode, ApiError> {
     // Where the files are decides who may delete them, so each place is asked about below, before any file is deleted.
-    let Authorized { owner, caller, .. } = &*authorized;
+    let Authorized { owner, caller, .. } = authorized;
     if let Caller::Anonymous = caller {
         return Err(Denied::NeedsCredentials.into());
     }
-    let (name, version) = (package.parse()?, version.parse()?);
+    let name = package.parse()?;
+    let version = version.map(VersionPath::parse).transpose()?;
     let metadata = registry.metadata();
     let places = async |sight: &Sight| {
         metadata
-            .places_of_version(sight, owner.id, &name, &version)
+            .places_of_package(sight, owner.id, &name, version.as_ref())
             .await
     };
     // What the caller may not even list is not there for them.
     let sight = registry.access().sight(caller).await?;
     if places(&sight).await?.is_empty() {
         presented
-            .allow(&registry, caller, owner, Action::Delete, None)
+            .allow(registry, caller, owner, Action::Delete, None)
             .await?;
         return Err(no_such_version());
     }
@@ -255,7 +284,7 @@ pub(in crate::http) async fn remove(
             repository: &file.repository,
         };
         presented
-            .allow(&registry, caller, owner, Action::Delete, Some(place))
+            .allow(registry, caller, owner, Action::Delete, Some(place))
             .await?;
     }
     let addressed: Vec<_> = files
@@ -267,7 +296,7 @@ pub(in crate::http) async fn remove(
                 repository: &file.repository,
                 arch: &file.arch,
                 name: &name,
-                version: &version,
+                version: &file.version,
             };
             (address, file.id)
         })
@@ -278,12 +307,12 @@ pub(in crate::http) async fn remove(
         return Err(no_such_version());
     }
     tracing::info!(
-        owner = authorized.owner.name,
+        owner = owner.name,
         package = name.as_str(),
-        version = version.as_str(),
+        version = version.as_ref().map_or("all", Version::as_str),
         account = authorized.account_name(),
         by = authorized.credential_kind(),
-        "package version removed"
+        "package version deleted"
     );
     Ok(StatusCode::NO_CONTENT)
 }
@@ -305,7 +334,7 @@ pub(in crate::http) async fn files(
     Path(package): Path<PackagePath>,
     Path(version): Path<VersionPath>,
     Query(query): Query<FilesQuery>,
-    uri: Uri,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
     let Authorized { owner, caller, .. } = &*reading;
     let (name, version) = (package.parse()?, version.parse()?);
@@ -325,5 +354,5 @@ pub(in crate::http) async fn files(
             .collect::<Result<Vec<_>, _>>()?,
         total: page.total,
     };
-    Ok(paging.answer(&uri, page, |file| file))
+    Ok(paging.answer(&url, page, |file| file))
 }

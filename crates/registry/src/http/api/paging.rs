@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderName, HeaderValue, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -19,6 +19,7 @@ use crate::{
 };
 
 static TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A number in a query: digits and nothing else, below 2⁶³. What is too large to count with counts as the largest number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
@@ -28,18 +29,21 @@ pub(in crate::http) struct Number(u32);
 impl Number {
     /// More than any page has.
     pub(in crate::http) const MOST: Self = Self(u32::MAX);
+
+    /// The number in a text, where it is one.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number: i64 = text.parse().ok().filter(|_| digits)?;
+        Some(Self(u32::try_from(number).unwrap_or(u32::MAX)))
+    }
 }
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.parse::<i64>() {
-            Ok(number) if digits => Ok(Self(u32::try_from(number).unwrap_or(u32::MAX))),
-            _ => Err(D::Error::custom(
-                "`page` and `limit` are whole numbers from 0 to 9223372036854775807",
-            )),
-        }
+        Self::parse(&text).ok_or_else(|| {
+            D::Error::custom("`page` and `limit` are whole numbers from 0 to 9223372036854775807")
+        })
     }
 }
 
@@ -57,10 +61,71 @@ pub(in crate::http) struct ListQuery {
     limit: Option<Number>,
 }
 
+/// The URL of the list that was asked for, as the client sees it.
+pub(in crate::http) struct ListUrl {
+    /// Scheme, host and the path of the base URL; empty where the request names no host.
+    base: String,
+    uri: Uri,
+}
+
+impl FromRequestParts<Registry> for ListUrl {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let base = match &registry.settings().base_url {
+            Some(base) => base.clone(),
+            None => as_asked(&parts.headers),
+        };
+        Ok(Self {
+            base,
+            uri: parts.uri.clone(),
+        })
+    }
+}
+
+/// What a request itself says of the server's URL. A proxy that ends TLS says so in `X-Forwarded-Proto`; a client that lies in it
+/// changes only its own answer.
+fn as_asked(headers: &HeaderMap) -> String {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme = match text(&FORWARDED_PROTO) {
+        Some("https") => "https",
+        _ => "http",
+    };
+    let host = text(&header::HOST).filter(|host| !host.is_empty());
+    host.map_or_else(String::new, |host| format!("{scheme}://{host}"))
+}
+
+impl ListUrl {
+    /// What a link to another page of the list begins with: the URL and the rest of the query, up to where the page and the limit
+    /// stand. `place` is the parameter that says which page. What came as bytes beyond ASCII is percent-encoded: a URI has none.
+    pub(super) fn another_page(&self, place: &str) -> String {
+        let mut target = self.base.clone();
+        let mut add = |text: &str| {
+            for byte in text.bytes() {
+                if byte.is_ascii() {
+                    target.push(char::from(byte));
+                } else {
+                    let _ = write!(target, "%{byte:02X}");
+                }
+            }
+        };
+        add(self.uri.path());
+        add("?");
+        for pair in self.uri.query().unwrap_or("").split('&') {
+            let name = pair.split('=').next().unwrap_or(pair);
+            if !pair.is_empty() && name != place && name != "limit" {
+                add(pair);
+                add("&");
+            }
+        }
+        target
+    }
+}
+
 /// The page that is wanted of a list that has no other parameters.
 pub(in crate::http) struct Pages {
     paging: Paging,
-    uri: Uri,
+    url: ListUrl,
 }
 
 impl FromRequestParts<Registry> for Pages {
@@ -70,7 +135,7 @@ impl FromRequestParts<Registry> for Pages {
         let Query(query) = Query::<ListQuery>::from_request_parts(parts, registry).await?;
         Ok(Self {
             paging: Paging::new(query.page, query.limit, &registry.settings().api),
-            uri: parts.uri.clone(),
+            url: ListUrl::from_request_parts(parts, registry).await?,
         })
     }
 }
@@ -86,7 +151,7 @@ impl Pages {
         page: Page<T>,
         view: impl FnMut(T) -> V,
     ) -> Response {
-        self.paging.answer(&self.uri, page, view)
+        self.paging.answer(&self.url, page, view)
     }
 
     /// The same where the whole list is at hand.
@@ -138,7 +203,7 @@ impl Paging {
     /// 200 with the entries, and where the other pages are.
     pub(in crate::http) fn answer<T, V: Serialize>(
         self,
-        uri: &Uri,
+        url: &ListUrl,
         page: Page<T>,
         view: impl FnMut(T) -> V,
     ) -> Response {
@@ -146,14 +211,14 @@ impl Paging {
         let mut response = axum::Json(entries).into_response();
         let headers = response.headers_mut();
         headers.insert(TOTAL_COUNT.clone(), HeaderValue::from(page.total));
-        if let Some(links) = self.links(uri, page.total) {
+        if let Some(links) = self.links(url, page.total) {
             headers.extend(link(links));
         }
         response
     }
 
     /// The value of the header `Link` (RFC 8288), or nothing when there is one page.
-    fn links(self, uri: &Uri, total: u64) -> Option<String> {
+    fn links(self, url: &ListUrl, total: u64) -> Option<String> {
         let last = u32::try_from(total.div_ceil(u64::from(self.limit)))
             .unwrap_or(u32::MAX)
             .max(1);
@@ -169,38 +234,13 @@ impl Paging {
         if relations.is_empty() {
             return None;
         }
-        let target = another_page(uri, "page");
+        let target = url.another_page("page");
         let limit = self.limit;
         let links = relations.into_iter().map(|(relation, page)| {
             format!("<{target}page={page}&limit={limit}>; rel=\"{relation}\"")
         });
         Some(links.collect::<Vec<_>>().join(", "))
     }
-}
-
-/// What a link to another page of a list begins with: the path and the rest of the query, up to where the page and the limit
-/// stand. `place` is the parameter that says which page. What came as bytes beyond ASCII is percent-encoded: a URI has none.
-pub(super) fn another_page(uri: &Uri, place: &str) -> String {
-    let mut target = String::new();
-    let mut add = |text: &str| {
-        for byte in text.bytes() {
-            if byte.is_ascii() {
-                target.push(char::from(byte));
-            } else {
-                let _ = write!(target, "%{byte:02X}");
-            }
-        }
-    };
-    add(uri.path());
-    add("?");
-    for pair in uri.query().unwrap_or("").split('&') {
-        let name = pair.split('=').next().unwrap_or(pair);
-        if !pair.is_empty() && name != place && name != "limit" {
-            add(pair);
-            add("&");
-        }
-    }
-    target
 }
 
 /// The header `Link`.
@@ -222,19 +262,23 @@ mod tests {
     }
 
     fn links(page: u32, total: u64) -> Option<String> {
-        paging(page, 10).links(&Uri::from_static("/a?q=x%20y&page=7&limit=3"), total)
+        let url = ListUrl {
+            base: "https://h".to_owned(),
+            uri: Uri::from_static("/a?q=x%20y&page=7&limit=3"),
+        };
+        paging(page, 10).links(&url, total)
     }
 
     #[test]
     fn links_lead_to_the_other_pages_and_keep_the_rest_of_the_query() {
         assert_eq!(
             links(2, 35).unwrap(),
-            "</a?q=x%20y&page=3&limit=10>; rel=\"next\", </a?q=x%20y&page=4&limit=10>; rel=\"last\", \
-             </a?q=x%20y&page=1&limit=10>; rel=\"first\", </a?q=x%20y&page=1&limit=10>; rel=\"prev\""
+            "<https://h/a?q=x%20y&page=3&limit=10>; rel=\"next\", <https://h/a?q=x%20y&page=4&limit=10>; rel=\"last\", \
+             <https://h/a?q=x%20y&page=1&limit=10>; rel=\"first\", <https://h/a?q=x%20y&page=1&limit=10>; rel=\"prev\""
         );
         assert_eq!(
             links(1, 11).unwrap(),
-            "</a?q=x%20y&page=2&limit=10>; rel=\"next\", </a?q=x%20y&page=2&limit=10>; rel=\"last\""
+            "<https://h/a?q=x%20y&page=2&limit=10>; rel=\"next\", <https://h/a?q=x%20y&page=2&limit=10>; rel=\"last\""
         );
     }
 
@@ -248,7 +292,7 @@ mod tests {
     fn a_page_behind_the_last_leads_back_to_it() {
         assert_eq!(
             links(9, 20).unwrap(),
-            "</a?q=x%20y&page=1&limit=10>; rel=\"first\", </a?q=x%20y&page=2&limit=10>; rel=\"prev\""
+            "<https://h/a?q=x%20y&page=1&limit=10>; rel=\"first\", <https://h/a?q=x%20y&page=2&limit=10>; rel=\"prev\""
         );
     }
 

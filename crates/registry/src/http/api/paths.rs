@@ -5,7 +5,11 @@ use apk::{name::PackageName, sign::KeyName, version::Version};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
-use crate::{http::error::ApiError, metadata::OwnerKind, names::OwnerName};
+use crate::{
+    http::{code::Code, error::ApiError},
+    metadata::OwnerKind,
+    names::OwnerName,
+};
 
 /// A segment that names an owner.
 pub(in crate::http) trait OfOwner: DeserializeOwned + Send {
@@ -133,7 +137,8 @@ impl VersionPath {
 
 /// 404 for what is no version of a package.
 pub(in crate::http) fn no_such_version() -> ApiError {
-    ApiError::NotFound(
+    ApiError::Refused(
+        Code::NoSuchPackage,
         "the owner has no such version of such a package; the list of packages names what there is"
             .to_owned(),
     )
@@ -152,7 +157,8 @@ impl KeyPath {
     /// The name. One that breaks the grammar is one that no key has.
     pub(in crate::http) fn parse(&self) -> Result<KeyName, ApiError> {
         KeyName::parse(&self.name).map_err(|_| {
-            ApiError::NotFound(
+            ApiError::Refused(
+                Code::NoSuchKey,
                 "the owner has no such key; the list names those there are".to_owned(),
             )
         })
@@ -181,7 +187,8 @@ impl HookPath {
     /// The number. What is none is that of no webhook.
     pub(in crate::http) fn number(&self) -> Result<i64, ApiError> {
         self.id.parse().map_err(|_| {
-            ApiError::NotFound(
+            ApiError::Refused(
+                Code::NoSuchWebhook,
                 "the owner has no such webhook; the list names those there are".to_owned(),
             )
         })

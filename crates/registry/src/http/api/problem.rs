@@ -2,13 +2,13 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     response::Response,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::error::Refusal;
+use crate::http::{code::Code, error::Refusal};
 
 /// The media type of a problem document.
 pub(in crate::http) const MEDIA_TYPE: &str = "application/problem+json";
@@ -26,6 +26,9 @@ pub(in crate::http) struct Problem {
     /// The status, as in the first line of the answer.
     #[schema(minimum = 400, maximum = 599, example = 404)]
     status: u16,
+    /// Why, for programs; the same as the header `X-Tarn-Error`.
+    #[schema(example = "no_such_owner")]
+    code: &'static str,
     /// What is wrong and what to do, for people.
     #[schema(example = "no such owner; check its name in the path")]
     detail: String,
@@ -40,10 +43,10 @@ pub(in crate::http) struct Problem {
 /// Gives a refusal the form of a problem document. An answer that is none stays as it is.
 pub(in crate::http) fn render(response: &mut Response, request_id: &str) {
     let status = response.status();
-    let Some(Refusal(text)) = response.extensions_mut().remove::<Refusal>() else {
+    let Some(Refusal { code, text }) = response.extensions_mut().remove::<Refusal>() else {
         return;
     };
-    let text = if status == StatusCode::INTERNAL_SERVER_ERROR {
+    let text = if code == Code::InternalError {
         "internal error; ask the operator about this request".to_owned()
     } else {
         text
@@ -52,6 +55,7 @@ pub(in crate::http) fn render(response: &mut Response, request_id: &str) {
         kind: "about:blank",
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
+        code: code.word(),
         detail: text.clone(),
         message: text,
         request_id: request_id.to_owned(),

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Registry,
     access::{Action, PlacePattern},
-    http::error::ApiError,
+    http::{code::Code, error::ApiError},
     metadata::{ExpiryRule, OwnQuota, Owner},
     publish::Allowance,
 };
@@ -128,7 +128,7 @@ async fn owner_called(registry: &Registry, path: &OwnerPath) -> Result<Owner, Ap
         .await?)
 }
 
-/// Show what an owner has and may have
+/// Show an owner's quota and what it has used
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "getQuota",
     params(OwnerPath),
@@ -143,11 +143,11 @@ pub(in crate::http) async fn show(
     Ok(Json(quotas.allowance(of.owner.id).await?.into()))
 }
 
-/// Give an owner limits of its own
+/// Change an owner's quota
 ///
 /// In the place of those it had. For administrators of the server.
 #[utoipa::path(
-    put, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "setQuota",
+    put, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "changeQuota",
     params(OwnerPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = OwnLimits,
@@ -165,11 +165,11 @@ pub(in crate::http) async fn set(
     Ok(Json(quotas.allowance(owner.id).await?.into()))
 }
 
-/// Take an owner's own limits away
+/// Delete an owner's own quota
 ///
 /// The server's hold again. For administrators of the server.
 #[utoipa::path(
-    delete, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "resetQuota",
+    delete, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "deleteQuota",
     params(OwnerPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The server's limits hold"))
@@ -253,11 +253,11 @@ pub(in crate::http) async fn rules(
     Ok(pages.answer_part_of(rules, Rule::from))
 }
 
-/// Make a rule, or change the one for that pattern
+/// Add a rule, or change the one for that pattern
 ///
 /// A token needs the scope `delete:package` for it too.
 #[utoipa::path(
-    post, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "setExpiryRule",
+    post, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "addExpiryRule",
     params(OwnerPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = RuleOrder,
@@ -290,7 +290,10 @@ pub(in crate::http) async fn remove_rule(
     Path(path): Path<RulePath>,
 ) -> Result<StatusCode, ApiError> {
     let missing = || {
-        ApiError::NotFound("the owner has no such rule; the list names those there are".to_owned())
+        ApiError::Refused(
+            Code::NoSuchRule,
+            "the owner has no such rule; the list names those there are".to_owned(),
+        )
     };
     let number = path.number().ok_or_else(missing)?;
     let expiry = registry.administration().expiry();

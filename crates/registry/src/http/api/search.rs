@@ -1,13 +1,13 @@
 //! `/api/v1/search/packages`: packages of all owners whose packages the caller may read.
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
     callers::Seeing,
     extract::Query,
-    paging::{Number, Paging},
+    paging::{ListUrl, Number, Paging},
     versions::{MAX_TEXT, Package, check_text},
 };
 use crate::{Registry, http::error::ApiError};
@@ -45,7 +45,7 @@ pub(in crate::http) async fn packages(
     State(registry): State<Registry>,
     Seeing(sight): Seeing,
     Query(query): Query<SearchQuery>,
-    uri: Uri,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
     if query.q.is_empty() {
         return Err(ApiError::BadRequest(format!(
@@ -58,5 +58,5 @@ pub(in crate::http) async fn packages(
         .metadata()
         .search(&sight, &query.q, paging.window())
         .await?;
-    Ok(paging.answer(&uri, page, Package::from))
+    Ok(paging.answer(&url, page, Package::from))
 }

@@ -49,8 +49,7 @@ pub(in crate::http) struct CodeOrder {
 
 impl CodeOrder {
     fn parse(&self) -> Result<Code, ApiError> {
-        Code::parse(self.code.as_bytes())
-            .map_err(|error| ApiError::Unprocessable(error.to_string()))
+        Code::parse(self.code.as_bytes()).map_err(|error| ApiError::invalid_field(&error))
     }
 }
 
@@ -129,7 +128,7 @@ pub(in crate::http) async fn begin(
     Ok((StatusCode::CREATED, Json(begun)))
 }
 
-/// Put the second factor that was begun in force
+/// Enable the second factor that was begun
 ///
 /// From then on a password alone signs nobody in. Not by a token.
 #[utoipa::path(
@@ -148,7 +147,7 @@ pub(in crate::http) async fn confirm(
     Ok(Json(noted(&registry, &own, codes)?.into()))
 }
 
-/// Turn the second factor off
+/// Disable the second factor
 ///
 /// With a code of its own, beside the one that signs in. Not by a token.
 #[utoipa::path(
@@ -171,7 +170,7 @@ pub(in crate::http) async fn disable(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Make new recovery codes
+/// Renew the recovery codes
 ///
 /// The old ones are taken no more. With a code of its own, beside the one that signs in. Not by a token.
 #[utoipa::path(

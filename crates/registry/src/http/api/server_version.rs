@@ -4,15 +4,16 @@ use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Which Tarn this is.
+/// Which server this is.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct ServerVersion {
-    /// The version of the server.
-    #[schema(example = "0.1.0")]
+    /// The version of Gitea whose API this one is closest to, which clients of the forges compare with what they need; behind
+    /// `+tarn-` the version of Tarn.
+    #[schema(example = "1.24.0+tarn-0.1.0")]
     version: &'static str,
 }
 
-/// Tell the version of the server
+/// Show the version of the server
 #[utoipa::path(
     get,
     path = "/api/v1/version",
@@ -23,6 +24,7 @@ pub(in crate::http) struct ServerVersion {
 )]
 pub(in crate::http) async fn show() -> Json<ServerVersion> {
     Json(ServerVersion {
-        version: env!("CARGO_PKG_VERSION"),
+        // The Go SDK of Gitea refuses servers older than 1.11, and asks newer ones for what it knows of them.
+        version: concat!("1.24.0+tarn-", env!("CARGO_PKG_VERSION")),
     })
 }

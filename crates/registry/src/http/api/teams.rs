@@ -26,6 +26,7 @@ use crate::{
     access::{Action, Denied, TeamLimits},
     http::{
         authorize::{Presented, wanted},
+        code::Code,
         error::ApiError,
     },
     metadata::{Role, User},
@@ -141,13 +142,14 @@ pub(in crate::http) struct Found {
 }
 
 fn no_team() -> ApiError {
-    ApiError::NotFound(
+    ApiError::Refused(
+        Code::NoSuchTeam,
         "there is no such team; the list of an organisation names its teams".to_owned(),
     )
 }
 
 fn no_member() -> ApiError {
-    ApiError::NotFound("the team has no such member".to_owned())
+    ApiError::Refused(Code::NoSuchMember, "the team has no such member".to_owned())
 }
 
 impl FromRequestParts<Registry> for Found {
@@ -174,7 +176,7 @@ impl FromRequestParts<Registry> for Found {
         let of = Administered::after(presented, registry, caller, owner)
             .await
             .map_err(|error| match error {
-                ApiError::Forbidden(_) => no_team(),
+                error if error.code().status() == StatusCode::FORBIDDEN => no_team(),
                 error => error,
             })?;
         let name = TeamName::parse(&team.name)?;
@@ -200,7 +202,7 @@ pub(in crate::http) async fn list(
     Ok(pages.answer_part_of(teams, Team::from))
 }
 
-/// Make a team
+/// Add a team
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/teams", tag = "teams", operation_id = "orgCreateTeam",
     params(OrganisationPath),
@@ -213,8 +215,7 @@ pub(in crate::http) async fn add(
     of: Of<OrganisationPath>,
     extract::Json(new): extract::Json<NewTeam>,
 ) -> Result<(StatusCode, Json<Team>), ApiError> {
-    let name =
-        TeamName::parse(&new.name).map_err(|error| ApiError::Unprocessable(error.to_string()))?;
+    let name = TeamName::parse(&new.name).map_err(|error| ApiError::invalid_field(&error))?;
     let role = word(&new.permission)?;
     check_units(role, new.units.as_deref(), new.units_map.as_ref())?;
     let limits: TeamLimits = administer::list("limits", &new.limits)?;
@@ -324,7 +325,7 @@ pub(in crate::http) async fn member(
     Ok(Json(found.into()))
 }
 
-/// Put somebody into a team
+/// Add a member to a team
 #[utoipa::path(
     put, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgAddTeamMember",
     params(TeamPath, UserPath),
@@ -344,7 +345,7 @@ pub(in crate::http) async fn add_member(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take somebody out of a team
+/// Remove a member from a team
 #[utoipa::path(
     delete, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgRemoveTeamMember",
     params(TeamPath, UserPath),

@@ -1,12 +1,15 @@
 //! Access tokens of users and of organisations, with the field names of Forgejo and Gitea. Theirs are shown with the last
 //! eight characters; here only the hash is kept, so that is known once, in the answer that makes the token.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 use super::{
     administer::{Administered, list},
@@ -18,8 +21,8 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{AccountError, TokenRequest},
-    http::error::ApiError,
+    access::{AccountError, Scope, TokenRequest},
+    http::{code::Code, error::ApiError},
     metadata::Token,
 };
 
@@ -32,7 +35,7 @@ pub(in crate::http) struct AccessToken {
     /// What its owner calls it.
     #[schema(example = "ci")]
     name: String,
-    /// What it may be used for.
+    /// What it may be used for, in the spelling of this server; what another scope includes is left out.
     #[schema(example = json!(["write:package"]))]
     scopes: Vec<String>,
     /// On what: patterns `owner/branch/repository`. None: on everything.
@@ -89,8 +92,10 @@ pub(in crate::http) struct TokenOrder {
     /// What to call it; each of an owner's tokens is called otherwise.
     #[schema(min_length = 1, max_length = 64, example = "ci")]
     name: String,
-    /// What for: at least one of those that grant something, which are all but `no-delete` and `public-only`.
-    #[schema(value_type = Vec<TokenScope>, min_items = 1, max_items = 6)]
+    /// What for: at least one of `read:package`, `write:package`, `delete:package`, `admin` and `read:user`. `no-delete` and
+    /// `public-only` narrow those. `all` is `admin` and `write:package`; `write:admin`, `write:organization` and `write:user`
+    /// together are `admin`; the other scopes of the forges are taken and grant nothing.
+    #[schema(value_type = Vec<TokenScope>, min_items = 1, max_items = 64, example = json!(["write:package"]))]
     scopes: Vec<String>,
     /// On what: patterns `owner/branch/repository`, where `*` stands for any run of characters. None: on everything.
     #[serde(default)]
@@ -105,22 +110,22 @@ pub(in crate::http) struct TokenOrder {
     expires_at: Option<String>,
 }
 
-/// What a token may be used for.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the words of the document alone")]
-enum TokenScope {
-    #[schema(rename = "admin")]
-    Admin,
-    #[schema(rename = "delete:package")]
-    DeletePackage,
-    #[schema(rename = "no-delete")]
-    NoDelete,
-    #[schema(rename = "public-only")]
-    PublicOnly,
-    #[schema(rename = "read:package")]
-    ReadPackage,
-    #[schema(rename = "write:package")]
-    WritePackage,
+/// What a token may be used for, as this server spells it and as the forges do.
+struct TokenScope;
+
+impl PartialSchema for TokenScope {
+    fn schema() -> RefOr<Schema> {
+        let words = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(Scope::words()));
+        words.into()
+    }
+}
+
+impl ToSchema for TokenScope {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("TokenScope")
+    }
 }
 
 impl TokenOrder {
@@ -197,7 +202,10 @@ async fn revoke(
         .find(|found| Some(found.id.number()) == number);
     let called = || tokens.iter().find(|found| found.label == token);
     let missing = || {
-        ApiError::NotFound("the owner has no such token; the list names those there are".to_owned())
+        ApiError::Refused(
+            Code::NoSuchToken,
+            "the owner has no such token; the list names those there are".to_owned(),
+        )
     };
     let found = numbered.or_else(called).ok_or_else(missing)?;
     let removed = accounts
@@ -225,11 +233,11 @@ pub(in crate::http) async fn list_own(
     list_all(&registry, &of, &pages).await
 }
 
-/// Make a token for the caller
+/// Add a token for the caller
 ///
 /// One that is made with a token is never wider than that one.
 #[utoipa::path(
-    post, path = "/api/v1/user/tokens", tag = "tokens", operation_id = "createOwnToken",
+    post, path = "/api/v1/user/tokens", tag = "tokens", operation_id = "addOwnToken",
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = TokenOrder,
     responses((status = 201, description = "The token, shown once", body = NewAccessToken))
@@ -246,7 +254,7 @@ pub(in crate::http) async fn make_own(
 ///
 /// It is refused from the next request on.
 #[utoipa::path(
-    delete, path = "/api/v1/user/tokens/{token}", tag = "tokens", operation_id = "deleteOwnToken",
+    delete, path = "/api/v1/user/tokens/{token}", tag = "tokens", operation_id = "revokeOwnToken",
     params(TokenPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The token counts no more"))
@@ -274,7 +282,7 @@ pub(in crate::http) async fn list_of_user(
     list_all(&registry, &of, &pages).await
 }
 
-/// Make a token for a user
+/// Add a token for a user
 ///
 /// For the user themselves, and for administrators of the server.
 #[utoipa::path(
@@ -324,11 +332,11 @@ pub(in crate::http) async fn list_of_organisation(
     list_all(&registry, &of, &pages).await
 }
 
-/// Make a token for an organisation
+/// Add a token for an organisation
 ///
 /// It belongs to no person, and lives as long as the organisation. It cannot have the scope `admin`.
 #[utoipa::path(
-    post, path = "/api/v1/orgs/{org}/tokens", tag = "tokens", operation_id = "orgCreateToken",
+    post, path = "/api/v1/orgs/{org}/tokens", tag = "tokens", operation_id = "orgAddToken",
     params(OrganisationPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = TokenOrder,
@@ -344,7 +352,7 @@ pub(in crate::http) async fn make_for_organisation(
 
 /// Revoke an organisation's token
 #[utoipa::path(
-    delete, path = "/api/v1/orgs/{org}/tokens/{token}", tag = "tokens", operation_id = "orgDeleteToken",
+    delete, path = "/api/v1/orgs/{org}/tokens/{token}", tag = "tokens", operation_id = "orgRevokeToken",
     params(OrganisationPath, TokenPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The token counts no more"))

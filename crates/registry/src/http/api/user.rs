@@ -84,7 +84,7 @@ impl From<metadata::User> for Person {
     }
 }
 
-/// Tell who the caller is
+/// Show the caller
 #[utoipa::path(
     get,
     path = "/api/v1/user",

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     Registry,
-    access::{Action, Proof, Secret},
-    http::error::ApiError,
+    access::{Action, Proof, Secret, UserOrder},
+    http::{code::Code, error::ApiError},
     metadata::{self, FormerName, OwnerKind},
     names::OwnerName,
 };
@@ -164,7 +164,7 @@ pub(in crate::http) async fn list(
     Ok(pages.answer(page, |(user, created)| User::new(user, created)))
 }
 
-/// Make an account
+/// Add an account
 #[utoipa::path(
     post, path = "/api/v1/admin/users", tag = "admin", operation_id = "adminCreateUser",
     security(("basic" = []), ("bearer" = []), ("token" = [])),
@@ -197,8 +197,8 @@ pub(in crate::http) async fn add(
 
 /// Change an account
 ///
-/// One after the other: a refusal in the middle leaves what was changed before. To change who may read what the user has, a
-/// token needs the scope `read:package` too.
+/// All of it or, when any part is refused, nothing. To change who may read what the user has, a token needs the scope
+/// `read:package` too.
 #[utoipa::path(
     patch, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminEditUser",
     params(UserPath),
@@ -229,21 +229,14 @@ pub(in crate::http) async fn change(
         let owner = accounts.find_owner(&name).await?;
         site.may_also(&registry, &owner, Action::Read).await?;
     }
-    if let Some(password) = password {
-        let password = Secret::new(password);
-        accounts.change_password(&name, &password, &site.by).await?;
-    }
-    if let Some(visibility) = visibility {
-        accounts
-            .set_visibility(OwnerKind::User, &name, visibility, &site.by)
-            .await?;
-    }
-    if let Some(admin) = change.admin {
-        accounts.set_admin(&name, admin, &site.by).await?;
-    }
-    if let Some(disabled) = disabled {
-        accounts.set_disabled(&name, disabled, &site.by).await?;
-    }
+    let password = password.map(Secret::new);
+    let order = UserOrder {
+        password: password.as_ref(),
+        visibility,
+        admin: change.admin,
+        disabled,
+    };
+    accounts.change_user(&name, order, &site.by).await?;
     shown(&registry, &name).await
 }
 
@@ -299,7 +292,7 @@ pub(in crate::http) async fn rename(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take the second factor from an account
+/// Disable the second factor of an account
 ///
 /// For somebody who lost the generator and the recovery codes. Not by a token.
 #[utoipa::path(
@@ -373,7 +366,7 @@ pub(in crate::http) async fn release_name(
     Site { by, .. }: Site,
     Path(path): Path<FormerNamePath>,
 ) -> Result<StatusCode, ApiError> {
-    let missing = || ApiError::NotFound("no owner had that name".to_owned());
+    let missing = || ApiError::Refused(Code::NoSuchName, "no owner had that name".to_owned());
     let name = OwnerName::parse(&path.name).map_err(|_| missing())?;
     let accounts = registry.administration().accounts();
     if accounts.release_name(&name, &by).await? {

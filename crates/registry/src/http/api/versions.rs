@@ -84,6 +84,10 @@ pub(in crate::http) struct PackageFile {
     /// Bytes of the file.
     #[schema(example = 509_600)]
     size: u64,
+    /// The same, as Forgejo and Gitea before 1.24 spell it.
+    #[serde(rename = "Size")]
+    #[schema(example = 509_600)]
+    size_of_the_forges: u64,
     /// SHA-256 of the file, in hexadecimal.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     sha256: String,
@@ -123,6 +127,7 @@ impl PackageFile {
             ),
             name: file.file_name,
             size: file.size,
+            size_of_the_forges: file.size,
             sha256: file.sha256.to_string(),
             branch: file.branch.as_str().to_owned(),
             repository: file.repository.as_str().to_owned(),

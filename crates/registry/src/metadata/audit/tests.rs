@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     metadata::{
         Database, KeyOrigin, KeyState, Metadata, NewSigningKey, NewToken, NewUser, OtherKeys, Role,
-        Visibility,
+        UserChange, Visibility,
     },
     names::{OwnerName, TeamName},
 };
@@ -82,18 +82,99 @@ async fn accounts_and_their_tokens() {
     let root = world.add_user("root", &ACT).await;
     let alice = world.add_user("alice", &ACT).await;
     metadata
-        .change_password(alice, Some("x"), &ACT)
+        .change_user(
+            alice,
+            UserChange {
+                password_hash: Some(Some("x")),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
         .await
         .unwrap();
-    metadata.change_password(alice, None, &ACT).await.unwrap();
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                password_hash: Some(None),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
     for _ in 0..2 {
-        metadata.set_disabled(alice, true, &ACT).await.unwrap();
-        metadata.set_admin(alice, true, &ACT).await.unwrap();
+        metadata
+            .change_user(
+                alice,
+                UserChange {
+                    disabled: Some(true),
+                    ..UserChange::default()
+                },
+                &ACT,
+            )
+            .await
+            .unwrap();
+        metadata
+            .change_user(
+                alice,
+                UserChange {
+                    admin: Some(true),
+                    ..UserChange::default()
+                },
+                &ACT,
+            )
+            .await
+            .unwrap();
     }
-    metadata.set_disabled(alice, false, &ACT).await.unwrap();
-    metadata.set_admin(alice, false, &ACT).await.unwrap();
-    assert!(metadata.set_admin(root, false, &ACT).await.is_err());
-    assert!(metadata.set_disabled(root, true, &ACT).await.is_err());
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                disabled: Some(false),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                admin: Some(false),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
+    assert!(
+        metadata
+            .change_user(
+                root,
+                UserChange {
+                    admin: Some(false),
+                    ..UserChange::default()
+                },
+                &ACT
+            )
+            .await
+            .is_err()
+    );
+    assert!(
+        metadata
+            .change_user(
+                root,
+                UserChange {
+                    disabled: Some(true),
+                    ..UserChange::default()
+                },
+                &ACT
+            )
+            .await
+            .is_err()
+    );
     assert!(metadata.remove_owner(root, true, &ACT).await.is_err());
     for _ in 0..2 {
         let private = Visibility::Private;
@@ -189,11 +270,11 @@ async fn organisations_teams_and_keys() {
         world.written(&mut since).await,
         [
             "org.add|acme|acme|limited",
-            "org.member.set|acme|bob|read",
-            "org.member.set|acme|bob|write",
+            "org.member.change|acme|bob|read",
+            "org.member.change|acme|bob|write",
             "org.member.remove|acme|bob|-",
             "team.add|acme|ci|write on edge/main",
-            "team.limit|acme|ci|write",
+            "team.change|acme|ci|write",
             "team.member.add|acme|ci|bob",
             "team.member.remove|acme|ci|bob",
             "team.delete|acme|ci|-",
@@ -249,7 +330,17 @@ async fn who_did_it_stands_beside_it_and_outlives_them() {
         through: Through::Http,
     };
     let later = Timestamp::from_seconds(1_795_381_260);
-    let changed = world.metadata.set_disabled(root, true, &by.at(later)).await;
+    let changed = world
+        .metadata
+        .change_user(
+            root,
+            UserChange {
+                disabled: Some(true),
+                ..UserChange::default()
+            },
+            &by.at(later),
+        )
+        .await;
     assert!(changed.is_err(), "the last administrator");
     world.add_user("bob", &by.at(later)).await;
     world

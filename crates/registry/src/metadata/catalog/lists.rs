@@ -251,33 +251,42 @@ impl Metadata {
         })
     }
 
-    /// Where the files of one version are: branch, repository and the package's own architecture, in that order.
+    /// Where the files of one version are, or of all versions: branch, repository and the package's own architecture, in that
+    /// order.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn places_of_version(
+    pub async fn places_of_package(
         &self,
         sight: &Sight,
         owner: OwnerId,
         name: &PackageName,
-        version: &Version,
+        version: Option<&Version>,
     ) -> Result<Vec<CatalogPlace>, MetadataError> {
+        // The index is by file name; those of all versions stand between `name-` and `name.`, the next byte.
+        let (first, last) = match version {
+            Some(version) => (file_name(name, version), file_name(name, version)),
+            None => (format!("{}-", name.as_str()), format!("{}.", name.as_str())),
+        };
         let rows = self
             .engine
             .list(sql!(
                 concat!(
                     "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
-                     package_files.arch AS arch FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
-                     WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
-                     AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
-                    repository_in_sight!(5),
+                     package_files.arch AS arch, package_files.version AS version \
+                     FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                     WHERE repositories.owner_id = $1 AND package_files.file_name >= $2 AND package_files.file_name <= $3 \
+                     AND package_files.name = $4 AND ($5 IS NULL OR package_files.version = $5) \
+                     AND package_files.removed_at IS NULL AND ",
+                    repository_in_sight!(6),
                     " ORDER BY repositories.branch, repositories.name, package_files.arch"
                 ),
                 owner,
-                file_name(name, version),
+                first,
+                last,
                 name.as_str(),
-                version.as_str(),
+                version.map(Version::as_str),
                 sight.repositories.as_deref()
             ))
             .await?;

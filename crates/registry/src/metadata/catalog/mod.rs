@@ -174,6 +174,8 @@ pub struct CatalogPlace {
     pub repository: RepositoryName,
     /// The package's own architecture; may be noarch.
     pub arch: Arch,
+    /// The package's version, as written in it.
+    pub version: Version,
 }
 
 /// The turns that searches take.
@@ -301,6 +303,7 @@ impl CatalogPlace {
             repository: RepositoryName::parse(repository)
                 .map_err(|_| nonsense("repository", repository))?,
             arch: parse_arch(row.value("arch")?)?,
+            version: parse_version(row.value("version")?)?,
         })
     }
 }
@@ -312,6 +315,7 @@ impl CatalogFile {
             branch,
             repository,
             arch,
+            version,
         } = CatalogPlace::from_row(row)?;
         Ok(Self {
             id,
@@ -319,7 +323,7 @@ impl CatalogFile {
             repository,
             arch,
             name: parse_name(row.value("name")?)?,
-            version: parse_version(row.value("version")?)?,
+            version,
             file_name: row.value("file_name")?,
             sha256: row.digest("sha256")?,
             size: row.size("size")?,

@@ -364,6 +364,13 @@ pub(super) fn table() -> Vec<Row> {
         ),
         (
             Writers,
+            "DELETE",
+            "/packages/club/alpine/hello",
+            none(),
+            &[204, 404],
+        ),
+        (
+            Writers,
             "GET",
             "/owners/club/deleted-packages",
             none(),

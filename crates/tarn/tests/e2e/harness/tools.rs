@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -48,6 +48,49 @@ pub(crate) fn unshared_mount() -> Command {
         command.args(["--user", "--map-root-user"]);
     }
     command
+}
+
+/// `go build` of the program in that folder, whose modules are in the cache. `None` means that the caller leaves its test out.
+pub(crate) fn go_build_or_leave_out(folder: &Path) -> Option<Command> {
+    let cache = cache_folder()?.join("go");
+    let version = pinned(&folder.join("go.mod"), "require code.gitea.io/sdk/gitea ");
+    let module = cache.join(format!("mod/code.gitea.io/sdk/gitea@{version}"));
+    let found = module.is_dir() && program_runs("go", "version");
+    if !present_or_leave_out("the Go SDK of Gitea", found) {
+        return None;
+    }
+    let mut build = Command::new("go");
+    build.current_dir(folder).args(["build", "-o"]);
+    build.env("GOMODCACHE", cache.join("mod"));
+    build.env("GOCACHE", cache.join("build"));
+    // Nothing is downloaded by a test.
+    build.envs([
+        ("GOPROXY", "off"),
+        ("GOTOOLCHAIN", "local"),
+        ("GOFLAGS", "-mod=readonly -modcacherw"),
+    ]);
+    Some(build)
+}
+
+/// `python3` with the client that the requirements in that folder name. `None` means that the caller leaves its test out.
+pub(crate) fn python_client_or_leave_out(folder: &Path) -> Option<Command> {
+    let version = pinned(&folder.join("requirements.txt"), "clientapi-forgejo==");
+    let library = cache_folder()?.join(format!("clientapi-forgejo-{version}"));
+    let found = library.is_dir() && program_runs("python3", "--version");
+    if !present_or_leave_out("the Python client of Forgejo", found) {
+        return None;
+    }
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", library);
+    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    Some(python)
+}
+
+/// The version that stands behind `name` at the beginning of a line of a file.
+fn pinned(file: &Path, name: &str) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let version = text.lines().find_map(|line| line.strip_prefix(name));
+    version.unwrap().to_owned()
 }
 
 /// `strace`, for a command whose system calls it writes to `trace`; the process that is started is that command all the same.

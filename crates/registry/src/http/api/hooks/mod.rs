@@ -4,11 +4,7 @@
 pub(in crate::http) mod organisation;
 pub(in crate::http) mod own;
 
-use axum::{
-    Json,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use axum::{Json, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -16,13 +12,13 @@ use super::{
     administer::Administered,
     forges::not_here,
     moment::Moment,
-    paging::{Number, Pages, Paging},
+    paging::{ListUrl, Number, Pages, Paging},
     paths::{DeliveryPath, HookPath},
 };
 use crate::{
     Registry,
     access::{Action, Secret},
-    http::error::ApiError,
+    http::{code::Code, error::ApiError},
     metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents},
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError, WebhookOrder},
 };
@@ -135,8 +131,9 @@ struct ConfigOrder {
     /// Always `json`.
     #[serde(rename = "content_type")]
     _content_type: Option<ContentType>,
-    /// The secret that signs, 16 to 256 bytes. None: one is made for a new webhook, and that of another stays.
-    #[schema(min_length = 16, max_length = 256, format = Password)]
+    /// The secret that signs, of any length and without control characters. None, or empty: one is made for a new webhook, and that
+    /// of another stays.
+    #[schema(format = Password)]
     secret: Option<String>,
 }
 
@@ -324,6 +321,11 @@ pub(in crate::http) struct Sent {
     id: i64,
 }
 
+/// The secret in a body. Clients of the forges write an empty one where they have none.
+fn given(secret: Option<String>) -> Option<Secret> {
+    secret.filter(|secret| !secret.is_empty()).map(Secret::new)
+}
+
 async fn list(registry: &Registry, of: &Administered, pages: &Pages) -> Result<Response, ApiError> {
     let hooks = registry.administration().webhooks().list(&of.owner).await?;
     Ok(pages.answer_part_of(hooks, Hook::from))
@@ -351,7 +353,7 @@ async fn add(
     let order = WebhookOrder {
         url: &url,
         events,
-        secret: new.config.secret.map(Secret::new),
+        secret: given(new.config.secret),
         active: new.active.unwrap_or(true),
     };
     let webhooks = registry.administration().webhooks();
@@ -384,6 +386,7 @@ async fn change(
     let (url, secret) = change
         .config
         .map_or((None, None), |config| (config.url, config.secret));
+    let url = url.filter(|url| !url.is_empty());
     if url.is_some() {
         of.may_also(registry, Action::Read).await?;
     }
@@ -391,9 +394,7 @@ async fn change(
         url,
         events: change.events.as_deref().map(events).transpose()?,
         active: change.active,
-        secret: secret.map_or(SecretChange::Keep, |secret| {
-            SecretChange::Take(Secret::new(secret))
-        }),
+        secret: given(secret).map_or(SecretChange::Keep, SecretChange::Take),
     };
     let webhooks = registry.administration().webhooks();
     let secret = webhooks.change(&of.owner, number, order, &of.by).await?;
@@ -415,7 +416,7 @@ async fn deliveries(
     registry: &Registry,
     of: &Administered,
     hook: &HookPath,
-    (query, uri): (&DeliveriesQuery, &Uri),
+    (query, url): (&DeliveriesQuery, &ListUrl),
 ) -> Result<Response, ApiError> {
     let number = hook.number()?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
@@ -423,7 +424,7 @@ async fn deliveries(
     let webhooks = registry.administration().webhooks();
     let webhook = webhooks.one(&of.owner, number).await?;
     let page = webhooks.deliveries(&of.owner, number, state, paging.window());
-    Ok(paging.answer(uri, page.await?, |delivery| {
+    Ok(paging.answer(url, page.await?, |delivery| {
         HookDelivery::new(&webhook, &delivery)
     }))
 }
@@ -448,7 +449,8 @@ async fn redeliver(
     let webhooks = registry.administration().webhooks();
     webhooks.one(&of.owner, number).await?;
     let none = || {
-        ApiError::NotFound(
+        ApiError::Refused(
+            Code::NoSuchDelivery,
             "the webhook has no such delivery; the list of its deliveries names those there are"
                 .to_owned(),
         )

@@ -1,11 +1,6 @@
 //! `/api/v1/orgs/{org}/hooks`: the webhooks of an organisation.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 
 use super::{DeliveriesQuery, Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
 use crate::{
@@ -14,7 +9,7 @@ use crate::{
         api::{
             callers::Of,
             extract::{self, Path, Query},
-            paging::{ListQuery, Pages},
+            paging::{ListQuery, ListUrl, Pages},
             paths::{DeliveryPath, HookPath, OrganisationPath},
         },
         error::ApiError,
@@ -36,7 +31,7 @@ pub(in crate::http) async fn list(
     super::list(&registry, &of, &pages).await
 }
 
-/// Make a webhook for an organisation
+/// Add a webhook for an organisation
 ///
 /// A token needs the scope `read:package` for it too.
 #[utoipa::path(
@@ -117,12 +112,12 @@ pub(in crate::http) async fn deliveries(
     of: Of<OrganisationPath>,
     Path(hook): Path<HookPath>,
     Query(query): Query<DeliveriesQuery>,
-    uri: Uri,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
-    super::deliveries(&registry, &of, &hook, (&query, &uri)).await
+    super::deliveries(&registry, &of, &hook, (&query, &url)).await
 }
 
-/// Send a webhook of an organisation a message, to see whether it arrives
+/// Test a webhook of an organisation
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/hooks/{id}/tests", tag = "webhooks", operation_id = "orgTestHook",
     params(OrganisationPath, HookPath),
@@ -137,7 +132,7 @@ pub(in crate::http) async fn test(
     super::test(&registry, &of, &hook).await
 }
 
-/// Send a message to a webhook of an organisation once more
+/// Redeliver a message to a webhook of an organisation
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/hooks/{id}/deliveries/{delivery}/redeliver", tag = "webhooks", operation_id = "orgRedeliverHook",
     params(OrganisationPath, HookPath, DeliveryPath),

@@ -1,11 +1,6 @@
 //! `/api/v1/user/hooks`: the webhooks of the caller.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 
 use super::{DeliveriesQuery, Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
 use crate::{
@@ -14,7 +9,7 @@ use crate::{
         api::{
             callers::Own,
             extract::{self, Path, Query},
-            paging::{ListQuery, Pages},
+            paging::{ListQuery, ListUrl, Pages},
             paths::{DeliveryPath, HookPath},
         },
         error::ApiError,
@@ -36,7 +31,7 @@ pub(in crate::http) async fn list(
     super::list(&registry, &of, &pages).await
 }
 
-/// Make a webhook for the caller
+/// Add a webhook for the caller
 ///
 /// A token needs the scope `read:package` for it too.
 #[utoipa::path(
@@ -116,12 +111,12 @@ pub(in crate::http) async fn deliveries(
     of: Own,
     Path(hook): Path<HookPath>,
     Query(query): Query<DeliveriesQuery>,
-    uri: Uri,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
-    super::deliveries(&registry, &of, &hook, (&query, &uri)).await
+    super::deliveries(&registry, &of, &hook, (&query, &url)).await
 }
 
-/// Send a webhook of the caller a message, to see whether it arrives
+/// Test a webhook of the caller
 #[utoipa::path(
     post, path = "/api/v1/user/hooks/{id}/tests", tag = "webhooks", operation_id = "userTestHook",
     params(HookPath),
@@ -136,7 +131,7 @@ pub(in crate::http) async fn test(
     super::test(&registry, &of, &hook).await
 }
 
-/// Send a message to a webhook of the caller once more
+/// Redeliver a message to a webhook of the caller
 #[utoipa::path(
     post, path = "/api/v1/user/hooks/{id}/deliveries/{delivery}/redeliver", tag = "webhooks", operation_id = "userRedeliverHook",
     params(HookPath, DeliveryPath),
