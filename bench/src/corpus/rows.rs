@@ -36,6 +36,7 @@ pub(crate) async fn record(
         record: entry.record(),
         description: String::new(),
         default_quota: Quota::default(),
+        max_index: u64::MAX,
     };
     metadata
         .record_package(&new, &Actor::SERVER.at(now))

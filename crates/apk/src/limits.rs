@@ -33,6 +33,12 @@ pub struct Limits {
     /// The lines `C:` to `k:` of an index record together. apk writes them through one buffer when it records an
     /// installed package (`src/package.c`, `apk_pkg_write_index_header`). The buffer has this size since apk 2.12.11.
     pub index_header: usize,
+    /// An index record, with its last line feed. apk has no bound on it but those on its lines; whoever reads an index pays for
+    /// each.
+    pub index_record: usize,
+    /// Entries of all the lists of a package together: `depend`, `provides`, `install_if`, `replaces`. Each is an object in
+    /// memory wherever an index is read, however short it is.
+    pub dependencies: usize,
     /// One dependency as written, e.g. `so:libc.musl-x86_64.so.1=1` (`src/package.c`, `apk_deps_write_layer`).
     pub dependency: usize,
     /// A package name.
@@ -54,7 +60,7 @@ impl Default for Limits {
             signature_section: 256 << 10,
             signature_entry: 64 << 10,
             control_section: 8 << 20,
-            pkginfo: 1 << 20,
+            pkginfo: 512 << 10,
             script: 256 << 10,
             data_section: 64 << 30,
             data_entries: 4_000_000,
@@ -63,6 +69,8 @@ impl Default for Limits {
             pax_header: 256 << 10,
             index_line: (128 << 10) - 8,
             index_header: 2048 - 1,
+            index_record: 128 << 10,
+            dependencies: 8_192,
             dependency: 256 - 1,
             name: 128,
             version: 128,
@@ -89,6 +97,8 @@ impl Limits {
             pax_header: 1 << 10,
             index_line: 256,
             index_header: 512,
+            index_record: 1 << 10,
+            dependencies: 64,
             dependency: 64,
             name: 32,
             version: 32,

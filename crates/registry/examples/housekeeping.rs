@@ -29,7 +29,7 @@ use registry::{
     jobs,
     metadata::{Actor, NewUser, OwnerId, Visibility, in_batches},
     names::{Branch, OwnerName, RepositoryName},
-    publish::{Destination, expiry::Run},
+    publish::{Destination, IfExists, expiry::Run},
     settings::Settings,
 };
 use rusqlite::{Connection, params};
@@ -113,6 +113,8 @@ async fn publish(registry: &Registry, owner: OwnerId, name: &str) -> Outcome<()>
         repository: RepositoryName::parse("main")?,
         by: BY.clone(),
         announced: None,
+        file_name: None,
+        if_exists: IfExists::Refuse,
     };
     let package = PackageBuilder::new(name, "1.0-r0").build();
     let body = stream::iter([Ok(Bytes::from(package))]);

@@ -9,7 +9,7 @@ use crate::{
     hint::Hint,
     index::Indexes,
     keys::{Keys, Sealer, SealerError},
-    metadata::{Database, Metadata, MetadataError},
+    metadata::{Act, Actor, Database, Metadata, MetadataError},
     metrics::RequestCounts,
     publish::{Publisher, Quotas, Remover, expiry::Expiry},
     settings::Settings,
@@ -68,13 +68,17 @@ impl Survey {
     /// When [`Registry::open`] would fail for one of them.
     pub async fn of(settings: &Settings) -> Result<Self, OpenError> {
         let found = Metadata::survey(&settings.database).await?;
-        let makes_sealing_key = sealing_key(settings)?.is_none();
-        if makes_sealing_key && found.has_sealed {
-            return Err(Sealer::missing_from_data_folder(&settings.data_dir, true).into());
+        let key = sealing_key(settings)?;
+        match (&key, &found.sealing_check) {
+            (Some(key), Some(check)) => key.check(check)?,
+            (None, Some(_)) => {
+                return Err(Sealer::missing_from_data_folder(&settings.data_dir, true).into());
+            }
+            (_, None) => {}
         }
         Ok(Self {
             is_first_run: !found.has_users,
-            makes_sealing_key,
+            makes_sealing_key: key.is_none(),
         })
     }
 }
@@ -100,7 +104,7 @@ impl Administration {
     ///
     /// # Errors
     ///
-    /// When one of them cannot be opened, and when the sealing key is gone that the keys in the database need.
+    /// When one of them cannot be opened, and when the sealing key is gone or another one than the database's.
     pub async fn open(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
         Self::open_with(settings, clock, true).await
     }
@@ -110,9 +114,30 @@ impl Administration {
     ///
     /// # Errors
     ///
-    /// When the database or the sealing key cannot be opened, and when there is no sealing key.
+    /// When the database or the sealing key cannot be opened, when there is no sealing key, or another one than the database's.
     pub async fn open_existing(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
         Self::open_with(settings, clock, false).await
+    }
+
+    /// Takes the sealing key that is there now for that of the database, after the old one was lost for good. What the old one
+    /// sealed stays closed for ever. The server must not run meanwhile: it goes on with the old one.
+    ///
+    /// # Errors
+    ///
+    /// When the database or the sealing key cannot be opened, and when there is no sealing key.
+    pub async fn replace_sealing_key(
+        settings: &Settings,
+        clock: &Clock,
+        by: &Actor,
+    ) -> Result<(), OpenError> {
+        let metadata = Metadata::open(&settings.database).await?;
+        let missing = || Sealer::missing_from_data_folder(&settings.data_dir, false);
+        let key = sealing_key(settings)?.ok_or_else(missing)?;
+        let text = key.check_text().map_err(SealerError::Check)?;
+        let at = clock.now();
+        let replaced = metadata.replace_sealing_check(&text, &Act { by, at }).await;
+        metadata.close().await;
+        Ok(replaced?)
     }
 
     async fn open_with(
@@ -130,14 +155,27 @@ impl Administration {
         clock: &Clock,
         may_make_key: bool,
     ) -> Result<Self, OpenError> {
-        let needed = metadata.has_sealed().await?;
+        let check = metadata.sealing_check().await?;
         let sealer = match sealing_key(settings)? {
             Some(key) => key,
-            // A new sealing key beside keys that another one seals would leave every index without a signature, and be
-            // noticed when somebody asks for one. So it is with second factors and with webhooks.
-            None if may_make_key && !needed => Sealer::from_data_folder(&settings.data_dir)?,
-            None => return Err(Sealer::missing_from_data_folder(&settings.data_dir, needed).into()),
+            None if may_make_key && check.is_none() => {
+                Sealer::from_data_folder(&settings.data_dir)?
+            }
+            None => {
+                let needed = check.is_some();
+                return Err(Sealer::missing_from_data_folder(&settings.data_dir, needed).into());
+            }
         };
+        // Another sealing key beside keys that this database's own one seals would leave every index without a signature, and be
+        // noticed when somebody asks for one. So it is with second factors and with webhooks.
+        let check = match check {
+            Some(check) => check,
+            None => {
+                let text = sealer.check_text().map_err(SealerError::Check)?;
+                metadata.keep_sealing_check(&text).await?
+            }
+        };
+        sealer.check(&check)?;
         let sealer = Arc::new(sealer);
         let remover = Remover::new(metadata.clone(), clock.clone(), settings);
         Ok(Self {

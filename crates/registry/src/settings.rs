@@ -1,12 +1,13 @@
 //! What a registry is told when it opens.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
 use crate::{
     access::{AccessLimits, RefusalLimits, Secret},
     metadata::{Database, Quota},
+    metrics::Counter,
 };
 
 /// Everything that can be set. The binary documents each where it reads it.
@@ -34,12 +35,16 @@ pub struct Settings {
     pub expiry_interval: Duration,
     /// How much is written down of what is refused.
     pub refusals: RefusalLimits,
+    /// How many bytes the records of one index may have together.
+    pub max_index: u64,
     /// How many bytes of derived indexes are kept in memory.
     pub index_cache: u64,
     /// Bounds on passwords and guessing.
     pub access: AccessLimits,
     /// Whether `/metrics` shows what was counted, to everybody who can reach the server.
     pub metrics: bool,
+    /// Log lines that could not be written, counted by whoever writes the log.
+    pub lost_log_lines: Arc<Counter>,
     /// Bounds on slow or many clients.
     pub connections: ConnectionLimits,
     /// Bounds on what the JSON API takes and gives at once.
@@ -147,9 +152,11 @@ impl Settings {
             keep_deleted: Duration::from_secs(7 * 86_400),
             expiry_interval: Duration::from_secs(3_600),
             refusals: RefusalLimits::default(),
+            max_index: 256 << 20,
             index_cache: 256 << 20,
             access: AccessLimits::default(),
             metrics: false,
+            lost_log_lines: Arc::default(),
             connections: ConnectionLimits::default(),
             api: ApiLimits::default(),
             proxies: Proxies::default(),

@@ -78,6 +78,7 @@ async fn record(
         ),
         description: String::new(),
         default_quota: Quota::default(),
+        max_index: u64::MAX,
     };
     metadata
         .record_package(&new, &Actor::SERVER.at(START))

@@ -23,6 +23,16 @@ pub(crate) struct Group<Action: Subcommand> {
 }
 
 impl<Action: Subcommand> Group<Action> {
+    /// What to do.
+    pub(crate) fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// With which registry.
+    pub(crate) fn flags(&self) -> &RegistryFlags {
+        &self.flags
+    }
+
     /// Opens the registry and has `run` do what the command line says.
     pub(crate) async fn run(
         self,

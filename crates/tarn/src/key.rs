@@ -13,8 +13,9 @@ use registry::{Administration, access::Secret, keys::Import, metadata::Owner, na
 use serde::Serialize;
 
 use crate::{
-    administration::BY,
+    administration::{BY, Group},
     failure::Failure,
+    open,
     output::{self, moment},
 };
 
@@ -66,6 +67,8 @@ pub(crate) enum Action {
         #[arg(value_parser = KeyName::parse)]
         name: KeyName,
     },
+    /// After the sealing key was lost for good: take the one that is there now. What the lost one sealed stays closed for ever
+    ReplaceSealingKey,
     /// Take over a private key whose public half your clients have; it signs from the next request on, the others retire
     Import {
         /// A user or an organisation
@@ -93,8 +96,23 @@ struct Shown {
     fingerprint: String,
 }
 
+/// Opens the registry and does what the command line says. Only the sealing key is replaced without opening it: it does not open.
+pub(crate) async fn run_group(group: Group<Action>) -> Result<(), Failure> {
+    match group.action() {
+        Action::ReplaceSealingKey => {
+            open::replace_sealing_key(group.flags(), &BY).await?;
+            output::note(
+                "the sealing key that is there now is the one of this database; give every owner a new signing key with \
+                 `tarn key rotate`, and see docs/keys.md for webhooks and second factors",
+            );
+            Ok(())
+        }
+        _ => group.run(run).await,
+    }
+}
+
 /// Does what the arguments say.
-pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
     match action {
         Action::List { owner, json } => list(registry, &owner, json).await,
         Action::Export { owner, private } => export(registry, &owner, private).await,
@@ -111,6 +129,8 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             };
             import(registry, &owner, &file, name, others).await
         }
+        // See `run_group`.
+        Action::ReplaceSealingKey => Ok(()),
         Action::Rotate { owner } => rotation::rotate(registry, &owner).await,
         Action::Retire { owner, name } => rotation::retire(registry, &owner, &name).await,
         Action::Reactivate { owner, name } => rotation::reactivate(registry, &owner, &name).await,

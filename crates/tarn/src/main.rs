@@ -94,9 +94,12 @@ fn main() -> ExitCode {
         Err(error) => Err(not_understood(&error)),
     };
     match ended {
-        Ok(()) => Exit::Done.into(),
+        Ok(()) => {
+            logging::flush();
+            Exit::Done.into()
+        }
         Err(failure) => {
-            output::note(&failure.to_string());
+            logging::last_words(&failure.to_string());
             failure.exit().into()
         }
     }
@@ -108,7 +111,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::User(group) => administer(group.run(user::run)),
         Command::Org(group) => administer(group.run(org::run)),
         Command::Token(group) => administer(group.run(token::run)),
-        Command::Key(group) => administer(group.run(key::run)),
+        Command::Key(group) => administer(key::run_group(group)),
         Command::Webhook(group) => administer(group.run(webhook::run)),
         Command::Package(group) => administer(group.run(package::run)),
         Command::Quota(group) => administer(group.run(quota::run)),

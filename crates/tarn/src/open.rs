@@ -4,7 +4,7 @@ use registry::{
     Administration,
     clock::Clock,
     hint::Hint,
-    metadata::{Database, Quota},
+    metadata::{Actor, Database, Quota},
     settings::{ConnectionLimits, Proxies, Settings},
 };
 use tracing::Level;
@@ -29,8 +29,10 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
         keep_deleted: configuration.keep_deleted,
         expiry_interval: configuration.expiry_interval,
         audit_retention: configuration.audit_retention,
+        max_index: configuration.max_index_size,
         index_cache: configuration.index_cache_size,
         metrics: configuration.metrics,
+        lost_log_lines: logging::lost_lines(),
         connections: ConnectionLimits {
             head: configuration.request_timeout,
             stall: configuration.stall_timeout,
@@ -58,27 +60,36 @@ pub(crate) fn refused_admin_password(error: &(impl Hint + 'static)) -> Failure {
 /// Opens the registry for administration. It has to be there: a mistyped `--data-dir` must not make a second one, nor a
 /// shell without TARN_SECRET_KEY a second sealing key.
 pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administration, Failure> {
+    let settings = existing(flags)?;
+    Administration::open_existing(&settings, &Clock::system())
+        .await
+        .map_err(|error| Failure::hinted(&error))
+}
+
+/// Takes the sealing key that is there now for that of the registry.
+pub(crate) async fn replace_sealing_key(flags: &RegistryFlags, by: &Actor) -> Result<(), Failure> {
+    let settings = existing(flags)?;
+    Administration::replace_sealing_key(&settings, &Clock::system(), by)
+        .await
+        .map_err(|error| Failure::hinted(&error))
+}
+
+/// The settings of a registry that is there.
+fn existing(flags: &RegistryFlags) -> Result<Settings, Failure> {
     let configuration = Configuration::resolve(flags, Environment::of_process())?;
     logging::install(&configuration, Level::WARN);
     let folder = configuration.data_dir.display();
     match configuration.database.try_exists() {
-        Ok(true) => {}
-        Ok(false) => {
-            return Err(
-                Failure::new(format!("there is no registry in {folder}")).hint(format!(
-                    "check `--data-dir`, or make one: tarn serve --data-dir {folder}"
-                )),
-            );
-        }
-        Err(error) => {
-            return Err(Failure::new(format!("cannot look into {folder}"))
-                .because(&error)
-                .hint("run this as the user that runs the server"));
-        }
+        Ok(true) => Ok(library_settings(&configuration)),
+        Ok(false) => Err(
+            Failure::new(format!("there is no registry in {folder}")).hint(format!(
+                "check `--data-dir`, or make one: tarn serve --data-dir {folder}"
+            )),
+        ),
+        Err(error) => Err(Failure::new(format!("cannot look into {folder}"))
+            .because(&error)
+            .hint("run this as the user that runs the server")),
     }
-    Administration::open_existing(&library_settings(&configuration), &Clock::system())
-        .await
-        .map_err(|error| Failure::hinted(&error))
 }
 
 #[cfg(test)]

@@ -11,16 +11,19 @@ use crate::failure::{Failure, printable};
 /// Writes `text` to standard output and flushes it. A reader that has gone away (`tarn user list | head -1`) is no
 /// failure: it has what it wanted.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match write(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new("cannot write to standard output").because(&error))
         }
         _ => Ok(()),
     }
+}
+
+/// Writes `text` to standard output and flushes it.
+pub(crate) fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// Writes one line to standard error. That it cannot be written is nothing a command could tell anyone.

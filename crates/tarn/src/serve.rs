@@ -1,6 +1,6 @@
 //! `tarn serve`: the server.
 
-use std::{env, error::Error, io, net::SocketAddr};
+use std::{env, error::Error, io, net::SocketAddr, thread};
 
 use apk::sign::KeyName;
 use registry::{Registry, access::AccountError, clock::Clock, http, jobs, names::OwnerName};
@@ -50,6 +50,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             AccountError::WeakPassword(_) => open::refused_admin_password(&error),
             error => Failure::hinted(&error),
         })?;
+    let mut announced = String::new();
     if let Some(first_run) = &first_run {
         let welcome = Welcome {
             first_run,
@@ -61,9 +62,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             base_url: base_url(&configuration, address),
             key: first_key(&registry, first_run.user).await,
         };
-        output::print(&welcome.to_string())?;
+        announced = welcome.to_string();
     }
-    output::print(&format!("listening on http://{address}\n"))?;
+    announced.push_str(&format!("listening on http://{address}\n"));
+    announce(
+        announced,
+        first_run.is_some_and(|first_run| first_run.generated),
+    );
     tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
     let (stop, stopped) = oneshot::channel::<()>();
     let delivering = tokio::spawn(deliver(registry.clone(), stopped));
@@ -105,6 +110,25 @@ async fn first_key(registry: &Registry, user: &str) -> Option<KeyName> {
     made.await
         .inspect_err(|error| tracing::warn!(%error, "the first signing key could not be made"))
         .ok()
+}
+
+/// Prints what the server says on standard output, beside the server: it serves also when that can't be written. `has_password`:
+/// a generated password is in the text, and nowhere else.
+fn announce(text: String, has_password: bool) {
+    thread::spawn(move || {
+        let Err(error) = output::write(&text) else {
+            return;
+        };
+        if has_password {
+            tracing::error!(
+                %error,
+                "standard output could not be written, so nobody knows the password of `admin`; give it another one: \
+                 tarn user password admin --password-stdin"
+            );
+        } else {
+            tracing::warn!(%error, "standard output could not be written; the server goes on");
+        }
+    });
 }
 
 /// Sends what the outbox of the webhooks holds, until `stopped`.

@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::{
     failure::{Exit, Failure},
-    output,
+    logging,
 };
 
 /// Has a write beyond the limit on the size of files (`ulimit -f`) fail, as one to a full disk does, rather than end the
@@ -45,7 +45,9 @@ pub(crate) fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
         // The server can have ended by itself; then there is nobody left to tell.
         let _ = sender.send(());
         let exit = next(&mut terminate, &mut interrupt).await;
-        output::note("error: stopped at once by a second signal; requests under way were cut off");
+        logging::last_words(
+            "error: stopped at once by a second signal; requests under way were cut off",
+        );
         process::exit(exit as i32);
     });
     Ok(async {

@@ -53,6 +53,8 @@ const CHOSEN: &[u8; 4] = b"ADBc";
 pub const HEAD: usize = 8;
 /// Larger and slower at 9 than at 6 with this deflate and this kind of data.
 const LEVEL: u32 = 6;
+/// How many times as large as it is packed an index is at most, as a rule.
+const LIKELY_RATIO: usize = 4;
 /// How much is unpacked in one step, in bytes.
 const STEP: usize = 64 << 10;
 
@@ -84,7 +86,7 @@ pub fn pack(file: Vec<u8>, compression: Compression) -> Vec<u8> {
 }
 
 fn deflate(file: &[u8]) -> Vec<u8> {
-    let mut packed = Vec::with_capacity(file.len() / 2 + STEP);
+    let mut packed = Vec::with_capacity(file.len() / 4 + STEP);
     packed.extend_from_slice(DEFLATED);
     let mut stream = Compress::new(flate2::Compression::new(LEVEL), false);
     loop {
@@ -94,7 +96,11 @@ fn deflate(file: &[u8]) -> Vec<u8> {
         // An error would mean that the stream was already finished, and then it is.
         match stream.compress_vec(rest, &mut packed, FlushCompress::Finish) {
             Ok(Status::Ok | Status::BufError) => (),
-            Ok(Status::StreamEnd) | Err(_) => return packed,
+            Ok(Status::StreamEnd) | Err(_) => {
+                // Kept for long, and the room was a guess.
+                packed.shrink_to_fit();
+                return packed;
+            }
         }
     }
 }
@@ -129,7 +135,9 @@ pub fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, ContainerError>
 }
 
 fn inflate(packed: &[u8], limit: u64) -> Result<Vec<u8>, ContainerError> {
-    let mut file = Vec::new();
+    // What is reserved and never written takes no memory; growing step by step would copy it all, again and again.
+    let likely = packed.len().saturating_mul(LIKELY_RATIO) as u64;
+    let mut file = Vec::with_capacity(usize::try_from(likely.min(limit)).unwrap_or_default());
     let mut stream = Decompress::new(false);
     loop {
         file.reserve(STEP);

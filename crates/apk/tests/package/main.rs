@@ -284,7 +284,7 @@ fn rejects_a_control_section_that_apk_reads_otherwise() {
         ),
         (
             builder().raw_pkginfo(vec![b'#'; (1 << 20) + 1]),
-            ".PKGINFO: shorten it to 1048576 bytes or less",
+            ".PKGINFO: shorten it to 524288 bytes or less",
         ),
         (
             builder().control_end_of_archive(),

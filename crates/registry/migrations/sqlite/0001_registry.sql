@@ -50,6 +50,12 @@ CREATE TABLE signing_keys (
     UNIQUE (owner_id, name)
 );
 
+-- A text that only the sealing key of this database opens (keys/sealer.rs): a wrong key is found before it seals anything.
+CREATE TABLE sealing_check (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    sealed  BLOB    NOT NULL
+);
+
 -- Without a reference to their owner: the row of an owner goes at once, those of the packages in batches (table removals).
 CREATE TABLE repositories (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -119,6 +125,7 @@ CREATE TABLE index_heads (
     generation     BIGINT NOT NULL,                   -- the last that added or removed such a package
     changed_at     BIGINT NOT NULL,                   -- when that was
     live           BIGINT NOT NULL CHECK (live >= 0), -- how many are there
+    bytes          BIGINT NOT NULL CHECK (bytes >= 0),-- of their records together
     history_from   BIGINT NOT NULL DEFAULT 0,         -- what the generations before this one had is not known any more
     PRIMARY KEY (repository_id, arch)
 );

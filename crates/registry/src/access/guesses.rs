@@ -5,7 +5,8 @@
 //! elsewhere, by a token, or with a password that was checked a moment ago, is not held up.
 //!
 //! An attempt counts as wrong from the moment it begins until it proves right, so a thousand guesses at once get no further
-//! than a thousand in a row.
+//! than a thousand in a row. One that has to wait takes its turn when it comes, and counts from then on: each that comes after it
+//! waits behind it. So a short wait can be spent inside of the request, and gains a guesser nothing.
 //!
 //! What counts is in the memory of this process. It is written down behind the requests, many changes at once, and read
 //! again at the next start: a crash forgets a second of it at most. A name is written as a keyed hash, since people type
@@ -58,6 +59,7 @@ pub(super) struct Guesses {
     key: hmac::Key,
     per_account: Patience,
     per_source: Patience,
+    longest_delay: Duration,
     forget_after: Duration,
 }
 
@@ -83,6 +85,14 @@ struct Failures {
 #[derive(Debug)]
 pub(super) struct Attempt {
     account: (Account, IpAddr),
+    delay: Duration,
+}
+
+impl Attempt {
+    /// How long it is until the password may be looked at.
+    pub(super) fn delay(&self) -> Duration {
+        self.delay
+    }
 }
 
 impl Guesses {
@@ -102,20 +112,23 @@ impl Guesses {
             key,
             per_account: patience(limits.free_guesses_per_account),
             per_source: patience(limits.free_guesses_per_source),
+            longest_delay: limits.longest_delay,
             forget_after: limits.forget_guesses_after,
         }
     }
 
-    /// Counts an attempt on `account` (any text) from `source`.
+    /// Counts an attempt on `account` (any text) from `source`. `may_wait`: the caller can let it wait for its turn, within
+    /// [`AccessLimits::longest_delay`].
     ///
     /// # Errors
     ///
-    /// How long to wait, when there were too many wrong ones; then nothing is counted.
+    /// How long it would have to wait, when that is longer; then nothing is counted.
     pub(super) fn begin(
         &self,
         account: &str,
         source: IpAddr,
         now: Timestamp,
+        may_wait: bool,
     ) -> Result<Attempt, Duration> {
         let source = network(source);
         let account = (self.hash(account), source);
@@ -123,23 +136,36 @@ impl Guesses {
         let account_failures = self.current(state.accounts.entry(&account).copied(), now);
         let source_failures = self.current(state.sources.entry(&source).copied(), now);
         let wait = |patience: Patience, failures: Option<Failures>| {
-            failures.map_or(Duration::ZERO, |failures| {
-                patience.wait(failures.count, failures.last, now)
-            })
+            let Some(failures) = failures else {
+                return Duration::ZERO;
+            };
+            let wait = patience.wait(failures.count, failures.last, now);
+            // The turn of the one before may lie ahead. Further ahead is only what a clock left that was wrong.
+            let ahead = failures.last.since(now);
+            if wait.is_zero() || ahead > self.longest_delay {
+                wait
+            } else {
+                wait + ahead
+            }
         };
-        let wait =
+        let delay =
             wait(self.per_account, account_failures).max(wait(self.per_source, source_failures));
-        if !wait.is_zero() {
-            return Err(wait);
+        let longest = if may_wait {
+            self.longest_delay
+        } else {
+            Duration::ZERO
+        };
+        if delay > longest {
+            return Err(delay);
         }
         let counted = |failures: Option<Failures>| Failures {
             count: failures.map_or(0, |f| f.count).saturating_add(1),
-            last: now,
+            last: now.after(delay),
             written: failures.is_some_and(|f| f.written),
         };
         state.accounts.insert(account, counted(account_failures));
         state.sources.insert(source, counted(source_failures));
-        Ok(Attempt { account })
+        Ok(Attempt { account, delay })
     }
 
     /// The attempt was wrong. Whether the caller is the one who has to see to it that this is written down.

@@ -64,6 +64,13 @@ pub struct AccessLimits {
     pub free_guesses_per_source: u32,
     /// The longest that guessing is held up for, however often it was wrong.
     pub longest_wait: Duration,
+    /// A request with a password that has to wait no longer than this is held until then. One that would have to wait longer is
+    /// told to come back.
+    pub longest_delay: Duration,
+    /// How many requests are held at once; any further one is told to come back.
+    pub held_requests: usize,
+    /// How many wrong passwords are known again, as keyed hashes: one that a machine sends again and again is one guess.
+    pub known_wrong_passwords: u64,
     /// After so long without a wrong password all is forgotten.
     pub forget_guesses_after: Duration,
     /// Wrong codes of a second factor before there is a wait, from wherever they come.
@@ -89,6 +96,9 @@ impl Default for AccessLimits {
             free_guesses_per_account: 10,
             free_guesses_per_source: 200,
             longest_wait: Duration::from_secs(15 * 60),
+            longest_delay: Duration::from_secs(15),
+            held_requests: 64,
+            known_wrong_passwords: 10_000,
             forget_guesses_after: Duration::from_secs(60 * 60),
             free_wrong_codes: 5,
             remembered_guessers: 65_536,
@@ -100,10 +110,12 @@ impl Default for AccessLimits {
 }
 
 impl AccessLimits {
-    /// For tests: the production limits with password hashes that cost next to nothing.
+    /// For tests: the production limits with password hashes that cost next to nothing. Nobody waits inside of a request: what has to
+    /// wait is refused.
     pub fn tiny() -> Self {
         Self {
             password_cost: PasswordCost::TINY,
+            longest_delay: Duration::ZERO,
             ..Self::default()
         }
     }

@@ -178,6 +178,15 @@ impl Checker {
             .map(|permit| Place { _permit: permit })
     }
 
+    /// A place in the queue for one who waited for it already, among a bounded number of others.
+    pub(super) async fn place_in_turn(&self) -> Result<Place, PasswordError> {
+        Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map(|permit| Place { _permit: permit })
+            .map_err(|_| PasswordError::Stopping)
+    }
+
     /// Whether `password` is the one of `stored`. Without a stored hash the answer is no, after the same work.
     pub(super) async fn check(
         &self,

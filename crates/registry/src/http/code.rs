@@ -104,6 +104,7 @@ codes! {
     PreconditionFailed PRECONDITION_FAILED "precondition_failed" "the file is another than `If-Match` or `If-Unmodified-Since` asks for"
     UploadTooLarge PAYLOAD_TOO_LARGE "upload_too_large" "the package is larger than one upload may be"
     QuotaExceeded PAYLOAD_TOO_LARGE "quota_exceeded" "the quota of the owner does not hold the package"
+    IndexFull PAYLOAD_TOO_LARGE "index_full" "the index of the repository is as large as it may be"
     BodyTooLarge PAYLOAD_TOO_LARGE "body_too_large" "the body is too large"
     PathTooLong URI_TOO_LONG "path_too_long" "the path of the request is too long"
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "the body is not JSON"

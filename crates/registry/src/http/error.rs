@@ -46,7 +46,9 @@ pub(super) enum ApiError {
     WrongMethod(String),
     NoSuchIndex,
     NoSuchFile,
-    NoSuchKey { newest: String },
+    NoSuchKey {
+        newest: String,
+    },
     PreconditionFailed,
     TooLarge(String),
     UnsupportedMediaType(String),
@@ -451,11 +453,12 @@ impl From<PublishError> for ApiError {
             PublishError::TooLarge { .. } => Code::UploadTooLarge,
             PublishError::OverQuota(_) => Code::QuotaExceeded,
             PublishError::Record(RecordError::OverQuota(_)) => Code::QuotaExceeded,
+            PublishError::Record(RecordError::IndexFull { .. }) => Code::IndexFull,
             PublishError::Record(RecordError::OwnerGone) => Code::NoSuchOwner,
             PublishError::Record(RecordError::UploaderGone) => Code::AccountDisabled,
             PublishError::Exists { .. } | PublishError::Record(RecordError::AlreadyExists) => {
                 Code::PackageExists
-            },
+            }
             PublishError::Record(RecordError::NoarchClash { .. }) => Code::NoarchConflict,
             PublishError::Record(RecordError::Metadata(error)) => return error.into(),
             PublishError::Blob(error) => return error.into(),
@@ -476,7 +479,7 @@ mod tests {
     fn no_space_for_the_first_key_of_an_owner_is_507_for_whoever_asks_for_an_index() {
         let full = || MetadataError::Full("no space".into());
         for error in [IndexError::from(full()), IndexError::Keys(full().into())] {
-            let status = ApiError::from(error).status();
+            let status = ApiError::from(error).code().status();
             assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE);
         }
     }

@@ -7,7 +7,9 @@
 //! asked. The index of a generation is made once, by whoever needs it first, out of the one before it ([`engine`]); a
 //! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
 
+mod derive;
 pub mod engine;
+mod makers;
 mod segments;
 mod spool;
 #[cfg(test)]
@@ -28,7 +30,10 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-use self::spool::{Spool, Spools};
+use self::{
+    makers::Makers,
+    spool::{Spool, Spools},
+};
 use crate::{
     blobs::Blobs,
     clock::Timestamp,
@@ -40,10 +45,7 @@ use crate::{
 
 pub use self::{segments::Segments, spool::KEPT_OPEN};
 
-/// How many indexes are made at once.
-const MAKERS: usize = 4;
-
-/// How many of them may be of architectures that nobody has to have: see [`Place::is_of_a_guest`].
+/// How many indexes of architectures that nobody has to have are made at once: see [`Place::is_of_a_guest`].
 const GUESTS: usize = 1;
 
 /// The part of the memory for indexes that is for those.
@@ -211,8 +213,7 @@ pub struct Indexes {
     made_for_guests: Cache<Place, Arc<Made>>,
     /// One maker at a time for each index; the others wait, and find it made.
     making: Cache<Place, Arc<Mutex<()>>>,
-    /// Only so many indexes are made at once, whoever asks for whichever.
-    makers: Arc<Semaphore>,
+    makers: Makers,
     guests: Arc<Semaphore>,
     spools: Spools,
     counts: Arc<IndexCounts>,
@@ -240,7 +241,7 @@ impl Indexes {
             made: kept(cache - for_guests),
             made_for_guests: kept(for_guests),
             making,
-            makers: Arc::new(Semaphore::new(MAKERS)),
+            makers: Makers::new(),
             guests: Arc::new(Semaphore::new(GUESTS)),
             spools: Spools::default(),
             counts: Arc::default(),
@@ -334,7 +335,9 @@ impl Indexes {
         } else {
             None
         };
-        let _maker = self.makers.acquire().await;
+        // What is made out of the one before it costs the same whatever its size.
+        let whole = place.format == Format::V3 || self.cache(&place).get(&place).await.is_none();
+        let _maker = self.makers.one(owner.id, whole.then_some(head.bytes)).await;
         let made = self.make(&place, head, keys).await;
         if let Err(IndexError::Refused { .. }) = made {
             // What it was made from may be what is wrong: the next request has it derived from the database.
@@ -434,20 +437,18 @@ impl Indexes {
                 spawn_blocking(move || v2::next(&before, changes, &arch, head.live, &keys, &limits))
                     .await?
             }
-            (Format::V2, None) => {
-                let rows = self
-                    .metadata
-                    .index_rows(place.repository, &arch, generation)
-                    .await?;
-                spawn_blocking(move || v2::first(rows, &arch, head.live, &keys, &limits)).await?
-            }
-            (Format::V3, _) => {
-                let packages = self
-                    .metadata
-                    .indexed_packages(place.repository, &arch, generation)
-                    .await?;
-                spawn_blocking(move || v3::make(packages, head.live, &keys, &limits)).await?
-            }
+            (Format::V2, None) => match self.derive_v2(place, &head).await? {
+                Ok(state) => {
+                    spawn_blocking(move || v2::first(state, head.live, &keys, &limits)).await?
+                }
+                Err(problem) => Err(problem),
+            },
+            (Format::V3, _) => match self.derive_v3(place, &head).await? {
+                Ok(index) => {
+                    spawn_blocking(move || v3::finish(index, head.live, &keys, &limits)).await?
+                }
+                Err(problem) => Err(problem),
+            },
         }
         .map_err(refused)?;
         self.counts.made(place.format).one();

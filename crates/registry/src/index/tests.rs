@@ -83,6 +83,7 @@ impl World {
             ),
             description: String::new(),
             default_quota: Quota::default(),
+            max_index: u64::MAX,
         };
         self.registry
             .metadata()

@@ -67,23 +67,25 @@ impl Signatures {
     }
 }
 
-/// Derives an index from all its packages. The independent reader reads all of it.
+/// The state after further packages: an index is derived from nothing in parts, so that its text is never in memory whole.
 ///
 /// # Errors
 ///
-/// When it cannot be put together, cannot be signed, or is not what the reader finds in it.
-pub fn first(
-    rows: Vec<IndexRow>,
-    arch: &Arch,
-    live: u64,
-    keys: &OwnerKeys,
-    limits: &Limits,
-) -> Result<Made, Problem> {
+/// When it cannot be put together.
+pub fn append(state: &State, rows: Vec<IndexRow>, arch: &Arch) -> Result<State, Problem> {
     let changes = Changes {
         added: records(rows, arch),
         ..Changes::default()
     };
-    let state = State::empty()?.apply(&changes)?;
+    Ok(state.apply(&changes)?)
+}
+
+/// Makes an index of a state that was derived from nothing. The independent reader reads all of it.
+///
+/// # Errors
+///
+/// When it cannot be put together, cannot be signed, or is not what the reader finds in it.
+pub fn first(state: State, live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<Made, Problem> {
     let (member, signature, signatures) = sign(&state, None, keys, limits)?;
 
     let whole: Vec<u8> = std::iter::once(signature.as_slice())

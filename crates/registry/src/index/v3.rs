@@ -1,14 +1,15 @@
 //! `Packages.adb`: made whole for each generation that somebody asks for, signed and read back.
+//!
+//! Package by package: what is in memory at once is the index itself, before it is compressed, and some of its packages.
 
 use apk::{
     digest::Identity,
     limits::Limits,
-    package_info::PackageInfo,
     sign::{PublicKey, SigningKey},
-    v2::{pkginfo, record::Record},
+    v2::pkginfo,
     v3::{
         container::Compression,
-        index::{IndexEntry, read, write},
+        index::{IndexBuilder, IndexEntry, WriteError, visit},
         signature::KeyId,
     },
 };
@@ -18,48 +19,58 @@ use sha2::{Digest, Sha256};
 use super::{Problem, v2::Made};
 use crate::{keys::OwnerKeys, metadata::IndexedPackage};
 
-/// Makes the index of these packages.
-pub(super) fn make(
+/// Adds packages, in the order of the index.
+pub(super) fn append(
+    mut index: IndexBuilder,
     packages: Vec<IndexedPackage>,
+    limits: &Limits,
+) -> Result<IndexBuilder, Problem> {
+    for package in packages {
+        let wrong = |error: String| {
+            Problem::Verification(format!("a stored package cannot be read: {error}"))
+        };
+        let info = pkginfo::parse(package.pkginfo.as_bytes(), limits)
+            .map_err(|error| wrong(error.to_string()))?;
+        let identity = package.record.lines().next();
+        let identity = identity.and_then(|line| line.strip_prefix("C:"));
+        let identity = Identity::parse_index_field(identity.unwrap_or_default())
+            .map_err(|error| wrong(error.to_string()))?;
+        index
+            .add(&IndexEntry {
+                info: &info,
+                identity: &identity,
+                size: package.size,
+            })
+            .map_err(WriteError::from)?;
+    }
+    Ok(index)
+}
+
+/// Makes the file, signs it, and has it read back.
+pub(super) fn finish(
+    index: IndexBuilder,
     live: u64,
     keys: &OwnerKeys,
     limits: &Limits,
 ) -> Result<Made, Problem> {
-    // A text is let go of once it was read, and what was read of it once it is written: they are larger than the index.
-    let facts = packages
-        .into_iter()
-        .map(|package| facts(&package, limits))
-        .collect::<Result<Vec<_>, _>>()?;
-    let file = write_signed(&facts, keys)?;
-    drop(facts);
+    let file = write_signed(index, keys)?;
     verify(&file, live, keys, limits)?;
     let etag = super::etag(Sha256::digest(&file).into());
     Ok((None, std::iter::once(Bytes::from(file)).collect(), etag))
 }
 
-fn write_signed(
-    facts: &[(PackageInfo, Identity, u64)],
-    keys: &OwnerKeys,
-) -> Result<Vec<u8>, Problem> {
-    let entries: Vec<IndexEntry<'_>> = facts
-        .iter()
-        .map(|(info, identity, size)| IndexEntry {
-            info,
-            identity,
-            size: *size,
-        })
-        .collect();
+fn write_signed(index: IndexBuilder, keys: &OwnerKeys) -> Result<Vec<u8>, Problem> {
     let by: Vec<&SigningKey> = keys.active.iter().map(|key| &key.key).collect();
-    Ok(write(&entries, "", &by, Compression::Deflate)?)
+    Ok(index.finish("", &by, Compression::Deflate)?)
 }
 
 /// Has the independent reader read the index, which every key has to have signed.
 fn verify(file: &[u8], live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<(), Problem> {
     let trusted: Vec<&PublicKey> = keys.active.iter().map(|key| &key.public).collect();
-    let index =
-        read(file, limits, &trusted).map_err(|error| Problem::Verification(error.to_string()))?;
-    let found = index.packages.len();
-    if found as u64 != live {
+    let mut found = 0_u64;
+    let index = visit(file, limits, &trusted, |_| found += 1)
+        .map_err(|error| Problem::Verification(error.to_string()))?;
+    if found != live {
         return Err(Problem::Verification(format!(
             "it lists {found} packages, and the database has {live}"
         )));
@@ -75,27 +86,13 @@ fn verify(file: &[u8], live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<(
     }
 }
 
-/// What a package says of itself, read again from what was stored of it.
-fn facts(
-    package: &IndexedPackage,
-    limits: &Limits,
-) -> Result<(PackageInfo, Identity, u64), Problem> {
-    let wrong =
-        |error: String| Problem::Verification(format!("a stored package cannot be read: {error}"));
-    let info = pkginfo::parse(package.pkginfo.as_bytes(), limits)
-        .map_err(|error| wrong(error.to_string()))?;
-    let record =
-        Record::parse(&package.record, limits).map_err(|error| wrong(error.to_string()))?;
-    Ok((info, *record.identity(), package.size))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use apk::{
         sign::{KeyName, KeySize},
-        v3::{index::WriteError, signature::SigningError},
+        v3::signature::SigningError,
     };
 
     use super::*;
@@ -122,13 +119,13 @@ mod tests {
     fn an_index_without_the_signature_of_every_key_is_not_served() {
         let (one, two) = (key(1), key(2));
         let (both, limits) = (signed_by(&[&one, &two]), Limits::default());
-        let by_one = write_signed(&[], &signed_by(&[&one])).unwrap();
+        let by_one = write_signed(IndexBuilder::default(), &signed_by(&[&one])).unwrap();
         let refused = verify(&by_one, 0, &both, &limits).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "verification failed: the signature by 2.rsa.pub is not right"
         );
-        let by_both = write_signed(&[], &both).unwrap();
+        let by_both = write_signed(IndexBuilder::default(), &both).unwrap();
         verify(&by_both, 0, &both, &limits).unwrap();
         let refused = verify(&by_both, 1, &both, &limits).unwrap_err();
         assert_eq!(
@@ -139,7 +136,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_told_as_what_it_is() {
-        let refused = make(Vec::new(), 0, &signed_by(&[]), &Limits::default());
+        let refused = finish(
+            IndexBuilder::default(),
+            0,
+            &signed_by(&[]),
+            &Limits::default(),
+        );
         assert!(
             matches!(
                 refused,

@@ -50,9 +50,18 @@ pub enum SealerError {
     /// The setting, or what the file holds.
     #[error("{0} does not hold a sealing key")]
     NotAKey(String),
-    /// The file in the data folder is gone, and what it seals is there.
-    #[error("{} is missing, and the database holds signing keys, second factors or webhooks that only it opens", .0.display())]
+    /// The file in the data folder is gone, and the database is sealed with it.
+    #[error("{} is missing, and the signing keys, second factors and webhooks in the database are sealed with it", .0.display())]
     Lost(PathBuf),
+    /// It is a sealing key, and not the one of this database.
+    #[error("the sealing key from {place} is not the one of this database; nothing was changed")]
+    Wrong {
+        /// Where it was read.
+        place: String,
+    },
+    /// The text by which it is checked could not be read or made.
+    #[error("the sealing key could not be checked: {0}")]
+    Check(SealError),
     /// There is no file in the data folder, nothing that it would seal, and only the server makes one.
     #[error("{} is missing, and only the server makes it", .0.display())]
     NotMade(PathBuf),
@@ -78,10 +87,15 @@ pub enum SealError {
     NotSealed,
 }
 
+/// The name under which the text is sealed by which a sealing key is checked. No key file has it.
+const CHECK: &str = "sealing key/check";
+
 /// Seals private keys and opens them.
 pub struct Sealer {
     key: RandomizedNonceKey,
     key_id: [u8; KEY_ID],
+    /// Where the key was read, for people.
+    place: String,
     /// Other keys are made out of this one, which is made out of the sealing key.
     origin: hmac::Key,
 }
@@ -153,7 +167,7 @@ impl Sealer {
     /// When it is something else.
     pub fn from_setting(setting: &Secret) -> Result<Self, SealerError> {
         Self::from_base64(setting.expose(), || {
-            "TARN_SECRET_KEY, or the file of `secret-key-file`,".to_owned()
+            "the setting `secret-key-file` or TARN_SECRET_KEY".to_owned()
         })
     }
 
@@ -180,6 +194,7 @@ impl Sealer {
         Ok(Self {
             key,
             key_id,
+            place: place(),
             origin: hmac::Key::new(hmac::HMAC_SHA256, origin.as_ref()),
         })
     }
@@ -189,6 +204,30 @@ impl Sealer {
     pub fn hash_key(&self, purpose: &str) -> hmac::Key {
         let key = hmac::sign(&self.origin, purpose.as_bytes());
         hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
+    }
+
+    /// A text that only this key opens, by which [`Self::check`] knows it again.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::NotSealed`].
+    pub fn check_text(&self) -> Result<Vec<u8>, SealError> {
+        self.seal(OwnerId::from_row(0), CHECK, CHECK)
+    }
+
+    /// Whether this is the key that made `text` with [`Self::check_text`].
+    ///
+    /// # Errors
+    ///
+    /// [`SealerError::Wrong`] when another made it, [`SealerError::Check`] when nobody can say.
+    pub fn check(&self, text: &[u8]) -> Result<(), SealerError> {
+        match self.open(OwnerId::from_row(0), CHECK, text) {
+            Ok(_) => Ok(()),
+            Err(SealError::OtherSealingKey) => Err(SealerError::Wrong {
+                place: self.place.clone(),
+            }),
+            Err(error) => Err(SealerError::Check(error)),
+        }
     }
 
     /// Seals the private key called `name` of `owner`, or another secret of theirs by a name that no key has.
@@ -252,6 +291,7 @@ impl Hint for SealerError {
             Self::File(error) => return error.hint(),
 Self::NotAKey(..) => "it has to be the base64 of 32 random bytes, as `openssl rand -base64 32` prints".to_owned(),
 Self::Lost(..) => "put it back from your backup, or name the key as the server does, with `--secret-key-file` or TARN_SECRET_KEY; if it is lost, docs/keys.md says how to go on".to_owned(),
+            Self::Wrong { .. } => "put back the `secret.key` that belongs to this database, from your backup, or name the right key with `--secret-key-file` or TARN_SECRET_KEY; if the right one is lost, docs/keys.md says how to go on".to_owned(),
 Self::NotMade(..) => "name the key as the server does, with `--secret-key-file` or TARN_SECRET_KEY, or start the server once".to_owned(),
             _ => return None,
         })

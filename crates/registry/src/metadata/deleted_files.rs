@@ -227,6 +227,7 @@ impl Metadata {
         owner: OwnerId,
         file: PackageFileId,
         default_quota: Quota,
+        max_index: u64,
         act: &Act<'_>,
     ) -> Result<bool, RecordError> {
         let since = Instant::now();
@@ -250,7 +251,7 @@ impl Metadata {
         let Some(row) = row else {
             return Ok(false);
         };
-        let new = recorded_before(&row, owner, default_quota)?;
+        let new = recorded_before(&row, owner, default_quota, max_index)?;
         refuse(&mut transaction, &new).await?;
         let origin = Origin {
             action: "package.restore",
@@ -347,6 +348,7 @@ fn recorded_before(
     row: &Row,
     owner: OwnerId,
     default_quota: Quota,
+    max_index: u64,
 ) -> Result<NewPackageFile, MetadataError> {
     let pkginfo: String = row.value("pkginfo")?;
     Ok(NewPackageFile {
@@ -365,6 +367,7 @@ fn recorded_before(
         pkginfo,
         record: row.value("record")?,
         default_quota,
+        max_index,
     })
 }
 

@@ -182,7 +182,8 @@ async fn remove(
         .ok_or(MetadataError::Missing("repository"))?;
     let removed = transaction
         .row(sql!(
-            "UPDATE package_files SET removed_at = $2, deleted_at = $3 WHERE id = $1 AND removed_at IS NULL RETURNING size",
+            "UPDATE package_files SET removed_at = $2, deleted_at = $3 WHERE id = $1 AND removed_at IS NULL \
+             RETURNING size, octet_length(record) AS record_bytes",
             file,
             moved.generation,
             moved.changed_at
@@ -193,12 +194,13 @@ async fn remove(
         .run_one(
             "index",
             sql!(
-                "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1 \
-                 WHERE repository_id = $1 AND arch = $2",
+                "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1, \
+                 bytes = bytes - $5 WHERE repository_id = $1 AND arch = $2",
                 moved.repository,
                 address.arch.as_str(),
                 moved.generation,
-                moved.changed_at
+                moved.changed_at,
+                removed.value::<i64>("record_bytes")?
             ),
         )
         .await?;

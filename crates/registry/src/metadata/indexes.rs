@@ -22,6 +22,8 @@ pub struct IndexHead {
     pub changed_at: Timestamp,
     /// How many packages are in it now.
     pub live: u64,
+    /// How many bytes their records have together.
+    pub bytes: u64,
     /// Whether the repository has or had packages of this very architecture.
     pub has_architecture: bool,
     /// When the owner's signing keys last changed, at the moment at which the rest was so; 1970 when there is none.
@@ -56,6 +58,8 @@ pub struct IndexChanges {
 /// A package as the v3 index is made from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedPackage {
+    /// Its place in the order of the index.
+    pub sequence: i64,
     /// The PKGINFO as it stands in the control section.
     pub pkginfo: String,
     /// The record of the v2 index, with the package's own architecture.
@@ -74,7 +78,7 @@ pub struct IndexRow {
 }
 
 /// The columns of the packages of repository `$1` and the architectures `$2` and `$3` at generation `$4`, in the order of the
-/// index.
+/// index, at most `$6` of them from behind the sequence `$5` on.
 ///
 /// Two halves rather than `arch IN ($2, $3)`: both come out of an index in order and are merged. The `+` keeps SQLite from the
 /// index over `added_at`, which has every architecture, and removed packages too, in another order.
@@ -84,12 +88,12 @@ macro_rules! in_order {
             "SELECT ",
             $columns,
             " FROM package_files WHERE repository_id = $1 AND arch = $2 \
-             AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
+             AND sequence > $5 AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
              UNION ALL SELECT ",
             $columns,
             " FROM package_files WHERE repository_id = $1 AND arch = $3 AND $2 <> $3 \
-             AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
-             ORDER BY sequence"
+             AND sequence > $5 AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
+             ORDER BY sequence LIMIT $6"
         )
     };
 }
@@ -125,6 +129,8 @@ impl Metadata {
                  COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.changed_at END), 0) AS changed_at, \
                  CAST(COALESCE(SUM(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.live END), 0) AS BIGINT) \
                  AS live, \
+                 CAST(COALESCE(SUM(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.bytes END), 0) AS BIGINT) \
+                 AS bytes, \
                  COALESCE(MAX(CASE WHEN index_heads.arch = $4 THEN 1 END), 0) AS has_architecture, \
                  COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
                  AS keys_changed_at \
@@ -144,6 +150,7 @@ impl Metadata {
                     generation: row.value("generation")?,
                     changed_at: row.time("changed_at")?,
                     live: row.size("live")?,
+                    bytes: row.size("bytes")?,
                     has_architecture: row.value::<i64>("has_architecture")? != 0,
                     keys_changed_at: row.time("keys_changed_at")?,
                 })
@@ -157,8 +164,8 @@ impl Metadata {
     }
 
     /// The packages in the index of an architecture at a generation, now or in the past, in the order of the index: its
-    /// own and the noarch ones. The same question has the same answer for as long as no package that the generation had is
-    /// forgotten.
+    /// own and the noarch ones, at most `most` of them from behind the sequence `after` on. The same question has the same answer
+    /// for as long as no package that the generation had is forgotten.
     ///
     /// # Errors
     ///
@@ -168,13 +175,17 @@ impl Metadata {
         repository: RepositoryId,
         arch: &Arch,
         generation: i64,
+        after: i64,
+        most: u32,
     ) -> Result<Vec<IndexRow>, MetadataError> {
         let rows = sql!(
             in_order!("sequence, record"),
             repository,
             arch.as_str(),
             Arch::noarch().as_str(),
-            generation
+            generation,
+            after,
+            i64::from(most)
         );
         self.engine
             .ask(Purpose::Index, rows)
@@ -249,7 +260,8 @@ impl Metadata {
         }))
     }
 
-    /// The packages of an architecture at a generation with all that the v3 index says of them.
+    /// The packages of an architecture at a generation with all that the v3 index says of them, at most `most` from behind the
+    /// sequence `after` on.
     ///
     /// # Errors
     ///
@@ -259,13 +271,17 @@ impl Metadata {
         repository: RepositoryId,
         arch: &Arch,
         generation: i64,
+        after: i64,
+        most: u32,
     ) -> Result<Vec<IndexedPackage>, MetadataError> {
         let rows = sql!(
             in_order!("sequence, pkginfo, record, size"),
             repository,
             arch.as_str(),
             Arch::noarch().as_str(),
-            generation
+            generation,
+            after,
+            i64::from(most)
         );
         self.engine
             .ask(Purpose::Index, rows)
@@ -273,6 +289,7 @@ impl Metadata {
             .iter()
             .map(|row| {
                 Ok(IndexedPackage {
+                    sequence: row.value("sequence")?,
                     pkginfo: row.value("pkginfo")?,
                     record: row.value("record")?,
                     size: row.size("size")?,
@@ -301,13 +318,13 @@ mod tests {
         let database = Database::Sqlite(folder.path().join("tarn.db"));
         let metadata = Metadata::open(&database).await.unwrap();
         let text = concat!("EXPLAIN QUERY PLAN ", in_order!("sequence, record"));
-        let plan = sql!(text, 1_i64, "x86_64", "noarch", 1_i64);
+        let plan = sql!(text, 1_i64, "x86_64", "noarch", 1_i64, 0_i64, 10_i64);
         let rows = metadata.engine.rows(plan).await.unwrap();
         let plan: Vec<String> = rows
             .iter()
             .map(|row| row.value("detail").unwrap())
             .collect();
-        let by_order = "package_files_index (repository_id=? AND arch=?)";
+        let by_order = "package_files_index (repository_id=? AND arch=? AND sequence>?)";
         let halves = plan.iter().filter(|step| step.contains(by_order)).count();
         assert_eq!(halves, 2, "{plan:#?}");
         assert!(

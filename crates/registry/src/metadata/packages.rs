@@ -45,6 +45,8 @@ pub struct NewPackageFile {
     pub description: String,
     /// What the owner may have, where the owner has no limits of their own.
     pub default_quota: Quota,
+    /// How many bytes the records of one index may have together.
+    pub max_index: u64,
 }
 
 impl NewPackageFile {
@@ -90,6 +92,19 @@ pub enum RecordError {
     /// The owner may have no more.
     #[error(transparent)]
     OverQuota(#[from] OverQuota),
+    /// The index may grow no more.
+    #[error(
+        "the index of this repository has {used} bytes, this package would add {added}, and it may have at most {limit}: publish \
+         into another repository, or delete old packages of this one"
+    )]
+    IndexFull {
+        /// Bytes of its records now; of several indexes, of the largest.
+        used: u64,
+        /// Bytes of the new record.
+        added: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
     /// The owner was removed while the upload was under way.
     #[error("the owner was removed while the upload was under way; nothing was stored")]
     OwnerGone,
@@ -186,7 +201,13 @@ pub(super) async fn refuse(
         .rows(sql!(
             // One question costs less than two: a row for each file of that name, or one without.
             concat!(
-                "SELECT same.arch AS arch, ",
+                "SELECT same.arch AS arch, \
+                 CAST((SELECT COALESCE(MAX(CASE WHEN index_heads.arch = $6 THEN index_heads.bytes END), 0) \
+                 + COALESCE(MAX(CASE WHEN index_heads.arch <> $6 AND ($5 = $6 OR index_heads.arch = $5) \
+                 THEN index_heads.bytes END), 0) \
+                 FROM repositories JOIN index_heads ON index_heads.repository_id = repositories.id \
+                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3) AS BIGINT) \
+                 AS index_bytes, ",
                 usage_columns!(),
                 " LEFT JOIN (SELECT package_files.arch AS arch FROM repositories \
                  JOIN package_files ON package_files.repository_id = repositories.id \
@@ -197,7 +218,9 @@ pub(super) async fn refuse(
             new.owner,
             new.branch.as_str(),
             new.repository.as_str(),
-            file_name(&new.name, &new.version)
+            file_name(&new.name, &new.version),
+            new.arch.as_str(),
+            Arch::noarch().as_str()
         ))
         .await?;
     let mut clash = None;
@@ -217,7 +240,16 @@ pub(super) async fn refuse(
         return Err(RecordError::NoarchClash { existing });
     }
     let owner = rows.first().ok_or(RecordError::OwnerGone)?;
-    quotas::admit(owner, new.blob.size, new.default_quota)
+    quotas::admit(owner, new.blob.size, new.default_quota)?;
+    let (used, added) = (owner.size("index_bytes")?, new.record.len() as u64);
+    if used.saturating_add(added) > new.max_index {
+        return Err(RecordError::IndexFull {
+            used,
+            added,
+            limit: new.max_index,
+        });
+    }
+    Ok(())
 }
 
 /// Where a package file that is recorded comes from.
@@ -295,13 +327,15 @@ pub(super) async fn record(
         .run_one(
             "index",
             sql!(
-                "INSERT INTO index_heads (repository_id, arch, generation, changed_at, live) \
-                 VALUES ($1, $2, $3, $4, 1) ON CONFLICT (repository_id, arch) DO UPDATE SET \
-                 generation = excluded.generation, changed_at = excluded.changed_at, live = index_heads.live + 1",
+                "INSERT INTO index_heads (repository_id, arch, generation, changed_at, live, bytes) \
+                 VALUES ($1, $2, $3, $4, 1, $5) ON CONFLICT (repository_id, arch) DO UPDATE SET \
+                 generation = excluded.generation, changed_at = excluded.changed_at, live = index_heads.live + 1, \
+                 bytes = index_heads.bytes + excluded.bytes",
                 moved.repository,
                 new.arch.as_str(),
                 moved.generation,
-                moved.changed_at
+                moved.changed_at,
+                i64::try_from(new.record.len()).map_err(|_| nonsense("record", &new.record))?
             ),
         )
         .await?;

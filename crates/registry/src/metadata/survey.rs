@@ -1,14 +1,17 @@
-//! What a database holds that decides how a server starts, found out without making or changing anything.
+//! What a database holds that decides how a server starts, found out without making or changing anything; and the text by
+//! which the sealing key is checked.
 
-use super::{Database, Metadata, MetadataError, engine::Engine, engine::sql, sqlite};
+use super::{
+    Act, Database, Metadata, MetadataError, audit::Done, engine::Engine, engine::sql, sqlite,
+};
 
 /// What was found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surveyed {
     /// Somebody has an account.
     pub has_users: bool,
-    /// There are secrets that only the sealing key opens.
-    pub has_sealed: bool,
+    /// The text that only the sealing key opens, once there is one.
+    pub sealing_check: Option<Vec<u8>>,
 }
 
 impl Metadata {
@@ -25,9 +28,18 @@ impl Metadata {
             return Ok(Surveyed::default());
         };
         let surveyed = async {
+            let has_users = has_table(&engine, "users").await?
+                && engine
+                    .row(sql!("SELECT 1 AS one FROM users LIMIT 1"))
+                    .await?
+                    .is_some();
+            let sealing_check = match has_table(&engine, "sealing_check").await? {
+                true => sealing_check(&engine).await?,
+                false => None,
+            };
             Ok(Surveyed {
-                has_users: holds(&engine, "users", "SELECT 1 AS one FROM users LIMIT 1").await?,
-                has_sealed: has_sealed(&engine).await?,
+                has_users,
+                sealing_check,
             })
         }
         .await;
@@ -35,37 +47,77 @@ impl Metadata {
         surveyed
     }
 
-    /// Whether there are secrets that only the sealing key opens: signing keys, second factors or webhooks.
+    /// The text that only the sealing key of this database opens, once there is one.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn has_sealed(&self) -> Result<bool, MetadataError> {
-        has_sealed(&self.engine).await
+    pub async fn sealing_check(&self) -> Result<Option<Vec<u8>>, MetadataError> {
+        sealing_check(&self.engine).await
+    }
+
+    /// Keeps `sealed` as that text, unless there is one. Gives the one that is there then: of two processes that start at once, the
+    /// first decides.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn keep_sealing_check(&self, sealed: &[u8]) -> Result<Vec<u8>, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        transaction
+            .run(sql!(
+                "INSERT INTO sealing_check (one, sealed) VALUES (1, $1) ON CONFLICT (one) DO NOTHING",
+                sealed
+            ))
+            .await?;
+        let kept = transaction
+            .row(sql!("SELECT sealed FROM sealing_check"))
+            .await?
+            .ok_or(MetadataError::Missing("check of the sealing key"))?
+            .value("sealed")?;
+        transaction.commit().await?;
+        Ok(kept)
+    }
+
+    /// Puts `sealed` in the place of that text, for a new sealing key after the old one was lost.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn replace_sealing_check(
+        &self,
+        sealed: &[u8],
+        act: &Act<'_>,
+    ) -> Result<(), MetadataError> {
+        let statement = sql!(
+            "INSERT INTO sealing_check (one, sealed) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET sealed = excluded.sealed",
+            sealed
+        );
+        let done = Done {
+            action: "sealing-key.replace",
+            owner: None,
+            target: "",
+            detail: None,
+        };
+        let mut transaction = self.engine.write().await?;
+        transaction
+            .run_one("check of the sealing key", statement)
+            .await?;
+        transaction.note(act, done).await?;
+        transaction.commit().await
     }
 }
 
-async fn has_sealed(engine: &Engine) -> Result<bool, MetadataError> {
-    Ok(holds(
-        engine,
-        "signing_keys",
-        "SELECT 1 AS one FROM signing_keys LIMIT 1",
-    )
-    .await?
-        || holds(
-            engine,
-            "second_factors",
-            "SELECT 1 AS one FROM second_factors LIMIT 1",
-        )
-        .await?
-        || holds(engine, "webhooks", "SELECT 1 AS one FROM webhooks LIMIT 1").await?)
+async fn sealing_check(engine: &Engine) -> Result<Option<Vec<u8>>, MetadataError> {
+    let row = engine.row(sql!("SELECT sealed FROM sealing_check")).await?;
+    row.map(|row| row.value("sealed")).transpose()
 }
 
-/// Whether `first`, which asks for a row of `table`, finds one. A database of an earlier version may have no such table.
-async fn holds(engine: &Engine, table: &str, first: &'static str) -> Result<bool, MetadataError> {
+/// Whether there is such a table: a database of an earlier version may have none.
+async fn has_table(engine: &Engine, table: &str) -> Result<bool, MetadataError> {
     let exists = sql!(
         "SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = $1",
         table
     );
-    Ok(engine.row(exists).await?.is_some() && engine.row(sql!(first)).await?.is_some())
+    Ok(engine.row(exists).await?.is_some())
 }

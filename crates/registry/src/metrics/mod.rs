@@ -105,6 +105,11 @@ pub async fn exposition(registry: &Registry) -> String {
             ("result=\"failed\"", passwords.failed.value()),
         ],
     );
+    text.counter(
+        "tarn_log_lines_lost_total",
+        "Log lines that could not be written, or came faster than they were read.",
+        [("", registry.settings().lost_log_lines.value())],
+    );
     text.finish()
 }
 

@@ -173,6 +173,7 @@ pub struct Publisher {
     limits: Limits,
     max_upload: u64,
     quota: Quota,
+    max_index: u64,
     in_use: BlobsInUse,
     /// Only so many uploads wait for the disk at once. Fewer than there may be threads that wait, for each of these waits
     /// for others.
@@ -192,6 +193,7 @@ impl Publisher {
             limits,
             max_upload: settings.max_upload,
             quota: settings.quota,
+            max_index: settings.max_index,
             in_use,
             keepers: Arc::new(Semaphore::new(KEEPERS)),
             counts: Arc::default(),
@@ -232,7 +234,10 @@ impl Publisher {
                 | PublishError::FileName { .. }
                 | PublishError::OverQuota(_)
                 | PublishError::Record(
-                    RecordError::OverQuota(_) | RecordError::OwnerGone | RecordError::UploaderGone,
+                    RecordError::OverQuota(_)
+                    | RecordError::IndexFull { .. }
+                    | RecordError::OwnerGone
+                    | RecordError::UploaderGone,
                 ),
             ) => &counts.refused,
             Err(PublishError::Record(
@@ -367,6 +372,7 @@ impl Publisher {
             pkginfo: package.pkginfo,
             description: info.description,
             default_quota: self.quota,
+            max_index: self.max_index,
         };
         received.keep()?;
         let act = destination.by.at(self.clock.now());

@@ -22,6 +22,7 @@ pub struct Remover {
     clock: Clock,
     data_dir: PathBuf,
     default_quota: Quota,
+    max_index: u64,
     keep_deleted: Duration,
 }
 
@@ -66,6 +67,7 @@ impl Remover {
             clock,
             data_dir: settings.data_dir.clone(),
             default_quota: settings.quota,
+            max_index: settings.max_index,
             keep_deleted: settings.keep_deleted,
         }
     }
@@ -173,7 +175,7 @@ impl Remover {
         // Its row is asked for once more in the transaction: while that is there, the bytes are not freed.
         let restored = self
             .metadata
-            .restore_package(owner, file.id, self.default_quota, &act)
+            .restore_package(owner, file.id, self.default_quota, self.max_index, &act)
             .await;
         match restored {
             Ok(true) => Ok(()),

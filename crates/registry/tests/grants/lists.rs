@@ -51,6 +51,7 @@ impl World {
                 record: format!("P:{name}\n\n"),
                 description: String::new(),
                 default_quota: Quota::default(),
+                max_index: u64::MAX,
             };
             let act = Act { by: &BY, at: START };
             let metadata = self.registry.metadata();

@@ -23,6 +23,12 @@ fn behind_a_proxy(settings: &mut Settings) {
     settings.access.free_guesses_per_source = 20;
 }
 
+/// The same, where a request waits for its turn.
+fn with_delays(settings: &mut Settings) {
+    behind_a_proxy(settings);
+    settings.access.longest_delay = Duration::from_secs(15);
+}
+
 fn key() -> Request {
     get(format!("{ALICE}/key"))
 }
@@ -65,6 +71,68 @@ async fn guessing_from_one_source_slows_that_source_down_alone() {
     let token = server.token("alice", "read:package").await;
     let request = from("192.0.2.1", key().bearer(&token));
     server.send(&request).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_stale_password_on_one_machine_holds_up_nobody_at_the_same_address() {
+    let server = TestServer::start_with(behind_a_proxy).await;
+    let right = key().basic("alice", &password("alice"));
+    for _ in 0..30 {
+        let answer = server.send(&guess("192.0.2.1", "alice", 0)).await;
+        answer.refusal(401, "wrong");
+        // It comes every few minutes, for weeks.
+        server.clock.advance(Duration::from_secs(30 * 60));
+    }
+    assert_eq!(server.registry.access().password_counts().wrong.value(), 1);
+    server.send(&from("192.0.2.1", right)).await.expect(200);
+    // From elsewhere it is a guess like any other, and takes as long.
+    let answer = server.send(&guess("192.0.2.2", "alice", 0)).await;
+    answer.refusal(401, "wrong");
+    assert_eq!(server.registry.access().password_counts().wrong.value(), 2);
+    // What was wrong is right from the moment on at which it becomes the password.
+    let new = Secret::new("guess number 0".to_owned());
+    let (alice, accounts) = (name("alice"), server.accounts());
+    accounts.change_password(&alice, &new, BY).await.unwrap();
+    let answer = server.send(&guess("192.0.2.1", "alice", 0)).await;
+    answer.expect(200);
+}
+
+#[tokio::test]
+async fn a_right_password_behind_wrong_ones_waits_for_its_turn_and_is_taken() {
+    let server = TestServer::start_with(with_delays).await;
+    let guesses = (0..12).map(|number| guess("192.0.2.1", "alice", number));
+    let guesses: Vec<_> = guesses.collect();
+    let guessed = futures_util::future::join_all(guesses.iter().map(|guess| server.send(guess)));
+    let right = from("192.0.2.1", key().basic("alice", &password("alice")));
+    let waited = async {
+        // Behind ten that are free, and those that came before it.
+        while server.registry.access().password_counts().wrong.value() < 10 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.send(&right).await.expect(200);
+    };
+    let (answers, ()) = tokio::join!(guessed, waited);
+    assert!(answers.iter().all(|answer| answer.status == 401));
+}
+
+#[tokio::test]
+async fn as_many_requests_wait_as_may_and_the_next_are_refused() {
+    let server = TestServer::start_with(|settings| {
+        with_delays(settings);
+        settings.access.held_requests = 1;
+    })
+    .await;
+    for number in 0..10 {
+        let guess = guess("192.0.2.1", "alice", number);
+        server.send(&guess).await.refusal(401, "wrong");
+    }
+    let guesses: Vec<_> = (10..14)
+        .map(|number| guess("192.0.2.1", "alice", number))
+        .collect();
+    let answers = futures_util::future::join_all(guesses.iter().map(|guess| server.send(guess)));
+    let mut statuses: Vec<_> = answers.await.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [401, 429, 429, 429]);
 }
 
 #[tokio::test]

@@ -181,6 +181,7 @@ async fn an_index_that_fails_its_verification_is_a_500_a_line_in_the_log_and_a_c
         record: "P:damaged\n\n".to_owned(),
         description: String::new(),
         default_quota: Quota::default(),
+        max_index: u64::MAX,
     };
     metadata
         .record_package(&damaged, &Actor::SERVER.at(START))

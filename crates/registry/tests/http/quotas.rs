@@ -31,6 +31,39 @@ async fn limit(server: &TestServer, change: QuotaChange) {
 }
 
 #[tokio::test]
+async fn an_index_takes_no_more_than_it_may_and_says_so() {
+    // Each of these packages has a record of some 150 bytes.
+    let server = TestServer::start_with(|settings| settings.max_index = 400).await;
+    server.publish("edge/main", hello()).await.expect(201);
+    let noarch = package("tzdata", "noarch");
+    server.publish("edge/main", noarch).await.expect(201);
+    let more = package("zlib", "x86_64");
+    let blobs = server.blobs();
+    let answer = server.publish("edge/main", more.clone()).await;
+    answer.refusal(
+        413,
+        "and it may have at most 400: publish into another repository",
+    );
+    assert_eq!(server.blobs(), blobs);
+    // A noarch package is in every index, so the largest decides.
+    let docs = package("docs", "noarch");
+    server
+        .publish("edge/main", docs)
+        .await
+        .refusal(413, "bytes");
+    // Other indexes have room of their own, and what is deleted makes room again.
+    server
+        .publish("edge/testing", more.clone())
+        .await
+        .expect(201);
+    let aarch64 = package("zlib", "aarch64");
+    server.publish("edge/main", aarch64).await.expect(201);
+    let delete = delete(HELLO).basic("alice", &password("alice"));
+    server.send(&delete).await.expect(204);
+    server.publish("edge/main", more).await.expect(201);
+}
+
+#[tokio::test]
 async fn the_text_says_which_limit_how_much_is_used_and_whom_to_ask() {
     let server = TestServer::start_with(|settings| settings.quota.packages = Some(1)).await;
     server.publish("edge/main", hello()).await.expect(201);

@@ -450,6 +450,11 @@ async fn a_factor_whose_secret_does_not_open_lets_nobody_in_but_by_a_recovery_co
     let recovery = world.recovery[0].expose().to_owned();
     let code = world.code();
     let other_key = Secret::new("A".repeat(43) + "=");
+    let mut settings = world.server.registry.settings().clone();
+    settings.sealing_key = Some(other_key.clone());
+    registry::Administration::replace_sealing_key(&settings, &world.server.clock, BY)
+        .await
+        .unwrap();
     let server = world
         .server
         .restart_with(|settings| settings.sealing_key = Some(other_key))

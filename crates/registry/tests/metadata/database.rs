@@ -45,6 +45,8 @@ async fn what_was_recorded_is_there_after_a_reopening() {
             recorded.repository,
             &apk::arch::Arch::parse("x86_64").unwrap(),
             recorded.generation,
+            0,
+            100,
         )
         .await
         .unwrap();
@@ -116,7 +118,7 @@ async fn a_survey_sees_what_is_there_and_changes_nothing() {
     let database = Database::Sqlite(path.clone());
     // Beside whoever has it open: what was committed is in the log still.
     let open = Metadata::survey(&database).await.unwrap();
-    assert!(open.has_users && !open.has_sealed, "{open:?}");
+    assert!(open.has_users && open.sealing_check.is_none(), "{open:?}");
     world.metadata.close().await;
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
     let before = std::fs::read(&path).unwrap();

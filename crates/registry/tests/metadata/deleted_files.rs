@@ -32,7 +32,7 @@ impl World {
 
     async fn restore(&self, file: &DeletedFile, now: Timestamp) -> Result<bool, RecordError> {
         self.metadata
-            .restore_package(self.alice, file.id, Quota::default(), &act(now))
+            .restore_package(self.alice, file.id, Quota::default(), u64::MAX, &act(now))
             .await
     }
 
@@ -88,11 +88,13 @@ async fn a_deleted_file_comes_back_in_the_next_generation_as_a_new_file() {
         packages: Some(1),
         ..Quota::default()
     };
-    let of_bob = metadata.restore_package(bob, id, one, &act(now)).await;
+    let of_bob = metadata
+        .restore_package(bob, id, one, u64::MAX, &act(now))
+        .await;
     assert!(!of_bob.unwrap());
     world.record("other", "x86_64").await.unwrap();
     let refused = metadata
-        .restore_package(world.alice, id, one, &act(now))
+        .restore_package(world.alice, id, one, u64::MAX, &act(now))
         .await
         .unwrap_err();
     assert!(

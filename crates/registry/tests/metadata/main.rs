@@ -127,7 +127,13 @@ impl World {
     /// The records of an index at a generation.
     async fn index_at(&self, recorded: Recorded, arch: &str, generation: i64) -> Vec<String> {
         self.metadata
-            .index_rows(recorded.repository, &Arch::parse(arch).unwrap(), generation)
+            .index_rows(
+                recorded.repository,
+                &Arch::parse(arch).unwrap(),
+                generation,
+                0,
+                1_000,
+            )
             .await
             .unwrap()
             .into_iter()
@@ -183,6 +189,7 @@ fn package(owner: OwnerId, name: &str, arch: &str, blob: NewBlob) -> NewPackageF
         record: format!("P:{name}\nA:{arch}\n\n"),
         description: format!("The package {name}"),
         default_quota: Quota::default(),
+        max_index: u64::MAX,
     }
 }
 

@@ -270,6 +270,8 @@ async fn a_server_and_a_command_line_share_the_database() {
             recorded.repository,
             &Arch::parse("x86_64").unwrap(),
             recorded.generation,
+            0,
+            100,
         )
         .await
         .unwrap();

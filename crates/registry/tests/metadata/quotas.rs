@@ -27,6 +27,7 @@ impl World {
     async fn file_of(&self, name: &str, arch: &str, size: u64, quota: Quota) -> NewPackageFile {
         NewPackageFile {
             default_quota: quota,
+            max_index: u64::MAX,
             ..package(
                 self.alice,
                 name,
@@ -59,6 +60,48 @@ async fn what_comes_and_goes_is_counted_and_noarch_once() {
     assert!(!world.remove("zlib", "x86_64", START).await);
     assert_eq!(world.used().await.packages, 2);
     assert_eq!(world.used().await.bytes, 14);
+}
+
+#[tokio::test]
+async fn the_bytes_of_an_index_are_counted_in_the_transaction_that_changes_it() {
+    let world = World::new().await;
+    let records = async |arch: &str| world.head(arch).await.bytes;
+    world.record("zlib", "x86_64").await.unwrap();
+    world.record("tzdata", "noarch").await.unwrap();
+    let (zlib, tzdata) = ("P:zlib\nA:x86_64\n\n".len(), "P:tzdata\nA:noarch\n\n".len());
+    assert_eq!(records("x86_64").await, (zlib + tzdata) as u64);
+    assert_eq!(records("aarch64").await, tzdata as u64);
+    // Of many at once as many pass as there is room for, also in one transaction.
+    let files = futures_util::future::join_all((0..20).map(async |number| {
+        NewPackageFile {
+            max_index: (zlib + tzdata + 3 * zlib) as u64,
+            ..world
+                .file_of(
+                    &format!("zli{}", char::from(b'c' + number)),
+                    "x86_64",
+                    7,
+                    Quota::default(),
+                )
+                .await
+        }
+    }))
+    .await;
+    let recorded = futures_util::future::join_all(
+        files
+            .iter()
+            .map(|file| world.metadata.record_package(file, &ACT)),
+    );
+    let (passed, refused): (Vec<_>, Vec<_>) = recorded.await.into_iter().partition(Result::is_ok);
+    assert_eq!(passed.len(), 3);
+    assert!(
+        refused
+            .iter()
+            .all(|refused| matches!(refused, Err(RecordError::IndexFull { .. })))
+    );
+    assert_eq!(records("x86_64").await, (4 * zlib + tzdata) as u64);
+    assert!(world.remove("zlib", "x86_64", START).await);
+    assert!(world.remove("tzdata", "noarch", START).await);
+    assert_eq!(records("x86_64").await, 3 * zlib as u64);
 }
 
 #[tokio::test]

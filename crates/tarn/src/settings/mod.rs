@@ -121,6 +121,8 @@ pub(crate) struct Configuration {
     pub(crate) expiry_interval: Duration,
     /// For how long the audit log is kept; none for ever.
     pub(crate) audit_retention: Option<Duration>,
+    /// The most bytes of the records of one index.
+    pub(crate) max_index_size: u64,
     /// The memory for indexes, in bytes.
     pub(crate) index_cache_size: u64,
     /// Connections open at once.
@@ -235,6 +237,7 @@ impl Layers {
         let keep_deleted = self.required(&table::KEEP_DELETED, values::duration_or_none)?;
         let expiry_interval = self.required(&table::EXPIRY_INTERVAL, values::duration)?;
         let audit_retention = self.required(&table::AUDIT_RETENTION, values::retention)?;
+        let max_index_size = self.required(&table::MAX_INDEX_SIZE, values::size)?;
         let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
         let max_connections = self.required(&table::MAX_CONNECTIONS, values::count)?;
         let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
@@ -273,6 +276,7 @@ impl Layers {
             keep_deleted,
             expiry_interval,
             audit_retention,
+            max_index_size,
             index_cache_size,
             max_connections,
             request_timeout,

@@ -84,6 +84,8 @@ settings! {
         "How often packages are removed that the rules of `tarn expiry` let expire.";
     AUDIT_RETENTION: "audit-retention", "TARN_AUDIT_RETENTION", "DAYS", "365", ByTheServer,
         "For how many days the audit log is kept. 0 keeps it for ever.";
+    MAX_INDEX_SIZE: "max-index-size", "TARN_MAX_INDEX_SIZE", "SIZE", "256MiB", ByTheServer,
+        "How many bytes the records of one index may have together, before they are compressed. A package that does not fit is refused. 30,000 packages of Alpine have about 12 MB.";
     INDEX_CACHE_SIZE: "index-cache-size", "TARN_INDEX_CACHE_SIZE", "SIZE", "256MiB", ByTheServer,
         "How much memory signed indexes may take. One that does not fit is made again when it is asked for.";
     MAX_CONNECTIONS: "max-connections", "TARN_MAX_CONNECTIONS", "NUMBER", "8192", ByTheServer,

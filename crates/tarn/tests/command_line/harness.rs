@@ -59,7 +59,7 @@ impl Folder {
         fs::write(self.path(name), content).unwrap();
     }
 
-    fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tarn"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TARN_") {

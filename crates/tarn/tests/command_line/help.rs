@@ -57,6 +57,7 @@ fn every_command_has_its_help() {
         "key export",
         "key import",
         "key reactivate",
+        "key replace-sealing-key",
         "key retire",
         "key rotate",
         "webhook add",

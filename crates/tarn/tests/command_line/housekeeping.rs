@@ -28,7 +28,7 @@ fn with_packages() -> Folder {
     folder
 }
 
-fn upload(address: &str, password: &str, package: &[u8]) -> String {
+pub(crate) fn upload(address: &str, password: &str, package: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let credentials = STANDARD.encode(format!("admin:{password}"));
     let head = format!(

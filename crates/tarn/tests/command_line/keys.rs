@@ -156,6 +156,28 @@ fn a_lost_sealing_key_is_told_by_every_command_and_by_the_server() {
     assert_snapshot!("lost_sealing_key", said.all());
     assert_eq!(folder.tarn(&["key", "list", "admin"]).all(), said.all());
     assert!(!file.exists());
+
+    // Another one in its place is found too, until it is taken for the right one on purpose.
+    folder.write(
+        "tarn-data/secret.key",
+        "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    );
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let said = folder.tarn(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_snapshot!("wrong_sealing_key", said.all());
+    for command in [&["key", "list", "admin"][..], &["user", "list"]] {
+        assert_eq!(folder.tarn(command).all(), said.all());
+    }
+    let check = folder.tarn(&["check-config"]);
+    assert_eq!(check.exit, 1);
+    assert!(
+        check.stderr.contains("is not the one of this database"),
+        "{}",
+        check.stderr
+    );
+    let replaced = folder.tarn(&["key", "replace-sealing-key"]);
+    assert_eq!(replaced.exit, 0, "{}", replaced.stderr);
+    assert_eq!(folder.tarn(&["key", "rotate", "admin"]).exit, 0);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod help;
 mod housekeeping;
 mod inspect;
 mod keys;
+mod logging;
 mod serving;
 mod settings;
 mod webhooks;

@@ -140,6 +140,30 @@ pub enum PkginfoError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// All lists of the package together have too many entries.
+    #[error(
+        "{field}: the lists of the package have {count} entries together where at most {limit} are taken, shorten this one"
+    )]
+    TooManyDependencies {
+        /// The key with the most entries.
+        field: &'static str,
+        /// Entries of all.
+        count: usize,
+        /// Entries allowed.
+        limit: usize,
+    },
+    /// The record in the index would be too long.
+    #[error(
+        "{field}: the package makes a record of {length} bytes in the index where at most {limit} are taken, list fewer or shorter ones"
+    )]
+    RecordTooLong {
+        /// The key with the longest list.
+        field: &'static str,
+        /// Bytes of the record.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// All the single values together are too long for apk's database of installed packages.
     #[error(
         "{field}: the values of the package make {length} bytes where apk can keep {limit}, shorten this one by {excess} bytes"

@@ -47,7 +47,44 @@ pub(super) fn check(
     // `apk_db_fdb_write`): this leaves 3 KiB to the path.
     check_line("replaces", LINE, lengths.replaces, limits.index_header)?;
     check_triggers(&info.triggers, limits)?;
-    check_header(info, limits)
+    let header = check_header(info, limits)?;
+    check_record(header, lengths, limits)
+}
+
+/// Refuses what makes a record that is too long although each of its lines is short enough, or has too many entries.
+fn check_record(header: usize, lengths: &Lengths, limits: &Limits) -> Result<(), PkginfoError> {
+    let listed = [
+        ("depend", lengths.depends),
+        ("provides", lengths.provides),
+        ("install_if", lengths.install_if),
+    ];
+    let all = listed
+        .into_iter()
+        .chain([("replaces", lengths.replaces)])
+        .max_by_key(|(_, length)| length.count);
+    let count =
+        lengths.replaces.count + listed.iter().map(|(_, length)| length.count).sum::<usize>();
+    if let Some((field, _)) = all
+        && count > limits.dependencies
+    {
+        return Err(PkginfoError::TooManyDependencies {
+            field,
+            count,
+            limit: limits.dependencies,
+        });
+    }
+    let lines = listed.iter().filter(|(_, length)| length.count > 0);
+    let lines: usize = lines.map(|(_, length)| LINE + length.bytes).sum();
+    // The blank line at the end.
+    let length = header + lines + 1;
+    match listed.into_iter().max_by_key(|(_, length)| length.bytes) {
+        Some((field, _)) if length > limits.index_record => Err(PkginfoError::RecordTooLong {
+            field,
+            length,
+            limit: limits.index_record,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a package can provide this. apk drops the operator, and would take `a>=2` for `a=2` (`src/apk_package.h`,
@@ -94,8 +131,8 @@ fn check_line(
 }
 
 /// The lines `C:` to `k:` as they will be written, with the largest file size, and for a `noarch` package with the
-/// longest architecture: it is listed in the index of every one.
-fn check_header(info: &PackageInfo, limits: &Limits) -> Result<(), PkginfoError> {
+/// longest architecture: it is listed in the index of every one. Gives how long they are.
+fn check_header(info: &PackageInfo, limits: &Limits) -> Result<usize, PkginfoError> {
     let arch = if info.arch.is_noarch() {
         LONGEST_ARCH
     } else {
@@ -136,6 +173,6 @@ fn check_header(info: &PackageInfo, limits: &Limits) -> Result<(), PkginfoError>
             limit: limits.index_header,
             excess: length - limits.index_header,
         }),
-        _ => Ok(()),
+        _ => Ok(length),
     }
 }

@@ -183,6 +183,43 @@ fn a_hundred_thousand_provides_are_refused() {
 }
 
 #[test]
+fn a_record_is_bounded_as_a_whole_and_in_its_entries() {
+    let limits = Limits {
+        index_record: 600,
+        dependencies: 100,
+        ..Limits::tiny()
+    };
+    let refused = |lines: &str| {
+        let refused = parse(least(lines).as_bytes(), &limits);
+        refused.map_err(|error| error.to_string())
+    };
+    let entries = |key: &str, count: usize, length: usize| {
+        let line = format!("{key} = {}\n", "a".repeat(length));
+        line.repeat(count)
+    };
+    // Three lines that each fit.
+    let text = [("depend", 41), ("provides", 40), ("install_if", 40)]
+        .map(|(key, length)| entries(key, 5, length));
+    assert!(refused(&text[..2].concat()).is_ok());
+    let text = refused(&text.concat()).unwrap_err();
+    assert!(
+        text.starts_with("depend: the package makes a record of ")
+            && text.ends_with(
+                " bytes in the index where at most 600 are taken, list fewer or shorter ones"
+            ),
+        "{text}"
+    );
+    // Many short entries are dear to whoever reads them.
+    let text =
+        |replaces: usize| [entries("depend", 60, 1), entries("replaces", replaces, 1)].concat();
+    assert!(refused(&text(40)).is_ok());
+    assert_eq!(
+        refused(&text(41)).unwrap_err(),
+        "depend: the lists of the package have 101 entries together where at most 100 are taken, shorten this one"
+    );
+}
+
+#[test]
 fn of_a_list_no_more_is_kept_than_one_line_of_the_index_holds() {
     let limits = Limits::tiny();
     let mut list = List::default();

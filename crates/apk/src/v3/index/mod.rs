@@ -17,8 +17,8 @@ mod read;
 mod write;
 
 pub use error::{FieldError, IndexError};
-pub use read::{read, read_unverified};
-pub use write::{WriteError, payload, write};
+pub use read::{read, read_unverified, visit};
+pub use write::{IndexBuilder, WriteError, payload, write};
 
 use crate::{
     arch::Arch,

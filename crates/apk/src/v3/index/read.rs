@@ -32,6 +32,20 @@ pub fn read(bytes: &[u8], limits: &Limits, trusted: &[&PublicKey]) -> Result<Ind
     read_file(bytes, limits, Some(trusted))
 }
 
+/// Reads an index as [`read`] does, and hands each package to `package` instead of keeping it. What it gives lists none.
+///
+/// # Errors
+///
+/// As [`read`]. Some packages were handed over by then.
+pub fn visit(
+    bytes: &[u8],
+    limits: &Limits,
+    trusted: &[&PublicKey],
+    package: impl FnMut(IndexedPackage),
+) -> Result<Index, IndexError> {
+    visit_file(bytes, limits, Some(trusted), package)
+}
+
 /// Reads an index whoever signed it, to show what is in it.
 ///
 /// # Errors
@@ -45,6 +59,17 @@ fn read_file(
     bytes: &[u8],
     limits: &Limits,
     trusted: Option<&[&PublicKey]>,
+) -> Result<Index, IndexError> {
+    let mut packages = Vec::new();
+    let index = visit_file(bytes, limits, trusted, |package| packages.push(package))?;
+    Ok(Index { packages, ..index })
+}
+
+fn visit_file(
+    bytes: &[u8],
+    limits: &Limits,
+    trusted: Option<&[&PublicKey]>,
+    package: impl FnMut(IndexedPackage),
 ) -> Result<Index, IndexError> {
     let file = container::unpack(bytes, limits.index)?;
     let (schema, blocks) = container::open(&file)?;
@@ -65,7 +90,7 @@ fn read_file(
         limits,
         left: limits.index,
     };
-    let mut index = reader.index()?;
+    let mut index = reader.index(package)?;
     index.signed_by = signatures.iter().map(|signature| signature.key).collect();
     index.verified_by = verified_by;
     Ok(index)
@@ -132,28 +157,37 @@ struct Reader<'a> {
 type Field<T> = Result<T, FieldError>;
 
 impl<'a> Reader<'a> {
-    fn index(mut self) -> Result<Index, IndexError> {
+    fn index(mut self, package: impl FnMut(IndexedPackage)) -> Result<Index, IndexError> {
         let at = |field| move |problem| IndexError::Root { field, problem };
         let root = self.object(self.payload.root(), index::SLOTS);
         let root = root.map_err(at("root"))?;
         let description = self.text(root.value(index::DESCRIPTION));
         let pkgname_spec = self.text(root.value(index::PKGNAME_SPEC));
         let rows = self.slots(root.value(index::PACKAGES), size_of::<IndexedPackage>());
+        let (description, pkgname_spec) = (
+            description.map_err(at("description"))?,
+            pkgname_spec.map_err(at("pkgname-spec"))?,
+        );
+        self.packages(rows.map_err(at("packages"))?, package)?;
         Ok(Index {
-            description: description.map_err(at("description"))?,
-            pkgname_spec: pkgname_spec.map_err(at("pkgname-spec"))?,
-            packages: self.packages(rows.map_err(at("packages"))?)?,
+            description,
+            pkgname_spec,
+            packages: Vec::new(),
             signed_by: Vec::new(),
             verified_by: Vec::new(),
         })
     }
 
-    fn packages(&mut self, rows: Slots<'a>) -> Result<Vec<IndexedPackage>, IndexError> {
+    fn packages(
+        &mut self,
+        rows: Slots<'a>,
+        mut visit: impl FnMut(IndexedPackage),
+    ) -> Result<(), IndexError> {
         let (found, limit) = (rows.len(), self.limits.index_records);
         if found as u64 > limit {
             return Err(IndexError::Packages { found, limit });
         }
-        let mut packages: Vec<IndexedPackage> = Vec::with_capacity(found);
+        let mut before: Option<IndexedPackage> = None;
         for (row, number) in rows.iter().zip(1..) {
             let at = |field| {
                 move |problem| IndexError::Package {
@@ -164,15 +198,19 @@ impl<'a> Reader<'a> {
             };
             let row = self.object(row, package::SLOTS).map_err(at("package"))?;
             let package = self.package(row, at)?;
-            if let Some(before) = packages.last()
-                && !order(before, &package).is_lt()
-            {
-                let name = Quoted::new(package.name.as_str());
-                return Err(at("package")(FieldError::Order(name)));
+            if let Some(before) = before.take() {
+                if !order(&before, &package).is_lt() {
+                    let name = Quoted::new(package.name.as_str());
+                    return Err(at("package")(FieldError::Order(name)));
+                }
+                visit(before);
             }
-            packages.push(package);
+            before = Some(package);
         }
-        Ok(packages)
+        if let Some(last) = before {
+            visit(last);
+        }
+        Ok(())
     }
 
     fn package<At, Wrap>(&mut self, row: Slots<'a>, at: At) -> Result<IndexedPackage, IndexError>

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use super::{IndexEntry, dependency::write_list};
 use crate::{
-    digest::read_hex,
+    digest::{Identity, read_hex},
+    name::PackageName,
     package_info::PackageInfo,
     sign::SigningKey,
     v3::{
@@ -17,6 +18,7 @@ use crate::{
         value::Value,
         writer::{PayloadFull, Writer},
     },
+    version::Version,
 };
 
 /// Why an index could not be made.
@@ -45,13 +47,7 @@ pub fn write(
     keys: &[&SigningKey],
     compression: Compression,
 ) -> Result<Vec<u8>, WriteError> {
-    let payload = payload(entries, description)?;
-    let mut file = container::start(Schema::Index);
-    block::write(&mut file, BlockKind::Adb, &payload)?;
-    let digest = PayloadDigest::of(Schema::Index, &payload);
-    drop(payload);
-    signature::append(&mut file, &digest, keys)?;
-    Ok(container::pack(file, compression))
+    builder(entries)?.finish(description, keys, compression)
 }
 
 /// Makes the database alone: what the signatures are over.
@@ -60,28 +56,111 @@ pub fn write(
 ///
 /// [`PayloadFull`] over 256 MiB.
 pub fn payload(entries: &[IndexEntry<'_>], description: &str) -> Result<Vec<u8>, PayloadFull> {
-    let mut sorted: Vec<&IndexEntry<'_>> = entries.iter().collect();
-    sorted.sort_by(|one, other| order(one, other));
-    let mut writer = Writer::new();
-    let mut packages = Vec::with_capacity(sorted.len());
-    for entry in sorted {
-        packages.push(write_package(&mut writer, entry)?);
-    }
-    let mut fields = [Value::NULL; index::SLOTS - 1];
-    fields[index::DESCRIPTION - 1] = writer.blob(description.as_bytes())?;
-    fields[index::PACKAGES - 1] = writer.array(&packages)?;
-    let root = writer.object(&fields)?;
-    Ok(writer.finish(root))
+    builder(entries)?.payload(description)
 }
+
+fn builder(entries: &[IndexEntry<'_>]) -> Result<IndexBuilder, PayloadFull> {
+    let mut sorted: Vec<&IndexEntry<'_>> = entries.iter().collect();
+    sorted.sort_by(|one, other| {
+        order(
+            (&one.info.name, &one.info.version, one.identity),
+            (&other.info.name, &other.info.version, other.identity),
+        )
+    });
+    let mut builder = IndexBuilder::default();
+    for entry in sorted {
+        builder.add(entry)?;
+    }
+    Ok(builder)
+}
+
+/// An index that grows by one package after the other, so that none of them has to stay in memory. The same packages in the same
+/// order give the same bytes; the list of them is sorted whatever their order.
+#[derive(Debug, Default)]
+pub struct IndexBuilder {
+    writer: Writer,
+    packages: Vec<Added>,
+}
+
+/// A package that is written, and what it is sorted by.
+#[derive(Debug)]
+struct Added {
+    name: PackageName,
+    version: Version,
+    identity: Identity,
+    value: Value,
+}
+
+impl IndexBuilder {
+    /// Writes a package.
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadFull`] over 256 MiB.
+    pub fn add(&mut self, entry: &IndexEntry<'_>) -> Result<(), PayloadFull> {
+        let value = write_package(&mut self.writer, entry)?;
+        self.packages.push(Added {
+            name: entry.info.name.clone(),
+            version: entry.info.version.clone(),
+            identity: *entry.identity,
+            value,
+        });
+        Ok(())
+    }
+
+    /// Makes the whole file, as [`write()`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`]: over 256 MiB, no key, or a key that does not sign.
+    pub fn finish(
+        self,
+        description: &str,
+        keys: &[&SigningKey],
+        compression: Compression,
+    ) -> Result<Vec<u8>, WriteError> {
+        let payload = self.payload(description)?;
+        let mut file = container::start(Schema::Index);
+        file.reserve_exact(payload.len() + SIGNATURES_ROOM);
+        block::write(&mut file, BlockKind::Adb, &payload)?;
+        let digest = PayloadDigest::of(Schema::Index, &payload);
+        drop(payload);
+        signature::append(&mut file, &digest, keys)?;
+        Ok(container::pack(file, compression))
+    }
+
+    fn payload(mut self, description: &str) -> Result<Vec<u8>, PayloadFull> {
+        self.packages.sort_by(|one, other| {
+            order(
+                (&one.name, &one.version, &one.identity),
+                (&other.name, &other.version, &other.identity),
+            )
+        });
+        let packages: Vec<Value> = self.packages.iter().map(|added| added.value).collect();
+        drop(self.packages);
+        let mut writer = self.writer;
+        let mut fields = [Value::NULL; index::SLOTS - 1];
+        fields[index::DESCRIPTION - 1] = writer.blob(description.as_bytes())?;
+        fields[index::PACKAGES - 1] = writer.array(&packages)?;
+        let root = writer.object(&fields)?;
+        Ok(writer.finish(root))
+    }
+}
+
+/// Bytes for the signatures of a few keys: the file is not moved for them.
+const SIGNATURES_ROOM: usize = 16 << 10;
 
 /// The order of the packages (apk-tools `src/apk_adb.c`, `schema_pkginfo_array`; `src/adb.c`, `adb_wa_sort`): field by
 /// field, and two packages with the same hash are the same package.
-fn order(one: &IndexEntry<'_>, other: &IndexEntry<'_>) -> Ordering {
-    let names = one.info.name.as_str().cmp(other.info.name.as_str());
+fn order(one: Key<'_>, other: Key<'_>) -> Ordering {
+    let names = one.0.as_str().cmp(other.0.as_str());
     names
-        .then_with(|| one.info.version.compare(&other.info.version))
-        .then_with(|| one.identity.cmp(other.identity))
+        .then_with(|| one.1.compare(other.1))
+        .then_with(|| one.2.cmp(other.2))
 }
+
+/// What packages are sorted by.
+type Key<'a> = (&'a PackageName, &'a Version, &'a Identity);
 
 /// What `apk mkndx` writes for a v2 package (`src/app_mkndx.c`, `mkndx_parse_v2meta`), and where a field is missing
 /// there it is missing here.

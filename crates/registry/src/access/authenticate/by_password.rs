@@ -1,20 +1,25 @@
 //! Who signs in with a password, and the code beside it. What was right lately is remembered; wrong ones are counted.
+//!
+//! A password that was wrong a moment ago is known to be wrong still: it is refused at once, and is no further guess. So a machine
+//! that goes on with an old password doesn't slow down those beside it that have the right one (many share an address). It is known
+//! by its source, too: nobody elsewhere learns from the time an answer takes what was tried here.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
+use tokio::sync::Semaphore;
 
 use super::{Access, AuthError};
 use crate::{
     access::{
         caller::{By, SignedIn},
         code::Code,
-        guesses::Guesses,
+        guesses::{Guesses, network},
         passwords::{Checker, PasswordError},
         second_factor::FactorError,
         secret::Secret,
     },
-    clock::{Clock, Timestamp},
+    clock::Clock,
     metadata::{Actor, Metadata, MetadataError, Through, User},
     names::OwnerName,
 };
@@ -22,13 +27,20 @@ use crate::{
 /// Longer than the slow-down of one round of checks, so that a client that minds it does not come back too early.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 
-/// Why the one check that several requests wait for did not end well.
+/// How the one check that several requests wait for ended.
 #[derive(Debug, Clone)]
-enum CheckFailure {
+pub(super) enum Checked {
+    Right,
     Wrong,
     TooManyAttempts(Duration),
-    Password(PasswordError),
+    Failed(PasswordError),
 }
+
+/// What a password is remembered by.
+pub(super) type PasswordKey = [u8; 32];
+
+/// The same, as seen from one source.
+pub(super) type TriedKey = (PasswordKey, IpAddr);
 
 /// What checks passwords, and writes down how that ended. Shared with tasks that outlive the request.
 #[derive(Debug)]
@@ -37,6 +49,8 @@ pub(super) struct Passwords {
     pub(super) clock: Clock,
     pub(super) checker: Checker,
     pub(super) guesses: Guesses,
+    /// Places for requests that wait for their turn.
+    pub(super) held: Arc<Semaphore>,
     pub(super) most_guesses: u32,
     pub(super) write_interval: Duration,
 }
@@ -54,23 +68,15 @@ impl Access {
             Err(_) => None,
         };
         let key = self.cache_key(user.as_ref(), name, password);
-        let now = self.clock.now();
-        if let Some(at) = self.verified.get(&key).await
-            && now.since(at) >= self.verified_for
-        {
-            self.verified.invalidate(&key).await;
-        }
         let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-        self.verified
-            .try_get_with(key, self.passwords.check(stored, name, password, peer))
-            .await
-            .map_err(|failure| match &*failure {
-                CheckFailure::Wrong => AuthError::WrongCredentials,
-                CheckFailure::TooManyAttempts(retry_after) => AuthError::TooManyAttempts {
-                    retry_after: *retry_after,
-                },
-                CheckFailure::Password(error) => AuthError::Password(error.clone()),
-            })?;
+        match self.checked(key, stored, name, password, peer).await {
+            Checked::Right => {}
+            Checked::Wrong => return Err(AuthError::WrongCredentials),
+            Checked::TooManyAttempts(retry_after) => {
+                return Err(AuthError::TooManyAttempts { retry_after });
+            }
+            Checked::Failed(error) => return Err(AuthError::Password(error)),
+        }
         // Nothing is ever verified for a user that does not exist, so this cannot fail; and if it did, it would say no.
         let user = user.ok_or(AuthError::WrongCredentials)?;
         if user.disabled {
@@ -81,6 +87,45 @@ impl Access {
             user,
             by: By::Password,
         })
+    }
+
+    /// Whether a password is right: remembered, or checked now, once for all requests that come with it from one source meanwhile.
+    async fn checked(
+        &self,
+        key: PasswordKey,
+        stored: Option<String>,
+        name: &str,
+        password: &Secret,
+        peer: IpAddr,
+    ) -> Checked {
+        let now = self.clock.now();
+        match self.verified.get(&key).await {
+            Some(at) if now.since(at) < self.verified_for => return Checked::Right,
+            Some(_) => self.verified.invalidate(&key).await,
+            None => {}
+        }
+        let tried = (key, network(peer));
+        if let Some(at) = self.known_wrong.get(&tried).await
+            && now.since(at) < self.wrong_for
+        {
+            // For as long as it comes again and again.
+            self.known_wrong.insert(tried, now).await;
+            return Checked::Wrong;
+        }
+        let check = async {
+            let checked = self.passwords.check(stored, name, password, peer).await;
+            match &checked {
+                Checked::Right => self.verified.insert(key, self.clock.now()).await,
+                Checked::Wrong => self.known_wrong.insert(tried, self.clock.now()).await,
+                Checked::TooManyAttempts(_) | Checked::Failed(_) => {}
+            }
+            // Nothing is kept there: an error goes to those who wait, and to nobody after them.
+            Err::<(), Checked>(checked)
+        };
+        match self.under_way.try_get_with(tried, check).await {
+            Ok(()) => Checked::Right,
+            Err(checked) => Checked::clone(&checked),
+        }
     }
 
     /// The second factor of a user whose password was right. Nobody else gets an answer that depends on it.
@@ -131,9 +176,9 @@ impl Access {
         Ok(())
     }
 
-    /// What a password is remembered by. Each part is led by its length or has a fixed one, so no two inputs give the
+    /// Each part is led by its length or has a fixed one, so no two inputs give the
     /// same bytes.
-    fn cache_key(&self, user: Option<&User>, name: &str, password: &Secret) -> [u8; 32] {
+    fn cache_key(&self, user: Option<&User>, name: &str, password: &Secret) -> PasswordKey {
         let mut hash = hmac::Context::with_key(&self.key);
         if let Some(user) = user {
             hash.update(b"u");
@@ -163,17 +208,29 @@ impl Passwords {
         name: &str,
         password: &Secret,
         peer: IpAddr,
-    ) -> Result<Timestamp, CheckFailure> {
-        let place = self
-            .checker
-            .place()
-            .ok_or(CheckFailure::TooManyAttempts(QUEUE_WAIT))?;
-        let attempt = self
+    ) -> Checked {
+        let Some(place) = self.checker.place() else {
+            return Checked::TooManyAttempts(QUEUE_WAIT);
+        };
+        let held = Arc::clone(&self.held).try_acquire_owned().ok();
+        let begun = self
             .guesses
-            .begin(name, peer, self.clock.now())
-            .map_err(CheckFailure::TooManyAttempts)?;
+            .begin(name, peer, self.clock.now(), held.is_some());
+        let attempt = match begun {
+            Ok(attempt) => attempt,
+            Err(wait) => return Checked::TooManyAttempts(wait),
+        };
         let (passwords, password) = (Arc::clone(self), password.clone());
         let checked = tokio::spawn(async move {
+            let place = if attempt.delay().is_zero() {
+                place
+            } else {
+                // Who waits for a turn takes no place from those who don't.
+                drop(place);
+                tokio::time::sleep(attempt.delay()).await;
+                passwords.checker.place_in_turn().await?
+            };
+            drop(held);
             let checked = passwords.checker.check(place, stored, password).await;
             let to_be_written = match &checked {
                 Ok(false) => passwords.guesses.confirm(&attempt),
@@ -186,9 +243,9 @@ impl Passwords {
             checked
         });
         match checked.await.unwrap_or(Err(PasswordError::Stopping)) {
-            Ok(true) => Ok(self.clock.now()),
-            Ok(false) => Err(CheckFailure::Wrong),
-            Err(error) => Err(CheckFailure::Password(error)),
+            Ok(true) => Checked::Right,
+            Ok(false) => Checked::Wrong,
+            Err(error) => Checked::Failed(error),
         }
     }
 

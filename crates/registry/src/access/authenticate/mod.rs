@@ -4,7 +4,8 @@
 //! passwords that were right are remembered for some minutes, as a hash under a key that only this process has, over the user,
 //! the version of their credentials and the password. The version is read with every request: a password that was
 //! changed is forgotten at once, by every node. Requests that come with the same password while it is being checked
-//! wait for that one check. A second factor is asked for after that, with every request: nothing of it is remembered.
+//! wait for that one check. What was wrong is remembered in the same way, as seen from one source. A second factor is asked for
+//! after that, with every request: nothing of it is remembered.
 
 mod by_password;
 mod by_token;
@@ -15,9 +16,13 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use moka::future::Cache;
+use tokio::sync::Semaphore;
 
 pub use self::error::{AccessError, AuthError, TokenRefusal};
-use self::{by_password::Passwords, token_uses::TokenUses};
+use self::{
+    by_password::{PasswordKey, Passwords, TriedKey},
+    token_uses::TokenUses,
+};
 use super::{
     AccessLimits,
     caller::Caller,
@@ -46,8 +51,12 @@ pub struct Access {
     write_interval: Duration,
     second_factors: SecondFactors,
     key: hmac::Key,
-    verified: Cache<[u8; 32], Timestamp>,
+    verified: Cache<PasswordKey, Timestamp>,
     verified_for: Duration,
+    known_wrong: Cache<TriedKey, Timestamp>,
+    wrong_for: Duration,
+    /// Holds nothing: it lets several requests wait for one check.
+    under_way: Cache<TriedKey, ()>,
     token_uses: Arc<TokenUses>,
 }
 
@@ -77,6 +86,7 @@ impl Access {
                     limits.waiting_passwords,
                 ),
                 guesses: Guesses::new(&limits, sealer.hash_key("guessed names")),
+                held: Arc::new(Semaphore::new(limits.held_requests)),
                 most_guesses: limits.written_guesses,
                 write_interval: limits.write_interval,
             }),
@@ -90,6 +100,12 @@ impl Access {
                 .time_to_live(limits.verified_for)
                 .build(),
             verified_for: limits.verified_for,
+            known_wrong: Cache::builder()
+                .max_capacity(limits.known_wrong_passwords)
+                .time_to_idle(limits.forget_guesses_after)
+                .build(),
+            wrong_for: limits.forget_guesses_after,
+            under_way: Cache::new(0),
             token_uses: Arc::new(TokenUses::new(
                 limits.remembered_guessers,
                 limits.token_use_interval,

@@ -9,6 +9,7 @@ fn guesses() -> Guesses {
         free_guesses_per_account: 3,
         free_guesses_per_source: 6,
         longest_wait: Duration::from_secs(60),
+        longest_delay: Duration::from_secs(15),
         forget_guesses_after: Duration::from_secs(600),
         remembered_guessers: 100,
         ..AccessLimits::default()
@@ -30,32 +31,80 @@ fn the_wait_doubles_after_the_free_ones() {
     let here = source("192.0.2.1");
     let mut now = START;
     for _ in 0..3 {
-        guesses.begin("alice", here, now).unwrap();
+        guesses.begin("alice", here, now, false).unwrap();
     }
     for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
         assert_eq!(
-            guesses.begin("Alice", here, now).unwrap_err(),
+            guesses.begin("Alice", here, now, false).unwrap_err(),
             seconds(wait)
         );
         let almost = now.after(seconds(wait) - Duration::from_millis(1));
         assert_eq!(
-            guesses.begin("alice", here, almost).unwrap_err(),
+            guesses.begin("alice", here, almost, false).unwrap_err(),
             Duration::from_millis(1)
         );
         now = now.after(seconds(wait));
-        guesses.begin("alice", here, now).unwrap();
+        guesses.begin("alice", here, now, false).unwrap();
     }
+}
+
+#[test]
+fn those_who_wait_have_their_turns_one_after_the_other() {
+    let guesses = guesses();
+    let here = source("192.0.2.1");
+    let delay = |now| {
+        let attempt = guesses.begin("alice", here, now, true);
+        attempt.map(|attempt| attempt.delay())
+    };
+    // All at once: three are free, then each waits behind the one before, and the longest wait is refused.
+    let delays: Vec<_> = (0..9).map(|_| delay(START)).collect();
+    let turns = [0, 0, 0, 1, 3, 7, 15].map(|turn| Ok(seconds(turn)));
+    assert_eq!(delays[..7], turns);
+    assert_eq!(delays[7..], [Err(seconds(31)), Err(seconds(31))]);
+    // Who does not wait gets no further, whenever it is.
+    assert!(guesses.begin("alice", here, START, false).is_err());
+    let later = START.after(seconds(20));
+    assert_eq!(delay(later), Ok(seconds(11)));
+    assert_eq!(delay(later), Err(seconds(43)));
+}
+
+#[test]
+fn a_right_password_that_waited_ends_the_wait_of_all() {
+    let guesses = guesses();
+    let here = source("192.0.2.1");
+    for _ in 0..5 {
+        guesses.begin("alice", here, START, true).unwrap();
+    }
+    let right = guesses.begin("alice", here, START, true).unwrap();
+    assert_eq!(right.delay(), seconds(7));
+    let _ = guesses.forgive(&right);
+    let next = guesses.begin("alice", here, START.after(seconds(7)), true);
+    assert_eq!(next.unwrap().delay(), seconds(0));
 }
 
 #[test]
 fn other_accounts_and_other_sources_are_not_held_up() {
     let guesses = guesses();
     for _ in 0..3 {
-        guesses.begin("alice", source("192.0.2.1"), START).unwrap();
+        guesses
+            .begin("alice", source("192.0.2.1"), START, false)
+            .unwrap();
     }
-    assert!(guesses.begin("alice", source("192.0.2.1"), START).is_err());
-    assert!(guesses.begin("bob", source("192.0.2.1"), START).is_ok());
-    assert!(guesses.begin("alice", source("192.0.2.2"), START).is_ok());
+    assert!(
+        guesses
+            .begin("alice", source("192.0.2.1"), START, false)
+            .is_err()
+    );
+    assert!(
+        guesses
+            .begin("bob", source("192.0.2.1"), START, false)
+            .is_ok()
+    );
+    assert!(
+        guesses
+            .begin("alice", source("192.0.2.2"), START, false)
+            .is_ok()
+    );
 }
 
 #[test]
@@ -63,9 +112,12 @@ fn a_source_that_tries_many_accounts_is_slowed_down() {
     let guesses = guesses();
     let here = source("192.0.2.1");
     for account in ["a", "b", "c", "d", "e", "f"] {
-        guesses.begin(account, here, START).unwrap();
+        guesses.begin(account, here, START, false).unwrap();
     }
-    assert_eq!(guesses.begin("g", here, START).unwrap_err(), seconds(1));
+    assert_eq!(
+        guesses.begin("g", here, START, false).unwrap_err(),
+        seconds(1)
+    );
 }
 
 #[test]
@@ -73,19 +125,19 @@ fn a_right_password_forgives_the_account_but_not_the_source() {
     let guesses = guesses();
     let here = source("192.0.2.1");
     for _ in 0..5 {
-        let guess = guesses.begin("mallory", here, START).unwrap();
+        let guess = guesses.begin("mallory", here, START, false).unwrap();
         let _ = guesses.forgive(&guess);
     }
-    guesses.begin("victim", here, START).unwrap();
-    guesses.begin("victim", here, START).unwrap();
-    let own = guesses.begin("mallory", here, START).unwrap();
+    guesses.begin("victim", here, START, false).unwrap();
+    guesses.begin("victim", here, START, false).unwrap();
+    let own = guesses.begin("mallory", here, START, false).unwrap();
     let _ = guesses.forgive(&own);
-    guesses.begin("victim", here, START).unwrap();
-    assert!(guesses.begin("victim", here, START).is_err());
+    guesses.begin("victim", here, START, false).unwrap();
+    assert!(guesses.begin("victim", here, START, false).is_err());
     for other in ["x", "y", "z"] {
-        guesses.begin(other, here, START).unwrap();
+        guesses.begin(other, here, START, false).unwrap();
     }
-    assert!(guesses.begin("mallory", here, START).is_err());
+    assert!(guesses.begin("mallory", here, START, false).is_err());
 }
 
 #[test]
@@ -93,11 +145,11 @@ fn quiet_time_forgets() {
     let guesses = guesses();
     let here = source("192.0.2.1");
     for _ in 0..3 {
-        guesses.begin("alice", here, START).unwrap();
+        guesses.begin("alice", here, START, false).unwrap();
     }
     let later = START.after(seconds(600));
     for _ in 0..3 {
-        guesses.begin("alice", here, later).unwrap();
+        guesses.begin("alice", here, later, false).unwrap();
     }
 }
 
@@ -106,16 +158,16 @@ fn a_clock_that_steps_back_never_waits_longer_than_the_delay() {
     let guesses = guesses();
     let here = source("192.0.2.1");
     for _ in 0..3 {
-        guesses.begin("alice", here, START).unwrap();
+        guesses.begin("alice", here, START, false).unwrap();
     }
     let earlier = Timestamp::from_seconds(START.seconds() - 50);
     assert_eq!(
-        guesses.begin("alice", here, earlier).unwrap_err(),
+        guesses.begin("alice", here, earlier, false).unwrap_err(),
         seconds(1)
     );
     // Nobody waits for years because the clock was wrong for a while.
     let much_earlier = Timestamp::from_seconds(1_700_000_000);
-    guesses.begin("alice", here, much_earlier).unwrap();
+    guesses.begin("alice", here, much_earlier, false).unwrap();
 }
 
 #[test]
@@ -136,7 +188,7 @@ fn what_was_counted_counts_after_a_restart() {
     let (before, after) = (guesses(), guesses());
     let here = source("192.0.2.1");
     for _ in 0..3 {
-        let attempt = before.begin("alice", here, START).unwrap();
+        let attempt = before.begin("alice", here, START, false).unwrap();
         let _ = before.confirm(&attempt);
     }
     let counts = before.changes();
@@ -144,26 +196,29 @@ fn what_was_counted_counts_after_a_restart() {
     assert!(counts.iter().all(|count| count.count == 3), "{counts:?}");
     assert!(before.changes().is_empty());
     after.recall(&counts, START);
-    assert_eq!(after.begin("Alice", here, START).unwrap_err(), seconds(1));
+    assert_eq!(
+        after.begin("Alice", here, START, false).unwrap_err(),
+        seconds(1)
+    );
     let elsewhere = source("192.0.2.2");
-    assert!(after.begin("alice", elsewhere, START).is_ok());
+    assert!(after.begin("alice", elsewhere, START, false).is_ok());
     for other in ["a", "b", "c"] {
-        after.begin(other, here, START).unwrap();
+        after.begin(other, here, START, false).unwrap();
     }
-    assert!(after.begin("d", here, START).is_err());
+    assert!(after.begin("d", here, START, false).is_err());
 }
 
 #[test]
 fn what_is_forgiven_is_written_down_as_forgotten_if_it_was_written_at_all() {
     let guesses = guesses();
     let here = source("192.0.2.1");
-    let right = guesses.begin("alice", here, START).unwrap();
+    let right = guesses.begin("alice", here, START, false).unwrap();
     assert!(!guesses.forgive(&right), "nothing to write down");
     assert!(guesses.changes().is_empty());
-    let wrong = guesses.begin("alice", here, START).unwrap();
+    let wrong = guesses.begin("alice", here, START, false).unwrap();
     let _ = guesses.confirm(&wrong);
     assert_eq!(guesses.changes().len(), 2);
-    let right = guesses.begin("alice", here, START).unwrap();
+    let right = guesses.begin("alice", here, START, false).unwrap();
     let _ = guesses.forgive(&right);
     let mut counts: Vec<_> = guesses
         .changes()
@@ -178,7 +233,9 @@ fn what_is_forgiven_is_written_down_as_forgotten_if_it_was_written_at_all() {
 #[test]
 fn one_writer_is_called_for_at_a_time() {
     let guesses = guesses();
-    let attempt = guesses.begin("alice", source("192.0.2.1"), START).unwrap();
+    let attempt = guesses
+        .begin("alice", source("192.0.2.1"), START, false)
+        .unwrap();
     assert!(guesses.confirm(&attempt));
     assert!(!guesses.confirm(&attempt));
     assert!(guesses.goes_on());
@@ -191,7 +248,7 @@ fn one_writer_is_called_for_at_a_time() {
 fn a_name_is_not_kept_in_the_clear() {
     let guesses = guesses();
     let attempt = guesses
-        .begin("hunter2", source("192.0.2.1"), START)
+        .begin("hunter2", source("192.0.2.1"), START, false)
         .unwrap();
     let _ = guesses.confirm(&attempt);
     let plain = <sha2::Sha256 as sha2::Digest>::digest(b"hunter2");
@@ -205,11 +262,11 @@ fn a_name_is_not_kept_in_the_clear() {
 fn what_the_database_did_not_take_is_written_the_next_time() {
     let guesses = guesses();
     let (here, elsewhere) = (source("192.0.2.1"), source("192.0.2.2"));
-    let wrong = guesses.begin("alice", here, START).unwrap();
+    let wrong = guesses.begin("alice", here, START, false).unwrap();
     assert!(guesses.confirm(&wrong), "somebody has to write");
     let failed = guesses.changes();
     guesses.put_back(&failed);
-    let other = guesses.begin("bob", elsewhere, START).unwrap();
+    let other = guesses.begin("bob", elsewhere, START, false).unwrap();
     assert!(!guesses.confirm(&other), "the writer goes on");
     assert!(guesses.goes_on());
     let counts = guesses.changes();

@@ -99,6 +99,8 @@ fn deflate_after(before: &[u8], text: &[u8], flush: FlushCompress) -> Result<Vec
             _ => consumed_all && deflated.len() < deflated.capacity(),
         };
         if done {
+            // Kept for long, and the room was a guess.
+            deflated.shrink_to_fit();
             return Ok(deflated);
         }
         deflated.reserve(deflated.capacity().max(1 << 10));
