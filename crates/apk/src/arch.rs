@@ -110,6 +110,14 @@ pub enum ArchError {
         /// The text found.
         arch: Quoted,
     },
+    /// What others call an architecture: no apk asks for it.
+    #[error("{arch} is not what apk calls it: write `{name}`")]
+    Foreign {
+        /// The text found.
+        arch: Quoted,
+        /// apk's name.
+        name: &'static str,
+    },
     /// A character that no architecture may have.
     #[error(
         "{arch} is not an architecture: use only lower-case letters, digits, `_`, `.` and `-`, as in `x86_64`"
@@ -118,6 +126,21 @@ pub enum ArchError {
         /// The text found.
         arch: Quoted,
     },
+}
+
+/// apk's name for what Go, Debian and the Linux kernel call an architecture, where apk has no other of that name
+/// (`src/apk_arch.h`).
+fn apk_name(arch: &str) -> Option<&'static str> {
+    Some(match arch {
+        "amd64" | "amd64v1" | "amd64v2" | "amd64v3" | "amd64v4" | "x64" | "x86-64" => "x86_64",
+        "386" | "i386" | "i486" | "i586" | "i686" => "x86",
+        "arm64" => "aarch64",
+        "arm6" => "armhf",
+        "arm7" | "armv7l" => "armv7",
+        "ppc64el" => "ppc64le",
+        "any" | "all" => "noarch",
+        _ => return None,
+    })
 }
 
 impl Arch {
@@ -144,6 +167,22 @@ impl Arch {
             });
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// Reads the architecture that a package says it is for. A name that another system has for one of apk's is refused:
+    /// apk would never ask for the index that lists the package.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchError`] when the text does not follow the grammar above, or is such a name.
+    pub fn parse_of_package(text: &str) -> Result<Self, ArchError> {
+        match apk_name(text) {
+            Some(name) => Err(ArchError::Foreign {
+                arch: Quoted::new(text),
+                name,
+            }),
+            None => Self::parse(text),
+        }
     }
 
     /// `noarch`: a package that fits every architecture.

@@ -20,8 +20,9 @@ pub struct Limits {
     pub data_section: u64,
     /// Entries of the data section's tar archive.
     pub data_entries: u64,
-    /// Directories among them. Each costs some 16 bytes of memory until the package is read.
-    pub directories: usize,
+    /// Paths of them that are remembered, to know one that comes twice: every directory, and every file outside the
+    /// entries with a dot in front. Each costs 10 to 30 bytes of memory until the package is read.
+    pub paths: usize,
     /// One path or link target in a tar header (`PATH_MAX - 10` in `src/tar.c`).
     pub path: usize,
     /// One pax extended header.
@@ -45,6 +46,8 @@ pub struct Limits {
     pub name: usize,
     /// A package version.
     pub version: usize,
+    /// Whether `pkgver` may be a version that apk carries and can't order ([`crate::version::Version::parse_lenient`]).
+    pub lenient_versions: bool,
     /// A name and a version together. `NAME-VERSION.post-deinstall` is the longest file that apk names after them
     /// (`src/package.c`, `apk_ipkg_run_script`), and a file system takes names of 255 bytes.
     pub name_and_version: usize,
@@ -64,7 +67,7 @@ impl Default for Limits {
             script: 256 << 10,
             data_section: 64 << 30,
             data_entries: 4_000_000,
-            directories: 1 << 20,
+            paths: 1 << 20,
             path: 4096 - 10 - 1,
             pax_header: 256 << 10,
             index_line: (128 << 10) - 8,
@@ -74,6 +77,7 @@ impl Default for Limits {
             dependency: 256 - 1,
             name: 128,
             version: 128,
+            lenient_versions: false,
             name_and_version: 255 - "-.post-deinstall".len(),
             index: 2 << 30,
             index_records: 4_000_000,
@@ -82,6 +86,25 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The same bounds, with or without versions that apk can't order.
+    #[must_use]
+    pub fn with_lenient_versions(&self, lenient: bool) -> Self {
+        Self {
+            lenient_versions: lenient,
+            ..self.clone()
+        }
+    }
+
+    /// The default bounds for what was taken in before: whatever the rule about versions is now, it may have one that apk
+    /// can't order.
+    #[must_use]
+    pub fn for_stored() -> Self {
+        Self {
+            lenient_versions: true,
+            ..Self::default()
+        }
+    }
+
     /// Bounds small enough for a test to cross each of them.
     pub fn tiny() -> Self {
         Self {
@@ -92,7 +115,7 @@ impl Limits {
             script: 2 << 10,
             data_section: 64 << 10,
             data_entries: 16,
-            directories: 8,
+            paths: 8,
             path: 128,
             pax_header: 1 << 10,
             index_line: 256,
@@ -102,6 +125,7 @@ impl Limits {
             dependency: 64,
             name: 32,
             version: 32,
+            lenient_versions: false,
             name_and_version: 48,
             index: 64 << 10,
             index_records: 16,

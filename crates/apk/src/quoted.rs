@@ -8,7 +8,7 @@ const SHOWN: usize = 64;
 /// A piece of text as it appears inside an error message: between backticks, at most 64 bytes of it, with control
 /// characters, bytes that are not UTF-8, and everything else that could fool a terminal or a log written as an escape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quoted(String);
+pub struct Quoted(Box<str>);
 
 impl Quoted {
     pub(crate) fn new(text: &(impl AsRef<[u8]> + ?Sized)) -> Self {
@@ -17,7 +17,7 @@ impl Quoted {
         for chunk in text.as_ref().utf8_chunks() {
             for character in chunk.valid().chars() {
                 let Some(less) = left.checked_sub(character.len_utf8()) else {
-                    return Self(shown + "…`");
+                    return Self((shown + "…`").into());
                 };
                 left = less;
                 match character {
@@ -28,13 +28,13 @@ impl Quoted {
             }
             for byte in chunk.invalid() {
                 let Some(less) = left.checked_sub(1) else {
-                    return Self(shown + "…`");
+                    return Self((shown + "…`").into());
                 };
                 left = less;
                 shown.extend(byte.escape_ascii().map(char::from));
             }
         }
-        Self(shown + "`")
+        Self((shown + "`").into())
     }
 }
 

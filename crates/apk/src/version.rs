@@ -8,10 +8,14 @@ use crate::{
     dependency::Operator,
     limits::Limits,
     quoted::Quoted,
-    version::order::{Fault, Scanner},
+    version::{
+        order::{Fault, Scanner},
+        suggestion::Suggestion,
+    },
 };
 
 mod order;
+mod suggestion;
 
 /// Digits that apk 2 takes in one number of a version (apk-tools 2.14 `src/version.c`, `get_token`).
 const LONGEST_NUMBER: usize = 17;
@@ -25,6 +29,9 @@ const LONGEST_NUMBER: usize = 17;
 ///
 /// Two versions that are spelled differently can be equal (`1.0-r1` and `1.0-r01`), so this type has no `Ord`; ask
 /// [`Version::compare`]. `==` compares the spelling.
+///
+/// A package may also have a version that apk carries without reading it ([`Version::parse_lenient`]). Ask
+/// [`Version::is_orderable`] before relying on an order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Version(String);
 
@@ -43,18 +50,26 @@ pub enum VersionError {
         limit: usize,
     },
     /// It does not start with a digit.
-    #[error("{version} is not a version apk understands: start it with a digit, as in `1.0-r0`")]
+    #[error(
+        "{version} is not a version apk understands: it has to start with a digit{}",
+        .instead.or(", as in `1.0-r0`")
+    )]
     Start {
         /// The text found.
         version: Quoted,
+        /// What to write.
+        instead: Suggestion,
     },
     /// A `.` or `-r` that no digit follows.
     #[error(
-        "{version} is not a version apk understands: put a digit after each `.` and after `-r`"
+        "{version} is not a version apk understands: a digit has to follow each `.` and `-r`{}",
+        .instead.or("")
     )]
     NumberMissing {
         /// The text found.
         version: Quoted,
+        /// What to write.
+        instead: Suggestion,
     },
     /// A number that does not fit into 64 bits.
     #[error(
@@ -68,32 +83,40 @@ pub enum VersionError {
     },
     /// `_` and a word that is none of the suffixes.
     #[error(
-        "{version} is not a version apk understands: {suffix} is no known suffix (alpha, beta, pre, rc, cvs, svn, git, hg, p)"
+        "{version} is not a version apk understands: {suffix} is no known suffix (alpha, beta, pre, rc, cvs, svn, git, hg, p){}",
+        .instead.or("")
     )]
     Suffix {
         /// The text found.
         version: Quoted,
         /// The suffix with its `_`.
         suffix: Quoted,
+        /// What to write.
+        instead: Suggestion,
     },
     /// `~` that no hexadecimal digit follows.
     #[error(
-        "{version} is not a version apk understands: put the digits 0-9 and a-f of a commit hash after `~`"
+        "{version} is not a version apk understands: only the digits 0-9 and a-f of a commit hash may follow `~`{}",
+        .instead.or("")
     )]
     Hash {
         /// The text found.
         version: Quoted,
+        /// What to write.
+        instead: Suggestion,
     },
     /// A part that is in the wrong place, or is no part of a version.
     #[error(
-        "{version} is not a version apk understands: {rest} does not belong there, write \
-         `digits.digits`, a letter, `_suffix` and `-r` with a number, in this order"
+        "{version} is not a version apk understands: {rest} does not belong there{}",
+        .instead.or(", write `digits.digits`, a letter, `_suffix` and `-r` with a number, in this order")
     )]
     Unexpected {
         /// The text found.
         version: Quoted,
         /// What follows the last good part.
         rest: Quoted,
+        /// What to write.
+        instead: Suggestion,
     },
     /// `~hash`, which apk 2 does not know.
     #[error(
@@ -142,19 +165,36 @@ impl Version {
                 limit: limits.version,
             });
         }
-        let mut scanner = Scanner::new(text);
-        while let Some(token) = scanner.next_token().map_err(|fault| explain(text, fault))? {
-            if token
-                .digits()
-                .is_some_and(|digits| digits.parse::<u64>().is_err())
-            {
-                return Err(VersionError::NumberTooLarge {
-                    version: Quoted::new(text),
-                    number: Quoted::new(token.text()),
-                });
-            }
-        }
+        check(text)?;
         Ok(Self(text.to_owned()))
+    }
+
+    /// Reads the version of a package: one that apk orders, or one that it only carries.
+    ///
+    /// No apk from 2.10.1 to 3.0.8 reads `pkgver` in a package or `V:` in an index as a version until it compares it with
+    /// another (apk-tools 3 `src/package.c`, `apk_pkgtmpl_add_info`; 2.x `apk_pkg_add_info`), and then the parts that it
+    /// does not understand count as equal. So no text there disturbs an index: `update`, `search`, `list`, `policy`,
+    /// `add`, `upgrade`, `version` and `fetch` of all of them work and say nothing, about the package and those beside it.
+    /// That is not so in `depend`, `provides` and `install_if`: for one such version there apk 3 says "The indexes contain
+    /// broken packages" at every command (`src/package.c`, `apk_blob_pull_dep`). Those stay as strict as they are
+    /// ([`Dependency`](crate::dependency::Dependency)), and nobody can ask for such a version: `apk add name=1.2.3-rc.1`
+    /// is an error.
+    ///
+    /// Taken is what also makes a file name and a path of a URL that every client sends as it stands: letters, digits,
+    /// `.`, `_`, `+`, `~` and `-`, with a letter or a digit first. `%` would be decoded on the way, and `:`, `@`, `,`,
+    /// `=`, `<` and `>` mean something in a dependency or a URL.
+    ///
+    /// # Errors
+    ///
+    /// [`VersionError`], that of [`Version::parse_within`], when the text is neither.
+    pub fn parse_lenient(text: &str, limits: &Limits) -> Result<Self, VersionError> {
+        Self::parse_within(text, limits).or_else(|error| {
+            if is_carried(text) && text.len() <= limits.version {
+                Ok(Self(text.to_owned()))
+            } else {
+                Err(error)
+            }
+        })
     }
 
     /// Reads a version that apk 2 and apk 3 both understand: what a v2 package and a v2 index may carry.
@@ -197,7 +237,24 @@ impl Version {
         &self.0
     }
 
-    /// apk's order (apk-tools 3 `src/version.c`, `apk_version_compare`).
+    /// Whether apk understands every part of this version, and so knows whether another one is newer.
+    #[must_use]
+    pub fn is_orderable(&self) -> bool {
+        check(&self.0).is_ok()
+    }
+
+    /// A version that apk orders, to be written in the place of this one. `None` when this one is orderable, or when none
+    /// can be made of it.
+    #[must_use]
+    pub fn suggestion(&self) -> Option<String> {
+        if self.is_orderable() {
+            return None;
+        }
+        suggestion::for_text(&self.0)
+    }
+
+    /// apk's order (apk-tools 3 `src/version.c`, `apk_version_compare`). Of a version that is not orderable only the
+    /// parts before the one that apk does not understand count.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Ordering {
         order::compare(&self.0, &other.0, false)
@@ -244,20 +301,59 @@ fn check_for_apk_2(text: &str, mut scanner: Scanner<'_>) -> Result<(), VersionEr
     Ok(())
 }
 
+/// Whether apk carries a text as a version: [`Version::parse_lenient`] says why just these.
+fn is_carried(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '~' | '-'))
+}
+
+/// Reads a version by the grammar of apk 3.
+fn check(text: &str) -> Result<(), VersionError> {
+    let mut scanner = Scanner::new(text);
+    while let Some(token) = scanner.next_token().map_err(|fault| explain(text, fault))? {
+        if token
+            .digits()
+            .is_some_and(|digits| digits.parse::<u64>().is_err())
+        {
+            return Err(VersionError::NumberTooLarge {
+                version: Quoted::new(text),
+                number: Quoted::new(token.text()),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn explain(text: &str, fault: Fault<'_>) -> VersionError {
     let version = Quoted::new(text);
+    let instead = Suggestion::of(text);
     match fault {
-        Fault::Start => VersionError::Start { version },
-        Fault::NumberMissing => VersionError::NumberMissing { version },
+        Fault::Start => VersionError::Start { version, instead },
+        Fault::NumberMissing => VersionError::NumberMissing { version, instead },
         Fault::Suffix(suffix) => VersionError::Suffix {
             version,
             suffix: Quoted::new(&format!("_{suffix}")),
+            instead,
         },
-        Fault::Hash => VersionError::Hash { version },
-        Fault::Unexpected(rest) => VersionError::Unexpected {
-            version,
-            rest: Quoted::new(rest),
-        },
+        Fault::Hash => VersionError::Hash { version, instead },
+        Fault::Unexpected(rest) => {
+            // Of `~dev` the first two letters are a hash, and the whole is what the writer meant.
+            let before = text.strip_suffix(rest).unwrap_or_default();
+            let hash = before.rsplit_once('~').map_or("", |(_, hash)| hash);
+            let is_hash = before.ends_with(&format!("~{hash}")) && !hash.contains(['-', '_']);
+            let rest = if is_hash {
+                format!("~{hash}{rest}")
+            } else {
+                rest.to_owned()
+            };
+            VersionError::Unexpected {
+                version,
+                rest: Quoted::new(&rest),
+                instead,
+            }
+        }
     }
 }
 

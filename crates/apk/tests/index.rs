@@ -301,7 +301,7 @@ fn rejects_an_index_that_apk_reads_otherwise() {
     }
     let error = refusal(&signed(&[&entry(
         "APKINDEX",
-        record.replace("V:1.0-r0", "V:1.0_foo").as_bytes(),
+        record.replace("V:1.0-r0", "V:1.0^foo").as_bytes(),
     )]));
     assert!(error.starts_with("record 1: V: "), "{error}");
     assert!(

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::{
     access::{AccessLimits, RefusalLimits, Secret},
-    metadata::{Database, Quota},
+    metadata::{Database, Quota, VersionRule},
     metrics::Counter,
 };
 
@@ -27,6 +27,8 @@ pub struct Settings {
     pub max_upload: u64,
     /// What an owner may have who has no limits of their own.
     pub quota: Quota,
+    /// Which versions packages may have, of an owner without a rule of its own.
+    pub versions: VersionRule,
     /// For how long the audit log is kept. `None`: for ever.
     pub audit_retention: Option<Duration>,
     /// For how long a deleted package can be restored, before its bytes are freed.
@@ -148,6 +150,7 @@ impl Settings {
             package_limits: apk::limits::Limits::default(),
             max_upload: 4 << 30,
             quota: Quota::default(),
+            versions: VersionRule::Strict,
             audit_retention: Some(Duration::from_secs(365 * 86_400)),
             keep_deleted: Duration::from_secs(7 * 86_400),
             expiry_interval: Duration::from_secs(3_600),

@@ -26,6 +26,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
             bytes: configuration.quota_bytes,
             packages: configuration.quota_packages,
         },
+        versions: configuration.versions,
         keep_deleted: configuration.keep_deleted,
         expiry_interval: configuration.expiry_interval,
         audit_retention: configuration.audit_retention,

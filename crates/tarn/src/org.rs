@@ -99,6 +99,14 @@ pub(crate) enum Action {
         #[arg(value_name = "WHO")]
         visibility: Visibility,
     },
+    /// Change which versions an organisation's packages may have
+    Versions {
+        /// The organisation
+        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// strict, lenient (also versions that apk can't order) or default (the server's rule)
+        rule: user::OwnVersions,
+    },
     /// Add, list and change the teams of an organisation
     #[command(subcommand)]
     Team(team::Action),
@@ -116,6 +124,8 @@ struct ShownOrganisation {
 struct ShownWhole {
     name: String,
     visibility: &'static str,
+    /// Which versions its packages may have; null: the server's rule holds.
+    versions: Option<&'static str>,
     former_names: Vec<ShownFormerName>,
     teams: Vec<team::Shown>,
     members: Vec<ShownMember>,
@@ -178,6 +188,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
         Action::Visibility { name, visibility } => {
             user::set_visibility(accounts, KIND, &name, visibility).await
         }
+        Action::Versions { name, rule } => user::set_versions(accounts, KIND, &name, rule).await,
         Action::Team(action) => team::run(action, accounts).await,
     }
 }
@@ -210,6 +221,7 @@ async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), F
     let shown = ShownWhole {
         former_names: user::former_names(accounts, name).await?,
         visibility: organisation.visibility.as_str(),
+        versions: user::versions(accounts, name).await?,
         name: organisation.name,
         teams: teams.map(team::Shown::from).collect(),
         members: members.map(ShownMember::from).collect(),
@@ -227,6 +239,10 @@ async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), F
     output::print_facts(&[
         ("name", shown.name),
         ("visibility", shown.visibility.to_owned()),
+        (
+            "versions",
+            shown.versions.unwrap_or(user::SERVERS).to_owned(),
+        ),
         ("former names", user::names(&shown.former_names)),
         ("teams", teams.join(", ")),
         ("members", members.join(", ")),

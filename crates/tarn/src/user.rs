@@ -5,7 +5,7 @@ mod factor;
 use registry::{
     Administration,
     access::Accounts,
-    metadata::{OwnerKind, User, Visibility},
+    metadata::{OwnerKind, User, VersionRule, Visibility},
     names::OwnerName,
 };
 use serde::Serialize;
@@ -120,6 +120,14 @@ pub(crate) enum Action {
         #[arg(value_name = "WHO")]
         visibility: Visibility,
     },
+    /// Change which versions a user's packages may have
+    Versions {
+        /// Whose
+        #[arg(value_parser = OwnerName::parse)]
+        name: OwnerName,
+        /// strict, lenient (also versions that apk can't order) or default (the server's rule)
+        rule: OwnVersions,
+    },
     /// Make a user an administrator of the whole registry, or no longer one
     Admin {
         /// Whom
@@ -129,6 +137,27 @@ pub(crate) enum Action {
         #[arg(long)]
         remove: bool,
     },
+}
+
+/// How the rule of an owner without one of its own is shown.
+pub(crate) const SERVERS: &str = "the server's rule";
+
+/// A rule about versions for one owner, or the server's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnVersions(Option<VersionRule>);
+
+impl std::str::FromStr for OwnVersions {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "default" => Ok(Self(None)),
+            _ => word
+                .parse()
+                .map(|rule| Self(Some(rule)))
+                .map_err(|_| "write strict, lenient or default".to_owned()),
+        }
+    }
 }
 
 /// One user, in the JSON of `user list`.
@@ -146,6 +175,8 @@ struct Shown {
 struct ShownWhole {
     #[serde(flatten)]
     user: Shown,
+    /// Which versions their packages may have; null: the server's rule holds.
+    versions: Option<&'static str>,
     former_names: Vec<ShownFormerName>,
     teams: Vec<ShownTeam>,
     tokens: Vec<String>,
@@ -255,6 +286,9 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
         Action::Visibility { name, visibility } => {
             set_visibility(accounts, OwnerKind::User, &name, visibility).await
         }
+        Action::Versions { name, rule } => {
+            set_versions(accounts, OwnerKind::User, &name, rule).await
+        }
         Action::Admin { name, remove } => {
             let changed = accounts.set_admin(&name, !remove, &BY).await?;
             let is = if remove {
@@ -322,6 +356,34 @@ pub(crate) async fn set_visibility(
     Ok(())
 }
 
+/// Changes which versions the packages of a user or an organisation may have.
+pub(crate) async fn set_versions(
+    accounts: &Accounts,
+    kind: OwnerKind,
+    name: &OwnerName,
+    OwnVersions(rule): OwnVersions,
+) -> Result<(), Failure> {
+    let changed = accounts.set_version_rule(kind, name, rule, &BY).await?;
+    let when = if changed { "now" } else { "as before" };
+    output::note(&match rule {
+        Some(rule) => format!("the versions of {name} are {rule} {when}"),
+        None => format!("the versions of {name} go by the server's rule {when}"),
+    });
+    Ok(())
+}
+
+/// The rule about versions that is an owner's own, as it is shown.
+pub(crate) async fn versions(
+    accounts: &Accounts,
+    name: &OwnerName,
+) -> Result<Option<&'static str>, Failure> {
+    let owner = accounts.find_owner(name).await?;
+    Ok(accounts
+        .version_rule(owner.id)
+        .await?
+        .map(VersionRule::as_str))
+}
+
 async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
     let users = accounts.users().await?;
     let users: Vec<Shown> = users.into_iter().map(Shown::from).collect();
@@ -350,6 +412,7 @@ async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), F
     let tokens = accounts.tokens(OwnerKind::User, name).await?;
     let shown = ShownWhole {
         user: user.into(),
+        versions: versions(accounts, name).await?,
         former_names,
         teams: teams.collect(),
         tokens: tokens.into_iter().map(|token| token.label).collect(),
@@ -367,6 +430,7 @@ async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), F
         ("role", shown.user.role().to_owned()),
         ("visibility", shown.user.visibility.to_owned()),
         ("state", shown.user.state().to_owned()),
+        ("versions", shown.versions.unwrap_or(SERVERS).to_owned()),
         ("former names", names(&shown.former_names)),
         ("teams", teams.join(", ")),
         ("tokens", shown.tokens.join(", ")),

@@ -2,6 +2,7 @@
 
 use registry::{
     Administration,
+    hint::Hint as _,
     metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents, Window},
     names::OwnerName,
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError},
@@ -185,7 +186,7 @@ fn event(text: &str) -> Result<WebhookEvent, String> {
         Ok(WebhookEvent::Ping) => {
             Err("every webhook can be tested; write published or deleted".to_owned())
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.line()),
     }
 }
 

@@ -104,7 +104,7 @@ fn says_what_is_wrong_and_what_to_do() {
         ),
         (
             "a=latest",
-            "`a=latest` is not a dependency: `latest` is not a version apk understands: start it with a digit, as in `1.0-r0`"
+            "`a=latest` is not a dependency: `latest` is not a version apk understands: it has to start with a digit, as in `1.0-r0`"
                 .to_owned(),
         ),
         (

@@ -9,11 +9,20 @@
 //!
 //! - what is not UTF-8, and control characters (a line feed ends an index line; a NUL ends apk's strings; an escape
 //!   reaches the terminal of whoever runs `apk search`);
-//! - a key twice where apk keeps one value, and a known key that apk would overlook for its blanks;
+//! - `pkgname`, `pkgver`, `arch` or `datahash` twice with different values, and a known key that apk would overlook for
+//!   its blanks;
+//! - relations with itself that no apk installs (`relations.rs`);
 //! - names, versions, architectures and dependencies that are none ([`PackageName`], [`Version`], [`Arch`],
 //!   [`Dependency`]), and no `pkgname`, `pkgver`, `arch` or `datahash` at all;
 //! - numbers that some apk reads as another number;
 //! - values too long for the buffers of apk (see [`Limits`]).
+//!
+//! # Keys that stand there twice
+//!
+//! Where apk keeps one value, each line replaces what the one before gave, in every apk from 2.10 to 3.0
+//! (`src/package.c`, `apk_pkg_add_info`; for `replaces_priority`, `triggers` and `datahash` `src/database.c`,
+//! `read_info_line`). So the last one counts here too: melange writes one `license` line for each entry of `copyright:`.
+//! Only what says which package this is must not differ, for other tools take the first line.
 //!
 //! # `size`
 //!
@@ -31,6 +40,7 @@ pub use error::PkginfoError;
 mod error;
 mod fit;
 mod list;
+mod relations;
 
 use fit::Lengths;
 use list::List;
@@ -89,6 +99,7 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<PackageInfo, PkginfoError>
     let lengths = draft.lengths();
     let info = draft.finish()?;
     fit::check(&info, &lengths, limits)?;
+    relations::check(&info)?;
     Ok(info)
 }
 
@@ -178,46 +189,44 @@ struct Draft {
 
 impl Draft {
     fn add(&mut self, key: &'static str, value: &str, limits: &Limits) -> Result<(), PkginfoError> {
-        let text = || value.to_owned();
+        let text = || Some(value.to_owned());
+        let read_version = if limits.lenient_versions {
+            Version::parse_lenient
+        } else {
+            Version::parse_within
+        };
         match key {
-            "pkgname" => once(
+            "pkgname" => same(
                 &mut self.name,
                 key,
                 PackageName::parse_within(value, limits)?,
-            ),
-            "pkgver" => once(
-                &mut self.version,
-                key,
-                Version::parse_within(value, limits)?,
-            ),
-            "arch" => once(&mut self.arch, key, Arch::parse(value)?),
-            "pkgdesc" => once(&mut self.description, key, text()),
-            "url" => once(&mut self.url, key, text()),
-            "license" => once(&mut self.license, key, text()),
-            "origin" => once(&mut self.origin, key, text()),
-            "maintainer" => once(&mut self.maintainer, key, text()),
-            "packager" => once(&mut self.packager, key, text()),
-            "commit" => once(&mut self.commit, key, text()),
-            "builddate" => once(&mut self.build_date, key, number(key, value, LARGEST_DATE)?),
-            "size" => once(&mut self.installed_size, key, size(key, value)?),
-            "provider_priority" => once(
-                &mut self.provider_priority,
-                key,
-                number(key, value, LARGEST_PRIORITY)?,
-            ),
-            "replaces_priority" => once(
-                &mut self.replaces_priority,
-                key,
-                number(key, value, LARGEST_PRIORITY)?,
-            ),
-            "depend" => self.depends.add(key, value, limits),
-            "provides" => self.provides.add(key, value, limits),
-            "install_if" => self.install_if.add(key, value, limits),
-            "replaces" => self.replaces.add(key, value, limits),
-            "triggers" => once(&mut self.triggers, key, words(value)),
-            "datahash" => once(&mut self.data_hash, key, Sha256Digest::parse_hex(value)?),
-            _ => Ok(()),
+            )?,
+            "pkgver" => same(&mut self.version, key, read_version(value, limits)?)?,
+            "arch" => same(&mut self.arch, key, Arch::parse_of_package(value)?)?,
+            "datahash" => same(&mut self.data_hash, key, Sha256Digest::parse_hex(value)?)?,
+            "pkgdesc" => self.description = text(),
+            "url" => self.url = text(),
+            "license" => self.license = text(),
+            "origin" => self.origin = text(),
+            "maintainer" => self.maintainer = text(),
+            "packager" => self.packager = text(),
+            "commit" => self.commit = text(),
+            "builddate" => self.build_date = Some(number(key, value, LARGEST_DATE)?),
+            "size" => self.installed_size = Some(size(key, value)?),
+            "provider_priority" => {
+                self.provider_priority = Some(number(key, value, LARGEST_PRIORITY)?);
+            }
+            "replaces_priority" => {
+                self.replaces_priority = Some(number(key, value, LARGEST_PRIORITY)?);
+            }
+            "depend" => self.depends.add(key, value, limits)?,
+            "provides" => self.provides.add(key, value, limits)?,
+            "install_if" => self.install_if.add(key, value, limits)?,
+            "replaces" => self.replaces.add(key, value, limits)?,
+            "triggers" => self.triggers = Some(words(value)),
+            _ => {}
         }
+        Ok(())
     }
 
     fn lengths(&self) -> Lengths {
@@ -265,10 +274,15 @@ impl Draft {
     }
 }
 
-fn once<T>(slot: &mut Option<T>, field: &'static str, value: T) -> Result<(), PkginfoError> {
+/// Keeps a value that may be given again, but no other.
+fn same<T: PartialEq>(
+    slot: &mut Option<T>,
+    field: &'static str,
+    value: T,
+) -> Result<(), PkginfoError> {
     match slot.replace(value) {
-        Some(_) => Err(PkginfoError::Twice { field }),
-        None => Ok(()),
+        Some(before) if Some(&before) != slot.as_ref() => Err(PkginfoError::Twice { field }),
+        _ => Ok(()),
     }
 }
 

@@ -199,10 +199,14 @@ impl<'text> Scanner<'text> {
             '_' if last <= Kind::SuffixNumber => {
                 self.rest = after;
                 let word = self.take_while(|c| c.is_ascii_lowercase());
+                let Some(suffix) = Suffix::parse(word) else {
+                    self.rest = after;
+                    return Err(Fault::Suffix(self.take_while(|c| c.is_ascii_alphabetic())));
+                };
                 Token {
                     kind: Kind::Suffix,
                     text: word,
-                    suffix: Some(Suffix::parse(word).ok_or(Fault::Suffix(word))?),
+                    suffix: Some(suffix),
                 }
             }
             '~' if last < Kind::Hash => {

@@ -40,28 +40,29 @@ fn accepts_every_kind_of_part() {
 
 #[test]
 fn says_what_is_wrong_and_what_to_do() {
+    let no = "does not belong there";
     let belongs = "does not belong there, write `digits.digits`, a letter, `_suffix` and `-r` with a number, in this order";
     let suffixes = "is no known suffix (alpha, beta, pre, rc, cvs, svn, git, hg, p)";
     for (text, message) in [
         ("", "the version is empty: write for example `1.0-r0`".to_owned()),
-        ("v1", "`v1` is not a version apk understands: start it with a digit, as in `1.0-r0`".to_owned()),
-        (".1", "`.1` is not a version apk understands: start it with a digit, as in `1.0-r0`".to_owned()),
-        ("1.", "`1.` is not a version apk understands: put a digit after each `.` and after `-r`".to_owned()),
-        ("1..2", "`1..2` is not a version apk understands: put a digit after each `.` and after `-r`".to_owned()),
-        ("1-r", "`1-r` is not a version apk understands: put a digit after each `.` and after `-r`".to_owned()),
-        ("1.0_foo", format!("`1.0_foo` is not a version apk understands: `_foo` {suffixes}")),
-        ("1.0_", format!("`1.0_` is not a version apk understands: `_` {suffixes}")),
-        ("1.0_alphabet", format!("`1.0_alphabet` is not a version apk understands: `_alphabet` {suffixes}")),
-        ("1~", "`1~` is not a version apk understands: put the digits 0-9 and a-f of a commit hash after `~`".to_owned()),
+        ("v1", "`v1` is not a version apk understands: it has to start with a digit; write `1-r0`".to_owned()),
+        (".1", "`.1` is not a version apk understands: it has to start with a digit, as in `1.0-r0`".to_owned()),
+        ("1.", "`1.` is not a version apk understands: a digit has to follow each `.` and `-r`; write `1-r0`".to_owned()),
+        ("1..2", "`1..2` is not a version apk understands: a digit has to follow each `.` and `-r`".to_owned()),
+        ("1-r", "`1-r` is not a version apk understands: a digit has to follow each `.` and `-r`; write `1-r0`".to_owned()),
+        ("1.0_foo", format!("`1.0_foo` is not a version apk understands: `_foo` {suffixes}; write `1.0-r0`")),
+        ("1.0_", format!("`1.0_` is not a version apk understands: `_` {suffixes}; write `1.0-r0`")),
+        ("1.0_alphabet", format!("`1.0_alphabet` is not a version apk understands: `_alphabet` {suffixes}; write `1.0-r0`")),
+        ("1~", "`1~` is not a version apk understands: only the digits 0-9 and a-f of a commit hash may follow `~`; write `1-r0`".to_owned()),
         ("1.0ab", format!("`1.0ab` is not a version apk understands: `b` {belongs}")),
-        ("1.0a1", format!("`1.0a1` is not a version apk understands: `1` {belongs}")),
-        ("1.0-1", format!("`1.0-1` is not a version apk understands: `-1` {belongs}")),
-        ("1.0-r1_p1", format!("`1.0-r1_p1` is not a version apk understands: `_p1` {belongs}")),
-        ("1.0-r1-r2", format!("`1.0-r1-r2` is not a version apk understands: `-r2` {belongs}")),
-        ("1_p.1", format!("`1_p.1` is not a version apk understands: `.1` {belongs}")),
+        ("1.0a1", format!("`1.0a1` is not a version apk understands: `1` {no}; write `1.0_alpha1-r0`")),
+        ("1.0-1", format!("`1.0-1` is not a version apk understands: `-1` {no}; write `1.0-r1`")),
+        ("1.0-r1_p1", format!("`1.0-r1_p1` is not a version apk understands: `_p1` {no}; write `1.0_p1-r1`")),
+        ("1.0-r1-r2", format!("`1.0-r1-r2` is not a version apk understands: `-r2` {no}; write `1.0-r2`")),
+        ("1_p.1", format!("`1_p.1` is not a version apk understands: `.1` {no}; write `1_p1-r0`")),
         ("1.0 ", format!("`1.0 ` is not a version apk understands: ` ` {belongs}")),
         ("1.0A", format!("`1.0A` is not a version apk understands: `A` {belongs}")),
-        ("1~abG", format!("`1~abG` is not a version apk understands: `G` {belongs}")),
+        ("1~abG", format!("`1~abG` is not a version apk understands: `~abG` {no}; write `1-r0`")),
         (
             "1.18446744073709551616",
             "`1.18446744073709551616` is not a version apk can order: the number `18446744073709551616` is over \
@@ -124,6 +125,96 @@ fn an_index_may_carry_what_only_apk_2_knows() {
     // Up to the letter the versions count, and what follows makes them older than nothing would.
     let (old, new) = (parse("0.99f7-r0").unwrap(), parse("0.99f-r0").unwrap());
     assert_eq!(old.compare(&new), Ordering::Less);
+}
+
+#[test]
+fn suggests_what_apk_orders_for_what_it_does_not() {
+    for (text, suggestion) in [
+        ("1.2.3-rc.1", "1.2.3_rc1-r0"),
+        ("1.2.3-rc1", "1.2.3_rc1-r0"),
+        ("1.2.3-RC1", "1.2.3_rc1-r0"),
+        ("1.2.3_rc.1", "1.2.3_rc1-r0"),
+        ("1.2.3-rc.1-r4", "1.2.3_rc1-r4"),
+        ("1.2.3-beta.1+build.5", "1.2.3_beta1-r0"),
+        ("1.2.3-alpha", "1.2.3_alpha-r0"),
+        ("1.2.3+meta", "1.2.3-r0"),
+        ("1.2.3~dev", "1.2.3_pre-r0"),
+        ("1.2.3~beta2-1", "1.2.3_beta2-r0"),
+        ("1.2.3-SNAPSHOT-x", "1.2.3_pre-r0"),
+        ("1.2.3_SNAPSHOT", "1.2.3_pre-r0"),
+        ("1.2.3-SNAPSHOT-20240131", "1.2.3_pre20240131-r0"),
+        ("1.2.3-p1", "1.2.3_p1-r0"),
+        ("1.2.3-r0-p1", "1.2.3_p1-r0"),
+        ("1.5.7-r1-r1", "1.5.7-r1"),
+        ("2.7.18.10-git-r0", "2.7.18.10_git-r0"),
+        ("v1.2.3", "1.2.3-r0"),
+        ("1.2.3-4", "1.2.3-r4"),
+        ("2024-01-31", "2024.01.31-r0"),
+        ("1.0b2", "1.0_beta2-r0"),
+        ("1.0.post1", "1.0_p1-r0"),
+        ("0.0.0-20240131120000-abcdef", "0.0.0_git20240131120000-r0"),
+    ] {
+        let version = Version::parse_lenient(text, &Limits::default()).unwrap();
+        assert!(!version.is_orderable(), "{text}");
+        assert_eq!(version.suggestion().as_deref(), Some(suggestion), "{text}");
+        let refused = Version::parse(text).unwrap_err().to_string();
+        assert!(
+            refused.ends_with(&format!("; write `{suggestion}`")),
+            "{refused}"
+        );
+        assert!(version_of_suggestion(suggestion).is_orderable());
+    }
+    for text in [
+        "latest",
+        "92081f1-r0",
+        "1.2.3A",
+        "1..2",
+        "1.2.3-123456789012345678",
+    ] {
+        let version = Version::parse_lenient(text, &Limits::default()).unwrap();
+        assert_eq!(
+            (version.is_orderable(), version.suggestion()),
+            (false, None),
+            "{text}"
+        );
+    }
+    assert_eq!(version("1.2.3-r0").suggestion(), None);
+}
+
+fn version_of_suggestion(text: &str) -> Version {
+    Version::parse_for_v2(text, &Limits::default()).unwrap()
+}
+
+#[test]
+fn a_lenient_reader_takes_what_is_safe_in_a_file_name_and_no_more() {
+    let limits = Limits::default();
+    for text in [
+        "1.2.3-rc.1",
+        "latest",
+        "1.2.3+meta~x_Y-z",
+        "1.0-r0",
+        "99999999999999999999",
+    ] {
+        assert_eq!(
+            Version::parse_lenient(text, &limits).unwrap().as_str(),
+            text
+        );
+    }
+    let too_long = "1.2.3-x".repeat(20);
+    for text in [
+        "", "-1", ".5", "~1", "_1", "+1", "1 2", "1/2", "1%20", "1:2", "1@2", "1,2", "1=2", "1<2",
+        "1>2", "1^2", "1\n", "1ü", &too_long,
+    ] {
+        assert_eq!(
+            Version::parse_lenient(text, &limits).err(),
+            Version::parse_within(text, &limits).err(),
+            "{text:?}"
+        );
+        assert!(Version::parse_lenient(text, &limits).is_err(), "{text:?}");
+    }
+    // An old one that only apk 2 orders is none that apk 3 does.
+    let old = Version::parse_in_index("0.99f7-r0", &limits).unwrap();
+    assert!(!old.is_orderable());
 }
 
 #[test]
@@ -278,6 +369,14 @@ fn generated() -> impl Strategy<Value = String> {
         })
 }
 
+/// A version that a package may have: half of them have a part that apk does not understand.
+fn carried() -> impl Strategy<Value = Version> {
+    (generated(), prop::option::of("[-+~._][A-Za-z0-9]{1,3}")).prop_map(|(text, tail)| {
+        let text = text + tail.as_deref().unwrap_or_default();
+        Version::parse_lenient(&text, &Limits::default()).unwrap()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -287,14 +386,13 @@ proptest! {
     }
 
     #[test]
-    fn the_order_is_antisymmetric(a in generated(), b in generated()) {
-        let (a, b) = (version(&a), version(&b));
+    fn the_order_is_antisymmetric(a in carried(), b in carried()) {
         prop_assert_eq!(a.compare(&b), b.compare(&a).reverse());
     }
 
     #[test]
-    fn the_order_is_transitive(a in generated(), b in generated(), c in generated()) {
-        let mut sorted = [version(&a), version(&b), version(&c)];
+    fn the_order_is_transitive(a in carried(), b in carried(), c in carried()) {
+        let mut sorted = [a, b, c];
         sorted.sort_by(Version::compare);
         prop_assert!(sorted[0].compare(&sorted[1]).is_le());
         prop_assert!(sorted[1].compare(&sorted[2]).is_le());
@@ -310,5 +408,6 @@ proptest! {
             prop_assert_eq!(version.as_str(), text.as_str());
         }
         let _ = super::order::compare(&text, "1.0_rc1-r0", false);
+        let _ = super::suggestion::for_text(&text);
     }
 }

@@ -8,6 +8,7 @@ CREATE TABLE owners (
     name        TEXT   NOT NULL,
     name_lower  TEXT   NOT NULL UNIQUE,
     visibility  TEXT   NOT NULL CHECK (visibility IN ('public', 'limited', 'private')),
+    versions    TEXT   CHECK (versions IN ('strict', 'lenient')),   -- NULL: the server's rule holds
     created_at  BIGINT NOT NULL
 );
 

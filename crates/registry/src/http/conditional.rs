@@ -8,7 +8,7 @@
 //!
 //! A state that was made in second `c` has one date, `c +` [`SETTLES_AFTER`]. `If-Modified-Since` is answered with 304 if it is
 //! exactly the date of the current state, and that date is over. No other date is: a later one may be of a clock that is
-//! ahead, or of a state that a backup took away. Until its date is over, an answer carries an earlier second as
+//! ahead, or of a state that a backup took away. Until its date is over, an answer carries a second before `c` as
 //! `Last-Modified`, which gets no 304: one download too many, never one too few.
 //!
 //! # Why no changed file is answered with 304
@@ -18,7 +18,7 @@
 //!
 //! - The date of `s`, `c + SETTLES_AFTER`. No two states share a second (`metadata/change_times.rs`), so `c < c'`, and it is
 //!   less than `d'`. States of a burst may share one that is ahead of the clock; then `s'` was there before their date was.
-//! - An earlier second, from before the date of `s` was over: that is less than `c + SETTLES_AFTER`, so less than `d'`.
+//! - A second before `c`, from before the date of `s` was over: that is less than `d'`.
 //! - `Date`. [`dated`] sets it to the time at which the handler began, before it looked for the newest state, and found `s`. So
 //!   `s'` was not visible then. A change becomes visible less than [`SETTLES_AFTER`] seconds after the second it counts as
 //!   made in, by the clock of any node. So `Date` is less than `d'`, however long the answer took to be made.
@@ -88,7 +88,7 @@ impl Validators<'_> {
         Timestamp::from_seconds(if self.settled() {
             self.date()
         } else {
-            self.now.seconds().min(self.date() - 1)
+            self.now.seconds().min(self.changed_at.seconds() - 1)
         })
     }
 

@@ -206,6 +206,11 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
         .routes(routes!(keys::retire))
         .routes(routes!(keys::reactivate))
         .routes(routes!(quotas::show, quotas::set, quotas::reset))
+        .routes(routes!(
+            quotas::versions,
+            quotas::set_versions,
+            quotas::reset_versions
+        ))
         .routes(routes!(quotas::rules, quotas::set_rule))
         .routes(routes!(quotas::remove_rule))
         .routes(routes!(audit::list))

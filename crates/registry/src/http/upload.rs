@@ -3,6 +3,7 @@
 use axum::{
     extract::{Request, State},
     http::StatusCode,
+    response::{IntoResponse as _, Response},
 };
 use url::form_urlencoded;
 
@@ -18,14 +19,14 @@ use crate::{
     publish::{Destination, IfExists},
 };
 
-/// 201 with an empty body, once the package is durable and in the index; 200 where it was so before and the client says that
-/// this is fine.
+/// 201 once the package is durable and in the index, with one line about what apk makes of it where there is something to say;
+/// 200 where it was so before and the client says that this is fine.
 pub(super) async fn put(
     State(registry): State<Registry>,
     presented: Presented,
     segments: Segments,
     request: Request,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let AuthorizedPlace {
         authorized,
         branch,
@@ -56,10 +57,14 @@ pub(super) async fn put(
         "{}",
         if published.is_new { "package published" } else { "package was there already" }
     );
-    Ok(if published.is_new {
+    let status = if published.is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
+    };
+    Ok(match published.notice {
+        None => status.into_response(),
+        Some(notice) => (status, format!("{notice}\n")).into_response(),
     })
 }
 

@@ -29,8 +29,11 @@ pub(super) fn append(
         let wrong = |error: String| {
             Problem::Verification(format!("a stored package cannot be read: {error}"))
         };
-        let info = pkginfo::parse(package.pkginfo.as_bytes(), limits)
-            .map_err(|error| wrong(error.to_string()))?;
+        let info = pkginfo::parse(
+            package.pkginfo.as_bytes(),
+            &limits.with_lenient_versions(true),
+        )
+        .map_err(|error| wrong(error.to_string()))?;
         let identity = package.record.lines().next();
         let identity = identity.and_then(|line| line.strip_prefix("C:"));
         let identity = Identity::parse_index_field(identity.unwrap_or_default())

@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
 
 use super::{
     Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, Page, Quota,
@@ -389,5 +389,5 @@ impl DeletedFile {
 
 fn version(row: &Row) -> Result<Version, MetadataError> {
     let version: &str = row.value("version")?;
-    Version::parse(version).map_err(|_| nonsense("version", version))
+    Version::parse_lenient(version, &Limits::default()).map_err(|_| nonsense("version", version))
 }

@@ -152,6 +152,15 @@ words! {
     }
 }
 words! {
+    /// Which versions the packages of an owner may have.
+    VersionRule, "rule about versions", "strict, lenient", {
+        /// Those that every apk orders.
+        Strict = "strict",
+        /// Those too that apk installs without knowing what is newer.
+        Lenient = "lenient",
+    }
+}
+words! {
     /// What a member of an organisation may do. A greater role includes the lesser ones.
     Role, "role", "read, write, admin", {
         /// Read.

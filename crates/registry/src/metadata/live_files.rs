@@ -1,6 +1,6 @@
 //! What an owner has now, for lists and for expiry.
 
-use apk::{arch::Arch, name::PackageName, version::Version};
+use apk::{arch::Arch, limits::Limits, name::PackageName, version::Version};
 
 use super::{
     Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
@@ -182,7 +182,8 @@ impl LiveFile {
             repository: repository(row, "repository")?,
             arch: arch(row)?,
             name: package_name(row)?,
-            version: Version::parse(version).map_err(|_| nonsense("version", version))?,
+            version: Version::parse_lenient(version, &Limits::default())
+                .map_err(|_| nonsense("version", version))?,
             size: row.size("size")?,
             created_at: row.time("created_at")?,
         })

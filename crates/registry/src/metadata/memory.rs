@@ -106,8 +106,9 @@ mod tests {
     /// A transaction, with the version that was read inside of it.
     async fn published(engine: &Engine, watch: &Watch) -> Option<DbVersion> {
         let mut transaction = engine.write().await.unwrap();
-        let row =
-            sql!("INSERT INTO blobs (sha256, size, created_at) VALUES (randomblob(32), 1, 1)");
+        let row = sql!(
+            "INSERT INTO blobs (sha256, size, created_at, state) VALUES (randomblob(32), 1, 1, 'live')"
+        );
         transaction.run(row).await.unwrap();
         let before = watch.version().await;
         transaction.commit().await.unwrap();

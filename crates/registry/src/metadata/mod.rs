@@ -70,7 +70,7 @@ pub use self::{
     kinds::{
         AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, OwnerId, OwnerKind,
         PackageFileId, RepositoryId, Role, SigningKeyId, TeamId, Through, TokenId, UnknownWord,
-        Visibility, WebhookEvent, WebhookId,
+        VersionRule, Visibility, WebhookEvent, WebhookId,
     },
     live_files::{LiveFile, OldPackage},
     members::Member,

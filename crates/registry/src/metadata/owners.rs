@@ -1,7 +1,7 @@
 //! Owners, which are users and organisations: what they have in common, and how organisations are made.
 
 use super::{
-    Act, Metadata, MetadataError, OwnerId, OwnerKind, Role, Visibility,
+    Act, Metadata, MetadataError, OwnerId, OwnerKind, Role, VersionRule, Visibility,
     audit::Done,
     engine::{Row, Transaction, sql},
     teams::BUILT_IN_TEAMS,
@@ -187,6 +187,73 @@ impl Metadata {
             transaction.commit().await?;
         }
         Ok(changed)
+    }
+
+    /// The rule about versions that is an owner's own. `None`: the server's holds.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn version_rule(&self, owner: OwnerId) -> Result<Option<VersionRule>, MetadataError> {
+        let row = self
+            .engine
+            .look_up(sql!("SELECT versions FROM owners WHERE id = $1", owner))
+            .await?;
+        row.map_or(Ok(None), |row| version_rule(&row))
+    }
+
+    /// Gives an owner a rule about versions, or with `None` the server's. `false` when it was so already; nothing was
+    /// changed then.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is no such owner; when the database fails.
+    pub async fn set_version_rule(
+        &self,
+        owner: OwnerId,
+        rule: Option<VersionRule>,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let kind = transaction.lock_owner(owner).await?.kind;
+        let before = transaction
+            .row(sql!("SELECT versions FROM owners WHERE id = $1", owner))
+            .await?
+            .map_or(Ok(None), |row| version_rule(&row))?;
+        if before == rule {
+            return Ok(false);
+        }
+        transaction
+            .run_one(
+                "owner",
+                sql!(
+                    "UPDATE owners SET versions = $2 WHERE id = $1",
+                    owner,
+                    rule.map(VersionRule::as_str)
+                ),
+            )
+            .await?;
+        let said = |rule: Option<VersionRule>| rule.map_or("the server's", VersionRule::as_str);
+        let detail = format!("from {} to {}", said(before), said(rule));
+        let done = Done {
+            action: match kind {
+                OwnerKind::User => "user.versions",
+                OwnerKind::Organisation => "org.versions",
+            },
+            owner: Some(owner),
+            target: "",
+            detail: Some(&detail),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+fn version_rule(row: &Row) -> Result<Option<VersionRule>, MetadataError> {
+    match row.value::<Option<&str>>("versions")? {
+        None => Ok(None),
+        Some(_) => row.word("rule about versions", "versions").map(Some),
     }
 }
 

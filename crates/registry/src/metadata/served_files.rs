@@ -1,6 +1,6 @@
 //! Which package file is served at a path: asked with every download, so the answers are remembered.
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
 
 use super::{
     Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
@@ -122,7 +122,8 @@ impl PackageFile {
             repository: RepositoryId::from_row(row.value("repository_id")?),
             arch: Arch::parse(arch).map_err(|_| nonsense("architecture", arch))?,
             name: PackageName::parse(name).map_err(|_| nonsense("package name", name))?,
-            version: Version::parse(version).map_err(|_| nonsense("version", version))?,
+            version: Version::parse_lenient(version, &Limits::default())
+                .map_err(|_| nonsense("version", version))?,
             sha256: row.digest("sha256")?,
             size: row.size("size")?,
             created_at: row.time("created_at")?,

@@ -1,6 +1,7 @@
 //! Packages that go by themselves: old ones, of which there are newer versions.
 
 use std::{
+    cmp::Ordering,
     collections::BTreeSet,
     time::{Duration, Instant},
 };
@@ -79,7 +80,8 @@ impl Expiry {
     }
 
     /// Makes a rule, or gives the one for that pattern other numbers: files older than `days` go, but of each name and
-    /// architecture in a repository the newest `keep` versions stay, in the order of apk.
+    /// architecture in a repository the newest `keep` versions stay, in the order of apk. Where apk can't order one of
+    /// them, the newest are those that came last.
     ///
     /// # Errors
     ///
@@ -201,13 +203,18 @@ impl Expiry {
 }
 
 /// Those of one package's `versions` that go: from before `end`, and not among the newest `keep`. Of two that apk holds
-/// for equal, the one that came later is the newer.
+/// for equal, the one that came later is the newer. With one among them that apk can't order, so it is of all: an order that
+/// went by the version for some pairs and by the time for others could go round in a circle.
 fn due(mut versions: Vec<LiveFile>, end: Timestamp, keep: u32) -> Vec<LiveFile> {
+    let orderable = versions.iter().all(|file| file.version.is_orderable());
     versions.sort_by(|one, other| {
-        other
-            .version
-            .compare(&one.version)
-            .then(other.sequence.cmp(&one.sequence))
+        let by_version = other.version.compare(&one.version);
+        let by_version = if orderable {
+            by_version
+        } else {
+            Ordering::Equal
+        };
+        by_version.then(other.sequence.cmp(&one.sequence))
     });
     let keep = usize::try_from(keep).unwrap_or(usize::MAX);
     let mut due: Vec<LiveFile> = versions.into_iter().skip(keep).collect();
@@ -223,5 +230,45 @@ impl Hint for ExpiryError {
             Self::TooMany => "delete one first, or use `*`".to_owned(),
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apk::{arch::Arch, limits::Limits, name::PackageName, version::Version};
+
+    use super::*;
+    use crate::{
+        metadata::PackageFileId,
+        names::{Branch, RepositoryName},
+    };
+
+    /// Which of these versions, in the order in which they came, a rule that keeps two lets go.
+    fn due_of(versions: &[&str]) -> Vec<String> {
+        let files = (1..).zip(versions).map(|(number, version)| LiveFile {
+            id: PackageFileId::from_row(number),
+            sequence: number,
+            branch: Branch::parse("edge").unwrap(),
+            repository: RepositoryName::parse("main").unwrap(),
+            arch: Arch::noarch(),
+            name: PackageName::parse("hello").unwrap(),
+            version: Version::parse_lenient(version, &Limits::default()).unwrap(),
+            size: 1,
+            created_at: Timestamp::from_seconds(number),
+        });
+        due(files.collect(), Timestamp::from_seconds(1_000), 2)
+            .iter()
+            .map(|file| file.version.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn the_newest_versions_are_those_that_came_last_where_apk_cannot_order_one() {
+        assert_eq!(due_of(&["3.0", "1.0", "2.0", "1.0-r0"]), ["1.0-r0", "1.0"]);
+        assert_eq!(
+            due_of(&["3.0", "1.0-rc.1", "2.0", "1.0-rc.2"]),
+            ["1.0-rc.1", "3.0"]
+        );
+        assert_eq!(due_of(&["3-x", "2-x", "1-x"]), ["3-x"]);
     }
 }

@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     metadata::{
         Actor, FileAddress, Metadata, MetadataError, NewBlob, NewPackageFile, OverQuota, OwnerId,
-        Quota, RecordError,
+        Quota, RecordError, VersionRule,
     },
     metrics::PublishCounts,
     names::{Branch, RepositoryName},
@@ -162,6 +162,8 @@ pub struct Published {
     pub size: u64,
     /// Whether it came with this upload. It was there already otherwise.
     pub is_new: bool,
+    /// What the publisher should know although the package was taken: one line.
+    pub notice: Option<String>,
 }
 
 /// The way in for packages.
@@ -174,6 +176,7 @@ pub struct Publisher {
     max_upload: u64,
     quota: Quota,
     max_index: u64,
+    versions: VersionRule,
     in_use: BlobsInUse,
     /// Only so many uploads wait for the disk at once. Fewer than there may be threads that wait, for each of these waits
     /// for others.
@@ -194,6 +197,7 @@ impl Publisher {
             max_upload: settings.max_upload,
             quota: settings.quota,
             max_index: settings.max_index,
+            versions: settings.versions,
             in_use,
             keepers: Arc::new(Semaphore::new(KEEPERS)),
             counts: Arc::default(),
@@ -254,7 +258,10 @@ impl Publisher {
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
         let most = self.admit(&destination).await?;
-        let received = receive::receive(&self.blobs, body, &self.limits, most).await?;
+        let own = self.metadata.version_rule(destination.owner).await?;
+        let lenient = own.unwrap_or(self.versions) == VersionRule::Lenient;
+        let limits = self.limits.with_lenient_versions(lenient);
+        let received = receive::receive(&self.blobs, body, &limits, most).await?;
         rules::check(&received.package)?;
         let package = &received.package;
         let published = Published {
@@ -262,6 +269,7 @@ impl Publisher {
             arch: package.info.arch.clone(),
             size: package.size,
             is_new: true,
+            notice: rules::notice(&package.info),
         };
         if let Some(given) = &destination.file_name
             && *given != published.file_name

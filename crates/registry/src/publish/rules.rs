@@ -32,6 +32,20 @@ pub(super) fn check(package: &Package) -> Result<(), RuleError> {
     Ok(())
 }
 
+/// What the publisher of a package should know although it is taken: one line. `None`: nothing.
+pub(super) fn notice(info: &PackageInfo) -> Option<String> {
+    if info.version.is_orderable() {
+        return None;
+    }
+    let (name, version) = (&info.name, &info.version);
+    let instead = version.suggestion().map_or_else(String::new, |instead| {
+        format!("; write `{instead}` instead")
+    });
+    Some(format!(
+        "{name} is published, but apk can't order its version `{version}`: clients may not upgrade to it or from it, and can't ask for it by its version{instead}"
+    ))
+}
+
 /// What the package's file is called.
 pub(super) fn file_name(info: &PackageInfo) -> String {
     format!("{}-{}.apk", info.name, info.version)

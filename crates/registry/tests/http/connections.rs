@@ -286,7 +286,7 @@ async fn a_server_that_stops_waits_so_long_and_no_longer() {
 async fn a_fault_of_the_server_says_a_request_id_and_nothing_else() {
     let server = TestServer::start().await;
     server.publish("edge/main", hello()).await.expect(201);
-    server.sql("UPDATE package_files SET version = '?'").await;
+    server.sql("UPDATE package_files SET version = '?'");
     let answer = server.send(&get(HELLO)).await;
     let id = answer.header("X-Request-Id").unwrap().to_owned();
     let answer = answer.refusal(500, "internal error");

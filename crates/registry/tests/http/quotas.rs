@@ -1,19 +1,24 @@
-//! What an owner may have no more of, as an uploader is told.
+//! What an owner may have no more of, and which versions, as an uploader is told.
 
 use std::collections::BTreeSet;
 
+use apk::{
+    limits::Limits,
+    v2::{builder::PackageBuilder, index::read_unverified},
+};
 use registry::{
     access::PlacePattern,
-    metadata::{Actor, AuditFilter, OwnQuota, OwnerId},
+    metadata::{Actor, AuditFilter, OwnQuota, OwnerId, Visibility},
     publish::{
         QuotaChange,
         expiry::{ExpiryError, MAX_RULES},
     },
 };
+use serde_json::json;
 
 use crate::{
-    client::{delete, get, put, request},
-    server::{ALICE, HELLO, INDEX, TestServer, hello, name, package, password},
+    client::{Request, delete, get, json, put, request},
+    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
 };
 
 async fn alice(server: &TestServer) -> OwnerId {
@@ -187,7 +192,7 @@ async fn an_announced_upload_is_refused_before_its_first_byte() {
         "0 of 1000 bytes are used and this upload needs 100000;",
     );
     // One that does not say how large it is is refused in the end, and leaves nothing.
-    let body = apk::v2::builder::PackageBuilder::new("large", "1.0-r0")
+    let body = PackageBuilder::new("large", "1.0-r0")
         .random_file("usr/share/large", 5_000)
         .build();
     let mut connection = server.connect().await;
@@ -262,4 +267,95 @@ async fn an_owner_may_have_another_limit_for_one_upload() {
     )
     .await;
     server.publish("edge/main", hello()).await.expect(201);
+}
+
+#[tokio::test]
+async fn versions_that_apk_cannot_order_are_taken_where_the_owners_rule_says_so() {
+    let server = TestServer::start().await;
+    server.add_user("root", Visibility::Public).await;
+    let root = name("root");
+    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    let by = |user: &str, request: Request| request.basic(user, &password(user));
+    let ask = async |request: Request| server.send(&request).await;
+    let unordered = PackageBuilder::new("hello", "1.2.3-rc.1").build();
+    let target = "/api/v1/owners/alice/versions";
+    let refused = server.publish("edge/main", unordered.clone()).await;
+    assert!(
+        refused
+            .refusal(
+                400,
+                "pkgver: `1.2.3-rc.1` is not a version apk understands: "
+            )
+            .text()
+            .ends_with("; write `1.2.3_rc1-r0`\n")
+    );
+    let shown = ask(by("alice", get(target))).await.expect(200);
+    assert_eq!(shown.json(), json!({ "versions": "strict", "own": null }));
+    let wrong = by("alice", json("PUT", target, &json!({ "versions": "any" })));
+    ask(wrong).await.problem(422, "strict, lenient");
+    let lenient = by(
+        "alice",
+        json("PUT", target, &json!({ "versions": "lenient" })),
+    );
+    let set = ask(lenient).await.expect(200).json();
+    assert_eq!(set, json!({ "versions": "lenient", "own": "lenient" }));
+
+    let taken = server
+        .publish("edge/main", unordered.clone())
+        .await
+        .expect(201);
+    assert_eq!(
+        taken.text(),
+        "hello is published, but apk can't order its version `1.2.3-rc.1`: clients may not upgrade to it or from it, \
+         and can't ask for it by its version; write `1.2.3_rc1-r0` instead\n"
+    );
+    server.publish("edge/main", unordered).await.expect(409);
+    assert_eq!(
+        server
+            .publish("edge/main", hello())
+            .await
+            .expect(201)
+            .text(),
+        ""
+    );
+    // One that would make apk 3 complain at every command is not.
+    let provides = PackageBuilder::new("other", "1.2.3-rc.1")
+        .field("provides", "cmd:other=1.2.3-rc.1")
+        .build();
+    server
+        .publish("edge/main", provides)
+        .await
+        .refusal(400, "provides: `cmd:other=1.2.3-rc.1` is not a dependency");
+
+    // It stays what it is when the rule is strict again.
+    ask(by("alice", request("DELETE", target)))
+        .await
+        .expect(204);
+    let versions = "/api/v1/packages/alice/alpine/hello";
+    let listed = ask(by("alice", get(versions))).await.expect(200).json();
+    let listed = listed.as_array().unwrap().iter().map(|one| &one["version"]);
+    assert_eq!(listed.collect::<Vec<_>>(), ["1.0-r0", "1.2.3-rc.1"]);
+    let files = ask(by("alice", get(format!("{versions}/1.2.3-rc.1/files")))).await;
+    assert_eq!(files.expect(200).json()[0]["name"], "hello-1.2.3-rc.1.apk");
+    let index = by("alice", get(INDEX));
+    let index = read_unverified(&ask(index).await.expect(200).body, &Limits::default());
+    assert!(index.unwrap().to_apkindex().contains("\nV:1.2.3-rc.1\n"));
+    let v3 = by(
+        "alice",
+        get(INDEX.replace("APKINDEX.tar.gz", "Packages.adb")),
+    );
+    ask(v3).await.expect(200);
+    let file = by("alice", delete(HELLO.replace("1.0-r0", "1.2.3-rc.1")));
+    ask(file).await.expect(204);
+
+    let log = by("root", get("/api/v1/audit?action=user.versions"));
+    let log = ask(log).await.expect(200).json();
+    let details = log.as_array().unwrap().iter().map(|entry| &entry["detail"]);
+    assert_eq!(
+        details.collect::<Vec<_>>(),
+        [
+            "from lenient to the server's",
+            "from the server's to lenient"
+        ]
+    );
 }

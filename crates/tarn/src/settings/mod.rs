@@ -16,7 +16,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use registry::{access::Secret, settings::ForwardedHeader};
+use registry::{access::Secret, metadata::VersionRule, settings::ForwardedHeader};
 use tracing::Level;
 
 pub(crate) use self::flags::{Flags, RegistryFlags, ServerFlags};
@@ -115,6 +115,8 @@ pub(crate) struct Configuration {
     pub(crate) quota_bytes: Option<u64>,
     /// The most package files of one owner, where that is limited.
     pub(crate) quota_packages: Option<u64>,
+    /// Which versions packages may have.
+    pub(crate) versions: VersionRule,
     /// For how long deleted packages can be restored.
     pub(crate) keep_deleted: Duration,
     /// How often what expired is removed.
@@ -234,6 +236,7 @@ impl Layers {
         let quota_packages = self.limit(&table::QUOTA_PACKAGES, |text| {
             values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
         })?;
+        let versions = self.required(&table::VERSIONS, values::versions)?;
         let keep_deleted = self.required(&table::KEEP_DELETED, values::duration_or_none)?;
         let expiry_interval = self.required(&table::EXPIRY_INTERVAL, values::duration)?;
         let audit_retention = self.required(&table::AUDIT_RETENTION, values::retention)?;
@@ -273,6 +276,7 @@ impl Layers {
             max_upload_size,
             quota_bytes,
             quota_packages,
+            versions,
             keep_deleted,
             expiry_interval,
             audit_retention,

@@ -78,6 +78,8 @@ settings! {
         "The most bytes that the packages of one owner may have together, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
     QUOTA_PACKAGES: "quota-packages", "TARN_QUOTA_PACKAGES", "NUMBER", "", ByTheServer,
         "The most package files that one owner may have, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
+    VERSIONS: "versions", "TARN_VERSIONS", "RULE", "strict", ByTheServer,
+        "Which versions packages may have, unless `tarn user versions` or `tarn org versions` says otherwise for their owner: `strict`, those that every apk orders, or `lenient`, also those that apk installs without knowing what is newer, such as `1.2.3-rc.1`.";
     KEEP_DELETED: "keep-deleted", "TARN_KEEP_DELETED", "TIME", "7d", ByTheServer,
         "For how long a deleted or expired package can be restored with `tarn package restore`. After that its bytes are freed. 0 frees them within the hour.";
     EXPIRY_INTERVAL: "expiry-interval", "TARN_EXPIRY_INTERVAL", "TIME", "1h", ByTheServer,

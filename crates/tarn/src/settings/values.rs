@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use registry::{
     access::{NetworksError, parse_network},
     hint::Hint as _,
+    metadata::VersionRule,
     settings::ForwardedHeader,
 };
 
@@ -160,6 +161,16 @@ pub(crate) fn proxy_header(text: &str) -> Result<ForwardedHeader, Refused> {
             "write x-forwarded-for or forwarded, whichever the proxy writes",
         ),
     }
+}
+
+/// The rule about the versions of packages.
+pub(crate) fn versions(text: &str) -> Result<VersionRule, Refused> {
+    text.parse().or_else(|_| {
+        refused(
+            format!("`{text}` is no rule about versions"),
+            "write strict, or lenient to take versions that apk can't order",
+        )
+    })
 }
 
 /// A number of bytes: `1048576`, `500MiB`, `2GiB`, `500MB`. A unit of two letters counts in thousands.

@@ -31,7 +31,7 @@ fn webhooks_are_added_listed_changed_and_removed() {
         (&add, "a secret of the tests\n"),
         (&add_one, "a secret of the tests\n"),
         (&add, ""),
-        (&add, "short\n"),
+        (&add, "with a bell\u{7}\n"),
         (&["webhook", "add", "admin", "ci.example.org"], ""),
         (&["webhook", "add", "admin", "ftp://ci.example.org/"], ""),
         (

@@ -83,7 +83,7 @@ fn uploads(nginx: &Nginx) {
     let named = Package::new("named", "1.0-r0");
     put(nginx, "/v1/main/other-1.0-r0.apk", &named, 400).assert_plain_refusal();
     put(nginx, "/v1/main/named-1.0-r0.apk", &named, 201);
-    put(nginx, "//v1/main/", &Package::new("slashes", "1.0-r0"), 201);
+    put(nginx, "//v1/main", &Package::new("slashes", "1.0-r0"), 201);
     put(
         nginx,
         "/v1/main",

@@ -4,7 +4,9 @@ use std::{cmp::Ordering, collections::BTreeSet, path::Path};
 
 use apk::version::Version;
 
-use crate::harness::{alpine_or_leave_out, apk::bare, random::Random};
+use crate::harness::{
+    Apk, Package, Server, alpine_or_leave_out, apk::bare, random::Random, server::ADMIN,
+};
 
 const SUFFIXES: [&str; 9] = ["alpha", "beta", "pre", "rc", "cvs", "svn", "git", "hg", "p"];
 const NUMBERS: [&str; 12] = [
@@ -143,5 +145,64 @@ fn the_order_of_versions_is_what_apk_says() {
     assert!(
         seen.iter().all(|count| *count > 30),
         "a poor mix of outcomes: {seen:?}"
+    );
+}
+
+#[test]
+fn versions_that_apk_cannot_order_disturb_no_index() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start_with(&["--versions", "lenient"]);
+    let unordered = [
+        "1.2.3-rc.1",
+        "1.2.3+meta",
+        "1.2.3~dev",
+        "1.2.3-SNAPSHOT-x",
+        "1.2.3_SNAPSHOT",
+        "1.5.7-r1-r1",
+        "latest",
+        "92081f1-r0",
+    ];
+    let mut all = vec!["aaa-1.0-r0".to_owned(), "zzz-1.0-r0".to_owned()];
+    server.publish("v1/main", &Package::new("aaa", "1.0-r0"));
+    for (number, version) in unordered.into_iter().enumerate() {
+        let package = Package::new(&format!("p{number}"), version);
+        let answer = server.publish("v1/main", &package);
+        assert!(answer.text().contains("apk can't order"), "{answer}");
+        all.push(format!("p{number}-{version}"));
+    }
+    let answer = server.publish("v1/main", &Package::new("zzz", "1.0-r0"));
+    assert_eq!(answer.text(), "");
+    all.sort();
+    // It is a version in a dependency that apk 3 complains about at every command.
+    let provides = Package::new("nodm", "92081f1-r0").field("provides", "cmd:nodm=92081f1-r0");
+    let call = server.alpine("admin", "/v1/main").user(ADMIN);
+    call.upload_bytes(&provides.bytes()).expect(400);
+
+    let url = server.repository("v1/main");
+    for line in [url.clone(), format!("v3 {url}")] {
+        let apk = Apk::new(&alpine, std::slice::from_ref(&line)).trusting(&server, "admin", "");
+        apk.expect(&["update"]);
+        assert_eq!(apk.search(&[]), all, "{line}");
+        apk.expect(&["policy", "aaa", "p0"]);
+        apk.expect(&["list"]);
+        let names = [
+            "add", "aaa", "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "zzz",
+        ];
+        apk.expect(&names);
+        apk.expect(&["upgrade"]);
+        apk.expect(&["upgrade", "--available"]);
+        apk.expect(&["version", "-v"]);
+        assert_eq!(apk.expect(&["info", "-v"]).lines().count(), all.len());
+        apk.expect(&["fix", "p0"]);
+        apk.expect(&["del", "p3"]);
+    }
+    server.publish("v1/main", &Package::new("p0", "1.2.4-r0"));
+    let apk = Apk::new(&alpine, std::slice::from_ref(&url)).trusting(&server, "admin", "");
+    apk.expect(&["add", "p0"]);
+    assert_eq!(
+        apk.installed("usr/share/tarn/p0").as_deref(),
+        Some("1.2.4-r0")
     );
 }

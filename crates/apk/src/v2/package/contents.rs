@@ -100,6 +100,9 @@ impl Contents {
     /// Takes an entry of the control section. Names apk does not know, e.g. `.melange.yaml`, are read over as apk does.
     fn control_entry(&mut self, entry: &Entry) -> Result<(), PackageError> {
         let name = || Quoted::new(&entry.name);
+        if entry.name == b"debian-binary" {
+            return Err(PackageError::OtherPackage);
+        }
         if !entry.name.starts_with(b".") || entry.name.contains(&b'/') {
             return Err(PackageError::ControlName { name: name() });
         }

@@ -2,24 +2,24 @@
 
 use std::{
     collections::HashSet,
-    hash::{DefaultHasher, Hasher},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
-use super::{PackageError, contents::Fault};
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+
+use super::{PackageError, Script, contents::Fault};
 use crate::{
     limits::Limits,
     quoted::Quoted,
-    v2::tar::{Entry, EntryKind, TarError},
+    v2::tar::{Entry, EntryKind, Event, TarError},
 };
 
 /// What was seen of the data section so far.
-#[derive(Debug)]
 pub(super) struct DataEntries {
     limit: u64,
-    directory_limit: usize,
-    /// Hashes of the paths of directories: the paths themselves could take gigabytes. Two paths of one hash would let a
-    /// file pass that apk leaves out, and no more.
-    directories: HashSet<u64>,
+    paths: Paths,
+    /// The checksum that the current file should have, its path, and the hash of its bytes so far.
+    current: Option<([u8; 20], Quoted, Context)>,
     pub(super) count: u64,
     /// Whether one of them is installed: not those with a dot in front.
     pub(super) installs_something: bool,
@@ -29,68 +29,170 @@ impl DataEntries {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             limit: limits.data_entries,
-            directory_limit: limits.directories,
-            directories: HashSet::new(),
+            paths: Paths {
+                limit: limits.paths,
+                seen: HashSet::new(),
+            },
+            current: None,
             count: 0,
             installs_something: false,
         }
     }
 
-    pub(super) fn add(&mut self, entry: &Entry) -> Result<(), Fault> {
+    pub(super) fn event(&mut self, event: Event<'_>) -> Result<(), Fault> {
+        match event {
+            Event::Entry(entry) => self.add(entry)?,
+            Event::Content(content) => {
+                if let Some((_, _, hash)) = &mut self.current {
+                    hash.update(content);
+                }
+            }
+            Event::EntryEnd => {
+                if let Some((expected, name, hash)) = self.current.take()
+                    && hash.finish().as_ref() != expected
+                {
+                    return Err(PackageError::WrongChecksum { name }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, entry: &Entry) -> Result<(), Fault> {
         self.count += 1;
         if self.count > self.limit {
             return Err(TarError::TooManyEntries { limit: self.limit }.into());
         }
-        // apk reads over whatever has a dot in front (`src/extract_v2.c`, `apk_extract_v2_entry`).
+        let name = || Quoted::new(&entry.name);
+        // apk reads over whatever has a dot in front (`src/extract_v2.c`, `apk_extract_v2_entry`), from 2.12 on. apk 2.10
+        // takes these few for the control section's own (`src/database.c`, `apk_db_install_archive_entry`).
         if entry.name.starts_with(b".") {
+            if entry.name == b".PKGINFO" || Script::from_entry_name(&entry.name).is_some() {
+                return Err(PackageError::ControlInData { name: name() }.into());
+            }
             return Ok(());
         }
         self.installs_something = true;
-        if entry.kind == EntryKind::Directory {
-            self.add_directory(entry.name.strip_suffix(b"/").unwrap_or(&entry.name))?;
-            return Ok(());
-        }
-        // apk 3 does not unpack a file without it: "file format is obsolete" (`src/fs_fsys.c`, `need_checksum`).
-        if entry.kind == EntryKind::File && entry.checksum.is_none() {
-            return Err(PackageError::NoChecksum {
-                name: Quoted::new(&entry.name),
+        match entry.kind {
+            EntryKind::Directory => {
+                let path = entry.name.strip_suffix(b"/").unwrap_or(&entry.name);
+                return Ok(self.paths.add_directory(path)?);
             }
-            .into());
+            EntryKind::File => {
+                // apk 3 does not unpack a file without it: "file format is obsolete" (`src/fs_fsys.c`, `need_checksum`).
+                let checksum = entry
+                    .checksum
+                    .ok_or_else(|| PackageError::NoChecksum { name: name() })?;
+                let hash = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+                self.current = Some((checksum, name(), hash));
+            }
+            EntryKind::HardLink => self.paths.check_target(entry)?,
+            EntryKind::SymbolicLink
+            | EntryKind::CharacterDevice
+            | EntryKind::BlockDevice
+            | EntryKind::Fifo => {}
         }
-        self.check_parent(&entry.name)?;
-        Ok(())
-    }
-
-    fn add_directory(&mut self, path: &[u8]) -> Result<(), PackageError> {
-        self.directories.insert(hash(path));
-        if self.directories.len() > self.directory_limit {
-            return Err(PackageError::TooManyDirectories {
-                limit: self.directory_limit,
-            });
-        }
-        Ok(())
-    }
-
-    /// apk looks for the directory of a file among those of the archive so far, for that one and none above it, and leaves
-    /// the file out when it is not there: "no dirent in archive" (`src/database.c`, `apk_db_install_file`).
-    fn check_parent(&self, path: &[u8]) -> Result<(), PackageError> {
-        let Some(at) = path.iter().rposition(|byte| *byte == b'/') else {
-            return Ok(());
-        };
-        let parent = path.get(..at).unwrap_or_default();
-        if self.directories.contains(&hash(parent)) {
-            Ok(())
-        } else {
-            Err(PackageError::NoDirectory {
-                name: Quoted::new(path),
-            })
-        }
+        Ok(self.paths.add_file(&entry.name)?)
     }
 }
 
+/// What stands at a path.
+#[derive(Clone, Copy, Hash)]
+enum Kind {
+    /// A directory with an entry of its own.
+    Directory,
+    /// A directory that something is in.
+    Parent,
+    /// Anything else.
+    File,
+}
+
+/// The paths so far, as hashes: the paths themselves could take gigabytes. At a million paths the odds that two have one
+/// hash, and a good package is refused, are one in thirty million.
+struct Paths {
+    limit: usize,
+    seen: HashSet<u64>,
+}
+
+impl Paths {
+    fn add_directory(&mut self, path: &[u8]) -> Result<(), PackageError> {
+        if self.has(path, Kind::File) {
+            return Err(PackageError::FileAndDirectory {
+                name: Quoted::new(path),
+            });
+        }
+        // A directory may be listed again: apk sets its mode again, and no more.
+        self.remember(path, Kind::Directory)?;
+        let mut below = path;
+        while let Some(parent) = parent(below) {
+            if self.has(parent, Kind::File) {
+                return Err(PackageError::FileAndDirectory {
+                    name: Quoted::new(parent),
+                });
+            }
+            if self.has(parent, Kind::Directory) || !self.remember(parent, Kind::Parent)? {
+                break;
+            }
+            below = parent;
+        }
+        Ok(())
+    }
+
+    /// Adds what is no directory. apk unpacks it under a temporary name, the second one in place of the first, and can't
+    /// rename both: "failed to rename", or "failed to commit" (`src/database.c`, `apk_db_migrate_files`). Nor does it put a
+    /// file where a directory is.
+    fn add_file(&mut self, path: &[u8]) -> Result<(), PackageError> {
+        let name = || Quoted::new(path);
+        if self.has(path, Kind::Directory) || self.has(path, Kind::Parent) {
+            return Err(PackageError::FileAndDirectory { name: name() });
+        }
+        if !self.remember(path, Kind::File)? {
+            return Err(PackageError::PathTwice { name: name() });
+        }
+        // apk looks for the directory of a file among those of the archive so far, for that one and none above it, and
+        // leaves the file out when it is not there: "no dirent in archive" (`src/database.c`, `apk_db_install_file`).
+        match parent(path) {
+            Some(parent) if !self.has(parent, Kind::Directory) => {
+                Err(PackageError::NoDirectory { name: name() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The target of a hard link has to be a file that was unpacked before: "no hard link target in archive" (as above).
+    fn check_target(&self, link: &Entry) -> Result<(), PackageError> {
+        if self.has(&link.hard_link_to, Kind::File) {
+            return Ok(());
+        }
+        Err(PackageError::NoHardLinkTarget {
+            name: Quoted::new(&link.name),
+            target: Quoted::new(&link.hard_link_to),
+        })
+    }
+
+    fn has(&self, path: &[u8], kind: Kind) -> bool {
+        self.seen.contains(&hash(path, kind))
+    }
+
+    /// Whether it is new.
+    fn remember(&mut self, path: &[u8], kind: Kind) -> Result<bool, PackageError> {
+        let is_new = self.seen.insert(hash(path, kind));
+        if self.seen.len() > self.limit {
+            return Err(PackageError::TooManyPaths { limit: self.limit });
+        }
+        Ok(is_new)
+    }
+}
+
+fn parent(path: &[u8]) -> Option<&[u8]> {
+    let at = path.iter().rposition(|byte| *byte == b'/')?;
+    path.get(..at)
+}
+
 /// The same for the same path every time, so that the same file always gives the same result.
-fn hash(path: &[u8]) -> u64 {
+fn hash(path: &[u8], kind: Kind) -> u64 {
     let mut hasher = DefaultHasher::new();
+    kind.hash(&mut hasher);
     hasher.write(path);
     hasher.finish()
 }

@@ -51,6 +51,11 @@ pub enum PackageError {
         "this is no .apk but an HTML or XML page; was it downloaded from a wrong address, or behind a login?"
     )]
     Markup,
+    /// `!<arch>` in front, or `debian-binary` in it.
+    #[error(
+        "this is a package of Debian or of opkg (.deb, .ipk), and apk installs neither; build an .apk with `abuild`, `melange` or `nfpm package --packager apk`"
+    )]
+    OtherPackage,
     /// `ADB` in front.
     #[error(
         "apk v3 packages come with a later version of Tarn; for now build v2 packages (`abuild` and `melange` make them)"
@@ -161,9 +166,51 @@ pub enum PackageError {
         /// The path.
         name: Quoted,
     },
-    /// Over [`crate::limits::Limits::directories`].
-    #[error("the data section has more than {limit} directories")]
-    TooManyDirectories {
+    /// A file whose bytes are not those that its checksum was made of.
+    #[error(
+        "the data section: {name} does not match its checksum (pax header APK-TOOLS.checksum.SHA1), so apk would take it for changed by hand, and keep it at the next upgrade; make the checksums after the last change of the files"
+    )]
+    WrongChecksum {
+        /// The path.
+        name: Quoted,
+    },
+    /// `.PKGINFO` or a script where files stand.
+    #[error(
+        "the data section holds {name}, which apk 2.10 reads or runs as if it stood in the control section, and later ones leave out; take it out, scripts belong into the control section"
+    )]
+    ControlInData {
+        /// The path.
+        name: Quoted,
+    },
+    /// Two entries of one path, and not both are directories.
+    #[error(
+        "the data section: {name} is in it twice, and no apk installs that; leave one of the entries"
+    )]
+    PathTwice {
+        /// The path.
+        name: Quoted,
+    },
+    /// An entry where a directory is, or has to be.
+    #[error(
+        "the data section: {name} is a directory and something else, and no apk installs that; leave one of the entries"
+    )]
+    FileAndDirectory {
+        /// The path.
+        name: Quoted,
+    },
+    /// A hard link to what is not there yet.
+    #[error(
+        "the data section: {name} is a hard link to {target}, and no file of that path comes before it, so no apk installs it; put the file in front of the link, or store a copy of it"
+    )]
+    NoHardLinkTarget {
+        /// The path of the link.
+        name: Quoted,
+        /// Where it points to.
+        target: Quoted,
+    },
+    /// Over [`crate::limits::Limits::paths`].
+    #[error("the data section has more than {limit} paths; split the package")]
+    TooManyPaths {
         /// The limit.
         limit: usize,
     },

@@ -101,7 +101,7 @@ impl Script {
         }
     }
 
-    /// The kind for an entry of the control section, e.g. `.post-install`.
+    /// The kind for the name of an entry, e.g. `.post-install`.
     fn from_entry_name(name: &[u8]) -> Option<Self> {
         let name = name.strip_prefix(b".")?;
         Self::ALL

@@ -48,8 +48,8 @@ pub enum PkginfoError {
         /// The key.
         field: &'static str,
     },
-    /// A key that may stand once only.
-    #[error("{field}: the line is there twice, leave one")]
+    /// A key that says which package this is, twice with different values.
+    #[error("{field}: the line is there twice with different values, leave one")]
     Twice {
         /// The key.
         field: &'static str,
@@ -125,6 +125,42 @@ pub enum PkginfoError {
     Provides {
         /// The text found.
         dependency: Quoted,
+    },
+    /// What no apk installs: the name of a package is provided by it already.
+    #[error(
+        "provides: {dependency} is the package itself, which apk takes for two packages that exclude each other, take it out"
+    )]
+    ProvidesItself {
+        /// The text found.
+        dependency: Quoted,
+    },
+    /// What no apk installs: two of its `provides` exclude each other.
+    #[error(
+        "provides: {one} and {other} are one name, and apk installs no package that provides a name twice, leave one of them"
+    )]
+    ProvidesTwice {
+        /// The first text found.
+        one: Quoted,
+        /// The second.
+        other: Quoted,
+    },
+    /// What no apk 2 installs.
+    #[error(
+        "depend: {dependency} excludes the package itself, so apk 2 can't install it, take it out"
+    )]
+    ExcludesItself {
+        /// The text found.
+        dependency: Quoted,
+    },
+    /// What no apk installs.
+    #[error(
+        "depend: {dependency} asks for another version of the package itself, which is {version}, so no apk can install it, take it out"
+    )]
+    DependsOnOtherItself {
+        /// The text found.
+        dependency: Quoted,
+        /// The version of the package.
+        version: Quoted,
     },
     /// All values of a key together are too long for one line of apk's.
     #[error(

@@ -100,6 +100,77 @@ fn everything_else_may_be_missing_or_empty() {
 }
 
 #[test]
+fn of_a_key_that_is_there_twice_the_last_one_counts_as_in_apk() {
+    let text = least(
+        "pkgdesc = one\npkgdesc = two\nurl = one\nurl = two\nlicense = MIT\nlicense = ISC\nlicense = Zlib\n\
+         origin = one\norigin = two\nmaintainer = one\nmaintainer = two\npackager = one\npackager = two\n\
+         commit = one\ncommit = two\nbuilddate = 1\nbuilddate = 2\nsize = 2\nprovider_priority = 1\n\
+         provider_priority = 2\nreplaces_priority = 1\nreplaces_priority = 2\ntriggers = /one\ntriggers = /two\n\
+         pkgname = hello\npkgver = 1.0-r0\narch = noarch\n",
+    );
+    let info = parse(text.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(info.license, "Zlib");
+    for last in [
+        &info.description,
+        &info.url,
+        &info.origin,
+        &info.maintainer,
+        &info.packager,
+        &info.commit,
+    ] {
+        assert_eq!(last, "two");
+    }
+    assert_eq!((info.build_date, info.installed_size), (2, 2));
+    assert_eq!((info.provider_priority, info.replaces_priority), (2, 2));
+    assert_eq!(info.triggers, ["/two"]);
+    let record = render(&info, &Identity::from_bytes([7; 20]), 1, &info.arch);
+    assert!(record.contains("\nT:two\nU:two\nL:Zlib\no:two\nm:two\nt:2\nc:two\nk:2\n"));
+    // What is not kept is looked at all the same.
+    assert!(parse(least("size = x\nsize = 1\n").as_bytes(), &Limits::default()).is_err());
+}
+
+#[test]
+fn what_a_package_may_say_about_itself() {
+    for more in [
+        "provides = x x\n",
+        "provides = x=1 y=1 so:x=1\n",
+        "depend = hello hello=1.0-r0 hello>=1.0 hello<2 hello~1\n",
+        "depend = !hello>1.0-r0 !hello<1.0-r0\n",
+        "depend = musl>1 musl<2\n",
+        "install_if = hello musl\n",
+        "replaces = hello hello<2\n",
+    ] {
+        let read = parse(least(more).as_bytes(), &Limits::default());
+        assert!(read.is_ok(), "{more} {read:?}");
+    }
+}
+
+#[test]
+fn a_version_that_apk_cannot_order_is_for_lenient_readers() {
+    let text = least("").replace("1.0-r0", "1.2.3-rc.1");
+    assert!(parse(text.as_bytes(), &Limits::default()).is_err());
+    let lenient = Limits::for_stored();
+    let info = parse(text.as_bytes(), &lenient).unwrap();
+    assert_eq!(info.version.as_str(), "1.2.3-rc.1");
+    let record = render(&info, &Identity::from_bytes([7; 20]), 1, &info.arch);
+    let read = Record::parse(&record, &Limits::default()).unwrap();
+    assert_eq!(read.version(), &info.version);
+    // apk 3 complains about these at every command.
+    for field in ["depend", "provides", "install_if", "replaces"] {
+        let text = format!("{text}{field} = cmd:hello=1.2.3-rc.1\n");
+        let refused = parse(text.as_bytes(), &lenient).unwrap_err().to_string();
+        assert!(
+            refused.starts_with(&format!(
+                "{field}: `cmd:hello=1.2.3-rc.1` is not a dependency: "
+            )),
+            "{refused}"
+        );
+    }
+    // What satisfies a version without an order differs from apk to apk.
+    assert!(parse(format!("{text}depend = hello>2\n").as_bytes(), &lenient).is_ok());
+}
+
+#[test]
 fn the_last_line_needs_no_line_feed_and_blanks_in_a_text_stay() {
     let text = least("pkgdesc =  two blanks ");
     let info = parse(text.as_bytes(), &Limits::default()).unwrap();

@@ -12,7 +12,8 @@ use crate::{
 /// The fields are those of apk-tools `src/package.c`, `apk_pkgtmpl_add_info`. Their order is kept: it differs between
 /// the versions of apk that wrote an index. A field in lower case that is not known is kept as text, for every apk
 /// skips it; an unknown one in upper case is refused, for it makes the package uninstallable. Versions are held to
-/// what no apk refuses an index for ([`Version::parse_in_index`]), which is less than a new package must keep to.
+/// what no apk refuses an index for ([`Version::parse_lenient`], in dependencies [`Version::parse_in_index`]), which is
+/// less than a new package must keep to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     identity: Identity,
@@ -242,10 +243,7 @@ fn read_line(line: &str, limits: &Limits) -> Result<Line, RecordError> {
     let value = match field {
         'C' => Value::Identity(Identity::parse_index_field(value)?),
         'P' => Value::Name(PackageName::parse_within(value, limits)?),
-        'V' => Value::Version(
-            Version::parse_within(value, limits)
-                .or_else(|_| Version::parse_in_index(value, limits))?,
-        ),
+        'V' => Value::Version(Version::parse_lenient(value, limits)?),
         'A' => Value::Arch(Arch::parse(value)?),
         'S' | 'I' | 't' | 'k' => Value::Number(read_number(field, value)?),
         'T' | 'U' | 'L' | 'o' | 'm' | 'c' => Value::Text(value.to_owned()),

@@ -49,7 +49,7 @@ impl EntryKind {
 }
 
 /// One entry of an archive, all its headers taken together: what decides whether apk takes it. Modes, owners, times,
-/// devices, link targets and attributes are checked and not kept.
+/// devices, the targets of symbolic links and attributes are checked and not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The path as written. Not always UTF-8.
@@ -60,4 +60,6 @@ pub struct Entry {
     pub size: u64,
     /// `APK-TOOLS.checksum.SHA1`: what apk records as the checksum of the installed file.
     pub checksum: Option<[u8; 20]>,
+    /// The path that a hard link is another name of; no bytes for everything else.
+    pub hard_link_to: Vec<u8>,
 }

@@ -295,6 +295,7 @@ impl TarReader {
             });
         }
         let is_hard_link = kind == EntryKind::HardLink;
+        let mut hard_link_to = Vec::new();
         if is_hard_link || kind == EntryKind::SymbolicLink {
             let target = extended
                 .link_target
@@ -306,6 +307,9 @@ impl TarReader {
                     problem,
                 });
             }
+            if is_hard_link {
+                hard_link_to = target.to_vec();
+            }
         } else if extended.link_target.is_some() {
             // apk would take the file for a hard link.
             return Err(TarError::Pax("`linkpath` is given for what is no link"));
@@ -315,6 +319,7 @@ impl TarReader {
             kind,
             size: header.size,
             checksum: extended.checksum,
+            hard_link_to,
         })
     }
 }

@@ -334,7 +334,7 @@ impl<'a> Reader<'a> {
 
     fn version(&mut self, value: Value) -> Field<Version> {
         let version = self.needed(value)?;
-        Ok(Version::parse_within(version, self.limits)?)
+        Ok(Version::parse_lenient(version, self.limits)?)
     }
 
     fn arch(&mut self, value: Value) -> Field<Arch> {

@@ -3,7 +3,10 @@
 use super::{AccountError, Accounts};
 use crate::{
     access::TokenLimits,
-    metadata::{Actor, FormerName, Owner, OwnerKind, RemoveOwnerError, RenameError, Visibility},
+    metadata::{
+        Actor, FormerName, Owner, OwnerId, OwnerKind, RemoveOwnerError, RenameError, VersionRule,
+        Visibility,
+    },
     names::OwnerName,
 };
 
@@ -26,6 +29,33 @@ impl Accounts {
             .metadata
             .set_visibility(owner.id, visibility, &act)
             .await?)
+    }
+
+    /// Changes which versions the packages of a user or an organisation may have; with `None` the server's rule holds.
+    /// What is there stays. Whether anything changed.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that kind and name.
+    pub async fn set_version_rule(
+        &self,
+        kind: OwnerKind,
+        name: &OwnerName,
+        rule: Option<VersionRule>,
+        by: &Actor,
+    ) -> Result<bool, AccountError> {
+        let owner = self.owner_of(kind, name).await?;
+        let act = by.at(self.clock.now());
+        Ok(self.metadata.set_version_rule(owner.id, rule, &act).await?)
+    }
+
+    /// The rule about versions that is an owner's own. `None`: the server's holds.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn version_rule(&self, owner: OwnerId) -> Result<Option<VersionRule>, AccountError> {
+        Ok(self.metadata.version_rule(owner).await?)
     }
 
     /// Gives a user or an organisation another name. Reads under the old one are led to the new one from then on, and

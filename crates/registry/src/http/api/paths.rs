@@ -1,7 +1,7 @@
 //! The segments of the API's paths that vary, each by itself: a handler takes those it needs, and its description names the
 //! same.
 
-use apk::{name::PackageName, sign::KeyName, version::Version};
+use apk::{limits::Limits, name::PackageName, sign::KeyName, version::Version};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
@@ -122,7 +122,7 @@ pub(in crate::http) struct VersionPath {
     #[param(
         min_length = 1,
         max_length = 128,
-        pattern = "^[0-9][0-9a-z._~-]*$",
+        pattern = "^[0-9A-Za-z][0-9A-Za-z._+~-]*$",
         example = "1.0-r0"
     )]
     version: String,
@@ -131,7 +131,7 @@ pub(in crate::http) struct VersionPath {
 impl VersionPath {
     /// The version. One that breaks the grammar is one that no package has.
     pub(in crate::http) fn parse(&self) -> Result<Version, ApiError> {
-        Version::parse(&self.version).map_err(|_| no_such_version())
+        Version::parse_lenient(&self.version, &Limits::default()).map_err(|_| no_such_version())
     }
 }
 

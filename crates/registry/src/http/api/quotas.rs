@@ -1,4 +1,4 @@
-//! What an owner has and may have, and the rules by which its packages go by themselves.
+//! What an owner has and may have, which versions its packages may have, and the rules by which they go by themselves.
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::{
     Registry,
     access::{Action, PlacePattern},
     http::{code::Code, error::ApiError},
-    metadata::{ExpiryRule, OwnQuota, Owner},
+    metadata::{ExpiryRule, OwnQuota, Owner, VersionRule},
     publish::Allowance,
 };
 
@@ -182,6 +182,109 @@ pub(in crate::http) async fn reset(
     let owner = owner_called(&registry, &path).await?;
     let quotas = registry.administration().quotas();
     quotas.set(owner.id, None, &by).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which versions the packages of an owner may have.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the words of the document alone")]
+enum VersionWord {
+    /// Those that every apk orders.
+    Strict,
+    /// Those too that apk installs without knowing what is newer, such as `1.2.3-rc.1`.
+    Lenient,
+}
+
+/// Which versions the packages of an owner may have.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Versions {
+    /// What holds.
+    #[schema(value_type = VersionWord)]
+    versions: &'static str,
+    /// What is the owner's own; null: the server's rule holds.
+    #[schema(value_type = Option<VersionWord>)]
+    own: Option<&'static str>,
+}
+
+/// Which versions the packages of an owner are to have.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewVersions {
+    /// The rule.
+    #[schema(value_type = VersionWord)]
+    versions: String,
+}
+
+async fn versions_of(registry: &Registry, owner: &Owner) -> Result<Json<Versions>, ApiError> {
+    let accounts = registry.administration().accounts();
+    let own = accounts.version_rule(owner.id).await?;
+    Ok(Json(Versions {
+        versions: own.unwrap_or(registry.settings().versions).as_str(),
+        own: own.map(VersionRule::as_str),
+    }))
+}
+
+async fn set_own_versions(
+    registry: &Registry,
+    of: &Of<OwnerPath>,
+    rule: Option<VersionRule>,
+) -> Result<(), ApiError> {
+    of.may_also(registry, Action::Publish).await?;
+    let accounts = registry.administration().accounts();
+    accounts
+        .set_version_rule(of.owner.kind, &of.name, rule, &of.by)
+        .await?;
+    Ok(())
+}
+
+/// Show which versions an owner's packages may have
+#[utoipa::path(
+    get, path = "/api/v1/owners/{owner}/versions", tag = "owners", operation_id = "getVersionRule",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The rule", body = Versions))
+)]
+pub(in crate::http) async fn versions(
+    State(registry): State<Registry>,
+    of: Of<OwnerPath>,
+) -> Result<Json<Versions>, ApiError> {
+    versions_of(&registry, &of.owner).await
+}
+
+/// Change which versions an owner's packages may have
+///
+/// Packages that are there stay. A token needs the scope `write:package` for it too.
+#[utoipa::path(
+    put, path = "/api/v1/owners/{owner}/versions", tag = "owners", operation_id = "setVersionRule",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewVersions,
+    responses((status = 200, description = "The rule", body = Versions))
+)]
+pub(in crate::http) async fn set_versions(
+    State(registry): State<Registry>,
+    of: Of<OwnerPath>,
+    extract::Json(new): extract::Json<NewVersions>,
+) -> Result<Json<Versions>, ApiError> {
+    set_own_versions(&registry, &of, Some(word(&new.versions)?)).await?;
+    versions_of(&registry, &of.owner).await
+}
+
+/// Delete an owner's own rule about versions
+///
+/// The server's holds again. A token needs the scope `write:package` for it too.
+#[utoipa::path(
+    delete, path = "/api/v1/owners/{owner}/versions", tag = "owners", operation_id = "resetVersionRule",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The server's rule holds"))
+)]
+pub(in crate::http) async fn reset_versions(
+    State(registry): State<Registry>,
+    of: Of<OwnerPath>,
+) -> Result<StatusCode, ApiError> {
+    set_own_versions(&registry, &of, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

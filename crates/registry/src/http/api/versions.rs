@@ -114,7 +114,7 @@ impl PackageFile {
     pub(in crate::http) fn new(owner: &str, file: CatalogFile) -> Result<Self, ApiError> {
         // It was read when it came in; only what was put into the database by other hands can fail here.
         let info =
-            pkginfo::parse(file.pkginfo.as_bytes(), &Limits::default()).map_err(|error| {
+            pkginfo::parse(file.pkginfo.as_bytes(), &Limits::for_stored()).map_err(|error| {
                 ApiError::Internal(
                     format!("the PKGINFO of package file {:?}: {error}", file.id).into(),
                 )

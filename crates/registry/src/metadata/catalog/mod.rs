@@ -335,7 +335,7 @@ impl CatalogFile {
 
 /// What a PKGINFO says that the package is.
 pub(super) fn described(pkginfo: &str) -> Result<String, MetadataError> {
-    match apk::v2::pkginfo::parse(pkginfo.as_bytes(), &Limits::default()) {
+    match apk::v2::pkginfo::parse(pkginfo.as_bytes(), &Limits::for_stored()) {
         Ok(info) => Ok(info.description),
         Err(_) => Err(nonsense("PKGINFO", pkginfo)),
     }
@@ -350,5 +350,5 @@ fn parse_name(name: &str) -> Result<PackageName, MetadataError> {
 }
 
 fn parse_version(version: &str) -> Result<Version, MetadataError> {
-    Version::parse(version).map_err(|_| nonsense("version", version))
+    Version::parse_lenient(version, &Limits::default()).map_err(|_| nonsense("version", version))
 }

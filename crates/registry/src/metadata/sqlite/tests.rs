@@ -117,8 +117,9 @@ async fn a_commit_is_seen_at_once_and_readers_leave_the_log_alone() {
         row.value::<i64>("count").unwrap()
     };
     for made in 1..=3 {
-        let row =
-            sql!("INSERT INTO blobs (sha256, size, created_at) VALUES (randomblob(32), 1, 1)");
+        let row = sql!(
+            "INSERT INTO blobs (sha256, size, created_at, state) VALUES (randomblob(32), 1, 1, 'live')"
+        );
         metadata.engine.run(row).await.unwrap();
         assert_eq!(count().await, made);
         // A reader that went on reading would keep the log from being cut back (SQLite answers `busy` = 1).

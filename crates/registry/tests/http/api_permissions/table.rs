@@ -280,6 +280,15 @@ pub(super) fn table() -> Vec<Row> {
             &[200],
         ),
         (Site, "DELETE", "/owners/club/quota", none(), &[204]),
+        (Admins, "GET", "/owners/club/versions", none(), &[200]),
+        (
+            Admins,
+            "PUT",
+            "/owners/club/versions",
+            json!({ "versions": "lenient" }),
+            &[200],
+        ),
+        (Admins, "DELETE", "/owners/club/versions", none(), &[204]),
         (Admins, "GET", "/owners/club/expiry-rules", none(), &[200]),
         (
             Admins,
