@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -61,6 +62,15 @@ impl Connection {
 
     pub(crate) fn get(&mut self, path: &str) -> Result<Answer> {
         self.request("GET", path, &[], &[])
+    }
+
+    /// Reads from what is at `path` until `is_over`.
+    pub(crate) fn get_until(mut self, path: &str, is_over: &AtomicBool) -> Result<()> {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.stream.get_mut().write_all(head.as_bytes())?;
+        let mut piece = vec![0; 64 << 10];
+        while !is_over.load(Ordering::Relaxed) && self.stream.read(&mut piece)? > 0 {}
+        Ok(())
     }
 
     /// Sends one request with `headers` and, when there is one, a body; reads the answer.

@@ -4,6 +4,7 @@ pub(crate) mod nginx;
 pub(crate) mod tarn;
 
 use std::{
+    path::{Path, PathBuf},
     process::Child,
     thread::{ScopedJoinHandle, sleep},
     time::{Duration, Instant},
@@ -15,6 +16,13 @@ use nix::{
 };
 
 use crate::Result;
+
+/// The certificate with which servers are measured over TLS, and its key: P-256, and that of the end-to-end tests.
+pub(crate) fn certificate() -> (PathBuf, PathBuf) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/tarn/tests/e2e");
+    let folder = tests.join("certificates");
+    (folder.join("first.pem"), folder.join("first.key.pem"))
+}
 
 /// Waits for all threads. The first failure is given back.
 pub(crate) fn joined(threads: Vec<ScopedJoinHandle<'_, Result<()>>>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! nginx as a file server: one worker, sendfile, no log, and DAV for uploads.
+//! nginx as a file server: two workers, sendfile, no log, DAV for uploads; beside it the same over TLS 1.3.
 
 use std::{
     fs,
@@ -12,12 +12,16 @@ use std::{
 use super::Running;
 use crate::{Result, http::Connection, measure::process_cpu};
 
+/// As many as the server has threads on two processors.
+const WORKERS: usize = 2;
+
 /// nginx over one folder.
 #[derive(Debug)]
 pub(crate) struct Nginx {
     _master: Running,
-    worker: u32,
+    workers: Vec<u32>,
     address: SocketAddr,
+    tls_address: SocketAddr,
     files: PathBuf,
 }
 
@@ -27,9 +31,10 @@ impl Nginx {
         let folder = folder.join("nginx");
         let files = folder.join("files");
         fs::create_dir_all(&files)?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
+        let (address, tls_address) = (free()?, free()?);
         let settings = folder.join("nginx.conf");
-        fs::write(&settings, configuration(&folder, address))?;
+        fs::write(&settings, configuration(&folder, address, tls_address))?;
         let master = Command::new("nginx")
             .env("PATH", crate::tools::search_path())
             .arg("-e")
@@ -44,12 +49,13 @@ impl Nginx {
         let master = Running(master);
         for _ in 0..100 {
             sleep(Duration::from_millis(50));
-            let worker = child_of(master.id())?;
-            if let (Some(worker), Ok(_)) = (worker, Connection::open(address)) {
+            let workers = children_of(master.id())?;
+            if workers.len() == WORKERS && Connection::open(address).is_ok() {
                 return Ok(Self {
                     _master: master,
-                    worker,
+                    workers,
                     address,
+                    tls_address,
                     files,
                 });
             }
@@ -69,19 +75,34 @@ impl Nginx {
         self.address
     }
 
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        self.tls_address
+    }
+
+    /// The processes that serve.
+    pub(crate) fn workers(&self) -> &[u32] {
+        &self.workers
+    }
+
     /// Where the files lie.
     pub(crate) fn files(&self) -> &Path {
         &self.files
     }
 
-    /// CPU time of the worker so far, in seconds.
+    /// CPU time of the workers so far, in seconds.
     pub(crate) fn cpu(&self) -> Result<f64> {
-        Ok(process_cpu(self.worker)?.as_secs_f64())
+        let mut seconds = 0.0;
+        for worker in &self.workers {
+            seconds += process_cpu(*worker)?.as_secs_f64();
+        }
+        Ok(seconds)
     }
 }
 
-fn configuration(folder: &Path, address: SocketAddr) -> String {
+fn configuration(folder: &Path, address: SocketAddr, tls_address: SocketAddr) -> String {
     let folder = folder.display();
+    let (certificate, key) = super::certificate();
+    let (certificate, key) = (certificate.display(), key.display());
     // As root, nginx would drop to a user who cannot write here.
     let user = if nix::unistd::geteuid().is_root() {
         "user root;\n"
@@ -90,7 +111,7 @@ fn configuration(folder: &Path, address: SocketAddr) -> String {
     };
     format!(
         "{user}daemon off;
-worker_processes 1;
+worker_processes {WORKERS};
 pid {folder}/pid;
 error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
@@ -109,7 +130,11 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen {address};
+        listen {address} reuseport;
+        listen {tls_address} ssl reuseport;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.3;
         root {folder}/files;
         location / {{ dav_methods PUT; }}
     }}
@@ -118,8 +143,9 @@ http {{
     )
 }
 
-/// The first process whose parent is that one (`/proc/PID/stat`, fourth field).
-fn child_of(parent: u32) -> Result<Option<u32>> {
+/// The processes whose parent is that one (`/proc/PID/stat`, fourth field).
+fn children_of(parent: u32) -> Result<Vec<u32>> {
+    let mut children = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(process) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
@@ -133,8 +159,8 @@ fn child_of(parent: u32) -> Result<Option<u32>> {
         let after_name = stat.rsplit_once(") ").map(|(_, rest)| rest);
         let its_parent = after_name.and_then(|rest| rest.split(' ').nth(1));
         if its_parent == Some(parent.to_string().as_str()) {
-            return Ok(Some(process));
+            children.push(process);
         }
     }
-    Ok(None)
+    Ok(children)
 }

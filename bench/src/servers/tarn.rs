@@ -29,25 +29,30 @@ impl Tarn {
     pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Self> {
         let data = folder.join("tarn");
         std::fs::create_dir_all(folder)?;
-        let log = File::create(folder.join("tarn.log"))?;
-        let mut child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(&data)
-            .env("TARN_ADMIN_PASSWORD", "only for this benchmark")
-            // No line for each request, as with `access_log off` in nginx.
-            .env("TARN_LOG_LEVEL", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()?;
-        let output = child.stdout.take().ok_or("no output")?;
-        let process = Running(child);
-        let address = listening(output)?;
+        let (process, address) = spawn(binary, folder, &[])?;
         Ok(Self {
             authorization: format!("Bearer {}", token(binary, &data)?),
             process,
             address,
         })
+    }
+
+    /// Stops it, and starts one over TLS on the same folder. Only its address can be asked for then.
+    pub(crate) fn restart_over_tls(mut self, binary: &Path, folder: &Path) -> Result<Self> {
+        self.process.stop()?;
+        let (certificate, key) = super::certificate();
+        let arguments = ["--tls-cert".into(), certificate, "--tls-key".into(), key];
+        let (process, address) = spawn(binary, folder, &arguments)?;
+        Ok(Self {
+            process,
+            address,
+            ..self
+        })
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn connect(&self) -> Result<Connection> {
@@ -141,11 +146,30 @@ pub(crate) fn index_of(repository: &str) -> String {
     file_of(repository, "APKINDEX.tar.gz")
 }
 
+fn spawn(binary: &Path, folder: &Path, arguments: &[PathBuf]) -> Result<(Running, SocketAddr)> {
+    let log = File::create(folder.join("tarn.log"))?;
+    let mut child = Command::new(binary)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.join("tarn"))
+        .args(arguments)
+        .env("TARN_ADMIN_PASSWORD", "only for this benchmark")
+        // No line for each request, as with `access_log off` in nginx.
+        .env("TARN_LOG_LEVEL", "warn")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()?;
+    let output = child.stdout.take().ok_or("no output")?;
+    Ok((Running(child), listening(output)?))
+}
+
 /// Reads on until the server says where it listens; what follows is read and dropped.
 fn listening(output: impl Read + Send + 'static) -> Result<SocketAddr> {
     let mut lines = BufReader::new(output).lines();
     for line in lines.by_ref() {
-        if let Some(address) = line?.strip_prefix("listening on http://") {
+        let line = line?;
+        let url = line.strip_prefix("listening on ");
+        if let Some((_, address)) = url.and_then(|url| url.split_once("://")) {
             let address = address.parse()?;
             thread::spawn(move || lines.for_each(drop));
             return Ok(address);

@@ -25,6 +25,8 @@ pub struct Settings {
     pub package_limits: apk::limits::Limits,
     /// The largest upload, in bytes.
     pub max_upload: u64,
+    /// How many uploads one account may have under way.
+    pub max_uploads: usize,
     /// What an owner may have who has no limits of their own.
     pub quota: Quota,
     /// Which versions packages may have, of an owner without a rule of its own.
@@ -122,8 +124,10 @@ pub struct ConnectionLimits {
     pub min_download_rate: u64,
     /// For requests under way once the server was told to stop.
     pub drain: Duration,
-    /// Connections open at once; the next ones wait in the listener's queue.
+    /// Connections open at once. At the limit the one that has been idle for longest is closed for a new one.
     pub max_open: usize,
+    /// How many of them one source may have. `None`: half of them.
+    pub max_of_source: Option<usize>,
 }
 
 impl Default for ConnectionLimits {
@@ -135,7 +139,15 @@ impl Default for ConnectionLimits {
             min_download_rate: 1 << 10,
             drain: Duration::from_secs(300),
             max_open: 8192,
+            max_of_source: None,
         }
+    }
+}
+
+impl ConnectionLimits {
+    /// How many connections one source may have, at least one.
+    pub fn share(&self) -> usize {
+        self.max_of_source.unwrap_or(self.max_open / 2).max(1)
     }
 }
 
@@ -149,6 +161,7 @@ impl Settings {
             key_size: apk::sign::KeySize::Rsa4096,
             package_limits: apk::limits::Limits::default(),
             max_upload: 4 << 30,
+            max_uploads: 100,
             quota: Quota::default(),
             versions: VersionRule::Strict,
             audit_retention: Some(Duration::from_secs(365 * 86_400)),

@@ -3,14 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 use std::{
-    io::{Read as _, Seek as _, Write as _},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use apk::digest::Sha256Digest;
-use registry::blobs::{Blob, BlobContent, BlobError, Blobs};
+use registry::blobs::{Blob, BlobError, Blobs};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -42,18 +41,16 @@ async fn put(blobs: &Blobs, bytes: &'static [u8]) -> Result<u64, BlobError> {
 }
 
 async fn read(blobs: &Blobs, sha256: &Sha256Digest) -> Option<Vec<u8>> {
-    Some(bytes_of(&blobs.open_blob(sha256).await.unwrap()?))
+    Some(bytes_of(&blobs.open_blob(sha256).await.unwrap()?).await)
 }
 
-fn bytes_of(blob: &Blob) -> Vec<u8> {
+async fn bytes_of(blob: &Blob) -> Vec<u8> {
     let mut bytes = Vec::new();
-    match blob.content() {
-        BlobContent::Memory(content) => bytes.extend_from_slice(content),
-        BlobContent::File(file) => {
-            file.as_ref().read_to_end(&mut bytes).unwrap();
-        }
+    while (bytes.len() as u64) < blob.size() {
+        let at = bytes.len() as u64;
+        bytes.extend(blob.clone().read(at, blob.size() - at).await.unwrap());
     }
-    assert_eq!(blob.size(), u64::try_from(bytes.len()).unwrap());
+    assert!(blob.read_cached(blob.size(), 1).is_err());
     bytes
 }
 
@@ -209,14 +206,13 @@ async fn a_blob_of_the_wrong_size_is_not_given_out_and_given_out_once_it_is_whol
     let sha256 = digest(b"whole");
     let path = place(&folder, &sha256);
     std::fs::write(&path, "who").unwrap();
-    // In memory as it is on the disk.
     assert_eq!(read(&blobs, &sha256).await.unwrap(), b"who");
     let error = blobs.open_whole(&sha256, 5).await.unwrap_err();
     assert!(matches!(error, BlobError::Damaged { .. }), "{error}");
     // Put back by hand.
     std::fs::write(&path, "whole").unwrap();
     let blob = blobs.open_whole(&sha256, 5).await.unwrap().unwrap();
-    assert_eq!(bytes_of(&blob), b"whole");
+    assert_eq!(bytes_of(&blob).await, b"whole");
 
     // Or moved away, and brought by an upload while others have it open.
     let other = digest(b"other");
@@ -248,18 +244,23 @@ async fn what_an_earlier_process_left_unfinished_is_removed_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_file_without_a_name_takes_bytes_and_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+async fn what_is_not_in_memory_is_read_where_a_wait_holds_up_nobody() {
+    // A file system whose pages can be dropped; that of temporary files may be memory.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let blobs = open(&folder).await;
-    let mut files = [blobs.unnamed_file().unwrap(), blobs.unnamed_file().unwrap()];
-    for file in &mut files {
-        file.write_all(b"bytes").unwrap();
-        file.rewind().unwrap();
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).unwrap();
-        assert_eq!(bytes, b"bytes");
-    }
-    assert!(names_in(&folder.path().join("tmp")).is_empty());
+    let bytes: &'static [u8] = vec![7; 300_000].leak();
+    put(&blobs, bytes).await.unwrap();
+    let sha256 = digest(bytes);
+    let blob = blobs.open_blob(&sha256).await.unwrap().unwrap();
+    let file = std::fs::File::open(place(&folder, &sha256)).unwrap();
+    let is_dropped = (0..100).any(|_| {
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        blob.read_cached(0, 300_000).unwrap().is_none()
+    });
+    assert!(is_dropped, "the file stays in memory");
+    assert_eq!(bytes_of(&blob).await, bytes);
+    let cached = blob.read_cached(1000, 300_000).unwrap();
+    assert!(cached.is_some_and(|cached| bytes.starts_with(&cached)));
 }
 
 #[tokio::test]
@@ -325,7 +326,6 @@ async fn a_folder_that_went_missing_is_made_again() {
 async fn a_removed_blob_is_gone_and_whoever_reads_it_reads_on() {
     let folder = tempfile::tempdir().unwrap();
     let blobs = open(&folder).await;
-    // One that is kept in memory while it is open, and one that is not.
     for bytes in [&b"bytes"[..], &[7; 100_000]] {
         let sha256 = digest(bytes);
         put(&blobs, bytes).await.unwrap();
@@ -336,7 +336,7 @@ async fn a_removed_blob_is_gone_and_whoever_reads_it_reads_on() {
             freed.free().await;
         }
         assert!(read(&blobs, &sha256).await.is_none());
-        assert_eq!(bytes_of(&reading), bytes);
+        assert_eq!(bytes_of(&reading).await, bytes);
         put(&blobs, bytes).await.unwrap();
         assert_eq!(read(&blobs, &sha256).await.unwrap(), bytes);
     }

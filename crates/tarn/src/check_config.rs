@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     failure::Failure,
-    open, output,
+    open, output, serve,
     settings::{Configuration, Environment, ServerFlags},
 };
 
@@ -72,6 +72,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         findings.extend(first_steps(&configuration).await);
     }
     findings.push(address(&configuration));
+    if let Some(files) = configuration.tls.clone() {
+        findings.push(match serve::tls(files) {
+            Ok(_) => Finding::Good("the certificate and its key can be used".to_owned()),
+            Err(failure) => Finding::Bad(failure),
+        });
+    }
     findings.extend(base_url(&configuration));
     findings.extend(proxies(&configuration));
     let mut first = None;

@@ -3,14 +3,12 @@
 //! Most systems begin a process with room for 1024 and let it ask for far more. Without room nothing can be accepted,
 //! and worse, requests under way cannot open a package or a temporary file.
 
-use registry::{blobs, index};
+use registry::http;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is open beside connections: the database and its log, folders that are being synced, standard streams.
-const BESIDE: u64 = 256;
-
-/// Files that are kept open because they were asked for lately.
-const KEPT_OPEN: u64 = blobs::KEPT_OPEN + index::KEPT_OPEN;
+/// What is open beside connections: the database and its log, folders that are being synced, standard streams, connections
+/// that are told that there are too many.
+const BESIDE: u64 = 256 + http::BEYOND as u64;
 
 /// A connection, and the file that it sends or receives.
 const PER_CONNECTION: u64 = 2;
@@ -43,7 +41,7 @@ fn raised(limit: &Rlimit, connections: usize) -> Option<Rlimit> {
     let wanted = u64::try_from(connections)
         .unwrap_or(u64::MAX)
         .saturating_mul(PER_CONNECTION)
-        .saturating_add(BESIDE + KEPT_OPEN);
+        .saturating_add(BESIDE);
     if limit.current.is_none_or(|current| current >= wanted) {
         return None;
     }
@@ -58,7 +56,7 @@ fn room(limit: Option<u64>, connections: usize) -> usize {
     let Some(limit) = limit else {
         return connections;
     };
-    let fit = limit.saturating_sub(BESIDE + KEPT_OPEN) / PER_CONNECTION;
+    let fit = limit.saturating_sub(BESIDE) / PER_CONNECTION;
     usize::try_from(fit)
         .unwrap_or(usize::MAX)
         .clamp(1, connections.max(1))
@@ -75,8 +73,8 @@ mod tests {
     #[test]
     fn asks_for_what_the_connections_need_and_no_more() {
         for (before, after) in [
-            (limit(Some(1024), Some(524_288)), Some(17_024)),
-            (limit(Some(1024), None), Some(17_024)),
+            (limit(Some(1024), Some(524_288)), Some(16_704)),
+            (limit(Some(1024), None), Some(16_704)),
             (limit(Some(1024), Some(4096)), Some(4096)),
             (limit(Some(20_000), Some(20_000)), None),
             (limit(None, None), None),
@@ -87,21 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_open_has_room_beside_the_connections() {
-        assert_eq!(KEPT_OPEN, 384);
-        // Two files for each connection, and what the caches keep open, are fewer than 1024.
-        let raised = raised(&limit(Some(1024), Some(524_288)), 300);
-        assert_eq!(raised.and_then(|limit| limit.current), Some(1240));
-    }
-
-    #[test]
     fn fewer_connections_where_the_limit_stays_low() {
         for (limit, fit) in [
             (None, 8192),
-            (Some(17_024), 8192),
+            (Some(16_704), 8192),
             (Some(1_000_000), 8192),
-            (Some(4096), 1728),
-            (Some(1024), 192),
+            (Some(4096), 1888),
+            (Some(1024), 352),
             (Some(256), 1),
             (Some(10), 1),
         ] {

@@ -22,6 +22,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
         database: Database::Sqlite(configuration.database.clone()),
         sealing_key: configuration.secret_key.clone(),
         max_upload: configuration.max_upload_size,
+        max_uploads: configuration.max_uploads,
         quota: Quota {
             bytes: configuration.quota_bytes,
             packages: configuration.quota_packages,
@@ -39,6 +40,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
             stall: configuration.stall_timeout,
             drain: configuration.stop_timeout,
             max_open: configuration.max_connections,
+            max_of_source: configuration.max_of_source,
             ..defaults.connections
         },
         proxies: Proxies {

@@ -1,9 +1,16 @@
 //! `tarn serve`: the server.
 
-use std::{env, error::Error, io, net::SocketAddr, thread};
+use std::{env, error::Error, io, net::SocketAddr, path::PathBuf, sync::Arc, thread};
 
 use apk::sign::KeyName;
-use registry::{Registry, access::AccountError, clock::Clock, http, jobs, names::OwnerName};
+use registry::{
+    Registry,
+    access::AccountError,
+    clock::Clock,
+    http::{self, Tls, TlsError},
+    jobs,
+    names::OwnerName,
+};
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
@@ -33,6 +40,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!(%variable, "this variable is no setting of Tarn; is it mistyped?");
     }
     let shutdown = signals::shutdown()?;
+    let tls = configuration.tls.clone().map(tls).transpose()?;
     let mut library_settings = open::library_settings(&configuration);
     let connections = &mut library_settings.connections;
     connections.max_open = descriptors::make_room(connections.max_open);
@@ -64,7 +72,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         };
         announced = welcome.to_string();
     }
-    announced.push_str(&format!("listening on http://{address}\n"));
+    let scheme = scheme(&configuration);
+    announced.push_str(&format!("listening on {scheme}://{address}\n"));
     announce(
         announced,
         first_run.is_some_and(|first_run| first_run.generated),
@@ -80,7 +89,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         shutdown.await;
         drop(stop);
     };
-    let served = http::serve(registry.clone(), listener, shutdown).await;
+    if let Some(tls) = &tls {
+        tokio::spawn(signals::keep_current(Arc::clone(tls))?);
+    }
+    let served = http::serve(registry.clone(), listener, tls, shutdown).await;
     drop(stop_jobs);
     // They end at their next step.
     let _ = jobs.await;
@@ -95,6 +107,27 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     served.map_err(|error| Failure::from_error(&error))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The certificate and the key of these files.
+pub(crate) fn tls((certificate, key): (PathBuf, PathBuf)) -> Result<Arc<Tls>, Failure> {
+    let loaded = Tls::load(certificate, key).map_err(|error| {
+        let hint = match error {
+            TlsError::Read { .. } | TlsError::NoCertificate { .. } | TlsError::NoKey { .. } => {
+                "check the paths that `tls-cert` and `tls-key` give"
+            }
+            TlsError::Unusable { .. } => "give the key with which the certificate was requested",
+        };
+        Failure::from_error(&error).hint(hint)
+    })?;
+    Ok(Arc::new(loaded))
+}
+
+fn scheme(configuration: &Configuration) -> &'static str {
+    match configuration.tls {
+        Some(_) => "https",
+        None => "http",
+    }
 }
 
 /// The file name of the key that signs the indexes of the first account. It is made here, since its name is a part of what to
@@ -169,10 +202,10 @@ fn base_url(configuration: &Configuration, address: SocketAddr) -> String {
     if let Some(url) = &configuration.base_url {
         return url.clone();
     }
-    let port = address.port();
+    let (port, scheme) = (address.port(), scheme(configuration));
     match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{port}"),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{port}"),
-        address => format!("http://{address}"),
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{port}"),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("{scheme}://[::1]:{port}"),
+        address => format!("{scheme}://{address}"),
     }
 }

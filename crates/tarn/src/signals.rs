@@ -1,16 +1,23 @@
-//! SIGTERM and SIGINT: the first asks the server to stop in order, the second ends it at once. And SIGXFSZ, which does nothing.
+//! Signals. The first SIGTERM or SIGINT asks the server to stop in order, the second ends it at once. SIGHUP has the certificate
+//! read again. And SIGXFSZ, which does nothing.
 
-use std::process;
+use std::{error::Error, process, sync::Arc, time::Duration};
 
+use registry::http::Tls;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
+    task::spawn_blocking,
+    time::interval,
 };
 
 use crate::{
     failure::{Exit, Failure},
     logging,
 };
+
+/// How often the files of the certificate are looked at.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Has a write beyond the limit on the size of files (`ulimit -f`) fail, as one to a full disk does, rather than end the
 /// process: installing a handler takes away the default action of SIGXFSZ, and it stays installed. To be called within the
@@ -34,9 +41,6 @@ pub(crate) fn survive_file_size_limit() -> Result<(), Failure> {
 ///
 /// When the operating system refuses.
 pub(crate) fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
-    let handler = |kind| {
-        signal(kind).map_err(|error| Failure::new("cannot listen for signals").because(&error))
-    };
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
     let (sender, receiver) = oneshot::channel();
@@ -52,6 +56,47 @@ pub(crate) fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
     });
     Ok(async {
         let _ = receiver.await;
+    })
+}
+
+fn handler(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new("cannot listen for signals").because(&error))
+}
+
+/// Reads the certificate again when its files change, and on SIGHUP. Never ends.
+///
+/// # Errors
+///
+/// When the operating system refuses the handler.
+pub(crate) fn keep_current(tls: Arc<Tls>) -> Result<impl Future<Output = ()>, Failure> {
+    let mut hangup = handler(SignalKind::hangup())?;
+    Ok(async move {
+        let mut look = interval(LOOK);
+        let mut said = String::new();
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => said.clear(),
+                _ = look.tick() => {}
+            }
+            let reloaded = {
+                let tls = Arc::clone(&tls);
+                spawn_blocking(move || tls.reload()).await
+            };
+            match reloaded {
+                Ok(Ok(true)) => tracing::info!("the certificate was read again"),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => {
+                    let text = error.to_string();
+                    // Once, not every few seconds.
+                    if text != said {
+                        let cause = error.source().map(ToString::to_string);
+                        tracing::warn!(%error, cause, "the certificate was not read again; the one from before is used");
+                        said = text;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the certificate was not read again"),
+            }
+        }
     })
 }
 

@@ -307,7 +307,7 @@ impl Guesses {
 }
 
 /// What one person can ask from: an IPv4 address, or an IPv6 network of 64 bits, since every host has 2^64 addresses of it.
-pub(super) fn network(source: IpAddr) -> IpAddr {
+pub(crate) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => {
             let prefix = u128::from(address) >> 64 << 64;

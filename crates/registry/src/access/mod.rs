@@ -33,6 +33,7 @@ pub use authenticate::{Access, AccessError, AuthError, TokenRefusal};
 pub use caller::{By, Caller, OrganisationToken, SignedIn, UsedToken};
 pub use code::{Code, NotACode};
 pub use credentials::{Credentials, CredentialsError};
+pub(crate) use guesses::network;
 pub use networks::{MAX_NETWORKS, Networks, NetworksError, parse_network};
 pub use passwords::{PasswordCost, PasswordError, WeakPassword, check_new};
 pub use patterns::{

@@ -106,7 +106,6 @@ impl Incoming {
         if taken && !self.is_whole(&place, sha256) {
             self.replace(&place)?;
         }
-        self.store.forget_open(sha256);
         sync_folder(&folder)?;
         Ok(self.size)
     }

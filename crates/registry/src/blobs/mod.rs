@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! blobs/ab/cdef…   one file a blob: the digest in hex, cut after the first byte; written once, never changed, mode 0400
-//! tmp/             what is being received, and files of indexes, without names; nothing here is needed after a restart
+//! tmp/             what is being received; nothing here is needed after a restart
 //! blobs.lock       held while a server runs, with its process id
 //! ```
 //!
@@ -40,12 +40,7 @@ use std::{
 use apk::digest::Sha256Digest;
 
 use self::error::{at, in_background};
-use self::open::OpenBlobs;
-pub use self::{
-    error::BlobError,
-    incoming::Incoming,
-    open::{Blob, BlobContent, KEPT_OPEN},
-};
+pub use self::{error::BlobError, incoming::Incoming, open::Blob};
 
 /// What the names of temporary files begin with. Only such files are removed from `tmp/`.
 const INCOMING_PREFIX: &str = "incoming-";
@@ -66,10 +61,6 @@ struct Store {
     /// `tmp/`
     temporary: PathBuf,
     incoming: AtomicU64,
-    /// Those that were asked for lately. What a digest names never changes.
-    open: OpenBlobs,
-    /// Moves on whenever a blob is replaced or removed.
-    changes: AtomicU64,
     /// Locked for as long as it is open.
     _lock: File,
 }
@@ -133,26 +124,7 @@ impl Blobs {
         Incoming::begin(Arc::clone(&self.store))
     }
 
-    /// A file in `tmp/` that has no name, and is gone when the last handle of it is closed. Waits for the disk.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be made.
-    pub fn unnamed_file(&self) -> Result<File, BlobError> {
-        let path = self.store.temporary_path();
-        // A crash between the two leaves it to the next start, as what was being received.
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(at("make", &path))?;
-        std::fs::remove_file(&path).map_err(at("remove", &path))?;
-        Ok(file)
-    }
-
-    /// Opens a blob of that many bytes for reading, or finds it open. `None` when there is none.
+    /// Opens a blob of that many bytes for reading. `None` when there is none.
     ///
     /// # Errors
     ///
@@ -162,41 +134,27 @@ impl Blobs {
         sha256: &Sha256Digest,
         size: u64,
     ) -> Result<Option<Blob>, BlobError> {
-        let blob = self.open_blob(sha256).await?;
-        match blob {
-            Some(blob) if blob.size() != size => {
-                // Whoever repairs it need not wait until nobody asks for it.
-                self.store.open.forget(sha256);
-                Err(BlobError::Damaged {
-                    path: self.store.place(sha256),
-                    expected: size,
-                    found: blob.size(),
-                })
-            }
+        match self.open_blob(sha256).await? {
+            Some(blob) if blob.size() != size => Err(BlobError::Damaged {
+                path: self.store.place(sha256),
+                expected: size,
+                found: blob.size(),
+            }),
             blob => Ok(blob),
         }
     }
 
-    /// Opens a blob for reading, or finds it open. `None` when there is none.
+    /// Opens a blob for reading. `None` when there is none.
     ///
     /// # Errors
     ///
     /// When it is there and cannot be opened.
     pub async fn open_blob(&self, sha256: &Sha256Digest) -> Result<Option<Blob>, BlobError> {
-        if let Some(blob) = self.store.open.get(sha256) {
-            return Ok(Some(blob));
-        }
         let path = self.store.place(sha256);
-        let changes = self.store.changes.load(Ordering::SeqCst);
-        let blob = in_background(move || Blob::open(&path)).await?;
-        if let Some(blob) = &blob {
-            self.store.open.keep(*sha256, blob.clone());
-            // Perhaps it is one that was replaced or removed meanwhile.
-            if self.store.changes.load(Ordering::SeqCst) != changes {
-                self.store.open.forget(sha256);
-            }
+        match Blob::open_cached(&path) {
+            Some(opened) => opened,
+            None => in_background(move || Blob::open(&path)).await,
         }
-        Ok(blob)
     }
 
     /// Whether the store in that data folder, which may be open elsewhere, has a blob of that many bytes. Its content is not
@@ -242,7 +200,6 @@ impl Blobs {
                     Err(_) => None,
                 };
                 std::fs::remove_file(&path).map_err(at("remove", &path))?;
-                store.forget_open(sha256);
                 freed.push(file);
             }
             // The next blob with these bytes has its place in the same folder: what comes after must not be undone by this.
@@ -306,8 +263,6 @@ impl Store {
             places,
             temporary,
             incoming: AtomicU64::new(0),
-            open: OpenBlobs::default(),
-            changes: AtomicU64::new(0),
             _lock: lock,
         })
     }
@@ -315,13 +270,6 @@ impl Store {
     /// Where a blob is, or would be.
     fn place(&self, sha256: &Sha256Digest) -> PathBuf {
         place(&self.places, sha256)
-    }
-
-    /// Has a blob opened anew by whoever asks for it next, after it was replaced or removed. Those who opened it before and
-    /// have not kept it yet see that something changed.
-    fn forget_open(&self, sha256: &Sha256Digest) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        self.open.forget(sha256);
     }
 
     /// A path for a temporary file that no other has in this process; and no other process is here.

@@ -1,128 +1,157 @@
-//! Blobs that are open, because they were asked for lately.
+//! An open blob, and how its bytes are read so that no event loop waits for the disk.
+//!
+//! What the kernel has in memory is opened and read at once: `openat2(2)` with `RESOLVE_CACHED` and `preadv2(2)` with
+//! `RWF_NOWAIT` fail where they would have to wait. Only then does a thread that may wait take over. So nothing is kept open
+//! here, and nothing in memory: the kernel's caches are the cache.
 
 use std::{
     fs::File,
-    io::{self, Read as _},
-    num::NonZeroU64,
+    io::{self, IoSliceMut},
+    os::unix::fs::FileExt as _,
     path::Path,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use apk::digest::Sha256Digest;
 use bytes::Bytes;
-use moka::sync::Cache;
-use rustix::fs::{Advice, fadvise};
+use rustix::{
+    fs::{CWD, Mode, OFlags, ResolveFlags, openat2},
+    io::{Errno, ReadWriteFlags, preadv2},
+};
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::error::{BlobError, at};
+
+/// The most bytes that are read at once.
+const PIECE: usize = 128 << 10;
+
+/// How many reads may wait for the disk at once. Each has a thread, and the database needs threads too.
+static WAITING_READS: Semaphore = Semaphore::const_new(64);
+
+/// How many buffers are kept for the next reads: 8 MiB of them.
+const KEPT_BUFFERS: usize = 64;
+
+static BUFFERS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// A blob, open for reading. Cheap to clone. It can be read to the end even when the blob is removed meanwhile.
 #[derive(Debug, Clone)]
 pub struct Blob {
-    content: BlobContent,
+    file: Arc<File>,
     size: u64,
 }
 
-/// Where the bytes of an open blob are.
-#[derive(Debug, Clone)]
-pub enum BlobContent {
-    /// Here: a small one, read whole.
-    Memory(Bytes),
-    /// In this file, from its beginning to its end.
-    File(Arc<File>),
-}
-
 impl Blob {
-    /// Where its bytes are.
-    pub fn content(&self) -> &BlobContent {
-        &self.content
-    }
-
-    /// How many bytes.
+    /// How many bytes it has.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Opens the file at `path`; none when there is none. Waits for the disk.
+    /// Opens the file at `path` if that needs no wait for the disk; `None` when it does.
+    pub(super) fn open_cached(path: &Path) -> Option<Result<Option<Self>, BlobError>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
+            Ok(file) => Ok(File::from(file)),
+            Err(error @ (Errno::NOENT | Errno::ACCESS)) => Err(error.into()),
+            // It would wait, or this kernel does not know the call. What else is wrong is found out by the other way.
+            Err(_) => return None,
+        };
+        Some(Self::opened(file, path))
+    }
+
+    /// Opens the file at `path`; `None` when there is none. Waits for the disk.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, BlobError> {
-        let mut file = match File::open(path) {
+        Self::opened(File::open(path), path)
+    }
+
+    fn opened(file: io::Result<File>, path: &Path) -> Result<Option<Self>, BlobError> {
+        let file = match file {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(at("open", path)(error)),
         };
         let size = file.metadata().map_err(at("look at", path))?.len();
-        if size > IN_MEMORY {
-            // Whoever sends the file must not wait for the disk, so its beginning is asked for here.
-            let _ = fadvise(&file, 0, NonZeroU64::new(READ_AHEAD), Advice::WillNeed);
-            return Ok(Some(Self {
-                content: BlobContent::File(Arc::new(file)),
-                size,
-            }));
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(at("read", path))?;
         Ok(Some(Self {
-            content: BlobContent::Memory(bytes.into()),
+            file: Arc::new(file),
             size,
         }))
     }
 
-    /// What an open blob weighs, in KiB: the bytes that are kept, and for an open file a fixed amount.
-    fn weight(&self) -> u32 {
-        let bytes = match &self.content {
-            BlobContent::Memory(_) => self.size,
-            BlobContent::File(_) => OPEN_FILE,
-        };
-        u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+    /// At most `length` bytes from `first` on, and at least one, if they can be had without a wait for the disk; `None` when
+    /// they can't, and where the file system does not tell (`EOPNOTSUPP`).
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::UnexpectedEof`] when the file ends before `first`; when the disk fails.
+    pub fn read_cached(&self, first: u64, length: u64) -> io::Result<Option<Bytes>> {
+        let mut buffer = Buffer::of(length);
+        let mut space = [IoSliceMut::new(buffer.space())];
+        match preadv2(&*self.file, &mut space, first, ReadWriteFlags::NOWAIT) {
+            Ok(read) => buffer.filled(read).map(Some),
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same, on a thread that waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Blob::read_cached`].
+    pub async fn read(self, first: u64, length: u64) -> io::Result<Bytes> {
+        let permit = WAITING_READS.acquire().await.map_err(io::Error::other)?;
+        let reading = spawn_blocking(move || {
+            // With the thread, also when nobody waits for it any more.
+            let _permit = permit;
+            let mut buffer = Buffer::of(length);
+            let read = self.file.read_at(buffer.space(), first)?;
+            buffer.filled(read)
+        });
+        reading.await.map_err(io::Error::other)?
     }
 }
 
-/// Up to so many bytes a blob is kept in memory while it is open. Head and body are then one write: 10 KB cost less
-/// processor time than with `sendfile(2)`, 60 KB as much, 100 KB some 10 % more.
-const IN_MEMORY: u64 = 64 << 10;
+/// A buffer of [`PIECE`] bytes, of which the first `length` are used. It serves again once nobody has its bytes any more.
+struct Buffer {
+    bytes: Vec<u8>,
+    length: usize,
+}
 
-/// What an open file counts for beside the bytes in memory.
-const OPEN_FILE: u64 = 256 << 10;
+impl Buffer {
+    /// One for at most `length` bytes.
+    fn of(length: u64) -> Self {
+        let kept = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Self {
+            bytes: kept.unwrap_or_else(|| vec![0; PIECE]),
+            length: usize::try_from(length).unwrap_or(PIECE).min(PIECE),
+        }
+    }
 
-/// So many bytes at the beginning of a larger one are asked for when it is opened.
-const READ_AHEAD: u64 = 2 << 20;
+    fn space(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.length).unwrap_or_default()
+    }
 
-/// How much open blobs may weigh together, in KiB: at most 64 MiB of memory, or [`KEPT_OPEN`] files.
-const OPEN_BLOBS: u64 = 64 << 10;
-
-/// The most files of blobs that are kept open while nobody reads them.
-pub const KEPT_OPEN: u64 = OPEN_BLOBS * 1024 / OPEN_FILE;
-
-/// For how long a blob that nobody asks for stays open.
-const STAYS_OPEN: Duration = Duration::from_secs(60);
-
-/// The blobs that are open, the ones that were not asked for lately left out first. What a digest names never changes.
-#[derive(Debug)]
-pub(super) struct OpenBlobs(Cache<Sha256Digest, Blob>);
-
-impl Default for OpenBlobs {
-    fn default() -> Self {
-        let weigh = |_: &Sha256Digest, blob: &Blob| blob.weight();
-        Self(
-            Cache::builder()
-                .max_capacity(OPEN_BLOBS)
-                .weigher(weigh)
-                .time_to_idle(STAYS_OPEN)
-                .build(),
-        )
+    fn filled(mut self, length: usize) -> io::Result<Bytes> {
+        if length == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a blob is shorter than it was when it was opened",
+            ));
+        }
+        self.length = length;
+        Ok(Bytes::from_owner(self))
     }
 }
 
-impl OpenBlobs {
-    pub(super) fn get(&self, sha256: &Sha256Digest) -> Option<Blob> {
-        self.0.get(sha256)
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
+}
 
-    pub(super) fn keep(&self, sha256: Sha256Digest, blob: Blob) {
-        self.0.insert(sha256, blob);
-    }
-
-    pub(super) fn forget(&self, sha256: &Sha256Digest) {
-        self.0.invalidate(sha256);
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut kept = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_BUFFERS {
+            kept.push(std::mem::take(&mut self.bytes));
+        }
     }
 }

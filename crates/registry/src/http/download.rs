@@ -1,6 +1,10 @@
 //! Answers that carry a file, an index or a package, from memory or from the disk.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use axum::{
     body::Body,
@@ -8,19 +12,18 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
-use futures_util::stream;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 
 use super::{
     conditional::{Selection, Validators},
-    connection::Outbox,
     error::ApiError,
 };
-use crate::{
-    blobs::{Blob, BlobContent, Blobs},
-    clock::Timestamp,
-    index::SignedIndex,
-    metadata::Visibility,
-};
+use crate::{blobs::Blob, clock::Timestamp, index::Segments, metadata::Visibility};
+
+/// After so many bytes without a wait the other connections have their turn: a client on the same machine can take
+/// gigabytes in a second.
+const TURN: u64 = 512 << 10;
 
 const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
@@ -40,8 +43,7 @@ pub(super) struct File<'a> {
 
 /// Where the bytes of a file are.
 pub(super) enum Content<'a> {
-    /// In memory, or for a large one on this disk.
-    Index(&'a SignedIndex, &'a Blobs),
+    Index(&'a Segments),
     Blob(Blob),
 }
 
@@ -73,7 +75,7 @@ impl File<'_> {
         };
 
         let body = if is_get && length > 0 {
-            content.part(request, first, length)?
+            content.part(first, length)
         } else {
             Body::empty()
         };
@@ -112,36 +114,101 @@ impl File<'_> {
 
 impl Content<'_> {
     /// A body of `length` bytes from `first` on.
-    fn part(self, request: &Request, first: u64, length: u64) -> Result<Body, ApiError> {
-        let in_file = |file| {
-            let outbox = request.extensions().get::<Outbox>();
-            let outbox = outbox
-                .ok_or_else(|| ApiError::Internal("a connection without an outbox".into()))?;
-            Ok(Body::new(outbox.body(file, first, length)))
+    fn part(self, first: u64, length: u64) -> Body {
+        let source = match self {
+            Self::Index(segments) => Source::Memory(Box::new(segments.part(first..first + length))),
+            Self::Blob(blob) => Source::Blob {
+                blob,
+                at: first,
+                waiting: None,
+            },
         };
-        match self {
-            Self::Index(index, disk) => match index.file(disk) {
-                Some(file) => in_file(file),
-                None => {
-                    let runs = index.segments().part(first..first + length);
-                    Ok(Body::from_stream(stream::iter(
-                        runs.map(Ok::<_, io::Error>),
-                    )))
-                }
-            },
-            Self::Blob(blob) => match blob.content() {
-                BlobContent::File(file) => in_file(Arc::clone(file)),
-                BlobContent::Memory(bytes) => {
-                    let part = usize::try_from(first)
-                        .ok()
-                        .zip(usize::try_from(first + length).ok());
-                    let part = part.and_then(|(first, end)| bytes.get(first..end));
-                    let part = part
-                        .ok_or_else(|| ApiError::Internal("a blob shorter than it was".into()))?;
-                    Ok(Body::from(bytes.slice_ref(part)))
-                }
-            },
+        Body::new(FileBody {
+            source,
+            left: length,
+            turn: 0,
+        })
+    }
+}
+
+/// The bytes of a file, on their way to a client.
+struct FileBody {
+    source: Source,
+    /// Bytes that are still to come.
+    left: u64,
+    /// Bytes since the last wait.
+    turn: u64,
+}
+
+enum Source {
+    Memory(Box<dyn Iterator<Item = Bytes> + Send>),
+    Blob {
+        blob: Blob,
+        at: u64,
+        /// The read that waits for the disk, if one does.
+        waiting: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
+    },
+}
+
+impl Source {
+    /// The next bytes, at most `left`. Never waits for the disk.
+    fn poll_next(&mut self, cx: &mut Context<'_>, left: u64) -> Poll<io::Result<Bytes>> {
+        let (blob, at, waiting) = match self {
+            Self::Memory(runs) => {
+                let next = runs.next();
+                return Poll::Ready(next.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+            }
+            Self::Blob { blob, at, waiting } => (blob, at, waiting),
+        };
+        let bytes = loop {
+            if let Some(read) = waiting {
+                let bytes = ready!(read.as_mut().poll(cx));
+                *waiting = None;
+                break bytes?;
+            }
+            match blob.read_cached(*at, left)? {
+                Some(bytes) => break bytes,
+                None => *waiting = Some(Box::pin(blob.clone().read(*at, left))),
+            }
+        };
+        *at += bytes.len() as u64;
+        Poll::Ready(Ok(bytes))
+    }
+}
+
+impl http_body::Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let Self { source, left, turn } = &mut *self;
+        if *left == 0 {
+            return Poll::Ready(None);
         }
+        if *turn >= TURN {
+            *turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let Poll::Ready(bytes) = source.poll_next(cx, *left) else {
+            *turn = 0;
+            return Poll::Pending;
+        };
+        let bytes = bytes?;
+        *turn += bytes.len() as u64;
+        *left = left.saturating_sub(bytes.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
     }
 }
 

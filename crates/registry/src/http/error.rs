@@ -451,6 +451,7 @@ impl From<PublishError> for ApiError {
             PublishError::Package(_) | PublishError::Rule(_) => Code::InvalidPackage,
             PublishError::FileName { .. } => Code::InvalidRequest,
             PublishError::TooLarge { .. } => Code::UploadTooLarge,
+            PublishError::TooManyAtOnce { .. } => Code::TooManyUploads,
             PublishError::OverQuota(_) => Code::QuotaExceeded,
             PublishError::Record(RecordError::OverQuota(_)) => Code::QuotaExceeded,
             PublishError::Record(RecordError::IndexFull { .. }) => Code::IndexFull,

@@ -72,6 +72,6 @@ pub(super) async fn show(
         visibility: owner.visibility,
         size: index.segments().length(),
     };
-    let content = Content::Index(&index, registry.blobs());
+    let content = Content::Index(index.segments());
     Ok(dated(file.answer(&request, began, content)?, began))
 }

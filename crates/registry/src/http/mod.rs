@@ -3,20 +3,21 @@
 //! A handler takes the request apart, calls one function of another station, and puts the answer together. It holds
 //! no rules. What must never be here: SQL, files, formats.
 
+mod activity;
 mod api;
 mod authorize;
 mod body;
 mod code;
 mod conditional;
 mod connection;
+mod connections;
 mod cross_site;
 mod download;
 mod error;
 mod health;
-mod host;
 mod index;
 mod key;
-mod malformed;
+mod message;
 mod metrics;
 mod pace;
 mod package;
@@ -24,13 +25,15 @@ mod path;
 mod routes;
 mod server;
 mod source;
+mod tls;
 mod trace;
 mod unread;
 mod upload;
-mod workers;
 
 pub use self::{
+    connections::BEYOND,
     key::fetch_command,
     server::{ServeError, serve},
     source::source_address,
+    tls::{Tls, TlsError},
 };

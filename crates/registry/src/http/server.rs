@@ -1,39 +1,55 @@
-//! Connections: accepted, bounded, and brought to an end in order.
+//! Connections: accepted, served, and brought to an end in order.
 
 use std::{
     convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
 };
 
-use axum::{body::Body, http::Request, response::Response};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use axum::http::{HeaderValue, Request, Version, header};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::{HttpService, service_fn},
+};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
+    task::JoinSet,
+    time::{Instant, interval_at, sleep, timeout},
 };
 
 use super::{
-    connection::{Connection, Outbox},
+    activity::{Activity, AnswerBody},
+    connection::Connection,
+    connections::{Connections, Limit, Place},
+    error::ApiError,
+    message,
     routes::Routes,
     source::source,
+    tls::{HTTP_2, Tls},
     trace::{self, RequestIds},
     unread::Ending,
-    workers::Workers,
 };
 use crate::{Registry, settings::Proxies};
 
-/// The longest head of a request, in bytes. `hyper` takes no less than 8 KiB.
-const MAX_HEAD: usize = 32 << 10;
-
-/// How long the head of a request may take while more than half of all connections are open.
-const HEAD_IN_A_CROWD: Duration = Duration::from_secs(2);
+/// The longest head of a request, in bytes.
+pub(super) const MAX_HEAD: usize = 32 << 10;
 
 /// How long to wait when no connection can be accepted, e.g. because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bytes that an answer hands out at once, about.
+const PIECE: u64 = 128 << 10;
+
+/// How many requests a connection of HTTP/2 may have under way.
+const MAX_STREAMS: u32 = 100;
+
+/// How many bytes of a body a request of HTTP/2 may send before they are read. All requests of a connection together: four times
+/// as many.
+const STREAM_WINDOW: u32 = 256 << 10;
 
 /// Why a server stopped other than in order.
 #[derive(Debug, thiserror::Error)]
@@ -43,41 +59,39 @@ pub enum ServeError {
         "requests were still under way {0:?} after the server was told to stop; they were cut off"
     )]
     Drain(Duration),
-    /// There can be no more threads.
-    #[error("cannot start the threads that serve connections")]
-    Threads(#[source] io::Error),
 }
 
-/// Serves `registry` on `listener` until `shutdown` is ready; then takes no more connections, lets the requests under
+/// Why a connection ended other than in order.
+type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves `registry` on `listener`, with TLS where there is a certificate, until `shutdown` is ready; then takes no more connections, lets the requests under
 /// way finish, and returns.
 ///
 /// # Errors
 ///
-/// When the threads cannot be started; when requests are still under way after the drain time of the settings.
+/// When requests are still under way after the drain time of the settings.
 pub async fn serve(
     registry: Registry,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let limits = registry.settings().connections.clone();
-    let workers = Workers::start().map_err(ServeError::Threads)?;
-    let app = App {
+    let limits = &registry.settings().connections;
+    let proxies = Arc::new(registry.settings().proxies.clone());
+    let connections = Connections::new(limits, Arc::clone(&proxies));
+    let app = Arc::new(App {
         ids: RequestIds::since(registry.clock()),
-        proxies: Arc::new(registry.settings().proxies.clone()),
+        proxies,
         routes: Routes::of(registry.clone()),
         registry: registry.clone(),
-    };
-    let graceful = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(limits.max_open));
+        tls,
+    });
+    let mut tasks = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let accept = async {
-            // The semaphore is never closed, so there is always a permit in the end.
-            let permit = Arc::clone(&permits).acquire_owned().await.ok();
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
-            accepted = accept => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = tasks.join_next() => continue,
             () = &mut shutdown => break,
         };
         let (stream, peer) = match accepted {
@@ -90,91 +104,206 @@ pub async fn serve(
                 continue;
             }
         };
-        // When many connections are open, those that do nothing make room sooner.
-        let crowded = permits.available_permits() < limits.max_open / 2;
-        let head = if crowded {
-            limits.head.min(HEAD_IN_A_CROWD)
-        } else {
-            limits.head
-        };
-        // Away from this event loop, to that of a worker.
-        let Ok(stream) = stream.into_std() else {
-            continue;
-        };
-        registry.requests().opened.one();
-        let (app, watcher) = (app.clone(), graceful.watcher());
-        let registry = registry.clone();
-        workers.spawn(async move {
-            if let Err(error) = serve_connection(stream, peer, app, head, watcher).await {
+        let place = connections.admit(peer.ip());
+        let app = Arc::clone(&app);
+        tasks.spawn(async move {
+            let counts = app.registry.requests();
+            counts.opened.one();
+            if let Err(error) = serve_connection(stream, peer, &place, &app).await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
-            registry.requests().closed.one();
-            drop(permit);
+            counts.closed.one();
         });
     }
     drop(listener);
     tracing::info!("stopping: requests under way finish, new ones are refused");
-    let drained = timeout(limits.drain, graceful.shutdown()).await;
-    workers.end().await;
+    connections.close();
+    let all = async { while tasks.join_next().await.is_some() {} };
+    let drained = timeout(limits.drain, all).await;
+    tasks.shutdown().await;
     drained.map_err(|_| ServeError::Drain(limits.drain))
 }
 
 /// What answers the requests of every connection.
-#[derive(Clone)]
 struct App {
     routes: Routes,
     ids: Arc<RequestIds>,
     registry: Registry,
     proxies: Arc<Proxies>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// Serves a connection to its end.
 async fn serve_connection(
-    stream: std::net::TcpStream,
-    peer: SocketAddr,
-    app: App,
-    head: Duration,
-    watcher: Watcher,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let connection = connection(TcpStream::from_std(stream)?, peer, app, head);
-    Ok(watcher.watch(connection).await?)
-}
-
-fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    app: App,
-    head: Duration,
-) -> http1::Connection<
-    TokioIo<Connection>,
-    impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<>,
-> {
+    place: &Place,
+    app: &Arc<App>,
+) -> Result<(), ConnectionError> {
     // Without it, answers on kept connections stall for 40 ms.
     let _ = stream.set_nodelay(true);
-    let outbox = Outbox::default();
-    let (ids, registry) = (Arc::clone(&app.ids), app.registry.clone());
-    let io = TokioIo::new(Connection::new(stream, outbox.clone(), registry, ids));
-    // Each connection counts its requests' shares by itself: where threads count in one place, each waits for the other.
-    let app = Arc::new(app);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (head, body) = request.into_parts();
-        let (body, ending) = Ending::of(body);
-        let mut request = Request::from_parts(head, body);
-        let source = source(peer.ip(), request.headers(), &app.proxies);
-        request.extensions_mut().insert(source);
-        request.extensions_mut().insert(outbox.clone());
-        let app = Arc::clone(&app);
-        async move {
-            let counts = app.registry.requests();
-            let answer = trace::answer(&app.ids, counts, &app.routes, request, source).await;
-            Ok::<Response, Infallible>(ending.told_by(answer))
-        }
-    });
-    http1::Builder::new()
+    let Some(tls) = &app.tls else {
+        return serve_http1(stream, peer, place, app).await;
+    };
+    let handshake = timeout(
+        app.registry.settings().connections.head,
+        tls.acceptor().accept(stream),
+    );
+    let stream = tokio::select! {
+        stream = handshake => stream??,
+        () = place.activity.told_to_close() => return Ok(()),
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+        serve_http2(stream, peer, place, app).await
+    } else {
+        serve_http1(stream, peer, place, app).await
+    }
+}
+
+async fn serve_http1(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    place: &Place,
+    app: &Arc<App>,
+) -> Result<(), ConnectionError> {
+    let registry = app.registry.clone();
+    let io = Connection::new(stream, true, Arc::clone(&place.activity), registry);
+    let connection = http1::Builder::new()
+        // A client may say with the end of its half that nothing more is to come.
+        .half_close(true)
+        // `drive` does that.
+        .header_read_timeout(None)
+        // `max_buf_size` would bound what is written at once, too.
+        .max_header_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(io), service(peer, place, app));
+    drive(connection, &place.activity, app).await
+}
+
+async fn serve_http2(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    place: &Place,
+    app: &Arc<App>,
+) -> Result<(), ConnectionError> {
+    let registry = app.registry.clone();
+    let io = Connection::new(stream, false, Arc::clone(&place.activity), registry);
+    let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
-        .header_read_timeout(head)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(io, service)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD)?)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(4 * STREAM_WINDOW)
+        .serve_connection(TokioIo::new(io), service(peer, place, app));
+    drive(connection, &place.activity, app).await
+}
+
+fn service(
+    peer: SocketAddr,
+    place: &Place,
+    app: &Arc<App>,
+) -> impl HttpService<Incoming, ResBody = AnswerBody, Error = Infallible, Future: Send + 'static> + use<>
+{
+    let (app, activity, beyond) = (Arc::clone(app), Arc::clone(&place.activity), place.beyond);
+    service_fn(move |request| {
+        let (app, activity) = (Arc::clone(&app), Arc::clone(&activity));
+        async move { Ok(answer(&app, &activity, peer, beyond, request).await) }
+    })
+}
+
+/// Answers one request of a connection.
+async fn answer(
+    app: &App,
+    activity: &Arc<Activity>,
+    peer: SocketAddr,
+    beyond: Option<Limit>,
+    mut request: Request<Incoming>,
+) -> hyper::Response<AnswerBody> {
+    let version = request.version();
+    let is_http2 = version == Version::HTTP_2;
+    if is_http2 {
+        message::as_http1(&mut request);
+    }
+    let (under_way, framing) = activity.begin(|head| message::framing(&request, head));
+    let refusal = framing.and_then(|()| is_within(beyond, request.uri().path()));
+    let asks_to_close = message::asks_to_close(request.headers());
+    let (head, body) = request.into_parts();
+    let (body, ending) = Ending::of(body, is_http2);
+    let mut request = Request::from_parts(head, body);
+    let source = source(peer.ip(), request.headers(), &app.proxies);
+    request.extensions_mut().insert(source);
+    let counts = app.registry.requests();
+    let mut answer = trace::answer(&app.ids, counts, &app.routes, request, source, refusal).await;
+    let is_unread = !is_http2 && !ending.is_read();
+    if is_unread {
+        activity.leaves_unread();
+    }
+    if beyond.is_some() {
+        activity.close(false);
+    }
+    let closes = asks_to_close || activity.closes() || is_unread;
+    // apk keeps a connection only when the server says so in words (apk-tools, `libfetch/http.c`).
+    let connection = match version {
+        Version::HTTP_2 => None,
+        _ if closes => Some("close"),
+        Version::HTTP_11 => Some("keep-alive"),
+        _ => None,
+    };
+    if let Some(connection) = connection {
+        let connection = HeaderValue::from_static(connection);
+        answer.headers_mut().insert(header::CONNECTION, connection);
+    }
+    answer.map(|body| under_way.until_sent(body, is_http2))
+}
+
+/// Whether a connection that may be beyond a limit may ask for `path`.
+fn is_within(beyond: Option<Limit>, path: &str) -> Result<(), ApiError> {
+    let text = match beyond {
+        None => return Ok(()),
+        Some(_) if path == "/healthz" => return Ok(()),
+        Some(Limit::Everybodys) => {
+            "the server has as many connections as it may have, and all are at work; try again in a few seconds"
+        }
+        Some(Limit::OfItsSource) => {
+            "your address has as many connections as it may have, and all are at work; close some, or try again in a few seconds"
+        }
+    };
+    Err(ApiError::Busy(text.to_owned()))
+}
+
+/// Has a connection go on until it ends, is told to, or does nothing for too long.
+async fn drive<C>(connection: C, activity: &Activity, app: &App) -> Result<(), ConnectionError>
+where
+    C: GracefulConnection,
+    C::Error: Into<ConnectionError>,
+{
+    let limits = &app.registry.settings().connections;
+    let mut connection = pin!(connection);
+    let period = (limits.head.min(limits.stall) / 4)
+        .clamp(Duration::from_millis(50), Duration::from_secs(5));
+    // The client may take a piece of an answer at the least rate.
+    let longest_wait = limits.stall + Duration::from_secs(PIECE / limits.min_download_rate.max(1));
+    let mut look = interval_at(Instant::now() + period, period);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return ended.map_err(Into::into),
+            () = activity.told_to_close() => {}
+            _ = look.tick() => {
+                if activity.has_stalled(longest_wait) {
+                    return Err("the client does not read".into());
+                }
+                if !activity.is_idle_for(limits.head) {
+                    continue;
+                }
+                activity.close(true);
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        if activity.closes_at_once() && activity.idle().is_some() {
+            // It ends now or, amid a head, never.
+            let ended = timeout(Duration::ZERO, connection.as_mut()).await;
+            return ended.unwrap_or(Ok(())).map_err(Into::into);
+        }
+    }
 }
 
 /// Errors that end one connection attempt and say nothing of the listener.

@@ -18,7 +18,7 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderName, HeaderValue, StatusCode, Version, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
@@ -28,7 +28,7 @@ use super::{
     code::Code,
     cross_site,
     error::{ApiError, Refusal},
-    host,
+    message,
     routes::Routes,
     source::Source,
 };
@@ -89,26 +89,26 @@ impl RequestIds {
     }
 }
 
-/// Has `routes` answer the request, logs one line about it, and completes the answer.
+/// Has `routes` answer the request unless it is refused, logs one line about it, and completes the answer.
 pub(super) async fn answer(
     ids: &RequestIds,
     counts: &RequestCounts,
     routes: &Routes,
     request: Request,
     Source(source): Source,
+    refusal: Result<(), ApiError>,
 ) -> Response {
     let started = Instant::now();
     let id = ids.next();
-    let (method, uri, version) = (
-        request.method().clone(),
-        request.uri().clone(),
-        request.version(),
-    );
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let path = uri.path();
 
     // Written as one expression: what gets a name before it is awaited is kept twice, and copied.
     let mut response = match AssertUnwindSafe(async {
-        match host::check(&request).and_then(|()| cross_site::check(&request)) {
+        match refusal
+            .and_then(|()| message::host(&request))
+            .and_then(|()| cross_site::check(&request))
+        {
             Ok(()) => routes.answer(request).await,
             Err(refusal) => refusal.into_response(),
         }
@@ -161,10 +161,6 @@ pub(super) async fn answer(
     );
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    // apk keeps a connection only when the server says so in words (apk-tools, `libfetch/http.c`).
-    if version == Version::HTTP_11 && !headers.contains_key(header::CONNECTION) {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
     }
     response
 }

@@ -11,14 +11,12 @@ mod derive;
 pub mod engine;
 mod makers;
 mod segments;
-mod spool;
 #[cfg(test)]
 mod tests;
 pub mod v2;
 mod v3;
 
 use std::{
-    fs::File,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,12 +28,8 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-use self::{
-    makers::Makers,
-    spool::{Spool, Spools},
-};
+use self::makers::Makers;
 use crate::{
-    blobs::Blobs,
     clock::Timestamp,
     keys::{KeyError, Keys, OwnerKeys},
     metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId},
@@ -43,7 +37,7 @@ use crate::{
     names::{Branch, RepositoryName},
 };
 
-pub use self::{segments::Segments, spool::KEPT_OPEN};
+pub use self::segments::Segments;
 
 /// How many indexes of architectures that nobody has to have are made at once: see [`Place::is_of_a_guest`].
 const GUESTS: usize = 1;
@@ -129,7 +123,6 @@ pub enum Problem {
 #[derive(Debug, Clone)]
 pub struct SignedIndex {
     segments: Segments,
-    file: Spool,
     etag: Arc<str>,
     changed_at: Timestamp,
 }
@@ -138,11 +131,6 @@ impl SignedIndex {
     /// What is sent.
     pub fn segments(&self) -> &Segments {
         &self.segments
-    }
-
-    /// The same bytes as a file that is on `disk`, where that is the better way to send them.
-    pub fn file(&self, disk: &Blobs) -> Option<Arc<File>> {
-        self.file.of(&self.segments, disk)
     }
 
     /// A strong ETag made from the content, quotes included.
@@ -197,8 +185,7 @@ impl Made {
         let bytes = self
             .base
             .as_ref()
-            .map_or(segments.length(), v2::Base::weight)
-            .saturating_add(Spool::weight(segments));
+            .map_or(segments.length(), v2::Base::weight);
         u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
     }
 }
@@ -215,7 +202,6 @@ pub struct Indexes {
     making: Cache<Place, Arc<Mutex<()>>>,
     makers: Makers,
     guests: Arc<Semaphore>,
-    spools: Spools,
     counts: Arc<IndexCounts>,
 }
 
@@ -243,7 +229,6 @@ impl Indexes {
             making,
             makers: Makers::new(),
             guests: Arc::new(Semaphore::new(GUESTS)),
-            spools: Spools::default(),
             counts: Arc::default(),
         }
     }
@@ -462,7 +447,6 @@ impl Indexes {
             rests_until: in_a_burst.then(|| Instant::now() + rest),
             signed: SignedIndex {
                 segments,
-                file: self.spools.spool(),
                 etag: etag.into(),
                 changed_at,
             },

@@ -16,6 +16,7 @@ mod quotas;
 mod receive;
 mod remove;
 mod rules;
+mod under_way;
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ use crate::{
     settings::Settings,
 };
 
-use self::{in_use::BlobsInUse, receive::Received};
+use self::{in_use::BlobsInUse, receive::Received, under_way::UnderWay};
 pub use self::{
     in_use::FreeError,
     quotas::{Allowance, QuotaChange, Quotas},
@@ -143,6 +144,14 @@ pub enum PublishError {
     /// The facts could not be kept.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    /// The account has as many uploads under way as it may have.
+    #[error(
+        "this account has {limit} uploads under way, the most that one may have at once; wait until one of them is done"
+    )]
+    TooManyAtOnce {
+        /// The limit.
+        limit: usize,
+    },
     /// A worker thread of the server died.
     #[error("a worker of the upload stopped")]
     Worker(#[from] tokio::task::JoinError),
@@ -181,6 +190,7 @@ pub struct Publisher {
     /// Only so many uploads wait for the disk at once. Fewer than there may be threads that wait, for each of these waits
     /// for others.
     keepers: Arc<Semaphore>,
+    under_way: UnderWay,
     counts: Arc<PublishCounts>,
 }
 
@@ -200,6 +210,7 @@ impl Publisher {
             versions: settings.versions,
             in_use,
             keepers: Arc::new(Semaphore::new(KEEPERS)),
+            under_way: UnderWay::new(settings.max_uploads),
             counts: Arc::default(),
         }
     }
@@ -237,6 +248,7 @@ impl Publisher {
                 | PublishError::Rule(_)
                 | PublishError::FileName { .. }
                 | PublishError::OverQuota(_)
+                | PublishError::TooManyAtOnce { .. }
                 | PublishError::Record(
                     RecordError::OverQuota(_)
                     | RecordError::IndexFull { .. }
@@ -257,6 +269,7 @@ impl Publisher {
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
+        let _turn = self.under_way.begin(destination.by.account_id())?;
         let most = self.admit(&destination).await?;
         let own = self.metadata.version_rule(destination.owner).await?;
         let lenient = own.unwrap_or(self.versions) == VersionRule::Lenient;

@@ -1,13 +1,11 @@
 //! The first station: a body becomes a temporary file, a hash and a package that was read.
 
-use std::sync::Arc;
-
 use apk::{
     digest::Sha256Digest,
     limits::Limits,
     v2::package::{Package, PackageReader},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -16,11 +14,9 @@ use super::{BodyError, PublishError};
 use crate::blobs::{Blobs, Incoming};
 
 /// How many bytes are gathered before they go to a worker thread. Two such batches exist for each upload: one that
-/// fills from the network, one that is hashed, read and written.
-const BATCH: usize = 1 << 20;
-
-/// How many pieces of them at most: each costs some memory of its own, however small it is.
-const PIECES: usize = 4096;
+/// fills from the network, one that is hashed, read and written. Together with what the HTTP library reads ahead (at most
+/// twice 408 KiB) and the reader of packages, an upload takes less than 2 MiB of memory.
+const BATCH: usize = 256 << 10;
 
 /// An upload that is complete, readable and still temporary.
 pub(super) struct Received {
@@ -48,13 +44,13 @@ impl Received {
 
 /// Whatever each batch of an upload passes.
 trait Station: Send + 'static {
-    fn take(&mut self, batch: &[Bytes]) -> Result<(), PublishError>;
+    fn take(&mut self, batch: &[u8]) -> Result<(), PublishError>;
 }
 
 /// The reader of packages.
 impl Station for PackageReader {
-    fn take(&mut self, batch: &[Bytes]) -> Result<(), PublishError> {
-        batch.iter().try_for_each(|bytes| Ok(self.push(bytes)?))
+    fn take(&mut self, batch: &[u8]) -> Result<(), PublishError> {
+        Ok(self.push(batch)?)
     }
 }
 
@@ -75,12 +71,9 @@ impl Keeping {
 }
 
 impl Station for Keeping {
-    fn take(&mut self, batch: &[Bytes]) -> Result<(), PublishError> {
-        for bytes in batch {
-            self.hash.update(bytes);
-            self.incoming()?.write(bytes)?;
-        }
-        Ok(())
+    fn take(&mut self, batch: &[u8]) -> Result<(), PublishError> {
+        self.hash.update(batch);
+        Ok(self.incoming()?.write(batch)?)
     }
 }
 
@@ -127,19 +120,19 @@ async fn pass_both(
         if size > max_upload {
             return Err(PublishError::TooLarge { limit: max_upload });
         }
-        batch.push(bytes);
-        if batch.is_full() {
-            let full: Arc<[Bytes]> = std::mem::take(&mut batch).pieces.into();
-            reading.give(Arc::clone(&full)).await?;
+        let mut piece = &*bytes;
+        while let Some(full) = batch.fill(&mut piece) {
+            reading.give(full.clone()).await?;
             keeping.give(full).await?;
         }
     }
+    let batch = batch.0;
     let (mut reading, mut keeping) = (reading.wait().await?, keeping.wait().await?);
     spawn_blocking(move || {
         // What is refused now was small enough that nothing of it need be written.
-        reading.take(&batch.pieces)?;
+        reading.take(&batch)?;
         let package = reading.finish()?;
-        keeping.take(&batch.pieces)?;
+        keeping.take(&batch)?;
         keeping.incoming()?;
         let Keeping { incoming, hash, .. } = *keeping;
         Ok(Received {
@@ -151,21 +144,19 @@ async fn pass_both(
     .await?
 }
 
-/// Pieces of a body that go to the stations together.
+/// Bytes of a body that go to the stations together. They are copied, for a piece that is kept has the buffer that it was
+/// read into with it, however small it is.
 #[derive(Default)]
-struct Batch {
-    pieces: Vec<Bytes>,
-    bytes: usize,
-}
+struct Batch(BytesMut);
 
 impl Batch {
-    fn push(&mut self, piece: Bytes) {
-        self.bytes += piece.len();
-        self.pieces.push(piece);
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes >= BATCH || self.pieces.len() >= PIECES
+    /// Takes from `piece` what there is room for. Gives the batch once it is full.
+    fn fill(&mut self, piece: &mut &[u8]) -> Option<Bytes> {
+        let (whole, room) = (*piece, BATCH - self.0.len());
+        let (taken, rest) = whole.split_at_checked(room).unwrap_or((whole, &[]));
+        self.0.extend_from_slice(taken);
+        *piece = rest;
+        (self.0.len() == BATCH).then(|| std::mem::take(&mut self.0).freeze())
     }
 }
 
@@ -187,7 +178,7 @@ impl<S: Station> Worker<S> {
     }
 
     /// Waits for the batch before, then starts on this one and returns while it runs.
-    async fn give(&mut self, batch: Arc<[Bytes]>) -> Result<(), PublishError> {
+    async fn give(&mut self, batch: Bytes) -> Result<(), PublishError> {
         let mut station = self.wait().await?;
         *self = Self::Busy(spawn_blocking(move || {
             station.take(&batch)?;
@@ -202,18 +193,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_is_bounded_in_bytes_and_in_pieces() {
-        for (piece, most) in [
-            (Bytes::from_static(b"x"), PIECES),
-            (Bytes::from_static(b""), PIECES),
-            (Bytes::from(vec![0; BATCH / 2]), 2),
-            (Bytes::from(vec![0; 2 * BATCH]), 1),
-        ] {
-            let mut batch = Batch::default();
-            while !batch.is_full() && batch.pieces.len() <= most {
-                batch.push(piece.clone());
+    fn a_batch_is_as_large_however_the_bytes_arrive() {
+        let content: Vec<u8> = (0..=u8::MAX).cycle().take(3 * BATCH + 5).collect();
+        for size in [1, 7, 1000, BATCH - 1, BATCH, BATCH + 1, content.len()] {
+            let (mut batch, mut full) = (Batch::default(), Vec::new());
+            for mut piece in content.chunks(size) {
+                while let Some(bytes) = batch.fill(&mut piece) {
+                    full.push(bytes);
+                }
+                assert!(piece.is_empty() && batch.0.capacity() <= 2 * BATCH);
             }
-            assert_eq!(batch.pieces.len(), most, "of {} bytes", piece.len());
+            assert!(full.iter().all(|bytes| bytes.len() == BATCH), "{size}");
+            assert_eq!(full.len(), 3, "{size}");
+            assert!(full.concat() == content[..3 * BATCH] && *batch.0 == content[3 * BATCH..]);
         }
     }
 }

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -220,6 +220,17 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         Self {
             stream: TcpStream::connect(address).await.unwrap(),
+            received: Vec::new(),
+        }
+    }
+
+    /// A connection from another address of this machine.
+    pub(crate) async fn open_from(source: &str, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        let source: SocketAddr = format!("{source}:0").parse().unwrap();
+        socket.bind(source).unwrap();
+        Self {
+            stream: socket.connect(address).await.unwrap(),
             received: Vec::new(),
         }
     }

@@ -81,7 +81,7 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(serve(registry.clone(), listener, async {
+        let serving = tokio::spawn(serve(registry.clone(), listener, None, async {
             let _ = stopped.await;
         }));
         Self {
@@ -187,6 +187,11 @@ impl TestServer {
 
     pub(crate) async fn connect(&self) -> Connection {
         Connection::open(self.address).await
+    }
+
+    /// A connection from another address of this machine, such as 127.0.0.2.
+    pub(crate) async fn connect_from(&self, source: &str) -> Connection {
+        Connection::open_from(source, self.address).await
     }
 
     /// Sends a request on a connection of its own.

@@ -105,12 +105,16 @@ pub(crate) struct Configuration {
     pub(crate) listen: SocketAddr,
     /// The URL that clients use, without a final `/`, where it is set.
     pub(crate) base_url: Option<String>,
+    /// The files of the certificate and of its key, where TLS is spoken.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// The proxies that are believed about the source of a request.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// The header in which they tell it.
     pub(crate) proxy_header: ForwardedHeader,
     /// The largest package taken, in bytes.
     pub(crate) max_upload_size: u64,
+    /// Uploads of one account under way at once.
+    pub(crate) max_uploads: usize,
     /// The most bytes of one owner, where that is limited.
     pub(crate) quota_bytes: Option<u64>,
     /// The most package files of one owner, where that is limited.
@@ -129,6 +133,8 @@ pub(crate) struct Configuration {
     pub(crate) index_cache_size: u64,
     /// Connections open at once.
     pub(crate) max_connections: usize,
+    /// How many of them one source may have, where that is set.
+    pub(crate) max_of_source: Option<usize>,
     /// For the head of a request.
     pub(crate) request_timeout: Duration,
     /// For the next bytes of a body.
@@ -219,12 +225,24 @@ impl Layers {
         }
         let listen = self.required(&table::LISTEN, values::address)?;
         let base_url = self.parsed(&table::BASE_URL, values::base_url)?;
+        let tls = (
+            self.path_of(&table::TLS_CERT)?,
+            self.path_of(&table::TLS_KEY)?,
+        );
+        let tls = match tls {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => {
+                return Err(Failure::usage(
+                    "one of `tls-cert` and `tls-key` is set without the other",
+                )
+                .hint("set both, or neither"));
+            }
+        };
         if base_url.is_none() {
-            self.note(
-                &table::BASE_URL,
-                format!("http://{listen}"),
-                Source::Default,
-            );
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let url = format!("{scheme}://{listen}");
+            self.note(&table::BASE_URL, url, Source::Default);
         }
         let trusted_proxies = self.parsed(&table::TRUSTED_PROXIES, values::networks)?;
         if trusted_proxies.is_none() {
@@ -232,6 +250,7 @@ impl Layers {
         }
         let proxy_header = self.required(&table::PROXY_HEADER, values::proxy_header)?;
         let max_upload_size = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
+        let max_uploads = self.required(&table::MAX_UPLOADS, values::count)?;
         let quota_bytes = self.limit(&table::QUOTA_BYTES, values::size)?;
         let quota_packages = self.limit(&table::QUOTA_PACKAGES, |text| {
             values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
@@ -243,6 +262,11 @@ impl Layers {
         let max_index_size = self.required(&table::MAX_INDEX_SIZE, values::size)?;
         let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
         let max_connections = self.required(&table::MAX_CONNECTIONS, values::count)?;
+        let max_of_source = self.parsed(&table::MAX_OF_SOURCE, values::count)?;
+        if max_of_source.is_none() {
+            let half = (max_connections / 2).max(1).to_string();
+            self.note(&table::MAX_OF_SOURCE, half, Source::Default);
+        }
         let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
         let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
         let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
@@ -271,9 +295,11 @@ impl Layers {
             database,
             listen,
             base_url,
+            tls,
             trusted_proxies: trusted_proxies.unwrap_or_default(),
             proxy_header,
             max_upload_size,
+            max_uploads,
             quota_bytes,
             quota_packages,
             versions,
@@ -283,6 +309,7 @@ impl Layers {
             max_index_size,
             index_cache_size,
             max_connections,
+            max_of_source,
             request_timeout,
             stall_timeout,
             stop_timeout,

@@ -68,12 +68,18 @@ settings! {
         "The address and port to listen on. Port 0 takes a free one.";
     BASE_URL: "base-url", "TARN_BASE_URL", "URL", "", ByTheServer,
         "The URL under which clients reach the server, when it stands behind a proxy. Without it: `http://` and the address it listens on.";
+    TLS_CERT: "tls-cert", "TARN_TLS_CERT", "FILE", "", ByTheServer,
+        "The certificate of the server in PEM, and behind it those of its issuers: the server speaks TLS, and HTTP/2 to clients that ask for it. The file is read again when it changes, and on SIGHUP.";
+    TLS_KEY: "tls-key", "TARN_TLS_KEY", "FILE", "", ByTheServer,
+        "The private key of that certificate, in PEM.";
     TRUSTED_PROXIES: "trusted-proxies", "TARN_TRUSTED_PROXIES", "NETWORKS", "", ByTheServer,
         "The proxies that are believed when they tell where a request comes from: addresses or networks, separated by commas, such as `127.0.0.1,10.0.0.0/8`. Without it: nobody is believed, and the source of a request is whoever connects.";
     PROXY_HEADER: "proxy-header", "TARN_PROXY_HEADER", "HEADER", "x-forwarded-for", ByTheServer,
         "The header in which the trusted proxies tell it: `x-forwarded-for` or `forwarded`. No other is looked at, since a proxy hands on what a client made up there.";
     MAX_UPLOAD_SIZE: "max-upload-size", "TARN_MAX_UPLOAD_SIZE", "SIZE", "4GiB", ByTheServer,
         "The largest package that is taken, unless `tarn quota` says otherwise for its owner, e.g. `500MiB`, `2GiB` or a number of bytes.";
+    MAX_UPLOADS: "max-uploads-per-account", "TARN_MAX_UPLOADS_PER_ACCOUNT", "NUMBER", "100", ByTheServer,
+        "How many uploads one account may have under way at once. Further ones get 429.";
     QUOTA_BYTES: "quota-bytes", "TARN_QUOTA_BYTES", "SIZE", "", ByTheServer,
         "The most bytes that the packages of one owner may have together, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
     QUOTA_PACKAGES: "quota-packages", "TARN_QUOTA_PACKAGES", "NUMBER", "", ByTheServer,
@@ -91,7 +97,9 @@ settings! {
     INDEX_CACHE_SIZE: "index-cache-size", "TARN_INDEX_CACHE_SIZE", "SIZE", "256MiB", ByTheServer,
         "How much memory signed indexes may take. One that does not fit is made again when it is asked for.";
     MAX_CONNECTIONS: "max-connections", "TARN_MAX_CONNECTIONS", "NUMBER", "8192", ByTheServer,
-        "How many connections are open at once. Further ones wait.";
+        "How many connections are open at once. At the limit the one that has been idle for longest is closed for a new one; where none is idle, a new one gets 503 for everything but `/healthz`.";
+    MAX_OF_SOURCE: "max-connections-per-source", "TARN_MAX_CONNECTIONS_PER_SOURCE", "NUMBER", "", ByTheServer,
+        "How many of them one IPv4 address, or IPv6 network of 64 bits, may have; trusted proxies are not counted. Without it: half of `max-connections`.";
     REQUEST_TIMEOUT: "request-timeout", "TARN_REQUEST_TIMEOUT", "TIME", "30s", ByTheServer,
         "How long a client may take for the head of a request, or leave a connection unused.";
     STALL_TIMEOUT: "stall-timeout", "TARN_STALL_TIMEOUT", "TIME", "30s", ByTheServer,

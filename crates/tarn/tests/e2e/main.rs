@@ -49,6 +49,8 @@ mod slow_clients;
 #[cfg(test)]
 mod success;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod uploads;
 #[cfg(test)]
 mod versions;

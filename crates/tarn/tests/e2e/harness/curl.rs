@@ -9,6 +9,12 @@ use std::{
 
 use tempfile::TempDir;
 
+/// What curl trusts where a test serves TLS.
+const CERTIFICATE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/e2e/certificates/first.pem"
+);
+
 /// One call of `curl`, put together piece by piece.
 pub(crate) struct Curl {
     command: Command,
@@ -48,6 +54,7 @@ impl Curl {
             .arg(scratch.path().join("body"))
             .arg(format!("{base}{path}"))
             .env("HOME", scratch.path())
+            .env("CURL_CA_BUNDLE", CERTIFICATE)
             .stdin(Stdio::null());
         Self {
             command,
