@@ -143,17 +143,20 @@ async fn list_deleted(
     registry: &Administration,
 ) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(name).await?;
-    let mut shown = Vec::new();
+    let heading = ["FILE", "BYTES", "DELETED", "KEPT UNTIL"];
+    let mut listing = Listing::new("deleted package", heading, json);
+    let mut offset = 0;
     loop {
         let window = Window {
-            offset: u32::try_from(shown.len()).unwrap_or(u32::MAX),
+            offset,
             limit: PAGE,
         };
         let page = registry.metadata().deleted_files(owner.id, window).await?;
         if page.entries.is_empty() {
-            break;
+            return listing.end();
         }
-        shown.extend(page.entries.iter().map(|file| ShownDeleted {
+        offset = offset.saturating_add(PAGE);
+        let shown = page.entries.iter().map(|file| ShownDeleted {
             file: format!(
                 "{}/{}/{}/{}-{}.apk",
                 file.branch, file.repository, file.arch, file.name, file.version
@@ -161,27 +164,17 @@ async fn list_deleted(
             size: file.size,
             deleted_at: moment(file.deleted_at),
             kept_until: moment(registry.remover().kept_until(file.deleted_at)),
-        }));
-    }
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|file| {
+        });
+        let shown: Vec<ShownDeleted> = shown.collect();
+        listing.page(&shown, |file| {
             [
-                file.file,
+                file.file.clone(),
                 file.size.to_string(),
-                file.deleted_at,
-                file.kept_until,
+                file.deleted_at.clone(),
+                file.kept_until.clone(),
             ]
-        })
-        .collect();
-    output::print_table(
-        "deleted package",
-        ["FILE", "BYTES", "DELETED", "KEPT UNTIL"],
-        &rows,
-    )
+        })?;
+    }
 }
 
 /// The path of a package file within an owner's repositories, taken apart.

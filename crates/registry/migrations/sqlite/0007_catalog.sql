@@ -15,6 +15,27 @@ CREATE TABLE package_versions (
 -- The newest of an owner without looking at others.
 CREATE INDEX package_versions_owner ON package_versions (owner_id, id);
 CREATE INDEX package_versions_name ON package_versions (owner_id, name, id);
+-- Of all owners by name: a search finds a name whatever its age.
+CREATE INDEX package_versions_search ON package_versions (LOWER(name), id DESC);
+
+-- What contains a text, by every three characters of it. No positions (detail=none): metadata/catalog/search.rs compares what it
+-- finds with the text itself.
+CREATE VIRTUAL TABLE package_search USING fts5 (
+    name, description, content = 'package_versions', content_rowid = 'id', tokenize = 'trigram', detail = 'none'
+);
+CREATE TRIGGER package_search_add AFTER INSERT ON package_versions
+BEGIN
+    INSERT INTO package_search (rowid, name, description) VALUES (new.id, new.name, new.description);
+END;
+CREATE TRIGGER package_search_remove AFTER DELETE ON package_versions
+BEGIN
+    INSERT INTO package_search (package_search, rowid, name, description) VALUES ('delete', old.id, old.name, old.description);
+END;
+CREATE TRIGGER package_search_change AFTER UPDATE OF description ON package_versions WHEN new.description <> old.description
+BEGIN
+    INSERT INTO package_search (package_search, rowid, name, description) VALUES ('delete', old.id, old.name, old.description);
+    INSERT INTO package_search (rowid, name, description) VALUES (new.id, new.name, new.description);
+END;
 
 INSERT INTO package_versions (owner_id, name, version, description, creator_id, created_at, files)
 SELECT repositories.owner_id, package_files.name, package_files.version, '', MIN(package_files.uploader_id),

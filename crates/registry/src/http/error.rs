@@ -473,37 +473,4 @@ impl From<PublishError> for ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_space_for_the_first_key_of_an_owner_is_507_for_whoever_asks_for_an_index() {
-        let full = || MetadataError::Full("no space".into());
-        for error in [IndexError::from(full()), IndexError::Keys(full().into())] {
-            let status = ApiError::from(error).code().status();
-            assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE);
-        }
-    }
-
-    #[test]
-    fn a_busy_database_is_for_trying_again_whatever_needed_it() {
-        let busy = || MetadataError::Busy("the disk is slow".into());
-        for error in [
-            ApiError::from(busy()),
-            IndexError::from(busy()).into(),
-            IndexError::Keys(busy().into()).into(),
-            PublishError::from(busy()).into(),
-            PublishError::Record(busy().into()).into(),
-            KeyError::from(busy()).into(),
-            AuthError::from(busy()).into(),
-            ExpiryError::from(busy()).into(),
-            WebhookError::from(busy()).into(),
-            FactorError::from(busy()).into(),
-            AccountError::from(busy()).into(),
-        ] {
-            let response = error.into_response();
-            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-            assert_eq!(response.headers()[header::RETRY_AFTER], "5");
-        }
-    }
-}
+mod tests;

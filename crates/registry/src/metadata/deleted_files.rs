@@ -132,7 +132,7 @@ impl Metadata {
             .await?;
         let rows = self
             .engine
-            .rows(sql!(
+            .list(sql!(
                 concat!(
                     deleted_files!(""),
                     restorable!(),
@@ -196,9 +196,9 @@ impl Metadata {
     ///
     /// When the database fails.
     pub async fn waiting_to_be_freed(&self, owner: OwnerId) -> Result<Waiting, MetadataError> {
-        let row = self
+        let rows = self
             .engine
-            .row(sql!(
+            .list(sql!(
                 "SELECT COUNT(*) AS blobs, CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes FROM \
                  (SELECT DISTINCT package_files.sha256 AS sha256, package_files.size AS size FROM repositories \
                  JOIN package_files ON package_files.repository_id = repositories.id \
@@ -207,8 +207,8 @@ impl Metadata {
                  AND live.removed_at IS NULL)) AS waiting",
                 owner
             ))
-            .await?
-            .ok_or(MetadataError::Missing("count"))?;
+            .await?;
+        let row = rows.first().ok_or(MetadataError::Missing("count"))?;
         Ok(Waiting {
             blobs: row.size("blobs")?,
             bytes: row.size("bytes")?,

@@ -59,6 +59,12 @@ macro_rules! live_files {
     };
 }
 
+/// The question for a page of the files of repository `$1`: at most `$3`, behind the sequence `$2`.
+const PAGE: &str = live_files!(
+    "WHERE repositories.id = $1 AND package_files.removed_at IS NULL AND package_files.sequence > $2 \
+     ORDER BY package_files.sequence LIMIT $3"
+);
+
 impl Metadata {
     /// The package files of a repository in the order in which they came, at most `most`: those behind the sequence
     /// `after`. The last one of a page is where the next goes on; 0 is before the first.
@@ -73,15 +79,7 @@ impl Metadata {
         most: u32,
     ) -> Result<Vec<LiveFile>, MetadataError> {
         self.engine
-            .rows(sql!(
-                live_files!(
-                    "WHERE repositories.id = $1 AND package_files.removed_at IS NULL AND package_files.sequence > $2 \
-                     ORDER BY package_files.sequence LIMIT $3"
-                ),
-                repository,
-                after,
-                i64::from(most)
-            ))
+            .rows(sql!(PAGE, repository, after, i64::from(most)))
             .await?
             .iter()
             .map(LiveFile::from_row)
@@ -208,4 +206,32 @@ pub(super) fn arch(row: &Row) -> Result<Arch, MetadataError> {
 pub(super) fn package_name(row: &Row) -> Result<PackageName, MetadataError> {
     let name: &str = row.value("name")?;
     PackageName::parse(name).map_err(|_| nonsense("package name", name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Database;
+
+    #[tokio::test]
+    async fn a_page_of_a_list_begins_where_the_last_one_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("tarn.db"));
+        let metadata = Metadata::open(&database).await.unwrap();
+        let question = format!("EXPLAIN QUERY PLAN {PAGE}");
+        let statement = sql!(question.leak(), 1_i64, 1_i64, 1_i64);
+        let plan = metadata.engine.rows(statement).await.unwrap();
+        let steps: Vec<&str> = plan
+            .iter()
+            .map(|row| row.value("detail").unwrap())
+            .collect();
+        let [repository, files] = steps.as_slice() else {
+            unreachable!("{steps:?}");
+        };
+        assert!(repository.contains("PRIMARY KEY (rowid=?)"), "{steps:?}");
+        assert!(
+            files.ends_with("(repository_id=? AND sequence>?)"),
+            "{steps:?}"
+        );
+    }
 }

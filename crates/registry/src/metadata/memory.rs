@@ -5,8 +5,9 @@
 //! only while the database still has that version. It moves with every commit of every process, and before the
 //! commit is acknowledged: a caller that asks after a change was acknowledged sees the change.
 //!
-//! Publishing is what happens most, and changes nothing of owners, users, teams, tokens and keys. So a transaction that only
-//! publishes carries the answers about those over to the version that it leaves ([`Watch::carried`]).
+//! Publishing is what happens most, and changes nothing of owners, users, teams, tokens and keys, nor of package files that are
+//! there already. So a transaction that only publishes carries the answers about those over to the version that it leaves
+//! ([`Watch::carried`]). That a package file is not there is not kept: publishing may change it.
 
 use std::{
     collections::HashMap,
@@ -50,6 +51,17 @@ impl<K: Eq + Hash, V: Clone> Answers<K, V> {
         question: K,
         ask: impl AsyncFnOnce(&K) -> Result<V, MetadataError>,
     ) -> Result<V, MetadataError> {
+        self.get_if(|_| true, watch, question, ask).await
+    }
+
+    /// The same, but an answer is kept only if it is worth it.
+    pub(super) async fn get_if(
+        &self,
+        is_worth_it: impl FnOnce(&V) -> bool,
+        watch: &Watch,
+        question: K,
+        ask: impl AsyncFnOnce(&K) -> Result<V, MetadataError>,
+    ) -> Result<V, MetadataError> {
         // Read before the database is asked: an answer may be newer than its version says, and is then not given again,
         // but never older.
         // In boxes of their own: what is seldom done is not to be carried about with every request.
@@ -60,8 +72,10 @@ impl<K: Eq + Hash, V: Clone> Answers<K, V> {
             return Ok(answer);
         }
         let answer = Box::pin(ask(&question)).await?;
-        let is_current = watch.version().await == Some(version);
-        self.keep(is_current, version, question, answer.clone());
+        if is_worth_it(&answer) {
+            let is_current = watch.version().await == Some(version);
+            self.keep(is_current, version, question, answer.clone());
+        }
         Ok(answer)
     }
 

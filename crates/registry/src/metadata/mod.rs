@@ -57,8 +57,8 @@ pub use self::{
     batches::{in_batches, rest_since},
     blob_facts::{BlobFacts, BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
-        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, OwnersWanted,
-        Page, SEARCHED_VERSIONS, Sight, Sighted, Window,
+        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Found,
+        MOST_FOUND, OwnersWanted, Page, Sight, Sighted, Window,
     },
     deleted_files::{Deleted, DeletedFile, Waiting},
     deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},
@@ -122,7 +122,6 @@ struct Memory {
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
     package_files: Answers<served_files::Place, Option<PackageFile>>,
-    searches: catalog::Turns,
 }
 
 impl Memory {
@@ -138,7 +137,6 @@ impl Memory {
             signing_keys: Answers::new(1_000),
             index_heads: Answers::new(10_000),
             package_files: Answers::new(50_000),
-            searches: catalog::Turns::new(),
         }
     }
 
@@ -154,6 +152,7 @@ impl Memory {
         self.tokens.carry(over);
         self.second_factors.carry(over);
         self.signing_keys.carry(over);
+        self.package_files.carry(over);
     }
 }
 

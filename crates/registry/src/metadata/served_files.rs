@@ -105,7 +105,7 @@ impl Metadata {
         };
         self.memory
             .package_files
-            .get(&self.memory.watch, place, ask)
+            .get_if(Option::is_some, &self.memory.watch, place, ask)
             .await
     }
 }

@@ -116,7 +116,7 @@ impl World {
     /// The names of the packages that a search finds.
     async fn found(&self, sight: &Sight) -> BTreeSet<String> {
         let metadata = self.registry.metadata();
-        let found = metadata.search(sight, "probe", ALL).await.unwrap();
+        let found = metadata.search(sight, "probe", ALL).await.unwrap().page;
         let found = found.entries.into_iter();
         found.map(|version| version.name.to_string()).collect()
     }

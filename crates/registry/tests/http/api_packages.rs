@@ -201,6 +201,51 @@ async fn a_search_finds_names_before_descriptions() {
         ["shell 1.0-r0", "shell-utils 1.0-r0", "other 1.0-r0"]
     );
     assert_eq!(found.header("X-Total-Count"), Some("3"));
+    assert_eq!(found.header("X-Search-Cut"), None);
+
+    // Too short to be looked for within names.
+    let found = server.send(&get("/api/v1/search/packages?q=SH")).await;
+    assert_eq!(names(&found), ["shell-utils 1.0-r0", "shell 1.0-r0"]);
+
+    // The newest description counts, whichever file brings it.
+    let renamed = PackageBuilder::new("other", "1.0-r0")
+        .without("pkgdesc")
+        .arch("aarch64")
+        .field("pkgdesc", "Renamed")
+        .build();
+    server.publish("edge/main", renamed).await.expect(201);
+    for (text, count) in [("has%20a", "0"), ("RENAMED", "1")] {
+        let found = server
+            .send(&get(format!("/api/v1/search/packages?q={text}")))
+            .await;
+        assert_eq!(found.header("X-Total-Count"), Some(count), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_a_name_whatever_its_age_and_says_when_it_was_cut() {
+    let server = TestServer::start().await;
+    for name in ["zsh", "oh-my-zsh"] {
+        let package = described(name, "1.0-r0", "A thing");
+        server.publish("edge/main", package).await.expect(201);
+    }
+    server.sql(
+        "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000) \
+         INSERT INTO package_versions (owner_id, name, version, description, created_at, files) \
+         SELECT owner_id, 'plugin' || n, '1.0-r0', 'Completion for zsh', 1, 1 FROM numbers, \
+         (SELECT owner_id FROM package_versions WHERE name = 'zsh')",
+    );
+    let search = async |text: &str| {
+        let target = format!("/api/v1/search/packages?q={text}&limit=2");
+        server.send(&get(target)).await.expect(200)
+    };
+    let found = search("zsh").await;
+    assert_eq!(names(&found), ["zsh 1.0-r0", "plugin10000 1.0-r0"]);
+    assert_eq!(found.header("X-Search-Cut"), Some("true"));
+    assert_eq!(found.header("X-Total-Count"), Some("10001"));
+    let found = search("my-zsh").await;
+    assert_eq!(names(&found), ["oh-my-zsh 1.0-r0"]);
+    assert_eq!(found.header("X-Search-Cut"), None);
 }
 
 #[tokio::test]

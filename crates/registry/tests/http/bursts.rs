@@ -13,7 +13,7 @@ use registry::clock::Clock;
 
 use crate::{
     client::{Connection, Request, get, put},
-    server::{ALICE, INDEX, TestServer, package},
+    server::{ALICE, HELLO, INDEX, TestServer, package},
 };
 
 /// The names in an index.
@@ -193,5 +193,40 @@ async fn a_client_that_knows_dates_alone_never_keeps_an_old_index_in_a_burst() {
     for _ in 0..3 {
         publish(&mut connection).await;
         assert!(!holder.look(&mut connection, &committed).await);
+    }
+}
+
+#[tokio::test]
+async fn lists_that_never_end_hold_up_lists_only() {
+    let server = TestServer::with_hello().await;
+    // What lists are read from has no end now, and neither has a statement that counts it.
+    server.sql(
+        "ALTER TABLE package_versions RENAME TO kept; \
+         CREATE VIEW package_versions AS WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) \
+         SELECT n AS id, 1 AS owner_id, 'a' AS name, '1.0-r0' AS version, '' AS description, NULL AS creator_id, \
+         0 AS created_at, 1 AS files FROM numbers",
+    );
+    let list = get("/api/v1/packages/alice");
+    let mut asking = Vec::new();
+    for _ in 0..16 {
+        let mut connection = server.connect().await;
+        connection.write(&list.bytes()).await;
+        asking.push(connection);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for target in [INDEX, HELLO, "/healthz"] {
+        server.send(&get(target)).await.expect(200);
+    }
+    // What lists wait for does not come.
+    let waiting = server.send(&list);
+    let waiting = tokio::time::timeout(Duration::from_millis(100), waiting);
+    assert!(waiting.await.is_err());
+    drop(asking);
+    server.sql("DROP VIEW package_versions; ALTER TABLE kept RENAME TO package_versions");
+    let answer = server.send(&list).await;
+    // Where the server can't tell a client that left from one that has sent all, the statements end by their deadline.
+    match answer.header("Retry-After") {
+        None => drop(answer.expect(200)),
+        Some(_) => drop(answer.problem(503, "busy")),
     }
 }

@@ -242,8 +242,14 @@ async fn an_answer_is_forgotten_when_another_process_changes_what_it_says() {
 async fn what_is_not_there_is_found_once_it_is() {
     let world = World::new().await;
     assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_none());
+    world.record("musl", "x86_64").await.unwrap();
+    let musl = world.file("x86_64", "musl-1.0-r0.apk").await.unwrap();
     world.record("zlib", "x86_64").await.unwrap();
     assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_some());
+    let still = world.file("x86_64", "musl-1.0-r0.apk").await.unwrap();
+    assert_eq!(still.id, musl.id);
+    assert!(world.remove("musl", "x86_64", START).await);
+    assert!(world.file("x86_64", "musl-1.0-r0.apk").await.is_none());
     assert!(world.remove("zlib", "x86_64", START).await);
     assert!(world.file("x86_64", "zlib-1.0-r0.apk").await.is_none());
 }

@@ -256,6 +256,7 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
     let found = world.metadata.search(&Sight::EVERYTHING, "p", ALL).await;
     let owners = found
         .unwrap()
+        .page
         .entries
         .into_iter()
         .map(|entry| entry.owner.id);

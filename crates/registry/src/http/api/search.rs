@@ -1,6 +1,6 @@
 //! `/api/v1/search/packages`: packages of all owners whose packages the caller may read.
 
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::HeaderValue, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -31,8 +31,9 @@ pub(in crate::http) struct SearchQuery {
 /// Search all packages that the caller may read
 ///
 /// By name and description: packages of that very name first, then those whose name begins with it, then the others, each
-/// the newest first. The search looks at the newest 50,000 versions that the caller may read, and at no more.
-/// With a token that is limited to branches or repositories it looks at names alone.
+/// the newest first. A text of one or two characters finds names that begin with it. A search finds at most 10,000 versions
+/// whose names begin with the text, and 10,000 others; when there may be more, the answer has the header `X-Search-Cut: true`.
+/// With a token that is limited to branches or repositories it looks at names only.
 #[utoipa::path(
     get,
     path = "/api/v1/search/packages",
@@ -54,9 +55,12 @@ pub(in crate::http) async fn packages(
     }
     check_text(&query.q)?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
-    let page = registry
-        .metadata()
-        .search(&sight, &query.q, paging.window())
-        .await?;
-    Ok(paging.answer(&url, page, Package::from))
+    let metadata = registry.metadata();
+    let found = metadata.search(&sight, &query.q, paging.window()).await?;
+    let mut response = paging.answer(&url, found.page, Package::from);
+    if found.is_cut {
+        let is_cut = HeaderValue::from_static("true");
+        response.headers_mut().insert("x-search-cut", is_cut);
+    }
+    Ok(response)
 }

@@ -4,13 +4,16 @@
 //! question itself: no row is read that is thrown away afterwards because the caller may not know of it.
 
 mod lists;
+mod search;
 mod sight;
 mod versions;
 
-pub use self::sight::{Sight, Sighted};
+pub use self::{
+    search::{Found, MOST_FOUND},
+    sight::{Sight, Sighted},
+};
 
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     MetadataError, NewPackageFile, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId,
@@ -21,11 +24,6 @@ use crate::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
 };
-
-/// What looks for a text looks at so many of the newest versions that the caller may know of, and at no more.
-pub const SEARCHED_VERSIONS: i64 = 50_000;
-/// So many of those are under way at once; the next ones wait, and leave the other questions their connections.
-const SEARCHES_AT_ONCE: usize = 2;
 
 /// Whether the owner in `$table` is one that the [`Sight`] in the parameters `$1` to `$4` may know of.
 macro_rules! visible {
@@ -178,22 +176,6 @@ pub struct CatalogPlace {
     pub version: Version,
 }
 
-/// The turns that searches take.
-#[derive(Debug)]
-pub(super) struct Turns(Semaphore);
-
-impl Turns {
-    pub(super) fn new() -> Self {
-        Self(Semaphore::new(SEARCHES_AT_ONCE))
-    }
-
-    /// Waits for a turn, which lasts until what this gives is dropped.
-    async fn take(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed, so there is always a turn in the end.
-        self.0.acquire().await.ok()
-    }
-}
-
 /// Keeps the catalog in the transaction that records a file.
 pub(super) async fn added(
     transaction: &mut Transaction,
@@ -285,10 +267,7 @@ impl CatalogVersion {
                 Some(text) => described(text)?,
             },
             creator,
-            created_at: match row.time_if_any("first_came_at")? {
-                None => row.time("created_at")?,
-                Some(first) => first,
-            },
+            created_at: row.time("created_at")?,
             files: row.size("files")?,
         })
     }

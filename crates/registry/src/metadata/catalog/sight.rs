@@ -67,8 +67,6 @@ impl Metadata {
     /// What is left of `sight` where `keeps` says so: of the owners that it may know of, and of their repositories, as they
     /// are at this moment. One that comes later is not in sight.
     ///
-    /// It reads the names of all of them, so it takes its turn among the searches.
-    ///
     /// # Errors
     ///
     /// When the database fails.
@@ -77,7 +75,6 @@ impl Metadata {
         sight: &Sight,
         keeps: impl Fn(Sighted<'_>) -> bool + Send,
     ) -> Result<Sight, MetadataError> {
-        let turn = self.memory.searches.take().await;
         let rows = self
             .engine
             .list(sql!(
@@ -94,7 +91,6 @@ impl Metadata {
                 sight.owners.as_deref()
             ))
             .await?;
-        drop(turn);
         let (mut owners, mut repositories) = (Vec::new(), Vec::new());
         let mut last = None;
         for row in &rows {

@@ -1,67 +1,86 @@
-//! The lists of versions, and the search.
+//! The lists of versions.
 
 use apk::{name::PackageName, version::Version};
 
-use tokio::sync::SemaphorePermit;
-
-use super::{CatalogVersion, Page, SEARCHED_VERSIONS, Sight, Window, repository_in_sight, visible};
+use super::{CatalogVersion, Page, Sight, Window, visible};
 use crate::metadata::{
     Metadata, MetadataError, OwnerId,
     engine::{Row, Statement, sql},
 };
 
-/// The live files of the row of `package_versions` that are in repositories of the [`Sight`] in `$5`: one look-up for each
-/// repository of the owner.
-macro_rules! files_in_sight {
-    ($wanted:literal) => {
+/// The versions that the files in repositories of the [`Sight`] in `$5` make, with what those files say of them. It begins
+/// with those repositories and looks at the files in them: beginning with the versions would ask each of them about each
+/// repository. That each file has a name leads SQLite to the index of live files; the others have the removed ones too.
+macro_rules! in_sight {
+    ($repositories:literal, $files:literal) => {
         concat!(
-            "SELECT ",
-            $wanted,
-            " FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
-             AND package_files.file_name = package_versions.name || '-' || package_versions.version || '.apk' \
-             AND package_files.name = package_versions.name AND package_files.removed_at IS NULL \
-             WHERE repositories.owner_id = package_versions.owner_id AND ",
-            repository_in_sight!(5)
+            "in_sight AS MATERIALIZED (SELECT package_versions.id AS id, COUNT(*) AS files, \
+             MIN(package_files.created_at) AS created_at, MAX(package_files.id) AS last_file \
+             FROM json_each($5) AS sighted CROSS JOIN repositories ON repositories.id = sighted.value",
+            $repositories,
+            " CROSS JOIN package_files ON package_files.repository_id = repositories.id AND package_files.removed_at IS NULL \
+             AND package_files.file_name > ''",
+            $files,
+            " CROSS JOIN package_versions ON package_versions.owner_id = repositories.owner_id \
+             AND package_versions.name = package_files.name AND package_versions.version = package_files.version \
+             GROUP BY package_versions.id)"
         )
     };
 }
+pub(super) use in_sight;
 
-/// Whether the [`Sight`] in `$5` leaves any file of the row of `package_versions`.
-macro_rules! version_in_sight {
-    () => {
-        concat!(
-            "(CAST($5 AS TEXT) IS NULL OR EXISTS (",
-            files_in_sight!("1"),
-            "))"
-        )
-    };
-}
-
-/// The columns of [`CatalogVersion`] and where they come from: the identifiers in `page`, whose creators are named as far
-/// as the [`Sight`] in `$1` to `$5` may know of
-/// them. Where that leaves some repositories alone, what a version says of itself is what its files there say.
+/// The columns of [`CatalogVersion`] and where they come from: the versions in `page`, whose creators are named as far
+/// as the [`Sight`] in `$1` to `$4` may know of them. Where it leaves some repositories only, a page has the last file of
+/// each version there, and what a version says of itself is what that file says.
 macro_rules! versions_in_page {
-    () => {
+    ($more:literal) => {
         concat!(
             "SELECT package_versions.id AS version_id, package_versions.name AS package, \
              package_versions.version AS version, package_versions.description AS description, \
-             package_versions.created_at AS created_at, CASE WHEN CAST($5 AS TEXT) IS NULL THEN package_versions.files ELSE (",
-            files_in_sight!("COUNT(*)"),
-            ") END AS files, CASE WHEN CAST($5 AS TEXT) IS NULL THEN NULL ELSE (",
-            files_in_sight!("MIN(package_files.created_at)"),
-            ") END AS first_came_at, CASE WHEN CAST($5 AS TEXT) IS NULL THEN NULL ELSE (",
-            files_in_sight!("package_files.pkginfo"),
-            " ORDER BY package_files.id DESC LIMIT 1) END AS last_pkginfo, owners.id AS id, \
+             page.created_at AS created_at, page.files AS files, last_files.pkginfo AS last_pkginfo, owners.id AS id, \
              owners.kind AS kind, owners.name AS name, owners.visibility AS visibility, creators.id AS creator_id, \
              creators.kind AS creator_kind, creators.name AS creator_name, creators.visibility AS creator_visibility, \
-             page.total AS total FROM page JOIN package_versions ON package_versions.id = page.id \
+             page.total AS total",
+            $more,
+            " FROM page JOIN package_versions ON package_versions.id = page.id \
              JOIN owners ON owners.id = package_versions.owner_id \
-             LEFT JOIN owners AS creators ON creators.id = package_versions.creator_id \
-             AND CAST($5 AS TEXT) IS NULL AND ",
+             LEFT JOIN package_files AS last_files ON last_files.id = page.last_file \
+             LEFT JOIN owners AS creators ON creators.id = package_versions.creator_id AND page.last_file IS NULL AND ",
             visible!("creators")
         )
     };
 }
+pub(super) use versions_in_page;
+
+/// The question for a page of an owner's versions, the newest first: in `$6` whose, in `$7` and `$8` the window, in `$9` what
+/// `$versions` and `$files` compare with. One text for a [`Sight`] of all repositories, one for some of them.
+macro_rules! page_of_owner {
+    (all, $versions:literal) => {
+        concat!(
+            "WITH page AS (SELECT id, files, created_at, NULL AS last_file, \
+             (SELECT COUNT(*) FROM package_versions WHERE owner_id = $6",
+            $versions,
+            ") AS total FROM package_versions WHERE owner_id = $6",
+            $versions,
+            " ORDER BY id DESC LIMIT $7 OFFSET $8) ",
+            versions_in_page!(""),
+            " ORDER BY page.id DESC"
+        )
+    };
+    (some, $files:literal) => {
+        concat!(
+            "WITH ",
+            in_sight!(" AND repositories.owner_id = $6", $files),
+            ", page AS (SELECT id, files, created_at, last_file, (SELECT COUNT(*) FROM in_sight) AS total FROM in_sight \
+             ORDER BY id DESC LIMIT $7 OFFSET $8) ",
+            versions_in_page!(""),
+            " ORDER BY page.id DESC"
+        )
+    };
+}
+
+/// The text of a question for a [`Sight`] of all repositories, or of some of them.
+type Texts = (&'static str, &'static str);
 
 impl Metadata {
     /// The versions of an owner's packages, the newest first. `sight` decides which creators are named.
@@ -75,34 +94,11 @@ impl Metadata {
         owner: OwnerId,
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
-        let ask = |window: Window| {
-            sql!(
-                concat!(
-                    "WITH page AS (SELECT id, (SELECT COUNT(*) FROM package_versions WHERE owner_id = $6 AND ",
-                    version_in_sight!(),
-                    ") AS total FROM package_versions WHERE owner_id = $6 AND ",
-                    version_in_sight!(),
-                    " ORDER BY id DESC LIMIT $7 OFFSET $8) ",
-                    versions_in_page!(),
-                    " ORDER BY page.id DESC"
-                ),
-                sight.everything,
-                sight.limited,
-                sight.account,
-                sight.owners.as_deref(),
-                sight.repositories.as_deref(),
-                owner,
-                i64::from(window.limit),
-                i64::from(window.offset)
-            )
-        };
-        let _turn = self.turn_for(sight).await;
-        self.page_of_versions(ask, window).await
+        let texts = (page_of_owner!(all, ""), page_of_owner!(some, ""));
+        self.page_of_owner(texts, sight, owner, "", window).await
     }
 
     /// Those of them whose name contains `text`, in any letters' case.
-    ///
-    /// It looks at the owner's newest [`SEARCHED_VERSIONS`] and no further, and takes its turn among the searches.
     ///
     /// # Errors
     ///
@@ -114,32 +110,13 @@ impl Metadata {
         text: &str,
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
-        let contains = format!("%{}%", escaped(text));
-        let ask = |window: Window| {
-            sql!(
-                concat!(
-                    "WITH newest AS (SELECT id, name FROM package_versions WHERE owner_id = $6 AND ",
-                    version_in_sight!(),
-                    " ORDER BY id DESC LIMIT $7), \
-                     page AS (SELECT id, COUNT(*) OVER () AS total FROM newest WHERE LOWER(name) LIKE $8 ESCAPE '\\' \
-                     ORDER BY id DESC LIMIT $9 OFFSET $10) ",
-                    versions_in_page!(),
-                    " ORDER BY page.id DESC"
-                ),
-                sight.everything,
-                sight.limited,
-                sight.account,
-                sight.owners.as_deref(),
-                sight.repositories.as_deref(),
-                owner,
-                SEARCHED_VERSIONS,
-                contains.as_str(),
-                i64::from(window.limit),
-                i64::from(window.offset)
-            )
-        };
-        let _turn = self.memory.searches.take().await;
-        self.page_of_versions(ask, window).await
+        let texts = (
+            page_of_owner!(all, " AND LOWER(name) LIKE $9 ESCAPE '\\'"),
+            page_of_owner!(some, " AND LOWER(package_files.name) LIKE $9 ESCAPE '\\'"),
+        );
+        let contains = containing(text);
+        self.page_of_owner(texts, sight, owner, &contains, window)
+            .await
     }
 
     /// The versions of one package of an owner, the newest first.
@@ -154,31 +131,16 @@ impl Metadata {
         name: &PackageName,
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
-        let ask = |window: Window| {
-            sql!(
-                concat!(
-                    "WITH page AS (SELECT id, \
-                     (SELECT COUNT(*) FROM package_versions WHERE owner_id = $6 AND name = $7 AND ",
-                    version_in_sight!(),
-                    ") AS total FROM package_versions WHERE owner_id = $6 AND name = $7 AND ",
-                    version_in_sight!(),
-                    " ORDER BY id DESC LIMIT $8 OFFSET $9) ",
-                    versions_in_page!(),
-                    " ORDER BY page.id DESC"
-                ),
-                sight.everything,
-                sight.limited,
-                sight.account,
-                sight.owners.as_deref(),
-                sight.repositories.as_deref(),
-                owner,
-                name.as_str(),
-                i64::from(window.limit),
-                i64::from(window.offset)
-            )
-        };
-        let _turn = self.turn_for(sight).await;
-        self.page_of_versions(ask, window).await
+        // The range of file names lets the index of live files find them: `.` comes after `-`.
+        let texts = (
+            page_of_owner!(all, " AND name = $9"),
+            page_of_owner!(
+                some,
+                " AND package_files.file_name > $9 || '-' AND package_files.file_name < $9 || '.' AND package_files.name = $9"
+            ),
+        );
+        self.page_of_owner(texts, sight, owner, name.as_str(), window)
+            .await
     }
 
     /// One version of a package of an owner.
@@ -193,96 +155,74 @@ impl Metadata {
         name: &PackageName,
         version: &Version,
     ) -> Result<Option<CatalogVersion>, MetadataError> {
-        self.engine
-            .row(sql!(
-                concat!(
-                    "WITH page AS (SELECT id, 1 AS total FROM package_versions \
-                     WHERE owner_id = $6 AND name = $7 AND version = $8 AND ",
-                    version_in_sight!(),
-                    ") ",
-                    versions_in_page!()
+        let text = match &sight.repositories {
+            None => concat!(
+                "WITH page AS (SELECT id, files, created_at, NULL AS last_file, 1 AS total FROM package_versions \
+                 WHERE owner_id = $6 AND name = $7 AND version = $8) ",
+                versions_in_page!("")
+            ),
+            Some(_) => concat!(
+                "WITH ",
+                in_sight!(
+                    " AND repositories.owner_id = $6",
+                    " AND package_files.file_name = $7 || '-' || $8 || '.apk' AND package_files.name = $7 AND package_files.version = $8"
                 ),
+                ", page AS (SELECT id, files, created_at, last_file, 1 AS total FROM in_sight) ",
+                versions_in_page!("")
+            ),
+        };
+        let statement = sql!(
+            text,
+            sight.everything,
+            sight.limited,
+            sight.account,
+            sight.owners.as_deref(),
+            sight.repositories.as_deref(),
+            owner,
+            name.as_str(),
+            version.as_str()
+        );
+        let rows = self.engine.list(statement).await?;
+        rows.first().map(CatalogVersion::from_row).transpose()
+    }
+
+    async fn page_of_owner(
+        &self,
+        (all, some): Texts,
+        sight: &Sight,
+        owner: OwnerId,
+        compared: &str,
+        window: Window,
+    ) -> Result<Page<CatalogVersion>, MetadataError> {
+        let ask = |window: Window| {
+            sql!(
+                if sight.repositories.is_none() {
+                    all
+                } else {
+                    some
+                },
                 sight.everything,
                 sight.limited,
                 sight.account,
                 sight.owners.as_deref(),
                 sight.repositories.as_deref(),
                 owner,
-                name.as_str(),
-                version.as_str()
-            ))
-            .await?
-            .map(|row| CatalogVersion::from_row(&row))
-            .transpose()
-    }
-
-    /// The versions whose name or description contains `text`, in any letters' case, of all owners that `sight` may
-    /// know of: those of the very name first, then of names that begin with it, then the others; each the newest
-    /// first.
-    ///
-    /// It looks at the newest [`SEARCHED_VERSIONS`] and no further, and takes its turn.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn search(
-        &self,
-        sight: &Sight,
-        text: &str,
-        window: Window,
-    ) -> Result<Page<CatalogVersion>, MetadataError> {
-        let begins = format!("{}%", escaped(text));
-        let contains = format!("%{begins}");
-        let ask = |window: Window| {
-            sql!(
-                concat!(
-                    "WITH newest AS (SELECT package_versions.id AS id, LOWER(package_versions.name) AS name, \
-                     CASE WHEN CAST($5 AS TEXT) IS NULL \
-                     THEN LOWER(package_versions.description) ELSE '' END AS description FROM package_versions \
-                     JOIN owners ON owners.id = package_versions.owner_id WHERE ",
-                    visible!("owners"),
-                    " AND ",
-                    version_in_sight!(),
-                    " ORDER BY package_versions.id DESC LIMIT $6), \
-                     found AS (SELECT id, CASE WHEN name = $8 THEN 0 WHEN name LIKE $9 ESCAPE '\\' THEN 1 ELSE 2 END AS place \
-                     FROM newest WHERE name LIKE $7 ESCAPE '\\' OR description LIKE $7 ESCAPE '\\'), \
-                     page AS (SELECT id, place, COUNT(*) OVER () AS total FROM found ORDER BY place, id DESC \
-                     LIMIT $10 OFFSET $11) ",
-                    versions_in_page!(),
-                    " ORDER BY page.place, page.id DESC"
-                ),
-                sight.everything,
-                sight.limited,
-                sight.account,
-                sight.owners.as_deref(),
-                sight.repositories.as_deref(),
-                SEARCHED_VERSIONS,
-                contains.as_str(),
-                text.to_ascii_lowercase(),
-                begins.as_str(),
                 i64::from(window.limit),
-                i64::from(window.offset)
+                i64::from(window.offset),
+                compared
             )
         };
-        let _turn = self.memory.searches.take().await;
-        self.page_of_versions(ask, window).await
+        let (page, _) = self.page_of_versions(ask, window).await?;
+        Ok(page)
     }
 
-    /// A narrowed sight is looked at row by row, as a search looks at its rows, so that takes a turn as well.
-    async fn turn_for(&self, sight: &Sight) -> Option<SemaphorePermit<'_>> {
-        match sight.repositories {
-            Some(_) => self.memory.searches.take().await,
-            None => None,
-        }
-    }
-
-    /// The page that `ask` asks for. Each of its rows tells how long the whole list is.
-    async fn page_of_versions(
+    /// The page that `ask` asks for, and the first row, if the whole list has one. Each row tells how long the list is.
+    pub(super) async fn page_of_versions(
         &self,
         ask: impl Fn(Window) -> Statement,
         window: Window,
-    ) -> Result<Page<CatalogVersion>, MetadataError> {
-        let rows = self.engine.rows(ask(window)).await?;
+    ) -> Result<(Page<CatalogVersion>, Option<Row>), MetadataError> {
+        let rows = self.engine.list(ask(window)).await?;
         let entries: Vec<CatalogVersion> = rows
             .iter()
             .map(CatalogVersion::from_row)
@@ -294,23 +234,59 @@ impl Metadata {
                     offset: 0,
                     limit: 1,
                 };
-                self.engine.row(ask(first)).await?
+                let rows = self.engine.list(ask(first)).await?;
+                rows.into_iter().next()
             }
             row => row,
         };
-        let total = first.map_or(Ok(0), |row: Row| row.size("total"))?;
-        Ok(Page { entries, total })
+        let total = first.as_ref().map_or(Ok(0), |row| row.size("total"))?;
+        Ok((Page { entries, total }, first))
     }
 }
 
-/// The text in lower case, so that LIKE takes each of its characters for itself.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
+/// The pattern of LIKE for what contains the text, each of whose characters is taken for itself, in lower case.
+pub(super) fn containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
     for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {
-            escaped.push('\\');
+            pattern.push('\\');
         }
-        escaped.push(character.to_ascii_lowercase());
+        pattern.push(character.to_ascii_lowercase());
     }
-    escaped
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Database;
+
+    #[tokio::test]
+    async fn a_list_of_some_repositories_begins_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("tarn.db"));
+        let metadata = Metadata::open(&database).await.unwrap();
+        let question = concat!("EXPLAIN QUERY PLAN ", page_of_owner!(some, ""));
+        let one = 1_i64;
+        let statement = sql!(question, true, true, one, "[]", "[]", one, one, one, "");
+        let plan = metadata.engine.rows(statement).await.unwrap();
+        let steps: Vec<&str> = plan
+            .iter()
+            .map(|row| row.value("detail").unwrap())
+            .collect();
+        let first = steps.iter().position(|step| step.contains("sighted"));
+        let files = [
+            "SCAN sighted VIRTUAL TABLE INDEX 1:",
+            "SEARCH repositories USING INTEGER PRIMARY KEY (rowid=?)",
+            "SEARCH package_files USING INDEX package_files_live (repository_id=? AND file_name>?)",
+            "SEARCH package_versions USING COVERING INDEX sqlite_autoindex_package_versions_1 \
+             (owner_id=? AND name=? AND version=?)",
+        ];
+        let found = first.and_then(|first| steps.get(first..first + files.len()));
+        assert_eq!(found, Some(files.as_slice()), "{steps:#?}");
+        let again = steps.iter().filter(|step| step.contains(" repositories "));
+        assert_eq!(again.count(), 1, "{steps:#?}");
+    }
 }

@@ -1,0 +1,181 @@
+//! The search: what a text finds among the packages of all owners.
+//!
+//! Names that are the text, or begin with it, come out of an index of names, whatever their age. What contains it comes out of
+//! an index of trigrams (`package_search`, which SQLite's FTS5 keeps by triggers; `pg_trgm` would be the same elsewhere): it is
+//! the one thing here that is particular to an engine.
+
+use super::{
+    CatalogVersion, Page, Sight, Window,
+    versions::{containing, in_sight, versions_in_page},
+    visible,
+};
+use crate::metadata::{
+    Metadata, MetadataError,
+    engine::{Statement, sql},
+};
+
+/// At most so many versions are found whose names begin with the text, and so many others.
+pub const MOST_FOUND: u32 = 10_000;
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The part of it that was asked for.
+    pub page: Page<CatalogVersion>,
+    /// Whether there may be more than all of its pages have: a longer text finds it.
+    pub is_cut: bool,
+}
+
+/// The versions whose names begin with `$7`, which is in lower case, as far as a [`Sight`] of all repositories may know of
+/// them: those of the very name first, which no other is less than.
+macro_rules! named {
+    () => {
+        concat!(
+            "named AS MATERIALIZED (SELECT package_versions.id AS id, package_versions.files AS files, \
+             package_versions.created_at AS created_at, CASE WHEN LOWER(package_versions.name) = $7 THEN 0 ELSE 1 END AS place \
+             FROM package_versions CROSS JOIN owners ON owners.id = package_versions.owner_id WHERE ",
+            begins!(),
+            " AND ",
+            visible!("owners"),
+            " ORDER BY LOWER(package_versions.name), package_versions.id DESC LIMIT $9)"
+        )
+    };
+}
+
+/// Whether the name of the row of `package_versions` begins with `$7`: it lies between that and `$8`.
+macro_rules! begins {
+    () => {
+        "(LOWER(package_versions.name) >= $7 AND LOWER(package_versions.name) < $8)"
+    };
+}
+
+/// The page of what is in `found`.
+macro_rules! page_of_found {
+    ($is_cut:literal) => {
+        concat!(
+            "page AS (SELECT id, files, created_at, NULL AS last_file, place, (SELECT COUNT(*) FROM found) AS total, ",
+            $is_cut,
+            " AS is_cut FROM found ORDER BY place, id DESC LIMIT $10 OFFSET $11) ",
+            versions_in_page!(", page.is_cut AS is_cut"),
+            " ORDER BY page.place, page.id DESC"
+        )
+    };
+}
+
+/// For a [`Sight`] of all repositories. `$6` has the trigrams of the text, `$12` the pattern of what contains it: a trigram may
+/// fold letters that [`containing`] tells apart.
+const CONTAINING: &str = concat!(
+    "WITH ",
+    named!(),
+    ", others AS MATERIALIZED (SELECT package_versions.id AS id, package_versions.files AS files, \
+     package_versions.created_at AS created_at, 2 AS place FROM package_search \
+     CROSS JOIN package_versions ON package_versions.id = package_search.rowid \
+     CROSS JOIN owners ON owners.id = package_versions.owner_id WHERE package_search MATCH $6 AND NOT ",
+    begins!(),
+    " AND (LOWER(package_versions.name) LIKE $12 ESCAPE '\\' OR LOWER(package_versions.description) LIKE $12 ESCAPE '\\') AND ",
+    visible!("owners"),
+    " ORDER BY package_search.rowid DESC LIMIT $9), \
+     found AS MATERIALIZED (SELECT id, files, created_at, place FROM named \
+     UNION ALL SELECT id, files, created_at, place FROM others), ",
+    page_of_found!("((SELECT COUNT(*) FROM named) >= $9 OR (SELECT COUNT(*) FROM others) >= $9)")
+);
+
+/// The same for a text that has no trigram.
+const BEGINNING: &str = concat!(
+    "WITH ",
+    named!(),
+    ", found AS MATERIALIZED (SELECT id, files, created_at, place FROM named), ",
+    page_of_found!("((SELECT COUNT(*) FROM named) >= $9)")
+);
+
+/// For a [`Sight`] of some repositories: the names of what they have.
+const IN_SIGHT: &str = concat!(
+    "WITH ",
+    in_sight!("", " AND LOWER(package_files.name) LIKE $12 ESCAPE '\\'"),
+    ", page AS (SELECT in_sight.id AS id, in_sight.files AS files, in_sight.created_at AS created_at, \
+     in_sight.last_file AS last_file, CASE WHEN LOWER(package_versions.name) = $7 THEN 0 WHEN ",
+    begins!(),
+    " THEN 1 ELSE 2 END AS place, (SELECT COUNT(*) FROM in_sight) AS total, FALSE AS is_cut FROM in_sight \
+     JOIN package_versions ON package_versions.id = in_sight.id ORDER BY place, in_sight.id DESC LIMIT $10 OFFSET $11) ",
+    versions_in_page!(", page.is_cut AS is_cut"),
+    " ORDER BY page.place, page.id DESC"
+);
+
+impl Metadata {
+    /// The versions whose name or description contains `text`, in any letters' case (of `A` to `Z`), of all owners that
+    /// `sight` may know of: those of the very name first, then of names that begin with it, then the others; each the newest
+    /// first. A text of one or two characters finds names that begin with it; a `sight` of some repositories only finds names.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, or it takes too long.
+    pub async fn search(
+        &self,
+        sight: &Sight,
+        text: &str,
+        window: Window,
+    ) -> Result<Found, MetadataError> {
+        let (page, first) = self
+            .page_of_versions(|window| find(sight, text, MOST_FOUND, window), window)
+            .await?;
+        let is_cut = first.map_or(Ok(false), |row| row.value("is_cut"))?;
+        Ok(Found { page, is_cut })
+    }
+}
+
+/// The question for what a text finds.
+fn find(sight: &Sight, text: &str, most: u32, window: Window) -> Statement {
+    let text = text.to_ascii_lowercase();
+    let trigrams = trigrams(&text);
+    let question = match (&sight.repositories, &trigrams) {
+        (Some(_), _) => IN_SIGHT,
+        (None, Some(_)) => CONTAINING,
+        (None, None) => BEGINNING,
+    };
+    sql!(
+        question,
+        sight.everything,
+        sight.limited,
+        sight.account,
+        sight.owners.as_deref(),
+        sight.repositories.as_deref(),
+        trigrams,
+        text.as_str(),
+        format!("{text}{}", char::MAX),
+        i64::from(most),
+        i64::from(window.limit),
+        i64::from(window.offset),
+        containing(&text)
+    )
+}
+
+/// Every three characters of the text that follow each other, as FTS5 is asked for what has all of them ("FTS5 Phrases" in
+/// SQLite's documentation). None for a shorter text.
+fn trigrams(text: &str) -> Option<String> {
+    // The text of a question ends at a NUL, which no name has and no description.
+    let characters: Vec<char> = text.replace('\0', "\u{fffd}").chars().collect();
+    let quoted = characters.windows(3).map(|trigram| {
+        let trigram: String = trigram.iter().collect();
+        format!("\"{}\"", trigram.replace('"', "\"\""))
+    });
+    let all: Vec<String> = quoted.collect();
+    (!all.is_empty()).then(|| all.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_asked_for_by_its_trigrams() {
+        for (text, expected) in [
+            ("", None),
+            ("ab", None),
+            ("abc", Some("\"abc\"")),
+            ("a\"bé", Some("\"a\"\"b\" \"\"\"bé\"")),
+            ("a\0b", Some("\"a\u{fffd}b\"")),
+        ] {
+            assert_eq!(trigrams(text).as_deref(), expected, "{text:?}");
+        }
+    }
+}
