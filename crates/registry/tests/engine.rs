@@ -69,6 +69,16 @@ fn derived(records: &BTreeMap<i64, Record>) -> State {
         .unwrap()
 }
 
+/// Each record of such a text, with the blank line at its end.
+fn records_of(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let end = text.windows(2).position(|pair| pair == b"\n\n")? + 2;
+        let (record, rest) = text.split_at(end);
+        text = rest;
+        Some(record)
+    })
+}
+
 fn read(state: &State) -> Index {
     read_unverified(&bytes(state), &Limits::default()).unwrap()
 }
@@ -112,6 +122,26 @@ fn nothing_follows_the_last_record_of_a_small_index_and_little_that_of_a_large_o
             let text = index.to_apkindex().len() as u64 - padding;
             assert!(padding <= text / 256, "{padding} after {text}");
         }
+    }
+}
+
+#[test]
+fn the_weight_is_hardly_more_than_what_is_kept() {
+    for count in [0, 1, 700, 5000] {
+        let state = derived(
+            &(1..=count)
+                .map(|sequence| (sequence, record(sequence)))
+                .collect(),
+        );
+        let (weight, kept) = (state.weight(), bytes(&state).len() as u64);
+        assert!(
+            weight + 4096 >= kept,
+            "{count} records: {weight}, {kept} bytes"
+        );
+        assert!(
+            weight <= kept * 2 + (96 << 10),
+            "{count} records: {weight}, {kept} bytes"
+        );
     }
 }
 
@@ -221,7 +251,14 @@ proptest! {
                 .collect();
             records.retain(|sequence, _| !removed.contains(sequence));
             records.extend(added.iter().map(|record| (record.sequence, record.clone())));
-            state = state.apply(&Changes { removed, added }).unwrap();
+            let texts: Vec<Bytes> = added.iter().map(|record| record.text.clone()).collect();
+            let next = state.apply(&Changes { removed, added }).unwrap();
+            let made = next.made_after(&state).unwrap().concat();
+            let made: BTreeSet<&[u8]> = records_of(&made).collect();
+            prop_assert!(texts.iter().all(|text| made.contains(&**text)), "what is new is not read");
+            let there: BTreeSet<&[u8]> = records.values().map(|record| &*record.text).collect();
+            prop_assert!(made.is_subset(&there), "what is read is not there");
+            state = next;
             prop_assert_eq!(state.records(), records.len() as u64);
             check(&state, &records).map_err(TestCaseError::fail)?;
         }

@@ -74,8 +74,9 @@ impl World {
         record(&self.metadata, self.alice, name, arch, now).await
     }
 
-    /// Records these for `x86_64`: the first in a transaction of its own, for which all others wait and gather. Gives how many
-    /// transactions that took, too.
+    /// Records these for `x86_64`: the first in a transaction of its own, for which all others wait and gather. Nothing may
+    /// have been recorded before, for it is answered a moment before the next has its turn. Gives how many transactions that
+    /// took, too.
     async fn record_together(&self, names: &[&str]) -> (Vec<Result<Recorded, RecordError>>, u64) {
         let before = self.metadata.recording_transactions();
         let writer = self.database();

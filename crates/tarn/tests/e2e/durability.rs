@@ -40,6 +40,13 @@ fn what_was_answered_was_on_the_disk_before() {
     let syncs = holds_only_whole(&calls, |calls| published(calls, blob, false));
     assert_eq!(syncs, 2, "folder, log");
 
+    let place = server.data_folder().join(blob);
+    fs::remove_file(&place).unwrap();
+    fs::write(&place, "what is damaged is replaced").unwrap();
+    let calls = calls_of(&trace, "201", || server.publish("v1/third", &package));
+    let syncs = holds_only_whole(&calls, |calls| published(calls, blob, true));
+    assert_eq!(syncs, 3, "bytes, folder, log");
+
     let path = "/v1/main/x86_64/second-1.0-r0.apk";
     let delete = || server.alpine("admin", path).user(ADMIN).method("DELETE");
     let calls = calls_of(&trace, "204", || delete().expect(204));
@@ -180,8 +187,8 @@ fn published<'a>(calls: &'a [Call], blob: &Path, is_new: bool) -> Result<Vec<&'a
             .find(|call| call.path(1).is_some_and(|to| to.ends_with(place)))
             .ok_or("the blob is not given its name")?;
         let temporary = named.path(0).unwrap().rsplit('/').next().unwrap();
-        let written = calls.iter().filter(|call| call.is(WRITES));
-        let written = written.filter(|call| call.on(temporary)).last();
+        let mut written = calls.iter().filter(|call| call.is(WRITES));
+        let written = written.rfind(|call| call.on(temporary));
         let written = written.ok_or("the bytes are not written")?;
         let synced = sync_of(temporary).ok_or("the bytes are not synced")?;
         in_order(&[written, synced, named, folder])?;
@@ -217,7 +224,7 @@ fn recorded<'a>(calls: &'a [Call], status: &str) -> Result<Recorded<'a>, String>
         calls.filter(|call| call.on("tarn.db-wal") && call.succeeded())
     };
     let writes: Vec<&Call> = log().filter(|call| call.is(WRITES)).collect();
-    let synced = log().filter(|call| call.is(SYNCS)).last();
+    let synced = log().rfind(|call| call.is(SYNCS));
     let synced = synced.ok_or("the log is not synced")?;
     let (Some(begun), Some(last)) = (writes.first(), writes.last()) else {
         return Err("nothing is written into the log".to_owned());

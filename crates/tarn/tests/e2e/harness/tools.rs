@@ -98,7 +98,9 @@ fn pinned(file: &Path, name: &str) -> String {
 pub(crate) fn strace_or_leave_out(calls: &str, trace: &Path) -> Option<Command> {
     let traced = || {
         let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-y", "-qq", "-s", "64", "-e", calls, "-o"]);
+        // Without `--seccomp-bpf` it would stop at every call, also at those that it does not write.
+        command.args(["-D", "-f", "--seccomp-bpf", "-y", "-qq", "-s", "64"]);
+        command.args(["-e", calls, "-o"]);
         command.arg(trace);
         command
     };
