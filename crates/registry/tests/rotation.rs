@@ -17,6 +17,7 @@ use registry::{
     Administration, Registry,
     access::Secret,
     clock::{Clock, Timestamp},
+    hint::Hint as _,
     index::{Format, SignedIndex},
     keys::{Import, KeyError, ListedKey},
     metadata::{Act, Actor, KeyState, NewBlob, NewPackageFile, NewUser, Owner, Quota, Visibility},
@@ -323,7 +324,7 @@ async fn a_rotation_said_twice_makes_one_key() {
     let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
     let refused = keys.rotate(&world.alice, &BY).await.unwrap_err();
     assert_eq!(
-        refused.to_string(),
+        refused.line(),
         format!(
             "no key was made: {new} and {old} sign the indexes of alice already; end that rotation with \
              `tarn key retire alice {old}` once every client has the newest, then begin the next one"

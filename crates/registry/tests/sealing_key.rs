@@ -86,10 +86,7 @@ async fn a_wrong_sealing_key_is_found_by_everyone_and_nothing_is_sealed_with_it(
     let right = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, OTHER).unwrap();
     for refused in refusals(&own).await {
-        let named = format!(
-            "from {} is not the one of this database; put back",
-            file.display()
-        );
+        let named = format!("from {} is not the one of this database", file.display());
         assert!(refused.contains(&named), "{refused}");
     }
     assert_eq!(registry.metadata().sealing_check().await.unwrap(), check);

@@ -72,7 +72,7 @@ codes! {
     TokenPublicOnly FORBIDDEN "token_public_only" "the token is for public owners only"
     TokenLimits FORBIDDEN "token_limits" "the token is limited to other places"
     TokenTooWide FORBIDDEN "token_too_wide" "the new token would be wider than the one it is made with"
-    CodeWrong FORBIDDEN "code_wrong" "the code that was to confirm this is wrong or was used already"
+    FactorCodeWrong FORBIDDEN "code_wrong" "the code that was to confirm this is wrong or was used already"
     CrossSiteRequest FORBIDDEN "cross_site_request" "a browser sent this for a page of another site"
     NoSuchPath NOT_FOUND "no_such_path" "nothing is at this path"
     NoSuchOwner NOT_FOUND "no_such_owner" "there is no such user or organisation"

@@ -6,6 +6,7 @@
 //! whoever watches the server gets an answer whatever the others do.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -138,9 +139,9 @@ impl Open {
     fn close_idlest(&mut self, among: impl Fn(&Within) -> bool) -> bool {
         let candidates = self.within.iter().filter(|(_, within)| among(within));
         let idlest = candidates
-            .filter_map(|(number, within)| Some((within.activity.idle()?, *number)))
+            .filter_map(|(number, within)| Some((within.activity.idle()?, Reverse(*number))))
             .max();
-        let Some((_, number)) = idlest else {
+        let Some((_, Reverse(number))) = idlest else {
             return false;
         };
         if let Some(within) = self.forget(number) {

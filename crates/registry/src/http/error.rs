@@ -173,7 +173,9 @@ impl IntoResponse for ApiError {
             Self::TooManyAttempts { retry_after, .. } => {
                 Some((header::RETRY_AFTER, (retry_after.as_secs() + 1).to_string()))
             }
-            Self::Busy(_) => Some((header::RETRY_AFTER, "5".to_owned())),
+            Self::Busy(_) | Self::Refused(Code::TooManyUploads, _) => {
+                Some((header::RETRY_AFTER, "5".to_owned()))
+            }
             _ => None,
         };
         let (text, fault) = self.text();
@@ -354,7 +356,7 @@ impl From<FactorError> for ApiError {
             FactorError::AlreadyOn(_) | FactorError::Off(_) | FactorError::NotBegun(_) => {
                 Code::SecondFactorState
             }
-            FactorError::WrongCode => Code::CodeWrong,
+            FactorError::WrongCode => Code::FactorCodeWrong,
             FactorError::TooManyCodes { retry_after } => {
                 let text = error.line();
                 return Self::TooManyAttempts { text, retry_after };

@@ -36,7 +36,9 @@ pub(super) fn framing<B>(request: &Request<B>, head: &[u8]) -> Result<(), ApiErr
 fn names_length(head: &[u8]) -> Option<bool> {
     // Empty lines in front are passed over (section 2.2).
     let start = head.iter().position(|byte| !b"\r\n".contains(byte))?;
-    let mut lines = head.get(start..)?.split(|byte| *byte == b'\n').skip(1);
+    let lines = head.get(start..)?.split_inclusive(|byte| *byte == b'\n');
+    // What has no line feed is not all there.
+    let mut lines = lines.filter(|line| line.ends_with(b"\n")).skip(1);
     let mut names = false;
     loop {
         match lines.next()?.trim_ascii_end() {

@@ -37,7 +37,7 @@ pub(super) async fn show(
         .await?;
     let Some(blob) = blob else {
         // Perhaps it was deleted and its bytes were freed a moment ago.
-        let still = find(&registry, &place, &segments).await?;
+        let still = find(registry, &place, segments).await?;
         return Err(ApiError::Damaged(
             format!("the blob {} of package file {} is not there: check the disk, then upload the same package again, which brings it back", found.sha256, still.id).into(),
         ));

@@ -127,7 +127,7 @@ impl Hint for SecretFileError {
                 a0.display()
             ),
             Self::NotAFile(..) => "move it away".to_owned(),
-            Self::Io { hint, .. } => format!("{hint}"),
+            Self::Io { hint, .. } => (*hint).to_owned(),
         })
     }
 }

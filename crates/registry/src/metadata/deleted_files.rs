@@ -98,13 +98,16 @@ macro_rules! deleted_files {
     };
 }
 
-/// Deleted files of owner `$1` in whose place nothing is.
+/// Deleted files of owner `$1` in whose place nothing is; of several with the same bytes, the one deleted last.
 macro_rules! restorable {
     () => {
         "WHERE repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL AND NOT EXISTS \
          (SELECT 1 FROM package_files AS live WHERE live.repository_id = package_files.repository_id \
          AND live.file_name = package_files.file_name AND live.removed_at IS NULL \
-         AND (live.arch = package_files.arch OR 'noarch' IN (live.arch, package_files.arch)))"
+         AND (live.arch = package_files.arch OR 'noarch' IN (live.arch, package_files.arch))) \
+         AND NOT EXISTS (SELECT 1 FROM package_files AS later WHERE later.repository_id = package_files.repository_id \
+         AND later.file_name = package_files.file_name AND later.arch = package_files.arch \
+         AND later.sha256 = package_files.sha256 AND later.id > package_files.id)"
     };
 }
 

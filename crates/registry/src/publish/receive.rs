@@ -123,10 +123,11 @@ async fn pass_both(
         let mut piece = &*bytes;
         while let Some(full) = batch.fill(&mut piece) {
             reading.give(full.clone()).await?;
-            keeping.give(full).await?;
+            keeping.give(full.clone()).await?;
+            batch.reuse(full);
         }
     }
-    let batch = batch.0;
+    let batch = batch.filling;
     let (mut reading, mut keeping) = (reading.wait().await?, keeping.wait().await?);
     spawn_blocking(move || {
         // What is refused now was small enough that nothing of it need be written.
@@ -146,17 +147,33 @@ async fn pass_both(
 
 /// Bytes of a body that go to the stations together. They are copied, for a piece that is kept has the buffer that it was
 /// read into with it, however small it is.
+///
+/// Two buffers take turns: new ones, made here and dropped on other threads, would have the allocator keep many.
 #[derive(Default)]
-struct Batch(BytesMut);
+struct Batch {
+    filling: BytesMut,
+    /// The batch that the stations have now.
+    given: Option<Bytes>,
+}
 
 impl Batch {
     /// Takes from `piece` what there is room for. Gives the batch once it is full.
     fn fill(&mut self, piece: &mut &[u8]) -> Option<Bytes> {
-        let (whole, room) = (*piece, BATCH - self.0.len());
+        let (whole, room) = (*piece, BATCH - self.filling.len());
         let (taken, rest) = whole.split_at_checked(room).unwrap_or((whole, &[]));
-        self.0.extend_from_slice(taken);
+        self.filling.extend_from_slice(taken);
         *piece = rest;
-        (self.0.len() == BATCH).then(|| std::mem::take(&mut self.0).freeze())
+        (self.filling.len() == BATCH).then(|| std::mem::take(&mut self.filling).freeze())
+    }
+
+    /// Notes that the stations have `given` now, and so are done with the batch before, whose buffer is filled next.
+    fn reuse(&mut self, given: Bytes) {
+        if let Some(done) = self.given.replace(given)
+            && let Ok(mut buffer) = done.try_into_mut()
+        {
+            buffer.clear();
+            self.filling = buffer;
+        }
     }
 }
 
@@ -199,13 +216,16 @@ mod tests {
             let (mut batch, mut full) = (Batch::default(), Vec::new());
             for mut piece in content.chunks(size) {
                 while let Some(bytes) = batch.fill(&mut piece) {
-                    full.push(bytes);
+                    full.push(bytes.to_vec());
+                    batch.reuse(bytes);
                 }
-                assert!(piece.is_empty() && batch.0.capacity() <= 2 * BATCH);
+                assert!(piece.is_empty() && batch.filling.capacity() <= 2 * BATCH);
             }
             assert!(full.iter().all(|bytes| bytes.len() == BATCH), "{size}");
             assert_eq!(full.len(), 3, "{size}");
-            assert!(full.concat() == content[..3 * BATCH] && *batch.0 == content[3 * BATCH..]);
+            assert!(
+                full.concat() == content[..3 * BATCH] && *batch.filling == content[3 * BATCH..]
+            );
         }
     }
 }

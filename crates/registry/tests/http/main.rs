@@ -39,3 +39,4 @@ mod quotas;
 mod refusals;
 mod second_factor;
 mod server;
+mod shutdown;

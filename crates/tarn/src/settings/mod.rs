@@ -229,6 +229,11 @@ impl Layers {
             self.path_of(&table::TLS_CERT)?,
             self.path_of(&table::TLS_KEY)?,
         );
+        for (path, setting) in [(&tls.0, &table::TLS_CERT), (&tls.1, &table::TLS_KEY)] {
+            if path.is_none() {
+                self.note(setting, "none".to_owned(), Source::Default);
+            }
+        }
         let tls = match tls {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,

@@ -159,7 +159,7 @@ fn the_log_is_listed_filtered_and_exported() {
     let folder = with_packages();
     assert_eq!(
         folder
-            .tarn(&["quota", "set", "admin", "--packages", "9"])
+            .tarn(&["quota", "change", "admin", "--packages", "9"])
             .exit,
         0
     );

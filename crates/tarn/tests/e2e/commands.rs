@@ -80,7 +80,7 @@ fn a_changed_password_and_a_removed_token_are_refused_from_the_next_request_on()
     server.tarn(
         &[
             "token",
-            "remove",
+            "revoke",
             "--user",
             "carol",
             "--name",
@@ -198,7 +198,7 @@ fn commands_that_cannot_do_it_say_so_and_end_with_1() {
     }
     let output = server.run_tarn(
         &[
-            "token", "add", "--user", "alice", "--name", "x", "--scope", "all",
+            "token", "add", "--user", "alice", "--name", "x", "--scope", "every",
         ],
         "",
     );

@@ -96,7 +96,6 @@ fn a_package_that_says_something_wrong_of_itself_is_refused_with_400() {
         (new("hello", "1.0-r0").datahash("abc"), "datahash"),
         (new("hello", "1.0-r0").field("depend", "a=1=2"), "depend"),
         (new("hello", "1.0-r0").field("provides", "a=?"), "provides"),
-        (new("hello", "1.0-r0").field("pkgdesc", "twice"), "pkgdesc"),
         (
             new("hello", "1.0-r0").pkginfo("pkgver = 1.0-r0\narch = x86_64\n"),
             "pkgname",

@@ -30,7 +30,7 @@ use crate::{
 pub(in crate::http) struct PackagesQuery {
     /// Only packages of this kind. There are those of kind `alpine`, and no others.
     #[serde(rename = "type")]
-    #[param(required = false, value_type = String, example = "alpine")]
+    #[param(required = false, value_type = String, max_length = 100, example = "alpine")]
     kind: Option<String>,
     /// Only packages whose name has this in it, in any letters' case; looked for among the owner's newest 50,000 versions.
     #[param(required = false, value_type = String, max_length = 100, example = "hell")]

@@ -87,7 +87,8 @@ func tokens(client *gitea.Client, url string) {
 	every := must(client.CreateAccessToken(gitea.CreateAccessTokenOption{
 		Name: "every", Scopes: []gitea.AccessTokenScope{gitea.AccessTokenScopeAll},
 	}))
-	byToken.SetBasicAuth("", every.Token)
+	byToken, err = gitea.NewClient(url, gitea.SetToken(every.Token))
+	done(nil, err)
 	must(byToken.AdminListUsers(gitea.AdminListUsersOptions{}))
 	done(client.DeleteAccessToken(every.ID))
 }
