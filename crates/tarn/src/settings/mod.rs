@@ -225,6 +225,15 @@ impl Layers {
         }
         let listen = self.required(&table::LISTEN, values::address)?;
         let base_url = self.parsed(&table::BASE_URL, values::base_url)?;
+        if base_url.is_none() {
+            let scheme = if self.given(&table::TLS_CERT)?.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            let url = format!("{scheme}://{listen}");
+            self.note(&table::BASE_URL, url, Source::Default);
+        }
         let tls = (
             self.path_of(&table::TLS_CERT)?,
             self.path_of(&table::TLS_KEY)?,
@@ -244,11 +253,6 @@ impl Layers {
                 .hint("set both, or neither"));
             }
         };
-        if base_url.is_none() {
-            let scheme = if tls.is_some() { "https" } else { "http" };
-            let url = format!("{scheme}://{listen}");
-            self.note(&table::BASE_URL, url, Source::Default);
-        }
         let trusted_proxies = self.parsed(&table::TRUSTED_PROXIES, values::networks)?;
         if trusted_proxies.is_none() {
             self.note(&table::TRUSTED_PROXIES, "none".to_owned(), Source::Default);
