@@ -14,6 +14,7 @@ use registry::{
     clock::Clock,
     index::{
         Segments,
+        engine::State,
         v2::{self, Base},
     },
     keys::OwnerKeys,
@@ -68,9 +69,9 @@ impl Signer {
 
     /// The index of these rows, from nothing.
     pub(super) fn first(&self, rows: Vec<IndexRow>, live: usize) -> Result<Made> {
+        let state = v2::append(&State::empty()?, rows, &self.arch)?;
         whole(v2::first(
-            rows,
-            &self.arch,
+            state,
             live as u64,
             &self.keys,
             &self.limits,
