@@ -3,16 +3,12 @@
 use std::{cell::Cell, net::IpAddr, path::Path, sync::Arc};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use registry::{
-    access::{
-        Access, AccessLimits, Accounts, Caller, Credentials, PasswordCost, Random, SecondFactors,
-        Secret, TokenRequest, tokens,
-    },
-    clock::Clock,
-    keys::Sealer,
-    metadata::{Actor, Database, Metadata, OwnerId, OwnerKind, Visibility},
-    names::OwnerName,
+use tarn_base::{clock::Clock, names::OwnerName, random::Random, sealer::Sealer, secret::Secret};
+use tarn_core::access::{
+    Access, AccessLimits, Accounts, Caller, Credentials, PasswordCost, SecondFactors, TokenRequest,
+    tokens,
 };
+use tarn_store::metadata::{Actor, Database, Metadata, OwnerId, OwnerKind, Visibility};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use registry::{
-    metadata::{Database, Metadata},
-    names::OwnerName,
-};
+use tarn_base::names::OwnerName;
+use tarn_store::metadata::{Database, Metadata};
 use tokio::task::JoinSet;
 
 use crate::{

@@ -3,10 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use registry::{
-    access::{Place, TeamLimits, TokenLimits},
-    names::{Branch, OwnerName, RepositoryName},
-};
+use tarn_core::access::{Place, TeamLimits, TokenLimits};
+use tarn_base::names::{Branch, OwnerName, RepositoryName};
 
 fuzz_target!(|text: &str| {
     let mut lines = text.split('\n');

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
-use registry::access::Networks;
+use tarn_core::access::Networks;
 
 fuzz_target!(|text: &str| {
     let mut lines = text.split('\n');

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use registry::access::{Scope, Scopes};
+use tarn_core::access::{Scope, Scopes};
 
 fuzz_target!(|text: &str| {
     let lists: Vec<Scopes> = text

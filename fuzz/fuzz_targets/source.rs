@@ -6,10 +6,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use registry::{
-    http::source_address,
-    settings::{ForwardedHeader, Proxies},
-};
+use tarn_http::source_address;
+use tarn_core::settings::{ForwardedHeader, Proxies};
 
 fuzz_target!(|bytes: &[u8]| {
     let address = |octets: [u8; 4]| IpAddr::from(octets);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use registry::webhooks::Target;
+use tarn_net::Target;
 
 fuzz_target!(|text: &str| {
     let Ok(target) = Target::parse(text) else {

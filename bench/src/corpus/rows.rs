@@ -1,12 +1,12 @@
 //! Packages as rows of the database, without their bytes.
 
 use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
-use registry::{
+use sha2::{Digest, Sha256};
+use tarn_base::{
     clock::Clock,
-    metadata::{Actor, Metadata, NewBlob, NewPackageFile, OwnerId, Quota},
     names::{Branch, RepositoryName},
 };
-use sha2::{Digest, Sha256};
+use tarn_store::metadata::{Actor, Metadata, NewBlob, NewPackageFile, OwnerId, Quota};
 
 use super::{ARCH, Entry};
 use crate::Result;

@@ -14,7 +14,7 @@ use apk::{
     limits::Limits,
     v2::{package::PackageReader, record},
 };
-use registry::metadata::IndexRow;
+use tarn_store::metadata::IndexRow;
 
 use super::{Growing, grouped, joined, setup::Signer, sides};
 use crate::{

@@ -5,10 +5,8 @@ mod setup;
 
 use std::collections::BTreeSet;
 
-use registry::{
-    index::{Segments, v2::Base},
-    metadata::{IndexChanges, IndexRow},
-};
+use tarn_core::index::{Segments, v2::Base};
+use tarn_store::metadata::{IndexChanges, IndexRow};
 
 use self::setup::Signer;
 use crate::{

@@ -8,20 +8,18 @@ use apk::{
     sign::{KeyName, SigningKey},
     v2::index::{self, Description},
 };
-use registry::{
+use tarn_base::{clock::Clock, names::OwnerName, secret::Secret};
+use tarn_core::{
     Administration,
-    access::Secret,
-    clock::Clock,
     index::{
         Segments,
         engine::State,
         v2::{self, Base},
     },
     keys::OwnerKeys,
-    metadata::{IndexChanges, IndexRow},
-    names::OwnerName,
     settings::Settings,
 };
+use tarn_store::metadata::{IndexChanges, IndexRow};
 
 use crate::{Result, corpus::ARCH, measure::cpu_seconds, signature::signature_cpu};
 
@@ -70,12 +68,7 @@ impl Signer {
     /// The index of these rows, from nothing.
     pub(super) fn first(&self, rows: Vec<IndexRow>, live: usize) -> Result<Made> {
         let state = v2::append(&State::empty()?, rows, &self.arch)?;
-        whole(v2::first(
-            state,
-            live as u64,
-            &self.keys,
-            &self.limits,
-        )?)
+        whole(v2::first(state, live as u64, &self.keys, &self.limits)?)
     }
 
     /// The index after a change.

@@ -1,12 +1,12 @@
 //! What the commands that administer have in common: a registry that is there, and nobody who signs in.
 
 use clap::Subcommand;
-use registry::{
+use tarn_core::{
     Administration,
     access::{AccountError, FactorError},
     keys::KeyError,
-    metadata::{Actor, MetadataError},
 };
+use tarn_store::metadata::{Actor, MetadataError};
 
 use crate::{failure::Failure, open, settings::RegistryFlags};
 

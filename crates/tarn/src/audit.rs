@@ -1,12 +1,8 @@
 //! `tarn audit`: who did what.
 
-use registry::{
-    Administration,
-    access::audit::AuditLine,
-    clock::Timestamp,
-    metadata::{AuditEntry, AuditFilter, AuditResult, Named},
-    names::OwnerName,
-};
+use tarn_base::{clock::Timestamp, names::OwnerName};
+use tarn_core::{Administration, access::audit::AuditLine};
+use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, Named};
 use time::{
     Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description,
 };

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use registry::{Survey, access::check_new};
 use serde::Serialize;
+use tarn_core::{Survey, access::check_new};
 
 use crate::{
     failure::Failure,

@@ -3,12 +3,11 @@
 //! Most systems begin a process with room for 1024 and let it ask for far more. Without room nothing can be accepted,
 //! and worse, requests under way cannot open a package or a temporary file.
 
-use registry::http;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What is open beside connections: the database and its log, folders that are being synced, standard streams, connections
 /// that are told that there are too many.
-const BESIDE: u64 = 256 + http::BEYOND as u64;
+const BESIDE: u64 = 256 + tarn_http::BEYOND as u64;
 
 /// A connection, and the file that it sends or receives.
 const PER_CONNECTION: u64 = 2;

@@ -1,7 +1,8 @@
 //! `tarn expiry`: the rules by which old packages go.
 
-use registry::{Administration, access::PlacePattern, names::OwnerName, publish::expiry::Run};
 use serde::Serialize;
+use tarn_base::names::OwnerName;
+use tarn_core::{Administration, access::PlacePattern, publish::expiry::Run};
 
 use crate::{administration::BY, failure::Failure, output, package};
 

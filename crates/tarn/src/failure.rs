@@ -10,13 +10,9 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
-use registry::{
-    access::{NetworksError, PatternError, ScopesError},
-    hint::Hint,
-    metadata::UnknownWord,
-    names::NameError,
-    printable::is_printable,
-};
+use tarn_base::{hint::Hint, names::NameError, printable::is_printable};
+use tarn_core::access::{NetworksError, PatternError, ScopesError};
+use tarn_store::metadata::UnknownWord;
 
 /// The exit codes of `tarn`. Scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_to_do_comes_from_the_error_and_no_text_is_cut() {
-        let error = "a b".parse::<registry::access::Networks>().unwrap_err();
+        let error = "a b".parse::<tarn_core::access::Networks>().unwrap_err();
         let said = "error: `a` is no network\nhint: write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7";
         assert_eq!(Failure::hinted(&error).to_string(), said);
         assert_eq!(Failure::refused_value(&error).to_string(), said);

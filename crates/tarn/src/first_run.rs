@@ -3,7 +3,8 @@
 use std::{fmt, path::Path};
 
 use apk::sign::KeyName;
-use registry::{access::FirstRun, http::fetch_command};
+use tarn_core::access::FirstRun;
+use tarn_http::fetch_command;
 
 /// The welcome, with commands that can be copied as they are.
 pub(crate) struct Welcome<'a> {
@@ -66,7 +67,7 @@ impl fmt::Display for Welcome<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use registry::access::Secret;
+    use tarn_base::secret::Secret;
 
     fn welcome(generated: bool) -> String {
         Welcome {

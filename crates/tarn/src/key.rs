@@ -9,8 +9,10 @@ use std::{
 };
 
 use apk::sign::KeyName;
-use registry::{Administration, access::Secret, keys::Import, metadata::Owner, names::OwnerName};
 use serde::Serialize;
+use tarn_base::{names::OwnerName, secret::Secret};
+use tarn_core::{Administration, keys::Import};
+use tarn_store::metadata::Owner;
 
 use crate::{
     administration::{BY, Group},

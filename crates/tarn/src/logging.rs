@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use registry::metrics::Counter;
+use tarn_base::counter::Counter;
 use tracing::Level;
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter, util::SubscriberInitExt};
 

@@ -1,12 +1,11 @@
 //! Opening the registry that the settings name.
 
-use registry::{
+use tarn_base::{clock::Clock, hint::Hint};
+use tarn_core::{
     Administration,
-    clock::Clock,
-    hint::Hint,
-    metadata::{Actor, Database, Quota},
     settings::{ConnectionLimits, Proxies, Settings},
 };
+use tarn_store::metadata::{Actor, Database, Quota};
 use tracing::Level;
 
 use crate::{

@@ -2,13 +2,10 @@
 
 mod team;
 
-use registry::{
-    Administration,
-    access::Accounts,
-    metadata::{Member, OwnerKind, Role, Visibility},
-    names::OwnerName,
-};
 use serde::Serialize;
+use tarn_base::names::OwnerName;
+use tarn_core::{Administration, access::Accounts};
+use tarn_store::metadata::{Member, OwnerKind, Role, Visibility};
 
 use crate::{
     administration::BY,

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use registry::clock::Timestamp;
 use serde::Serialize;
+use tarn_base::clock::Timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::failure::{Failure, printable};

@@ -1,13 +1,10 @@
 //! `tarn package`: what owners have published.
 
 use apk::arch::Arch;
-use registry::{
-    Administration,
-    metadata::{Deleted, FileAddress, LiveFile, Window},
-    names::{Branch, OwnerName, RepositoryName},
-    publish::RestoreError,
-};
 use serde::Serialize;
+use tarn_base::names::{Branch, OwnerName, RepositoryName};
+use tarn_core::{Administration, publish::RestoreError};
+use tarn_store::metadata::{Deleted, FileAddress, LiveFile, Window};
 
 use crate::{
     administration::BY,

@@ -1,11 +1,11 @@
 //! `tarn quota`: what owners may have.
 
-use registry::{
+use serde::Serialize;
+use tarn_base::names::OwnerName;
+use tarn_core::{
     Administration,
-    names::OwnerName,
     publish::{Allowance, QuotaChange},
 };
-use serde::Serialize;
 
 use crate::{administration::BY, failure::Failure, output, settings::values};
 

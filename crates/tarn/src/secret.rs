@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use registry::access::Secret;
+use tarn_base::secret::Secret;
 
 use crate::{failure::Failure, output};
 

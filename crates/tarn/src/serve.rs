@@ -3,14 +3,9 @@
 use std::{env, error::Error, io, net::SocketAddr, path::PathBuf, sync::Arc, thread};
 
 use apk::sign::KeyName;
-use registry::{
-    Registry,
-    access::AccountError,
-    clock::Clock,
-    http::{self, Tls, TlsError},
-    jobs,
-    names::OwnerName,
-};
+use tarn_base::{clock::Clock, names::OwnerName};
+use tarn_core::{Registry, access::AccountError, jobs};
+use tarn_http::{self, Tls, TlsError};
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
@@ -92,7 +87,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(tls) = &tls {
         tokio::spawn(signals::keep_current(Arc::clone(tls))?);
     }
-    let served = http::serve(registry.clone(), listener, tls, shutdown).await;
+    let served = tarn_http::serve(registry.clone(), listener, tls, shutdown).await;
     drop(stop_jobs);
     // They end at their next step.
     let _ = jobs.await;

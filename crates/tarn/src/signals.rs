@@ -3,7 +3,7 @@
 
 use std::{error::Error, process, sync::Arc, time::Duration};
 
-use registry::http::Tls;
+use tarn_http::Tls;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,

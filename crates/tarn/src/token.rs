@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use registry::{
+use serde::Serialize;
+use tarn_base::names::OwnerName;
+use tarn_core::{
     Administration,
     access::{Accounts, OwnerPattern, TokenRequest},
-    metadata::OwnerKind,
-    names::OwnerName,
 };
-use serde::Serialize;
+use tarn_store::metadata::OwnerKind;
 
 use crate::{
     administration::BY,
@@ -151,7 +151,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
 }
 
 /// A list that was put together from flags.
-fn parsed<T: std::str::FromStr<Err: registry::hint::Hint + 'static>>(
+fn parsed<T: std::str::FromStr<Err: tarn_base::hint::Hint + 'static>>(
     list: &str,
 ) -> Result<T, Failure> {
     list.parse()

@@ -2,13 +2,10 @@
 
 mod factor;
 
-use registry::{
-    Administration,
-    access::Accounts,
-    metadata::{OwnerKind, User, VersionRule, Visibility},
-    names::OwnerName,
-};
 use serde::Serialize;
+use tarn_base::names::OwnerName;
+use tarn_core::{Administration, access::Accounts};
+use tarn_store::metadata::{OwnerKind, User, VersionRule, Visibility};
 
 use crate::{
     administration::BY,

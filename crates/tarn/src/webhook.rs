@@ -1,13 +1,12 @@
 //! `tarn webhook`: whom to tell when an owner's packages change.
 
-use registry::{
-    Administration,
-    hint::Hint as _,
-    metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents, Window},
-    names::OwnerName,
-    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError},
-};
 use serde::Serialize;
+use tarn_base::{hint::Hint as _, names::OwnerName};
+use tarn_core::{
+    Administration,
+    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError, payload},
+};
+use tarn_store::metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents, Window};
 
 use crate::{
     administration::BY,
@@ -152,6 +151,7 @@ struct ShownDelivery {
 
 impl ShownDelivery {
     fn of(webhook: &Webhook, delivery: Delivery) -> Self {
+        let body = payload::render(delivery.event, &delivery.facts);
         Self {
             id: delivery.id.number(),
             name: webhook.delivery_name(delivery.id),
@@ -164,8 +164,7 @@ impl ShownDelivery {
             last_attempt_at: delivery.last_attempt_at.map(moment),
             next_attempt_at: delivery.next_attempt_at.map(moment),
             finished_at: delivery.finished_at.map(moment),
-            payload: serde_json::from_str(&delivery.payload)
-                .unwrap_or(serde_json::Value::String(delivery.payload)),
+            payload: serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body)),
         }
     }
 

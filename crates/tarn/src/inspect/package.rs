@@ -6,8 +6,8 @@ use apk::{
     dependency::Dependency,
     v2::package::{Package, PackageError, PackageReader},
 };
-use registry::clock::Timestamp;
 use serde::Serialize;
+use tarn_base::clock::Timestamp;
 
 use super::{
     Signature, TrustedKey, limits, not_signed, open, print_labelled, signature_lines, signatures,

@@ -1,12 +1,12 @@
 //! `tarn key rotate`, `retire` and `reactivate`: from one key to the next without a client that notices.
 
 use apk::sign::KeyName;
-use registry::{
+use tarn_base::names::OwnerName;
+use tarn_core::{
     Administration,
     keys::{ListedKey, StateChange},
-    metadata::{KeyState, Owner},
-    names::OwnerName,
 };
+use tarn_store::metadata::{KeyState, Owner};
 
 use super::found;
 use crate::{administration::BY, failure::Failure, output};

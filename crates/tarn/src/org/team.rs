@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use registry::{
-    access::{Accounts, PlacePattern, TeamLimits},
-    metadata::{Role, Team},
-    names::{OwnerName, TeamName},
-};
 use serde::Serialize;
+use tarn_base::names::{OwnerName, TeamName};
+use tarn_core::access::{Accounts, PlacePattern, TeamLimits};
+use tarn_store::metadata::{Role, Team};
 
 use crate::{administration::BY, failure::Failure, output};
 

@@ -16,7 +16,9 @@ use std::{
 };
 
 use ipnet::IpNet;
-use registry::{access::Secret, metadata::VersionRule, settings::ForwardedHeader};
+use tarn_base::secret::Secret;
+use tarn_core::settings::ForwardedHeader;
+use tarn_store::metadata::VersionRule;
 use tracing::Level;
 
 pub(crate) use self::flags::{Flags, RegistryFlags, ServerFlags};

@@ -3,12 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
-use registry::{
+use tarn_base::hint::Hint as _;
+use tarn_core::{
     access::{NetworksError, parse_network},
-    hint::Hint as _,
-    metadata::VersionRule,
     settings::ForwardedHeader,
 };
+use tarn_store::metadata::VersionRule;
 
 /// Why a value was refused: what is wrong with it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! `tarn user factor`: the code beside the password.
 
-use registry::{
-    access::{FactorState, Proof, SecondFactors},
-    names::OwnerName,
-};
 use serde::Serialize;
+use tarn_base::names::OwnerName;
+use tarn_core::access::{FactorState, Proof, SecondFactors};
 
 use crate::{administration::BY, failure::Failure, output};
 

@@ -2,15 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use registry::{
-    Administration,
-    access::{Code, Secret},
-    clock::{Clock, Timestamp},
-    metadata::{Actor, Metadata},
-    names::OwnerName,
-    settings::Settings,
-};
 use sha1::{Digest as _, Sha1};
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    names::OwnerName,
+    secret::Secret,
+};
+use tarn_core::{Administration, access::Code, settings::Settings};
+use tarn_store::metadata::{Actor, Metadata};
 
 use crate::harness::{
     Package, Server, curl_or_leave_out,

@@ -1,0 +1,13 @@
+//! The ground: names, time, secrets, random numbers and counters. Nothing here knows packages, databases or HTTP.
+
+pub mod clock;
+pub mod counter;
+pub mod hint;
+pub mod names;
+pub mod printable;
+pub mod random;
+pub mod sealer;
+pub mod secret;
+mod secret_file;
+
+pub use self::secret_file::SecretFileError;

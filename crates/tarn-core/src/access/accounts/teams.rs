@@ -1,0 +1,179 @@
+//! Teams: what their members may do, and where.
+
+use super::{AccountError, Accounts, MAX_TEAMS};
+use crate::access::patterns::TeamLimits;
+use tarn_base::names::{OwnerName, TeamName};
+use tarn_store::metadata::{Actor, MetadataError, Role, Team, TeamError, User};
+
+impl Accounts {
+    /// Adds a team without members. Limits say where a team of role write writes; the other roles have none.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such organisation, the name is taken, or the role has no limits.
+    pub async fn add_team(
+        &self,
+        organisation: &OwnerName,
+        team: &TeamName,
+        role: Role,
+        limits: &TeamLimits,
+        by: &Actor,
+    ) -> Result<Team, AccountError> {
+        refuse_limits(role, limits)?;
+        let found = self.organisation(organisation).await?;
+        let act = by.at(self.clock.now());
+        self.metadata
+            .add_team(found.id, team, role, &limits.to_string(), MAX_TEAMS, &act)
+            .await
+            .map_err(|error| told(error, organisation, team))
+    }
+
+    /// Changes where a team writes. Whether anything changed.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such team, it is built in, or its role has no limits.
+    pub async fn set_team_limits(
+        &self,
+        organisation: &OwnerName,
+        team: &TeamName,
+        limits: &TeamLimits,
+        by: &Actor,
+    ) -> Result<bool, AccountError> {
+        let found = self.find_team(organisation, team).await?;
+        refuse_limits(found.role, limits)?;
+        let act = by.at(self.clock.now());
+        self.metadata
+            .set_team_limits(&found, &limits.to_string(), &act)
+            .await
+            .map_err(|error| told(error, organisation, team))
+    }
+
+    /// Removes a team.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such team, it is built in, or the organisation would have no admin left.
+    pub async fn remove_team(
+        &self,
+        organisation: &OwnerName,
+        team: &TeamName,
+        by: &Actor,
+    ) -> Result<(), AccountError> {
+        let found = self.find_team(organisation, team).await?;
+        self.metadata
+            .remove_team(&found, &by.at(self.clock.now()))
+            .await
+            .map_err(|error| told(error, organisation, team))
+    }
+
+    /// Puts a user into a team. Whether anything changed.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such team or user.
+    pub async fn add_team_member(
+        &self,
+        organisation: &OwnerName,
+        team: &TeamName,
+        user: &OwnerName,
+        by: &Actor,
+    ) -> Result<bool, AccountError> {
+        let found = self.find_team(organisation, team).await?;
+        let user = self.user(user).await?;
+        self.metadata
+            .add_team_member(&found, user.id, &by.at(self.clock.now()))
+            .await
+            .map_err(|error| told(error, organisation, team))
+    }
+
+    /// Takes a user out of a team. Whether anything changed.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such team or user, or the organisation would have no admin left.
+    pub async fn remove_team_member(
+        &self,
+        organisation: &OwnerName,
+        team: &TeamName,
+        user: &OwnerName,
+        by: &Actor,
+    ) -> Result<bool, AccountError> {
+        let found = self.find_team(organisation, team).await?;
+        let member = self.user(user).await?;
+        self.metadata
+            .remove_team_member(&found, member.id, &by.at(self.clock.now()))
+            .await
+            .map_err(|error| told(error, organisation, team))
+    }
+
+    /// The teams of an organisation: the built-in ones first, then by name.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such organisation.
+    pub async fn teams(&self, organisation: &OwnerName) -> Result<Vec<Team>, AccountError> {
+        let organisation = self.organisation(organisation).await?;
+        Ok(self.metadata.teams(organisation.id).await?)
+    }
+
+    /// One team.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that name.
+    pub async fn find_team(
+        &self,
+        organisation: &OwnerName,
+        team: &TeamName,
+    ) -> Result<Team, AccountError> {
+        let found = self.organisation(organisation).await?;
+        self.metadata
+            .team(found.id, team)
+            .await?
+            .ok_or_else(|| no_team(organisation, team))
+    }
+
+    /// The members of a team.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such team.
+    pub async fn team_members(
+        &self,
+        organisation: &OwnerName,
+        team: &TeamName,
+    ) -> Result<Vec<User>, AccountError> {
+        let team = self.find_team(organisation, team).await?;
+        Ok(self.metadata.team_members(&team).await?)
+    }
+}
+
+fn refuse_limits(role: Role, limits: &TeamLimits) -> Result<(), AccountError> {
+    if role == Role::Write || limits.is_unlimited() {
+        Ok(())
+    } else {
+        Err(AccountError::LimitsForRole(role))
+    }
+}
+
+fn no_team(organisation: &OwnerName, team: &TeamName) -> AccountError {
+    AccountError::NoTeam {
+        organisation: organisation.clone(),
+        team: team.clone(),
+    }
+}
+
+fn told(error: TeamError, organisation: &OwnerName, team: &TeamName) -> AccountError {
+    match error {
+        TeamError::NameTaken => AccountError::TeamTaken {
+            organisation: organisation.clone(),
+            team: team.clone(),
+        },
+        TeamError::TooMany => AccountError::TooManyTeams(organisation.clone()),
+        TeamError::BuiltIn => AccountError::BuiltInTeam(team.clone()),
+        TeamError::LastAdmin => AccountError::NoAdminLeft(organisation.clone()),
+        TeamError::Metadata(MetadataError::Missing("team")) => no_team(organisation, team),
+        TeamError::Metadata(error) => error.into(),
+    }
+}

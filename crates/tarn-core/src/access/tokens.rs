@@ -1,0 +1,145 @@
+//! The text of a token: `tarn_`, 43 random letters and digits, and a checksum of six.
+//!
+//! The prefix and the checksum are there for others: a scanner finds a token that leaked and can tell it from chance, and
+//! a token that was cut off while copying is told apart without asking the database. The 43 characters of an alphabet
+//! of 62 hold just over 256 random bits, so a plain SHA-256 is all that the database needs to keep.
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::passwords::BESIDE_TOKEN;
+use tarn_base::{
+    random::{Random, RandomError},
+    secret::Secret,
+};
+
+/// What every token begins with.
+pub const PREFIX: &str = "tarn_";
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const RANDOM_CHARACTERS: usize = 43;
+const CHECKSUM_CHARACTERS: usize = 6;
+
+/// The SHA-256 of a token: all that is kept of it.
+pub type TokenHash = [u8; 32];
+
+/// Makes a token, and the hash that is kept of it.
+///
+/// # Errors
+///
+/// When the operating system has no random bytes.
+pub fn generate(random: &Random) -> Result<(Secret, TokenHash), RandomError> {
+    let body = zeroize::Zeroizing::new(random.text(ALPHABET, RANDOM_CHARACTERS)?);
+    let checksum = checksum(body.as_bytes());
+    let mut token = String::with_capacity(PREFIX.len() + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS);
+    token.push_str(PREFIX);
+    token.push_str(&body);
+    token.extend(checksum.map(char::from));
+    let hash = Sha256::digest(token.as_bytes()).into();
+    Ok((Secret::new(token), hash))
+}
+
+/// The hash by which a token is looked up, or nothing when the text cannot be a token: another shape, or a checksum
+/// that does not fit.
+pub fn hash(token: &str) -> Option<TokenHash> {
+    let rest = token.strip_prefix(PREFIX)?;
+    if rest.len() != RANDOM_CHARACTERS + CHECKSUM_CHARACTERS
+        || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    {
+        return None;
+    }
+    let (body, found) = rest.split_at_checked(RANDOM_CHARACTERS)?;
+    let right = bool::from(found.as_bytes().ct_eq(&checksum(body.as_bytes())));
+    right.then(|| Sha256::digest(token.as_bytes()).into())
+}
+
+/// What begins like a token where one may stand in Basic credentials: as the password, beside any name; or as the name, beside
+/// no password or the one word that stands for none. It is never a password, for no password begins so.
+pub(super) fn in_basic<'a>(user: &'a str, password: &'a Secret) -> Option<&'a str> {
+    let password = password.expose();
+    let beside = password.is_empty() || password == BESIDE_TOKEN;
+    let stands_for_token = if beside { user } else { password };
+    stands_for_token
+        .starts_with(PREFIX)
+        .then_some(stands_for_token)
+}
+
+/// The CRC-32 of the random characters, as six digits of the same alphabet, the highest first.
+fn checksum(body: &[u8]) -> [u8; CHECKSUM_CHARACTERS] {
+    let mut left = crc32(body);
+    let mut digits = [b'0'; CHECKSUM_CHARACTERS];
+    for digit in digits.iter_mut().rev() {
+        let value = usize::try_from(left % 62).unwrap_or(0);
+        *digit = ALPHABET.get(value).copied().unwrap_or(b'0');
+        left /= 62;
+    }
+    digits
+}
+
+/// CRC-32 as gzip has it (RFC 1952, section 8).
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_its_literal_shape() {
+        let (token, kept) = generate(&Random::counted(1)).unwrap();
+        assert_eq!(
+            token.expose(),
+            "tarn_JcaLGlusszko6G9IxqxGvySPoIK7MAIJ4et6SclvbyX04dYaM"
+        );
+        assert_eq!(hash(token.expose()), Some(kept));
+    }
+
+    #[test]
+    fn the_hash_is_the_sha256_of_the_whole_text() {
+        let (token, _) = generate(&Random::counted(2)).unwrap();
+        let expected: [u8; 32] = Sha256::digest(token.expose()).into();
+        assert_eq!(hash(token.expose()), Some(expected));
+    }
+
+    #[test]
+    fn the_checksum_is_the_crc_of_gzip() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+        // 0xCBF43926 = 3421780262, in base 62: 3 45 35 27 22 14
+        assert_eq!(&checksum(b"123456789"), b"3jZRME");
+    }
+
+    #[test]
+    fn tells_a_mistyped_token_by_its_checksum() {
+        let (token, _) = generate(&Random::counted(3)).unwrap();
+        let text = token.expose();
+        for at in PREFIX.len()..text.len() {
+            let mut wrong = text.as_bytes().to_vec();
+            wrong[at] = if wrong[at] == b'a' { b'b' } else { b'a' };
+            assert_eq!(hash(str::from_utf8(&wrong).unwrap()), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn refuses_other_shapes() {
+        let (token, _) = generate(&Random::counted(4)).unwrap();
+        let text = token.expose();
+        for wrong in [
+            "",
+            "tarn_",
+            text.strip_prefix(PREFIX).unwrap(),
+            &text[..text.len() - 1],
+            &format!("{text}0"),
+            &format!(" {text}"),
+            &text.to_uppercase(),
+            &format!("tarn_{}", "\u{e9}".repeat(24) + "x"),
+            &format!("tarn_{}", "x".repeat(42) + "\u{e9}00000"),
+        ] {
+            assert_eq!(hash(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! From a generation to a signed index.
+//!
+//! An index is derived, never stored: a pure function of the packages of one branch, repository and architecture at
+//! one generation, and of the owner's active keys. What is kept in memory could be made again, byte for byte.
+//!
+//! Every request asks the database for the newest generation first, so every reader sees what was committed before it
+//! asked. The index of a generation is made once, by whoever needs it first, out of the one before it ([`engine`]); a
+//! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
+
+mod derive;
+pub mod engine;
+mod makers;
+mod segments;
+#[cfg(test)]
+mod tests;
+pub mod v2;
+mod v3;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v3::index::WriteError};
+use moka::future::Cache;
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::{JoinError, spawn_blocking},
+};
+
+use self::makers::Makers;
+use crate::{
+    keys::{KeyError, Keys, OwnerKeys},
+    metrics::IndexCounts,
+};
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
+use tarn_store::metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId};
+
+pub use self::segments::Segments;
+
+/// How many indexes of architectures that nobody has to have are made at once: see [`Place::is_of_a_guest`].
+const GUESTS: usize = 1;
+
+/// The part of the memory for indexes that is for those.
+const GUEST_PART: u64 = 16;
+
+/// For how many indexes it is known who makes them: there is no end of names that may be asked for. With more, one may be made
+/// by two at once, which costs what it costs.
+const PLACES_IN_MAKING: u64 = 10_000;
+
+/// In a burst, how long an index rests after it was made, in times of what making it took.
+const REST: u32 = 3;
+
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_millis(50);
+
+/// The two forms in which apk reads an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// `APKINDEX.tar.gz`.
+    V2,
+    /// `Packages.adb`.
+    V3,
+}
+
+impl Format {
+    /// The file name that apk asks for.
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::V2 => "APKINDEX.tar.gz",
+            Self::V3 => "Packages.adb",
+        }
+    }
+}
+
+/// Why there is no index to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The facts cannot be read.
+    #[error("cannot read the packages of the index")]
+    Metadata(#[from] MetadataError),
+    /// The signing keys cannot be had.
+    #[error("cannot have the keys that sign the index")]
+    Keys(#[from] KeyError),
+    /// The index was not made, or is not one that apk would take. It is not served.
+    #[error(
+        "the index of {arch} in repository {repository:?} at generation {generation} is not served: {problem}"
+    )]
+    Refused {
+        /// Of which repository.
+        repository: RepositoryId,
+        /// Of which architecture.
+        arch: Arch,
+        /// Of which generation.
+        generation: i64,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// A worker thread of the server died.
+    #[error("a worker of the index stopped")]
+    Worker(#[from] JoinError),
+}
+
+/// What is wrong with an index that was made.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// It could not be put together.
+    #[error(transparent)]
+    Engine(#[from] engine::EngineError),
+    /// The same of v3: it is too large, or could not be signed.
+    #[error(transparent)]
+    Unwritable(#[from] WriteError),
+    /// It could not be signed, or a signature is wrong.
+    #[error("signing failed: {0}")]
+    Signature(String),
+    /// The independent reader refuses it.
+    #[error("verification failed: {0}")]
+    Verification(String),
+}
+
+/// A signed index, verified and ready to be sent.
+#[derive(Debug, Clone)]
+pub struct SignedIndex {
+    segments: Segments,
+    etag: Arc<str>,
+    changed_at: Timestamp,
+}
+
+impl SignedIndex {
+    /// What is sent.
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// A strong ETag made from the content, quotes included.
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    /// When a package of this index was last added or removed, or its keys last changed.
+    pub fn changed_at(&self) -> Timestamp {
+        self.changed_at
+    }
+}
+
+/// Which index.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Place {
+    repository: RepositoryId,
+    arch: Arch,
+    format: Format,
+    /// The repository has no packages of this very architecture, and neither Alpine nor OpenWrt is built for it: one of the names
+    /// without number for which a repository with noarch packages has an index. A stranger can ask for all of them.
+    /// So they take turns, and have their own part of the memory: the other indexes never wait for them.
+    is_of_a_guest: bool,
+}
+
+impl Place {
+    fn new(head: &IndexHead, arch: &Arch, format: Format) -> Self {
+        Self {
+            repository: head.repository,
+            arch: arch.clone(),
+            format,
+            is_of_a_guest: !head.has_architecture && !arch.is_of_a_distribution(),
+        }
+    }
+}
+
+/// An index as it was at a generation, and what the next one is made from.
+#[derive(Debug)]
+struct Made {
+    generation: i64,
+    /// When the keys that signed it became those: no two sets of an owner's keys have the same time.
+    keys_changed_at: Timestamp,
+    base: Option<v2::Base>,
+    signed: SignedIndex,
+    /// Until when the next one is not begun.
+    rests_until: Option<Instant>,
+}
+
+impl Made {
+    fn weight(&self) -> u32 {
+        let segments = &self.signed.segments;
+        let bytes = self
+            .base
+            .as_ref()
+            .map_or(segments.length(), v2::Base::weight);
+        u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// Signed indexes, made when they are asked for.
+#[derive(Debug, Clone)]
+pub struct Indexes {
+    metadata: Metadata,
+    keys: Keys,
+    limits: Limits,
+    made: Cache<Place, Arc<Made>>,
+    made_for_guests: Cache<Place, Arc<Made>>,
+    /// One maker at a time for each index; the others wait, and find it made.
+    making: Cache<Place, Arc<Mutex<()>>>,
+    makers: Makers,
+    guests: Arc<Semaphore>,
+    counts: Arc<IndexCounts>,
+}
+
+impl Indexes {
+    /// Indexes over the packages of `metadata`, signed by `keys`; at most `cache` bytes of them are kept in memory.
+    pub fn new(metadata: Metadata, keys: Keys, cache: u64, limits: Limits) -> Self {
+        // moka weighs in 32 bits, so the weights are in KiB.
+        let kept = |bytes: u64| {
+            Cache::builder()
+                .max_capacity(bytes / 1024)
+                .weigher(|_, made: &Arc<Made>| made.weight())
+                .build()
+        };
+        let for_guests = cache / GUEST_PART;
+        let making = Cache::builder()
+            .max_capacity(PLACES_IN_MAKING)
+            .time_to_idle(Duration::from_secs(60))
+            .build();
+        Self {
+            metadata,
+            keys,
+            limits,
+            made: kept(cache - for_guests),
+            made_for_guests: kept(for_guests),
+            making,
+            makers: Makers::new(),
+            guests: Arc::new(Semaphore::new(GUESTS)),
+            counts: Arc::default(),
+        }
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> &IndexCounts {
+        &self.counts
+    }
+
+    /// How many bytes of indexes are in memory, roughly, and how many indexes.
+    pub async fn cached(&self) -> (u64, u64) {
+        let (mut weight, mut count) = (0, 0);
+        for cache in [&self.made, &self.made_for_guests] {
+            cache.run_pending_tasks().await;
+            weight += cache.weighted_size();
+            count += cache.entry_count();
+        }
+        (weight * 1024, count)
+    }
+
+    /// What is in memory of an index, if anything is.
+    const fn cache(&self, place: &Place) -> &Cache<Place, Arc<Made>> {
+        if place.is_of_a_guest {
+            &self.made_for_guests
+        } else {
+            &self.made
+        }
+    }
+
+    /// The index of the newest generation; none when no package is in it.
+    ///
+    /// # Errors
+    ///
+    /// When the database or the keys fail, and when the index fails its verification.
+    pub async fn current(
+        &self,
+        owner: &Owner,
+        branch: &Branch,
+        repository: &RepositoryName,
+        arch: &Arch,
+        format: Format,
+    ) -> Result<Option<SignedIndex>, IndexError> {
+        let newest = self.metadata.index_head(owner.id, branch, repository, arch);
+        let Some(head) = newest.await?.filter(IndexHead::is_served) else {
+            return Ok(None);
+        };
+        let place = Place::new(&head, arch, format);
+        self.counts.asked.one();
+        if let Some(made) = self.made_for(&place, &head).await {
+            self.counts.from_memory.one();
+            return Ok(Some(made.signed.clone()));
+        }
+        // In a box of its own: what is seldom done is not to be carried about with every request.
+        Box::pin(self.made_anew(owner, branch, repository, place, &head)).await
+    }
+
+    /// An index of `head` or newer when it is not in memory: made here, or by somebody else while this waits.
+    async fn made_anew(
+        &self,
+        owner: &Owner,
+        branch: &Branch,
+        repository: &RepositoryName,
+        place: Place,
+        head: &IndexHead,
+    ) -> Result<Option<SignedIndex>, IndexError> {
+        let turn = self
+            .making
+            .get_with(place.clone(), async { Arc::default() })
+            .await;
+        let _turn = turn.lock().await;
+        // One that was begun after this request came serves it, also when there are newer generations by now: everybody
+        // who waited here is served by one index.
+        if let Some(made) = self.made_for(&place, head).await {
+            self.counts.from_memory.one();
+            return Ok(Some(made.signed.clone()));
+        }
+        self.rest(&place).await;
+        // What is newest now, as late as can be.
+        let Some((head, keys)) = self.head(owner, branch, repository, &place.arch).await? else {
+            return Ok(None);
+        };
+        if let Some(made) = self.made_for(&place, &head).await {
+            self.counts.from_memory.one();
+            return Ok(Some(made.signed.clone()));
+        }
+        // The semaphores are never closed.
+        let _guest = if place.is_of_a_guest {
+            self.guests.acquire().await.ok()
+        } else {
+            None
+        };
+        // What is made out of the one before it costs the same whatever its size.
+        let whole = place.format == Format::V3 || self.cache(&place).get(&place).await.is_none();
+        let _maker = self.makers.one(owner.id, whole.then_some(head.bytes)).await;
+        let made = self.make(&place, head, keys).await;
+        if let Err(IndexError::Refused { .. }) = made {
+            // What it was made from may be what is wrong: the next request has it derived from the database.
+            self.cache(&place).invalidate(&place).await;
+        }
+        let made = Arc::new(made?);
+        let signed = made.signed.clone();
+        self.cache(&place).insert(place, made).await;
+        Ok(Some(signed))
+    }
+
+    /// Waits while the index rests. One that was made a moment ago and is out of date again because many publish at once
+    /// would be made for every few of them, by the processors that they need; so it takes a part of the time and no more.
+    async fn rest(&self, place: &Place) {
+        let before = self.cache(place).get(place).await;
+        if let Some(until) = before.and_then(|made| made.rests_until) {
+            tokio::time::sleep_until(until.into()).await;
+        }
+    }
+
+    /// The newest state of an index that has packages, and the keys that sign it in that very state.
+    ///
+    /// The date of an index is the later of its head's and its keys'. With a head from before a change of the keys and the
+    /// keys from after it, older packages would get the date of a newer index, and whoever holds them would not be
+    /// told of that one. So both have to be of one moment; where the keys changed in between, that is looked for again.
+    async fn head(
+        &self,
+        owner: &Owner,
+        branch: &Branch,
+        repository: &RepositoryName,
+        arch: &Arch,
+    ) -> Result<Option<(IndexHead, Arc<OwnerKeys>)>, IndexError> {
+        loop {
+            let head = self
+                .metadata
+                .index_head(owner.id, branch, repository, arch)
+                .await?;
+            let Some(head) = head.filter(IndexHead::is_served) else {
+                return Ok(None);
+            };
+            let keys = self.keys.signing_keys(owner).await?;
+            // Not the first time when the owner's first key had to be made.
+            if keys.changed_at == head.keys_changed_at {
+                return Ok(Some((head, keys)));
+            }
+        }
+    }
+
+    /// The index in memory, when it is the one of that generation and those keys or, because this request read the head a
+    /// moment ago, of newer ones.
+    async fn made_for(&self, place: &Place, head: &IndexHead) -> Option<Arc<Made>> {
+        let made = self.cache(place).get(place).await?;
+        (made.generation >= head.generation && made.keys_changed_at >= head.keys_changed_at)
+            .then_some(made)
+    }
+
+    /// Makes, signs and verifies one index, out of the one before it where that is in memory.
+    async fn make(
+        &self,
+        place: &Place,
+        head: IndexHead,
+        keys: Arc<OwnerKeys>,
+    ) -> Result<Made, IndexError> {
+        let began = Instant::now();
+        let before = self.cache(place).get(place).await;
+        let before = before.filter(|before| before.generation <= head.generation);
+        let refused = |problem| {
+            self.counts.refused.one();
+            IndexError::Refused {
+                repository: place.repository,
+                arch: place.arch.clone(),
+                generation: head.generation,
+                problem,
+            }
+        };
+        let changed_at = head.changed_at.max(keys.changed_at);
+        let (generation, keys_changed_at, limits, arch) = (
+            head.generation,
+            keys.changed_at,
+            self.limits.clone(),
+            place.arch.clone(),
+        );
+        // Publishes that came one at a time, between readers, are no burst.
+        let in_a_burst = matches!(&before, Some(before) if generation > before.generation + 1);
+        // Of the second format there is none; and where a deleted package is forgotten, it is derived as the first one.
+        let mut changed = None;
+        if let Some((since, before)) =
+            before.and_then(|made| Some((made.generation, made.base.clone()?)))
+        {
+            let changes = self
+                .metadata
+                .index_changes(place.repository, &arch, since, generation);
+            changed = changes.await?.map(|changes| (before, changes));
+        }
+        let (base, segments, etag) = match (place.format, changed) {
+            (Format::V2, Some((before, changes))) => {
+                spawn_blocking(move || v2::next(&before, changes, &arch, head.live, &keys, &limits))
+                    .await?
+            }
+            (Format::V2, None) => match self.derive_v2(place, &head).await? {
+                Ok(state) => {
+                    spawn_blocking(move || v2::first(state, head.live, &keys, &limits)).await?
+                }
+                Err(problem) => Err(problem),
+            },
+            (Format::V3, _) => match self.derive_v3(place, &head).await? {
+                Ok(index) => {
+                    spawn_blocking(move || v3::finish(index, head.live, &keys, &limits)).await?
+                }
+                Err(problem) => Err(problem),
+            },
+        }
+        .map_err(refused)?;
+        self.counts.made(place.format).one();
+        let signatures = base.as_ref().map_or(0, v2::Base::signatures_made);
+        self.counts.signatures.add(signatures);
+        let rest = (began.elapsed() * REST).min(LONGEST_REST);
+        Ok(Made {
+            generation,
+            keys_changed_at,
+            base,
+            rests_until: in_a_burst.then(|| Instant::now() + rest),
+            signed: SignedIndex {
+                segments,
+                etag: etag.into(),
+                changed_at,
+            },
+        })
+    }
+}
+
+/// A strong ETag for content of that SHA-256.
+fn etag(sha256: [u8; 32]) -> String {
+    format!("\"{}\"", Sha256Digest::from_bytes(sha256))
+}

@@ -1,0 +1,201 @@
+//! `APKINDEX.tar.gz`: the engine's member, signed and verified.
+
+use apk::{
+    arch::Arch,
+    limits::Limits,
+    v2::{
+        index::for_each_record,
+        record::{Record as ParsedRecord, with_arch},
+        signature::{verify_member, write_signatures},
+    },
+};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Problem, Segments,
+    engine::{Changes, Member, Record, State},
+};
+use crate::keys::OwnerKeys;
+use tarn_store::metadata::{IndexChanges, IndexRow, SigningKeyId};
+
+/// What the next index is made from, what is sent, and its ETag.
+pub type Made = (Option<Base>, Segments, String);
+
+/// What the next index is made from.
+#[derive(Debug, Clone)]
+pub struct Base {
+    state: State,
+    signatures: Signatures,
+}
+
+impl Base {
+    /// Bytes it takes in memory, roughly.
+    pub fn weight(&self) -> u64 {
+        let signatures = self.signatures.by.iter();
+        self.state.weight() + signatures.map(|(_, bytes)| bytes.len() as u64).sum::<u64>()
+    }
+
+    /// How many records are in it.
+    pub fn records(&self) -> u64 {
+        self.state.records()
+    }
+
+    /// How many signatures had to be made for it; the others were there already.
+    pub fn signatures_made(&self) -> u64 {
+        self.signatures.made
+    }
+}
+
+/// The signatures of one content, also those of keys that sign no more: they may come back.
+#[derive(Debug, Clone)]
+struct Signatures {
+    sha256: [u8; 32],
+    by: Vec<(SigningKeyId, Vec<u8>)>,
+    made: u64,
+}
+
+impl Signatures {
+    fn of(&self, sha256: &[u8; 32]) -> Vec<(SigningKeyId, Vec<u8>)> {
+        if self.sha256 == *sha256 {
+            self.by.clone()
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// The state after further packages: an index is derived from nothing in parts, so that its text is never in memory whole.
+///
+/// # Errors
+///
+/// When it cannot be put together.
+pub fn append(state: &State, rows: Vec<IndexRow>, arch: &Arch) -> Result<State, Problem> {
+    let changes = Changes {
+        added: records(rows, arch),
+        ..Changes::default()
+    };
+    Ok(state.apply(&changes)?)
+}
+
+/// Makes an index of a state that was derived from nothing. The independent reader reads all of it.
+///
+/// # Errors
+///
+/// When it cannot be put together, cannot be signed, or is not what the reader finds in it.
+pub fn first(state: State, live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<Made, Problem> {
+    let (member, signature, signatures) = sign(&state, None, keys, limits)?;
+
+    let whole: Vec<u8> = std::iter::once(signature.as_slice())
+        .chain(member.segments.iter().map(|run| &**run))
+        .flatten()
+        .copied()
+        .collect();
+    for key in &keys.active {
+        let trusted = [(key.name.clone(), key.public.clone())];
+        let mut count = 0_u64;
+        for_each_record(&whole, limits, Some(&trusted), |_| count += 1)
+            .map_err(|error| Problem::Verification(error.to_string()))?;
+        expect(count, live)?;
+    }
+    Ok(assemble(Base { state, signatures }, member, signature))
+}
+
+/// Derives an index from the one before it and what changed. The independent reader reads what is new; what is not was
+/// read when it was.
+///
+/// # Errors
+///
+/// As [`first`].
+pub fn next(
+    before: &Base,
+    changes: IndexChanges,
+    arch: &Arch,
+    live: u64,
+    keys: &OwnerKeys,
+    limits: &Limits,
+) -> Result<Made, Problem> {
+    let changes = Changes {
+        removed: changes.removed.into_iter().collect(),
+        added: records(changes.added, arch),
+    };
+    let state = before.state.apply(&changes)?;
+    let (member, signature, signatures) = sign(&state, Some(&before.signatures), keys, limits)?;
+
+    expect(state.records(), live)?;
+    for text in state.made_after(&before.state)? {
+        let text =
+            String::from_utf8(text).map_err(|error| Problem::Verification(error.to_string()))?;
+        for record in text.split_inclusive("\n\n") {
+            ParsedRecord::parse(record, limits)
+                .map_err(|error| Problem::Verification(error.to_string()))?;
+        }
+    }
+    Ok(assemble(Base { state, signatures }, member, signature))
+}
+
+fn expect(found: u64, live: u64) -> Result<(), Problem> {
+    if found == live {
+        return Ok(());
+    }
+    Err(Problem::Verification(format!(
+        "it lists {found} packages, and the database has {live}"
+    )))
+}
+
+fn records(rows: Vec<IndexRow>, arch: &Arch) -> Vec<Record> {
+    let text = |record: String| Bytes::from(with_arch(&record, arch).into_owned());
+    rows.into_iter()
+        .map(|row| Record {
+            sequence: row.sequence,
+            text: text(row.record),
+        })
+        .collect()
+}
+
+/// The member, and the signatures over it by every active key, each read back and checked with the public half. A key does
+/// not sign again what it signed `before`.
+fn sign(
+    state: &State,
+    before: Option<&Signatures>,
+    keys: &OwnerKeys,
+    limits: &Limits,
+) -> Result<(Member, Vec<u8>, Signatures), Problem> {
+    let member = state.member()?;
+    let mut by = before.map_or_else(Vec::new, |before| before.of(&member.sha256));
+    let mut made = 0;
+    for key in &keys.active {
+        if by.iter().all(|(id, _)| *id != key.id) {
+            let signature = key.key.sign_sha256_digest(&member.sha256);
+            let signature = signature.map_err(|error| Problem::Signature(error.to_string()))?;
+            by.push((key.id, signature));
+            made += 1;
+        }
+    }
+    let named: Vec<_> = keys
+        .active
+        .iter()
+        .filter_map(|key| {
+            let (_, signature) = by.iter().find(|(id, _)| *id == key.id)?;
+            Some((&key.name, signature.as_slice()))
+        })
+        .collect();
+    let signature = write_signatures(&named);
+    for key in &keys.active {
+        verify_member(&signature, &member.sha256, &key.name, &key.public, limits)
+            .map_err(|error| Problem::Signature(error.to_string()))?;
+    }
+    let sha256 = member.sha256;
+    Ok((member, signature, Signatures { sha256, by, made }))
+}
+
+fn assemble(base: Base, member: Member, signature: Vec<u8>) -> Made {
+    let etag = Sha256::new_with_prefix(&signature)
+        .chain_update(member.sha256)
+        .finalize();
+    let etag = super::etag(etag.into());
+    let segments = std::iter::once(Bytes::from(signature))
+        .chain(member.segments)
+        .collect();
+    (Some(base), segments, etag)
+}

@@ -1,0 +1,177 @@
+//! When each job is due.
+//!
+//! All jobs run once when the server starts, one after the other, and then every day, or as often as the settings say. A
+//! job that fails is told in the log and tried again the next time. The schedule goes by the registry's clock and only
+//! looks at it now and then, so that a test may move it.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{Freed, Swept, expire, forget_expired_tokens, free, retain, sweep};
+use crate::Registry;
+use tarn_base::clock::Timestamp;
+use tarn_store::metadata::in_batches;
+
+/// How often the clock is looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How often the rows of removed owners are looked for: often, since they may be many, and a look costs next to nothing.
+const CLEAR_INTERVAL: Duration = LOOK;
+
+/// How often bytes are freed that are not kept any longer.
+const FREE_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How often the store is compared with the database.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(86_400);
+
+/// How often the log and the tokens are cut to what their retention leaves.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Job {
+    Clear,
+    Expire,
+    Free,
+    Sweep,
+    Retain,
+    Forget,
+}
+
+/// The jobs of one server.
+#[derive(Debug)]
+pub struct Schedule {
+    registry: Registry,
+    due: Vec<(Job, Timestamp)>,
+}
+
+/// Does the jobs of a server as they come due, until `shutdown` is ready. A job under way is left where it is then;
+/// each of its steps is whole.
+pub async fn run(registry: Registry, shutdown: impl Future<Output = ()>) {
+    let mut schedule = Schedule::new(registry);
+    let jobs = async {
+        loop {
+            schedule.run_due().await;
+            schedule.registry.keys().forget_unused().await;
+            sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        () = pin!(shutdown) => {}
+        () = jobs => {}
+    }
+}
+
+impl Schedule {
+    /// A schedule on which every job is due now.
+    pub fn new(registry: Registry) -> Self {
+        let now = registry.clock().now();
+        let jobs = [
+            Job::Clear,
+            Job::Expire,
+            Job::Free,
+            Job::Sweep,
+            Job::Retain,
+            Job::Forget,
+        ];
+        let due = jobs.map(|job| (job, now)).to_vec();
+        Self { registry, due }
+    }
+
+    /// Does what is due.
+    pub async fn run_due(&mut self) {
+        let now = self.registry.clock().now();
+        let (due, later): (Vec<_>, Vec<_>) = self.due.iter().partition(|(_, at)| *at <= now);
+        self.due = later;
+        for (job, _) in due {
+            self.run(job).await;
+            self.due.push((job, now.after(self.interval(job))));
+        }
+    }
+
+    fn interval(&self, job: Job) -> Duration {
+        match job {
+            Job::Clear => CLEAR_INTERVAL,
+            Job::Free => FREE_INTERVAL,
+            Job::Sweep => SWEEP_INTERVAL,
+            Job::Expire => self.registry.settings().expiry_interval,
+            Job::Retain | Job::Forget => RETENTION_INTERVAL,
+        }
+    }
+
+    async fn run(&self, job: Job) {
+        let registry = &self.registry;
+        match job {
+            Job::Clear => {
+                let metadata = registry.metadata();
+                match in_batches(|| metadata.clear_removed()).await {
+                    Ok(0) => {}
+                    Ok(rows) => tracing::info!(rows, "rows of what was removed deleted"),
+                    Err(error) => {
+                        tracing::warn!(%error, "the rows of what was removed were not all deleted");
+                    }
+                }
+            }
+            Job::Free => match free(registry).await {
+                Ok(freed) if freed == Freed::default() => {}
+                Ok(Freed {
+                    forgotten, blobs, ..
+                }) => tracing::info!(forgotten, blobs, "space of deleted packages freed"),
+                Err(error) => {
+                    tracing::warn!(%error, "the space of deleted packages was not all freed");
+                }
+            },
+            Job::Sweep => match sweep(registry).await {
+                Ok(swept) => tell(swept),
+                Err(error) => {
+                    tracing::warn!(%error, "blobs that no package needs were not all looked for");
+                }
+            },
+            Job::Expire => match expire(registry).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "packages expired"),
+                Err(error) => tracing::warn!(%error, "packages that expired were not all removed"),
+            },
+            Job::Retain => match retain(registry).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "old entries of the audit log removed"),
+                Err(error) => {
+                    tracing::warn!(%error, "old entries of the audit log were not all removed");
+                }
+            },
+            Job::Forget => match forget_expired_tokens(registry).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "tokens that expired long ago removed"),
+                Err(error) => {
+                    tracing::warn!(%error, "tokens that expired long ago were not all removed");
+                }
+            },
+        }
+    }
+}
+
+/// What a sweep did, and what it could not account for.
+fn tell(swept: Swept) {
+    tracing::info!(kept = swept.kept, removed = swept.removed, "blobs swept");
+    if swept.damaged > 0 {
+        tracing::error!(
+            blobs = swept.damaged,
+            "the bytes of packages are missing or have the wrong size: check the disk, then upload the same packages again, \
+             which replaces their files, or restore the folder blobs from a backup"
+        );
+    }
+    if swept.older > 0 {
+        tracing::error!(
+            blobs = swept.older,
+            "the folder blobs has files that are older than the database and that it does not know; they stay. \
+             Is this the right database? Restore tarn.db from the backup, or move them away"
+        );
+    }
+    if swept.strays > 0 {
+        tracing::warn!(
+            blobs = swept.strays,
+            "the folder blobs has files that the database does not know: uploads that a crash cut off, or packages that \
+             an older copy of the database lacks; each is removed 30 days after it was noticed"
+        );
+    }
+}

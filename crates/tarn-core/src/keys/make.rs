@@ -1,0 +1,182 @@
+//! Making keys. An owner's first: once, however many ask for it, and to the end, also when they have gone away.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use apk::sign::{KeyName, PublicKey, SigningKey};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tokio::sync::Semaphore;
+
+use super::{KeyError, Keys, on_blocking_thread};
+use tarn_base::sealer::Sealer;
+use tarn_store::metadata::{
+    Actor, AddKeyError, KeyOrigin, NewSigningKey, Owner, OwnerId, SigningKeyRow,
+};
+
+type Flight = Shared<BoxFuture<'static, Result<SigningKeyRow, KeyError>>>;
+
+/// The keys that are being made. One at a time: the other processors serve requests.
+#[derive(Debug, Clone)]
+pub(super) struct Flights {
+    under_way: Arc<Mutex<HashMap<OwnerId, Flight>>>,
+    turn: Arc<Semaphore>,
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self {
+            under_way: Arc::default(),
+            turn: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+impl Flights {
+    fn lock(&self) -> MutexGuard<'_, HashMap<OwnerId, Flight>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a flight off the list, also when the task that made the key panicked.
+struct Landing {
+    flights: Flights,
+    owner: OwnerId,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.flights.lock().remove(&self.owner);
+    }
+}
+
+impl Keys {
+    /// The row of `owner`'s first key. The work is a task of its own, which goes on when those who asked have gone away.
+    pub(super) async fn make_first(&self, owner: &Owner) -> Result<SigningKeyRow, KeyError> {
+        let flight = {
+            let mut under_way = self.flights.lock();
+            if let Some(flight) = under_way.get(&owner.id) {
+                flight.clone()
+            } else {
+                let (keys, owner_made) = (self.clone(), owner.clone());
+                let landing = Landing {
+                    flights: self.flights.clone(),
+                    owner: owner.id,
+                };
+                let task = tokio::spawn(async move {
+                    let _landing = landing;
+                    keys.make(&owner_made).await
+                });
+                let flight = async move { task.await.unwrap_or(Err(KeyError::Stopping)) }
+                    .boxed()
+                    .shared();
+                under_way.insert(owner.id, flight.clone());
+                flight
+            }
+        };
+        flight.await
+    }
+
+    async fn make(&self, owner: &Owner) -> Result<SigningKeyRow, KeyError> {
+        // Held until the row is there, so that whoever comes next finds it.
+        let _turn = Arc::clone(&self.flights.turn)
+            .acquire_owned()
+            .await
+            .map_err(|_| KeyError::Stopping)?;
+        // While this one waited for its turn, another process may have made the key.
+        if let Some(row) = self.read_active(owner).await?.into_iter().next() {
+            return Ok(row);
+        }
+        let made = self.generate_for(owner).await?;
+        let row = self
+            .metadata
+            .add_first_signing_key(
+                made.row(owner, KeyOrigin::Made),
+                &Actor::SERVER.at(self.clock.now()),
+            )
+            .await
+            .map_err(|error| not_added(error, owner, made.name))?;
+        tracing::info!(owner = owner.name, key = row.name, "made a signing key");
+        Ok(row)
+    }
+
+    /// A new key for `owner`, not kept yet. Takes a processor for seconds.
+    pub(super) async fn generate_for(&self, owner: &Owner) -> Result<SealedKey, KeyError> {
+        let (size, sealer, owner) = (self.size, Arc::clone(&self.sealer), owner.clone());
+        on_blocking_thread(move || {
+            let key = SigningKey::generate(size).map_err(KeyError::Generate)?;
+            let name = file_name(&owner, key.public_key())?;
+            SealedKey::seal(&sealer, &owner, name, &key)
+        })
+        .await?
+    }
+}
+
+/// A key, ready to be kept.
+pub(super) struct SealedKey {
+    pub(super) name: KeyName,
+    public_pem: String,
+    sealed: Vec<u8>,
+}
+
+impl SealedKey {
+    pub(super) fn seal(
+        sealer: &Sealer,
+        owner: &Owner,
+        name: KeyName,
+        key: &SigningKey,
+    ) -> Result<Self, KeyError> {
+        let private = key.to_pkcs8_pem().map_err(KeyError::Write)?;
+        let sealed = sealer
+            .seal(owner.id.number(), name.as_str(), &private)
+            .map_err(|source| KeyError::Sealed {
+                name: name.to_string(),
+                source,
+            })?;
+        Ok(Self {
+            name,
+            public_pem: key.public_key().to_pem(),
+            sealed,
+        })
+    }
+
+    /// As it is kept.
+    pub(super) fn row(&self, owner: &Owner, origin: KeyOrigin) -> NewSigningKey<'_> {
+        NewSigningKey {
+            owner: owner.id,
+            name: self.name.as_str(),
+            public_pem: &self.public_pem,
+            sealed: &self.sealed,
+            origin,
+        }
+    }
+}
+
+/// Why the key called `name` was not kept.
+pub(super) fn not_added(error: AddKeyError, owner: &Owner, name: KeyName) -> KeyError {
+    match error {
+        AddKeyError::NameTaken => KeyError::NameTaken {
+            owner: owner.name.clone(),
+            name,
+        },
+        AddKeyError::TooManyActive(signing) => KeyError::Rotating {
+            owner: owner.name.clone(),
+            signing,
+        },
+        AddKeyError::Metadata(error) => error.into(),
+    }
+}
+
+/// The file name of a key made here: `{owner in lower case}@{hex SHA-256 of the public key's DER}.rsa.pub`. At most 137
+/// bytes. Behind `.SIGN.RSA256.` that is more than the 100 of a tar header; the signature entry has it as a GNU long name.
+pub(super) fn file_name(owner: &Owner, public: &PublicKey) -> Result<KeyName, KeyError> {
+    let owner = owner.name.to_ascii_lowercase();
+    // An owner's name has no leading dot, so this cannot begin with one.
+    KeyName::parse(&format!("{owner}@{}.rsa.pub", public.fingerprint())).map_err(KeyError::Name)
+}

@@ -1,0 +1,198 @@
+//! How keys come and go after the first: rotation, its end, its undoing, and keys from elsewhere.
+//!
+//! ```text
+//!  rotate, import ──→ active ──── retire ───→ retired
+//!                        ↑                       │
+//!                        └───── reactivate ──────┘
+//! ```
+//!
+//! A new key signs at once, beside the others, and `/key` hands it out from the same moment: a client that fetches its key
+//! once, whenever that is, gets one that signs. A stage in which a key is published and does not sign yet would help
+//! nobody: apk takes the first signature by a key it trusts (apk-tools `src/extract_v2.c`,
+//! `apk_sign_ctx_process_file`) and any trusted one of a v3 index (`src/adb.c`, `adb_trust_verify_signature`), so a
+//! signature too many harms no client, and one too few shuts out those who have just fetched that key.
+//!
+//! What only a person can know is when every client has the new key. So nothing retires by itself.
+
+use std::ops::RangeInclusive;
+
+use apk::sign::{KeyName, SigningKey};
+
+use super::{
+    KeyError, Keys, ListedKey, listed,
+    make::{self, SealedKey},
+    on_blocking_thread,
+};
+use tarn_base::secret::Secret;
+use tarn_store::metadata::{
+    Actor, AddKeyError, ChangeKeyError, KeyOrigin, KeyState, MAX_ACTIVE_KEYS, OtherKeys, Owner,
+};
+
+/// The sizes of key that may be imported, in bits.
+const IMPORTED_BITS: RangeInclusive<usize> = 2048..=4096;
+/// A rotation begins while one key signs: said twice, perhaps by a script, it must not make a key each time.
+const BESIDE_ONE: OtherKeys = OtherKeys::SignOn { at_most: 1 };
+
+/// What becomes of the keys that sign when another is imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Import {
+    /// They retire at once: all clients have the imported key.
+    Instead,
+    /// They sign on beside it.
+    Beside,
+}
+
+/// What came of asking for a state.
+#[derive(Debug, Clone)]
+pub struct StateChange {
+    /// Whether the key had another state before.
+    pub changed: bool,
+    /// The names of the keys that sign now, newest first.
+    pub signing: Vec<KeyName>,
+}
+
+impl Keys {
+    /// Begins a rotation: makes a key that signs `owner`'s indexes at once, beside the one that does already.
+    ///
+    /// # Errors
+    ///
+    /// When a rotation is under way, or a key cannot be made.
+    pub async fn rotate(&self, owner: &Owner, by: &Actor) -> Result<ListedKey, KeyError> {
+        let signing = self.read_active(owner).await?;
+        if signing.len() > 1 {
+            // Asked again inside the transaction; here it spares the seconds that a key takes.
+            return Err(KeyError::Rotating {
+                owner: owner.name.clone(),
+                signing: signing.into_iter().map(|row| row.name).collect(),
+            });
+        }
+        let made = self.generate_for(owner).await?;
+        let row = self
+            .metadata
+            .add_signing_key(
+                made.row(owner, KeyOrigin::Made),
+                BESIDE_ONE,
+                &by.at(self.clock.now()),
+            )
+            .await
+            .map_err(|error| make::not_added(error, owner, made.name))?;
+        tracing::info!(owner = owner.name, key = row.name, "began a rotation");
+        listed(&row)
+    }
+
+    /// Lets the key called `name` sign no more. Its private half stays, sealed, so that this can be undone.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or no other key would sign.
+    pub async fn retire(
+        &self,
+        owner: &Owner,
+        name: &KeyName,
+        by: &Actor,
+    ) -> Result<StateChange, KeyError> {
+        self.change_state(owner, name, KeyState::Retired, by).await
+    }
+
+    /// Lets a retired key sign again, beside the others.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, it does not open, or too many others sign.
+    pub async fn reactivate(
+        &self,
+        owner: &Owner,
+        name: &KeyName,
+        by: &Actor,
+    ) -> Result<StateChange, KeyError> {
+        let rows = self.metadata.signing_keys(owner.id).await?;
+        if let Some(row) = rows.iter().find(|row| row.name == name.as_str()) {
+            // With an active key that does not open, no index would be served any more.
+            self.opened(row.clone()).await?;
+        }
+        self.change_state(owner, name, KeyState::Active, by).await
+    }
+
+    async fn change_state(
+        &self,
+        owner: &Owner,
+        name: &KeyName,
+        state: KeyState,
+        by: &Actor,
+    ) -> Result<StateChange, KeyError> {
+        let changed = self
+            .metadata
+            .change_signing_key(owner.id, name.as_str(), state, &by.at(self.clock.now()))
+            .await
+            .map_err(|error| {
+                let (owner, name) = (owner.name.clone(), name.clone());
+                match error {
+                    ChangeKeyError::NoSuchKey => KeyError::NoSuchKey { owner, name },
+                    ChangeKeyError::OnlyActive => KeyError::OnlyActive { owner, name },
+                    ChangeKeyError::TooManyActive => KeyError::TooManyActive,
+                    ChangeKeyError::Metadata(error) => error.into(),
+                }
+            })?;
+        if changed {
+            tracing::info!(owner = owner.name, key = %name, %state, "changed the state of a signing key");
+        }
+        let signing = self.read_active(owner).await?;
+        Ok(StateChange {
+            changed,
+            signing: signing
+                .iter()
+                .map(super::key_name)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Takes in a private key in PEM, PKCS#8 or PKCS#1. It signs from now on.
+    ///
+    /// `file_name` is the name its clients know it by; without one it gets the name that a key made here would have.
+    ///
+    /// # Errors
+    ///
+    /// When it is not an RSA key of 2048 to 4096 bits, the name is taken, or too many keys would sign.
+    pub async fn import(
+        &self,
+        owner: &Owner,
+        pem: &Secret,
+        file_name: Option<KeyName>,
+        import: Import,
+        by: &Actor,
+    ) -> Result<ListedKey, KeyError> {
+        let pem = pem.clone();
+        let key = on_blocking_thread(move || SigningKey::from_pem(pem.expose().as_bytes()))
+            .await?
+            .map_err(KeyError::NotAKey)?;
+        let bits = key.public_key().rsa_bits().unwrap_or(0);
+        if !IMPORTED_BITS.contains(&bits) {
+            return Err(KeyError::Size { bits });
+        }
+        let name = match file_name {
+            Some(name) => name,
+            None => make::file_name(owner, key.public_key())?,
+        };
+        let made = SealedKey::seal(&self.sealer, owner, name, &key)?;
+        let others = match import {
+            Import::Instead => OtherKeys::Retire,
+            Import::Beside => OtherKeys::SignOn {
+                at_most: MAX_ACTIVE_KEYS - 1,
+            },
+        };
+        let row = self
+            .metadata
+            .add_signing_key(
+                made.row(owner, KeyOrigin::Imported),
+                others,
+                &by.at(self.clock.now()),
+            )
+            .await
+            .map_err(|error| match error {
+                AddKeyError::TooManyActive(_) => KeyError::TooManyActive,
+                error => make::not_added(error, owner, made.name),
+            })?;
+        tracing::info!(owner = owner.name, key = row.name, "imported a signing key");
+        listed(&row)
+    }
+}

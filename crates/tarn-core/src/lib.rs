@@ -1,0 +1,13 @@
+//! The rules of the registry: who may do what, how a package gets in, and how an index is made. No SQL, no HTTP server.
+
+pub mod access;
+pub mod index;
+pub mod jobs;
+pub mod keys;
+pub mod metrics;
+pub mod publish;
+mod registry;
+pub mod settings;
+pub mod webhooks;
+
+pub use self::registry::{Administration, OpenError, Registry, Survey};

@@ -1,0 +1,185 @@
+//! What the stations count, and the text in which it is shown.
+//!
+//! Each station counts for itself, always, by adding to a number in memory; the text is put together when somebody asks.
+//! No label has the name of an owner, a repository, a package or a person: whoever may read the metrics may not read all
+//! of those.
+//!
+//! The numbers are our own, not a metrics library's: they belong to one registry and not to the process, so that two
+//! in one test do not share them; a request pays a few atomic additions; and nothing gathers while nobody asks.
+
+mod requests;
+mod text;
+
+pub use self::requests::{RequestCounts, Route};
+use self::text::Exposition;
+use crate::{Registry, index::Format};
+pub use tarn_base::counter::{Counter, Histogram};
+
+/// What `index/` counts.
+#[derive(Debug, Default)]
+pub struct IndexCounts {
+    /// Requests for an index that there is.
+    pub asked: Counter,
+    /// Those of them that an index in memory answered.
+    pub from_memory: Counter,
+    /// `APKINDEX.tar.gz` made.
+    pub made_v2: Counter,
+    /// `Packages.adb` made.
+    pub made_v3: Counter,
+    /// Signatures made for `APKINDEX.tar.gz`.
+    pub signatures: Counter,
+    /// Indexes that were made, failed their verification, and were not served.
+    pub refused: Counter,
+}
+
+impl IndexCounts {
+    pub(crate) fn made(&self, format: Format) -> &Counter {
+        match format {
+            Format::V2 => &self.made_v2,
+            Format::V3 => &self.made_v3,
+        }
+    }
+}
+
+/// What `publish/` counts: how uploads ended.
+#[derive(Debug, Default)]
+pub struct PublishCounts {
+    /// Taken in.
+    pub taken: Counter,
+    /// The file was there.
+    pub existing: Counter,
+    /// No package, or not one for this registry.
+    pub refused: Counter,
+    /// The body ended early, was too slow or too large.
+    pub cut_off: Counter,
+    /// A fault of the server.
+    pub failed: Counter,
+}
+
+/// What `access/` counts: passwords that were compared with a hash. Those that were right lately are not compared.
+#[derive(Debug, Default)]
+pub struct PasswordCounts {
+    /// The right ones.
+    pub right: Counter,
+    /// The wrong ones.
+    pub wrong: Counter,
+    /// Those that could not be compared.
+    pub failed: Counter,
+}
+
+/// All that was counted, as Prometheus reads it.
+pub async fn exposition(registry: &Registry) -> String {
+    let mut text = Exposition::default();
+    requests(&mut text, registry.requests());
+    let (bytes, count) = registry.indexes().cached().await;
+    indexes(&mut text, registry.indexes().counts());
+    text.gauge("tarn_index_cache_bytes", "Memory that indexes take.", bytes);
+    text.gauge("tarn_index_cache_entries", "Indexes in memory.", count);
+    let publishes = registry.publisher().counts();
+    text.counter(
+        "tarn_publishes_total",
+        "Uploads, by how they ended.",
+        [
+            ("result=\"accepted\"", publishes.taken.value()),
+            ("result=\"already_exists\"", publishes.existing.value()),
+            ("result=\"refused\"", publishes.refused.value()),
+            ("result=\"incomplete\"", publishes.cut_off.value()),
+            ("result=\"failed\"", publishes.failed.value()),
+        ],
+    );
+    text.counter(
+        "tarn_publish_transactions_total",
+        "Transactions that recorded packages; uploads at the same time share one.",
+        [("", registry.metadata().recording_transactions())],
+    );
+    let passwords = registry.access().password_counts();
+    text.counter(
+        "tarn_password_checks_total",
+        "Passwords compared with a hash, by result.",
+        [
+            ("result=\"correct\"", passwords.right.value()),
+            ("result=\"wrong\"", passwords.wrong.value()),
+            ("result=\"failed\"", passwords.failed.value()),
+        ],
+    );
+    text.counter(
+        "tarn_log_lines_lost_total",
+        "Log lines that could not be written, or came faster than they were read.",
+        [("", registry.settings().lost_log_lines.value())],
+    );
+    text.finish()
+}
+
+fn requests(text: &mut Exposition, counts: &RequestCounts) {
+    let of_statuses = counts.routes().flat_map(|(route, of_route)| {
+        let name = route.name();
+        let labels = move |status| format!("route=\"{name}\",status=\"{status}\"");
+        of_route
+            .statuses()
+            .map(move |(status, count)| (labels(status), count))
+    });
+    text.counter(
+        "tarn_requests_total",
+        "Requests answered, by route and status.",
+        of_statuses,
+    );
+    text.histogram(
+        "tarn_request_duration_seconds",
+        "From the head of a request to that of its answer, by route.",
+        counts
+            .routes()
+            .map(|(route, of_route)| (format!("route=\"{}\"", route.name()), &of_route.took)),
+    );
+    text.counter(
+        "tarn_sent_bytes_total",
+        "Bytes written to clients.",
+        [("", counts.sent.value())],
+    );
+    text.counter(
+        "tarn_connections_total",
+        "Connections accepted.",
+        [("", counts.opened.value())],
+    );
+    let open = counts.opened.value().saturating_sub(counts.closed.value());
+    text.gauge("tarn_open_connections", "Connections open now.", open);
+    text.counter(
+        "tarn_disk_full_total",
+        "Requests refused because the disk is full.",
+        [("", counts.disk_full.value())],
+    );
+}
+
+fn indexes(text: &mut Exposition, counts: &IndexCounts) {
+    text.counter(
+        "tarn_index_requests_total",
+        "Requests for an index, by whether it was cached or had to be built.",
+        [
+            ("from=\"cache\"", counts.from_memory.value()),
+            (
+                "from=\"build\"",
+                counts
+                    .asked
+                    .value()
+                    .saturating_sub(counts.from_memory.value()),
+            ),
+        ],
+    );
+    text.counter(
+        "tarn_indexes_made_total",
+        "Indexes made and signed.",
+        [
+            ("format=\"v2\"", counts.made_v2.value()),
+            ("format=\"v3\"", counts.made_v3.value()),
+        ],
+    );
+    text.counter(
+        "tarn_index_signatures_total",
+        "Signatures made for v2 indexes.",
+        [("", counts.signatures.value())],
+    );
+    text.counter(
+        "tarn_index_refused_total",
+        "Indexes that failed their verification and were not served. Not 0: look into the log, and report it.",
+        [("", counts.refused.value())],
+    );
+}

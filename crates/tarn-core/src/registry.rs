@@ -1,0 +1,429 @@
+//! The stations, put together.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
+    index::Indexes,
+    keys::Keys,
+    metrics::RequestCounts,
+    publish::{Publisher, Quotas, Remover, expiry::Expiry},
+    settings::Settings,
+    webhooks::{Deliverer, DeliveryLimits, Webhooks},
+};
+use tarn_base::{
+    clock::Clock,
+    hint::Hint,
+    random::{Random, RandomError},
+    sealer::{Sealer, SealerError},
+};
+use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
+use tarn_store::{
+    blobs::{BlobError, Blobs},
+    metadata::{Act, Actor, Database, Metadata, MetadataError},
+};
+
+/// Why a registry could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database.
+    #[error("cannot open the database")]
+    Metadata(#[from] MetadataError),
+    /// The folder of the blobs.
+    #[error("cannot open the data folder")]
+    Blobs(#[from] BlobError),
+    /// There are packages, and a database that has never heard of anybody.
+    #[error("the folder {} has the files of packages, and the database {} is new: is it the right one, and the right data folder? Nothing was changed", blobs.display(), database.display())]
+    StrangeBlobs {
+        /// The folder of the blobs.
+        blobs: PathBuf,
+        /// The database.
+        database: PathBuf,
+    },
+    /// The key that seals private keys.
+    #[error(transparent)]
+    Sealer(#[from] SealerError),
+    /// Random bytes.
+    #[error("the operating system has no random bytes")]
+    Random(#[from] RandomError),
+}
+
+/// The sealing key of the settings, else the one in the data folder. Makes nothing.
+fn sealing_key(settings: &Settings) -> Result<Option<Sealer>, SealerError> {
+    match &settings.sealing_key {
+        Some(key) => Sealer::from_setting(key).map(Some),
+        None => Sealer::found_in_data_folder(&settings.data_dir),
+    }
+}
+
+/// What a server would find that is started now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Survey {
+    /// Nobody is there yet: it makes the first account.
+    pub is_first_run: bool,
+    /// It makes the sealing key.
+    pub makes_sealing_key: bool,
+}
+
+impl Survey {
+    /// Looks at the database and the sealing key as [`Registry::open`] does, and makes and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When [`Registry::open`] would fail for one of them.
+    pub async fn of(settings: &Settings) -> Result<Self, OpenError> {
+        let found = Metadata::survey(&settings.database).await?;
+        let key = sealing_key(settings)?;
+        match (&key, &found.sealing_check) {
+            (Some(key), Some(check)) => key.check(check)?,
+            (None, Some(_)) => {
+                return Err(Sealer::missing_from_data_folder(&settings.data_dir, true).into());
+            }
+            (_, None) => {}
+        }
+        Ok(Self {
+            is_first_run: !found.has_users,
+            makes_sealing_key: key.is_none(),
+        })
+    }
+}
+
+/// What can be administered beside a running server: the database, and nothing of the packages' bytes.
+#[derive(Debug, Clone)]
+pub struct Administration {
+    metadata: Metadata,
+    accounts: Accounts,
+    second_factors: SecondFactors,
+    keys: Keys,
+    webhooks: Webhooks,
+    sealer: Arc<Sealer>,
+    audit: AuditLog,
+    quotas: Quotas,
+    remover: Remover,
+    expiry: Expiry,
+}
+
+impl Administration {
+    /// Opens the database and the sealing key, and makes what is not there. Only who holds the folder alone may: the
+    /// server at its first run.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be opened, and when the sealing key is gone or another one than the database's.
+    pub async fn open(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
+        Self::open_with(settings, clock, true).await
+    }
+
+    /// Opens a registry that is there, perhaps beside its server, and makes no sealing key: the server may have its own from a
+    /// setting that this process was not told, and would not open what another one seals.
+    ///
+    /// # Errors
+    ///
+    /// When the database or the sealing key cannot be opened, when there is no sealing key, or another one than the database's.
+    pub async fn open_existing(settings: &Settings, clock: &Clock) -> Result<Self, OpenError> {
+        Self::open_with(settings, clock, false).await
+    }
+
+    /// Takes the sealing key that is there now for that of the database, after the old one was lost for good. What the old one
+    /// sealed stays closed for ever. The server must not run meanwhile: it goes on with the old one.
+    ///
+    /// # Errors
+    ///
+    /// When the database or the sealing key cannot be opened, and when there is no sealing key.
+    pub async fn replace_sealing_key(
+        settings: &Settings,
+        clock: &Clock,
+        by: &Actor,
+    ) -> Result<(), OpenError> {
+        let metadata = Metadata::open(&settings.database).await?;
+        let missing = || Sealer::missing_from_data_folder(&settings.data_dir, false);
+        let key = sealing_key(settings)?.ok_or_else(missing)?;
+        let text = key.check_text().map_err(SealerError::Check)?;
+        let at = clock.now();
+        let replaced = metadata.replace_sealing_check(&text, &Act { by, at }).await;
+        metadata.close().await;
+        Ok(replaced?)
+    }
+
+    async fn open_with(
+        settings: &Settings,
+        clock: &Clock,
+        may_make_key: bool,
+    ) -> Result<Self, OpenError> {
+        let metadata = Metadata::open(&settings.database).await?;
+        Self::over(metadata, settings, clock, may_make_key).await
+    }
+
+    async fn over(
+        metadata: Metadata,
+        settings: &Settings,
+        clock: &Clock,
+        may_make_key: bool,
+    ) -> Result<Self, OpenError> {
+        let check = metadata.sealing_check().await?;
+        let sealer = match sealing_key(settings)? {
+            Some(key) => key,
+            None if may_make_key && check.is_none() => {
+                Sealer::from_data_folder(&settings.data_dir)?
+            }
+            None => {
+                let needed = check.is_some();
+                return Err(Sealer::missing_from_data_folder(&settings.data_dir, needed).into());
+            }
+        };
+        // Another sealing key beside keys that this database's own one seals would leave every index without a signature, and be
+        // noticed when somebody asks for one. So it is with second factors and with webhooks.
+        let check = match check {
+            Some(check) => check,
+            None => {
+                let text = sealer.check_text().map_err(SealerError::Check)?;
+                metadata.keep_sealing_check(&text).await?
+            }
+        };
+        sealer.check(&check)?;
+        let sealer = Arc::new(sealer);
+        let remover = Remover::new(metadata.clone(), clock.clone(), settings);
+        Ok(Self {
+            audit: AuditLog::new(metadata.clone()),
+            quotas: Quotas::new(metadata.clone(), clock.clone(), settings),
+            expiry: Expiry::new(metadata.clone(), clock.clone()),
+            remover,
+            accounts: Accounts::new(metadata.clone(), clock.clone()),
+            second_factors: SecondFactors::new(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                Random::system(),
+                &settings.access,
+            ),
+            keys: Keys::with_size(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                settings.key_size,
+            ),
+            webhooks: Webhooks::new(
+                metadata.clone(),
+                Arc::clone(&sealer),
+                clock.clone(),
+                Random::system(),
+            ),
+            sealer,
+            metadata,
+        })
+    }
+
+    /// The facts.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Accounts, organisations and tokens.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Second factors.
+    pub fn second_factors(&self) -> &SecondFactors {
+        &self.second_factors
+    }
+
+    /// Signing keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
+    }
+
+    /// Who did what.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// What owners have and may have.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    /// The way out for packages.
+    pub fn remover(&self) -> &Remover {
+        &self.remover
+    }
+
+    /// The rules by which packages go by themselves.
+    pub fn expiry(&self) -> &Expiry {
+        &self.expiry
+    }
+}
+
+/// A registry that serves: cheap to clone, and every clone is the same one.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Stations>);
+
+#[derive(Debug)]
+struct Stations {
+    settings: Settings,
+    clock: Clock,
+    administration: Administration,
+    blobs: Blobs,
+    access: Access,
+    refusals: Refusals,
+    indexes: Indexes,
+    publisher: Publisher,
+    requests: RequestCounts,
+}
+
+impl Registry {
+    /// Opens the registry, for this process alone: no second server takes the same folder while this one lives. What
+    /// a crash left half received is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the folder, the database or the sealing key cannot be opened, or another server holds the folder; when there
+    /// are packages' files and the database is new.
+    pub async fn open(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        let blobs = Blobs::open(settings.data_dir.clone()).await?;
+        let metadata = open_database(&settings, &blobs).await?;
+        let administration = Administration::over(metadata, &settings, &clock, true).await?;
+        let metadata = administration.metadata();
+        let keys = administration.keys().clone();
+        let limits = settings.package_limits.clone();
+        let access = Access::new(
+            metadata.clone(),
+            clock.clone(),
+            settings.access,
+            administration.second_factors().clone(),
+            &administration.sealer,
+        )?;
+        access.recall_guesses().await?;
+        Ok(Self(Arc::new(Stations {
+            access,
+            refusals: Refusals::start(metadata.clone(), clock.clone(), settings.refusals),
+            indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
+            publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
+            requests: RequestCounts::default(),
+            blobs,
+            administration,
+            clock,
+            settings,
+        })))
+    }
+
+    /// What it was told.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Its time.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Accounts and keys.
+    pub fn administration(&self) -> &Administration {
+        &self.0.administration
+    }
+
+    /// The facts.
+    pub fn metadata(&self) -> &Metadata {
+        self.0.administration.metadata()
+    }
+
+    /// Signing keys.
+    pub fn keys(&self) -> &Keys {
+        self.0.administration.keys()
+    }
+
+    /// The bytes of packages.
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.blobs
+    }
+
+    /// Who a caller is.
+    pub fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    /// What was refused, on its way into the audit log.
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    /// Signed indexes.
+    pub fn indexes(&self) -> &Indexes {
+        &self.0.indexes
+    }
+
+    /// The way in for packages.
+    pub fn publisher(&self) -> &Publisher {
+        &self.0.publisher
+    }
+
+    /// What was counted of requests and connections.
+    pub fn requests(&self) -> &RequestCounts {
+        &self.0.requests
+    }
+
+    /// What sends messages to webhooks, as the settings say. It works once it is told to.
+    pub fn deliverer(&self) -> Deliverer {
+        let rules = AddressRules::new(self.settings().webhook_networks.clone());
+        self.deliverer_with(
+            Client::new(
+                rules,
+                Resolver::system(),
+                Roots::OfTheSystem,
+                ClientLimits::default(),
+            ),
+            DeliveryLimits::default(),
+        )
+    }
+
+    /// The same, by another client.
+    pub fn deliverer_with(&self, client: Client, limits: DeliveryLimits) -> Deliverer {
+        Deliverer::new(
+            self.metadata().clone(),
+            Arc::clone(&self.0.administration.sealer),
+            self.clock().clone(),
+            Random::system(),
+            client,
+            limits,
+        )
+    }
+}
+
+/// Opens the database beside `blobs`, unless it is a new one and there are some: then the database is elsewhere, or lost,
+/// and whoever goes on with a new one believes that all is well.
+async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, OpenError> {
+    let Database::Sqlite(database) = &settings.database;
+    let strange = || OpenError::StrangeBlobs {
+        blobs: settings.data_dir.join("blobs"),
+        database: database.clone(),
+    };
+    let has_blobs = blobs.any().await?;
+    // Before one is made, so that none is in the way of the one that is to be restored.
+    if has_blobs && database.try_exists().is_ok_and(|is_there| !is_there) {
+        return Err(strange());
+    }
+    let metadata = Metadata::open(&settings.database).await?;
+    if has_blobs && metadata.user_count().await? == 0 {
+        metadata.close().await;
+        return Err(strange());
+    }
+    Ok(metadata)
+}
+
+impl Hint for OpenError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::StrangeBlobs { .. } => {
+                "restore the database from the backup, or to begin anew move that folder away"
+                    .to_owned()
+            }
+            Self::Sealer(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! What a receiver checks: the signature of the body, and the name of the message.
+
+use aws_lc_rs::hmac;
+use http::{HeaderMap, HeaderName, HeaderValue, header::InvalidHeaderValue};
+use sha2::{Digest as _, Sha256};
+
+use tarn_base::secret::Secret;
+use tarn_store::metadata::{DeliveryId, TakenDelivery, WebhookEvent};
+
+/// HMAC-SHA256 of `body` under the webhook's secret, in hex.
+pub fn sign(secret: &Secret, body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+    hex(hmac::sign(&key, body).as_ref())
+}
+
+/// The name of a message, the same at every attempt: a UUID (version 8, RFC 9562, section 5.8) made of the webhook's random
+/// seed and the message's number, so that no two servers give the same.
+pub fn delivery_name(seed: &[u8; 16], id: DeliveryId) -> String {
+    let digest = Sha256::new()
+        .chain_update(b"tarn webhook delivery 1")
+        .chain_update(seed)
+        .chain_update(id.number().to_be_bytes())
+        .finalize();
+    let mut value = digest
+        .iter()
+        .take(16)
+        .fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
+    value = value & !(0xf << 76) | 8 << 76;
+    value = value & !(0b11 << 62) | 0b10 << 62;
+    let text = format!("{value:032x}");
+    let mut name = String::with_capacity(36);
+    for (place, digit) in text.chars().enumerate() {
+        if matches!(place, 8 | 12 | 16 | 20) {
+            name.push('-');
+        }
+        name.push(digit);
+    }
+    name
+}
+
+/// What Gitea and Forgejo call the event; a ping is none of theirs.
+fn event_header(event: WebhookEvent) -> &'static str {
+    match event {
+        WebhookEvent::Published | WebhookEvent::Deleted => "package",
+        WebhookEvent::Ping => "ping",
+    }
+}
+
+/// The headers of a message: Tarn's own, and under the names that receivers of Gitea and Forgejo look for
+/// (`services/webhook/deliver.go` in both).
+///
+/// # Errors
+///
+/// Never: everything in them is hex or a word.
+pub(super) fn headers(
+    taken: &TakenDelivery,
+    body: &str,
+    secret: &Secret,
+) -> Result<HeaderMap, InvalidHeaderValue> {
+    let signature = sign(secret, body.as_bytes());
+    let prefixed = format!("sha256={signature}");
+    let name = delivery_name(&taken.webhook.seed, taken.id);
+    let event = event_header(taken.event);
+    let mut headers = HeaderMap::new();
+    for (header, value) in [
+        ("x-tarn-delivery", name.as_str()),
+        ("x-tarn-event", event),
+        ("x-tarn-signature-256", &prefixed),
+        ("x-gitea-delivery", &name),
+        ("x-gitea-event", event),
+        ("x-gitea-event-type", event),
+        ("x-gitea-signature", &signature),
+        ("x-forgejo-delivery", &name),
+        ("x-forgejo-event", event),
+        ("x-forgejo-event-type", event),
+        ("x-forgejo-signature", &signature),
+        ("x-hub-signature-256", &prefixed),
+    ] {
+        headers.insert(
+            HeaderName::from_static(header),
+            HeaderValue::from_str(value)?,
+        );
+    }
+    Ok(headers)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_as_rfc_4231_says() {
+        // Section 4.3, test case 2.
+        assert_eq!(
+            sign(
+                &Secret::new("Jefe".to_owned()),
+                b"what do ya want for nothing?"
+            ),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+
+    #[test]
+    fn every_message_has_a_name_of_its_own_that_stays() {
+        let name = |seed: u8, id: i64| delivery_name(&[seed; 16], DeliveryId::from_row(id));
+        let first = name(7, 1);
+        assert_eq!(first, name(7, 1));
+        assert_ne!(first, name(7, 2));
+        assert_ne!(first, name(8, 1));
+        let parts: Vec<usize> = first.split('-').map(str::len).collect();
+        assert_eq!(parts, [8, 4, 4, 4, 12]);
+        assert_eq!(first.chars().nth(14), Some('8'));
+        assert!(
+            matches!(first.chars().nth(19), Some('8' | '9' | 'a' | 'b')),
+            "{first}"
+        );
+    }
+}

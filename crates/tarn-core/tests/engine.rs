@@ -1,0 +1,294 @@
+//! The engine of the index: whatever order changes come in, the bytes are those of a derivation from nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use apk::{
+    digest::Identity,
+    limits::Limits,
+    v2::index::{Index, read_unverified},
+};
+use bytes::Bytes;
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use tarn_core::index::engine::{Changes, EngineError, Record, State};
+
+/// A record that looks like one, of a package that is like no other.
+fn record(sequence: i64) -> Record {
+    let number = sequence.unsigned_abs();
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let mut identity = [0; 20];
+    identity[..8].copy_from_slice(&mixed.to_le_bytes());
+    let text = format!(
+        "C:{}\nP:package-{number}\nV:1.{}.{}-r{}\nA:x86_64\nS:{}\nI:{}\nT:The package {number}\n\
+         U:https://example.org/{mixed:x}\nL:MIT\no:package\nt:{}\nD:so:libc.musl-x86_64.so.1 package-{}\n\n",
+        Identity::from_bytes(identity).to_index_field(),
+        mixed % 20,
+        mixed % 7,
+        mixed % 3,
+        1000 + mixed % 100_000,
+        1000 + mixed % 900_000,
+        1_700_000_000 + mixed % 10_000_000,
+        mixed % 100,
+    );
+    Record {
+        sequence,
+        text: Bytes::from(text),
+    }
+}
+
+fn bytes(state: &State) -> Vec<u8> {
+    state.member().unwrap().segments.concat()
+}
+
+/// That the index is the one of `records`: its bytes are those of a derivation from nothing, and the hash that is signed is
+/// that of the bytes. It comes from the states that are kept behind the runs, so bytes alone do not show that it is right.
+fn check(state: &State, records: &BTreeMap<i64, Record>) -> Result<(), String> {
+    let member = state.member().unwrap();
+    let found = member.segments.concat();
+    if found != bytes(&derived(records)) {
+        return Err(format!("other bytes with {} records", records.len()));
+    }
+    let sha256: [u8; 32] = Sha256::digest(&found).into();
+    if member.sha256 != sha256 {
+        return Err(format!("another hash with {} records", records.len()));
+    }
+    Ok(())
+}
+
+/// The index of these records, from nothing.
+fn derived(records: &BTreeMap<i64, Record>) -> State {
+    let added = records.values().cloned().collect();
+    State::empty()
+        .unwrap()
+        .apply(&Changes {
+            removed: BTreeSet::new(),
+            added,
+        })
+        .unwrap()
+}
+
+/// Each record of such a text, with the blank line at its end.
+fn records_of(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let end = text.windows(2).position(|pair| pair == b"\n\n")? + 2;
+        let (record, rest) = text.split_at(end);
+        text = rest;
+        Some(record)
+    })
+}
+
+fn read(state: &State) -> Index {
+    read_unverified(&bytes(state), &Limits::default()).unwrap()
+}
+
+#[test]
+fn an_empty_index_is_one_that_apk_reads() {
+    assert_eq!(read(&State::empty().unwrap()).records.len(), 0);
+}
+
+#[test]
+fn the_independent_reader_gets_every_record_back() {
+    let records: BTreeMap<i64, Record> = (1..=3000)
+        .map(|sequence| (sequence, record(sequence)))
+        .collect();
+    let state = derived(&records);
+    assert_eq!(state.records(), 3000);
+    let index = read(&state);
+    let text: String = index.records.iter().map(ToString::to_string).collect();
+    let expected: Vec<u8> = records
+        .values()
+        .flat_map(|record| record.text.to_vec())
+        .collect();
+    assert_eq!(text.into_bytes(), expected);
+}
+
+#[test]
+fn nothing_follows_the_last_record_of_a_small_index_and_little_that_of_a_large_one() {
+    for (count, is_small) in [
+        (0, true),
+        (1, true),
+        (20, true),
+        (3000, true),
+        (9000, false),
+    ] {
+        let records = (1..=count).map(|sequence| (sequence, record(sequence)));
+        let index = read(&derived(&records.collect()));
+        let padding = index.summary.padding;
+        if is_small {
+            assert_eq!(padding, 0, "{count} records");
+        } else {
+            let text = index.to_apkindex().len() as u64 - padding;
+            assert!(padding <= text / 256, "{padding} after {text}");
+        }
+    }
+}
+
+#[test]
+fn the_weight_is_hardly_more_than_what_is_kept() {
+    for count in [0, 1, 700, 5000] {
+        let state = derived(
+            &(1..=count)
+                .map(|sequence| (sequence, record(sequence)))
+                .collect(),
+        );
+        let (weight, kept) = (state.weight(), bytes(&state).len() as u64);
+        assert!(
+            weight + 4096 >= kept,
+            "{count} records: {weight}, {kept} bytes"
+        );
+        assert!(
+            weight <= kept * 2 + (96 << 10),
+            "{count} records: {weight}, {kept} bytes"
+        );
+    }
+}
+
+#[test]
+fn the_hash_is_that_of_the_bytes() {
+    for count in [0, 1, 15, 16, 700, 2000] {
+        let state = derived(
+            &(1..=count)
+                .map(|sequence| (sequence, record(sequence)))
+                .collect(),
+        );
+        let sha256: [u8; 32] = Sha256::digest(bytes(&state)).into();
+        assert_eq!(state.member().unwrap().sha256, sha256, "{count} records");
+    }
+}
+
+#[test]
+fn an_append_leaves_the_bytes_before_the_end_as_they_were() {
+    let records: BTreeMap<i64, Record> = (1..=5000)
+        .map(|sequence| (sequence, record(sequence)))
+        .collect();
+    let before = derived(&records);
+    let after = before
+        .apply(&Changes {
+            added: vec![record(5001)],
+            ..Changes::default()
+        })
+        .unwrap();
+    let (before, after) = (bytes(&before), bytes(&after));
+    let same = before
+        .iter()
+        .zip(&after)
+        .take_while(|(a, b)| a == b)
+        .count();
+    assert!(
+        same * 100 > before.len() * 95,
+        "{same} of {} bytes are the same",
+        before.len()
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let state = derived(
+        &(1..=100)
+            .map(|sequence| (sequence, record(sequence)))
+            .collect(),
+    );
+    let absent = Changes {
+        removed: [101].into(),
+        added: Vec::new(),
+    };
+    assert_eq!(
+        state.apply(&absent).unwrap_err(),
+        EngineError::Inconsistent("a record to remove is not there")
+    );
+    let below = Changes {
+        removed: BTreeSet::new(),
+        added: vec![record(100)],
+    };
+    assert_eq!(
+        state.apply(&below).unwrap_err(),
+        EngineError::Inconsistent("an added record is not above all others")
+    );
+}
+
+/// What happens between two readers: so many come, after gaps, and so many of those there go.
+#[derive(Debug, Clone)]
+struct Step {
+    gaps: Vec<u8>,
+    removed: Vec<prop::sample::Index>,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // Most steps are small, as in life; some are large enough to close chunks, or to open closed ones.
+    let added = prop_oneof![8 => 0..4_usize, 1 => 0..300_usize, 1 => 500..1200_usize];
+    let removed = prop_oneof![8 => 0..3_usize, 1 => 0..200_usize];
+    let step = (added, removed).prop_flat_map(|(added, removed)| {
+        let gaps = prop::collection::vec(1..4_u8, added);
+        let removed = prop::collection::vec(any::<prop::sample::Index>(), removed);
+        (gaps, removed).prop_map(|(gaps, removed)| Step { gaps, removed })
+    });
+    prop::collection::vec(step, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_changes_gives_the_bytes_and_the_hash_of_a_derivation_from_nothing(steps in steps()) {
+        let mut records = BTreeMap::new();
+        let mut state = State::empty().unwrap();
+        let mut sequence = 0;
+        for step in steps {
+            let there: Vec<i64> = records.keys().copied().collect();
+            let removed: BTreeSet<i64> = match there.is_empty() {
+                true => BTreeSet::new(),
+                false => step.removed.iter().map(|index| *index.get(&there)).collect(),
+            };
+            let added: Vec<Record> = step
+                .gaps
+                .iter()
+                .map(|gap| {
+                    sequence += i64::from(*gap);
+                    record(sequence)
+                })
+                .collect();
+            records.retain(|sequence, _| !removed.contains(sequence));
+            records.extend(added.iter().map(|record| (record.sequence, record.clone())));
+            let texts: Vec<Bytes> = added.iter().map(|record| record.text.clone()).collect();
+            let next = state.apply(&Changes { removed, added }).unwrap();
+            let made = next.made_after(&state).unwrap().concat();
+            let made: BTreeSet<&[u8]> = records_of(&made).collect();
+            prop_assert!(texts.iter().all(|text| made.contains(&**text)), "what is new is not read");
+            let there: BTreeSet<&[u8]> = records.values().map(|record| &*record.text).collect();
+            prop_assert!(made.is_subset(&there), "what is read is not there");
+            state = next;
+            prop_assert_eq!(state.records(), records.len() as u64);
+            check(&state, &records).map_err(TestCaseError::fail)?;
+        }
+        prop_assert_eq!(read(&state).records.len(), records.len());
+    }
+}
+
+/// One run of the same compressor over all of the text.
+fn in_one_run(records: &BTreeMap<i64, Record>) -> usize {
+    let text: Vec<u8> = records
+        .values()
+        .flat_map(|record| record.text.to_vec())
+        .collect();
+    let mut deflated = Vec::with_capacity(text.len());
+    let mut compress = flate2::Compress::new(flate2::Compression::new(6), false);
+    let status = compress.compress_vec(&text, &mut deflated, flate2::FlushCompress::Finish);
+    assert_eq!(status.unwrap(), flate2::Status::StreamEnd);
+    deflated.len()
+}
+
+#[test]
+fn a_small_index_is_hardly_larger_than_one_run_of_the_compressor() {
+    for count in [300, 1_000, 1_300, 1_576, 3_000] {
+        let records = (1..=count)
+            .map(|sequence| (sequence, record(sequence)))
+            .collect();
+        let (cut, whole) = (bytes(&derived(&records)).len(), in_one_run(&records));
+        assert!(
+            cut * 100 <= whole * 102 + 30_000,
+            "{count} records: {cut} bytes, {whole} in one run"
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! More indexes than fit into memory: each is served whole, and the memory for them stays within its limit. The same with
+//! 200 repositories of 5,000 packages and a real server is `make bench BENCH=memory`.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+use apk::{
+    arch::Arch,
+    digest::{Identity, Sha256Digest},
+    limits::Limits,
+    name::PackageName,
+    sign::KeySize,
+    v2::index::for_each_record,
+    version::Version,
+};
+use futures_util::future::join_all;
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    names::{Branch, OwnerName, RepositoryName},
+};
+use tarn_core::{Registry, index::Format, settings::Settings};
+use tarn_store::metadata::{
+    Actor, NewBlob, NewPackageFile, NewUser, Owner, Quota, RecordError, Visibility,
+};
+
+/// 2026-11-22 21:00:00 UTC.
+const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+const REPOSITORIES: u64 = 20;
+const PACKAGES: u64 = 200;
+
+/// Bytes: some six of the twenty indexes.
+const LIMIT: u64 = 384 << 10;
+
+fn repository(number: u64) -> RepositoryName {
+    RepositoryName::parse(&format!("repository{number}")).unwrap()
+}
+
+fn branch() -> Branch {
+    Branch::parse("edge").unwrap()
+}
+
+fn arch() -> Arch {
+    Arch::parse("x86_64").unwrap()
+}
+
+/// Bytes that look like a hash.
+fn mixed<const N: usize>(number: u64) -> [u8; N] {
+    let mut state = number;
+    [(); N].map(|()| {
+        state = (state ^ (state >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
+        state.to_be_bytes()[0]
+    })
+}
+
+async fn record(
+    registry: &Registry,
+    alice: &Owner,
+    of: u64,
+    number: u64,
+) -> Result<(), RecordError> {
+    let metadata = registry.metadata();
+    let digest = Sha256Digest::from_bytes(mixed(of * PACKAGES + number));
+    let identity = Identity::from_bytes(mixed(of * PACKAGES + number)).to_index_field();
+    let new = NewPackageFile {
+        owner: alice.id,
+        branch: branch(),
+        repository: repository(of),
+        arch: arch(),
+        name: PackageName::parse(&format!("package{number}")).unwrap(),
+        version: Version::parse("1.0-r0").unwrap(),
+        blob: NewBlob {
+            sha256: digest,
+            size: 7,
+        },
+        pkginfo: String::new(),
+        record: format!(
+            "C:{identity}\nP:package{number}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:The package {number} of {of}\nU:\nL:MIT\n\n"
+        ),
+        description: String::new(),
+        default_quota: Quota::default(),
+        max_index: u64::MAX,
+    };
+    metadata
+        .record_package(&new, &Actor::SERVER.at(START))
+        .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_indexes_than_fit_are_served_within_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        key_size: KeySize::Rsa2048,
+        index_cache: LIMIT,
+        ..Settings::in_folder(folder.path().to_path_buf())
+    };
+    let registry = Registry::open(settings, Clock::manual(START))
+        .await
+        .unwrap();
+    let name = OwnerName::parse("alice").unwrap();
+    let new = NewUser {
+        name: &name,
+        password_hash: None,
+        admin: false,
+        visibility: Visibility::Public,
+    };
+    registry
+        .metadata()
+        .add_user(new, &Actor::SERVER.at(START))
+        .await
+        .unwrap();
+    let alice = registry.metadata().owner(&name).await.unwrap().unwrap();
+    for number in 0..PACKAGES {
+        let recorded =
+            join_all((0..REPOSITORIES).map(|of| record(&registry, &alice, of, number))).await;
+        recorded.into_iter().collect::<Result<(), _>>().unwrap();
+    }
+
+    let mut most = 0;
+    for round in 0..2 {
+        for of in 0..REPOSITORIES {
+            let (repository, branch, arch) = (repository(of), branch(), arch());
+            let indexes = registry.indexes();
+            let index = indexes
+                .current(&alice, &branch, &repository, &arch, Format::V2)
+                .await
+                .unwrap()
+                .unwrap();
+            let segments = index.segments();
+            let bytes: Vec<u8> = segments.part(0..segments.length()).flatten().collect();
+            let mut listed = 0;
+            for_each_record(&bytes, &Limits::default(), None, |_| listed += 1).unwrap();
+            assert_eq!(listed, PACKAGES, "{repository:?}, round {round}");
+            let (cached, _) = indexes.cached().await;
+            assert!(cached <= LIMIT, "{cached} bytes");
+            most = most.max(cached);
+        }
+    }
+    assert!(most > LIMIT / 2, "the cache was never full: {most} bytes");
+    let (_, kept) = registry.indexes().cached().await;
+    assert!((1..REPOSITORIES).contains(&kept), "{kept} indexes");
+    let counts = registry.indexes().counts();
+    assert!(counts.made_v2.value() > REPOSITORIES);
+
+    // The one in memory is served from there.
+    let made = counts.made_v2.value();
+    let mut again = 0;
+    for of in 0..REPOSITORIES {
+        let indexes = registry.indexes();
+        let before = counts.made_v2.value();
+        indexes
+            .current(&alice, &branch(), &repository(of), &arch(), Format::V2)
+            .await
+            .unwrap()
+            .unwrap();
+        again += u64::from(counts.made_v2.value() == before);
+    }
+    assert_eq!(counts.made_v2.value() - made, REPOSITORIES - again);
+}

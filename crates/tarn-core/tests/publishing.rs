@@ -1,0 +1,498 @@
+//! Uploads that are cut off at any point, asked of the publisher itself.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+use std::{future::Future, pin::pin, task::Poll, time::Duration};
+
+use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use sha2::{Digest, Sha256};
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    names::{Branch, OwnerName, RepositoryName},
+};
+use tarn_core::{
+    OpenError, Registry,
+    jobs::{Schedule, Swept, free, sweep},
+    publish::{Destination, IfExists, PublishError, Published},
+    settings::Settings,
+};
+use tarn_store::metadata::{
+    Actor, BlobStanding, FileAddress, NewUser, OwnerId, RecordError, STRAY_GRACE, Visibility,
+};
+
+/// 2026-11-22 21:00:00 UTC.
+const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+async fn reopen(folder: &tempfile::TempDir) -> Result<Registry, OpenError> {
+    let settings = Settings {
+        key_size: KeySize::Rsa2048,
+        ..Settings::in_folder(folder.path().to_path_buf())
+    };
+    Registry::open(settings, Clock::manual(START)).await
+}
+
+async fn open(folder: &tempfile::TempDir) -> (Registry, OwnerId) {
+    let registry = reopen(folder).await.unwrap();
+    let new = NewUser {
+        name: &OwnerName::parse("alice").unwrap(),
+        password_hash: None,
+        admin: false,
+        visibility: Visibility::Public,
+    };
+    let alice = registry
+        .metadata()
+        .add_user(new, &Actor::SERVER.at(START))
+        .await
+        .unwrap();
+    (registry, alice.id)
+}
+
+async fn publish(
+    registry: &Registry,
+    owner: OwnerId,
+    package: Vec<u8>,
+) -> Result<Published, PublishError> {
+    publish_by(Actor::COMMAND_LINE, registry, owner, package).await
+}
+
+async fn publish_by(
+    by: Actor,
+    registry: &Registry,
+    owner: OwnerId,
+    package: Vec<u8>,
+) -> Result<Published, PublishError> {
+    let destination = Destination {
+        owner,
+        branch: Branch::parse("edge").unwrap(),
+        repository: RepositoryName::parse("main").unwrap(),
+        by,
+        announced: None,
+        file_name: None,
+        if_exists: IfExists::Refuse,
+    };
+    // In pieces, between which others have their turn.
+    let body = Bytes::from(package);
+    let half = body.len() / 2;
+    let pieces = [body.slice(..half), body.slice(half..)];
+    let body = Box::pin(stream::iter(pieces).then(async |piece| {
+        tokio::task::yield_now().await;
+        Ok(piece)
+    }));
+    registry.publisher().publish(destination, body).await
+}
+
+/// Lets a future go on so many times, then drops it. What it gave, when it came to an end before.
+async fn cut_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// The blobs that no package has.
+async fn unneeded(registry: &Registry) -> Vec<Sha256Digest> {
+    let mut unneeded = Vec::new();
+    for first_byte in 0..=u8::MAX {
+        for listed in registry.blobs().list(first_byte).await.unwrap() {
+            if !registry
+                .metadata()
+                .is_referenced(&listed.sha256)
+                .await
+                .unwrap()
+            {
+                unneeded.push(listed.sha256);
+            }
+        }
+    }
+    unneeded
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_at_any_point_leaves_no_blob_without_a_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let mut cut_off = 0;
+    // More steps than a publish has, whatever finishes in between while nobody looks.
+    for polls in 1..=20 {
+        let package = PackageBuilder::new(&format!("p{polls}"), "1.0-r0")
+            .file("usr/share/p", format!("{polls}").as_bytes())
+            .build();
+        let ended = cut_after(polls, publish(&registry, alice, package)).await;
+        let mut left = unneeded(&registry).await;
+        for _ in 0..200 {
+            if left.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            left = unneeded(&registry).await;
+        }
+        assert_eq!(left, [], "cut off after {polls} steps");
+        match ended {
+            Some(published) => drop(published.unwrap()),
+            None => cut_off += 1,
+        }
+    }
+    assert!(cut_off > 0, "no upload was cut off");
+}
+
+/// Puts a blob into the store that has no record, as a crash between the two leaves it.
+async fn put_stray(registry: &Registry) -> Sha256Digest {
+    let stray = stray_package();
+    let (mut incoming, sha256) = (registry.blobs().begin().await.unwrap(), digest(&stray));
+    tokio::task::spawn_blocking(move || {
+        incoming.write(&stray)?;
+        incoming.commit(&sha256)
+    })
+    .await
+    .unwrap()
+    .unwrap();
+    sha256
+}
+
+fn stray_package() -> Vec<u8> {
+    PackageBuilder::new("stray", "1.0-r0").build()
+}
+
+fn digest(bytes: &[u8]) -> Sha256Digest {
+    Sha256Digest::from_bytes(Sha256::digest(bytes).into())
+}
+
+async fn is_there(registry: &Registry, blob: &Sha256Digest) -> bool {
+    registry.blobs().open_blob(blob).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_a_crash_left_once_nobody_can_miss_it_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    publish(&registry, alice, package.clone()).await.unwrap();
+    let stray = put_stray(&registry).await;
+    assert_eq!(unneeded(&registry).await, [stray]);
+
+    let kept = Swept {
+        kept: 1,
+        strays: 1,
+        ..Swept::default()
+    };
+    assert_eq!(sweep(&registry).await.unwrap(), kept);
+    registry
+        .clock()
+        .advance(STRAY_GRACE - Duration::from_secs(1));
+    assert_eq!(sweep(&registry).await.unwrap(), kept);
+    assert_eq!(unneeded(&registry).await, [stray]);
+
+    registry.clock().advance(Duration::from_secs(1));
+    let swept = Swept {
+        kept: 1,
+        removed: 1,
+        ..Swept::default()
+    };
+    assert_eq!(sweep(&registry).await.unwrap(), swept);
+    assert_eq!(unneeded(&registry).await, []);
+    let standing = registry.metadata().blob_standing(&stray).await.unwrap();
+    assert_eq!(standing, BlobStanding::Unknown);
+    assert!(is_there(&registry, &digest(&package)).await);
+    assert_eq!(
+        sweep(&registry).await.unwrap(),
+        Swept {
+            removed: 0,
+            ..swept
+        }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_takes_no_upload_under_way_for_what_a_crash_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let uploads = futures_util::future::join_all((0..90).map(|number| {
+        let registry = registry.clone();
+        let package = PackageBuilder::new(&format!("p{number}"), "1.0-r0").build();
+        async move { publish(&registry, alice, package).await.unwrap() }
+    }));
+    let uploads = tokio::spawn(uploads);
+    while !uploads.is_finished() {
+        let swept = sweep(&registry).await.unwrap();
+        assert_eq!((swept.strays, swept.removed), (0, 0));
+    }
+    uploads.await.unwrap();
+    assert_eq!(sweep(&registry).await.unwrap().kept, 90);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_older_than_the_database_is_never_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, _) = open(&folder).await;
+    let stray = put_stray(&registry).await;
+    let hex = stray.to_hex();
+    let path = folder.path().join("blobs").join(&hex[..2]).join(&hex[2..]);
+    let before = registry.metadata().made_at().await.unwrap() - Duration::from_secs(60);
+    std::fs::File::open(path)
+        .unwrap()
+        .set_modified(before)
+        .unwrap();
+
+    let older = Swept {
+        older: 1,
+        ..Swept::default()
+    };
+    for _ in 0..3 {
+        assert_eq!(sweep(&registry).await.unwrap(), older);
+        registry.clock().advance(2 * STRAY_GRACE);
+    }
+    assert!(is_there(&registry, &stray).await);
+}
+
+#[tokio::test]
+async fn an_upload_that_cannot_be_recorded_takes_back_what_it_brought_and_nothing_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let new = NewUser {
+        name: &OwnerName::parse("bob").unwrap(),
+        password_hash: None,
+        admin: false,
+        visibility: Visibility::Public,
+    };
+    let (metadata, server) = (registry.metadata(), Actor::SERVER);
+    let act = server.at(START);
+    let bob = metadata.add_user(new, &act).await.unwrap().id;
+    metadata.remove_owner(bob, false, &act).await.unwrap();
+    let gone = Actor {
+        account: Some((bob, "bob".to_owned())),
+        ..Actor::COMMAND_LINE
+    };
+
+    let stray = put_stray(&registry).await;
+    let other = PackageBuilder::new("other", "1.0-r0").build();
+    // Before a sweep has noted the stray, and after.
+    for standing in [BlobStanding::Unknown, BlobStanding::Stray(START)] {
+        for package in [stray_package(), other.clone()] {
+            let refused = publish_by(gone.clone(), &registry, alice, package).await;
+            assert!(
+                matches!(
+                    refused,
+                    Err(PublishError::Record(RecordError::UploaderGone))
+                ),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(metadata.blob_standing(&stray).await.unwrap(), standing);
+        assert_eq!(unneeded(&registry).await, [stray]);
+        sweep(&registry).await.unwrap();
+    }
+
+    publish(&registry, alice, stray_package()).await.unwrap();
+    assert_eq!(unneeded(&registry).await, []);
+    assert!(is_there(&registry, &stray).await);
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_database_costs_no_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let database = folder.path().join("tarn.db");
+    let first = PackageBuilder::new("first", "1.0-r0").build();
+    publish(&registry, alice, first.clone()).await.unwrap();
+    registry.metadata().close().await;
+    drop(registry);
+    let backup = std::fs::read(&database).unwrap();
+
+    let registry = reopen(&folder).await.unwrap();
+    let second = PackageBuilder::new("second", "1.0-r0").build();
+    publish(&registry, alice, second.clone()).await.unwrap();
+    registry.metadata().close().await;
+    drop(registry);
+    let newest = std::fs::read(&database).unwrap();
+
+    // The backup is put back, and then the newest after all.
+    for (content, strays) in [(backup, 1), (newest, 0)] {
+        std::fs::write(&database, content).unwrap();
+        let registry = reopen(&folder).await.unwrap();
+        let swept = sweep(&registry).await.unwrap();
+        assert_eq!((swept.strays, swept.removed), (strays, 0));
+        for package in [&first, &second] {
+            assert!(is_there(&registry, &digest(package)).await);
+        }
+        registry.metadata().close().await;
+    }
+}
+
+#[tokio::test]
+async fn packages_beside_a_new_database_keep_the_server_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    publish(&registry, alice, package.clone()).await.unwrap();
+    registry.metadata().close().await;
+    drop(registry);
+    let database = folder.path().join("tarn.db");
+    let elsewhere = folder.path().join("elsewhere.db");
+    std::fs::rename(&database, &elsewhere).unwrap();
+
+    let refused = reopen(&folder).await.unwrap_err();
+    assert!(
+        matches!(refused, OpenError::StrangeBlobs { .. }),
+        "{refused}"
+    );
+    assert!(!database.exists(), "one was made");
+    // Nor is one taken that was made and never used.
+    std::fs::write(&database, "").unwrap();
+    let refused = reopen(&folder).await.unwrap_err();
+    assert!(
+        matches!(refused, OpenError::StrangeBlobs { .. }),
+        "{refused}"
+    );
+    for beside in ["tarn.db-wal", "tarn.db-shm"] {
+        assert!(!folder.path().join(beside).exists(), "{beside}");
+    }
+
+    std::fs::rename(&elsewhere, &database).unwrap();
+    let registry = reopen(&folder).await.unwrap();
+    assert_eq!(sweep(&registry).await.unwrap().kept, 1);
+    assert!(is_there(&registry, &digest(&package)).await);
+}
+
+#[tokio::test]
+async fn the_blobs_of_an_owner_who_was_removed_go_within_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    publish(&registry, alice, package.clone()).await.unwrap();
+    let mut schedule = Schedule::new(registry.clone());
+    schedule.run_due().await;
+    registry
+        .metadata()
+        .remove_owner(alice, true, &Actor::SERVER.at(START))
+        .await
+        .unwrap();
+    let blob = digest(&package);
+    assert!(is_there(&registry, &blob).await);
+    registry.clock().advance(Duration::from_secs(86_400));
+    schedule.run_due().await;
+    assert!(!is_there(&registry, &blob).await);
+    let standing = registry.metadata().blob_standing(&blob).await.unwrap();
+    assert_eq!(standing, BlobStanding::Unknown);
+}
+
+async fn delete(registry: &Registry, owner: OwnerId, file_name: &str) {
+    let (branch, repository) = (
+        Branch::parse("edge").unwrap(),
+        RepositoryName::parse("main").unwrap(),
+    );
+    let address = FileAddress {
+        owner,
+        branch: &branch,
+        repository: &repository,
+        arch: &Arch::parse("x86_64").unwrap(),
+        file_name,
+    };
+    let remover = registry.administration().remover();
+    let removed = remover.remove(&address, &Actor::SERVER).await.unwrap();
+    assert!(removed.is_some());
+}
+
+#[tokio::test]
+async fn after_a_crash_between_any_two_steps_of_freeing_the_next_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    let blob = digest(&package);
+    let hex = blob.to_hex();
+    let path = folder.path().join("blobs").join(&hex[..2]).join(&hex[2..]);
+    // The row is forgotten; the bytes are removed too; and both again with an upload of the same bytes before the next run.
+    for (bytes_removed, uploaded) in [(false, false), (true, false), (false, true), (true, true)] {
+        publish(&registry, alice, package.clone()).await.unwrap();
+        delete(&registry, alice, "hello-1.0-r0.apk").await;
+        let later = registry.clock().now().after(Duration::from_secs(60));
+        assert!(registry.metadata().forget_deleted(later).await.unwrap() > 0);
+        if bytes_removed {
+            std::fs::remove_file(&path).unwrap();
+        }
+        registry.metadata().close().await;
+        drop(registry);
+
+        registry = reopen(&folder).await.unwrap();
+        let standing = registry.metadata().blob_standing(&blob).await.unwrap();
+        assert_eq!(standing, BlobStanding::Unneeded);
+        if uploaded {
+            publish(&registry, alice, package.clone()).await.unwrap();
+        }
+        let swept = sweep(&registry).await.unwrap();
+        assert_eq!((swept.strays, swept.damaged), (0, 0));
+        assert_eq!(is_there(&registry, &blob).await, uploaded);
+        let standing = registry.metadata().blob_standing(&blob).await.unwrap();
+        let expected = match uploaded {
+            true => BlobStanding::Referenced,
+            false => BlobStanding::Unknown,
+        };
+        assert_eq!(standing, expected);
+        if uploaded {
+            delete(&registry, alice, "hello-1.0-r0.apk").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_of_the_same_bytes_while_they_are_freed_has_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        key_size: KeySize::Rsa2048,
+        keep_deleted: Duration::ZERO,
+        ..Settings::in_folder(folder.path().to_path_buf())
+    };
+    drop(open(&folder).await);
+    let registry = Registry::open(settings, Clock::manual(START))
+        .await
+        .unwrap();
+    let alice = registry
+        .metadata()
+        .owner(&OwnerName::parse("alice").unwrap())
+        .await;
+    let alice = alice.unwrap().unwrap().id;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    let freeing = tokio::spawn({
+        let registry = registry.clone();
+        async move {
+            let mut freed = 0;
+            loop {
+                freed += free(&registry).await.unwrap().blobs;
+                if freed >= 3 {
+                    return;
+                }
+                registry.clock().advance(Duration::from_secs(20));
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let blob = digest(&package);
+    let mut round = 0;
+    while !freeing.is_finished() {
+        // Not always so soon after the deletion that nothing was freed yet.
+        round += 1;
+        tokio::time::sleep(Duration::from_millis(5 * (round % 4))).await;
+        publish(&registry, alice, package.clone()).await.unwrap();
+        let reading = registry.blobs().open_whole(&blob, package.len() as u64);
+        assert!(
+            reading.await.unwrap().is_some(),
+            "recorded without its bytes"
+        );
+        delete(&registry, alice, "hello-1.0-r0.apk").await;
+    }
+    freeing.await.unwrap();
+    registry.clock().advance(Duration::from_secs(86_400));
+    sweep(&registry).await.unwrap();
+    assert!(!is_there(&registry, &blob).await);
+}

@@ -1,0 +1,438 @@
+//! From one signing key to the next: which keys sign an index, and what its date and its ETag say of it.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+use std::{path::Path, time::Duration};
+
+use apk::{
+    arch::Arch,
+    digest::Sha256Digest,
+    limits::Limits,
+    name::PackageName,
+    sign::{KeyName, KeySize, PublicKey, SigningKey},
+    v2, v3,
+    version::Version,
+};
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    hint::Hint as _,
+    names::{Branch, OwnerName, RepositoryName},
+    secret::Secret,
+};
+use tarn_core::{
+    Administration, Registry,
+    index::{Format, SignedIndex},
+    keys::{Import, KeyError, ListedKey},
+    settings::Settings,
+};
+use tarn_store::metadata::{
+    Act, Actor, KeyState, NewBlob, NewPackageFile, NewUser, Owner, Quota, Visibility,
+};
+use tempfile::TempDir;
+
+/// 2026-11-22 21:00:00.25 UTC.
+const START: Timestamp = Timestamp::from_micros(1_795_381_200_250_000);
+
+/// Who administers in these tests.
+static BY: Actor = Actor::COMMAND_LINE;
+
+struct World {
+    folder: TempDir,
+    registry: Registry,
+    clock: Clock,
+    alice: Owner,
+}
+
+fn settings(folder: &Path) -> Settings {
+    Settings {
+        key_size: KeySize::Rsa2048,
+        ..Settings::in_folder(folder.to_owned())
+    }
+}
+
+impl World {
+    /// A server whose clock stands still, with a package of alice's.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(START);
+        let registry = Registry::open(settings(folder.path()), clock.clone())
+            .await
+            .unwrap();
+        let name = OwnerName::parse("alice").unwrap();
+        let new = NewUser {
+            name: &name,
+            password_hash: None,
+            admin: false,
+            visibility: Visibility::Public,
+        };
+        registry
+            .metadata()
+            .add_user(new, &Actor::SERVER.at(START))
+            .await
+            .unwrap();
+        let alice = registry.metadata().owner(&name).await.unwrap().unwrap();
+        let world = Self {
+            folder,
+            registry,
+            clock,
+            alice,
+        };
+        world.publish("hello").await;
+        world
+    }
+
+    async fn publish(&self, name: &str) {
+        let metadata = self.registry.metadata();
+        let now = self.clock.now();
+        let mut digest = [0; 32];
+        for (place, byte) in digest.iter_mut().zip(name.bytes()) {
+            *place = byte;
+        }
+        let digest = Sha256Digest::from_bytes(digest);
+        let new = NewPackageFile {
+            owner: self.alice.id,
+            branch: Branch::parse("edge").unwrap(),
+            repository: RepositoryName::parse("main").unwrap(),
+            arch: Arch::parse("x86_64").unwrap(),
+            name: PackageName::parse(name).unwrap(),
+            version: Version::parse("1.0-r0").unwrap(),
+            blob: NewBlob {
+                sha256: digest,
+                size: 7,
+            },
+            pkginfo: format!(
+                "pkgname = {name}\npkgver = 1.0-r0\narch = x86_64\nsize = 1\ndatahash = {}\n",
+                "0".repeat(64)
+            ),
+            record: format!(
+                "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:{name}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:\nU:\nL:\n\n"
+            ),
+            description: String::new(),
+            default_quota: Quota::default(),
+            max_index: u64::MAX,
+        };
+        let act = Act {
+            by: &Actor::COMMAND_LINE,
+            at: now,
+        };
+        metadata.record_package(&new, &act).await.unwrap();
+    }
+
+    async fn index(&self, format: Format) -> SignedIndex {
+        self.registry
+            .indexes()
+            .current(
+                &self.alice,
+                &Branch::parse("edge").unwrap(),
+                &RepositoryName::parse("main").unwrap(),
+                &Arch::parse("x86_64").unwrap(),
+                format,
+            )
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// The command line on the same folder, in a process of its own.
+    async fn command_line(&self) -> Administration {
+        Administration::open_existing(&settings(self.folder.path()), &self.clock)
+            .await
+            .unwrap()
+    }
+
+    /// The key that signs, made before anything else asks for it.
+    async fn first_key(&self) -> ListedKey {
+        self.registry.keys().public_key(&self.alice).await.unwrap();
+        let mut keys = self.registry.keys().list(&self.alice).await.unwrap();
+        assert_eq!(keys.len(), 1);
+        keys.remove(0)
+    }
+
+    async fn public(&self, name: &KeyName) -> PublicKey {
+        let rows = self.registry.metadata().signing_keys(self.alice.id).await;
+        let rows = rows.unwrap();
+        let row = rows.iter().find(|row| row.name == name.as_str()).unwrap();
+        PublicKey::from_pem(row.public_pem.as_bytes()).unwrap()
+    }
+
+    /// Whether a client that has that key and no other takes both indexes.
+    async fn is_trusted_by(&self, name: &KeyName) -> bool {
+        let key = self.public(name).await;
+        let v2 = bytes(&self.index(Format::V2).await);
+        let v3 = bytes(&self.index(Format::V3).await);
+        let limits = Limits::default();
+        let trusted = [(name.clone(), key.clone())];
+        let v2 = v2::index::for_each_record(&v2, &limits, Some(&trusted), |_| ()).is_ok();
+        let v3 = v3::index::read(&v3, &limits, &[&key]).is_ok();
+        assert_eq!(v2, v3);
+        v2
+    }
+}
+
+fn bytes(index: &SignedIndex) -> Vec<u8> {
+    let segments = index.segments();
+    segments
+        .part(0..segments.length())
+        .flat_map(|run| run.to_vec())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_client_with_any_active_key_takes_the_index_all_through_a_rotation() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let old = world.first_key().await;
+    assert!(world.is_trusted_by(&old.name).await);
+
+    let new = keys.rotate(&world.alice, &BY).await.unwrap();
+    assert_eq!(new.state, KeyState::Active);
+    assert_eq!(keys.public_key(&world.alice).await.unwrap().0, new.name);
+    assert!(world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+    let text = bytes(&world.index(Format::V2).await);
+    let summary = v2::index::read_unverified(&text, &Limits::default()).unwrap();
+    assert_eq!(summary.records.len(), 1);
+
+    let change = keys.retire(&world.alice, &old.name, &BY).await.unwrap();
+    assert!(change.changed);
+    assert_eq!(change.signing, std::slice::from_ref(&new.name));
+    assert!(!world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+
+    let change = keys.reactivate(&world.alice, &old.name, &BY).await.unwrap();
+    assert!(change.changed);
+    assert_eq!(change.signing, [new.name.clone(), old.name.clone()]);
+    assert!(world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+    // The newest is handed out still.
+    assert_eq!(keys.public_key(&world.alice).await.unwrap().0, new.name);
+}
+
+#[tokio::test]
+async fn a_key_signs_the_same_content_once() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let signatures = || world.registry.indexes().counts().signatures.value();
+    let old = world.first_key().await;
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 1);
+    let new = keys.rotate(&world.alice, &BY).await.unwrap();
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 2);
+    keys.retire(&world.alice, &old.name, &BY).await.unwrap();
+    world.index(Format::V2).await;
+    keys.reactivate(&world.alice, &old.name, &BY).await.unwrap();
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 2);
+    assert!(world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+    // Other content is signed by both.
+    world.publish("second").await;
+    world.index(Format::V2).await;
+    assert_eq!(signatures(), 4);
+    assert!(world.is_trusted_by(&old.name).await);
+    assert!(world.is_trusted_by(&new.name).await);
+}
+
+#[tokio::test]
+async fn only_a_key_that_signs_is_handed_out_by_its_name() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let old = world.first_key().await;
+    let new = keys.rotate(&world.alice, &BY).await.unwrap();
+    for name in [&old.name, &new.name] {
+        let pem = keys.public_key_called(&world.alice, name).await.unwrap();
+        let key = PublicKey::from_pem(pem.unwrap().as_bytes()).unwrap();
+        assert_eq!(key, world.public(name).await);
+    }
+    keys.retire(&world.alice, &old.name, &BY).await.unwrap();
+    let gone = keys.public_key_called(&world.alice, &old.name).await;
+    assert_eq!(gone.unwrap(), None);
+    let none = KeyName::parse("none.rsa.pub").unwrap();
+    let gone = keys.public_key_called(&world.alice, &none).await;
+    assert_eq!(gone.unwrap(), None);
+}
+
+#[tokio::test]
+async fn every_state_of_keys_and_packages_has_a_second_and_an_etag_of_its_own() {
+    for format in [Format::V2, Format::V3] {
+        let world = World::new().await;
+        // The command line changes the keys, so that the server has nothing but the database to notice it by.
+        let command_line = world.command_line().await;
+        let keys = command_line.keys();
+        let old = world.first_key().await.name;
+        let mut seen = vec![world.index(format).await];
+        let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
+        seen.push(world.index(format).await);
+        world.publish("second").await;
+        seen.push(world.index(format).await);
+        keys.retire(&world.alice, &old, &BY).await.unwrap();
+        seen.push(world.index(format).await);
+        // A key comes back that signed the very same packages before.
+        keys.reactivate(&world.alice, &old, &BY).await.unwrap();
+        let back = world.index(format).await;
+        assert_eq!(back.etag(), seen[2].etag());
+        assert!(back.changed_at().seconds() > seen[3].changed_at().seconds());
+        seen[2] = back;
+        world.publish("third").await;
+        seen.push(world.index(format).await);
+        keys.retire(&world.alice, &new, &BY).await.unwrap();
+        seen.push(world.index(format).await);
+
+        seen.sort_by_key(SignedIndex::changed_at);
+        for pair in seen.windows(2) {
+            let [one, two] = pair else { unreachable!() };
+            assert!(two.changed_at().seconds() > one.changed_at().seconds());
+        }
+        let mut etags: Vec<_> = seen.iter().map(SignedIndex::etag).collect();
+        etags.sort_unstable();
+        etags.dedup();
+        assert_eq!(etags.len(), seen.len());
+        // Nothing happened, nothing changes.
+        let again = world.index(format).await;
+        let last = seen.last().unwrap();
+        assert_eq!(again.etag(), last.etag());
+        assert_eq!(again.changed_at(), last.changed_at());
+    }
+}
+
+#[tokio::test]
+async fn keys_that_went_and_came_back_unseen_still_move_the_date() {
+    let world = World::new().await;
+    let old = world.first_key().await.name;
+    world
+        .registry
+        .keys()
+        .rotate(&world.alice, &BY)
+        .await
+        .unwrap();
+    let before = world.index(Format::V2).await;
+    // Another node may have served the index without this key meanwhile, with a date between the two.
+    let other = world.command_line().await;
+    other.keys().retire(&world.alice, &old, &BY).await.unwrap();
+    other
+        .keys()
+        .reactivate(&world.alice, &old, &BY)
+        .await
+        .unwrap();
+    let after = world.index(Format::V2).await;
+    assert_eq!(after.etag(), before.etag());
+    assert!(after.changed_at().seconds() > before.changed_at().seconds() + 1);
+}
+
+#[tokio::test]
+async fn a_rotation_said_twice_makes_one_key() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let old = world.first_key().await.name;
+    let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
+    let refused = keys.rotate(&world.alice, &BY).await.unwrap_err();
+    assert_eq!(
+        refused.line(),
+        format!(
+            "no key was made: {new} and {old} sign the indexes of alice already; end that rotation with \
+             `tarn key retire alice {old}` once every client has the newest, then begin the next one"
+        )
+    );
+    assert_eq!(keys.list(&world.alice).await.unwrap().len(), 2);
+    // Begun by two at once: the second sees it in the transaction.
+    keys.retire(&world.alice, &old, &BY).await.unwrap();
+    let other = world.command_line().await;
+    let (one, two) = tokio::join!(
+        keys.rotate(&world.alice, &BY),
+        other.keys().rotate(&world.alice, &BY)
+    );
+    let refused = match (one, two) {
+        (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
+        both => unreachable!("{both:?}"),
+    };
+    assert!(matches!(refused, KeyError::Rotating { signing, .. } if signing.len() == 2));
+}
+
+#[tokio::test]
+async fn an_owner_without_a_key_gets_the_first_by_rotating() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let first = keys.rotate(&world.alice, &BY).await.unwrap();
+    assert_eq!(keys.list(&world.alice).await.unwrap().len(), 1);
+    assert!(world.is_trusted_by(&first.name).await);
+}
+
+#[tokio::test]
+async fn the_only_key_does_not_retire_and_an_unknown_one_is_told() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let only = world.first_key().await.name;
+    let refused = keys.retire(&world.alice, &only, &BY).await.unwrap_err();
+    assert!(matches!(refused, KeyError::OnlyActive { .. }), "{refused}");
+    let none = KeyName::parse("none.rsa.pub").unwrap();
+    let refused = keys.retire(&world.alice, &none, &BY).await.unwrap_err();
+    assert!(matches!(refused, KeyError::NoSuchKey { .. }), "{refused}");
+    assert!(world.is_trusted_by(&only).await);
+}
+
+#[tokio::test]
+async fn an_import_takes_over_or_signs_beside() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let old = world.first_key().await.name;
+    let pem = |key: &SigningKey| Secret::new(key.to_pkcs8_pem().unwrap().to_string());
+    let (one, two) = (
+        SigningKey::generate(KeySize::Rsa2048).unwrap(),
+        SigningKey::generate(KeySize::Rsa2048).unwrap(),
+    );
+    let named = |name: &str| Some(KeyName::parse(name).unwrap());
+    let one = keys
+        .import(
+            &world.alice,
+            &pem(&one),
+            named("one.rsa.pub"),
+            Import::Beside,
+            &BY,
+        )
+        .await
+        .unwrap();
+    assert!(world.is_trusted_by(&old).await);
+    assert!(world.is_trusted_by(&one.name).await);
+    let two = keys
+        .import(
+            &world.alice,
+            &pem(&two),
+            named("two.rsa.pub"),
+            Import::Instead,
+            &BY,
+        )
+        .await
+        .unwrap();
+    assert!(!world.is_trusted_by(&old).await);
+    assert!(!world.is_trusted_by(&one.name).await);
+    assert!(world.is_trusted_by(&two.name).await);
+}
+
+#[tokio::test]
+async fn with_a_new_sealing_key_a_rotation_replaces_what_cannot_be_opened() {
+    let world = World::new().await;
+    let old = world.first_key().await.name;
+    let other = Settings {
+        sealing_key: Some(Secret::new(
+            "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
+        )),
+        ..settings(world.folder.path())
+    };
+    Administration::replace_sealing_key(&other, &world.clock, &BY)
+        .await
+        .unwrap();
+    let registry = Administration::open(&other, &world.clock).await.unwrap();
+    let keys = registry.keys();
+    assert!(keys.signing_keys(&world.alice).await.is_err());
+    let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
+    world.clock.advance(Duration::from_secs(60));
+    keys.retire(&world.alice, &old, &BY).await.unwrap();
+    let signing = keys.signing_keys(&world.alice).await.unwrap();
+    let names: Vec<_> = signing.active.iter().map(|key| &key.name).collect();
+    assert_eq!(names, [&new]);
+    // What does not open stays retired: the indexes would not be served with it.
+    let refused = keys.reactivate(&world.alice, &old, &BY).await.unwrap_err();
+    assert!(matches!(refused, KeyError::Sealed { .. }), "{refused}");
+    assert!(keys.signing_keys(&world.alice).await.is_ok());
+}

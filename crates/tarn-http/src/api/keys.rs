@@ -1,0 +1,138 @@
+//! `/api/v1/owners/{owner}/keys`: the keys that sign an owner's indexes. Their private halves never leave the server here.
+
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    callers::Of,
+    extract::Path,
+    moment::Moment,
+    paging::{ListQuery, Pages},
+    paths::{KeyPath, OwnerPath},
+};
+use crate::error::ApiError;
+use tarn_core::{
+    Registry,
+    keys::{ListedKey, StateChange},
+};
+
+/// A key.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Key {
+    /// The name of its file in `/etc/apk/keys`.
+    #[schema(example = "alice@5f0b….rsa.pub")]
+    name: String,
+    /// The hex SHA-256 of its SubjectPublicKeyInfo in DER.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    fingerprint: String,
+    /// `active` keys sign, `retired` ones do no more.
+    #[schema(pattern = "^(active|retired)$", example = "active")]
+    state: &'static str,
+    /// When it was made or imported.
+    created_at: Moment,
+    /// When it got this state.
+    changed_at: Moment,
+}
+
+impl From<ListedKey> for Key {
+    fn from(key: ListedKey) -> Self {
+        Self {
+            name: key.name.as_str().to_owned(),
+            fingerprint: key.fingerprint,
+            state: key.state.as_str(),
+            created_at: key.created_at.into(),
+            changed_at: key.changed_at.into(),
+        }
+    }
+}
+
+/// What came of asking for a state.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Signing {
+    /// Whether the key had another state before.
+    changed: bool,
+    /// The names of the keys that sign now, newest first.
+    signing: Vec<String>,
+}
+
+impl From<StateChange> for Signing {
+    fn from(change: StateChange) -> Self {
+        let names = change.signing.iter();
+        Self {
+            changed: change.changed,
+            signing: names.map(|name| name.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+/// List the signing keys of an owner
+///
+/// Newest first, retired ones too. An owner gets the first when it is first needed.
+#[utoipa::path(
+    get, path = "/api/v1/owners/{owner}/keys", tag = "keys", operation_id = "listSigningKeys",
+    params(OwnerPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The keys", body = Vec<Key>))
+)]
+pub(crate) async fn list(
+    State(registry): State<Registry>,
+    of: Of<OwnerPath>,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    let keys = registry.keys().list(&of.owner).await?;
+    Ok(pages.answer_part_of(keys, Key::from))
+}
+
+/// Rotate the signing keys
+///
+/// A new key signs at once, beside the one that does. Once every client has it, the old one can be retired.
+#[utoipa::path(
+    post, path = "/api/v1/owners/{owner}/keys", tag = "keys", operation_id = "rotateSigningKey",
+    params(OwnerPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 201, description = "The new key", body = Key))
+)]
+pub(crate) async fn rotate(
+    State(registry): State<Registry>,
+    of: Of<OwnerPath>,
+) -> Result<(StatusCode, Json<Key>), ApiError> {
+    let key = registry.keys().rotate(&of.owner, &of.by).await?;
+    Ok((StatusCode::CREATED, Json(key.into())))
+}
+
+/// Retire a key
+#[utoipa::path(
+    post, path = "/api/v1/owners/{owner}/keys/{name}/retire", tag = "keys", operation_id = "retireSigningKey",
+    params(OwnerPath, KeyPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "Which keys sign now", body = Signing))
+)]
+pub(crate) async fn retire(
+    State(registry): State<Registry>,
+    of: Of<OwnerPath>,
+    Path(path): Path<KeyPath>,
+) -> Result<Json<Signing>, ApiError> {
+    let change = registry
+        .keys()
+        .retire(&of.owner, &path.parse()?, &of.by)
+        .await?;
+    Ok(Json(change.into()))
+}
+
+/// Reactivate a key
+#[utoipa::path(
+    post, path = "/api/v1/owners/{owner}/keys/{name}/reactivate", tag = "keys", operation_id = "reactivateSigningKey",
+    params(OwnerPath, KeyPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "Which keys sign now", body = Signing))
+)]
+pub(crate) async fn reactivate(
+    State(registry): State<Registry>,
+    of: Of<OwnerPath>,
+    Path(path): Path<KeyPath>,
+) -> Result<Json<Signing>, ApiError> {
+    let keys = registry.keys();
+    let change = keys.reactivate(&of.owner, &path.parse()?, &of.by).await?;
+    Ok(Json(change.into()))
+}

@@ -1,0 +1,430 @@
+//! `/api/v1/orgs`: organisations and who is in them.
+
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    administer::{owner_name, said, word},
+    callers::{Of, Reading, Seeing, SeeingUser, Site},
+    extract::{self, Path, Query},
+    moment::Moment,
+    owners::Visibility,
+    paging::{ListQuery, Pages},
+    paths::{OrganisationPath, UserPath},
+    user::Person,
+    users::RemovalQuery,
+};
+use crate::{code::Code, error::ApiError};
+use tarn_base::names::OwnerName;
+use tarn_core::{
+    Registry,
+    access::{AccountError, Action},
+};
+use tarn_store::metadata::{
+    self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, Role, Sight,
+};
+
+const KIND: OwnerKind = OwnerKind::Organisation;
+
+/// An organisation, with the field names of Forgejo and Gitea.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Organisation {
+    /// Stays the same for as long as it is there.
+    #[schema(example = 9)]
+    id: i64,
+    /// The name.
+    #[schema(example = "acme")]
+    name: String,
+    /// The name again.
+    #[schema(example = "acme")]
+    username: String,
+    /// Who may read what it has.
+    #[schema(value_type = Visibility)]
+    visibility: &'static str,
+    /// When it was made.
+    created: Moment,
+}
+
+/// An organisation to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewOrganisation {
+    /// The name.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "acme"
+    )]
+    username: String,
+    /// Who may read what it has; public if it is not said, or empty.
+    #[schema(pattern = "^(public|limited|private)?$")]
+    visibility: Option<String>,
+    /// The user who becomes its first admin; the caller if it is not said.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    owner: Option<String>,
+}
+
+/// What changes of an organisation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrganisationChange {
+    /// Who may read what it has. Left out or empty: it stays.
+    #[schema(pattern = "^(public|limited|private)?$")]
+    visibility: Option<String>,
+}
+
+/// What a member may do.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the words of the document alone")]
+pub(crate) enum Permission {
+    Read,
+    Write,
+    Admin,
+}
+
+/// Somebody in an organisation.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OrganisationMember {
+    #[serde(flatten)]
+    person: Person,
+    /// The greatest role that a team gives them.
+    #[schema(value_type = Permission)]
+    role: &'static str,
+    /// The names of their teams.
+    teams: Vec<String>,
+}
+
+impl From<Member> for OrganisationMember {
+    fn from(member: Member) -> Self {
+        Self {
+            person: member.user.into(),
+            role: member.role.as_str(),
+            teams: member.teams,
+        }
+    }
+}
+
+/// Another name for an organisation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewOrganisationName {
+    /// The name. The old one leads to it from then on, and nobody else can take that.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "acme2"
+    )]
+    new_name: String,
+}
+
+/// The role of a member.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRole {
+    /// Puts the user into the built-in team of that role, and out of the other two.
+    #[schema(value_type = Permission)]
+    role: String,
+}
+
+/// A name that breaks the grammar is one that no member has.
+fn user(path: &UserPath) -> Result<OwnerName, ApiError> {
+    OwnerName::parse(&path.username).map_err(|_| no_member())
+}
+
+fn no_member() -> ApiError {
+    ApiError::Refused(
+        Code::NoSuchMember,
+        "the organisation has no such member".to_owned(),
+    )
+}
+
+async fn shown(registry: &Registry, owner: Owner) -> Result<Json<Organisation>, ApiError> {
+    let created_at = registry.metadata().owner_created_at(owner.id).await?;
+    Ok(Json(CatalogOwner { owner, created_at }.into()))
+}
+
+impl From<CatalogOwner> for Organisation {
+    fn from(CatalogOwner { owner, created_at }: CatalogOwner) -> Self {
+        Self {
+            id: owner.id.number(),
+            name: owner.name.clone(),
+            username: owner.name,
+            visibility: owner.visibility.as_str(),
+            created: created_at.into(),
+        }
+    }
+}
+
+async fn listed(
+    registry: &Registry,
+    sight: &Sight,
+    wanted: OwnersWanted<'_>,
+    pages: &Pages,
+) -> Result<Response, ApiError> {
+    let metadata = registry.metadata();
+    let page = metadata.visible_owners(sight, wanted, pages.window());
+    Ok(pages.answer(page.await?, Organisation::from))
+}
+
+/// List the organisations whose packages the caller may read
+///
+/// By name.
+#[utoipa::path(
+    get, path = "/api/v1/orgs", tag = "organisations", operation_id = "orgGetAll",
+    params(ListQuery),
+    responses((status = 200, description = "The organisations", body = Vec<Organisation>))
+)]
+pub(crate) async fn list(
+    State(registry): State<Registry>,
+    Seeing(sight): Seeing,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    let wanted = OwnersWanted {
+        kind: Some(KIND),
+        ..OwnersWanted::default()
+    };
+    listed(&registry, &sight, wanted, &pages).await
+}
+
+/// List the organisations that the caller is a member of
+///
+/// By name; with a token those that it may read.
+#[utoipa::path(
+    get, path = "/api/v1/user/orgs", tag = "organisations", operation_id = "orgListCurrentUserOrgs",
+    params(ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The organisations", body = Vec<Organisation>))
+)]
+pub(crate) async fn list_own(
+    State(registry): State<Registry>,
+    SeeingUser { user, sight }: SeeingUser,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    let wanted = OwnersWanted {
+        kind: Some(KIND),
+        member: Some(user),
+        ..OwnersWanted::default()
+    };
+    listed(&registry, &sight, wanted, &pages).await
+}
+
+/// Add an organisation
+///
+/// For administrators of the server.
+#[utoipa::path(
+    post, path = "/api/v1/orgs", tag = "organisations", operation_id = "orgCreate",
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewOrganisation,
+    responses((status = 201, description = "The organisation", body = Organisation))
+)]
+pub(crate) async fn add(
+    State(registry): State<Registry>,
+    Site { caller, by, .. }: Site,
+    extract::Json(new): extract::Json<NewOrganisation>,
+) -> Result<(StatusCode, Json<Organisation>), ApiError> {
+    let name = owner_name(&new.username)?;
+    let caller = caller.account().map_or("", |(_, name)| name);
+    let first = owner_name(new.owner.as_deref().unwrap_or(caller))?;
+    let visibility = said(new.visibility.as_deref())?.unwrap_or(metadata::Visibility::Public);
+    let accounts = registry.administration().accounts();
+    let owner = accounts
+        .add_organisation(&name, visibility, &first, &by)
+        .await
+        .map_err(|error| match error {
+            // It is the body that names a user who is not there, not the path.
+            AccountError::NoUser(_) | AccountError::Renamed(..) => ApiError::invalid_field(&error),
+            error => error.into(),
+        })?;
+    Ok((StatusCode::CREATED, shown(&registry, owner).await?))
+}
+
+/// Show an organisation
+///
+/// For whoever may read what it has.
+#[utoipa::path(
+    get, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgGet",
+    params(OrganisationPath),
+    responses((status = 200, description = "The organisation", body = Organisation))
+)]
+pub(crate) async fn show(
+    State(registry): State<Registry>,
+    reading: Reading<OrganisationPath>,
+) -> Result<Json<Organisation>, ApiError> {
+    shown(&registry, reading.owner.clone()).await
+}
+
+/// Change who may read what an organisation has
+///
+/// A token needs the scope `read:package` for it too.
+#[utoipa::path(
+    patch, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgEdit",
+    params(OrganisationPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = OrganisationChange,
+    responses((status = 200, description = "The organisation", body = Organisation))
+)]
+pub(crate) async fn change(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    extract::Json(change): extract::Json<OrganisationChange>,
+) -> Result<Json<Organisation>, ApiError> {
+    let accounts = registry.administration().accounts();
+    if let Some(visibility) = said(change.visibility.as_deref())? {
+        of.may_also(&registry, Action::Read).await?;
+        accounts
+            .set_visibility(KIND, &of.name, visibility, &of.by)
+            .await?;
+    }
+    let owner = accounts.find_organisation(&of.name).await?;
+    shown(&registry, owner).await
+}
+
+/// Delete an organisation
+///
+/// To take its packages along, a token needs the scope `delete:package` too.
+#[utoipa::path(
+    delete, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgDelete",
+    params(OrganisationPath, RemovalQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The organisation is gone"))
+)]
+pub(crate) async fn remove(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    Query(query): Query<RemovalQuery>,
+) -> Result<StatusCode, ApiError> {
+    if query.with_packages() {
+        of.may_also(&registry, Action::Delete).await?;
+    }
+    registry
+        .administration()
+        .accounts()
+        .remove(KIND, &of.name, query.with_packages(), &of.by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Rename an organisation
+///
+/// The old name leads to the new one. The file names of keys stay as they are.
+#[utoipa::path(
+    post, path = "/api/v1/orgs/{org}/rename", tag = "organisations", operation_id = "renameOrg",
+    params(OrganisationPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewOrganisationName,
+    responses((status = 204, description = "The organisation has that name"))
+)]
+pub(crate) async fn rename(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    extract::Json(new): extract::Json<NewOrganisationName>,
+) -> Result<StatusCode, ApiError> {
+    let name = owner_name(&new.new_name)?;
+    registry
+        .administration()
+        .accounts()
+        .rename(KIND, &of.name, &name, &of.by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List the members of an organisation
+#[utoipa::path(
+    get, path = "/api/v1/orgs/{org}/members", tag = "organisations", operation_id = "orgListMembers",
+    params(OrganisationPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The members", body = Vec<OrganisationMember>))
+)]
+pub(crate) async fn members(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    let members = registry
+        .administration()
+        .accounts()
+        .members(&of.name)
+        .await?;
+    Ok(pages.answer_part_of(members, OrganisationMember::from))
+}
+
+/// Show whether a user is a member of an organisation
+#[utoipa::path(
+    get, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgIsMember",
+    params(OrganisationPath, UserPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "They are"))
+)]
+pub(crate) async fn is_member(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    Path(path): Path<UserPath>,
+) -> Result<StatusCode, ApiError> {
+    let wanted = user(&path)?;
+    let members = registry
+        .administration()
+        .accounts()
+        .members(&of.name)
+        .await?;
+    let is_it = |member: &Member| member.user.name.eq_ignore_ascii_case(wanted.as_str());
+    if members.iter().any(is_it) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(no_member())
+    }
+}
+
+/// Change the role of a member of an organisation, or add one
+#[utoipa::path(
+    put, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgChangeMember",
+    params(OrganisationPath, UserPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = NewRole,
+    responses((status = 204, description = "They have that role"))
+)]
+pub(crate) async fn set_member(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    Path(path): Path<UserPath>,
+    extract::Json(new): extract::Json<NewRole>,
+) -> Result<StatusCode, ApiError> {
+    let role: Role = word(&new.role)?;
+    registry
+        .administration()
+        .accounts()
+        .set_member(&of.name, &user(&path)?, Some(role), &of.by)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove a member from an organisation
+#[utoipa::path(
+    delete, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgDeleteMember",
+    params(OrganisationPath, UserPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "They are in none"))
+)]
+pub(crate) async fn remove_member(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    Path(path): Path<UserPath>,
+) -> Result<StatusCode, ApiError> {
+    let accounts = registry.administration().accounts();
+    let changed = accounts
+        .set_member(&of.name, &user(&path)?, None, &of.by)
+        .await?;
+    if changed {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(no_member())
+    }
+}

@@ -1,0 +1,358 @@
+//! `/api/v1/packages/{owner}`: versions of packages and their files, as in Forgejo and Gitea.
+
+use apk::version::Version;
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    callers::Reading,
+    extract::{Path, Query},
+    paging::{ListQuery, ListUrl, Number, Pages, Paging},
+    paths::{OwnerPath, PackagePath, VersionPath, no_such_version},
+    versions::{Package, PackageFile, check_text},
+};
+use crate::{
+    authorize::{Authorized, Presented},
+    error::ApiError,
+};
+use tarn_core::{
+    Registry,
+    access::{Action, Caller, Denied, Place},
+    settings::ApiLimits,
+};
+use tarn_store::metadata::{PackageAddress, Page, Sight, Window};
+
+/// Which packages.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PackagesQuery {
+    /// Only packages of this kind. There are those of kind `alpine`, and no others.
+    #[serde(rename = "type")]
+    #[param(required = false, value_type = String, max_length = 100, example = "alpine")]
+    kind: Option<String>,
+    /// Only packages whose name has this in it, in any letters' case; looked for among the owner's newest 50,000 versions.
+    #[param(required = false, value_type = String, max_length = 100, example = "hell")]
+    q: Option<String>,
+    /// Which page, counted from 1; 0 is the first page too.
+    #[param(required = false, value_type = u64, minimum = 0, example = 1)]
+    page: Option<Number>,
+    /// How many entries a page has at most; 0 or none is the usual number, more than 100 counts as 100.
+    #[param(required = false, value_type = u64, minimum = 0, example = 30)]
+    limit: Option<Number>,
+}
+
+/// Which of the files.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FilesQuery {
+    /// Which page, counted from 1; 0 is the first page too.
+    #[param(required = false, value_type = u64, minimum = 0, example = 1)]
+    page: Option<Number>,
+    /// How many entries a page has at most; 0 is the usual number, more than 100 counts as 100. Where neither this nor `page`
+    /// is said, it is 100: clients of the forges, whose list has no pages, expect all files.
+    #[param(required = false, value_type = u64, minimum = 0, example = 30)]
+    limit: Option<Number>,
+}
+
+impl FilesQuery {
+    fn paging(&self, limits: &ApiLimits) -> Paging {
+        let limit = match (self.page, self.limit) {
+            (None, None) => Some(Number::MOST),
+            (_, limit) => limit,
+        };
+        Paging::new(self.page, limit, limits)
+    }
+}
+
+/// List the packages of an owner
+///
+/// One entry for each version of a package, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/packages/{owner}",
+    tag = "packages",
+    operation_id = "listPackages",
+    params(OwnerPath, PackagesQuery),
+    responses((status = 200, description = "The packages", body = Vec<Package>))
+)]
+pub(crate) async fn list(
+    State(registry): State<Registry>,
+    reading: Reading<OwnerPath>,
+    Query(query): Query<PackagesQuery>,
+    url: ListUrl,
+) -> Result<Response, ApiError> {
+    let text = query.q.as_deref().filter(|text| !text.is_empty());
+    check_text(text.unwrap_or(""))?;
+    let Authorized { owner, caller, .. } = &*reading;
+    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let kind = query.kind.as_deref().map_or("", str::trim);
+    if !matches!(kind, "" | "alpine") {
+        let none: Page<Package> = Page {
+            entries: Vec::new(),
+            total: 0,
+        };
+        return Ok(paging.answer(&url, none, |package| package));
+    }
+    let sight = registry.access().sight(caller).await?;
+    let metadata = registry.metadata();
+    let page = match text {
+        None => {
+            metadata
+                .listed_versions(&sight, owner.id, paging.window())
+                .await
+        }
+        Some(text) => {
+            metadata
+                .versions_named_like(&sight, owner.id, text, paging.window())
+                .await
+        }
+    }?;
+    Ok(paging.answer(&url, page, Package::from))
+}
+
+/// List the versions of a package
+///
+/// The newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/packages/{owner}/alpine/{name}",
+    tag = "packages",
+    operation_id = "listPackageVersions",
+    params(OwnerPath, PackagePath, ListQuery),
+    responses((status = 200, description = "The versions", body = Vec<Package>))
+)]
+pub(crate) async fn versions(
+    State(registry): State<Registry>,
+    reading: Reading<OwnerPath>,
+    Path(package): Path<PackagePath>,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    let Authorized { owner, caller, .. } = &*reading;
+    let name = package.parse()?;
+    let page = registry
+        .metadata()
+        .versions_of(
+            &registry.access().sight(caller).await?,
+            owner.id,
+            &name,
+            pages.window(),
+        )
+        .await?;
+    if page.total == 0 {
+        return Err(no_such_version());
+    }
+    Ok(pages.answer(page, Package::from))
+}
+
+/// Show the newest version of a package
+///
+/// The one whose first file came last, whatever its number.
+#[utoipa::path(
+    get,
+    path = "/api/v1/packages/{owner}/alpine/{name}/-/latest",
+    tag = "packages",
+    operation_id = "getLatestPackageVersion",
+    params(OwnerPath, PackagePath),
+    responses((status = 200, description = "The version", body = Package))
+)]
+pub(crate) async fn latest(
+    State(registry): State<Registry>,
+    reading: Reading<OwnerPath>,
+    Path(package): Path<PackagePath>,
+) -> Result<Json<Package>, ApiError> {
+    let Authorized { owner, caller, .. } = &*reading;
+    let sight = registry.access().sight(caller).await?;
+    let first = Window {
+        offset: 0,
+        limit: 1,
+    };
+    let page = registry
+        .metadata()
+        .versions_of(&sight, owner.id, &package.parse()?, first)
+        .await?;
+    let newest = page.entries.into_iter().next();
+    Ok(Json(newest.ok_or_else(no_such_version)?.into()))
+}
+
+/// Show a version of a package
+#[utoipa::path(
+    get,
+    path = "/api/v1/packages/{owner}/alpine/{name}/{version}",
+    tag = "packages",
+    operation_id = "getPackage",
+    params(OwnerPath, PackagePath, VersionPath),
+    responses((status = 200, description = "The version", body = Package))
+)]
+pub(crate) async fn show(
+    State(registry): State<Registry>,
+    reading: Reading<OwnerPath>,
+    Path(package): Path<PackagePath>,
+    Path(version): Path<VersionPath>,
+) -> Result<Json<Package>, ApiError> {
+    let Authorized { owner, caller, .. } = &*reading;
+    let sight = registry.access().sight(caller).await?;
+    let (name, version) = (package.parse()?, version.parse()?);
+    let found = registry
+        .metadata()
+        .version(&sight, owner.id, &name, &version)
+        .await?;
+    Ok(Json(found.ok_or_else(no_such_version)?.into()))
+}
+
+/// Delete a package
+///
+/// All of its versions, as [`deletePackageVersion`](#/packages/deletePackageVersion) does it with one.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/packages/{owner}/alpine/{name}",
+    tag = "packages",
+    operation_id = "deletePackage",
+    params(OwnerPath, PackagePath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The package is deleted"))
+)]
+pub(crate) async fn remove_all(
+    State(registry): State<Registry>,
+    authorized: Reading<OwnerPath>,
+    presented: Presented,
+    Path(package): Path<PackagePath>,
+) -> Result<StatusCode, ApiError> {
+    delete(&registry, &authorized, &presented, (&package, None)).await
+}
+
+/// Delete a version of a package
+///
+/// All of its files, in every repository and architecture, or none of them. They are out of the indexes once this is answered. A single
+/// file is deleted with `DELETE` on the path that it is downloaded from.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/packages/{owner}/alpine/{name}/{version}",
+    tag = "packages",
+    operation_id = "deletePackageVersion",
+    params(OwnerPath, PackagePath, VersionPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The version is deleted"))
+)]
+pub(crate) async fn remove(
+    State(registry): State<Registry>,
+    authorized: Reading<OwnerPath>,
+    presented: Presented,
+    Path(package): Path<PackagePath>,
+    Path(version): Path<VersionPath>,
+) -> Result<StatusCode, ApiError> {
+    let what = (&package, Some(&version));
+    delete(&registry, &authorized, &presented, what).await
+}
+
+/// Deletes the files of a version, or of all versions, in one transaction.
+async fn delete(
+    registry: &Registry,
+    authorized: &Authorized,
+    presented: &Presented,
+    (package, version): (&PackagePath, Option<&VersionPath>),
+) -> Result<StatusCode, ApiError> {
+    // Where the files are decides who may delete them, so each place is asked about below, before any file is deleted.
+    let Authorized { owner, caller, .. } = authorized;
+    if let Caller::Anonymous = caller {
+        return Err(Denied::NeedsCredentials.into());
+    }
+    let name = package.parse()?;
+    let version = version.map(VersionPath::parse).transpose()?;
+    let metadata = registry.metadata();
+    let places = async |sight: &Sight| {
+        metadata
+            .places_of_package(sight, owner.id, &name, version.as_ref())
+            .await
+    };
+    // What the caller may not even list is not there for them.
+    let sight = registry.access().sight(caller).await?;
+    if places(&sight).await?.is_empty() {
+        presented
+            .allow(registry, caller, owner, Action::Delete, None)
+            .await?;
+        return Err(no_such_version());
+    }
+    let files = places(&Sight::EVERYTHING).await?;
+    let by_repository =
+        files.chunk_by(|a, b| (&a.branch, &a.repository) == (&b.branch, &b.repository));
+    for file in by_repository.filter_map(<[_]>::first) {
+        let place = Place {
+            branch: &file.branch,
+            repository: &file.repository,
+        };
+        presented
+            .allow(registry, caller, owner, Action::Delete, Some(place))
+            .await?;
+    }
+    let addressed: Vec<_> = files
+        .iter()
+        .map(|file| {
+            let address = PackageAddress {
+                owner: owner.id,
+                branch: &file.branch,
+                repository: &file.repository,
+                arch: &file.arch,
+                name: &name,
+                version: &file.version,
+            };
+            (address, file.id)
+        })
+        .collect();
+    let remover = registry.administration().remover();
+    let by = authorized.actor();
+    if remover.remove_package_files(&addressed, &by).await? == 0 {
+        return Err(no_such_version());
+    }
+    tracing::info!(
+        owner = owner.name,
+        package = name.as_str(),
+        version = version.as_ref().map_or("all", Version::as_str),
+        account = authorized.account_name(),
+        by = authorized.credential_kind(),
+        "package version deleted"
+    );
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List the files of a version
+///
+/// By branch, repository and architecture, each with what its `.PKGINFO` says.
+#[utoipa::path(
+    get,
+    path = "/api/v1/packages/{owner}/alpine/{name}/{version}/files",
+    tag = "packages",
+    operation_id = "listPackageFiles",
+    params(OwnerPath, PackagePath, VersionPath, FilesQuery),
+    responses((status = 200, description = "The files", body = Vec<PackageFile>))
+)]
+pub(crate) async fn files(
+    State(registry): State<Registry>,
+    reading: Reading<OwnerPath>,
+    Path(package): Path<PackagePath>,
+    Path(version): Path<VersionPath>,
+    Query(query): Query<FilesQuery>,
+    url: ListUrl,
+) -> Result<Response, ApiError> {
+    let Authorized { owner, caller, .. } = &*reading;
+    let (name, version) = (package.parse()?, version.parse()?);
+    let sight = registry.access().sight(caller).await?;
+    let paging = query.paging(&registry.settings().api);
+    let page = registry
+        .metadata()
+        .files_of_version(&sight, owner.id, &name, &version, paging.window())
+        .await?;
+    if page.total == 0 {
+        return Err(no_such_version());
+    }
+    let entries = page.entries.into_iter();
+    let page = Page {
+        entries: entries
+            .map(|file| PackageFile::new(&owner.name, file))
+            .collect::<Result<Vec<_>, _>>()?,
+        total: page.total,
+    };
+    Ok(paging.answer(&url, page, |file| file))
+}

@@ -1,0 +1,272 @@
+//! The segments of the API's paths that vary, each by itself: a handler takes those it needs, and its description names the
+//! same.
+
+use apk::{limits::Limits, name::PackageName, sign::KeyName, version::Version};
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::IntoParams;
+
+use crate::{code::Code, error::ApiError};
+use tarn_base::names::OwnerName;
+use tarn_store::metadata::OwnerKind;
+
+/// A segment that names an owner.
+pub(crate) trait OfOwner: DeserializeOwned + Send {
+    /// Which kind of owner it has to be; none: any.
+    const KIND: Option<OwnerKind>;
+
+    /// The segment, as it came.
+    fn name(&self) -> &str;
+}
+
+/// Any owner.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct OwnerPath {
+    /// The name of a user or an organisation, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    owner: String,
+}
+
+impl OfOwner for OwnerPath {
+    const KIND: Option<OwnerKind> = None;
+
+    fn name(&self) -> &str {
+        &self.owner
+    }
+}
+
+impl OwnerPath {
+    /// The owner. A name that breaks the grammar is one that nobody has.
+    pub(crate) fn parse(&self) -> Result<OwnerName, ApiError> {
+        OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)
+    }
+}
+
+/// A user.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct UserPath {
+    /// The name of a user, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    pub(crate) username: String,
+}
+
+impl OfOwner for UserPath {
+    const KIND: Option<OwnerKind> = Some(OwnerKind::User);
+
+    fn name(&self) -> &str {
+        &self.username
+    }
+}
+
+/// An organisation.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct OrganisationPath {
+    /// The name of an organisation, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "acme"
+    )]
+    org: String,
+}
+
+impl OfOwner for OrganisationPath {
+    const KIND: Option<OwnerKind> = Some(OwnerKind::Organisation);
+
+    fn name(&self) -> &str {
+        &self.org
+    }
+}
+
+/// A package of the owner.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct PackagePath {
+    /// The package's name.
+    #[param(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[A-Za-z0-9_][A-Za-z0-9_+.-]*$",
+        example = "hello"
+    )]
+    name: String,
+}
+
+impl PackagePath {
+    /// The name. One that breaks the grammar is one that no package has.
+    pub(crate) fn parse(&self) -> Result<PackageName, ApiError> {
+        PackageName::parse(&self.name).map_err(|_| no_such_version())
+    }
+}
+
+/// A version of the package.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct VersionPath {
+    /// The version, as written in the package.
+    #[param(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[0-9A-Za-z][0-9A-Za-z._+~-]*$",
+        example = "1.0-r0"
+    )]
+    version: String,
+}
+
+impl VersionPath {
+    /// The version. One that breaks the grammar is one that no package has.
+    pub(crate) fn parse(&self) -> Result<Version, ApiError> {
+        Version::parse_lenient(&self.version, &Limits::default()).map_err(|_| no_such_version())
+    }
+}
+
+/// 404 for what is no version of a package.
+pub(crate) fn no_such_version() -> ApiError {
+    ApiError::Refused(
+        Code::NoSuchPackage,
+        "the owner has no such version of such a package; the list of packages names what there is"
+            .to_owned(),
+    )
+}
+
+/// A signing key of the owner.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct KeyPath {
+    /// The name of the key's file.
+    #[param(min_length = 1, max_length = 200, example = "alice@5f0b.rsa.pub")]
+    name: String,
+}
+
+impl KeyPath {
+    /// The name. One that breaks the grammar is one that no key has.
+    pub(crate) fn parse(&self) -> Result<KeyName, ApiError> {
+        KeyName::parse(&self.name).map_err(|_| {
+            ApiError::Refused(
+                Code::NoSuchKey,
+                "the owner has no such key; the list names those there are".to_owned(),
+            )
+        })
+    }
+}
+
+/// A token of the owner.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct TokenPath {
+    /// The number of a token, or its name.
+    #[param(min_length = 1, max_length = 64, example = "ci")]
+    pub(crate) token: String,
+}
+
+/// A webhook of the owner.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct HookPath {
+    /// The number of a webhook.
+    #[param(value_type = i64, minimum = 1, example = 5)]
+    id: String,
+}
+
+impl HookPath {
+    /// The number. What is none is that of no webhook.
+    pub(crate) fn number(&self) -> Result<i64, ApiError> {
+        self.id.parse().map_err(|_| {
+            ApiError::Refused(
+                Code::NoSuchWebhook,
+                "the owner has no such webhook; the list names those there are".to_owned(),
+            )
+        })
+    }
+}
+
+/// A message to the webhook.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct DeliveryPath {
+    /// The number of a message.
+    #[param(value_type = i64, minimum = 1, example = 88)]
+    delivery: String,
+}
+
+impl DeliveryPath {
+    /// The number, where it is one.
+    pub(crate) fn number(&self) -> Option<i64> {
+        self.delivery.parse().ok()
+    }
+}
+
+/// A team.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct TeamPath {
+    /// The number of a team.
+    #[param(value_type = i64, minimum = 1, example = 4)]
+    id: String,
+}
+
+impl TeamPath {
+    /// The number, where it is one.
+    pub(crate) fn number(&self) -> Option<i64> {
+        self.id.parse().ok()
+    }
+}
+
+/// A rule of the owner.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct RulePath {
+    /// The number of a rule.
+    #[param(value_type = i64, minimum = 1, example = 2)]
+    id: String,
+}
+
+impl RulePath {
+    /// The number, where it is one.
+    pub(crate) fn number(&self) -> Option<i64> {
+        self.id.parse().ok()
+    }
+}
+
+/// A deleted package file.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct DeletedPath {
+    /// The number of a deleted package file.
+    #[param(value_type = i64, minimum = 1, example = 1021)]
+    id: String,
+}
+
+impl DeletedPath {
+    /// The number, where it is one.
+    pub(crate) fn number(&self) -> Option<i64> {
+        self.id.parse().ok()
+    }
+}
+
+/// A former name.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct FormerNamePath {
+    /// A name that an owner had, in any letters' case.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+        example = "alice"
+    )]
+    pub(crate) name: String,
+}

@@ -1,0 +1,366 @@
+//! Access tokens of users and of organisations, with the field names of Forgejo and Gitea. Theirs are shown with the last
+//! eight characters; here only the hash is kept, so that is known once, in the answer that makes the token.
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
+
+use super::{
+    administer::{Administered, list},
+    callers::{Of, Own},
+    extract::{self, Path},
+    moment::Moment,
+    paging::{ListQuery, Pages},
+    paths::{OrganisationPath, TokenPath, UserPath},
+};
+use crate::{code::Code, error::ApiError};
+use tarn_core::{
+    Registry,
+    access::{AccountError, Scope, TokenRequest},
+};
+use tarn_store::metadata::Token;
+
+/// A token, without what it is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AccessToken {
+    /// Which one. Never given out twice.
+    #[schema(example = 3)]
+    id: i64,
+    /// What its owner calls it.
+    #[schema(example = "ci")]
+    name: String,
+    /// What it may be used for, in the spelling of this server; what another scope includes is left out.
+    #[schema(example = json!(["write:package"]))]
+    scopes: Vec<String>,
+    /// On what: patterns `owner/branch/repository`. None: on everything.
+    #[schema(example = json!(["acme/edge/*"]))]
+    limits: Vec<String>,
+    /// From where. None: from anywhere.
+    #[schema(example = json!(["192.0.2.0/24"]))]
+    networks: Vec<String>,
+    /// When it was made.
+    created_at: Moment,
+    /// From when on it counts no more; null: never.
+    expires_at: Option<Moment>,
+    /// When it was last used, roughly; null: never.
+    last_used_at: Option<Moment>,
+}
+
+impl From<Token> for AccessToken {
+    fn from(token: Token) -> Self {
+        let words = |list: &str, separator: char| {
+            let separated = |c: char| c == separator || c.is_ascii_whitespace();
+            let words = list.split(separated).filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect()
+        };
+        Self {
+            id: token.id.number(),
+            name: token.label,
+            scopes: words(&token.scopes, ','),
+            limits: words(&token.limits, ','),
+            networks: words(&token.networks, ','),
+            created_at: token.created_at.into(),
+            expires_at: token.expires_at.map(Moment::from),
+            last_used_at: token.last_used_at.map(Moment::from),
+        }
+    }
+}
+
+/// A token that was just made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NewAccessToken {
+    #[serde(flatten)]
+    token: AccessToken,
+    /// The token itself: here and never again. No SHA-1 of anything; the forges call it so.
+    #[schema(example = "tarn_JcaLGlusszko6G9IxqxGvySPoIK7MAIJ4et6SclvbyX04dYaM")]
+    sha1: String,
+    /// Its last eight characters.
+    #[schema(example = "yX04dYaM")]
+    token_last_eight: String,
+}
+
+/// A token that is wanted.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenOrder {
+    /// What to call it; each of an owner's tokens is called otherwise.
+    #[schema(min_length = 1, max_length = 64, example = "ci")]
+    name: String,
+    /// What for: at least one of `read:package`, `write:package`, `delete:package`, `admin` and `read:user`. `no-delete` and
+    /// `public-only` narrow those. `all` is `admin` and `write:package`; `write:admin`, `write:organization` and `write:user`
+    /// together are `admin`; the other scopes of the forges are taken and grant nothing.
+    #[schema(value_type = Vec<TokenScope>, min_items = 1, max_items = 64, example = json!(["write:package"]))]
+    scopes: Vec<String>,
+    /// On what: patterns `owner/branch/repository`, where `*` stands for any run of characters. None: on everything.
+    #[serde(default)]
+    #[schema(max_items = 64, example = json!(["acme/edge/*"]))]
+    limits: Vec<String>,
+    /// From where: addresses and networks. None: from anywhere.
+    #[serde(default)]
+    #[schema(max_items = 64, example = json!(["192.0.2.0/24"]))]
+    networks: Vec<String>,
+    /// From when on it counts no more. None: never.
+    #[schema(format = DateTime, example = "2027-01-01T00:00:00Z")]
+    expires_at: Option<String>,
+}
+
+/// What a token may be used for, as this server spells it and as the forges do.
+struct TokenScope;
+
+impl PartialSchema for TokenScope {
+    fn schema() -> RefOr<Schema> {
+        let words = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(Scope::words()));
+        words.into()
+    }
+}
+
+impl ToSchema for TokenScope {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("TokenScope")
+    }
+}
+
+impl TokenOrder {
+    /// The order, as the service takes it at that moment, in seconds.
+    fn request(&self, now: i64) -> Result<TokenRequest<'_>, ApiError> {
+        let lifetime = match &self.expires_at {
+            None => None,
+            Some(text) => {
+                let until = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+                    ApiError::Unprocessable(
+                        "`expires_at` is no date; write it like 2027-01-01T00:00:00Z".to_owned(),
+                    )
+                })?;
+                let seconds = until.unix_timestamp().saturating_sub(now);
+                Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+            }
+        };
+        Ok(TokenRequest {
+            label: &self.name,
+            scopes: list("scopes", &self.scopes)?,
+            limits: list("limits", &self.limits)?,
+            networks: list("networks", &self.networks)?,
+            lifetime,
+        })
+    }
+}
+
+async fn list_all(
+    registry: &Registry,
+    of: &Administered,
+    pages: &Pages,
+) -> Result<Response, ApiError> {
+    let accounts = registry.administration().accounts();
+    let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
+    Ok(pages.answer_part_of(tokens, AccessToken::from))
+}
+
+async fn make(
+    registry: &Registry,
+    of: &Administered,
+    order: &TokenOrder,
+) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+    let request = order.request(registry.clock().now().seconds())?;
+    let accounts = registry.administration().accounts();
+    let (token, secret) = accounts
+        .add_token(of.owner.kind, &of.name, &request, of.caller.token(), &of.by)
+        .await
+        .inspect_err(|error| {
+            if let AccountError::WiderThanMaker(_) = error {
+                of.note(registry, error);
+            }
+        })?;
+    let text = secret.expose();
+    let last = text.len().saturating_sub(8);
+    let made = NewAccessToken {
+        token: token.into(),
+        token_last_eight: text.get(last..).unwrap_or_default().to_owned(),
+        sha1: text.to_owned(),
+    };
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// By its number; or by its name, where none has that number.
+async fn revoke(
+    registry: &Registry,
+    of: &Administered,
+    token: &str,
+) -> Result<StatusCode, ApiError> {
+    let accounts = registry.administration().accounts();
+    let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
+    let number: Option<i64> = token.parse().ok();
+    let numbered = tokens
+        .iter()
+        .find(|found| Some(found.id.number()) == number);
+    let called = || tokens.iter().find(|found| found.label == token);
+    let missing = || {
+        ApiError::Refused(
+            Code::NoSuchToken,
+            "the owner has no such token; the list names those there are".to_owned(),
+        )
+    };
+    let found = numbered.or_else(called).ok_or_else(missing)?;
+    let removed = accounts
+        .remove_token(of.owner.kind, &of.name, &found.label, &of.by)
+        .await?;
+    if removed {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(missing())
+    }
+}
+
+/// List the caller's tokens
+#[utoipa::path(
+    get, path = "/api/v1/user/tokens", tag = "tokens", operation_id = "listOwnTokens",
+    params(ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
+)]
+pub(crate) async fn list_own(
+    State(registry): State<Registry>,
+    of: Own,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    list_all(&registry, &of, &pages).await
+}
+
+/// Add a token for the caller
+///
+/// One that is made with a token is never wider than that one.
+#[utoipa::path(
+    post, path = "/api/v1/user/tokens", tag = "tokens", operation_id = "addOwnToken",
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = TokenOrder,
+    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
+)]
+pub(crate) async fn make_own(
+    State(registry): State<Registry>,
+    of: Own,
+    extract::Json(order): extract::Json<TokenOrder>,
+) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+    make(&registry, &of, &order).await
+}
+
+/// Revoke a token of the caller
+///
+/// It is refused from the next request on.
+#[utoipa::path(
+    delete, path = "/api/v1/user/tokens/{token}", tag = "tokens", operation_id = "revokeOwnToken",
+    params(TokenPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The token counts no more"))
+)]
+pub(crate) async fn revoke_own(
+    State(registry): State<Registry>,
+    of: Own,
+    Path(path): Path<TokenPath>,
+) -> Result<StatusCode, ApiError> {
+    revoke(&registry, &of, &path.token).await
+}
+
+/// List a user's tokens
+#[utoipa::path(
+    get, path = "/api/v1/users/{username}/tokens", tag = "tokens", operation_id = "userGetTokens",
+    params(UserPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
+)]
+pub(crate) async fn list_of_user(
+    State(registry): State<Registry>,
+    of: Of<UserPath>,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    list_all(&registry, &of, &pages).await
+}
+
+/// Add a token for a user
+///
+/// For the user themselves, and for administrators of the server.
+#[utoipa::path(
+    post, path = "/api/v1/users/{username}/tokens", tag = "tokens", operation_id = "userCreateToken",
+    params(UserPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = TokenOrder,
+    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
+)]
+pub(crate) async fn make_for_user(
+    State(registry): State<Registry>,
+    of: Of<UserPath>,
+    extract::Json(order): extract::Json<TokenOrder>,
+) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+    make(&registry, &of, &order).await
+}
+
+/// Revoke a user's token
+#[utoipa::path(
+    delete, path = "/api/v1/users/{username}/tokens/{token}", tag = "tokens", operation_id = "userDeleteAccessToken",
+    params(UserPath, TokenPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The token counts no more"))
+)]
+pub(crate) async fn revoke_of_user(
+    State(registry): State<Registry>,
+    of: Of<UserPath>,
+    Path(path): Path<TokenPath>,
+) -> Result<StatusCode, ApiError> {
+    revoke(&registry, &of, &path.token).await
+}
+
+/// List an organisation's tokens
+///
+/// They belong to no person.
+#[utoipa::path(
+    get, path = "/api/v1/orgs/{org}/tokens", tag = "tokens", operation_id = "orgListTokens",
+    params(OrganisationPath, ListQuery),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
+)]
+pub(crate) async fn list_of_organisation(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    pages: Pages,
+) -> Result<Response, ApiError> {
+    list_all(&registry, &of, &pages).await
+}
+
+/// Add a token for an organisation
+///
+/// It belongs to no person, and lives as long as the organisation. It cannot have the scope `admin`.
+#[utoipa::path(
+    post, path = "/api/v1/orgs/{org}/tokens", tag = "tokens", operation_id = "orgAddToken",
+    params(OrganisationPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    request_body = TokenOrder,
+    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
+)]
+pub(crate) async fn make_for_organisation(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    extract::Json(order): extract::Json<TokenOrder>,
+) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+    make(&registry, &of, &order).await
+}
+
+/// Revoke an organisation's token
+#[utoipa::path(
+    delete, path = "/api/v1/orgs/{org}/tokens/{token}", tag = "tokens", operation_id = "orgRevokeToken",
+    params(OrganisationPath, TokenPath),
+    security(("basic" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 204, description = "The token counts no more"))
+)]
+pub(crate) async fn revoke_of_organisation(
+    State(registry): State<Registry>,
+    of: Of<OrganisationPath>,
+    Path(path): Path<TokenPath>,
+) -> Result<StatusCode, ApiError> {
+    revoke(&registry, &of, &path.token).await
+}

@@ -1,0 +1,24 @@
+//! The edge: requests in, answers out. The only module that knows the web framework.
+//!
+//! A handler takes the request apart, calls one function of another station, and puts the answer together. It holds
+//! no rules. What must never be here: SQL, files, formats.
+
+mod api;
+mod authorize;
+mod code;
+mod cross_site;
+mod error;
+mod metrics;
+mod packages;
+mod routes;
+mod transport;
+
+pub use crate::{
+    packages::key::fetch_command,
+    transport::{
+        connections::BEYOND,
+        server::{ServeError, serve},
+        source::source_address,
+        tls::{Tls, TlsError},
+    },
+};

@@ -1,0 +1,273 @@
+//! Every route, in one list.
+//!
+//! # The short way
+//!
+//! Nearly all requests are for an index or a package, and a router does for them what any path may need: it matches, decodes,
+//! copies the segments, boxes the future of the handler. So [`Routes`] recognises those itself, and calls the function
+//! that the list names for them. Together with one look at the database's shared memory less it brought a 304 from 16.5 to
+//! some 14 µs. What is written with percent signs goes the long way, to the same function.
+
+use std::convert::Infallible;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{Method, Uri},
+    middleware::from_fn,
+    response::{IntoResponse, Response},
+    routing::{get, put},
+};
+use tower::Service as _;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    api::{
+        self, audit, deleted, document, hooks, keys, organisations, owners, packages, parameters,
+        quotas, search, second_factor, server_version, teams, tokens, user, users,
+    },
+    authorize::Presented,
+    code::Code,
+    error::ApiError,
+    metrics,
+};
+use crate::{
+    packages::{
+        index, key, package,
+        path::{Segments, folded},
+        upload,
+    },
+    transport::health,
+};
+use tarn_core::Registry;
+
+/// The whole HTTP interface of a registry. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Routes {
+    registry: Registry,
+    router: Router,
+}
+
+impl Routes {
+    /// The routes of that registry.
+    pub(super) fn of(registry: Registry) -> Self {
+        Self {
+            router: router(registry.clone()),
+            registry,
+        }
+    }
+
+    /// Has the function that is for its path answer a request.
+    pub(super) async fn answer(&self, mut request: Request) -> Response {
+        if let Some(uri) = folded(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        match Segments::of_file(request.uri().path()) {
+            Some(segments) if reads => self.file(segments, request).await.into_response(),
+            // In a box of its own: what is seldom done is not to be carried about with every request.
+            _ => match Box::pin(self.router.clone().call(request)).await {
+                Ok::<_, Infallible>(answer) => answer,
+                Err(never) => match never {},
+            },
+        }
+    }
+
+    /// The short way: `GET …/{architecture}/{file}`.
+    async fn file(&self, segments: Segments, request: Request) -> Result<Response, ApiError> {
+        let presented = Presented::by(
+            &self.registry,
+            request.method(),
+            request.uri(),
+            request.headers(),
+            request.extensions(),
+        )?;
+        show_file(State(self.registry.clone()), presented, segments, request).await
+    }
+}
+
+/// `GET …/{architecture}/{file}`: an index if the decoded name is that of one, otherwise a package.
+async fn show_file(
+    State(registry): State<Registry>,
+    presented: Presented,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, ApiError> {
+    match index::format_of(segments.file()) {
+        // In a box of its own, so that every request for a package does not carry it about.
+        Some(format) => {
+            Box::pin(index::show(
+                &registry, &presented, &segments, request, format,
+            ))
+            .await
+        }
+        None => package::show(&registry, &presented, &segments, request).await,
+    }
+}
+
+fn router(registry: Registry) -> Router {
+    let api_router = api().split_for_parts().0;
+    let api_router = api_router.route_layer(from_fn(parameters::check));
+    Router::new()
+        .route("/healthz", get(health::show))
+        .route("/metrics", get(metrics::show))
+        .route("/api/packages/{owner}/alpine/key", get(key::show))
+        .route("/api/packages/{owner}/alpine/{file}", get(key::show_file))
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}",
+            // A GET here is one of a key by its name, `/keys/{file}`, or of nothing: key.rs looks.
+            put(upload::put).get(key::show_in_folder),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{file}",
+            put(upload::put),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/APKINDEX.tar.gz",
+            get(index::show_v2),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/Packages.adb",
+            get(index::show_v3),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/packages.adb",
+            get(index::show_v3),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/{file}",
+            get(show_file).delete(package::remove),
+        )
+        .merge(api_router)
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(registry)
+}
+
+/// The routes under `/api/v1`, each with its description: `document.rs` makes the one of them all.
+pub(super) fn api() -> OpenApiRouter<Registry> {
+    OpenApiRouter::new()
+        .routes(routes!(document::show))
+        .routes(routes!(server_version::show))
+        .routes(routes!(user::show))
+        .routes(routes!(user::change_password))
+        .routes(routes!(owners::list))
+        .routes(routes!(owners::show))
+        .routes(routes!(owners::repositories))
+        .routes(routes!(owners::show_user))
+        .routes(routes!(search::packages))
+        .routes(routes!(packages::list))
+        .routes(routes!(packages::versions, packages::remove_all))
+        .routes(routes!(packages::latest))
+        .routes(routes!(packages::show, packages::remove))
+        .routes(routes!(packages::files))
+        .routes(routes!(deleted::list))
+        .routes(routes!(deleted::restore))
+        .routes(routes!(user::change_settings))
+        .routes(routes!(
+            second_factor::show,
+            second_factor::begin,
+            second_factor::confirm,
+            second_factor::disable
+        ))
+        .routes(routes!(second_factor::renew))
+        .routes(routes!(tokens::list_own, tokens::make_own))
+        .routes(routes!(tokens::revoke_own))
+        .routes(routes!(tokens::list_of_user, tokens::make_for_user))
+        .routes(routes!(tokens::revoke_of_user))
+        .routes(routes!(
+            tokens::list_of_organisation,
+            tokens::make_for_organisation
+        ))
+        .routes(routes!(tokens::revoke_of_organisation))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::change, users::remove))
+        .routes(routes!(users::rename))
+        .routes(routes!(users::disable_second_factor))
+        .routes(routes!(users::former_names))
+        .routes(routes!(users::release_name))
+        .routes(routes!(organisations::list, organisations::add))
+        .routes(routes!(organisations::list_own))
+        .routes(routes!(
+            organisations::show,
+            organisations::change,
+            organisations::remove
+        ))
+        .routes(routes!(organisations::rename))
+        .routes(routes!(organisations::members))
+        .routes(routes!(
+            organisations::is_member,
+            organisations::set_member,
+            organisations::remove_member
+        ))
+        .routes(routes!(teams::list, teams::add))
+        .routes(routes!(teams::show, teams::change, teams::remove))
+        .routes(routes!(teams::members))
+        .routes(routes!(
+            teams::member,
+            teams::add_member,
+            teams::remove_member
+        ))
+        .routes(routes!(keys::list, keys::rotate))
+        .routes(routes!(keys::retire))
+        .routes(routes!(keys::reactivate))
+        .routes(routes!(quotas::show, quotas::set, quotas::reset))
+        .routes(routes!(
+            quotas::versions,
+            quotas::set_versions,
+            quotas::reset_versions
+        ))
+        .routes(routes!(quotas::rules, quotas::set_rule))
+        .routes(routes!(quotas::remove_rule))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
+        .routes(routes!(audit::list_of_owner))
+        .routes(routes!(audit::export_of_owner))
+        .routes(routes!(hooks::own::list, hooks::own::add))
+        .routes(routes!(
+            hooks::own::show,
+            hooks::own::change,
+            hooks::own::remove
+        ))
+        .routes(routes!(hooks::own::deliveries))
+        .routes(routes!(hooks::own::test))
+        .routes(routes!(hooks::own::redeliver))
+        .routes(routes!(hooks::organisation::list, hooks::organisation::add))
+        .routes(routes!(
+            hooks::organisation::show,
+            hooks::organisation::change,
+            hooks::organisation::remove
+        ))
+        .routes(routes!(hooks::organisation::deliveries))
+        .routes(routes!(hooks::organisation::test))
+        .routes(routes!(hooks::organisation::redeliver))
+}
+
+/// 404.
+pub(super) async fn no_such_route(uri: Uri) -> ApiError {
+    let path = uri.path();
+    if api::is_under(path) {
+        let text = format!(
+            "nothing is at {path}; {}/openapi.json describes what there is",
+            api::PREFIX
+        );
+        return ApiError::Refused(Code::NoSuchPath, text);
+    }
+    ApiError::NoSuchRoute(path.to_owned())
+}
+
+/// 405.
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let path = uri.path();
+    let text = if api::is_under(path) {
+        format!(
+            "{method} is not for this path; the header Allow names what is, {}/openapi.json describes it",
+            api::PREFIX
+        )
+    } else {
+        format!(
+            "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file"
+        )
+    };
+    ApiError::WrongMethod(text).into_response()
+}

@@ -1,0 +1,129 @@
+//! What a token does of what administers: no more than its scopes say, and no more of them than an owner can look after.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tarn_core::{access::TokenRequest, jobs::Schedule};
+use tarn_store::metadata::{OwnerKind, Visibility};
+
+use crate::{
+    client::{Answer, Request, get, json, put, request},
+    server::{BY, TestServer, hello, name, password},
+};
+
+fn by(user: &str, request: Request) -> Request {
+    request.basic(user, &password(user))
+}
+
+async fn ask(server: &TestServer, request: Request) -> Answer {
+    server.send(&request).await
+}
+
+#[tokio::test]
+async fn a_token_that_administers_does_nothing_to_packages_that_it_may_not() {
+    let server = TestServer::start().await;
+    server.add_user("root", Visibility::Public).await;
+    let root = name("root");
+    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    server.add_organisation("acme", Visibility::Private).await;
+    let upload = put("/api/packages/acme/alpine/edge/main", hello());
+    ask(&server, by("alice", upload)).await.expect(201);
+    let token = async |user: &str, scopes: &str| {
+        let request = TokenRequest {
+            limits: if user == "alice" { "acme/*/*" } else { "" }
+                .parse()
+                .unwrap(),
+            ..TokenRequest::new(scopes, scopes.parse().unwrap())
+        };
+        let user = name(user);
+        let made = server
+            .accounts()
+            .add_token(OwnerKind::User, &user, &request, None, &BY);
+        made.await.unwrap().1.expose().to_owned()
+    };
+    let rule = json!({ "pattern": "edge/*", "days": 1, "keep": 0 });
+    let public = json!({ "visibility": "public" });
+    let purge = |target: &str| request("DELETE", format!("/api/v1/{target}?purge=true"));
+    let deleting = |org: &str| json("POST", format!("/api/v1/owners/{org}/expiry-rules"), &rule);
+    let publishing = |target: &str| json("PATCH", format!("/api/v1/{target}"), &public);
+    let narrow = token("alice", "admin,write:package,no-delete").await;
+    for order in [purge("orgs/acme"), deleting("acme")] {
+        ask(&server, order.bearer(&narrow))
+            .await
+            .problem(401, "delete:package");
+    }
+    ask(&server, publishing("orgs/acme").bearer(&narrow))
+        .await
+        .expect(200);
+    let admin = token("alice", "admin").await;
+    ask(&server, publishing("orgs/acme").bearer(&admin))
+        .await
+        .problem(401, "read:package");
+    let own = server.token("alice", "admin").await;
+    ask(&server, publishing("user/settings").bearer(&own))
+        .await
+        .problem(401, "read:package");
+    let (site, reads) = (token("root", "admin"), token("root", "admin,read:package"));
+    let (site, reads) = (site.await, reads.await);
+    ask(&server, publishing("admin/users/alice").bearer(&site))
+        .await
+        .problem(401, "read:package");
+    server.publish("edge/main", hello()).await.expect(201);
+    ask(&server, purge("admin/users/alice").bearer(&reads))
+        .await
+        .problem(401, "delete:package");
+    let leads = json!({ "config": { "url": "https://hooks.example/x" } });
+    let hook = json("POST", "/api/v1/user/hooks", &leads);
+    ask(&server, hook.clone().bearer(&own))
+        .await
+        .problem(401, "read:package");
+    let hook = ask(&server, by("alice", hook)).await.expect(201).json();
+    let hook = format!("/api/v1/user/hooks/{}", hook["id"]);
+    ask(&server, json("PATCH", &*hook, &leads).bearer(&own))
+        .await
+        .problem(401, "read:package");
+    // Each refusal is in the log, and the packages are there.
+    server.registry.refusals().flush().await;
+    let log = get("/api/v1/audit?action=package.delete&result=refused");
+    assert_eq!(
+        ask(&server, by("root", log))
+            .await
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    for owner in ["acme", "alice"] {
+        let list = by("root", get(format!("/api/v1/packages/{owner}")));
+        assert_eq!(ask(&server, list).await.header("X-Total-Count"), Some("1"));
+    }
+    let wide = token("alice", "admin,delete:package").await;
+    ask(&server, deleting("acme").bearer(&wide))
+        .await
+        .expect(201);
+    ask(&server, purge("orgs/acme").bearer(&wide))
+        .await
+        .expect(204);
+}
+
+#[tokio::test]
+async fn tokens_that_expired_are_listed_for_thirty_days_more() {
+    let server = TestServer::start().await;
+    let day = Duration::from_secs(86_400);
+    let expired = server.token_for("alice", "read:package", Some(day)).await;
+    server.token("alice", "admin").await;
+    let mut schedule = Schedule::new(server.registry.clone());
+    let mut left = async |days: u32| {
+        server.clock.advance(days * day);
+        schedule.run_due().await;
+        let list = by("alice", get("/api/v1/user/tokens"));
+        let list = ask(&server, list).await.expect(200).json();
+        list.as_array().unwrap().len()
+    };
+    assert_eq!(left(31).await, 2);
+    assert_eq!(left(1).await, 1);
+    assert_eq!(left(1000).await, 1);
+    let asked = get("/api/v1/user").bearer(&expired);
+    ask(&server, asked).await.problem(401, "wrong");
+}

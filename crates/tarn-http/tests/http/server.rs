@@ -1,0 +1,290 @@
+//! A server for one test.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use apk::{sign::KeySize, v2::builder::PackageBuilder};
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    names::OwnerName,
+    random::Random,
+    secret::Secret,
+};
+use tarn_core::{
+    Registry,
+    access::{AccessLimits, Accounts, PasswordCost, TokenRequest},
+    settings::Settings,
+};
+use tarn_http::{ServeError, serve};
+use tarn_store::metadata::{Actor, OwnerKind, Role, Visibility};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::client::{Answer, Connection, Request, put};
+
+/// 2026-11-22 21:00:00 UTC.
+pub(crate) const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// Who administers in these tests.
+pub(crate) static BY: Actor = Actor::COMMAND_LINE;
+
+/// Where the server's packages of `alice` are.
+pub(crate) const ALICE: &str = "/api/packages/alice/alpine";
+
+/// The index of edge/main for x86_64.
+pub(crate) const INDEX: &str = "/api/packages/alice/alpine/edge/main/x86_64/APKINDEX.tar.gz";
+
+/// The file of [`hello`] once it is in edge/main.
+pub(crate) const HELLO: &str = "/api/packages/alice/alpine/edge/main/x86_64/hello-1.0-r0.apk";
+
+/// A running server with the public user `alice`.
+pub(crate) struct TestServer {
+    pub(crate) clock: Clock,
+    pub(crate) registry: Registry,
+    accounts: Accounts,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<Result<(), ServeError>>,
+    folder: TempDir,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// One whose settings are not the usual ones.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_by(Clock::manual(START), change).await
+    }
+
+    /// One whose clock is not the usual one either.
+    pub(crate) async fn start_by(clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::in_folder(folder.path().to_path_buf());
+        settings.key_size = KeySize::Rsa2048;
+        settings.access = AccessLimits::tiny();
+        change(&mut settings);
+        let server = Self::open(folder, settings, clock).await;
+        server.add_user("alice", Visibility::Public).await;
+        server
+    }
+
+    async fn open(folder: TempDir, settings: Settings, clock: Clock) -> Self {
+        let registry = Registry::open(settings, clock.clone()).await.unwrap();
+        let accounts = Accounts::with(
+            registry.metadata().clone(),
+            clock.clone(),
+            Random::system(),
+            PasswordCost::TINY,
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(serve(registry.clone(), listener, None, async {
+            let _ = stopped.await;
+        }));
+        Self {
+            clock,
+            registry,
+            accounts,
+            address,
+            stop: Some(stop),
+            serving,
+            folder,
+        }
+    }
+
+    /// Stops it in order, and starts another on the same folder at the same time of its clock.
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let Self {
+            clock,
+            registry,
+            accounts,
+            stop,
+            serving,
+            folder,
+            ..
+        } = self;
+        drop(stop);
+        serving.await.unwrap().unwrap();
+        registry.access().write_down().await.unwrap();
+        let mut settings = registry.settings().clone();
+        change(&mut settings);
+        registry.metadata().close().await;
+        drop((registry, accounts));
+        Self::open(folder, settings, clock).await
+    }
+
+    /// One that has [`hello`] in edge/main, long enough that its dates can be given away.
+    pub(crate) async fn with_hello() -> Self {
+        let server = Self::start().await;
+        server.publish("edge/main", hello()).await.expect(201);
+        server.clock.advance(Duration::from_secs(60));
+        server
+    }
+
+    /// Adds a user, whose password is [`password`].
+    pub(crate) async fn add_user(&self, user: &str, visibility: Visibility) {
+        self.accounts
+            .add_user(
+                &name(user),
+                Some(&Secret::new(password(user))),
+                false,
+                visibility,
+                &BY,
+            )
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn add_organisation(&self, organisation: &str, visibility: Visibility) {
+        self.accounts
+            .add_organisation(&name(organisation), visibility, &name("alice"), &BY)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn set_member(&self, organisation: &str, user: &str, role: Role) {
+        self.accounts
+            .set_member(&name(organisation), &name(user), Some(role), &BY)
+            .await
+            .unwrap();
+    }
+
+    /// A token of that user.
+    pub(crate) async fn token(&self, user: &str, scopes: &str) -> String {
+        self.token_for(user, scopes, None).await
+    }
+
+    pub(crate) async fn token_for(
+        &self,
+        user: &str,
+        scopes: &str,
+        lifetime: Option<Duration>,
+    ) -> String {
+        let label = format!("{scopes} {lifetime:?}");
+        let request = TokenRequest {
+            lifetime,
+            ..TokenRequest::new(&label, scopes.parse().unwrap())
+        };
+        let (_, secret) = self
+            .accounts
+            .add_token(OwnerKind::User, &name(user), &request, None, &BY)
+            .await
+            .unwrap();
+        secret.expose().to_owned()
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// A connection from another address of this machine, such as 127.0.0.2.
+    pub(crate) async fn connect_from(&self, source: &str) -> Connection {
+        Connection::open_from(source, self.address).await
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) async fn send(&self, request: &Request) -> Answer {
+        self.connect().await.send(request).await
+    }
+
+    /// Uploads as alice, to one of her repositories.
+    pub(crate) async fn publish(&self, repository: &str, package: Vec<u8>) -> Answer {
+        let request = put(format!("{ALICE}/{repository}"), package);
+        self.send(&request.basic("alice", &password("alice"))).await
+    }
+
+    /// How many blobs there are, and that nothing is half received.
+    #[track_caller]
+    pub(crate) fn blobs(&self) -> usize {
+        let unfinished = files(&self.folder.path().join("tmp"));
+        assert_eq!(unfinished, 0, "something was left half received");
+        fs::read_dir(self.folder.path().join("blobs"))
+            .unwrap()
+            .map(|entry| files(&entry.unwrap().path()))
+            .sum()
+    }
+
+    /// Has the database do that, as somebody would who opens it beside the server.
+    pub(crate) fn sql(&self, statement: &str) {
+        let path = self.folder.path().join("tarn.db");
+        let database = rusqlite::Connection::open(path).unwrap();
+        database.execute_batch(statement).unwrap();
+    }
+
+    /// The files of the blobs.
+    pub(crate) fn blob_files(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.folder.path().join("blobs"))
+            .unwrap()
+            .flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .collect()
+    }
+
+    /// What is in the files of the database, while they are open and once they are closed. Nothing can be asked after that.
+    pub(crate) async fn database_files(&self) -> Vec<u8> {
+        let read = || {
+            let entries = fs::read_dir(self.folder.path()).unwrap();
+            let paths = entries.map(|entry| entry.unwrap().path());
+            let of_database = |path: &PathBuf| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                name.starts_with("tarn.db")
+            };
+            let files = paths
+                .filter(of_database)
+                .map(|path| fs::read(path).unwrap());
+            files.collect::<Vec<_>>().concat()
+        };
+        let mut bytes = read();
+        self.registry.metadata().close().await;
+        bytes.extend(read());
+        bytes
+    }
+
+    /// Tells the server to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> Result<(), ServeError> {
+        drop(self.stop.take());
+        self.serving.await.unwrap()
+    }
+}
+
+fn files(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+pub(crate) fn name(name: &str) -> OwnerName {
+    OwnerName::parse(name).unwrap()
+}
+
+/// The password of that user.
+pub(crate) fn password(user: &str) -> String {
+    format!("the password of {user}")
+}
+
+/// A small package: hello 1.0-r0 for x86_64.
+pub(crate) fn hello() -> Vec<u8> {
+    package("hello", "x86_64")
+}
+
+/// A small package 1.0-r0.
+pub(crate) fn package(name: &str, arch: &str) -> Vec<u8> {
+    PackageBuilder::new(name, "1.0-r0")
+        .arch(arch)
+        .file(&format!("usr/share/{name}"), b"hello\n")
+        .build()
+}

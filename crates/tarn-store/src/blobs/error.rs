@@ -1,0 +1,171 @@
+//! What can go wrong with the blob store.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why a blob was not read, written or removed. The texts are for the operator: they name paths.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// No space, no quota, or a file greater than the file system or a limit of the process allows. Nothing was kept.
+    #[error("no space left for {}: free some, or move the data folder to a larger disk", path.display())]
+    Full {
+        /// What was being written.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// Another process has the store open.
+    #[error(
+        "another server{} uses this data folder (it holds {}): stop it first, or take another data folder",
+        process.map_or_else(String::new, |process| format!(", process {process},")),
+        path.display()
+    )]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+        /// The process that says it holds it.
+        process: Option<u32>,
+    },
+
+    /// A blob on the disk has another size than the bytes with its digest.
+    #[error(
+        "the blob {} is damaged: it has {found} bytes and should have {expected}; \
+         check the disk, then upload the same package again, which replaces the file",
+        path.display()
+    )]
+    Damaged {
+        /// The blob.
+        path: PathBuf,
+        /// How many bytes it should have.
+        expected: u64,
+        /// How many it has.
+        found: u64,
+    },
+
+    /// Anything else the operating system refused.
+    #[error("cannot {what} {}{}", path.display(), hint(source))]
+    Io {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// A background thread died: a bug.
+    #[error("a background task of the blob store failed")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ": let the user that runs the server own the data folder and all in it"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ": its file system is mounted read-only",
+        io::ErrorKind::CrossesDevices => {
+            ": the folders blobs and tmp of the data folder must be on one file system"
+        }
+        io::ErrorKind::NotFound => {
+            ": it, or the folder it should be in, is not there; was the data folder changed while the server ran?"
+        }
+        io::ErrorKind::NotADirectory => ": a file is where a folder should be; move it away",
+        _ => "",
+    }
+}
+
+/// Turns what the operating system said into a [`BlobError`] about a path.
+pub(super) fn at<'a>(
+    what: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> BlobError + 'a {
+    move |source| {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => BlobError::Full { path, source },
+            _ => BlobError::Io { what, path, source },
+        }
+    }
+}
+
+/// Runs something that waits for the disk where it holds nobody up.
+pub(super) async fn in_background<T, F>(work: F) -> Result<T, BlobError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, BlobError> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(BlobError::Task)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: io::ErrorKind) -> BlobError {
+        at("open", Path::new("data/blobs/ab/cd"))(kind.into())
+    }
+
+    #[test]
+    fn every_way_to_have_no_space_is_told_as_such() {
+        for errno in [
+            rustix::io::Errno::NOSPC,
+            rustix::io::Errno::DQUOT,
+            rustix::io::Errno::FBIG,
+        ] {
+            let error = at("write", Path::new("data/tmp/incoming-1"))(errno.into());
+            assert!(matches!(error, BlobError::Full { .. }), "{errno}");
+            assert_eq!(
+                error.to_string(),
+                "no space left for data/tmp/incoming-1: free some, or move the data folder to a larger disk"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_path_and_what_to_do() {
+        for (kind, text) in [
+            (
+                io::ErrorKind::PermissionDenied,
+                "cannot open data/blobs/ab/cd: let the user that runs the server own the data folder and all in it",
+            ),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                "cannot open data/blobs/ab/cd: its file system is mounted read-only",
+            ),
+            (
+                io::ErrorKind::CrossesDevices,
+                "cannot open data/blobs/ab/cd: the folders blobs and tmp of the data folder must be on one file system",
+            ),
+            (io::ErrorKind::Other, "cannot open data/blobs/ab/cd"),
+        ] {
+            assert_eq!(error(kind).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn another_server_is_told_with_its_process() {
+        let in_use = |process| BlobError::InUse {
+            path: "data/blobs.lock".into(),
+            process,
+        };
+        assert_eq!(
+            in_use(Some(77)).to_string(),
+            "another server, process 77, uses this data folder (it holds data/blobs.lock): \
+             stop it first, or take another data folder"
+        );
+        assert_eq!(
+            in_use(None).to_string(),
+            "another server uses this data folder (it holds data/blobs.lock): stop it first, or take another data folder"
+        );
+    }
+}

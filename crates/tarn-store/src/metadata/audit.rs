@@ -1,0 +1,158 @@
+//! Who did what: one row for every change, written in the transaction that makes the change, so that neither is ever
+//! there without the other.
+
+use std::net::IpAddr;
+
+use super::{
+    Metadata, MetadataError, OwnerId, Through, TokenId,
+    engine::{Transaction, sql},
+};
+use tarn_base::clock::Timestamp;
+
+/// Who does something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The account that acts, with its name at that time. `None`: nobody signed in, or the server by itself.
+    pub account: Option<(OwnerId, String)>,
+    /// The token that was used, with its label at that time.
+    pub token: Option<(TokenId, String)>,
+    /// Where the request came from. `None`: from this machine, by the command line.
+    pub address: Option<IpAddr>,
+    /// By which door.
+    pub through: Through,
+}
+
+impl Actor {
+    /// Whoever may run the program on the server's machine.
+    pub const COMMAND_LINE: Self = Self::nobody(Through::CommandLine);
+    /// The server by itself: expiry, retention.
+    pub const SERVER: Self = Self::nobody(Through::Server);
+
+    /// The account that acts: a user, or an organisation by a token of its own.
+    pub fn account_id(&self) -> Option<OwnerId> {
+        self.account.as_ref().map(|(id, _)| *id)
+    }
+
+    /// What this actor does at that moment.
+    pub const fn at(&self, at: Timestamp) -> Act<'_> {
+        Act { by: self, at }
+    }
+
+    const fn nobody(through: Through) -> Self {
+        Self {
+            account: None,
+            token: None,
+            address: None,
+            through,
+        }
+    }
+}
+
+/// A change: who makes it, and when. Every function of this module that changes what people see takes one.
+#[derive(Debug, Clone, Copy)]
+pub struct Act<'a> {
+    /// Who.
+    pub by: &'a Actor,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is written down of a change beside its [`Act`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Done<'a> {
+    /// What was done: a noun and a verb, `package.publish`.
+    pub(super) action: &'static str,
+    /// Whose it was done to. Their name is looked up: an owner that goes is noted while still there.
+    pub(super) owner: Option<OwnerId>,
+    /// What of theirs: a path, a label, a name.
+    pub(super) target: &'a str,
+    /// For people: what changed into what.
+    pub(super) detail: Option<&'a str>,
+}
+
+impl Transaction {
+    /// Writes down, within this transaction, what it does.
+    pub(super) async fn note(
+        &mut self,
+        act: &Act<'_>,
+        done: Done<'_>,
+    ) -> Result<(), MetadataError> {
+        let account = act.by.account.as_ref();
+        let token = act.by.token.as_ref();
+        let statement = sql!(
+            "INSERT INTO audit_log (at, account_id, account, token_id, token, address, through, action, owner_id, owner, \
+             target, result, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+             (SELECT name FROM owners WHERE id = $9), $10, 'done', $11)",
+            act.at,
+            account.map(|(id, _)| id.number()),
+            account.map(|(_, name)| name.as_str()),
+            token.map(|(id, _)| id.number()),
+            token.map(|(_, label)| label.as_str()),
+            act.by.address.map(|address| address.to_string()),
+            act.by.through.as_str(),
+            done.action,
+            done.owner,
+            done.target,
+            done.detail
+        );
+        self.run_one("entry of the audit log", statement).await
+    }
+}
+
+/// Something that somebody wanted and did not get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Who, as far as that is known.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// What: a noun and a verb, or `sign-in`.
+    pub action: &'static str,
+    /// With whose packages. `None`: nobody's, or of whoever is called like the target.
+    pub owner: Option<OwnerId>,
+    /// With what of theirs. Of a sign-in: the name that a stranger gave, which is written down where an owner has it. People
+    /// type passwords where the name belongs.
+    pub target: String,
+    /// Why not. Never a secret.
+    pub why: String,
+}
+
+impl Metadata {
+    /// Writes down what was refused, all of it in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Nothing was written then.
+    pub async fn note_refused(&self, refused: &[Refused]) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        for refused in refused {
+            let account = refused.by.account.as_ref();
+            let token = refused.by.token.as_ref();
+            let statement = sql!(
+                "INSERT INTO audit_log (at, account_id, account, token_id, token, address, through, action, owner_id, owner, \
+                 target, result, detail) SELECT $1, $2, $3, $4, $5, $6, $7, $8, meant.id, meant.name, \
+                 CASE WHEN $8 = 'sign-in' AND meant.id IS NULL THEN '' ELSE $10 END, 'refused', $11 \
+                 FROM (SELECT 1 AS one) LEFT JOIN owners AS meant \
+                 ON meant.id = COALESCE($9, (SELECT id FROM owners WHERE name_lower = LOWER($10)))",
+                refused.at,
+                account.map(|(id, _)| id.number()),
+                account.map(|(_, name)| name.as_str()),
+                token.map(|(id, _)| id.number()),
+                token.map(|(_, label)| label.as_str()),
+                refused.by.address.map(|address| address.to_string()),
+                refused.by.through.as_str(),
+                refused.action,
+                refused.owner,
+                refused.target.as_str(),
+                refused.why.as_str()
+            );
+            transaction
+                .run_one("entry of the audit log", statement)
+                .await?;
+        }
+        transaction.commit().await
+    }
+}
+
+#[cfg(test)]
+mod tests;

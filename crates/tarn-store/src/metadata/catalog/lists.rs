@@ -1,0 +1,303 @@
+//! The lists of owners, of their repositories, and of the files of one version.
+
+use apk::{name::PackageName, version::Version};
+
+use super::{
+    CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, OwnersWanted, Page, Sight, Window,
+    repository_in_sight, visible,
+};
+use crate::metadata::{
+    Metadata, MetadataError, Owner, OwnerId, OwnerKind, User,
+    engine::{Statement, sql},
+    packages::file_name,
+    users::user_columns,
+};
+use tarn_base::clock::Timestamp;
+
+/// Whether the row of `owners` is one of the [`OwnersWanted`] in `$5` to `$8`.
+macro_rules! wanted {
+    () => {
+        "name_lower >= $5 AND name_lower < $6 AND (CAST($7 AS TEXT) IS NULL OR kind = $7) \
+         AND (CAST($8 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM teams JOIN team_members \
+         ON team_members.team_id = teams.id WHERE teams.organisation_id = owners.id AND team_members.user_id = $8)) AND "
+    };
+}
+
+impl Metadata {
+    /// The owners that are wanted, as far as `sight` may know of them; by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn visible_owners(
+        &self,
+        sight: &Sight,
+        wanted: OwnersWanted<'_>,
+        window: Window,
+    ) -> Result<Page<CatalogOwner>, MetadataError> {
+        let kind = wanted.kind.map(OwnerKind::as_str);
+        let member = wanted.member.map(OwnerId::number);
+        let from = wanted.prefix.to_ascii_lowercase();
+        let to = format!("{from}{}", char::MAX);
+        let total = self
+            .count(sql!(
+                concat!(
+                    "SELECT COUNT(*) AS count FROM owners WHERE ",
+                    wanted!(),
+                    visible!("owners")
+                ),
+                sight.everything,
+                sight.limited,
+                sight.account,
+                sight.owners.as_deref(),
+                from.as_str(),
+                to.as_str(),
+                kind,
+                member
+            ))
+            .await?;
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT id, kind, name, visibility, created_at FROM owners WHERE ",
+                    wanted!(),
+                    visible!("owners"),
+                    " ORDER BY name_lower LIMIT $9 OFFSET $10"
+                ),
+                sight.everything,
+                sight.limited,
+                sight.account,
+                sight.owners.as_deref(),
+                from,
+                to,
+                kind,
+                member,
+                i64::from(window.limit),
+                i64::from(window.offset)
+            ))
+            .await?;
+        let entries = rows.iter().map(|row| {
+            Ok(CatalogOwner {
+                owner: Owner::from_row(row)?,
+                created_at: row.time("created_at")?,
+            })
+        });
+        Ok(Page {
+            entries: entries.collect::<Result<_, MetadataError>>()?,
+            total,
+        })
+    }
+
+    /// Every user, disabled ones too, with when the account was made; by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn listed_users(
+        &self,
+        window: Window,
+    ) -> Result<Page<(User, Timestamp)>, MetadataError> {
+        let total = self
+            .count(sql!("SELECT COUNT(*) AS count FROM users"))
+            .await?;
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT ",
+                    user_columns!(),
+                    ", owners.created_at AS created_at FROM owners JOIN users ON users.owner_id = owners.id \
+                     ORDER BY owners.name_lower LIMIT $1 OFFSET $2"
+                ),
+                i64::from(window.limit),
+                i64::from(window.offset)
+            ))
+            .await?;
+        let entries = rows
+            .iter()
+            .map(|row| Ok((User::from_row(row)?, row.time("created_at")?)));
+        Ok(Page {
+            entries: entries.collect::<Result<_, MetadataError>>()?,
+            total,
+        })
+    }
+
+    /// When an owner was made.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is no such owner; when the database fails.
+    pub async fn owner_created_at(&self, owner: OwnerId) -> Result<Timestamp, MetadataError> {
+        self.engine
+            .row(sql!("SELECT created_at FROM owners WHERE id = $1", owner))
+            .await?
+            .ok_or(MetadataError::Missing("owner"))?
+            .time("created_at")
+    }
+
+    /// The repositories of an owner, by branch and name.
+    ///
+    /// Those in `sight`; that the owner itself is, has been asked.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn listed_repositories(
+        &self,
+        sight: &Sight,
+        owner: OwnerId,
+        window: Window,
+    ) -> Result<Page<CatalogRepository>, MetadataError> {
+        let total = self
+            .count(sql!(
+                concat!(
+                    "SELECT COUNT(*) AS count FROM repositories WHERE owner_id = $1 AND ",
+                    repository_in_sight!(2)
+                ),
+                owner,
+                sight.repositories.as_deref()
+            ))
+            .await?;
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT page.id AS id, page.branch AS branch, page.name AS name, page.generation AS generation, \
+                     page.changed_at AS changed_at, index_heads.arch AS arch, index_heads.live AS live FROM \
+                     (SELECT id, branch, name, generation, changed_at FROM repositories WHERE owner_id = $1 AND ",
+                    repository_in_sight!(2),
+                    " ORDER BY branch, name LIMIT $3 OFFSET $4) AS page \
+                     LEFT JOIN index_heads ON index_heads.repository_id = page.id AND index_heads.live > 0 \
+                     ORDER BY page.branch, page.name, index_heads.arch"
+                ),
+                owner,
+                sight.repositories.as_deref(),
+                i64::from(window.limit),
+                i64::from(window.offset)
+            ))
+            .await?;
+        let mut entries: Vec<CatalogRepository> = Vec::new();
+        for row in &rows {
+            let next = CatalogRepository::from_row(row)?;
+            match entries.last_mut() {
+                Some(last) if last.branch == next.branch && last.name == next.name => {
+                    last.architectures.extend(next.architectures);
+                }
+                _ => entries.push(next),
+            }
+        }
+        Ok(Page { entries, total })
+    }
+
+    /// The files of one version, by branch, repository and architecture. One look-up for each repository of the owner.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn files_of_version(
+        &self,
+        sight: &Sight,
+        owner: OwnerId,
+        name: &PackageName,
+        version: &Version,
+        window: Window,
+    ) -> Result<Page<CatalogFile>, MetadataError> {
+        let file_name = file_name(name, version);
+        let total = self
+            .count(sql!(
+                concat!(
+                    "SELECT COUNT(*) AS count FROM repositories \
+                     JOIN package_files ON package_files.repository_id = repositories.id \
+                     WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
+                     AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
+                    repository_in_sight!(5)
+                ),
+                owner,
+                file_name.as_str(),
+                name.as_str(),
+                version.as_str(),
+                sight.repositories.as_deref()
+            ))
+            .await?;
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!("SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
+                 package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
+                 package_files.file_name AS file_name, package_files.sha256 AS sha256, package_files.size AS size, \
+                 package_files.created_at AS created_at, package_files.pkginfo AS pkginfo FROM repositories \
+                 JOIN package_files ON package_files.repository_id = repositories.id \
+                 WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
+                 AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
+                    repository_in_sight!(5),
+                    " ORDER BY repositories.branch, repositories.name, package_files.arch LIMIT $6 OFFSET $7"
+                ),
+                owner,
+                file_name,
+                name.as_str(),
+                version.as_str(),
+                sight.repositories.as_deref(),
+                i64::from(window.limit),
+                i64::from(window.offset)
+            ))
+            .await?;
+        let entries = rows.iter().map(CatalogFile::from_row);
+        Ok(Page {
+            entries: entries.collect::<Result<_, _>>()?,
+            total,
+        })
+    }
+
+    /// Where the files of one version are, or of all versions: branch, repository and the package's own architecture, in that
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn places_of_package(
+        &self,
+        sight: &Sight,
+        owner: OwnerId,
+        name: &PackageName,
+        version: Option<&Version>,
+    ) -> Result<Vec<CatalogPlace>, MetadataError> {
+        // The index is by file name; those of all versions stand between `name-` and `name.`, the next byte.
+        let (first, last) = match version {
+            Some(version) => (file_name(name, version), file_name(name, version)),
+            None => (format!("{}-", name.as_str()), format!("{}.", name.as_str())),
+        };
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
+                     package_files.arch AS arch, package_files.version AS version \
+                     FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                     WHERE repositories.owner_id = $1 AND package_files.file_name >= $2 AND package_files.file_name <= $3 \
+                     AND package_files.name = $4 AND ($5 IS NULL OR package_files.version = $5) \
+                     AND package_files.removed_at IS NULL AND ",
+                    repository_in_sight!(6),
+                    " ORDER BY repositories.branch, repositories.name, package_files.arch"
+                ),
+                owner,
+                first,
+                last,
+                name.as_str(),
+                version.map(Version::as_str),
+                sight.repositories.as_deref()
+            ))
+            .await?;
+        rows.iter().map(CatalogPlace::from_row).collect()
+    }
+
+    /// The number that a question for `count` gives.
+    pub(in crate::metadata) async fn count(
+        &self,
+        statement: Statement,
+    ) -> Result<u64, MetadataError> {
+        let rows = self.engine.list(statement).await?;
+        let row = rows.first().ok_or(MetadataError::Missing("count"))?;
+        row.size("count")
+    }
+}

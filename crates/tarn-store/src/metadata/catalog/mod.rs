@@ -1,0 +1,333 @@
+//! What there is to be listed and searched: owners, their repositories, the versions of their packages.
+//!
+//! Every list is cut into pages here, along an index. What a list may name is decided by a [`Sight`], within the
+//! question itself: no row is read that is thrown away afterwards because the caller may not know of it.
+
+mod lists;
+mod search;
+mod sight;
+mod versions;
+
+pub use self::{
+    search::{Found, MOST_FOUND},
+    sight::{Sight, Sighted},
+};
+
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
+
+use super::{
+    MetadataError, NewPackageFile, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId,
+    engine::{Row, Transaction, sql},
+    packages::nonsense,
+};
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
+
+/// Whether the owner in `$table` is one that the [`Sight`] in the parameters `$1` to `$4` may know of.
+macro_rules! visible {
+    ($table:literal) => {
+        concat!(
+            "(($1 OR ",
+            $table,
+            ".visibility = 'public' OR ($2 AND ",
+            $table,
+            ".visibility = 'limited') OR ",
+            $table,
+            ".id = $3 OR EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
+             WHERE teams.organisation_id = ",
+            $table,
+            ".id AND team_members.user_id = $3)) AND (CAST($4 AS TEXT) IS NULL OR ",
+            $table,
+            ".id IN (SELECT value FROM json_each($4))))"
+        )
+    };
+}
+use visible;
+
+/// Whether the row of `repositories` is among those of a [`Sight`], which are in the parameter of that number.
+macro_rules! repository_in_sight {
+    ($parameter:literal) => {
+        concat!(
+            "(CAST($",
+            $parameter,
+            " AS TEXT) IS NULL OR repositories.id IN (SELECT value FROM json_each($",
+            $parameter,
+            ")))"
+        )
+    };
+}
+use repository_in_sight;
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// How many entries come before it.
+    pub offset: u32,
+    /// How many entries it has at most.
+    pub limit: u32,
+}
+
+/// One part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The entries of this part.
+    pub entries: Vec<T>,
+    /// How many entries the whole list has.
+    pub total: u64,
+}
+
+/// Which owners are wanted in a list: those that fit all that is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnersWanted<'a> {
+    /// What the name begins with, in any letters' case.
+    pub prefix: &'a str,
+    /// What they are.
+    pub kind: Option<OwnerKind>,
+    /// Who is in one of their teams.
+    pub member: Option<OwnerId>,
+}
+
+/// An owner in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogOwner {
+    /// Who.
+    pub owner: Owner,
+    /// When the account or the organisation was made.
+    pub created_at: Timestamp,
+}
+
+/// A repository in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogRepository {
+    /// Its branch.
+    pub branch: Branch,
+    /// Its name.
+    pub name: RepositoryName,
+    /// Moves on by one with every change of its packages.
+    pub generation: i64,
+    /// When its packages last changed.
+    pub changed_at: Timestamp,
+    /// The architectures that have packages of their own, with how many; `noarch` is one of them.
+    pub architectures: Vec<(Arch, u64)>,
+}
+
+/// One version of a package of an owner, whatever the repositories and architectures of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogVersion {
+    /// Which one. Never given out twice.
+    pub id: i64,
+    /// Whose.
+    pub owner: Owner,
+    /// The package's name.
+    pub name: PackageName,
+    /// The version, as written in the package.
+    pub version: Version,
+    /// `pkgdesc` of the file that came last.
+    pub description: String,
+    /// Who uploaded the first file, where that is known and the caller may know of them.
+    pub creator: Option<Owner>,
+    /// When the first file came.
+    pub created_at: Timestamp,
+    /// How many files it has.
+    pub files: u64,
+}
+
+/// One file of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogFile {
+    /// Which one.
+    pub id: PackageFileId,
+    /// The branch.
+    pub branch: Branch,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+    /// The package's name.
+    pub name: PackageName,
+    /// The package's version.
+    pub version: Version,
+    /// `{name}-{version}.apk`.
+    pub file_name: String,
+    /// Of the bytes.
+    pub sha256: Sha256Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// The PKGINFO as it stands in the control section.
+    pub pkginfo: String,
+}
+
+/// Where one file of a version is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogPlace {
+    /// Which one.
+    pub id: PackageFileId,
+    /// The branch.
+    pub branch: Branch,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+    /// The package's version, as written in it.
+    pub version: Version,
+}
+
+/// Keeps the catalog in the transaction that records a file.
+pub(super) async fn added(
+    transaction: &mut Transaction,
+    new: &NewPackageFile,
+    uploader: Option<OwnerId>,
+    at: Timestamp,
+) -> Result<(), MetadataError> {
+    transaction
+        .run_one(
+            "package version",
+            sql!(
+                "INSERT INTO package_versions (owner_id, name, version, description, creator_id, created_at, files) \
+                 VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (owner_id, name, version) DO UPDATE SET \
+                 files = package_versions.files + 1, description = excluded.description",
+                new.owner,
+                new.name.as_str(),
+                new.version.as_str(),
+                new.description.as_str(),
+                uploader,
+                at
+            ),
+        )
+        .await
+}
+
+/// Keeps the catalog in the transaction that removes a file.
+pub(super) async fn removed(
+    transaction: &mut Transaction,
+    address: &PackageAddress<'_>,
+) -> Result<(), MetadataError> {
+    transaction
+        .run_one(
+            "package version",
+            sql!(
+                "UPDATE package_versions SET files = files - 1 WHERE owner_id = $1 AND name = $2 AND version = $3",
+                address.owner,
+                address.name.as_str(),
+                address.version.as_str()
+            ),
+        )
+        .await?;
+    transaction
+        .run(sql!(
+            "DELETE FROM package_versions WHERE owner_id = $1 AND name = $2 AND version = $3 AND files = 0",
+            address.owner,
+            address.name.as_str(),
+            address.version.as_str()
+        ))
+        .await?;
+    Ok(())
+}
+
+impl CatalogRepository {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        let (branch, name): (&str, &str) = (row.value("branch")?, row.value("name")?);
+        let architectures = match row.value::<Option<&str>>("arch")? {
+            Some(arch) => vec![(parse_arch(arch)?, row.size("live")?)],
+            None => Vec::new(),
+        };
+        Ok(Self {
+            branch: Branch::parse(branch).map_err(|_| nonsense("branch", branch))?,
+            name: RepositoryName::parse(name).map_err(|_| nonsense("repository", name))?,
+            generation: row.value("generation")?,
+            changed_at: row.time("changed_at")?,
+            architectures,
+        })
+    }
+}
+
+impl CatalogVersion {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        let (name, version): (&str, &str) = (row.value("package")?, row.value("version")?);
+        let creator = match row.value::<Option<i64>>("creator_id")? {
+            None => None,
+            Some(id) => Some(Owner {
+                id: OwnerId::from_row(id),
+                kind: row.word("kind of owner", "creator_kind")?,
+                name: row.value("creator_name")?,
+                visibility: row.word("visibility", "creator_visibility")?,
+            }),
+        };
+        Ok(Self {
+            id: row.value("version_id")?,
+            owner: Owner::from_row(row)?,
+            name: parse_name(name)?,
+            version: parse_version(version)?,
+            description: match row.value::<Option<&str>>("last_pkginfo")? {
+                None => row.value("description")?,
+                Some(text) => described(text)?,
+            },
+            creator,
+            created_at: row.time("created_at")?,
+            files: row.size("files")?,
+        })
+    }
+}
+
+impl CatalogPlace {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        let (branch, repository): (&str, &str) = (row.value("branch")?, row.value("repository")?);
+        Ok(Self {
+            id: PackageFileId::from_row(row.value("id")?),
+            branch: Branch::parse(branch).map_err(|_| nonsense("branch", branch))?,
+            repository: RepositoryName::parse(repository)
+                .map_err(|_| nonsense("repository", repository))?,
+            arch: parse_arch(row.value("arch")?)?,
+            version: parse_version(row.value("version")?)?,
+        })
+    }
+}
+
+impl CatalogFile {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        let CatalogPlace {
+            id,
+            branch,
+            repository,
+            arch,
+            version,
+        } = CatalogPlace::from_row(row)?;
+        Ok(Self {
+            id,
+            branch,
+            repository,
+            arch,
+            name: parse_name(row.value("name")?)?,
+            version,
+            file_name: row.value("file_name")?,
+            sha256: row.digest("sha256")?,
+            size: row.size("size")?,
+            created_at: row.time("created_at")?,
+            pkginfo: row.value("pkginfo")?,
+        })
+    }
+}
+
+/// What a PKGINFO says that the package is.
+pub(super) fn described(pkginfo: &str) -> Result<String, MetadataError> {
+    match apk::v2::pkginfo::parse(pkginfo.as_bytes(), &Limits::for_stored()) {
+        Ok(info) => Ok(info.description),
+        Err(_) => Err(nonsense("PKGINFO", pkginfo)),
+    }
+}
+
+fn parse_arch(arch: &str) -> Result<Arch, MetadataError> {
+    Arch::parse(arch).map_err(|_| nonsense("architecture", arch))
+}
+
+fn parse_name(name: &str) -> Result<PackageName, MetadataError> {
+    PackageName::parse(name).map_err(|_| nonsense("package name", name))
+}
+
+fn parse_version(version: &str) -> Result<Version, MetadataError> {
+    Version::parse_lenient(version, &Limits::default()).map_err(|_| nonsense("version", version))
+}

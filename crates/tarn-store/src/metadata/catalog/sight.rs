@@ -1,0 +1,132 @@
+//! Who looks, as far as it decides what they may know of.
+
+use super::visible;
+use crate::metadata::{Metadata, MetadataError, OwnerId, engine::sql, packages::nonsense};
+use tarn_base::names::{Branch, RepositoryName};
+
+/// Who looks: which owners they may know of, and which repositories of those. `access/` makes one of a caller.
+///
+/// A list of identifiers is a JSON array in a text: a statement takes no list as a parameter, and a database makes a table of
+/// that once for all the rows that it looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    pub(super) everything: bool,
+    pub(super) limited: bool,
+    pub(super) account: Option<OwnerId>,
+    pub(super) owners: Option<String>,
+    pub(super) repositories: Option<String>,
+}
+
+/// What is in sight by name, for whoever narrows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighted<'a> {
+    /// The owner's name in lower case.
+    pub owner: &'a str,
+    /// One of its repositories, or `None` for the owner itself.
+    pub repository: Option<(&'a Branch, &'a RepositoryName)>,
+}
+
+impl Sight {
+    /// Public owners alone.
+    pub const PUBLIC: Self = Self {
+        everything: false,
+        limited: false,
+        account: None,
+        owners: None,
+        repositories: None,
+    };
+
+    /// Every owner.
+    pub const EVERYTHING: Self = Self {
+        everything: true,
+        limited: true,
+        ..Self::PUBLIC
+    };
+
+    /// Public and limited owners, that user, and the organisations they are in.
+    pub const fn of_user(user: OwnerId) -> Self {
+        Self {
+            limited: true,
+            account: Some(user),
+            ..Self::PUBLIC
+        }
+    }
+
+    /// Public owners and that organisation.
+    pub const fn of_organisation(organisation: OwnerId) -> Self {
+        Self {
+            account: Some(organisation),
+            ..Self::PUBLIC
+        }
+    }
+}
+
+impl Metadata {
+    /// What is left of `sight` where `keeps` says so: of the owners that it may know of, and of their repositories, as they
+    /// are at this moment. One that comes later is not in sight.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn narrowed(
+        &self,
+        sight: &Sight,
+        keeps: impl Fn(Sighted<'_>) -> bool + Send,
+    ) -> Result<Sight, MetadataError> {
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT owners.id AS id, owners.name_lower AS owner, repositories.id AS repository_id, \
+                     repositories.branch AS branch, repositories.name AS repository FROM owners \
+                     LEFT JOIN repositories ON repositories.owner_id = owners.id WHERE ",
+                    visible!("owners"),
+                    " ORDER BY owners.id"
+                ),
+                sight.everything,
+                sight.limited,
+                sight.account,
+                sight.owners.as_deref()
+            ))
+            .await?;
+        let (mut owners, mut repositories) = (Vec::new(), Vec::new());
+        let mut last = None;
+        for row in &rows {
+            let (id, owner): (i64, &str) = (row.value("id")?, row.value("owner")?);
+            if last != Some(id) {
+                last = Some(id);
+                let itself = Sighted {
+                    owner,
+                    repository: None,
+                };
+                if keeps(itself) {
+                    owners.push(id);
+                }
+            }
+            let Some(repository_id) = row.value::<Option<i64>>("repository_id")? else {
+                continue;
+            };
+            let (branch, name): (&str, &str) = (row.value("branch")?, row.value("repository")?);
+            let branch = Branch::parse(branch).map_err(|_| nonsense("branch", branch))?;
+            let name = RepositoryName::parse(name).map_err(|_| nonsense("repository", name))?;
+            let place = Sighted {
+                owner,
+                repository: Some((&branch, &name)),
+            };
+            if keeps(place) {
+                repositories.push(repository_id);
+            }
+        }
+        Ok(Sight {
+            owners: Some(list(&owners)),
+            repositories: Some(list(&repositories)),
+            ..sight.clone()
+        })
+    }
+}
+
+/// A JSON array of identifiers.
+fn list(identifiers: &[i64]) -> String {
+    let texts: Vec<String> = identifiers.iter().map(i64::to_string).collect();
+    format!("[{}]", texts.join(","))
+}

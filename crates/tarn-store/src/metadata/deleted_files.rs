@@ -1,0 +1,396 @@
+//! Deleted package files: until when they can be restored, and how they are forgotten.
+//!
+//! A deleted file keeps its row, with the generation and the time of its deletion, and with that its bytes. Restoring it
+//! records it once more, in the repository's next generation; its own row stays what it was. When a file has been deleted for
+//! long enough, its row goes ([`Metadata::forget_deleted`]): what the generations had that it was in is not known any more
+//! (`history_from` of the index's head), and a blob that no other row has is unneeded from that transaction on.
+//!
+//! The time of a deletion is that of its generation, which is never before the one before it: a clock that was set back does
+//! not make a deletion old. One that lies ahead of the clock, because that was ahead once, counts from when it is noticed.
+
+use std::time::Instant;
+
+use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
+
+use super::{
+    Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, Page, Quota,
+    RecordError, RepositoryId, Window,
+    batches::{Batch, STEP},
+    catalog::described,
+    change_times::after_the_wait,
+    engine::{Row, Transaction, sql},
+    live_files::{arch, branch, package_name, repository},
+    packages::{Origin, nonsense, record, refuse},
+    removals::unneeded_without,
+};
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
+
+/// A package file that was deleted and whose bytes are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedFile {
+    /// Which one.
+    pub id: PackageFileId,
+    /// Its branch.
+    pub branch: Branch,
+    /// Its repository.
+    pub repository: RepositoryName,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+    /// The package's name.
+    pub name: PackageName,
+    /// The package's version.
+    pub version: Version,
+    /// Where its bytes are.
+    pub sha256: Sha256Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+}
+
+/// Which deleted file is meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Deleted<'a> {
+    /// That very one.
+    File(PackageFileId),
+    /// The one that was deleted last of those that this path served.
+    At {
+        /// The branch.
+        branch: &'a Branch,
+        /// The repository.
+        repository: &'a RepositoryName,
+        /// The package's own architecture.
+        arch: &'a Arch,
+        /// `{name}-{version}.apk`.
+        file_name: &'a str,
+    },
+}
+
+impl Deleted<'_> {
+    /// The one of that number, if there is such a one.
+    pub const fn numbered(number: i64) -> Self {
+        Self::File(PackageFileId::from_row(number))
+    }
+}
+
+/// What deleted files keep on the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many blobs only deleted files have.
+    pub blobs: u64,
+    /// How many bytes those are.
+    pub bytes: u64,
+}
+
+/// The columns of [`DeletedFile`].
+macro_rules! deleted_files {
+    ($rest:literal) => {
+        concat!(
+            "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
+             package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
+             package_files.sha256 AS sha256, package_files.size AS size, package_files.deleted_at AS deleted_at \
+             FROM repositories JOIN package_files ON package_files.repository_id = repositories.id ",
+            $rest
+        )
+    };
+}
+
+/// Deleted files of owner `$1` in whose place nothing is; of several with the same bytes, the one deleted last.
+macro_rules! restorable {
+    () => {
+        "WHERE repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL AND NOT EXISTS \
+         (SELECT 1 FROM package_files AS live WHERE live.repository_id = package_files.repository_id \
+         AND live.file_name = package_files.file_name AND live.removed_at IS NULL \
+         AND (live.arch = package_files.arch OR 'noarch' IN (live.arch, package_files.arch))) \
+         AND NOT EXISTS (SELECT 1 FROM package_files AS later WHERE later.repository_id = package_files.repository_id \
+         AND later.file_name = package_files.file_name AND later.arch = package_files.arch \
+         AND later.sha256 = package_files.sha256 AND later.id > package_files.id)"
+    };
+}
+
+impl Metadata {
+    /// The deleted files of an owner that can be restored, the one deleted last first. A file in whose place another one is
+    /// by now is not among them.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn deleted_files(
+        &self,
+        owner: OwnerId,
+        window: Window,
+    ) -> Result<Page<DeletedFile>, MetadataError> {
+        let total = self
+            .count(sql!(
+                concat!(
+                    "SELECT COUNT(*) AS count FROM repositories \
+                     JOIN package_files ON package_files.repository_id = repositories.id ",
+                    restorable!()
+                ),
+                owner
+            ))
+            .await?;
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    deleted_files!(""),
+                    restorable!(),
+                    " ORDER BY package_files.deleted_at DESC, package_files.id DESC LIMIT $2 OFFSET $3"
+                ),
+                owner,
+                i64::from(window.limit),
+                i64::from(window.offset)
+            ))
+            .await?;
+        let entries = rows.iter().map(DeletedFile::from_row);
+        Ok(Page {
+            entries: entries.collect::<Result<_, _>>()?,
+            total,
+        })
+    }
+
+    /// One deleted file of an owner. `None` when none is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn deleted_file(
+        &self,
+        owner: OwnerId,
+        wanted: Deleted<'_>,
+    ) -> Result<Option<DeletedFile>, MetadataError> {
+        let statement = match wanted {
+            Deleted::File(id) => sql!(
+                deleted_files!(
+                    "WHERE package_files.id = $2 AND repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL"
+                ),
+                owner,
+                id
+            ),
+            Deleted::At {
+                branch,
+                repository,
+                arch,
+                file_name,
+            } => sql!(
+                deleted_files!(
+                    "WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+                     AND package_files.arch = $4 AND package_files.file_name = $5 AND package_files.removed_at IS NOT NULL \
+                     ORDER BY package_files.removed_at DESC LIMIT 1"
+                ),
+                owner,
+                branch.as_str(),
+                repository.as_str(),
+                arch.as_str(),
+                file_name
+            ),
+        };
+        let row = self.engine.row(statement).await?;
+        row.as_ref().map(DeletedFile::from_row).transpose()
+    }
+
+    /// What the deleted files of an owner keep on the disk that no file of any owner needs which is not deleted.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn waiting_to_be_freed(&self, owner: OwnerId) -> Result<Waiting, MetadataError> {
+        let rows = self
+            .engine
+            .list(sql!(
+                "SELECT COUNT(*) AS blobs, CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes FROM \
+                 (SELECT DISTINCT package_files.sha256 AS sha256, package_files.size AS size FROM repositories \
+                 JOIN package_files ON package_files.repository_id = repositories.id \
+                 WHERE repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL AND NOT EXISTS \
+                 (SELECT 1 FROM package_files AS live WHERE live.sha256 = package_files.sha256 \
+                 AND live.removed_at IS NULL)) AS waiting",
+                owner
+            ))
+            .await?;
+        let row = rows.first().ok_or(MetadataError::Missing("count"))?;
+        Ok(Waiting {
+            blobs: row.size("blobs")?,
+            bytes: row.size("bytes")?,
+        })
+    }
+
+    /// Records a deleted file of an owner once more, as a new one with the same uploader, in the next generation of its
+    /// repository. Webhooks are told of it as of a publish. `false` when no such deleted file is kept.
+    ///
+    /// # Errors
+    ///
+    /// When another file has its place, the owner may have no more or is gone, or the database fails. Nothing was changed
+    /// then.
+    pub async fn restore_package(
+        &self,
+        owner: OwnerId,
+        file: PackageFileId,
+        default_quota: Quota,
+        max_index: u64,
+        act: &Act<'_>,
+    ) -> Result<bool, RecordError> {
+        let since = Instant::now();
+        let mut transaction = self.engine.write().await?;
+        let act = &Act {
+            by: act.by,
+            at: after_the_wait(act.at, since),
+        };
+        let row = transaction
+            .row(sql!(
+                "SELECT repositories.branch AS branch, repositories.name AS repository, package_files.arch AS arch, \
+                 package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
+                 package_files.size AS size, package_files.record AS record, package_files.pkginfo AS pkginfo, \
+                 package_files.uploader_id AS uploader_id FROM package_files \
+                 JOIN repositories ON repositories.id = package_files.repository_id \
+                 WHERE package_files.id = $2 AND repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL",
+                owner,
+                file
+            ))
+            .await?;
+        let Some(row) = row else {
+            return Ok(false);
+        };
+        let new = recorded_before(&row, owner, default_quota, max_index)?;
+        refuse(&mut transaction, &new).await?;
+        let origin = Origin {
+            action: "package.restore",
+            uploader: row
+                .value::<Option<i64>>("uploader_id")?
+                .map(OwnerId::from_row),
+        };
+        let (_, filled) = record(&mut transaction, &new, &origin, act).await?;
+        transaction.commit().await?;
+        self.wake_outbox(filled);
+        Ok(true)
+    }
+
+    /// Forgets a batch of the files that were deleted at `end` or before it. Gives how many; 0 when none is left.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. Then nothing of this batch was forgotten.
+    pub async fn forget_deleted(&self, end: Timestamp) -> Result<u64, MetadataError> {
+        let oldest = sql!(
+            "SELECT 1 AS one FROM package_files WHERE deleted_at <= $1 LIMIT 1",
+            end
+        );
+        if self.engine.row(oldest).await?.is_none() {
+            return Ok(0);
+        }
+        self.on_a_thread(async move |metadata: Self| {
+            let mut transaction = metadata.engine.write_here().await?;
+            let mut batch = Batch::begin();
+            while batch.has_room() {
+                let gone = transaction
+                    .rows(sql!(
+                        "DELETE FROM package_files WHERE id IN (SELECT id FROM package_files WHERE deleted_at <= $1 \
+                         ORDER BY deleted_at LIMIT $2) RETURNING repository_id, arch, removed_at, sha256",
+                        end,
+                        i64::from(STEP)
+                    ))
+                    .await?;
+                cut_history(&mut transaction, &gone).await?;
+                unneeded_without(&mut transaction, &gone).await?;
+                batch.add(gone.len() as u64);
+                if gone.len() < STEP as usize {
+                    break;
+                }
+            }
+            transaction.commit().await?;
+            Ok(batch.rows())
+        })
+        .await
+    }
+
+    /// Has deletions whose time lies ahead of the clock count from now on. Gives how many of a batch those were.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn correct_deletion_times(&self, now: Timestamp) -> Result<u64, MetadataError> {
+        let ahead = sql!(
+            "SELECT 1 AS one FROM package_files WHERE deleted_at > $1 LIMIT 1",
+            now
+        );
+        if self.engine.row(ahead).await?.is_none() {
+            return Ok(0);
+        }
+        self.engine
+            .run(sql!(
+                "UPDATE package_files SET deleted_at = $1 WHERE id IN \
+                 (SELECT id FROM package_files WHERE deleted_at > $1 LIMIT $2)",
+                now,
+                i64::from(STEP)
+            ))
+            .await
+    }
+}
+
+/// Moves the beginning of what is known of indexes behind the files whose rows were just deleted.
+async fn cut_history(transaction: &mut Transaction, gone: &[Row]) -> Result<(), MetadataError> {
+    for row in gone {
+        let repository = RepositoryId::from_row(row.value("repository_id")?);
+        transaction
+            .run(sql!(
+                "UPDATE index_heads SET history_from = $3 WHERE repository_id = $1 AND arch = $2 AND history_from < $3",
+                repository,
+                row.value::<&str>("arch")?,
+                row.value::<i64>("removed_at")?
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// What is to be recorded of a file that was recorded before.
+fn recorded_before(
+    row: &Row,
+    owner: OwnerId,
+    default_quota: Quota,
+    max_index: u64,
+) -> Result<NewPackageFile, MetadataError> {
+    let pkginfo: String = row.value("pkginfo")?;
+    Ok(NewPackageFile {
+        owner,
+        branch: branch(row, "branch")?,
+        repository: repository(row, "repository")?,
+        arch: arch(row)?,
+        name: package_name(row)?,
+        version: version(row)?,
+        blob: NewBlob {
+            sha256: row.digest("sha256")?,
+            size: row.size("size")?,
+        },
+        // What a later, stricter reader refuses has none.
+        description: described(&pkginfo).unwrap_or_default(),
+        pkginfo,
+        record: row.value("record")?,
+        default_quota,
+        max_index,
+    })
+}
+
+impl DeletedFile {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: PackageFileId::from_row(row.value("id")?),
+            branch: branch(row, "branch")?,
+            repository: repository(row, "repository")?,
+            arch: arch(row)?,
+            name: package_name(row)?,
+            version: version(row)?,
+            sha256: row.digest("sha256")?,
+            size: row.size("size")?,
+            deleted_at: row.time("deleted_at")?,
+        })
+    }
+}
+
+fn version(row: &Row) -> Result<Version, MetadataError> {
+    let version: &str = row.value("version")?;
+    Version::parse_lenient(version, &Limits::default()).map_err(|_| nonsense("version", version))
+}

@@ -1,0 +1,417 @@
+//! What becomes of the messages in the outbox of the webhooks: taken, sent, finished, looked at, sent once more.
+//!
+//! Whoever sends a message takes it first: the time of its next attempt moves ahead, in one statement, so that no other
+//! node sends it meanwhile, and a node that dies in between leaves a message that is sent again. So a receiver gets every
+//! message at least once.
+
+use super::{
+    Act, DeliveryId, DeliveryState, Metadata, MetadataError, OwnerId, Page, WebhookEvent,
+    WebhookId, Window,
+    engine::{Row, Transaction, sql},
+    event_facts::EventFacts,
+    outbox::insert,
+    webhooks::{WebhookRow, note, webhook_columns},
+};
+use tarn_base::clock::Timestamp;
+
+/// How many finished messages of one webhook are kept.
+const KEPT_IN_LOG: i64 = 100;
+
+/// A message that was taken to be sent.
+#[derive(Debug, Clone)]
+pub struct TakenDelivery {
+    /// Which one.
+    pub id: DeliveryId,
+    /// To whom.
+    pub webhook: WebhookRow,
+    /// What it is about.
+    pub event: WebhookEvent,
+    /// What happened.
+    pub facts: EventFacts,
+    /// Which attempt this is, from 1. Of two that take the message one after the other, only the later one's outcome
+    /// counts.
+    pub attempt: u32,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The status of the answer, when there was one.
+    pub status: Option<u16>,
+    /// Why it failed, for people. `None`: it was delivered.
+    pub error: Option<String>,
+    /// After a failure, when to try again. `None`: never.
+    pub again_at: Option<Timestamp>,
+}
+
+/// One message in the log of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which one.
+    pub id: DeliveryId,
+    /// What it is about.
+    pub event: WebhookEvent,
+    /// What happened.
+    pub facts: EventFacts,
+    /// How far it has come.
+    pub state: DeliveryState,
+    /// How often it was tried, an attempt under way included.
+    pub attempts: u64,
+    /// While pending: when it is tried next, at the earliest.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When the last attempt began.
+    pub last_attempt_at: Option<Timestamp>,
+    /// The status of the last answer, when there was one.
+    pub last_status: Option<i64>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// When it happened.
+    pub created_at: Timestamp,
+    /// When it was delivered or given up.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Delivery {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: DeliveryId::from_row(row.value("id")?),
+            event: row.word("event", "event")?,
+            facts: EventFacts::from_row(row)?,
+            state: row.word("state of a delivery", "state")?,
+            attempts: row.size("attempts")?,
+            next_attempt_at: row.time_if_any("next_attempt_at")?,
+            last_attempt_at: row.time_if_any("last_attempt_at")?,
+            last_status: row.value("last_status")?,
+            last_error: row.value("last_error")?,
+            created_at: row.time("created_at")?,
+            finished_at: row.time_if_any("finished_at")?,
+        })
+    }
+}
+
+/// What came of the wish to send a message once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivered {
+    /// It is in the outbox, as this one.
+    As(DeliveryId),
+    /// It has not ended yet.
+    Pending,
+    /// Its webhook is told nothing at present.
+    Disabled(WebhookId),
+}
+
+/// Drops the oldest finished messages to a webhook, as far as they are more than are kept.
+pub(super) async fn cut_log(
+    transaction: &mut Transaction,
+    webhook: WebhookId,
+) -> Result<(), MetadataError> {
+    transaction
+        .run(sql!(
+            "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' AND id <= \
+             (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' \
+             ORDER BY id DESC LIMIT 1 OFFSET $2)",
+            webhook,
+            KEPT_IN_LOG
+        ))
+        .await?;
+    Ok(())
+}
+
+impl Metadata {
+    /// Puts a message of its own to a webhook of `owner` into the outbox. `None` when one of the kind is there already.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when the owner has no such active webhook; when the database fails.
+    pub async fn ping_webhook(
+        &self,
+        (owner, webhook): (OwnerId, WebhookId),
+        facts: &EventFacts,
+        target: &str,
+        act: &Act<'_>,
+    ) -> Result<Option<DeliveryId>, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let found = transaction
+            .row(sql!(
+                "SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'pending' \
+                 AND event = 'ping') AS pending FROM webhooks WHERE id = $1 AND owner_id = $2 AND active",
+                webhook,
+                owner
+            ))
+            .await?
+            .ok_or(MetadataError::Missing("webhook"))?;
+        if found.value::<bool>("pending")? {
+            return Ok(None);
+        }
+        let id = insert(
+            &mut transaction,
+            webhook,
+            WebhookEvent::Ping,
+            &facts.to_column()?,
+            act.at,
+        )
+        .await?;
+        note(
+            &mut transaction,
+            act,
+            "webhook.test",
+            owner,
+            (webhook, target),
+        )
+        .await?;
+        transaction.commit().await?;
+        self.wake_outbox(true);
+        Ok(Some(id))
+    }
+
+    /// Puts a finished message to an active webhook of `owner`, to `webhook` where one is named, into the outbox once more,
+    /// as a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is no such message; when the database fails.
+    pub async fn redeliver(
+        &self,
+        (owner, webhook): (OwnerId, Option<WebhookId>),
+        delivery: DeliveryId,
+        act: &Act<'_>,
+    ) -> Result<Redelivered, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let row = transaction
+            .row(sql!(
+                "SELECT webhook_deliveries.webhook_id AS webhook_id, webhook_deliveries.event AS event, \
+                 webhook_deliveries.facts AS facts, webhooks.active AS active, \
+                 webhook_deliveries.state AS state FROM webhook_deliveries \
+                 JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
+                 WHERE webhook_deliveries.id = $1 AND webhooks.owner_id = $2 \
+                 AND (CAST($3 AS BIGINT) IS NULL OR webhooks.id = $3)",
+                delivery,
+                owner,
+                webhook.map(WebhookId::number)
+            ))
+            .await?
+            .ok_or(MetadataError::Missing("delivery"))?;
+        let webhook = WebhookId::from_row(row.value("webhook_id")?);
+        if !row.value::<bool>("active")? {
+            return Ok(Redelivered::Disabled(webhook));
+        }
+        let state: DeliveryState = row.word("state of a delivery", "state")?;
+        if state == DeliveryState::Pending {
+            return Ok(Redelivered::Pending);
+        }
+        let event = row.word("event", "event")?;
+        let facts: &str = row.value("facts")?;
+        let id = insert(&mut transaction, webhook, event, facts, act.at).await?;
+        let target = format!("delivery {delivery}");
+        note(
+            &mut transaction,
+            act,
+            "webhook.redeliver",
+            owner,
+            (webhook, &target),
+        )
+        .await?;
+        transaction.commit().await?;
+        self.wake_outbox(true);
+        Ok(Redelivered::As(id))
+    }
+
+    /// The messages to a webhook of `owner`, newest first; those in `state` where one is named.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn deliveries(
+        &self,
+        (owner, webhook): (OwnerId, WebhookId),
+        state: Option<DeliveryState>,
+        window: Window,
+    ) -> Result<Page<Delivery>, MetadataError> {
+        let state = state.map(DeliveryState::as_str);
+        let total = self
+            .count(sql!(
+                "SELECT COUNT(*) AS count FROM webhook_deliveries \
+                 JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
+                 WHERE webhook_deliveries.webhook_id = $1 AND webhooks.owner_id = $2 \
+                 AND (CAST($3 AS TEXT) IS NULL OR webhook_deliveries.state = $3)",
+                webhook,
+                owner,
+                state
+            ))
+            .await?;
+        let rows = self
+            .engine
+            .rows(sql!(
+                "SELECT webhook_deliveries.* FROM webhook_deliveries \
+                 JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
+                 WHERE webhook_deliveries.webhook_id = $1 AND webhooks.owner_id = $2 \
+                 AND (CAST($3 AS TEXT) IS NULL OR webhook_deliveries.state = $3) \
+                 ORDER BY webhook_deliveries.id DESC LIMIT $4 OFFSET $5",
+                webhook,
+                owner,
+                state,
+                i64::from(window.limit),
+                i64::from(window.offset)
+            ))
+            .await?;
+        let entries = rows.iter().map(Delivery::from_row);
+        Ok(Page {
+            entries: entries.collect::<Result<_, _>>()?,
+            total,
+        })
+    }
+
+    /// When the next message is due, whoever it is for. `None`: there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn next_delivery_at(&self) -> Result<Option<Timestamp>, MetadataError> {
+        match self
+            .engine
+            .row(sql!(
+                "SELECT next_attempt_at AS at FROM webhook_deliveries WHERE state = 'pending' \
+                 AND webhook_id IN (SELECT id FROM webhooks) ORDER BY next_attempt_at LIMIT 1"
+            ))
+            .await?
+        {
+            Some(row) => row.time_if_any("at"),
+            None => Ok(None),
+        }
+    }
+
+    /// The webhooks that a message is due for, and whose they are, the one that waits longest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn webhooks_with_mail(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<(WebhookId, OwnerId)>, MetadataError> {
+        self.engine
+            .rows(sql!(
+                "SELECT id, owner_id FROM (SELECT webhooks.id AS id, webhooks.owner_id AS owner_id, \
+                 (SELECT MIN(webhook_deliveries.next_attempt_at) FROM webhook_deliveries \
+                 WHERE webhook_deliveries.webhook_id = webhooks.id AND webhook_deliveries.state = 'pending') AS due \
+                 FROM webhooks) AS queues WHERE due <= $1 ORDER BY due, id",
+                now
+            ))
+            .await?
+            .iter()
+            .map(|row| {
+                Ok((
+                    WebhookId::from_row(row.value("id")?),
+                    OwnerId::from_row(row.value("owner_id")?),
+                ))
+            })
+            .collect()
+    }
+
+    /// Takes the message to `webhook` that is due longest. Until `lease_until` nobody else takes it; after that, whoever took
+    /// it is thought dead.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn take_delivery(
+        &self,
+        webhook: WebhookId,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Option<TakenDelivery>, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let Some(row) = transaction
+            .row(sql!(
+                "UPDATE webhook_deliveries SET next_attempt_at = $3, attempts = attempts + 1, last_attempt_at = $2 \
+                 WHERE id = (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'pending' \
+                 AND next_attempt_at <= $2 ORDER BY next_attempt_at, id LIMIT 1) RETURNING id, event, facts, attempts",
+                webhook,
+                now,
+                lease_until
+            ))
+            .await?
+        else {
+            return Ok(None);
+        };
+        let hook = transaction
+            .row(sql!(
+                concat!(
+                    "SELECT ",
+                    webhook_columns!(),
+                    " FROM webhooks WHERE id = $1"
+                ),
+                webhook
+            ))
+            .await?
+            .ok_or(MetadataError::Missing("webhook"))?;
+        let taken = TakenDelivery {
+            id: DeliveryId::from_row(row.value("id")?),
+            webhook: WebhookRow::from_row(&hook)?,
+            event: row.word("event", "event")?,
+            facts: EventFacts::from_row(&row)?,
+            attempt: u32::try_from(row.size("attempts")?).unwrap_or(u32::MAX),
+        };
+        transaction.commit().await?;
+        Ok(Some(taken))
+    }
+
+    /// Writes down what came of an attempt, and drops from the log what it is too full for. `false` when the message is not
+    /// this attempt's any more: the webhook was removed or disabled, or somebody else has taken the message since.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn finish_delivery(
+        &self,
+        taken: &TakenDelivery,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Result<bool, MetadataError> {
+        let state = match (&outcome.error, outcome.again_at) {
+            (None, _) => DeliveryState::Delivered,
+            (Some(_), Some(_)) => DeliveryState::Pending,
+            (Some(_), None) => DeliveryState::Failed,
+        };
+        let pending = state == DeliveryState::Pending;
+        let mut transaction = self.engine.write().await?;
+        let changed = transaction
+            .run(sql!(
+                "UPDATE webhook_deliveries SET state = $3, next_attempt_at = $4, last_status = $5, last_error = $6, \
+                 finished_at = $7 WHERE id = $1 AND attempts = $2 AND state = 'pending'",
+                taken.id,
+                i64::from(taken.attempt),
+                state.as_str(),
+                outcome.again_at.filter(|_| pending),
+                outcome.status.map(i64::from),
+                outcome.error.as_deref(),
+                (!pending).then_some(now)
+            ))
+            .await?;
+        if !pending {
+            cut_log(&mut transaction, taken.webhook.id).await?;
+        }
+        transaction.commit().await?;
+        Ok(changed == 1)
+    }
+
+    /// Drops messages that were finished before `before` from the log, at most so many. Gives how many those were.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn prune_deliveries(
+        &self,
+        before: Timestamp,
+        at_most: i64,
+    ) -> Result<u64, MetadataError> {
+        self.engine
+            .run(sql!(
+                "DELETE FROM webhook_deliveries WHERE id IN \
+                 (SELECT id FROM webhook_deliveries WHERE finished_at < $1 ORDER BY finished_at LIMIT $2)",
+                before,
+                at_most
+            ))
+            .await
+    }
+}

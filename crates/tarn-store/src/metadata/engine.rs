@@ -1,0 +1,424 @@
+//! The one place that knows which database runs underneath.
+//!
+//! Everything beside it in `metadata/` speaks in [`Statement`]s (one SQL text for every engine, parameters as `$1`,
+//! `$2`, …) and [`Row`]s, in none of which is a type of an engine's library. A second engine is a second arm in each
+//! `match` here, and a module like `sqlite.rs`.
+
+use std::sync::Arc;
+
+use apk::digest::Sha256Digest;
+
+use super::{MetadataError, sqlite};
+use tarn_base::clock::Timestamp;
+
+/// A parameter of a statement, or a value of a row.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Integer(Option<i64>),
+    Text(Option<String>),
+    Bytes(Vec<u8>),
+    Flag(bool),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(Some(value))
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(value: Timestamp) -> Self {
+        Self::Integer(Some(value.micros()))
+    }
+}
+
+impl From<Option<Timestamp>> for Value {
+    fn from(value: Option<Timestamp>) -> Self {
+        Self::Integer(value.map(Timestamp::micros))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(value: Option<&str>) -> Self {
+        Self::Text(value.map(str::to_owned))
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(Some(value))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(value: &[u8]) -> Self {
+        Self::Bytes(value.to_vec())
+    }
+}
+
+impl From<&[u8; 32]> for Value {
+    fn from(value: &[u8; 32]) -> Self {
+        Self::Bytes(value.to_vec())
+    }
+}
+
+impl From<Option<super::OwnerId>> for Value {
+    fn from(value: Option<super::OwnerId>) -> Self {
+        Self::Integer(value.map(super::OwnerId::number))
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Flag(value)
+    }
+}
+
+/// One SQL text with its parameters. Made by [`sql!`]; the text is always a literal.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) text: &'static str,
+    pub(super) values: Vec<Value>,
+}
+
+/// Makes a [`Statement`]: `sql!("SELECT … WHERE id = $1", id)`.
+macro_rules! sql {
+    ($text:expr $(, $value:expr)* $(,)?) => {
+        $crate::metadata::engine::Statement {
+            text: $text,
+            values: vec![$($crate::metadata::engine::Value::from($value)),*],
+        }
+    };
+}
+pub(super) use sql;
+
+/// One row of an answer.
+#[derive(Debug)]
+pub(super) struct Row {
+    columns: Arc<[String]>,
+    values: Vec<Value>,
+}
+
+/// What a value of a row can be taken as.
+pub(super) trait Column<'r>: Sized {
+    /// None when the value is of another type.
+    fn take(value: &'r Value) -> Option<Self>;
+}
+
+impl<'r> Column<'r> for i64 {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Integer(number) => *number,
+            _ => None,
+        }
+    }
+}
+
+impl<'r> Column<'r> for u32 {
+    fn take(value: &'r Value) -> Option<Self> {
+        i64::take(value)?.try_into().ok()
+    }
+}
+
+impl<'r> Column<'r> for bool {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Flag(flag) => Some(*flag),
+            // SQLite has no other.
+            value => Some(i64::take(value)? != 0),
+        }
+    }
+}
+
+impl<'r> Column<'r> for &'r str {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => text.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl<'r> Column<'r> for String {
+    fn take(value: &'r Value) -> Option<Self> {
+        <&str>::take(value).map(Self::from)
+    }
+}
+
+impl<'r> Column<'r> for &'r [u8] {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+impl<'r> Column<'r> for Vec<u8> {
+    fn take(value: &'r Value) -> Option<Self> {
+        <&[u8]>::take(value).map(Self::from)
+    }
+}
+
+impl<'r, T: Column<'r>> Column<'r> for Option<T> {
+    fn take(value: &'r Value) -> Option<Self> {
+        match value {
+            Value::Integer(None) | Value::Text(None) => Some(None),
+            value => T::take(value).map(Some),
+        }
+    }
+}
+
+impl Row {
+    /// A row of these values, one for each column.
+    pub(super) const fn new(columns: Arc<[String]>, values: Vec<Value>) -> Self {
+        Self { columns, values }
+    }
+
+    /// The value in the column of that name.
+    pub(super) fn value<'r, T: Column<'r>>(
+        &'r self,
+        column: &'static str,
+    ) -> Result<T, MetadataError> {
+        let index = self.columns.iter().position(|name| name == column);
+        index
+            .and_then(|index| T::take(self.values.get(index)?))
+            .ok_or_else(|| MetadataError::Nonsense {
+                what: column,
+                value: "of another type, or not asked for".to_owned(),
+            })
+    }
+
+    /// The time in the column of that name.
+    pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, MetadataError> {
+        self.value(column).map(Timestamp::from_micros)
+    }
+
+    /// The time in the column of that name, or nothing.
+    pub(super) fn time_if_any(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Timestamp>, MetadataError> {
+        Ok(self
+            .value::<Option<i64>>(column)?
+            .map(Timestamp::from_micros))
+    }
+
+    /// The size or number in the column of that name, which is never negative.
+    pub(super) fn size(&self, column: &'static str) -> Result<u64, MetadataError> {
+        let size: i64 = self.value(column)?;
+        u64::try_from(size).map_err(|_| MetadataError::Nonsense {
+            what: "size",
+            value: size.to_string(),
+        })
+    }
+
+    /// The size or number in the column of that name, which is never negative, or nothing.
+    pub(super) fn size_if_any(&self, column: &'static str) -> Result<Option<u64>, MetadataError> {
+        match self.value::<Option<i64>>(column)? {
+            Some(_) => self.size(column).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The digest in the column of that name.
+    pub(super) fn digest(&self, column: &'static str) -> Result<Sha256Digest, MetadataError> {
+        let bytes: &[u8] = self.value(column)?;
+        match <[u8; 32]>::try_from(bytes) {
+            Ok(bytes) => Ok(Sha256Digest::from_bytes(bytes)),
+            Err(_) => Err(MetadataError::Nonsense {
+                what: "digest",
+                value: format!("{} bytes", bytes.len()),
+            }),
+        }
+    }
+
+    /// The word in the column of that name, as what it stands for.
+    pub(super) fn word<T: std::str::FromStr>(
+        &self,
+        what: &'static str,
+        column: &'static str,
+    ) -> Result<T, MetadataError> {
+        let word: &str = self.value(column)?;
+        word.parse().map_err(|_| MetadataError::Nonsense {
+            what,
+            value: word.chars().take(64).collect(),
+        })
+    }
+}
+
+/// What a question is for. The questions of each purpose have connections of their own, so that however many there are
+/// of one, and however long they take, the others are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A few rows that an index of the database finds: what most requests begin with.
+    Lookup,
+    /// The rows of a package index.
+    Index,
+    /// Lists and searches: any caller may ask for them, and they may look at many rows.
+    List,
+    /// Housekeeping and administration.
+    Other,
+}
+
+/// The database, open. Its statements run on threads that may wait, never on the one that calls.
+#[derive(Debug, Clone)]
+pub(super) enum Engine {
+    Sqlite(sqlite::Sqlite),
+}
+
+impl Engine {
+    /// Every row of the answer to a question.
+    ///
+    /// When the caller drops the future, the statement is interrupted; its connection is for others once it has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Busy`] when its turn does not come in time, or the statement takes too long.
+    pub(super) async fn ask(
+        &self,
+        purpose: Purpose,
+        statement: Statement,
+    ) -> Result<Vec<Row>, MetadataError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.ask(purpose, statement).await,
+        }
+    }
+
+    /// The row that answers a question which an index answers, if there is one.
+    pub(super) async fn look_up(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+        Ok(self.look_up_all(statement).await?.into_iter().next())
+    }
+
+    /// The rows that answer a question which an index answers by few of them.
+    pub(super) async fn look_up_all(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<Row>, MetadataError> {
+        self.ask(Purpose::Lookup, statement).await
+    }
+
+    /// Every row of a list or of a search.
+    pub(super) async fn list(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
+        self.ask(Purpose::List, statement).await
+    }
+
+    /// Every row of the answer to a question.
+    pub(super) async fn rows(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
+        self.ask(Purpose::Other, statement).await
+    }
+
+    /// The row that answers a question, if there is one.
+    pub(super) async fn row(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+        Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened.
+    ///
+    /// On SQLite it holds the write lock from the first (BEGIN IMMEDIATE): a transaction that read first and asked
+    /// for the lock later would be refused with "busy" whenever another wrote in between, however long it waited.
+    pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
+        match self {
+            Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write().await?)),
+        }
+    }
+
+    /// The same, for a thread that may wait: its statements and its commit run there, which saves each of them the way to
+    /// another thread and back.
+    pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
+        match self {
+            Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write_here().await?)),
+        }
+    }
+
+    /// One statement in a transaction of its own. Gives the number of rows it changed.
+    pub(super) async fn run(&self, statement: Statement) -> Result<u64, MetadataError> {
+        let mut transaction = self.write().await?;
+        let changed = transaction.run(statement).await?;
+        transaction.commit().await?;
+        Ok(changed)
+    }
+
+    /// Waits for what is under way and closes every connection.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+}
+
+/// A transaction that may write.
+#[derive(Debug)]
+pub(super) enum Transaction {
+    Sqlite(sqlite::Transaction),
+}
+
+impl Transaction {
+    /// The first row that a statement gives.
+    pub(super) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+        // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its work.
+        Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// All rows that a statement gives.
+    pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rows(statement).await,
+        }
+    }
+
+    /// Runs a statement and gives the number of rows it changed.
+    pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, MetadataError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.run(statement).await,
+        }
+    }
+
+    /// Runs a statement that must change one row.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] with `what` when it changes none.
+    pub(super) async fn run_one(
+        &mut self,
+        what: &'static str,
+        statement: Statement,
+    ) -> Result<(), MetadataError> {
+        match self.run(statement).await? {
+            1 => Ok(()),
+            0 => Err(MetadataError::Missing(what)),
+            _ => Err(MetadataError::Nonsense {
+                what,
+                value: "more than one".to_owned(),
+            }),
+        }
+    }
+
+    /// Makes it last. When this gives back an error, whether it did is not known. Dropped, it still commits.
+    pub(super) async fn commit(self) -> Result<(), MetadataError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! What can go wrong with the database, told apart by what a caller can do about it.
+
+use std::path::PathBuf;
+
+use super::sqlite::{Fault, fault};
+
+/// Why a question to the database, or a change of it, failed. A change that failed was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    /// Others hold the database for too long, or a statement took too long and was stopped. Trying again later helps.
+    #[error("the database is busy")]
+    Busy(#[source] Cause),
+
+    /// The disk of the database is full. Nothing helps but space.
+    #[error("the disk that holds the database is full")]
+    Full(#[source] Cause),
+
+    /// The row that was to be changed is not there.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+
+    /// A row holds what this program never writes.
+    #[error("the database holds a {what} that makes no sense: `{value}`")]
+    Nonsense {
+        /// What it should be.
+        what: &'static str,
+        /// What it is.
+        value: String,
+    },
+
+    /// A newer version of the program made the database.
+    #[error(
+        "the database {} was made by a newer version of Tarn (its migration {found}, this version knows up to {known}): \
+         install that version again, or restore the backup made before the upgrade",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The newest migration the database has.
+        found: i64,
+        /// The newest migration this program has.
+        known: i64,
+    },
+
+    /// A version of the program made the database that was never released: its tables are not those that a migration of
+    /// that number makes.
+    #[error(
+        "the database {} was made by a version of Tarn between releases, with other tables at migration {migration}: start \
+         that version again, or begin with a new data folder and publish your packages there",
+        path.display()
+    )]
+    Unreleased {
+        /// The database.
+        path: PathBuf,
+        /// The migration that is another one here.
+        migration: i64,
+    },
+
+    /// The tables could not be brought up to date.
+    #[error("cannot bring the tables of the database {} up to date", path.display())]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// What the migration said.
+        #[source]
+        source: Cause,
+    },
+
+    /// The database can't be opened.
+    #[error("cannot open the database {}: {hint}", path.display())]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What to do.
+        hint: &'static str,
+        /// What the operating system or the database said.
+        #[source]
+        source: Cause,
+    },
+
+    /// Anything else: a bug here, or a damaged database.
+    #[error("the database failed")]
+    Failed(#[source] Cause),
+
+    /// A row was refused because there is an equal one. Where that is nobody's fault, its caller says what it means.
+    #[error("the database has a row like this already")]
+    Duplicate(#[source] Cause),
+
+    /// A row was refused because one that it names is not there. Where that is nobody's fault, its caller says what it means.
+    #[error("the database has no row that this one names")]
+    Dangling(#[source] Cause),
+}
+
+/// What the library of the database said.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl From<rusqlite::Error> for MetadataError {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map(|said| said.extended_code);
+        Self::of(code, error.into())
+    }
+}
+
+impl MetadataError {
+    /// What SQLite says with that result code.
+    fn of(code: Option<i32>, cause: Cause) -> Self {
+        match code.map_or(Fault::Other, fault) {
+            Fault::Busy => Self::Busy(cause),
+            Fault::Full => Self::Full(cause),
+            Fault::Duplicate => Self::Duplicate(cause),
+            Fault::Dangling => Self::Dangling(cause),
+            Fault::Other => Self::Failed(cause),
+        }
+    }
+
+    /// The same error for somebody else who waited for the same transaction: of its cause, the text.
+    pub(super) fn for_another(&self) -> Self {
+        match self {
+            Self::Busy(cause) => Self::Busy(cause.to_string().into()),
+            Self::Full(cause) => Self::Full(cause.to_string().into()),
+            Self::Failed(cause) => Self::Failed(cause.to_string().into()),
+            other => Self::Failed(other.to_string().into()),
+        }
+    }
+
+    /// Whether a row was refused because one that it names is not there.
+    pub(super) const fn is_dangling_reference(&self) -> bool {
+        matches!(self, Self::Dangling(_))
+    }
+
+    /// Whether a row was refused because there is an equal one.
+    pub(super) const fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Duplicate(_))
+    }
+}

@@ -1,0 +1,335 @@
+//! What an index is made from: the packages of one architecture of one repository at one generation.
+
+use apk::arch::Arch;
+
+use super::{
+    Metadata, MetadataError, OwnerId, RepositoryId,
+    engine::{Purpose, Row, sql},
+};
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
+
+/// The newest state of one index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexHead {
+    /// Which repository.
+    pub repository: RepositoryId,
+    /// The last generation that changed a package in this index; 0 when none ever did.
+    pub generation: i64,
+    /// When that was. A later generation has a later time, always. 1970 when none ever did.
+    pub changed_at: Timestamp,
+    /// How many packages are in it now.
+    pub live: u64,
+    /// How many bytes their records have together.
+    pub bytes: u64,
+    /// Whether the repository has or had packages of this very architecture.
+    pub has_architecture: bool,
+    /// When the owner's signing keys last changed, at the moment at which the rest was so; 1970 when there is none.
+    pub keys_changed_at: Timestamp,
+}
+
+impl IndexHead {
+    /// Whether there is such an index: it has packages. Where there are noarch packages, that is so for every architecture.
+    pub const fn is_served(&self) -> bool {
+        self.live > 0
+    }
+}
+
+/// Which index, as a question of it is remembered.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    owner: OwnerId,
+    branch: Branch,
+    repository: RepositoryName,
+    arch: Arch,
+}
+
+/// What happened to an index between two generations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexChanges {
+    /// Sequences of packages that were there and are gone.
+    pub removed: Vec<i64>,
+    /// Packages that were not there and are, in the order of the index.
+    pub added: Vec<IndexRow>,
+}
+
+/// A package as the v3 index is made from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedPackage {
+    /// Its place in the order of the index.
+    pub sequence: i64,
+    /// The PKGINFO as it stands in the control section.
+    pub pkginfo: String,
+    /// The record of the v2 index, with the package's own architecture.
+    pub record: String,
+    /// Bytes of the file.
+    pub size: u64,
+}
+
+/// One package in an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexRow {
+    /// Its place: ever-growing in a repository, and never given to another package.
+    pub sequence: i64,
+    /// The record, with the package's own architecture, which may be noarch.
+    pub record: String,
+}
+
+/// The columns of the packages of repository `$1` and the architectures `$2` and `$3` at generation `$4`, in the order of the
+/// index, at most `$6` of them from behind the sequence `$5` on.
+///
+/// Two halves rather than `arch IN ($2, $3)`: both come out of an index in order and are merged. The `+` keeps SQLite from the
+/// index over `added_at`, which has every architecture, and removed packages too, in another order.
+macro_rules! in_order {
+    ($columns:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM package_files WHERE repository_id = $1 AND arch = $2 \
+             AND sequence > $5 AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
+             UNION ALL SELECT ",
+            $columns,
+            " FROM package_files WHERE repository_id = $1 AND arch = $3 AND $2 <> $3 \
+             AND sequence > $5 AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
+             ORDER BY sequence LIMIT $6"
+        )
+    };
+}
+
+/// So many rows are a lookup. Each may be hundreds of KiB.
+const FEW: i64 = 4;
+
+impl Metadata {
+    /// The newest state of the index of an architecture: its own packages and the noarch ones. `None` when there is
+    /// no such repository.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn index_head(
+        &self,
+        owner: OwnerId,
+        branch: &Branch,
+        repository: &RepositoryName,
+        arch: &Arch,
+    ) -> Result<Option<IndexHead>, MetadataError> {
+        let place = Place {
+            owner,
+            branch: branch.clone(),
+            repository: repository.clone(),
+            arch: arch.clone(),
+        };
+        let ask = async |place: &Place| {
+            self.engine
+            .look_up(sql!(
+                "SELECT repositories.id AS id, \
+                 COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.generation END), 0) AS generation, \
+                 COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.changed_at END), 0) AS changed_at, \
+                 CAST(COALESCE(SUM(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.live END), 0) AS BIGINT) \
+                 AS live, \
+                 CAST(COALESCE(SUM(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.bytes END), 0) AS BIGINT) \
+                 AS bytes, \
+                 COALESCE(MAX(CASE WHEN index_heads.arch = $4 THEN 1 END), 0) AS has_architecture, \
+                 COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
+                 AS keys_changed_at \
+                 FROM repositories LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
+                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+                 GROUP BY repositories.id",
+                place.owner,
+                place.branch.as_str(),
+                place.repository.as_str(),
+                place.arch.as_str(),
+                Arch::noarch().as_str()
+            ))
+            .await?
+            .map(|row| {
+                Ok(IndexHead {
+                    repository: RepositoryId::from_row(row.value("id")?),
+                    generation: row.value("generation")?,
+                    changed_at: row.time("changed_at")?,
+                    live: row.size("live")?,
+                    bytes: row.size("bytes")?,
+                    has_architecture: row.value::<i64>("has_architecture")? != 0,
+                    keys_changed_at: row.time("keys_changed_at")?,
+                })
+            })
+            .transpose()
+        };
+        self.memory
+            .index_heads
+            .get(&self.memory.watch, place, ask)
+            .await
+    }
+
+    /// The packages in the index of an architecture at a generation, now or in the past, in the order of the index: its
+    /// own and the noarch ones, at most `most` of them from behind the sequence `after` on. The same question has the same answer
+    /// for as long as no package that the generation had is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn index_rows(
+        &self,
+        repository: RepositoryId,
+        arch: &Arch,
+        generation: i64,
+        after: i64,
+        most: u32,
+    ) -> Result<Vec<IndexRow>, MetadataError> {
+        let rows = sql!(
+            in_order!("sequence, record"),
+            repository,
+            arch.as_str(),
+            Arch::noarch().as_str(),
+            generation,
+            after,
+            i64::from(most)
+        );
+        self.engine
+            .ask(Purpose::Index, rows)
+            .await?
+            .iter()
+            .map(IndexRow::from_row)
+            .collect()
+    }
+
+    /// What happened to the index of an architecture after the generation `since`, up to and with the generation `to`.
+    /// Packages that came and went in between are left out. `None` when that is not known any more, because a package that
+    /// went after `since` is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn index_changes(
+        &self,
+        repository: RepositoryId,
+        arch: &Arch,
+        since: i64,
+        to: i64,
+    ) -> Result<Option<IndexChanges>, MetadataError> {
+        let noarch = Arch::noarch();
+        // Each generation brings or takes one package.
+        let rows = async |changes| match to.saturating_sub(since) {
+            ..=FEW => self.engine.look_up_all(changes).await,
+            _ => self.engine.ask(Purpose::Index, changes).await,
+        };
+        let added = rows(sql!(
+            "SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
+             AND added_at > $4 AND added_at <= $5 AND (removed_at IS NULL OR removed_at > $5) ORDER BY sequence",
+            repository,
+            arch.as_str(),
+            noarch.as_str(),
+            since,
+            to
+        ));
+        let removed = rows(sql!(
+            "SELECT sequence FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
+             AND removed_at > $4 AND removed_at <= $5 AND added_at <= $4",
+            repository,
+            arch.as_str(),
+            noarch.as_str(),
+            since,
+            to
+        ));
+        let (added, removed) = (added.await?, removed.await?);
+        // Asked last: a package that is forgotten in between is noticed.
+        let history = self
+            .engine
+            .look_up(sql!(
+                "SELECT MAX(history_from) AS history_from FROM index_heads WHERE repository_id = $1 AND arch IN ($2, $3)",
+                repository,
+                arch.as_str(),
+                noarch.as_str()
+            ))
+            .await?
+            .map_or(Ok(None), |row| row.value::<Option<i64>>("history_from"))?;
+        if history.is_some_and(|history| history > since) {
+            return Ok(None);
+        }
+        Ok(Some(IndexChanges {
+            added: added
+                .iter()
+                .map(IndexRow::from_row)
+                .collect::<Result<_, _>>()?,
+            removed: removed
+                .iter()
+                .map(|row| row.value("sequence"))
+                .collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// The packages of an architecture at a generation with all that the v3 index says of them, at most `most` from behind the
+    /// sequence `after` on.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn indexed_packages(
+        &self,
+        repository: RepositoryId,
+        arch: &Arch,
+        generation: i64,
+        after: i64,
+        most: u32,
+    ) -> Result<Vec<IndexedPackage>, MetadataError> {
+        let rows = sql!(
+            in_order!("sequence, pkginfo, record, size"),
+            repository,
+            arch.as_str(),
+            Arch::noarch().as_str(),
+            generation,
+            after,
+            i64::from(most)
+        );
+        self.engine
+            .ask(Purpose::Index, rows)
+            .await?
+            .iter()
+            .map(|row| {
+                Ok(IndexedPackage {
+                    sequence: row.value("sequence")?,
+                    pkginfo: row.value("pkginfo")?,
+                    record: row.value("record")?,
+                    size: row.size("size")?,
+                })
+            })
+            .collect()
+    }
+}
+
+impl IndexRow {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            sequence: row.value("sequence")?,
+            record: row.value("record")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::metadata::{Database, Metadata, engine::sql};
+
+    #[tokio::test]
+    async fn an_index_is_read_in_its_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("tarn.db"));
+        let metadata = Metadata::open(&database).await.unwrap();
+        let text = concat!("EXPLAIN QUERY PLAN ", in_order!("sequence, record"));
+        let plan = sql!(text, 1_i64, "x86_64", "noarch", 1_i64, 0_i64, 10_i64);
+        let rows = metadata.engine.rows(plan).await.unwrap();
+        let plan: Vec<String> = rows
+            .iter()
+            .map(|row| row.value("detail").unwrap())
+            .collect();
+        let by_order = "package_files_index (repository_id=? AND arch=? AND sequence>?)";
+        let halves = plan.iter().filter(|step| step.contains(by_order)).count();
+        assert_eq!(halves, 2, "{plan:#?}");
+        assert!(
+            !plan.iter().any(|step| step.contains("TEMP B-TREE")),
+            "{plan:#?}"
+        );
+    }
+}

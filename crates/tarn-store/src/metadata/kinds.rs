@@ -1,0 +1,265 @@
+//! The identifiers and the words of the tables, each a type of its own.
+
+use std::{fmt, str::FromStr};
+use tarn_base::hint::Hint;
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(i64);
+
+        impl $type {
+            /// The identifier of that number.
+            pub const fn from_row(id: i64) -> Self {
+                Self(id)
+            }
+
+            /// The number, for keys of caches and for logs.
+            pub const fn number(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<$type> for super::engine::Value {
+            fn from(id: $type) -> Self {
+                Self::from(id.0)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// A user or an organisation. Never given out twice.
+    OwnerId
+}
+identifier! {
+    /// One repository of one branch of one owner. Never given out twice.
+    RepositoryId
+}
+identifier! {
+    /// An access token. Never given out twice.
+    TokenId
+}
+identifier! {
+    /// A team of an organisation. Never given out twice.
+    TeamId
+}
+identifier! {
+    /// A signing key. Never given out twice.
+    SigningKeyId
+}
+identifier! {
+    /// A package file in a repository. Never given out twice.
+    PackageFileId
+}
+identifier! {
+    /// A webhook. Never given out twice.
+    WebhookId
+}
+identifier! {
+    /// One message to a webhook, with all attempts to deliver it. Never given out twice.
+    DeliveryId
+}
+identifier! {
+    /// A rule of expiry. Never given out twice.
+    ExpiryRuleId
+}
+
+/// A word that is none of those known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is no {what}", word.escape_default())]
+pub struct UnknownWord {
+    what: &'static str,
+    word: String,
+    known: &'static str,
+}
+
+impl Hint for UnknownWord {
+    fn hint(&self) -> Option<String> {
+        Some(format!("use one of {}", self.known))
+    }
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $known:literal, { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type {
+            $($(#[$word_doc])* $variant),+
+        }
+
+        impl $type {
+            /// The word for it, as in the database and on the command line.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+
+            #[doc = "What a word that is none of these is refused with."]
+            pub(super) fn unknown(word: &str) -> UnknownWord {
+                UnknownWord {
+                    what: $what,
+                    word: word.chars().take(64).collect(),
+                    known: $known,
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(Self::unknown(word)),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// What an owner is.
+    OwnerKind, "kind of owner", "user, organisation", {
+        /// A person, who signs in.
+        User = "user",
+        /// A group of users.
+        Organisation = "organisation",
+    }
+}
+words! {
+    /// Who may read what an owner has.
+    Visibility, "visibility", "public, limited, private", {
+        /// Everybody.
+        Public = "public",
+        /// Everybody who is signed in.
+        Limited = "limited",
+        /// The owner and the members alone.
+        Private = "private",
+    }
+}
+words! {
+    /// Which versions the packages of an owner may have.
+    VersionRule, "rule about versions", "strict, lenient", {
+        /// Those that every apk orders.
+        Strict = "strict",
+        /// Those too that apk installs without knowing what is newer.
+        Lenient = "lenient",
+    }
+}
+words! {
+    /// What a member of an organisation may do. A greater role includes the lesser ones.
+    Role, "role", "read, write, admin", {
+        /// Read.
+        Read = "read",
+        /// Read and publish.
+        Write = "write",
+        /// Everything, members and settings too.
+        Admin = "admin",
+    }
+}
+words! {
+    /// Where a signing key is in its life.
+    KeyState, "key state", "active, retired", {
+        /// Signing.
+        Active = "active",
+        /// Signing no more.
+        Retired = "retired",
+    }
+}
+words! {
+    /// By which door somebody came who changed something.
+    Through, "door", "http, command-line, server", {
+        /// A request.
+        Http = "http",
+        /// The program, on the server's machine.
+        CommandLine = "command-line",
+        /// Nobody: the server keeps house.
+        Server = "server",
+    }
+}
+words! {
+    /// What a webhook is told.
+    WebhookEvent, "event", "published, deleted", {
+        /// A package was deleted.
+        Deleted = "deleted",
+        /// Somebody wants to see whether it works.
+        Ping = "ping",
+        /// A package was published.
+        Published = "published",
+    }
+}
+words! {
+    /// How far a message to a webhook has come.
+    DeliveryState, "state of a delivery", "pending, delivered, failed", {
+        /// To be sent, for the first time or again.
+        Pending = "pending",
+        /// The receiver has it.
+        Delivered = "delivered",
+        /// Given up.
+        Failed = "failed",
+    }
+}
+words! {
+    /// What came of what somebody wanted.
+    AuditResult, "result", "done, refused", {
+        /// It was done.
+        Done = "done",
+        /// It was not: the credentials were wrong, or whoever it was may not.
+        Refused = "refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_ordered() {
+        assert!(Role::Read < Role::Write && Role::Write < Role::Admin);
+    }
+
+    #[test]
+    fn a_word_reads_back() {
+        for visibility in [Visibility::Public, Visibility::Limited, Visibility::Private] {
+            assert_eq!(visibility.as_str().parse(), Ok(visibility));
+        }
+        for role in [Role::Read, Role::Write, Role::Admin] {
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        for kind in [OwnerKind::User, OwnerKind::Organisation] {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        for state in [KeyState::Active, KeyState::Retired] {
+            assert_eq!(state.as_str().parse(), Ok(state));
+        }
+        for through in [Through::Http, Through::CommandLine, Through::Server] {
+            assert_eq!(through.as_str().parse(), Ok(through));
+        }
+        for outcome in [AuditResult::Done, AuditResult::Refused] {
+            assert_eq!(outcome.as_str().parse(), Ok(outcome));
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_told_with_the_known_ones() {
+        assert_eq!(
+            "secret\n".parse::<Visibility>().unwrap_err().line(),
+            "`secret\\n` is no visibility; use one of public, limited, private"
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! Facts: who there is, what they published, at which generation. The only module that knows SQL.
+//!
+//! Every change is one transaction: saved whole, or it never happened. Inside one there is nothing but SQL: no file,
+//! no network, no waiting for anybody. Every change looks at how many rows it changed. What is committed survives a
+//! power cut.
+//!
+//! Which database it is, and that its statements run on threads that may wait, is the business of `engine.rs`.
+//!
+//! A caller that gives up (drops the future) in the middle of a change leaves nothing behind, but for the last
+//! moment: a commit under way is not called back, nor is a package that is being recorded (`committer.rs`). So whoever goes
+//! away without an answer can't know; who gets an answer can rely on it.
+
+mod audit;
+mod audit_entries;
+mod batches;
+mod blob_facts;
+mod catalog;
+mod change_times;
+mod committer;
+mod db_version;
+mod deleted_files;
+mod deliveries;
+mod engine;
+mod error;
+mod event_facts;
+mod expiry_rules;
+mod file_removals;
+mod guesses;
+mod indexes;
+mod kinds;
+mod live_files;
+mod members;
+mod memory;
+mod outbox;
+mod owners;
+mod packages;
+mod quotas;
+mod removals;
+mod renames;
+mod second_factors;
+mod served_files;
+mod signing_keys;
+mod sqlite;
+mod survey;
+mod teams;
+mod tokens;
+mod users;
+mod webhooks;
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::Notify;
+
+use self::memory::Answers;
+pub use self::{
+    audit::{Act, Actor, Refused},
+    audit_entries::{AuditEntry, AuditFilter, Named},
+    batches::{in_batches, rest_since},
+    blob_facts::{BlobFacts, BlobStanding, NewBlob, STRAY_GRACE},
+    catalog::{
+        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Found,
+        MOST_FOUND, OwnersWanted, Page, Sight, Sighted, Window,
+    },
+    deleted_files::{Deleted, DeletedFile, Waiting},
+    deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},
+    error::MetadataError,
+    event_facts::{AccountFacts, EventFacts, PackageFacts},
+    expiry_rules::{ExpiryRule, NewExpiryRule},
+    file_removals::Removed,
+    guesses::GuessCount,
+    indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
+    kinds::{
+        AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, OwnerId, OwnerKind,
+        PackageFileId, RepositoryId, Role, SigningKeyId, TeamId, Through, TokenId, UnknownWord,
+        VersionRule, Visibility, WebhookEvent, WebhookId,
+    },
+    live_files::{LiveFile, OldPackage},
+    members::Member,
+    owners::{AddOwnerError, Owner},
+    packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
+    quotas::{OverQuota, OwnQuota, Quota, Usage},
+    removals::RemoveOwnerError,
+    renames::{FormerName, MAX_FORMER_NAMES, Relimit, RenameError},
+    second_factors::{CodeClaim, CodeOutcome, SecondFactor},
+    served_files::{FileAddress, PackageFile},
+    signing_keys::{
+        AddKeyError, ChangeKeyError, KeyOrigin, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys,
+        SigningKeyRow,
+    },
+    survey::Surveyed,
+    teams::{BUILT_IN_TEAMS, Team, TeamError, TeamGrantRow},
+    tokens::{AddTokenError, Bearer, NewToken, Token},
+    users::{ChangeUserError, NewUser, User, UserChange},
+    webhooks::{AddWebhookError, NewWebhook, WebhookChange, WebhookEvents, WebhookRow},
+};
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A file, made when there is none. Its folder must be there, on a local disk.
+    Sqlite(PathBuf),
+}
+
+/// The database, open. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    engine: engine::Engine,
+    committer: Arc<committer::Committer>,
+    memory: Arc<Memory>,
+    outbox_filled: Arc<Notify>,
+}
+
+/// The answers that serving files needs again and again.
+#[derive(Debug)]
+struct Memory {
+    watch: db_version::Watch,
+    owners: Answers<String, Option<Owner>>,
+    former_owners: Answers<String, Option<Owner>>,
+    users: Answers<String, Option<User>>,
+    team_grants: Answers<(OwnerId, OwnerId), Arc<[TeamGrantRow]>>,
+    tokens: Answers<[u8; 32], Option<(Token, Bearer)>>,
+    second_factors: Answers<OwnerId, Option<SecondFactor>>,
+    signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
+    index_heads: Answers<indexes::Place, Option<IndexHead>>,
+    package_files: Answers<served_files::Place, Option<PackageFile>>,
+}
+
+impl Memory {
+    fn new(watch: db_version::Watch) -> Self {
+        Self {
+            watch,
+            owners: Answers::new(10_000),
+            former_owners: Answers::new(10_000),
+            users: Answers::new(10_000),
+            team_grants: Answers::new(10_000),
+            tokens: Answers::new(10_000),
+            second_factors: Answers::new(10_000),
+            signing_keys: Answers::new(1_000),
+            index_heads: Answers::new(10_000),
+            package_files: Answers::new(50_000),
+        }
+    }
+
+    /// Keeps what a transaction that only published did not change. `before` is the version that was read inside of it.
+    async fn published(&self, before: Option<db_version::DbVersion>) {
+        let Some(over) = self.watch.carried(before).await else {
+            return;
+        };
+        self.owners.carry(over);
+        self.former_owners.carry(over);
+        self.users.carry(over);
+        self.team_grants.carry(over);
+        self.tokens.carry(over);
+        self.second_factors.carry(over);
+        self.signing_keys.carry(over);
+        self.package_files.carry(over);
+    }
+}
+
+impl Metadata {
+    /// Opens the database, making it when there is none, and brings its tables up to date.
+    ///
+    /// Several processes may have it open at once.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened or made, a newer version of the program made it, or a migration fails.
+    pub async fn open(database: &Database) -> Result<Self, MetadataError> {
+        let (engine, watch) = match database {
+            Database::Sqlite(path) => sqlite::open(path).await?,
+        };
+        let memory = Arc::new(Memory::new(watch));
+        let outbox_filled = Arc::new(Notify::new());
+        let committer = committer::Committer::start(
+            engine.clone(),
+            Arc::clone(&memory),
+            Arc::clone(&outbox_filled),
+        );
+        Ok(Self {
+            committer: Arc::new(committer),
+            engine,
+            memory,
+            outbox_filled,
+        })
+    }
+
+    /// Waits for what is under way and closes. Every use after this is an error.
+    pub async fn close(&self) {
+        self.engine.close().await;
+        let memory = Arc::clone(&self.memory);
+        let closed = tokio::task::spawn_blocking(move || memory.watch.close()).await;
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the database was not closed in order");
+        }
+    }
+}

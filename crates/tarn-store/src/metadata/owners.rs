@@ -1,0 +1,345 @@
+//! Owners, which are users and organisations: what they have in common, and how organisations are made.
+
+use super::{
+    Act, Metadata, MetadataError, OwnerId, OwnerKind, Role, VersionRule, Visibility,
+    audit::Done,
+    engine::{Row, Transaction, sql},
+    teams::BUILT_IN_TEAMS,
+};
+use tarn_base::{clock::Timestamp, names::OwnerName};
+
+/// Whoever packages belong to: a user or an organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Stays the same for as long as the owner is there.
+    pub id: OwnerId,
+    /// A user or an organisation.
+    pub kind: OwnerKind,
+    /// As written by whoever made it; compare without regard to case.
+    pub name: String,
+    /// Who may read.
+    pub visibility: Visibility,
+}
+
+/// Why an owner was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum AddOwnerError {
+    /// A user or an organisation has that name, perhaps in other letters' case.
+    #[error("the name is taken")]
+    NameTaken,
+    /// The database failed.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// The columns of [`Owner`], as a piece of a SELECT.
+macro_rules! owner_columns {
+    () => {
+        "owners.id AS id, owners.kind AS kind, owners.name AS name, owners.visibility AS visibility"
+    };
+}
+pub(super) use owner_columns;
+
+impl Owner {
+    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: OwnerId::from_row(row.value("id")?),
+            kind: row.word("kind of owner", "kind")?,
+            name: row.value("name")?,
+            visibility: row.word("visibility", "visibility")?,
+        })
+    }
+}
+
+impl Metadata {
+    /// The owner of that name, without regard to case.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn owner(&self, name: &OwnerName) -> Result<Option<Owner>, MetadataError> {
+        let ask = async |name: &String| {
+            self.engine
+                .look_up(sql!(
+                    "SELECT id, kind, name, visibility FROM owners WHERE name_lower = $1",
+                    name.as_str()
+                ))
+                .await?
+                .map(|row| Owner::from_row(&row))
+                .transpose()
+        };
+        self.memory
+            .owners
+            .get(&self.memory.watch, name.lower(), ask)
+            .await
+    }
+
+    /// The owner with that identifier.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn owner_by_id(&self, id: OwnerId) -> Result<Option<Owner>, MetadataError> {
+        self.engine
+            .row(sql!(
+                concat!(
+                    "SELECT ",
+                    owner_columns!(),
+                    " FROM owners WHERE owners.id = $1"
+                ),
+                id
+            ))
+            .await?
+            .map(|row| Owner::from_row(&row))
+            .transpose()
+    }
+
+    /// All owners, by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn owners(&self) -> Result<Vec<Owner>, MetadataError> {
+        self.engine
+            .rows(sql!(
+                "SELECT id, kind, name, visibility FROM owners ORDER BY name_lower"
+            ))
+            .await?
+            .iter()
+            .map(Owner::from_row)
+            .collect()
+    }
+
+    /// Makes an organisation with its built-in teams and its first member, an admin of it.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken, the user is not there ([`MetadataError::Missing`]), or the database fails.
+    pub async fn add_organisation(
+        &self,
+        name: &OwnerName,
+        visibility: Visibility,
+        first_admin: OwnerId,
+        act: &Act<'_>,
+    ) -> Result<Owner, AddOwnerError> {
+        let mut transaction = self.engine.write().await?;
+        let kind = OwnerKind::Organisation;
+        let id = insert_owner(&mut transaction, kind, name, visibility, act.at).await?;
+        for (team, role) in BUILT_IN_TEAMS {
+            transaction
+                .run_one(
+                    "team",
+                    sql!(
+                        "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
+                         VALUES ($1, $2, $2, $3, '', TRUE, $4)",
+                        id,
+                        team,
+                        role.as_str(),
+                        act.at
+                    ),
+                )
+                .await?;
+        }
+        transaction
+            .run_one(
+                "user",
+                sql!(
+                    "INSERT INTO team_members (team_id, user_id, added_at) \
+                     SELECT teams.id, users.owner_id, $4 FROM teams, users WHERE teams.organisation_id = $1 \
+                     AND teams.built_in = TRUE AND teams.role = $3 AND users.owner_id = $2",
+                    id,
+                    first_admin,
+                    Role::Admin.as_str(),
+                    act.at
+                ),
+            )
+            .await?;
+        let done = Done {
+            action: "org.add",
+            owner: Some(id),
+            target: name.as_str(),
+            detail: Some(visibility.as_str()),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(Owner {
+            id,
+            kind,
+            name: name.as_str().to_owned(),
+            visibility,
+        })
+    }
+
+    /// Changes who may read what an owner has. `false` when it was so already; nothing was changed then.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is no such owner; when the database fails.
+    pub async fn set_visibility(
+        &self,
+        owner: OwnerId,
+        visibility: Visibility,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let changed = change_visibility(&mut transaction, owner, visibility, act).await?;
+        if changed {
+            transaction.commit().await?;
+        }
+        Ok(changed)
+    }
+
+    /// The rule about versions that is an owner's own. `None`: the server's holds.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn version_rule(&self, owner: OwnerId) -> Result<Option<VersionRule>, MetadataError> {
+        let row = self
+            .engine
+            .look_up(sql!("SELECT versions FROM owners WHERE id = $1", owner))
+            .await?;
+        row.map_or(Ok(None), |row| version_rule(&row))
+    }
+
+    /// Gives an owner a rule about versions, or with `None` the server's. `false` when it was so already; nothing was
+    /// changed then.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is no such owner; when the database fails.
+    pub async fn set_version_rule(
+        &self,
+        owner: OwnerId,
+        rule: Option<VersionRule>,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let kind = transaction.lock_owner(owner).await?.kind;
+        let before = transaction
+            .row(sql!("SELECT versions FROM owners WHERE id = $1", owner))
+            .await?
+            .map_or(Ok(None), |row| version_rule(&row))?;
+        if before == rule {
+            return Ok(false);
+        }
+        transaction
+            .run_one(
+                "owner",
+                sql!(
+                    "UPDATE owners SET versions = $2 WHERE id = $1",
+                    owner,
+                    rule.map(VersionRule::as_str)
+                ),
+            )
+            .await?;
+        let said = |rule: Option<VersionRule>| rule.map_or("the server's", VersionRule::as_str);
+        let detail = format!("from {} to {}", said(before), said(rule));
+        let done = Done {
+            action: match kind {
+                OwnerKind::User => "user.versions",
+                OwnerKind::Organisation => "org.versions",
+            },
+            owner: Some(owner),
+            target: "",
+            detail: Some(&detail),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+fn version_rule(row: &Row) -> Result<Option<VersionRule>, MetadataError> {
+    match row.value::<Option<&str>>("versions")? {
+        None => Ok(None),
+        Some(_) => row.word("rule about versions", "versions").map(Some),
+    }
+}
+
+/// Changes who may read what an owner has, as a part of a transaction. `false` when it was so already.
+pub(super) async fn change_visibility(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    visibility: Visibility,
+    act: &Act<'_>,
+) -> Result<bool, MetadataError> {
+    let before = transaction.lock_owner(owner).await?;
+    if before.visibility == visibility {
+        return Ok(false);
+    }
+    transaction
+        .run_one(
+            "owner",
+            sql!(
+                "UPDATE owners SET visibility = $2 WHERE id = $1",
+                owner,
+                visibility.as_str()
+            ),
+        )
+        .await?;
+    let detail = format!("from {} to {visibility}", before.visibility);
+    let done = Done {
+        action: match before.kind {
+            OwnerKind::User => "user.visibility",
+            OwnerKind::Organisation => "org.visibility",
+        },
+        owner: Some(owner),
+        target: "",
+        detail: Some(&detail),
+    };
+    transaction.note(act, done).await?;
+    Ok(true)
+}
+
+impl Transaction {
+    /// An owner, whose row is changed into itself: of two transactions about one owner, the second waits for the first
+    /// on engines that let several write at once.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is none.
+    pub(super) async fn lock_owner(&mut self, owner: OwnerId) -> Result<Owner, MetadataError> {
+        self.row(sql!(
+            "UPDATE owners SET created_at = created_at WHERE id = $1 RETURNING id, kind, name, visibility",
+            owner
+        ))
+        .await?
+        .map(|row| Owner::from_row(&row))
+        .transpose()?
+        .ok_or(MetadataError::Missing("owner"))
+    }
+}
+
+/// Makes the row that users and organisations share.
+pub(super) async fn insert_owner(
+    transaction: &mut Transaction,
+    kind: OwnerKind,
+    name: &OwnerName,
+    visibility: Visibility,
+    now: Timestamp,
+) -> Result<OwnerId, AddOwnerError> {
+    let row = transaction
+        .row(sql!(
+            "INSERT INTO owners (kind, name, name_lower, visibility, created_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (name_lower) DO NOTHING RETURNING id",
+            kind.as_str(),
+            name.as_str(),
+            name.lower(),
+            visibility.as_str(),
+            now
+        ))
+        .await?
+        .ok_or(AddOwnerError::NameTaken)?;
+    // Looked at afterwards: somebody who gives a name up holds it until it is a former one.
+    let former = transaction
+        .row(sql!(
+            "SELECT owner_id FROM former_names WHERE name_lower = $1",
+            name.lower()
+        ))
+        .await?;
+    if former.is_some() {
+        return Err(AddOwnerError::NameTaken);
+    }
+    Ok(OwnerId::from_row(row.value("id")?))
+}

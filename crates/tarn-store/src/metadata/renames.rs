@@ -1,0 +1,245 @@
+//! Names that owners had: they lead to the owner still, and are taken for everybody else.
+
+use std::fmt::Write as _;
+
+use super::{
+    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind,
+    audit::Done,
+    engine::{Transaction, sql},
+    owners::owner_columns,
+};
+use tarn_base::{clock::Timestamp, names::OwnerName};
+
+/// How many former names an owner may have: each keeps others from it.
+pub const MAX_FORMER_NAMES: usize = 8;
+
+/// A name that an owner had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerName {
+    /// As it was written.
+    pub name: String,
+    /// When the owner got another one.
+    pub since: Timestamp,
+}
+
+/// Why an owner keeps its name. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenameError {
+    /// Somebody else has that name, or had it.
+    #[error("the name is taken")]
+    NameTaken,
+    /// Too many are kept from others already.
+    #[error("the owner has {MAX_FORMER_NAMES} former names")]
+    TooManyFormerNames,
+    /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// The limits of a token that take the place of some, for a name in lower case that an owner has no more.
+pub type Relimit<'a> = &'a (dyn Fn(&str, &str) -> Option<String> + Sync);
+
+/// Has tokens follow an owner that was called `old`. Gives how many did.
+async fn rename_in_limits(
+    transaction: &mut Transaction,
+    old: &str,
+    relimit: Relimit<'_>,
+) -> Result<u64, MetadataError> {
+    // More than are meant, where a name ends like this one or has a `_`; `relimit` tells.
+    let rows = transaction
+        .rows(sql!(
+            "SELECT id, limits FROM tokens WHERE limits LIKE $1 ORDER BY id",
+            format!("%{old}/%")
+        ))
+        .await?;
+    let mut renamed = 0;
+    for row in &rows {
+        let (id, limits): (i64, &str) = (row.value("id")?, row.value("limits")?);
+        let Some(limits) = relimit(limits, old) else {
+            continue;
+        };
+        let statement = sql!("UPDATE tokens SET limits = $2 WHERE id = $1", id, limits);
+        transaction.run_one("token", statement).await?;
+        renamed += 1;
+    }
+    Ok(renamed)
+}
+
+impl Metadata {
+    /// The owner that had that name, without regard to case.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn owner_formerly(&self, name: &OwnerName) -> Result<Option<Owner>, MetadataError> {
+        let ask = async |name: &String| {
+            self.engine
+                .look_up(sql!(
+                    concat!(
+                        "SELECT ",
+                        owner_columns!(),
+                        " FROM former_names JOIN owners ON owners.id = former_names.owner_id \
+                         WHERE former_names.name_lower = $1"
+                    ),
+                    name.as_str()
+                ))
+                .await?
+                .map(|row| Owner::from_row(&row))
+                .transpose()
+        };
+        self.memory
+            .former_owners
+            .get(&self.memory.watch, name.lower(), ask)
+            .await
+    }
+
+    /// The names that an owner had, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn former_names(&self, owner: OwnerId) -> Result<Vec<FormerName>, MetadataError> {
+        self.engine
+            .rows(sql!(
+                "SELECT name, since FROM former_names WHERE owner_id = $1 ORDER BY since, name_lower",
+                owner
+            ))
+            .await?
+            .iter()
+            .map(|row| {
+                Ok(FormerName {
+                    name: row.value("name")?,
+                    since: row.time("since")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Gives an owner another name. The old one becomes a former name, unless they differ in case alone. An owner may
+    /// take a former name of its own back. `false` when it is called so already; nothing was changed then.
+    ///
+    /// Tokens that are limited to the old name are limited to the new one from then on. `relimit` gives the limits that take
+    /// the place of some, as `access/` writes them, for the old name in lower case; `None` where they stay.
+    ///
+    /// # Errors
+    ///
+    /// When somebody else has or had the name, too many former names would be kept, there is no such owner, or the
+    /// database fails.
+    pub async fn rename_owner(
+        &self,
+        owner: OwnerId,
+        name: &OwnerName,
+        relimit: Relimit<'_>,
+        act: &Act<'_>,
+    ) -> Result<bool, RenameError> {
+        let mut transaction = self.engine.write().await?;
+        let before = transaction.lock_owner(owner).await?;
+        if before.name == name.as_str() {
+            return Ok(false);
+        }
+        let renamed = transaction
+            .run(sql!(
+                "UPDATE owners SET name = $2, name_lower = $3 WHERE id = $1",
+                owner,
+                name.as_str(),
+                name.lower()
+            ))
+            .await;
+        match renamed {
+            Ok(_) => {}
+            Err(error) if error.is_duplicate() => return Err(RenameError::NameTaken),
+            Err(error) => return Err(error.into()),
+        }
+        transaction
+            .run(sql!(
+                "DELETE FROM former_names WHERE name_lower = $1 AND owner_id = $2",
+                name.lower(),
+                owner
+            ))
+            .await?;
+        let others = transaction
+            .row(sql!(
+                "SELECT owner_id FROM former_names WHERE name_lower = $1",
+                name.lower()
+            ))
+            .await?;
+        if others.is_some() {
+            return Err(RenameError::NameTaken);
+        }
+        let old = before.name.to_ascii_lowercase();
+        if old != name.lower() {
+            transaction
+                .run_one(
+                    "former name",
+                    sql!(
+                        "INSERT INTO former_names (name_lower, name, owner_id, since) VALUES ($1, $2, $3, $4)",
+                        old.as_str(),
+                        before.name.as_str(),
+                        owner,
+                        act.at
+                    ),
+                )
+                .await?;
+        }
+        let kept = transaction
+            .rows(sql!(
+                "SELECT name FROM former_names WHERE owner_id = $1",
+                owner
+            ))
+            .await?;
+        if kept.len() > MAX_FORMER_NAMES {
+            return Err(RenameError::TooManyFormerNames);
+        }
+        let mut detail = format!("from {} to {name}", before.name);
+        match rename_in_limits(&mut transaction, &old, relimit).await? {
+            0 => {}
+            1 => detail.push_str(", and so in the limits of 1 token"),
+            tokens => {
+                let _ = write!(detail, ", and so in the limits of {tokens} tokens");
+            }
+        }
+        let done = Done {
+            action: match before.kind {
+                OwnerKind::User => "user.rename",
+                OwnerKind::Organisation => "org.rename",
+            },
+            owner: Some(owner),
+            target: &before.name,
+            detail: Some(&detail),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Lets a former name go: it leads nowhere any more, and is free for everybody. `false` when it is none.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn release_name(
+        &self,
+        name: &OwnerName,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let released = transaction
+            .row(sql!(
+                "DELETE FROM former_names WHERE name_lower = $1 RETURNING owner_id, name",
+                name.lower()
+            ))
+            .await?;
+        let Some(released) = released else {
+            return Ok(false);
+        };
+        let done = Done {
+            action: "name.release",
+            owner: Some(OwnerId::from_row(released.value("owner_id")?)),
+            target: released.value("name")?,
+            detail: None,
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}

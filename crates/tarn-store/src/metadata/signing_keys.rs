@@ -1,0 +1,378 @@
+//! The keys that sign an owner's indexes, their private halves sealed by `keys/`.
+//!
+//! A key is active (it signs) or retired. The date of an index is the later of its newest package change and the last
+//! change of these keys, and dates have whole seconds. So each change of a key takes a second of its own, after every
+//! earlier change of the owner's keys and packages ([`next_change`]), and each change of a package one after those of
+//! the keys (`packages.rs`).
+
+use std::sync::Arc;
+
+use super::{
+    Act, KeyState, Metadata, MetadataError, OwnerId, SigningKeyId,
+    audit::Done,
+    change_times::next_change,
+    engine::{Row, Transaction, sql},
+};
+use tarn_base::clock::Timestamp;
+
+/// How many keys of an owner may sign at a time. Two is a rotation; each one more costs every new index a signature.
+pub const MAX_ACTIVE_KEYS: usize = 4;
+
+/// A signing key as it is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKeyRow {
+    /// Which one. What it names never changes but for the state, so it is fit as the key of a cache.
+    pub id: SigningKeyId,
+    /// Whose.
+    pub owner_id: OwnerId,
+    /// The file name in `/etc/apk/keys`.
+    pub name: String,
+    /// The public half, in PEM.
+    pub public_pem: String,
+    /// The private half, encrypted.
+    pub sealed: Vec<u8>,
+    /// Whether it signs.
+    pub state: KeyState,
+    /// When it was made or imported.
+    pub created_at: Timestamp,
+    /// When it got this state. No two changes of an owner's keys have the same time.
+    pub changed_at: Timestamp,
+}
+
+impl std::fmt::Debug for SigningKeyRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SigningKeyRow")
+            .field("id", &self.id)
+            .field("owner_id", &self.owner_id)
+            .field("name", &self.name)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A key to be kept, as an active one.
+#[derive(Clone, Copy)]
+pub struct NewSigningKey<'a> {
+    /// Whose.
+    pub owner: OwnerId,
+    /// The file name in `/etc/apk/keys`. Each of an owner's keys has another one.
+    pub name: &'a str,
+    /// The public half, in PEM.
+    pub public_pem: &'a str,
+    /// The private half, encrypted.
+    pub sealed: &'a [u8],
+    /// Where it comes from.
+    pub origin: KeyOrigin,
+}
+
+/// Where a signing key comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// Made here.
+    Made,
+    /// Brought here.
+    Imported,
+}
+
+/// What a new key does to those that sign already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherKeys {
+    /// They retire in the same moment.
+    Retire,
+    /// They sign on beside it, as long as there are no more than that many of them.
+    SignOn {
+        /// How many there may be.
+        at_most: usize,
+    },
+}
+
+/// Why a key was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum AddKeyError {
+    /// The owner has a key of that name.
+    #[error("the owner has a signing key of this name")]
+    NameTaken,
+    /// More keys sign already than there may be beside a new one.
+    #[error("{} keys sign already", .0.len())]
+    TooManyActive(
+        /// Their names, newest first.
+        Vec<String>,
+    ),
+    /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// Why a key keeps its state. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeKeyError {
+    /// The owner has none of that name.
+    #[error("the owner has no signing key of this name")]
+    NoSuchKey,
+    /// No other key signs, and somebody has to.
+    #[error("it is the only signing key that is active")]
+    OnlyActive,
+    /// As many keys sign as may.
+    #[error("{MAX_ACTIVE_KEYS} keys sign already")]
+    TooManyActive,
+    /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+impl SigningKeyRow {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: SigningKeyId::from_row(row.value("id")?),
+            owner_id: OwnerId::from_row(row.value("owner_id")?),
+            name: row.value("name")?,
+            public_pem: row.value("public_pem")?,
+            sealed: row.value("sealed")?,
+            state: row.word("key state", "state")?,
+            created_at: row.time("created_at")?,
+            changed_at: row.time("changed_at")?,
+        })
+    }
+}
+
+impl Metadata {
+    /// All keys of an owner in every state, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn signing_keys(
+        &self,
+        owner: OwnerId,
+    ) -> Result<Arc<[SigningKeyRow]>, MetadataError> {
+        let ask = async |owner: &OwnerId| {
+            self.engine
+                .look_up_all(sql!(
+                    "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
+                     WHERE owner_id = $1 ORDER BY id DESC",
+                    *owner
+                ))
+                .await?
+                .iter()
+                .map(SigningKeyRow::from_row)
+                .collect()
+        };
+        self.memory
+            .signing_keys
+            .get(&self.memory.watch, owner, ask)
+            .await
+    }
+
+    /// Keeps an owner's first key. When the owner has an active one already, nothing is kept and that one is given back
+    /// (the newest): two nodes that make a key at once agree.
+    ///
+    /// # Errors
+    ///
+    /// When a key that is not active has the name, there is no such owner, or the database fails.
+    pub async fn add_first_signing_key(
+        &self,
+        new: NewSigningKey<'_>,
+        act: &Act<'_>,
+    ) -> Result<SigningKeyRow, AddKeyError> {
+        let mut transaction = self.engine.write().await?;
+        lock_owner(&mut transaction, new.owner).await?;
+        if let Some(row) = active(&mut transaction, new.owner)
+            .await?
+            .into_iter()
+            .next()
+        {
+            return Ok(row);
+        }
+        let changed_at = change_time(&mut transaction, new.owner, act.at).await?;
+        let row = insert_active(&mut transaction, new, act.at, changed_at).await?;
+        note_key(&mut transaction, act, "key.add", new.owner, new.name).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+
+    /// Keeps one more key, which signs from now on, alone or beside the others.
+    ///
+    /// # Errors
+    ///
+    /// When the owner has a key of that name, too many sign already, there is no such owner, or the database fails.
+    pub async fn add_signing_key(
+        &self,
+        new: NewSigningKey<'_>,
+        others: OtherKeys,
+        act: &Act<'_>,
+    ) -> Result<SigningKeyRow, AddKeyError> {
+        let mut transaction = self.engine.write().await?;
+        lock_owner(&mut transaction, new.owner).await?;
+        let changed_at = change_time(&mut transaction, new.owner, act.at).await?;
+        match others {
+            OtherKeys::Retire => {
+                transaction
+                    .run(sql!(
+                        "UPDATE signing_keys SET state = 'retired', changed_at = $2 \
+                         WHERE owner_id = $1 AND state <> 'retired'",
+                        new.owner,
+                        changed_at
+                    ))
+                    .await?;
+            }
+            OtherKeys::SignOn { at_most } => {
+                let active = active(&mut transaction, new.owner).await?;
+                if active.len() > at_most {
+                    let names = active.into_iter().map(|row| row.name).collect();
+                    return Err(AddKeyError::TooManyActive(names));
+                }
+            }
+        }
+        let row = insert_active(&mut transaction, new, act.at, changed_at).await?;
+        let action = match new.origin {
+            KeyOrigin::Made => "key.rotate",
+            KeyOrigin::Imported => "key.import",
+        };
+        note_key(&mut transaction, act, action, new.owner, new.name).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+
+    /// Gives the key called `name` another state. `false` when it has that state already; nothing was changed then.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such key, no active one or more than [`MAX_ACTIVE_KEYS`] would be left, or the database fails.
+    pub async fn change_signing_key(
+        &self,
+        owner: OwnerId,
+        name: &str,
+        state: KeyState,
+        act: &Act<'_>,
+    ) -> Result<bool, ChangeKeyError> {
+        let mut transaction = self.engine.write().await?;
+        lock_owner(&mut transaction, owner).await?;
+        let row = transaction
+            .row(sql!(
+                "SELECT id, state FROM signing_keys WHERE owner_id = $1 AND name = $2",
+                owner,
+                name
+            ))
+            .await?
+            .ok_or(ChangeKeyError::NoSuchKey)?;
+        if row.word::<KeyState>("key state", "state")? == state {
+            return Ok(false);
+        }
+        let active = active(&mut transaction, owner).await?.len();
+        match state {
+            KeyState::Retired if active <= 1 => return Err(ChangeKeyError::OnlyActive),
+            KeyState::Active if active >= MAX_ACTIVE_KEYS => {
+                return Err(ChangeKeyError::TooManyActive);
+            }
+            KeyState::Retired | KeyState::Active => {}
+        }
+        let changed_at = change_time(&mut transaction, owner, act.at).await?;
+        transaction
+            .run_one(
+                "signing key",
+                sql!(
+                    "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
+                    row.value::<i64>("id")?,
+                    state.as_str(),
+                    changed_at
+                ),
+            )
+            .await?;
+        let action = match state {
+            KeyState::Active => "key.reactivate",
+            KeyState::Retired => "key.retire",
+        };
+        note_key(&mut transaction, act, action, owner, name).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Makes another transaction about the same owner's keys wait, and one about the owner's repositories, whose changes must
+/// not take the second that this one takes.
+async fn lock_owner(transaction: &mut Transaction, owner: OwnerId) -> Result<(), MetadataError> {
+    transaction.lock_owner(owner).await?;
+    transaction
+        .run(sql!(
+            "UPDATE repositories SET changed_at = changed_at WHERE owner_id = $1",
+            owner
+        ))
+        .await?;
+    Ok(())
+}
+
+async fn note_key(
+    transaction: &mut Transaction,
+    act: &Act<'_>,
+    action: &'static str,
+    owner: OwnerId,
+    name: &str,
+) -> Result<(), MetadataError> {
+    let done = Done {
+        action,
+        owner: Some(owner),
+        target: name,
+        detail: None,
+    };
+    transaction.note(act, done).await
+}
+
+/// When a change of an owner's keys counts as made.
+async fn change_time(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    now: Timestamp,
+) -> Result<Timestamp, MetadataError> {
+    let previous = transaction
+        .row(sql!(
+            "SELECT MAX(changed_at) AS changed_at FROM (\
+             SELECT changed_at FROM signing_keys WHERE owner_id = $1 \
+             UNION ALL SELECT changed_at FROM repositories WHERE owner_id = $1) AS changes",
+            owner
+        ))
+        .await?
+        .map(|row| row.time_if_any("changed_at"))
+        .transpose()?
+        .flatten();
+    Ok(previous.map_or(now, |previous| next_change(previous, now)))
+}
+
+/// The owner's keys that sign, newest first.
+async fn active(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+) -> Result<Vec<SigningKeyRow>, MetadataError> {
+    transaction
+        .rows(sql!(
+            "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
+             WHERE owner_id = $1 AND state = 'active' ORDER BY id DESC",
+            owner
+        ))
+        .await?
+        .iter()
+        .map(SigningKeyRow::from_row)
+        .collect()
+}
+
+async fn insert_active(
+    transaction: &mut Transaction,
+    new: NewSigningKey<'_>,
+    created_at: Timestamp,
+    changed_at: Timestamp,
+) -> Result<SigningKeyRow, AddKeyError> {
+    let row = transaction
+        .row(sql!(
+            "INSERT INTO signing_keys (owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at) \
+             VALUES ($1, $2, 'rsa', $3, $4, 'active', $5, $6) ON CONFLICT (owner_id, name) DO NOTHING \
+             RETURNING id, owner_id, name, public_pem, sealed, state, created_at, changed_at",
+            new.owner,
+            new.name,
+            new.public_pem,
+            new.sealed,
+            created_at,
+            changed_at
+        ))
+        .await?
+        .ok_or(AddKeyError::NameTaken)?;
+    Ok(SigningKeyRow::from_row(&row)?)
+}

@@ -1,0 +1,188 @@
+//! The file, its connections, and who gets them.
+
+use super::*;
+use crate::metadata::{Actor, AddOwnerError, Database, Metadata, NewUser, Visibility, engine::sql};
+use tarn_base::{clock::Timestamp, names::OwnerName};
+
+async fn open_in(folder: &tempfile::TempDir) -> Metadata {
+    Metadata::open(&Database::Sqlite(folder.path().join("tarn.db")))
+        .await
+        .unwrap()
+}
+
+/// Lets the database have so many pages: SQLite reports one more as it does a full disk (SQLITE_FULL). It holds for the one
+/// connection that writes.
+async fn limit_pages(metadata: &Metadata, statement: &'static str) {
+    let mut transaction = metadata.engine.write().await.unwrap();
+    transaction.rows(sql!(statement)).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// A question that has no end.
+fn endless() -> Statement {
+    sql!(
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) \
+         SELECT COUNT(*) AS count FROM numbers"
+    )
+}
+
+#[tokio::test]
+async fn readers_cannot_write_and_read_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = open_in(&folder).await;
+    let journal = metadata.engine.row(sql!("PRAGMA journal_mode")).await;
+    let journal: String = journal.unwrap().unwrap().value("journal_mode").unwrap();
+    assert_eq!(journal, "wal");
+    for purpose in [
+        Purpose::Lookup,
+        Purpose::Index,
+        Purpose::List,
+        Purpose::Other,
+    ] {
+        let unfit = sql!("DELETE FROM owners RETURNING id");
+        let error = metadata.engine.ask(purpose, unfit).await.unwrap_err();
+        assert!(matches!(error, MetadataError::Failed(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_shared_memory_stays_the_one_that_is_watched() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let shared = folder.path().join("tarn.db-shm");
+    let inode = || std::fs::metadata(&shared).map(|shared| shared.ino());
+    let metadata = open_in(&folder).await;
+    let watched = inode().unwrap();
+    // All connections that answer questions are gone, and another process comes and goes.
+    metadata.engine.close().await;
+    open_in(&folder).await.close().await;
+    assert_eq!(inode().unwrap(), watched);
+    metadata.close().await;
+    assert!(inode().is_err(), "a connection is still open");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_apart_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = open_in(&folder).await;
+    limit_pages(&metadata, "PRAGMA max_page_count = 1").await;
+    let mut made = 0;
+    let by = Actor::SERVER;
+    let act = by.at(Timestamp::from_seconds(0));
+    let refused = loop {
+        let name = OwnerName::parse(&format!("user{made}")).unwrap();
+        let new = NewUser {
+            name: &name,
+            password_hash: Some("a hash long enough to fill a page some day"),
+            admin: false,
+            visibility: Visibility::Public,
+        };
+        match metadata.add_user(new, &act).await {
+            Ok(_) => made += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(
+        matches!(refused, AddOwnerError::Metadata(MetadataError::Full(_))),
+        "{refused:?}"
+    );
+    assert_eq!(metadata.user_count().await.unwrap(), made);
+    assert_eq!(
+        metadata.owners().await.unwrap().len(),
+        usize::try_from(made).unwrap()
+    );
+    // With space again it goes on.
+    limit_pages(&metadata, "PRAGMA max_page_count = 1000").await;
+    let name = OwnerName::parse("later").unwrap();
+    let new = NewUser {
+        name: &name,
+        password_hash: None,
+        admin: false,
+        visibility: Visibility::Public,
+    };
+    metadata.add_user(new, &act).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_is_seen_at_once_and_readers_leave_the_log_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = open_in(&folder).await;
+    let count = async || {
+        let count = sql!("SELECT COUNT(*) AS count FROM blobs");
+        let row = metadata.engine.look_up(count).await.unwrap().unwrap();
+        row.value::<i64>("count").unwrap()
+    };
+    for made in 1..=3 {
+        let row = sql!(
+            "INSERT INTO blobs (sha256, size, created_at, state) VALUES (randomblob(32), 1, 1, 'live')"
+        );
+        metadata.engine.run(row).await.unwrap();
+        assert_eq!(count().await, made);
+        // A reader that went on reading would keep the log from being cut back (SQLite answers `busy` = 1).
+        let other = Connection::open(folder.path().join("tarn.db")).unwrap();
+        let cut = other.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        });
+        assert_eq!(cut.unwrap(), (0, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_ends_its_statement_and_gives_its_turn_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open_in(&folder).await.engine;
+    let lists = || (0..16).map(|_| engine.ask(Purpose::List, endless()));
+    let mut asked: Vec<_> = lists().map(Box::pin).collect();
+    let all = futures_util::future::join_all(asked.iter_mut());
+    assert!(timeout(Duration::from_millis(50), all).await.is_err());
+
+    // While all turns of lists are taken, everything else is answered.
+    for purpose in [Purpose::Lookup, Purpose::Index, Purpose::Other] {
+        let answer = engine.ask(purpose, sql!("SELECT 1 AS one")).await.unwrap();
+        assert_eq!(answer.len(), 1, "{purpose:?}");
+    }
+    // They leave. Statements that went on would keep both turns for ever.
+    drop(asked);
+    let answer = engine.ask(Purpose::List, sql!("SELECT 1 AS one")).await;
+    assert_eq!(answer.unwrap().len(), 1);
+
+    // A change whose caller leaves is undone.
+    let mut transaction = engine.write().await.unwrap();
+    let change = transaction.rows(endless());
+    assert!(timeout(Duration::from_millis(20), change).await.is_err());
+    drop(transaction);
+    engine.write().await.unwrap().commit().await.unwrap();
+    engine.close().await;
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_stopped_as_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = Connection::open(folder.path().join("tarn.db")).unwrap();
+    let (stop, _caller) = Stop::within(Duration::from_millis(1));
+    let stopped = stop.run(&connection, |connection| rows(connection, &endless()));
+    let error = stopped.unwrap_err();
+    assert!(matches!(error, MetadataError::Busy(_)), "{error:?}");
+    // The next one on that connection has its own time.
+    let (stop, _caller) = Stop::within(Duration::from_secs(60));
+    let next = stop.run(&connection, |connection| {
+        rows(connection, &sql!("SELECT 1 AS one"))
+    });
+    assert_eq!(next.unwrap().len(), 1);
+}
+
+#[test]
+fn extended_codes_are_told_apart() {
+    for (codes, expected) in [
+        (&[5, 261, 517, 6, 262, 9][..], Fault::Busy),
+        (&[13, 4874], Fault::Full),
+        (&[1555, 2067], Fault::Duplicate),
+        (&[787], Fault::Dangling),
+        (&[1, 10, 19, 275, 1299], Fault::Other),
+    ] {
+        for code in codes {
+            assert_eq!(fault(*code), expected, "{code}");
+        }
+    }
+}

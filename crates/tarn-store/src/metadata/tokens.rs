@@ -1,0 +1,320 @@
+//! Access tokens. The token itself is never here, only its SHA-256.
+
+use super::{
+    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, TokenId, User,
+    audit::Done,
+    engine::{Row, Transaction, sql},
+    users::user_columns,
+};
+use tarn_base::clock::Timestamp;
+
+/// An access token, without what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Which one.
+    pub id: TokenId,
+    /// Whose: a user's or an organisation's.
+    pub owner: OwnerId,
+    /// What its owner calls it. Each of an owner's tokens has another label.
+    pub label: String,
+    /// What it lets its bearer do, as `access/` writes it.
+    pub scopes: String,
+    /// On what, as `access/` writes it; empty: no limit.
+    pub limits: String,
+    /// From where, as `access/` writes it; empty: from anywhere.
+    pub networks: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it counts no more. `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, roughly. `None`: never.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Whose a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bearer {
+    /// A user's.
+    User(User),
+    /// An organisation's, and no person's.
+    Organisation(Owner),
+}
+
+/// A token to be kept.
+#[derive(Clone, Copy)]
+pub struct NewToken<'a> {
+    /// Whose: a user's or an organisation's.
+    pub owner: OwnerId,
+    /// What its owner calls it.
+    pub label: &'a str,
+    /// SHA-256 of the token.
+    pub hash: &'a [u8; 32],
+    /// What it lets its bearer do.
+    pub scopes: &'a str,
+    /// On what; empty: no limit.
+    pub limits: &'a str,
+    /// From where; empty: from anywhere.
+    pub networks: &'a str,
+    /// From when on it counts no more. `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// How many an owner may have.
+    pub at_most: u64,
+}
+
+/// Why a token was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum AddTokenError {
+    /// The owner has a token with that label.
+    #[error("the owner has a token with this label")]
+    LabelTaken,
+    /// The owner has as many as an owner may have, and none of them has expired.
+    #[error("the owner has as many tokens as one may have")]
+    TooMany,
+    /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// The columns of [`Token`], as a piece of a SELECT beside those of an owner.
+macro_rules! token_columns {
+    () => {
+        "tokens.id AS token_id, tokens.owner_id AS owner_id, tokens.label AS label, tokens.scopes AS scopes, \
+         tokens.limits AS limits, tokens.networks AS networks, tokens.created_at AS created_at, \
+         tokens.expires_at AS expires_at, tokens.last_used_at AS last_used_at"
+    };
+}
+
+impl Token {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: TokenId::from_row(row.value("token_id")?),
+            owner: OwnerId::from_row(row.value("owner_id")?),
+            label: row.value("label")?,
+            scopes: row.value("scopes")?,
+            limits: row.value("limits")?,
+            networks: row.value("networks")?,
+            created_at: row.time("created_at")?,
+            expires_at: row.time_if_any("expires_at")?,
+            last_used_at: row.time_if_any("last_used_at")?,
+        })
+    }
+}
+
+impl Bearer {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        match row.word("kind of owner", "kind")? {
+            OwnerKind::User => User::from_row(row).map(Self::User),
+            OwnerKind::Organisation => Owner::from_row(row).map(Self::Organisation),
+        }
+    }
+}
+
+impl Metadata {
+    /// Keeps a token. Where the owner has as many as one may have, those that have expired go first.
+    ///
+    /// # Errors
+    ///
+    /// When the owner has one with that label, or too many that still count, there is no such owner, or the database fails.
+    pub async fn add_token(
+        &self,
+        new: NewToken<'_>,
+        act: &Act<'_>,
+    ) -> Result<Token, AddTokenError> {
+        let mut transaction = self.engine.write().await?;
+        transaction.lock_owner(new.owner).await?;
+        if count(&mut transaction, new.owner).await? >= new.at_most {
+            transaction
+                .run(sql!(
+                    "DELETE FROM tokens WHERE owner_id = $1 AND expires_at <= $2",
+                    new.owner,
+                    act.at
+                ))
+                .await?;
+            if count(&mut transaction, new.owner).await? >= new.at_most {
+                return Err(AddTokenError::TooMany);
+            }
+        }
+        let by = act.by.account.as_ref().map(|(id, _)| id.number());
+        let row = transaction
+            .row(sql!(
+                "INSERT INTO tokens (owner_id, label, hash, scopes, limits, networks, created_by, created_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, (SELECT owner_id FROM users WHERE owner_id = $7), $8, $9) \
+                 ON CONFLICT (owner_id, label) DO NOTHING RETURNING id",
+                new.owner,
+                new.label,
+                new.hash,
+                new.scopes,
+                new.limits,
+                new.networks,
+                by,
+                act.at,
+                new.expires_at
+            ))
+            .await?
+            .ok_or(AddTokenError::LabelTaken)?;
+        let mut detail = new.scopes.to_owned();
+        for (what, list) in [(" on ", new.limits), (" from ", new.networks)] {
+            if !list.is_empty() {
+                detail.push_str(what);
+                detail.push_str(list);
+            }
+        }
+        let done = Done {
+            action: "token.add",
+            owner: Some(new.owner),
+            target: new.label,
+            detail: Some(&detail),
+        };
+        transaction.note(act, done).await?;
+        let id = TokenId::from_row(row.value("id")?);
+        transaction.commit().await?;
+        Ok(Token {
+            id,
+            owner: new.owner,
+            label: new.label.to_owned(),
+            scopes: new.scopes.to_owned(),
+            limits: new.limits.to_owned(),
+            networks: new.networks.to_owned(),
+            created_at: act.at,
+            expires_at: new.expires_at,
+            last_used_at: None,
+        })
+    }
+
+    /// The token with that SHA-256 and whose it is. Whether it has expired, or the user is disabled, is for the
+    /// caller to see.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn token(&self, hash: &[u8; 32]) -> Result<Option<(Token, Bearer)>, MetadataError> {
+        let ask = async |hash: &[u8; 32]| {
+            self.engine
+                .look_up(sql!(
+                    concat!(
+                        "SELECT ",
+                        token_columns!(),
+                        ", owners.kind AS kind, ",
+                        user_columns!(),
+                        " FROM tokens JOIN owners ON owners.id = tokens.owner_id \
+                         LEFT JOIN users ON users.owner_id = owners.id WHERE tokens.hash = $1"
+                    ),
+                    hash
+                ))
+                .await?
+                .map(|row| Ok((Token::from_row(&row)?, Bearer::from_row(&row)?)))
+                .transpose()
+        };
+        self.memory.tokens.get(&self.memory.watch, *hash, ask).await
+    }
+
+    /// The tokens of an owner, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn tokens(&self, owner: OwnerId) -> Result<Vec<Token>, MetadataError> {
+        self.engine
+            .rows(sql!(
+                concat!(
+                    "SELECT ",
+                    token_columns!(),
+                    " FROM tokens WHERE tokens.owner_id = $1 ORDER BY tokens.id"
+                ),
+                owner
+            ))
+            .await?
+            .iter()
+            .map(Token::from_row)
+            .collect()
+    }
+
+    /// Forgets the token of an owner with that label, which counts no more from then on. `false` when there was none.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn remove_token(
+        &self,
+        owner: OwnerId,
+        label: &str,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let removed = transaction
+            .run(sql!(
+                "DELETE FROM tokens WHERE owner_id = $1 AND label = $2",
+                owner,
+                label
+            ))
+            .await?;
+        if removed == 0 {
+            return Ok(false);
+        }
+        let done = Done {
+            action: "token.revoke",
+            owner: Some(owner),
+            target: label,
+            detail: None,
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Forgets tokens that expired before `end`, at most `most`. They counted no more anyway, so nothing is written down. Gives
+    /// how many went.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn forget_expired_tokens(
+        &self,
+        end: Timestamp,
+        most: u32,
+    ) -> Result<u64, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let gone = transaction
+            .run(sql!(
+                "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < $1 LIMIT $2)",
+                end,
+                i64::from(most)
+            ))
+            .await?;
+        if gone > 0 {
+            transaction.commit().await?;
+        }
+        Ok(gone)
+    }
+
+    /// Notes when tokens were used, all in one transaction. Nothing happens to one that has been removed meanwhile, or was
+    /// used later.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn touch_tokens(&self, uses: &[(TokenId, Timestamp)]) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        for (id, at) in uses {
+            transaction
+                .run(sql!(
+                    "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+                    *id,
+                    *at
+                ))
+                .await?;
+        }
+        transaction.commit().await
+    }
+}
+
+async fn count(transaction: &mut Transaction, owner: OwnerId) -> Result<u64, MetadataError> {
+    transaction
+        .row(sql!(
+            "SELECT COUNT(*) AS count FROM tokens WHERE owner_id = $1",
+            owner
+        ))
+        .await?
+        .ok_or(MetadataError::Missing("count of tokens"))?
+        .size("count")
+}

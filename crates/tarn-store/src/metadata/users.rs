@@ -1,0 +1,386 @@
+//! Users: those who sign in.
+
+use super::{
+    Act, AddOwnerError, Metadata, MetadataError, OwnerId, OwnerKind, Visibility,
+    audit::Done,
+    engine::{Row, Transaction, sql},
+    owners::{change_visibility, insert_owner},
+    webhooks::give_up_pending_of,
+};
+use tarn_base::names::OwnerName;
+
+/// Somebody who signs in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// The same number as the [`Owner`]'s.
+    pub id: OwnerId,
+    /// As written by whoever made the account.
+    pub name: String,
+    /// Who may read what the user has.
+    pub visibility: Visibility,
+    /// The password's hash in PHC form. `None`: signs in by tokens alone.
+    pub password_hash: Option<String>,
+    /// Moves on when what the user signs in with changes, so that what was verified before counts no more.
+    pub credential_version: i64,
+    /// A site administrator passes every check.
+    pub admin: bool,
+    /// A disabled account passes none.
+    pub disabled: bool,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("admin", &self.admin)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An account to be made.
+#[derive(Clone, Copy)]
+pub struct NewUser<'a> {
+    /// The name, still free.
+    pub name: &'a OwnerName,
+    /// The password's hash in PHC form. `None`: signs in by tokens alone.
+    pub password_hash: Option<&'a str>,
+    /// Whether it passes every check.
+    pub admin: bool,
+    /// Who may read what the user has.
+    pub visibility: Visibility,
+}
+
+/// What changes of a user; `None` stays as it is.
+#[derive(Clone, Copy, Default)]
+pub struct UserChange<'a> {
+    /// The password's hash in PHC form. `Some(None)`: signs in by tokens alone from now on.
+    pub password_hash: Option<Option<&'a str>>,
+    /// Who may read what the user has.
+    pub visibility: Option<Visibility>,
+    /// Whether the user is a site administrator.
+    pub admin: Option<bool>,
+    /// Whether the account is disabled.
+    pub disabled: Option<bool>,
+}
+
+/// Why a user was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeUserError {
+    /// Nobody else could administer the registry.
+    #[error("nobody else is a site administrator")]
+    LastSiteAdmin,
+    /// The database failed, or there is no such user ([`MetadataError::Missing`]).
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// The columns of [`User`], as a piece of a SELECT.
+macro_rules! user_columns {
+    () => {
+        "owners.id AS id, owners.name AS name, owners.visibility AS visibility, users.password_hash AS password_hash, \
+         users.credential_version AS credential_version, users.admin AS admin, users.disabled AS disabled"
+    };
+}
+pub(super) use user_columns;
+
+impl User {
+    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: OwnerId::from_row(row.value("id")?),
+            name: row.value("name")?,
+            visibility: row.word("visibility", "visibility")?,
+            password_hash: row.value("password_hash")?,
+            credential_version: row.value("credential_version")?,
+            admin: row.value("admin")?,
+            disabled: row.value("disabled")?,
+        })
+    }
+}
+
+impl Metadata {
+    /// The user of that name, without regard to case. An organisation is none.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn user(&self, name: &OwnerName) -> Result<Option<User>, MetadataError> {
+        let ask = async |name: &String| {
+            self.engine
+                .look_up(sql!(
+                    concat!(
+                        "SELECT ",
+                        user_columns!(),
+                        " FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.name_lower = $1"
+                    ),
+                    name.as_str()
+                ))
+                .await?
+                .map(|row| User::from_row(&row))
+                .transpose()
+        };
+        self.memory
+            .users
+            .get(&self.memory.watch, name.lower(), ask)
+            .await
+    }
+
+    /// The user with that identifier.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn user_by_id(&self, id: OwnerId) -> Result<Option<User>, MetadataError> {
+        self.engine
+            .row(sql!(
+                concat!(
+                    "SELECT ",
+                    user_columns!(),
+                    " FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.id = $1"
+                ),
+                id
+            ))
+            .await?
+            .map(|row| User::from_row(&row))
+            .transpose()
+    }
+
+    /// All users, by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn users(&self) -> Result<Vec<User>, MetadataError> {
+        self.engine
+            .rows(sql!(concat!(
+                "SELECT ",
+                user_columns!(),
+                " FROM owners JOIN users ON users.owner_id = owners.id ORDER BY owners.name_lower"
+            )))
+            .await?
+            .iter()
+            .map(User::from_row)
+            .collect()
+    }
+
+    /// How many users there are, disabled ones too. None means that this is the first run.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn user_count(&self) -> Result<i64, MetadataError> {
+        self.engine
+            .row(sql!("SELECT COUNT(*) AS count FROM users"))
+            .await?
+            .ok_or(MetadataError::Missing("count"))?
+            .value("count")
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken, or the database fails.
+    pub async fn add_user(&self, new: NewUser<'_>, act: &Act<'_>) -> Result<User, AddOwnerError> {
+        let mut transaction = self.engine.write().await?;
+        let kind = OwnerKind::User;
+        let id = insert_owner(&mut transaction, kind, new.name, new.visibility, act.at).await?;
+        transaction
+            .run_one(
+                "user",
+                sql!(
+                    "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
+                     VALUES ($1, $2, 1, $3, FALSE)",
+                    id,
+                    new.password_hash,
+                    new.admin
+                ),
+            )
+            .await?;
+        let detail = match (new.visibility, new.admin) {
+            (visibility, true) => format!("{visibility}, a site administrator"),
+            (visibility, false) => visibility.to_string(),
+        };
+        let done = Done {
+            action: "user.add",
+            owner: Some(id),
+            target: new.name.as_str(),
+            detail: Some(&detail),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(User {
+            id,
+            name: new.name.as_str().to_owned(),
+            visibility: new.visibility,
+            password_hash: new.password_hash.map(str::to_owned),
+            credential_version: 1,
+            admin: new.admin,
+            disabled: false,
+        })
+    }
+
+    /// Changes a user: all that is asked for, in one transaction, or nothing. `false` when everything was so already; nothing was
+    /// changed then.
+    ///
+    /// What was verified with an old password, or before the account was disabled or enabled, counts no more. The webhooks of one
+    /// that is disabled are told nothing, also not what is pending.
+    ///
+    /// # Errors
+    ///
+    /// When no site administrator would be left, there is no such user ([`MetadataError::Missing`]), or the database fails.
+    pub async fn change_user(
+        &self,
+        user: OwnerId,
+        change: UserChange<'_>,
+        act: &Act<'_>,
+    ) -> Result<bool, ChangeUserError> {
+        let mut transaction = self.engine.write().await?;
+        transaction.must_have_user(user).await?;
+        let mut changed = false;
+        if let Some(hash) = change.password_hash {
+            change_password(&mut transaction, user, hash, act).await?;
+            changed = true;
+        }
+        if let Some(visibility) = change.visibility {
+            changed |= change_visibility(&mut transaction, user, visibility, act).await?;
+        }
+        if let Some(admin) = change.admin {
+            changed |= change_admin(&mut transaction, user, admin, act).await?;
+        }
+        if let Some(disabled) = change.disabled {
+            changed |= change_disabled(&mut transaction, user, disabled, act).await?;
+        }
+        if changed {
+            transaction.commit().await?;
+        }
+        Ok(changed)
+    }
+}
+
+async fn change_password(
+    transaction: &mut Transaction,
+    user: OwnerId,
+    hash: Option<&str>,
+    act: &Act<'_>,
+) -> Result<(), MetadataError> {
+    transaction
+        .run_one(
+            "user",
+            sql!(
+                "UPDATE users SET password_hash = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
+                user,
+                hash
+            ),
+        )
+        .await?;
+    let detail = hash.is_none().then_some("taken away");
+    note_of_user(transaction, act, ("user.password", detail), user).await
+}
+
+async fn change_disabled(
+    transaction: &mut Transaction,
+    user: OwnerId,
+    disabled: bool,
+    act: &Act<'_>,
+) -> Result<bool, ChangeUserError> {
+    if disabled && is_last_site_admin(transaction, user).await? {
+        return Err(ChangeUserError::LastSiteAdmin);
+    }
+    let changed = transaction
+        .run(sql!(
+            "UPDATE users SET disabled = $2, credential_version = credential_version + 1 \
+             WHERE owner_id = $1 AND disabled <> $2",
+            user,
+            disabled
+        ))
+        .await?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    let action = if disabled {
+        give_up_pending_of(transaction, user, act.at).await?;
+        "user.disable"
+    } else {
+        "user.enable"
+    };
+    note_of_user(transaction, act, (action, None), user).await?;
+    Ok(true)
+}
+
+async fn change_admin(
+    transaction: &mut Transaction,
+    user: OwnerId,
+    admin: bool,
+    act: &Act<'_>,
+) -> Result<bool, ChangeUserError> {
+    if !admin && is_last_site_admin(transaction, user).await? {
+        return Err(ChangeUserError::LastSiteAdmin);
+    }
+    let changed = transaction
+        .run(sql!(
+            "UPDATE users SET admin = $2 WHERE owner_id = $1 AND admin <> $2",
+            user,
+            admin
+        ))
+        .await?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    let action = if admin {
+        "user.admin.add"
+    } else {
+        "user.admin.remove"
+    };
+    note_of_user(transaction, act, (action, None), user).await?;
+    Ok(true)
+}
+
+impl Transaction {
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is no such user.
+    pub(super) async fn must_have_user(&mut self, user: OwnerId) -> Result<(), MetadataError> {
+        let row = self
+            .row(sql!("SELECT owner_id FROM users WHERE owner_id = $1", user))
+            .await?;
+        row.map(|_| ()).ok_or(MetadataError::Missing("user"))
+    }
+}
+
+async fn note_of_user(
+    transaction: &mut Transaction,
+    act: &Act<'_>,
+    (action, detail): (&'static str, Option<&str>),
+    user: OwnerId,
+) -> Result<(), MetadataError> {
+    let done = Done {
+        action,
+        owner: Some(user),
+        target: "",
+        detail,
+    };
+    transaction.note(act, done).await
+}
+
+/// Whether a user is the only site administrator who is not disabled. Two that ask this at once wait for each other: the
+/// rows that it looks at are changed into themselves.
+pub(super) async fn is_last_site_admin(
+    transaction: &mut Transaction,
+    user: OwnerId,
+) -> Result<bool, MetadataError> {
+    let rows = transaction
+        .rows(sql!(
+            "UPDATE users SET admin = admin WHERE admin = TRUE AND disabled = FALSE RETURNING owner_id"
+        ))
+        .await?;
+    let mut last = false;
+    for row in &rows {
+        if OwnerId::from_row(row.value("owner_id")?) != user {
+            return Ok(false);
+        }
+        last = true;
+    }
+    Ok(last)
+}

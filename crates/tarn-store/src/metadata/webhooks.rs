@@ -1,0 +1,405 @@
+//! Webhooks: whom to tell when an owner's packages change. The secret that signs comes and goes sealed.
+
+use std::{fmt, str::FromStr};
+
+use super::{
+    Act, Metadata, MetadataError, OwnerId, UnknownWord, WebhookEvent, WebhookId,
+    audit::Done,
+    engine::{Row, Transaction, sql},
+    removals::note_webhook,
+};
+use tarn_base::clock::Timestamp;
+
+/// What a webhook is told of: at least one of published and deleted. Everyone can be pinged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebhookEvents {
+    /// Packages that are published.
+    pub published: bool,
+    /// Packages that are deleted.
+    pub deleted: bool,
+}
+
+impl WebhookEvents {
+    /// Everything that happens to packages.
+    pub const ALL: Self = Self {
+        published: true,
+        deleted: true,
+    };
+
+    /// Exactly these. `None` when nothing of it happens to packages.
+    pub fn of(events: &[WebhookEvent]) -> Option<Self> {
+        let these = Self {
+            published: events.contains(&WebhookEvent::Published),
+            deleted: events.contains(&WebhookEvent::Deleted),
+        };
+        (these.published || these.deleted).then_some(these)
+    }
+
+    /// Whether a webhook with these is told of `event`.
+    pub const fn contain(self, event: WebhookEvent) -> bool {
+        match event {
+            WebhookEvent::Published => self.published,
+            WebhookEvent::Deleted => self.deleted,
+            WebhookEvent::Ping => true,
+        }
+    }
+
+    /// Their words, sorted.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        [WebhookEvent::Deleted, WebhookEvent::Published]
+            .into_iter()
+            .filter(move |event| self.contain(*event))
+            .map(WebhookEvent::as_str)
+    }
+}
+
+impl fmt::Display for WebhookEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words().collect::<Vec<_>>().join(","))
+    }
+}
+
+impl FromStr for WebhookEvents {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        let events = text
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<Vec<WebhookEvent>, _>>()?;
+        match events.contains(&WebhookEvent::Ping) {
+            false => Self::of(&events),
+            true => None,
+        }
+        .ok_or_else(|| WebhookEvent::unknown(text))
+    }
+}
+
+/// A webhook, its secret sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookRow {
+    /// Which one.
+    pub id: WebhookId,
+    /// Whose packages it tells of.
+    pub owner: OwnerId,
+    /// Where it leads. May hold what only the owner should know.
+    pub url: String,
+    /// Random; the secret is sealed to it.
+    pub seed: [u8; 16],
+    /// The secret, encrypted.
+    pub sealed: Vec<u8>,
+    /// What it is told of.
+    pub events: WebhookEvents,
+    /// Whether it is told anything at present.
+    pub active: bool,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for WebhookRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookRow")
+            .field("id", &self.id)
+            .field("owner", &self.owner)
+            .field("events", &self.events)
+            .field("active", &self.active)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A webhook to be kept.
+#[derive(Clone, Copy)]
+pub struct NewWebhook<'a> {
+    /// Whose packages it tells of.
+    pub owner: OwnerId,
+    /// Where it leads.
+    pub url: &'a str,
+    /// Random; the secret is sealed to it.
+    pub seed: &'a [u8; 16],
+    /// The secret, encrypted.
+    pub sealed: &'a [u8],
+    /// What it is told of.
+    pub events: WebhookEvents,
+    /// Whether it is told anything from the start.
+    pub active: bool,
+    /// How many an owner may have.
+    pub at_most: u64,
+}
+
+/// What changes of a webhook; `None` stays as it is.
+#[derive(Clone, Copy, Default)]
+pub struct WebhookChange<'a> {
+    /// Where it leads.
+    pub url: Option<&'a str>,
+    /// The secret, encrypted.
+    pub sealed: Option<&'a [u8]>,
+    /// What it is told of.
+    pub events: Option<WebhookEvents>,
+    /// Whether it is told anything. What is pending for one that is not any more is given up.
+    pub active: Option<bool>,
+}
+
+/// Why a webhook was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum AddWebhookError {
+    /// The owner has as many as an owner may have.
+    #[error("the owner has as many webhooks as one may have")]
+    TooMany,
+    /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// The columns of [`WebhookRow`], as a piece of a SELECT.
+macro_rules! webhook_columns {
+    () => {
+        "webhooks.id AS webhook_id, webhooks.owner_id AS owner_id, webhooks.url AS url, webhooks.seed AS seed, \
+         webhooks.sealed AS sealed, webhooks.events AS events, webhooks.active AS active, \
+         webhooks.created_at AS webhook_created_at"
+    };
+}
+pub(super) use webhook_columns;
+
+impl WebhookRow {
+    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        let seed: &[u8] = row.value("seed")?;
+        Ok(Self {
+            id: WebhookId::from_row(row.value("webhook_id")?),
+            owner: OwnerId::from_row(row.value("owner_id")?),
+            url: row.value("url")?,
+            seed: seed.try_into().map_err(|_| MetadataError::Nonsense {
+                what: "seed of a webhook",
+                value: format!("{} bytes", seed.len()),
+            })?,
+            sealed: row.value("sealed")?,
+            events: row.word("list of events", "events")?,
+            active: row.value("active")?,
+            created_at: row.time("webhook_created_at")?,
+        })
+    }
+}
+
+impl Metadata {
+    /// Keeps a webhook. `target` is how the audit log names it.
+    ///
+    /// # Errors
+    ///
+    /// When the owner has too many, or there is no such owner, or the database fails.
+    pub async fn add_webhook(
+        &self,
+        new: NewWebhook<'_>,
+        target: &str,
+        act: &Act<'_>,
+    ) -> Result<WebhookRow, AddWebhookError> {
+        let mut transaction = self.engine.write().await?;
+        let count = transaction
+            .row(sql!(
+                "SELECT COUNT(*) AS count FROM webhooks WHERE owner_id = $1",
+                new.owner
+            ))
+            .await?
+            .ok_or(MetadataError::Missing("count of webhooks"))?;
+        if count.size("count")? >= new.at_most {
+            return Err(AddWebhookError::TooMany);
+        }
+        let row = transaction
+            .row(sql!(
+                "INSERT INTO webhooks (owner_id, url, seed, sealed, events, active, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+                new.owner,
+                new.url,
+                new.seed.as_slice(),
+                new.sealed,
+                new.events.to_string(),
+                new.active,
+                act.at
+            ))
+            .await
+            .map_err(|error| match error {
+                error if error.is_dangling_reference() => MetadataError::Missing("owner"),
+                error => error,
+            })?
+            .ok_or(MetadataError::Missing("webhook"))?;
+        let id = WebhookId::from_row(row.value("id")?);
+        note(
+            &mut transaction,
+            act,
+            "webhook.add",
+            new.owner,
+            (id, target),
+        )
+        .await?;
+        transaction.commit().await?;
+        Ok(WebhookRow {
+            id,
+            owner: new.owner,
+            url: new.url.to_owned(),
+            seed: *new.seed,
+            sealed: new.sealed.to_vec(),
+            events: new.events,
+            active: new.active,
+            created_at: act.at,
+        })
+    }
+
+    /// The webhooks of an owner, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn webhooks(&self, owner: OwnerId) -> Result<Vec<WebhookRow>, MetadataError> {
+        self.engine
+            .rows(sql!(
+                concat!(
+                    "SELECT ",
+                    webhook_columns!(),
+                    " FROM webhooks WHERE owner_id = $1 ORDER BY id"
+                ),
+                owner
+            ))
+            .await?
+            .iter()
+            .map(WebhookRow::from_row)
+            .collect()
+    }
+
+    /// Changes a webhook of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when the owner has no such webhook; when the database fails.
+    pub async fn change_webhook(
+        &self,
+        (owner, id): (OwnerId, WebhookId),
+        change: WebhookChange<'_>,
+        target: &str,
+        act: &Act<'_>,
+    ) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let events = change.events.map(|events| events.to_string());
+        let what = "webhook";
+        // Whatever changes, the row is one of this owner's.
+        transaction
+            .run_one(
+                what,
+                sql!(
+                    "UPDATE webhooks SET url = COALESCE($3, url), events = COALESCE($4, events) WHERE id = $1 AND owner_id = $2",
+                    id,
+                    owner,
+                    change.url,
+                    events
+                ),
+            )
+            .await?;
+        if let Some(sealed) = change.sealed {
+            let statement = sql!("UPDATE webhooks SET sealed = $2 WHERE id = $1", id, sealed);
+            transaction.run_one(what, statement).await?;
+        }
+        if let Some(active) = change.active {
+            let statement = sql!("UPDATE webhooks SET active = $2 WHERE id = $1", id, active);
+            transaction.run_one(what, statement).await?;
+            if !active {
+                give_up_pending(&mut transaction, id, act.at).await?;
+            }
+        }
+        note(&mut transaction, act, "webhook.change", owner, (id, target)).await?;
+        transaction.commit().await
+    }
+
+    /// Forgets a webhook of `owner`, its pending messages and its log.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when the owner has no such webhook; when the database fails.
+    pub async fn remove_webhook(
+        &self,
+        (owner, id): (OwnerId, WebhookId),
+        target: &str,
+        act: &Act<'_>,
+    ) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let statement = sql!(
+            "DELETE FROM webhooks WHERE id = $1 AND owner_id = $2",
+            id,
+            owner
+        );
+        transaction.run_one("webhook", statement).await?;
+        // Thousands of messages may be there: they go in batches.
+        note_webhook(&mut transaction, id).await?;
+        note(&mut transaction, act, "webhook.delete", owner, (id, target)).await?;
+        transaction.commit().await
+    }
+}
+
+/// Gives up what is pending for the webhooks of a user whose account is disabled, in the transaction that disables it.
+pub(super) async fn give_up_pending_of(
+    transaction: &mut Transaction,
+    user: OwnerId,
+    now: Timestamp,
+) -> Result<(), MetadataError> {
+    transaction
+        .run(sql!(
+            "UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL, finished_at = $2, \
+             last_error = 'the account was disabled before this was delivered' \
+             WHERE state = 'pending' AND webhook_id IN (SELECT id FROM webhooks WHERE owner_id = $1)",
+            user,
+            now
+        ))
+        .await?;
+    Ok(())
+}
+
+/// Whoever enables a webhook after a month does not want to be told what happened before it was disabled.
+async fn give_up_pending(
+    transaction: &mut Transaction,
+    id: WebhookId,
+    now: Timestamp,
+) -> Result<(), MetadataError> {
+    transaction
+        .run(sql!(
+            "UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL, finished_at = $2, \
+             last_error = 'the webhook was disabled before this was delivered' \
+             WHERE webhook_id = $1 AND state = 'pending'",
+            id,
+            now
+        ))
+        .await?;
+    Ok(())
+}
+
+/// Notes what is done with a webhook, under its number and where it leads.
+pub(super) async fn note(
+    transaction: &mut Transaction,
+    act: &Act<'_>,
+    action: &'static str,
+    owner: OwnerId,
+    (id, target): (WebhookId, &str),
+) -> Result<(), MetadataError> {
+    let target = format!("{id} {target}");
+    let done = Done {
+        action,
+        owner: Some(owner),
+        target: &target,
+        detail: None,
+    };
+    transaction.note(act, done).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_read_back_and_are_never_none() {
+        assert_eq!(WebhookEvents::ALL.to_string(), "deleted,published");
+        assert_eq!("published,deleted".parse(), Ok(WebhookEvents::ALL));
+        let published = WebhookEvents::of(&[WebhookEvent::Published]).unwrap();
+        assert_eq!("published".parse(), Ok(published));
+        assert!(!published.contain(WebhookEvent::Deleted));
+        assert!(published.contain(WebhookEvent::Ping));
+        assert_eq!(WebhookEvents::of(&[WebhookEvent::Ping]), None);
+        for text in ["", "ping", "published,", "Published"] {
+            assert!(text.parse::<WebhookEvents>().is_err(), "{text}");
+        }
+    }
+}

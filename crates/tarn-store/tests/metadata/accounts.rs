@@ -1,0 +1,400 @@
+//! Owners, members and tokens.
+
+use std::time::Duration;
+
+use tarn_base::names::{OwnerName, TeamName};
+use tarn_store::metadata::{
+    AddOwnerError, AddTokenError, Bearer, ChangeUserError, Metadata, MetadataError, NewToken,
+    NewUser, OwnerId, OwnerKind, Role, TeamError, UserChange, Visibility,
+};
+
+use crate::{ACT, START, World, act, add_user, open};
+
+fn name(name: &str) -> OwnerName {
+    OwnerName::parse(name).unwrap()
+}
+
+/// The roles of the teams in which that user is.
+async fn roles(metadata: &Metadata, organisation: OwnerId, user: OwnerId) -> Vec<Role> {
+    let grants = metadata.team_grants(organisation, user).await.unwrap();
+    grants.iter().map(|grant| grant.role).collect()
+}
+
+/// An identifier that this world has given to nobody.
+async fn nobody() -> OwnerId {
+    let other = World::new().await;
+    for name in ["b", "c", "d", "e"] {
+        add_user(&other.metadata, name).await;
+    }
+    add_user(&other.metadata, "f").await
+}
+
+#[tokio::test]
+async fn a_new_database_has_no_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = open(&folder).await;
+    assert_eq!(metadata.user_count().await.unwrap(), 0);
+    add_user(&metadata, "admin").await;
+    assert_eq!(metadata.user_count().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn owners_are_one_name_space_without_regard_to_case() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let new = NewUser {
+        name: &name("ALICE"),
+        password_hash: Some("hash"),
+        admin: true,
+        visibility: Visibility::Private,
+    };
+    let refused = metadata.add_user(new, &ACT).await.unwrap_err();
+    assert!(matches!(refused, AddOwnerError::NameTaken), "{refused}");
+    let refused = metadata
+        .add_organisation(&name("Alice"), Visibility::Public, world.alice, &ACT)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, AddOwnerError::NameTaken), "{refused}");
+    let found = metadata.owner(&name("aLiCe")).await.unwrap().unwrap();
+    assert_eq!((found.id, found.name.as_str()), (world.alice, "alice"));
+    assert_eq!(metadata.owners().await.unwrap(), [found]);
+    assert_eq!(metadata.owner(&name("alic")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_user_reads_back_as_it_was_made() {
+    let world = World::new().await;
+    let new = NewUser {
+        name: &name("Bob"),
+        password_hash: Some("hash"),
+        admin: true,
+        visibility: Visibility::Private,
+    };
+    let made = world.metadata.add_user(new, &ACT).await.unwrap();
+    assert!(made.admin && !made.disabled);
+    assert_eq!(made.password_hash.as_deref(), Some("hash"));
+    assert_eq!(
+        world.metadata.user(&name("bob")).await.unwrap(),
+        Some(made.clone())
+    );
+    assert_eq!(
+        world.metadata.user_by_id(made.id).await.unwrap(),
+        Some(made.clone())
+    );
+    let names: Vec<_> = world.metadata.users().await.unwrap();
+    assert_eq!(names.last(), Some(&made));
+    assert_eq!(names.len(), 2);
+}
+
+#[tokio::test]
+async fn what_one_signs_in_with_moves_the_credential_version_on() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let version = async || {
+        let user = metadata.user_by_id(alice).await.unwrap().unwrap();
+        user.credential_version
+    };
+    assert_eq!(version().await, 1);
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                password_hash: Some(Some("new")),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
+    assert_eq!(version().await, 2);
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                disabled: Some(true),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
+    assert_eq!(version().await, 3);
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                password_hash: Some(None),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
+    assert_eq!(version().await, 4);
+    metadata
+        .change_user(
+            alice,
+            UserChange {
+                admin: Some(true),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
+    metadata
+        .set_visibility(alice, Visibility::Limited, &ACT)
+        .await
+        .unwrap();
+    let user = metadata.user_by_id(alice).await.unwrap().unwrap();
+    assert_eq!(user.credential_version, 4);
+    assert!(user.admin && user.disabled && user.password_hash.is_none());
+    assert_eq!(user.visibility, Visibility::Limited);
+}
+
+#[tokio::test]
+async fn a_change_of_nobody_is_told() {
+    let world = World::new().await;
+    let (metadata, nobody) = (&world.metadata, nobody().await);
+    let missing = |error: MetadataError, expected| {
+        assert!(
+            matches!(error, MetadataError::Missing(found) if found == expected),
+            "{error}"
+        );
+    };
+    for change in [
+        UserChange {
+            password_hash: Some(None),
+            ..UserChange::default()
+        },
+        UserChange {
+            disabled: Some(true),
+            ..UserChange::default()
+        },
+        UserChange {
+            admin: Some(true),
+            ..UserChange::default()
+        },
+    ] {
+        let error = metadata.change_user(nobody, change, &ACT).await;
+        let ChangeUserError::Metadata(error) = error.unwrap_err() else {
+            panic!("another refusal");
+        };
+        missing(error, "user");
+    }
+    let visibility = Visibility::Public;
+    let error = metadata.set_visibility(nobody, visibility, &ACT).await;
+    missing(error.unwrap_err(), "owner");
+    let error = metadata
+        .add_organisation(&name("club"), Visibility::Public, nobody, &ACT)
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        AddOwnerError::Metadata(MetadataError::Missing("user"))
+    ));
+    // The organisation was not made either.
+    assert_eq!(metadata.owner(&name("club")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn members_come_change_and_go() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let club = metadata
+        .add_organisation(&name("Club"), Visibility::Private, alice, &ACT)
+        .await
+        .unwrap();
+    assert_eq!(club.kind, OwnerKind::Organisation);
+    assert_eq!(
+        metadata.owner(&name("club")).await.unwrap(),
+        Some(club.clone())
+    );
+    assert_eq!(metadata.user(&name("club")).await.unwrap(), None);
+    let club = club.id;
+    assert_eq!(roles(metadata, club, alice).await, [Role::Admin]);
+
+    let bob = add_user(metadata, "bob").await;
+    assert_eq!(roles(metadata, club, bob).await, []);
+    assert!(
+        metadata
+            .set_member(club, bob, Some(Role::Read), &ACT)
+            .await
+            .unwrap()
+    );
+    assert!(
+        metadata
+            .set_member(club, bob, Some(Role::Write), &ACT)
+            .await
+            .unwrap()
+    );
+    let members: Vec<_> = metadata
+        .members(club)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|member| (member.user.name, member.role))
+        .collect();
+    assert_eq!(
+        members,
+        [
+            ("alice".to_owned(), Role::Admin),
+            ("bob".to_owned(), Role::Write)
+        ]
+    );
+    assert!(metadata.set_member(club, bob, None, &ACT).await.unwrap());
+    assert!(!metadata.set_member(club, bob, None, &ACT).await.unwrap());
+    assert_eq!(roles(metadata, club, bob).await, []);
+}
+
+#[tokio::test]
+async fn only_users_are_members_and_only_of_organisations() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let bob = add_user(metadata, "bob").await;
+    let club = metadata
+        .add_organisation(&name("club"), Visibility::Public, alice, &ACT)
+        .await
+        .unwrap()
+        .id;
+    let error = metadata
+        .set_member(bob, alice, Some(Role::Read), &ACT)
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        TeamError::Metadata(MetadataError::Missing("organisation"))
+    ));
+    for no_user in [club, nobody().await] {
+        let error = metadata
+            .set_member(club, no_user, Some(Role::Read), &ACT)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, TeamError::Metadata(MetadataError::Missing("user"))),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_found_by_hash_listed_touched_and_removed() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let later = START.after(Duration::from_secs(60));
+    let new = NewToken {
+        owner: alice,
+        label: "laptop",
+        hash: &[7; 32],
+        scopes: "read:package",
+        limits: "",
+        networks: "",
+        expires_at: Some(later),
+        at_most: 10,
+    };
+    let made = metadata.add_token(new, &ACT).await.unwrap();
+    assert_eq!(
+        (made.expires_at, made.last_used_at, made.created_at),
+        (Some(later), None, START)
+    );
+    let (found, bearer) = metadata.token(&[7; 32]).await.unwrap().unwrap();
+    assert_eq!(found, made);
+    assert!(matches!(bearer, Bearer::User(user) if user.id == alice));
+    assert!(metadata.token(&[8; 32]).await.unwrap().is_none());
+
+    metadata.touch_tokens(&[(made.id, later)]).await.unwrap();
+    // An earlier use that is noted late changes nothing.
+    metadata.touch_tokens(&[(made.id, START)]).await.unwrap();
+    let tokens = metadata.tokens(alice).await.unwrap();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0].last_used_at, Some(later));
+
+    assert!(metadata.remove_token(alice, "laptop", &ACT).await.unwrap());
+    assert!(!metadata.remove_token(alice, "laptop", &ACT).await.unwrap());
+    assert!(metadata.token(&[7; 32]).await.unwrap().is_none());
+    metadata.touch_tokens(&[(made.id, later)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_label_is_free_again_once_removed_and_the_identifier_never() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let new = |hash| NewToken {
+        owner: alice,
+        label: "ci",
+        hash,
+        scopes: "write:package",
+        limits: "",
+        networks: "",
+        expires_at: None,
+        at_most: 10,
+    };
+    let first = metadata.add_token(new(&[1; 32]), &ACT).await.unwrap();
+    let refused = metadata.add_token(new(&[2; 32]), &ACT).await.unwrap_err();
+    assert!(matches!(refused, AddTokenError::LabelTaken), "{refused}");
+    assert!(metadata.token(&[2; 32]).await.unwrap().is_none());
+    metadata.remove_token(alice, "ci", &ACT).await.unwrap();
+    let second = metadata.add_token(new(&[2; 32]), &ACT).await.unwrap();
+    assert!(second.id > first.id, "caches are keyed by identifiers");
+
+    let mut dangling = new(&[3; 32]);
+    dangling.owner = nobody().await;
+    let error = metadata.add_token(dangling, &ACT).await.unwrap_err();
+    assert!(matches!(
+        error,
+        AddTokenError::Metadata(MetadataError::Missing("owner"))
+    ));
+}
+
+#[tokio::test]
+async fn an_owner_has_so_many_tokens_and_what_expired_makes_room() {
+    let world = World::new().await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let second = |number| START.after(Duration::from_secs(number));
+    let add = async |label: u8, expires_at, at| {
+        let new = NewToken {
+            owner: alice,
+            label: &label.to_string(),
+            hash: &[label; 32],
+            scopes: "read:package",
+            limits: "",
+            networks: "",
+            expires_at,
+            at_most: 2,
+        };
+        metadata.add_token(new, &act(at)).await
+    };
+    let labels = async || {
+        let tokens = metadata.tokens(alice).await.unwrap().into_iter();
+        tokens.map(|token| token.label).collect::<Vec<_>>()
+    };
+    add(1, None, START).await.unwrap();
+    add(2, Some(second(10)), START).await.unwrap();
+    let refused = add(3, None, second(9)).await.unwrap_err();
+    assert!(matches!(refused, AddTokenError::TooMany), "{refused}");
+    assert_eq!(labels().await, ["1", "2"]);
+    add(3, Some(second(20)), second(10)).await.unwrap();
+    assert_eq!(labels().await, ["1", "3"]);
+}
+
+#[tokio::test]
+async fn an_organisation_has_so_many_teams() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let acme = metadata
+        .add_organisation(&name("acme"), Visibility::Public, world.alice, &ACT)
+        .await
+        .unwrap()
+        .id;
+    let add = async |team: &str| {
+        let team = TeamName::parse(team).unwrap();
+        metadata
+            .add_team(acme, &team, Role::Read, "", 4, &ACT)
+            .await
+    };
+    let first = add("one").await.unwrap();
+    let refused = add("two").await.unwrap_err();
+    assert!(matches!(refused, TeamError::TooMany), "{refused}");
+    metadata.remove_team(&first, &ACT).await.unwrap();
+    add("two").await.unwrap();
+}

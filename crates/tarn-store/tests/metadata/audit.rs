@@ -1,0 +1,261 @@
+//! Reading the audit log, and what makes it shorter.
+
+use std::time::Duration;
+
+use tarn_base::clock::Timestamp;
+use tarn_store::metadata::{
+    Act, Actor, AuditEntry, AuditFilter, AuditResult, Named, Refused, Through, UserChange,
+};
+
+use crate::{ACT, START, World, act, actor, add_user};
+
+impl World {
+    async fn log(&self, filter: &AuditFilter) -> Vec<AuditEntry> {
+        self.metadata
+            .audit_entries(filter, None, 1_000)
+            .await
+            .unwrap()
+    }
+
+    async fn actions(&self, filter: &AuditFilter) -> Vec<String> {
+        let log = self.log(filter).await;
+        log.into_iter().map(|entry| entry.action).collect()
+    }
+}
+
+fn refused(target: &str, at: Timestamp) -> Refused {
+    Refused {
+        by: Actor {
+            address: Some([203, 0, 113, 9].into()),
+            through: Through::Http,
+            ..Actor::SERVER
+        },
+        at,
+        action: "sign-in",
+        owner: None,
+        target: target.to_owned(),
+        why: "the password is wrong".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn publishing_and_deleting_are_noted_with_all_that_is_known() {
+    let world = World::new().await;
+    world.record("zlib", "x86_64").await.unwrap();
+    assert!(world.remove("zlib", "x86_64", START).await);
+    let filter = AuditFilter {
+        action: Some("package.".to_owned()),
+        ..AuditFilter::default()
+    };
+    let log = world.log(&filter).await;
+    let [deleted, published] = log.as_slice() else {
+        unreachable!("{log:?}");
+    };
+    assert_eq!(published.action, "package.publish");
+    assert_eq!(published.target, "edge/main/x86_64/zlib-1.0-r0.apk");
+    assert_eq!(published.owner.as_deref(), Some("alice"));
+    assert_eq!(published.account.as_deref(), Some("alice"));
+    assert_eq!(published.address.as_deref(), Some("192.0.2.1"));
+    assert_eq!(published.through, Through::Http);
+    assert_eq!((published.at, published.result), (START, AuditResult::Done));
+    assert_eq!(deleted.action, "package.delete");
+    assert_eq!(deleted.target, published.target);
+    assert_eq!(
+        (&deleted.account, deleted.through),
+        (&None, Through::CommandLine)
+    );
+    // What was refused or found nothing is not there.
+    world.record("zlib", "x86_64").await.unwrap();
+    world.record("zlib", "x86_64").await.unwrap_err();
+    assert!(!world.remove("other", "x86_64", START).await);
+    assert_eq!(world.log(&filter).await.len(), 3);
+}
+
+#[tokio::test]
+async fn the_log_is_read_in_pages_from_the_newest() {
+    let world = World::new().await;
+    for number in 0..7 {
+        world.record(&format!("p{number}"), "x86_64").await.unwrap();
+    }
+    let all = world.log(&AuditFilter::default()).await;
+    assert!(all.windows(2).all(|pair| pair[0].id > pair[1].id));
+    let (mut before, mut paged) = (None, Vec::new());
+    loop {
+        let filter = AuditFilter::default();
+        let page = world
+            .metadata
+            .audit_entries(&filter, before, 3)
+            .await
+            .unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 3);
+        before = Some(last.id);
+        paged.extend(page);
+    }
+    assert_eq!(paged, all);
+}
+
+#[tokio::test]
+async fn every_filter_narrows() {
+    let world = World::new().await;
+    let bob = add_user(&world.metadata, "bob").await;
+    world.record("zlib", "x86_64").await.unwrap();
+    let later = START.after(Duration::from_secs(10));
+    world
+        .metadata
+        .change_user(
+            bob,
+            UserChange {
+                disabled: Some(true),
+                ..UserChange::default()
+            },
+            &Act {
+                by: &actor(world.alice),
+                at: later,
+            },
+        )
+        .await
+        .unwrap();
+    world
+        .metadata
+        .note_refused(&[refused("Bob", later), refused("nobody", later)])
+        .await
+        .unwrap();
+    let none = AuditFilter::default;
+    for (filter, expected) in [
+        (
+            AuditFilter {
+                owner: Some(Named::Id(bob)),
+                ..none()
+            },
+            &["sign-in", "user.disable"][..],
+        ),
+        (
+            AuditFilter {
+                owner: Some(Named::Name("BOB".to_owned())),
+                ..none()
+            },
+            &["sign-in", "user.disable"],
+        ),
+        (
+            AuditFilter {
+                owner: Some(Named::Id(world.alice)),
+                ..none()
+            },
+            &["package.publish"],
+        ),
+        (
+            AuditFilter {
+                account: Some(Named::Id(world.alice)),
+                ..none()
+            },
+            &["user.disable", "package.publish"],
+        ),
+        (
+            AuditFilter {
+                account: Some(Named::Name("Alice".to_owned())),
+                ..none()
+            },
+            &["user.disable", "package.publish"],
+        ),
+        (
+            AuditFilter {
+                account: Some(Named::Id(bob)),
+                ..none()
+            },
+            &[],
+        ),
+        (
+            AuditFilter {
+                action: Some("user.".to_owned()),
+                ..none()
+            },
+            &["user.disable"],
+        ),
+        (
+            AuditFilter {
+                action: Some("%".to_owned()),
+                ..none()
+            },
+            &[],
+        ),
+        (
+            AuditFilter {
+                result: Some(AuditResult::Refused),
+                ..none()
+            },
+            &["sign-in", "sign-in"],
+        ),
+        (
+            AuditFilter {
+                address: Some("192.0.2.1".to_owned()),
+                ..none()
+            },
+            &["user.disable", "package.publish"],
+        ),
+        (
+            AuditFilter {
+                since: Some(later),
+                ..none()
+            },
+            &["sign-in", "sign-in", "user.disable"],
+        ),
+        (
+            AuditFilter {
+                until: Some(later),
+                ..none()
+            },
+            &["package.publish"],
+        ),
+    ] {
+        // Other parts of the program may note that users were added.
+        let mut actions = world.actions(&filter).await;
+        actions.retain(|action| action != "user.add");
+        assert_eq!(actions, expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_retention_removes_the_oldest_in_batches_and_says_so() {
+    let world = World::new().await;
+    for number in 0..5 {
+        world
+            .record(&format!("old{number}"), "x86_64")
+            .await
+            .unwrap();
+    }
+    let later = START.after(Duration::from_secs(100));
+    world.record_at("new", "x86_64", later).await.unwrap();
+    let end = START.after(Duration::from_secs(1));
+    let before = world.log(&AuditFilter::default()).await.len() as u64;
+    let later = act(START.after(Duration::from_secs(200)));
+    let prune = |most| world.metadata.prune_audit_log(end, most, &later);
+    assert_eq!(prune(2).await.unwrap(), 2);
+    assert_eq!(prune(1_000).await.unwrap(), before - 1 - 2);
+    assert_eq!(prune(1_000).await.unwrap(), 0);
+    let left = world.actions(&AuditFilter::default()).await;
+    assert_eq!(left, ["audit.delete", "audit.delete", "package.publish"]);
+    let pruned = &world.log(&AuditFilter::default()).await[1];
+    assert_eq!(pruned.detail.as_deref(), Some("the oldest 2 entries"));
+}
+
+#[tokio::test]
+async fn an_entry_cannot_be_changed() {
+    let world = World::new().await;
+    world
+        .metadata
+        .change_user(
+            world.alice,
+            UserChange {
+                disabled: Some(true),
+                ..UserChange::default()
+            },
+            &ACT,
+        )
+        .await
+        .unwrap();
+    let path = world.folder.path().join("tarn.db");
+    let database = rusqlite::Connection::open(path).unwrap();
+    let refused = database.execute("UPDATE audit_log SET account = 'mallory'", []);
+    assert!(refused.unwrap_err().to_string().contains("never changed"));
+}

@@ -1,0 +1,155 @@
+//! What an index is made from, now and at past generations.
+
+use std::time::Duration;
+
+use apk::arch::Arch;
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
+use tarn_store::metadata::IndexHead;
+
+use crate::{START, World, branch, main_repository};
+
+impl World {
+    pub(crate) async fn head(&self, arch: &str) -> IndexHead {
+        self.metadata
+            .index_head(
+                self.alice,
+                &branch(),
+                &main_repository(),
+                &Arch::parse(arch).unwrap(),
+            )
+            .await
+            .unwrap()
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_past_generation_still_has_what_it_had() {
+    let world = World::new().await;
+    let recorded = world.record("one", "x86_64").await.unwrap();
+    world.record("two", "noarch").await.unwrap();
+    world.record("three", "x86_64").await.unwrap();
+    world.remove("two", "noarch", START).await;
+    world.record("two", "noarch").await.unwrap();
+    world.remove("one", "x86_64", START).await;
+
+    let one = "P:one\nA:x86_64\n\n";
+    let two = "P:two\nA:noarch\n\n";
+    let three = "P:three\nA:x86_64\n\n";
+    let history: [&[&str]; 7] = [
+        &[],
+        &[one],
+        &[one, two],
+        &[one, two, three],
+        &[one, three],
+        &[one, three, two],
+        &[three, two],
+    ];
+    for (generation, records) in (0..).zip(history) {
+        assert_eq!(
+            world.index_at(recorded, "x86_64", generation).await,
+            records,
+            "generation {generation}"
+        );
+    }
+    // An architecture without a file of its own has the noarch ones, from the generation that brought them.
+    assert!(world.index_at(recorded, "riscv64", 1).await.is_empty());
+    assert_eq!(world.index_at(recorded, "riscv64", 2).await, [two]);
+    assert_eq!(world.index_at(recorded, "noarch", 3).await, [two]);
+}
+
+#[tokio::test]
+async fn a_head_joins_its_architecture_and_noarch() {
+    let world = World::new().await;
+    let second = |seconds| START.after(Duration::from_secs(seconds));
+    let recorded = world.record_at("one", "x86_64", second(1)).await.unwrap();
+    world.record_at("two", "noarch", second(2)).await.unwrap();
+    world
+        .record_at("three", "aarch64", second(3))
+        .await
+        .unwrap();
+
+    let expect = |generation, changed_at, live, has_architecture| IndexHead {
+        repository: recorded.repository,
+        generation,
+        changed_at,
+        live,
+        // Of that says `metadata/quotas.rs`.
+        bytes: 0,
+        has_architecture,
+        keys_changed_at: Timestamp::from_micros(0),
+    };
+    let head = async |arch: &str| IndexHead {
+        bytes: 0,
+        ..world.head(arch).await
+    };
+    assert_eq!(head("x86_64").await, expect(2, second(2), 2, true));
+    assert_eq!(head("aarch64").await, expect(3, second(3), 2, true));
+    assert_eq!(head("noarch").await, expect(2, second(2), 1, true));
+    assert_eq!(head("s390x").await, expect(2, second(2), 1, false));
+
+    world.remove("two", "noarch", second(4)).await;
+    world.remove("one", "x86_64", second(5)).await;
+    assert_eq!(head("x86_64").await, expect(5, second(5), 0, true));
+    assert_eq!(head("s390x").await, expect(4, second(4), 0, false));
+}
+
+#[tokio::test]
+async fn an_unknown_repository_has_no_head_and_an_unused_architecture_an_empty_one() {
+    let world = World::new().await;
+    let head = async |branch: &str, repository: &str| {
+        world
+            .metadata
+            .index_head(
+                world.alice,
+                &Branch::parse(branch).unwrap(),
+                &RepositoryName::parse(repository).unwrap(),
+                &Arch::parse("x86_64").unwrap(),
+            )
+            .await
+            .unwrap()
+    };
+    assert_eq!(head("edge", "main").await, None);
+    let recorded = world.record("one", "aarch64").await.unwrap();
+    assert_eq!(
+        head("edge", "main").await,
+        Some(IndexHead {
+            repository: recorded.repository,
+            generation: 0,
+            changed_at: Timestamp::from_micros(0),
+            live: 0,
+            bytes: 0,
+            has_architecture: false,
+            keys_changed_at: Timestamp::from_micros(0),
+        })
+    );
+    assert_eq!(head("edge", "community").await, None);
+    assert_eq!(head("Edge", "main").await, None);
+}
+
+#[tokio::test]
+async fn two_states_of_an_index_never_share_a_second_whatever_the_clock_does() {
+    let world = World::new().await;
+    let micros = |offset: i64| Timestamp::from_micros(START.micros() + offset);
+    let mut last = Timestamp::from_micros(0);
+    // Standing still, going on, set back within the second, set back an hour; noarch and not in turns, because one
+    // index has both.
+    let clock = [0, 0, 0, 500_000, 400_000, 400_000, -3_600_000_000, 700_000];
+    for (number, offset) in clock.into_iter().enumerate() {
+        let arch = if number % 2 == 0 { "x86_64" } else { "noarch" };
+        let name = format!("package{number}");
+        world.record_at(&name, arch, micros(offset)).await.unwrap();
+        let head = world.head("x86_64").await;
+        assert!(
+            head.changed_at.seconds() > last.seconds(),
+            "change {number}: {:?} after {last:?}",
+            head.changed_at
+        );
+        last = head.changed_at;
+    }
+    world.remove("package0", "x86_64", micros(-5)).await;
+    assert!(world.head("x86_64").await.changed_at.seconds() > last.seconds());
+}

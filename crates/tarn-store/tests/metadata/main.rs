@@ -1,0 +1,230 @@
+//! The facts, asked for and changed as the rest of the server does it, on a real database file.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+mod accounts;
+mod audit;
+mod blob_facts;
+mod catalog;
+mod database;
+mod deleted_files;
+mod guesses;
+mod indexes;
+mod packages;
+mod quotas;
+mod second_factors;
+mod signing_keys;
+
+use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use futures_util::future::join_all;
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, OwnerName, RepositoryName},
+};
+use tarn_store::metadata::{
+    Act, Actor, Database, FileAddress, Metadata, NewBlob, NewPackageFile, NewUser, OwnerId,
+    PackageAddress, PackageFile, Quota, RecordError, Recorded, Through, Visibility,
+};
+use tempfile::TempDir;
+
+/// 2026-11-22 21:00:00 UTC.
+const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// What is done is done by an administrator on the server's machine.
+const ACT: Act<'_> = Act {
+    by: &Actor::COMMAND_LINE,
+    at: START,
+};
+
+/// The same at that moment.
+fn act(at: Timestamp) -> Act<'static> {
+    Act { at, ..ACT }
+}
+
+/// A database in a folder of its own, with the user `alice`.
+struct World {
+    folder: TempDir,
+    metadata: Metadata,
+    alice: OwnerId,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = open(&folder).await;
+        let alice = add_user(&metadata, "alice").await;
+        Self {
+            folder,
+            metadata,
+            alice,
+        }
+    }
+
+    /// Records `name` 1.0-r0 for `arch` in edge/main.
+    async fn record(&self, name: &str, arch: &str) -> Result<Recorded, RecordError> {
+        self.record_at(name, arch, START).await
+    }
+
+    async fn record_at(
+        &self,
+        name: &str,
+        arch: &str,
+        now: Timestamp,
+    ) -> Result<Recorded, RecordError> {
+        record(&self.metadata, self.alice, name, arch, now).await
+    }
+
+    /// Records these for `x86_64`: the first in a transaction of its own, for which all others wait and gather. Nothing may
+    /// have been recorded before, for it is answered a moment before the next has its turn. Gives how many transactions that
+    /// took, too.
+    async fn record_together(&self, names: &[&str]) -> (Vec<Result<Recorded, RecordError>>, u64) {
+        let before = self.metadata.recording_transactions();
+        let writer = self.database();
+        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let records = names.iter().map(|name| self.record(name, "x86_64"));
+        // Each is polled once before the lock is free: the first waits for the lock, and the others for the first.
+        let (recorded, ()) = tokio::join!(join_all(records), async { drop(writer) });
+        (recorded, self.metadata.recording_transactions() - before)
+    }
+
+    /// The database as another process has it.
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("tarn.db")).unwrap()
+    }
+
+    async fn remove(&self, name: &str, arch: &str, now: Timestamp) -> bool {
+        self.metadata
+            .remove_package(
+                &PackageAddress {
+                    owner: self.alice,
+                    branch: &branch(),
+                    repository: &main_repository(),
+                    arch: &Arch::parse(arch).unwrap(),
+                    name: &PackageName::parse(name).unwrap(),
+                    version: &Version::parse("1.0-r0").unwrap(),
+                },
+                &Act {
+                    by: &Actor::COMMAND_LINE,
+                    at: now,
+                },
+            )
+            .await
+            .unwrap()
+    }
+
+    async fn file(&self, arch: &str, file_name: &str) -> Option<PackageFile> {
+        self.metadata
+            .package_file(&FileAddress {
+                owner: self.alice,
+                branch: &branch(),
+                repository: &main_repository(),
+                arch: &Arch::parse(arch).unwrap(),
+                file_name,
+            })
+            .await
+            .unwrap()
+    }
+
+    /// The records of an index at a generation.
+    async fn index_at(&self, recorded: Recorded, arch: &str, generation: i64) -> Vec<String> {
+        self.metadata
+            .index_rows(
+                recorded.repository,
+                &Arch::parse(arch).unwrap(),
+                generation,
+                0,
+                1_000,
+            )
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|row| row.record)
+            .collect()
+    }
+}
+
+async fn open(folder: &TempDir) -> Metadata {
+    Metadata::open(&Database::Sqlite(folder.path().join("tarn.db")))
+        .await
+        .unwrap()
+}
+
+async fn add_user(metadata: &Metadata, name: &str) -> OwnerId {
+    let new = NewUser {
+        name: &OwnerName::parse(name).unwrap(),
+        password_hash: None,
+        admin: false,
+        visibility: Visibility::Public,
+    };
+    metadata.add_user(new, &ACT).await.unwrap().id
+}
+
+async fn record(
+    metadata: &Metadata,
+    owner: OwnerId,
+    name: &str,
+    arch: &str,
+    now: Timestamp,
+) -> Result<Recorded, RecordError> {
+    metadata
+        .record_package(
+            &package(owner, name, arch, blob(name)),
+            &Act {
+                by: &actor(owner),
+                at: now,
+            },
+        )
+        .await
+}
+
+fn package(owner: OwnerId, name: &str, arch: &str, blob: NewBlob) -> NewPackageFile {
+    NewPackageFile {
+        owner,
+        branch: branch(),
+        repository: main_repository(),
+        arch: Arch::parse(arch).unwrap(),
+        name: PackageName::parse(name).unwrap(),
+        version: Version::parse("1.0-r0").unwrap(),
+        blob,
+        pkginfo: format!("pkgname = {name}\n"),
+        record: format!("P:{name}\nA:{arch}\n\n"),
+        description: format!("The package {name}"),
+        default_quota: Quota::default(),
+        max_index: u64::MAX,
+    }
+}
+
+/// That account, by a request.
+fn actor(account: OwnerId) -> Actor {
+    Actor {
+        account: Some((account, "alice".to_owned())),
+        token: None,
+        address: Some([192, 0, 2, 1].into()),
+        through: Through::Http,
+    }
+}
+
+/// Bytes that belong to that name.
+fn blob(name: &str) -> NewBlob {
+    NewBlob {
+        sha256: digest(name),
+        size: 7,
+    }
+}
+
+/// A digest that belongs to that name, as long as names differ in their first 32 bytes.
+fn digest(name: &str) -> Sha256Digest {
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().zip(name.bytes()) {
+        *place = byte;
+    }
+    Sha256Digest::from_bytes(bytes)
+}
+
+fn branch() -> Branch {
+    Branch::parse("edge").unwrap()
+}
+
+fn main_repository() -> RepositoryName {
+    RepositoryName::parse("main").unwrap()
+}

@@ -1,0 +1,264 @@
+//! What an owner has, counted as it comes and goes, and what an owner may have.
+
+use apk::{arch::Arch, name::PackageName, version::Version};
+use proptest::{collection::vec, prelude::*};
+use tarn_store::metadata::{
+    NewBlob, NewPackageFile, OverQuota, OwnQuota, Quota, RecordError, Usage,
+};
+
+use crate::{ACT, START, World, blob, digest, package};
+
+fn at_most(packages: u64) -> OwnQuota {
+    OwnQuota {
+        packages: Some(packages),
+        ..OwnQuota::default()
+    }
+}
+
+impl World {
+    async fn used(&self) -> Usage {
+        let (used, _) = self.metadata.usage(self.alice).await.unwrap();
+        assert_eq!(
+            used,
+            self.metadata.counted_usage(self.alice).await.unwrap(),
+            "the counter says what a count says"
+        );
+        used
+    }
+
+    async fn file_of(&self, name: &str, arch: &str, size: u64, quota: Quota) -> NewPackageFile {
+        NewPackageFile {
+            default_quota: quota,
+            max_index: u64::MAX,
+            ..package(
+                self.alice,
+                name,
+                arch,
+                NewBlob {
+                    sha256: digest(name),
+                    size,
+                },
+            )
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_and_goes_is_counted_and_noarch_once() {
+    let world = World::new().await;
+    assert_eq!(world.used().await, Usage::default());
+    world.record("zlib", "x86_64").await.unwrap();
+    world.record("zlib", "aarch64").await.unwrap();
+    world.record("tzdata", "noarch").await.unwrap();
+    // Refused, and so not counted.
+    world.record("tzdata", "x86_64").await.unwrap_err();
+    world.record("zlib", "x86_64").await.unwrap_err();
+    let three = Usage {
+        bytes: 21,
+        packages: 3,
+    };
+    assert_eq!(world.used().await, three);
+    assert!(world.remove("zlib", "x86_64", START).await);
+    assert!(!world.remove("zlib", "x86_64", START).await);
+    assert_eq!(world.used().await.packages, 2);
+    assert_eq!(world.used().await.bytes, 14);
+}
+
+#[tokio::test]
+async fn the_bytes_of_an_index_are_counted_in_the_transaction_that_changes_it() {
+    let world = World::new().await;
+    let records = async |arch: &str| world.head(arch).await.bytes;
+    world.record("zlib", "x86_64").await.unwrap();
+    world.record("tzdata", "noarch").await.unwrap();
+    let (zlib, tzdata) = ("P:zlib\nA:x86_64\n\n".len(), "P:tzdata\nA:noarch\n\n".len());
+    assert_eq!(records("x86_64").await, (zlib + tzdata) as u64);
+    assert_eq!(records("aarch64").await, tzdata as u64);
+    // Of many at once as many pass as there is room for, also in one transaction.
+    let files = futures_util::future::join_all((0..20).map(async |number| {
+        NewPackageFile {
+            max_index: (zlib + tzdata + 3 * zlib) as u64,
+            ..world
+                .file_of(
+                    &format!("zli{}", char::from(b'c' + number)),
+                    "x86_64",
+                    7,
+                    Quota::default(),
+                )
+                .await
+        }
+    }))
+    .await;
+    let recorded = futures_util::future::join_all(
+        files
+            .iter()
+            .map(|file| world.metadata.record_package(file, &ACT)),
+    );
+    let (passed, refused): (Vec<_>, Vec<_>) = recorded.await.into_iter().partition(Result::is_ok);
+    assert_eq!(passed.len(), 3);
+    assert!(
+        refused
+            .iter()
+            .all(|refused| matches!(refused, Err(RecordError::IndexFull { .. })))
+    );
+    assert_eq!(records("x86_64").await, (4 * zlib + tzdata) as u64);
+    assert!(world.remove("zlib", "x86_64", START).await);
+    assert!(world.remove("tzdata", "noarch", START).await);
+    assert_eq!(records("x86_64").await, 3 * zlib as u64);
+}
+
+#[tokio::test]
+async fn of_two_at_once_one_takes_the_last_place() {
+    let world = World::new().await;
+    world
+        .metadata
+        .change_quota(world.alice, |_| Some(at_most(3)), &ACT)
+        .await
+        .unwrap();
+    world.record("a", "x86_64").await.unwrap();
+    world.record("b", "x86_64").await.unwrap();
+    let (one, other) = tokio::join!(world.record("c", "x86_64"), world.record("d", "x86_64"));
+    assert!(one.is_ok() ^ other.is_ok());
+    let refused = one.err().or(other.err()).unwrap();
+    let over = OverQuota::Packages { limit: 3, used: 3 };
+    assert!(matches!(&refused, RecordError::OverQuota(found) if *found == over));
+    assert_eq!(world.used().await.packages, 3);
+    // What was refused left no generation behind.
+    assert!(world.remove("a", "x86_64", START).await);
+    assert_eq!(world.record("e", "x86_64").await.unwrap().generation, 5);
+}
+
+#[tokio::test]
+async fn a_full_quota_does_not_part_those_who_share_a_transaction() {
+    let world = World::new().await;
+    world
+        .metadata
+        .change_quota(world.alice, |_| Some(at_most(6)), &ACT)
+        .await
+        .unwrap();
+    let names: Vec<String> = (0..16).map(|number| format!("package{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (recorded, transactions) = world.record_together(&names).await;
+    let over = |result: &Result<_, _>| matches!(result, Err(RecordError::OverQuota(_)));
+    assert_eq!(recorded.iter().filter(|result| over(result)).count(), 10);
+    assert_eq!(world.used().await.packages, 6);
+    assert_eq!(transactions, 2);
+}
+
+#[tokio::test]
+async fn the_servers_limits_hold_where_the_owner_has_none() {
+    let world = World::new().await;
+    let server = Quota {
+        bytes: Some(10),
+        packages: None,
+    };
+    let first = world.file_of("a", "x86_64", 10, server).await;
+    world.metadata.record_package(&first, &ACT).await.unwrap();
+    let second = world.file_of("b", "x86_64", 1, server).await;
+    let refused = world.metadata.record_package(&second, &ACT).await;
+    let over = OverQuota::Bytes {
+        limit: 10,
+        used: 10,
+        needed: 1,
+    };
+    assert!(matches!(refused, Err(RecordError::OverQuota(found)) if found == over));
+    assert_eq!(
+        over.to_string(),
+        "the quota of this owner does not hold the package: 10 of 10 bytes are used and this upload needs 1; delete \
+         packages, or ask an administrator of this server for more"
+    );
+    let unlimited = OwnQuota {
+        unlimited: true,
+        ..OwnQuota::default()
+    };
+    for own in [
+        unlimited,
+        OwnQuota {
+            bytes: Some(11),
+            ..OwnQuota::default()
+        },
+    ] {
+        let metadata = &world.metadata;
+        assert!(
+            metadata
+                .change_quota(world.alice, |_| Some(own), &ACT)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !metadata
+                .change_quota(world.alice, |_| Some(own), &ACT)
+                .await
+                .unwrap()
+        );
+        assert_eq!(metadata.usage(world.alice).await.unwrap().1, own);
+        metadata.record_package(&second, &ACT).await.unwrap();
+        assert!(world.remove("b", "x86_64", START).await);
+        assert!(
+            metadata
+                .change_quota(world.alice, |_| None, &ACT)
+                .await
+                .unwrap()
+        );
+        assert!(metadata.record_package(&second, &ACT).await.is_err());
+    }
+    assert_eq!(world.used().await.bytes, 10);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn the_counter_is_right_after_any_sequence(steps in vec((0..4_usize, 0..3_usize, any::<bool>()), 1..30)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new().await;
+            world.metadata.change_quota(world.alice, |_| Some(at_most(5)), &ACT).await.unwrap();
+            for (name, arch, add) in steps {
+                let (name, arch) = (["a", "b", "c", "d"][name], ["x86_64", "aarch64", "noarch"][arch]);
+                if add {
+                    let _ = world.record(name, arch).await;
+                } else {
+                    world.remove(name, arch, START).await;
+                }
+                assert!(world.used().await.packages <= 5);
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn old_packages_are_those_with_more_versions_than_are_kept() {
+    let world = World::new().await;
+    let mut repository = None;
+    for (number, version) in ["1.9-r0", "1.10-r0", "1.2-r0"].into_iter().enumerate() {
+        let at = START.after(std::time::Duration::from_secs(number as u64));
+        let mut new = package(world.alice, "foo", "x86_64", blob(version));
+        new.version = Version::parse(version).unwrap();
+        let recorded = world.metadata.record_package(&new, &crate::act(at)).await;
+        repository = Some(recorded.unwrap().repository);
+    }
+    world.record("foo-doc", "x86_64").await.unwrap();
+    let repository = repository.unwrap();
+    let end = START.after(std::time::Duration::from_micros(1));
+    let old = world
+        .metadata
+        .old_packages(repository, end, 2)
+        .await
+        .unwrap();
+    assert_eq!(old.len(), 1);
+    assert_eq!(old[0].name, PackageName::parse("foo").unwrap());
+    assert_eq!(old[0].arch, Arch::parse("x86_64").unwrap());
+    let versions = world.metadata.versions(&old[0]).await.unwrap();
+    let versions: Vec<_> = versions.iter().map(|file| file.version.as_str()).collect();
+    assert_eq!(versions, ["1.9-r0", "1.10-r0", "1.2-r0"]);
+    for (end, keep) in [(START, 2), (end, 3)] {
+        assert_eq!(
+            world
+                .metadata
+                .old_packages(repository, end, keep)
+                .await
+                .unwrap(),
+            []
+        );
+    }
+}

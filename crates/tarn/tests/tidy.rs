@@ -1,0 +1,195 @@
+//! What neither Cargo nor a lint can hold of the rules in ARCHITECTURE.md and CONTRIBUTING.md.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+struct Source {
+    /// From the root of the workspace, with forward slashes.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The lines of code, comments left out, with their numbers.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self
+            .text
+            .lines()
+            .enumerate()
+            .map(|(number, line)| (number + 1, line));
+        lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+}
+
+/// Every Rust file under `folder`.
+fn sources(folder: &str) -> Vec<Source> {
+    fn walk(root: &Path, folder: &Path, found: &mut Vec<Source>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push(Source {
+                    path: path
+                        .strip_prefix(root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                    text,
+                });
+            }
+        }
+    }
+    let root = workspace();
+    let mut found = Vec::new();
+    walk(&root, &root.join(folder), &mut found);
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// No file under `folder` has one of `words` in a line of code, except those whose path begins with one of `allowed`.
+fn wall(folder: &str, words: &[&str], allowed: &[&str]) {
+    let mut broken = Vec::new();
+    for source in sources(folder) {
+        if allowed.iter().any(|prefix| source.path.starts_with(prefix)) {
+            continue;
+        }
+        for (number, line) in source.code() {
+            if let Some(word) = words.iter().find(|word| line.contains(**word)) {
+                broken.push(format!("{}:{number} names `{word}`", source.path));
+            }
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "a wall of ARCHITECTURE.md is broken:\n{}",
+        broken.join("\n")
+    );
+}
+
+#[test]
+fn apk_does_no_input_or_output() {
+    let words = [
+        "std::fs",
+        "std::net",
+        "std::time",
+        "std::thread",
+        "std::process",
+        "std::env",
+        "tokio",
+        "rusqlite",
+        "async fn",
+    ];
+    wall("crates/apk/src", &words, &[]);
+}
+
+#[test]
+fn time_is_passed_in() {
+    wall(
+        "crates",
+        &["SystemTime::now", "OffsetDateTime::now"],
+        &[
+            "crates/tarn-base/src/clock.rs",
+            "crates/tarn-core/tests/",
+            "crates/tarn-http/tests/",
+            "crates/tarn-store/tests/",
+            "crates/tarn/tests/",
+        ],
+    );
+}
+
+#[test]
+fn lints_are_expected_with_a_reason_and_never_allowed() {
+    wall(
+        "crates",
+        &["#[allow(", "#![allow("],
+        &["crates/tarn/tests/tidy.rs"],
+    );
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_readable() {
+    let mut broken = Vec::new();
+    for source in sources("crates") {
+        if !source.text.starts_with("//!") {
+            broken.push(format!("{} has no `//!` on its first line", source.path));
+        }
+        let lines = source.text.lines().count();
+        if lines > 500 {
+            broken.push(format!(
+                "{} has {lines} lines; 500 is the most",
+                source.path
+            ));
+        }
+        let file = source.path.rsplit('/').next().unwrap();
+        if ["utils.rs", "helpers.rs", "common.rs", "misc.rs", "util.rs"].contains(&file) {
+            broken.push(format!("{} has a name that says nothing", source.path));
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_threat_has_a_test_that_is_there() {
+    let root = workspace();
+    let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let code: String = sources("crates")
+        .into_iter()
+        .map(|source| source.text)
+        .collect();
+    let mut broken = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with('|')) {
+        let quoted: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let names = quoted
+            .iter()
+            .filter(|name| name.contains('_') && name.chars().all(word));
+        let paths = quoted.iter().filter(|path| path.starts_with("crates/"));
+        let (mut named, mut missing) = (line.contains("see [") || line.contains("---"), Vec::new());
+        for name in names {
+            named = true;
+            if !is_test(&code, name) {
+                missing.push(*name);
+            }
+        }
+        for path in paths {
+            named = true;
+            if !root.join(path).exists() {
+                missing.push(*path);
+            }
+        }
+        let heading = line.starts_with("| who |") || line.starts_with("| threat |");
+        if !missing.is_empty() || !(named || heading) {
+            broken.push(format!("{missing:?} in: {line}"));
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "threats without a test that is there:\n{}",
+        broken.join("\n")
+    );
+}
+
+/// Whether a test has that name.
+fn is_test(code: &str, name: &str) -> bool {
+    let wanted = format!("fn {name}(");
+    let mut marked = false;
+    code.lines().map(str::trim_start).any(|line| {
+        let found = marked && line.contains(&wanted);
+        marked = line.starts_with("#[") && (marked || line.contains("test"));
+        found
+    })
+}
