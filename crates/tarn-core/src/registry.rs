@@ -261,10 +261,10 @@ impl Administration {
 
 /// A registry that serves: cheap to clone, and every clone is the same one.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<Stations>);
+pub struct Registry(Arc<Parts>);
 
 #[derive(Debug)]
-struct Stations {
+struct Parts {
     settings: Settings,
     clock: Clock,
     administration: Administration,
@@ -299,7 +299,7 @@ impl Registry {
             &administration.sealer,
         )?;
         access.recall_guesses().await?;
-        Ok(Self(Arc::new(Stations {
+        Ok(Self(Arc::new(Parts {
             access,
             refusals: Refusals::start(metadata.clone(), clock.clone(), settings.refusals),
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),

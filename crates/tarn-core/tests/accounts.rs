@@ -93,7 +93,7 @@ impl World {
     }
 
     async fn visible(&self, caller: &Caller) -> Vec<String> {
-        let Ok(sight) = self.registry.access().sight(caller).await else {
+        let Ok(read_scope) = self.registry.access().read_scope(caller).await else {
             return Vec::new();
         };
         let all = Window {
@@ -102,7 +102,7 @@ impl World {
         };
         let metadata = self.registry.metadata();
         let owners = metadata
-            .visible_owners(&sight, OwnersWanted::default(), all)
+            .visible_owners(&read_scope, OwnersWanted::default(), all)
             .await
             .unwrap();
         assert_eq!(owners.total, owners.entries.len() as u64);

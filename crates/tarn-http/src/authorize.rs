@@ -17,7 +17,7 @@ use tarn_core::{
         decide_site,
     },
 };
-use tarn_store::metadata::{Actor, Owner, OwnerId, OwnerKind, Refused, Sight};
+use tarn_store::metadata::{Actor, Owner, OwnerId, OwnerKind, ReadScope, Refused};
 
 /// Where the code of a second factor comes, in the names that clients of the two forges know.
 static CODE_HEADERS: [header::HeaderName; 2] = [
@@ -151,13 +151,13 @@ impl Presented {
     }
 
     /// What a caller may know of.
-    pub(super) async fn sight(
+    pub(super) async fn read_scope(
         &self,
         registry: &Registry,
         caller: &Caller,
-    ) -> Result<Sight, ApiError> {
-        let sight = registry.access().sight(caller).await;
-        Ok(sight.inspect_err(|error| {
+    ) -> Result<ReadScope, ApiError> {
+        let read_scope = registry.access().read_scope(caller).await;
+        Ok(read_scope.inspect_err(|error| {
             if let AccessError::Denied(denied) = error {
                 self.note(registry, caller, wanted(Action::Read), None, denied);
             }

@@ -316,7 +316,7 @@ where
 }
 
 /// What was wrong, in words of our own: those of the library name what a certificate is for, which may be hosts of a network
-/// that the webhook's owner has no sight of, in names as many and as long as the receiver likes.
+/// that the webhook's owner can't see, in names as many and as long as the receiver likes.
 fn tls_problem(error: &io::Error) -> &'static str {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {

@@ -1,4 +1,4 @@
-//! Station 2: who is this, and may they?
+//! Access: who is the caller, and what may they do?
 //!
 //! The header is parsed into [`Credentials`], [`Access::authenticate`] makes a [`Caller`] of them, and
 //! [`policy::decide`] says what the caller may do with an owner's packages. [`Accounts`] is what the command line does
@@ -15,11 +15,11 @@ mod networks;
 mod passwords;
 mod patterns;
 pub mod policy;
+mod read_scope;
 mod recent;
 mod refusals;
 mod scopes;
 mod second_factor;
-mod sight;
 pub mod tokens;
 mod totp;
 

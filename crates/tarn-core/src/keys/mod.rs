@@ -1,4 +1,4 @@
-//! Station 7: the keys that sign an owner's indexes.
+//! The keys that sign the indexes of an owner.
 //!
 //! An owner gets a key when the first index or the key itself is asked for. It is made on a thread of its own, one at a time in
 //! a process and once for an owner; when two processes make one at once, the database keeps the first. The private half lies in the

@@ -1,4 +1,4 @@
-//! The first station: a body becomes a temporary file, a hash and a package that was read.
+//! The first stage: a body becomes a temporary file, a hash and a package that was read.
 
 use apk::{
     digest::Sha256Digest,
@@ -43,12 +43,12 @@ impl Received {
 }
 
 /// Whatever each batch of an upload passes.
-trait Station: Send + 'static {
+trait Stage: Send + 'static {
     fn take(&mut self, batch: &[u8]) -> Result<(), PublishError>;
 }
 
 /// The reader of packages.
-impl Station for PackageReader {
+impl Stage for PackageReader {
     fn take(&mut self, batch: &[u8]) -> Result<(), PublishError> {
         Ok(self.push(batch)?)
     }
@@ -70,7 +70,7 @@ impl Keeping {
     }
 }
 
-impl Station for Keeping {
+impl Stage for Keeping {
     fn take(&mut self, batch: &[u8]) -> Result<(), PublishError> {
         self.hash.update(batch);
         Ok(self.incoming()?.write(batch)?)
@@ -100,7 +100,7 @@ pub(super) async fn receive(
     }));
     let received = pass_both(body, max_upload, &mut reading, &mut keeping).await;
     if received.is_err() {
-        // The other station may still be at work on its last batch; the refusal waits until it has left nothing.
+        // The other stage may still be at work on its last batch; the refusal waits until it has left nothing.
         drop((reading.wait().await, keeping.wait().await));
     }
     received
@@ -177,18 +177,18 @@ impl Batch {
     }
 }
 
-/// A station: at rest here, at work on a thread that may wait for the disk, or handed on.
+/// A stage: at rest here, at work on a thread that may wait for the disk, or handed on.
 enum Worker<S> {
     Idle(Box<S>),
     Busy(JoinHandle<Result<Box<S>, PublishError>>),
     Gone,
 }
 
-impl<S: Station> Worker<S> {
-    /// Waits for the batch under way and gives the station, once.
+impl<S: Stage> Worker<S> {
+    /// Waits for the batch under way and gives the stage, once.
     async fn wait(&mut self) -> Result<Box<S>, PublishError> {
         match std::mem::replace(self, Self::Gone) {
-            Self::Idle(station) => Ok(station),
+            Self::Idle(stage) => Ok(stage),
             Self::Busy(handle) => handle.await?,
             Self::Gone => Err(PublishError::Gone),
         }
@@ -196,10 +196,10 @@ impl<S: Station> Worker<S> {
 
     /// Waits for the batch before, then starts on this one and returns while it runs.
     async fn give(&mut self, batch: Bytes) -> Result<(), PublishError> {
-        let mut station = self.wait().await?;
+        let mut stage = self.wait().await?;
         *self = Self::Busy(spawn_blocking(move || {
-            station.take(&batch)?;
-            Ok(station)
+            stage.take(&batch)?;
+            Ok(stage)
         }));
         Ok(())
     }

@@ -62,10 +62,10 @@ const PRUNED_AT_ONCE: i64 = 500;
 
 /// Sends what is in the outbox. Cheap to clone, and every clone is the same one.
 #[derive(Debug, Clone)]
-pub struct Deliverer(Arc<Stations>);
+pub struct Deliverer(Arc<Parts>);
 
 #[derive(Debug)]
-struct Stations {
+struct Parts {
     metadata: Metadata,
     sealer: Arc<Sealer>,
     clock: Clock,
@@ -84,7 +84,7 @@ struct Busy {
 
 /// A place among those that send, given back when dropped.
 struct Place {
-    stations: Arc<Stations>,
+    stations: Arc<Parts>,
     webhook: WebhookId,
     owner: OwnerId,
 }
@@ -126,7 +126,7 @@ impl Undelivered {
     }
 }
 
-impl Stations {
+impl Parts {
     fn busy(&self) -> std::sync::MutexGuard<'_, Busy> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -226,7 +226,7 @@ impl Deliverer {
         client: Client,
         limits: DeliveryLimits,
     ) -> Self {
-        Self(Arc::new(Stations {
+        Self(Arc::new(Parts {
             metadata,
             sealer,
             clock,
@@ -292,7 +292,7 @@ impl Deliverer {
     ///
     /// When the database fails.
     pub async fn prune(&self) -> Result<u64, MetadataError> {
-        let Stations {
+        let Parts {
             metadata,
             clock,
             limits,

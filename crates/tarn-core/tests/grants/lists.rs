@@ -7,7 +7,7 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_core::access::{AccessError, Action, Caller};
 use tarn_store::metadata::{
-    Act, NewBlob, NewPackageFile, OwnerId, OwnersWanted, Quota, Sight, Window,
+    Act, NewBlob, NewPackageFile, OwnerId, OwnersWanted, Quota, ReadScope, Window,
 };
 
 use crate::{BY, OWNERS, PLACES, START, facts::Who, world::World};
@@ -75,8 +75,11 @@ impl World {
             .flat_map(|(owner, place)| [(*owner, None), (*owner, Some(*place))])
             .collect();
         let names: BTreeSet<String> = readable.into_iter().map(called).collect();
-        let (listed, found) = match self.sight(caller).await {
-            Some(sight) => (self.listed(&sight).await, self.found(&sight).await),
+        let (listed, found) = match self.read_scope(caller).await {
+            Some(read_scope) => (
+                self.listed(&read_scope).await,
+                self.found(&read_scope).await,
+            ),
             None => Default::default(),
         };
         prop_assert_eq!(listed, expected, "lists for {}", self.shown(who));
@@ -84,26 +87,26 @@ impl World {
         Ok(())
     }
 
-    async fn sight(&self, caller: Option<&Caller>) -> Option<Sight> {
-        match self.registry.access().sight(caller?).await {
-            Ok(sight) => Some(sight),
+    async fn read_scope(&self, caller: Option<&Caller>) -> Option<ReadScope> {
+        match self.registry.access().read_scope(caller?).await {
+            Ok(read_scope) => Some(read_scope),
             Err(AccessError::Denied(_)) => None,
             Err(AccessError::Auth(error)) => unreachable!("{error}"),
         }
     }
 
     /// The owners that a list shows, and the places in the list of each.
-    async fn listed(&self, sight: &Sight) -> BTreeSet<Seen> {
+    async fn listed(&self, read_scope: &ReadScope) -> BTreeSet<Seen> {
         let metadata = self.registry.metadata();
         let owners = metadata
-            .visible_owners(sight, OwnersWanted::default(), ALL)
+            .visible_owners(read_scope, OwnersWanted::default(), ALL)
             .await
             .unwrap();
         let mut seen = BTreeSet::new();
         for listed in owners.entries {
             let owner = self.number(listed.owner.id);
             seen.insert((owner, None));
-            let repositories = metadata.listed_repositories(sight, listed.owner.id, ALL);
+            let repositories = metadata.listed_repositories(read_scope, listed.owner.id, ALL);
             for repository in repositories.await.unwrap().entries {
                 let place = (repository.branch.as_str(), repository.name.as_str());
                 let place = PLACES.iter().position(|known| *known == place);
@@ -114,9 +117,13 @@ impl World {
     }
 
     /// The names of the packages that a search finds.
-    async fn found(&self, sight: &Sight) -> BTreeSet<String> {
+    async fn found(&self, read_scope: &ReadScope) -> BTreeSet<String> {
         let metadata = self.registry.metadata();
-        let found = metadata.search(sight, "probe", ALL).await.unwrap().page;
+        let found = metadata
+            .search(read_scope, "probe", ALL)
+            .await
+            .unwrap()
+            .page;
         let found = found.entries.into_iter();
         found.map(|version| version.name.to_string()).collect()
     }

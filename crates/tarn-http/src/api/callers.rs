@@ -20,10 +20,10 @@ use tarn_core::{
     Registry,
     access::{Action, Caller, SignedIn},
 };
-use tarn_store::metadata::{Actor, Owner, OwnerId, OwnerKind, Sight};
+use tarn_store::metadata::{Actor, Owner, OwnerId, OwnerKind, ReadScope};
 
 /// What whoever asks may know of.
-pub(crate) struct Seeing(pub(crate) Sight);
+pub(crate) struct Seeing(pub(crate) ReadScope);
 
 /// The user who asks, with whatever credentials as long as they are right.
 pub(crate) struct AskingUser(pub(crate) SignedIn);
@@ -31,7 +31,7 @@ pub(crate) struct AskingUser(pub(crate) SignedIn);
 /// The user who asks, and what they may know of.
 pub(crate) struct SeeingUser {
     pub(crate) user: OwnerId,
-    pub(crate) sight: Sight,
+    pub(crate) read_scope: ReadScope,
 }
 
 /// The owner in the path, whom the caller may read.
@@ -85,7 +85,7 @@ impl FromRequestParts<Registry> for Seeing {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let caller = presented.caller(registry).await?;
-        Ok(Self(presented.sight(registry, &caller).await?))
+        Ok(Self(presented.read_scope(registry, &caller).await?))
     }
 }
 
@@ -106,8 +106,8 @@ impl FromRequestParts<Registry> for SeeingUser {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let caller = presented.caller(registry).await?;
         let user = presented.user_of(registry, &caller)?.user.id;
-        let sight = presented.sight(registry, &caller).await?;
-        Ok(Self { user, sight })
+        let read_scope = presented.read_scope(registry, &caller).await?;
+        Ok(Self { user, read_scope })
     }
 }
 

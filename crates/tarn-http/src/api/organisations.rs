@@ -22,7 +22,7 @@ use tarn_core::{
     access::{AccountError, Action},
 };
 use tarn_store::metadata::{
-    self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, Role, Sight,
+    self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, ReadScope, Role,
 };
 
 const KIND: OwnerKind = OwnerKind::Organisation;
@@ -166,12 +166,12 @@ impl From<CatalogOwner> for Organisation {
 
 async fn listed(
     registry: &Registry,
-    sight: &Sight,
+    read_scope: &ReadScope,
     wanted: OwnersWanted<'_>,
     pages: &Pages,
 ) -> Result<Response, ApiError> {
     let metadata = registry.metadata();
-    let page = metadata.visible_owners(sight, wanted, pages.window());
+    let page = metadata.visible_owners(read_scope, wanted, pages.window());
     Ok(pages.answer(page.await?, Organisation::from))
 }
 
@@ -185,14 +185,14 @@ async fn listed(
 )]
 pub(crate) async fn list(
     State(registry): State<Registry>,
-    Seeing(sight): Seeing,
+    Seeing(read_scope): Seeing,
     pages: Pages,
 ) -> Result<Response, ApiError> {
     let wanted = OwnersWanted {
         kind: Some(KIND),
         ..OwnersWanted::default()
     };
-    listed(&registry, &sight, wanted, &pages).await
+    listed(&registry, &read_scope, wanted, &pages).await
 }
 
 /// List the organisations that the caller is a member of
@@ -206,7 +206,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn list_own(
     State(registry): State<Registry>,
-    SeeingUser { user, sight }: SeeingUser,
+    SeeingUser { user, read_scope }: SeeingUser,
     pages: Pages,
 ) -> Result<Response, ApiError> {
     let wanted = OwnersWanted {
@@ -214,7 +214,7 @@ pub(crate) async fn list_own(
         member: Some(user),
         ..OwnersWanted::default()
     };
-    listed(&registry, &sight, wanted, &pages).await
+    listed(&registry, &read_scope, wanted, &pages).await
 }
 
 /// Add an organisation

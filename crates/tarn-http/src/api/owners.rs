@@ -166,7 +166,7 @@ pub(crate) struct OwnersQuery {
 )]
 pub(crate) async fn list(
     State(registry): State<Registry>,
-    Seeing(sight): Seeing,
+    Seeing(read_scope): Seeing,
     Query(query): Query<OwnersQuery>,
     url: ListUrl,
 ) -> Result<Response, ApiError> {
@@ -180,7 +180,7 @@ pub(crate) async fn list(
     let page = registry
         .metadata()
         .visible_owners(
-            &sight,
+            &read_scope,
             OwnersWanted {
                 prefix,
                 ..OwnersWanted::default()
@@ -248,10 +248,10 @@ pub(crate) async fn repositories(
     reading: Reading<OwnerPath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let sight = registry.access().sight(&reading.caller).await?;
+    let read_scope = registry.access().read_scope(&reading.caller).await?;
     let page = registry
         .metadata()
-        .listed_repositories(&sight, reading.owner.id, pages.window())
+        .listed_repositories(&read_scope, reading.owner.id, pages.window())
         .await?;
     Ok(pages.answer(page, Repository::from))
 }

@@ -21,7 +21,7 @@ use tarn_core::{
     access::{Action, Caller, Denied, Place},
     settings::ApiLimits,
 };
-use tarn_store::metadata::{PackageAddress, Page, Sight, Window};
+use tarn_store::metadata::{PackageAddress, Page, ReadScope, Window};
 
 /// Which packages.
 #[derive(Deserialize, IntoParams)]
@@ -96,17 +96,17 @@ pub(crate) async fn list(
         };
         return Ok(paging.answer(&url, none, |package| package));
     }
-    let sight = registry.access().sight(caller).await?;
+    let read_scope = registry.access().read_scope(caller).await?;
     let metadata = registry.metadata();
     let page = match text {
         None => {
             metadata
-                .listed_versions(&sight, owner.id, paging.window())
+                .listed_versions(&read_scope, owner.id, paging.window())
                 .await
         }
         Some(text) => {
             metadata
-                .versions_named_like(&sight, owner.id, text, paging.window())
+                .versions_named_like(&read_scope, owner.id, text, paging.window())
                 .await
         }
     }?;
@@ -135,7 +135,7 @@ pub(crate) async fn versions(
     let page = registry
         .metadata()
         .versions_of(
-            &registry.access().sight(caller).await?,
+            &registry.access().read_scope(caller).await?,
             owner.id,
             &name,
             pages.window(),
@@ -164,14 +164,14 @@ pub(crate) async fn latest(
     Path(package): Path<PackagePath>,
 ) -> Result<Json<Package>, ApiError> {
     let Authorized { owner, caller, .. } = &*reading;
-    let sight = registry.access().sight(caller).await?;
+    let read_scope = registry.access().read_scope(caller).await?;
     let first = Window {
         offset: 0,
         limit: 1,
     };
     let page = registry
         .metadata()
-        .versions_of(&sight, owner.id, &package.parse()?, first)
+        .versions_of(&read_scope, owner.id, &package.parse()?, first)
         .await?;
     let newest = page.entries.into_iter().next();
     Ok(Json(newest.ok_or_else(no_such_version)?.into()))
@@ -193,11 +193,11 @@ pub(crate) async fn show(
     Path(version): Path<VersionPath>,
 ) -> Result<Json<Package>, ApiError> {
     let Authorized { owner, caller, .. } = &*reading;
-    let sight = registry.access().sight(caller).await?;
+    let read_scope = registry.access().read_scope(caller).await?;
     let (name, version) = (package.parse()?, version.parse()?);
     let found = registry
         .metadata()
-        .version(&sight, owner.id, &name, &version)
+        .version(&read_scope, owner.id, &name, &version)
         .await?;
     Ok(Json(found.ok_or_else(no_such_version)?.into()))
 }
@@ -262,20 +262,20 @@ async fn delete(
     let name = package.parse()?;
     let version = version.map(VersionPath::parse).transpose()?;
     let metadata = registry.metadata();
-    let places = async |sight: &Sight| {
+    let places = async |read_scope: &ReadScope| {
         metadata
-            .places_of_package(sight, owner.id, &name, version.as_ref())
+            .places_of_package(read_scope, owner.id, &name, version.as_ref())
             .await
     };
     // What the caller may not even list is not there for them.
-    let sight = registry.access().sight(caller).await?;
-    if places(&sight).await?.is_empty() {
+    let read_scope = registry.access().read_scope(caller).await?;
+    if places(&read_scope).await?.is_empty() {
         presented
             .allow(registry, caller, owner, Action::Delete, None)
             .await?;
         return Err(no_such_version());
     }
-    let files = places(&Sight::EVERYTHING).await?;
+    let files = places(&ReadScope::EVERYTHING).await?;
     let by_repository =
         files.chunk_by(|a, b| (&a.branch, &a.repository) == (&b.branch, &b.repository));
     for file in by_repository.filter_map(<[_]>::first) {
@@ -338,11 +338,11 @@ pub(crate) async fn files(
 ) -> Result<Response, ApiError> {
     let Authorized { owner, caller, .. } = &*reading;
     let (name, version) = (package.parse()?, version.parse()?);
-    let sight = registry.access().sight(caller).await?;
+    let read_scope = registry.access().read_scope(caller).await?;
     let paging = query.paging(&registry.settings().api);
     let page = registry
         .metadata()
-        .files_of_version(&sight, owner.id, &name, &version, paging.window())
+        .files_of_version(&read_scope, owner.id, &name, &version, paging.window())
         .await?;
     if page.total == 0 {
         return Err(no_such_version());

@@ -45,7 +45,7 @@ pub(crate) struct SearchQuery {
 )]
 pub(crate) async fn packages(
     State(registry): State<Registry>,
-    Seeing(sight): Seeing,
+    Seeing(read_scope): Seeing,
     Query(query): Query<SearchQuery>,
     url: ListUrl,
 ) -> Result<Response, ApiError> {
@@ -57,7 +57,9 @@ pub(crate) async fn packages(
     check_text(&query.q)?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let metadata = registry.metadata();
-    let found = metadata.search(&sight, &query.q, paging.window()).await?;
+    let found = metadata
+        .search(&read_scope, &query.q, paging.window())
+        .await?;
     let mut response = paging.answer(&url, found.page, Package::from);
     if found.is_cut {
         let is_cut = HeaderValue::from_static("true");

@@ -18,7 +18,7 @@ const OWNERS: [(&str, Visibility); 6] = [
     ("vorg", Visibility::Private),
 ];
 
-/// Who asks, and which of the owners are in sight.
+/// Who asks, and which of the owners are in read_scope.
 const SEEN: [(&str, &[&str]); 9] = [
     ("nobody", &["puser", "porg"]),
     ("stranger", &["puser", "luser", "porg", "lorg"]),

@@ -187,7 +187,7 @@ async fn a_head_that_cannot_be_read_is_refused() {
         "x".repeat(100 << 10)
     );
     for (head, status) in [
-        ("nonsense\r\n\r\n", 400),
+        ("corrupt\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (long.as_str(), 431),
     ] {

@@ -248,7 +248,7 @@ fn standing(row: &Row) -> Result<BlobStanding, MetadataError> {
 }
 
 fn size_in_row(size: u64) -> Result<i64, MetadataError> {
-    i64::try_from(size).map_err(|_| MetadataError::Nonsense {
+    i64::try_from(size).map_err(|_| MetadataError::Corrupt {
         what: "size",
         value: size.to_string(),
     })

@@ -20,7 +20,7 @@ use super::{
     change_times::after_the_wait,
     engine::{Row, Transaction, sql},
     live_files::{arch, branch, package_name, repository},
-    packages::{Origin, nonsense, record, refuse},
+    packages::{Origin, corrupt, record, refuse},
     removals::unneeded_without,
 };
 use tarn_base::{
@@ -392,5 +392,5 @@ impl DeletedFile {
 
 fn version(row: &Row) -> Result<Version, MetadataError> {
     let version: &str = row.value("version")?;
-    Version::parse_lenient(version, &Limits::default()).map_err(|_| nonsense("version", version))
+    Version::parse_lenient(version, &Limits::default()).map_err(|_| corrupt("version", version))
 }

@@ -201,7 +201,7 @@ impl Row {
         let index = self.columns.iter().position(|name| name == column);
         index
             .and_then(|index| T::take(self.values.get(index)?))
-            .ok_or_else(|| MetadataError::Nonsense {
+            .ok_or_else(|| MetadataError::Corrupt {
                 what: column,
                 value: "of another type, or not asked for".to_owned(),
             })
@@ -225,7 +225,7 @@ impl Row {
     /// The size or number in the column of that name, which is never negative.
     pub(super) fn size(&self, column: &'static str) -> Result<u64, MetadataError> {
         let size: i64 = self.value(column)?;
-        u64::try_from(size).map_err(|_| MetadataError::Nonsense {
+        u64::try_from(size).map_err(|_| MetadataError::Corrupt {
             what: "size",
             value: size.to_string(),
         })
@@ -244,7 +244,7 @@ impl Row {
         let bytes: &[u8] = self.value(column)?;
         match <[u8; 32]>::try_from(bytes) {
             Ok(bytes) => Ok(Sha256Digest::from_bytes(bytes)),
-            Err(_) => Err(MetadataError::Nonsense {
+            Err(_) => Err(MetadataError::Corrupt {
                 what: "digest",
                 value: format!("{} bytes", bytes.len()),
             }),
@@ -258,7 +258,7 @@ impl Row {
         column: &'static str,
     ) -> Result<T, MetadataError> {
         let word: &str = self.value(column)?;
-        word.parse().map_err(|_| MetadataError::Nonsense {
+        word.parse().map_err(|_| MetadataError::Corrupt {
             what,
             value: word.chars().take(64).collect(),
         })
@@ -405,7 +405,7 @@ impl Transaction {
         match self.run(statement).await? {
             1 => Ok(()),
             0 => Err(MetadataError::Missing(what)),
-            _ => Err(MetadataError::Nonsense {
+            _ => Err(MetadataError::Corrupt {
                 what,
                 value: "more than one".to_owned(),
             }),

@@ -21,7 +21,7 @@ pub enum MetadataError {
 
     /// A row holds what this program never writes.
     #[error("the database holds a {what} that makes no sense: `{value}`")]
-    Nonsense {
+    Corrupt {
         /// What it should be.
         what: &'static str,
         /// What it is.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MetadataError, OwnerKind, engine::Row, packages::nonsense};
+use super::{MetadataError, OwnerKind, engine::Row, packages::corrupt};
 
 /// A user or an organisation, by the name of that moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,12 +84,12 @@ impl EventFacts {
 
     /// The text of the column.
     pub(super) fn to_column(&self) -> Result<String, MetadataError> {
-        serde_json::to_string(self).map_err(|error| nonsense("event", &error.to_string()))
+        serde_json::to_string(self).map_err(|error| corrupt("event", &error.to_string()))
     }
 
     /// Reads the column `facts`.
     pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
         let text: &str = row.value("facts")?;
-        serde_json::from_str(text).map_err(|error| nonsense("event", &error.to_string()))
+        serde_json::from_str(text).map_err(|error| corrupt("event", &error.to_string()))
     }
 }

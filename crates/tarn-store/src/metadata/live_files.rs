@@ -5,7 +5,7 @@ use apk::{arch::Arch, limits::Limits, name::PackageName, version::Version};
 use super::{
     Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
     engine::{Row, sql},
-    packages::nonsense,
+    packages::corrupt,
 };
 use tarn_base::{
     clock::Timestamp,
@@ -181,7 +181,7 @@ impl LiveFile {
             arch: arch(row)?,
             name: package_name(row)?,
             version: Version::parse_lenient(version, &Limits::default())
-                .map_err(|_| nonsense("version", version))?,
+                .map_err(|_| corrupt("version", version))?,
             size: row.size("size")?,
             created_at: row.time("created_at")?,
         })
@@ -190,22 +190,22 @@ impl LiveFile {
 
 pub(super) fn branch(row: &Row, column: &'static str) -> Result<Branch, MetadataError> {
     let branch: &str = row.value(column)?;
-    Branch::parse(branch).map_err(|_| nonsense("branch", branch))
+    Branch::parse(branch).map_err(|_| corrupt("branch", branch))
 }
 
 pub(super) fn repository(row: &Row, column: &'static str) -> Result<RepositoryName, MetadataError> {
     let repository: &str = row.value(column)?;
-    RepositoryName::parse(repository).map_err(|_| nonsense("repository", repository))
+    RepositoryName::parse(repository).map_err(|_| corrupt("repository", repository))
 }
 
 pub(super) fn arch(row: &Row) -> Result<Arch, MetadataError> {
     let arch: &str = row.value("arch")?;
-    Arch::parse(arch).map_err(|_| nonsense("architecture", arch))
+    Arch::parse(arch).map_err(|_| corrupt("architecture", arch))
 }
 
 pub(super) fn package_name(row: &Row) -> Result<PackageName, MetadataError> {
     let name: &str = row.value("name")?;
-    PackageName::parse(name).map_err(|_| nonsense("package name", name))
+    PackageName::parse(name).map_err(|_| corrupt("package name", name))
 }
 
 #[cfg(test)]

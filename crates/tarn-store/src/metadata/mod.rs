@@ -58,8 +58,8 @@ pub use self::{
     batches::{in_batches, rest_since},
     blob_facts::{BlobFacts, BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
-        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Found,
-        MOST_FOUND, OwnersWanted, Page, Sight, Sighted, Window,
+        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Found, InScope,
+        MOST_FOUND, OwnersWanted, Page, ReadScope, Window,
     },
     deleted_files::{Deleted, DeletedFile, Waiting},
     deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},

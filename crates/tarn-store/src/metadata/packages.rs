@@ -180,8 +180,8 @@ pub(super) fn target(
     format!("{branch}/{repository}/{arch}/{file_name}")
 }
 
-pub(super) fn nonsense(what: &'static str, value: &str) -> MetadataError {
-    MetadataError::Nonsense {
+pub(super) fn corrupt(what: &'static str, value: &str) -> MetadataError {
+    MetadataError::Corrupt {
         what,
         value: value.chars().take(64).collect(),
     }
@@ -228,7 +228,7 @@ pub(super) async fn refuse(
         let Some(existing) = row.value::<Option<&str>>("arch")? else {
             continue;
         };
-        let existing = Arch::parse(existing).map_err(|_| nonsense("architecture", existing))?;
+        let existing = Arch::parse(existing).map_err(|_| corrupt("architecture", existing))?;
         if existing == new.arch {
             return Err(RecordError::AlreadyExists);
         }
@@ -335,7 +335,7 @@ pub(super) async fn record(
                 new.arch.as_str(),
                 moved.generation,
                 moved.changed_at,
-                i64::try_from(new.record.len()).map_err(|_| nonsense("record", &new.record))?
+                i64::try_from(new.record.len()).map_err(|_| corrupt("record", &new.record))?
             ),
         )
         .await?;

@@ -302,7 +302,7 @@ impl std::fmt::Display for OwnQuota {
 fn in_row(number: Option<u64>) -> Result<Option<i64>, MetadataError> {
     number
         .map(|number| {
-            i64::try_from(number).map_err(|_| MetadataError::Nonsense {
+            i64::try_from(number).map_err(|_| MetadataError::Corrupt {
                 what: "size",
                 value: number.to_string(),
             })

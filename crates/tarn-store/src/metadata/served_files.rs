@@ -5,7 +5,7 @@ use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, v
 use super::{
     Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
     engine::{Row, sql},
-    packages::nonsense,
+    packages::corrupt,
 };
 use tarn_base::{
     clock::Timestamp,
@@ -120,10 +120,10 @@ impl PackageFile {
         Ok(Self {
             id: PackageFileId::from_row(row.value("id")?),
             repository: RepositoryId::from_row(row.value("repository_id")?),
-            arch: Arch::parse(arch).map_err(|_| nonsense("architecture", arch))?,
-            name: PackageName::parse(name).map_err(|_| nonsense("package name", name))?,
+            arch: Arch::parse(arch).map_err(|_| corrupt("architecture", arch))?,
+            name: PackageName::parse(name).map_err(|_| corrupt("package name", name))?,
             version: Version::parse_lenient(version, &Limits::default())
-                .map_err(|_| nonsense("version", version))?,
+                .map_err(|_| corrupt("version", version))?,
             sha256: row.digest("sha256")?,
             size: row.size("size")?,
             created_at: row.time("created_at")?,

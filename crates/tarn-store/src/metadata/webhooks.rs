@@ -167,7 +167,7 @@ impl WebhookRow {
             id: WebhookId::from_row(row.value("webhook_id")?),
             owner: OwnerId::from_row(row.value("owner_id")?),
             url: row.value("url")?,
-            seed: seed.try_into().map_err(|_| MetadataError::Nonsense {
+            seed: seed.try_into().map_err(|_| MetadataError::Corrupt {
                 what: "seed of a webhook",
                 value: format!("{} bytes", seed.len()),
             })?,

@@ -9,7 +9,7 @@ use proptest::{
     sample::select,
     test_runner::{Config, TestRunner},
 };
-use tarn_store::metadata::{Sight, Window};
+use tarn_store::metadata::{ReadScope, Window};
 
 use crate::{START, World};
 
@@ -40,7 +40,7 @@ async fn check(steps: Vec<(bool, &'static str, &'static str)>) {
         }
         let page = world
             .metadata
-            .listed_versions(&Sight::PUBLIC, world.alice, window(0, 100))
+            .listed_versions(&ReadScope::PUBLIC, world.alice, window(0, 100))
             .await
             .unwrap();
         let found: BTreeMap<&str, u64> = page
@@ -52,7 +52,7 @@ async fn check(steps: Vec<(bool, &'static str, &'static str)>) {
         assert_eq!(page.total, u64::try_from(expected.len()).unwrap());
         let repositories = world
             .metadata
-            .listed_repositories(&Sight::EVERYTHING, world.alice, window(0, 100))
+            .listed_repositories(&ReadScope::EVERYTHING, world.alice, window(0, 100))
             .await
             .unwrap();
         let live: u64 = repositories
@@ -89,28 +89,28 @@ async fn a_page_behind_the_last_still_tells_how_many_there_are() {
     for name in NAMES {
         world.record(name, "x86_64").await.unwrap();
     }
-    let (metadata, sight) = (&world.metadata, &Sight::PUBLIC);
+    let (metadata, read_scope) = (&world.metadata, &ReadScope::PUBLIC);
     let name = PackageName::parse("zlib").unwrap();
     let search = async |text| {
-        let found = metadata.search(sight, text, window(90, 10)).await;
+        let found = metadata.search(read_scope, text, window(90, 10)).await;
         found.map(|found| found.page)
     };
     for (page, total) in [
         (
             metadata
-                .listed_versions(sight, world.alice, window(90, 10))
+                .listed_versions(read_scope, world.alice, window(90, 10))
                 .await,
             3,
         ),
         (
             metadata
-                .versions_named_like(sight, world.alice, "B", window(90, 10))
+                .versions_named_like(read_scope, world.alice, "B", window(90, 10))
                 .await,
             2,
         ),
         (
             metadata
-                .versions_of(sight, world.alice, &name, window(90, 10))
+                .versions_of(read_scope, world.alice, &name, window(90, 10))
                 .await,
             1,
         ),
@@ -133,7 +133,7 @@ async fn the_files_of_a_version_are_those_of_that_spelling() {
         let page = world
             .metadata
             .files_of_version(
-                &Sight::EVERYTHING,
+                &ReadScope::EVERYTHING,
                 world.alice,
                 &name,
                 &version,
@@ -144,7 +144,7 @@ async fn the_files_of_a_version_are_those_of_that_spelling() {
         assert_eq!((page.entries.len(), page.total), (files, files as u64));
         let found = world
             .metadata
-            .version(&Sight::PUBLIC, world.alice, &name, &version)
+            .version(&ReadScope::PUBLIC, world.alice, &name, &version)
             .await
             .unwrap();
         assert_eq!(found.is_some(), files > 0);

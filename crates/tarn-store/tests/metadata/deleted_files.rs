@@ -5,8 +5,8 @@ use std::time::Duration;
 use apk::arch::Arch;
 use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_store::metadata::{
-    AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, OverQuota, Quota, RecordError,
-    Recorded, Sight, Waiting, Window,
+    AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, OverQuota, Quota, ReadScope,
+    RecordError, Recorded, Waiting, Window,
 };
 
 use crate::{START, World, act, add_user, blob, branch, digest, main_repository, package, record};
@@ -250,7 +250,10 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
 
     let name = OwnerName::parse("alice").unwrap();
     assert_eq!(world.metadata.owner(&name).await.unwrap(), None);
-    let found = world.metadata.search(&Sight::EVERYTHING, "p", ALL).await;
+    let found = world
+        .metadata
+        .search(&ReadScope::EVERYTHING, "p", ALL)
+        .await;
     let owners = found
         .unwrap()
         .page

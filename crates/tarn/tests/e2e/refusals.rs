@@ -262,10 +262,7 @@ fn a_reader_hears_403_before_anything_is_said_about_the_package() {
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     server.add_user("dave", "public");
     let before = server.stored_files();
-    for body in [
-        Package::new("hello", "1.0-r0").bytes(),
-        b"nonsense".to_vec(),
-    ] {
+    for body in [Package::new("hello", "1.0-r0").bytes(), b"corrupt".to_vec()] {
         let upload = server
             .alpine("admin", "/v1/main")
             .user(&credentials_of("dave"));

@@ -3,8 +3,8 @@
 use apk::{name::PackageName, version::Version};
 
 use super::{
-    CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, OwnersWanted, Page, Sight, Window,
-    repository_in_sight, visible,
+    CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, OwnersWanted, Page, ReadScope,
+    Window, repository_in_sight, visible,
 };
 use crate::metadata::{
     Metadata, MetadataError, Owner, OwnerId, OwnerKind, User,
@@ -24,14 +24,14 @@ macro_rules! wanted {
 }
 
 impl Metadata {
-    /// The owners that are wanted, as far as `sight` may know of them; by name.
+    /// The owners that are wanted, as far as `read_scope` may know of them; by name.
     ///
     /// # Errors
     ///
     /// When the database fails.
     pub async fn visible_owners(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         wanted: OwnersWanted<'_>,
         window: Window,
     ) -> Result<Page<CatalogOwner>, MetadataError> {
@@ -46,10 +46,10 @@ impl Metadata {
                     wanted!(),
                     visible!("owners")
                 ),
-                sight.everything,
-                sight.limited,
-                sight.account,
-                sight.owners.as_deref(),
+                read_scope.everything,
+                read_scope.limited,
+                read_scope.account,
+                read_scope.owners.as_deref(),
                 from.as_str(),
                 to.as_str(),
                 kind,
@@ -65,10 +65,10 @@ impl Metadata {
                     visible!("owners"),
                     " ORDER BY name_lower LIMIT $9 OFFSET $10"
                 ),
-                sight.everything,
-                sight.limited,
-                sight.account,
-                sight.owners.as_deref(),
+                read_scope.everything,
+                read_scope.limited,
+                read_scope.account,
+                read_scope.owners.as_deref(),
                 from,
                 to,
                 kind,
@@ -138,14 +138,14 @@ impl Metadata {
 
     /// The repositories of an owner, by branch and name.
     ///
-    /// Those in `sight`; that the owner itself is, has been asked.
+    /// Those in `read_scope`; that the owner itself is, has been asked.
     ///
     /// # Errors
     ///
     /// When the database fails.
     pub async fn listed_repositories(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         owner: OwnerId,
         window: Window,
     ) -> Result<Page<CatalogRepository>, MetadataError> {
@@ -156,7 +156,7 @@ impl Metadata {
                     repository_in_sight!(2)
                 ),
                 owner,
-                sight.repositories.as_deref()
+                read_scope.repositories.as_deref()
             ))
             .await?;
         let rows = self
@@ -172,7 +172,7 @@ impl Metadata {
                      ORDER BY page.branch, page.name, index_heads.arch"
                 ),
                 owner,
-                sight.repositories.as_deref(),
+                read_scope.repositories.as_deref(),
                 i64::from(window.limit),
                 i64::from(window.offset)
             ))
@@ -197,7 +197,7 @@ impl Metadata {
     /// When the database fails.
     pub async fn files_of_version(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         owner: OwnerId,
         name: &PackageName,
         version: &Version,
@@ -217,7 +217,7 @@ impl Metadata {
                 file_name.as_str(),
                 name.as_str(),
                 version.as_str(),
-                sight.repositories.as_deref()
+                read_scope.repositories.as_deref()
             ))
             .await?;
         let rows = self
@@ -237,7 +237,7 @@ impl Metadata {
                 file_name,
                 name.as_str(),
                 version.as_str(),
-                sight.repositories.as_deref(),
+                read_scope.repositories.as_deref(),
                 i64::from(window.limit),
                 i64::from(window.offset)
             ))
@@ -257,7 +257,7 @@ impl Metadata {
     /// When the database fails.
     pub async fn places_of_package(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         owner: OwnerId,
         name: &PackageName,
         version: Option<&Version>,
@@ -285,7 +285,7 @@ impl Metadata {
                 last,
                 name.as_str(),
                 version.map(Version::as_str),
-                sight.repositories.as_deref()
+                read_scope.repositories.as_deref()
             ))
             .await?;
         rows.iter().map(CatalogPlace::from_row).collect()

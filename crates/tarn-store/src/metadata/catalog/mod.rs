@@ -1,16 +1,16 @@
 //! What there is to be listed and searched: owners, their repositories, the versions of their packages.
 //!
-//! Every list is cut into pages here, along an index. What a list may name is decided by a [`Sight`], within the
+//! Every list is cut into pages here, along an index. What a list may name is decided by a [`ReadScope`], within the
 //! question itself: no row is read that is thrown away afterwards because the caller may not know of it.
 
 mod lists;
+mod read_scope;
 mod search;
-mod sight;
 mod versions;
 
 pub use self::{
+    read_scope::{InScope, ReadScope},
     search::{Found, MOST_FOUND},
-    sight::{Sight, Sighted},
 };
 
 use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
@@ -18,14 +18,14 @@ use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, v
 use super::{
     MetadataError, NewPackageFile, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId,
     engine::{Row, Transaction, sql},
-    packages::nonsense,
+    packages::corrupt,
 };
 use tarn_base::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
 };
 
-/// Whether the owner in `$table` is one that the [`Sight`] in the parameters `$1` to `$4` may know of.
+/// Whether the owner in `$table` is one that the [`ReadScope`] in the parameters `$1` to `$4` may know of.
 macro_rules! visible {
     ($table:literal) => {
         concat!(
@@ -46,7 +46,7 @@ macro_rules! visible {
 }
 use visible;
 
-/// Whether the row of `repositories` is among those of a [`Sight`], which are in the parameter of that number.
+/// Whether the row of `repositories` is among those of a [`ReadScope`], which are in the parameter of that number.
 macro_rules! repository_in_sight {
     ($parameter:literal) => {
         concat!(
@@ -236,8 +236,8 @@ impl CatalogRepository {
             None => Vec::new(),
         };
         Ok(Self {
-            branch: Branch::parse(branch).map_err(|_| nonsense("branch", branch))?,
-            name: RepositoryName::parse(name).map_err(|_| nonsense("repository", name))?,
+            branch: Branch::parse(branch).map_err(|_| corrupt("branch", branch))?,
+            name: RepositoryName::parse(name).map_err(|_| corrupt("repository", name))?,
             generation: row.value("generation")?,
             changed_at: row.time("changed_at")?,
             architectures,
@@ -278,9 +278,9 @@ impl CatalogPlace {
         let (branch, repository): (&str, &str) = (row.value("branch")?, row.value("repository")?);
         Ok(Self {
             id: PackageFileId::from_row(row.value("id")?),
-            branch: Branch::parse(branch).map_err(|_| nonsense("branch", branch))?,
+            branch: Branch::parse(branch).map_err(|_| corrupt("branch", branch))?,
             repository: RepositoryName::parse(repository)
-                .map_err(|_| nonsense("repository", repository))?,
+                .map_err(|_| corrupt("repository", repository))?,
             arch: parse_arch(row.value("arch")?)?,
             version: parse_version(row.value("version")?)?,
         })
@@ -316,18 +316,18 @@ impl CatalogFile {
 pub(super) fn described(pkginfo: &str) -> Result<String, MetadataError> {
     match apk::v2::pkginfo::parse(pkginfo.as_bytes(), &Limits::for_stored()) {
         Ok(info) => Ok(info.description),
-        Err(_) => Err(nonsense("PKGINFO", pkginfo)),
+        Err(_) => Err(corrupt("PKGINFO", pkginfo)),
     }
 }
 
 fn parse_arch(arch: &str) -> Result<Arch, MetadataError> {
-    Arch::parse(arch).map_err(|_| nonsense("architecture", arch))
+    Arch::parse(arch).map_err(|_| corrupt("architecture", arch))
 }
 
 fn parse_name(name: &str) -> Result<PackageName, MetadataError> {
-    PackageName::parse(name).map_err(|_| nonsense("package name", name))
+    PackageName::parse(name).map_err(|_| corrupt("package name", name))
 }
 
 fn parse_version(version: &str) -> Result<Version, MetadataError> {
-    Version::parse_lenient(version, &Limits::default()).map_err(|_| nonsense("version", version))
+    Version::parse_lenient(version, &Limits::default()).map_err(|_| corrupt("version", version))
 }

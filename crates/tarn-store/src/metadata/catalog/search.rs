@@ -5,7 +5,7 @@
 //! the one thing here that is particular to an engine.
 
 use super::{
-    CatalogVersion, Page, Sight, Window,
+    CatalogVersion, Page, ReadScope, Window,
     versions::{containing, in_sight, versions_in_page},
     visible,
 };
@@ -26,7 +26,7 @@ pub struct Found {
     pub is_cut: bool,
 }
 
-/// The versions whose names begin with `$7`, which is in lower case, as far as a [`Sight`] of all repositories may know of
+/// The versions whose names begin with `$7`, which is in lower case, as far as a [`ReadScope`] of all repositories may know of
 /// them: those of the very name first, which no other is less than.
 macro_rules! named {
     () => {
@@ -62,7 +62,7 @@ macro_rules! page_of_found {
     };
 }
 
-/// For a [`Sight`] of all repositories. `$6` has the trigrams of the text, `$12` the pattern of what contains it: a trigram may
+/// For a [`ReadScope`] of all repositories. `$6` has the trigrams of the text, `$12` the pattern of what contains it: a trigram may
 /// fold letters that [`containing`] tells apart.
 const CONTAINING: &str = concat!(
     "WITH ",
@@ -88,7 +88,7 @@ const BEGINNING: &str = concat!(
     page_of_found!("((SELECT COUNT(*) FROM named) >= $9)")
 );
 
-/// For a [`Sight`] of some repositories: the names of what they have.
+/// For a [`ReadScope`] of some repositories: the names of what they have.
 const IN_SIGHT: &str = concat!(
     "WITH ",
     in_sight!("", " AND LOWER(package_files.name) LIKE $12 ESCAPE '\\'"),
@@ -103,20 +103,20 @@ const IN_SIGHT: &str = concat!(
 
 impl Metadata {
     /// The versions whose name or description contains `text`, in any letters' case (of `A` to `Z`), of all owners that
-    /// `sight` may know of: those of the very name first, then of names that begin with it, then the others; each the newest
-    /// first. A text of one or two characters finds names that begin with it; a `sight` of some repositories only finds names.
+    /// `read_scope` may know of: those of the very name first, then of names that begin with it, then the others; each the newest
+    /// first. A text of one or two characters finds names that begin with it; a `read_scope` of some repositories only finds names.
     ///
     /// # Errors
     ///
     /// When the database fails, or it takes too long.
     pub async fn search(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         text: &str,
         window: Window,
     ) -> Result<Found, MetadataError> {
         let (page, first) = self
-            .page_of_versions(|window| find(sight, text, MOST_FOUND, window), window)
+            .page_of_versions(|window| find(read_scope, text, MOST_FOUND, window), window)
             .await?;
         let is_cut = first.map_or(Ok(false), |row| row.value("is_cut"))?;
         Ok(Found { page, is_cut })
@@ -124,21 +124,21 @@ impl Metadata {
 }
 
 /// The question for what a text finds.
-fn find(sight: &Sight, text: &str, most: u32, window: Window) -> Statement {
+fn find(read_scope: &ReadScope, text: &str, most: u32, window: Window) -> Statement {
     let text = text.to_ascii_lowercase();
     let trigrams = trigrams(&text);
-    let question = match (&sight.repositories, &trigrams) {
+    let question = match (&read_scope.repositories, &trigrams) {
         (Some(_), _) => IN_SIGHT,
         (None, Some(_)) => CONTAINING,
         (None, None) => BEGINNING,
     };
     sql!(
         question,
-        sight.everything,
-        sight.limited,
-        sight.account,
-        sight.owners.as_deref(),
-        sight.repositories.as_deref(),
+        read_scope.everything,
+        read_scope.limited,
+        read_scope.account,
+        read_scope.owners.as_deref(),
+        read_scope.repositories.as_deref(),
         trigrams,
         text.as_str(),
         format!("{text}{}", char::MAX),

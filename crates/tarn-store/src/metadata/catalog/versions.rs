@@ -2,13 +2,13 @@
 
 use apk::{name::PackageName, version::Version};
 
-use super::{CatalogVersion, Page, Sight, Window, visible};
+use super::{CatalogVersion, Page, ReadScope, Window, visible};
 use crate::metadata::{
     Metadata, MetadataError, OwnerId,
     engine::{Row, Statement, sql},
 };
 
-/// The versions that the files in repositories of the [`Sight`] in `$5` make, with what those files say of them. It begins
+/// The versions that the files in repositories of the [`ReadScope`] in `$5` make, with what those files say of them. It begins
 /// with those repositories and looks at the files in them: beginning with the versions would ask each of them about each
 /// repository. That each file has a name leads SQLite to the index of live files; the others have the removed ones too.
 macro_rules! in_sight {
@@ -30,7 +30,7 @@ macro_rules! in_sight {
 pub(super) use in_sight;
 
 /// The columns of [`CatalogVersion`] and where they come from: the versions in `page`, whose creators are named as far
-/// as the [`Sight`] in `$1` to `$4` may know of them. Where it leaves some repositories only, a page has the last file of
+/// as the [`ReadScope`] in `$1` to `$4` may know of them. Where it leaves some repositories only, a page has the last file of
 /// each version there, and what a version says of itself is what that file says.
 macro_rules! versions_in_page {
     ($more:literal) => {
@@ -53,7 +53,7 @@ macro_rules! versions_in_page {
 pub(super) use versions_in_page;
 
 /// The question for a page of an owner's versions, the newest first: in `$6` whose, in `$7` and `$8` the window, in `$9` what
-/// `$versions` and `$files` compare with. One text for a [`Sight`] of all repositories, one for some of them.
+/// `$versions` and `$files` compare with. One text for a [`ReadScope`] of all repositories, one for some of them.
 macro_rules! page_of_owner {
     (all, $versions:literal) => {
         concat!(
@@ -79,23 +79,24 @@ macro_rules! page_of_owner {
     };
 }
 
-/// The text of a question for a [`Sight`] of all repositories, or of some of them.
+/// The text of a question for a [`ReadScope`] of all repositories, or of some of them.
 type Texts = (&'static str, &'static str);
 
 impl Metadata {
-    /// The versions of an owner's packages, the newest first. `sight` decides which creators are named.
+    /// The versions of an owner's packages, the newest first. `read_scope` decides which creators are named.
     ///
     /// # Errors
     ///
     /// When the database fails.
     pub async fn listed_versions(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         owner: OwnerId,
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
         let texts = (page_of_owner!(all, ""), page_of_owner!(some, ""));
-        self.page_of_owner(texts, sight, owner, "", window).await
+        self.page_of_owner(texts, read_scope, owner, "", window)
+            .await
     }
 
     /// Those of them whose name contains `text`, in any letters' case.
@@ -105,7 +106,7 @@ impl Metadata {
     /// When the database fails.
     pub async fn versions_named_like(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         owner: OwnerId,
         text: &str,
         window: Window,
@@ -115,7 +116,7 @@ impl Metadata {
             page_of_owner!(some, " AND LOWER(package_files.name) LIKE $9 ESCAPE '\\'"),
         );
         let contains = containing(text);
-        self.page_of_owner(texts, sight, owner, &contains, window)
+        self.page_of_owner(texts, read_scope, owner, &contains, window)
             .await
     }
 
@@ -126,7 +127,7 @@ impl Metadata {
     /// When the database fails.
     pub async fn versions_of(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         owner: OwnerId,
         name: &PackageName,
         window: Window,
@@ -139,7 +140,7 @@ impl Metadata {
                 " AND package_files.file_name > $9 || '-' AND package_files.file_name < $9 || '.' AND package_files.name = $9"
             ),
         );
-        self.page_of_owner(texts, sight, owner, name.as_str(), window)
+        self.page_of_owner(texts, read_scope, owner, name.as_str(), window)
             .await
     }
 
@@ -150,12 +151,12 @@ impl Metadata {
     /// When the database fails.
     pub async fn version(
         &self,
-        sight: &Sight,
+        read_scope: &ReadScope,
         owner: OwnerId,
         name: &PackageName,
         version: &Version,
     ) -> Result<Option<CatalogVersion>, MetadataError> {
-        let text = match &sight.repositories {
+        let text = match &read_scope.repositories {
             None => concat!(
                 "WITH page AS (SELECT id, files, created_at, NULL AS last_file, 1 AS total FROM package_versions \
                  WHERE owner_id = $6 AND name = $7 AND version = $8) ",
@@ -173,11 +174,11 @@ impl Metadata {
         };
         let statement = sql!(
             text,
-            sight.everything,
-            sight.limited,
-            sight.account,
-            sight.owners.as_deref(),
-            sight.repositories.as_deref(),
+            read_scope.everything,
+            read_scope.limited,
+            read_scope.account,
+            read_scope.owners.as_deref(),
+            read_scope.repositories.as_deref(),
             owner,
             name.as_str(),
             version.as_str()
@@ -189,23 +190,23 @@ impl Metadata {
     async fn page_of_owner(
         &self,
         (all, some): Texts,
-        sight: &Sight,
+        read_scope: &ReadScope,
         owner: OwnerId,
         compared: &str,
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
         let ask = |window: Window| {
             sql!(
-                if sight.repositories.is_none() {
+                if read_scope.repositories.is_none() {
                     all
                 } else {
                     some
                 },
-                sight.everything,
-                sight.limited,
-                sight.account,
-                sight.owners.as_deref(),
-                sight.repositories.as_deref(),
+                read_scope.everything,
+                read_scope.limited,
+                read_scope.account,
+                read_scope.owners.as_deref(),
+                read_scope.repositories.as_deref(),
                 owner,
                 i64::from(window.limit),
                 i64::from(window.offset),

@@ -8,31 +8,31 @@ use super::{
     policy::Denied,
     scopes::Scope,
 };
-use tarn_store::metadata::{Sight, Sighted};
+use tarn_store::metadata::{InScope, ReadScope};
 
 impl Access {
-    /// The owners and repositories that `caller` may read, for lists and searches: something is in sight just where
+    /// The owners and repositories that `caller` may read, for lists and searches: something is in read_scope just where
     /// [`decide`](super::policy::decide) lets the caller read. A token shows no more than it reads.
     ///
     /// # Errors
     ///
     /// When the caller may list nothing at all, not even public owners: the token is for something else, or the account is
     /// disabled; or when it cannot be found out.
-    pub async fn sight(&self, caller: &Caller) -> Result<Sight, AccessError> {
-        let (sight, token) = widest(caller)?;
+    pub async fn read_scope(&self, caller: &Caller) -> Result<ReadScope, AccessError> {
+        let (read_scope, token) = widest(caller)?;
         match token {
             Some(token) if !token.limits.is_unlimited() => {
-                let kept = |sighted: Sighted<'_>| keeps(&token.limits, sighted);
-                let narrowed = self.metadata().narrowed(&sight, kept).await;
+                let kept = |sighted: InScope<'_>| keeps(&token.limits, sighted);
+                let narrowed = self.metadata().narrowed(&read_scope, kept).await;
                 Ok(narrowed.map_err(AuthError::from)?)
             }
-            _ => Ok(sight),
+            _ => Ok(read_scope),
         }
     }
 }
 
 /// What the account of `caller` and the scopes of its token leave, and that token, whose limits are still to be minded.
-fn widest(caller: &Caller) -> Result<(Sight, Option<&UsedToken>), Denied> {
+fn widest(caller: &Caller) -> Result<(ReadScope, Option<&UsedToken>), Denied> {
     let token = caller.token();
     if let Some(token) = token
         && !token.scopes.has(Scope::ReadPackage)
@@ -42,18 +42,18 @@ fn widest(caller: &Caller) -> Result<(Sight, Option<&UsedToken>), Denied> {
         });
     }
     let for_public = token.is_some_and(|token| token.scopes.has(Scope::PublicOnly));
-    let sight = match caller {
+    let read_scope = match caller {
         Caller::User(signed_in) if signed_in.user.disabled => return Err(Denied::NoAccess),
-        _ if for_public => Sight::PUBLIC,
-        Caller::Anonymous => Sight::PUBLIC,
-        Caller::User(signed_in) if signed_in.user.admin => Sight::EVERYTHING,
-        Caller::User(signed_in) => Sight::of_user(signed_in.user.id),
-        Caller::Organisation(token) => Sight::of_organisation(token.organisation.id),
+        _ if for_public => ReadScope::PUBLIC,
+        Caller::Anonymous => ReadScope::PUBLIC,
+        Caller::User(signed_in) if signed_in.user.admin => ReadScope::EVERYTHING,
+        Caller::User(signed_in) => ReadScope::of_user(signed_in.user.id),
+        Caller::Organisation(token) => ReadScope::of_organisation(token.organisation.id),
     };
-    Ok((sight, token))
+    Ok((read_scope, token))
 }
 
-fn keeps(limits: &TokenLimits, sighted: Sighted<'_>) -> bool {
+fn keeps(limits: &TokenLimits, sighted: InScope<'_>) -> bool {
     match sighted.repository {
         None => limits.allow_some_of(sighted.owner),
         Some((branch, repository)) => {

@@ -1,7 +1,7 @@
 //! Who looks, as far as it decides what they may know of.
 
 use super::visible;
-use crate::metadata::{Metadata, MetadataError, OwnerId, engine::sql, packages::nonsense};
+use crate::metadata::{Metadata, MetadataError, OwnerId, engine::sql, packages::corrupt};
 use tarn_base::names::{Branch, RepositoryName};
 
 /// Who looks: which owners they may know of, and which repositories of those. `access/` makes one of a caller.
@@ -9,7 +9,7 @@ use tarn_base::names::{Branch, RepositoryName};
 /// A list of identifiers is a JSON array in a text: a statement takes no list as a parameter, and a database makes a table of
 /// that once for all the rows that it looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight {
+pub struct ReadScope {
     pub(super) everything: bool,
     pub(super) limited: bool,
     pub(super) account: Option<OwnerId>,
@@ -17,16 +17,16 @@ pub struct Sight {
     pub(super) repositories: Option<String>,
 }
 
-/// What is in sight by name, for whoever narrows it.
+/// What is in read_scope by name, for whoever narrows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sighted<'a> {
+pub struct InScope<'a> {
     /// The owner's name in lower case.
     pub owner: &'a str,
     /// One of its repositories, or `None` for the owner itself.
     pub repository: Option<(&'a Branch, &'a RepositoryName)>,
 }
 
-impl Sight {
+impl ReadScope {
     /// Public owners alone.
     pub const PUBLIC: Self = Self {
         everything: false,
@@ -62,17 +62,17 @@ impl Sight {
 }
 
 impl Metadata {
-    /// What is left of `sight` where `keeps` says so: of the owners that it may know of, and of their repositories, as they
-    /// are at this moment. One that comes later is not in sight.
+    /// What is left of `read_scope` where `keeps` says so: of the owners that it may know of, and of their repositories, as they
+    /// are at this moment. One that comes later is not in read_scope.
     ///
     /// # Errors
     ///
     /// When the database fails.
     pub async fn narrowed(
         &self,
-        sight: &Sight,
-        keeps: impl Fn(Sighted<'_>) -> bool + Send,
-    ) -> Result<Sight, MetadataError> {
+        read_scope: &ReadScope,
+        keeps: impl Fn(InScope<'_>) -> bool + Send,
+    ) -> Result<ReadScope, MetadataError> {
         let rows = self
             .engine
             .list(sql!(
@@ -83,10 +83,10 @@ impl Metadata {
                     visible!("owners"),
                     " ORDER BY owners.id"
                 ),
-                sight.everything,
-                sight.limited,
-                sight.account,
-                sight.owners.as_deref()
+                read_scope.everything,
+                read_scope.limited,
+                read_scope.account,
+                read_scope.owners.as_deref()
             ))
             .await?;
         let (mut owners, mut repositories) = (Vec::new(), Vec::new());
@@ -95,7 +95,7 @@ impl Metadata {
             let (id, owner): (i64, &str) = (row.value("id")?, row.value("owner")?);
             if last != Some(id) {
                 last = Some(id);
-                let itself = Sighted {
+                let itself = InScope {
                     owner,
                     repository: None,
                 };
@@ -107,9 +107,9 @@ impl Metadata {
                 continue;
             };
             let (branch, name): (&str, &str) = (row.value("branch")?, row.value("repository")?);
-            let branch = Branch::parse(branch).map_err(|_| nonsense("branch", branch))?;
-            let name = RepositoryName::parse(name).map_err(|_| nonsense("repository", name))?;
-            let place = Sighted {
+            let branch = Branch::parse(branch).map_err(|_| corrupt("branch", branch))?;
+            let name = RepositoryName::parse(name).map_err(|_| corrupt("repository", name))?;
+            let place = InScope {
                 owner,
                 repository: Some((&branch, &name)),
             };
@@ -117,10 +117,10 @@ impl Metadata {
                 repositories.push(repository_id);
             }
         }
-        Ok(Sight {
+        Ok(ReadScope {
             owners: Some(list(&owners)),
             repositories: Some(list(&repositories)),
-            ..sight.clone()
+            ..read_scope.clone()
         })
     }
 }
