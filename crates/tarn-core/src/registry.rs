@@ -1,4 +1,4 @@
-//! The stations, put together.
+//! The parts of a registry, put together.
 
 use std::{path::PathBuf, sync::Arc};
 

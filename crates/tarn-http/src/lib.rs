@@ -1,6 +1,6 @@
 //! The edge: requests in, answers out. The only module that knows the web framework.
 //!
-//! A handler takes the request apart, calls one function of another station, and puts the answer together. It holds
+//! A handler takes the request apart, calls one function of another part, and puts the answer together. It holds
 //! no rules. What must never be here: SQL, files, formats.
 
 mod api;

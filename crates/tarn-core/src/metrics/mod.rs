@@ -1,4 +1,4 @@
-//! What the stations count, and the text in which it is shown.
+//! What is counted, and the text in which it is shown.
 //!
 //! Each part counts for itself, always, by adding to a number in memory; the text is put together on request.
 //! No label has the name of an owner, a repository, a package or a person: whoever may read the metrics may not read all

@@ -145,14 +145,14 @@ async fn pass_both(
     .await?
 }
 
-/// Bytes of a body that go to the stations together. They are copied, for a piece that is kept has the buffer that it was
+/// Bytes of a body that go to the stages together. They are copied, for a piece that is kept has the buffer that it was
 /// read into with it, however small it is.
 ///
 /// Two buffers take turns: new ones, made here and dropped on other threads, would have the allocator keep many.
 #[derive(Default)]
 struct Batch {
     filling: BytesMut,
-    /// The batch that the stations have now.
+    /// The batch that the stages have now.
     given: Option<Bytes>,
 }
 
@@ -166,7 +166,7 @@ impl Batch {
         (self.filling.len() == BATCH).then(|| std::mem::take(&mut self.filling).freeze())
     }
 
-    /// Notes that the stations have `given` now, and so are done with the batch before, whose buffer is filled next.
+    /// Notes that the stages have `given` now, and so are done with the batch before, whose buffer is filled next.
     fn reuse(&mut self, given: Bytes) {
         if let Some(done) = self.given.replace(given)
             && let Ok(mut buffer) = done.try_into_mut()

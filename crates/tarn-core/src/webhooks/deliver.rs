@@ -84,14 +84,14 @@ struct Busy {
 
 /// A place among those that send, given back when dropped.
 struct Place {
-    stations: Arc<Parts>,
+    parts: Arc<Parts>,
     webhook: WebhookId,
     owner: OwnerId,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut busy = self.stations.busy();
+        let mut busy = self.parts.busy();
         busy.webhooks.remove(&self.webhook);
         if let Some(count) = busy.owners.get_mut(&self.owner) {
             *count = count.saturating_sub(1);
@@ -144,7 +144,7 @@ impl Parts {
         busy.owners.insert(owner, of_owner + 1);
         drop(busy);
         Some(Place {
-            stations: Arc::clone(self),
+            parts: Arc::clone(self),
             webhook,
             owner,
         })
@@ -332,9 +332,9 @@ impl Deliverer {
     }
 
     async fn start_due(&self, sending: &mut JoinSet<()>) -> Result<(), MetadataError> {
-        let stations = &self.0;
-        let now = stations.clock.now();
-        if stations
+        let parts = &self.0;
+        let now = parts.clock.now();
+        if parts
             .metadata
             .next_delivery_at()
             .await?
@@ -342,13 +342,13 @@ impl Deliverer {
         {
             return Ok(());
         }
-        for (webhook, owner) in stations.metadata.webhooks_with_mail(now).await? {
-            if let Some(place) = stations.place(webhook, owner) {
+        for (webhook, owner) in parts.metadata.webhooks_with_mail(now).await? {
+            if let Some(place) = parts.place(webhook, owner) {
                 sending.spawn(async move {
-                    if let Err(error) = place.stations.deliver_next(webhook).await {
+                    if let Err(error) = place.parts.deliver_next(webhook).await {
                         tracing::warn!(%webhook, %error, "a message to a webhook could not be taken or finished");
                         // Not at once: what fails here fails for all of them.
-                        sleep(place.stations.limits.poll).await;
+                        sleep(place.parts.limits.poll).await;
                     }
                 });
             }

@@ -22,7 +22,7 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Source(pub(crate) IpAddr);
 
-/// The source of a request with these headers, for the stations behind this one.
+/// The source of a request with these headers, for what comes after this.
 pub(crate) fn source(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Source {
     Source(source_address(peer, headers, proxies))
 }
