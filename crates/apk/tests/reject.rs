@@ -70,7 +70,7 @@ fn read_package(bytes: &[u8]) -> Result<(), String> {
 }
 
 /// A package whose data section has the entries of a text, a line each: what it is, the path, and what is in it or where it
-/// points to. A file marked `wrong` has the checksum of other bytes.
+/// points to. A file marked `wrong` has the checksum of other bytes, and a link marked `bare-symlink` has none.
 fn package_of(entries: &[u8]) -> Result<Vec<u8>, String> {
     let text = std::str::from_utf8(entries).map_err(|error| error.to_string())?;
     let mut tar = Vec::new();
@@ -83,7 +83,7 @@ fn package_of(entries: &[u8]) -> Result<Vec<u8>, String> {
         let kind = match what {
             "file" | "wrong" => EntryKind::File,
             "directory" => EntryKind::Directory,
-            "symlink" => EntryKind::SymbolicLink,
+            "symlink" | "bare-symlink" => EntryKind::SymbolicLink,
             "hardlink" => EntryKind::HardLink,
             unknown => return Err(format!("the case has an unknown entry, {unknown}")),
         };
@@ -97,10 +97,11 @@ fn package_of(entries: &[u8]) -> Result<Vec<u8>, String> {
             .map(|byte| format!("{byte:02x}"))
             .collect::<String>();
         let size = content.len() as u64;
+        let pax = [("APK-TOOLS.checksum.SHA1", checksum.as_bytes())];
         let header = EntryHeader {
             kind,
             link_target: target.as_bytes(),
-            pax: &[("APK-TOOLS.checksum.SHA1", checksum.as_bytes())],
+            pax: if what == "bare-symlink" { &[] } else { &pax },
             ..EntryHeader::file(path.as_bytes(), size, 0)
         };
         tar.extend(header.to_bytes());

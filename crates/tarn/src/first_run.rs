@@ -1,12 +1,13 @@
 //! What the first run of `tarn serve` says: who you are, and what to type next.
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
 use apk::sign::KeyName;
 use tarn_core::access::FirstRun;
 use tarn_http::fetch_command;
 
-/// The welcome, with commands that can be copied as they are.
+/// The welcome, with commands that can be copied as they are. It comes in two parts, for the password is shown once, and the key
+/// takes a while to make.
 pub(crate) struct Welcome<'a> {
     /// The account that was made.
     pub(crate) first_run: &'a FirstRun,
@@ -16,45 +17,50 @@ pub(crate) struct Welcome<'a> {
     pub(crate) data_dir: &'a Path,
     /// The URL clients use, without a final `/`.
     pub(crate) base_url: String,
-    /// The file name of the key that signs the account's indexes, if it could be made.
-    pub(crate) key: Option<KeyName>,
 }
 
-impl fmt::Display for Welcome<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Welcome<'_> {
+    /// Who the reader is.
+    pub(crate) fn account(&self) -> String {
+        let user = self.first_run.user;
+        let (program, folder) = (&self.program, self.data_dir.display());
+        let password = if self.first_run.generated {
+            let password = self.first_run.password.expose();
+            format!(
+                "{password}   (shown this once; change it: \
+                 {program} user password {user} --password-stdin --data-dir {folder})"
+            )
+        } else {
+            "the one in TARN_ADMIN_PASSWORD".to_owned()
+        };
+        format!(
+            "Welcome to Tarn. There is a new registry in {folder}, and an account to begin with:\n\
+             \n\
+             \x20 user      {user}\n\
+             \x20 password  {password}\n\
+             \n"
+        )
+    }
+
+    /// What to type next. `key` is the file name of the key that signs the account's indexes, if it could be made.
+    pub(crate) fn commands(&self, key: Option<&KeyName>) -> String {
         let user = self.first_run.user;
         let (program, folder) = (&self.program, self.data_dir.display());
         let alpine = format!("{}/api/packages/{user}/alpine", self.base_url);
         // Without a generated password the shell that sets the variable can fill it in; it is not shown here.
-        let (password, credentials) = if self.first_run.generated {
-            let password = self.first_run.password.expose();
-            (
-                format!(
-                    "{password}   (shown this once; change it: \
-                     {program} user password {user} --password-stdin --data-dir {folder})"
-                ),
-                format!("{user}:{password}"),
-            )
+        let credentials = if self.first_run.generated {
+            format!("{user}:{}", self.first_run.password.expose())
         } else {
-            (
-                "the one in TARN_ADMIN_PASSWORD".to_owned(),
-                format!("\"{user}:$TARN_ADMIN_PASSWORD\""),
-            )
+            format!("\"{user}:$TARN_ADMIN_PASSWORD\"")
         };
-        let fetch_key = match &self.key {
+        let fetch_key = match key {
             Some(key) => fetch_command(&self.base_url, user, key),
             None => format!(
                 "wget -O /etc/apk/keys/NAME {alpine}/NAME   (for NAME: {program} key list {user} --data-dir {folder})"
             ),
         };
-        write!(
-            f,
-            "Welcome to Tarn. There is a new registry in {folder}, and an account to begin with:\n\
-             \n\
-             \x20 user      {user}\n\
-             \x20 password  {password}\n\
-             \n\
-             Three commands from here to an installed package. The second and the third are for root on a stock Alpine:\n\
+        format!(
+            "Three commands from here to an installed package. The second and the third are for root on a stock Alpine:\n\
              \n\
              \x20 curl -fsS --user {credentials} --upload-file hello-1.0-r0.apk {alpine}/v3.23/main\n\
              \x20 {fetch_key}\n\
@@ -70,7 +76,8 @@ mod tests {
     use tarn_base::secret::Secret;
 
     fn welcome(generated: bool) -> String {
-        Welcome {
+        let key = KeyName::parse("admin@5f3c.rsa.pub").ok();
+        let welcome = Welcome {
             first_run: &FirstRun {
                 user: "admin",
                 password: Secret::new("hunter2hunter2".to_owned()),
@@ -79,9 +86,8 @@ mod tests {
             program: "target/release/tarn".to_owned(),
             data_dir: Path::new("./tarn-data"),
             base_url: "https://packages.example.org".to_owned(),
-            key: KeyName::parse("admin@5f3c.rsa.pub").ok(),
-        }
-        .to_string()
+        };
+        welcome.account() + &welcome.commands(key.as_ref())
     }
 
     #[test]

@@ -1,11 +1,19 @@
 //! `tarn serve`: the server.
 
-use std::{env, error::Error, io, net::SocketAddr, path::PathBuf, sync::Arc, thread};
+use std::{
+    env,
+    error::Error,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use apk::sign::KeyName;
 use tarn_base::{clock::Clock, names::OwnerName};
 use tarn_core::{Registry, access::AccountError, jobs};
-use tarn_http::{self, Tls, TlsError};
+use tarn_http::{Tls, TlsError};
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
@@ -53,7 +61,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             AccountError::WeakPassword(_) => open::refused_admin_password(&error),
             error => Failure::hinted(&error),
         })?;
-    let mut announced = String::new();
+    let scheme = scheme(&configuration);
+    let announce = announcer();
     if let Some(first_run) = &first_run {
         let welcome = Welcome {
             first_run,
@@ -63,16 +72,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             ),
             data_dir: &configuration.data_dir,
             base_url: base_url(&configuration, address),
-            key: first_key(&registry, first_run.user).await,
         };
-        announced = welcome.to_string();
+        announce(welcome.account(), first_run.generated);
+        let key = first_key(&registry, first_run.user).await;
+        announce(welcome.commands(key.as_ref()), false);
     }
-    let scheme = scheme(&configuration);
-    announced.push_str(&format!("listening on {scheme}://{address}\n"));
-    announce(
-        announced,
-        first_run.is_some_and(|first_run| first_run.generated),
-    );
+    announce(format!("listening on {scheme}://{address}\n"), false);
     tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
     let (stop, stopped) = oneshot::channel::<()>();
     let delivering = tokio::spawn(deliver(registry.clone(), stopped));
@@ -140,23 +145,30 @@ async fn first_key(registry: &Registry, user: &str) -> Option<KeyName> {
         .ok()
 }
 
-/// Prints what the server says on standard output, beside the server: it serves also when that can't be written. `has_password`:
-/// a generated password is in the text, and nowhere else.
-fn announce(text: String, has_password: bool) {
+/// Prints what the server says on standard output, beside the server: it serves also when that can't be written. The flag of a
+/// text says that a generated password is in it, and nowhere else.
+fn announcer() -> impl Fn(String, bool) {
+    let (sender, texts) = mpsc::channel::<(String, bool)>();
     thread::spawn(move || {
-        let Err(error) = output::write(&text) else {
-            return;
-        };
-        if has_password {
-            tracing::error!(
-                %error,
-                "standard output could not be written, so nobody knows the password of `admin`; give it another one: \
-                 tarn user password admin --password-stdin"
-            );
-        } else {
-            tracing::warn!(%error, "standard output could not be written; the server goes on");
+        for (text, has_password) in texts {
+            let Err(error) = output::write(&text) else {
+                continue;
+            };
+            if has_password {
+                tracing::error!(
+                    %error,
+                    "standard output could not be written, so nobody knows the password of `admin`; give it another one: \
+                     tarn user password admin --password-stdin"
+                );
+            } else {
+                tracing::warn!(%error, "standard output could not be written; the server goes on");
+            }
         }
     });
+    move |text, has_password| {
+        // The thread ends with the server.
+        let _ = sender.send((text, has_password));
+    }
 }
 
 /// Sends what the outbox of the webhooks holds, until `stopped`.

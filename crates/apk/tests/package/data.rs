@@ -15,7 +15,7 @@ fn rejects_data_that_apk_would_not_install() {
     for (raw, expected) in [
         (
             plain,
-            "the data section: `usr` has no checksum (pax header APK-TOOLS.checksum.SHA1), and apk 3 does not install such files; build the package with `abuild` or `melange`, or pipe the tar through `abuild-tar --hash`",
+            "the data section: `usr` has no checksum (pax header APK-TOOLS.checksum.SHA1), and apk does not install it without an error; build the package with `abuild` or `melange`, or pipe the tar through `abuild-tar --hash`",
         ),
         (
             sized,

@@ -181,7 +181,7 @@ impl Sweep<'_> {
             BlobStanding::Referenced => {
                 // Not asked of those that are open: they may be open and gone.
                 let folder = self.registry.settings().data_dir.clone();
-                if !Blobs::holds(folder, facts.sha256, facts.size).await? {
+                if !Blobs::has(folder, facts.sha256, facts.size).await? {
                     note_damaged(&facts.sha256, swept);
                 }
             }

@@ -170,7 +170,7 @@ impl Remover {
         file: &DeletedFile,
         by: &Actor,
     ) -> Result<(), RestoreError> {
-        if !Blobs::holds(self.data_dir.clone(), file.sha256, file.size).await? {
+        if !Blobs::has_whole(self.data_dir.clone(), file.sha256, file.size).await? {
             return Err(RestoreError::BytesGone);
         }
         let act = by.at(self.clock.now());

@@ -34,15 +34,19 @@ pub(super) fn check(package: &Package) -> Result<(), RuleError> {
 
 /// What the publisher of a package should know although it is taken: one line. `None`: nothing.
 pub(super) fn notice(info: &PackageInfo) -> Option<String> {
-    if info.version.is_orderable() {
-        return None;
-    }
     let (name, version) = (&info.name, &info.version);
+    if version.is_orderable() {
+        return version.as_str().contains('~').then(|| {
+            format!(
+                "{name} is published, but only apk 3 can order its version `{version}`: clients with apk 2 may not upgrade to it or from it"
+            )
+        });
+    }
     let instead = version.suggestion().map_or_else(String::new, |instead| {
         format!("; write `{instead}` instead")
     });
     Some(format!(
-        "{name} is published, but apk can't order its version `{version}`: clients may not upgrade to it or from it, and can't ask for it by its version{instead}"
+        "{name} is published, but apk can't order its version `{version}`: apk 2 may prefer it to the final release, clients may not upgrade to it or from it, and can't ask for it by its version{instead}"
     ))
 }
 

@@ -116,13 +116,13 @@ impl Connections {
         }
     }
 
-    /// Tells all of them to take no further request.
+    /// Tells all of them to take no further request. Those that have none under way close at once.
     pub(crate) fn close(&self) {
         let open = self.open();
         let within = open.within.values().map(|within| &within.activity);
         within
             .chain(open.beyond.values())
-            .for_each(|activity| activity.close(false));
+            .for_each(|activity| activity.close(activity.idle().is_some()));
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {

@@ -290,7 +290,9 @@ where
                 if activity.has_stalled(longest_wait) {
                     return Err("the client does not read".into());
                 }
-                if !activity.is_idle_for(limits.head) {
+                // One that was told to close need not do more: over HTTP/2 the library waits for a word of the client.
+                let patience = if activity.closes() { Duration::ZERO } else { limits.head };
+                if !activity.is_idle_for(patience) {
                     continue;
                 }
                 activity.close(true);

@@ -4,9 +4,10 @@ use std::{fs, time::Duration};
 
 use apk::v2::builder::PackageBuilder;
 use tarn_core::jobs::{Freed, free, sweep};
+use tarn_store::metadata::Visibility;
 
 use crate::{
-    client::{Request, delete, get, request},
+    client::{Request, delete, get, put, request},
     server::{HELLO, INDEX, TestServer, hello, package, password},
 };
 
@@ -37,6 +38,11 @@ async fn a_deleted_package_is_restored_by_the_api_until_its_bytes_are_freed() {
         server.send(&by_alice(request("POST", target))).await
     };
     assert_eq!(list().await, serde_json::json!([]));
+    // What other owners have makes no difference: it would tell that somebody has these bytes.
+    server.add_user("bob", Visibility::Private).await;
+    let theirs = put("/api/packages/bob/alpine/edge/main", hello());
+    let theirs = theirs.basic("bob", &password("bob"));
+    server.send(&theirs).await.expect(201);
     remove().await;
     server.send(&get(DELETED)).await.problem(401, "credentials");
     let deleted = list().await;
@@ -66,9 +72,16 @@ async fn a_deleted_package_is_restored_by_the_api_until_its_bytes_are_freed() {
     let newest = list().await[0]["id"].clone();
     assert_ne!(newest, entry["id"]);
     let blob = server.blob_files().remove(0);
+    let mut flipped = fs::read(&blob).unwrap();
+    flipped[60] ^= 1;
     fs::remove_file(&blob).unwrap();
-    let gone = restore(&newest).await;
-    gone.problem(409, "the bytes of the deleted package file are gone");
+    for damaged in [None, Some(flipped)] {
+        if let Some(bytes) = damaged {
+            fs::write(&blob, bytes).unwrap();
+        }
+        let gone = restore(&newest).await;
+        gone.problem(409, "the bytes of the deleted package file are gone");
+    }
     server.publish("edge/main", hello()).await.expect(201);
     remove().await;
 

@@ -20,6 +20,8 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     let mut idle = server.connect().await;
     idle.send(&get("/healthz")).await.expect(200);
     let _silent = server.connect().await;
+    let mut amid_a_head = server.connect().await;
+    amid_a_head.write(b"GET / H").await;
     // The client keeps its half open.
     server.stop().await.unwrap();
     assert!(idle.is_closed_within(SOON).await);

@@ -124,24 +124,10 @@ impl Incoming {
         Ok(true)
     }
 
-    /// Whether the file at `place` has the size of what was written and that digest. It is read to its end.
+    /// Whether the file at `place` has the size of what was written and that digest.
     fn is_whole(&self, place: &Path, sha256: &Sha256Digest) -> bool {
-        let read = || {
-            let mut file = File::open(place)?;
-            if file.metadata()?.len() != self.size {
-                return io::Result::Ok(false);
-            }
-            let (mut hash, mut buffer) = (Sha256::new(), vec![0; READ]);
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    read => hash.update(buffer.get(..read).unwrap_or_default()),
-                }
-            }
-            Ok(Sha256Digest::from_bytes(hash.finalize().into()) == *sha256)
-        };
         // What cannot be read is as good as damaged.
-        read().unwrap_or(false)
+        is_whole(place, sha256, self.size).unwrap_or(false)
     }
 
     /// Gives the temporary file the place of a damaged blob. Those who read that one read it to its end.
@@ -213,4 +199,19 @@ impl Drop for Incoming {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+/// Whether the file at `place` has that size and digest. It is read to its end.
+pub(super) fn is_whole(place: &Path, sha256: &Sha256Digest, size: u64) -> io::Result<bool> {
+    let mut file = File::open(place)?;
+    if file.metadata()?.len() != size {
+        return Ok(false);
+    }
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; READ]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            read => hash.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+    Ok(Sha256Digest::from_bytes(hash.finalize().into()) == *sha256)
 }

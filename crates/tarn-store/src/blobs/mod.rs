@@ -40,6 +40,7 @@ use std::{
 use apk::digest::Sha256Digest;
 
 use self::error::{at, in_background};
+use self::incoming::is_whole;
 pub use self::{error::BlobError, incoming::Incoming, open::Blob};
 
 /// What the names of temporary files begin with. Only such files are removed from `tmp/`.
@@ -163,7 +164,7 @@ impl Blobs {
     /// # Errors
     ///
     /// When it cannot be looked at.
-    pub async fn holds(
+    pub async fn has(
         directory: PathBuf,
         sha256: Sha256Digest,
         size: u64,
@@ -174,6 +175,27 @@ impl Blobs {
                 Ok(found) => Ok(found.is_file() && found.len() == size),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
                 Err(error) => Err(at("look at", &path)(error)),
+            }
+        })
+        .await
+    }
+
+    /// Whether the store in that data folder, which may be open elsewhere, has a blob whole: with that size and digest. It is read
+    /// to its end.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub async fn has_whole(
+        directory: PathBuf,
+        sha256: Sha256Digest,
+        size: u64,
+    ) -> Result<bool, BlobError> {
+        in_background(move || {
+            let path = place(&directory.join(PLACES), &sha256);
+            match is_whole(&path, &sha256, size) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                whole => whole.map_err(at("read", &path)),
             }
         })
         .await

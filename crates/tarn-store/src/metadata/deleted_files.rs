@@ -193,7 +193,8 @@ impl Metadata {
         row.as_ref().map(DeletedFile::from_row).transpose()
     }
 
-    /// What the deleted files of an owner keep on the disk that no file of any owner needs which is not deleted.
+    /// What the deleted files of an owner keep on the disk that none of the owner's other files needs. What other owners have is
+    /// not looked at: it would tell whether somebody has certain bytes.
     ///
     /// # Errors
     ///
@@ -206,8 +207,8 @@ impl Metadata {
                  (SELECT DISTINCT package_files.sha256 AS sha256, package_files.size AS size FROM repositories \
                  JOIN package_files ON package_files.repository_id = repositories.id \
                  WHERE repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL AND NOT EXISTS \
-                 (SELECT 1 FROM package_files AS live WHERE live.sha256 = package_files.sha256 \
-                 AND live.removed_at IS NULL)) AS waiting",
+                 (SELECT 1 FROM package_files AS live JOIN repositories AS own ON own.id = live.repository_id \
+                 WHERE live.sha256 = package_files.sha256 AND live.removed_at IS NULL AND own.owner_id = $1)) AS waiting",
                 owner
             ))
             .await?;

@@ -206,19 +206,28 @@ mod tests {
         };
         let added = metadata.add_webhook(webhook, "", &Act { by, at }).await;
         let webhook = added.unwrap().id;
+        let facts = EventFacts {
+            at_micros: at.micros(),
+            owner: AccountFacts::new(alice.number(), "alice"),
+            is_organisation: false,
+            sender: None,
+            package: None,
+        };
+        let facts = facts.to_column().unwrap();
         let mut transaction = metadata.engine.write().await.unwrap();
         let filling = sql!(
             "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $3) \
              INSERT INTO webhook_deliveries (webhook_id, event, facts, state, next_attempt_at, created_at) \
-             SELECT $1, 'published', '', 'pending', $2, $2 FROM numbers",
+             SELECT $1, 'published', $4, 'pending', $2, $2 FROM numbers",
             webhook,
             at,
-            MOST_PENDING - 1
+            MOST_PENDING - 1,
+            facts.as_str()
         );
         transaction.run(filling).await.unwrap();
         for _ in 0..150 {
             let event = WebhookEvent::Published;
-            insert(&mut transaction, webhook, event, "", at)
+            insert(&mut transaction, webhook, event, &facts, at)
                 .await
                 .unwrap();
         }

@@ -150,9 +150,9 @@ pub enum PackageError {
         /// What the bytes are.
         found: Sha256Digest,
     },
-    /// A file whose pax header has no `APK-TOOLS.checksum.SHA1`.
+    /// A file, symbolic link or device whose pax header has no `APK-TOOLS.checksum.SHA1`.
     #[error(
-        "the data section: {name} has no checksum (pax header APK-TOOLS.checksum.SHA1), and apk 3 does not install such files; build the package with `abuild` or `melange`, or pipe the tar through `abuild-tar --hash`"
+        "the data section: {name} has no checksum (pax header APK-TOOLS.checksum.SHA1), and apk does not install it without an error; build the package with `abuild` or `melange`, or pipe the tar through `abuild-tar --hash`"
     )]
     NoChecksum {
         /// The path.

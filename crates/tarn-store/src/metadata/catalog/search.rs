@@ -17,6 +17,10 @@ use crate::metadata::{
 /// At most so many versions are found whose names begin with the text, and so many others.
 pub const MOST_FOUND: u32 = 10_000;
 
+/// The trigrams of a text that are asked for. Each more costs a list of all rows that have it, and finds hardly fewer: the pattern looks
+/// at the rest of the text.
+const MOST_TRIGRAMS: usize = 12;
+
 /// What a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -154,7 +158,7 @@ fn find(read_scope: &ReadScope, text: &str, most: u32, window: Window) -> Statem
 fn trigrams(text: &str) -> Option<String> {
     // The text of a question ends at a NUL, which no name has and no description.
     let characters: Vec<char> = text.replace('\0', "\u{fffd}").chars().collect();
-    let quoted = characters.windows(3).map(|trigram| {
+    let quoted = characters.windows(3).take(MOST_TRIGRAMS).map(|trigram| {
         let trigram: String = trigram.iter().collect();
         format!("\"{}\"", trigram.replace('"', "\"\""))
     });
@@ -170,6 +174,13 @@ mod tests {
     fn a_text_is_asked_for_by_its_trigrams() {
         for (text, expected) in [
             ("", None),
+            // Of a long text as many as are enough.
+            (
+                "0123456789abcdefgh",
+                Some(
+                    "\"012\" \"123\" \"234\" \"345\" \"456\" \"567\" \"678\" \"789\" \"89a\" \"9ab\" \"abc\" \"bcd\"",
+                ),
+            ),
             ("ab", None),
             ("abc", Some("\"abc\"")),
             ("a\"bé", Some("\"a\"\"b\" \"\"\"bé\"")),
