@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut file = container::start(Schema::Index);
     block::write(&mut file, BlockKind::Adb, bytes).expect("small");
     if let Ok(index) = read_unverified(&file, &limits) {
-        let packed = container::pack(file, container::Compression::Deflate);
+        let packed = container::pack(file, container::Compression::Deflate).expect("deflate");
         assert_eq!(read_unverified(&packed, &limits), Ok(index));
     }
 });

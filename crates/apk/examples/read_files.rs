@@ -1,49 +1,89 @@
 //! Reads packages and indexes, and says what they are: `cargo run -p apk --example read_files -- FILE…`
 //!
-//! The APKINDEX inside an index is written back beside it, as `FILE.text`, and must be the same byte for byte.
+//! One that is refused is named with the reason, and the others are read. The APKINDEX inside an index is written back beside it, as `FILE.text`, and must be the same byte for byte.
 
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
 use std::{error::Error, fs, time::Instant};
 
 use apk::{
+    facts::PackageFacts,
     limits::Limits,
     v2::{index, package::PackageReader},
+    v3,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let (mut read, mut refused) = (0, 0);
     for path in std::env::args().skip(1) {
         let bytes = fs::read(&path)?;
         let start = Instant::now();
-        if path.ends_with(".tar.gz") {
-            let read = index::read_unverified(&bytes, &Limits::default())?;
-            let taken = start.elapsed();
-            println!(
-                "{path}: {:?}, {} records, {taken:?}",
-                read.summary.description.as_str(),
-                read.summary.records
-            );
-            for signature in &read.summary.signatures {
-                println!(
-                    "  signed with {} by {}",
-                    signature.algorithm, signature.key_name
-                );
-            }
-            fs::write(format!("{path}.text"), read.to_apkindex())?;
+        let result = if path.ends_with(".tar.gz") {
+            read_index(&path, &bytes)
         } else {
-            let mut reader = PackageReader::new(Limits::default());
-            reader.push(&bytes)?;
-            let package = reader.finish()?;
-            println!(
-                "{path}: {}-{} {} {}, {} entries, {:?}",
-                package.info.name,
-                package.info.version,
-                package.info.arch,
-                package.identity,
-                package.data_entries,
-                start.elapsed()
-            );
+            read_package(&bytes)
+        };
+        match result {
+            Ok(line) => {
+                read += 1;
+                println!("{path}: {line}, {:?}", start.elapsed());
+            }
+            Err(error) => {
+                refused += 1;
+                println!("{path}: refused: {error}");
+            }
         }
     }
+    println!("{read} read, {refused} refused");
     Ok(())
+}
+
+fn read_index(path: &str, bytes: &[u8]) -> Result<String, Box<dyn Error>> {
+    let read = index::read_unverified(bytes, &Limits::default())?;
+    fs::write(format!("{path}.text"), read.to_apkindex())?;
+    let mut line = format!(
+        "{:?}, {} records",
+        read.summary.description.as_str(),
+        read.summary.records
+    );
+    for signature in &read.summary.signatures {
+        let (algorithm, key) = (signature.algorithm, &signature.key_name);
+        line.push_str(&format!(", signed with {algorithm} by {key}"));
+    }
+    Ok(line)
+}
+
+fn read_package(bytes: &[u8]) -> Result<String, Box<dyn Error>> {
+    if !bytes.starts_with(b"ADB") {
+        let mut reader = PackageReader::new(Limits::default());
+        reader.push(bytes)?;
+        let package = reader.finish()?;
+        return Ok(summary(&package.facts(), package.data_entries));
+    }
+    let mut reader = v3::package::PackageReader::new(Limits::default());
+    reader.push(bytes)?;
+    let package = reader.finish()?;
+    let mut line = summary(package.facts(), package.entries() as u64);
+    for key in package.signed_by() {
+        line.push_str(&format!(", signed by {key}"));
+    }
+    Ok(line)
+}
+
+fn summary(facts: &PackageFacts, entries: u64) -> String {
+    let hash: String = facts
+        .hash
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!(
+        "{}-{} {} {hash}, {} bytes installed, {entries} entries, {} dependencies, {} scripts",
+        facts.name,
+        facts.version,
+        facts.arch,
+        facts.installed_size,
+        facts.depends.len() + facts.provides.len(),
+        facts.scripts.len()
+    )
 }

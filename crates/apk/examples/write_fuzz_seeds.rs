@@ -4,6 +4,7 @@ use std::{error::Error, fs, path::Path};
 
 use apk::{
     arch::Arch,
+    dependency::Dependency,
     limits::Limits,
     sign::{Algorithm, KeyName, SigningKey},
     v2::{
@@ -14,6 +15,7 @@ use apk::{
         record,
         tar::{END_OF_ARCHIVE, EntryHeader, EntryKind},
     },
+    v3::{self, container::Compression, schema::package},
 };
 
 const PKGINFO: &str = "# Generated\npkgname = hello\npkgver = 1.0_rc1-r2\npkgdesc = Says hello\nurl = https://example.org/\n\
@@ -42,6 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     seed("package", "small", &small.build())?;
     seed("package", "full", &full.build())?;
     seed("package", "no-files", &small.no_files().build())?;
+
+    v3_seeds(&seed, &key)?;
 
     let entries = [
         EntryHeader {
@@ -172,4 +176,39 @@ fn main() -> Result<(), Box<dyn Error>> {
         "rsa-signature",
         include_bytes!("../tests/keys/rsa.sha256.signature"),
     )
+}
+
+/// Writes one file into the folder of a target.
+type Seed<'a> = dyn Fn(&str, &str, &[u8]) -> Result<(), Box<dyn Error>> + 'a;
+
+/// Seeds for every layer of a v3 package.
+fn v3_seeds(seed: &Seed<'_>, key: &SigningKey) -> Result<(), Box<dyn Error>> {
+    let full = v3::builder::PackageBuilder::new("hello", "1.0-r0")
+        .list(package::DEPENDS, &Dependency::parse_list("a b>1 !c")?)
+        .tag("tag")
+        .file("usr/bin/hello", b"hello")
+        .file("usr/bin/empty", b"")
+        .hard_link("usr/bin/hard", "usr/bin/hello")
+        .symbolic_link("usr/bin/link", "hello")
+        .character_device("dev/null", 0x103)
+        .script(Script::PostInstall, "#!/bin/sh\n")
+        .trigger("/usr/lib/*")
+        .sign(key);
+    for (name, compression) in [
+        ("plain", Compression::None),
+        ("deflate", Compression::Deflate),
+        ("zstd", Compression::Zstd),
+    ] {
+        let file = full.clone().compression(compression).build()?;
+        seed("v3_container", name, &file)?;
+        seed("v3_package", name, &file)?;
+        if let Some((_, blocks)) = file.split_at_checked(8)
+            && compression == Compression::None
+        {
+            seed("v3_blocks", "blocks", blocks)?;
+        }
+    }
+    let database = full.database()?;
+    seed("v3_blocks", "database", &database)?;
+    seed("v3_package", "database", &database)
 }

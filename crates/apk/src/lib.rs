@@ -7,6 +7,7 @@ pub mod arch;
 pub mod cursor;
 pub mod dependency;
 pub mod digest;
+pub mod facts;
 pub mod limits;
 pub mod name;
 pub mod package_info;

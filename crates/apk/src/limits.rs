@@ -51,6 +51,13 @@ pub struct Limits {
     /// A name and a version together. `NAME-VERSION.post-deinstall` is the longest file that apk names after them
     /// (`src/package.c`, `apk_ipkg_run_script`), and a file system takes names of 255 bytes.
     pub name_and_version: usize,
+    /// The ADB block of a v3 package, which is held in memory while the package is read. apk has no bound on it.
+    pub database: u64,
+    /// What the ADB block of a v3 package says, spelled out in memory: its paths above all, some 200 bytes each.
+    pub database_spelled_out: u64,
+    /// The window of zstd in a v3 package, which is allocated. 128 MiB is what zstd takes by default, so apk too, and what its
+    /// highest level asks for; levels up to 19 ask for 8 MiB.
+    pub zstd_window: u64,
     /// A whole uncompressed index.
     pub index: u64,
     /// Records in an index.
@@ -79,6 +86,9 @@ impl Default for Limits {
             version: 128,
             lenient_versions: false,
             name_and_version: 255 - "-.post-deinstall".len(),
+            database: 16 << 20,
+            database_spelled_out: 64 << 20,
+            zstd_window: 128 << 20,
             index: 2 << 30,
             index_records: 4_000_000,
         }
@@ -127,6 +137,9 @@ impl Limits {
             version: 32,
             lenient_versions: false,
             name_and_version: 48,
+            database: 8 << 10,
+            database_spelled_out: 32 << 10,
+            zstd_window: 8 << 20,
             index: 64 << 10,
             index_records: 16,
         }

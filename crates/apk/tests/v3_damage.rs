@@ -149,7 +149,7 @@ proptest! {
             .map(|((info, _, size), identity)| IndexEntry { info, identity, size: *size })
             .collect();
         let compression = if deflate { Compression::Deflate } else { Compression::None };
-        let file = container::pack(unsigned(&payload(&entries, "").unwrap()), compression);
+        let file = container::pack(unsigned(&payload(&entries, "").unwrap()), compression).unwrap();
         let index = read_unverified(&file, &Limits::default()).unwrap();
         prop_assert_eq!(index.packages.len(), entries.len());
         for entry in entries {

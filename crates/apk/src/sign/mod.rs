@@ -7,6 +7,7 @@
 mod der;
 mod dsa;
 mod key_name;
+mod p256;
 mod pem;
 mod public_key;
 mod signing_key;

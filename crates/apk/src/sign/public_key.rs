@@ -143,6 +143,23 @@ impl PublicKey {
         Self::from_der(&der::encode(der::SEQUENCE, &info))
     }
 
+    /// Makes the key of the curve P-256 whose point is given.
+    pub(super) fn from_p256_point(point: &[u8]) -> Result<Self, PublicKeyError> {
+        let [(p256, _), ..] = CURVES;
+        let algorithm = [
+            der::encode(der::OBJECT_IDENTIFIER, EC),
+            der::encode(der::OBJECT_IDENTIFIER, p256),
+        ]
+        .concat();
+        let bits = [&[0], point].concat();
+        let info = [
+            der::encode(der::SEQUENCE, &algorithm),
+            der::encode(der::BIT_STRING, &bits),
+        ]
+        .concat();
+        Self::from_der(&der::encode(der::SEQUENCE, &info))
+    }
+
     /// The key in PEM form, which ends in a line feed.
     pub fn to_pem(&self) -> String {
         pem::encode("PUBLIC KEY", &self.der).to_string()

@@ -11,7 +11,7 @@ use aws_lc_rs::{
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Algorithm, PemError, PublicKey, PublicKeyError, pem};
+use super::{Algorithm, PemError, PublicKey, PublicKeyError, p256::P256Key, pem};
 
 /// How large a new key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,11 @@ pub enum SigningKeyError {
          4096 bits"
     )]
     Rejected,
+    /// A key of another kind where one of P-256 is wanted.
+    #[error(
+        "the file holds no private key of the curve P-256; make one with `openssl ecparam -name prime256v1 -genkey -noout`"
+    )]
+    NotP256,
     /// The public half of the key could not be written.
     #[error("the public half of the key is unusable: {0}")]
     PublicHalf(#[from] PublicKeyError),
@@ -52,16 +57,23 @@ pub enum SigningKeyError {
     Generate,
 }
 
-/// A signature could not be made. Happens only when the library fails.
+/// A signature could not be made: the library failed, or the key is not of the kind that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("signing failed")]
 pub struct SignError;
 
-/// An RSA private key. Signs with PKCS#1 v1.5 padding, so equal messages get equal signatures. Masked in `Debug`.
+/// A private key: RSA, or of the elliptic curve P-256, which signs v3 files only. Equal messages get equal signatures: RSA pads
+/// as in PKCS#1 v1.5, ECDSA takes its number from the message (RFC 6979). Masked in `Debug`.
 #[derive(Clone)]
 pub struct SigningKey {
-    pair: RsaKeyPair,
+    kind: Kind,
     public: PublicKey,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Rsa(RsaKeyPair),
+    P256(P256Key),
 }
 
 impl fmt::Debug for SigningKey {
@@ -106,7 +118,45 @@ impl SigningKey {
 
     fn new(pair: RsaKeyPair) -> Result<Self, SigningKeyError> {
         let public = PublicKey::from_rsa_public_key(pair.public_key().as_ref())?;
-        Ok(Self { pair, public })
+        let kind = Kind::Rsa(pair);
+        Ok(Self { kind, public })
+    }
+
+    /// Makes a new key of the curve P-256.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeyError::Generate`].
+    pub fn generate_p256() -> Result<Self, SigningKeyError> {
+        Self::of_p256(P256Key::generate()?)
+    }
+
+    /// Reads a private key of the curve P-256 in PEM form: PKCS#8 (`PRIVATE KEY`) or SEC 1 (`EC PRIVATE KEY`, what
+    /// `openssl ecparam -name prime256v1 -genkey -noout` writes). [`SigningKey::from_pem`] takes none, since v2 needs RSA.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeyError`] says what the file is instead. No part of the key is in its text.
+    pub fn from_p256_pem(text: &[u8]) -> Result<Self, SigningKeyError> {
+        let (label, der) = pem::decode(text)?;
+        let key = match label.as_str() {
+            "PRIVATE KEY" => P256Key::from_pkcs8(&der),
+            "EC PRIVATE KEY" => P256Key::from_sec1(&der),
+            "PUBLIC KEY" => return Err(SigningKeyError::Public),
+            _ => return Err(SigningKeyError::NotP256),
+        };
+        Self::of_p256(key.ok_or(SigningKeyError::NotP256)?)
+    }
+
+    fn of_p256(key: P256Key) -> Result<Self, SigningKeyError> {
+        let public = PublicKey::from_p256_point(&key.point())?;
+        let kind = Kind::P256(key);
+        Ok(Self { kind, public })
+    }
+
+    /// Whether it signs v2 packages and indexes: RSA keys do. v3 files are signed by every key.
+    pub fn signs_v2(&self) -> bool {
+        matches!(self.kind, Kind::Rsa(_))
     }
 
     /// The key as PKCS#8 in PEM form. The text is wiped from memory when dropped.
@@ -115,8 +165,16 @@ impl SigningKey {
     ///
     /// [`SignError`] when the library fails.
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, SignError> {
-        let der: Pkcs8V1Der<'static> = self.pair.as_der().map_err(|_| SignError)?;
-        Ok(pem::encode("PRIVATE KEY", der.as_ref()))
+        match &self.kind {
+            Kind::Rsa(pair) => {
+                let der: Pkcs8V1Der<'static> = pair.as_der().map_err(|_| SignError)?;
+                Ok(pem::encode("PRIVATE KEY", der.as_ref()))
+            }
+            Kind::P256(key) => {
+                let der = key.to_pkcs8().ok_or(SignError)?;
+                Ok(pem::encode("PRIVATE KEY", &der))
+            }
+        }
     }
 
     /// The public half.
@@ -144,7 +202,17 @@ impl SigningKey {
         self.sign_digest(&RSA_PKCS1_SHA256, &digest)
     }
 
-    /// A signature of any algorithm that is made at all: `Rsa256`, and `Rsa512`, which v3 has.
+    /// A signature of v3 over `message`, with SHA-512: RSA PKCS#1 v1.5, or ECDSA in DER (apk-tools `src/crypto_openssl.c`,
+    /// `apk_sign_start`).
+    pub(crate) fn sign_sha512(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let digest = digest::digest(&digest::SHA512, message);
+        match &self.kind {
+            Kind::Rsa(_) => self.sign_digest(&RSA_PKCS1_SHA512, &digest),
+            Kind::P256(key) => key.sign_digest(digest.as_ref()).ok_or(SignError),
+        }
+    }
+
+    /// A signature of any algorithm of v2 that is made at all: `Rsa256`, and `Rsa512`.
     pub(crate) fn sign_with(
         &self,
         algorithm: Algorithm,
@@ -164,9 +232,11 @@ impl SigningKey {
         encoding: &'static dyn RsaEncoding,
         digest: &digest::Digest,
     ) -> Result<Vec<u8>, SignError> {
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign_digest(encoding, digest, &mut signature)
+        let Kind::Rsa(pair) = &self.kind else {
+            return Err(SignError);
+        };
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign_digest(encoding, digest, &mut signature)
             .map_err(|_| SignError)?;
         Ok(signature)
     }

@@ -82,6 +82,57 @@ fn padding(size: usize) -> usize {
     (ALIGNMENT - size % ALIGNMENT) % ALIGNMENT
 }
 
+/// What the head of a block says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Head {
+    kind: BlockKind,
+    /// Bytes of the head itself.
+    size: usize,
+    /// Bytes after the head.
+    length: u64,
+    /// Zeros after those.
+    padding: usize,
+}
+
+impl Head {
+    /// Reads the head that `bytes` start with, which stand at `offset` of the file. `None` when they are too few.
+    fn read(bytes: &[u8], offset: u64) -> Result<Option<Self>, BlockError> {
+        let Some(word) = bytes.first_chunk::<SHORT_HEAD>() else {
+            return Ok(None);
+        };
+        let word = u32::from_le_bytes(*word);
+        let (bits, head, size) = if word >> 30 == LONG {
+            let Some(head) = bytes.first_chunk::<LONG_HEAD>() else {
+                return Ok(None);
+            };
+            let [_, _, _, _, reserved @ .., a, b, c, d, e, f, g, h] = head;
+            if reserved.iter().any(|byte| *byte != 0) {
+                return Err(BlockError::Padding(offset));
+            }
+            let size = u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+            (word & SIZE_MASK, LONG_HEAD, size)
+        } else {
+            (word >> 30, SHORT_HEAD, u64::from(word & SIZE_MASK))
+        };
+        let kind = match bits {
+            0 => BlockKind::Adb,
+            1 => BlockKind::Signature,
+            2 => BlockKind::Data,
+            kind => return Err(BlockError::Kind { offset, kind }),
+        };
+        let length = size
+            .checked_sub(head as u64)
+            .ok_or(BlockError::Small(offset))?;
+        let odd = usize::try_from(size % ALIGNMENT as u64).unwrap_or_default();
+        Ok(Some(Self {
+            kind,
+            size: head,
+            length,
+            padding: padding(odd),
+        }))
+    }
+}
+
 /// The blocks of a file, in their order. After an error there are no more.
 #[derive(Debug, Clone)]
 pub struct Blocks<'a> {
@@ -100,41 +151,20 @@ impl<'a> Blocks<'a> {
 
     fn read(&mut self) -> Result<Block<'a>, BlockError> {
         let truncated = BlockError::Truncated(self.offset);
-        let word = *self.rest.first_chunk::<SHORT_HEAD>().ok_or(truncated)?;
-        let word = u32::from_le_bytes(word);
-        let (bits, head, size) = if word >> 30 == LONG {
-            let head = self.rest.first_chunk::<LONG_HEAD>().ok_or(truncated)?;
-            let (reserved, size) = (&head[4..8], &head[8..]);
-            if reserved.iter().any(|byte| *byte != 0) {
-                return Err(BlockError::Padding(self.offset));
-            }
-            let size = size.first_chunk::<8>().ok_or(truncated)?;
-            (word & SIZE_MASK, LONG_HEAD, u64::from_le_bytes(*size))
-        } else {
-            (word >> 30, SHORT_HEAD, u64::from(word & SIZE_MASK))
-        };
-        let kind = match bits {
-            0 => BlockKind::Adb,
-            1 => BlockKind::Signature,
-            2 => BlockKind::Data,
-            kind => {
-                let offset = self.offset;
-                return Err(BlockError::Kind { offset, kind });
-            }
-        };
-        let size = usize::try_from(size).map_err(|_| truncated)?;
-        let length = size
-            .checked_sub(head)
-            .ok_or(BlockError::Small(self.offset))?;
-        let (_, rest) = self.rest.split_at_checked(head).ok_or(truncated)?;
+        let head = Head::read(self.rest, self.offset)?.ok_or(truncated)?;
+        let length = usize::try_from(head.length).map_err(|_| truncated)?;
+        let (_, rest) = self.rest.split_at_checked(head.size).ok_or(truncated)?;
         let (payload, rest) = rest.split_at_checked(length).ok_or(truncated)?;
-        let (padding, rest) = rest.split_at_checked(padding(size)).ok_or(truncated)?;
+        let (padding, rest) = rest.split_at_checked(head.padding).ok_or(truncated)?;
         if padding.iter().any(|byte| *byte != 0) {
             return Err(BlockError::Padding(self.offset));
         }
         self.offset += (self.rest.len() - rest.len()) as u64;
         self.rest = rest;
-        Ok(Block { kind, payload })
+        Ok(Block {
+            kind: head.kind,
+            payload,
+        })
     }
 }
 
@@ -150,6 +180,109 @@ impl<'a> Iterator for Blocks<'a> {
             self.rest = &[];
         }
         Some(block)
+    }
+}
+
+/// What a [`BlockReader`] finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A block starts.
+    Start {
+        /// What it holds.
+        kind: BlockKind,
+        /// How many bytes of content follow, if the file is whole.
+        length: u64,
+    },
+    /// The next bytes of the block.
+    Content(&'a [u8]),
+    /// The block is complete.
+    End,
+}
+
+/// Reads the blocks of a file that arrives in pieces. It holds a head of 16 bytes at most.
+#[derive(Debug)]
+pub struct BlockReader {
+    /// Where the block at hand starts.
+    start: u64,
+    offset: u64,
+    head: Vec<u8>,
+    /// What is left of the block at hand: content, and zeros.
+    left: Option<(u64, usize)>,
+}
+
+impl BlockReader {
+    /// Reads what follows the head of a file, which ends at byte `offset` of it.
+    pub fn new(offset: u64) -> Self {
+        Self {
+            start: offset,
+            offset,
+            head: Vec::with_capacity(LONG_HEAD),
+            left: None,
+        }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockError`], or what `sink` gives.
+    pub fn push<E: From<BlockError>>(
+        &mut self,
+        input: &[u8],
+        sink: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut rest = input;
+        loop {
+            let Some((content, padding)) = &mut self.left else {
+                let Some((byte, after)) = rest.split_first() else {
+                    return Ok(());
+                };
+                self.head.push(*byte);
+                self.offset += 1;
+                rest = after;
+                if let Some(head) = Head::read(&self.head, self.start)? {
+                    self.head.clear();
+                    self.left = Some((head.length, head.padding));
+                    let (kind, length) = (head.kind, head.length);
+                    sink(Event::Start { kind, length })?;
+                }
+                continue;
+            };
+            let here = usize::try_from(*content).map_or(rest.len(), |left| left.min(rest.len()));
+            let (taken, after) = rest.split_at_checked(here).unwrap_or((rest, &[]));
+            if !taken.is_empty() {
+                *content -= taken.len() as u64;
+                sink(Event::Content(taken))?;
+            }
+            let zeros = if *content == 0 { *padding } else { 0 };
+            let (skipped, after) = after
+                .split_at_checked(zeros.min(after.len()))
+                .unwrap_or((after, &[]));
+            if skipped.iter().any(|byte| *byte != 0) {
+                return Err(BlockError::Padding(self.start).into());
+            }
+            *padding -= skipped.len();
+            self.offset += (taken.len() + skipped.len()) as u64;
+            rest = after;
+            if (*content, *padding) != (0, 0) {
+                return Ok(());
+            }
+            self.left = None;
+            self.start = self.offset;
+            sink(Event::End)?;
+        }
+    }
+
+    /// Says that the file ends here.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockError::Truncated`].
+    pub fn finish(&self) -> Result<(), BlockError> {
+        if self.left.is_some() || !self.head.is_empty() {
+            return Err(BlockError::Truncated(self.start));
+        }
+        Ok(())
     }
 }
 
@@ -194,6 +327,57 @@ mod tests {
             payload: b"abc",
         };
         assert_eq!(read(file), Ok(vec![block]));
+    }
+
+    /// What [`BlockReader`] makes of bytes in pieces of this size: the kind, the stated length and the content of each block.
+    fn stream(bytes: &[u8], piece: usize) -> Result<Vec<(BlockKind, u64, Vec<u8>)>, BlockError> {
+        let mut reader = BlockReader::new(8);
+        let (mut blocks, mut ended) = (Vec::new(), 0);
+        for piece in bytes.chunks(piece) {
+            reader.push(piece, &mut |event| {
+                match event {
+                    Event::Start { kind, length } => blocks.push((kind, length, Vec::new())),
+                    Event::Content(bytes) => blocks.last_mut().unwrap().2.extend_from_slice(bytes),
+                    Event::End => ended += 1,
+                }
+                Ok::<(), BlockError>(())
+            })?;
+        }
+        reader.finish()?;
+        assert_eq!(ended, blocks.len());
+        Ok(blocks)
+    }
+
+    #[test]
+    fn a_file_in_pieces_gives_the_blocks_or_the_error_of_the_whole() {
+        let mut file = Vec::new();
+        for length in [0, 9, 40, 12] {
+            write(&mut file, BlockKind::Data, &vec![7; length]).unwrap();
+        }
+        file.extend_from_slice(b"\x02\0\0\xc0\0\0\0\0\x13\0\0\0\0\0\0\0abc\0\0\0\0\0");
+        let mut cases: Vec<Vec<u8>> = (0..=file.len()).map(|end| file[..end].to_vec()).collect();
+        cases.extend((0..file.len()).map(|place| {
+            let mut changed = file.clone();
+            changed[place] ^= 0x81;
+            changed
+        }));
+        for case in cases {
+            let whole = read(&case).map(|blocks| {
+                let blocks = blocks.iter();
+                blocks
+                    .map(|block| {
+                        (
+                            block.kind,
+                            block.payload.len() as u64,
+                            block.payload.to_vec(),
+                        )
+                    })
+                    .collect::<Vec<_>>()
+            });
+            for piece in [1, 5, 1 << 20] {
+                assert_eq!(stream(&case, piece), whole, "{case:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,20 +1,22 @@
 //! The outside of an ADB file: the compression, and the head that names the schema.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Write as _};
 
-use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, FlushCompress, Status};
 use thiserror::Error;
 
-use super::schema::Schema;
+use super::{schema::Schema, unpack::Unpacker};
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
     /// `ADB.`: not at all.
     None,
-    /// `ADBd`: one raw deflate stream, which every apk 3 reads. (Zstandard needs a build of apk that has it.)
+    /// `ADBd`: one raw deflate stream, which every apk 3 reads.
     #[default]
     Deflate,
+    /// `ADBc`, algorithm 2: frames of Zstandard, which some builds of apk read. Alpine's does not.
+    Zstd,
 }
 
 /// Why a file is not an ADB file that can be read.
@@ -24,11 +26,19 @@ pub enum ContainerError {
     #[error("this is no ADB file, which starts with the letters ADB: send a Packages.adb")]
     Magic,
     /// It is compressed in a way that is not supported.
-    #[error("this ADB file is compressed in a way that is not supported: use deflate or none")]
+    #[error("this ADB file is compressed in a way that no apk knows: use deflate, zstd or none")]
     Compression,
     /// The deflate stream is broken.
     #[error("the compressed part of this ADB file is damaged: send it again")]
     Deflate,
+    /// The zstd stream is broken.
+    #[error("the part of this ADB file that is compressed with zstd is damaged: send it again")]
+    Zstd,
+    /// It would take too much memory to unpack.
+    #[error(
+        "zstd needs a window of more than {0} bytes to unpack this ADB file: compress it at a lower level"
+    )]
+    Window(u64),
     /// The file ends before the deflate stream does, or within its head.
     #[error("this ADB file is cut off: send the whole file")]
     Truncated,
@@ -44,11 +54,11 @@ pub enum ContainerError {
 }
 
 /// The letters in front of an uncompressed file (apk-tools `src/adb.h`, `ADB_FORMAT_MAGIC`).
-const PLAIN: &[u8; 4] = b"ADB.";
+pub(super) const PLAIN: &[u8; 4] = b"ADB.";
 /// The letters in front of a deflate stream (apk-tools `src/adb_comp.c`).
-const DEFLATED: &[u8; 4] = b"ADBd";
+pub(super) const DEFLATED: &[u8; 4] = b"ADBd";
 /// The letters in front of an algorithm, a level and a stream (the same place).
-const CHOSEN: &[u8; 4] = b"ADBc";
+pub(super) const CHOSEN: &[u8; 4] = b"ADBc";
 /// Bytes of the head: the letters and the schema.
 pub const HEAD: usize = 8;
 /// Larger and slower at 9 than at 6 with this deflate and this kind of data.
@@ -78,17 +88,55 @@ pub fn open(file: &[u8]) -> Result<(Schema, &[u8]), ContainerError> {
 }
 
 /// Compresses a file. The same file gives the same bytes.
-pub fn pack(file: Vec<u8>, compression: Compression) -> Vec<u8> {
+///
+/// # Errors
+///
+/// [`ContainerError::Zstd`] when the library has no memory for it.
+pub fn pack(file: Vec<u8>, compression: Compression) -> Result<Vec<u8>, ContainerError> {
     match compression {
-        Compression::None => file,
-        Compression::Deflate => deflate(&file),
+        Compression::None => Ok(file),
+        Compression::Deflate => Ok(deflate(&file, DEFLATED, LEVEL)),
+        Compression::Zstd => zstd(&file, 0),
     }
 }
 
-fn deflate(file: &[u8]) -> Vec<u8> {
+/// Compresses a file at a level of 0 to 9 (deflate) or 0 to 22 (zstd), and writes that level down, as
+/// `apk --compression zstd:19` does.
+///
+/// # Errors
+///
+/// As [`pack`].
+pub fn pack_at(
+    file: &[u8],
+    compression: Compression,
+    level: u8,
+) -> Result<Vec<u8>, ContainerError> {
+    match compression {
+        Compression::None => Ok([CHOSEN.as_slice(), &[0, level], file].concat()),
+        Compression::Deflate => {
+            let head = [CHOSEN.as_slice(), &[1, level]].concat();
+            Ok(deflate(file, &head, u32::from(level.min(9))))
+        }
+        Compression::Zstd => zstd(file, level),
+    }
+}
+
+/// As `apk` does it, in a stream of unknown length: the level alone says how large the window is.
+fn zstd(file: &[u8], level: u8) -> Result<Vec<u8>, ContainerError> {
+    let head = [CHOSEN.as_slice(), &[2, level]].concat();
+    let encode = || {
+        let mut encoder = zstd::Encoder::new(head, i32::from(level))?;
+        // Written before the end is known, so that the length is not.
+        encoder.write_all(file)?;
+        encoder.finish()
+    };
+    encode().map_err(|_: std::io::Error| ContainerError::Zstd)
+}
+
+fn deflate(file: &[u8], head: &[u8], level: u32) -> Vec<u8> {
     let mut packed = Vec::with_capacity(file.len() / 4 + STEP);
-    packed.extend_from_slice(DEFLATED);
-    let mut stream = Compress::new(flate2::Compression::new(LEVEL), false);
+    packed.extend_from_slice(head);
+    let mut stream = Compress::new(flate2::Compression::new(level), false);
     loop {
         packed.reserve(STEP);
         let rest = usize::try_from(stream.total_in()).ok();
@@ -111,56 +159,30 @@ fn deflate(file: &[u8]) -> Vec<u8> {
 ///
 /// [`ContainerError`], all but `Schema`.
 pub fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, ContainerError> {
-    let Some((magic, rest)) = bytes.split_first_chunk::<4>() else {
-        return Err(ContainerError::Magic);
+    let plain = match bytes {
+        [b'A', b'D', b'B', b'.', ..] => Some(bytes),
+        [b'A', b'D', b'B', b'c', 0, _, file @ ..] => Some(file),
+        _ => None,
     };
-    let stream = match magic {
-        PLAIN if bytes.len() as u64 > limit => return Err(ContainerError::TooLarge(limit)),
-        PLAIN => return Ok(Cow::Borrowed(bytes)),
-        DEFLATED => rest,
-        CHOSEN => match rest {
-            // The algorithm and the level.
-            [0, _, file @ ..] if file.len() as u64 > limit => {
-                return Err(ContainerError::TooLarge(limit));
-            }
-            [0, _, file @ ..] => return Ok(Cow::Borrowed(file)),
-            [1, _, stream @ ..] => stream,
-            [_, _, ..] => return Err(ContainerError::Compression),
-            _ => return Err(ContainerError::Truncated),
-        },
-        [b'A', b'D', b'B', _] => return Err(ContainerError::Compression),
-        _ => return Err(ContainerError::Magic),
-    };
-    inflate(stream, limit).map(Cow::Owned)
-}
-
-fn inflate(packed: &[u8], limit: u64) -> Result<Vec<u8>, ContainerError> {
-    // What is reserved and never written takes no memory; growing step by step would copy it all, again and again.
-    let likely = packed.len().saturating_mul(LIKELY_RATIO) as u64;
-    let mut file = Vec::with_capacity(usize::try_from(likely.min(limit)).unwrap_or_default());
-    let mut stream = Decompress::new(false);
-    loop {
-        file.reserve(STEP);
-        let done = usize::try_from(stream.total_in()).ok();
-        let rest = done.and_then(|done| packed.get(done..)).unwrap_or_default();
-        let before = (rest.len(), file.len());
-        let status = stream
-            .decompress_vec(rest, &mut file, FlushDecompress::None)
-            .map_err(|_| ContainerError::Deflate)?;
-        if file.len() as u64 > limit {
-            return Err(ContainerError::TooLarge(limit));
-        }
-        let read = usize::try_from(stream.total_in()).ok();
-        let left = read.and_then(|read| packed.get(read..)).unwrap_or_default();
-        match status {
-            Status::StreamEnd if left.is_empty() => return Ok(file),
-            Status::StreamEnd => return Err(ContainerError::Trailing),
-            Status::Ok | Status::BufError if before == (left.len(), file.len()) => {
-                return Err(ContainerError::Truncated);
-            }
-            Status::Ok | Status::BufError => (),
-        }
+    if let Some(file) = plain {
+        let fits = file.len() as u64 <= limit;
+        return if fits {
+            Ok(Cow::Borrowed(file))
+        } else {
+            Err(ContainerError::TooLarge(limit))
+        };
     }
+    // What is reserved and never written takes no memory; growing step by step would copy it all, again and again.
+    let likely = bytes.len().saturating_mul(LIKELY_RATIO) as u64;
+    let mut file = Vec::with_capacity(usize::try_from(likely.min(limit)).unwrap_or_default());
+    // The levels up to 19 ask for a window of 8 MiB however little they compress.
+    let mut unpacker = Unpacker::new(limit, limit.max(8 << 20));
+    unpacker.push(bytes, &mut |piece: &[u8]| {
+        file.extend_from_slice(piece);
+        Ok::<(), ContainerError>(())
+    })?;
+    unpacker.finish()?;
+    Ok(Cow::Owned(file))
 }
 
 #[cfg(test)]
@@ -180,10 +202,10 @@ mod tests {
     fn unpacks_what_it_packs() {
         let file = [b"ADB.indx".as_slice(), &[b'a'; 300_000]].concat();
         for compression in [Compression::None, Compression::Deflate] {
-            let packed = pack(file.clone(), compression);
+            let packed = pack(file.clone(), compression).unwrap();
             assert_eq!(unpack(&packed, 400_000).as_deref(), Ok(file.as_slice()));
         }
-        assert!(pack(file, Compression::Deflate).len() < 2_000);
+        assert!(pack(file, Compression::Deflate).unwrap().len() < 2_000);
     }
 
     #[test]
@@ -204,12 +226,13 @@ mod tests {
 
     #[test]
     fn rejects_what_does_not_unpack() {
-        let cases: [(&[u8], ContainerError); 9] = [
+        let cases: [(&[u8], ContainerError); 10] = [
             (b"", ContainerError::Magic),
             (b"ADB", ContainerError::Magic),
             (b"\x1f\x8b\x08\0", ContainerError::Magic),
             (b"ADBz....", ContainerError::Compression),
-            (b"ADBc\x02\x03....", ContainerError::Compression),
+            (b"ADBc\x02\x03....", ContainerError::Zstd),
+            (b"ADBc\x03\x03....", ContainerError::Compression),
             (b"ADBc\x01", ContainerError::Truncated),
             (b"ADBd\x01\x08\x00\xf7\xffADB.", ContainerError::Truncated),
             (b"ADBd\x01\x08\x00\x00\x00ADB.indx", ContainerError::Deflate),
@@ -227,7 +250,7 @@ mod tests {
     fn stops_unpacking_at_the_limit() {
         let file = [b"ADB.indx".as_slice(), &vec![0; 10 << 20]].concat();
         for compression in [Compression::None, Compression::Deflate] {
-            let packed = pack(file.clone(), compression);
+            let packed = pack(file.clone(), compression).unwrap();
             assert_eq!(
                 unpack(&packed, 1_000).as_deref(),
                 Err(&ContainerError::TooLarge(1_000))

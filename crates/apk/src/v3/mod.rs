@@ -1,10 +1,10 @@
-//! The v3 formats: ADB files. Today the index, `Packages.adb`; v3 packages would use the same parts with the schema
-//! [`schema::Schema::Package`] and data blocks.
+//! The v3 formats: ADB files, which are an index ([`index`]) or a package ([`package`]). `FORMAT.md` beside this file is the
+//! specification.
 //!
 //! What a newcomer needs to know, with the places of apk-tools where it is written down:
 //!
 //! - A file ([`container`]) starts with `ADB.`, or with `ADBd` and then one raw deflate stream which holds the same
-//!   bytes with `ADB.` in front (`src/adb_comp.c`). After `ADB.` come four bytes that name the schema: `indx`, `pckg`.
+//!   bytes with `ADB.` in front, or with `ADBc` and the compression's number (`src/adb_comp.c`; [`unpack`]). After `ADB.` come four bytes that name the schema: `indx`, `pckg`.
 //! - Then blocks ([`block`]), each with a kind, a length, and zeros up to a multiple of eight (`src/adb.h`): one ADB
 //!   block, then signature blocks, then, in packages only, data blocks.
 //! - The payload of the ADB block is a little database: an eight-byte header that ends in the root value, then the things that
@@ -23,10 +23,16 @@
 //! kind 3 is a header with a 64-bit length, not an illegal block) the code is right.
 
 pub mod block;
+pub mod builder;
 pub mod container;
+mod dependency;
+mod error;
+mod fields;
 pub mod index;
+pub mod package;
 pub mod reader;
 pub mod schema;
 pub mod signature;
+pub mod unpack;
 pub mod value;
 pub mod writer;

@@ -90,6 +90,85 @@ pub mod package {
     pub const SLOTS: usize = 22;
 }
 
+/// Slots of the root object of a package file (`ADBI_PKG_*`).
+pub mod package_file {
+    /// A [`super::package`] object.
+    pub const INFO: usize = 1;
+    /// An array of [`super::directory`] objects, sorted.
+    pub const PATHS: usize = 2;
+    /// A [`super::scripts`] object.
+    pub const SCRIPTS: usize = 3;
+    /// An array of blobs: the directories whose change runs the trigger script.
+    pub const TRIGGERS: usize = 4;
+    /// A number.
+    pub const REPLACES_PRIORITY: usize = 5;
+    /// All slots, the count included.
+    pub const SLOTS: usize = 6;
+}
+
+/// Slots of a directory (`ADBI_DI_*`).
+pub mod directory {
+    /// A blob: the path without a slash in front or behind. Absent for the root.
+    pub const NAME: usize = 1;
+    /// An [`super::acl`] object.
+    pub const ACL: usize = 2;
+    /// An array of [`super::file`] objects, sorted.
+    pub const FILES: usize = 3;
+    /// All slots, the count included.
+    pub const SLOTS: usize = 4;
+}
+
+/// Slots of a file (`ADBI_FI_*`).
+pub mod file {
+    /// A blob: the name within its directory.
+    pub const NAME: usize = 1;
+    /// An [`super::acl`] object.
+    pub const ACL: usize = 2;
+    /// A number: bytes.
+    pub const SIZE: usize = 3;
+    /// A number: seconds since 1970.
+    pub const MTIME: usize = 4;
+    /// A blob: a hash of the content, whose length says which.
+    pub const HASHES: usize = 5;
+    /// A blob, for what is no regular file with its own content: two bytes of `st_mode`, then the target of a link as it is,
+    /// or eight bytes of `st_rdev`.
+    pub const TARGET: usize = 6;
+    /// All slots, the count included.
+    pub const SLOTS: usize = 7;
+}
+
+/// Slots of an owner with permissions (`ADBI_ACL_*`).
+pub mod acl {
+    /// A number: the lower twelve bits of `st_mode`.
+    pub const MODE: usize = 1;
+    /// A blob: the name of the user.
+    pub const USER: usize = 2;
+    /// A blob: the name of the group.
+    pub const GROUP: usize = 3;
+    /// An array of blobs, each a name, a zero, and a value.
+    pub const XATTRS: usize = 4;
+    /// All slots, the count included.
+    pub const SLOTS: usize = 5;
+}
+
+/// Slots of the scripts (`ADBI_SCRPT_*`), each a blob.
+pub mod scripts {
+    use crate::v2::package::Script;
+
+    /// What is in the slots from 1 on.
+    pub const ORDER: [Script; 7] = [
+        Script::Trigger,
+        Script::PreInstall,
+        Script::PostInstall,
+        Script::PreDeinstall,
+        Script::PostDeinstall,
+        Script::PreUpgrade,
+        Script::PostUpgrade,
+    ];
+    /// All slots, the count included.
+    pub const SLOTS: usize = 8;
+}
+
 /// Slots of a dependency (`ADBI_DEP_*`).
 pub mod dependency {
     /// A blob: the name, without `!`.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     cursor::Cursor,
-    sign::{Algorithm, PublicKey, SignError, SigningKey},
+    sign::{PublicKey, SignError, SigningKey},
 };
 
 /// How v3 names a key: the first 16 bytes of the SHA-512 of the bare public key, as OpenSSL writes it (apk-tools
@@ -96,9 +96,9 @@ pub fn append(
         return Err(SigningError::NoKey);
     }
     for key in keys {
-        // A signing key is RSA; were it not, it could not sign this either.
+        // No signing key is DSA.
         let id = KeyId::of(key.public_key()).ok_or(SignError)?;
-        let signature = key.sign_with(Algorithm::Rsa512, &digest.message(id))?;
+        let signature = key.sign_sha512(&digest.message(id))?;
         let payload = [HEAD.as_slice(), &id.0, &signature].concat();
         block::write(file, BlockKind::Signature, &payload)?;
     }

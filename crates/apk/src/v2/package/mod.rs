@@ -15,6 +15,7 @@ pub use reader::PackageReader;
 use super::signature::SignatureMember;
 use crate::{
     digest::Identity,
+    facts::PackageFacts,
     package_info::PackageInfo,
     sign::{KeyName, MessageDigests, PublicKey},
 };
@@ -49,6 +50,11 @@ pub struct Package {
 }
 
 impl Package {
+    /// What a registry needs to know of it, in the form that both formats share.
+    pub fn facts(&self) -> PackageFacts {
+        PackageFacts::of_v2(self)
+    }
+
     /// Whether one of its signatures is by this key, under this name.
     pub fn is_signed_by(&self, name: &KeyName, key: &PublicKey) -> bool {
         self.signatures

@@ -11,12 +11,12 @@
 //! one and from the index's folder in the other. So the index states none, and a noarch package keeps its
 //! architecture, as `apk mkndx` has it: apk takes noarch packages on every architecture.
 
-mod dependency;
 mod error;
 mod read;
 mod write;
 
-pub use error::{FieldError, IndexError};
+pub use super::error::FieldError;
+pub use error::IndexError;
 pub use read::{read, read_unverified, visit};
 pub use write::{IndexBuilder, WriteError, payload, write};
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use thiserror::Error;
 
-use super::{IndexEntry, dependency::write_list};
+use super::IndexEntry;
 use crate::{
     digest::{Identity, read_hex},
     name::PackageName,
@@ -12,7 +12,8 @@ use crate::{
     sign::SigningKey,
     v3::{
         block::{self, BlockError, BlockKind},
-        container::{self, Compression},
+        container::{self, Compression, ContainerError},
+        dependency::write_list,
         schema::{Schema, index, package},
         signature::{self, PayloadDigest, SigningError},
         value::Value,
@@ -30,6 +31,9 @@ pub enum WriteError {
     /// The database does not fit into a block.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// The library that compresses it has no memory left.
+    #[error(transparent)]
+    Pack(#[from] ContainerError),
     /// No key, or one that does not sign.
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -126,7 +130,7 @@ impl IndexBuilder {
         let digest = PayloadDigest::of(Schema::Index, &payload);
         drop(payload);
         signature::append(&mut file, &digest, keys)?;
-        Ok(container::pack(file, compression))
+        Ok(container::pack(file, compression)?)
     }
 
     fn payload(mut self, description: &str) -> Result<Vec<u8>, PayloadFull> {

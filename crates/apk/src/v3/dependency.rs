@@ -69,7 +69,7 @@ fn text(dependency: &Dependency) -> Option<&str> {
 }
 
 /// Writes a list as a sorted array without repetitions; null when it is empty.
-pub(super) fn write_list(
+pub(in crate::v3) fn write_list(
     writer: &mut Writer,
     dependencies: &[Dependency],
 ) -> Result<Value, PayloadFull> {
@@ -100,7 +100,7 @@ fn write_one(writer: &mut Writer, dependency: &Dependency) -> Result<Value, Payl
 /// The text of a dependency with these fields, `None` when the match bits mean nothing or do not go with the version.
 ///
 /// Its own table, not [`bits`] turned around: the reader is there to find what the writer does wrong.
-pub(super) fn to_text(name: &str, version: &str, bits: Option<u64>) -> Option<String> {
+pub(in crate::v3) fn to_text(name: &str, version: &str, bits: Option<u64>) -> Option<String> {
     let bits = bits.unwrap_or(if version.is_empty() { 7 } else { 1 });
     let conflict = if bits & 16 == 0 { "" } else { "!" };
     let operator = match bits & !16 {

@@ -1,0 +1,416 @@
+//! The paths of a package.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use aws_lc_rs::digest;
+
+use super::PackageError;
+use crate::{
+    quoted::Quoted,
+    v2::tar::check_link_target,
+    v3::{
+        error::FieldError,
+        fields::{Field, Fields},
+        reader::Slots,
+        schema::{acl, directory, file},
+        value::Value,
+    },
+};
+
+/// A directory, and what is in it but for directories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// The path without a slash in front or behind; empty for the root.
+    pub path: Vec<u8>,
+    /// Who it belongs to, and who may do what. Those of the root mean nothing.
+    pub acl: Arc<Acl>,
+    /// What is in it, sorted by name.
+    pub files: Vec<File>,
+}
+
+/// A file, a link, a device or a pipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// The name within its directory.
+    pub name: Vec<u8>,
+    /// Who it belongs to, and who may do what.
+    pub acl: Arc<Acl>,
+    /// Bytes of its content. apk writes down the size of what a link is, too.
+    pub size: u64,
+    /// Seconds since 1970.
+    pub mtime: u64,
+    /// The hash of its content. Always there for a regular file.
+    pub hash: Option<ContentHash>,
+    /// What it is.
+    pub kind: FileKind,
+}
+
+/// What a [`File`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// Another name for a regular file that comes before: its path.
+    HardLink(Vec<u8>),
+    /// A symbolic link: its target.
+    SymbolicLink(Vec<u8>),
+    /// A block device: its number.
+    BlockDevice(u64),
+    /// A character device: its number.
+    CharacterDevice(u64),
+    /// A named pipe.
+    Pipe,
+}
+
+/// Who a path belongs to, and who may do what with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acl {
+    /// The lower twelve bits of `st_mode`.
+    pub mode: u16,
+    /// The name of the user. apk takes `nobody` for a name it does not know.
+    pub user: String,
+    /// The name of the group.
+    pub group: String,
+    /// Extended attributes, in the order of the file.
+    pub xattrs: Vec<Xattr>,
+}
+
+/// An extended attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Xattr {
+    /// For example `user.comment`.
+    pub name: Vec<u8>,
+    /// Any bytes.
+    pub value: Vec<u8>,
+}
+
+/// The hash of a file's content (`src/crypto.c`, `apk_digest_alg_by_len`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContentHash {
+    /// 20 bytes.
+    Sha1([u8; 20]),
+    /// 32 bytes: what apk writes.
+    Sha256([u8; 32]),
+    /// 64 bytes.
+    Sha512([u8; 64]),
+}
+
+impl ContentHash {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if let Ok(bytes) = bytes.try_into() {
+            return Some(Self::Sha256(bytes));
+        }
+        if let Ok(bytes) = bytes.try_into() {
+            return Some(Self::Sha1(bytes));
+        }
+        bytes.try_into().ok().map(Self::Sha512)
+    }
+
+    /// The 20, 32 or 64 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Sha1(bytes) => bytes,
+            Self::Sha256(bytes) => bytes,
+            Self::Sha512(bytes) => bytes,
+        }
+    }
+
+    /// What to hash a content with.
+    pub(super) fn hasher(&self) -> digest::Context {
+        digest::Context::new(match self {
+            Self::Sha1(_) => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256(_) => &digest::SHA256,
+            Self::Sha512(_) => &digest::SHA512,
+        })
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = self.as_bytes().iter();
+        bytes.try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl File {
+    /// Whether the package has a data block for it.
+    pub(super) fn has_data(&self) -> bool {
+        self.kind == FileKind::Regular && self.size != 0
+    }
+}
+
+/// A directory and a name in it as one path.
+pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() {
+        return name.to_vec();
+    }
+    [directory, b"/", name].concat()
+}
+
+/// Reads the paths of a package.
+pub(super) struct Contents<'f, 'a> {
+    fields: &'f mut Fields<'a>,
+    /// Those that were read, by their word.
+    acls: HashMap<u32, Arc<Acl>>,
+    directories: Vec<Directory>,
+    count: u64,
+}
+
+impl<'f, 'a> Contents<'f, 'a> {
+    pub(super) fn new(fields: &'f mut Fields<'a>) -> Self {
+        Self {
+            fields,
+            acls: HashMap::new(),
+            directories: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Reads the array of directories.
+    pub(super) fn read(mut self, value: Value) -> Result<Vec<Directory>, PackageError> {
+        let rows = self.fields.slots(value, size_of::<Directory>());
+        let rows = rows.map_err(|problem| PackageError::Field {
+            field: "paths",
+            problem,
+        })?;
+        let limit = self.fields.limits.paths;
+        if rows.len() > limit {
+            return Err(PackageError::TooMany {
+                what: "directories",
+                limit: limit as u64,
+            });
+        }
+        for row in rows.iter() {
+            self.directory(row)?;
+        }
+        Ok(self.directories)
+    }
+
+    fn directory(&mut self, row: Value) -> Result<(), PackageError> {
+        let before = self.directories.last();
+        let before = before.map(|before| before.path.clone()).unwrap_or_default();
+        let after = At(&before);
+        let row = self.fields.object(row, directory::SLOTS);
+        let row = row.map_err(after.field("path after it"))?;
+        let path = self.bytes(row.value(directory::NAME));
+        let path = path.map_err(after.field("name of the path after it"))?;
+        let at = At(&path);
+        if !path.is_empty() {
+            let limit = self.fields.limits.path;
+            check_link_target(&path, true, limit)
+                .map_err(|problem| at.field("name")(problem.into()))?;
+        }
+        let sorted = self
+            .directories
+            .last()
+            .is_none_or(|before| before.path < path);
+        if !sorted {
+            let problem = FieldError::Order(Quoted::new(&path));
+            return Err(at.field("name")(problem));
+        }
+        let acl = self
+            .acl(row.value(directory::ACL))
+            .map_err(at.field("acl"))?;
+        let files = self
+            .fields
+            .slots(row.value(directory::FILES), size_of::<File>());
+        let files = files.map_err(at.field("files"))?;
+        self.directories.push(Directory {
+            path: path.clone(),
+            acl,
+            files: Vec::with_capacity(files.len()),
+        });
+        for row in files.iter() {
+            let row = self
+                .fields
+                .object(row, file::SLOTS)
+                .map_err(at.field("file"))?;
+            let file = self.file(&path, row)?;
+            let Some(directory) = self.directories.last_mut() else {
+                continue;
+            };
+            if directory
+                .files
+                .last()
+                .is_some_and(|before| before.name >= file.name)
+            {
+                let problem = FieldError::Order(Quoted::new(&file.name));
+                return Err(at.field("files")(problem));
+            }
+            directory.files.push(file);
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, directory: &[u8], row: Slots<'a>) -> Result<File, PackageError> {
+        self.count += 1;
+        let limit = self.fields.limits.data_entries;
+        if self.count > limit {
+            let what = "files";
+            return Err(PackageError::TooMany { what, limit });
+        }
+        let name = self
+            .bytes(row.value(file::NAME))
+            .map_err(At(directory).field("file name"))?;
+        let path = join(directory, &name);
+        let at = At(&path);
+        check_link_target(&path, true, self.fields.limits.path)
+            .map_err(FieldError::from)
+            .and_then(|()| check_name(&name))
+            .map_err(at.field("name"))?;
+        let hash = self
+            .hash(row.value(file::HASHES))
+            .map_err(at.field("hash"))?;
+        let target = self
+            .bytes(row.value(file::TARGET))
+            .map_err(at.field("target"))?;
+        let kind = self.kind(&target).map_err(at.field("target"))?;
+        if kind == FileKind::Regular && hash.is_none() {
+            // apk: "ADB schema error" (`src/extract_v3.c`, `apk_extract_v3_file`).
+            return Err(at.field("hash")(FieldError::Missing));
+        }
+        Ok(File {
+            acl: self.acl(row.value(file::ACL)).map_err(at.field("acl"))?,
+            size: self
+                .fields
+                .number(row.value(file::SIZE))
+                .map_err(at.field("size"))?,
+            mtime: self
+                .fields
+                .number(row.value(file::MTIME))
+                .map_err(at.field("mtime"))?,
+            name,
+            hash,
+            kind,
+        })
+    }
+
+    fn hash(&self, value: Value) -> Field<Option<ContentHash>> {
+        let bytes = self.fields.payload.blob(value)?;
+        match ContentHash::from_bytes(bytes) {
+            None if !bytes.is_empty() => Err(FieldError::Digest(bytes.len())),
+            hash => Ok(hash),
+        }
+    }
+
+    fn kind(&self, target: &[u8]) -> Field<FileKind> {
+        let Some((mode, rest)) = target.split_first_chunk::<2>() else {
+            return match target {
+                [] => Ok(FileKind::Regular),
+                _ => Err(FieldError::Target(target.len())),
+            };
+        };
+        let limit = self.fields.limits.path;
+        let number = || match rest.try_into() {
+            Ok(number) => Ok(u64::from_le_bytes(number)),
+            Err(_) => Err(FieldError::Target(rest.len())),
+        };
+        // The bits of `st_mode` that are the type (POSIX `sys/stat.h`, as Linux numbers them).
+        match u16::from_le_bytes(*mode) {
+            0o100_000 => {
+                check_link_target(rest, true, limit)?;
+                let names_a_file = self.is_file(rest);
+                if !names_a_file {
+                    return Err(FieldError::HardLink(Quoted::new(rest)));
+                }
+                Ok(FileKind::HardLink(rest.to_vec()))
+            }
+            0o120_000 => {
+                check_link_target(rest, false, limit)?;
+                Ok(FileKind::SymbolicLink(rest.to_vec()))
+            }
+            0o060_000 => Ok(FileKind::BlockDevice(number()?)),
+            0o020_000 => Ok(FileKind::CharacterDevice(number()?)),
+            0o010_000 => number().map(|_| FileKind::Pipe),
+            other => Err(FieldError::Kind(other)),
+        }
+    }
+
+    /// Whether a regular file of this path was read. All are sorted.
+    fn is_file(&self, path: &[u8]) -> bool {
+        let slash = path.iter().rposition(|byte| *byte == b'/');
+        let (directory, name) = match slash.and_then(|slash| path.split_at_checked(slash)) {
+            Some((directory, name)) => (directory, name.get(1..).unwrap_or_default()),
+            None => (b"".as_slice(), path),
+        };
+        let place = self
+            .directories
+            .binary_search_by(|one| one.path.as_slice().cmp(directory));
+        let directory = place.ok().and_then(|place| self.directories.get(place));
+        let file = directory.and_then(|directory| {
+            let place = directory
+                .files
+                .binary_search_by(|one| one.name.as_slice().cmp(name));
+            directory.files.get(place.ok()?)
+        });
+        file.is_some_and(|file| file.kind == FileKind::Regular)
+    }
+
+    fn acl(&mut self, value: Value) -> Field<Arc<Acl>> {
+        if let Some(known) = self.acls.get(&value.word()) {
+            return Ok(Arc::clone(known));
+        }
+        let row = self.fields.object(value, acl::SLOTS)?;
+        let mode = self.fields.number(row.value(acl::MODE))?;
+        let bits = u16::try_from(mode).ok().filter(|mode| *mode <= 0o7777);
+        let user = self.fields.text(row.value(acl::USER))?;
+        let group = self.fields.text(row.value(acl::GROUP))?;
+        let rows = self
+            .fields
+            .slots(row.value(acl::XATTRS), size_of::<Xattr>())?;
+        let xattrs: Field<Vec<Xattr>> = rows.iter().map(|xattr| self.xattr(xattr)).collect();
+        let acl = Arc::new(Acl {
+            mode: bits.ok_or(FieldError::Mode(mode))?,
+            user,
+            group,
+            xattrs: xattrs?,
+        });
+        self.fields.spend(size_of::<Acl>() * 2)?;
+        self.acls.insert(value.word(), Arc::clone(&acl));
+        Ok(acl)
+    }
+
+    fn xattr(&mut self, value: Value) -> Field<Xattr> {
+        let bytes = self.bytes(value)?;
+        let zero = bytes.iter().position(|byte| *byte == 0);
+        let parts = zero.and_then(|zero| bytes.split_at_checked(zero));
+        match parts {
+            Some((name, value)) if !name.is_empty() => Ok(Xattr {
+                name: name.to_vec(),
+                value: value.get(1..).unwrap_or_default().to_vec(),
+            }),
+            _ => Err(FieldError::Xattr),
+        }
+    }
+
+    /// Any bytes, none when absent. Their number is bounded by what may be spelled out.
+    fn bytes(&mut self, value: Value) -> Field<Vec<u8>> {
+        let bytes = self.fields.payload.blob(value)?;
+        self.fields.spend(bytes.len())?;
+        Ok(bytes.to_vec())
+    }
+}
+
+fn check_name(name: &[u8]) -> Field<()> {
+    if name.is_empty() {
+        return Err(FieldError::Missing);
+    }
+    if name.contains(&b'/') {
+        return Err(FieldError::Slash);
+    }
+    Ok(())
+}
+
+/// Says where an error is: at this path.
+#[derive(Clone, Copy)]
+struct At<'p>(&'p [u8]);
+
+impl<'p> At<'p> {
+    fn field(self, field: &'static str) -> impl FnOnce(FieldError) -> PackageError + use<'p> {
+        move |problem| PackageError::Path {
+            path: Quoted::new(self.0),
+            field,
+            problem,
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! Reads a package as its bytes arrive.
+
+use aws_lc_rs::digest;
+
+use super::{
+    DataPlace, File, Package, PackageError,
+    contents::{ContentHash, join},
+    parse::{Parsed, parse},
+};
+use crate::{
+    facts::PackageFacts,
+    limits::Limits,
+    quoted::Quoted,
+    v3::{
+        block::{BlockKind, BlockReader, Event},
+        container::{self, Compression},
+        schema::Schema,
+        unpack::Unpacker,
+    },
+};
+
+/// Reads a package as its bytes arrive, and keeps what is in front of the files' data only: the ADB block, which
+/// [`Limits::database`] bounds, and what it says. Data is hashed as it passes.
+#[derive(Debug)]
+pub struct PackageReader {
+    /// Bytes that are not enough for a piece yet. A whole piece is read at a time, so that the pieces that the file arrives in
+    /// make no difference.
+    piece: Vec<u8>,
+    size: u64,
+    unpacker: Unpacker,
+    file: OpenFile,
+}
+
+/// What is read at a time, in bytes.
+const PIECE: usize = 32 << 10;
+
+impl PackageReader {
+    /// A reader of one package.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            piece: Vec::new(),
+            size: 0,
+            unpacker: Unpacker::new(limits.data_section, limits.zstd_window),
+            file: OpenFile::new(limits),
+        }
+    }
+
+    /// Takes the next bytes of the file.
+    ///
+    /// # Errors
+    ///
+    /// The first [`PackageError`] found, perhaps some 32 KiB after the byte that is wrong. The reader is of no use
+    /// afterwards.
+    pub fn push(&mut self, input: &[u8]) -> Result<(), PackageError> {
+        self.size += input.len() as u64;
+        let mut rest = input;
+        while !rest.is_empty() {
+            let missing = PIECE - self.piece.len();
+            let (taken, after) = rest.split_at_checked(missing).unwrap_or((rest, &[]));
+            self.piece.extend_from_slice(taken);
+            rest = after;
+            if self.piece.len() == PIECE {
+                self.take_piece()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the file ends here, and gives what was found in it.
+    ///
+    /// # Errors
+    ///
+    /// [`PackageError`].
+    pub fn finish(mut self) -> Result<Package, PackageError> {
+        if self.size == 0 {
+            return Err(PackageError::Empty);
+        }
+        self.take_piece()?;
+        self.unpacker.finish()?;
+        let compression = self.unpacker.compression().unwrap_or_default();
+        self.file
+            .finish(self.size, self.unpacker.produced(), compression)
+    }
+
+    fn take_piece(&mut self) -> Result<(), PackageError> {
+        let file = &mut self.file;
+        self.unpacker
+            .push(&self.piece, &mut |unpacked: &[u8]| file.push(unpacked))?;
+        self.piece.clear();
+        Ok(())
+    }
+}
+
+/// The file without its compression.
+#[derive(Debug)]
+struct OpenFile {
+    /// The first bytes, until they name the schema.
+    head: Vec<u8>,
+    blocks: BlockReader,
+    content: FileContent,
+}
+
+impl OpenFile {
+    fn new(limits: Limits) -> Self {
+        Self {
+            head: Vec::new(),
+            blocks: BlockReader::new(container::HEAD as u64),
+            content: FileContent {
+                limits,
+                stage: Stage::Database,
+                number: 0,
+                kind: BlockKind::Adb,
+                buffer: Vec::new(),
+                parsed: None,
+                signatures: Vec::new(),
+                signatures_size: 0,
+                data: None,
+                next: (0, 0),
+            },
+        }
+    }
+
+    fn push(&mut self, unpacked: &[u8]) -> Result<(), PackageError> {
+        let missing = container::HEAD - self.head.len();
+        let (head, rest) = unpacked
+            .split_at_checked(missing)
+            .unwrap_or((unpacked, &[]));
+        if !head.is_empty() {
+            self.head.extend_from_slice(head);
+            if self.head.len() == container::HEAD {
+                self.check_head()?;
+            }
+        }
+        let content = &mut self.content;
+        self.blocks.push(rest, &mut |event| content.event(event))
+    }
+
+    fn check_head(&self) -> Result<(), PackageError> {
+        match container::open(&self.head)? {
+            (Schema::Package, _) => Ok(()),
+            (Schema::Index, _) => Err(PackageError::Index),
+        }
+    }
+
+    fn finish(
+        self,
+        size: u64,
+        unpacked_size: u64,
+        compression: Compression,
+    ) -> Result<Package, PackageError> {
+        if self.head.len() < container::HEAD {
+            self.check_head()?;
+        }
+        self.blocks.finish()?;
+        self.content.finish(size, unpacked_size, compression)
+    }
+}
+
+/// Which blocks may come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Database,
+    Signatures,
+    Data,
+}
+
+/// The data block at hand.
+struct Data {
+    length: u64,
+    head: Vec<u8>,
+    hasher: digest::Context,
+    hash: Option<ContentHash>,
+}
+
+impl std::fmt::Debug for Data {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Data")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes in front of the data: the numbers of the directory and of the file (`src/apk_adb.h`, `struct adb_data_package`).
+const DATA_HEAD: usize = 8;
+
+/// What is in the blocks.
+#[derive(Debug)]
+struct FileContent {
+    limits: Limits,
+    stage: Stage,
+    /// The number of the block at hand, from 1 on.
+    number: u64,
+    kind: BlockKind,
+    /// The content so far of a block that is kept.
+    buffer: Vec<u8>,
+    parsed: Option<Parsed>,
+    signatures: Vec<Vec<u8>>,
+    signatures_size: u64,
+    data: Option<Data>,
+    /// The directory and the file in it where the next one with data is looked for, from 0 on.
+    next: (usize, usize),
+}
+
+impl FileContent {
+    fn event(&mut self, event: Event<'_>) -> Result<(), PackageError> {
+        match event {
+            Event::Start { kind, length } => self.start(kind, length),
+            Event::Content(bytes) if self.kind == BlockKind::Data => self.data(bytes),
+            Event::Content(bytes) => {
+                self.buffer.extend_from_slice(bytes);
+                Ok(())
+            }
+            Event::End => self.end(),
+        }
+    }
+
+    fn start(&mut self, kind: BlockKind, length: u64) -> Result<(), PackageError> {
+        self.number += 1;
+        self.kind = kind;
+        let (is_allowed, next) = match kind {
+            BlockKind::Adb => (self.stage == Stage::Database, Stage::Signatures),
+            BlockKind::Signature => (self.stage == Stage::Signatures, Stage::Signatures),
+            BlockKind::Data => (self.stage >= Stage::Signatures, Stage::Data),
+        };
+        if !is_allowed {
+            return Err(PackageError::BlockOrder(self.number));
+        }
+        self.stage = next;
+        match kind {
+            BlockKind::Adb if length > self.limits.database => {
+                Err(PackageError::DatabaseTooLarge {
+                    size: length,
+                    limit: self.limits.database,
+                })
+            }
+            BlockKind::Adb => Ok(()),
+            BlockKind::Signature => {
+                if length > self.limits.signature_entry {
+                    return Err(PackageError::SignatureSize(self.limits.signature_entry));
+                }
+                self.signatures_size += length;
+                if self.signatures_size > self.limits.signature_section {
+                    return Err(PackageError::SignatureSize(self.limits.signature_section));
+                }
+                Ok(())
+            }
+            BlockKind::Data => self.start_data(length),
+        }
+    }
+
+    /// The next file that has data, from where the last one was.
+    fn find_next(&mut self) -> Option<(DataPlace, &[u8], &File)> {
+        let directories = self.parsed.as_ref()?.directories.as_slice();
+        loop {
+            let directory = directories.get(self.next.0)?;
+            let files = directory.files.get(self.next.1..).unwrap_or_default();
+            let Some(skipped) = files.iter().position(File::has_data) else {
+                self.next = (self.next.0 + 1, 0);
+                continue;
+            };
+            self.next.1 += skipped;
+            let file = directory.files.get(self.next.1)?;
+            let place = DataPlace {
+                directory: u32::try_from(self.next.0 + 1).ok()?,
+                file: u32::try_from(self.next.1 + 1).ok()?,
+            };
+            return Some((place, &directory.path, file));
+        }
+    }
+
+    fn start_data(&mut self, length: u64) -> Result<(), PackageError> {
+        let number = self.number;
+        let length = length
+            .checked_sub(DATA_HEAD as u64)
+            .ok_or(PackageError::DataHead(number))?;
+        let (_, _, file) = self.find_next().ok_or(PackageError::DataLeft(number))?;
+        let hash = file.hash;
+        let hasher = hash.map(|hash| hash.hasher());
+        self.data = hasher.map(|hasher| Data {
+            length,
+            head: Vec::with_capacity(DATA_HEAD),
+            hasher,
+            hash,
+        });
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<(), PackageError> {
+        let Some(data) = &mut self.data else {
+            return Ok(());
+        };
+        let missing = DATA_HEAD - data.head.len();
+        let (head, rest) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
+        data.hasher.update(rest);
+        if !head.is_empty() {
+            data.head.extend_from_slice(head);
+            if let Ok(head) = <[u8; DATA_HEAD]>::try_from(data.head.as_slice()) {
+                let length = data.length;
+                self.check_place(head, length)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a block with this head is the one that comes next. apk: "ADB block error" (`apk_extract_v3_data_block`).
+    fn check_place(&mut self, head: [u8; DATA_HEAD], length: u64) -> Result<(), PackageError> {
+        let block = self.number;
+        let [a, b, c, d, e, f, g, h] = head;
+        let found = DataPlace {
+            directory: u32::from_le_bytes([a, b, c, d]),
+            file: u32::from_le_bytes([e, f, g, h]),
+        };
+        let (expected, directory, file) = self.find_next().ok_or(PackageError::DataLeft(block))?;
+        let path = || Quoted::new(&join(directory, &file.name));
+        if found != expected {
+            return Err(PackageError::DataOrder {
+                block,
+                found,
+                expected,
+                path: path(),
+            });
+        }
+        if length != file.size {
+            return Err(PackageError::DataSize {
+                path: path(),
+                expected: file.size,
+                found: length,
+            });
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), PackageError> {
+        match self.kind {
+            BlockKind::Adb => {
+                let database = std::mem::take(&mut self.buffer);
+                self.parsed = Some(parse(&database, &self.limits)?);
+                Ok(())
+            }
+            BlockKind::Signature => {
+                self.signatures.push(std::mem::take(&mut self.buffer));
+                Ok(())
+            }
+            BlockKind::Data => self.end_data(),
+        }
+    }
+
+    fn end_data(&mut self) -> Result<(), PackageError> {
+        let Some(data) = self.data.take() else {
+            return Ok(());
+        };
+        let found = data.hasher.finish();
+        let is_right = data
+            .hash
+            .is_some_and(|hash| hash.as_bytes() == found.as_ref());
+        if !is_right && let Some((_, directory, file)) = self.find_next() {
+            let path = Quoted::new(&join(directory, &file.name));
+            return Err(PackageError::Hash { path });
+        }
+        self.next.1 += 1;
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        size: u64,
+        unpacked_size: u64,
+        compression: Compression,
+    ) -> Result<Package, PackageError> {
+        if let Some((_, directory, file)) = self.find_next() {
+            let path = join(directory, &file.name);
+            return Err(PackageError::DataMissing(Quoted::new(&path)));
+        }
+        let parsed = self.parsed.ok_or(PackageError::NoDatabase)?;
+        Ok(Package {
+            facts: PackageFacts::of_v3(parsed.info, size, parsed.facts),
+            directories: parsed.directories,
+            scripts: parsed.scripts,
+            digest: parsed.digest,
+            compression,
+            database_size: parsed.size,
+            unpacked_size,
+            signatures: self.signatures,
+        })
+    }
+}
