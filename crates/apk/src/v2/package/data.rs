@@ -90,15 +90,15 @@ impl DataEntries {
             EntryKind::SymbolicLink
             | EntryKind::CharacterDevice
             | EntryKind::BlockDevice
-            | EntryKind::Fifo => {
-                // apk 2.12 and 2.14 install it, then fail this command and each one that follows: "support for packages
-                // without embedded checksums will be dropped" (`src/database.c`, `apk_db_install_archive_entry`).
-                if entry.checksum.is_none() {
-                    return Err(PackageError::NoChecksum { name: name() }.into());
-                }
-            }
+            | EntryKind::Fifo => {}
         }
-        Ok(self.paths.add_file(&entry.name)?)
+        self.paths.add_file(&entry.name)?;
+        // apk 2.12 and 2.14 install such a link, then fail this command and each one that follows: "support for packages without
+        // embedded checksums will be dropped" (`src/database.c`, `apk_db_install_archive_entry`). 2.12 wants one of devices too.
+        if entry.checksum.is_none() && entry.kind != EntryKind::HardLink {
+            return Err(PackageError::NoChecksum { name: name() }.into());
+        }
+        Ok(())
     }
 }
 
