@@ -1,4 +1,4 @@
-//! What the commands that administer have in common: a registry that is there, and nobody who signs in.
+//! What the commands that administer have in common: a registry that is there, and no one who signs in.
 
 use clap::Subcommand;
 use tarn_core::{
@@ -10,7 +10,7 @@ use tarn_store::metadata::{Actor, MetadataError};
 
 use crate::{failure::Failure, open, settings::RegistryFlags};
 
-/// Who administers by the command line: whoever may run it.
+/// Who administers by the command line: any user that may run it.
 pub(crate) static BY: Actor = Actor::COMMAND_LINE;
 
 /// `tarn GROUP ACTION`, and which registry it is about.

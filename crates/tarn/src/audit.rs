@@ -22,7 +22,7 @@ pub(crate) enum Action {
         /// The most entries that are listed, at most 1000
         #[arg(long, value_name = "NUMBER", default_value_t = 50)]
         limit: u32,
-        /// Only entries before the one with this number: where a list ended, the next goes on
+        /// Only entries before the one with this number, to continue where a list ended
         #[arg(long, value_name = "ID")]
         before: Option<i64>,
         /// As JSON, for scripts
@@ -33,7 +33,7 @@ pub(crate) enum Action {
     Export {
         #[command(flatten)]
         wanted: Wanted,
-        /// Said for its own sake: an export is always JSON
+        /// Accepted for consistency: an export is always JSON
         #[arg(long)]
         json: bool,
     },

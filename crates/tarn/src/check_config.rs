@@ -234,7 +234,7 @@ fn address(configuration: &Configuration) -> Finding {
     match TcpListener::bind(wanted) {
         Ok(_) => Finding::Good(format!("the address {wanted} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::Notable(format!(
-            "a program listens on {wanted} already; that is well if it is this server"
+            "a program listens on {wanted} already; that is fine if it is this server"
         )),
         Err(error) => bad(
             format!("cannot listen on {wanted}: {error}"),
@@ -270,7 +270,7 @@ fn proxies(configuration: &Configuration) -> Option<Finding> {
         configuration.base_url.is_some() && configuration.listen.ip().is_loopback();
     (behind_a_proxy && configuration.trusted_proxies.is_empty()).then(|| {
         Finding::Notable(
-            "without `trusted-proxies` all requests seem to come from the proxy, and wrong passwords of one client slow down all"
+            "without `trusted-proxies` all requests seem to come from the proxy, and one client's wrong passwords slow down sign-in for everyone"
                 .to_owned(),
         )
     })

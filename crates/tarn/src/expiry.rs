@@ -11,43 +11,43 @@ use crate::{administration::BY, failure::Failure, output, package};
 pub(crate) enum Action {
     /// List an owner's rules
     List {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
     },
-    /// Add a rule, or give the one for these repositories other numbers
+    /// Add a rule, or change the numbers of the one for these repositories
     Add {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Which repositories: branch/repository, where `*` stands for any run of characters
+        /// The repositories: branch/repository, where `*` stands for any run of characters
         #[arg(value_name = "REPOSITORIES")]
         pattern: PlacePattern,
-        /// Delete files that were published more than so many days ago
+        /// Delete files that were published more than this many days ago, 1 to 36500
         #[arg(long, value_name = "DAYS")]
         older_than: u32,
-        /// But leave the newest so many versions of each package and architecture, however old
+        /// The number of newest versions of each package and architecture to keep, however old
         #[arg(long, value_name = "NUMBER", default_value_t = 1)]
         keep: u32,
     },
     /// Delete a rule
     Delete {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Which repositories it is about, as `expiry list` shows it
+        /// The repositories of the rule, as `expiry list` shows it
         #[arg(value_name = "REPOSITORIES")]
         pattern: PlacePattern,
     },
-    /// Apply an owner's rules now, and list what went
+    /// Apply an owner's rules now, and list what was deleted
     Run {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Only list what would go
+        /// Only list what would be deleted
         #[arg(long)]
         dry_run: bool,
         /// As JSON, for scripts
@@ -81,7 +81,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                 .await
                 .map_err(|error| Failure::hinted(&error))?;
             output::note(&format!(
-                "files of {} in {pattern} go after {older_than} days; the newest {keep} versions stay",
+                "files of {} in {pattern} are deleted after {older_than} days; the newest {keep} versions stay",
                 owner.name
             ));
             Ok(())
@@ -137,7 +137,7 @@ async fn apply(
     }
     let count = ended.map_err(|error| Failure::hinted(&error))?;
     output::note(&match dry_run {
-        true => format!("{count} would go; nothing was deleted"),
+        true => format!("{count} would be deleted; nothing was changed"),
         false => format!("deleted {count}"),
     });
     Ok(())

@@ -34,7 +34,7 @@ impl Welcome<'_> {
             "the one in TARN_ADMIN_PASSWORD".to_owned()
         };
         format!(
-            "Welcome to Tarn. There is a new registry in {folder}, and an account to begin with:\n\
+            "Welcome to Tarn. There is a new registry in {folder}, with one account:\n\
              \n\
              \x20 user      {user}\n\
              \x20 password  {password}\n\
@@ -60,7 +60,7 @@ impl Welcome<'_> {
             ),
         };
         format!(
-            "Three commands from here to an installed package. The second and the third are for root on a stock Alpine:\n\
+            "The first command publishes a package; the others install it, as root on an Alpine client:\n\
              \n\
              \x20 curl -fsS --user {credentials} --upload-file hello-1.0-r0.apk {alpine}/v3.23/main\n\
              \x20 {fetch_key}\n\

@@ -36,12 +36,12 @@ pub(crate) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Print the public key that clients put into /etc/apk/keys, made now if there is none yet
+    /// Print the public key that clients put into /etc/apk/keys; makes one if there is none yet
     Export {
         /// A user or an organisation
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Print the private key instead. Whoever has it can sign what your clients trust
+        /// Print the private key instead. It can sign anything that your clients trust
         #[arg(long)]
         private: bool,
     },
@@ -51,7 +51,7 @@ pub(crate) enum Action {
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
     },
-    /// End a rotation: let the old key sign no more, once every client has the new one
+    /// End a rotation: stop signing with the old key, once every client has the new one
     Retire {
         /// A user or an organisation
         #[arg(value_parser = OwnerName::parse)]
@@ -60,7 +60,7 @@ pub(crate) enum Action {
         #[arg(value_parser = KeyName::parse)]
         name: KeyName,
     },
-    /// Let a retired key sign again, beside the others: a client was forgotten
+    /// Sign with a retired key again, beside the others, for a client that was forgotten
     Reactivate {
         /// A user or an organisation
         #[arg(value_parser = OwnerName::parse)]
@@ -69,7 +69,7 @@ pub(crate) enum Action {
         #[arg(value_parser = KeyName::parse)]
         name: KeyName,
     },
-    /// After the sealing key was lost for good: take the one that is there now. What the lost one sealed stays closed for ever
+    /// After the sealing key was lost: use the one that is there now. What the lost key sealed cannot be opened again
     ReplaceSealingKey,
     /// Take over a private key whose public half your clients have; it signs from the next request on, the others retire
     Import {
@@ -81,7 +81,7 @@ pub(crate) enum Action {
         /// The file name of the public key in your clients' /etc/apk/keys [default: FILE with .pub, when FILE ends in .rsa]
         #[arg(long, value_name = "FILE.rsa.pub", value_parser = KeyName::parse)]
         name: Option<KeyName>,
-        /// Let the others sign on beside it: there are clients that have only one of them
+        /// Keep the other active keys, for clients that have only one of them
         #[arg(long)]
         overlap: bool,
     },
@@ -188,7 +188,7 @@ async fn export(
         let file = key.name.as_str();
         let file = file.strip_suffix(".pub").unwrap_or(file);
         output::note(&format!(
-            "this is the private key; keep it as {file}, where nobody else can read it"
+            "this is the private key; keep it as {file}, where no other user can read it"
         ));
         return output::print(private.expose());
     }

@@ -52,8 +52,8 @@ static SETTINGS_HELP: LazyLock<String> = LazyLock::new(settings::table::help);
     version,
     max_term_width = 100,
     after_long_help = SETTINGS_HELP.as_str(),
-    after_help = "Begin with `tarn serve`. The other commands change the registry that `--data-dir` names, also while its server runs.\n\
-                  `tarn help` tells every setting, `tarn help COMMAND` one command."
+    after_help = "Start with `tarn serve`. The other commands change the registry that `--data-dir` names, also while its server runs.\n\
+                  `tarn help` lists every setting; `tarn help COMMAND` describes one command."
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -72,7 +72,7 @@ enum Command {
     Token(Group<token::Action>),
     /// List, export, rotate and import the keys that sign the indexes
     Key(Group<key::Action>),
-    /// Add, list, change and test webhooks, which tell others of changes to packages
+    /// Add, list, change and test webhooks, which send a signed message when a package is published or deleted
     Webhook(Group<webhook::Action>),
     /// List, delete and restore packages
     Package(Group<package::Action>),
@@ -122,8 +122,8 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Tells why a value of the command line was refused, in the words of whoever refused it. Everything else that can be
-/// wrong with a command line, and the help, is told by the parser, which ends the process.
+/// Says why a value of the command line was refused, in the words of the code that refused it. Everything else that can be
+/// wrong with a command line, and the help, is printed by the parser, which ends the process.
 fn not_understood(error: &clap::Error) -> Failure {
     match (
         error.kind(),

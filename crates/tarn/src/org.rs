@@ -25,7 +25,7 @@ pub(crate) enum Action {
         /// The user who becomes its first admin
         #[arg(long, value_name = "USER", value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Who may read its packages: public, limited (whoever signs in) or private
+        /// Who may read its packages: public, limited (signed-in users) or private
         #[arg(long, value_name = "WHO", default_value = "public")]
         visibility: Visibility,
     },
@@ -56,7 +56,7 @@ pub(crate) enum Action {
         /// What the member may do: read, write or admin
         #[arg(long)]
         role: Option<Role>,
-        /// Take the member out
+        /// Remove the member
         #[arg(long)]
         remove: bool,
     },
@@ -69,7 +69,7 @@ pub(crate) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Give an organisation another name; who reads under the old one is led to the new one
+    /// Rename an organisation; the old name redirects to the new one
     Rename {
         /// The organisation
         #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
@@ -92,7 +92,7 @@ pub(crate) enum Action {
         /// The organisation
         #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// public, limited (whoever signs in) or private
+        /// public, limited (signed-in users) or private
         #[arg(value_name = "WHO")]
         visibility: Visibility,
     },
@@ -101,7 +101,7 @@ pub(crate) enum Action {
         /// The organisation
         #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// strict, lenient (also versions that apk can't order) or default (the server's rule)
+        /// strict, lenient (also versions that apk cannot order) or default (the server's setting)
         rule: user::OwnVersions,
     },
     /// Add, list and change the teams of an organisation
@@ -121,7 +121,7 @@ struct ShownOrganisation {
 struct ShownWhole {
     name: String,
     visibility: &'static str,
-    /// Which versions its packages may have; null: the server's rule holds.
+    /// Which versions its packages may have; null: the server's setting.
     versions: Option<&'static str>,
     former_names: Vec<ShownFormerName>,
     teams: Vec<team::Shown>,

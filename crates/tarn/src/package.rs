@@ -15,33 +15,33 @@ use crate::{
 /// `tarn package …`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Action {
-    /// List an owner's package files, repository by repository in the order in which they came
+    /// List an owner's package files, by repository and then in order of publication
     List {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// List those that were deleted and can be restored, the one deleted last first
+        /// List those that were deleted and can be restored, the most recently deleted first
         #[arg(long)]
         deleted: bool,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
     },
-    /// Restore a deleted package file; the next index that is asked for has it again
+    /// Restore a deleted package file; an index fetched afterwards contains it again
     Restore {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Which: branch/repository/architecture/name-version.apk, as `package list --deleted` shows it; of several that were
+        /// The package file: branch/repository/architecture/name-version.apk, as `package list --deleted` shows it; of several that were
         /// deleted from there, the last one
         file: String,
     },
-    /// Delete a package file; the next index that is asked for is without it, and `package restore` brings it back for a while
+    /// Delete a package file; an index fetched afterwards lacks it, and `package restore` brings it back for a while
     Delete {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Which: branch/repository/architecture/name-version.apk, as `package list` shows it
+        /// The package file: branch/repository/architecture/name-version.apk, as `package list` shows it
         file: String,
     },
 }

@@ -12,20 +12,20 @@ use crate::{administration::BY, failure::Failure, output, settings::values};
 /// `tarn quota …`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Action {
-    /// Show what an owner has and may have
+    /// Show an owner's usage and limits
     Show {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
     },
-    /// Give an owner limits of their own; what is there already stays
+    /// Set limits for one owner; existing packages stay
     #[command(group(clap::ArgGroup::new("what").required(true).multiple(true)
         .args(["bytes", "packages", "upload", "none", "default"])))]
     Change {
-        /// Whose
+        /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The most bytes of all packages together, such as 10GiB
@@ -40,7 +40,7 @@ pub(crate) enum Action {
         /// No limit on bytes and packages, whatever the server's is
         #[arg(long, conflicts_with_all = ["bytes", "packages", "upload", "default"])]
         none: bool,
-        /// The server's limits again
+        /// Go back to the server's limits
         #[arg(long, conflicts_with_all = ["bytes", "packages", "upload"])]
         default: bool,
     },

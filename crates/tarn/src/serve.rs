@@ -97,10 +97,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // They end at their next step.
     let _ = jobs.await;
     if let Err(error) = registry.access().write_down().await {
-        tracing::warn!(%error, "the last wrong passwords are not counted at the next start, and the last uses of tokens are not told");
+        tracing::warn!(%error, "the last wrong passwords are not counted at the next start, and the last uses of tokens are not recorded");
     }
     registry.refusals().flush().await;
-    // It was told to stop when the server was, and takes no longer. What the last requests had to tell is sent at the next
+    // It was stopped with the server, and takes no longer. Messages about the last requests are sent at the next
     // start.
     let _ = delivering.await;
     registry.metadata().close().await;
@@ -157,7 +157,7 @@ fn announcer() -> impl Fn(String, bool) {
             if has_password {
                 tracing::error!(
                     %error,
-                    "standard output could not be written, so nobody knows the password of `admin`; give it another one: \
+                    "standard output could not be written, so the password of `admin` was not shown; set another one: \
                      tarn user password admin --password-stdin"
                 );
             } else {

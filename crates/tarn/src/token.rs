@@ -28,21 +28,21 @@ pub(crate) enum Action {
         #[arg(long, value_name = "LABEL")]
         name: String,
         /// What it may be used for: read:package, write:package (which includes read and delete), delete:package (which
-        /// includes read) or admin (the JSON API); with no-delete, write:package does not delete; with public-only, all
-        /// of it on public owners alone. Several are separated by commas, or the flag is given again
+        /// includes read) or admin (the JSON API); with no-delete, write:package does not delete; with public-only, it
+        /// works on public owners only. Separate several by commas, or repeat the flag
         #[arg(long, required = true, value_name = "SCOPE")]
         scope: Vec<String>,
-        /// What it may be used on, such as acme/*/* or acme/edge/testing; given again for each [default: everything]
+        /// What it may be used on, such as acme/*/* or acme/edge/testing; repeat the flag for each [default: everything]
         #[arg(long, value_name = "OWNER/BRANCH/REPOSITORY")]
         limit: Vec<OwnerPattern>,
-        /// Where it may be used from, such as 192.0.2.0/24; given again for each [default: anywhere]
+        /// Where it may be used from, such as 192.0.2.0/24; repeat the flag for each [default: anywhere]
         #[arg(long, value_name = "CIDR")]
         network: Vec<String>,
         /// How long it is valid, such as 90d; without it, until it is revoked
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<Duration>,
     },
-    /// List the tokens of a user or an organisation, without what they are
+    /// List the tokens of a user or an organisation (never their secrets)
     List {
         #[command(flatten)]
         whose: Whose,
@@ -67,7 +67,7 @@ pub(crate) struct Whose {
     /// The user whose token it is
     #[arg(long, value_parser = OwnerName::parse)]
     user: Option<OwnerName>,
-    /// The organisation whose token it is: it belongs to no person, and publishes there whoever comes and goes
+    /// The organisation whose token it is; it belongs to no user and stays when members leave
     #[arg(long, value_parser = OwnerName::parse)]
     org: Option<OwnerName>,
 }
@@ -90,9 +90,8 @@ impl Whose {
         match (self.user, self.org) {
             (Some(user), _) => Ok((OwnerKind::User, user)),
             (None, Some(organisation)) => Ok((OwnerKind::Organisation, organisation)),
-            (None, None) => {
-                Err(Failure::usage("nobody was named").hint("give `--user NAME` or `--org NAME`"))
-            }
+            (None, None) => Err(Failure::usage("no user or organisation was named")
+                .hint("give `--user NAME` or `--org NAME`")),
         }
     }
 }

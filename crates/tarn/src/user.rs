@@ -22,16 +22,16 @@ pub(crate) enum Action {
         /// The name, as in the URL of their packages
         #[arg(value_parser = OwnerName::parse_new)]
         name: OwnerName,
-        /// Read the password from standard input: one line, whose end is cut off
+        /// Read the password from standard input: one line; the newline is stripped
         #[arg(long)]
         password_stdin: bool,
-        /// Give no password: the user signs in by tokens alone
+        /// Set no password: the user signs in with tokens only
         #[arg(long, conflicts_with = "password_stdin")]
         no_password: bool,
         /// Make the user an administrator of the whole registry
         #[arg(long)]
         admin: bool,
-        /// Who may read their packages: public, limited (whoever signs in) or private
+        /// Who may read their packages: public, limited (signed-in users) or private
         #[arg(long, value_name = "WHO", default_value = "public")]
         visibility: Visibility,
     },
@@ -43,23 +43,23 @@ pub(crate) enum Action {
     },
     /// Show one user: names, teams, tokens
     Show {
-        /// Whom
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
     },
-    /// Give a user another name; who reads under the old one is led to the new one
+    /// Rename a user; the old name redirects to the new one
     Rename {
-        /// Whom
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// The new name
         #[arg(value_parser = OwnerName::parse)]
         new: OwnerName,
     },
-    /// Let a former name of a user or an organisation go: it leads nowhere, and whoever comes first may take it
+    /// Release a former name of a user or an organisation: it stops redirecting and can be registered again
     Release {
         /// The former name
         #[arg(value_parser = OwnerName::parse)]
@@ -67,7 +67,7 @@ pub(crate) enum Action {
     },
     /// Delete a user, with their tokens, memberships and keys
     Delete {
-        /// Whom
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// Delete their packages too, for good
@@ -77,16 +77,16 @@ pub(crate) enum Action {
     /// Change a user's password; the old one is refused from the next request on
     #[command(alias = "passwd")]
     Password {
-        /// Whose
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// Read the password from standard input: one line, whose end is cut off
+        /// Read the password from standard input: one line; the newline is stripped
         #[arg(long)]
         password_stdin: bool,
     },
     /// Show whether a user has a second factor (a code beside the password), or take it away
     Factor {
-        /// Whose
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// Turn it off, for a user who lost the code generator and the recovery codes
@@ -96,48 +96,48 @@ pub(crate) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Shut a user out, password and tokens, from the next request on; their packages stay
+    /// Refuse a user's password and tokens from the next request on; their packages stay
     Disable {
-        /// Whom
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
     },
-    /// Let a disabled user in again
+    /// Enable a disabled user again
     Enable {
-        /// Whom
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
     },
     /// Change who may read a user's packages
     Visibility {
-        /// Whose
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// public, limited (whoever signs in) or private
+        /// public, limited (signed-in users) or private
         #[arg(value_name = "WHO")]
         visibility: Visibility,
     },
     /// Change which versions a user's packages may have
     Versions {
-        /// Whose
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// strict, lenient (also versions that apk can't order) or default (the server's rule)
+        /// strict, lenient (also versions that apk cannot order) or default (the server's setting)
         rule: OwnVersions,
     },
     /// Make a user an administrator of the whole registry, or no longer one
     Admin {
-        /// Whom
+        /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// No longer
+        /// Remove the administrator's rights instead
         #[arg(long)]
         remove: bool,
     },
 }
 
 /// How the rule of an owner without one of its own is shown.
-pub(crate) const SERVERS: &str = "the server's rule";
+pub(crate) const SERVERS: &str = "the server's setting";
 
 /// A rule about versions for one owner, or the server's.
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +172,7 @@ struct Shown {
 struct ShownWhole {
     #[serde(flatten)]
     user: Shown,
-    /// Which versions their packages may have; null: the server's rule holds.
+    /// Which versions their packages may have; null: the server's setting.
     versions: Option<&'static str>,
     former_names: Vec<ShownFormerName>,
     teams: Vec<ShownTeam>,
@@ -243,11 +243,11 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
         Action::Rename { name, new } => rename(accounts, OwnerKind::User, &name, &new).await,
         Action::Release { name } => {
             if !accounts.release_name(&name, &BY).await? {
-                return Err(Failure::new(format!("{name} is nobody's former name"))
-                    .hint("`tarn user show` and `tarn org show` tell the former names"));
+                return Err(Failure::new(format!("{name} is not a former name"))
+                    .hint("`tarn user show` and `tarn org show` list the former names"));
             }
             output::note(&format!(
-                "released {name}: it leads nowhere now, and is free"
+                "released {name}: it no longer redirects and can be registered again"
             ));
             Ok(())
         }
@@ -272,12 +272,12 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
         Action::Factor { name, .. } => factor::disable(registry.second_factors(), &name).await,
         Action::Disable { name } => {
             let changed = accounts.set_disabled(&name, true, &BY).await?;
-            output::note(&told("disabled", &name.to_string(), changed));
+            output::note(&changed_or_not("disabled", &name.to_string(), changed));
             Ok(())
         }
         Action::Enable { name } => {
             let changed = accounts.set_disabled(&name, false, &BY).await?;
-            output::note(&told("enabled", &name.to_string(), changed));
+            output::note(&changed_or_not("enabled", &name.to_string(), changed));
             Ok(())
         }
         Action::Visibility { name, visibility } => {
@@ -300,12 +300,12 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
     }
 }
 
-/// What was done to whom, or that it was so before.
-fn told(done: &str, whom: &str, changed: bool) -> String {
+/// What was done to the user, or that it was so before.
+fn changed_or_not(done: &str, name: &str, changed: bool) -> String {
     if changed {
-        format!("{done} {whom}")
+        format!("{done} {name}")
     } else {
-        format!("{whom} is {done} already")
+        format!("{name} is {done} already")
     }
 }
 
@@ -317,9 +317,9 @@ pub(crate) async fn rename(
     new: &OwnerName,
 ) -> Result<(), Failure> {
     output::note(&if accounts.rename(kind, name, new, &BY).await? {
-        format!("{name} is called {new} now; reads under the old name are led to the new one")
+        format!("renamed {name} to {new}; the old name redirects to the new one")
     } else {
-        format!("{name} is called so already")
+        format!("{name} has that name already")
     });
     Ok(())
 }
@@ -364,7 +364,7 @@ pub(crate) async fn set_versions(
     let when = if changed { "now" } else { "as before" };
     output::note(&match rule {
         Some(rule) => format!("the versions of {name} are {rule} {when}"),
-        None => format!("the versions of {name} go by the server's rule {when}"),
+        None => format!("the versions of {name} follow the server's setting {when}"),
     });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `tarn webhook`: whom to tell when an owner's packages change.
+//! `tarn webhook`: messages about changes to an owner's packages.
 
 use serde::Serialize;
 use tarn_base::{hint::Hint as _, names::OwnerName};
@@ -29,14 +29,14 @@ pub(crate) struct Which {
 /// `tarn webhook …`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Action {
-    /// Tell a URL of packages that are published or deleted, and print the secret that signs, if it was made here
+    /// Send messages about published and deleted packages to a URL; prints the signing secret, if it was made here
     Add {
         /// A user or an organisation
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// Where messages are posted to; https keeps them from being read or sent again by others
+        /// Where messages are posted to; with https others can neither read nor replay them
         url: String,
-        /// What to tell: published or deleted; the flag can be given again. Without it, both
+        /// The event to send: published or deleted; repeat the flag for both [default: both]
         #[arg(long = "event", value_name = "EVENT", value_parser = event)]
         events: Vec<WebhookEvent>,
         /// Take the secret from standard input, one line of any length, instead of making one
@@ -59,13 +59,13 @@ pub(crate) enum Action {
         /// Where messages are posted to from now on, also those that are pending
         #[arg(long)]
         url: Option<String>,
-        /// What to tell: published or deleted; the flag can be given again
+        /// The event to send: published or deleted; repeat the flag for both
         #[arg(long = "event", value_name = "EVENT", value_parser = event)]
         events: Vec<WebhookEvent>,
-        /// Tell nothing for now, and give up what is pending
+        /// Send nothing for now, and give up what is pending
         #[arg(long)]
         disable: bool,
-        /// Tell things again
+        /// Send messages again
         #[arg(long, conflicts_with = "disable")]
         enable: bool,
         /// Make another secret and print it
@@ -191,7 +191,7 @@ fn event(text: &str) -> Result<WebhookEvent, String> {
 
 /// In the words of the library; what was typed wrong is a fault of the call.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
-fn told(error: WebhookError) -> Failure {
+fn failed(error: WebhookError) -> Failure {
     let failure = Failure::hinted(&error);
     match error {
         WebhookError::Target(_) | WebhookError::BadSecret => failure.into_usage(),
@@ -234,7 +234,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
         Action::Delete { which } => {
             let owner = registry.accounts().find_owner(&which.owner).await?;
             let removed = registry.webhooks().remove(&owner, which.number, &BY).await;
-            removed.map_err(told)?;
+            removed.map_err(failed)?;
             output::note(&format!(
                 "deleted webhook {} of {}",
                 which.number, owner.name
@@ -253,12 +253,12 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                 .webhooks()
                 .redeliver(&owner, (None, delivery), &BY)
                 .await;
-            sent(again.map_err(told)?.number())
+            sent(again.map_err(failed)?.number())
         }
         Action::Test { which } => {
             let owner = registry.accounts().find_owner(&which.owner).await?;
             let test = registry.webhooks().test(&owner, which.number, &BY).await;
-            sent(test.map_err(told)?.number())
+            sent(test.map_err(failed)?.number())
         }
     }
 }
@@ -277,7 +277,7 @@ async fn add(
         .webhooks()
         .add(&owner, url, events, secret, &BY)
         .await
-        .map_err(told)?;
+        .map_err(failed)?;
     let number = added.webhook.id;
     if let Some(secret) = added.generated {
         output::print(&format!("{}\n", secret.expose()))?;
@@ -308,7 +308,7 @@ async fn change(
         .webhooks()
         .change(&owner, which.number, order, &BY)
         .await
-        .map_err(told)?;
+        .map_err(failed)?;
     if let Some(secret) = secret {
         output::print(&format!("{}\n", secret.expose()))?;
     }
@@ -321,7 +321,7 @@ async fn change(
 
 async fn list(owner: &OwnerName, json: bool, registry: &Administration) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(owner).await?;
-    let webhooks = registry.webhooks().list(&owner).await.map_err(told)?;
+    let webhooks = registry.webhooks().list(&owner).await.map_err(failed)?;
     let shown: Vec<Shown> = webhooks.iter().map(Shown::of).collect();
     if json {
         return output::print_json(&shown);
@@ -354,10 +354,10 @@ async fn deliveries(
 ) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(&which.owner).await?;
     let service = registry.webhooks();
-    let webhook = service.one(&owner, which.number).await.map_err(told)?;
+    let webhook = service.one(&owner, which.number).await.map_err(failed)?;
     let window = Window { offset: 0, limit };
     let found = service.deliveries(&owner, which.number, state, window);
-    let found = found.await.map_err(told)?;
+    let found = found.await.map_err(failed)?;
     let shown: Vec<ShownDelivery> = found
         .entries
         .into_iter()

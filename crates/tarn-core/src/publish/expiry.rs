@@ -34,7 +34,7 @@ pub enum ExpiryError {
     #[error("the repositories of a rule cannot be read: {0}")]
     Stored(#[from] PatternError),
     /// Too few days, or too many.
-    #[error("a rule waits for 1 to {MAX_DAYS} days")]
+    #[error("the age of a rule must be 1 to {MAX_DAYS} days")]
     Days,
     /// Too many versions to be left.
     #[error("a rule leaves at most {MAX_KEPT} versions")]
@@ -224,7 +224,7 @@ fn due(mut versions: Vec<LiveFile>, end: Timestamp, keep: u32) -> Vec<LiveFile> 
 impl Hint for ExpiryError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Days => "choose a number of those".to_owned(),
+            Self::Days => "change `--older-than`, or `days` in the JSON".to_owned(),
             Self::Kept => "choose fewer".to_owned(),
             Self::TooMany => "delete one first, or use `*`".to_owned(),
             _ => return None,

@@ -111,7 +111,7 @@ fn signatures(
 /// The signatures as lines for people.
 fn signature_lines(signatures: &[Signature]) -> Vec<String> {
     if signatures.is_empty() {
-        return vec!["nobody".to_owned()];
+        return vec!["no key".to_owned()];
     }
     signatures
         .iter()

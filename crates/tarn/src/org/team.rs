@@ -20,10 +20,10 @@ pub(crate) enum Action {
         /// The name of the team
         #[arg(value_parser = TeamName::parse)]
         team: TeamName,
-        /// What its members may do beside reading: read, write or admin
+        /// What its members may do besides reading: read, write or admin
         #[arg(long)]
         role: Role,
-        /// Where a team with the role write writes, such as edge/testing or v3.*/main; given again for each [default:
+        /// Where a team with the role write writes, such as edge/testing or v3.*/main; repeat the flag for each [default:
         /// everywhere]
         #[arg(long, value_name = "BRANCH/REPOSITORY")]
         limit: Vec<PlacePattern>,
@@ -46,14 +46,14 @@ pub(crate) enum Action {
         /// The team
         #[arg(value_parser = TeamName::parse)]
         team: TeamName,
-        /// There and nowhere else, such as edge/testing or v3.*/main; given again for each
+        /// There and nowhere else, such as edge/testing or v3.*/main; repeat the flag for each
         #[arg(long, value_name = "BRANCH/REPOSITORY")]
         to: Vec<PlacePattern>,
         /// Without limits
         #[arg(long)]
         everywhere: bool,
     },
-    /// Put a user into a team, or take one out
+    /// Add a user to a team, or remove one
     Member {
         /// The organisation
         #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
@@ -64,7 +64,7 @@ pub(crate) enum Action {
         /// The user
         #[arg(value_parser = OwnerName::parse)]
         user: OwnerName,
-        /// Take the user out
+        /// Remove the user
         #[arg(long)]
         remove: bool,
     },
@@ -160,7 +160,7 @@ pub(super) async fn run(action: Action, accounts: &Accounts) -> Result<(), Failu
             let place = if limits.is_unlimited() {
                 "everywhere".to_owned()
             } else {
-                format!("on {limits} alone")
+                format!("on {limits} only")
             };
             let when = if changed { "now" } else { "as before" };
             output::note(&format!(

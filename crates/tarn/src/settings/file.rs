@@ -68,7 +68,7 @@ fn parse(text: &str, shown: &str) -> Result<BTreeMap<&'static str, Entry>, Failu
         };
         if !setting.in_file() {
             return Err(Failure::usage(format!(
-                "{shown}:{line}: `{name}` is a secret and does not belong into this file"
+                "{shown}:{line}: `{name}` is a secret and does not belong in this file"
             ))
             .hint(format!("give it in the variable {}", setting.variable)));
         }
@@ -207,7 +207,7 @@ mod tests {
     fn a_secret_is_refused_with_the_variable_to_use() {
         assert_eq!(
             refusal("secret-key = \"AAAA\""),
-            "error: tarn.toml:1: `secret-key` is a secret and does not belong into this file\n\
+            "error: tarn.toml:1: `secret-key` is a secret and does not belong in this file\n\
              hint: give it in the variable TARN_SECRET_KEY"
         );
     }

@@ -81,7 +81,7 @@ pub(crate) enum Source {
     Variable(&'static str),
     /// A line of the settings file.
     File(PathBuf, usize),
-    /// Nobody said anything.
+    /// Not set anywhere.
     Default,
 }
 
@@ -111,7 +111,7 @@ pub(crate) struct Configuration {
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// The proxies that are believed about the source of a request.
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// The header in which they tell it.
+    /// The header in which they name it.
     pub(crate) proxy_header: ForwardedHeader,
     /// The largest package taken, in bytes.
     pub(crate) max_upload_size: u64,
@@ -145,7 +145,7 @@ pub(crate) struct Configuration {
     pub(crate) stop_timeout: Duration,
     /// Whether counts are shown.
     pub(crate) metrics: bool,
-    /// Networks that are not public and that webhooks may lead to.
+    /// Private networks that webhooks may connect to.
     pub(crate) webhook_networks: Vec<IpNet>,
     /// The sealing key as base64, where it is set or read from a file.
     pub(crate) secret_key: Option<Secret>,

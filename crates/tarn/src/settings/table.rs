@@ -9,7 +9,7 @@ pub(crate) enum Taken {
     /// `serve` and `check-config`.
     ByTheServer,
     /// No command: it is a secret, and a command line can be read by every user of the machine. Nor does it belong
-    /// into `tarn.toml`, which is often readable by all.
+    /// in `tarn.toml`, which is often readable by all.
     AsVariableOnly,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Setting {
     pub(crate) variable: &'static str,
     /// What stands for the value in the help.
     pub(crate) value: &'static str,
-    /// The value when nobody gives one; empty when there is none.
+    /// The value when none is given; empty when there is none.
     pub(crate) default: &'static str,
     /// What it does, for people. Sentences, without the default.
     pub(crate) help: &'static str,
@@ -50,7 +50,7 @@ macro_rules! settings {
                 taken: Taken::$taken,
             };
         )*
-        /// All of them, in the order the help tells them.
+        /// All of them, in the order of the help.
         pub(crate) static ALL: &[&Setting] = &[$(&$constant),*];
     };
 }
@@ -61,23 +61,23 @@ settings! {
     DATABASE: "database", "TARN_DATABASE", "URL", "", Everywhere,
         "The database: `sqlite://PATH`. Without it: `tarn.db` in the data folder.";
     STORAGE: "storage", "TARN_STORAGE", "URL", "", Everywhere,
-        "Where the packages are kept: `data-dir`, which is also what you get without it. This version knows no other store.";
+        "Where the packages are kept: `data-dir`, which is also the default. This version has no other store.";
     SECRET_KEY_FILE: "secret-key-file", "TARN_SECRET_KEY_FILE", "FILE", "", Everywhere,
-        "A file with the key that seals the private signing keys and the secrets of second factors and webhooks: 32 bytes in base64. Every command needs the one that the server has. Without it and without TARN_SECRET_KEY: `secret.key` in the data folder, which the server makes at its first run.";
+        "A file with the key that seals the private signing keys and the secrets of second factors and webhooks: 32 bytes in base64. Every command must be given the server's key. Without it and without TARN_SECRET_KEY: `secret.key` in the data folder, which the server makes at its first run.";
     LISTEN: "listen", "TARN_LISTEN", "ADDRESS:PORT", "127.0.0.1:8080", ByTheServer,
         "The address and port to listen on. Port 0 takes a free one.";
     BASE_URL: "base-url", "TARN_BASE_URL", "URL", "", ByTheServer,
         "The URL under which clients reach the server, when it stands behind a proxy. Without it: `http://` and the address it listens on.";
     TLS_CERT: "tls-cert", "TARN_TLS_CERT", "FILE", "", ByTheServer,
-        "The certificate of the server in PEM, and behind it those of its issuers: the server speaks TLS, and HTTP/2 to clients that ask for it. The file is read again when it changes, and on SIGHUP.";
+        "The certificate of the server in PEM, followed by those of its issuers. With it the server speaks TLS, and HTTP/2 to clients that ask for it. The file is read again when it changes, and on SIGHUP.";
     TLS_KEY: "tls-key", "TARN_TLS_KEY", "FILE", "", ByTheServer,
         "The private key of that certificate, in PEM.";
     TRUSTED_PROXIES: "trusted-proxies", "TARN_TRUSTED_PROXIES", "NETWORKS", "", ByTheServer,
-        "The proxies that are believed when they tell where a request comes from: addresses or networks, separated by commas, such as `127.0.0.1,10.0.0.0/8`. Without it: nobody is believed, and the source of a request is whoever connects.";
+        "The proxies that are trusted to name the client's address: addresses or networks, separated by commas, such as `127.0.0.1,10.0.0.0/8`. Without it no proxy is trusted, and the source of a request is the address that connects.";
     PROXY_HEADER: "proxy-header", "TARN_PROXY_HEADER", "HEADER", "x-forwarded-for", ByTheServer,
-        "The header in which the trusted proxies tell it: `x-forwarded-for` or `forwarded`. No other is looked at, since a proxy hands on what a client made up there.";
+        "The header in which the trusted proxies name the client: `x-forwarded-for` or `forwarded`. The other one is ignored, since a proxy passes on what a client wrote there.";
     MAX_UPLOAD_SIZE: "max-upload-size", "TARN_MAX_UPLOAD_SIZE", "SIZE", "4GiB", ByTheServer,
-        "The largest package that is taken, unless `tarn quota` says otherwise for its owner, e.g. `500MiB`, `2GiB` or a number of bytes.";
+        "The largest package that is accepted, unless `tarn quota` says otherwise for its owner, e.g. `500MiB`, `2GiB` or a number of bytes.";
     MAX_UPLOADS: "max-uploads-per-account", "TARN_MAX_UPLOADS_PER_ACCOUNT", "NUMBER", "100", ByTheServer,
         "How many uploads one account may have under way at once. Further ones get 429.";
     QUOTA_BYTES: "quota-bytes", "TARN_QUOTA_BYTES", "SIZE", "", ByTheServer,
@@ -85,15 +85,15 @@ settings! {
     QUOTA_PACKAGES: "quota-packages", "TARN_QUOTA_PACKAGES", "NUMBER", "", ByTheServer,
         "The most package files that one owner may have, unless `tarn quota` says otherwise for that owner. Without it: no limit.";
     VERSIONS: "versions", "TARN_VERSIONS", "RULE", "strict", ByTheServer,
-        "Which versions packages may have, unless `tarn user versions` or `tarn org versions` says otherwise for their owner: `strict`, those that every apk orders, or `lenient`, also those that apk installs without knowing what is newer, such as `1.2.3-rc.1`.";
+        "Which versions packages may have, unless `tarn user versions` or `tarn org versions` says otherwise for their owner: `strict`, those that every apk orders, or `lenient`, also those that apk installs but cannot order, such as `1.2.3-rc.1`.";
     KEEP_DELETED: "keep-deleted", "TARN_KEEP_DELETED", "TIME", "7d", ByTheServer,
         "For how long a deleted or expired package can be restored with `tarn package restore`. After that its bytes are freed. 0 frees them within the hour.";
     EXPIRY_INTERVAL: "expiry-interval", "TARN_EXPIRY_INTERVAL", "TIME", "1h", ByTheServer,
-        "How often packages are removed that the rules of `tarn expiry` let expire.";
+        "How often the rules of `tarn expiry` are applied.";
     AUDIT_RETENTION: "audit-retention", "TARN_AUDIT_RETENTION", "DAYS", "365", ByTheServer,
         "For how many days the audit log is kept. 0 keeps it for ever.";
     MAX_INDEX_SIZE: "max-index-size", "TARN_MAX_INDEX_SIZE", "SIZE", "256MiB", ByTheServer,
-        "How many bytes the records of one index may have together, before they are compressed. A package that does not fit is refused. 30,000 packages of Alpine have about 12 MB.";
+        "How many bytes the records of one index may have together, before they are compressed. A package beyond that is refused. 30,000 packages of Alpine have about 12 MB.";
     INDEX_CACHE_SIZE: "index-cache-size", "TARN_INDEX_CACHE_SIZE", "SIZE", "256MiB", ByTheServer,
         "How much memory signed indexes may take. One that does not fit is made again when it is asked for.";
     MAX_CONNECTIONS: "max-connections", "TARN_MAX_CONNECTIONS", "NUMBER", "8192", ByTheServer,
@@ -107,28 +107,28 @@ settings! {
     STOP_TIMEOUT: "stop-timeout", "TARN_STOP_TIMEOUT", "TIME", "5m", ByTheServer,
         "How long requests under way may go on after SIGTERM or SIGINT.";
     METRICS: "metrics", "TARN_METRICS", "ON|OFF", "off", ByTheServer,
-        "Whether `/metrics` shows counts for Prometheus to everybody who can reach the server: `on` or `off`. No names are in them.";
+        "Whether `/metrics` shows counts for Prometheus to every client that can reach the server: `on` or `off`. They contain no names.";
     WEBHOOK_ALLOWED_NETWORKS: "webhook-allowed-networks", "TARN_WEBHOOK_ALLOWED_NETWORKS", "NETWORKS", "", ByTheServer,
-        "Networks that webhooks may lead to although their addresses are not public, e.g. `10.1.0.0/16,fd00::/8`. Without it: public addresses alone.";
+        "Private networks that webhooks may connect to, e.g. `10.1.0.0/16,fd00::/8`. Without it: public addresses only.";
     LOG_FORMAT: "log-format", "TARN_LOG_FORMAT", "FORMAT", "text", Everywhere,
         "How log lines on standard error look: `text` or `json`.";
     LOG_LEVEL: "log-level", "TARN_LOG_LEVEL", "LEVEL", "info", Everywhere,
-        "What is logged: `error`, `warn`, `info`, `debug` or `trace`. Commands other than `serve` begin at `warn` unless told.";
+        "What is logged: `error`, `warn`, `info`, `debug` or `trace`. For commands other than `serve` the default is `warn`.";
     SECRET_KEY: "secret-key", "TARN_SECRET_KEY", "BASE64", "", AsVariableOnly,
-        "The key that seals the private signing keys and the secrets of second factors and webhooks: 32 bytes in base64. It wins over `secret-key-file`. Every command needs the one that the server has.";
+        "The key that seals the private signing keys and the secrets of second factors and webhooks: 32 bytes in base64. It takes precedence over `secret-key-file`. Every command must be given the server's key.";
     ADMIN_PASSWORD: "admin-password", "TARN_ADMIN_PASSWORD", "PASSWORD", "", AsVariableOnly,
-        "The password of the account `admin` that the first run makes. Without it: a generated one. Later runs do not mind it.";
+        "The password of the account `admin` that the first run makes. Without it: a generated one. Ignored on later runs.";
 }
 
 /// The variable that names the settings file, as `--config` does.
 pub(crate) const CONFIG_VARIABLE: &str = "TARN_CONFIG";
 
-/// The settings file that is read when nobody names one, if it is there.
+/// The settings file that is read when none is named, if it is there.
 pub(crate) const CONFIG_FILE: &str = "tarn.toml";
 
 /// The settings that are no flags, for the end of a command's help.
 pub(crate) fn variables_help() -> String {
-    let mut text = String::from("Variables that are no flags, because they are secrets:\n");
+    let mut text = String::from("Secrets, which can be given only as variables:\n");
     for setting in ALL.iter().filter(|setting| !setting.in_file()) {
         text.push_str(&format!("  {}\n      {}\n", setting.variable, setting.help));
     }
@@ -138,9 +138,9 @@ pub(crate) fn variables_help() -> String {
 /// The text about settings at the end of `tarn help`.
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "Begin with `tarn serve`. The other commands change the registry that `--data-dir` names, also while its server runs. \
-         `tarn help COMMAND` tells of one command.\n\nSettings:\n\
-         A flag wins over its variable, the variable over tarn.toml, and that over the default. tarn.toml is read from the \
+        "Start with `tarn serve`. The other commands change the registry that `--data-dir` names, also while its server runs. \
+         `tarn help COMMAND` describes one command.\n\nSettings:\n\
+         A flag takes precedence over its variable, the variable over tarn.toml, and that over the default. tarn.toml is read from the \
          working folder, or from where --config or TARN_CONFIG says; its keys are the flags without the dashes, such as \
          listen = \"0.0.0.0:8080\". `tarn check-config` shows what is in force and where it comes from.\n",
     );

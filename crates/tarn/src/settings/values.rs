@@ -40,7 +40,7 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, Refused> {
         format!("write 127.0.0.1:{port} for this machine only, or 0.0.0.0:{port} for every network")
     } else {
         format!(
-            "write the address in numbers, such as 127.0.0.1:{port} or [::1]:{port}; a name belongs into `base-url`"
+            "write the address in numbers, such as 127.0.0.1:{port} or [::1]:{port}; a name belongs in `base-url`"
         )
     };
     refused(format!("`{text}` is not an address with a port"), hint)
@@ -87,7 +87,7 @@ pub(crate) fn storage(text: &str) -> Result<(), Refused> {
     )
 }
 
-/// A URL that clients are told, without its final `/`.
+/// The URL for clients, without its final `/`.
 pub(crate) fn base_url(text: &str) -> Result<String, Refused> {
     const HINT: &str = "write the URL that clients use, such as https://packages.example.org, with nothing behind the path";
     let rest = text
@@ -151,7 +151,7 @@ pub(crate) fn networks(text: &str) -> Result<Vec<IpNet>, Refused> {
     Ok(networks)
 }
 
-/// The header in which proxies tell where a request comes from.
+/// The header in which proxies name the source of a request.
 pub(crate) fn proxy_header(text: &str) -> Result<ForwardedHeader, Refused> {
     match text.to_ascii_lowercase().as_str() {
         "x-forwarded-for" => Ok(ForwardedHeader::XForwardedFor),

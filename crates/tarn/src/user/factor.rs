@@ -55,7 +55,7 @@ pub(super) async fn show(
 pub(super) async fn disable(factors: &SecondFactors, name: &OwnerName) -> Result<(), Failure> {
     factors.disable(name, Proof::Administrator, &BY).await?;
     output::note(&format!(
-        "turned off the second factor of {name}; the password alone is taken from the next request on"
+        "turned off the second factor of {name}; from the next request on the password is enough"
     ));
     Ok(())
 }

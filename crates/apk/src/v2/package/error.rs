@@ -176,7 +176,7 @@ pub enum PackageError {
     },
     /// `.PKGINFO` or a script where files stand.
     #[error(
-        "the data section holds {name}, which apk 2.10 reads or runs as if it stood in the control section, and later ones leave out; take it out, scripts belong into the control section"
+        "the data section holds {name}, which apk 2.10 reads or runs as if it stood in the control section, and later ones leave out; take it out, scripts belong in the control section"
     )]
     ControlInData {
         /// The path.
