@@ -65,6 +65,18 @@ impl Odd {
         lost.unwrap().parse().unwrap()
     }
 
+    /// Waits until so many lines are counted as lost: they are written beside the requests.
+    fn loses(&self, lines: u64) {
+        let begun = Instant::now();
+        while self.lost_lines() < lines {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "fewer than {lines} lines are lost"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Everything a server is for.
     fn works(&self) {
         let package = PackageBuilder::new("hello", "1.0-r0").build();
@@ -113,7 +125,7 @@ fn a_log_on_a_full_disk_stops_nothing() {
     let folder = Folder::empty();
     let server = Odd::with_stderr(&folder, full_disk());
     server.works();
-    assert!(server.lost_lines() >= 4);
+    server.loses(4);
     assert!(server.stop().success());
 }
 
@@ -123,7 +135,7 @@ fn a_log_whose_reader_went_away_stops_nothing() {
     let mut server = Odd::with_stderr(&folder, Stdio::piped());
     drop(server.child.stderr.take());
     server.works();
-    assert!(server.lost_lines() >= 4);
+    server.loses(4);
     assert!(server.stop().success());
 }
 
