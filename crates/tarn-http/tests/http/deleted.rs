@@ -38,11 +38,6 @@ async fn a_deleted_package_is_restored_by_the_api_until_its_bytes_are_freed() {
         server.send(&by_alice(request("POST", target))).await
     };
     assert_eq!(list().await, serde_json::json!([]));
-    // What other owners have makes no difference: it would tell that somebody has these bytes.
-    server.add_user("bob", Visibility::Private).await;
-    let theirs = put("/api/packages/bob/alpine/edge/main", hello());
-    let theirs = theirs.basic("bob", &password("bob"));
-    server.send(&theirs).await.expect(201);
     remove().await;
     server.send(&get(DELETED)).await.problem(401, "credentials");
     let deleted = list().await;
@@ -198,4 +193,17 @@ fn noise(length: usize) -> Vec<u8> {
         state.to_be_bytes()[0]
     };
     std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Otherwise anybody who may publish could learn whether a private owner has certain bytes.
+#[tokio::test]
+async fn what_waits_to_be_freed_says_nothing_of_other_owners() {
+    let server = TestServer::with_hello().await;
+    server.add_user("bob", Visibility::Private).await;
+    let theirs = put("/api/packages/bob/alpine/edge/main", hello());
+    let theirs = theirs.basic("bob", &password("bob"));
+    server.send(&theirs).await.expect(201);
+    server.send(&by_alice(delete(HELLO))).await.expect(204);
+    let quota = server.send(&by_alice(get(QUOTA))).await.expect(200).json();
+    assert_eq!(quota["deleted_bytes"], hello().len());
 }

@@ -306,7 +306,7 @@ async fn versions_that_apk_cannot_order_are_taken_where_the_owners_rule_says_so(
         .expect(201);
     assert_eq!(
         taken.text(),
-        "hello is published, but apk can't order its version `1.2.3-rc.1`: clients may not upgrade to it or from it, \
+        "hello is published, but apk can't order its version `1.2.3-rc.1`: apk 2 may prefer it to the final release, clients may not upgrade to it or from it, \
          and can't ask for it by its version; write `1.2.3_rc1-r0` instead\n"
     );
     server.publish("edge/main", unordered).await.expect(409);
