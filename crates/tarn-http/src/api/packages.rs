@@ -85,10 +85,11 @@ pub(crate) async fn list(
     url: ListUrl,
 ) -> Result<Response, ApiError> {
     let text = query.q.as_deref().filter(|text| !text.is_empty());
-    check_text(text.unwrap_or(""))?;
+    check_text("q", text.unwrap_or(""))?;
     let Authorized { owner, caller, .. } = &*reading;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let kind = query.kind.as_deref().map_or("", str::trim);
+    check_text("type", query.kind.as_deref().unwrap_or(""))?;
     if !matches!(kind, "" | "alpine") {
         let none: Page<Package> = Page {
             entries: Vec::new(),

@@ -54,7 +54,7 @@ pub(crate) async fn packages(
             "`q` is empty; give 1 to {MAX_TEXT} characters to look for"
         )));
     }
-    check_text(&query.q)?;
+    check_text("q", &query.q)?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let metadata = registry.metadata();
     let found = metadata

@@ -13,10 +13,10 @@ use tarn_store::metadata::{CatalogFile, CatalogVersion};
 pub(crate) const MAX_TEXT: usize = 100;
 
 /// Refuses a text to look for that is too long.
-pub(crate) fn check_text(text: &str) -> Result<(), ApiError> {
+pub(crate) fn check_text(parameter: &str, text: &str) -> Result<(), ApiError> {
     if text.chars().count() > MAX_TEXT {
         return Err(ApiError::BadRequest(format!(
-            "`q` is too long; give at most {MAX_TEXT} characters to look for"
+            "`{parameter}` is too long; give at most {MAX_TEXT} characters"
         )));
     }
     Ok(())
