@@ -241,7 +241,7 @@ impl Bench {
                 cpu: 0.0,
                 client_cpu,
             }),
-            _ => Err(format!("no ratio for {url}: wrk told of failures: {output}").into()),
+            _ => Err(format!("no ratio for {url}: wrk reported failures: {output}").into()),
         }
     }
 }

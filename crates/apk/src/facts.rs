@@ -50,7 +50,7 @@ pub struct PackageFacts {
     pub license: String,
     /// The source package.
     pub origin: String,
-    /// Who looks after it.
+    /// Who maintains it.
     pub maintainer: String,
     /// Who built it. Never in v3.
     pub packager: String,
@@ -64,15 +64,15 @@ pub struct PackageFacts {
     pub provider_priority: u64,
     /// Who of several packages with the same file owns it. Not in an index.
     pub replaces_priority: u64,
-    /// What it needs.
+    /// What it depends on.
     pub depends: Vec<Dependency>,
-    /// What it stands for.
+    /// What it provides.
     pub provides: Vec<Dependency>,
-    /// Whose files it may overwrite. A v2 index has it not.
+    /// Whose files it may overwrite. Not in a v2 index.
     pub replaces: Vec<Dependency>,
     /// What makes apk install it unasked.
     pub install_if: Vec<Dependency>,
-    /// What goes well with it. Only in v3.
+    /// What it recommends. Only in v3.
     pub recommends: Vec<Dependency>,
     /// The layer of the file system. Only in v3.
     pub layer: u64,

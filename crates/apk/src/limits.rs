@@ -34,7 +34,7 @@ pub struct Limits {
     /// The lines `C:` to `k:` of an index record together. apk writes them through one buffer when it records an
     /// installed package (`src/package.c`, `apk_pkg_write_index_header`). The buffer has this size since apk 2.12.11.
     pub index_header: usize,
-    /// An index record, with its last line feed. apk has no bound on it but those on its lines; whoever reads an index pays for
+    /// An index record, with its last line feed. apk has no bound on it but those on its lines; every reader of an index pays for
     /// each.
     pub index_record: usize,
     /// Entries of all the lists of a package together: `depend`, `provides`, `install_if`, `replaces`. Each is an object in

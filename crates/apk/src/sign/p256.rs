@@ -18,7 +18,7 @@ pub(super) struct P256Key {
 
 impl P256Key {
     pub(super) fn generate() -> Result<Self, SigningKeyError> {
-        // One number of 2^32 is no scalar of the curve.
+        // About one number in 2^32 is not a scalar of the curve.
         for _ in 0..8 {
             let mut bytes = Zeroizing::new([0; 32]);
             rand::fill(bytes.as_mut()).map_err(|_| SigningKeyError::Generate)?;

@@ -52,7 +52,7 @@ pub enum FieldError {
         bits: u64,
     },
     /// Bits of a mode beyond the permissions.
-    #[error("{0:o} is no mode of a file: it has bits beyond 7777")]
+    #[error("{0:o} is not a file mode: it has bits beyond 7777")]
     Mode(u64),
     /// A path that apk would not unpack.
     #[error("it {0}")]
@@ -70,7 +70,7 @@ pub enum FieldError {
     #[error("{0} bytes are not what stands there for this kind of file")]
     Target(usize),
     /// A hard link to what is no file that stands before it.
-    #[error("{0} is no file of this package that comes before the link")]
+    #[error("the link target {0} is not an earlier file of this package")]
     HardLink(Quoted),
     /// An xattr without a name.
     #[error("an extended attribute has no name, or no zero after it")]

@@ -47,7 +47,7 @@ const GUESTS: usize = 1;
 /// The part of the memory for indexes that is for those.
 const GUEST_PART: u64 = 16;
 
-/// For how many indexes it is known who makes them: there is no end of names that may be asked for. With more, one may be made
+/// For how many indexes it is known who makes them: the names that may be asked for are unlimited. With more, one may be made
 /// by two at once, which costs what it costs.
 const PLACES_IN_MAKING: u64 = 10_000;
 

@@ -280,7 +280,7 @@ fn a_record_is_bounded_as_a_whole_and_in_its_entries() {
             ),
         "{text}"
     );
-    // Many short entries are dear to whoever reads them.
+    // Many short entries are expensive for every reader of the index.
     let text =
         |replaces: usize| [entries("depend", 60, 1), entries("replaces", replaces, 1)].concat();
     assert!(refused(&text(40)).is_ok());
