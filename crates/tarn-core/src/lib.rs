@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod publish;
 mod registry;
 pub mod settings;
+pub mod turns;
 pub mod webhooks;
 
 pub use self::registry::{Administration, OpenError, Registry, Survey};

@@ -1,6 +1,6 @@
 //! The parts of a registry, put together.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
@@ -9,6 +9,7 @@ use crate::{
     metrics::RequestCounts,
     publish::{Publisher, Quotas, Remover, expiry::Expiry},
     settings::Settings,
+    turns::TurnsOf,
     webhooks::{Deliverer, DeliveryLimits, Webhooks},
 };
 use tarn_base::{
@@ -274,6 +275,7 @@ struct Parts {
     indexes: Indexes,
     publisher: Publisher,
     requests: RequestCounts,
+    list_turns: TurnsOf<IpAddr>,
 }
 
 impl Registry {
@@ -305,6 +307,7 @@ impl Registry {
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
             requests: RequestCounts::default(),
+            list_turns: TurnsOf::new(1),
             blobs,
             administration,
             clock,
@@ -365,6 +368,12 @@ impl Registry {
     /// What was counted of requests and connections.
     pub fn requests(&self) -> &RequestCounts {
         &self.0.requests
+    }
+
+    /// Whose turn it is to ask for a list: one at a time for each network that requests come from. So the lists of one client,
+    /// however slow and many, have the database's readers no more often than those of any other.
+    pub fn list_turns(&self) -> &TurnsOf<IpAddr> {
+        &self.0.list_turns
     }
 
     /// What sends messages to webhooks, as the settings say. It works once it is told to.

@@ -4,11 +4,11 @@
 //! turns. An index that takes long (a large one that is made whole) also needs one of the places for those, which are half of all: however many
 //! owners have such indexes, the small ones find a place.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use moka::future::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::turns::{Turn, TurnsOf};
 use tarn_store::metadata::OwnerId;
 
 /// How many indexes are made at once.
@@ -23,20 +23,18 @@ const LARGE: usize = 2;
 /// From how many bytes of records on an index that is made whole takes long: some 10,000 packages.
 const LARGE_FROM: u64 = 4 << 20;
 
-/// Of how many owners it is known who makes indexes of theirs. With more, one of them may make as many again.
-const OWNERS: u64 = 10_000;
-
 #[derive(Debug, Clone)]
 pub(super) struct Makers {
     all: Arc<Semaphore>,
     large: Arc<Semaphore>,
-    owners: Cache<OwnerId, Arc<Semaphore>>,
+    owners: TurnsOf<OwnerId>,
 }
 
 /// A place, held while an index is made.
 #[derive(Debug)]
 pub(super) struct Maker {
-    _held: [Option<OwnedSemaphorePermit>; 3],
+    _of_owner: Turn,
+    _held: [Option<OwnedSemaphorePermit>; 2],
 }
 
 impl Makers {
@@ -44,22 +42,15 @@ impl Makers {
         Self {
             all: Arc::new(Semaphore::new(ALL)),
             large: Arc::new(Semaphore::new(LARGE)),
-            owners: Cache::builder()
-                .max_capacity(OWNERS)
-                .time_to_idle(Duration::from_secs(60))
-                .build(),
+            owners: TurnsOf::new(OF_AN_OWNER),
         }
     }
 
     /// Waits for a place for an index of `owner`. `whole`: bytes of its records, where it is made of all of them.
     pub(super) async fn one(&self, owner: OwnerId, whole: Option<u64>) -> Maker {
-        let of_owner = self
-            .owners
-            .get_with(owner, async { Arc::new(Semaphore::new(OF_AN_OWNER)) })
-            .await;
         let is_large = whole.is_some_and(|bytes| bytes >= LARGE_FROM);
-        // In this order: who waits for one of these holds nothing that others need. None of them is ever closed.
-        let of_owner = of_owner.acquire_owned().await.ok();
+        // In this order: what waits for one of these holds nothing that others need. None of them is ever closed.
+        let of_owner = self.owners.one(owner).await;
         let large = if is_large {
             Arc::clone(&self.large).acquire_owned().await.ok()
         } else {
@@ -67,7 +58,8 @@ impl Makers {
         };
         let all = Arc::clone(&self.all).acquire_owned().await.ok();
         Maker {
-            _held: [of_owner, large, all],
+            _of_owner: of_owner,
+            _held: [large, all],
         }
     }
 }

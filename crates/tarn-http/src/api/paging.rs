@@ -1,6 +1,6 @@
 //! Lists in pages: `?page=` and `?limit=` in, `Link` and `X-Total-Count` out, as in Forgejo and Gitea.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -8,11 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::Query;
-use crate::error::ApiError;
-use tarn_core::{Registry, settings::ApiLimits};
+use crate::{error::ApiError, transport::source::Source};
+use tarn_core::{Registry, access::network, settings::ApiLimits, turns::Turn};
 use tarn_store::metadata::{Page, Window};
 
 static TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
@@ -58,17 +59,32 @@ pub(crate) struct ListQuery {
     limit: Option<Number>,
 }
 
-/// The URL of the list that was asked for, as the client sees it.
+/// The longest that a request waits for the lists that the same source asked for before it.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// The URL of the list that was asked for, as the client sees it, and the turn to answer it.
 pub(crate) struct ListUrl {
     /// Scheme, host and the path of the base URL; empty where the request names no host.
     base: String,
     uri: Uri,
+    _turn: Option<Turn>,
 }
 
 impl FromRequestParts<Registry> for ListUrl {
     type Rejection = ApiError;
 
+    /// # Errors
+    ///
+    /// [`ApiError::Busy`] when the source has asked for so many lists that its turn doesn't come in time.
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let Some(Source(source)) = parts.extensions.get().copied() else {
+            return Err(ApiError::Internal("a request without a source".into()));
+        };
+        let turn = registry.list_turns().one(network(source));
+        let turn = timeout(LONGEST_WAIT, turn).await.map_err(|_| {
+            let text = "your address has asked for many lists, which are answered one at a time; wait for their answers, then try again";
+            ApiError::Busy(text.to_owned())
+        })?;
         let base = match &registry.settings().base_url {
             Some(base) => base.clone(),
             None => as_asked(&parts.headers),
@@ -76,6 +92,7 @@ impl FromRequestParts<Registry> for ListUrl {
         Ok(Self {
             base,
             uri: parts.uri.clone(),
+            _turn: Some(turn),
         })
     }
 }
@@ -258,6 +275,7 @@ mod tests {
         let url = ListUrl {
             base: "https://h".to_owned(),
             uri: Uri::from_static("/a?q=x%20y&page=7&limit=3"),
+            _turn: None,
         };
         paging(page, 10).links(&url, total)
     }

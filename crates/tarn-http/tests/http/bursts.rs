@@ -13,7 +13,7 @@ use tarn_base::clock::Clock;
 
 use crate::{
     client::{Connection, Request, get, put},
-    server::{ALICE, HELLO, INDEX, TestServer, package},
+    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
 };
 
 /// The names in an index.
@@ -197,8 +197,14 @@ async fn a_client_that_knows_dates_alone_never_keeps_an_old_index_in_a_burst() {
 }
 
 #[tokio::test]
-async fn lists_that_never_end_hold_up_lists_only() {
-    let server = TestServer::with_hello().await;
+async fn lists_that_never_end_hold_up_lists_of_their_source_only() {
+    let server = TestServer::start_with(|settings| {
+        settings.proxies.trusted = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let upload = put(format!("{ALICE}/edge/main"), hello());
+    let upload = upload.basic("alice", &password("alice"));
+    server.send(&upload).await.expect(201);
     // What lists are read from has no end now, and neither has a statement that counts it.
     server.sql(
         "ALTER TABLE package_versions RENAME TO kept; \
@@ -206,7 +212,8 @@ async fn lists_that_never_end_hold_up_lists_only() {
          SELECT n AS id, 1 AS owner_id, 'a' AS name, '1.0-r0' AS version, '' AS description, NULL AS creator_id, \
          0 AS created_at, 1 AS files FROM numbers",
     );
-    let list = get("/api/v1/packages/alice");
+    let from = |target: &str, source: &str| get(target).header("X-Forwarded-For", source);
+    let list = from("/api/v1/packages/alice", "192.0.2.1");
     let mut asking = Vec::new();
     for _ in 0..16 {
         let mut connection = server.connect().await;
@@ -217,8 +224,11 @@ async fn lists_that_never_end_hold_up_lists_only() {
     for target in [INDEX, HELLO, "/healthz"] {
         server.send(&get(target)).await.expect(200);
     }
-    // What lists wait for does not come.
-    let waiting = server.send(&list);
+    let other = from("/api/v1/owners", "192.0.2.2");
+    server.send(&other).await.expect(200);
+    // What lists of that source wait for does not come, whatever list it is.
+    let waiting = from("/api/v1/owners", "192.0.2.1");
+    let waiting = server.send(&waiting);
     let waiting = tokio::time::timeout(Duration::from_millis(100), waiting);
     assert!(waiting.await.is_err());
     drop(asking);
