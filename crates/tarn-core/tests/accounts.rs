@@ -1,4 +1,4 @@
-//! The rules about accounts, asked of the service that the command line and every other door use.
+//! The rules about accounts, asked of the service that the command line and every other entry point use.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 

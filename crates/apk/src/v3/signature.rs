@@ -42,7 +42,7 @@ impl fmt::Display for KeyId {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SigningError {
     /// There is no key.
-    #[error("an index that nobody signed is of no use to apk: give a signing key")]
+    #[error("apk refuses an index without a signature: give a signing key")]
     NoKey,
     /// The library refused.
     #[error(transparent)]

@@ -27,7 +27,7 @@ pub struct AuditLine<'a> {
     pub token: Option<&'a str>,
     /// From where.
     pub address: Option<&'a str>,
-    /// By which door: `http`, `command-line`, `server`.
+    /// Through which entry point: `http`, `command-line`, `server`.
     pub through: &'static str,
     /// What.
     pub action: &'a str,

@@ -39,13 +39,13 @@ pub(crate) struct Entry {
     /// When, with fractions of a second.
     #[schema(format = DateTime, example = "2026-11-22T21:00:00.5Z")]
     at: String,
-    /// Who. Null: nobody signed in, or nobody had to.
+    /// Who. Null: without credentials, or the server itself.
     account: Option<String>,
     /// By the token of that name.
     token: Option<String>,
     /// From which address.
     address: Option<String>,
-    /// By which door.
+    /// Through which entry point.
     #[schema(pattern = "^(http|command-line|server)$", example = "http")]
     through: String,
     /// What: a noun and a verb.

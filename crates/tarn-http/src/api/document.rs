@@ -40,7 +40,7 @@ use crate::routes;
         (name = "teams", description = "Teams of organisations"),
         (name = "keys", description = "The keys that sign indexes"),
         (name = "quotas", description = "What owners may have, and what goes by itself"),
-        (name = "webhooks", description = "Who is told of packages"),
+        (name = "webhooks", description = "Messages to other servers about packages"),
         (name = "audit", description = "Who did what"),
         (name = "admin", description = "Accounts, for administrators of the server"),
         (name = "packages", description = "Packages, their versions and files")

@@ -46,7 +46,7 @@ pub(crate) struct NewUser {
     /// Always 0: every account signs in by what is kept here.
     #[schema(minimum = 0, maximum = 0)]
     source_id: Option<i64>,
-    /// Always false: nobody is made to change a password.
+    /// Always false: no user is made to change a password.
     must_change_password: Option<bool>,
     /// Always false: whom an owner's visibility lets in, it lets in.
     restricted: Option<bool>,
@@ -74,7 +74,7 @@ pub(crate) struct UserChange {
     /// Always 0: every account signs in by what is kept here.
     #[schema(minimum = 0, maximum = 0)]
     source_id: Option<i64>,
-    /// Always false: nobody is made to change a password.
+    /// Always false: no user is made to change a password.
     must_change_password: Option<bool>,
     /// Always false: whom an owner's visibility lets in, it lets in.
     restricted: Option<bool>,
@@ -102,7 +102,7 @@ fn only_what_there_is(
     )?;
     not_here(
         must_change_password == Some(true),
-        "nobody is made to change a password here; leave `must_change_password` out, or write false",
+        "no user is made to change a password here; leave `must_change_password` out, or write false",
     )?;
     not_here(
         restricted == Some(true),

@@ -55,7 +55,7 @@ const STREAM_WINDOW: u32 = 256 << 10;
 pub enum ServeError {
     /// Requests were still under way when the time for them was over.
     #[error(
-        "requests were still under way {0:?} after the server was told to stop; they were cut off"
+        "requests were still under way {0:?} after the server began to stop; they were cut off"
     )]
     Drain(Duration),
 }

@@ -254,7 +254,7 @@ async fn the_log_is_kept_as_long_as_the_setting_says() {
 }
 
 #[tokio::test]
-async fn old_versions_expire_through_the_same_door_and_the_newest_stay() {
+async fn old_versions_expire_the_same_way_and_the_newest_stay() {
     let server = TestServer::start().await;
     let day = Duration::from_secs(86_400);
     let alice = server

@@ -12,13 +12,13 @@ use tarn_base::clock::Timestamp;
 /// Who does something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The account that acts, with its name at that time. `None`: nobody signed in, or the server by itself.
+    /// The account that acts, with its name at that time. `None`: without credentials, or the server itself.
     pub account: Option<(OwnerId, String)>,
     /// The token that was used, with its label at that time.
     pub token: Option<(TokenId, String)>,
     /// Where the request came from. `None`: from this machine, by the command line.
     pub address: Option<IpAddr>,
-    /// By which door.
+    /// Through which entry point.
     pub through: Through,
 }
 

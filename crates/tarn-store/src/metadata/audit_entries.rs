@@ -14,7 +14,7 @@ pub struct AuditEntry {
     pub id: i64,
     /// When.
     pub at: Timestamp,
-    /// Who. `None`: nobody signed in, or nobody had to.
+    /// Who. `None`: without credentials, or the server itself.
     pub account: Option<String>,
     /// Their identifier.
     pub account_id: Option<i64>,
@@ -24,7 +24,7 @@ pub struct AuditEntry {
     pub token_id: Option<i64>,
     /// Where the request came from.
     pub address: Option<String>,
-    /// By which door.
+    /// Through which entry point.
     pub through: Through,
     /// What: a noun and a verb.
     pub action: String,
@@ -264,7 +264,7 @@ impl AuditEntry {
             token: row.value("token")?,
             token_id: row.value("token_id")?,
             address: row.value("address")?,
-            through: row.word("door", "through")?,
+            through: row.word("entry point", "through")?,
             action: row.value("action")?,
             owner: row.value("owner")?,
             owner_id: row.value("owner_id")?,

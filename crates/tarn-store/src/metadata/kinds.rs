@@ -182,8 +182,8 @@ words! {
     }
 }
 words! {
-    /// By which door somebody came who changed something.
-    Through, "door", "http, command-line, server", {
+    /// The entry point through which something was changed.
+    Through, "entry point", "http, command-line, server", {
         /// A request.
         Http = "http",
         /// The program, on the server's machine.
@@ -193,7 +193,7 @@ words! {
     }
 }
 words! {
-    /// What a webhook is told.
+    /// The events that a webhook receives.
     WebhookEvent, "event", "published, deleted", {
         /// A package was deleted.
         Deleted = "deleted",

@@ -27,8 +27,8 @@ pub enum RemoveOwnerError {
     /// The user is the only admin of an organisation.
     #[error("the user is the last admin of {0}")]
     LastAdminOf(String),
-    /// Nobody else could administer the registry.
-    #[error("nobody else is a site administrator")]
+    /// The registry would have no administrator.
+    #[error("there is no other site administrator")]
     LastSiteAdmin,
     /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
     #[error(transparent)]

@@ -56,8 +56,8 @@ pub enum TeamError {
     /// It came with the organisation and stays as it is.
     #[error("the team is built in")]
     BuiltIn,
-    /// Nobody could administer the organisation any more.
-    #[error("nobody else is an admin of the organisation")]
+    /// The organisation would have no admin.
+    #[error("the organisation has no other admin")]
     LastAdmin,
     /// The database failed, or something is not there ([`MetadataError::Missing`]).
     #[error(transparent)]

@@ -68,8 +68,8 @@ pub struct UserChange<'a> {
 /// Why a user was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeUserError {
-    /// Nobody else could administer the registry.
-    #[error("nobody else is a site administrator")]
+    /// The registry would have no administrator.
+    #[error("there is no other site administrator")]
     LastSiteAdmin,
     /// The database failed, or there is no such user ([`MetadataError::Missing`]).
     #[error(transparent)]

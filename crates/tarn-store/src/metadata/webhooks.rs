@@ -10,7 +10,7 @@ use super::{
 };
 use tarn_base::clock::Timestamp;
 
-/// What a webhook is told of: at least one of published and deleted. Everyone can be pinged.
+/// The events that a webhook receives: at least one of published and deleted. Every one can be pinged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WebhookEvents {
     /// Packages that are published.

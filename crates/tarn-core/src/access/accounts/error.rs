@@ -33,7 +33,7 @@ pub enum AccountError {
     #[error("there is no user or organisation called `{0}`")]
     NoOwner(OwnerName),
     /// The server needs the name, or it would mislead.
-    #[error("nobody can be called `{0}`: the server needs this name itself")]
+    #[error("the name `{0}` is reserved: the server uses it itself")]
     Reserved(OwnerName),
     /// It was looked for under a name that it has no more.
     #[error("`{0}` is called `{1}` now")]

@@ -1,4 +1,4 @@
-//! What is done with users, organisations, teams and tokens: the rules, for the command line and for every other door.
+//! What is done with users, organisations, teams and tokens: the rules, for the command line and every other entry point.
 //!
 //! Whether somebody may do it is asked of [`super::policy`] before; here they may. Each change says who makes it (`by`), and
 //! is written down in the transaction that makes it.

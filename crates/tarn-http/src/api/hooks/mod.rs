@@ -90,7 +90,7 @@ impl HookWithSecret {
     }
 }
 
-/// What a webhook is told of. `package`, as the forges call it, is both.
+/// The events that a webhook receives. `package`, as the forges call it, is both.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Event {
@@ -191,7 +191,7 @@ fn only_what_there_is(
 ) -> Result<(), ApiError> {
     not_here(
         !matches!(branch_filter, None | Some("" | "*")),
-        "a webhook is told of every branch here; leave `branch_filter` out, and look at `package.alpine.branch` of a message",
+        "a webhook receives the events of every branch; leave `branch_filter` out, and look at `package.alpine.branch` of a message",
     )?;
     not_here(
         authorization_header.is_some_and(|header| !header.is_empty()),
@@ -199,7 +199,7 @@ fn only_what_there_is(
     )?;
     not_here(
         is_system_webhook == Some(true),
-        "a webhook is told of one owner here; leave `is_system_webhook` out, or write false",
+        "a webhook belongs to one owner; leave `is_system_webhook` out, or write false",
     )
 }
 
