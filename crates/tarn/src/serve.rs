@@ -13,7 +13,7 @@ use std::{
 use apk::sign::KeyName;
 use tarn_base::{clock::Clock, names::OwnerName};
 use tarn_core::{Registry, access::AccountError, jobs};
-use tarn_http::{Tls, TlsError};
+use tarn_http::Tls;
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
@@ -111,15 +111,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// The certificate and the key of these files.
 pub(crate) fn tls((certificate, key): (PathBuf, PathBuf)) -> Result<Arc<Tls>, Failure> {
-    let loaded = Tls::load(certificate, key).map_err(|error| {
-        let hint = match error {
-            TlsError::Read { .. } | TlsError::NoCertificate { .. } | TlsError::NoKey { .. } => {
-                "check the paths that `tls-cert` and `tls-key` give"
-            }
-            TlsError::Unusable { .. } => "give the key with which the certificate was requested",
-        };
-        Failure::from_error(&error).hint(hint)
-    })?;
+    let loaded = Tls::load(certificate, key).map_err(|error| Failure::hinted(&error))?;
     Ok(Arc::new(loaded))
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use apk::digest::Sha256Digest;
 use sha2::{Digest as _, Sha256};
+use tarn_base::hint::Hint;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -25,7 +26,7 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {}; let the user that runs the server read it", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -34,10 +35,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// The file holds no certificate.
-    #[error(
-        "{} has no certificate in PEM; it should hold that of the server, and behind it those of its issuers",
-        path.display()
-    )]
+    #[error("{} has no certificate in PEM", path.display())]
     NoCertificate {
         /// The file.
         path: PathBuf,
@@ -59,6 +57,23 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
+}
+
+impl Hint for TlsError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "let the user that runs the server read it"
+            }
+            Self::Read { .. } => "check the paths that `tls-cert` and `tls-key` give",
+            Self::NoCertificate { .. } => {
+                "`tls-cert` is a file with the server's certificate and, after it, those of its issuers"
+            }
+            Self::NoKey { .. } => "`tls-key` is a file with the certificate's private key",
+            Self::Unusable { .. } => "give the key with which the certificate was requested",
+        };
+        Some(hint.to_owned())
+    }
 }
 
 /// A certificate with its key, as they are in two files.

@@ -4,10 +4,15 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use apk::{sign::KeySize, v2::builder::PackageBuilder};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tarn_base::{
     clock::{Clock, Timestamp},
     names::OwnerName,
@@ -19,10 +24,23 @@ use tarn_core::{
     access::{AccessLimits, Accounts, PasswordCost, TokenRequest},
     settings::Settings,
 };
-use tarn_http::{ServeError, serve};
+use tarn_http::{ServeError, Tls, serve};
 use tarn_store::metadata::{Actor, OwnerKind, Role, Visibility};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    },
+};
 
 use crate::client::{Answer, Connection, Request, put};
 
@@ -40,6 +58,12 @@ pub(crate) const INDEX: &str = "/api/packages/alice/alpine/edge/main/x86_64/APKI
 
 /// The file of [`hello`] once it is in edge/main.
 pub(crate) const HELLO: &str = "/api/packages/alice/alpine/edge/main/x86_64/hello-1.0-r0.apk";
+
+/// A file of a certificate for localhost that signs itself.
+fn certificate(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tarn/tests/e2e/certificates");
+    folder.join(format!("{name}.pem"))
+}
 
 /// A running server with the public user `alice`.
 pub(crate) struct TestServer {
@@ -64,17 +88,36 @@ impl TestServer {
 
     /// One whose clock is not the usual one either.
     pub(crate) async fn start_by(clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_on(clock, None, change).await
+    }
+
+    /// One that has the certificate of [`certificate`].
+    pub(crate) async fn start_over_tls(change: impl FnOnce(&mut Settings)) -> Self {
+        let tls = Tls::load(certificate("first"), certificate("first.key")).unwrap();
+        Self::start_on(Clock::manual(START), Some(Arc::new(tls)), change).await
+    }
+
+    async fn start_on(
+        clock: Clock,
+        tls: Option<Arc<Tls>>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::in_folder(folder.path().to_path_buf());
         settings.key_size = KeySize::Rsa2048;
         settings.access = AccessLimits::tiny();
         change(&mut settings);
-        let server = Self::open(folder, settings, clock).await;
+        let server = Self::open(folder, settings, clock, tls).await;
         server.add_user("alice", Visibility::Public).await;
         server
     }
 
-    async fn open(folder: TempDir, settings: Settings, clock: Clock) -> Self {
+    async fn open(
+        folder: TempDir,
+        settings: Settings,
+        clock: Clock,
+        tls: Option<Arc<Tls>>,
+    ) -> Self {
         let registry = Registry::open(settings, clock.clone()).await.unwrap();
         let accounts = Accounts::with(
             registry.metadata().clone(),
@@ -85,7 +128,7 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(serve(registry.clone(), listener, None, async {
+        let serving = tokio::spawn(serve(registry.clone(), listener, tls, async {
             let _ = stopped.await;
         }));
         Self {
@@ -97,6 +140,31 @@ impl TestServer {
             serving,
             folder,
         }
+    }
+
+    /// A connection of HTTP/2 to a server with TLS.
+    pub(crate) async fn connect_http_2(
+        &self,
+    ) -> (
+        http2::SendRequest<Empty<Bytes>>,
+        http2::Connection<TokioIo<TlsStream<TcpStream>>, Empty<Bytes>, TokioExecutor>,
+    ) {
+        let mut roots = RootCertStore::empty();
+        let first = CertificateDer::from_pem_file(certificate("first")).unwrap();
+        roots.add(first).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(ServerName::try_from("localhost").unwrap(), stream)
+            .await
+            .unwrap();
+        let io = TokioIo::new(stream);
+        http2::handshake(TokioExecutor::new(), io).await.unwrap()
     }
 
     /// Stops it in order, and starts another on the same folder at the same time of its clock.
@@ -122,7 +190,7 @@ impl TestServer {
         change(&mut settings);
         registry.metadata().close().await;
         drop((registry, accounts));
-        Self::open(folder, settings, clock).await
+        Self::open(folder, settings, clock, None).await
     }
 
     /// One that has [`hello`] in edge/main, long enough that its dates can be given away.

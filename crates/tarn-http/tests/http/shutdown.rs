@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::Request;
 use tarn_http::ServeError;
 
 use crate::{
@@ -90,4 +93,20 @@ async fn a_server_that_stops_waits_so_long_and_no_longer() {
     upload.write(&request.head_bytes()).await;
     assert_eq!(upload.answer(false).await.status, 100);
     assert!(matches!(server.stop().await, Err(ServeError::Drain(_))));
+}
+
+#[tokio::test]
+async fn an_idle_connection_of_http_2_does_not_hold_up_the_end() {
+    let drain = Duration::from_secs(1);
+    let server = TestServer::start_over_tls(|settings| settings.connections.drain = drain).await;
+    let (mut sender, connection) = server.connect_http_2().await;
+    let connection = tokio::spawn(connection);
+    let request = Request::get("https://localhost/healthz").body(Empty::<Bytes>::new());
+    let answer = sender.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    drop(answer);
+    // The client keeps the connection, and could ask for more.
+    server.stop().await.unwrap();
+    connection.await.unwrap().unwrap();
+    drop(sender);
 }
