@@ -34,7 +34,7 @@ fn key() -> SigningKey {
 }
 
 fn id(key: &SigningKey) -> KeyId {
-    KeyId::of(key.public_key()).unwrap()
+    KeyId::of(key.public_key())
 }
 
 fn info(name: &str, version: &str) -> PackageInfo {

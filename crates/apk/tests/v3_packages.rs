@@ -39,7 +39,7 @@ fn checks_what_apk_signed_with_keys_of_elliptic_curves() {
     for (file, key, other) in [(BY_P256, &p256, &p384), (BY_P384, &p384, &p256)] {
         let index = read(file, &Limits::default(), &[key]).unwrap();
         assert_eq!(index.packages.len(), 2);
-        assert_eq!(index.verified_by, Vec::from_iter(KeyId::of(key)));
+        assert_eq!(index.verified_by, vec![KeyId::of(key)]);
         assert_eq!(
             read(file, &Limits::default(), &[other]),
             Err(IndexError::Untrusted)

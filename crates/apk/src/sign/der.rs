@@ -1,4 +1,4 @@
-//! The little of DER (X.690) that public keys and DSA signatures need. Strict: one way to write each value.
+//! The little of DER (X.690) that public keys need. Strict: one way to write each value.
 
 use crate::cursor::{Cursor, CursorError};
 

@@ -1,4 +1,4 @@
-//! Public keys: RSA, DSA, and for v3 those of elliptic curves.
+//! Public keys: RSA, and for v3 those of elliptic curves.
 
 use aws_lc_rs::{
     digest,
@@ -14,15 +14,12 @@ use thiserror::Error;
 use super::{
     Algorithm, MessageDigests, PemError,
     der::{self, Malformed},
-    dsa, pem,
+    pem,
 };
 use crate::{cursor::Cursor, digest::Sha256Digest};
 
 /// 1.2.840.113549.1.1.1, `rsaEncryption` (RFC 3279, 2.3.1).
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-/// 1.2.840.10040.4.1, `id-dsa` (RFC 3279, 2.3.2).
-const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
-
 /// 1.2.840.10045.2.1, `id-ecPublicKey` (RFC 5480, 2.1.1).
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 /// The curves that are known here (RFC 5480, 2.1.1.1), and ECDSA with SHA-512 on each: `secp256r1`, which OpenSSL calls
@@ -51,9 +48,9 @@ pub enum PublicKeyError {
     /// The DER is not that of a key.
     #[error("the public key is malformed; write it again with `openssl pkey -in KEY -pubout`")]
     Malformed,
-    /// Neither RSA nor DSA nor of a known curve. apk 3 takes what its OpenSSL takes with SHA-512, other curves among them.
+    /// Neither RSA nor of a known curve. apk takes what its OpenSSL takes, DSA and other curves among them.
     #[error(
-        "the public key is neither RSA nor DSA nor ECDSA on P-256, P-384 or P-521; signatures by other kinds of key are not \
+        "the public key is neither RSA nor ECDSA on P-256, P-384 or P-521; signatures by other kinds of key are not \
          checked here"
     )]
     UnknownAlgorithm,
@@ -67,7 +64,7 @@ pub enum PublicKeyError {
 #[error("the signature does not match")]
 pub struct InvalidSignature;
 
-/// A public key that verifies signatures: of v2 packages and indexes when it is RSA or DSA, of v3 indexes when it is RSA or
+/// A public key that verifies signatures: of v2 packages and indexes when it is RSA, of v3 ones when it is RSA or
 /// of an elliptic curve.
 #[derive(Debug, Clone)]
 pub struct PublicKey {
@@ -79,11 +76,7 @@ pub struct PublicKey {
 #[derive(Debug, Clone)]
 enum Kind {
     /// RSAPublicKey (RFC 8017, A.1.1), and the size of its modulus in bits.
-    Rsa {
-        der: Vec<u8>,
-        bits: usize,
-    },
-    Dsa(Box<::dsa::VerifyingKey>),
+    Rsa { der: Vec<u8>, bits: usize },
     /// The point (RFC 5480, 2.2), and how signatures by it are checked.
     Ec {
         point: Vec<u8>,
@@ -170,12 +163,11 @@ impl PublicKey {
         &self.der
     }
 
-    /// The RSAPublicKey (RFC 8017, A.1.1) in DER, or the point of an elliptic curve; `None` for DSA.
-    pub(crate) fn bare(&self) -> Option<&[u8]> {
+    /// The RSAPublicKey (RFC 8017, A.1.1) in DER, or the point of an elliptic curve.
+    pub(crate) fn bare(&self) -> &[u8] {
         match &self.kind {
-            Kind::Rsa { der, .. } => Some(der),
-            Kind::Ec { point, .. } => Some(point),
-            Kind::Dsa(_) => None,
+            Kind::Rsa { der, .. } => der,
+            Kind::Ec { point, .. } => point,
         }
     }
 
@@ -190,7 +182,7 @@ impl PublicKey {
     pub fn rsa_bits(&self) -> Option<usize> {
         match self.kind {
             Kind::Rsa { bits, .. } => Some(bits),
-            Kind::Dsa(_) | Kind::Ec { .. } => None,
+            Kind::Ec { .. } => None,
         }
     }
 
@@ -242,7 +234,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// [`InvalidSignature`], also for a DSA key.
+    /// [`InvalidSignature`].
     pub(crate) fn verify_sha512(
         &self,
         message: &[u8],
@@ -252,7 +244,7 @@ impl PublicKey {
             Kind::Ec { point, ecdsa } => UnparsedPublicKey::new(*ecdsa, point)
                 .verify(message, signature)
                 .map_err(|_| InvalidSignature),
-            Kind::Rsa { .. } | Kind::Dsa(_) => self.verify(Algorithm::Rsa512, message, signature),
+            Kind::Rsa { .. } => self.verify(Algorithm::Rsa512, message, signature),
         }
     }
 
@@ -262,18 +254,13 @@ impl PublicKey {
         digest: &digest::Digest,
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        // OpenSSL, which apk uses, ties the kind of key to the signature: an RSA key never checks a `.SIGN.DSA.` entry
-        // with success, as the encodings differ.
         match (&self.kind, algorithm) {
             (Kind::Rsa { der, .. }, Algorithm::Rsa | Algorithm::Rsa256 | Algorithm::Rsa512) => {
                 UnparsedPublicKey::new(rsa_parameters(algorithm), der)
                     .verify_digest(digest, signature)
                     .map_err(|_| InvalidSignature)
             }
-            (Kind::Dsa(key), Algorithm::Dsa) => {
-                dsa::verify(key, digest.as_ref(), signature).map_err(|Malformed| InvalidSignature)
-            }
-            _ => Err(InvalidSignature),
+            (Kind::Rsa { .. }, Algorithm::Dsa) | (Kind::Ec { .. }, _) => Err(InvalidSignature),
         }
     }
 }
@@ -328,9 +315,6 @@ fn parse(bytes: &[u8]) -> Result<Option<Kind>, Malformed> {
                 .map_err(|_| Malformed)?;
         }
         Ok(Some(rsa))
-    } else if identifier == DSA {
-        let parameters = der::only(algorithm.rest(), der::SEQUENCE)?;
-        Ok(Some(Kind::Dsa(Box::new(dsa::parse(parameters, key)?))))
     } else if identifier == EC {
         parse_point(algorithm.rest(), key)
     } else {

@@ -23,10 +23,12 @@ pub struct KeyId([u8; KeyId::LENGTH]);
 impl KeyId {
     const LENGTH: usize = 16;
 
-    /// The name of `key`. `None` for a DSA key: apk takes those too, but signatures of v3 by them are not checked here.
-    pub fn of(key: &PublicKey) -> Option<Self> {
-        let digest = digest(&SHA512, key.bare()?);
-        digest.as_ref().first_chunk().copied().map(Self)
+    /// The name of `key`.
+    pub fn of(key: &PublicKey) -> Self {
+        let digest = digest(&SHA512, key.bare());
+        let mut name = [0; Self::LENGTH];
+        name.copy_from_slice(digest.as_ref().split_at(Self::LENGTH).0);
+        Self(name)
     }
 }
 
@@ -96,8 +98,7 @@ pub fn append(
         return Err(SigningError::NoKey);
     }
     for key in keys {
-        // No signing key is DSA.
-        let id = KeyId::of(key.public_key()).ok_or(SignError)?;
+        let id = KeyId::of(key.public_key());
         let signature = key.sign_sha512(&digest.message(id))?;
         let payload = [HEAD.as_slice(), &id.0, &signature].concat();
         block::write(file, BlockKind::Signature, &payload)?;
@@ -129,6 +130,6 @@ impl<'a> Signature<'a> {
     /// Whether it is by `key`, over the payload with this digest.
     pub fn is_by(&self, key: &PublicKey, digest: &PayloadDigest) -> bool {
         let message = digest.message(self.key);
-        KeyId::of(key) == Some(self.key) && key.verify_sha512(&message, self.bytes).is_ok()
+        KeyId::of(key) == self.key && key.verify_sha512(&message, self.bytes).is_ok()
     }
 }

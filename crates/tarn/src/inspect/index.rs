@@ -108,15 +108,11 @@ fn inspect_v3(path: &Path, bytes: &[u8], trusted: Option<&TrustedKey>) -> Result
             ))
             .hint(if index.signed_by.is_empty() {
                 "it has no signature at all".to_owned()
-            } else if key.is_some_and(|key| index.signed_by.contains(&key)) {
+            } else if index.signed_by.contains(&key) {
                 "it names that key, but the signature is wrong: the file was changed".to_owned()
             } else {
                 let names: Vec<String> = index.signed_by.iter().map(KeyId::to_string).collect();
-                let own = match key {
-                    Some(key) => key.to_string(),
-                    None => "DSA, which is not checked in an index of v3".to_owned(),
-                };
-                format!("it names {}; the key given is {own}", names.join(", "))
+                format!("it names {}; the key given is {key}", names.join(", "))
             }))
         }
         (Err(error), _) => Err(refused(path, &error)),

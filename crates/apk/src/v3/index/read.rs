@@ -133,7 +133,7 @@ fn verify(
         signatures.any(|signature| signature.is_by(key, &digest))
     };
     let signers = trusted.iter().filter(signed);
-    let verified_by: Vec<KeyId> = signers.filter_map(|key| KeyId::of(key)).collect();
+    let verified_by: Vec<KeyId> = signers.map(|key| KeyId::of(key)).collect();
     if verified_by.is_empty() {
         return Err(IndexError::Untrusted);
     }
