@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{api, code::Code, error::ApiError};
-use crate::{packages::path::Segments, transport::source::Source};
+use crate::{packages::path::Segments, transport::source::Source, web};
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_core::{
     Registry,
@@ -207,12 +207,39 @@ impl Presented {
         segments: &Segments,
         action: Action,
     ) -> Result<AuthorizedPlace, ApiError> {
+        let caller = self.caller(registry).await?;
+        self.authorize_caller_at(registry, caller, segments, action)
+            .await
+    }
+
+    /// [`Presented::authorize`] of a caller who is known.
+    pub(super) async fn authorize_caller(
+        &self,
+        registry: &Registry,
+        caller: Caller,
+        segments: &Segments,
+        action: Action,
+    ) -> Result<Authorized, ApiError> {
+        self.check_caller(registry, caller, segments, action, None)
+            .await
+    }
+
+    /// [`Presented::authorize_place`] of a caller who is known.
+    pub(super) async fn authorize_caller_at(
+        &self,
+        registry: &Registry,
+        caller: Caller,
+        segments: &Segments,
+        action: Action,
+    ) -> Result<AuthorizedPlace, ApiError> {
         let parsed = segments.repository();
         let place = parsed
             .as_ref()
             .ok()
             .map(|(branch, repository)| Place { branch, repository });
-        let authorized = self.check(registry, segments, action, place).await?;
+        let authorized = self
+            .check_caller(registry, caller, segments, action, place)
+            .await?;
         let (branch, repository) = parsed?;
         Ok(AuthorizedPlace {
             authorized,
@@ -229,6 +256,18 @@ impl Presented {
         place: Option<Place<'_>>,
     ) -> Result<Authorized, ApiError> {
         let caller = self.caller(registry).await?;
+        self.check_caller(registry, caller, segments, action, place)
+            .await
+    }
+
+    async fn check_caller(
+        &self,
+        registry: &Registry,
+        caller: Caller,
+        segments: &Segments,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<Authorized, ApiError> {
         let name = segments.owner()?;
         let Some(owner) = registry.metadata().owner(&name).await? else {
             // In a box of its own: what is seldom done is not to be carried about with every request.
@@ -313,13 +352,15 @@ const BEFORE_OWNERS: [&str; 5] = [
 ];
 
 /// The path of a request with another owner in it, and everything behind the owner as it was sent. The query goes along
-/// where it means something, which is in the JSON API.
+/// where it means something, which is in the JSON API and in pages.
 fn path_under(uri: &Uri, owner: &str) -> Option<String> {
     let found = |prefix: &&str| uri.path().starts_with(prefix);
-    let before = BEFORE_OWNERS.into_iter().find(found)?;
+    let is_page = web::is_page(uri.path());
+    let page = is_page.then_some("/");
+    let before = BEFORE_OWNERS.into_iter().find(found).or(page)?;
     let rest = uri.path().strip_prefix(before)?;
     let behind = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("");
-    let query = uri.query().filter(|_| api::is_under(before));
+    let query = uri.query().filter(|_| is_page || api::is_under(before));
     let query = query.map_or(String::new(), |query| format!("?{query}"));
     Some(format!("{before}{owner}{behind}{query}"))
 }

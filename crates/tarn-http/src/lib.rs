@@ -12,6 +12,7 @@ mod metrics;
 mod packages;
 mod routes;
 mod transport;
+mod web;
 
 pub use crate::{
     packages::key::fetch_command,

@@ -1,4 +1,4 @@
-//! Every route, in one list.
+//! Every route, in one list; those of pages are listed in `web/mod.rs`.
 //!
 //! # The short way
 //!
@@ -38,14 +38,16 @@ use crate::{
         upload,
     },
     transport::health,
+    web,
 };
-use tarn_core::Registry;
+use tarn_core::{Registry, settings::Settings};
 
 /// The whole HTTP interface of a registry. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Routes {
     registry: Registry,
     router: Router,
+    pages: Router,
 }
 
 impl Routes {
@@ -53,8 +55,14 @@ impl Routes {
     pub(super) fn of(registry: Registry) -> Self {
         Self {
             router: router(registry.clone()),
+            pages: web::router(registry.clone()),
             registry,
         }
+    }
+
+    /// What the server was told.
+    pub(super) fn settings(&self) -> &Settings {
+        self.registry.settings()
     }
 
     /// Has the function that is for its path answer a request.
@@ -66,10 +74,14 @@ impl Routes {
         match Segments::of_file(request.uri().path()) {
             Some(segments) if reads => self.file(segments, request).await.into_response(),
             // In a box of its own: what is seldom done is not to be carried about with every request.
-            _ => match Box::pin(self.router.clone().call(request)).await {
-                Ok::<_, Infallible>(answer) => answer,
-                Err(never) => match never {},
-            },
+            _ => {
+                let is_page = web::is_page(request.uri().path());
+                let router = if is_page { &self.pages } else { &self.router };
+                match Box::pin(router.clone().call(request)).await {
+                    Ok::<_, Infallible>(answer) => answer,
+                    Err(never) => match never {},
+                }
+            }
         }
     }
 

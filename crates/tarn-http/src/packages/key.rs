@@ -104,13 +104,13 @@ async fn show_named(
     }
     let (newest, _) = keys.public_key(&owner).await?;
     Err(ApiError::NoSuchKey {
-        newest: fetch_command(&base_url(registry, headers), &owner.name, &newest),
+        newest: fetch_command(&base_url(registry, headers, "http"), &owner.name, &newest),
     })
 }
 
-/// The URL under which clients reach this server: that of the settings, else the one that this request names, unless it has
-/// something in it that a shell would not take as it is.
-fn base_url(registry: &Registry, headers: &HeaderMap) -> String {
+/// The URL under which clients reach this server, without a final `/`: that of the settings, else the one that this request names
+/// under `scheme`, unless it has something in it that a shell would not take as it is.
+pub(crate) fn base_url(registry: &Registry, headers: &HeaderMap, scheme: &str) -> String {
     if let Some(url) = &registry.settings().base_url {
         return url.clone();
     }
@@ -121,7 +121,7 @@ fn base_url(registry: &Registry, headers: &HeaderMap) -> String {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
         !host.is_empty() && host.bytes().all(allowed)
     };
-    format!("http://{}", host.filter(is_plain).unwrap_or("HOST"))
+    format!("{scheme}://{}", host.filter(is_plain).unwrap_or("HOST"))
 }
 
 fn pem_file(name: &KeyName, pem: String, visibility: Visibility) -> Response {

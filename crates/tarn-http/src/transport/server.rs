@@ -26,7 +26,7 @@ use super::{
     connection::Connection,
     connections::{Connections, Limit, Place},
     message,
-    source::source,
+    source::{Encrypted, source},
     tls::{HTTP_2, Tls},
     trace::{self, RequestIds},
     unread::Ending,
@@ -230,6 +230,9 @@ async fn answer(
     let mut request = Request::from_parts(head, body);
     let source = source(peer.ip(), request.headers(), &app.proxies);
     request.extensions_mut().insert(source);
+    if app.tls.is_some() {
+        request.extensions_mut().insert(Encrypted);
+    }
     let counts = app.registry.requests();
     let mut answer = trace::answer(&app.ids, counts, &app.routes, request, source, refusal).await;
     let is_unread = !is_http2 && !ending.is_read();

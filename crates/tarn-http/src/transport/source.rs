@@ -22,6 +22,10 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Source(pub(crate) IpAddr);
 
+/// That a request came over TLS, as an extension of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Encrypted;
+
 /// The source of a request with these headers, for what comes after this.
 pub(crate) fn source(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Source {
     Source(source_address(peer, headers, proxies))

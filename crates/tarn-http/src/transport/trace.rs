@@ -30,6 +30,7 @@ use crate::{
     cross_site,
     error::{ApiError, Refusal},
     routes::Routes,
+    web::{self, ErrorPage},
 };
 use tarn_base::clock::Clock;
 use tarn_core::metrics::{RequestCounts, Route};
@@ -99,6 +100,7 @@ pub(crate) async fn answer(
     let id = ids.next();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let path = uri.path();
+    let wants_page = web::is_page(path) && web::wants_page(request.headers());
 
     // Written as one expression: what gets a name before it is awaited is kept twice, and copied.
     let mut response = match AssertUnwindSafe(async {
@@ -130,6 +132,8 @@ pub(crate) async fn answer(
     }
     if api::is_under(path) {
         api::problem::render(&mut response, &id);
+    } else if wants_page {
+        ErrorPage::render(&mut response, &id, routes.settings());
     }
     let took = started.elapsed();
     counts.answered(Route::of(method.as_str(), path), status.as_u16(), took);

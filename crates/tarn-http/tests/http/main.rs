@@ -33,6 +33,7 @@ mod headers;
 mod metrics;
 mod noarch;
 mod owners;
+mod pages;
 mod paths;
 mod permissions;
 mod quotas;

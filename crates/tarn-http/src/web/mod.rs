@@ -1,0 +1,75 @@
+//! The pages that people look at: HTML, rendered here, that works without scripts.
+//!
+//! A page takes its request apart ([`page::Visit`]), asks the services that the API asks, and fills a template. It holds no rules:
+//! who may see it is decided where the package routes decide it ([`viewer::Viewer`]). What a page shows is escaped by the
+//! templates; nothing of a package is trusted.
+//!
+//! `/{owner}` and what is below it are the owner's pages. All else is under `/-/`, which no owner can be called.
+
+mod assets;
+mod error_page;
+mod home;
+mod links;
+mod owner;
+mod page;
+mod shown;
+mod viewer;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use crate::{error::ApiError, routes::no_such_route};
+use tarn_core::Registry;
+
+pub(crate) use error_page::{ErrorPage, wants_page};
+
+/// Whether a path is that of a page, be there something at it or not.
+pub(crate) fn is_page(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next();
+    !matches!(first, Some("api" | "healthz" | "readyz" | "metrics"))
+}
+
+/// Every page.
+pub(crate) fn router(registry: Registry) -> Router {
+    Router::new()
+        .route("/", get(home::show))
+        .route("/-/static/{file}", get(assets::show))
+        .route("/{owner}", get(owner::show))
+        .route("/{owner}/{branch}", get(owner::show_branch))
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(registry)
+}
+
+/// A path with a slash too many at its end is that without; nothing is at any other.
+async fn elsewhere(State(registry): State<Registry>, uri: Uri) -> Response {
+    let path = uri.path();
+    let trimmed = path.trim_end_matches('/');
+    // Never a path that begins with two slashes, which would be that of another host.
+    if trimmed.len() < path.len() && !trimmed.is_empty() && !path.starts_with("//") {
+        let query = uri
+            .query()
+            .map_or(String::new(), |query| format!("?{query}"));
+        let target = format!("{}{trimmed}{query}", registry.settings().base_path());
+        return redirect(StatusCode::MOVED_PERMANENTLY, &target).into_response();
+    }
+    no_such_route(uri).await.into_response()
+}
+
+/// 405.
+async fn wrong_method(method: Method) -> ApiError {
+    ApiError::WrongMethod(format!(
+        "{method} is not for this page; the header Allow names what is"
+    ))
+}
+
+/// An answer that leads elsewhere. `target` is a path of this server, base path included.
+fn redirect(status: StatusCode, target: &str) -> Result<Response, ApiError> {
+    let target = HeaderValue::try_from(target).map_err(|error| ApiError::Internal(error.into()))?;
+    Ok((status, [(header::LOCATION, target)]).into_response())
+}

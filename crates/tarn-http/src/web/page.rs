@@ -1,0 +1,284 @@
+//! What all pages have in common: what is around them, and how they are sent.
+
+use std::io::Write as _;
+
+use askama::Template;
+use axum::{
+    body::Body,
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::Response,
+};
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest as _, Sha256};
+
+use super::{assets, viewer::Viewer};
+use crate::{error::ApiError, packages::key::base_url, transport::source::Encrypted};
+use tarn_core::{Registry, settings::Settings};
+
+/// Nothing is loaded from elsewhere, nothing in a page itself is a script or a style, and no other site frames it.
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// From so many bytes on a page is worth compressing: what is less goes in one packet anyhow.
+const WORTH_COMPRESSING: usize = 1_200;
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// Who may keep a page, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Whoever has it asks first whether it is still the same. Shared caches may have those that nobody signed in for.
+    Revalidated,
+    /// Nobody: it has secrets, or is one step of several.
+    Never,
+}
+
+/// A request for a page: who looks, and what is needed to answer.
+pub(crate) struct Visit {
+    pub(crate) viewer: Viewer,
+    pub(crate) frame: Frame,
+    conditions: Conditions,
+}
+
+/// What is around a page: base.html.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    /// What stands before every path of this server, without a final `/`; empty where nothing does.
+    pub(crate) base: String,
+    /// The URL under which clients reach this server, that path included, without a final `/`.
+    pub(crate) origin: String,
+    /// The account that is signed in.
+    pub(crate) account: Option<String>,
+    /// Whether that is known: a page about an error does not look.
+    pub(crate) knows_viewer: bool,
+    /// What is in the search box.
+    pub(crate) search: String,
+}
+
+/// What the headers of a request say of the form of the answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Conditions {
+    takes_gzip: bool,
+    held: Option<String>,
+}
+
+impl Frame {
+    /// For a page about an error.
+    pub(crate) fn of_error(settings: &Settings) -> Self {
+        Self {
+            base: settings.base_path().to_owned(),
+            origin: String::new(),
+            account: None,
+            knows_viewer: false,
+            search: String::new(),
+        }
+    }
+
+    /// The path of a static file, under a name that is another one when its content is.
+    pub(crate) fn asset(&self, name: &str) -> String {
+        format!("{}{}", self.base, assets::path(name))
+    }
+
+    /// The version of the server.
+    #[expect(
+        clippy::unused_self,
+        reason = "templates call methods of what they are given"
+    )]
+    pub(crate) const fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+impl Conditions {
+    /// Of a request with these headers.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let coding = |coding: &str| {
+            let mut parts = coding.split(';').map(str::trim);
+            let is_gzip = parts
+                .next()
+                .is_some_and(|name| name == "gzip" || name == "*");
+            is_gzip && !parts.any(|weight| weight == "q=0" || weight == "q=0.0")
+        };
+        let accepted = text(header::ACCEPT_ENCODING).unwrap_or_default();
+        Self {
+            takes_gzip: accepted.split(',').any(coding),
+            held: text(header::IF_NONE_MATCH).map(str::to_owned),
+        }
+    }
+
+    /// Whether the client has what that weak ETag stands for.
+    fn has(&self, etag: &str) -> bool {
+        let held = self.held.as_deref().unwrap_or_default();
+        held.split(',').any(|held| held.trim() == etag)
+    }
+
+    /// 200 with those bytes, compressed where the client takes that; 304 where it has them.
+    pub(crate) fn answer(&self, content: Vec<u8>, media_type: HeaderValue) -> Response {
+        let hash = Sha256::digest(&content);
+        let hex: String = hash
+            .iter()
+            .take(12)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        // Weak: a compressed page and the page itself have the same.
+        let etag = format!("W/\"{hex}\"");
+        let mut response = Response::new(Body::empty());
+        if self.has(&etag) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            self.fill(&mut response, content);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, media_type);
+        }
+        let headers = response.headers_mut();
+        if let Ok(etag) = HeaderValue::try_from(etag) {
+            headers.insert(header::ETAG, etag);
+        }
+        response
+    }
+
+    /// Gives an answer its body.
+    fn fill(&self, response: &mut Response, content: Vec<u8>) {
+        let compressed = (self.takes_gzip && content.len() >= WORTH_COMPRESSING)
+            .then(|| gzip(&content, Compression::new(4)))
+            .flatten();
+        let body = match compressed {
+            None => content,
+            Some(compressed) => {
+                let coding = HeaderValue::from_static("gzip");
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_ENCODING, coding);
+                compressed
+            }
+        };
+        *response.body_mut() = Body::from(body);
+    }
+}
+
+/// The bytes as one gzip file. Writing into memory does not fail.
+pub(super) fn gzip(content: &[u8], level: Compression) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(content.len() / 3), level);
+    encoder.write_all(content).ok()?;
+    encoder.finish().ok()
+}
+
+impl Visit {
+    /// 200 with a page, or 304.
+    ///
+    /// # Errors
+    ///
+    /// When the template can't be filled.
+    pub(crate) fn show(&self, page: &impl Template, keep: Keep) -> Result<Response, ApiError> {
+        self.show_as(StatusCode::OK, page, keep)
+    }
+
+    /// The same with another status. Only 200 becomes 304.
+    ///
+    /// # Errors
+    ///
+    /// When the template can't be filled.
+    pub(crate) fn show_as(
+        &self,
+        status: StatusCode,
+        page: &impl Template,
+        keep: Keep,
+    ) -> Result<Response, ApiError> {
+        let text = page
+            .render()
+            .map_err(|error| ApiError::Internal(error.into()))?;
+        let mut response = if status == StatusCode::OK && keep == Keep::Revalidated {
+            self.conditions.answer(text.into_bytes(), HTML)
+        } else {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status;
+            self.conditions.fill(&mut response, text.into_bytes());
+            response.headers_mut().insert(header::CONTENT_TYPE, HTML);
+            response
+        };
+        self.keep(&mut response, keep);
+        guard(response.headers_mut());
+        Ok(response)
+    }
+
+    /// 200 with a file that is no page, or 304.
+    pub(crate) fn send(&self, content: Vec<u8>, media_type: &'static str) -> Response {
+        let media_type = HeaderValue::from_static(media_type);
+        let mut response = self.conditions.answer(content, media_type);
+        self.keep(&mut response, Keep::Revalidated);
+        response
+    }
+
+    fn keep(&self, response: &mut Response, keep: Keep) {
+        let cache_control = match keep {
+            Keep::Never => "no-store",
+            Keep::Revalidated if self.viewer.account().is_some() => "private, no-cache",
+            Keep::Revalidated => "public, no-cache",
+        };
+        let headers = response.headers_mut();
+        let cache_control = HeaderValue::from_static(cache_control);
+        headers.insert(header::CACHE_CONTROL, cache_control);
+        let vary = HeaderValue::from_static("Accept-Encoding, Authorization, Cookie");
+        headers.insert(header::VARY, vary);
+    }
+}
+
+/// What every page tells the browser about itself.
+pub(super) fn guard(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    let referrer = HeaderValue::from_static("same-origin");
+    headers.insert(header::REFERRER_POLICY, referrer);
+    let frames = HeaderValue::from_static("DENY");
+    headers.insert(header::X_FRAME_OPTIONS, frames);
+    let opener = HeaderName::from_static("cross-origin-opener-policy");
+    headers.insert(opener, HeaderValue::from_static("same-origin"));
+}
+
+impl FromRequestParts<Registry> for Visit {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let viewer = Viewer::from_request_parts(parts, registry).await?;
+        let is_encrypted = parts.extensions.get::<Encrypted>().is_some();
+        let scheme = if is_encrypted { "https" } else { "http" };
+        let frame = Frame {
+            base: registry.settings().base_path().to_owned(),
+            origin: base_url(registry, &parts.headers, scheme),
+            account: viewer.account().map(str::to_owned),
+            knows_viewer: true,
+            search: String::new(),
+        };
+        Ok(Self {
+            viewer,
+            frame,
+            conditions: Conditions::of(&parts.headers),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        for (accepted, takes) in [
+            ("gzip", true),
+            ("br, gzip;q=0.5", true),
+            ("*", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.0, br", false),
+            ("br", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, accepted.parse().unwrap());
+            assert_eq!(Conditions::of(&headers).takes_gzip, takes, "{accepted}");
+        }
+    }
+}

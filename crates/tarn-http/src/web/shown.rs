@@ -1,0 +1,163 @@
+//! How pages write numbers and times.
+
+use std::fmt;
+
+use askama::filters::HtmlSafe;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use tarn_base::clock::Timestamp;
+
+/// A number of bytes: `812 B`, `1.9 KiB`, `12.5 MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) u64);
+
+/// A number with a comma after every three digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) u64);
+
+/// A moment as a `<time>` element: the day to be read, all of it for machines and on a closer look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) Timestamp);
+
+/// The same with the time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FullTime(pub(crate) Timestamp);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 < 1024 {
+            return write!(f, "{} B", self.0);
+        }
+        // Tenths of the unit, rounded to the nearest.
+        let mut tenths = u128::from(self.0) * 10;
+        let mut unit = "B";
+        for next in UNITS {
+            tenths = (tenths + 512) / 1024;
+            unit = next;
+            if tenths < 10_235 {
+                break;
+            }
+        }
+        match (tenths / 10, tenths % 10) {
+            (whole, _) if whole >= 100 => write!(f, "{} {unit}", (tenths + 5) / 10),
+            (whole, tenth) => write!(f, "{whole}.{tenth} {unit}"),
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let first = digits.len() % 3;
+        for (at, digit) in digits.char_indices() {
+            if at > 0 && at % 3 == first {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a moment; `None` for one that no calendar has.
+fn calendar(timestamp: Timestamp) -> Option<(OffsetDateTime, String)> {
+    let moment = OffsetDateTime::from_unix_timestamp(timestamp.seconds()).ok()?;
+    let machine = moment.format(&Rfc3339).ok()?;
+    Some((moment, machine))
+}
+
+/// `29 Nov 2026`.
+fn day(moment: OffsetDateTime) -> String {
+    let month = moment.month().to_string();
+    let month: String = month.chars().take(3).collect();
+    format!("{} {month} {}", moment.day(), moment.year())
+}
+
+impl Time {
+    /// In RFC 3339.
+    pub(crate) fn machine(self) -> String {
+        calendar(self.0).map_or(String::new(), |(_, machine)| machine)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((moment, machine)) = calendar(self.0) else {
+            return f.write_str("–");
+        };
+        let (day, hour, minute, second) =
+            (day(moment), moment.hour(), moment.minute(), moment.second());
+        write!(
+            f,
+            "<time datetime=\"{machine}\" title=\"{day}, {hour:02}:{minute:02}:{second:02} UTC\">{day}</time>"
+        )
+    }
+}
+
+impl fmt::Display for FullTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((moment, machine)) = calendar(self.0) else {
+            return f.write_str("–");
+        };
+        let (day, hour, minute) = (day(moment), moment.hour(), moment.minute());
+        write!(
+            f,
+            "<time datetime=\"{machine}\">{day}, {hour:02}:{minute:02} UTC</time>"
+        )
+    }
+}
+
+// Digits, letters and tags of their own: nothing of anybody else's is in them.
+impl HtmlSafe for Bytes {}
+impl HtmlSafe for Count {}
+impl HtmlSafe for Time {}
+impl HtmlSafe for FullTime {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_in_units_that_can_be_read() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1945, "1.9 KiB"),
+            (102_400, "100 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (13_107_200, "12.5 MiB"),
+            (4 << 30, "4.0 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(Count(number).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn times_are_for_people_and_machines() {
+        let moment = Timestamp::from_seconds(1_795_381_207);
+        assert_eq!(
+            Time(moment).to_string(),
+            "<time datetime=\"2026-11-22T21:00:07Z\" title=\"22 Nov 2026, 21:00:07 UTC\">22 Nov 2026</time>"
+        );
+        assert_eq!(
+            FullTime(moment).to_string(),
+            "<time datetime=\"2026-11-22T21:00:07Z\">22 Nov 2026, 21:00 UTC</time>"
+        );
+        assert_eq!(Time(Timestamp::from_micros(i64::MAX)).to_string(), "–");
+    }
+}
