@@ -7,6 +7,7 @@ use std::{
 
 use apk::{
     limits::Limits,
+    sign::SigningKey,
     v2::{
         builder::PackageBuilder,
         package::PackageReader,
@@ -57,6 +58,18 @@ fn refuses_every_wrong_pkginfo_with_its_text() {
     .unwrap();
     assert_eq!(wrong, Vec::<String>::new());
     assert!(cases >= 90, "{cases} cases");
+}
+
+#[test]
+fn refuses_every_file_that_is_no_signing_key_with_its_text() {
+    let (cases, wrong) = check("key", "pem", |bytes| {
+        SigningKey::from_pem(bytes)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    })
+    .unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(cases >= 14, "{cases} cases");
 }
 
 /// Reads a whole package.

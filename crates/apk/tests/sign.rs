@@ -16,6 +16,13 @@ const ED25519: &[u8] = b"-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAn1Vm3S/fNZSvoYkVMorcAmeHwJqFv6cEn7/kR133NDA=
 -----END PUBLIC KEY-----
 ";
+/// `openssl pkcs8 -topk8 -nocrypt -in ec.p256.package.pem`.
+const P256_PKCS8: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgSTTAPTGsKAY/7OJy
+gzkYwlqkHFU7e2yygOvS3XWtieahRANCAAQJh+szptjJ/3sPwS6+Daf0kEuAzHdt
+fWvRRe3++cnBgCLFpmElHMnE6yJpC79tL5CHKwRVRL7wQh8+kXrTYinf
+-----END PRIVATE KEY-----
+";
 /// The point of [`P256`] in its short form.
 const P256_COMPRESSED: &[u8] = b"-----BEGIN PUBLIC KEY-----
 MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADzJzSQa6uSrkmgoLp52rNTTqJ9o0r
@@ -140,6 +147,26 @@ fn a_private_key_survives_both_pem_forms() {
     let same =
         SigningKey::from_pem(include_bytes!("keys/rsa.pkcs1.pem")).expect("OpenSSL wrote it");
     assert_eq!(same.public_key(), key.public_key());
+}
+
+#[test]
+fn a_key_of_p_256_is_read_in_every_form_that_openssl_writes() {
+    let public = PublicKey::from_pem(include_bytes!("keys/ec.p256.package.pub.pem"));
+    let public = public.expect("OpenSSL wrote it");
+    let sec1 = include_str!("keys/ec.p256.package.pem");
+    let with_parameters = format!(
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{sec1}"
+    );
+    for pem in [sec1, P256_PKCS8, &with_parameters] {
+        let key = SigningKey::from_pem(pem.as_bytes()).expect("OpenSSL wrote it");
+        assert_eq!(key.public_key(), &public);
+        assert!(!key.signs_v2());
+        // As OpenSSL's `pkcs8 -topk8` writes it, so that what is kept can be read by every other program.
+        assert_eq!(
+            key.to_pkcs8_pem().expect("writes").as_bytes(),
+            P256_PKCS8.as_bytes()
+        );
+    }
 }
 
 #[test]

@@ -21,12 +21,12 @@ use tarn_base::{
 };
 use tarn_core::{
     Administration, Registry,
-    index::{Format, SignedIndex},
+    index::{Format, Indexes, SignedIndex},
     keys::{Import, KeyError, ListedKey},
     settings::Settings,
 };
 use tarn_store::metadata::{
-    Act, Actor, KeyState, NewBlob, NewPackageFile, NewUser, Owner, Quota, Visibility,
+    Act, Actor, KeyState, KeyType, NewBlob, NewPackageFile, NewUser, Owner, Quota, Visibility,
 };
 use tempfile::TempDir;
 
@@ -184,7 +184,7 @@ async fn a_client_with_any_active_key_takes_the_index_all_through_a_rotation() {
     let old = world.first_key().await;
     assert!(world.is_trusted_by(&old.name).await);
 
-    let new = keys.rotate(&world.alice, &BY).await.unwrap();
+    let new = keys.rotate(&world.alice, KeyType::Rsa, &BY).await.unwrap();
     assert_eq!(new.state, KeyState::Active);
     assert_eq!(keys.public_key(&world.alice).await.unwrap().0, new.name);
     assert!(world.is_trusted_by(&old.name).await);
@@ -216,7 +216,7 @@ async fn a_key_signs_the_same_content_once() {
     let old = world.first_key().await;
     world.index(Format::V2).await;
     assert_eq!(signatures(), 1);
-    let new = keys.rotate(&world.alice, &BY).await.unwrap();
+    let new = keys.rotate(&world.alice, KeyType::Rsa, &BY).await.unwrap();
     world.index(Format::V2).await;
     assert_eq!(signatures(), 2);
     keys.retire(&world.alice, &old.name, &BY).await.unwrap();
@@ -239,7 +239,7 @@ async fn only_a_key_that_signs_is_handed_out_by_its_name() {
     let world = World::new().await;
     let keys = world.registry.keys();
     let old = world.first_key().await;
-    let new = keys.rotate(&world.alice, &BY).await.unwrap();
+    let new = keys.rotate(&world.alice, KeyType::Rsa, &BY).await.unwrap();
     for name in [&old.name, &new.name] {
         let pem = keys.public_key_called(&world.alice, name).await.unwrap();
         let key = PublicKey::from_pem(pem.unwrap().as_bytes()).unwrap();
@@ -262,7 +262,11 @@ async fn every_state_of_keys_and_packages_has_a_second_and_an_etag_of_its_own() 
         let keys = command_line.keys();
         let old = world.first_key().await.name;
         let mut seen = vec![world.index(format).await];
-        let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
+        let new = keys
+            .rotate(&world.alice, KeyType::Rsa, &BY)
+            .await
+            .unwrap()
+            .name;
         seen.push(world.index(format).await);
         world.publish("second").await;
         seen.push(world.index(format).await);
@@ -303,7 +307,7 @@ async fn keys_that_went_and_came_back_unseen_still_move_the_date() {
     world
         .registry
         .keys()
-        .rotate(&world.alice, &BY)
+        .rotate(&world.alice, KeyType::Rsa, &BY)
         .await
         .unwrap();
     let before = world.index(Format::V2).await;
@@ -325,8 +329,15 @@ async fn a_rotation_said_twice_makes_one_key() {
     let world = World::new().await;
     let keys = world.registry.keys();
     let old = world.first_key().await.name;
-    let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
-    let refused = keys.rotate(&world.alice, &BY).await.unwrap_err();
+    let new = keys
+        .rotate(&world.alice, KeyType::Rsa, &BY)
+        .await
+        .unwrap()
+        .name;
+    let refused = keys
+        .rotate(&world.alice, KeyType::Rsa, &BY)
+        .await
+        .unwrap_err();
     assert_eq!(
         refused.line(),
         format!(
@@ -339,8 +350,8 @@ async fn a_rotation_said_twice_makes_one_key() {
     keys.retire(&world.alice, &old, &BY).await.unwrap();
     let other = world.command_line().await;
     let (one, two) = tokio::join!(
-        keys.rotate(&world.alice, &BY),
-        other.keys().rotate(&world.alice, &BY)
+        keys.rotate(&world.alice, KeyType::Rsa, &BY),
+        other.keys().rotate(&world.alice, KeyType::Rsa, &BY)
     );
     let refused = match (one, two) {
         (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
@@ -353,7 +364,7 @@ async fn a_rotation_said_twice_makes_one_key() {
 async fn an_owner_without_a_key_gets_the_first_by_rotating() {
     let world = World::new().await;
     let keys = world.registry.keys();
-    let first = keys.rotate(&world.alice, &BY).await.unwrap();
+    let first = keys.rotate(&world.alice, KeyType::Rsa, &BY).await.unwrap();
     assert_eq!(keys.list(&world.alice).await.unwrap().len(), 1);
     assert!(world.is_trusted_by(&first.name).await);
 }
@@ -364,7 +375,7 @@ async fn the_only_key_does_not_retire_and_an_unknown_one_is_told() {
     let keys = world.registry.keys();
     let only = world.first_key().await.name;
     let refused = keys.retire(&world.alice, &only, &BY).await.unwrap_err();
-    assert!(matches!(refused, KeyError::OnlyActive { .. }), "{refused}");
+    assert!(matches!(refused, KeyError::OnlyRsa { .. }), "{refused}");
     let none = KeyName::parse("none.rsa.pub").unwrap();
     let refused = keys.retire(&world.alice, &none, &BY).await.unwrap_err();
     assert!(matches!(refused, KeyError::NoSuchKey { .. }), "{refused}");
@@ -410,6 +421,102 @@ async fn an_import_takes_over_or_signs_beside() {
 }
 
 #[tokio::test]
+async fn a_key_of_the_curve_p_256_signs_v3_indexes_beside_the_rsa_key() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let rsa = world.first_key().await.name;
+    let curve = keys
+        .rotate(&world.alice, KeyType::EcP256, &BY)
+        .await
+        .unwrap();
+    assert_eq!(
+        curve.name.as_str(),
+        format!("alice@{}.pem", curve.fingerprint)
+    );
+    assert_eq!(curve.key_type, KeyType::EcP256);
+    let public = world.public(&curve.name).await;
+    let (v2, v3) = (
+        bytes(&world.index(Format::V2).await),
+        bytes(&world.index(Format::V3).await),
+    );
+    let limits = Limits::default();
+    let summary = v2::index::read_unverified(&v2, &limits).unwrap().summary;
+    assert_eq!(summary.signer, None);
+    let trusted = [(rsa.clone(), world.public(&rsa).await)];
+    assert!(v2::index::for_each_record(&v2, &limits, Some(&trusted), |_| ()).is_ok());
+    let index = v3::index::read(&v3, &limits, &[&public, &trusted[0].1]).unwrap();
+    assert_eq!((index.verified_by.len(), index.signed_by.len()), (2, 2));
+    // Made once more, the bytes are the same: the signature has no chance in it.
+    let registry = &world.registry;
+    let indexes = Indexes::new(
+        registry.metadata().clone(),
+        registry.keys().clone(),
+        1 << 20,
+        limits.clone(),
+    );
+    let (branch, name) = (
+        Branch::parse("edge").unwrap(),
+        RepositoryName::parse("main").unwrap(),
+    );
+    let arch = Arch::parse("x86_64").unwrap();
+    let again = indexes.current(&world.alice, &branch, &name, &arch, Format::V3);
+    assert!(bytes(&again.await.unwrap().unwrap()) == v3);
+
+    // `/key` stays the RSA key, which serves both formats; the other is found by its name.
+    assert_eq!(keys.public_key(&world.alice).await.unwrap().0, rsa);
+    let pem = keys.public_key_called(&world.alice, &curve.name).await;
+    assert!(pem.unwrap().is_some());
+    let refused = keys.retire(&world.alice, &rsa, &BY).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "cannot retire `{rsa}`: it is the only active RSA key of alice, and APKINDEX.tar.gz is signed by RSA keys alone"
+        )
+    );
+    keys.retire(&world.alice, &curve.name, &BY).await.unwrap();
+    let v3 = bytes(&world.index(Format::V3).await);
+    assert!(v3::index::read(&v3, &limits, &[&public]).is_err());
+}
+
+#[tokio::test]
+async fn an_imported_key_of_a_curve_leaves_the_rsa_keys_and_comes_out_as_it_went_in() {
+    let world = World::new().await;
+    let keys = world.registry.keys();
+    let key = SigningKey::generate_p256().unwrap();
+    let pem = key.to_pkcs8_pem().unwrap().to_string();
+    // Before the owner has any key: the RSA key is made when it is needed.
+    let imported = keys
+        .import(
+            &world.alice,
+            &Secret::new(pem.clone()),
+            None,
+            Import::Instead,
+            &BY,
+        )
+        .await
+        .unwrap();
+    let rsa = keys.public_key(&world.alice).await.unwrap().0;
+    assert!(rsa.as_str().ends_with(".rsa.pub"));
+    let listed = keys.list(&world.alice).await.unwrap();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|key| (&key.name, key.state, key.key_type))
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            (&rsa, KeyState::Active, KeyType::Rsa),
+            (&imported.name, KeyState::Active, KeyType::EcP256)
+        ]
+    );
+    let kept = keys.export(&world.alice, Some(&imported.name), true).await;
+    assert_eq!(kept.unwrap().private.unwrap().expose(), pem);
+    let none = KeyName::parse("none.pem").unwrap();
+    let refused = keys.export(&world.alice, Some(&none), false).await;
+    assert!(matches!(refused, Err(KeyError::NoSuchKey { .. })));
+}
+
+#[tokio::test]
 async fn with_a_new_sealing_key_a_rotation_replaces_what_cannot_be_opened() {
     let world = World::new().await;
     let old = world.first_key().await.name;
@@ -425,7 +532,11 @@ async fn with_a_new_sealing_key_a_rotation_replaces_what_cannot_be_opened() {
     let registry = Administration::open(&other, &world.clock).await.unwrap();
     let keys = registry.keys();
     assert!(keys.signing_keys(&world.alice).await.is_err());
-    let new = keys.rotate(&world.alice, &BY).await.unwrap().name;
+    let new = keys
+        .rotate(&world.alice, KeyType::Rsa, &BY)
+        .await
+        .unwrap()
+        .name;
     world.clock.advance(Duration::from_secs(60));
     keys.retire(&world.alice, &old, &BY).await.unwrap();
     let signing = keys.signing_keys(&world.alice).await.unwrap();

@@ -410,7 +410,7 @@ impl From<KeyError> for ApiError {
             ),
             KeyError::TooManyActive => (Code::LimitReached, "retire one of them"),
             KeyError::NoSuchKey { .. } => (Code::NoSuchKey, "the list names those there are"),
-            KeyError::OnlyActive { .. } => (
+            KeyError::OnlyRsa { .. } => (
                 Code::KeyState,
                 "begin a rotation, and retire this one when every client has the other",
             ),

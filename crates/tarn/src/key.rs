@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use apk::sign::KeyName;
+use apk::sign::{KeyName, SigningKey};
 use serde::Serialize;
 use tarn_base::{names::OwnerName, secret::Secret};
 use tarn_core::{Administration, keys::Import};
-use tarn_store::metadata::Owner;
+use tarn_store::metadata::{KeyType, Owner};
 
 use crate::{
     administration::{BY, Group},
@@ -41,6 +41,9 @@ pub(crate) enum Action {
         /// A user or an organisation
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
+        /// The file name of the key, as `key list` prints it [default: the newest RSA key]
+        #[arg(value_parser = KeyName::parse)]
+        name: Option<KeyName>,
         /// Print the private key instead. It can sign anything that your clients trust
         #[arg(long)]
         private: bool,
@@ -50,6 +53,9 @@ pub(crate) enum Action {
         /// A user or an organisation
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
+        /// rsa signs the indexes of both formats; ec-p256, which OpenWrt uses, signs Packages.adb only
+        #[arg(long = "type", value_name = "TYPE", default_value = "rsa")]
+        key_type: KeyType,
     },
     /// End a rotation: stop signing with the old key, once every client has the new one
     Retire {
@@ -71,14 +77,17 @@ pub(crate) enum Action {
     },
     /// After the sealing key was lost: use the one that is there now. What the lost key sealed cannot be opened again
     ReplaceSealingKey,
-    /// Take over a private key whose public half your clients have; it signs from the next request on, the others retire
+    /// Take over a private key whose public half your clients have; it signs from the next request on, the others of its type
+    /// retire
     Import {
         /// A user or an organisation
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// The private RSA key in PEM, such as abuild's you@example.org-5f3c.rsa, or - for standard input
+        /// The private key in PEM: RSA, such as abuild's you@example.org-5f3c.rsa, or of the curve P-256, such as OpenWrt's
+        /// private-key.pem; or - for standard input
         file: PathBuf,
-        /// The file name of the public key in your clients' /etc/apk/keys [default: FILE with .pub, when FILE ends in .rsa]
+        /// The file name of the public key in your clients' /etc/apk/keys [default: FILE with .pub, when FILE ends in .rsa; for
+        /// a key of the curve P-256 OWNER@FINGERPRINT.pem]
         #[arg(long, value_name = "FILE.rsa.pub", value_parser = KeyName::parse)]
         name: Option<KeyName>,
         /// Keep the other active keys, for clients that have only one of them
@@ -91,6 +100,7 @@ pub(crate) enum Action {
 #[derive(Serialize)]
 struct Shown {
     name: String,
+    r#type: &'static str,
     state: &'static str,
     /// Since when it is in that state.
     changed_at: String,
@@ -117,7 +127,11 @@ pub(crate) async fn run_group(group: Group<Action>) -> Result<(), Failure> {
 async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
     match action {
         Action::List { owner, json } => list(registry, &owner, json).await,
-        Action::Export { owner, private } => export(registry, &owner, private).await,
+        Action::Export {
+            owner,
+            name,
+            private,
+        } => export(registry, &owner, name.as_ref(), private).await,
         Action::Import {
             owner,
             file,
@@ -133,7 +147,7 @@ async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
         }
         // See `run_group`.
         Action::ReplaceSealingKey => Ok(()),
-        Action::Rotate { owner } => rotation::rotate(registry, &owner).await,
+        Action::Rotate { owner, key_type } => rotation::rotate(registry, &owner, key_type).await,
         Action::Retire { owner, name } => rotation::retire(registry, &owner, &name).await,
         Action::Reactivate { owner, name } => rotation::reactivate(registry, &owner, &name).await,
     }
@@ -142,11 +156,12 @@ async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
 async fn list(registry: &Administration, owner: &OwnerName, json: bool) -> Result<(), Failure> {
     let owner = found(registry, owner).await?;
     let keys = registry.keys().list(&owner).await?;
-    let signing = rotation::names_of_active(&keys);
+    let signing = rotation::active(&keys);
     let shown: Vec<Shown> = keys
         .into_iter()
         .map(|key| Shown {
             name: key.name.to_string(),
+            r#type: key.key_type.as_str(),
             state: key.state.as_str(),
             changed_at: moment(key.changed_at),
             created_at: moment(key.created_at),
@@ -161,6 +176,7 @@ async fn list(registry: &Administration, owner: &OwnerName, json: bool) -> Resul
         .map(|key| {
             [
                 key.name,
+                key.r#type.to_owned(),
                 key.state.to_owned(),
                 key.changed_at,
                 key.created_at,
@@ -170,7 +186,7 @@ async fn list(registry: &Administration, owner: &OwnerName, json: bool) -> Resul
         .collect();
     output::print_table(
         "key",
-        ["NAME", "STATE", "SINCE", "CREATED", "SHA-256"],
+        ["NAME", "TYPE", "STATE", "SINCE", "CREATED", "SHA-256"],
         &rows,
     )?;
     rotation::note_overlap(&owner, &signing);
@@ -180,10 +196,11 @@ async fn list(registry: &Administration, owner: &OwnerName, json: bool) -> Resul
 async fn export(
     registry: &Administration,
     owner: &OwnerName,
+    name: Option<&KeyName>,
     private: bool,
 ) -> Result<(), Failure> {
     let owner = found(registry, owner).await?;
-    let key = registry.keys().export(&owner, private).await?;
+    let key = registry.keys().export(&owner, name, private).await?;
     if let Some(private) = &key.private {
         let file = key.name.as_str();
         let file = file.strip_suffix(".pub").unwrap_or(file);
@@ -203,15 +220,20 @@ async fn import(
     name: Option<KeyName>,
     others: Import,
 ) -> Result<(), Failure> {
-    let name = match name {
-        Some(name) => name,
-        None => name_from(file)?,
+    let said = name.map_or_else(|| name_from(file), Ok);
+    // apk finds an RSA key by its file name in a v2 index, so the name has to be the one that clients have. A key of an
+    // elliptic curve it finds by the key itself, whatever the name.
+    let (pem, name) = match said {
+        Ok(name) => (read_pem(file)?, Some(name)),
+        Err(unclear) => match read_pem(file) {
+            Ok(pem) if is_of_a_curve(&pem) => (pem, None),
+            _ => return Err(unclear),
+        },
     };
-    let pem = read_pem(file)?;
     let owner = found(registry, owner).await?;
     let key = registry
         .keys()
-        .import(&owner, &pem, Some(name), others, &BY)
+        .import(&owner, &pem, name, others, &BY)
         .await?;
     let signs = rotation::signs(&key.name, &owner);
     match others {
@@ -227,6 +249,11 @@ async fn import(
 
 async fn found(registry: &Administration, name: &OwnerName) -> Result<Owner, Failure> {
     Ok(registry.accounts().find_owner(name).await?)
+}
+
+/// Whether it is a key that signs v3 indexes only.
+fn is_of_a_curve(pem: &Secret) -> bool {
+    SigningKey::from_pem(pem.expose().as_bytes()).is_ok_and(|key| !key.signs_v2())
 }
 
 /// The name of the public key that belongs to a private key file: abuild calls the halves `NAME.rsa` and `NAME.rsa.pub`.

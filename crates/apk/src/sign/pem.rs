@@ -16,6 +16,11 @@ pub enum PemError {
     /// No block.
     #[error("no line `-----BEGIN …-----` is in the file; a key in PEM form is expected")]
     NoBegin,
+    /// The parameters of an elliptic curve, and no key.
+    #[error(
+        "the file holds the parameters of a curve and no key; make one with `openssl ecparam -name prime256v1 -genkey`"
+    )]
+    ParametersAlone,
     /// The block does not end.
     #[error(
         "the line `-----END …-----` is missing or names something else than the BEGIN line; is the file cut short?"
@@ -34,7 +39,12 @@ pub enum PemError {
     Encrypted,
 }
 
-/// Reads the only block of a PEM file: its label and its bytes. Lines in front of it are read over, as OpenSSL does.
+/// The block that `openssl ecparam -genkey` writes in front of a key unless it is given `-noout`. It names the curve, which
+/// the key does too.
+const EC_PARAMETERS: &[u8] = b"EC PARAMETERS";
+
+/// Reads the only block of a PEM file: its label and its bytes. Lines in front of it are read over, as OpenSSL does, and so
+/// are the parameters of an elliptic curve.
 pub(super) fn decode(text: &[u8]) -> Result<(String, Zeroizing<Vec<u8>>), PemError> {
     if text.len() > SIZE_LIMIT {
         return Err(PemError::TooLarge);
@@ -42,9 +52,11 @@ pub(super) fn decode(text: &[u8]) -> Result<(String, Zeroizing<Vec<u8>>), PemErr
     let mut lines = text
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii_end);
-    let label = lines
-        .find_map(|line| boundary(line, b"-----BEGIN "))
-        .ok_or(PemError::NoBegin)?;
+    let mut begin = || lines.find_map(|line| boundary(line, b"-----BEGIN "));
+    let mut label = begin().ok_or(PemError::NoBegin)?;
+    if label == EC_PARAMETERS {
+        label = begin().ok_or(PemError::ParametersAlone)?;
+    }
     let mut base64 = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut ended = false;
     for line in lines.by_ref() {
@@ -129,6 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn reads_over_the_parameters_of_a_curve() {
+        let text =
+            b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n\
+                     -----BEGIN EC PRIVATE KEY-----\nAAEC\n-----END EC PRIVATE KEY-----\n";
+        let (label, bytes) = decode(text).expect("two blocks");
+        assert_eq!(
+            (label.as_str(), bytes.as_slice()),
+            ("EC PRIVATE KEY", &[0, 1, 2][..])
+        );
+    }
+
+    #[test]
     fn rejects_everything_else() {
         for (text, expected) in [
             (&b""[..], PemError::NoBegin),
@@ -157,6 +181,10 @@ mod tests {
             (
                 b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAEC\n-----END ENCRYPTED PRIVATE KEY-----",
                 PemError::Encrypted,
+            ),
+            (
+                b"-----BEGIN EC PARAMETERS-----\nAAEC\n-----END EC PARAMETERS-----\n",
+                PemError::ParametersAlone,
             ),
             (&[b'a'; 40 << 10], PemError::TooLarge),
         ] {

@@ -35,18 +35,19 @@ pub enum SigningKeyError {
     Public,
     /// Another kind of block.
     #[error(
-        "the file holds no RSA private key; PEM blocks named `PRIVATE KEY` and `RSA PRIVATE KEY` are understood"
+        "the file holds no private key; PEM blocks named `PRIVATE KEY`, `RSA PRIVATE KEY` and `EC PRIVATE KEY` are understood"
     )]
     NotPrivateKey,
     /// The key itself does not serve.
     #[error(
-        "the private key is no RSA key that can sign: damaged, of another kind, too small or too large; give one of 2048 to \
-         4096 bits"
+        "the private key is damaged, of another kind, too small or too large; give an RSA key of 2048 to 4096 bits, or a \
+         key of the curve P-256"
     )]
     Rejected,
-    /// A key of another kind where one of P-256 is wanted.
+    /// A key of an elliptic curve that is not P-256, or that is damaged.
     #[error(
-        "the file holds no private key of the curve P-256; make one with `openssl ecparam -name prime256v1 -genkey -noout`"
+        "the private key is damaged, or not of the curve P-256 (`prime256v1`); make one with \
+         `openssl ecparam -name prime256v1 -genkey -noout`"
     )]
     NotP256,
     /// The public half of the key could not be written.
@@ -100,7 +101,8 @@ impl SigningKey {
         Self::new(RsaKeyPair::generate(size).map_err(|_| SigningKeyError::Generate)?)
     }
 
-    /// Reads a private key in PEM form: PKCS#8 (`PRIVATE KEY`) or PKCS#1 (`RSA PRIVATE KEY`, what `abuild-keygen` writes).
+    /// Reads a private key in PEM form: PKCS#8 (`PRIVATE KEY`) of either kind, PKCS#1 (`RSA PRIVATE KEY`, what `abuild-keygen`
+    /// writes) or SEC 1 (`EC PRIVATE KEY`, what `openssl ecparam -name prime256v1 -genkey` and OpenWrt's build system write).
     ///
     /// # Errors
     ///
@@ -108,7 +110,14 @@ impl SigningKey {
     pub fn from_pem(text: &[u8]) -> Result<Self, SigningKeyError> {
         let (label, der) = pem::decode(text)?;
         let pair = match label.as_str() {
-            "PRIVATE KEY" => RsaKeyPair::from_pkcs8(&der),
+            "PRIVATE KEY" => match P256Key::from_pkcs8(&der) {
+                Some(key) => return Self::of_p256(key),
+                None => RsaKeyPair::from_pkcs8(&der),
+            },
+            "EC PRIVATE KEY" => {
+                let key = P256Key::from_sec1(&der).ok_or(SigningKeyError::NotP256)?;
+                return Self::of_p256(key);
+            }
             "RSA PRIVATE KEY" => RsaKeyPair::from_der(&der),
             "PUBLIC KEY" | "RSA PUBLIC KEY" => return Err(SigningKeyError::Public),
             _ => return Err(SigningKeyError::NotPrivateKey),
@@ -129,23 +138,6 @@ impl SigningKey {
     /// [`SigningKeyError::Generate`].
     pub fn generate_p256() -> Result<Self, SigningKeyError> {
         Self::of_p256(P256Key::generate()?)
-    }
-
-    /// Reads a private key of the curve P-256 in PEM form: PKCS#8 (`PRIVATE KEY`) or SEC 1 (`EC PRIVATE KEY`, what
-    /// `openssl ecparam -name prime256v1 -genkey -noout` writes). [`SigningKey::from_pem`] takes none, since v2 needs RSA.
-    ///
-    /// # Errors
-    ///
-    /// [`SigningKeyError`] says what the file is instead. No part of the key is in its text.
-    pub fn from_p256_pem(text: &[u8]) -> Result<Self, SigningKeyError> {
-        let (label, der) = pem::decode(text)?;
-        let key = match label.as_str() {
-            "PRIVATE KEY" => P256Key::from_pkcs8(&der),
-            "EC PRIVATE KEY" => P256Key::from_sec1(&der),
-            "PUBLIC KEY" => return Err(SigningKeyError::Public),
-            _ => return Err(SigningKeyError::NotP256),
-        };
-        Self::of_p256(key.ok_or(SigningKeyError::NotP256)?)
     }
 
     fn of_p256(key: P256Key) -> Result<Self, SigningKeyError> {

@@ -83,7 +83,7 @@ fn apk_makes_packages_that_are_read_and_reads_those_of_the_builder() {
 
 /// apk checks the signatures of our package and of our index by a key that it trusts, and no other.
 fn trusts_a_key_of_p_256(root: &Path, folder: &Path) {
-    let key = SigningKey::from_p256_pem(super::P256_KEY).unwrap();
+    let key = SigningKey::from_pem(super::P256_KEY).unwrap();
     let index = index::write(&[], "An index", &[&key], Compression::Deflate).unwrap();
     fs::write(folder.join("signed.adb"), index).unwrap();
     let package = super::full().sign(&key).build().unwrap();

@@ -91,7 +91,7 @@ pub fn first(state: State, live: u64, keys: &OwnerKeys, limits: &Limits) -> Resu
         .flatten()
         .copied()
         .collect();
-    for key in &keys.active {
+    for key in keys.for_v2() {
         let trusted = [(key.name.clone(), key.public.clone())];
         let mut count = 0_u64;
         for_each_record(&whole, limits, Some(&trusted), |_| count += 1)
@@ -153,7 +153,7 @@ fn records(rows: Vec<IndexRow>, arch: &Arch) -> Vec<Record> {
         .collect()
 }
 
-/// The member, and the signatures over it by every active key, each read back and checked with the public half. A key does
+/// The member, and the signatures over it by every active RSA key, each read back and checked with the public half. A key does
 /// not sign again what it signed `before`.
 fn sign(
     state: &State,
@@ -164,7 +164,7 @@ fn sign(
     let member = state.member()?;
     let mut by = before.map_or_else(Vec::new, |before| before.of(&member.sha256));
     let mut made = 0;
-    for key in &keys.active {
+    for key in keys.for_v2() {
         if by.iter().all(|(id, _)| *id != key.id) {
             let signature = key.key.sign_sha256_digest(&member.sha256);
             let signature = signature.map_err(|error| Problem::Signature(error.to_string()))?;
@@ -173,15 +173,14 @@ fn sign(
         }
     }
     let named: Vec<_> = keys
-        .active
-        .iter()
+        .for_v2()
         .filter_map(|key| {
             let (_, signature) = by.iter().find(|(id, _)| *id == key.id)?;
             Some((&key.name, signature.as_slice()))
         })
         .collect();
     let signature = write_signatures(&named);
-    for key in &keys.active {
+    for key in keys.for_v2() {
         verify_member(&signature, &member.sha256, &key.name, &key.public, limits)
             .map_err(|error| Problem::Signature(error.to_string()))?;
     }

@@ -14,7 +14,7 @@ pub enum KeyError {
     /// What was to be imported is no key that can sign.
     #[error("the key was not imported: {0}")]
     NotAKey(SigningKeyError),
-    /// It is a key of a size that is not taken.
+    /// It is an RSA key of a size that is not taken.
     #[error("the key was not imported: it has {bits} bits, and 2048 to 4096 are taken")]
     Size {
         /// Of its modulus.
@@ -30,16 +30,18 @@ pub enum KeyError {
         /// The name.
         name: KeyName,
     },
-    /// A rotation is under way.
+    /// A rotation of keys of this type is under way.
     #[error("no key was made: {} sign the indexes of {owner} already", and(.signing))]
     Rotating {
         /// Whose.
         owner: String,
-        /// The names of the keys that sign, newest first.
+        /// The names of the keys of this type that sign, newest first.
         signing: Vec<String>,
     },
     /// As many keys sign as may.
-    #[error("the key does not sign: {MAX_ACTIVE_KEYS} others do, and no more may")]
+    #[error(
+        "the key does not sign: at most {MAX_ACTIVE_KEYS} keys of an owner do, an RSA key among them"
+    )]
     TooManyActive,
     /// There is none of that name.
     #[error("{owner} has no signing key called `{name}`")]
@@ -49,9 +51,11 @@ pub enum KeyError {
         /// What was asked for.
         name: KeyName,
     },
-    /// Nothing would be signed any more.
-    #[error("`{name}` signs on: it is the only key of {owner} that does")]
-    OnlyActive {
+    /// The v2 indexes would be signed by no key.
+    #[error(
+        "cannot retire `{name}`: it is the only active RSA key of {owner}, and APKINDEX.tar.gz is signed by RSA keys alone"
+    )]
+    OnlyRsa {
         /// Whose.
         owner: String,
         /// The key.
@@ -138,7 +142,7 @@ impl Hint for KeyError {
             ),
             Self::TooManyActive => "retire one of them with `tarn key retire`".to_owned(),
             Self::NoSuchKey { owner, .. } => format!("`tarn key list {owner}` prints them all"),
-            Self::OnlyActive { owner, .. } => format!(
+            Self::OnlyRsa { owner, .. } => format!(
                 "make another one with `tarn key rotate {owner}`, and retire this one when every client has the other"
             ),
             _ => return None,

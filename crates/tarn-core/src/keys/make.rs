@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::{KeyError, Keys, on_blocking_thread};
 use tarn_base::sealer::Sealer;
 use tarn_store::metadata::{
-    Actor, AddKeyError, KeyOrigin, NewSigningKey, Owner, OwnerId, SigningKeyRow,
+    Actor, AddKeyError, KeyOrigin, KeyType, NewSigningKey, Owner, OwnerId, SigningKeyRow,
 };
 
 type Flight = Shared<BoxFuture<'static, Result<SigningKeyRow, KeyError>>>;
@@ -57,7 +57,7 @@ impl Drop for Landing {
 }
 
 impl Keys {
-    /// The row of `owner`'s first key. The work is a task of its own, which goes on when those who asked have gone away.
+    /// The row of `owner`'s first RSA key. The work is a task of its own, which goes on when those who asked have gone away.
     pub(super) async fn make_first(&self, owner: &Owner) -> Result<SigningKeyRow, KeyError> {
         let flight = {
             let mut under_way = self.flights.lock();
@@ -90,10 +90,10 @@ impl Keys {
             .await
             .map_err(|_| KeyError::Stopping)?;
         // While this one waited for its turn, another process may have made the key.
-        if let Some(row) = self.read_active(owner).await?.into_iter().next() {
-            return Ok(row);
+        if let Some(row) = newest_rsa(&self.read_active(owner).await?) {
+            return Ok(row.clone());
         }
-        let made = self.generate_for(owner).await?;
+        let made = self.generate_for(owner, KeyType::Rsa).await?;
         let row = self
             .metadata
             .add_first_signing_key(
@@ -106,11 +106,19 @@ impl Keys {
         Ok(row)
     }
 
-    /// A new key for `owner`, not kept yet. Takes a processor for seconds.
-    pub(super) async fn generate_for(&self, owner: &Owner) -> Result<SealedKey, KeyError> {
+    /// A new key for `owner`, not kept yet. An RSA key takes a processor for seconds.
+    pub(super) async fn generate_for(
+        &self,
+        owner: &Owner,
+        key_type: KeyType,
+    ) -> Result<SealedKey, KeyError> {
         let (size, sealer, owner) = (self.size, Arc::clone(&self.sealer), owner.clone());
         on_blocking_thread(move || {
-            let key = SigningKey::generate(size).map_err(KeyError::Generate)?;
+            let key = match key_type {
+                KeyType::Rsa => SigningKey::generate(size),
+                KeyType::EcP256 => SigningKey::generate_p256(),
+            };
+            let key = key.map_err(KeyError::Generate)?;
             let name = file_name(&owner, key.public_key())?;
             SealedKey::seal(&sealer, &owner, name, &key)
         })
@@ -121,6 +129,7 @@ impl Keys {
 /// A key, ready to be kept.
 pub(super) struct SealedKey {
     pub(super) name: KeyName,
+    key_type: KeyType,
     public_pem: String,
     sealed: Vec<u8>,
 }
@@ -141,6 +150,7 @@ impl SealedKey {
             })?;
         Ok(Self {
             name,
+            key_type: type_of(key.public_key()),
             public_pem: key.public_key().to_pem(),
             sealed,
         })
@@ -151,6 +161,7 @@ impl SealedKey {
         NewSigningKey {
             owner: owner.id,
             name: self.name.as_str(),
+            key_type: self.key_type,
             public_pem: &self.public_pem,
             sealed: &self.sealed,
             origin,
@@ -165,18 +176,37 @@ pub(super) fn not_added(error: AddKeyError, owner: &Owner, name: KeyName) -> Key
             owner: owner.name.clone(),
             name,
         },
-        AddKeyError::TooManyActive(signing) => KeyError::Rotating {
+        AddKeyError::TooManyOfItsType(signing) => KeyError::Rotating {
             owner: owner.name.clone(),
             signing,
         },
+        AddKeyError::TooManyActive => KeyError::TooManyActive,
         AddKeyError::Metadata(error) => error.into(),
     }
 }
 
-/// The file name of a key made here: `{owner in lower case}@{hex SHA-256 of the public key's DER}.rsa.pub`. At most 137
-/// bytes. Behind `.SIGN.RSA256.` that is more than the 100 of a tar header; the signature entry has it as a GNU long name.
+/// What a key is that signs: there are no others than these two.
+pub(super) fn type_of(public: &PublicKey) -> KeyType {
+    match public.rsa_bits() {
+        Some(_) => KeyType::Rsa,
+        None => KeyType::EcP256,
+    }
+}
+
+/// The newest RSA key among those that sign.
+pub(super) fn newest_rsa(active: &[SigningKeyRow]) -> Option<&SigningKeyRow> {
+    active.iter().find(|row| row.key_type == KeyType::Rsa)
+}
+
+/// The file name of a key made here: `{owner in lower case}@{hex SHA-256 of the public key's DER}`, and `.rsa.pub` or, for a
+/// key of an elliptic curve, `.pem`, as OpenWrt calls its keys. At most 137 bytes. Behind `.SIGN.RSA256.` that is more than
+/// the 100 of a tar header; the signature entry has it as a GNU long name.
 pub(super) fn file_name(owner: &Owner, public: &PublicKey) -> Result<KeyName, KeyError> {
     let owner = owner.name.to_ascii_lowercase();
     // An owner's name has no leading dot, so this cannot begin with one.
-    KeyName::parse(&format!("{owner}@{}.rsa.pub", public.fingerprint())).map_err(KeyError::Name)
+    let end = match type_of(public) {
+        KeyType::Rsa => "rsa.pub",
+        KeyType::EcP256 => "pem",
+    };
+    KeyName::parse(&format!("{owner}@{}.{end}", public.fingerprint())).map_err(KeyError::Name)
 }

@@ -4,8 +4,9 @@
 //! a process and once for an owner; when two processes make one at once, the database keeps the first. The private half lies in the
 //! database sealed (`sealer.rs`), and in memory until an hour after it was last needed.
 //!
-//! A key is active, that is, it signs; or retired. Every active key signs every index, so a client that has one of them in
-//! `/etc/apk/keys` is content. `rotate.rs` is how keys come and go.
+//! A key is active, that is, it signs; or retired. Every active key signs every v3 index, and every active RSA key every v2
+//! index, for which apk knows no elliptic curves. So a client that has one of them in `/etc/apk/keys` is content, and an owner
+//! always has an active RSA key. `rotate.rs` is how keys come and go.
 //!
 //! The rows are read with every request, so what the command line changes is used from the next request on. Opening and
 //! parsing a private key happens once: what a row's number names never changes.
@@ -27,7 +28,7 @@ use tarn_base::{
     sealer::Sealer,
     secret::Secret,
 };
-use tarn_store::metadata::{KeyState, Metadata, Owner, SigningKeyId, SigningKeyRow};
+use tarn_store::metadata::{KeyState, KeyType, Metadata, Owner, SigningKeyId, SigningKeyRow};
 
 /// How many opened keys are kept in memory: some 10 KiB each.
 const OPENED_KEYS: u64 = 2_000;
@@ -58,11 +59,20 @@ pub struct OwnerKeys {
     pub changed_at: Timestamp,
 }
 
+impl OwnerKeys {
+    /// Those that sign v2 indexes: the RSA keys.
+    pub fn for_v2(&self) -> impl Iterator<Item = &Arc<ActiveKey>> {
+        self.active.iter().filter(|key| key.key.signs_v2())
+    }
+}
+
 /// A key as it is shown to administrators.
 #[derive(Debug, Clone)]
 pub struct ListedKey {
     /// The file name in `/etc/apk/keys`.
     pub name: KeyName,
+    /// What it is.
+    pub key_type: KeyType,
     /// The hex SHA-256 of its SubjectPublicKeyInfo in DER.
     pub fingerprint: String,
     /// Whether it signs.
@@ -150,7 +160,8 @@ impl Keys {
         }))
     }
 
-    /// The file name and the PEM of the newest key that signs `owner`'s indexes, made if there is none yet.
+    /// The file name and the PEM of the newest RSA key that signs `owner`'s indexes, made if there is none yet. With it a
+    /// client takes the indexes of both formats.
     ///
     /// # Errors
     ///
@@ -176,13 +187,29 @@ impl Keys {
         Ok(row.map(|row| row.public_pem))
     }
 
-    /// The newest key that signs `owner`'s indexes, made if there is none yet, with its private half where `private` says so.
+    /// The key called `wanted`, or the newest RSA key that signs `owner`'s indexes, made if there is none yet; with its private
+    /// half where `private` says so.
     ///
     /// # Errors
     ///
-    /// When a key cannot be made or opened.
-    pub async fn export(&self, owner: &Owner, private: bool) -> Result<ExportedKey, KeyError> {
-        let row = self.newest(owner).await?;
+    /// When there is no key of that name, or a key cannot be made or opened.
+    pub async fn export(
+        &self,
+        owner: &Owner,
+        wanted: Option<&KeyName>,
+        private: bool,
+    ) -> Result<ExportedKey, KeyError> {
+        let row = match wanted {
+            None => self.newest(owner).await?,
+            Some(name) => {
+                let rows = self.metadata.signing_keys(owner.id).await?;
+                let row = rows.iter().find(|row| row.name == name.as_str());
+                row.cloned().ok_or_else(|| KeyError::NoSuchKey {
+                    owner: owner.name.clone(),
+                    name: name.clone(),
+                })?
+            }
+        };
         let name = key_name(&row)?;
         let public = row.public_pem.clone();
         let private = if private {
@@ -210,25 +237,21 @@ impl Keys {
     }
 
     async fn newest(&self, owner: &Owner) -> Result<SigningKeyRow, KeyError> {
-        let rows = self.active_rows(owner).await?;
-        rows.into_iter().next().ok_or(KeyError::Stopping)
+        let rows = active(&self.rows(owner).await?);
+        make::newest_rsa(&rows).cloned().ok_or(KeyError::Stopping)
     }
 
-    /// The rows of the keys that sign, newest first, and never none.
-    async fn active_rows(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
-        Ok(active(&self.rows(owner).await?))
-    }
-
-    /// The rows of all keys, newest first; at least one of them signs.
+    /// The rows of all keys, newest first; at least one RSA key among them signs.
     async fn rows(&self, owner: &Owner) -> Result<Arc<[SigningKeyRow]>, KeyError> {
+        let signs_v2 = |row: &SigningKeyRow| is_active(row) && row.key_type == KeyType::Rsa;
         let rows = self.metadata.signing_keys(owner.id).await?;
-        if rows.iter().any(is_active) {
+        if rows.iter().any(signs_v2) {
             return Ok(rows);
         }
         let row = self.make_first(owner).await?;
-        // Read again rather than taken as it is: somebody may have imported one meanwhile.
+        // Read again rather than taken as it is: another may have been imported meanwhile.
         let rows = self.metadata.signing_keys(owner.id).await?;
-        Ok(if rows.iter().any(is_active) {
+        Ok(if rows.iter().any(signs_v2) {
             rows
         } else {
             Arc::new([row])
@@ -311,6 +334,7 @@ fn public_key(row: &SigningKeyRow) -> Result<PublicKey, KeyError> {
 fn listed(row: &SigningKeyRow) -> Result<ListedKey, KeyError> {
     Ok(ListedKey {
         name: key_name(row)?,
+        key_type: row.key_type,
         fingerprint: public_key(row)?.fingerprint().to_string(),
         state: row.state,
         created_at: row.created_at,

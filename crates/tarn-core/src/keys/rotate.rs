@@ -12,6 +12,9 @@
 //! `apk_sign_ctx_process_file`) and any trusted one of a v3 index (`src/adb.c`, `adb_trust_verify_signature`), so a
 //! signature too many harms no client, and one too few shuts out those who have just fetched that key.
 //!
+//! RSA keys and those of the curve P-256 come and go independently of each other: a rotation, and an import that takes over,
+//! are about the keys of one type. The last active RSA key never retires, for v2 indexes are signed by RSA keys alone.
+//!
 //! What only a person can know is when every client has the new key. So nothing retires by itself.
 
 use std::ops::RangeInclusive;
@@ -25,15 +28,15 @@ use super::{
 };
 use tarn_base::secret::Secret;
 use tarn_store::metadata::{
-    Actor, AddKeyError, ChangeKeyError, KeyOrigin, KeyState, MAX_ACTIVE_KEYS, OtherKeys, Owner,
+    Actor, ChangeKeyError, KeyOrigin, KeyState, KeyType, MAX_ACTIVE_KEYS, OtherKeys, Owner,
 };
 
-/// The sizes of key that may be imported, in bits.
+/// The sizes of RSA key that may be imported, in bits.
 const IMPORTED_BITS: RangeInclusive<usize> = 2048..=4096;
-/// A rotation begins while one key signs: said twice, perhaps by a script, it must not make a key each time.
+/// A rotation begins while one key of the type signs: said twice, perhaps by a script, it must not make a key each time.
 const BESIDE_ONE: OtherKeys = OtherKeys::SignOn { at_most: 1 };
 
-/// What becomes of the keys that sign when another is imported.
+/// What becomes of the keys of its type that sign when another is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Import {
     /// They retire at once: all clients have the imported key.
@@ -52,13 +55,19 @@ pub struct StateChange {
 }
 
 impl Keys {
-    /// Begins a rotation: makes a key that signs `owner`'s indexes at once, beside the one that does already.
+    /// Begins a rotation: makes a key that signs `owner`'s indexes at once, beside the one of its type that does already.
     ///
     /// # Errors
     ///
     /// When a rotation is under way, or a key cannot be made.
-    pub async fn rotate(&self, owner: &Owner, by: &Actor) -> Result<ListedKey, KeyError> {
-        let signing = self.read_active(owner).await?;
+    pub async fn rotate(
+        &self,
+        owner: &Owner,
+        key_type: KeyType,
+        by: &Actor,
+    ) -> Result<ListedKey, KeyError> {
+        let mut signing = self.read_active(owner).await?;
+        signing.retain(|row| row.key_type == key_type);
         if signing.len() > 1 {
             // Asked again inside the transaction; here it spares the seconds that a key takes.
             return Err(KeyError::Rotating {
@@ -66,7 +75,7 @@ impl Keys {
                 signing: signing.into_iter().map(|row| row.name).collect(),
             });
         }
-        let made = self.generate_for(owner).await?;
+        let made = self.generate_for(owner, key_type).await?;
         let row = self
             .metadata
             .add_signing_key(
@@ -84,7 +93,7 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// When there is none, or no other key would sign.
+    /// When there is none, or it is the last active RSA key.
     pub async fn retire(
         &self,
         owner: &Owner,
@@ -128,7 +137,7 @@ impl Keys {
                 let (owner, name) = (owner.name.clone(), name.clone());
                 match error {
                     ChangeKeyError::NoSuchKey => KeyError::NoSuchKey { owner, name },
-                    ChangeKeyError::OnlyActive => KeyError::OnlyActive { owner, name },
+                    ChangeKeyError::OnlyRsa => KeyError::OnlyRsa { owner, name },
                     ChangeKeyError::TooManyActive => KeyError::TooManyActive,
                     ChangeKeyError::Metadata(error) => error.into(),
                 }
@@ -146,13 +155,14 @@ impl Keys {
         })
     }
 
-    /// Takes in a private key in PEM, PKCS#8 or PKCS#1. It signs from now on.
+    /// Takes in a private key in PEM: PKCS#8, PKCS#1 or SEC 1. It signs from now on.
     ///
     /// `file_name` is the name its clients know it by; without one it gets the name that a key made here would have.
     ///
     /// # Errors
     ///
-    /// When it is not an RSA key of 2048 to 4096 bits, the name is taken, or too many keys would sign.
+    /// When it is neither an RSA key of 2048 to 4096 bits nor one of the curve P-256, the name is taken, or too many keys
+    /// would sign.
     pub async fn import(
         &self,
         owner: &Owner,
@@ -165,8 +175,8 @@ impl Keys {
         let key = on_blocking_thread(move || SigningKey::from_pem(pem.expose().as_bytes()))
             .await?
             .map_err(KeyError::NotAKey)?;
-        let bits = key.public_key().rsa_bits().unwrap_or(0);
-        if !IMPORTED_BITS.contains(&bits) {
+        let bits = key.public_key().rsa_bits();
+        if let Some(bits) = bits.filter(|bits| !IMPORTED_BITS.contains(bits)) {
             return Err(KeyError::Size { bits });
         }
         let name = match file_name {
@@ -177,7 +187,7 @@ impl Keys {
         let others = match import {
             Import::Instead => OtherKeys::Retire,
             Import::Beside => OtherKeys::SignOn {
-                at_most: MAX_ACTIVE_KEYS - 1,
+                at_most: MAX_ACTIVE_KEYS,
             },
         };
         let row = self
@@ -188,10 +198,7 @@ impl Keys {
                 &by.at(self.clock.now()),
             )
             .await
-            .map_err(|error| match error {
-                AddKeyError::TooManyActive(_) => KeyError::TooManyActive,
-                error => make::not_added(error, owner, made.name),
-            })?;
+            .map_err(|error| make::not_added(error, owner, made.name))?;
         tracing::info!(owner = owner.name, key = row.name, "imported a signing key");
         listed(&row)
     }

@@ -1,12 +1,12 @@
 //! `/api/v1/owners/{owner}/keys`: the keys that sign an owner's indexes. Their private halves never leave the server here.
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     callers::Of,
-    extract::Path,
+    extract::{Path, Query},
     moment::Moment,
     paging::{ListQuery, Pages},
     paths::{KeyPath, OwnerPath},
@@ -16,6 +16,7 @@ use tarn_core::{
     Registry,
     keys::{ListedKey, StateChange},
 };
+use tarn_store::metadata::KeyType;
 
 /// A key.
 #[derive(Serialize, ToSchema)]
@@ -23,6 +24,9 @@ pub(crate) struct Key {
     /// The name of its file in `/etc/apk/keys`.
     #[schema(example = "alice@5f0b….rsa.pub")]
     name: String,
+    /// `rsa` keys sign the indexes of both formats, keys of the curve P-256 those of v3 only.
+    #[schema(pattern = "^(rsa|ec-p256)$", example = "rsa")]
+    r#type: &'static str,
     /// The hex SHA-256 of its SubjectPublicKeyInfo in DER.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     fingerprint: String,
@@ -39,12 +43,34 @@ impl From<ListedKey> for Key {
     fn from(key: ListedKey) -> Self {
         Self {
             name: key.name.as_str().to_owned(),
+            r#type: key.key_type.as_str(),
             fingerprint: key.fingerprint,
             state: key.state.as_str(),
             created_at: key.created_at.into(),
             changed_at: key.changed_at.into(),
         }
     }
+}
+
+/// What kind of key is made.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+enum NewType {
+    /// RSA.
+    #[default]
+    #[serde(rename = "rsa")]
+    Rsa,
+    /// Of the curve P-256.
+    #[serde(rename = "ec-p256")]
+    EcP256,
+}
+
+/// Which key is made.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct RotateQuery {
+    /// Its type.
+    #[serde(default)]
+    #[param(required = false, inline)]
+    r#type: NewType,
 }
 
 /// What came of asking for a state.
@@ -86,22 +112,30 @@ pub(crate) async fn list(
 
 /// Rotate the signing keys
 ///
-/// A new key signs at once, beside the one that does. Once every client has it, the old one can be retired.
+/// A new key signs at once, beside the one of its type that does. Once every client has it, the old one can be retired. Keys of the
+/// curve P-256, which OpenWrt uses, sign v3 indexes only.
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys", tag = "keys", operation_id = "rotateSigningKey",
-    params(OwnerPath),
+    params(OwnerPath, RotateQuery),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 201, description = "The new key", body = Key))
 )]
 pub(crate) async fn rotate(
     State(registry): State<Registry>,
     of: Of<OwnerPath>,
+    Query(wanted): Query<RotateQuery>,
 ) -> Result<(StatusCode, Json<Key>), ApiError> {
-    let key = registry.keys().rotate(&of.owner, &of.by).await?;
+    let key_type = match wanted.r#type {
+        NewType::Rsa => KeyType::Rsa,
+        NewType::EcP256 => KeyType::EcP256,
+    };
+    let key = registry.keys().rotate(&of.owner, key_type, &of.by).await?;
     Ok((StatusCode::CREATED, Json(key.into())))
 }
 
 /// Retire a key
+///
+/// An owner's last active RSA key stays, since v2 indexes are signed by RSA keys alone.
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys/{name}/retire", tag = "keys", operation_id = "retireSigningKey",
     params(OwnerPath, KeyPath),

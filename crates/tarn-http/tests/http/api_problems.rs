@@ -241,8 +241,8 @@ async fn a_parameter_that_no_route_knows_is_refused_and_nothing_is_done() {
     let narrower = request("DELETE", format!("{hello}?architecture=x86_64"));
     server.send(&by(narrower)).await.problem(400, words);
     server.send(&get(hello)).await.expect(200);
-    let keys = request("POST", "/api/v1/owners/alice/keys?x");
-    server.send(&by(keys)).await.problem(400, words);
+    let key = request("POST", "/api/v1/owners/alice/keys/none.rsa.pub/retire?x");
+    server.send(&by(key)).await.problem(400, words);
     for target in ["/api/v1/owners/alice", "/api/v1/openapi.json"] {
         let asked = format!("{target}?page=1");
         server.send(&get(&asked)).await.problem(400, words);

@@ -299,7 +299,12 @@ async fn no_secret_is_in_the_files_of_the_database() {
     server.registry.access().write_down().await.unwrap();
     let metadata = server.registry.metadata();
     let alice = metadata.owner(&name("alice")).await.unwrap().unwrap();
-    let key = server.registry.keys().export(&alice, true).await.unwrap();
+    let key = server
+        .registry
+        .keys()
+        .export(&alice, None, true)
+        .await
+        .unwrap();
     let private = key.private.unwrap();
     let lines = private.expose().lines();
     let inside: String = lines.filter(|line| !line.starts_with('-')).collect();

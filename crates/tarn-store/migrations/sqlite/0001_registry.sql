@@ -42,7 +42,7 @@ CREATE TABLE signing_keys (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id    BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
     name        TEXT   NOT NULL,                      -- the file name in /etc/apk/keys
-    algorithm   TEXT   NOT NULL CHECK (algorithm IN ('rsa')),
+    algorithm   TEXT   NOT NULL CHECK (algorithm IN ('rsa', 'ec-p256')),
     public_pem  TEXT   NOT NULL,
     sealed      BLOB   NOT NULL,                      -- the private key, encrypted
     state       TEXT   NOT NULL CHECK (state IN ('active', 'retired')),

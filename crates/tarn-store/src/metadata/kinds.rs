@@ -173,6 +173,15 @@ words! {
     }
 }
 words! {
+    /// What a signing key is, as the command line and the API spell it.
+    KeyType, "type of key", "rsa, ec-p256", {
+        /// RSA, which signs indexes of both formats.
+        Rsa = "rsa",
+        /// The elliptic curve P-256, which signs v3 indexes only.
+        EcP256 = "ec-p256",
+    }
+}
+words! {
     /// Where a signing key is in its life.
     KeyState, "key state", "active, retired", {
         /// Signing.

@@ -70,9 +70,9 @@ pub use self::{
     guesses::GuessCount,
     indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
     kinds::{
-        AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, OwnerId, OwnerKind,
-        PackageFileId, RepositoryId, Role, SigningKeyId, TeamId, Through, TokenId, UnknownWord,
-        VersionRule, Visibility, WebhookEvent, WebhookId,
+        AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, KeyType, OwnerId,
+        OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TeamId, Through, TokenId,
+        UnknownWord, VersionRule, Visibility, WebhookEvent, WebhookId,
     },
     live_files::{LiveFile, OldPackage},
     members::Member,

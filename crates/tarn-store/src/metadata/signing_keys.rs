@@ -1,6 +1,7 @@
 //! The keys that sign an owner's indexes, their private halves sealed by `keys/`.
 //!
-//! A key is active (it signs) or retired. The date of an index is the later of its newest package change and the last
+//! A key is active (it signs) or retired. An owner with keys has an active RSA key, since v2 indexes are signed by those
+//! alone, and perhaps others of the curve P-256. The date of an index is the later of its newest package change and the last
 //! change of these keys, and dates have whole seconds. So each change of a key takes a second of its own, after every
 //! earlier change of the owner's keys and packages ([`next_change`]), and each change of a package one after those of
 //! the keys (`packages.rs`).
@@ -8,7 +9,7 @@
 use std::sync::Arc;
 
 use super::{
-    Act, KeyState, Metadata, MetadataError, OwnerId, SigningKeyId,
+    Act, KeyState, KeyType, Metadata, MetadataError, OwnerId, SigningKeyId,
     audit::Done,
     change_times::next_change,
     engine::{Row, Transaction, sql},
@@ -27,6 +28,8 @@ pub struct SigningKeyRow {
     pub owner_id: OwnerId,
     /// The file name in `/etc/apk/keys`.
     pub name: String,
+    /// What it is.
+    pub key_type: KeyType,
     /// The public half, in PEM.
     pub public_pem: String,
     /// The private half, encrypted.
@@ -45,6 +48,7 @@ impl std::fmt::Debug for SigningKeyRow {
             .field("id", &self.id)
             .field("owner_id", &self.owner_id)
             .field("name", &self.name)
+            .field("key_type", &self.key_type)
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
@@ -57,6 +61,8 @@ pub struct NewSigningKey<'a> {
     pub owner: OwnerId,
     /// The file name in `/etc/apk/keys`. Each of an owner's keys has another one.
     pub name: &'a str,
+    /// What it is.
+    pub key_type: KeyType,
     /// The public half, in PEM.
     pub public_pem: &'a str,
     /// The private half, encrypted.
@@ -74,7 +80,7 @@ pub enum KeyOrigin {
     Imported,
 }
 
-/// What a new key does to those that sign already.
+/// What a new key does to those of its type that sign already. Those of the other type always sign on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtherKeys {
     /// They retire in the same moment.
@@ -92,12 +98,15 @@ pub enum AddKeyError {
     /// The owner has a key of that name.
     #[error("the owner has a signing key of this name")]
     NameTaken,
-    /// More keys sign already than there may be beside a new one.
-    #[error("{} keys sign already", .0.len())]
-    TooManyActive(
+    /// More keys of its type sign already than there may be beside a new one.
+    #[error("{} keys of this type sign already", .0.len())]
+    TooManyOfItsType(
         /// Their names, newest first.
         Vec<String>,
     ),
+    /// As many keys sign as may.
+    #[error("{MAX_ACTIVE_KEYS} keys sign already")]
+    TooManyActive,
     /// The database failed, or there is no such owner ([`MetadataError::Missing`]).
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -109,9 +118,9 @@ pub enum ChangeKeyError {
     /// The owner has none of that name.
     #[error("the owner has no signing key of this name")]
     NoSuchKey,
-    /// No other key signs, and somebody has to.
-    #[error("it is the only signing key that is active")]
-    OnlyActive,
+    /// It is the only active RSA key, and v2 indexes are signed by those alone.
+    #[error("it is the only RSA key that is active")]
+    OnlyRsa,
     /// As many keys sign as may.
     #[error("{MAX_ACTIVE_KEYS} keys sign already")]
     TooManyActive,
@@ -126,6 +135,7 @@ impl SigningKeyRow {
             id: SigningKeyId::from_row(row.value("id")?),
             owner_id: OwnerId::from_row(row.value("owner_id")?),
             name: row.value("name")?,
+            key_type: row.word("type of key", "algorithm")?,
             public_pem: row.value("public_pem")?,
             sealed: row.value("sealed")?,
             state: row.word("key state", "state")?,
@@ -148,7 +158,7 @@ impl Metadata {
         let ask = async |owner: &OwnerId| {
             self.engine
                 .look_up_all(sql!(
-                    "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
+                    "SELECT id, owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
                      WHERE owner_id = $1 ORDER BY id DESC",
                     *owner
                 ))
@@ -163,7 +173,7 @@ impl Metadata {
             .await
     }
 
-    /// Keeps an owner's first key. When the owner has an active one already, nothing is kept and that one is given back
+    /// Keeps an owner's first RSA key. When the owner has an active one already, nothing is kept and that one is given back
     /// (the newest): two nodes that make a key at once agree.
     ///
     /// # Errors
@@ -179,7 +189,7 @@ impl Metadata {
         if let Some(row) = active(&mut transaction, new.owner)
             .await?
             .into_iter()
-            .next()
+            .find(|row| row.key_type == KeyType::Rsa)
         {
             return Ok(row);
         }
@@ -204,24 +214,30 @@ impl Metadata {
         let mut transaction = self.engine.write().await?;
         lock_owner(&mut transaction, new.owner).await?;
         let changed_at = change_time(&mut transaction, new.owner, act.at).await?;
+        let mut active = active(&mut transaction, new.owner).await?;
         match others {
             OtherKeys::Retire => {
                 transaction
                     .run(sql!(
                         "UPDATE signing_keys SET state = 'retired', changed_at = $2 \
-                         WHERE owner_id = $1 AND state <> 'retired'",
+                         WHERE owner_id = $1 AND algorithm = $3 AND state <> 'retired'",
                         new.owner,
-                        changed_at
+                        changed_at,
+                        new.key_type.as_str()
                     ))
                     .await?;
+                active.retain(|row| row.key_type != new.key_type);
             }
             OtherKeys::SignOn { at_most } => {
-                let active = active(&mut transaction, new.owner).await?;
-                if active.len() > at_most {
-                    let names = active.into_iter().map(|row| row.name).collect();
-                    return Err(AddKeyError::TooManyActive(names));
+                let same = active.iter().filter(|row| row.key_type == new.key_type);
+                if same.clone().count() > at_most {
+                    let names = same.map(|row| row.name.clone()).collect();
+                    return Err(AddKeyError::TooManyOfItsType(names));
                 }
             }
+        }
+        if !fits(new.key_type, &active) {
+            return Err(AddKeyError::TooManyActive);
         }
         let row = insert_active(&mut transaction, new, act.at, changed_at).await?;
         let action = match new.origin {
@@ -237,7 +253,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// When there is no such key, no active one or more than [`MAX_ACTIVE_KEYS`] would be left, or the database fails.
+    /// When there is no such key, no active RSA key or more than [`MAX_ACTIVE_KEYS`] would be left, or the database fails.
     pub async fn change_signing_key(
         &self,
         owner: OwnerId,
@@ -249,7 +265,7 @@ impl Metadata {
         lock_owner(&mut transaction, owner).await?;
         let row = transaction
             .row(sql!(
-                "SELECT id, state FROM signing_keys WHERE owner_id = $1 AND name = $2",
+                "SELECT id, algorithm, state FROM signing_keys WHERE owner_id = $1 AND name = $2",
                 owner,
                 name
             ))
@@ -258,13 +274,16 @@ impl Metadata {
         if row.word::<KeyState>("key state", "state")? == state {
             return Ok(false);
         }
-        let active = active(&mut transaction, owner).await?.len();
-        match state {
-            KeyState::Retired if active <= 1 => return Err(ChangeKeyError::OnlyActive),
-            KeyState::Active if active >= MAX_ACTIVE_KEYS => {
+        let active = active(&mut transaction, owner).await?;
+        let key_type = row.word("type of key", "algorithm")?;
+        match (state, key_type) {
+            (KeyState::Retired, KeyType::Rsa) if rsa(&active) <= 1 => {
+                return Err(ChangeKeyError::OnlyRsa);
+            }
+            (KeyState::Active, key_type) if !fits(key_type, &active) => {
                 return Err(ChangeKeyError::TooManyActive);
             }
-            KeyState::Retired | KeyState::Active => {}
+            (KeyState::Retired | KeyState::Active, _) => {}
         }
         let changed_at = change_time(&mut transaction, owner, act.at).await?;
         transaction
@@ -286,6 +305,17 @@ impl Metadata {
         transaction.commit().await?;
         Ok(true)
     }
+}
+
+fn rsa(active: &[SigningKeyRow]) -> usize {
+    let keys = active.iter();
+    keys.filter(|row| row.key_type == KeyType::Rsa).count()
+}
+
+/// Whether one more key of that type may be active beside the others. One place is kept for the RSA key that every owner gets.
+fn fits(key_type: KeyType, active: &[SigningKeyRow]) -> bool {
+    let kept = usize::from(key_type != KeyType::Rsa && rsa(active) == 0);
+    active.len() + kept < MAX_ACTIVE_KEYS
 }
 
 /// Makes another transaction about the same owner's keys wait, and one about the owner's repositories, whose changes must
@@ -344,7 +374,7 @@ async fn active(
 ) -> Result<Vec<SigningKeyRow>, MetadataError> {
     transaction
         .rows(sql!(
-            "SELECT id, owner_id, name, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
+            "SELECT id, owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
              WHERE owner_id = $1 AND state = 'active' ORDER BY id DESC",
             owner
         ))
@@ -363,10 +393,11 @@ async fn insert_active(
     let row = transaction
         .row(sql!(
             "INSERT INTO signing_keys (owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at) \
-             VALUES ($1, $2, 'rsa', $3, $4, 'active', $5, $6) ON CONFLICT (owner_id, name) DO NOTHING \
-             RETURNING id, owner_id, name, public_pem, sealed, state, created_at, changed_at",
+             VALUES ($1, $2, $3, $4, $5, 'active', $6, $7) ON CONFLICT (owner_id, name) DO NOTHING \
+             RETURNING id, owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at",
             new.owner,
             new.name,
+            new.key_type.as_str(),
             new.public_pem,
             new.sealed,
             created_at,

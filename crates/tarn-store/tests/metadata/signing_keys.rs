@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tarn_base::clock::Timestamp;
 use tarn_store::metadata::{
-    Actor, AddKeyError, ChangeKeyError, KeyOrigin, KeyState, MAX_ACTIVE_KEYS, Metadata,
+    Actor, AddKeyError, ChangeKeyError, KeyOrigin, KeyState, KeyType, MAX_ACTIVE_KEYS, Metadata,
     NewSigningKey, OtherKeys, OwnerId, SigningKeyRow, UserChange,
 };
 
@@ -18,6 +18,7 @@ fn key(owner: OwnerId, name: &str) -> NewSigningKey<'_> {
     NewSigningKey {
         owner,
         name,
+        key_type: KeyType::Rsa,
         public_pem: "-----BEGIN PUBLIC KEY-----",
         sealed: &[1, 2, 3],
         origin: KeyOrigin::Made,
@@ -208,11 +209,72 @@ async fn a_key_retires_and_comes_back_as_the_one_it_was() {
 }
 
 #[tokio::test]
+async fn keys_of_the_two_types_come_and_go_beside_each_other() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let curve = |name| NewSigningKey {
+        key_type: KeyType::EcP256,
+        ..key(world.alice, name)
+    };
+    let add = async |new, others| metadata.add_signing_key(new, others, &ACT).await;
+    let beside_one = OtherKeys::SignOn { at_most: 1 };
+    // A place is kept for the RSA key that there is none of yet.
+    for name in ["ec1", "ec2", "ec3"] {
+        add(curve(name), BESIDE_ANY).await.unwrap();
+    }
+    let refused = add(curve("ec4"), BESIDE_ANY).await;
+    assert!(matches!(refused, Err(AddKeyError::TooManyActive)));
+    let rsa = metadata.add_first_signing_key(key(world.alice, "rsa1"), &ACT);
+    assert_eq!(rsa.await.unwrap().name, "rsa1");
+    for name in ["ec1", "ec2"] {
+        assert!(
+            world
+                .change_key(name, KeyState::Retired, START)
+                .await
+                .unwrap()
+        );
+    }
+    let again = metadata.add_first_signing_key(key(world.alice, "rsa2"), &ACT);
+    assert_eq!(again.await.unwrap().key_type, KeyType::Rsa);
+
+    // One rotation of each type may be under way.
+    add(key(world.alice, "rsa2"), beside_one).await.unwrap();
+    add(curve("ec4"), beside_one).await.unwrap();
+    for (new, names) in [
+        (key(world.alice, "rsa3"), ["rsa2", "rsa1"]),
+        (curve("ec5"), ["ec4", "ec3"]),
+    ] {
+        let refused = add(new, beside_one).await;
+        assert!(
+            matches!(&refused, Err(AddKeyError::TooManyOfItsType(signing)) if *signing == names),
+            "{refused:?}"
+        );
+    }
+    // An import takes over from those of its type, and the last RSA key never retires.
+    add(curve("ec5"), OtherKeys::Retire).await.unwrap();
+    add(key(world.alice, "rsa3"), OtherKeys::Retire)
+        .await
+        .unwrap();
+    let mut active = states(metadata, world.alice).await;
+    active.retain(|(_, state)| *state == KeyState::Active);
+    let names: Vec<_> = active.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["rsa3", "ec5"]);
+    let refused = world.change_key("rsa3", KeyState::Retired, START).await;
+    assert!(matches!(refused, Err(ChangeKeyError::OnlyRsa)));
+    assert!(
+        world
+            .change_key("ec5", KeyState::Retired, START)
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
 async fn somebody_always_signs_and_never_too_many() {
     let world = World::new().await;
     world.key_at("one", BESIDE_ANY, START).await;
     let refused = world.change_key("one", KeyState::Retired, START).await;
-    assert!(matches!(refused, Err(ChangeKeyError::OnlyActive)));
+    assert!(matches!(refused, Err(ChangeKeyError::OnlyRsa)));
     let refused = world.change_key("none", KeyState::Retired, START).await;
     assert!(matches!(refused, Err(ChangeKeyError::NoSuchKey)));
     let bob = add_user(&world.metadata, "bob").await;
@@ -231,7 +293,7 @@ async fn somebody_always_signs_and_never_too_many() {
         .add_signing_key(new, OtherKeys::SignOn { at_most: 1 }, &ACT)
         .await;
     assert!(
-        matches!(&refused, Err(AddKeyError::TooManyActive(names)) if *names == ["two", "one"]),
+        matches!(&refused, Err(AddKeyError::TooManyOfItsType(names)) if *names == ["two", "one"]),
         "{refused:?}"
     );
 

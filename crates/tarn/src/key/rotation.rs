@@ -6,15 +6,19 @@ use tarn_core::{
     Administration,
     keys::{ListedKey, StateChange},
 };
-use tarn_store::metadata::{KeyState, Owner};
+use tarn_store::metadata::{KeyState, KeyType, Owner};
 
 use super::found;
 use crate::{administration::BY, failure::Failure, output};
 
 /// Begins a rotation. The new key's name goes to standard output.
-pub(super) async fn rotate(registry: &Administration, owner: &OwnerName) -> Result<(), Failure> {
+pub(super) async fn rotate(
+    registry: &Administration,
+    owner: &OwnerName,
+    key_type: KeyType,
+) -> Result<(), Failure> {
     let owner = found(registry, owner).await?;
-    let key = registry.keys().rotate(&owner, &BY).await?;
+    let key = registry.keys().rotate(&owner, key_type, &BY).await?;
     output::print(&format!("{}\n", key.name))?;
     output::note(&signs(&key.name, &owner));
     let signing = signing(registry, &owner).await?;
@@ -47,7 +51,8 @@ pub(super) async fn reactivate(
     let change = registry.keys().reactivate(&owner, name, &BY).await?;
     let when = when(&change);
     output::note(&format!("{name} signs the indexes of {}{when}", owner.name));
-    note_overlap(&owner, &change.signing);
+    let signing = signing(registry, &owner).await?;
+    note_overlap(&owner, &signing);
     Ok(())
 }
 
@@ -68,29 +73,35 @@ pub(super) fn signs(name: &KeyName, owner: &Owner) -> String {
     )
 }
 
-/// The names of the keys that sign, newest first.
+/// The keys that sign, newest first.
 pub(super) async fn signing(
     registry: &Administration,
     owner: &Owner,
-) -> Result<Vec<KeyName>, Failure> {
+) -> Result<Vec<(KeyType, KeyName)>, Failure> {
     let keys = registry.keys().list(owner).await?;
-    Ok(names_of_active(&keys))
+    Ok(active(&keys))
 }
 
 /// The same, of keys that are listed already.
-pub(super) fn names_of_active(keys: &[ListedKey]) -> Vec<KeyName> {
+pub(super) fn active(keys: &[ListedKey]) -> Vec<(KeyType, KeyName)> {
     let active = keys.iter().filter(|key| key.state == KeyState::Active);
-    active.map(|key| key.name.clone()).collect()
+    active.map(|key| (key.key_type, key.name.clone())).collect()
 }
 
-/// Says what is to be done while more than one key signs.
-pub(super) fn note_overlap(owner: &Owner, signing: &[KeyName]) {
-    let Some((newest, older)) = signing.split_first() else {
-        return;
-    };
-    if older.is_empty() {
-        return;
+/// Says what is to be done while more than one key of a type signs.
+pub(super) fn note_overlap(owner: &Owner, signing: &[(KeyType, KeyName)]) {
+    for wanted in [KeyType::Rsa, KeyType::EcP256] {
+        let of_it = signing.iter().filter(|(key_type, _)| *key_type == wanted);
+        let names: Vec<&KeyName> = of_it.map(|(_, name)| name).collect();
+        if let Some((newest, older)) = names.split_first()
+            && !older.is_empty()
+        {
+            note_newer(owner, newest, older);
+        }
     }
+}
+
+fn note_newer(owner: &Owner, newest: &KeyName, older: &[&KeyName]) {
     output::note(&format!(
         "clients with any key that is active work; give every client {newest} (GET /api/packages/{}/alpine/{newest}), then \
          end the overlap:",

@@ -147,6 +147,54 @@ fn an_import_can_sign_beside_the_key_that_clients_have() {
 }
 
 #[test]
+fn a_key_of_the_curve_p_256_stands_beside_the_rsa_key() {
+    let folder = Folder::with_registry();
+    folder.tarn(&["key", "export", "admin"]);
+    let rsa = active_keys(&folder).remove(0);
+    let made = folder.tarn(&["key", "rotate", "admin", "--type", "ec-p256"]);
+    let curve = made.line().to_owned();
+    let fingerprint = curve
+        .strip_prefix("admin@")
+        .unwrap()
+        .strip_suffix(".pem")
+        .unwrap();
+    // Each type has one key, so no overlap is to be ended.
+    assert_eq!(
+        made.stderr,
+        format!("{curve} signs the indexes of admin from the next request on\n")
+    );
+    assert_eq!(active_keys(&folder), [curve.clone(), rsa.clone()]);
+    let public = folder.tarn(&["key", "export", "admin", &curve]);
+    let read = PublicKey::from_pem(public.stdout.as_bytes()).unwrap();
+    assert_eq!(read.fingerprint().to_string(), fingerprint);
+    assert_eq!(
+        folder.tarn(&["key", "export", "admin"]).stderr,
+        format!("this is /etc/apk/keys/{rsa}\n")
+    );
+
+    // As OpenWrt's build system writes it; it takes over from the other key of its type.
+    let key = SigningKey::generate_p256().unwrap();
+    folder.write("private-key.pem", &*key.to_pkcs8_pem().unwrap());
+    let said = folder.tarn(&["key", "import", "admin", "private-key.pem"]);
+    let name = format!("admin@{}.pem", key.public_key().fingerprint());
+    assert_eq!(
+        said.all(),
+        format!(
+            "exit: 0\n--- stdout\n--- stderr\n{name} signs the indexes of admin from the next request on; \
+             clients need it in /etc/apk/keys\n"
+        )
+    );
+    assert_eq!(active_keys(&folder), [name, rsa]);
+    let refused = folder.tarn(&["key", "rotate", "admin", "--type", "dsa"]);
+    assert_eq!(refused.exit, 2);
+    assert!(
+        refused.stderr.contains("rsa, ec-p256"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
 fn a_lost_sealing_key_is_told_by_every_command_and_by_the_server() {
     let folder = Folder::with_registry();
     folder.tarn(&["key", "export", "admin"]);

@@ -90,6 +90,71 @@ fn clients_with_either_key_never_notice_a_rotation() {
 }
 
 #[test]
+fn clients_of_v3_go_from_rsa_to_a_curve_and_back() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("hello", "1.0-r0"));
+    let repository = server.repository("v1/main");
+    let v3 = [format!("v3 {repository}")];
+    let rsa = key_name(&server.alpine("admin", "/key").expect(200));
+    let client = || Apk::new(&alpine, &v3).cached();
+    let look = |apk: &Apk, expected: &[&str]| {
+        apk.expect(&["update"]);
+        assert_eq!(apk.search(&[]), expected);
+    };
+    let with_rsa = client().trusting(&server, "admin", "");
+    look(&with_rsa, &["hello-1.0-r0"]);
+
+    let printed = server.tarn(&["key", "rotate", "admin", "--type", "ec-p256"], "");
+    let curve = printed.trim_end();
+    assert!(curve.ends_with(".pem"), "{curve}");
+    // `/key` stays the one with which v2 clients work too.
+    assert_eq!(key_name(&server.alpine("admin", "/key").expect(200)), rsa);
+    assert_eq!(
+        server.index("v1/main").signatures,
+        [format!(".SIGN.RSA256.{rsa}")]
+    );
+    let pem = server.alpine("admin", &format!("/{curve}")).expect(200);
+    assert_eq!(key_name(&pem), curve);
+    // As OpenWrt calls it; apk 3 goes by the key and not by its name.
+    let with_curve = client().with_key("feed.pem", &pem.body);
+    look(&with_curve, &["hello-1.0-r0"]);
+    server.publish("v1/main", &Package::new("during", "1.0-r0"));
+    let all = ["during-1.0-r0", "hello-1.0-r0"];
+    for apk in [&with_rsa, &with_curve] {
+        look(apk, &all);
+        apk.expect(&["add", "during"]);
+    }
+
+    // From one RSA key to the next under a client that has the other kind.
+    let next = server.tarn(&["key", "rotate", "admin"], "");
+    server.tarn(&["key", "retire", "admin", &rsa], "");
+    look(&with_curve, &all);
+    let refused = with_rsa.run(&["update"]);
+    assert!(refused.output.contains("UNTRUSTED"), "{}", refused.output);
+    let with_next = client().trusting(&server, "admin", "");
+    look(&with_next, &all);
+
+    // And back: without the curve.
+    server.tarn(&["key", "retire", "admin", curve], "");
+    server.publish("v1/main", &Package::new("after", "1.0-r0"));
+    look(
+        &with_next,
+        &["after-1.0-r0", "during-1.0-r0", "hello-1.0-r0"],
+    );
+    let refused = with_curve.run(&["update"]);
+    assert!(refused.output.contains("UNTRUSTED"), "{}", refused.output);
+    server.tarn(&["key", "reactivate", "admin", curve], "");
+    look(
+        &with_curve,
+        &["after-1.0-r0", "during-1.0-r0", "hello-1.0-r0"],
+    );
+    assert_ne!(next.trim_end(), rsa);
+}
+
+#[test]
 fn a_client_that_holds_an_index_of_other_keys_never_hears_not_modified() {
     if !curl_or_leave_out() {
         return;

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::metadata::{
-    Database, KeyOrigin, KeyState, Metadata, NewSigningKey, NewToken, NewUser, OtherKeys, Role,
-    UserChange, Visibility,
+    Database, KeyOrigin, KeyState, KeyType, Metadata, NewSigningKey, NewToken, NewUser, OtherKeys,
+    Role, UserChange, Visibility,
 };
 use tarn_base::{
     clock::Timestamp,
@@ -284,6 +284,7 @@ async fn organisations_teams_and_keys() {
     let key = |name, origin| NewSigningKey {
         owner: acme,
         name,
+        key_type: KeyType::Rsa,
         public_pem: "",
         sealed: &[1],
         origin,

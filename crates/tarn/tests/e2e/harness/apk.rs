@@ -91,6 +91,12 @@ impl Apk {
         self
     }
 
+    /// Trusts a key, kept under that name.
+    pub(crate) fn with_key(self, name: &str, pem: &[u8]) -> Self {
+        fs::write(self.scratch.path().join("keys").join(name), pem).unwrap();
+        self
+    }
+
     pub(crate) fn netrc(self, text: &str) -> Self {
         fs::write(self.scratch.path().join("home/.netrc"), text).unwrap();
         self
