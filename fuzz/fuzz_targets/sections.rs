@@ -36,7 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
     // What is accepted can stand in an index.
     if let Ok(package) = reader.finish() {
         let arch = Arch::parse("x86_64").expect("an architecture");
-        let text = record::render(&package.info, &package.identity, package.size, &arch);
+        let text = record::render(&package.facts, &package.identity, package.size, &arch);
         let record = Record::parse(&text, &limits).expect("an accepted package has a valid record");
         assert_eq!(record.to_string(), text);
     }

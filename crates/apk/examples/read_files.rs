@@ -7,10 +7,9 @@
 use std::{error::Error, fs, time::Instant};
 
 use apk::{
-    facts::PackageFacts,
     limits::Limits,
-    v2::{index, package::PackageReader},
-    v3,
+    package::{self, Package},
+    v2::index,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -54,36 +53,26 @@ fn read_index(path: &str, bytes: &[u8]) -> Result<String, Box<dyn Error>> {
 }
 
 fn read_package(bytes: &[u8]) -> Result<String, Box<dyn Error>> {
-    if !bytes.starts_with(b"ADB") {
-        let mut reader = PackageReader::new(Limits::default());
-        reader.push(bytes)?;
-        let package = reader.finish()?;
-        return Ok(summary(&package.facts(), package.data_entries));
-    }
-    let mut reader = v3::package::PackageReader::new(Limits::default());
+    let mut reader = package::reader(bytes, &Limits::default());
     reader.push(bytes)?;
     let package = reader.finish()?;
-    let mut line = summary(package.facts(), package.entries() as u64);
-    for key in package.signed_by() {
-        line.push_str(&format!(", signed by {key}"));
-    }
-    Ok(line)
-}
-
-fn summary(facts: &PackageFacts, entries: u64) -> String {
-    let hash: String = facts
-        .hash
-        .as_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!(
-        "{}-{} {} {hash}, {} bytes installed, {entries} entries, {} dependencies, {} scripts",
+    let entries = match &package {
+        Package::V2(package) => package.data_entries,
+        Package::V3(package) => package.entries() as u64,
+    };
+    let facts = package.facts();
+    let mut line = format!(
+        "{}-{} {} {}, {} bytes installed, {entries} entries, {} dependencies, {} scripts",
         facts.name,
         facts.version,
         facts.arch,
+        package.hash(),
         facts.installed_size,
         facts.depends.len() + facts.provides.len(),
         facts.scripts.len()
-    )
+    );
+    for signature in package.signatures() {
+        line.push_str(&format!(", signed by {}", signature.key));
+    }
+    Ok(line)
 }

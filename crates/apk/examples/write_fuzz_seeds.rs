@@ -103,7 +103,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     reader.push(&file)?;
     let package = reader.finish()?;
     let text = record::render(
-        &package.info,
+        &package.facts,
         &package.identity,
         package.size,
         &Arch::parse("x86_64")?,

@@ -72,10 +72,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut reader = PackageReader::new(Limits::default());
         reader.push(&bytes)?;
         let package = reader.finish()?;
-        let file = format!("{}-{}.apk", package.info.name, package.info.version);
+        let file = package.facts.file_name();
         fs::write(folder.join("repository/x86_64").join(&file), &bytes)?;
         records.push(record::render(
-            &package.info,
+            &package.facts,
             &package.identity,
             package.size,
             &arch,

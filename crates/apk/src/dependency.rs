@@ -230,6 +230,16 @@ impl Dependency {
         Self::read(text, limits, one_spelling, Version::parse_within)
     }
 
+    /// Reads one dependency of a package that was taken in before: its version may be any that a rule ever let in
+    /// ([`Version::parse_lenient`]).
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] when the text does not follow the grammar above.
+    pub fn parse_stored(text: &str, limits: &Limits) -> Result<Self, DependencyError> {
+        Self::read(text, limits, one_spelling, Version::parse_lenient)
+    }
+
     fn read(
         text: &str,
         limits: &Limits,

@@ -145,6 +145,45 @@ impl fmt::Display for Sha256Digest {
     }
 }
 
+/// What apk knows a package by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PackageHash {
+    /// 20 bytes. Of a v2 package, SHA-1 of its control section. Of a v3 package in an index for prereleases
+    /// of apk 3, the first 20 bytes of SHA-256 of its ADB block (`apk mkndx --hash sha256-160`). Nothing tells which.
+    Identity(Identity),
+    /// SHA-256 of the ADB block of a v3 package, 32 bytes.
+    Sha256(Sha256Digest),
+}
+
+impl PackageHash {
+    /// The hash of 20 or 32 bytes. `None` for any other number.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if let Ok(bytes) = bytes.try_into() {
+            return Some(Self::Identity(Identity::from_bytes(bytes)));
+        }
+        let sha256 = bytes.try_into().ok().map(Sha256Digest::from_bytes);
+        sha256.map(Self::Sha256)
+    }
+
+    /// The 20 or 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Identity(identity) => identity.as_bytes(),
+            Self::Sha256(digest) => digest.as_bytes(),
+        }
+    }
+}
+
+/// As an index of the package's format shows it: `Q1` and base64, or hexadecimal.
+impl fmt::Display for PackageHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity(identity) => identity.fmt(formatter),
+            Self::Sha256(digest) => digest.fmt(formatter),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,41 +1,57 @@
-//! What a registry knows of a package, whatever its format.
+//! What a package says of itself, whatever its format, in values that cannot be wrong.
 
 use crate::{
-    arch::Arch,
-    dependency::Dependency,
-    digest::Sha256Digest,
-    name::PackageName,
-    package_info::PackageInfo,
-    v2,
-    v2::package::Script,
-    v3::index::{IndexedPackage, PackageHash},
-    version::Version,
+    arch::Arch, dependency::Dependency, digest::Sha256Digest, limits::Limits, name::PackageName,
+    script::Script, v3::index::IndexedPackage, version::Version,
 };
+
+pub use error::FactsError;
+pub(crate) use fit::{LARGEST_DATE, LARGEST_PRIORITY, LARGEST_SIZE, Length, Lengths};
+
+mod error;
+mod fit;
+mod relations;
+#[cfg(test)]
+mod tests;
 
 /// The format of a package, with what only that format has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// gzip and tar.
     V2 {
-        /// `datahash`: SHA-256 of the data section, compressed.
+        /// `datahash`: SHA-256 of the data section as it is in the file, compressed.
         data_hash: Sha256Digest,
     },
     /// An ADB file.
     V3,
 }
 
+impl Format {
+    /// `v2` or `v3`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V2 { .. } => "v2",
+            Self::V3 => "v3",
+        }
+    }
+
+    const fn names(self) -> &'static Names {
+        match self {
+            Self::V2 { .. } => &IN_PKGINFO,
+            Self::V3 => &IN_ADB,
+        }
+    }
+}
+
 /// The facts of one package, from which the record of a v2 index and the object of a v3 index are both made. Both readers give
-/// it: [`v2::package::Package::facts`], and [`crate::v3::package::Package::facts`].
+/// it ([`crate::v2::pkginfo`], [`crate::v3::package`]), after [`PackageFacts::check`]: it holds nothing that an apk client
+/// would choke on.
 ///
 /// Texts are empty and numbers 0 where the package says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageFacts {
     /// The format of the file.
     pub format: Format,
-    /// What apk checks a download with.
-    pub hash: PackageHash,
-    /// Bytes of the whole file.
-    pub size: u64,
     /// The name.
     pub name: PackageName,
     /// The version, revision included.
@@ -52,7 +68,7 @@ pub struct PackageFacts {
     pub origin: String,
     /// Who maintains it.
     pub maintainer: String,
-    /// Who built it. Never in v3.
+    /// Who built it. Never in v3, and not in an index.
     pub packager: String,
     /// The commit of the source tree: text in v2, lower-case hex digits in v3.
     pub commit: String,
@@ -62,7 +78,7 @@ pub struct PackageFacts {
     pub installed_size: u64,
     /// Which of several providers comes first.
     pub provider_priority: u64,
-    /// Who of several packages with the same file owns it. Not in an index.
+    /// Which of several packages with the same file keeps it. Not in an index.
     pub replaces_priority: u64,
     /// What it depends on.
     pub depends: Vec<Dependency>,
@@ -74,78 +90,54 @@ pub struct PackageFacts {
     pub install_if: Vec<Dependency>,
     /// What it recommends. Only in v3.
     pub recommends: Vec<Dependency>,
-    /// The layer of the file system. Only in v3.
+    /// The layer of the file system: 0 is the root, 1 OpenWrt's `uvol`. Only in v3.
     pub layer: u64,
     /// Tags. Only in v3.
     pub tags: Vec<String>,
     /// The directories whose change runs the trigger script. Not in an index.
     pub triggers: Vec<String>,
-    /// Which scripts it brings. Not in an index.
+    /// Which scripts it brings. Not in an index. In v2 they stand beside `.PKGINFO`: the reader of the package adds them.
     pub scripts: Vec<Script>,
 }
 
 impl PackageFacts {
-    /// The facts of a v2 package.
-    pub(crate) fn of_v2(package: &v2::package::Package) -> Self {
-        // Taken apart without `..`: a new field has to be thought of here.
-        let PackageInfo {
-            name,
-            version,
-            arch,
-            description,
-            url,
-            license,
-            origin,
-            maintainer,
-            packager,
-            commit,
-            build_date,
-            installed_size,
-            provider_priority,
-            replaces_priority,
-            depends,
-            provides,
-            install_if,
-            replaces,
-            triggers,
-            data_hash,
-        } = package.info.clone();
+    /// The facts of a package that says no more than this.
+    pub fn new(format: Format, name: PackageName, version: Version, arch: Arch) -> Self {
         Self {
-            format: Format::V2 { data_hash },
-            hash: PackageHash::Identity(package.identity),
-            size: package.size,
+            format,
             name,
             version,
             arch,
-            description,
-            url,
-            license,
-            origin,
-            maintainer,
-            packager,
-            commit,
-            build_date,
-            installed_size,
-            provider_priority,
-            replaces_priority,
-            depends,
-            provides,
-            replaces,
-            install_if,
+            description: String::new(),
+            url: String::new(),
+            license: String::new(),
+            origin: String::new(),
+            maintainer: String::new(),
+            packager: String::new(),
+            commit: String::new(),
+            build_date: 0,
+            installed_size: 0,
+            provider_priority: 0,
+            replaces_priority: 0,
+            depends: Vec::new(),
+            provides: Vec::new(),
+            replaces: Vec::new(),
+            install_if: Vec::new(),
             recommends: Vec::new(),
             layer: 0,
             tags: Vec::new(),
-            triggers,
-            scripts: package.scripts.clone(),
+            triggers: Vec::new(),
+            scripts: Vec::new(),
         }
     }
 
-    /// The facts of a v3 package: `info` is the object that an index would have too, `size` the size of the file.
-    pub(crate) fn of_v3(info: IndexedPackage, size: u64, more: V3Facts) -> Self {
+    /// The facts of a v3 package: `info` is the object that an index would have too.
+    pub(crate) fn of_v3(info: IndexedPackage, more: V3Facts) -> Self {
+        // Taken apart without `..`: a new field has to be thought of here.
         let IndexedPackage {
             name,
             version,
-            hash,
+            hash: _,
             description,
             arch,
             license,
@@ -173,8 +165,6 @@ impl PackageFacts {
         } = more;
         Self {
             format: Format::V3,
-            hash,
-            size,
             name,
             version,
             arch,
@@ -200,6 +190,27 @@ impl PackageFacts {
             scripts,
         }
     }
+
+    /// What the file of the package is called in the folder of its architecture (apk-tools `src/context.c`,
+    /// `default_reponame_spec`).
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.apk", self.name, self.version)
+    }
+
+    /// Whether it may be listed in an index: nothing in it breaks that index for a client, and an apk can install it.
+    ///
+    /// # Errors
+    ///
+    /// [`FactsError`], whose text begins with the field as the package's own format calls it.
+    pub fn check(&self, limits: &Limits) -> Result<(), FactsError> {
+        self.check_with(&Lengths::of(self), limits)
+    }
+
+    /// The same where the lists are longer than what was kept of them.
+    pub(crate) fn check_with(&self, lengths: &Lengths, limits: &Limits) -> Result<(), FactsError> {
+        fit::check(self, lengths, limits)?;
+        relations::check(self)
+    }
 }
 
 /// What a v3 package says of itself that an index has no place for.
@@ -209,3 +220,65 @@ pub(crate) struct V3Facts {
     pub(crate) triggers: Vec<String>,
     pub(crate) scripts: Vec<Script>,
 }
+
+/// What a format calls the fields.
+struct Names {
+    name: &'static str,
+    description: &'static str,
+    url: &'static str,
+    license: &'static str,
+    origin: &'static str,
+    maintainer: &'static str,
+    packager: &'static str,
+    commit: &'static str,
+    build_date: &'static str,
+    installed_size: &'static str,
+    provider_priority: &'static str,
+    replaces_priority: &'static str,
+    depends: &'static str,
+    provides: &'static str,
+    replaces: &'static str,
+    install_if: &'static str,
+    recommends: &'static str,
+    layer: &'static str,
+    tags: &'static str,
+    triggers: &'static str,
+}
+
+/// The keys of `.PKGINFO`. What v2 has not is called as in v3.
+const IN_PKGINFO: Names = Names {
+    name: "pkgname",
+    description: "pkgdesc",
+    commit: "commit",
+    build_date: "builddate",
+    installed_size: "size",
+    provider_priority: "provider_priority",
+    replaces_priority: "replaces_priority",
+    depends: "depend",
+    install_if: "install_if",
+    ..IN_ADB
+};
+
+/// The fields as `apk mkpkg --info` and `apk adbdump` call them (apk-tools `src/apk_adb.c`, `schema_pkginfo`).
+const IN_ADB: Names = Names {
+    name: "name",
+    description: "description",
+    url: "url",
+    license: "license",
+    origin: "origin",
+    maintainer: "maintainer",
+    packager: "packager",
+    commit: "repo-commit",
+    build_date: "build-time",
+    installed_size: "installed-size",
+    provider_priority: "provider-priority",
+    replaces_priority: "replaces-priority",
+    depends: "depends",
+    provides: "provides",
+    replaces: "replaces",
+    install_if: "install-if",
+    recommends: "recommends",
+    layer: "layer",
+    tags: "tags",
+    triggers: "triggers",
+};

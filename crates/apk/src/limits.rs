@@ -37,8 +37,8 @@ pub struct Limits {
     /// An index record, with its last line feed. apk has no bound on it but those on its lines; every reader of an index pays for
     /// each.
     pub index_record: usize,
-    /// Entries of all the lists of a package together: `depend`, `provides`, `install_if`, `replaces`. Each is an object in
-    /// memory wherever an index is read, however short it is.
+    /// Entries of all the lists of a package together: `depend`, `provides`, `install_if`, `replaces`, and of v3 `recommends` and
+    /// `tags`. Each is an object in memory wherever an index is read, however short it is.
     pub dependencies: usize,
     /// One dependency as written, e.g. `so:libc.musl-x86_64.so.1=1` (`src/package.c`, `apk_deps_write_layer`).
     pub dependency: usize,
@@ -55,8 +55,8 @@ pub struct Limits {
     pub database: u64,
     /// What the ADB block of a v3 package says, spelled out in memory: its paths above all, some 200 bytes each.
     pub database_spelled_out: u64,
-    /// The window of zstd in a v3 package, which is allocated. 128 MiB is what zstd takes by default, so apk too, and what its
-    /// highest level asks for; levels up to 19 ask for 8 MiB.
+    /// The window of zstd in a v3 package, which is allocated. zstd itself, and so apk, takes 128 MiB, which only the levels 20 to
+    /// 22 ask for; the levels up to 19 ask for 8 MiB at most.
     pub zstd_window: u64,
     /// A whole uncompressed index.
     pub index: u64,
@@ -88,7 +88,7 @@ impl Default for Limits {
             name_and_version: 255 - "-.post-deinstall".len(),
             database: 16 << 20,
             database_spelled_out: 64 << 20,
-            zstd_window: 128 << 20,
+            zstd_window: 8 << 20,
             index: 2 << 30,
             index_records: 4_000_000,
         }
@@ -105,12 +105,15 @@ impl Limits {
         }
     }
 
-    /// The default bounds for what was taken in before: whatever the rule about versions is now, it may have one that apk
-    /// can't order.
+    /// The bounds for what was taken in before: whatever the rules are now, it may have a version that apk can't order, and
+    /// longer names.
     #[must_use]
     pub fn for_stored() -> Self {
         Self {
             lenient_versions: true,
+            name: usize::MAX,
+            version: usize::MAX,
+            dependency: usize::MAX,
             ..Self::default()
         }
     }

@@ -41,7 +41,7 @@ fn records(count: usize) -> Vec<String> {
             let mut reader = PackageReader::new(Limits::default());
             reader.push(&file).expect("valid");
             let package = reader.finish().expect("valid");
-            record::render(&package.info, &package.identity, package.size, &arch)
+            record::render(&package.facts, &package.identity, package.size, &arch)
         })
         .collect()
 }

@@ -9,13 +9,13 @@ use apk::{
     arch::Arch,
     dependency::Dependency,
     digest::{Identity, Sha256Digest},
+    facts::{Format, PackageFacts},
     limits::Limits,
     name::PackageName,
-    package_info::PackageInfo,
     sign::SigningKey,
     v3::{
         container::{self, Compression},
-        index::{IndexEntry, payload, read, read_unverified, write},
+        index::{IndexEntry, PackageHash, payload, read, read_unverified, write},
         schema::Schema,
     },
     version::Version,
@@ -88,7 +88,7 @@ fn dependencies() -> impl Strategy<Value = Vec<Dependency>> {
     proptest::collection::vec(dependency(), 0..6)
 }
 
-fn package() -> impl Strategy<Value = (PackageInfo, [u8; 20], u64)> {
+fn package() -> impl Strategy<Value = (PackageFacts, [u8; 20], u64)> {
     let names = (name(), "[0-9]{1,3}(\\.[0-9]{1,3})?-r[0-9]", "[ -~é]{0,300}");
     let lists = (
         dependencies(),
@@ -98,16 +98,13 @@ fn package() -> impl Strategy<Value = (PackageInfo, [u8; 20], u64)> {
     );
     let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
     (names, lists, numbers, any::<[u8; 20]>()).prop_map(|(names, lists, numbers, identity)| {
-        let info = PackageInfo {
-            name: PackageName::parse(&names.0).unwrap(),
-            version: Version::parse(&names.1).unwrap(),
-            arch: Arch::noarch(),
+        let format = Format::V2 {
+            data_hash: Sha256Digest::from_bytes([0; 32]),
+        };
+        let info = PackageFacts {
             description: names.2.clone(),
             url: names.2,
-            license: String::new(),
             origin: names.0.clone(),
-            maintainer: String::new(),
-            packager: String::new(),
             commit: identity
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
@@ -116,13 +113,16 @@ fn package() -> impl Strategy<Value = (PackageInfo, [u8; 20], u64)> {
             build_date: numbers.0,
             installed_size: numbers.1,
             provider_priority: numbers.2,
-            replaces_priority: 0,
             depends: lists.0,
             provides: lists.1,
             install_if: lists.2,
             replaces: lists.3,
-            triggers: Vec::new(),
-            data_hash: Sha256Digest::from_bytes([0; 32]),
+            ..PackageFacts::new(
+                format,
+                PackageName::parse(&names.0).unwrap(),
+                Version::parse(&names.1).unwrap(),
+                Arch::noarch(),
+            )
         };
         (info, identity, numbers.3)
     })
@@ -146,29 +146,29 @@ proptest! {
         let entries: Vec<IndexEntry<'_>> = packages
             .iter()
             .zip(&identities)
-            .map(|((info, _, size), identity)| IndexEntry { info, identity, size: *size })
+            .map(|((facts, _, size), identity)| IndexEntry { facts, hash: PackageHash::Identity(*identity), size: *size })
             .collect();
         let compression = if deflate { Compression::Deflate } else { Compression::None };
         let file = container::pack(unsigned(&payload(&entries, "").unwrap()), compression).unwrap();
         let index = read_unverified(&file, &Limits::default()).unwrap();
         prop_assert_eq!(index.packages.len(), entries.len());
         for entry in entries {
-            let found = index.packages.iter().find(|package| package.hash.as_bytes() == entry.identity.as_bytes());
+            let found = index.packages.iter().find(|package| package.hash.as_bytes() == entry.hash.as_bytes());
             let found = found.unwrap();
-            prop_assert_eq!(&found.name, &entry.info.name);
-            prop_assert_eq!(&found.version, &entry.info.version);
-            prop_assert_eq!(&found.description, &entry.info.description);
-            prop_assert_eq!(&found.url, &entry.info.url);
-            prop_assert_eq!(&found.origin, &entry.info.origin);
-            prop_assert_eq!(Some(found.commit.as_str()), entry.info.commit.get(..40));
-            prop_assert_eq!(found.build_date, entry.info.build_date);
-            prop_assert_eq!(found.installed_size, entry.info.installed_size);
-            prop_assert_eq!(found.provider_priority, entry.info.provider_priority);
+            prop_assert_eq!(&found.name, &entry.facts.name);
+            prop_assert_eq!(&found.version, &entry.facts.version);
+            prop_assert_eq!(&found.description, &entry.facts.description);
+            prop_assert_eq!(&found.url, &entry.facts.url);
+            prop_assert_eq!(&found.origin, &entry.facts.origin);
+            prop_assert_eq!(Some(found.commit.as_str()), entry.facts.commit.get(..40));
+            prop_assert_eq!(found.build_date, entry.facts.build_date);
+            prop_assert_eq!(found.installed_size, entry.facts.installed_size);
+            prop_assert_eq!(found.provider_priority, entry.facts.provider_priority);
             prop_assert_eq!(found.size, entry.size);
-            prop_assert_eq!(set(&found.depends), set(&entry.info.depends));
-            prop_assert_eq!(set(&found.provides), set(&entry.info.provides));
-            prop_assert_eq!(set(&found.install_if), set(&entry.info.install_if));
-            prop_assert_eq!(set(&found.replaces), set(&entry.info.replaces));
+            prop_assert_eq!(set(&found.depends), set(&entry.facts.depends));
+            prop_assert_eq!(set(&found.provides), set(&entry.facts.provides));
+            prop_assert_eq!(set(&found.install_if), set(&entry.facts.install_if));
+            prop_assert_eq!(set(&found.replaces), set(&entry.facts.replaces));
         }
     }
 

@@ -8,9 +8,9 @@
 use apk::{
     dependency::Dependency,
     digest::{Identity, Sha256Digest},
+    facts::{Format, PackageFacts},
     limits::Limits,
     name::PackageName,
-    package_info::PackageInfo,
     sign::{KeySize, SigningKey},
     v3::{
         block::Blocks,
@@ -37,33 +37,20 @@ fn id(key: &SigningKey) -> KeyId {
     KeyId::of(key.public_key())
 }
 
-fn info(name: &str, version: &str) -> PackageInfo {
-    PackageInfo {
-        name: PackageName::parse(name).unwrap(),
-        version: Version::parse(version).unwrap(),
-        arch: apk::arch::Arch::parse("x86_64").unwrap(),
-        description: String::new(),
-        url: String::new(),
-        license: String::new(),
-        origin: String::new(),
-        maintainer: String::new(),
-        packager: String::new(),
-        commit: String::new(),
-        build_date: 0,
-        installed_size: 0,
-        provider_priority: 0,
-        replaces_priority: 0,
-        depends: Vec::new(),
-        provides: Vec::new(),
-        install_if: Vec::new(),
-        replaces: Vec::new(),
-        triggers: Vec::new(),
+fn info(name: &str, version: &str) -> PackageFacts {
+    let format = Format::V2 {
         data_hash: Sha256Digest::from_bytes([0; 32]),
-    }
+    };
+    PackageFacts::new(
+        format,
+        PackageName::parse(name).unwrap(),
+        Version::parse(version).unwrap(),
+        apk::arch::Arch::parse("x86_64").unwrap(),
+    )
 }
 
-fn full() -> PackageInfo {
-    PackageInfo {
+fn full() -> PackageFacts {
+    PackageFacts {
         description: "Ünïcode and `quotes`".into(),
         url: "https://example.org/".into(),
         license: "MIT AND (Apache-2.0 OR BSD-2-Clause)".into(),
@@ -85,10 +72,10 @@ fn full() -> PackageInfo {
 
 const ID: Identity = Identity::from_bytes([0x11; 20]);
 
-fn entry(info: &PackageInfo) -> IndexEntry<'_> {
+fn entry(facts: &PackageFacts) -> IndexEntry<'_> {
     IndexEntry {
-        info,
-        identity: &ID,
+        facts,
+        hash: PackageHash::Identity(ID),
         size: 1234,
     }
 }
@@ -99,7 +86,7 @@ fn texts(dependencies: &[Dependency]) -> Vec<String> {
 
 #[test]
 fn a_package_is_written_byte_for_byte_like_this() {
-    let info = PackageInfo {
+    let info = PackageFacts {
         installed_size: 0x1000_0000,
         depends: Dependency::parse_list("b>1 b").unwrap(),
         ..info("a", "1")
@@ -176,7 +163,7 @@ fn a_commit_without_40_hex_digits_is_left_out_as_apk_does() {
         ("g123456789abcdef0123456789abcdef01234567", ""),
         ("0123456789abcdef0123456789abcdef01234567 and more", digits),
     ] {
-        let info = PackageInfo {
+        let info = PackageFacts {
             commit: commit.into(),
             ..info("a", "1")
         };
@@ -201,7 +188,7 @@ fn packages_are_sorted_by_name_version_and_identity_whatever_the_order_given() {
     let mut entries: Vec<IndexEntry<'_>> = infos.iter().map(entry).collect();
     let lower = Identity::from_bytes([0x10; 20]);
     entries.push(IndexEntry {
-        identity: &lower,
+        hash: PackageHash::Identity(lower),
         ..entries[0]
     });
     let key = key();
@@ -396,7 +383,7 @@ fn refuses_to_write_an_index_that_nobody_signs() {
 
 #[test]
 fn refuses_more_packages_than_the_limit() {
-    let infos: Vec<PackageInfo> = (0..17).map(|n| info(&format!("p{n}"), "1")).collect();
+    let infos: Vec<PackageFacts> = (0..17).map(|n| info(&format!("p{n}"), "1")).collect();
     let entries: Vec<IndexEntry<'_>> = infos.iter().map(entry).collect();
     let bytes = write(&entries, "", &[&key()], Compression::None).unwrap();
     let error = IndexError::Packages {
@@ -411,8 +398,8 @@ fn refuses_a_small_file_that_spells_out_to_a_large_index() {
     // Sixteen packages with the same list of 200 dependencies, which the file holds once.
     let list: Vec<String> = (0..200).map(|n| format!("dependency-{n}")).collect();
     let depends = Dependency::parse_list(&list.join(" ")).unwrap();
-    let infos: Vec<PackageInfo> = (0..16)
-        .map(|n| PackageInfo {
+    let infos: Vec<PackageFacts> = (0..16)
+        .map(|n| PackageFacts {
             depends: depends.clone(),
             ..info(&format!("p{n:02}"), "1")
         })
@@ -449,7 +436,7 @@ fn refuses_signatures_over_the_limits() {
 
 #[test]
 fn refuses_a_text_over_the_limit() {
-    let info = PackageInfo {
+    let info = PackageFacts {
         description: "x".repeat(257),
         ..info("a", "1")
     };

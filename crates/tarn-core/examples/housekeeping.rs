@@ -179,8 +179,8 @@ fn multiply(folder: &Path, packages: i64, size: u64) -> Outcome<()> {
     )?;
     database.execute_batch(
         "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, sequence, added_at, \
-         created_at, record, pkginfo) SELECT repository_id, arch, name || number, version, name || number || '-1.0-r0.apk', \
-         more.sha256, size, sequence + number, added_at + number, 0, record, pkginfo FROM package_files, more \
+         created_at, format, identity, index_bytes, signers, facts) SELECT repository_id, arch, name || number, version, name || number || '-1.0-r0.apk', \
+         more.sha256, size, sequence + number, added_at + number, 0, format, identity, index_bytes, signers, facts FROM package_files, more \
          WHERE id = (SELECT MAX(id) FROM package_files); \
          INSERT INTO package_versions (owner_id, name, version, description, created_at, files) \
          SELECT owner_id, name || number, version, description, 0, 1 FROM package_versions, more \

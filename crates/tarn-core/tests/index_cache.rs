@@ -5,7 +5,8 @@
 
 use apk::{
     arch::Arch,
-    digest::{Identity, Sha256Digest},
+    digest::{Identity, PackageHash, Sha256Digest},
+    facts::{self, PackageFacts},
     limits::Limits,
     name::PackageName,
     sign::KeySize,
@@ -19,7 +20,7 @@ use tarn_base::{
 };
 use tarn_core::{Registry, index::Format, settings::Settings};
 use tarn_store::metadata::{
-    Actor, NewBlob, NewPackageFile, NewUser, Owner, Quota, RecordError, Visibility,
+    Actor, NewBlob, NewPackageFile, NewUser, Owner, RecordError, Visibility,
 };
 
 /// 2026-11-22 21:00:00 UTC.
@@ -60,26 +61,30 @@ async fn record(
 ) -> Result<(), RecordError> {
     let metadata = registry.metadata();
     let digest = Sha256Digest::from_bytes(mixed(of * PACKAGES + number));
-    let identity = Identity::from_bytes(mixed(of * PACKAGES + number)).to_index_field();
-    let new = NewPackageFile {
-        owner: alice.id,
-        branch: branch(),
-        repository: repository(of),
-        arch: arch(),
-        name: PackageName::parse(&format!("package{number}")).unwrap(),
-        version: Version::parse("1.0-r0").unwrap(),
-        blob: NewBlob {
+    let identity = Identity::from_bytes(mixed(of * PACKAGES + number));
+    let format = facts::Format::V2 { data_hash: digest };
+    let facts = PackageFacts {
+        description: format!("The package {number} of {of}"),
+        license: "MIT".to_owned(),
+        installed_size: 1,
+        ..PackageFacts::new(
+            format,
+            PackageName::parse(&format!("package{number}")).unwrap(),
+            Version::parse("1.0-r0").unwrap(),
+            arch(),
+        )
+    };
+    let new = NewPackageFile::new(
+        alice.id,
+        branch(),
+        repository(of),
+        &facts,
+        PackageHash::Identity(identity),
+        NewBlob {
             sha256: digest,
             size: 7,
         },
-        pkginfo: String::new(),
-        record: format!(
-            "C:{identity}\nP:package{number}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:The package {number} of {of}\nU:\nL:MIT\n\n"
-        ),
-        description: String::new(),
-        default_quota: Quota::default(),
-        max_index: u64::MAX,
-    };
+    );
     metadata
         .record_package(&new, &Actor::SERVER.at(START))
         .await?;

@@ -6,7 +6,8 @@ use std::{path::Path, time::Duration};
 
 use apk::{
     arch::Arch,
-    digest::Sha256Digest,
+    digest::{Identity, PackageHash, Sha256Digest},
+    facts::{self, PackageFacts},
     limits::Limits,
     name::PackageName,
     sign::{KeyName, KeySize, PublicKey, SigningKey},
@@ -26,7 +27,7 @@ use tarn_core::{
     settings::Settings,
 };
 use tarn_store::metadata::{
-    Act, Actor, KeyState, KeyType, NewBlob, NewPackageFile, NewUser, Owner, Quota, Visibility,
+    Act, Actor, KeyState, KeyType, NewBlob, NewPackageFile, NewUser, Owner, Visibility,
 };
 use tempfile::TempDir;
 
@@ -89,28 +90,25 @@ impl World {
             *place = byte;
         }
         let digest = Sha256Digest::from_bytes(digest);
-        let new = NewPackageFile {
-            owner: self.alice.id,
-            branch: Branch::parse("edge").unwrap(),
-            repository: RepositoryName::parse("main").unwrap(),
-            arch: Arch::parse("x86_64").unwrap(),
-            name: PackageName::parse(name).unwrap(),
-            version: Version::parse("1.0-r0").unwrap(),
-            blob: NewBlob {
+        let facts = PackageFacts::new(
+            facts::Format::V2 {
+                data_hash: Sha256Digest::from_bytes([0; 32]),
+            },
+            PackageName::parse(name).unwrap(),
+            Version::parse("1.0-r0").unwrap(),
+            Arch::parse("x86_64").unwrap(),
+        );
+        let new = NewPackageFile::new(
+            self.alice.id,
+            Branch::parse("edge").unwrap(),
+            RepositoryName::parse("main").unwrap(),
+            &facts,
+            PackageHash::Identity(Identity::from_bytes([0; 20])),
+            NewBlob {
                 sha256: digest,
                 size: 7,
             },
-            pkginfo: format!(
-                "pkgname = {name}\npkgver = 1.0-r0\narch = x86_64\nsize = 1\ndatahash = {}\n",
-                "0".repeat(64)
-            ),
-            record: format!(
-                "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:{name}\nV:1.0-r0\nA:x86_64\nS:7\nI:1\nT:\nU:\nL:\n\n"
-            ),
-            description: String::new(),
-            default_quota: Quota::default(),
-            max_index: u64::MAX,
-        };
+        );
         let act = Act {
             by: &Actor::COMMAND_LINE,
             at: now,

@@ -11,7 +11,7 @@
 //!   reaches the terminal of whoever runs `apk search`);
 //! - `pkgname`, `pkgver`, `arch` or `datahash` twice with different values, and a known key that apk would overlook for
 //!   its blanks;
-//! - relations with itself that no apk installs (`relations.rs`);
+//! - relations with itself that no apk installs, and what does not fit into an index ([`PackageFacts::check`]);
 //! - names, versions, architectures and dependencies that are none ([`PackageName`], [`Version`], [`Arch`],
 //!   [`Dependency`]), and no `pkgname`, `pkgver`, `arch` or `datahash` at all;
 //! - numbers that some apk reads as another number;
@@ -31,26 +31,21 @@
 //! meta package; that it has none only the reader of the data section can tell.
 
 use crate::{
-    arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, package_info::PackageInfo,
-    quoted::Quoted, version::Version,
+    arch::Arch,
+    digest::Sha256Digest,
+    facts::{Format, LARGEST_DATE, LARGEST_PRIORITY, LARGEST_SIZE, Length, Lengths, PackageFacts},
+    limits::Limits,
+    name::PackageName,
+    quoted::Quoted,
+    version::Version,
 };
 
 pub use error::PkginfoError;
 
 mod error;
-mod fit;
 mod list;
-mod relations;
 
-use fit::Lengths;
 use list::List;
-
-/// The largest `size`, in bytes: 1 PiB, so that apk's sums over a transaction stay within 63 bits.
-const LARGEST_SIZE: u64 = 1 << 50;
-/// apk 2 reads every number into 32 bits (apk-tools 2.14 `src/blob.c`, `apk_blob_pull_uint`). As a date: the year 2106.
-const LARGEST_DATE: u64 = u32::MAX as u64;
-/// apk keeps priorities in 16 bits (apk-tools `src/apk_package.h`).
-const LARGEST_PRIORITY: u64 = u16::MAX as u64;
 
 /// Every key this reader knows.
 const KEYS: [&str; 20] = [
@@ -81,7 +76,7 @@ const KEYS: [&str; 20] = [
 /// # Errors
 ///
 /// [`PkginfoError`], whose text names the key and says what to do.
-pub fn parse(bytes: &[u8], limits: &Limits) -> Result<PackageInfo, PkginfoError> {
+pub fn parse(bytes: &[u8], limits: &Limits) -> Result<PackageFacts, PkginfoError> {
     if u64::try_from(bytes.len()).is_ok_and(|length| length > limits.pkginfo) {
         return Err(PkginfoError::TooLarge {
             limit: limits.pkginfo,
@@ -97,10 +92,9 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<PackageInfo, PkginfoError>
         }
     }
     let lengths = draft.lengths();
-    let info = draft.finish()?;
-    fit::check(&info, &lengths, limits)?;
-    relations::check(&info)?;
-    Ok(info)
+    let facts = draft.finish()?;
+    facts.check_with(&lengths, limits)?;
+    Ok(facts)
 }
 
 /// The number of the line that holds byte `at`, from 1 on.
@@ -235,12 +229,14 @@ impl Draft {
             provides: self.provides.length,
             install_if: self.install_if.length,
             replaces: self.replaces.length,
+            recommends: Length::default(),
+            tags: Length::default(),
         }
     }
 
-    fn finish(self) -> Result<PackageInfo, PkginfoError> {
+    fn finish(self) -> Result<PackageFacts, PkginfoError> {
         let missing = |field, content| PkginfoError::Missing { field, content };
-        Ok(PackageInfo {
+        Ok(PackageFacts {
             name: self
                 .name
                 .ok_or(missing("pkgname", "the name of the package"))?,
@@ -266,10 +262,16 @@ impl Draft {
             install_if: self.install_if.kept,
             replaces: self.replaces.kept,
             triggers: self.triggers.unwrap_or_default(),
-            data_hash: self.data_hash.ok_or(missing(
-                "datahash",
-                "the SHA-256 of the data section as it is in the file",
-            ))?,
+            format: Format::V2 {
+                data_hash: self.data_hash.ok_or(missing(
+                    "datahash",
+                    "the SHA-256 of the data section as it is in the file",
+                ))?,
+            },
+            recommends: Vec::new(),
+            layer: 0,
+            tags: Vec::new(),
+            scripts: Vec::new(),
         })
     }
 }

@@ -3,9 +3,9 @@
 //! [`render`] makes the record of a package, and [`Record::parse`] reads one. They share nothing but the value types, on
 //! purpose: an index is checked with the reader before it is served.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::fmt::Write as _;
 
-use crate::{arch::Arch, dependency::Dependency, digest::Identity, package_info::PackageInfo};
+use crate::{arch::Arch, dependency::Dependency, digest::Identity, facts::PackageFacts};
 
 pub use error::RecordError;
 pub use reader::Record;
@@ -19,25 +19,25 @@ mod reader;
 /// `size` is that of the whole package file in bytes. `arch` is the architecture of the index, which for a `noarch`
 /// package is not the package's own.
 #[must_use]
-pub fn render(info: &PackageInfo, identity: &Identity, size: u64, arch: &Arch) -> String {
+pub fn render(facts: &PackageFacts, identity: &Identity, size: u64, arch: &Arch) -> String {
     let mut record = String::with_capacity(512);
     line(&mut record, 'C', &identity.to_index_field());
-    line(&mut record, 'P', info.name.as_str());
-    line(&mut record, 'V', info.version.as_str());
+    line(&mut record, 'P', facts.name.as_str());
+    line(&mut record, 'V', facts.version.as_str());
     line(&mut record, 'A', arch.as_str());
     line(&mut record, 'S', &size.to_string());
-    line(&mut record, 'I', &info.installed_size.to_string());
-    line(&mut record, 'T', &info.description);
-    line(&mut record, 'U', &info.url);
-    line(&mut record, 'L', &info.license);
-    text(&mut record, 'o', &info.origin);
-    text(&mut record, 'm', &info.maintainer);
-    number(&mut record, 't', info.build_date);
-    text(&mut record, 'c', &info.commit);
-    number(&mut record, 'k', info.provider_priority);
-    list(&mut record, 'D', &info.depends);
-    list(&mut record, 'p', &info.provides);
-    list(&mut record, 'i', &info.install_if);
+    line(&mut record, 'I', &facts.installed_size.to_string());
+    line(&mut record, 'T', &facts.description);
+    line(&mut record, 'U', &facts.url);
+    line(&mut record, 'L', &facts.license);
+    text(&mut record, 'o', &facts.origin);
+    text(&mut record, 'm', &facts.maintainer);
+    number(&mut record, 't', facts.build_date);
+    text(&mut record, 'c', &facts.commit);
+    number(&mut record, 'k', facts.provider_priority);
+    list(&mut record, 'D', &facts.depends);
+    list(&mut record, 'p', &facts.provides);
+    list(&mut record, 'i', &facts.install_if);
     record.push('\n');
     record
 }
@@ -71,31 +71,6 @@ fn list(record: &mut String, field: char, dependencies: &[Dependency]) {
         let _ = write!(value, " {dependency}");
     }
     line(record, field, &value);
-}
-
-/// The same record for the index of another architecture: the value of `A:` replaced, everything else as it was.
-///
-/// A `noarch` package is kept once and listed everywhere. A record without `A:` is given back as it is.
-#[must_use]
-pub fn with_arch<'record>(record: &'record str, arch: &Arch) -> Cow<'record, str> {
-    let mut before = 0;
-    for line in record.split_inclusive('\n') {
-        let Some(value) = line.strip_prefix("A:") else {
-            before += line.len();
-            continue;
-        };
-        let value = value.strip_suffix('\n').unwrap_or(value);
-        if value == arch.as_str() {
-            break;
-        }
-        let start = before + "A:".len();
-        let (Some(head), Some(tail)) = (record.get(..start), record.get(start + value.len()..))
-        else {
-            break;
-        };
-        return Cow::Owned([head, arch.as_str(), tail].concat());
-    }
-    Cow::Borrowed(record)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     value::Value,
     writer::{PayloadFull, Writer},
 };
-use crate::{dependency::Dependency, sign::SigningKey, v2::package::Script};
+use crate::{dependency::Dependency, script::Script, sign::SigningKey};
 
 /// Makes one package as `apk mkpkg` does. Without further calls it is a valid one, unsigned, of architecture `x86_64`, without
 /// files.

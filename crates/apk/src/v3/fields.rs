@@ -3,19 +3,14 @@
 use super::{
     dependency::to_text,
     error::FieldError,
-    index::{IndexedPackage, PackageHash},
+    index::IndexedPackage,
     reader::{Payload, Slots},
     schema::{dependency, package},
     value::Value,
 };
 use crate::{
-    arch::Arch,
-    dependency::Dependency,
-    digest::{Identity, Sha256Digest},
-    limits::Limits,
-    name::PackageName,
-    quoted::Quoted,
-    version::Version,
+    arch::Arch, dependency::Dependency, digest::PackageHash, limits::Limits, name::PackageName,
+    quoted::Quoted, version::Version,
 };
 
 /// Reads fields of one payload.
@@ -66,7 +61,9 @@ impl<'a> Fields<'a> {
             description: self
                 .text(value(package::DESCRIPTION))
                 .map_err(at("description"))?,
-            arch: self.arch(value(package::ARCH)).map_err(at("arch"))?,
+            arch: self
+                .arch(value(package::ARCH), known.is_none())
+                .map_err(at("arch"))?,
             license: self.text(value(package::LICENSE)).map_err(at("license"))?,
             origin: self.text(value(package::ORIGIN)).map_err(at("origin"))?,
             maintainer: self
@@ -179,20 +176,22 @@ impl<'a> Fields<'a> {
         Ok(Version::parse_within(version, self.limits)?)
     }
 
-    fn arch(&mut self, value: Value) -> Field<Arch> {
-        Ok(Arch::parse(self.needed(value)?)?)
+    /// An architecture. A package may not have a name that another system has for one of apk's.
+    fn arch(&mut self, value: Value, in_index: bool) -> Field<Arch> {
+        let arch = self.needed(value)?;
+        if in_index {
+            return Ok(Arch::parse(arch)?);
+        }
+        Ok(Arch::parse_of_package(arch)?)
     }
 
     /// apk leaves a package without a hash out (apk-tools `src/database.c`, `load_v3index`).
     fn hash(&self, value: Value) -> Field<PackageHash> {
         let bytes = self.payload.blob(value)?;
-        if let Ok(bytes) = bytes.try_into() {
-            return Ok(PackageHash::Identity(Identity::from_bytes(bytes)));
-        }
-        match bytes.try_into() {
-            Ok(bytes) => Ok(PackageHash::Sha256(Sha256Digest::from_bytes(bytes))),
-            Err(_) if bytes.is_empty() => Err(FieldError::Missing),
-            Err(_) => Err(FieldError::Hash(bytes.len())),
+        match PackageHash::from_bytes(bytes) {
+            Some(hash) => Ok(hash),
+            None if bytes.is_empty() => Err(FieldError::Missing),
+            None => Err(FieldError::Hash(bytes.len())),
         }
     }
 

@@ -153,7 +153,7 @@ pub mod acl {
 
 /// Slots of the scripts (`ADBI_SCRPT_*`), each a blob.
 pub mod scripts {
-    use crate::v2::package::Script;
+    use crate::script::Script;
 
     /// What is in the slots from 1 on.
     pub const ORDER: [Script; 7] = [

@@ -79,9 +79,12 @@ fn reads_everything_a_package_says() {
         .signature_entry(".SIGN.ED25519.of-the-future", b"not known to any apk")
         .build();
     let package = read(&file).expect("valid");
-    assert_eq!(package.info.name.as_str(), "hello");
-    assert_eq!(package.info.arch, Arch::parse("x86_64").expect("valid"));
-    assert_eq!(package.scripts, [Script::PostInstall, Script::Trigger]);
+    assert_eq!(package.facts.name.as_str(), "hello");
+    assert_eq!(package.facts.arch, Arch::parse("x86_64").expect("valid"));
+    assert_eq!(
+        package.facts.scripts,
+        [Script::PostInstall, Script::Trigger]
+    );
     // usr, usr/bin, hello, hallo
     assert_eq!(package.data_entries, 4);
     assert_eq!(package.size, file.len() as u64);
@@ -125,7 +128,7 @@ fn the_identity_is_the_sha1_of_the_compressed_control_section() {
 #[test]
 fn a_package_without_files_is_a_package() {
     let package = read(&builder().no_files().build()).expect("valid");
-    assert_eq!((package.data_entries, package.info.installed_size), (0, 0));
+    assert_eq!((package.data_entries, package.facts.installed_size), (0, 0));
 }
 
 #[test]
@@ -162,7 +165,7 @@ fn each_file_that_is_no_package_gets_a_sentence_of_its_own() {
         (&b""[..], "the file is empty; send an .apk"),
         (
             b"hello",
-            "this is no .apk: it does not begin with gzip data; build one with `abuild` or `melange`",
+            "this is no .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
         ),
         (
             b"\x1f",
@@ -170,7 +173,7 @@ fn each_file_that_is_no_package_gets_a_sentence_of_its_own() {
         ),
         (
             b"PK\x03\x04",
-            "this is no .apk: it does not begin with gzip data; build one with `abuild` or `melange`",
+            "this is no .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
         ),
         (
             b"\n<!DOCTYPE html>",
@@ -178,7 +181,7 @@ fn each_file_that_is_no_package_gets_a_sentence_of_its_own() {
         ),
         (
             b"ADBd\x00\x00",
-            "apk v3 packages come with a later version of Tarn; for now build v2 packages (`abuild` and `melange` make them)",
+            "this is no .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
         ),
     ] {
         assert_eq!(refusal(file), expected);
@@ -330,7 +333,7 @@ fn a_script_of_256_kib_is_taken_and_so_is_a_longer_file_that_is_none() {
         .script(Script::PostInstall, &"#".repeat(256 << 10))
         .control_entry(".melange.yaml", &[b'#'; (256 << 10) + 1]);
     assert_eq!(
-        read(&file.build()).expect("valid").scripts,
+        read(&file.build()).expect("valid").facts.scripts,
         [Script::PostInstall]
     );
 }

@@ -30,7 +30,7 @@ pub(crate) fn package(package: &Package) -> Value {
     for (script, text) in &package.scripts {
         scripts.insert(script.to_string(), String::from_utf8_lossy(text).into());
     }
-    let facts = package.facts();
+    let facts = &package.facts;
     let paths: Vec<Value> = package.directories.iter().map(directory).collect();
     without_empty(json!({
         "info": info(facts),
@@ -43,7 +43,7 @@ pub(crate) fn package(package: &Package) -> Value {
 
 /// What the package says of itself.
 pub(crate) fn info_of(package: &Package) -> Value {
-    info(package.facts())
+    info(&package.facts)
 }
 
 fn info(facts: &PackageFacts) -> Value {

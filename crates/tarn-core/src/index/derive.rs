@@ -26,14 +26,20 @@ impl Indexes {
         while let Ok(before) = state {
             let rows = self
                 .metadata
-                .index_rows(place.repository, &place.arch, head.generation, after, most)
+                .index_rows(
+                    place.repository,
+                    place.which(),
+                    head.generation,
+                    after,
+                    most,
+                )
                 .await?;
             let Some(last) = rows.last() else {
                 return Ok(Ok(before));
             };
             after = last.sequence;
             let arch = place.arch.clone();
-            state = spawn_blocking(move || v2::append(&before, rows, &arch)).await?;
+            state = spawn_blocking(move || v2::append(&before, &rows, &arch)).await?;
         }
         Ok(state)
     }
@@ -49,14 +55,19 @@ impl Indexes {
         while let Ok(before) = index {
             let packages = self
                 .metadata
-                .indexed_packages(place.repository, &place.arch, head.generation, after, most)
+                .index_rows(
+                    place.repository,
+                    place.which(),
+                    head.generation,
+                    after,
+                    most,
+                )
                 .await?;
             let Some(last) = packages.last() else {
                 return Ok(Ok(before));
             };
             after = last.sequence;
-            let limits = self.limits.clone();
-            index = spawn_blocking(move || v3::append(before, packages, &limits)).await?;
+            index = spawn_blocking(move || v3::append(before, &packages)).await?;
         }
         Ok(index)
     }

@@ -37,7 +37,9 @@ use tarn_base::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
 };
-use tarn_store::metadata::{IndexHead, Metadata, MetadataError, Owner, RepositoryId};
+use tarn_store::metadata::{
+    IndexHead, Metadata, MetadataError, Owner, PackageFormat, RepositoryId, StoredFactsError,
+};
 
 pub use self::segments::Segments;
 
@@ -57,7 +59,7 @@ const REST: u32 = 3;
 /// The longest rest.
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
-/// The two forms in which apk reads an index.
+/// The two forms in which apk reads an index. apk 2 reads the first only, which leaves v3 packages out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// `APKINDEX.tar.gz`.
@@ -72,6 +74,14 @@ impl Format {
         match self {
             Self::V2 => "APKINDEX.tar.gz",
             Self::V3 => "Packages.adb",
+        }
+    }
+
+    /// Up to which format it lists packages.
+    pub(crate) const fn of_packages(self) -> PackageFormat {
+        match self {
+            Self::V2 => PackageFormat::V2,
+            Self::V3 => PackageFormat::V3,
         }
     }
 }
@@ -116,6 +126,9 @@ pub enum Problem {
     /// It could not be signed, or a signature is wrong.
     #[error("signing failed: {0}")]
     Signature(String),
+    /// A package that it lists is not stored as it should be.
+    #[error(transparent)]
+    Stored(#[from] StoredFactsError),
     /// The independent reader refuses it.
     #[error("verification failed: {0}")]
     Verification(String),
@@ -166,6 +179,11 @@ impl Place {
             format,
             is_of_a_guest: !head.has_architecture && !arch.is_of_a_distribution(),
         }
+    }
+
+    /// The packages that are in it.
+    const fn which(&self) -> (&Arch, PackageFormat) {
+        (&self.arch, self.format.of_packages())
     }
 }
 
@@ -273,7 +291,10 @@ impl Indexes {
         arch: &Arch,
         format: Format,
     ) -> Result<Option<SignedIndex>, IndexError> {
-        let newest = self.metadata.index_head(owner.id, branch, repository, arch);
+        let packages = format.of_packages();
+        let newest = self
+            .metadata
+            .index_head(owner.id, branch, repository, arch, packages);
         let Some(head) = newest.await?.filter(IndexHead::is_served) else {
             return Ok(None);
         };
@@ -309,7 +330,7 @@ impl Indexes {
         }
         self.rest(&place).await;
         // What is newest now, as late as can be.
-        let Some((head, keys)) = self.head(owner, branch, repository, &place.arch).await? else {
+        let Some((head, keys)) = self.head(owner, branch, repository, &place).await? else {
             return Ok(None);
         };
         if let Some(made) = self.made_for(&place, &head).await {
@@ -355,12 +376,13 @@ impl Indexes {
         owner: &Owner,
         branch: &Branch,
         repository: &RepositoryName,
-        arch: &Arch,
+        place: &Place,
     ) -> Result<Option<(IndexHead, Arc<OwnerKeys>)>, IndexError> {
+        let packages = place.format.of_packages();
         loop {
             let head = self
                 .metadata
-                .index_head(owner.id, branch, repository, arch)
+                .index_head(owner.id, branch, repository, &place.arch, packages)
                 .await?;
             let Some(head) = head.filter(IndexHead::is_served) else {
                 return Ok(None);
@@ -414,9 +436,9 @@ impl Indexes {
         if let Some((since, before)) =
             before.and_then(|made| Some((made.generation, made.base.clone()?)))
         {
-            let changes = self
-                .metadata
-                .index_changes(place.repository, &arch, since, generation);
+            let changes =
+                self.metadata
+                    .index_changes(place.repository, place.which(), since, generation);
             changed = changes.await?.map(|changes| (before, changes));
         }
         let (base, segments, etag) = match (place.format, changed) {

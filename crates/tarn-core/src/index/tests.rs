@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use apk::{digest::Identity, name::PackageName, sign::KeySize, version::Version};
+use apk::{
+    digest::{Identity, PackageHash},
+    facts::{self, PackageFacts},
+    name::PackageName,
+    sign::KeySize,
+    version::Version,
+};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{Registry, settings::Settings};
 use tarn_base::{clock::Clock, names::OwnerName};
-use tarn_store::metadata::{Actor, NewBlob, NewPackageFile, NewUser, Quota, Visibility};
+use tarn_store::metadata::{Actor, NewBlob, NewPackageFile, NewUser, Visibility};
 
 /// 2026-11-22 21:00:00 UTC.
 const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
@@ -58,29 +64,25 @@ impl World {
         for (place, byte) in bytes.iter_mut().zip(name.bytes()) {
             *place = byte;
         }
-        let identity = Identity::from_bytes([7; 20]).to_index_field();
-        let new = NewPackageFile {
-            owner: self.alice.id,
-            branch: Branch::parse("edge").unwrap(),
-            repository: RepositoryName::parse(repository).unwrap(),
-            arch: arch(architecture),
-            name: PackageName::parse(name).unwrap(),
-            version: Version::parse("1.0-r0").unwrap(),
-            blob: NewBlob {
+        let facts = PackageFacts::new(
+            facts::Format::V2 {
+                data_hash: Sha256Digest::from_bytes([0; 32]),
+            },
+            PackageName::parse(name).unwrap(),
+            Version::parse("1.0-r0").unwrap(),
+            arch(architecture),
+        );
+        let new = NewPackageFile::new(
+            self.alice.id,
+            Branch::parse("edge").unwrap(),
+            RepositoryName::parse(repository).unwrap(),
+            &facts,
+            PackageHash::Identity(Identity::from_bytes([7; 20])),
+            NewBlob {
                 sha256: Sha256Digest::from_bytes(bytes),
                 size: 7,
             },
-            pkginfo: format!(
-                "pkgname = {name}\npkgver = 1.0-r0\narch = {architecture}\nsize = 1\ndatahash = {}\n",
-                "0".repeat(64)
-            ),
-            record: format!(
-                "C:{identity}\nP:{name}\nV:1.0-r0\nA:{architecture}\nS:7\nI:1\nT:\nU:\nL:\n\n"
-            ),
-            description: String::new(),
-            default_quota: Quota::default(),
-            max_index: u64::MAX,
-        };
+        );
         self.registry
             .metadata()
             .record_package(&new, &Actor::SERVER.at(START))
@@ -112,7 +114,13 @@ impl World {
         let arch = arch(architecture);
         let metadata = self.registry.metadata();
         let head = metadata
-            .index_head(self.alice.id, &branch, &repository, &arch)
+            .index_head(
+                self.alice.id,
+                &branch,
+                &repository,
+                &arch,
+                format.of_packages(),
+            )
             .await
             .unwrap()
             .unwrap();

@@ -2,10 +2,11 @@
 
 use apk::{
     arch::Arch,
+    digest::PackageHash,
     limits::Limits,
     v2::{
         index::for_each_record,
-        record::{Record as ParsedRecord, with_arch},
+        record::{Record as ParsedRecord, render},
         signature::{verify_member, write_signatures},
     },
 };
@@ -17,7 +18,7 @@ use super::{
     engine::{Changes, Member, Record, State},
 };
 use crate::keys::OwnerKeys;
-use tarn_store::metadata::{IndexChanges, IndexRow, SigningKeyId};
+use tarn_store::metadata::{IndexChanges, IndexedPackage, SigningKeyId};
 
 /// What the next index is made from, what is sent, and its ETag.
 pub type Made = (Option<Base>, Segments, String);
@@ -70,9 +71,9 @@ impl Signatures {
 /// # Errors
 ///
 /// When it cannot be put together.
-pub fn append(state: &State, rows: Vec<IndexRow>, arch: &Arch) -> Result<State, Problem> {
+pub fn append(state: &State, packages: &[IndexedPackage], arch: &Arch) -> Result<State, Problem> {
     let changes = Changes {
-        added: records(rows, arch),
+        added: records(packages, arch)?,
         ..Changes::default()
     };
     Ok(state.apply(&changes)?)
@@ -117,7 +118,7 @@ pub fn next(
 ) -> Result<Made, Problem> {
     let changes = Changes {
         removed: changes.removed.into_iter().collect(),
-        added: records(changes.added, arch),
+        added: records(&changes.added, arch)?,
     };
     let state = before.state.apply(&changes)?;
     let (member, signature, signatures) = sign(&state, Some(&before.signatures), keys, limits)?;
@@ -143,12 +144,22 @@ fn expect(found: u64, live: u64) -> Result<(), Problem> {
     )))
 }
 
-fn records(rows: Vec<IndexRow>, arch: &Arch) -> Vec<Record> {
-    let text = |record: String| Bytes::from(with_arch(&record, arch).into_owned());
-    rows.into_iter()
-        .map(|row| Record {
-            sequence: row.sequence,
-            text: text(row.record),
+/// The records of packages in the index of an architecture: of a noarch package too, `A:` is that one.
+fn records(packages: &[IndexedPackage], arch: &Arch) -> Result<Vec<Record>, Problem> {
+    packages
+        .iter()
+        .map(|package| {
+            let PackageHash::Identity(identity) = &package.identity else {
+                let sequence = package.sequence;
+                return Err(Problem::Verification(format!(
+                    "package {sequence} is of v3, which an index of v2 has no place for"
+                )));
+            };
+            let text = render(&package.facts.read()?, identity, package.size, arch);
+            Ok(Record {
+                sequence: package.sequence,
+                text: Bytes::from(text),
+            })
         })
         .collect()
 }

@@ -3,10 +3,8 @@
 //! Package by package: what is in memory at once is the index itself, before it is compressed, and some of its packages.
 
 use apk::{
-    digest::Identity,
     limits::Limits,
     sign::{PublicKey, SigningKey},
-    v2::pkginfo,
     v3::{
         container::Compression,
         index::{IndexBuilder, IndexEntry, WriteError, visit},
@@ -23,29 +21,15 @@ use tarn_store::metadata::IndexedPackage;
 /// Adds packages, in the order of the index.
 pub(super) fn append(
     mut index: IndexBuilder,
-    packages: Vec<IndexedPackage>,
-    limits: &Limits,
+    packages: &[IndexedPackage],
 ) -> Result<IndexBuilder, Problem> {
     for package in packages {
-        let wrong = |error: String| {
-            Problem::Verification(format!("a stored package cannot be read: {error}"))
+        let entry = IndexEntry {
+            facts: &package.facts.read()?,
+            hash: package.identity,
+            size: package.size,
         };
-        let info = pkginfo::parse(
-            package.pkginfo.as_bytes(),
-            &limits.with_lenient_versions(true),
-        )
-        .map_err(|error| wrong(error.to_string()))?;
-        let identity = package.record.lines().next();
-        let identity = identity.and_then(|line| line.strip_prefix("C:"));
-        let identity = Identity::parse_index_field(identity.unwrap_or_default())
-            .map_err(|error| wrong(error.to_string()))?;
-        index
-            .add(&IndexEntry {
-                info: &info,
-                identity: &identity,
-                size: package.size,
-            })
-            .map_err(WriteError::from)?;
+        index.add(&entry).map_err(WriteError::from)?;
     }
     Ok(index)
 }

@@ -16,11 +16,12 @@ mod quotas;
 mod receive;
 mod remove;
 mod rules;
+mod signers;
 mod under_way;
 
 use std::sync::Arc;
 
-use apk::{arch::Arch, limits::Limits, v2::package::PackageError};
+use apk::{arch::Arch, limits::Limits, package::PackageError};
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
@@ -34,7 +35,7 @@ use tarn_store::{
     blobs::{BlobError, Blobs},
     metadata::{
         Actor, FileAddress, Metadata, MetadataError, NewBlob, NewPackageFile, OverQuota, OwnerId,
-        Quota, RecordError, VersionRule,
+        Quota, RecordError, StoredSigners, VersionRule,
     },
 };
 
@@ -276,14 +277,15 @@ impl Publisher {
         let lenient = own.unwrap_or(self.versions) == VersionRule::Lenient;
         let limits = self.limits.with_lenient_versions(lenient);
         let received = receive::receive(&self.blobs, body, &limits, most).await?;
-        rules::check(&received.package)?;
         let package = &received.package;
+        let facts = package.facts();
+        rules::check(facts)?;
         let published = Published {
-            file_name: rules::file_name(&package.info),
-            arch: package.info.arch.clone(),
-            size: package.size,
+            file_name: facts.file_name(),
+            arch: facts.arch.clone(),
+            size: package.size(),
             is_new: true,
-            notice: rules::notice(&package.info),
+            notice: rules::notice(facts),
         };
         if let Some(given) = &destination.file_name
             && *given != published.file_name
@@ -377,24 +379,24 @@ impl Publisher {
         destination: &Destination,
         received: &mut Received,
     ) -> Result<(), PublishError> {
-        let package = received.package.clone();
-        let info = package.info;
+        let package = &received.package;
+        let blob = NewBlob {
+            sha256: received.sha256,
+            size: package.size(),
+        };
+        let signers = self.signers(destination.owner, package).await?;
         let file = NewPackageFile {
-            owner: destination.owner,
-            branch: destination.branch.clone(),
-            repository: destination.repository.clone(),
-            record: apk::v2::record::render(&info, &package.identity, package.size, &info.arch),
-            arch: info.arch,
-            name: info.name,
-            version: info.version,
-            blob: NewBlob {
-                sha256: received.sha256,
-                size: package.size,
-            },
-            pkginfo: package.pkginfo,
-            description: info.description,
+            signers: StoredSigners::of(&signers),
             default_quota: self.quota,
             max_index: self.max_index,
+            ..NewPackageFile::new(
+                destination.owner,
+                destination.branch.clone(),
+                destination.repository.clone(),
+                package.facts(),
+                package.hash(),
+                blob,
+            )
         };
         received.keep()?;
         let act = destination.by.at(self.clock.now());

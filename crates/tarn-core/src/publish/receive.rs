@@ -3,7 +3,7 @@
 use apk::{
     digest::Sha256Digest,
     limits::Limits,
-    v2::package::{Package, PackageReader},
+    package::{self, Package, PackageReader},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
@@ -15,7 +15,9 @@ use tarn_store::blobs::{Blobs, Incoming};
 
 /// How many bytes are gathered before they go to a worker thread. Two such batches exist for each upload: one that
 /// fills from the network, one that is hashed, read and written. Together with what the HTTP library reads ahead (at most
-/// twice 408 KiB) and the reader of packages, an upload takes less than 2 MiB of memory.
+/// twice 408 KiB) and the reader of packages, an upload of a v2 package takes less than 2 MiB of memory. The reader of v3 packages
+/// holds what is in front of the files' data besides, and the window of zstd (see `database_spelled_out` and `zstd_window` of
+/// [`Limits`]).
 const BATCH: usize = 256 << 10;
 
 /// An upload that is complete, readable and still temporary.
@@ -47,10 +49,26 @@ trait Stage: Send + 'static {
     fn take(&mut self, batch: &[u8]) -> Result<(), PublishError>;
 }
 
-/// The reader of packages.
-impl Stage for PackageReader {
+/// The reader of packages: of which format, the first batch says.
+struct Reading {
+    limits: Limits,
+    reader: Option<Box<dyn PackageReader>>,
+}
+
+impl Reading {
+    fn finish(self) -> Result<Package, PublishError> {
+        let reader = self.reader;
+        let reader = reader.unwrap_or_else(|| package::reader(&[], &self.limits));
+        Ok(reader.finish()?)
+    }
+}
+
+impl Stage for Reading {
     fn take(&mut self, batch: &[u8]) -> Result<(), PublishError> {
-        Ok(self.push(batch)?)
+        let reader = self
+            .reader
+            .get_or_insert_with(|| package::reader(batch, &self.limits));
+        Ok(reader.push(batch)?)
     }
 }
 
@@ -91,7 +109,10 @@ pub(super) async fn receive(
     limits: &Limits,
     max_upload: u64,
 ) -> Result<Received, PublishError> {
-    let mut reading = Worker::Idle(Box::new(PackageReader::new(limits.clone())));
+    let mut reading = Worker::Idle(Box::new(Reading {
+        limits: limits.clone(),
+        reader: None,
+    }));
     let hash = Sha256::new();
     let mut keeping = Worker::Idle(Box::new(Keeping {
         blobs: blobs.clone(),
@@ -109,7 +130,7 @@ pub(super) async fn receive(
 async fn pass_both(
     mut body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     max_upload: u64,
-    reading: &mut Worker<PackageReader>,
+    reading: &mut Worker<Reading>,
     keeping: &mut Worker<Keeping>,
 ) -> Result<Received, PublishError> {
     let mut batch = Batch::default();

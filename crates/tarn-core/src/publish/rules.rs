@@ -1,13 +1,13 @@
 //! What this registry asks of a package beyond that apk can read it.
 
-use apk::{package_info::PackageInfo, v2::package::Package};
+use apk::facts::{Format, PackageFacts};
 
 /// A rule that a package broke. The text is for the person who built it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// The file cannot be stored under its name everywhere.
     #[error(
-        "pkgname and pkgver: the file name `{file_name}` is longer than {MAX_FILE_NAME} bytes; shorten one of them"
+        "name and version: the file name `{file_name}` is longer than {MAX_FILE_NAME} bytes; shorten one of them"
     )]
     FileName {
         /// The name that is too long.
@@ -23,9 +23,9 @@ const MAX_FILE_NAME: usize = 255 - 9;
 ///
 /// # Errors
 ///
-/// The first rule that `package` breaks.
-pub(super) fn check(package: &Package) -> Result<(), RuleError> {
-    let file_name = file_name(&package.info);
+/// The first rule that the package breaks.
+pub(super) fn check(facts: &PackageFacts) -> Result<(), RuleError> {
+    let file_name = facts.file_name();
     if file_name.len() > MAX_FILE_NAME {
         return Err(RuleError::FileName { file_name });
     }
@@ -33,10 +33,12 @@ pub(super) fn check(package: &Package) -> Result<(), RuleError> {
 }
 
 /// What the publisher of a package should know although it is taken: one line. `None`: nothing.
-pub(super) fn notice(info: &PackageInfo) -> Option<String> {
-    let (name, version) = (&info.name, &info.version);
+pub(super) fn notice(facts: &PackageFacts) -> Option<String> {
+    let (name, version) = (&facts.name, &facts.version);
     if version.is_orderable() {
-        return version.as_str().contains('~').then(|| {
+        // No apk 2 reads a v3 package.
+        let for_apk_3_only = version.as_str().contains('~') && facts.format != Format::V3;
+        return for_apk_3_only.then(|| {
             format!(
                 "{name} is published, but only apk 3 can order its version `{version}`: clients with apk 2 may not upgrade to it or from it"
             )
@@ -45,12 +47,11 @@ pub(super) fn notice(info: &PackageInfo) -> Option<String> {
     let instead = version.suggestion().map_or_else(String::new, |instead| {
         format!("; write `{instead}` instead")
     });
+    let apk_2 = match facts.format {
+        Format::V2 { .. } => "apk 2 may prefer it to the final release, ",
+        Format::V3 => "",
+    };
     Some(format!(
-        "{name} is published, but apk can't order its version `{version}`: apk 2 may prefer it to the final release, clients may not upgrade to it or from it, and can't ask for it by its version{instead}"
+        "{name} is published, but apk can't order its version `{version}`: {apk_2}clients may not upgrade to it or from it, and can't ask for it by its version{instead}"
     ))
-}
-
-/// What the package's file is called.
-pub(super) fn file_name(info: &PackageInfo) -> String {
-    format!("{}-{}.apk", info.name, info.version)
 }

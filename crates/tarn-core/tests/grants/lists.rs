@@ -2,12 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use apk::{
+    arch::Arch,
+    digest::{Identity, PackageHash, Sha256Digest},
+    facts::{Format, PackageFacts},
+    name::PackageName,
+    version::Version,
+};
 use proptest::{prelude::*, test_runner::TestCaseError};
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_core::access::{AccessError, Action, Caller};
 use tarn_store::metadata::{
-    Act, NewBlob, NewPackageFile, OwnerId, OwnersWanted, Quota, ReadScope, Window,
+    Act, NewBlob, NewPackageFile, OwnerId, OwnersWanted, ReadScope, Window,
 };
 
 use crate::{BY, OWNERS, PLACES, START, facts::Who, world::World};
@@ -33,26 +39,25 @@ impl World {
             let name = called((owner, place));
             let mut digest = [0; 32];
             digest[..name.len()].copy_from_slice(name.as_bytes());
-            let package = NewPackageFile {
-                owner: self.id(owner),
-                branch: Branch::parse(branch).unwrap(),
-                repository: RepositoryName::parse(repository).unwrap(),
-                arch: Arch::parse("x86_64").unwrap(),
-                name: PackageName::parse(&name).unwrap(),
-                version: Version::parse("1.0-r0").unwrap(),
-                blob: NewBlob {
+            let facts = PackageFacts::new(
+                Format::V2 {
+                    data_hash: Sha256Digest::from_bytes([0; 32]),
+                },
+                PackageName::parse(&name).unwrap(),
+                Version::parse("1.0-r0").unwrap(),
+                Arch::parse("x86_64").unwrap(),
+            );
+            let package = NewPackageFile::new(
+                self.id(owner),
+                Branch::parse(branch).unwrap(),
+                RepositoryName::parse(repository).unwrap(),
+                &facts,
+                PackageHash::Identity(Identity::from_bytes([0; 20])),
+                NewBlob {
                     sha256: Sha256Digest::from_bytes(digest),
                     size: 7,
                 },
-                pkginfo: format!(
-                    "pkgname = {name}\npkgver = 1.0-r0\narch = x86_64\nsize = 1\ndatahash = {}\n",
-                    "0".repeat(64)
-                ),
-                record: format!("P:{name}\n\n"),
-                description: String::new(),
-                default_quota: Quota::default(),
-                max_index: u64::MAX,
-            };
+            );
             let act = Act { by: &BY, at: START };
             let metadata = self.registry.metadata();
             metadata.record_package(&package, &act).await.unwrap();

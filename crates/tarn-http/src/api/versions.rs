@@ -1,13 +1,13 @@
 //! Versions of packages and their files, as JSON has them.
 
-use apk::{dependency::Dependency, limits::Limits, package_info::PackageInfo, v2::pkginfo};
+use apk::facts::{Format, PackageFacts};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{moment::Moment, owners::Owner};
 use crate::error::ApiError;
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::{CatalogFile, CatalogVersion};
+use tarn_store::metadata::{CatalogFile, CatalogVersion, PackageSigner};
 
 /// The longest text that is looked for, in characters.
 pub(crate) const MAX_TEXT: usize = 100;
@@ -101,22 +101,57 @@ pub(crate) struct PackageFile {
     /// The path under which this server has it.
     #[schema(example = "/api/packages/alice/alpine/v3.23/main/x86_64/hello-1.0-r0.apk")]
     path: String,
+    /// The format: `v2` (gzip and tar) or `v3` (ADB). An `APKINDEX.tar.gz` lists those of v2 only.
+    #[schema(example = "v2", pattern = "^v[23]$")]
+    format: &'static str,
+    /// What apk checks a download with: of v2 `Q1` and the SHA-1 of the control section in base64, of v3 the SHA-256 of the ADB
+    /// block in hexadecimal.
+    #[schema(example = "Q19UI7UxyiUywG6aew9c3lCBPshsE=")]
+    identity: String,
+    /// The signatures that the package itself has, in the order of the file. Clients go by that of the index.
+    signatures: Vec<PackageSignature>,
     /// When it came.
     created_at: Moment,
-    /// What its `.PKGINFO` says.
+    /// What it says of itself: of v2 in its `.PKGINFO`.
     metadata: Metadata,
+}
+
+/// A signature that a package itself has.
+#[derive(Serialize, ToSchema)]
+struct PackageSignature {
+    /// `RSA`, `RSA256` and the like in v2, the hash in v3.
+    #[schema(example = "RSA256")]
+    algorithm: String,
+    /// The file name of the key in v2, its identifier in v3.
+    #[schema(example = "alice-5f3c.rsa.pub")]
+    key: String,
+    /// The owner's key that made it; null when it is by none that the owner had when the package came.
+    verified_by: Option<String>,
+}
+
+impl From<PackageSigner> for PackageSignature {
+    fn from(signer: PackageSigner) -> Self {
+        let PackageSigner {
+            algorithm,
+            key,
+            verified_by,
+        } = signer;
+        Self {
+            algorithm,
+            key,
+            verified_by,
+        }
+    }
 }
 
 impl PackageFile {
     /// The entry of `file`, which belongs to `owner`.
     pub(crate) fn new(owner: &str, file: CatalogFile) -> Result<Self, ApiError> {
-        // It was read when it came in; only what was put into the database by other hands can fail here.
-        let info =
-            pkginfo::parse(file.pkginfo.as_bytes(), &Limits::for_stored()).map_err(|error| {
-                ApiError::Internal(
-                    format!("the PKGINFO of package file {:?}: {error}", file.id).into(),
-                )
-            })?;
+        // Only what was put into the database by other hands can fail here.
+        let wrong =
+            |error| ApiError::Internal(format!("package file {:?}: {error}", file.id).into());
+        let facts = file.facts.read().map_err(wrong)?;
+        let signers = file.signers.read().map_err(wrong)?;
         Ok(Self {
             id: file.id.number(),
             path: format!(
@@ -130,16 +165,19 @@ impl PackageFile {
             branch: file.branch.as_str().to_owned(),
             repository: file.repository.as_str().to_owned(),
             architecture: file.arch.as_str().to_owned(),
+            format: file.format.as_str(),
+            identity: file.identity.to_string(),
+            signatures: signers.into_iter().map(PackageSignature::from).collect(),
             created_at: file.created_at.into(),
-            metadata: info.into(),
+            metadata: facts.into(),
         })
     }
 }
 
-/// What a package says of itself, in the words of `.PKGINFO`. A text that it does not have is empty.
+/// What a package says of itself. A text that it does not have is empty, and what its format has not is empty, 0 or null.
 #[derive(Serialize, ToSchema)]
 struct Metadata {
-    /// `pkgdesc`.
+    /// `pkgdesc`, in v3 `description`.
     description: String,
     /// `url`.
     url: String,
@@ -149,9 +187,9 @@ struct Metadata {
     origin: String,
     /// `maintainer`.
     maintainer: String,
-    /// `packager`.
+    /// `packager`. Never in v3.
     packager: String,
-    /// `commit`: of the source tree.
+    /// `commit`: of the source tree; in v3 `repo-commit`, in hexadecimal.
     commit: String,
     /// `builddate`; null when it does not say.
     build_date: Option<Moment>,
@@ -169,38 +207,81 @@ struct Metadata {
     install_if: Vec<String>,
     /// Every `replaces`.
     replaces: Vec<String>,
+    /// `recommends`. Only in v3.
+    recommends: Vec<String>,
+    /// `layer`: 0 is the root file system. Only in v3.
+    layer: u64,
+    /// `tags`. Only in v3.
+    tags: Vec<String>,
     /// `triggers`: the directories whose change runs the trigger script.
     triggers: Vec<String>,
-    /// `datahash`: SHA-256 of the data section, in hexadecimal.
+    /// The scripts that it brings.
+    #[schema(example = json!(["post-install"]))]
+    scripts: Vec<String>,
+    /// `datahash`: SHA-256 of the data section, in hexadecimal. Null in v3, which has none.
     #[schema(pattern = "^[0-9a-f]{64}$")]
-    datahash: String,
+    datahash: Option<String>,
 }
 
-impl From<PackageInfo> for Metadata {
-    fn from(info: PackageInfo) -> Self {
-        let build_date = i64::try_from(info.build_date).ok().filter(|date| *date > 0);
+impl From<PackageFacts> for Metadata {
+    fn from(facts: PackageFacts) -> Self {
+        // Taken apart without `..`: a new field has to be thought of here.
+        let PackageFacts {
+            format,
+            name: _,
+            version: _,
+            arch: _,
+            description,
+            url,
+            license,
+            origin,
+            maintainer,
+            packager,
+            commit,
+            build_date,
+            installed_size,
+            provider_priority,
+            replaces_priority,
+            depends,
+            provides,
+            replaces,
+            install_if,
+            recommends,
+            layer,
+            tags,
+            triggers,
+            scripts,
+        } = facts;
+        let build_date = i64::try_from(build_date).ok().filter(|date| *date > 0);
         Self {
-            description: info.description,
-            url: info.url,
-            license: info.license,
-            origin: info.origin,
-            maintainer: info.maintainer,
-            packager: info.packager,
-            commit: info.commit,
+            description,
+            url,
+            license,
+            origin,
+            maintainer,
+            packager,
+            commit,
             build_date: build_date.map(|date| Timestamp::from_seconds(date).into()),
-            installed_size: info.installed_size,
-            provider_priority: info.provider_priority,
-            replaces_priority: info.replaces_priority,
-            depends: texts(&info.depends),
-            provides: texts(&info.provides),
-            install_if: texts(&info.install_if),
-            replaces: texts(&info.replaces),
-            triggers: info.triggers,
-            datahash: info.data_hash.to_string(),
+            installed_size,
+            provider_priority,
+            replaces_priority,
+            depends: texts(&depends),
+            provides: texts(&provides),
+            install_if: texts(&install_if),
+            replaces: texts(&replaces),
+            recommends: texts(&recommends),
+            layer,
+            tags,
+            triggers,
+            scripts: texts(&scripts),
+            datahash: match format {
+                Format::V2 { data_hash } => Some(data_hash.to_string()),
+                Format::V3 => None,
+            },
         }
     }
 }
 
-fn texts(dependencies: &[Dependency]) -> Vec<String> {
-    dependencies.iter().map(ToString::to_string).collect()
+fn texts<T: ToString>(list: &[T]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
 }

@@ -41,3 +41,4 @@ mod refusals;
 mod second_factor;
 mod server;
 mod shutdown;
+mod v3_packages;

@@ -6,9 +6,15 @@ use std::{
     time::Duration,
 };
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use apk::{
+    arch::Arch,
+    digest::{Identity, PackageHash, Sha256Digest},
+    facts::{Format, PackageFacts},
+    name::PackageName,
+    version::Version,
+};
 use tarn_base::names::{Branch, RepositoryName};
-use tarn_store::metadata::{Actor, NewBlob, NewPackageFile, Quota};
+use tarn_store::metadata::{Actor, NewBlob, NewPackageFile};
 use tracing::{Event, Metadata, Subscriber, field, span};
 
 use crate::{
@@ -164,23 +170,26 @@ async fn an_index_that_fails_its_verification_is_a_500_a_line_in_the_log_and_a_c
     let metadata = server.registry.metadata();
     let alice = metadata.owner(&name("alice")).await.unwrap().unwrap();
     let blob = Sha256Digest::from_bytes([7; 32]);
-    let damaged = NewPackageFile {
-        owner: alice.id,
-        branch: Branch::parse("edge").unwrap(),
-        repository: RepositoryName::parse("main").unwrap(),
-        arch: Arch::parse("x86_64").unwrap(),
-        name: PackageName::parse("damaged").unwrap(),
-        version: Version::parse("1.0-r0").unwrap(),
-        blob: NewBlob {
+    let facts = PackageFacts {
+        description: "a line\nQ:and another".to_owned(),
+        ..PackageFacts::new(
+            Format::V2 { data_hash: blob },
+            PackageName::parse("damaged").unwrap(),
+            Version::parse("1.0-r0").unwrap(),
+            Arch::parse("x86_64").unwrap(),
+        )
+    };
+    let damaged = NewPackageFile::new(
+        alice.id,
+        Branch::parse("edge").unwrap(),
+        RepositoryName::parse("main").unwrap(),
+        &facts,
+        PackageHash::Identity(Identity::from_bytes([7; 20])),
+        NewBlob {
             sha256: blob,
             size: 7,
         },
-        pkginfo: String::new(),
-        record: "P:damaged\n\n".to_owned(),
-        description: String::new(),
-        default_quota: Quota::default(),
-        max_index: u64::MAX,
-    };
+    );
     metadata
         .record_package(&damaged, &Actor::SERVER.at(START))
         .await

@@ -103,9 +103,12 @@ CREATE TABLE package_files (
     uploader_id    BIGINT,                            -- a user, or by a token an organisation; perhaps one who is gone
     created_at     BIGINT NOT NULL,
     downloads      BIGINT NOT NULL DEFAULT 0,
+    format         TEXT   NOT NULL CHECK (format IN ('v2', 'v3')),
+    identity       BLOB   NOT NULL CHECK (length(identity) IN (20, 32)), -- what apk checks a download with
+    index_bytes    BIGINT NOT NULL CHECK (index_bytes >= 0), -- of its record in an index
     -- The long ones last, so that SQLite need not read past them for the others.
-    record         TEXT   NOT NULL,                   -- for the index, with the package's own architecture
-    pkginfo        TEXT   NOT NULL,                   -- as it stands in the control section
+    signers        TEXT   NOT NULL,                   -- JSON, metadata/stored_facts.rs: what is known of its own signatures
+    facts          TEXT   NOT NULL,                   -- JSON, metadata/stored_facts.rs: what the package says of itself
     UNIQUE (repository_id, sequence),
     CHECK (removed_at > added_at),
     CHECK ((removed_at IS NULL) = (deleted_at IS NULL))
@@ -119,16 +122,17 @@ CREATE INDEX package_files_removed ON package_files (repository_id, removed_at) 
 CREATE INDEX package_files_deleted ON package_files (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX package_files_blob ON package_files (sha256, removed_at);
 
--- When the packages of one architecture last changed, so that nobody reads rows to learn that nothing happened.
+-- When the packages of one architecture and format last changed, so that no rows are read to learn that nothing happened.
 CREATE TABLE index_heads (
     repository_id  BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
     arch           TEXT   NOT NULL,
+    format         TEXT   NOT NULL CHECK (format IN ('v2', 'v3')), -- of the packages; an index of v3 lists those of v2 too
     generation     BIGINT NOT NULL,                   -- the last that added or removed such a package
     changed_at     BIGINT NOT NULL,                   -- when that was
     live           BIGINT NOT NULL CHECK (live >= 0), -- how many are there
     bytes          BIGINT NOT NULL CHECK (bytes >= 0),-- of their records together
     history_from   BIGINT NOT NULL DEFAULT 0,         -- what the generations before this one had is not known any more
-    PRIMARY KEY (repository_id, arch)
+    PRIMARY KEY (repository_id, arch, format)
 );
 
 -- What is gone for everybody but still has rows, which are deleted in batches: metadata/removals.rs.

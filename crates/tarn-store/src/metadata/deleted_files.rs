@@ -14,11 +14,11 @@ use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, v
 
 use super::{
     Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, Page, Quota,
-    RecordError, RepositoryId, Window,
+    RecordError, RepositoryId, StoredFacts, StoredSigners, Window,
     batches::{Batch, STEP},
-    catalog::described,
     change_times::after_the_wait,
     engine::{Row, Transaction, sql},
+    indexes::identity,
     live_files::{arch, branch, package_name, repository},
     packages::{Origin, corrupt, record, refuse},
     removals::unneeded_without,
@@ -244,8 +244,9 @@ impl Metadata {
             .row(sql!(
                 "SELECT repositories.branch AS branch, repositories.name AS repository, package_files.arch AS arch, \
                  package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
-                 package_files.size AS size, package_files.record AS record, package_files.pkginfo AS pkginfo, \
-                 package_files.uploader_id AS uploader_id FROM package_files \
+                 package_files.size AS size, package_files.format AS format, package_files.identity AS identity, \
+                 package_files.index_bytes AS index_bytes, package_files.signers AS signers, \
+                 package_files.facts AS facts, package_files.uploader_id AS uploader_id FROM package_files \
                  JOIN repositories ON repositories.id = package_files.repository_id \
                  WHERE package_files.id = $2 AND repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL",
                 owner,
@@ -289,7 +290,7 @@ impl Metadata {
                 let gone = transaction
                     .rows(sql!(
                         "DELETE FROM package_files WHERE id IN (SELECT id FROM package_files WHERE deleted_at <= $1 \
-                         ORDER BY deleted_at LIMIT $2) RETURNING repository_id, arch, removed_at, sha256",
+                         ORDER BY deleted_at LIMIT $2) RETURNING repository_id, arch, format, removed_at, sha256",
                         end,
                         i64::from(STEP)
                     ))
@@ -337,10 +338,12 @@ async fn cut_history(transaction: &mut Transaction, gone: &[Row]) -> Result<(), 
         let repository = RepositoryId::from_row(row.value("repository_id")?);
         transaction
             .run(sql!(
-                "UPDATE index_heads SET history_from = $3 WHERE repository_id = $1 AND arch = $2 AND history_from < $3",
+                "UPDATE index_heads SET history_from = $3 WHERE repository_id = $1 AND arch = $2 AND format = $4 \
+                 AND history_from < $3",
                 repository,
                 row.value::<&str>("arch")?,
-                row.value::<i64>("removed_at")?
+                row.value::<i64>("removed_at")?,
+                row.value::<&str>("format")?
             ))
             .await?;
     }
@@ -354,7 +357,7 @@ fn recorded_before(
     default_quota: Quota,
     max_index: u64,
 ) -> Result<NewPackageFile, MetadataError> {
-    let pkginfo: String = row.value("pkginfo")?;
+    let facts = StoredFacts::from_row(row.value("facts")?);
     Ok(NewPackageFile {
         owner,
         branch: branch(row, "branch")?,
@@ -366,10 +369,13 @@ fn recorded_before(
             sha256: row.digest("sha256")?,
             size: row.size("size")?,
         },
-        // What a later, stricter reader refuses has none.
-        description: described(&pkginfo).unwrap_or_default(),
-        pkginfo,
-        record: row.value("record")?,
+        format: row.word("package format", "format")?,
+        identity: identity(row)?,
+        // What other hands put there has none.
+        description: facts.description().unwrap_or_default(),
+        facts,
+        signers: StoredSigners::from_row(row.value("signers")?),
+        index_bytes: row.size("index_bytes")?,
         default_quota,
         max_index,
     })

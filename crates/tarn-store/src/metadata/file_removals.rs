@@ -183,7 +183,7 @@ async fn remove(
     let removed = transaction
         .row(sql!(
             "UPDATE package_files SET removed_at = $2, deleted_at = $3 WHERE id = $1 AND removed_at IS NULL \
-             RETURNING size, octet_length(record) AS record_bytes",
+             RETURNING size, format, index_bytes",
             file,
             moved.generation,
             moved.changed_at
@@ -195,12 +195,13 @@ async fn remove(
             "index",
             sql!(
                 "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1, \
-                 bytes = bytes - $5 WHERE repository_id = $1 AND arch = $2",
+                 bytes = bytes - $5 WHERE repository_id = $1 AND arch = $2 AND format = $6",
                 moved.repository,
                 address.arch.as_str(),
                 moved.generation,
                 moved.changed_at,
-                removed.value::<i64>("record_bytes")?
+                removed.value::<i64>("index_bytes")?,
+                removed.value::<&str>("format")?
             ),
         )
         .await?;

@@ -1,10 +1,11 @@
 //! What an index is made from: the packages of one architecture of one repository at one generation.
 
-use apk::arch::Arch;
+use apk::{arch::Arch, digest::PackageHash};
 
 use super::{
-    Metadata, MetadataError, OwnerId, RepositoryId,
+    Metadata, MetadataError, OwnerId, PackageFormat, RepositoryId, StoredFacts,
     engine::{Purpose, Row, sql},
+    packages::corrupt,
 };
 use tarn_base::{
     clock::Timestamp,
@@ -44,6 +45,7 @@ pub(super) struct Place {
     branch: Branch,
     repository: RepositoryName,
     arch: Arch,
+    format: PackageFormat,
 }
 
 /// What happened to an index between two generations.
@@ -52,46 +54,44 @@ pub struct IndexChanges {
     /// Sequences of packages that were there and are gone.
     pub removed: Vec<i64>,
     /// Packages that were not there and are, in the order of the index.
-    pub added: Vec<IndexRow>,
+    pub added: Vec<IndexedPackage>,
 }
 
-/// A package as the v3 index is made from it.
+/// One package as an index is made from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedPackage {
-    /// Its place in the order of the index.
+    /// Its place: ever-growing in a repository, and never given to another package.
     pub sequence: i64,
-    /// The PKGINFO as it stands in the control section.
-    pub pkginfo: String,
-    /// The record of the v2 index, with the package's own architecture.
-    pub record: String,
+    /// What it says of itself. Its own architecture may be noarch.
+    pub facts: StoredFacts,
+    /// What apk checks a download with.
+    pub identity: PackageHash,
     /// Bytes of the file.
     pub size: u64,
 }
 
-/// One package in an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexRow {
-    /// Its place: ever-growing in a repository, and never given to another package.
-    pub sequence: i64,
-    /// The record, with the package's own architecture, which may be noarch.
-    pub record: String,
+/// The columns of [`IndexedPackage`].
+macro_rules! columns {
+    () => {
+        "sequence, facts, identity, size"
+    };
 }
 
-/// The columns of the packages of repository `$1` and the architectures `$2` and `$3` at generation `$4`, in the order of the
-/// index, at most `$6` of them from behind the sequence `$5` on.
+/// The columns of the packages of repository `$1` and the architectures `$2` and `$3` at generation `$4` that an index of format
+/// `$7` lists, in the order of the index, at most `$6` of them from behind the sequence `$5` on.
 ///
 /// Two halves rather than `arch IN ($2, $3)`: both come out of an index in order and are merged. The `+` keeps SQLite from the
 /// index over `added_at`, which has every architecture, and removed packages too, in another order.
 macro_rules! in_order {
-    ($columns:literal) => {
+    () => {
         concat!(
             "SELECT ",
-            $columns,
-            " FROM package_files WHERE repository_id = $1 AND arch = $2 \
+            columns!(),
+            " FROM package_files WHERE repository_id = $1 AND arch = $2 AND (format = 'v2' OR $7 = 'v3') \
              AND sequence > $5 AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
              UNION ALL SELECT ",
-            $columns,
-            " FROM package_files WHERE repository_id = $1 AND arch = $3 AND $2 <> $3 \
+            columns!(),
+            " FROM package_files WHERE repository_id = $1 AND arch = $3 AND $2 <> $3 AND (format = 'v2' OR $7 = 'v3') \
              AND sequence > $5 AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
              ORDER BY sequence LIMIT $6"
         )
@@ -102,7 +102,7 @@ macro_rules! in_order {
 const FEW: i64 = 4;
 
 impl Metadata {
-    /// The newest state of the index of an architecture: its own packages and the noarch ones. `None` when there is
+    /// The newest state of the index of an architecture and format: its own packages and the noarch ones. `None` when there is
     /// no such repository.
     ///
     /// # Errors
@@ -114,34 +114,35 @@ impl Metadata {
         branch: &Branch,
         repository: &RepositoryName,
         arch: &Arch,
+        format: PackageFormat,
     ) -> Result<Option<IndexHead>, MetadataError> {
         let place = Place {
             owner,
             branch: branch.clone(),
             repository: repository.clone(),
             arch: arch.clone(),
+            format,
         };
         let ask = async |place: &Place| {
             self.engine
             .look_up(sql!(
-                "SELECT repositories.id AS id, \
-                 COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.generation END), 0) AS generation, \
-                 COALESCE(MAX(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.changed_at END), 0) AS changed_at, \
-                 CAST(COALESCE(SUM(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.live END), 0) AS BIGINT) \
-                 AS live, \
-                 CAST(COALESCE(SUM(CASE WHEN index_heads.arch IN ($4, $5) THEN index_heads.bytes END), 0) AS BIGINT) \
-                 AS bytes, \
+                "SELECT repositories.id AS id, COALESCE(MAX(index_heads.generation), 0) AS generation, \
+                 COALESCE(MAX(index_heads.changed_at), 0) AS changed_at, \
+                 CAST(COALESCE(SUM(index_heads.live), 0) AS BIGINT) AS live, \
+                 CAST(COALESCE(SUM(index_heads.bytes), 0) AS BIGINT) AS bytes, \
                  COALESCE(MAX(CASE WHEN index_heads.arch = $4 THEN 1 END), 0) AS has_architecture, \
                  COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
                  AS keys_changed_at \
                  FROM repositories LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
+                 AND index_heads.arch IN ($4, $5) AND (index_heads.format = 'v2' OR $6 = 'v3') \
                  WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
                  GROUP BY repositories.id",
                 place.owner,
                 place.branch.as_str(),
                 place.repository.as_str(),
                 place.arch.as_str(),
-                Arch::noarch().as_str()
+                Arch::noarch().as_str(),
+                place.format.as_str()
             ))
             .await?
             .map(|row| {
@@ -163,9 +164,9 @@ impl Metadata {
             .await
     }
 
-    /// The packages in the index of an architecture at a generation, now or in the past, in the order of the index: its
-    /// own and the noarch ones, at most `most` of them from behind the sequence `after` on. The same question has the same answer
-    /// for as long as no package that the generation had is forgotten.
+    /// The packages in the index of an architecture and format at a generation, now or in the past, in the order of the index: its
+    /// own and the noarch ones, at most `most` of them from behind the sequence `after` on. The same question has the same
+    /// answer for as long as no package that the generation had is forgotten.
     ///
     /// # Errors
     ///
@@ -173,29 +174,30 @@ impl Metadata {
     pub async fn index_rows(
         &self,
         repository: RepositoryId,
-        arch: &Arch,
+        (arch, format): (&Arch, PackageFormat),
         generation: i64,
         after: i64,
         most: u32,
-    ) -> Result<Vec<IndexRow>, MetadataError> {
+    ) -> Result<Vec<IndexedPackage>, MetadataError> {
         let rows = sql!(
-            in_order!("sequence, record"),
+            in_order!(),
             repository,
             arch.as_str(),
             Arch::noarch().as_str(),
             generation,
             after,
-            i64::from(most)
+            i64::from(most),
+            format.as_str()
         );
         self.engine
             .ask(Purpose::Index, rows)
             .await?
             .iter()
-            .map(IndexRow::from_row)
+            .map(IndexedPackage::from_row)
             .collect()
     }
 
-    /// What happened to the index of an architecture after the generation `since`, up to and with the generation `to`.
+    /// What happened to the index of an architecture and format after the generation `since`, up to and with the generation `to`.
     /// Packages that came and went in between are left out. `None` when that is not known any more, because a package that
     /// went after `since` is forgotten.
     ///
@@ -205,7 +207,7 @@ impl Metadata {
     pub async fn index_changes(
         &self,
         repository: RepositoryId,
-        arch: &Arch,
+        (arch, format): (&Arch, PackageFormat),
         since: i64,
         to: i64,
     ) -> Result<Option<IndexChanges>, MetadataError> {
@@ -216,32 +218,40 @@ impl Metadata {
             _ => self.engine.ask(Purpose::Index, changes).await,
         };
         let added = rows(sql!(
-            "SELECT sequence, record FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
-             AND added_at > $4 AND added_at <= $5 AND (removed_at IS NULL OR removed_at > $5) ORDER BY sequence",
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) AND (format = 'v2' OR $6 = 'v3') \
+                 AND added_at > $4 AND added_at <= $5 AND (removed_at IS NULL OR removed_at > $5) ORDER BY sequence"
+            ),
             repository,
             arch.as_str(),
             noarch.as_str(),
             since,
-            to
+            to,
+            format.as_str()
         ));
         let removed = rows(sql!(
             "SELECT sequence FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
-             AND removed_at > $4 AND removed_at <= $5 AND added_at <= $4",
+             AND (format = 'v2' OR $6 = 'v3') AND removed_at > $4 AND removed_at <= $5 AND added_at <= $4",
             repository,
             arch.as_str(),
             noarch.as_str(),
             since,
-            to
+            to,
+            format.as_str()
         ));
         let (added, removed) = (added.await?, removed.await?);
         // Asked last: a package that is forgotten in between is noticed.
         let history = self
             .engine
             .look_up(sql!(
-                "SELECT MAX(history_from) AS history_from FROM index_heads WHERE repository_id = $1 AND arch IN ($2, $3)",
+                "SELECT MAX(history_from) AS history_from FROM index_heads WHERE repository_id = $1 AND arch IN ($2, $3) \
+                 AND (format = 'v2' OR $4 = 'v3')",
                 repository,
                 arch.as_str(),
-                noarch.as_str()
+                noarch.as_str(),
+                format.as_str()
             ))
             .await?
             .map_or(Ok(None), |row| row.value::<Option<i64>>("history_from"))?;
@@ -251,7 +261,7 @@ impl Metadata {
         Ok(Some(IndexChanges {
             added: added
                 .iter()
-                .map(IndexRow::from_row)
+                .map(IndexedPackage::from_row)
                 .collect::<Result<_, _>>()?,
             removed: removed
                 .iter()
@@ -259,53 +269,24 @@ impl Metadata {
                 .collect::<Result<_, _>>()?,
         }))
     }
-
-    /// The packages of an architecture at a generation with all that the v3 index says of them, at most `most` from behind the
-    /// sequence `after` on.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn indexed_packages(
-        &self,
-        repository: RepositoryId,
-        arch: &Arch,
-        generation: i64,
-        after: i64,
-        most: u32,
-    ) -> Result<Vec<IndexedPackage>, MetadataError> {
-        let rows = sql!(
-            in_order!("sequence, pkginfo, record, size"),
-            repository,
-            arch.as_str(),
-            Arch::noarch().as_str(),
-            generation,
-            after,
-            i64::from(most)
-        );
-        self.engine
-            .ask(Purpose::Index, rows)
-            .await?
-            .iter()
-            .map(|row| {
-                Ok(IndexedPackage {
-                    sequence: row.value("sequence")?,
-                    pkginfo: row.value("pkginfo")?,
-                    record: row.value("record")?,
-                    size: row.size("size")?,
-                })
-            })
-            .collect()
-    }
 }
 
-impl IndexRow {
+impl IndexedPackage {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
             sequence: row.value("sequence")?,
-            record: row.value("record")?,
+            facts: StoredFacts::from_row(row.value("facts")?),
+            identity: identity(row)?,
+            size: row.size("size")?,
         })
     }
+}
+
+/// What apk checks a download with, in the column `identity`.
+pub(super) fn identity(row: &Row) -> Result<PackageHash, MetadataError> {
+    let bytes: &[u8] = row.value("identity")?;
+    let length = || corrupt("identity", &format!("{} bytes", bytes.len()));
+    PackageHash::from_bytes(bytes).ok_or_else(length)
 }
 
 #[cfg(test)]
@@ -317,8 +298,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::Sqlite(folder.path().join("tarn.db"));
         let metadata = Metadata::open(&database).await.unwrap();
-        let text = concat!("EXPLAIN QUERY PLAN ", in_order!("sequence, record"));
-        let plan = sql!(text, 1_i64, "x86_64", "noarch", 1_i64, 0_i64, 10_i64);
+        let text = concat!("EXPLAIN QUERY PLAN ", in_order!());
+        let plan = sql!(text, 1_i64, "x86_64", "noarch", 1_i64, 0_i64, 10_i64, "v2");
         let rows = metadata.engine.rows(plan).await.unwrap();
         let plan: Vec<String> = rows
             .iter()

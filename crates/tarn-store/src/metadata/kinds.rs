@@ -162,6 +162,15 @@ words! {
     }
 }
 words! {
+    /// The format of a package file, and of an index: that of v2 lists v2 packages, that of v3 both.
+    PackageFormat, "package format", "v2, v3", {
+        /// gzip and tar; `APKINDEX.tar.gz`.
+        V2 = "v2",
+        /// ADB files; `Packages.adb`.
+        V3 = "v3",
+    }
+}
+words! {
     /// What a member of an organisation may do. A greater role includes the lesser ones.
     Role, "role", "read, write, admin", {
         /// Read.

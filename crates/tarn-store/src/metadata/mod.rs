@@ -41,6 +41,7 @@ mod second_factors;
 mod served_files;
 mod signing_keys;
 mod sqlite;
+mod stored_facts;
 mod survey;
 mod teams;
 mod tokens;
@@ -68,11 +69,11 @@ pub use self::{
     expiry_rules::{ExpiryRule, NewExpiryRule},
     file_removals::Removed,
     guesses::GuessCount,
-    indexes::{IndexChanges, IndexHead, IndexRow, IndexedPackage},
+    indexes::{IndexChanges, IndexHead, IndexedPackage},
     kinds::{
         AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, KeyType, OwnerId,
-        OwnerKind, PackageFileId, RepositoryId, Role, SigningKeyId, TeamId, Through, TokenId,
-        UnknownWord, VersionRule, Visibility, WebhookEvent, WebhookId,
+        OwnerKind, PackageFileId, PackageFormat, RepositoryId, Role, SigningKeyId, TeamId, Through,
+        TokenId, UnknownWord, VersionRule, Visibility, WebhookEvent, WebhookId,
     },
     live_files::{LiveFile, OldPackage},
     members::Member,
@@ -87,6 +88,7 @@ pub use self::{
         AddKeyError, ChangeKeyError, KeyOrigin, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys,
         SigningKeyRow,
     },
+    stored_facts::{PackageSigner, StoredFacts, StoredFactsError, StoredSigners},
     survey::Surveyed,
     teams::{BUILT_IN_TEAMS, Team, TeamError, TeamGrantRow},
     tokens::{AddTokenError, Bearer, NewToken, Token},

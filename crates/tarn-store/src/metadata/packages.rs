@@ -3,11 +3,18 @@
 //! A repository's generation moves on by one with every change of its packages. A row says which generation has the
 //! file first and which has it no more, so what any past generation held is still known.
 
-use apk::{arch::Arch, name::PackageName, version::Version};
+use apk::{
+    arch::Arch,
+    digest::{Identity, PackageHash},
+    facts::{Format, PackageFacts},
+    name::PackageName,
+    v2::record,
+    version::Version,
+};
 
 use super::{
-    Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, PackageFileId, Quota, RepositoryId,
-    WebhookEvent,
+    Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, PackageFileId, PackageFormat, Quota,
+    RepositoryId, StoredFacts, StoredSigners, WebhookEvent,
     audit::Done,
     catalog,
     change_times::next_change,
@@ -37,12 +44,18 @@ pub struct NewPackageFile {
     pub version: Version,
     /// The bytes.
     pub blob: NewBlob,
-    /// The PKGINFO as it stands in the control section.
-    pub pkginfo: String,
-    /// The record for the index, with the package's own architecture.
-    pub record: String,
-    /// `pkgdesc`, for listings and searches.
+    /// The format of the file.
+    pub format: PackageFormat,
+    /// What apk checks a download with.
+    pub identity: PackageHash,
+    /// What the package says of itself.
+    pub facts: StoredFacts,
+    /// What it describes itself as, for listings and searches.
     pub description: String,
+    /// Its own signatures.
+    pub signers: StoredSigners,
+    /// Bytes of its record in an index.
+    pub index_bytes: u64,
     /// What the owner may have, where the owner has no limits of their own.
     pub default_quota: Quota,
     /// How many bytes the records of one index may have together.
@@ -50,6 +63,40 @@ pub struct NewPackageFile {
 }
 
 impl NewPackageFile {
+    /// A package file without known signatures, in a repository and of an owner without limits.
+    pub fn new(
+        owner: OwnerId,
+        branch: Branch,
+        repository: RepositoryName,
+        facts: &PackageFacts,
+        identity: PackageHash,
+        blob: NewBlob,
+    ) -> Self {
+        // The record of a v3 package is as long, for what this is: a measure of what an index may have.
+        let any = Identity::from_bytes([0; 20]);
+        let record = record::render(facts, &any, blob.size, &facts.arch);
+        Self {
+            owner,
+            branch,
+            repository,
+            arch: facts.arch.clone(),
+            name: facts.name.clone(),
+            version: facts.version.clone(),
+            blob,
+            format: match facts.format {
+                Format::V2 { .. } => PackageFormat::V2,
+                Format::V3 => PackageFormat::V3,
+            },
+            identity,
+            facts: StoredFacts::of(facts),
+            description: facts.description.clone(),
+            signers: StoredSigners::of(&[]),
+            index_bytes: record.len() as u64,
+            default_quota: Quota::default(),
+            max_index: u64::MAX,
+        }
+    }
+
     /// The file, by what it is.
     fn address(&self) -> PackageAddress<'_> {
         PackageAddress {
@@ -202,12 +249,12 @@ pub(super) async fn refuse(
             // One question costs less than two: a row for each file of that name, or one without.
             concat!(
                 "SELECT same.arch AS arch, \
-                 CAST((SELECT COALESCE(MAX(CASE WHEN index_heads.arch = $6 THEN index_heads.bytes END), 0) \
-                 + COALESCE(MAX(CASE WHEN index_heads.arch <> $6 AND ($5 = $6 OR index_heads.arch = $5) \
-                 THEN index_heads.bytes END), 0) \
+                 CAST((SELECT COALESCE(MAX(CASE WHEN heads.arch = $6 THEN heads.bytes END), 0) \
+                 + COALESCE(MAX(CASE WHEN heads.arch <> $6 AND ($5 = $6 OR heads.arch = $5) THEN heads.bytes END), 0) \
+                 FROM (SELECT index_heads.arch AS arch, SUM(index_heads.bytes) AS bytes \
                  FROM repositories JOIN index_heads ON index_heads.repository_id = repositories.id \
-                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3) AS BIGINT) \
-                 AS index_bytes, ",
+                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+                 GROUP BY index_heads.arch) AS heads) AS BIGINT) AS index_bytes, ",
                 usage_columns!(),
                 " LEFT JOIN (SELECT package_files.arch AS arch FROM repositories \
                  JOIN package_files ON package_files.repository_id = repositories.id \
@@ -241,7 +288,7 @@ pub(super) async fn refuse(
     }
     let owner = rows.first().ok_or(RecordError::OwnerGone)?;
     quotas::admit(owner, new.blob.size, new.default_quota)?;
-    let (used, added) = (owner.size("index_bytes")?, new.record.len() as u64);
+    let (used, added) = (owner.size("index_bytes")?, new.index_bytes);
     if used.saturating_add(added) > new.max_index {
         return Err(RecordError::IndexFull {
             used,
@@ -289,15 +336,17 @@ pub(super) async fn record(
         .await?
         .ok_or(RecordError::OwnerGone)?;
     let file_name = file_name(&new.name, &new.version);
+    let index_bytes = i64::try_from(new.index_bytes)
+        .map_err(|_| corrupt("size of a record", &new.index_bytes.to_string()))?;
     quotas::take(transaction, new.owner, new.blob.size).await?;
     new.blob.keep(transaction, act.at).await?;
     let file = transaction
         .row(
             sql!(
-                "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, pkginfo, \
-                 record, sequence, added_at, uploader_id, created_at) \
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 \
-                 WHERE $14 IS NULL OR EXISTS (SELECT 1 FROM owners WHERE id = $14) RETURNING id",
+                "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, format, identity, \
+                 index_bytes, signers, facts, sequence, added_at, uploader_id, created_at) \
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 \
+                 WHERE $17 IS NULL OR EXISTS (SELECT 1 FROM owners WHERE id = $17) RETURNING id",
                 moved.repository,
                 new.arch.as_str(),
                 new.name.as_str(),
@@ -305,8 +354,11 @@ pub(super) async fn record(
                 file_name.as_str(),
                 new.blob.sha256.as_bytes(),
                 new.blob.size_in_row()?,
-                new.pkginfo.as_str(),
-                new.record.as_str(),
+                new.format.as_str(),
+                new.identity.as_bytes(),
+                index_bytes,
+                new.signers.as_str(),
+                new.facts.as_str(),
                 moved.last_sequence,
                 moved.generation,
                 origin.uploader,
@@ -327,15 +379,16 @@ pub(super) async fn record(
         .run_one(
             "index",
             sql!(
-                "INSERT INTO index_heads (repository_id, arch, generation, changed_at, live, bytes) \
-                 VALUES ($1, $2, $3, $4, 1, $5) ON CONFLICT (repository_id, arch) DO UPDATE SET \
+                "INSERT INTO index_heads (repository_id, arch, format, generation, changed_at, live, bytes) \
+                 VALUES ($1, $2, $3, $4, $5, 1, $6) ON CONFLICT (repository_id, arch, format) DO UPDATE SET \
                  generation = excluded.generation, changed_at = excluded.changed_at, live = index_heads.live + 1, \
                  bytes = index_heads.bytes + excluded.bytes",
                 moved.repository,
                 new.arch.as_str(),
+                new.format.as_str(),
                 moved.generation,
                 moved.changed_at,
-                i64::try_from(new.record.len()).map_err(|_| corrupt("record", &new.record))?
+                index_bytes
             ),
         )
         .await?;

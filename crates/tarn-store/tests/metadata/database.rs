@@ -4,9 +4,11 @@ use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use rusqlite::Connection;
 use tarn_base::names::OwnerName;
-use tarn_store::metadata::{Database, Metadata, MetadataError, Surveyed, Visibility};
+use tarn_store::metadata::{
+    Database, Metadata, MetadataError, PackageFormat, Surveyed, Visibility,
+};
 
-use crate::{START, World, add_user, open};
+use crate::{START, World, add_user, facts, open};
 
 fn by_hand(path: &Path) -> Connection {
     Connection::open(path).unwrap()
@@ -41,14 +43,17 @@ async fn what_was_recorded_is_there_after_a_reopening() {
     let rows = again
         .index_rows(
             recorded.repository,
-            &apk::arch::Arch::parse("x86_64").unwrap(),
+            (
+                &apk::arch::Arch::parse("x86_64").unwrap(),
+                PackageFormat::V2,
+            ),
             recorded.generation,
             0,
             100,
         )
         .await
         .unwrap();
-    assert_eq!(rows[0].record, "P:zlib\nA:x86_64\n\n");
+    assert_eq!(rows[0].facts.read(), Ok(facts("zlib", "x86_64")));
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use apk::arch::Arch;
 use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_store::metadata::{
-    AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, OverQuota, Quota, ReadScope,
-    RecordError, Recorded, Waiting, Window,
+    AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, OverQuota, PackageFormat, Quota,
+    ReadScope, RecordError, Recorded, Waiting, Window,
 };
 
 use crate::{START, World, act, add_user, blob, branch, digest, main_repository, package, record};
@@ -48,7 +48,7 @@ impl World {
         let arch = Arch::parse("x86_64").unwrap();
         let changes = self
             .metadata
-            .index_changes(recorded.repository, &arch, since, to)
+            .index_changes(recorded.repository, (&arch, PackageFormat::V2), since, to)
             .await;
         let changes = changes.unwrap()?;
         Some((changes.added.len(), changes.removed.len()))
@@ -201,9 +201,10 @@ async fn what_an_index_had_before_a_forgotten_file_went_is_not_made_up() {
     );
     // The history of other architectures is whole.
     let aarch64 = Arch::parse("aarch64").unwrap();
-    let changes = world
-        .metadata
-        .index_changes(recorded.repository, &aarch64, 1, 4);
+    let changes =
+        world
+            .metadata
+            .index_changes(recorded.repository, (&aarch64, PackageFormat::V2), 1, 4);
     assert_eq!(changes.await.unwrap().unwrap().added.len(), 1);
 }
 

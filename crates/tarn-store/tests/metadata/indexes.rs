@@ -2,23 +2,33 @@
 
 use std::time::Duration;
 
-use apk::arch::Arch;
+use apk::{
+    arch::Arch,
+    digest::{PackageHash, Sha256Digest},
+    facts::{Format, PackageFacts},
+};
 use tarn_base::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
 };
-use tarn_store::metadata::IndexHead;
+use tarn_store::metadata::{Act, IndexHead, NewPackageFile, PackageFormat};
 
-use crate::{START, World, branch, main_repository};
+use crate::{ACT, START, World, blob, branch, facts, main_repository};
 
 impl World {
+    /// That of the v3 index, which has all packages.
     pub(crate) async fn head(&self, arch: &str) -> IndexHead {
+        self.head_of(arch, PackageFormat::V3).await
+    }
+
+    async fn head_of(&self, arch: &str, format: PackageFormat) -> IndexHead {
         self.metadata
             .index_head(
                 self.alice,
                 &branch(),
                 &main_repository(),
                 &Arch::parse(arch).unwrap(),
+                format,
             )
             .await
             .unwrap()
@@ -36,9 +46,9 @@ async fn a_past_generation_still_has_what_it_had() {
     world.record("two", "noarch").await.unwrap();
     world.remove("one", "x86_64", START).await;
 
-    let one = "P:one\nA:x86_64\n\n";
-    let two = "P:two\nA:noarch\n\n";
-    let three = "P:three\nA:x86_64\n\n";
+    let one = "one x86_64";
+    let two = "two noarch";
+    let three = "three x86_64";
     let history: [&[&str]; 7] = [
         &[],
         &[one],
@@ -108,6 +118,7 @@ async fn an_unknown_repository_has_no_head_and_an_unused_architecture_an_empty_o
                 &Branch::parse(branch).unwrap(),
                 &RepositoryName::parse(repository).unwrap(),
                 &Arch::parse("x86_64").unwrap(),
+                PackageFormat::V2,
             )
             .await
             .unwrap()
@@ -152,4 +163,68 @@ async fn two_states_of_an_index_never_share_a_second_whatever_the_clock_does() {
     }
     world.remove("package0", "x86_64", micros(-5)).await;
     assert!(world.head("x86_64").await.changed_at.seconds() > last.seconds());
+}
+
+#[tokio::test]
+async fn an_index_of_v2_leaves_v3_packages_out_and_does_not_change_with_them() {
+    let world = World::new().await;
+    let second = |seconds| START.after(Duration::from_secs(seconds));
+    let recorded = world.record_at("one", "x86_64", second(1)).await.unwrap();
+    let new = NewPackageFile::new(
+        world.alice,
+        branch(),
+        main_repository(),
+        &PackageFacts {
+            format: Format::V3,
+            ..facts("two", "x86_64")
+        },
+        PackageHash::Sha256(Sha256Digest::from_bytes([9; 32])),
+        blob("two"),
+    );
+    let act = Act {
+        at: second(2),
+        ..ACT
+    };
+    world.metadata.record_package(&new, &act).await.unwrap();
+    // One namespace of file names.
+    assert!(world.record("two", "x86_64").await.is_err());
+
+    let x86_64 = Arch::parse("x86_64").unwrap();
+    let v2 = world.head_of("x86_64", PackageFormat::V2).await;
+    let v3 = world.head_of("x86_64", PackageFormat::V3).await;
+    assert_eq!((v2.generation, v2.live, v2.changed_at), (1, 1, second(1)));
+    assert_eq!((v3.generation, v3.live, v3.changed_at), (2, 2, second(2)));
+    assert!(v3.bytes > v2.bytes);
+    let names = async |format, generation| {
+        let rows = world
+            .metadata
+            .index_rows(recorded.repository, (&x86_64, format), generation, 0, 10)
+            .await
+            .unwrap();
+        let names = rows
+            .iter()
+            .map(|row| row.facts.read().unwrap().name.to_string());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names(PackageFormat::V2, 2).await, ["one"]);
+    assert_eq!(names(PackageFormat::V3, 2).await, ["one", "two"]);
+    assert_eq!(names(PackageFormat::V3, 1).await, ["one"]);
+    assert!(world.remove("two", "x86_64", second(3)).await);
+    let changes = async |format, since| {
+        let changes =
+            world
+                .metadata
+                .index_changes(recorded.repository, (&x86_64, format), since, 3);
+        let changes = changes.await.unwrap().unwrap();
+        (changes.added.len(), changes.removed.len())
+    };
+    assert_eq!(changes(PackageFormat::V2, 0).await, (1, 0));
+    assert_eq!(changes(PackageFormat::V2, 1).await, (0, 0));
+    assert_eq!(changes(PackageFormat::V3, 2).await, (0, 1));
+    assert_eq!(
+        world.head_of("x86_64", PackageFormat::V2).await,
+        v2,
+        "what v3 packages do is nothing to it"
+    );
+    assert_eq!(world.head_of("x86_64", PackageFormat::V3).await.live, 1);
 }

@@ -15,7 +15,13 @@ mod quotas;
 mod second_factors;
 mod signing_keys;
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use apk::{
+    arch::Arch,
+    digest::{Identity, PackageHash, Sha256Digest},
+    facts::{Format, PackageFacts},
+    name::PackageName,
+    version::Version,
+};
 use futures_util::future::join_all;
 use tarn_base::{
     clock::Timestamp,
@@ -23,7 +29,7 @@ use tarn_base::{
 };
 use tarn_store::metadata::{
     Act, Actor, Database, FileAddress, Metadata, NewBlob, NewPackageFile, NewUser, OwnerId,
-    PackageAddress, PackageFile, Quota, RecordError, Recorded, Through, Visibility,
+    PackageAddress, PackageFile, PackageFormat, RecordError, Recorded, Through, Visibility,
 };
 use tempfile::TempDir;
 
@@ -125,20 +131,23 @@ impl World {
             .unwrap()
     }
 
-    /// The records of an index at a generation.
+    /// The packages of a v2 index at a generation: name and architecture.
     async fn index_at(&self, recorded: Recorded, arch: &str, generation: i64) -> Vec<String> {
         self.metadata
             .index_rows(
                 recorded.repository,
-                &Arch::parse(arch).unwrap(),
+                (&Arch::parse(arch).unwrap(), PackageFormat::V2),
                 generation,
                 0,
                 1_000,
             )
             .await
             .unwrap()
-            .into_iter()
-            .map(|row| row.record)
+            .iter()
+            .map(|row| {
+                let facts = row.facts.read().unwrap();
+                format!("{} {}", facts.name, facts.arch)
+            })
             .collect()
     }
 }
@@ -178,19 +187,29 @@ async fn record(
 }
 
 fn package(owner: OwnerId, name: &str, arch: &str, blob: NewBlob) -> NewPackageFile {
-    NewPackageFile {
+    NewPackageFile::new(
         owner,
-        branch: branch(),
-        repository: main_repository(),
-        arch: Arch::parse(arch).unwrap(),
-        name: PackageName::parse(name).unwrap(),
-        version: Version::parse("1.0-r0").unwrap(),
+        branch(),
+        main_repository(),
+        &facts(name, arch),
+        PackageHash::Identity(Identity::from_bytes([7; 20])),
         blob,
-        pkginfo: format!("pkgname = {name}\n"),
-        record: format!("P:{name}\nA:{arch}\n\n"),
+    )
+}
+
+/// A v2 package that says no more than it has to.
+fn facts(name: &str, arch: &str) -> PackageFacts {
+    let format = Format::V2 {
+        data_hash: digest(name),
+    };
+    PackageFacts {
         description: format!("The package {name}"),
-        default_quota: Quota::default(),
-        max_index: u64::MAX,
+        ..PackageFacts::new(
+            format,
+            PackageName::parse(name).unwrap(),
+            Version::parse("1.0-r0").unwrap(),
+            Arch::parse(arch).unwrap(),
+        )
     }
 }
 

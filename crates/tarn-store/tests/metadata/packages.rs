@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use apk::arch::Arch;
 use tarn_store::metadata::{
-    Act, Actor, BlobStanding, Metadata, MetadataError, OwnerId, PackageAddress, RecordError,
+    Act, Actor, BlobStanding, Metadata, MetadataError, OwnerId, PackageAddress, PackageFormat,
+    RecordError,
 };
 
 use crate::{
@@ -68,6 +69,7 @@ async fn many_that_record_at_once_get_a_generation_and_a_sequence_each() {
             &crate::branch(),
             &main_repository(),
             &Arch::parse("x86_64").unwrap(),
+            PackageFormat::V2,
         )
         .await
         .unwrap()
@@ -267,7 +269,7 @@ async fn a_server_and_a_command_line_share_the_database() {
     let rows = other
         .index_rows(
             recorded.repository,
-            &Arch::parse("x86_64").unwrap(),
+            (&Arch::parse("x86_64").unwrap(), PackageFormat::V2),
             recorded.generation,
             0,
             100,

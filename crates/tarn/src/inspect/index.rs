@@ -4,16 +4,13 @@ use std::{error::Error, io::Read, path::Path};
 
 use apk::{
     v2::index::{self, Index, IndexError},
-    v3::{
-        index::{self as index_v3, Index as IndexV3, IndexError as IndexV3Error, PackageHash},
-        signature::KeyId,
-    },
+    v3::index::{self as index_v3, Index as IndexV3, IndexError as IndexV3Error},
 };
 use serde::Serialize;
 
 use super::{
-    Signature, TrustedKey, limits, not_signed, open, print_labelled, signature_lines, signatures,
-    unreadable,
+    Signature, TrustedKey, limits, not_signed, not_signed_v3, open, print_labelled,
+    signature_lines, signatures, unreadable,
 };
 use crate::{failure::Failure, output};
 
@@ -100,20 +97,7 @@ fn inspect_v3(path: &Path, bytes: &[u8], trusted: Option<&TrustedKey>) -> Result
         (Err(IndexV3Error::Untrusted), Some(trusted)) => {
             let index =
                 index_v3::read_unverified(bytes, &limits).map_err(|error| refused(path, &error))?;
-            let key = KeyId::of(&trusted.key);
-            Err(Failure::refused(format!(
-                "{} is not signed by {}",
-                path.display(),
-                trusted.name
-            ))
-            .hint(if index.signed_by.is_empty() {
-                "it has no signature at all".to_owned()
-            } else if index.signed_by.contains(&key) {
-                "it names that key, but the signature is wrong: the file was changed".to_owned()
-            } else {
-                let names: Vec<String> = index.signed_by.iter().map(KeyId::to_string).collect();
-                format!("it names {}; the key given is {key}", names.join(", "))
-            }))
+            Err(not_signed_v3(path, trusted, &index.signed_by))
         }
         (Err(error), _) => Err(refused(path, &error)),
     }
@@ -149,12 +133,7 @@ impl Shown {
         Self {
             description: index.description,
             signatures: signed_by
-                .map(|key| Signature {
-                    // A signature of v3 names its hash. RSA or ECDSA, that is for the key to say.
-                    algorithm: "SHA512",
-                    key: key.to_string(),
-                    verified: verified_by.contains(key).then_some(true),
-                })
+                .map(|key| Signature::of_v3(*key, verified_by.contains(key).then_some(true)))
                 .collect(),
             packages: index
                 .packages
@@ -165,10 +144,7 @@ impl Shown {
                     arch: Some(package.arch.to_string()),
                     // 0 where the index does not say.
                     size: Some(package.size).filter(|size| *size > 0),
-                    identity: match package.hash {
-                        PackageHash::Identity(identity) => identity.to_string(),
-                        PackageHash::Sha256(digest) => digest.to_string(),
-                    },
+                    identity: package.hash.to_string(),
                 })
                 .collect(),
         }

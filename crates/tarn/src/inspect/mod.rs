@@ -13,6 +13,7 @@ use apk::{
     limits::Limits,
     sign::{KeyName, PublicKey},
     v2::signature::SignatureMember,
+    v3::signature::KeyId,
 };
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 pub(crate) struct Arguments {
     /// An .apk, or an index: an APKINDEX.tar.gz or a Packages.adb
     file: PathBuf,
-    /// A public key that has to have signed the file. Its file name counts, as apk finds keys by it, but for a Packages.adb
+    /// A public key that has to have signed the file. Its file name counts, as apk finds keys by it, but for files of v3
     #[arg(long, value_name = "PUB")]
     key: Option<PathBuf>,
     /// As JSON, for scripts
@@ -47,6 +48,17 @@ struct Signature {
     key: String,
     /// Whether the key that was given made it; `None` where it was not checked.
     verified: Option<bool>,
+}
+
+impl Signature {
+    /// One of v3, which names its hash, and its key by what it is. RSA or ECDSA, that is for the key to say.
+    fn of_v3(key: KeyId, verified: Option<bool>) -> Self {
+        Self {
+            algorithm: "SHA512",
+            key: key.to_string(),
+            verified,
+        }
+    }
 }
 
 /// Reads the file and prints what it says.
@@ -152,6 +164,24 @@ fn not_signed(file: &Path, trusted: &TrustedKey, members: &[SignatureMember]) ->
         "it names {}; apk looks keys up by this name, so the file with the key has to have it too",
         names.join(", ")
     ))
+}
+
+/// The same of a file of v3, whose signatures name a key by what it is and not by its file name.
+fn not_signed_v3(file: &Path, trusted: &TrustedKey, signed_by: &[KeyId]) -> Failure {
+    let failure = Failure::refused(format!(
+        "{} is not signed by {}",
+        file.display(),
+        trusted.name
+    ));
+    let key = KeyId::of(&trusted.key);
+    failure.hint(if signed_by.is_empty() {
+        "it has no signature at all".to_owned()
+    } else if signed_by.contains(&key) {
+        "it names that key, but the signature is wrong: the file was changed".to_owned()
+    } else {
+        let names: Vec<String> = signed_by.iter().map(KeyId::to_string).collect();
+        format!("it names {}; the key given is {key}", names.join(", "))
+    })
 }
 
 fn open(path: &Path) -> Result<File, Failure> {

@@ -3,15 +3,17 @@
 use std::{io::Read, path::Path};
 
 use apk::{
-    dependency::Dependency,
-    v2::package::{Package, PackageError, PackageReader},
+    facts::{Format, PackageFacts},
+    package::{self, Package, PackageError},
+    v2,
+    v3::{self, container::Compression},
 };
 use serde::Serialize;
 use tarn_base::clock::Timestamp;
 
 use super::{
-    Signature, TrustedKey, limits, not_signed, open, print_labelled, signature_lines, signatures,
-    unreadable,
+    Signature, TrustedKey, limits, not_signed, not_signed_v3, open, print_labelled,
+    signature_lines, signatures, unreadable,
 };
 use crate::{
     failure::Failure,
@@ -24,6 +26,7 @@ const PIECE: usize = 64 << 10;
 /// What a package says. Sizes are in bytes.
 #[derive(Debug, Serialize)]
 pub(super) struct Shown {
+    format: &'static str,
     name: String,
     version: String,
     arch: String,
@@ -36,11 +39,10 @@ pub(super) struct Shown {
     commit: String,
     built_at: Option<String>,
     identity: String,
-    datahash: String,
+    datahash: Option<String>,
     size: u64,
-    signature_size: u64,
-    control_size: u64,
-    data_size: u64,
+    #[serde(flatten)]
+    parts: Parts,
     installed_size: u64,
     entries: u64,
     provider_priority: u64,
@@ -49,9 +51,28 @@ pub(super) struct Shown {
     provides: Vec<String>,
     install_if: Vec<String>,
     replaces: Vec<String>,
+    recommends: Vec<String>,
+    layer: u64,
+    tags: Vec<String>,
     triggers: Vec<String>,
-    scripts: Vec<&'static str>,
+    scripts: Vec<String>,
     signatures: Vec<Signature>,
+}
+
+/// What a file is made of. Sizes are in bytes.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Parts {
+    V2 {
+        signature_size: u64,
+        control_size: u64,
+        data_size: u64,
+    },
+    V3 {
+        compression: &'static str,
+        database_size: u64,
+        unpacked_size: u64,
+    },
 }
 
 /// Reads the package at `path`.
@@ -61,12 +82,26 @@ pub(super) struct Shown {
 /// When it cannot be read, apk would refuse it, or `trusted` is given and did not sign it.
 pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown, Failure> {
     let package = read(path)?;
-    if let Some(trusted) = trusted
-        && !package.is_signed_by(&trusted.name, &trusted.key)
-    {
-        return Err(not_signed(path, trusted, &package.signatures));
+    let identity = package.hash().to_string();
+    match package {
+        Package::V2(package) => {
+            if let Some(trusted) = trusted
+                && !package.is_signed_by(&trusted.name, &trusted.key)
+            {
+                return Err(not_signed(path, trusted, &package.signatures));
+            }
+            Ok(Shown::of_v2(*package, identity, trusted))
+        }
+        Package::V3(package) => {
+            if let Some(trusted) = trusted
+                && !package.is_signed_by(&trusted.key)
+            {
+                let signed_by: Vec<_> = package.signed_by().collect();
+                return Err(not_signed_v3(path, trusted, &signed_by));
+            }
+            Ok(Shown::of_v3(*package, identity, trusted))
+        }
     }
-    Ok(Shown::new(package, trusted))
 }
 
 fn read(path: &Path) -> Result<Package, Failure> {
@@ -76,66 +111,145 @@ fn read(path: &Path) -> Result<Package, Failure> {
             .about(&path.display().to_string())
     };
     let mut file = open(path)?;
-    let mut reader = PackageReader::new(limits());
+    let mut reader = None;
     let mut piece = vec![0; PIECE];
     loop {
         let read = file
             .read(&mut piece)
             .map_err(|error| unreadable(path, &error))?;
-        match piece.get(..read) {
-            Some([]) | None => return reader.finish().map_err(refused),
-            Some(bytes) => reader.push(bytes).map_err(refused)?,
+        let bytes = piece.get(..read).unwrap_or_default();
+        let reader = reader.get_or_insert_with(|| package::reader(bytes, &limits()));
+        if bytes.is_empty() {
+            break;
         }
+        reader.push(bytes).map_err(refused)?;
     }
+    let reader = reader.unwrap_or_else(|| package::reader(&[], &limits()));
+    reader.finish().map_err(refused)
 }
 
-fn texts(dependencies: &[Dependency]) -> Vec<String> {
-    dependencies.iter().map(ToString::to_string).collect()
+fn texts<T: ToString>(list: &[T]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
 }
 
 impl Shown {
-    fn new(package: Package, trusted: Option<&TrustedKey>) -> Self {
+    fn of_v2(
+        package: v2::package::Package,
+        identity: String,
+        trusted: Option<&TrustedKey>,
+    ) -> Self {
         let signatures = signatures(&package.signatures, |member| {
             let trusted = trusted?;
             Some(member.is_by(&trusted.name, &trusted.key, &package.control_digests))
         });
-        let info = package.info;
-        Self {
-            name: info.name.to_string(),
-            version: info.version.to_string(),
-            arch: info.arch.to_string(),
-            description: info.description,
-            url: info.url,
-            license: info.license,
-            origin: info.origin,
-            maintainer: info.maintainer,
-            packager: info.packager,
-            commit: info.commit,
-            built_at: i64::try_from(info.build_date)
-                .ok()
-                .filter(|date| *date > 0)
-                .map(|date| moment(Timestamp::from_seconds(date))),
-            identity: package.identity.to_index_field(),
-            datahash: info.data_hash.to_hex(),
-            size: package.size,
+        let parts = Parts::V2 {
             signature_size: package.signature_size,
             control_size: package.control_size,
             data_size: package.data_size,
-            installed_size: info.installed_size,
+        };
+        Self {
+            size: package.size,
+            identity,
             entries: package.data_entries,
-            provider_priority: info.provider_priority,
-            replaces_priority: info.replaces_priority,
-            depends: texts(&info.depends),
-            provides: texts(&info.provides),
-            install_if: texts(&info.install_if),
-            replaces: texts(&info.replaces),
-            triggers: info.triggers,
-            scripts: package
-                .scripts
-                .iter()
-                .map(|script| script.as_str())
-                .collect(),
             signatures,
+            ..Self::new(package.facts, parts)
+        }
+    }
+
+    fn of_v3(
+        package: v3::package::Package,
+        identity: String,
+        trusted: Option<&TrustedKey>,
+    ) -> Self {
+        let signatures = package.signatures().map(|signature| {
+            let verified = trusted.map(|trusted| signature.is_by(&trusted.key, &package.digest));
+            Signature::of_v3(signature.key, verified)
+        });
+        let signatures = signatures.collect();
+        let parts = Parts::V3 {
+            compression: match package.compression {
+                Compression::None => "none",
+                Compression::Deflate => "deflate",
+                Compression::Zstd => "zstd",
+            },
+            database_size: package.database_size,
+            unpacked_size: package.unpacked_size,
+        };
+        Self {
+            size: package.size,
+            identity,
+            entries: package.entries() as u64,
+            signatures,
+            ..Self::new(package.facts, parts)
+        }
+    }
+
+    /// What it says of itself; of the file nothing yet.
+    fn new(facts: PackageFacts, parts: Parts) -> Self {
+        // Taken apart without `..`: a new field has to be thought of here.
+        let PackageFacts {
+            format,
+            name,
+            version,
+            arch,
+            description,
+            url,
+            license,
+            origin,
+            maintainer,
+            packager,
+            commit,
+            build_date,
+            installed_size,
+            provider_priority,
+            replaces_priority,
+            depends,
+            provides,
+            replaces,
+            install_if,
+            recommends,
+            layer,
+            tags,
+            triggers,
+            scripts,
+        } = facts;
+        Self {
+            format: format.as_str(),
+            name: name.to_string(),
+            version: version.to_string(),
+            arch: arch.to_string(),
+            description,
+            url,
+            license,
+            origin,
+            maintainer,
+            packager,
+            commit,
+            built_at: i64::try_from(build_date)
+                .ok()
+                .filter(|date| *date > 0)
+                .map(|date| moment(Timestamp::from_seconds(date))),
+            identity: String::new(),
+            datahash: match format {
+                Format::V2 { data_hash } => Some(data_hash.to_hex()),
+                Format::V3 => None,
+            },
+            size: 0,
+            parts,
+            installed_size,
+            entries: 0,
+            provider_priority,
+            replaces_priority,
+            depends: texts(&depends),
+            provides: texts(&provides),
+            install_if: texts(&install_if),
+            replaces: texts(&replaces),
+            recommends: texts(&recommends),
+            layer,
+            tags,
+            triggers,
+            scripts: texts(&scripts),
+            signatures: Vec::new(),
         }
     }
 
@@ -145,12 +259,27 @@ impl Shown {
             return output::print_json(self);
         }
         let one = |value: &str| vec![value.to_owned()];
-        let priority = |value: u64| match value {
+        let number = |value: u64| match value {
             0 => Vec::new(),
             value => vec![value.to_string()],
         };
+        let parts = match &self.parts {
+            Parts::V2 {
+                signature_size,
+                control_size,
+                data_size,
+            } => format!("signature {signature_size}, control {control_size}, data {data_size}"),
+            Parts::V3 {
+                compression,
+                database_size,
+                unpacked_size,
+            } => format!(
+                "compression {compression}, {unpacked_size} unpacked, database {database_size}"
+            ),
+        };
         print_labelled(&[
             ("package", one(&format!("{}-{}", self.name, self.version))),
+            ("format", one(self.format)),
             ("arch", one(&self.arch)),
             ("description", one(&self.description)),
             ("url", one(&self.url)),
@@ -164,23 +293,21 @@ impl Shown {
             ("provides", self.provides.clone()),
             ("install if", self.install_if.clone()),
             ("replaces", self.replaces.clone()),
+            ("recommends", self.recommends.clone()),
+            ("layer", number(self.layer)),
+            ("tags", one(&self.tags.join(" "))),
             ("triggers", self.triggers.clone()),
             ("scripts", one(&self.scripts.join(", "))),
-            ("provider prio", priority(self.provider_priority)),
-            ("replaces prio", priority(self.replaces_priority)),
+            ("provider prio", number(self.provider_priority)),
+            ("replaces prio", number(self.replaces_priority)),
             ("signed by", signature_lines(&self.signatures)),
             ("identity", one(&self.identity)),
-            ("datahash", one(&self.datahash)),
+            ("datahash", self.datahash.iter().cloned().collect()),
             (
                 "size",
                 one(&format!(
-                    "{} bytes: signature {}, control {}, data {}; {} entries take {} bytes once installed",
-                    self.size,
-                    self.signature_size,
-                    self.control_size,
-                    self.data_size,
-                    self.entries,
-                    self.installed_size
+                    "{} bytes: {parts}; {} entries take {} bytes once installed",
+                    self.size, self.entries, self.installed_size
                 )),
             ),
         ])

@@ -2,6 +2,7 @@
 
 use apk::{
     arch::Arch,
+    digest::PackageHash,
     limits::Limits,
     sign::{KeyName, KeySize, SigningKey},
     v2::{
@@ -41,7 +42,7 @@ fn signed_index(package: &[u8], name: &KeyName, key: &SigningKey) -> Vec<u8> {
     reader.push(package).unwrap();
     let package = reader.finish().unwrap();
     let record = record::render(
-        &package.info,
+        &package.facts,
         &package.identity,
         package.size,
         &Arch::parse("x86_64").unwrap(),
@@ -66,6 +67,39 @@ fn a_package_is_shown() {
     assert_eq!(package["depends"][1], "!busybox");
     assert_eq!(package["scripts"][0], "post-install");
     assert_eq!(package["signatures"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_package_of_v3_is_shown_with_its_signatures() {
+    let folder = Folder::empty();
+    folder.write(
+        "v3.apk",
+        include_bytes!("../../../apk/tests/v3/package.apk"),
+    );
+    folder.write(
+        "builder.pem",
+        include_bytes!("../../../apk/tests/keys/ec.p256.package.pub.pem"),
+    );
+    folder.write(
+        "other.pem",
+        include_bytes!("../../../apk/tests/keys/ec.p256.pub.pem"),
+    );
+    let mut all = String::new();
+    for arguments in [
+        &["inspect", "v3.apk", "--key", "builder.pem"][..],
+        &["inspect", "v3.apk", "--key", "other.pem"],
+    ] {
+        let said = folder.tarn(arguments);
+        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
+    }
+    assert_snapshot!("package_v3", all);
+    let said = folder.tarn(&["inspect", "v3.apk", "--json"]);
+    let package: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(package["format"], "v3");
+    assert_eq!(package["compression"], "deflate");
+    assert_eq!(package["datahash"], Value::Null);
+    assert_eq!(package["identity"].as_str().map(str::len), Some(64));
+    assert_eq!(package["signatures"].as_array().map(Vec::len), Some(3));
 }
 
 #[test]
@@ -139,8 +173,8 @@ fn an_index_of_v3_is_read_too() {
     reader.push(&hello().build()).unwrap();
     let package = reader.finish().unwrap();
     let entry = v3::index::IndexEntry {
-        info: &package.info,
-        identity: &package.identity,
+        facts: &package.facts,
+        hash: PackageHash::Identity(package.identity),
         size: 1234,
     };
     let index = v3::index::write(&[entry], "a test", &[&key], Compression::Deflate).unwrap();
@@ -202,6 +236,7 @@ fn what_apk_would_refuse_is_refused_in_words() {
         ("page.apk", b"<!DOCTYPE html><html>404</html>".to_vec()),
         ("text.apk", b"hello".to_vec()),
         ("v3.apk", b"ADBd\x01\x02\x03\x04".to_vec()),
+        ("v3-short.apk", b"ADB.pckg".to_vec()),
         ("cut.apk", whole[..whole.len() / 2].to_vec()),
         ("more.apk", [&whole[..], b"more"].concat()),
         ("damaged.apk", hello().wrong_data_hash().build()),

@@ -53,4 +53,6 @@ mod tls;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]
+mod v3_packages;
+#[cfg(test)]
 mod versions;

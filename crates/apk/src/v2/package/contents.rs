@@ -2,8 +2,8 @@
 
 use super::{PackageError, Script, Section};
 use crate::{
+    facts::PackageFacts,
     limits::Limits,
-    package_info::PackageInfo,
     quoted::Quoted,
     v2::{
         pkginfo::{self, PkginfoError},
@@ -44,8 +44,8 @@ pub(super) struct Contents {
     pub(super) signatures: Collector,
     pub(super) scripts: Vec<Script>,
     pkginfo: Option<Vec<u8>>,
-    /// What `.PKGINFO` says, and its text.
-    pub(super) info: Option<(PackageInfo, String)>,
+    /// What `.PKGINFO` says.
+    pub(super) facts: Option<PackageFacts>,
 }
 
 impl Contents {
@@ -56,7 +56,7 @@ impl Contents {
             signatures: Collector::new(limits),
             scripts: Vec::new(),
             pkginfo: None,
-            info: None,
+            facts: None,
         }
     }
 
@@ -88,9 +88,8 @@ impl Contents {
             Event::EntryEnd if self.section == Section::Signature => self.signatures.entry_end(),
             Event::EntryEnd => {
                 if let Some(text) = self.pkginfo.take() {
-                    let info = pkginfo::parse(&text, &self.limits).map_err(PackageError::from)?;
-                    // Nothing is replaced: what is not UTF-8 was refused.
-                    self.info = Some((info, String::from_utf8_lossy(&text).into_owned()));
+                    let facts = pkginfo::parse(&text, &self.limits).map_err(PackageError::from)?;
+                    self.facts = Some(facts);
                 }
             }
         }
@@ -130,7 +129,7 @@ impl Contents {
             });
         }
         let is_known = if is_pkginfo {
-            self.info.is_some()
+            self.facts.is_some()
         } else {
             script.is_some_and(|script| self.scripts.contains(&script))
         };

@@ -43,7 +43,7 @@ pub enum PackageError {
     Empty,
     /// Neither gzip nor anything else known.
     #[error(
-        "this is no .apk: it does not begin with gzip data; build one with `abuild` or `melange`"
+        "this is no .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`"
     )]
     NotAPackage,
     /// Markup, which is what a failed download leaves.
@@ -56,11 +56,6 @@ pub enum PackageError {
         "this is a package of Debian or of opkg (.deb, .ipk), and apk installs neither; build an .apk with `abuild`, `melange` or `nfpm package --packager apk`"
     )]
     OtherPackage,
-    /// `ADB` in front.
-    #[error(
-        "apk v3 packages come with a later version of Tarn; for now build v2 packages (`abuild` and `melange` make them)"
-    )]
-    ApkV3,
     /// gzip around something that is no tar.
     #[error("this is no .apk: the gzip data holds no tar archive")]
     NotTar,

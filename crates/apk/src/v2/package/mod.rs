@@ -13,28 +13,24 @@ pub use error::{PackageError, Section};
 pub use reader::PackageReader;
 
 use super::signature::SignatureMember;
+pub use crate::script::Script;
 use crate::{
     digest::Identity,
     facts::PackageFacts,
-    package_info::PackageInfo,
     sign::{KeyName, MessageDigests, PublicKey},
 };
 
 /// What a package says of itself, and what was measured on the way through it. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// `.PKGINFO`.
-    pub info: PackageInfo,
-    /// The text of `.PKGINFO`, as it stands there.
-    pub pkginfo: String,
+    /// What `.PKGINFO` says, and the scripts beside it.
+    pub facts: PackageFacts,
     /// SHA-1 of the control section as it is in the file: what `C:` in an index says.
     pub identity: Identity,
     /// The signatures in front, unverified, in the order of the file.
     pub signatures: Vec<SignatureMember>,
     /// Digests of the control section: what the signatures sign.
     pub control_digests: MessageDigests,
-    /// Which scripts it brings, in the order of the file.
-    pub scripts: Vec<Script>,
     /// The whole file.
     pub size: u64,
     /// The signature section, compressed; 0 when there is none.
@@ -50,74 +46,10 @@ pub struct Package {
 }
 
 impl Package {
-    /// What a registry needs to know of it, in the form that both formats share.
-    pub fn facts(&self) -> PackageFacts {
-        PackageFacts::of_v2(self)
-    }
-
     /// Whether one of its signatures is by this key, under this name.
     pub fn is_signed_by(&self, name: &KeyName, key: &PublicKey) -> bool {
         self.signatures
             .iter()
             .any(|signature| signature.is_by(name, key, &self.control_digests))
-    }
-}
-
-/// The scripts apk runs (`src/package.c`, `apk_script_types`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Script {
-    /// Before the first installation.
-    PreInstall,
-    /// After the first installation.
-    PostInstall,
-    /// Before removal.
-    PreDeinstall,
-    /// After removal.
-    PostDeinstall,
-    /// Before an upgrade.
-    PreUpgrade,
-    /// After an upgrade.
-    PostUpgrade,
-    /// When a directory in `triggers` changed.
-    Trigger,
-}
-
-impl Script {
-    /// Every kind.
-    pub const ALL: [Self; 7] = [
-        Self::PreInstall,
-        Self::PostInstall,
-        Self::PreDeinstall,
-        Self::PostDeinstall,
-        Self::PreUpgrade,
-        Self::PostUpgrade,
-        Self::Trigger,
-    ];
-
-    /// The name without the dot in front that it has in the control section.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PreInstall => "pre-install",
-            Self::PostInstall => "post-install",
-            Self::PreDeinstall => "pre-deinstall",
-            Self::PostDeinstall => "post-deinstall",
-            Self::PreUpgrade => "pre-upgrade",
-            Self::PostUpgrade => "post-upgrade",
-            Self::Trigger => "trigger",
-        }
-    }
-
-    /// The kind for the name of an entry, e.g. `.post-install`.
-    fn from_entry_name(name: &[u8]) -> Option<Self> {
-        let name = name.strip_prefix(b".")?;
-        Self::ALL
-            .into_iter()
-            .find(|script| script.as_str().as_bytes() == name)
-    }
-}
-
-impl std::fmt::Display for Script {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     digest::{Identity, Sha256Digest},
+    facts::{Format, PackageFacts},
     limits::Limits,
-    package_info::PackageInfo,
     quoted::Quoted,
     sign::{MessageDigests, MessageHasher},
     v2::{
@@ -38,7 +38,7 @@ const BUFFER: usize = 64 << 10;
 ///     reader.push(piece)?;
 /// }
 /// let package = reader.finish()?;
-/// assert_eq!(package.info.name.as_str(), "hello");
+/// assert_eq!(package.facts.name.as_str(), "hello");
 /// assert_eq!(package.size, file.len() as u64);
 /// # Ok::<(), apk::v2::package::PackageError>(())
 /// ```
@@ -84,8 +84,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Control {
-    info: PackageInfo,
-    pkginfo: String,
+    facts: PackageFacts,
     digests: MessageDigests,
     size: u64,
 }
@@ -169,12 +168,13 @@ impl PackageReader {
         let mut identity = [0; 20];
         identity.copy_from_slice(control.digests.sha1());
         Ok(Package {
-            info: control.info,
-            pkginfo: control.pkginfo,
+            facts: PackageFacts {
+                scripts: self.contents.scripts,
+                ..control.facts
+            },
             identity: Identity::from_bytes(identity),
             signatures: self.contents.signatures.finish(),
             control_digests: control.digests,
-            scripts: self.contents.scripts,
             size: self.size,
             signature_size: self.signature_size,
             control_size: control.size,
@@ -319,10 +319,9 @@ impl PackageReader {
             }
             Section::Control => {
                 let digests = std::mem::take(&mut self.hasher).finish();
-                let (info, pkginfo) = self.contents.info.take().ok_or(PackageError::NoPkginfo)?;
+                let facts = self.contents.facts.take().ok_or(PackageError::NoPkginfo)?;
                 self.control = Some(Control {
-                    info,
-                    pkginfo,
+                    facts,
                     digests,
                     size: compressed,
                 });
@@ -345,17 +344,19 @@ impl PackageReader {
         let mut found = [0; 32];
         found.copy_from_slice(hasher.finish().as_ref());
         let found = Sha256Digest::from_bytes(found);
-        let Some(Control { info, .. }) = &self.control else {
+        let Some(Control { facts, .. }) = &self.control else {
             return Err(PackageError::NoPkginfo);
         };
-        if info.data_hash != found {
+        if let Format::V2 { data_hash } = facts.format
+            && data_hash != found
+        {
             return Err(PackageError::DataHash {
-                expected: info.data_hash,
+                expected: data_hash,
                 found,
             });
         }
         // Such a package counts as virtual, none of its files would be unpacked, no script run (`src/commit.c`, `src/database.c`).
-        if info.installed_size == 0
+        if facts.installed_size == 0
             && (self.entries.installs_something || !self.contents.scripts.is_empty())
         {
             return Err(PackageError::NoInstalledSize);
@@ -366,10 +367,6 @@ impl PackageReader {
 
 /// What the file begins with, where that is no gzip.
 fn check_magic(piece: &[u8]) -> Result<(), PackageError> {
-    // `ADB` and a letter for the compression (`src/adb.h`, `apk_istream_adb`).
-    if piece.starts_with(b"ADB") {
-        return Err(PackageError::ApkV3);
-    }
     // A Unix archive, as `ar` makes it (deb(5)).
     if piece.starts_with(b"!<arch>") {
         return Err(PackageError::OtherPackage);

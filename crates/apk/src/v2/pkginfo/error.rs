@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use crate::{
-    arch::ArchError, dependency::DependencyError, digest::DigestError, name::NameError,
-    quoted::Quoted, version::VersionError,
+    arch::ArchError, dependency::DependencyError, digest::DigestError, facts::FactsError,
+    name::NameError, quoted::Quoted, version::VersionError,
 };
 
 /// Why a `.PKGINFO` is refused. The text names the key and says what to do; it quotes at most 64 bytes of a value.
@@ -84,16 +84,6 @@ pub enum PkginfoError {
     /// `pkgver` is wrong.
     #[error("pkgver: {0}")]
     Version(#[from] VersionError),
-    /// Name and version together are too long for the files that apk names after them.
-    #[error(
-        "pkgname: name and version are {length} bytes long together, shorten one of them by {excess}, apk cannot name its files after them otherwise"
-    )]
-    NameAndVersionTooLong {
-        /// Bytes of both.
-        length: usize,
-        /// Bytes too many.
-        excess: usize,
-    },
     /// `arch` is wrong.
     #[error("arch: {0}")]
     Arch(#[from] ArchError),
@@ -118,100 +108,7 @@ pub enum PkginfoError {
         /// The text found.
         dependency: Quoted,
     },
-    /// A package can't provide a conflict, a checksum or a range of versions.
-    #[error(
-        "provides: {dependency} is nothing a package can provide, write `name` or `name=version`"
-    )]
-    Provides {
-        /// The text found.
-        dependency: Quoted,
-    },
-    /// What no apk installs: the name of a package is provided by it already.
-    #[error(
-        "provides: {dependency} is the package itself, which apk takes for two packages that exclude each other, take it out"
-    )]
-    ProvidesItself {
-        /// The text found.
-        dependency: Quoted,
-    },
-    /// What no apk installs: two of its `provides` exclude each other.
-    #[error(
-        "provides: {one} and {other} are one name, and apk installs no package that provides a name twice, leave one of them"
-    )]
-    ProvidesTwice {
-        /// The first text found.
-        one: Quoted,
-        /// The second.
-        other: Quoted,
-    },
-    /// What no apk 2 installs.
-    #[error(
-        "depend: {dependency} excludes the package itself, so apk 2 can't install it, take it out"
-    )]
-    ExcludesItself {
-        /// The text found.
-        dependency: Quoted,
-    },
-    /// What no apk installs.
-    #[error(
-        "depend: {dependency} asks for another version of the package itself, which is {version}, so no apk can install it, take it out"
-    )]
-    DependsOnOtherItself {
-        /// The text found.
-        dependency: Quoted,
-        /// The version of the package.
-        version: Quoted,
-    },
-    /// All values of a key together are too long for one line of apk's.
-    #[error(
-        "{field}: {count} entries make a line of {length} bytes where apk reads at most {limit}, list fewer or shorter ones"
-    )]
-    ListTooLong {
-        /// The key.
-        field: &'static str,
-        /// Entries found.
-        count: usize,
-        /// Bytes of the line they make.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// All lists of the package together have too many entries.
-    #[error(
-        "{field}: the lists of the package have {count} entries together where at most {limit} are taken, shorten this one"
-    )]
-    TooManyDependencies {
-        /// The key with the most entries.
-        field: &'static str,
-        /// Entries of all.
-        count: usize,
-        /// Entries allowed.
-        limit: usize,
-    },
-    /// The record in the index would be too long.
-    #[error(
-        "{field}: the package makes a record of {length} bytes in the index where at most {limit} are taken, list fewer or shorter ones"
-    )]
-    RecordTooLong {
-        /// The key with the longest list.
-        field: &'static str,
-        /// Bytes of the record.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// All the single values together are too long for apk's database of installed packages.
-    #[error(
-        "{field}: the values of the package make {length} bytes where apk can keep {limit}, shorten this one by {excess} bytes"
-    )]
-    HeaderTooLong {
-        /// The key with the longest value.
-        field: &'static str,
-        /// Bytes they make.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-        /// Bytes too many.
-        excess: usize,
-    },
+    /// Some apk could not list or install it.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     dependency::{Dependency, Operator},
+    facts::Length,
     limits::Limits,
     quoted::Quoted,
     v2::pkginfo::PkginfoError,
@@ -13,15 +14,6 @@ use crate::{
 pub(super) struct List {
     pub(super) kept: Vec<Dependency>,
     pub(super) length: Length,
-}
-
-/// How long the line is that a list makes.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Length {
-    /// Entries.
-    pub(super) count: usize,
-    /// Bytes of the entries, with one blank between each.
-    pub(super) bytes: usize,
 }
 
 impl List {
@@ -42,13 +34,6 @@ impl List {
             }
         }
         Ok(())
-    }
-}
-
-impl Length {
-    pub(super) fn add(&mut self, bytes: usize) {
-        self.bytes += bytes + usize::from(self.count > 0);
-        self.count += 1;
     }
 }
 

@@ -6,6 +6,7 @@ use super::{list::List, parse};
 use crate::{
     arch::Arch,
     digest::Identity,
+    facts::Format,
     limits::Limits,
     v2::record::{Record, render},
 };
@@ -79,8 +80,11 @@ fn reads_every_key() {
     assert_eq!(texts(&info.install_if), ["docs", "hello=1.2.3-r4"]);
     assert_eq!(texts(&info.replaces), ["hello-old", "hello<1.0"]);
     assert_eq!(info.triggers, ["/usr/share/hello", "/usr/lib/hello/*"]);
+    let Format::V2 { data_hash } = info.format else {
+        panic!("{:?}", info.format);
+    };
     assert_eq!(
-        info.data_hash.to_hex(),
+        data_hash.to_hex(),
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     );
 }

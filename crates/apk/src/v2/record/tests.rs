@@ -1,11 +1,9 @@
 //! Index records, as written and as read.
 
-use std::borrow::Cow;
-
 use proptest::prelude::*;
 
-use super::{Record, render, with_arch};
-use crate::{arch::Arch, digest::Identity, limits::Limits, package_info::PackageInfo, v2::pkginfo};
+use super::{Record, render};
+use crate::{arch::Arch, digest::Identity, facts::PackageFacts, limits::Limits, v2::pkginfo};
 
 /// The record that apk-tools 2.12 wrote for `alpine-baselayout-3.2.0-r23` in Alpine 3.16, its maintainer changed.
 const REAL: &str = "\
@@ -27,7 +25,7 @@ p:cmd:mkmntdirs=3.2.0-r23
 
 ";
 
-fn info(more: &str) -> PackageInfo {
+fn info(more: &str) -> PackageFacts {
     let text = format!(
         "pkgname = hello\npkgver = 1.0-r0\narch = noarch\nsize = 0\ndatahash = {}\n{more}",
         "00".repeat(32)
@@ -69,19 +67,14 @@ fn the_architecture_is_all_that_changes() {
         1,
         &Arch::noarch(),
     );
-    let changed = with_arch(&record, &x86_64());
+    let changed = render(
+        &info(&format!("pkgdesc = {description}\n")),
+        &Identity::from_bytes([0; 20]),
+        1,
+        &x86_64(),
+    );
     assert_eq!(changed, record.replacen("\nA:noarch\n", "\nA:x86_64\n", 1));
     assert!(changed.contains(description));
-    assert_eq!(with_arch(&changed, &Arch::noarch()), record);
-}
-
-#[test]
-fn a_record_that_has_the_architecture_is_not_copied() {
-    assert!(matches!(with_arch(REAL, &x86_64()), Cow::Borrowed(REAL)));
-    assert!(matches!(with_arch("", &x86_64()), Cow::Borrowed("")));
-    let without = "P:a\nT:A:noarch\n\n";
-    assert_eq!(with_arch(without, &x86_64()), without);
-    assert_eq!(with_arch("A:", &x86_64()), "A:x86_64");
 }
 
 #[test]
@@ -175,6 +168,5 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "([A-Za-z]:.{0,10}\n){0,5}\n?|.{0,20}") {
         let _ = Record::parse(&text, &Limits::default());
-        let _ = with_arch(&text, &Arch::noarch());
     }
 }

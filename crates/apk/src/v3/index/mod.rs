@@ -18,26 +18,22 @@ mod write;
 pub use super::error::FieldError;
 pub use error::IndexError;
 pub use read::{read, read_unverified, visit};
-pub use write::{IndexBuilder, WriteError, payload, write};
+pub use write::{IndexBuilder, WriteError, payload, write, write_package};
 
+pub use crate::digest::PackageHash;
 use crate::{
-    arch::Arch,
-    dependency::Dependency,
-    digest::{Identity, Sha256Digest},
-    name::PackageName,
-    package_info::PackageInfo,
-    version::Version,
+    arch::Arch, dependency::Dependency, facts::PackageFacts, name::PackageName, version::Version,
 };
 
 use super::signature::KeyId;
 
-/// One v2 package, as an index is made from it.
+/// One package of either format, as an index is made from it.
 #[derive(Debug, Clone, Copy)]
 pub struct IndexEntry<'a> {
     /// What it says of itself.
-    pub info: &'a PackageInfo,
-    /// SHA-1 of its control section, which apk checks the download with.
-    pub identity: &'a Identity,
+    pub facts: &'a PackageFacts,
+    /// What apk checks the download with.
+    pub hash: PackageHash,
     /// Bytes of the whole file.
     pub size: u64,
 }
@@ -56,26 +52,6 @@ pub struct Index {
     /// Every trusted key whose signature is right, in the order in which they were given: at least one after [`read()`], and
     /// none after [`read_unverified`].
     pub verified_by: Vec<KeyId>,
-}
-
-/// What apk knows a package by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PackageHash {
-    /// 20 bytes. Of a v2 package, SHA-1 of its control section. Of a v3 package in an index for prereleases
-    /// of apk 3, the first 20 bytes of SHA-256 of its ADB block (`apk mkndx --hash sha256-160`). Nothing tells which.
-    Identity(Identity),
-    /// SHA-256 of the ADB block of a v3 package, 32 bytes.
-    Sha256(Sha256Digest),
-}
-
-impl PackageHash {
-    /// The 20 or 32 bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Identity(identity) => identity.as_bytes(),
-            Self::Sha256(digest) => digest.as_bytes(),
-        }
-    }
 }
 
 /// A package as an index lists it. Texts are empty and numbers 0 where the index has no such field.

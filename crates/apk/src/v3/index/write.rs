@@ -6,9 +6,9 @@ use thiserror::Error;
 
 use super::IndexEntry;
 use crate::{
-    digest::{Identity, read_hex},
+    digest::{PackageHash, read_hex},
+    facts::{Format, PackageFacts},
     name::PackageName,
-    package_info::PackageInfo,
     sign::SigningKey,
     v3::{
         block::{self, BlockError, BlockKind},
@@ -67,8 +67,8 @@ fn builder(entries: &[IndexEntry<'_>]) -> Result<IndexBuilder, PayloadFull> {
     let mut sorted: Vec<&IndexEntry<'_>> = entries.iter().collect();
     sorted.sort_by(|one, other| {
         order(
-            (&one.info.name, &one.info.version, one.identity),
-            (&other.info.name, &other.info.version, other.identity),
+            (&one.facts.name, &one.facts.version, &one.hash),
+            (&other.facts.name, &other.facts.version, &other.hash),
         )
     });
     let mut builder = IndexBuilder::default();
@@ -91,7 +91,7 @@ pub struct IndexBuilder {
 struct Added {
     name: PackageName,
     version: Version,
-    identity: Identity,
+    hash: PackageHash,
     value: Value,
 }
 
@@ -104,9 +104,9 @@ impl IndexBuilder {
     pub fn add(&mut self, entry: &IndexEntry<'_>) -> Result<(), PayloadFull> {
         let value = write_package(&mut self.writer, entry)?;
         self.packages.push(Added {
-            name: entry.info.name.clone(),
-            version: entry.info.version.clone(),
-            identity: *entry.identity,
+            name: entry.facts.name.clone(),
+            version: entry.facts.version.clone(),
+            hash: entry.hash,
             value,
         });
         Ok(())
@@ -136,8 +136,8 @@ impl IndexBuilder {
     fn payload(mut self, description: &str) -> Result<Vec<u8>, PayloadFull> {
         self.packages.sort_by(|one, other| {
             order(
-                (&one.name, &one.version, &one.identity),
-                (&other.name, &other.version, &other.identity),
+                (&one.name, &one.version, &one.hash),
+                (&other.name, &other.version, &other.hash),
             )
         });
         let packages: Vec<Value> = self.packages.iter().map(|added| added.value).collect();
@@ -160,46 +160,119 @@ fn order(one: Key<'_>, other: Key<'_>) -> Ordering {
     let names = one.0.as_str().cmp(other.0.as_str());
     names
         .then_with(|| one.1.compare(other.1))
-        .then_with(|| one.2.cmp(other.2))
+        .then_with(|| one.2.as_bytes().cmp(other.2.as_bytes()))
 }
 
 /// What packages are sorted by.
-type Key<'a> = (&'a PackageName, &'a Version, &'a Identity);
+type Key<'a> = (&'a PackageName, &'a Version, &'a PackageHash);
 
-/// What `apk mkndx` writes for a v2 package (`src/app_mkndx.c`, `mkndx_parse_v2meta`), and where a field is missing
-/// there it is missing here.
-fn write_package(writer: &mut Writer, entry: &IndexEntry<'_>) -> Result<Value, PayloadFull> {
-    let info = entry.info;
+/// What `apk mkndx` writes for a package: of v2 (`src/app_mkndx.c`, `mkndx_parse_v2meta`) the fields that it reads from
+/// `.PKGINFO`, of v3 (`mkndx_parse_v3meta`) the package's own object with the size of the file. Where a field is missing there
+/// it is missing here.
+pub fn write_package(writer: &mut Writer, entry: &IndexEntry<'_>) -> Result<Value, PayloadFull> {
+    // Taken apart without `..`: a new field has to be thought of here.
+    let PackageFacts {
+        format,
+        name,
+        version,
+        arch,
+        description,
+        url,
+        license,
+        origin,
+        maintainer,
+        // Not in an index.
+        packager: _,
+        commit,
+        build_date,
+        installed_size,
+        provider_priority,
+        replaces_priority: _,
+        depends,
+        provides,
+        replaces,
+        install_if,
+        recommends,
+        layer,
+        tags,
+        triggers: _,
+        scripts: _,
+    } = entry.facts;
     let mut fields = [Value::NULL; package::SLOTS - 1];
-    fields[package::NAME - 1] = writer.blob(info.name.as_str().as_bytes())?;
-    fields[package::VERSION - 1] = writer.blob(info.version.as_str().as_bytes())?;
-    fields[package::HASHES - 1] = writer.blob(entry.identity.as_bytes())?;
-    fields[package::DESCRIPTION - 1] = writer.blob(info.description.as_bytes())?;
-    fields[package::ARCH - 1] = writer.blob(info.arch.as_str().as_bytes())?;
-    fields[package::LICENSE - 1] = writer.blob(info.license.as_bytes())?;
-    fields[package::ORIGIN - 1] = writer.blob(info.origin.as_bytes())?;
-    fields[package::MAINTAINER - 1] = writer.blob(info.maintainer.as_bytes())?;
-    fields[package::URL - 1] = writer.blob(info.url.as_bytes())?;
-    if let Some(commit) = commit(info) {
-        fields[package::REPO_COMMIT - 1] = writer.blob(&commit)?;
+    let mut set = |slot: usize, value: Value| {
+        // The first is slot 1: slot 0 is their count.
+        if let Some(field) = slot.checked_sub(1).and_then(|place| fields.get_mut(place)) {
+            *field = value;
+        }
+    };
+    let texts = [
+        (package::NAME, name.as_str().as_bytes()),
+        (package::VERSION, version.as_str().as_bytes()),
+        (package::HASHES, entry.hash.as_bytes()),
+        (package::DESCRIPTION, description.as_bytes()),
+        (package::ARCH, arch.as_str().as_bytes()),
+        (package::LICENSE, license.as_bytes()),
+        (package::ORIGIN, origin.as_bytes()),
+        (package::MAINTAINER, maintainer.as_bytes()),
+        (package::URL, url.as_bytes()),
+    ];
+    for (slot, text) in texts {
+        set(slot, writer.blob(text)?);
     }
-    if info.build_date != 0 {
-        fields[package::BUILD_TIME - 1] = writer.integer(info.build_date)?;
+    if let Some(commit) = commit_bytes(*format, commit) {
+        set(package::REPO_COMMIT, writer.blob(&commit)?);
     }
-    fields[package::INSTALLED_SIZE - 1] = writer.integer(info.installed_size)?;
-    fields[package::FILE_SIZE - 1] = writer.integer(entry.size)?;
-    if info.provider_priority != 0 {
-        fields[package::PROVIDER_PRIORITY - 1] = writer.integer(info.provider_priority)?;
+    let numbers = [
+        (package::BUILD_TIME, Some(*build_date).filter(is_there)),
+        (package::INSTALLED_SIZE, Some(*installed_size)),
+        (package::FILE_SIZE, Some(entry.size)),
+        (
+            package::PROVIDER_PRIORITY,
+            Some(*provider_priority).filter(is_there),
+        ),
+        (package::LAYER, Some(*layer).filter(is_there)),
+    ];
+    for (slot, number) in numbers {
+        if let Some(number) = number {
+            set(slot, writer.integer(number)?);
+        }
     }
-    fields[package::DEPENDS - 1] = write_list(writer, &info.depends)?;
-    fields[package::PROVIDES - 1] = write_list(writer, &info.provides)?;
-    fields[package::REPLACES - 1] = write_list(writer, &info.replaces)?;
-    fields[package::INSTALL_IF - 1] = write_list(writer, &info.install_if)?;
+    let lists = [
+        (package::DEPENDS, depends),
+        (package::PROVIDES, provides),
+        (package::REPLACES, replaces),
+        (package::INSTALL_IF, install_if),
+        (package::RECOMMENDS, recommends),
+    ];
+    for (slot, list) in lists {
+        set(slot, write_list(writer, list)?);
+    }
+    let tags: Result<Vec<Value>, PayloadFull> =
+        tags.iter().map(|tag| writer.blob(tag.as_bytes())).collect();
+    set(package::TAGS, writer.array(&tags?)?);
     writer.object(&fields)
 }
 
-/// The bytes of the first 40 hex digits of the commit: apk keeps so many, and none when there are fewer or others
-/// (`src/apk_adb.c`, `adb_wo_pkginfo`). abuild appends `-dirty` to them.
-fn commit(info: &PackageInfo) -> Option<[u8; 20]> {
-    read_hex(info.commit.as_bytes().first_chunk::<40>()?)
+/// Whether a number is one that apk writes down.
+fn is_there(number: &u64) -> bool {
+    *number != 0
+}
+
+/// The bytes of a commit. Of a v2 package those of the first 40 hex digits: apk keeps so many, and none when there are fewer or
+/// others (`src/apk_adb.c`, `adb_wo_pkginfo`); abuild appends `-dirty` to them. Of a v3 package all.
+fn commit_bytes(format: Format, commit: &str) -> Option<Vec<u8>> {
+    match format {
+        Format::V2 { .. } => {
+            let bytes: [u8; 20] = read_hex(commit.as_bytes().first_chunk::<40>()?)?;
+            Some(bytes.to_vec())
+        }
+        Format::V3 => {
+            let (pairs, rest) = commit.as_bytes().as_chunks::<2>();
+            let bytes: Option<Vec<u8>> = pairs
+                .iter()
+                .map(|pair| read_hex::<1>(pair).map(|[byte]| byte))
+                .collect();
+            bytes.filter(|bytes| rest.is_empty() && !bytes.is_empty())
+        }
+    }
 }

@@ -3,7 +3,9 @@
 use thiserror::Error;
 
 use crate::{
+    facts::FactsError,
     quoted::Quoted,
+    script::Script,
     v3::{block::BlockError, container::ContainerError, error::FieldError},
 };
 
@@ -71,30 +73,15 @@ pub enum PackageError {
     )]
     ScriptTooLarge {
         /// The script.
-        name: crate::v2::package::Script,
+        name: Script,
         /// Its size in bytes.
         size: u64,
         /// The limit in bytes.
         limit: u64,
     },
-    /// Over [`crate::limits::Limits::name_and_version`].
-    #[error(
-        "name and version are {length} bytes long together, and apk needs file names of at most {limit} for them; shorten them"
-    )]
-    NameAndVersionTooLong {
-        /// Bytes found.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// Over [`crate::limits::Limits::dependencies`].
-    #[error("this package lists {found} dependencies, and at most {limit} are read")]
-    TooManyDependencies {
-        /// Entries of all lists.
-        found: usize,
-        /// Entries allowed.
-        limit: usize,
-    },
+    /// Some apk could not list or install it.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
     /// Over [`crate::limits::Limits::data_entries`] or [`crate::limits::Limits::paths`].
     #[error("this package has more than {limit} {what}")]
     TooMany {

@@ -17,12 +17,17 @@ use super::{
     container::Compression,
     signature::{KeyId, PayloadDigest, Signature},
 };
-use crate::{facts::PackageFacts, sign::PublicKey, v2::package::Script};
+use crate::{digest::PackageHash, facts::PackageFacts, script::Script, sign::PublicKey};
 
 /// What a package says of itself, and what was measured on the way through it. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    facts: PackageFacts,
+    /// What it says of itself.
+    pub facts: PackageFacts,
+    /// SHA-256 of the ADB block: what `hashes` in an index says.
+    pub hash: PackageHash,
+    /// Bytes of the whole file.
+    pub size: u64,
     /// Its directories, sorted, with the files in each. One that has the permissions 755, belongs to `root` and has only
     /// directories in it may be left out.
     pub directories: Vec<Directory>,
@@ -41,11 +46,6 @@ pub struct Package {
 }
 
 impl Package {
-    /// What a registry needs to know of it, in the form that both formats share.
-    pub fn facts(&self) -> &PackageFacts {
-        &self.facts
-    }
-
     /// The keys that its signatures say they are by. Those of a version or a hash that apk does not write are left out.
     pub fn signed_by(&self) -> impl Iterator<Item = KeyId> {
         self.signatures().map(|signature| signature.key)
@@ -66,7 +66,8 @@ impl Package {
         files.sum()
     }
 
-    fn signatures(&self) -> impl Iterator<Item = Signature<'_>> {
+    /// Its signatures, unverified, in the order of the file. Those of a version or a hash that apk does not write are left out.
+    pub fn signatures(&self) -> impl Iterator<Item = Signature<'_>> {
         let blocks = self.signatures.iter();
         blocks.filter_map(|block| Signature::parse(block))
     }

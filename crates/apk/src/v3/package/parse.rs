@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{
     digest::Sha256Digest,
-    facts::V3Facts,
+    facts::{PackageFacts, V3Facts},
     limits::Limits,
     quoted::Quoted,
-    v2::package::Script,
+    script::Script,
     v3::{
         error::FieldError,
         fields::Fields,
-        index::{IndexedPackage, PackageHash},
+        index::PackageHash,
         reader::{Payload, Slots},
         schema::{Schema, package, package_file, scripts},
         signature::PayloadDigest,
@@ -25,8 +25,8 @@ use crate::{
 /// What the ADB block says.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    pub(super) info: IndexedPackage,
-    pub(super) facts: V3Facts,
+    pub(super) facts: PackageFacts,
+    pub(super) hash: PackageHash,
     pub(super) directories: Vec<Directory>,
     pub(super) scripts: Vec<(Script, Vec<u8>)>,
     pub(super) digest: PayloadDigest,
@@ -49,7 +49,6 @@ pub(super) fn parse(database: &[u8], limits: &Limits) -> Result<Parsed, PackageE
     let hash = PackageHash::Sha256(Sha256Digest::from_bytes(sha256));
     let row = fields.object(root.value(package_file::INFO), package::SLOTS);
     let info = fields.package(row.map_err(at("info"))?, Some(hash), at)?;
-    check_info(&info, limits)?;
     let directories = Contents::new(&mut fields).read(root.value(package_file::PATHS))?;
     check_empty_files(&directories)?;
     let scripts = read_scripts(&mut fields, root, limits)?;
@@ -59,39 +58,23 @@ pub(super) fn parse(database: &[u8], limits: &Limits) -> Result<Parsed, PackageE
     if info.installed_size == 0 && !(directories.is_empty() && scripts.is_empty()) {
         return Err(PackageError::NoInstalledSize);
     }
-    Ok(Parsed {
+    let facts = PackageFacts::of_v3(
         info,
-        facts: V3Facts {
+        V3Facts {
             replaces_priority: priority.map_err(at("replaces-priority"))?,
             triggers: triggers.map_err(at("triggers"))?,
             scripts: scripts.iter().map(|(script, _)| *script).collect(),
         },
+    );
+    facts.check(limits)?;
+    Ok(Parsed {
+        facts,
+        hash,
         directories,
         scripts,
         digest: PayloadDigest::of(Schema::Package, database),
         size: database.len() as u64,
     })
-}
-
-fn check_info(info: &IndexedPackage, limits: &Limits) -> Result<(), PackageError> {
-    let length = info.name.as_str().len() + info.version.as_str().len();
-    let limit = limits.name_and_version;
-    if length > limit {
-        return Err(PackageError::NameAndVersionTooLong { length, limit });
-    }
-    let lists = [
-        &info.depends,
-        &info.provides,
-        &info.replaces,
-        &info.install_if,
-        &info.recommends,
-    ];
-    let found = lists.iter().map(|list| list.len()).sum();
-    let limit = limits.dependencies;
-    if found > limit {
-        return Err(PackageError::TooManyDependencies { found, limit });
-    }
-    Ok(())
 }
 
 /// An empty file has no data block, so apk never compares its hash.

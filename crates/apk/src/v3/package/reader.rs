@@ -8,7 +8,6 @@ use super::{
     parse::{Parsed, parse},
 };
 use crate::{
-    facts::PackageFacts,
     limits::Limits,
     quoted::Quoted,
     v3::{
@@ -374,7 +373,9 @@ impl FileContent {
         }
         let parsed = self.parsed.ok_or(PackageError::NoDatabase)?;
         Ok(Package {
-            facts: PackageFacts::of_v3(parsed.info, size, parsed.facts),
+            facts: parsed.facts,
+            hash: parsed.hash,
+            size,
             directories: parsed.directories,
             scripts: parsed.scripts,
             digest: parsed.digest,

@@ -182,7 +182,7 @@ impl Metadata {
             let next = CatalogRepository::from_row(row)?;
             match entries.last_mut() {
                 Some(last) if last.branch == next.branch && last.name == next.name => {
-                    last.architectures.extend(next.architectures);
+                    last.add(next.architectures);
                 }
                 _ => entries.push(next),
             }
@@ -226,7 +226,8 @@ impl Metadata {
                 concat!("SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
                  package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
                  package_files.file_name AS file_name, package_files.sha256 AS sha256, package_files.size AS size, \
-                 package_files.created_at AS created_at, package_files.pkginfo AS pkginfo FROM repositories \
+                 package_files.created_at AS created_at, package_files.format AS format, package_files.identity AS identity, \
+                 package_files.signers AS signers, package_files.facts AS facts FROM repositories \
                  JOIN package_files ON package_files.repository_id = repositories.id \
                  WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
                  AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",

@@ -13,11 +13,19 @@ pub use self::{
     search::{Found, MOST_FOUND},
 };
 
-use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
+use apk::{
+    arch::Arch,
+    digest::{PackageHash, Sha256Digest},
+    limits::Limits,
+    name::PackageName,
+    version::Version,
+};
 
 use super::{
     MetadataError, NewPackageFile, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId,
+    PackageFormat, StoredFacts, StoredSigners,
     engine::{Row, Transaction, sql},
+    indexes::identity,
     packages::corrupt,
 };
 use tarn_base::{
@@ -157,8 +165,14 @@ pub struct CatalogFile {
     pub size: u64,
     /// When it was recorded.
     pub created_at: Timestamp,
-    /// The PKGINFO as it stands in the control section.
-    pub pkginfo: String,
+    /// The format of the file.
+    pub format: PackageFormat,
+    /// What apk checks a download with.
+    pub identity: PackageHash,
+    /// Its own signatures.
+    pub signers: StoredSigners,
+    /// What the package says of itself.
+    pub facts: StoredFacts,
 }
 
 /// Where one file of a version is.
@@ -229,6 +243,16 @@ pub(super) async fn removed(
 }
 
 impl CatalogRepository {
+    /// Adds what another row says of it: each format of an architecture has one.
+    fn add(&mut self, architectures: Vec<(Arch, u64)>) {
+        for (arch, live) in architectures {
+            match self.architectures.last_mut() {
+                Some((last, count)) if *last == arch => *count += live,
+                _ => self.architectures.push((arch, live)),
+            }
+        }
+    }
+
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         let (branch, name): (&str, &str) = (row.value("branch")?, row.value("name")?);
         let architectures = match row.value::<Option<&str>>("arch")? {
@@ -262,9 +286,11 @@ impl CatalogVersion {
             owner: Owner::from_row(row)?,
             name: parse_name(name)?,
             version: parse_version(version)?,
-            description: match row.value::<Option<&str>>("last_pkginfo")? {
+            description: match row.value::<Option<&str>>("last_facts")? {
                 None => row.value("description")?,
-                Some(text) => described(text)?,
+                Some(text) => StoredFacts::from_row(text.to_owned())
+                    .description()
+                    .map_err(|_| corrupt("facts", text))?,
             },
             creator,
             created_at: row.time("created_at")?,
@@ -307,16 +333,11 @@ impl CatalogFile {
             sha256: row.digest("sha256")?,
             size: row.size("size")?,
             created_at: row.time("created_at")?,
-            pkginfo: row.value("pkginfo")?,
+            format: row.word("package format", "format")?,
+            identity: identity(row)?,
+            signers: StoredSigners::from_row(row.value("signers")?),
+            facts: StoredFacts::from_row(row.value("facts")?),
         })
-    }
-}
-
-/// What a PKGINFO says that the package is.
-pub(super) fn described(pkginfo: &str) -> Result<String, MetadataError> {
-    match apk::v2::pkginfo::parse(pkginfo.as_bytes(), &Limits::for_stored()) {
-        Ok(info) => Ok(info.description),
-        Err(_) => Err(corrupt("PKGINFO", pkginfo)),
     }
 }
 

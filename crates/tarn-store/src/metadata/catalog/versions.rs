@@ -37,7 +37,7 @@ macro_rules! versions_in_page {
         concat!(
             "SELECT package_versions.id AS version_id, package_versions.name AS package, \
              package_versions.version AS version, package_versions.description AS description, \
-             page.created_at AS created_at, page.files AS files, last_files.pkginfo AS last_pkginfo, owners.id AS id, \
+             page.created_at AS created_at, page.files AS files, last_files.facts AS last_facts, owners.id AS id, \
              owners.kind AS kind, owners.name AS name, owners.visibility AS visibility, creators.id AS creator_id, \
              creators.kind AS creator_kind, creators.name AS creator_name, creators.visibility AS creator_visibility, \
              page.total AS total",

@@ -3,6 +3,7 @@
 pub(crate) mod apk;
 pub(crate) mod curl;
 pub(crate) mod index;
+pub(crate) mod mkpkg;
 pub(crate) mod nginx;
 pub(crate) mod package;
 pub(crate) mod random;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use apk::Apk;
 pub(crate) use curl::{Answer, Curl};
+pub(crate) use mkpkg::Mkpkg;
 pub(crate) use package::Package;
 pub(crate) use server::Server;
 pub(crate) use tools::{alpine_or_leave_out, curl_or_leave_out};

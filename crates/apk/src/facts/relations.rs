@@ -7,34 +7,37 @@
 
 use std::collections::HashMap;
 
-use super::PkginfoError;
+use super::{FactsError, Format, PackageFacts};
 use crate::{
     dependency::{Dependency, Operator},
-    package_info::PackageInfo,
     quoted::Quoted,
 };
 
 /// Refuses what can't be installed because of what it says about itself.
-pub(super) fn check(info: &PackageInfo) -> Result<(), PkginfoError> {
-    check_provides(info)?;
-    info.depends
+pub(super) fn check(facts: &PackageFacts) -> Result<(), FactsError> {
+    check_provides(facts)?;
+    facts
+        .depends
         .iter()
-        .filter(|one| one.name() == info.name.as_str())
-        .try_for_each(|one| check_own_dependency(info, one))
+        .filter(|one| one.name() == facts.name.as_str())
+        .try_for_each(|one| check_own_dependency(facts, one))
 }
 
-fn check_provides(info: &PackageInfo) -> Result<(), PkginfoError> {
+fn check_provides(facts: &PackageFacts) -> Result<(), FactsError> {
+    let field = facts.format.names().provides;
     let mut seen: HashMap<&str, &Dependency> = HashMap::new();
-    for one in &info.provides {
-        if one.name() == info.name.as_str() {
-            return Err(PkginfoError::ProvidesItself {
+    for one in &facts.provides {
+        if one.name() == facts.name.as_str() {
+            return Err(FactsError::ProvidesItself {
+                field,
                 dependency: quoted(one),
             });
         }
         if let Some(earlier) = seen.insert(one.name(), one)
             && (earlier.operator() != Operator::Any || one.operator() != Operator::Any)
         {
-            return Err(PkginfoError::ProvidesTwice {
+            return Err(FactsError::ProvidesTwice {
+                field,
                 one: quoted(earlier),
                 other: quoted(one),
             });
@@ -45,21 +48,25 @@ fn check_provides(info: &PackageInfo) -> Result<(), PkginfoError> {
 
 /// A dependency on the package's own name. A version that apk can't order is left alone, for what satisfies it is not the
 /// same in every apk.
-fn check_own_dependency(info: &PackageInfo, one: &Dependency) -> Result<(), PkginfoError> {
+fn check_own_dependency(facts: &PackageFacts, one: &Dependency) -> Result<(), FactsError> {
+    let field = facts.format.names().depends;
     let is_met = match (one.operator(), one.version()) {
         (Operator::Any, _) => true,
-        (operator, Some(wanted)) if info.version.is_orderable() => {
-            info.version.satisfies(operator, wanted)
+        (operator, Some(wanted)) if facts.version.is_orderable() => {
+            facts.version.satisfies(operator, wanted)
         }
         _ => return Ok(()),
     };
-    match (one.conflict(), is_met) {
-        (true, true) => Err(PkginfoError::ExcludesItself {
+    match (one.conflict(), is_met, facts.format) {
+        // apk 3 installs it, and no other reads a v3 package.
+        (true, true, Format::V2 { .. }) => Err(FactsError::ExcludesItself {
+            field,
             dependency: quoted(one),
         }),
-        (false, false) => Err(PkginfoError::DependsOnOtherItself {
+        (false, false, _) => Err(FactsError::DependsOnOtherItself {
+            field,
             dependency: quoted(one),
-            version: Quoted::new(info.version.as_str()),
+            version: Quoted::new(facts.version.as_str()),
         }),
         _ => Ok(()),
     }

@@ -1,0 +1,265 @@
+//! v3 packages by the same routes as v2 ones: taken in, refused, listed, sent and deleted.
+
+use apk::{
+    arch::Arch,
+    dependency::Dependency,
+    limits::Limits,
+    sign::{KeyName, SigningKey},
+    v2::index as index_v2,
+    v3::{
+        builder::PackageBuilder, container::Compression, index as index_v3, schema::package as slot,
+    },
+};
+use serde_json::Value;
+
+use crate::{
+    client::{delete, get, put},
+    server::{ALICE, HELLO, INDEX, TestServer, hello, name, package, password},
+};
+
+/// The v3 index of edge/main for `x86_64`.
+const INDEX_V3: &str = "/api/packages/alice/alpine/edge/main/x86_64/Packages.adb";
+
+fn world() -> PackageBuilder {
+    PackageBuilder::new("world", "1.0-r0").file("usr/share/world", b"world\n")
+}
+
+fn built(builder: &PackageBuilder) -> Vec<u8> {
+    builder.build().unwrap()
+}
+
+fn list(text: &str) -> Vec<Dependency> {
+    Dependency::parse_list(text).unwrap()
+}
+
+/// The names in the index of that path: of the format that its name says.
+async fn names(server: &TestServer, path: &str) -> Vec<String> {
+    let answer = server.send(&get(path)).await.expect(200);
+    let limits = Limits::default();
+    if path.ends_with(".adb") {
+        let index = index_v3::read_unverified(&answer.body, &limits).unwrap();
+        return index
+            .packages
+            .iter()
+            .map(|one| one.name.to_string())
+            .collect();
+    }
+    let index = index_v2::read_unverified(&answer.body, &limits).unwrap();
+    index
+        .records
+        .iter()
+        .map(|one| one.name().to_string())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_v3_package_is_taken_in_listed_for_apk_3_alone_sent_and_deleted() {
+    let server = TestServer::start().await;
+    let file = built(&world());
+    server.publish("edge/main", file.clone()).await.expect(201);
+    // Of v3 packages alone there is no index that apk 2 reads.
+    server.send(&get(INDEX)).await.expect(404);
+    assert_eq!(names(&server, INDEX_V3).await, ["world"]);
+    server.publish("edge/main", hello()).await.expect(201);
+    let before = server.send(&get(INDEX)).await.expect(200);
+    assert_eq!(names(&server, INDEX).await, ["hello"]);
+    assert_eq!(names(&server, INDEX_V3).await, ["hello", "world"]);
+    assert_eq!(
+        names(&server, &INDEX_V3.replace("Packages", "packages")).await,
+        ["hello", "world"]
+    );
+
+    // It comes back as it went in, and the index of v2 does not change with what is none of its.
+    let path = HELLO.replace("hello", "world");
+    let sent = server.send(&get(&path)).await.expect(200);
+    assert_eq!(sent.body, file);
+    assert_eq!(
+        sent.header("Content-Type"),
+        Some("application/octet-stream")
+    );
+    let more = PackageBuilder::new("more", "1.0-r0").compression(Compression::None);
+    server.publish("edge/main", built(&more)).await.expect(201);
+    let after = server.send(&get(INDEX)).await.expect(200);
+    assert_eq!(after.header("ETag"), before.header("ETag"));
+    assert_eq!(
+        after.header("Last-Modified"),
+        before.header("Last-Modified")
+    );
+
+    let gone = delete(&path).basic("alice", &password("alice"));
+    server.send(&gone).await.expect(204);
+    server.send(&get(&path)).await.expect(404);
+    assert_eq!(names(&server, INDEX_V3).await, ["hello", "more"]);
+}
+
+#[tokio::test]
+async fn both_formats_share_one_namespace_of_file_names() {
+    let server = TestServer::start().await;
+    let v3 = |name: &str, arch: &str| {
+        let builder = PackageBuilder::new(name, "1.0-r0").text(slot::ARCH, arch);
+        built(&builder.file("usr/share/it", b"it\n"))
+    };
+    server.publish("edge/main", hello()).await.expect(201);
+    let refused = server.publish("edge/main", v3("hello", "x86_64")).await;
+    refused.refusal(409, "package file already exists, with other bytes");
+    // Another architecture is another place.
+    server
+        .publish("edge/main", v3("hello", "aarch64"))
+        .await
+        .expect(201);
+    server
+        .publish("edge/main", v3("docs", "noarch"))
+        .await
+        .expect(201);
+    let refused = server.publish("edge/main", package("docs", "x86_64")).await;
+    refused.refusal(
+        409,
+        "a noarch file and one of an architecture exclude each other",
+    );
+    let refused = server.publish("edge/main", v3("docs", "noarch")).await;
+    refused.refusal(409, "with the same bytes");
+    let again = put(
+        format!("{ALICE}/edge/main?if-exists=same"),
+        v3("docs", "noarch"),
+    );
+    let again = again.basic("alice", &password("alice"));
+    server.send(&again).await.expect(200);
+    // A noarch package keeps its architecture in the v3 index, and is served for each.
+    server
+        .send(&get(HELLO.replace("hello", "docs")))
+        .await
+        .expect(200);
+    let index = server.send(&get(INDEX_V3)).await.expect(200);
+    let index = index_v3::read_unverified(&index.body, &Limits::default()).unwrap();
+    let docs = index
+        .packages
+        .iter()
+        .find(|one| one.name.as_str() == "docs");
+    assert_eq!(docs.map(|one| &one.arch), Some(&Arch::noarch()));
+}
+
+#[tokio::test]
+async fn what_apk_3_would_stumble_over_is_400_in_the_words_of_v2_and_leaves_nothing() {
+    let server = TestServer::start().await;
+    let whole = built(&world());
+    let text = |slot, text: &str| built(&world().text(slot, text));
+    for (body, words) in [
+        (b"ADB".to_vec(), "this is no v3 package"),
+        (b"ADBx\0\0\0\0".to_vec(), "compressed"),
+        (whole[..whole.len() / 2].to_vec(), "cut off"),
+        ([&whole[..], b"x"].concat(), "follow"),
+        (b"ADB.indx\0\0\0\0".to_vec(), "this is an index of packages"),
+        (text(slot::NAME, "../world"), "name"),
+        (text(slot::VERSION, "one"), "version"),
+        (text(slot::ARCH, "all"), "write `noarch`"),
+        (text(slot::ARCH, "x86/64"), "arch"),
+        (
+            built(&world().list(slot::PROVIDES, &list("world=2"))),
+            "provides: `world=2` is the package itself",
+        ),
+        (
+            built(&world().list(slot::DEPENDS, &list("world>2"))),
+            "depends: `world>2` asks for another version of the package itself",
+        ),
+        (
+            text(slot::DESCRIPTION, &"x".repeat(3000)),
+            "description: the values of the package make",
+        ),
+        (
+            built(&world().number(slot::LAYER, 2)),
+            "layer: 2 is no layer of apk's",
+        ),
+        (
+            built(&world().number(slot::PROVIDER_PRIORITY, 65_536)),
+            "provider-priority: 65536 is more than apk can keep",
+        ),
+        (
+            built(&world().compression(Compression::Zstd).level(22)),
+            "compress it at a lower level",
+        ),
+    ] {
+        let answer = server.publish("edge/main", body).await;
+        answer.refusal(400, words);
+    }
+    assert_eq!(server.blobs(), 0);
+    server.send(&get(INDEX_V3)).await.expect(404);
+    // A version that apk can't order is for the owner's rule to decide, as of v2.
+    let odd = built(&PackageBuilder::new("odd", "2024.a"));
+    server
+        .publish("edge/main", odd)
+        .await
+        .refusal(400, "version");
+}
+
+#[tokio::test]
+async fn the_api_says_of_which_format_a_file_is_and_who_signed_it() {
+    let server = TestServer::start().await;
+    let alice = server.registry.metadata().owner(&name("alice")).await;
+    let alice = alice.unwrap().unwrap();
+    let (key_name, public) = server.registry.keys().public_key(&alice).await.unwrap();
+    let exported = server.registry.keys().export(&alice, None, true).await.unwrap();
+    let private = exported.private.unwrap();
+    let key = SigningKey::from_pem(private.expose().as_bytes()).unwrap();
+    assert_eq!(key.public_key().to_pem(), public);
+    let stranger = SigningKey::generate_p256().unwrap();
+    let file = world()
+        .list(slot::RECOMMENDS, &list("hello"))
+        .tag("greeting")
+        .sign(&stranger)
+        .sign(&key);
+    server.publish("edge/main", built(&file)).await.expect(201);
+    let v2 = apk::v2::builder::PackageBuilder::new("hello", "1.0-r0")
+        .sign(&key_name, &key)
+        .sign(&KeyName::parse("other.rsa.pub").unwrap(), &key);
+    server.publish("edge/main", v2.build()).await.expect(201);
+
+    let files = async |package: &str| -> Value {
+        let path = format!("/api/v1/packages/alice/alpine/{package}/1.0-r0/files");
+        let answer = server.send(&get(path)).await.expect(200);
+        let files: Value = serde_json::from_slice(&answer.body).unwrap();
+        files[0].clone()
+    };
+    let file = files("world").await;
+    assert_eq!(file["format"], "v3");
+    assert_eq!(file["identity"].as_str().map(str::len), Some(64));
+    assert_eq!(file["metadata"]["recommends"][0], "hello");
+    assert_eq!(file["metadata"]["tags"][0], "greeting");
+    assert_eq!(file["metadata"]["datahash"], Value::Null);
+    assert_eq!(file["signatures"][0]["algorithm"], "SHA512");
+    assert_eq!(file["signatures"][0]["verified_by"], Value::Null);
+    assert_eq!(file["signatures"][1]["verified_by"], key_name.as_str());
+    let file = files("hello").await;
+    assert_eq!(file["format"], "v2");
+    assert!(file["identity"].as_str().unwrap().starts_with("Q1"));
+    assert_eq!(
+        file["metadata"]["datahash"].as_str().map(str::len),
+        Some(64)
+    );
+    assert_eq!(file["signatures"][0]["algorithm"], "RSA256");
+    assert_eq!(file["signatures"][0]["verified_by"], key_name.as_str());
+    // apk would look another name up.
+    assert_eq!(file["signatures"][1]["key"], "other.rsa.pub");
+    assert_eq!(file["signatures"][1]["verified_by"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_was_taken_in_stays_readable_whatever_is_asked_of_new_packages() {
+    let server = TestServer::start().await;
+    server
+        .publish("edge/main", built(&world()))
+        .await
+        .expect(201);
+    server.publish("edge/main", hello()).await.expect(201);
+    // As an earlier version, which asked less, could have stored it: no upload may depend on such a version now.
+    server.sql(
+        "UPDATE package_files SET facts = REPLACE(facts, '\"arch\":\"x86_64\"', \
+         '\"arch\":\"x86_64\",\"replaces\":[\"old<2024.a.b\"]')",
+    );
+    server.registry.metadata().close().await;
+    let server = server.restart().await;
+    assert_eq!(names(&server, INDEX).await, ["hello"]);
+    let path = "/api/v1/packages/alice/alpine/hello/1.0-r0/files";
+    let answer = server.send(&get(path)).await.expect(200);
+    let files: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(files[0]["metadata"]["replaces"][0], "old<2024.a.b");
+}
