@@ -24,15 +24,11 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsConnector,
-    rustls::{
-        self, CertificateError, ClientConfig, RootCertStore,
-        crypto::aws_lc_rs,
-        pki_types::{CertificateDer, ServerName},
-    },
+    rustls::pki_types::{CertificateDer, ServerName},
 };
 use url::Host;
 
-use super::{AddressRules, Resolver, Target};
+use super::{AddressRules, Resolver, Target, tls};
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Tarn/", env!("CARGO_PKG_VERSION"), " (webhook)"));
@@ -82,7 +78,7 @@ pub enum SendError {
     #[error("no connection could be made: {}", .0.kind())]
     Connect(#[source] io::Error),
     /// No TLS.
-    #[error("no TLS connection could be made: {}", tls_problem(.0))]
+    #[error("no TLS connection could be made: {}", tls::problem(.0))]
     Tls(#[source] io::Error),
     /// No certificates to judge by.
     #[error(
@@ -239,7 +235,7 @@ impl Client {
     async fn tls(&self) -> Result<&TlsConnector, SendError> {
         self.tls
             .get_or_try_init(async || {
-                let authorities = match &self.roots {
+                let authorities: Vec<_> = match &self.roots {
                     Roots::These(these) => these
                         .iter()
                         .map(|der| CertificateDer::from(der.clone()))
@@ -249,21 +245,16 @@ impl Client {
                         .map(|loaded| loaded.certs)
                         .unwrap_or_default(),
                 };
-                let mut roots = RootCertStore::empty();
-                let (taken, left) = roots.add_parsable_certificates(authorities);
+                let found = authorities.len();
+                let (config, taken) = tls::config(authorities)
+                    .map_err(|error| SendError::Tls(io::Error::other(error)))?;
                 if taken == 0 {
                     tracing::warn!(
-                        left,
-                        "no certificate authorities were found; webhooks over TLS fail"
+                        found,
+                        "no certificate authorities can be used; webhooks over TLS fail"
                     );
                     return Err(SendError::NoAuthorities);
                 }
-                let provider = Arc::new(aws_lc_rs::default_provider());
-                let config = ClientConfig::builder_with_provider(provider)
-                    .with_safe_default_protocol_versions()
-                    .map_err(|error| SendError::Tls(io::Error::other(error)))?
-                    .with_root_certificates(roots)
-                    .with_no_client_auth();
                 Ok(TlsConnector::from(Arc::new(config)))
             })
             .await
@@ -313,29 +304,6 @@ where
         }
     }
     Err(failed)
-}
-
-/// What was wrong, in words of our own: those of the library name what a certificate is for, which may be hosts of a network
-/// that the webhook's owner can't see, in names as many and as long as the receiver likes.
-fn tls_problem(error: &io::Error) -> &'static str {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(rustls::Error::InvalidCertificate(problem)) => match problem {
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for other names"
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate has expired"
-            }
-            CertificateError::UnknownIssuer => {
-                "its certificate is of an authority that this server does not know"
-            }
-            _ => "its certificate is not accepted",
-        },
-        Some(rustls::Error::AlertReceived(_)) => "it refused",
-        Some(_) => "what it said was no TLS that this server speaks",
-        None => "the connection broke off",
-    }
 }
 
 fn server_name(host: &Host<String>) -> Result<ServerName<'static>, SendError> {
