@@ -197,6 +197,11 @@ impl Arch {
         self.0 == "noarch"
     }
 
+    /// Those that Alpine has been built for.
+    pub fn of_alpine() -> impl Iterator<Item = Self> {
+        ALPINE.iter().map(|name| Self((*name).to_owned()))
+    }
+
     /// Whether Alpine or OpenWrt is or was built for it, in some release.
     #[must_use]
     pub fn is_of_a_distribution(&self) -> bool {

@@ -33,6 +33,11 @@ impl<Action: Subcommand> Group<Action> {
         &self.flags
     }
 
+    /// Both.
+    pub(crate) fn into_parts(self) -> (Action, RegistryFlags) {
+        (self.action, self.flags)
+    }
+
     /// Opens the registry and has `run` do what the command line says.
     pub(crate) async fn run(
         self,

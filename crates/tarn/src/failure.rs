@@ -14,6 +14,8 @@ use tarn_base::{hint::Hint, names::NameError, printable::is_printable};
 use tarn_core::access::{NetworksError, PatternError, ScopesError};
 use tarn_store::metadata::UnknownWord;
 
+use crate::remote::place::PlaceError;
+
 /// The exit codes of `tarn`. Scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -24,7 +26,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line, a variable or `tarn.toml` is wrong: nothing was tried.
     Usage = 2,
-    /// `inspect`: the file was read, and apk would refuse it or the key did not sign it.
+    /// `inspect`, `push`, `import`: a package or an index was read and refused: apk would refuse it, the key did not sign it, or
+    /// the registry does not take it.
     Refused = 3,
     /// A second SIGINT ended the server at once (128 + 2).
     Interrupted = 130,
@@ -66,7 +69,7 @@ impl Failure {
         }
     }
 
-    /// A file that `inspect` read and does not find good.
+    /// A file that was read and is not good.
     pub(crate) fn refused(what: impl Into<String>) -> Self {
         Self {
             exit: Exit::Refused,
@@ -103,6 +106,7 @@ impl Failure {
             hint::<UnknownWord>,
             hint::<ScopesError>,
             hint::<NetworksError>,
+            hint::<PlaceError>,
         ];
         Self {
             hint: hints.into_iter().find_map(|hint| hint(error)),
@@ -132,7 +136,7 @@ impl Failure {
         }
     }
 
-    /// The same, as a file that `inspect` read and does not find good.
+    /// The same, as a file that was read and is not good.
     pub(crate) fn into_refused(self) -> Self {
         Self {
             exit: Exit::Refused,
@@ -152,6 +156,11 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What failed, on one line, without what lies behind it.
+    pub(crate) fn what(&self) -> String {
+        printable(&self.what)
     }
 
     /// The exit code this failure ends with.

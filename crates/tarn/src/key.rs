@@ -257,7 +257,7 @@ fn is_of_a_curve(pem: &Secret) -> bool {
 }
 
 /// The name of the public key that belongs to a private key file: abuild calls the halves `NAME.rsa` and `NAME.rsa.pub`.
-fn name_from(file: &Path) -> Result<KeyName, Failure> {
+pub(crate) fn name_from(file: &Path) -> Result<KeyName, Failure> {
     let unclear = || {
         Failure::usage(format!(
             "the name of {} does not say what your clients call the key",
@@ -276,7 +276,8 @@ fn name_from(file: &Path) -> Result<KeyName, Failure> {
     KeyName::parse(&name).map_err(|error| Failure::from_error(&error).into_usage())
 }
 
-fn read_pem(path: &Path) -> Result<Secret, Failure> {
+/// The text of a key in PEM form.
+pub(crate) fn read_pem(path: &Path) -> Result<Secret, Failure> {
     let unreadable = |error: io::Error| {
         Failure::new(format!("cannot read the key {}", path.display())).because(&error)
     };

@@ -6,18 +6,25 @@
 mod administration;
 mod audit;
 mod check_config;
+mod completions;
 mod descriptors;
 mod expiry;
 mod failure;
 mod first_run;
+mod health;
+mod import;
 mod inspect;
+mod install_key;
 mod key;
 mod logging;
 mod open;
 mod org;
 mod output;
 mod package;
+mod progress;
+mod push;
 mod quota;
+mod remote;
 mod secret;
 mod serve;
 mod settings;
@@ -29,7 +36,7 @@ mod webhook;
 use std::{error::Error, process::ExitCode, sync::LazyLock};
 
 use clap::{
-    Parser, Subcommand,
+    CommandFactory as _, Parser, Subcommand,
     error::{ContextKind, ErrorKind},
 };
 use tokio::runtime::Builder;
@@ -84,8 +91,20 @@ enum Command {
     Audit(Group<audit::Action>),
     /// Show the settings in force, where they come from, and whether they can work
     CheckConfig(check_config::Arguments),
+    /// Ask the server on this machine whether it serves; for container engines and monitoring
+    Health(health::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
     Inspect(inspect::Arguments),
+    /// Take over what is elsewhere: an existing repository with its packages and its key
+    Import(Group<import::Action>),
+    /// Publish packages on a server: checked before, many at once, tried again where that is safe
+    Push(push::Arguments),
+    /// Fetch the public key of an owner from a server, and put it where apk finds it
+    InstallKey(install_key::Arguments),
+    /// Print what makes a shell complete the commands of `tarn`
+    Completions(completions::Arguments),
+    /// Write the manual pages into a folder
+    ManPages(completions::ManPages),
 }
 
 fn main() -> ExitCode {
@@ -118,7 +137,15 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Expiry(group) => administer(group.run(expiry::run)),
         Command::Audit(group) => administer(group.run(audit::run)),
         Command::CheckConfig(arguments) => administer(check_config::run(&arguments)),
+        Command::Health(arguments) => administer(health::run(arguments)),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Import(group) => on_runtime(Builder::new_multi_thread(), import::run(group)),
+        Command::Push(arguments) => administer(push::run(arguments)),
+        Command::InstallKey(arguments) => administer(install_key::run(arguments)),
+        Command::Completions(arguments) => completions::run(&arguments, CommandLine::command()),
+        Command::ManPages(arguments) => {
+            completions::write_pages(&arguments, CommandLine::command())
+        }
     }
 }
 

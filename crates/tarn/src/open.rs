@@ -2,7 +2,7 @@
 
 use tarn_base::{clock::Clock, hint::Hint};
 use tarn_core::{
-    Administration,
+    Administration, Registry,
     settings::{ConnectionLimits, Proxies, Settings},
 };
 use tarn_store::metadata::{Actor, Database, Quota};
@@ -64,6 +64,14 @@ pub(crate) fn refused_admin_password(error: &(impl Hint + 'static)) -> Failure {
 pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administration, Failure> {
     let settings = existing(flags)?;
     Administration::open_existing(&settings, &Clock::system())
+        .await
+        .map_err(|error| Failure::hinted(&error))
+}
+
+/// Opens a registry that is there for this process alone, as its server would.
+pub(crate) async fn in_place_of_server(flags: &RegistryFlags) -> Result<Registry, Failure> {
+    let settings = existing(flags)?;
+    Registry::open(settings, Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))
 }

@@ -15,7 +15,7 @@ mod in_use;
 mod quotas;
 mod receive;
 mod remove;
-mod rules;
+pub mod rules;
 mod signers;
 mod under_way;
 

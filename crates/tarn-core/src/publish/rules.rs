@@ -24,7 +24,7 @@ const MAX_FILE_NAME: usize = 255 - 9;
 /// # Errors
 ///
 /// The first rule that the package breaks.
-pub(super) fn check(facts: &PackageFacts) -> Result<(), RuleError> {
+pub fn check(facts: &PackageFacts) -> Result<(), RuleError> {
     let file_name = facts.file_name();
     if file_name.len() > MAX_FILE_NAME {
         return Err(RuleError::FileName { file_name });
@@ -33,7 +33,7 @@ pub(super) fn check(facts: &PackageFacts) -> Result<(), RuleError> {
 }
 
 /// What the publisher of a package should know although it is taken: one line. `None`: nothing.
-pub(super) fn notice(facts: &PackageFacts) -> Option<String> {
+pub fn notice(facts: &PackageFacts) -> Option<String> {
     let (name, version) = (&facts.name, &facts.version);
     if version.is_orderable() {
         // No apk 2 reads a v3 package.

@@ -197,7 +197,12 @@ async fn the_api_says_of_which_format_a_file_is_and_who_signed_it() {
     let alice = server.registry.metadata().owner(&name("alice")).await;
     let alice = alice.unwrap().unwrap();
     let (key_name, public) = server.registry.keys().public_key(&alice).await.unwrap();
-    let exported = server.registry.keys().export(&alice, None, true).await.unwrap();
+    let exported = server
+        .registry
+        .keys()
+        .export(&alice, None, true)
+        .await
+        .unwrap();
     let private = exported.private.unwrap();
     let key = SigningKey::from_pem(private.expose().as_bytes()).unwrap();
     assert_eq!(key.public_key().to_pem(), public);

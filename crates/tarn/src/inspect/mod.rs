@@ -36,9 +36,9 @@ pub(crate) struct Arguments {
 }
 
 /// A public key that a signature is checked with, and the name apk would look it up by.
-struct TrustedKey {
-    name: KeyName,
-    key: PublicKey,
+pub(crate) struct TrustedKey {
+    pub(crate) name: KeyName,
+    pub(crate) key: PublicKey,
 }
 
 /// One signature, as shown.
@@ -84,7 +84,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 impl TrustedKey {
-    fn read(path: &Path) -> Result<Self, Failure> {
+    /// Reads a public key, whose file name is its own.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = KeyName::parse(&name).map_err(|error| {

@@ -67,7 +67,9 @@ impl Environment {
     /// The variables that look like settings and are none.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(|name| {
-            *name != CONFIG_VARIABLE && !table::ALL.iter().any(|setting| setting.variable == *name)
+            *name != CONFIG_VARIABLE
+                && !table::CLIENT_VARIABLES.contains(name)
+                && !table::ALL.iter().any(|setting| setting.variable == *name)
         })
     }
 }

@@ -123,6 +123,14 @@ settings! {
 /// The variable that names the settings file, as `--config` does.
 pub(crate) const CONFIG_VARIABLE: &str = "TARN_CONFIG";
 
+/// The variables of the commands that talk to a server. A machine that runs the server may have them too.
+pub(crate) const CLIENT_VARIABLES: &[&str] = &[
+    "TARN_TOKEN",
+    "TARN_TOKEN_FILE",
+    "TARN_CA_FILE",
+    "TARN_PUSH_TO",
+];
+
 /// The settings file that is read when none is named, if it is there.
 pub(crate) const CONFIG_FILE: &str = "tarn.toml";
 

@@ -81,6 +81,12 @@ fn every_command_has_its_help() {
         "audit export",
         "check-config",
         "inspect",
+        "push",
+        "install-key",
+        "completions",
+        "man-pages",
+        "health",
+        "import index",
     ] {
         let arguments: Vec<&str> = ["help"].into_iter().chain(command.split(' ')).collect();
         assert_snapshot!(command.replace(' ', "_"), help(&arguments));

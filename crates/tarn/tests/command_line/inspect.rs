@@ -37,18 +37,22 @@ fn without_measures(said: &str) -> String {
         .collect()
 }
 
-fn signed_index(package: &[u8], name: &KeyName, key: &SigningKey) -> Vec<u8> {
-    let mut reader = PackageReader::new(Limits::default());
-    reader.push(package).unwrap();
-    let package = reader.finish().unwrap();
-    let record = record::render(
-        &package.facts,
-        &package.identity,
-        package.size,
-        &Arch::parse("x86_64").unwrap(),
-    );
+/// The index of `packages`, signed.
+pub(crate) fn signed_index(packages: &[&[u8]], name: &KeyName, key: &SigningKey) -> Vec<u8> {
+    let record = |bytes: &&[u8]| {
+        let mut reader = PackageReader::new(Limits::default());
+        reader.push(bytes).unwrap();
+        let package = reader.finish().unwrap();
+        // What an index for x86_64 says of a noarch package.
+        let arch = match package.facts.arch.clone() {
+            arch if arch.is_noarch() => Arch::parse("x86_64").unwrap(),
+            arch => arch,
+        };
+        record::render(&package.facts, &package.identity, package.size, &arch)
+    };
+    let records: Vec<String> = packages.iter().map(record).collect();
     let description = Description::parse("a test").unwrap();
-    let unsigned = index::write([record.as_str()], &description, 0, 6);
+    let unsigned = index::write(records.iter().map(String::as_str), &description, 0, 6);
     let mut signed = index::sign_index(&unsigned, &[(name, key)]).unwrap();
     signed.extend(unsigned);
     signed
@@ -114,7 +118,7 @@ fn the_content_decides_where_the_name_does_not() {
             .stdout
             .starts_with("package")
     );
-    folder.write("download", signed_index(&hello().build(), &name, &key));
+    folder.write("download", signed_index(&[&hello().build()], &name, &key));
     assert!(
         folder
             .tarn(&["inspect", "download"])
@@ -130,7 +134,7 @@ fn a_signature_is_checked_by_key_and_name() {
     let other = SigningKey::generate(KeySize::Rsa2048).unwrap();
     let name = KeyName::parse("alice-5f.rsa.pub").unwrap();
     let package = hello().sign(&name, &key).build();
-    folder.write("APKINDEX.tar.gz", signed_index(&package, &name, &key));
+    folder.write("APKINDEX.tar.gz", signed_index(&[&package], &name, &key));
     folder.write("hello.apk", package);
     folder.write("unsigned.apk", hello().build());
     folder.write("alice-5f.rsa.pub", key.public_key().to_pem());

@@ -11,9 +11,11 @@
 )]
 
 mod accounts;
+mod client;
 mod harness;
 mod help;
 mod housekeeping;
+mod import;
 mod inspect;
 mod keys;
 mod logging;

@@ -19,13 +19,14 @@ use crate::harness::{
     random::Random, server::ADMIN,
 };
 
-fn certificate(name: &str) -> PathBuf {
+/// The path of a certificate, or of its key.
+pub(crate) fn certificate(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/certificates");
     folder.join(format!("{name}.pem"))
 }
 
 /// A folder with the files `cert.pem` and `key.pem`.
-fn folder_with(name: &str) -> tempfile::TempDir {
+pub(crate) fn folder_with(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), name);
     folder
@@ -37,7 +38,7 @@ fn put(folder: &Path, name: &str) {
 }
 
 /// A server with the certificate in that folder. Its harness trusts the first.
-fn start(folder: &Path) -> Server {
+pub(crate) fn start(folder: &Path) -> Server {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));
     Server::start_with(&["--tls-cert", &certificate, "--tls-key", &key])

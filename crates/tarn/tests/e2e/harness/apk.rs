@@ -111,6 +111,11 @@ impl Apk {
         self.scratch.path().join("root")
     }
 
+    /// Where it looks for keys.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.scratch.path().join("keys")
+    }
+
     pub(crate) fn fetched(&self) -> PathBuf {
         self.scratch.path().join("fetched")
     }

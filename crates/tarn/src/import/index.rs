@@ -1,0 +1,450 @@
+//! `tarn import index`: the packages of an existing repository, with the promise of its index kept.
+//!
+//! An index is verified by the keys that were given before anything of it is used. Each package passes a reader on its way to the
+//! publishing service, and has to be what the index says that it is, or nothing of it is kept.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use apk::{
+    arch::Arch,
+    digest::PackageHash,
+    limits::Limits,
+    sign::{KeyName, PublicKey, SigningKey},
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tarn_base::{
+    names::{Branch, OwnerName, RepositoryName},
+    secret::Secret,
+};
+use tarn_core::{
+    Registry,
+    index::Format,
+    keys::Import,
+    publish::{Destination, IfExists},
+};
+use tarn_store::metadata::Owner;
+
+use super::{
+    checked::{checked, of_body, of_publisher, of_source},
+    listing::{self, Listed},
+    report::{Outcome, Report},
+    source::Source,
+};
+use crate::{
+    administration::BY,
+    failure::Failure,
+    inspect::TrustedKey,
+    key, output,
+    progress::Progress,
+    remote::{
+        ConnectArguments,
+        retry::{Trouble, persist},
+    },
+};
+
+/// The names of an index, in the order to look.
+const INDEXES: [&str; 3] = ["APKINDEX.tar.gz", "Packages.adb", "packages.adb"];
+
+/// How many packages are on their way at once.
+const AT_ONCE: usize = 4;
+
+/// How often a package is asked for again.
+const RETRIES: u32 = 5;
+
+/// `tarn import index`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The repository as it stands in /etc/apk/repositories, a folder that holds it, or an index file with the packages beside it
+    #[arg(value_name = "URL|DIR")]
+    source: String,
+    /// The owner, a user or an organisation that is there
+    #[arg(long, value_parser = OwnerName::parse)]
+    owner: OwnerName,
+    /// The branch, such as v3.23
+    #[arg(long, value_parser = Branch::parse)]
+    branch: Branch,
+    /// The repository, such as main
+    #[arg(long, value_parser = RepositoryName::parse)]
+    repository: RepositoryName,
+    /// A public key that clients of the repository trust, under its file name in /etc/apk/keys; may be given more than once
+    #[arg(long = "key", value_name = "PUB", required_unless_present_any = ["allow_untrusted", "signing_key"])]
+    keys: Vec<PathBuf>,
+    /// Take an index although no key says that it is genuine
+    #[arg(long, conflicts_with_all = ["keys", "signing_key"])]
+    allow_untrusted: bool,
+    /// The private key that signs the repository: the owner signs with it from now on, so clients need no other
+    #[arg(long, value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+    /// The file name of its public half in /etc/apk/keys [default: FILE with .pub, when FILE ends in .rsa]
+    #[arg(long, value_name = "FILE.rsa.pub", value_parser = KeyName::parse, requires = "signing_key")]
+    signing_key_name: Option<KeyName>,
+    /// Only this architecture; may be given more than once [default: all that are there, of a server those of Alpine]
+    #[arg(long = "arch", value_name = "ARCH", value_parser = Arch::parse)]
+    archs: Vec<Arch>,
+    /// Read and check everything, and publish nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Show no progress, only what went wrong
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    connect: ConnectArguments,
+}
+
+/// What the command line says, as far as that can be known before the registry is opened.
+pub(super) struct Understood {
+    arguments: Arguments,
+    source: Source,
+    index: Option<String>,
+    keys: Option<Vec<TrustedKey>>,
+    signing: Option<(KeyName, Secret, PublicKey)>,
+}
+
+impl Arguments {
+    /// Reads the keys and takes the source apart.
+    pub(super) fn understood(self) -> Result<Understood, Failure> {
+        let (source, index) = Source::parse(&self.source, &self.connect)?;
+        let signing = self.signing_key.as_deref().map(|path| {
+            let name = match &self.signing_key_name {
+                Some(name) => name.clone(),
+                None => key::name_from(path)
+                    .map_err(|failure| failure.hint("say it with `--signing-key-name`"))?,
+            };
+            let pem = key::read_pem(path)?;
+            let public = SigningKey::from_pem(pem.expose().as_bytes())
+                .map_err(|error| {
+                    Failure::usage(format!("cannot sign with {}", path.display())).because(&error)
+                })?
+                .public_key()
+                .clone();
+            Ok::<_, Failure>((name, pem, public))
+        });
+        let signing = signing.transpose()?;
+        let mut keys = self
+            .keys
+            .iter()
+            .map(|path| TrustedKey::read(path))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Some((name, _, public)) = &signing {
+            keys.push(TrustedKey {
+                name: name.clone(),
+                key: public.clone(),
+            });
+        }
+        let keys = (!self.allow_untrusted).then_some(keys);
+        Ok(Understood {
+            arguments: self,
+            source,
+            index,
+            keys,
+            signing,
+        })
+    }
+}
+
+/// Imports the repository.
+pub(super) async fn run(understood: &Understood, registry: &Registry) -> Result<(), Failure> {
+    let arguments = &understood.arguments;
+    let owner = registry
+        .administration()
+        .accounts()
+        .find_owner(&arguments.owner)
+        .await?;
+    let progress = Progress::new(arguments.quiet, "importing", 0, 0);
+    let indexes = indexes(understood, &progress).await?;
+    if !arguments.dry_run {
+        import_key(understood, registry, &owner).await?;
+    }
+    let run = Run {
+        understood,
+        registry,
+        owner: &owner,
+        progress: &progress,
+        seen: Mutex::default(),
+    };
+    let mut report = Report::default();
+    for index in &indexes {
+        run.index(index, &mut report).await?;
+    }
+    progress.end();
+    report.end(&progress, arguments.dry_run)
+}
+
+/// One index that was found and verified.
+struct Found {
+    /// The folder it is in, from the source; empty for the source itself.
+    folder: String,
+    format: Format,
+    packages: Vec<Listed>,
+}
+
+/// Every index of the source. All are read before the first package is, so that a wrong key changes nothing.
+async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Found>, Failure> {
+    let Understood {
+        arguments,
+        source,
+        index,
+        keys,
+        ..
+    } = understood;
+    let names: Vec<&str> = match index {
+        Some(name) => vec![name],
+        None => INDEXES.to_vec(),
+    };
+    let folders = match index {
+        Some(_) => vec![String::new()],
+        None => folders(arguments, source)?,
+    };
+    let mut found = Vec::new();
+    for folder in folders {
+        for name in &names {
+            let path = path(&folder, name);
+            let Some(bytes) = whole(source, &path, progress).await? else {
+                continue;
+            };
+            let packages = listing::read(&bytes, keys.as_deref()).map_err(|failure| {
+                let failure = failure.about(&source.shown(&path));
+                match keys {
+                    Some(_) => failure.hint(
+                        "give the public key that signs it with `--key`; nothing was imported",
+                    ),
+                    None => failure,
+                }
+            })?;
+            let format = listing::format_of(&bytes);
+            found.push(Found {
+                folder: folder.clone(),
+                format,
+                packages,
+            });
+            break;
+        }
+    }
+    if found.is_empty() {
+        return Err(Failure::new(format!("there is no index at {}", source.shown("")))
+            .hint("give the folder or URL above the architectures, and architectures that Alpine does not have with `--arch`; or name the index file itself"));
+    }
+    Ok(found)
+}
+
+/// Where indexes may be: in the source itself, and in a folder for each architecture.
+fn folders(arguments: &Arguments, source: &Source) -> Result<Vec<String>, Failure> {
+    let archs = |archs: &mut dyn Iterator<Item = Arch>| {
+        archs.map(|arch| arch.to_string()).collect::<Vec<_>>()
+    };
+    if !arguments.archs.is_empty() {
+        return Ok(archs(&mut arguments.archs.iter().cloned()));
+    }
+    let mut folders = vec![String::new()];
+    folders.extend(match source.folders()? {
+        Some(names) => names
+            .into_iter()
+            .filter(|name| Arch::parse(name).is_ok())
+            .collect(),
+        None => archs(&mut Arch::of_alpine()),
+    });
+    Ok(folders)
+}
+
+fn path(folder: &str, name: &str) -> String {
+    match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    }
+}
+
+/// The whole of an index; `None` where there is none.
+async fn whole(
+    source: &Source,
+    path: &str,
+    progress: &Progress,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let limit = Limits::default().index;
+    let attempt = async || {
+        let Some(mut content) = source.open(path).await? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        while let Some(piece) = content.next().await {
+            bytes.extend_from_slice(&piece.map_err(of_source)?);
+            if bytes.len() as u64 > limit {
+                let what = format!("it has more than {limit} bytes, too many for an index");
+                return Err(Trouble::Final(Failure::refused(what)));
+            }
+        }
+        Ok(Some(bytes))
+    };
+    let note = |text: &str| progress.note(&format!("{path}: {text}"));
+    persist(RETRIES, attempt, note)
+        .await
+        .map_err(|trouble| trouble.into_failure().about(&source.shown(path)))
+}
+
+/// Has the owner sign with the key of the repository, unless it does.
+async fn import_key(
+    understood: &Understood,
+    registry: &Registry,
+    owner: &Owner,
+) -> Result<(), Failure> {
+    let Some((name, pem, public)) = &understood.signing else {
+        return Ok(());
+    };
+    let keys = registry.keys().list(owner).await?;
+    let fingerprint = public.fingerprint().to_hex();
+    if keys.iter().any(|key| key.fingerprint == fingerprint) {
+        return Ok(());
+    }
+    // An owner who signs already has clients who trust that key.
+    let others = match keys.is_empty() {
+        true => Import::Instead,
+        false => Import::Beside,
+    };
+    let name = Some(name.clone());
+    let key = registry
+        .keys()
+        .import(owner, pem, name, others, &BY)
+        .await?;
+    output::note(&format!(
+        "{} signs the indexes of {} from now on",
+        key.name, owner.name
+    ));
+    Ok(())
+}
+
+/// Everything that importing one package needs.
+struct Run<'a> {
+    understood: &'a Understood,
+    registry: &'a Registry,
+    owner: &'a Owner,
+    progress: &'a Progress,
+    /// What is there: from before, or imported by this run. A noarch package is in the index of every architecture.
+    seen: Mutex<HashSet<PackageHash>>,
+}
+
+impl Run<'_> {
+    async fn index(&self, found: &Found, report: &mut Report) -> Result<(), Failure> {
+        if !self.understood.arguments.dry_run {
+            let there = self.there(found).await?;
+            self.seen().extend(there);
+        }
+        let importing = found
+            .packages
+            .iter()
+            .map(async |package| (package, self.package(&found.folder, package).await));
+        let mut imported = stream::iter(importing).buffered(AT_ONCE);
+        while let Some((package, ended)) = imported.next().await {
+            self.progress.one_done(package.size);
+            let name = path(&found.folder, &package.file_name);
+            self.progress.apart(|| report.add(&name, ended))?;
+        }
+        Ok(())
+    }
+
+    async fn package(&self, folder: &str, package: &Listed) -> Result<Outcome, Trouble> {
+        if self.seen().contains(&package.hash) {
+            return Ok(Outcome::Unchanged);
+        }
+        let name = &package.file_name;
+        let attempt = async || self.attempt(folder, package).await;
+        let note = |text: &str| self.progress.note(&format!("{name}: {text}"));
+        let bar = self.progress.begin(name, package.size);
+        let ended = persist(RETRIES, attempt, note).await;
+        bar.end();
+        if ended.is_ok() {
+            self.seen().insert(package.hash);
+        }
+        ended
+    }
+
+    /// What the repository of this registry has already, as its own indexes say.
+    async fn there(&self, found: &Found) -> Result<Vec<PackageHash>, Failure> {
+        let arguments = &self.understood.arguments;
+        let archs: BTreeSet<Arch> = found
+            .packages
+            .iter()
+            .filter_map(|package| package.arch.clone())
+            .collect();
+        let mut there = Vec::new();
+        for arch in archs {
+            let index = self
+                .registry
+                .indexes()
+                .current(
+                    self.owner,
+                    &arguments.branch,
+                    &arguments.repository,
+                    &arch,
+                    found.format,
+                )
+                .await
+                .map_err(|error| Failure::from_error(&error))?;
+            let Some(index) = index else {
+                continue;
+            };
+            let length = index.segments().length();
+            let bytes: Vec<u8> = index.segments().part(0..length).flatten().collect();
+            there.extend(
+                listing::read(&bytes, None)?
+                    .into_iter()
+                    .map(|package| package.hash),
+            );
+        }
+        Ok(there)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashSet<PackageHash>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn destination(&self) -> Destination {
+        let arguments = &self.understood.arguments;
+        Destination {
+            owner: self.owner.id,
+            branch: arguments.branch.clone(),
+            repository: arguments.repository.clone(),
+            by: BY.clone(),
+            announced: None,
+            file_name: None,
+            if_exists: IfExists::Same,
+        }
+    }
+
+    async fn attempt(&self, folder: &str, package: &Listed) -> Result<Outcome, Trouble> {
+        let source = &self.understood.source;
+        let mut content = None;
+        for path in &package.paths {
+            content = source.open(&self::path(folder, path)).await?;
+            if content.is_some() {
+                break;
+            }
+        }
+        let Some(content) = content else {
+            return Err(Trouble::Final(Failure::refused(
+                "the index lists it, and its file is not there",
+            )));
+        };
+        let mut checked = Box::pin(checked(content, package.hash));
+        if self.understood.arguments.dry_run {
+            while checked.try_next().await.map_err(of_body)?.is_some() {}
+            return Ok(Outcome::Checked);
+        }
+        let destination = Destination {
+            announced: Some(package.size).filter(|size| *size > 0),
+            ..self.destination()
+        };
+        match self
+            .registry
+            .publisher()
+            .publish(destination, checked)
+            .await
+        {
+            Ok(published) if published.is_new => Ok(Outcome::Imported(published.notice)),
+            Ok(_) => Ok(Outcome::Unchanged),
+            Err(error) => Err(of_publisher(error)),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the index of an existing repository lists, read and verified.
+
+use apk::{
+    arch::Arch, digest::PackageHash, limits::Limits, v2::index as index_v2, v3::index as index_v3,
+};
+use tarn_core::index::Format;
+
+use crate::{failure::Failure, inspect::TrustedKey};
+
+/// A package that an index lists.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    /// `{name}-{version}.apk`.
+    pub(super) file_name: String,
+    /// The architecture in the index, of which noarch packages may have that of the index.
+    pub(super) arch: Option<Arch>,
+    /// What it has to be.
+    pub(super) hash: PackageHash,
+    /// Bytes of the file; 0 where the index does not say.
+    pub(super) size: u64,
+    /// Where its file may be, from the folder of the index, in the order to look.
+    pub(super) paths: Vec<String>,
+}
+
+/// Which of the two an index is: an ADB file begins with its letters, whatever it is called.
+pub(super) fn format_of(bytes: &[u8]) -> Format {
+    match bytes.starts_with(b"ADB") {
+        true => Format::V3,
+        false => Format::V2,
+    }
+}
+
+/// Reads an index. With `keys` one of them has to have signed it.
+///
+/// # Errors
+///
+/// When it can't be read, or none of `keys` signed it.
+pub(super) fn read(bytes: &[u8], keys: Option<&[TrustedKey]>) -> Result<Vec<Listed>, Failure> {
+    let limits = Limits::default().with_lenient_versions(true);
+    match format_of(bytes) {
+        Format::V2 => read_v2(bytes, &limits, keys),
+        Format::V3 => read_v3(bytes, &limits, keys),
+    }
+}
+
+fn read_v2(
+    bytes: &[u8],
+    limits: &Limits,
+    keys: Option<&[TrustedKey]>,
+) -> Result<Vec<Listed>, Failure> {
+    let trusted: Option<Vec<_>> = keys.map(|keys| {
+        let pair = |key: &TrustedKey| (key.name.clone(), key.key.clone());
+        keys.iter().map(pair).collect()
+    });
+    let mut listed = Vec::new();
+    index_v2::for_each_record(bytes, limits, trusted.as_deref(), |record| {
+        let file_name = format!("{}-{}.apk", record.name(), record.version());
+        listed.push(Listed {
+            paths: vec![file_name.clone(), format!("../noarch/{file_name}")],
+            file_name,
+            arch: record.arch().cloned(),
+            hash: PackageHash::Identity(*record.identity()),
+            size: record.size().unwrap_or_default(),
+        });
+    })
+    .map_err(|error| Failure::from_error(&error).into_refused())?;
+    Ok(listed)
+}
+
+fn read_v3(
+    bytes: &[u8],
+    limits: &Limits,
+    keys: Option<&[TrustedKey]>,
+) -> Result<Vec<Listed>, Failure> {
+    let index = match keys {
+        None => index_v3::read_unverified(bytes, limits),
+        Some(keys) => {
+            let keys: Vec<_> = keys.iter().map(|key| &key.key).collect();
+            index_v3::read(bytes, limits, &keys)
+        }
+    }
+    .map_err(|error| Failure::from_error(&error).into_refused())?;
+    let spec = index.pkgname_spec;
+    index
+        .packages
+        .into_iter()
+        .map(|package| {
+            let file_name = format!("{}-{}.apk", package.name, package.version);
+            let arch = &package.arch;
+            let paths = match spec.as_str() {
+                "" => vec![file_name.clone(), format!("../{arch}/{file_name}")],
+                spec => vec![filled(
+                    spec,
+                    package.name.as_ref(),
+                    package.version.as_ref(),
+                    arch,
+                )?],
+            };
+            Ok(Listed {
+                file_name,
+                arch: Some(package.arch),
+                hash: package.hash,
+                size: package.size,
+                paths,
+            })
+        })
+        .collect()
+}
+
+/// The path that a `pkgname-spec` gives (apk-tools `doc/apk-mkndx.8.scd`): `${name}`, `${version}`, `${arch}`, and `${name:3}`,
+/// the first letters of it.
+fn filled(spec: &str, name: &str, version: &str, arch: &Arch) -> Result<String, Failure> {
+    let unknown = || {
+        Failure::refused(format!(
+            "the index names its files by `{spec}`, which is not understood"
+        ))
+        .hint("only ${name}, ${version}, ${arch} and a number of letters such as ${name:1} are")
+    };
+    let (mut path, mut rest) = (String::new(), spec);
+    while let Some((before, after)) = rest.split_once("${") {
+        let (variable, behind) = after.split_once('}').ok_or_else(unknown)?;
+        let (variable, letters) = match variable.split_once(':') {
+            None => (variable, usize::MAX),
+            Some((variable, letters)) => (variable, letters.parse().map_err(|_| unknown())?),
+        };
+        let value = match variable {
+            "name" => name,
+            "version" => version,
+            "arch" => arch.as_str(),
+            _ => return Err(unknown()),
+        };
+        path.push_str(before);
+        path.extend(value.chars().take(letters));
+        rest = behind;
+    }
+    path.push_str(rest);
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_of_file_names_is_filled_in() {
+        let arch = Arch::parse("x86_64").unwrap();
+        let filled = |spec| filled(spec, "hello", "1.0-r0", &arch);
+        assert_eq!(
+            filled("${name}-${version}.apk").unwrap(),
+            "hello-1.0-r0.apk"
+        );
+        assert_eq!(
+            filled("${arch}/${name:3}/${name}_${version}.apk").unwrap(),
+            "x86_64/hel/hello_1.0-r0.apk"
+        );
+        for spec in ["${name", "${hash}", "${name:x}"] {
+            assert!(filled(spec).is_err(), "{spec}");
+        }
+    }
+}

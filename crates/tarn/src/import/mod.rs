@@ -1,0 +1,28 @@
+//! `tarn import`: what is elsewhere comes into this registry.
+
+mod checked;
+mod index;
+mod listing;
+mod report;
+mod source;
+
+use crate::{administration::Group, failure::Failure, open};
+
+/// `tarn import …`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// Publish the packages of an existing repository, from a server or a folder, each checked against the signed index
+    Index(index::Arguments),
+}
+
+/// Opens the registry in the place of its server, and does what the command line says.
+pub(crate) async fn run(group: Group<Action>) -> Result<(), Failure> {
+    let (action, flags) = group.into_parts();
+    match action {
+        Action::Index(arguments) => {
+            let arguments = arguments.understood()?;
+            let registry = open::in_place_of_server(&flags).await?;
+            index::run(&arguments, &registry).await
+        }
+    }
+}

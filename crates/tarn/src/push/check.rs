@@ -1,0 +1,128 @@
+//! A package on this machine, read as the server will read it: by the same code.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use apk::{
+    digest::PackageHash,
+    facts::PackageFacts,
+    limits::Limits,
+    package::{self, Package, PackageError, PackageReader},
+};
+use sha2::{Digest as _, Sha256};
+use tarn_core::publish::rules;
+
+use crate::failure::Failure;
+
+/// Bytes read at a time.
+const PIECE: usize = 128 << 10;
+
+/// A package that the server would take, as far as can be known here.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// What the registry calls it.
+    pub(crate) file_name: String,
+    /// What it says of itself.
+    pub(crate) facts: PackageFacts,
+    /// What an index says of it.
+    pub(crate) hash: PackageHash,
+    /// Bytes of the file.
+    pub(crate) size: u64,
+    /// SHA-256 of the whole file, in hex.
+    pub(crate) sha256: String,
+}
+
+/// The reader of either format, which is chosen by the first bytes however they arrive.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    limits: Limits,
+    start: Vec<u8>,
+    reader: Option<Box<dyn PackageReader>>,
+}
+
+impl Reader {
+    /// A reader under the limits of the server. Whether it takes versions that apk can't order is for each server to say, so they
+    /// are read here.
+    pub(crate) fn new() -> Self {
+        Self {
+            limits: Limits::default().with_lenient_versions(true),
+            start: Vec::new(),
+            reader: None,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), PackageError> {
+        if let Some(reader) = &mut self.reader {
+            return reader.push(bytes);
+        }
+        self.start.extend_from_slice(bytes);
+        match self.start.len() {
+            0..3 => Ok(()),
+            _ => self.begin().map(|reader| self.reader = Some(reader)),
+        }
+    }
+
+    /// The package, once it is complete.
+    pub(crate) fn finish(self) -> Result<Package, PackageError> {
+        match self.reader {
+            Some(reader) => reader.finish(),
+            None => self.begin()?.finish(),
+        }
+    }
+
+    fn begin(&self) -> Result<Box<dyn PackageReader>, PackageError> {
+        let mut reader = package::reader(&self.start, &self.limits);
+        reader.push(&self.start)?;
+        Ok(reader)
+    }
+}
+
+/// Reads the file at `path` and checks what a server would.
+///
+/// # Errors
+///
+/// When it can't be read, or a server would refuse it.
+pub(crate) fn check(path: &Path) -> Result<Checked, Failure> {
+    let shown = path.display().to_string();
+    let unreadable =
+        |error: &std::io::Error| Failure::new(format!("cannot read {shown}")).because(error);
+    let mut file = File::open(path).map_err(|error| unreadable(&error))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(Failure::usage(format!("{shown} is a folder"))
+            .hint(format!("name the packages in it: {shown}/*.apk")));
+    }
+    let refused = |error: &(dyn std::error::Error + 'static)| {
+        Failure::from_error(error).into_refused().about(&shown)
+    };
+    let mut reader = Reader::new();
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = file.read(&mut piece).map_err(|error| unreadable(&error))?;
+        let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        hash.update(bytes);
+        reader.push(bytes).map_err(|error| refused(&error))?;
+    }
+    let package = reader.finish().map_err(|error| refused(&error))?;
+    rules::check(package.facts()).map_err(|error| refused(&error))?;
+    Ok(Checked {
+        path: path.to_owned(),
+        file_name: package.facts().file_name(),
+        sha256: hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        hash: package.hash(),
+        size: package.size(),
+        facts: package.into_facts(),
+    })
+}

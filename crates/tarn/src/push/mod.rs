@@ -1,0 +1,293 @@
+//! `tarn push`: packages from this machine to a server.
+//!
+//! Every file is read first, as the server will read it. If one would be refused, nothing is sent.
+
+pub(crate) mod check;
+mod send;
+mod wait;
+
+use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
+use tokio::task::spawn_blocking;
+
+use self::{
+    check::Checked,
+    send::{Outcome, Sender},
+};
+use crate::{
+    failure::{Exit, Failure, printable},
+    output,
+    progress::Progress,
+    remote::{ConnectArguments, credentials, place::RepositoryPlace},
+    settings::values,
+};
+
+/// `tarn push`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The packages, of apk v2 or v3
+    #[arg(required = true, value_name = "FILE.apk")]
+    files: Vec<PathBuf>,
+    /// The repository: https://HOST/OWNER/BRANCH/REPOSITORY, or its line in /etc/apk/repositories
+    #[arg(long, value_name = "URL", env = "TARN_PUSH_TO", hide_env_values = true, value_parser = RepositoryPlace::parse, required_unless_present = "dry_run")]
+    to: Option<RepositoryPlace>,
+    /// Only check the files: what the server would refuse is refused here, by the same code
+    #[arg(long)]
+    dry_run: bool,
+    /// Return once the index lists the packages, through any cache on the way, or fail after that long
+    #[arg(long, value_name = "DURATION", value_parser = patience, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
+    wait: Option<Duration>,
+    /// How many files are sent at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
+    jobs: u8,
+    /// How often a file is sent again when the server cannot be reached or is busy
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    retries: u32,
+    /// Show no progress, only what went wrong
+    #[arg(long, short)]
+    quiet: bool,
+    /// As JSON, for scripts
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connect: ConnectArguments,
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    values::duration(text).map_err(|refused| format!("{}; {}", refused.problem, refused.hint))
+}
+
+/// What became of one file, as shown.
+#[derive(Debug, Serialize)]
+struct Shown {
+    file: String,
+    package: Option<String>,
+    arch: Option<String>,
+    /// `published`, `unchanged`, `valid` (a dry run), `failed`, or `skipped` (not tried after another one failed).
+    outcome: &'static str,
+    url: Option<String>,
+    notice: Option<String>,
+    error: Option<String>,
+}
+
+/// Pushes the files.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let files = arguments.files.clone();
+    let checked = spawn_blocking(move || checked(files))
+        .await
+        .map_err(|error| Failure::new("a worker stopped").because(&error))?;
+    let to = match &arguments.to {
+        Some(to) if !arguments.dry_run => to,
+        _ => return Report::new(&arguments).of_checks(checked, "would be refused"),
+    };
+    let credentials = credentials::find(&arguments.connect, to.owner())?;
+    if checked.iter().any(|(_, checked)| checked.is_err()) {
+        let report = Report::new(&arguments);
+        return report.of_checks(checked, "would be refused; nothing was sent");
+    }
+    let packages: Vec<Checked> = checked
+        .into_iter()
+        .filter_map(|(_, checked)| checked.ok())
+        .collect();
+    let bytes = packages.iter().map(|package| package.size).sum();
+    let progress = Progress::new(arguments.quiet, "uploading", packages.len(), bytes);
+    if credentials.is_some() && to.owner().is_plain() {
+        progress
+            .note("the token crosses the network in the clear; use https:// for more than a trial");
+    }
+    let sender = Sender {
+        remote: &arguments.connect.remote()?,
+        credentials: credentials.as_ref(),
+        place: to,
+        retries: arguments.retries,
+        progress: &progress,
+        hopeless: AtomicBool::new(false),
+    };
+    let ended = send_all(&sender, &packages, &arguments).await;
+    if let (Some(patience), Ok(())) = (arguments.wait, &ended) {
+        let packages: Vec<&Checked> = packages.iter().collect();
+        return wait::wait(&sender, &packages, patience).await;
+    }
+    ended
+}
+
+/// Each file, and whether it is a package that a server takes.
+type Checks = Vec<(PathBuf, Result<Checked, Failure>)>;
+
+fn checked(files: Vec<PathBuf>) -> Checks {
+    let check = |file: PathBuf| {
+        let checked = check::check(&file);
+        (file, checked)
+    };
+    files.into_iter().map(check).collect()
+}
+
+/// Sends them, some at once, and says what became of each in the order of the command line.
+async fn send_all(
+    sender: &Sender<'_>,
+    packages: &[Checked],
+    arguments: &Arguments,
+) -> Result<(), Failure> {
+    let mut report = Report::new(arguments);
+    let sending = packages
+        .iter()
+        .map(async |package| (package, sender.send(package).await));
+    let mut sent = stream::iter(sending).buffered(usize::from(arguments.jobs));
+    while let Some((package, ended)) = sent.next().await {
+        sender.progress.one_done(package.size);
+        let url = sender.place.file(&package.facts.arch, &package.file_name);
+        sender
+            .progress
+            .apart(|| report.sent(package, url.to_string(), ended))?;
+    }
+    sender.progress.end();
+    if let Some(summary) = report.summary() {
+        sender.progress.note(&summary);
+    }
+    report.end("were not published")
+}
+
+/// What is said of the files: a line each on standard output as soon as it is known, or all as JSON at the end.
+#[derive(Debug)]
+struct Report {
+    json: bool,
+    files: Vec<Shown>,
+    failures: Vec<Failure>,
+}
+
+impl Report {
+    fn new(arguments: &Arguments) -> Self {
+        Self {
+            json: arguments.json,
+            files: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Says what the checks found, and ends. `what` follows the number of those that were refused.
+    fn of_checks(mut self, checks: Checks, what: &str) -> Result<(), Failure> {
+        for (file, checked) in checks {
+            match checked {
+                Ok(package) => self.say(Shown::of(&package, "valid"), None)?,
+                Err(failure) => {
+                    let file = file.display().to_string();
+                    self.say(
+                        Shown {
+                            file,
+                            ..Shown::nothing("failed")
+                        },
+                        Some(failure),
+                    )?;
+                }
+            }
+        }
+        self.end(what)
+    }
+
+    fn sent(
+        &mut self,
+        package: &Checked,
+        url: String,
+        ended: Result<Option<Outcome>, Failure>,
+    ) -> Result<(), Failure> {
+        let shown = |outcome| Shown {
+            url: Some(url),
+            ..Shown::of(package, outcome)
+        };
+        match ended {
+            Ok(Some(Outcome::Published(notice))) => {
+                if let Some(notice) = &notice {
+                    output::note(&printable(&format!("note: {notice}")));
+                }
+                self.say(
+                    Shown {
+                        notice,
+                        ..shown("published")
+                    },
+                    None,
+                )
+            }
+            Ok(Some(Outcome::Unchanged)) => self.say(shown("unchanged"), None),
+            Ok(None) => self.say(Shown::of(package, "skipped"), None),
+            Err(failure) => self.say(Shown::of(package, "failed"), Some(failure)),
+        }
+    }
+
+    fn say(&mut self, mut shown: Shown, failure: Option<Failure>) -> Result<(), Failure> {
+        if !self.json && failure.is_none() && shown.outcome != "skipped" {
+            let what = shown.url.as_deref().unwrap_or(&shown.file);
+            output::print(&format!("{} {}\n", shown.outcome, printable(what)))?;
+        }
+        if let Some(failure) = failure {
+            shown.error = Some(failure.what());
+            self.failures.push(failure);
+        }
+        self.files.push(shown);
+        Ok(())
+    }
+
+    fn count(&self, outcome: &str) -> usize {
+        let same = self.files.iter().filter(|file| file.outcome == outcome);
+        same.count()
+    }
+
+    /// How many of several went how, where it is not said by an error.
+    fn summary(&self) -> Option<String> {
+        let counts: Vec<String> = ["published", "unchanged"]
+            .into_iter()
+            .map(|outcome| (self.count(outcome), outcome))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, outcome)| format!("{count} {outcome}"))
+            .collect();
+        (self.files.len() > 1 && self.failures.is_empty()).then(|| counts.join(", "))
+    }
+
+    /// Ends with the failure of the only file, or with how many of several failed, each of which is said before.
+    fn end(mut self, what: &str) -> Result<(), Failure> {
+        if self.json {
+            output::print_json(&self.files)?;
+        }
+        if self.files.len() == 1 {
+            return self.failures.pop().map_or(Ok(()), Err);
+        }
+        if self.failures.is_empty() {
+            return Ok(());
+        }
+        let is_refusal = |failure: &Failure| failure.exit() == Exit::Refused;
+        let all_refused = self.failures.iter().all(is_refusal);
+        for failure in &self.failures {
+            output::note(&failure.to_string());
+        }
+        let not_done = self.count("failed") + self.count("skipped");
+        let what = format!("{not_done} of {} packages {what}", self.files.len());
+        Err(match all_refused {
+            true => Failure::refused(what),
+            false => Failure::new(what),
+        })
+    }
+}
+
+impl Shown {
+    fn nothing(outcome: &'static str) -> Self {
+        Self {
+            file: String::new(),
+            package: None,
+            arch: None,
+            outcome,
+            url: None,
+            notice: None,
+            error: None,
+        }
+    }
+
+    fn of(package: &Checked, outcome: &'static str) -> Self {
+        Self {
+            file: package.path.display().to_string(),
+            package: Some(package.file_name.clone()),
+            arch: Some(package.facts.arch.to_string()),
+            ..Self::nothing(outcome)
+        }
+    }
+}

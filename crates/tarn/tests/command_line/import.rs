@@ -1,0 +1,232 @@
+//! `import index`: an existing repository, from a folder and from a server.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    path::PathBuf,
+    thread,
+};
+
+use apk::{
+    sign::{KeyName, KeySize, SigningKey},
+    v2::builder::PackageBuilder,
+};
+use insta::assert_snapshot;
+use rustix::process::Signal;
+
+use crate::{
+    harness::{Folder, Said, without_hashes},
+    inspect::signed_index,
+};
+
+const KEY: &str = "alice-5f.rsa.pub";
+
+fn package(name: &str, arch: &str) -> Vec<u8> {
+    PackageBuilder::new(name, "1.0-r0")
+        .arch(arch)
+        .file("usr/bin/x", name.as_bytes())
+        .build()
+}
+
+/// A registry beside a repository in `repo`, signed by a key whose halves are in files.
+fn with_repository() -> Folder {
+    let folder = Folder::with_registry();
+    let (key, name) = (
+        SigningKey::generate(KeySize::Rsa2048).unwrap(),
+        KeyName::parse(KEY).unwrap(),
+    );
+    folder.write(KEY, key.public_key().to_pem());
+    folder.write("alice-5f.rsa", key.to_pkcs8_pem().unwrap().as_bytes());
+    fs::create_dir(folder.path("other")).unwrap();
+    let other = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    fs::write(folder.path("other").join(KEY), other.public_key().to_pem()).unwrap();
+    let anywhere = package("anywhere", "noarch");
+    for arch in ["aarch64", "x86_64"] {
+        let path = |file: &str| format!("repo/{arch}/{file}");
+        fs::create_dir_all(folder.path(&path(""))).unwrap();
+        let hello = package("hello", arch);
+        folder.write(&path("hello-1.0-r0.apk"), &hello);
+        folder.write(&path("anywhere-1.0-r0.apk"), &anywhere);
+        folder.write(
+            &path("APKINDEX.tar.gz"),
+            signed_index(&[&hello, &anywhere], &name, &key),
+        );
+    }
+    folder
+}
+
+fn import(folder: &Folder, source: &str, more: &[&str]) -> Said {
+    let place = [
+        "--owner",
+        "admin",
+        "--branch",
+        "v3.23",
+        "--repository",
+        "main",
+        "--quiet",
+    ];
+    folder.tarn(&[&["import", "index", source], &place[..], more].concat())
+}
+
+fn listed(folder: &Folder) -> Vec<String> {
+    let said = folder.tarn(&["package", "list", "admin"]);
+    said.stdout.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_repository_in_a_folder_is_taken_over_with_its_key() {
+    let folder = with_repository();
+    let repo = folder.path("repo").display().to_string();
+    let mut all = String::new();
+    let mut say = |title: &str, said: Said| {
+        all.push_str(&format!(
+            "# {title}\n{}",
+            without_hashes(&said.all().replace(&repo, "[repo]"))
+        ));
+    };
+    say("no key", import(&folder, &repo, &[]));
+    say(
+        "another key of that name",
+        import(
+            &folder,
+            &repo,
+            &[
+                "--key",
+                &folder.path("other").join(KEY).display().to_string(),
+            ],
+        ),
+    );
+    assert_eq!(listed(&folder), Vec::<String>::new());
+    say(
+        "a dry run",
+        import(&folder, &repo, &["--key", KEY, "--dry-run"]),
+    );
+    assert_eq!(listed(&folder), Vec::<String>::new());
+    say(
+        "one architecture",
+        import(&folder, &repo, &["--key", KEY, "--arch", "x86_64"]),
+    );
+    say(
+        "all, and the key",
+        import(&folder, &repo, &["--signing-key", "alice-5f.rsa"]),
+    );
+    say(
+        "again",
+        import(&folder, &repo, &["--signing-key", "alice-5f.rsa"]),
+    );
+    assert_snapshot!("imported", all);
+    assert_eq!(listed(&folder).len(), 3);
+    let keys = folder.tarn(&["key", "list", "admin"]);
+    assert!(keys.stdout.contains(KEY), "{}", keys.stdout);
+}
+
+#[test]
+fn what_is_not_what_the_index_says_is_left_out_and_the_rest_comes() {
+    let folder = with_repository();
+    let file = |name: &str| format!("repo/x86_64/{name}-1.0-r0.apk");
+    // Another package under that name, and one that is gone.
+    let other = PackageBuilder::new("hello", "1.0-r0")
+        .file("usr/bin/x", b"changed")
+        .build();
+    folder.write(&file("hello"), other);
+    fs::remove_file(folder.path(&file("anywhere"))).unwrap();
+    let said = import(
+        &folder,
+        "repo/x86_64/APKINDEX.tar.gz",
+        &["--allow-untrusted"],
+    );
+    assert_snapshot!("import_refused", said.all());
+    assert_eq!(listed(&folder), Vec::<String>::new());
+    folder.write(&file("anywhere"), package("anywhere", "noarch"));
+    let said = import(&folder, "repo", &["--allow-untrusted", "--arch", "x86_64"]);
+    assert_eq!(said.exit, 3);
+    assert!(
+        said.stdout.contains("imported x86_64/anywhere-1.0-r0.apk"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(listed(&folder).len(), 1);
+}
+
+#[test]
+fn an_import_beside_a_running_server_is_refused() {
+    let folder = with_repository();
+    let server = folder.serve(&[], &[]);
+    let said = import(&folder, "repo", &["--key", KEY]);
+    assert_eq!(
+        (said.exit, said.stdout.as_str()),
+        (1, ""),
+        "{}",
+        said.stderr
+    );
+    assert!(
+        said.stderr.contains("hint: ") || said.stderr.contains("another"),
+        "{}",
+        said.stderr
+    );
+    assert!(server.stop(Signal::TERM).0.success());
+}
+
+/// Serves the files below `root`; every third answer breaks off in the middle.
+fn unreliable(root: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut lines = Vec::new();
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap() < 3 {
+                    break;
+                }
+                lines.push(line);
+            }
+            let Some(path) = lines.first().and_then(|line| line.split(' ').nth(1)) else {
+                continue;
+            };
+            let stream = reader.get_mut();
+            let Ok(content) = fs::read(root.join(path.trim_start_matches('/'))) else {
+                let _ = stream.write_all(
+                    b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                );
+                continue;
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                content.len()
+            );
+            let _ = stream.write_all(head.as_bytes());
+            let sent = if number % 3 == 2 {
+                content.len() / 2
+            } else {
+                content.len()
+            };
+            let _ = stream.write_all(&content[..sent]);
+        }
+    });
+    format!("http://{address}/repo")
+}
+
+#[test]
+fn a_repository_on_a_server_that_breaks_off_is_taken_over_whole() {
+    let folder = with_repository();
+    let url = unreliable(folder.path(""));
+    let said = import(&folder, &url, &["--key", KEY]);
+    assert_eq!(said.exit, 0, "{}{}", said.stdout, said.stderr);
+    let mut lines: Vec<&str> = said.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "imported aarch64/anywhere-1.0-r0.apk",
+            "imported aarch64/hello-1.0-r0.apk",
+            "imported x86_64/hello-1.0-r0.apk",
+            "unchanged x86_64/anywhere-1.0-r0.apk",
+        ]
+    );
+    assert_eq!(listed(&folder).len(), 3);
+    let said = import(&folder, "http://127.0.0.1:1/nothing", &["--key", KEY]);
+    assert_eq!((said.exit, said.stdout.as_str()), (1, ""));
+}
