@@ -8,7 +8,11 @@ use axum::{
 };
 
 use super::{api, code::Code, error::ApiError};
-use crate::{packages::path::Segments, transport::source::Source, web};
+use crate::{
+    packages::path::Segments,
+    transport::source::{Encrypted, Source},
+    web,
+};
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_core::{
     Registry,
@@ -66,6 +70,7 @@ impl Authorized {
             Caller::User(signed_in) => match signed_in.by {
                 By::Password => "password",
                 By::Token(_) => "token",
+                By::Session(_) => "session",
             },
             Caller::Organisation(_) => "token of the organisation",
         }
@@ -343,12 +348,15 @@ impl Presented {
 }
 
 /// What stands before the owner in every path that has one.
-const BEFORE_OWNERS: [&str; 5] = [
+const BEFORE_OWNERS: [&str; 8] = [
     "/api/packages/",
     "/api/v1/packages/",
     "/api/v1/owners/",
     "/api/v1/orgs/",
     "/api/v1/users/",
+    "/-/owners/",
+    "/-/upload/",
+    "/-/delete/",
 ];
 
 /// The path of a request with another owner in it, and everything behind the owner as it was sent. The query goes along
@@ -378,7 +386,7 @@ pub(super) const fn wanted(action: Action) -> &'static str {
     }
 }
 
-fn note_sign_in(registry: &Registry, by: Actor, claimed: &str, why: String) {
+pub(super) fn note_sign_in(registry: &Registry, by: Actor, claimed: &str, why: String) {
     registry.refusals().note(Refused {
         by,
         at: registry.clock().now(),
@@ -399,6 +407,20 @@ impl FromRequestParts<Registry> for Presented {
 }
 
 impl Presented {
+    /// What a request for a page says. Where it has no credentials of its own, the cookie of a session is one.
+    pub(super) fn of_page(parts: &Parts, registry: &Registry) -> Result<Self, ApiError> {
+        let (headers, extensions) = (&parts.headers, &parts.extensions);
+        let mut presented = Self::by(registry, &parts.method, &parts.uri, headers, extensions)?;
+        if let Credentials::None = presented.credentials {
+            let is_encrypted = extensions.get::<Encrypted>().is_some();
+            let cookies = web::Cookies::of(registry, headers, is_encrypted);
+            if let Some(secret) = cookies.session() {
+                presented.credentials = Credentials::Session(secret);
+            }
+        }
+        Ok(presented)
+    }
+
     /// What a request says whose head is taken apart into these.
     pub(super) fn by(
         registry: &Registry,

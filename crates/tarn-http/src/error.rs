@@ -111,6 +111,12 @@ impl ApiError {
         }
     }
 
+    /// The line of a refusal; none for a fault, which says nothing.
+    pub(super) fn line(self) -> Option<String> {
+        let (text, fault) = self.text();
+        fault.is_none().then_some(text)
+    }
+
     /// The line for the client. A fault's text is completed with the request id on its way out.
     fn text(self) -> (String, Option<Fault>) {
         let text = match self {
@@ -224,10 +230,13 @@ impl From<AuthError> for ApiError {
                 return Self::TooManyAttempts { text, retry_after };
             }
             AuthError::Metadata(error) => return error.into(),
-            AuthError::Stored { .. } | AuthError::SecondFactor(_) | AuthError::Password(_) => {
+            AuthError::Stored { .. }
+            | AuthError::Session(_)
+            | AuthError::SecondFactor(_)
+            | AuthError::Password(_) => {
                 return Self::Internal(Box::new(error));
             }
-            AuthError::WrongCredentials => Code::CredentialsWrong,
+            AuthError::WrongCredentials | AuthError::BeginAgain => Code::CredentialsWrong,
             AuthError::Malformed(_) => Code::CredentialsInvalid,
             AuthError::CodeNeeded => Code::SecondFactorNeeded,
             AuthError::WrongCode => Code::SecondFactorWrong,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{networks::Networks, patterns::TokenLimits, scopes::Scopes};
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::{Actor, Owner, OwnerId, Through, TokenId, User};
+use tarn_store::metadata::{Actor, Owner, OwnerId, Session, Through, TokenId, User};
 
 /// Who sends a request.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub enum By {
     Password,
     /// A token: what it leaves of that.
     Token(UsedToken),
+    /// The session of a browser, which began with their password: all they may do.
+    Session(Session),
 }
 
 /// An organisation, and the token of it that was used.
@@ -90,6 +92,17 @@ impl Caller {
             })
             | Self::Organisation(OrganisationToken { token, .. }) => Some(token),
             Self::User(_) | Self::Anonymous => None,
+        }
+    }
+
+    /// The session of the browser that sends the request.
+    pub const fn session(&self) -> Option<&Session> {
+        match self {
+            Self::User(SignedIn {
+                by: By::Session(session),
+                ..
+            }) => Some(session),
+            Self::User(_) | Self::Organisation(_) | Self::Anonymous => None,
         }
     }
 

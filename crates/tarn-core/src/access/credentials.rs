@@ -63,6 +63,8 @@ pub enum Credentials {
     },
     /// A token by itself: `Bearer TOKEN` (RFC 6750) or `token TOKEN`.
     Token(Secret),
+    /// The secret of a session, from the cookie of a browser. Only the pages take it.
+    Session(Secret),
 }
 
 impl Credentials {
@@ -139,7 +141,7 @@ impl Credentials {
                 let secret = in_place_of_token || user.contains(tokens::PREFIX);
                 Some(user.as_str()).filter(|user| !secret && !user.is_empty())
             }
-            Self::None | Self::Token(_) => None,
+            Self::None | Self::Token(_) | Self::Session(_) => None,
         }
     }
 }

@@ -20,6 +20,7 @@ mod recent;
 mod refusals;
 mod scopes;
 mod second_factor;
+mod sessions;
 pub mod tokens;
 mod totp;
 
@@ -41,6 +42,7 @@ pub use policy::{Action, Denied, TeamGrant, decide, decide_site};
 pub use refusals::{RefusalLimits, Refusals};
 pub use scopes::{Scope, Scopes, ScopesError};
 pub use second_factor::{FactorError, FactorState, Proof, SecondFactors};
+pub use sessions::{Browser, SessionLimits, Sessions, SignIn};
 
 /// What keeps checking credentials cheap, and guessing them slow.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +82,8 @@ pub struct AccessLimits {
     pub write_interval: Duration,
     /// How often at most the last use of a token is written down.
     pub token_use_interval: Duration,
+    /// How long browsers stay signed in.
+    pub sessions: SessionLimits,
 }
 
 impl Default for AccessLimits {
@@ -102,6 +106,7 @@ impl Default for AccessLimits {
             written_guesses: 20_000,
             write_interval: Duration::from_secs(1),
             token_use_interval: Duration::from_secs(60),
+            sessions: SessionLimits::default(),
         }
     }
 }

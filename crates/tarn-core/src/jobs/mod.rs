@@ -7,7 +7,7 @@ mod sweep;
 
 pub use self::{
     expire::expire,
-    retain::{forget_expired_tokens, retain},
+    retain::{forget_expired_sessions, forget_expired_tokens, retain},
     schedule::{Schedule, run},
     sweep::{Freed, SweepError, Swept, free, sweep},
 };

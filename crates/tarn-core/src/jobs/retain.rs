@@ -1,4 +1,4 @@
-//! Keeping the audit log for as long as the settings say, and tokens for a while after they expired; and no longer.
+//! Keeping the audit log for as long as the settings say, tokens for a while after they expired, and sessions until they end.
 
 use std::time::Duration;
 
@@ -46,6 +46,24 @@ pub async fn forget_expired_tokens(registry: &Registry) -> Result<u64, MetadataE
     let mut removed = 0;
     loop {
         let gone = metadata.forget_expired_tokens(end, BATCH).await?;
+        removed += gone;
+        if gone < u64::from(BATCH) {
+            return Ok(removed);
+        }
+    }
+}
+
+/// Forgets sessions that have ended. Gives how many went.
+///
+/// # Errors
+///
+/// When the database fails; what was removed until then stays removed.
+pub async fn forget_expired_sessions(registry: &Registry) -> Result<u64, MetadataError> {
+    let end = registry.clock().now();
+    let metadata = registry.metadata();
+    let mut removed = 0;
+    loop {
+        let gone = metadata.forget_expired_sessions(end, BATCH).await?;
         removed += gone;
         if gone < u64::from(BATCH) {
             return Ok(removed);

@@ -8,7 +8,9 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Freed, Swept, expire, forget_expired_tokens, free, retain, sweep};
+use super::{
+    Freed, Swept, expire, forget_expired_sessions, forget_expired_tokens, free, retain, sweep,
+};
 use crate::Registry;
 use tarn_base::clock::Timestamp;
 use tarn_store::metadata::in_batches;
@@ -139,13 +141,22 @@ impl Schedule {
                     tracing::warn!(%error, "old entries of the audit log were not all removed");
                 }
             },
-            Job::Forget => match forget_expired_tokens(registry).await {
-                Ok(0) => {}
-                Ok(removed) => tracing::info!(removed, "tokens that expired long ago removed"),
-                Err(error) => {
-                    tracing::warn!(%error, "tokens that expired long ago were not all removed");
+            Job::Forget => {
+                match forget_expired_tokens(registry).await {
+                    Ok(0) => {}
+                    Ok(removed) => tracing::info!(removed, "tokens that expired long ago removed"),
+                    Err(error) => {
+                        tracing::warn!(%error, "tokens that expired long ago were not all removed");
+                    }
                 }
-            },
+                match forget_expired_sessions(registry).await {
+                    Ok(0) => {}
+                    Ok(removed) => tracing::info!(removed, "sessions that ended removed"),
+                    Err(error) => {
+                        tracing::warn!(%error, "sessions that ended were not all removed");
+                    }
+                }
+            }
         }
     }
 }

@@ -48,6 +48,10 @@ identifier! {
     TokenId
 }
 identifier! {
+    /// A browser in which a user signed in. Never given out twice.
+    SessionId
+}
+identifier! {
     /// A team of an organisation. Never given out twice.
     TeamId
 }

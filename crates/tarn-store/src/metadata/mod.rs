@@ -39,6 +39,7 @@ mod removals;
 mod renames;
 mod second_factors;
 mod served_files;
+mod sessions;
 mod signing_keys;
 mod sqlite;
 mod stored_facts;
@@ -72,8 +73,8 @@ pub use self::{
     indexes::{IndexChanges, IndexHead, IndexedPackage},
     kinds::{
         AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, KeyType, OwnerId,
-        OwnerKind, PackageFileId, PackageFormat, RepositoryId, Role, SigningKeyId, TeamId, Through,
-        TokenId, UnknownWord, VersionRule, Visibility, WebhookEvent, WebhookId,
+        OwnerKind, PackageFileId, PackageFormat, RepositoryId, Role, SessionId, SigningKeyId,
+        TeamId, Through, TokenId, UnknownWord, VersionRule, Visibility, WebhookEvent, WebhookId,
     },
     live_files::{LiveFile, OldPackage},
     members::Member,
@@ -84,6 +85,7 @@ pub use self::{
     renames::{FormerName, MAX_FORMER_NAMES, Relimit, RenameError},
     second_factors::{CodeClaim, CodeOutcome, SecondFactor},
     served_files::{FileAddress, PackageFile},
+    sessions::{NewSession, Session},
     signing_keys::{
         AddKeyError, ChangeKeyError, KeyOrigin, MAX_ACTIVE_KEYS, NewSigningKey, OtherKeys,
         SigningKeyRow,
@@ -122,6 +124,7 @@ struct Memory {
     team_grants: Answers<(OwnerId, OwnerId), Arc<[TeamGrantRow]>>,
     tokens: Answers<[u8; 32], Option<(Token, Bearer)>>,
     second_factors: Answers<OwnerId, Option<SecondFactor>>,
+    sessions: Answers<[u8; 32], Option<(Session, User)>>,
     signing_keys: Answers<OwnerId, Arc<[SigningKeyRow]>>,
     index_heads: Answers<indexes::Place, Option<IndexHead>>,
     package_files: Answers<served_files::Place, Option<PackageFile>>,
@@ -137,6 +140,7 @@ impl Memory {
             team_grants: Answers::new(10_000),
             tokens: Answers::new(10_000),
             second_factors: Answers::new(10_000),
+            sessions: Answers::new(10_000),
             signing_keys: Answers::new(1_000),
             index_heads: Answers::new(10_000),
             package_files: Answers::new(50_000),
@@ -154,6 +158,7 @@ impl Memory {
         self.team_grants.carry(over);
         self.tokens.carry(over);
         self.second_factors.carry(over);
+        self.sessions.carry(over);
         self.signing_keys.carry(over);
         self.package_files.carry(over);
     }

@@ -13,6 +13,7 @@ mod indexes;
 mod packages;
 mod quotas;
 mod second_factors;
+mod sessions;
 mod signing_keys;
 
 use apk::{

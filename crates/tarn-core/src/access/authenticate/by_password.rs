@@ -59,6 +59,21 @@ impl Access {
         code: Option<&Code>,
         peer: IpAddr,
     ) -> Result<SignedIn, AuthError> {
+        let user = self.password_of(name, password, peer).await?;
+        self.ask_for_code(&user, code, peer).await?;
+        Ok(SignedIn {
+            user,
+            by: By::Password,
+        })
+    }
+
+    /// The user whose password this is, before any code was asked for.
+    pub(super) async fn password_of(
+        &self,
+        name: &str,
+        password: &Secret,
+        peer: IpAddr,
+    ) -> Result<User, AuthError> {
         let user = match OwnerName::parse(name) {
             Ok(name) => self.metadata.user(&name).await?,
             Err(_) => None,
@@ -78,11 +93,7 @@ impl Access {
         if user.disabled {
             return Err(AuthError::Disabled);
         }
-        self.ask_for_code(&user, code, peer).await?;
-        Ok(SignedIn {
-            user,
-            by: By::Password,
-        })
+        Ok(user)
     }
 
     /// Whether a password is right: remembered, or checked now, once for all requests that come with it from one source meanwhile.
@@ -125,7 +136,7 @@ impl Access {
     }
 
     /// The second factor of a user whose password was right. Nobody else gets an answer that depends on it.
-    async fn ask_for_code(
+    pub(super) async fn ask_for_code(
         &self,
         user: &User,
         code: Option<&Code>,

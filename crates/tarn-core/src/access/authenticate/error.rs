@@ -6,7 +6,7 @@ use crate::access::{
     credentials::CredentialsError, passwords::PasswordError, policy::Denied,
     second_factor::FactorError,
 };
-use tarn_base::hint::Hint;
+use tarn_base::{hint::Hint, random::RandomError};
 use tarn_store::metadata::{Actor, MetadataError};
 
 /// Why nobody was signed in. The texts say what to do and never whether the user exists; those of [`AuthError::Stored`],
@@ -39,6 +39,9 @@ pub enum AuthError {
     /// The password is right and the code is not, or is used up.
     #[error("the code of the second factor is wrong or was used already")]
     WrongCode,
+    /// The code came too late after the password, or what the user signs in with changed meanwhile.
+    #[error("this sign-in took too long, or the password or second factor changed meanwhile")]
+    BeginAgain,
     /// The header could not be read, or a token was cut off on its way.
     #[error(transparent)]
     Malformed(#[from] CredentialsError),
@@ -50,6 +53,9 @@ pub enum AuthError {
         /// What is wrong.
         problem: String,
     },
+    /// There were no random bytes for the secret of a session.
+    #[error("a session could not begin")]
+    Session(#[source] RandomError),
     /// The code could not be compared.
     #[error("a code could not be checked")]
     SecondFactor(#[source] Arc<FactorError>),
@@ -96,10 +102,13 @@ impl AuthError {
             | Self::TooManyAttempts { .. }
             | Self::CodeNeeded
             | Self::WrongCode
+            | Self::BeginAgain
             | Self::Malformed(_) => true,
-            Self::Stored { .. } | Self::SecondFactor(_) | Self::Password(_) | Self::Metadata(_) => {
-                false
-            }
+            Self::Stored { .. }
+            | Self::Session(_)
+            | Self::SecondFactor(_)
+            | Self::Password(_)
+            | Self::Metadata(_) => false,
         }
     }
 }
@@ -128,6 +137,7 @@ Self::Disabled => "ask an administrator of this server".to_owned(),
 Self::TooManyAttempts { retry_after, .. } => format!("try again in {} seconds, or use a token", retry_after.as_secs().max(1)),
 Self::WrongCode => "send the next one in X-Gitea-OTP or X-Forgejo-OTP, or use a token".to_owned(),
 Self::CodeNeeded => "send its code beside the password in the header X-Gitea-OTP or X-Forgejo-OTP, or use a token".to_owned(),
+            Self::BeginAgain => "sign in again".to_owned(),
             Self::Token { why, .. } => return why.hint(),
             Self::Malformed(error) => return error.hint(),
             _ => return None,

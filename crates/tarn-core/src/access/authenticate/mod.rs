@@ -8,6 +8,7 @@
 //! after that, with every request: nothing of it is remembered.
 
 mod by_password;
+mod by_session;
 mod by_token;
 mod error;
 mod token_uses;
@@ -32,6 +33,7 @@ use super::{
     patterns::Place,
     policy::{self, Action, TeamGrant},
     second_factor::SecondFactors,
+    sessions::Sessions,
     tokens,
 };
 use crate::metrics::PasswordCounts;
@@ -58,6 +60,7 @@ pub struct Access {
     /// Holds nothing: it lets several requests wait for one check.
     under_way: Cache<TriedKey, ()>,
     token_uses: Arc<TokenUses>,
+    sessions: Sessions,
 }
 
 impl Access {
@@ -90,6 +93,13 @@ impl Access {
                 most_guesses: limits.written_guesses,
                 write_interval: limits.write_interval,
             }),
+            sessions: Sessions::new(
+                metadata.clone(),
+                clock.clone(),
+                Random::system(),
+                limits.sessions,
+                sealer,
+            ),
             metadata,
             clock,
             write_interval: limits.write_interval,
@@ -151,6 +161,7 @@ impl Access {
         match credentials {
             Credentials::None => Ok(Caller::Anonymous),
             Credentials::Token(token) => self.by_text_of_token(token.expose(), peer).await,
+            Credentials::Session(secret) => self.by_session(secret.expose()).await,
             Credentials::Basic {
                 user,
                 password,

@@ -32,6 +32,7 @@ migrations! {
     "V5__quotas" from "0005_quotas.sql",
     "V6__webhooks" from "0006_webhooks.sql",
     "V7__catalog" from "0007_catalog.sql",
+    "V8__sessions" from "0008_sessions.sql",
 }
 
 /// Where refinery writes down which migrations were made.

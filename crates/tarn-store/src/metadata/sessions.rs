@@ -1,0 +1,341 @@
+//! Sessions: the browsers in which a user signed in. The secret of the cookie is never here, only its SHA-256.
+//!
+//! A session carries the version of the user's credentials that was checked when it began. When the user's own moves on (another
+//! password, another second factor, the account disabled), the session no longer counts, in the same transaction and without a
+//! statement about it; its row is deleted later.
+
+use super::{
+    Act, Metadata, MetadataError, OwnerId, SessionId, User,
+    audit::Done,
+    engine::{Row, sql},
+    users::user_columns,
+};
+use tarn_base::clock::Timestamp;
+
+/// A session, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Which one.
+    pub id: SessionId,
+    /// Whose.
+    pub user: OwnerId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, roughly.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is used before.
+    pub expires_at: Timestamp,
+    /// When the password was last given.
+    pub proved_at: Timestamp,
+    /// Where it began.
+    pub address: String,
+    /// What the browser called itself then.
+    pub agent: String,
+}
+
+/// A session that begins.
+#[derive(Clone, Copy)]
+pub struct NewSession<'a> {
+    /// Whose.
+    pub user: OwnerId,
+    /// The version of the user's credentials that was checked.
+    pub credential_version: i64,
+    /// SHA-256 of the secret.
+    pub hash: &'a [u8; 32],
+    /// When it ends unless it is used before.
+    pub expires_at: Timestamp,
+    /// Where it begins.
+    pub address: &'a str,
+    /// What the browser calls itself.
+    pub agent: &'a str,
+    /// How many sessions a user may have.
+    pub at_most: u32,
+}
+
+/// The columns of [`Session`], as a piece of a SELECT beside those of a user.
+macro_rules! session_columns {
+    () => {
+        "sessions.id AS session_id, sessions.user_id AS user_id, sessions.created_at AS created_at, \
+         sessions.last_used_at AS last_used_at, sessions.expires_at AS expires_at, sessions.proved_at AS proved_at, \
+         sessions.address AS address, sessions.agent AS agent"
+    };
+}
+
+impl Session {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: SessionId::from_row(row.value("session_id")?),
+            user: OwnerId::from_row(row.value("user_id")?),
+            created_at: row.time("created_at")?,
+            last_used_at: row.time("last_used_at")?,
+            expires_at: row.time("expires_at")?,
+            proved_at: row.time("proved_at")?,
+            address: row.value("address")?,
+            agent: row.value("agent")?,
+        })
+    }
+}
+
+impl Metadata {
+    /// Keeps a session. The user's sessions that no longer count go, and the ones that were used longest ago where there would
+    /// be more than a user may have.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] when there is no such user; when the database fails.
+    pub async fn add_session(
+        &self,
+        new: NewSession<'_>,
+        act: &Act<'_>,
+    ) -> Result<SessionId, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        transaction
+            .run(sql!(
+                "DELETE FROM sessions WHERE user_id = $1 AND (expires_at <= $2 OR credential_version <> $3)",
+                new.user,
+                act.at,
+                new.credential_version
+            ))
+            .await?;
+        transaction
+            .run(sql!(
+                "DELETE FROM sessions WHERE id IN \
+                 (SELECT id FROM sessions WHERE user_id = $1 ORDER BY last_used_at DESC, id DESC LIMIT 1000 OFFSET $2)",
+                new.user,
+                i64::from(new.at_most.saturating_sub(1))
+            ))
+            .await?;
+        let row = transaction
+            .row(sql!(
+                "INSERT INTO sessions (hash, user_id, credential_version, created_at, last_used_at, expires_at, proved_at, \
+                 address, agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
+                new.hash,
+                new.user,
+                new.credential_version,
+                act.at,
+                act.at,
+                new.expires_at,
+                act.at,
+                new.address,
+                new.agent
+            ))
+            .await
+            .map_err(|error| match error {
+                error if error.is_dangling_reference() => MetadataError::Missing("user"),
+                error => error,
+            })?
+            .ok_or(MetadataError::Missing("session"))?;
+        let id = SessionId::from_row(row.value("id")?);
+        let done = Done {
+            action: "session.add",
+            owner: Some(new.user),
+            target: &id.to_string(),
+            detail: Some(new.agent),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// The session with that SHA-256 and its user, if the user's credentials are still those with which it began. Whether it has
+    /// expired, or the user is disabled, is for the caller to see.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn session(&self, hash: &[u8; 32]) -> Result<Option<(Session, User)>, MetadataError> {
+        let ask = async |hash: &[u8; 32]| {
+            self.engine
+                .look_up(sql!(
+                    concat!(
+                        "SELECT ",
+                        session_columns!(),
+                        ", ",
+                        user_columns!(),
+                        " FROM sessions JOIN owners ON owners.id = sessions.user_id \
+                         JOIN users ON users.owner_id = sessions.user_id \
+                         WHERE sessions.hash = $1 AND users.credential_version = sessions.credential_version"
+                    ),
+                    hash
+                ))
+                .await?
+                .map(|row| Ok((Session::from_row(&row)?, User::from_row(&row)?)))
+                .transpose()
+        };
+        self.memory
+            .sessions
+            .get(&self.memory.watch, *hash, ask)
+            .await
+    }
+
+    /// The sessions of a user that count at that moment, the one that was used last first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn sessions(
+        &self,
+        user: OwnerId,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, MetadataError> {
+        self.engine
+            .rows(sql!(
+                concat!(
+                    "SELECT ",
+                    session_columns!(),
+                    " FROM sessions JOIN users ON users.owner_id = sessions.user_id \
+                     WHERE sessions.user_id = $1 AND sessions.expires_at > $2 \
+                     AND users.credential_version = sessions.credential_version \
+                     ORDER BY sessions.last_used_at DESC, sessions.id DESC"
+                ),
+                user,
+                now
+            ))
+            .await?
+            .iter()
+            .map(Session::from_row)
+            .collect()
+    }
+
+    /// Ends a session of a user, which counts no more from then on. `false` when there was none.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn end_session(
+        &self,
+        user: OwnerId,
+        session: SessionId,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let ended = transaction
+            .run(sql!(
+                "DELETE FROM sessions WHERE user_id = $1 AND id = $2",
+                user,
+                session
+            ))
+            .await?;
+        if ended == 0 {
+            return Ok(false);
+        }
+        let done = Done {
+            action: "session.end",
+            owner: Some(user),
+            target: &session.to_string(),
+            detail: None,
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Ends the sessions of a user, all but the one of `keep`. Gives how many ended.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn end_sessions(
+        &self,
+        user: OwnerId,
+        keep: Option<SessionId>,
+        act: &Act<'_>,
+    ) -> Result<u64, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let ended = transaction
+            .run(sql!(
+                "DELETE FROM sessions WHERE user_id = $1 AND id <> $2",
+                user,
+                // No session has this number.
+                keep.map_or(0, SessionId::number)
+            ))
+            .await?;
+        if ended == 0 {
+            return Ok(0);
+        }
+        let done = Done {
+            action: "session.end",
+            owner: Some(user),
+            target: "",
+            detail: Some(&format!("{ended} at once")),
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(ended)
+    }
+
+    /// Notes that a session was used, and when it ends now. Nothing happens to one that has ended meanwhile, or was used later.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn touch_session(
+        &self,
+        session: SessionId,
+        at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), MetadataError> {
+        let statement = sql!(
+            "UPDATE sessions SET last_used_at = $2, expires_at = $3 WHERE id = $1 AND last_used_at < $2",
+            session,
+            at,
+            expires_at
+        );
+        self.engine.run(statement).await.map(drop)
+    }
+
+    /// Notes that the password was given once more. `false` when the session has ended meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn prove_session(
+        &self,
+        session: SessionId,
+        act: &Act<'_>,
+    ) -> Result<bool, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let row = transaction
+            .row(sql!(
+                "UPDATE sessions SET proved_at = $2 WHERE id = $1 RETURNING user_id",
+                session,
+                act.at
+            ))
+            .await?;
+        let Some(row) = row else { return Ok(false) };
+        let done = Done {
+            action: "session.confirm",
+            owner: Some(OwnerId::from_row(row.value("user_id")?)),
+            target: &session.to_string(),
+            detail: None,
+        };
+        transaction.note(act, done).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Deletes sessions that expired before `end`, at most `most`. They counted no more anyway, so nothing is written down.
+    /// Gives how many went.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn forget_expired_sessions(
+        &self,
+        end: Timestamp,
+        most: u32,
+    ) -> Result<u64, MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let gone = transaction
+            .run(sql!(
+                "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)",
+                end,
+                i64::from(most)
+            ))
+            .await?;
+        if gone > 0 {
+            transaction.commit().await?;
+        }
+        Ok(gone)
+    }
+}
