@@ -35,3 +35,60 @@ document.addEventListener("keydown", (event) => {
 for (const select of document.querySelectorAll(".filters select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
+
+// Uploads: one file after the other, with progress. Without a script the form sends them all at once.
+for (const form of document.querySelectorAll("form.upload")) {
+  const input = form.querySelector("input[type=file]");
+  const said = form.querySelector(".progress");
+  const drop = form.querySelector(".drop");
+  form.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    drop.classList.add("over");
+  });
+  form.addEventListener("dragleave", () => drop.classList.remove("over"));
+  form.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (event.dataTransfer.files.length > 0) input.files = event.dataTransfer.files;
+  });
+  const send = (file, line) => new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    const body = new FormData();
+    body.append("branch", form.elements.branch.value);
+    body.append("repository", form.elements.repository.value);
+    body.append("file", file);
+    request.open("POST", form.action);
+    request.setRequestHeader("Accept", "text/plain");
+    request.upload.addEventListener("progress", (event) => {
+      // Quarters: a screen reader says each change.
+      if (event.lengthComputable) line.textContent = `${file.name}: ${Math.floor(event.loaded * 4 / event.total) * 25} %`;
+    });
+    request.addEventListener("load", () => {
+      line.textContent = `${file.name}: ${request.responseText.trim()}`;
+      line.className = request.status < 300 ? "note ok" : "note bad";
+      resolve(request.status < 300);
+    });
+    request.addEventListener("error", () => {
+      line.textContent = `${file.name}: the connection broke; try again`;
+      line.className = "note bad";
+      resolve(false);
+    });
+    request.send(body);
+  });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    button.disabled = true;
+    said.replaceChildren();
+    let good = true;
+    for (const file of input.files) {
+      const line = document.createElement("div");
+      line.textContent = `${file.name}: 0 %`;
+      said.append(line);
+      good = await send(file, line) && good;
+    }
+    button.disabled = false;
+    const [branch, repository] = [form.elements.branch.value, form.elements.repository.value].map((text) => encodeURIComponent(text.trim()));
+    if (good) location.assign(`${form.dataset.owner}/${branch}/${repository}`);
+  });
+}

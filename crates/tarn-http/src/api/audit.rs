@@ -217,7 +217,7 @@ fn exported(export: Export) -> Response {
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-fn lines(entries: &[AuditEntry]) -> Bytes {
+pub(crate) fn lines(entries: &[AuditEntry]) -> Bytes {
     let mut bytes = Vec::new();
     for entry in entries {
         // A structure of texts and numbers always has a JSON form.

@@ -61,32 +61,8 @@ impl<T: DeserializeOwned + ToSchema> FromRequest<Registry> for Json<T> {
                 "the body has to be JSON; send it with `Content-Type: application/json`".to_owned(),
             ));
         }
-        let limit = registry.settings().api.largest_body;
-        let stall = registry.settings().connections.stall;
-        let too_large = || {
-            ApiError::TooLarge(format!(
-                "the body is larger than {limit} bytes, the most that the API takes"
-            ))
-        };
-        let announced = request.headers().get(header::CONTENT_LENGTH);
-        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(too_large());
-        }
-        let bytes = match tokio::time::timeout(stall, gather(request.into_body(), limit)).await {
-            Ok(Ok(Some(bytes))) => bytes,
-            Ok(Ok(None)) => return Err(too_large()),
-            Ok(Err(_)) => {
-                return Err(ApiError::BadRequest(
-                    "the body ended before it was complete".to_owned(),
-                ));
-            }
-            Err(_) => {
-                return Err(ApiError::TooSlow(
-                    "the body came too slowly; send it again".to_owned(),
-                ));
-            }
-        };
+        let (parts, body) = request.into_parts();
+        let bytes = small_body(&parts.headers, body, registry).await?;
         // A structure could be read from an array too, by the order of its fields, which nobody promises.
         if bytes.trim_ascii_start().starts_with(b"[") {
             return Err(ApiError::Unprocessable(
@@ -112,6 +88,36 @@ fn says_json(headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// A whole body, no larger than the settings allow.
+pub(crate) async fn small_body(
+    headers: &HeaderMap,
+    body: Body,
+    registry: &Registry,
+) -> Result<Vec<u8>, ApiError> {
+    let limit = registry.settings().api.largest_body;
+    let stall = registry.settings().connections.stall;
+    let too_large = || {
+        ApiError::TooLarge(format!(
+            "the body is larger than {limit} bytes, the most that is taken here"
+        ))
+    };
+    let announced = headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(stall, gather(body, limit)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::BadRequest(
+            "the body ended before it was complete".to_owned(),
+        )),
+        Err(_) => Err(ApiError::TooSlow(
+            "the body came too slowly; send it again".to_owned(),
+        )),
+    }
 }
 
 /// The whole body, or nothing when it has more than `limit` bytes.

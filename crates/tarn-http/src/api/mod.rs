@@ -8,7 +8,7 @@ pub(super) mod audit;
 mod callers;
 pub(super) mod deleted;
 pub(super) mod document;
-mod extract;
+pub(super) mod extract;
 mod forges;
 pub(super) mod hooks;
 pub(super) mod keys;

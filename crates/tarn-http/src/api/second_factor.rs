@@ -17,7 +17,7 @@ use tarn_core::{
 };
 
 /// What a code generator calls this server.
-const ISSUER: &str = "Tarn";
+pub(crate) const ISSUER: &str = "Tarn";
 
 /// How the caller's second factor stands.
 #[derive(Serialize, ToSchema)]

@@ -150,6 +150,71 @@ fn bounded(
     })
 }
 
+/// A form whose files are packages, read part by part.
+pub(crate) struct PackageForm {
+    form: multer::Multipart<'static>,
+    found: Arc<AtomicBool>,
+}
+
+/// A part of such a form.
+pub(crate) enum Part {
+    /// A field before the first file. What comes behind it is not looked at.
+    Field {
+        /// The field's name.
+        name: String,
+        /// What it holds.
+        text: String,
+    },
+    /// A file. It has to be read, or dropped, before the next part.
+    File {
+        /// As the browser calls it.
+        name: String,
+        /// Its bytes.
+        package: PackageStream,
+    },
+}
+
+/// The `multipart/form-data` in a request, at the pace of an upload.
+pub(crate) fn form(request: Request, limits: &ConnectionLimits) -> Result<PackageForm, ApiError> {
+    let boundary = boundary(request.headers())?.ok_or_else(|| {
+        ApiError::UnsupportedMediaType("the form has to be sent as multipart/form-data".to_owned())
+    })?;
+    let found = Arc::new(AtomicBool::new(false));
+    let body = bounded(paced(request.into_body(), limits), Arc::clone(&found));
+    Ok(PackageForm {
+        form: multer::Multipart::new(body, boundary),
+        found,
+    })
+}
+
+impl PackageForm {
+    /// The next part; none at the end. A file field in which no file was chosen is left out.
+    ///
+    /// # Errors
+    ///
+    /// When the form can't be read, or comes too slowly.
+    pub(crate) async fn next(&mut self) -> Result<Option<Part>, PublishError> {
+        while let Some(field) = self.form.next_field().await.map_err(form_error)? {
+            let file_name = field.file_name().map(str::to_owned);
+            let name = field.name().unwrap_or_default().to_owned();
+            match file_name {
+                Some(name) if name.is_empty() => {}
+                Some(name) => {
+                    self.found.store(true, Ordering::Relaxed);
+                    let package = Box::pin(field.map_err(form_error));
+                    return Ok(Some(Part::File { name, package }));
+                }
+                None if self.found.load(Ordering::Relaxed) => {}
+                None => {
+                    let text = field.text().await.map_err(form_error)?;
+                    return Ok(Some(Part::Field { name, text }));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// What went wrong below the form is told as it is.
 fn form_error(error: multer::Error) -> BodyError {
     match error {

@@ -133,7 +133,7 @@ pub(crate) async fn answer(
     if api::is_under(path) {
         api::problem::render(&mut response, &id);
     } else if wants_page {
-        ErrorPage::render(&mut response, &id, routes.settings());
+        ErrorPage::render(&mut response, &id, routes.settings(), (&method, &uri));
     }
     let took = started.elapsed();
     counts.answered(Route::of(method.as_str(), path), status.as_u16(), took);

@@ -3,9 +3,10 @@
 use askama::Template;
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::PathAndQuery},
     response::Response,
 };
+use url::form_urlencoded;
 
 use super::page::{Frame, guard};
 use crate::{
@@ -42,10 +43,19 @@ impl ErrorPage {
     /// Gives a refusal the form of a page. An answer that is none stays as it is.
     ///
     /// A page that the viewer may not see is not there, for those who are signed in; the others are asked to sign in.
-    pub(crate) fn render(response: &mut Response, request_id: &str, settings: &Settings) {
+    pub(crate) fn render(
+        response: &mut Response,
+        request_id: &str,
+        settings: &Settings,
+        (method, uri): (&Method, &Uri),
+    ) {
         let Some(Refusal { code, text }) = response.extensions_mut().remove::<Refusal>() else {
             return;
         };
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        if code == Code::CredentialsNeeded && reads {
+            return sign_in_first(response, settings, uri);
+        }
         let is_hidden = matches!(
             code,
             Code::AccessDenied | Code::NoSuchOwner | Code::NoSuchPackage
@@ -80,6 +90,8 @@ impl ErrorPage {
         *response.body_mut() = Body::from(text);
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
+        // Browsers would ask for a password in a window of their own.
+        headers.remove(header::WWW_AUTHENTICATE);
         if is_hidden {
             // The code would tell what the page does not.
             headers.insert(ERROR_CODE.clone(), Code::NoSuchPath.header());
@@ -92,8 +104,29 @@ impl ErrorPage {
     }
 }
 
+/// Has the browser sign in, and come back to that page.
+fn sign_in_first(response: &mut Response, settings: &Settings, uri: &Uri) {
+    let here = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let here: String = form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    let target = format!("{}/-/login?to={here}", settings.base_path());
+    let Ok(target) = HeaderValue::try_from(target) else {
+        return;
+    };
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    *response.body_mut() = Body::empty();
+    let headers = response.headers_mut();
+    for name in [
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::WWW_AUTHENTICATE,
+    ] {
+        headers.remove(name);
+    }
+    headers.insert(header::LOCATION, target);
+}
+
 /// A line that begins with a capital letter and ends with a full stop.
-fn sentence(line: String) -> String {
+pub(super) fn sentence(line: String) -> String {
     let mut characters = line.chars();
     let Some(first) = characters.next() else {
         return line;

@@ -6,13 +6,21 @@
 //!
 //! `/{owner}` and what is below it are the owner's pages. All else is under `/-/`, which no owner can be called.
 
+mod account;
+mod admin;
 mod assets;
+mod cookies;
 mod error_page;
+mod form;
 mod home;
 mod links;
+mod manage;
 mod owner;
+mod owner_settings;
 mod page;
+mod publish;
 mod shown;
+mod sign_in;
 mod viewer;
 
 use axum::{
@@ -20,12 +28,13 @@ use axum::{
     extract::State,
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get, post},
 };
 
 use crate::{error::ApiError, routes::no_such_route};
 use tarn_core::Registry;
 
+pub(crate) use cookies::Cookies;
 pub(crate) use error_page::{ErrorPage, wants_page};
 
 /// Whether a path is that of a page, be there something at it or not.
@@ -41,9 +50,38 @@ pub(crate) fn router(registry: Registry) -> Router {
         .route("/-/static/{file}", get(assets::show))
         .route("/{owner}", get(owner::show))
         .route("/{owner}/{branch}", get(owner::show_branch))
+        .merge(signing_in())
+        .merge(account::router())
+        .merge(owner_settings::router())
+        .merge(admin::router())
+        .merge(publishing())
+        // No owner is called `-`.
+        .route("/-/{*rest}", any(elsewhere))
         .fallback(elsewhere)
         .method_not_allowed_fallback(wrong_method)
         .with_state(registry)
+}
+
+fn signing_in() -> Router<Registry> {
+    Router::new()
+        .route("/-/login", get(sign_in::show).post(sign_in::sign_in))
+        .route(
+            "/-/login/code",
+            get(sign_in::show_code).post(sign_in::sign_in_with_code),
+        )
+        .route("/-/logout", post(sign_in::sign_out))
+}
+
+fn publishing() -> Router<Registry> {
+    Router::new()
+        .route(
+            "/-/upload/{owner}",
+            get(publish::show_upload).post(publish::upload),
+        )
+        .route(
+            "/-/delete/{owner}/{branch}/{repository}/{architecture}/{file}",
+            get(publish::show_delete).post(publish::delete),
+        )
 }
 
 /// A path with a slash too many at its end is that without; nothing is at any other.

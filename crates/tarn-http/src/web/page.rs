@@ -6,15 +6,22 @@ use askama::Template;
 use axum::{
     body::Body,
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery,
+    },
     response::Response,
 };
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
+use url::form_urlencoded;
 
-use super::{assets, viewer::Viewer};
+use super::{
+    assets,
+    cookies::{Cookie, Cookies},
+    viewer::Viewer,
+};
 use crate::{error::ApiError, packages::key::base_url, transport::source::Encrypted};
-use tarn_core::{Registry, settings::Settings};
+use tarn_core::{Registry, access::decide_site, settings::Settings};
 
 /// Nothing is loaded from elsewhere, nothing in a page itself is a script or a style, and no other site frames it.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
@@ -41,6 +48,7 @@ pub(crate) struct Visit {
     pub(crate) viewer: Viewer,
     pub(crate) frame: Frame,
     conditions: Conditions,
+    cookies: Cookies,
 }
 
 /// What is around a page: base.html.
@@ -56,6 +64,12 @@ pub(crate) struct Frame {
     pub(crate) knows_viewer: bool,
     /// What is in the search box.
     pub(crate) search: String,
+    /// Whether that account administers the server.
+    pub(crate) is_admin: bool,
+    /// The path of this page, as a value of a query: where a sign-in returns to.
+    pub(crate) here: String,
+    /// What an action that led here says, once.
+    pub(crate) notice: Option<String>,
 }
 
 /// What the headers of a request say of the form of the answer.
@@ -74,6 +88,9 @@ impl Frame {
             account: None,
             knows_viewer: false,
             search: String::new(),
+            is_admin: false,
+            here: String::new(),
+            notice: None,
         }
     }
 
@@ -225,6 +242,9 @@ impl Visit {
         headers.insert(header::CACHE_CONTROL, cache_control);
         let vary = HeaderValue::from_static("Accept-Encoding, Authorization, Cookie");
         headers.insert(header::VARY, vary);
+        if self.frame.notice.is_some() {
+            self.cookies.clear(headers, Cookie::Notice);
+        }
     }
 }
 
@@ -246,15 +266,21 @@ impl FromRequestParts<Registry> for Visit {
         let viewer = Viewer::from_request_parts(parts, registry).await?;
         let is_encrypted = parts.extensions.get::<Encrypted>().is_some();
         let scheme = if is_encrypted { "https" } else { "http" };
+        let cookies = Cookies::of(registry, &parts.headers, is_encrypted);
+        let here = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let frame = Frame {
             base: registry.settings().base_path().to_owned(),
             origin: base_url(registry, &parts.headers, scheme),
             account: viewer.account().map(str::to_owned),
             knows_viewer: true,
             search: String::new(),
+            is_admin: decide_site(viewer.caller()).is_ok(),
+            here: form_urlencoded::byte_serialize(here.as_bytes()).collect(),
+            notice: cookies.notice(),
         };
         Ok(Self {
             viewer,
+            cookies,
             frame,
             conditions: Conditions::of(&parts.headers),
         })

@@ -23,6 +23,26 @@ pub(crate) struct Time(pub(crate) Timestamp);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FullTime(pub(crate) Timestamp);
 
+/// [`Bytes`], for templates, which call with references.
+pub(crate) const fn bytes(number: &u64) -> Bytes {
+    Bytes(*number)
+}
+
+/// [`Count`], for templates.
+pub(crate) const fn count(number: &u64) -> Count {
+    Count(*number)
+}
+
+/// [`Time`], for templates.
+pub(crate) const fn time(at: &Timestamp) -> Time {
+    Time(*at)
+}
+
+/// [`FullTime`], for templates.
+pub(crate) const fn full_time(at: &Timestamp) -> FullTime {
+    FullTime(*at)
+}
+
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -107,7 +107,7 @@ impl FromRequestParts<Registry> for Viewer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let presented = Presented::from_request_parts(parts, registry).await?;
+        let presented = Presented::of_page(parts, registry)?;
         let caller = presented.caller(registry).await?;
         Ok(Self { presented, caller })
     }

@@ -47,6 +47,12 @@ pub(crate) fn put(target: impl Into<String>, body: impl Into<Vec<u8>>) -> Reques
     request
 }
 
+pub(crate) fn post(target: impl Into<String>, body: impl Into<Vec<u8>>) -> Request {
+    let mut request = request("POST", target);
+    request.body = Some(body.into());
+    request
+}
+
 /// A request with a body of JSON.
 pub(crate) fn json(method: &str, target: impl Into<String>, body: &serde_json::Value) -> Request {
     let mut request = request(method, target).header("Content-Type", "application/json");

@@ -95,7 +95,6 @@ async fn a_refusal_is_a_page_for_browsers_and_a_line_for_programs() {
     for (target, status, words) in [
         ("/-/nothing", 404, "There is no such page."),
         ("/nobody-here", 404, "Nothing is here that you may see."),
-        ("/carol", 401, "Sign in to see this"),
     ] {
         let answer = server.send(&page(target)).await.expect(status);
         is_page(&answer);

@@ -61,7 +61,7 @@ fn factors(server: &TestServer) -> &SecondFactors {
     server.registry.administration().second_factors()
 }
 
-async fn enrol(server: &TestServer) -> (Generator, Vec<Secret>) {
+pub(crate) async fn enrol(server: &TestServer) -> (Generator, Vec<Secret>) {
     let uri = factors(server)
         .begin(&name("alice"), "Tarn", BY)
         .await

@@ -1,0 +1,199 @@
+//! Tokens: those of the viewer under `/-/settings/tokens`, and those of an organisation under `/-/owners/{owner}/tokens`.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::response::Response;
+
+use super::super::{
+    form::{Form, Problem},
+    manage::{Managed, Own, Shell, or_problem},
+    page::Frame,
+    shown,
+};
+use crate::{api::administer::list, error::ApiError};
+use tarn_base::secret::Secret;
+use tarn_core::access::{Scope, Scopes, TokenRequest};
+use tarn_store::metadata::{OwnerKind, Token};
+
+#[derive(Template)]
+#[template(path = "account/tokens.html")]
+struct TokensPage<'a> {
+    frame: &'a Frame,
+    shell: &'a Shell,
+    /// Where the forms go.
+    path: &'a str,
+    tokens: &'a [Token],
+    form: &'a Form,
+    scopes: &'a [Choice],
+    made: Option<&'a Made>,
+    is_organisation: bool,
+}
+
+/// A scope, as the form offers it.
+struct Choice {
+    scope: &'static str,
+    means: &'static str,
+    is_chosen: bool,
+}
+
+/// A token that was just made, which is not shown again.
+struct Made {
+    label: String,
+    secret: Secret,
+    /// Of the line for `.netrc`: the host without its port, as apk looks it up.
+    host: String,
+    login: String,
+}
+
+const fn means(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Admin => "administer the account and its organisations through the API",
+        Scope::DeletePackage => "delete packages, and read them",
+        Scope::NoDelete => "with write:package: not delete",
+        Scope::PublicOnly => "only what is public",
+        Scope::ReadPackage => "read packages, as apk does",
+        Scope::ReadUser => "say whose token it is",
+        Scope::WritePackage => "publish, delete and read packages",
+    }
+}
+
+pub(super) async fn show_own(Own(own): Own) -> Result<Response, ApiError> {
+    page(&own, None, &Form::default(), None).await
+}
+
+pub(super) async fn add_own(Own(own): Own, form: Form) -> Result<Response, ApiError> {
+    add(&own, &form).await
+}
+
+pub(super) async fn revoke_own(Own(own): Own, form: Form) -> Result<Response, ApiError> {
+    revoke(&own, &form).await
+}
+
+pub(in super::super) async fn show_of(of: Managed) -> Result<Response, ApiError> {
+    page(&of, None, &Form::default(), None).await
+}
+
+pub(in super::super) async fn add_of(of: Managed, form: Form) -> Result<Response, ApiError> {
+    add(&of, &form).await
+}
+
+pub(in super::super) async fn revoke_of(of: Managed, form: Form) -> Result<Response, ApiError> {
+    revoke(&of, &form).await
+}
+
+fn path(of: &Managed) -> String {
+    match of.owner.kind {
+        OwnerKind::User => "/-/settings/tokens".to_owned(),
+        OwnerKind::Organisation => of.path("/tokens"),
+    }
+}
+
+async fn page(
+    of: &Managed,
+    problem: Option<Problem>,
+    form: &Form,
+    made: Option<Made>,
+) -> Result<Response, ApiError> {
+    let accounts = of.registry.administration().accounts();
+    let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
+    let is_organisation = of.owner.kind == OwnerKind::Organisation;
+    let shell = if is_organisation {
+        of.shell("/tokens", "Tokens", problem)
+    } else {
+        of.own_shell("/tokens", "Tokens", problem)
+    };
+    let chosen = form.all("scope");
+    let scopes = Scope::ALL
+        .iter()
+        .filter(|scope| !is_organisation || **scope != Scope::Admin);
+    let scopes: Vec<Choice> = scopes
+        .map(|scope| Choice {
+            scope: scope.as_str(),
+            means: means(*scope),
+            is_chosen: chosen.contains(&scope.as_str()),
+        })
+        .collect();
+    let page = TokensPage {
+        frame: of.frame(),
+        shell: &shell,
+        path: &path(of),
+        tokens: &tokens,
+        form,
+        scopes: &scopes,
+        made: made.as_ref(),
+        is_organisation,
+    };
+    of.show(&page, &shell)
+}
+
+async fn add(of: &Managed, form: &Form) -> Result<Response, ApiError> {
+    let added = async {
+        let scopes: Scopes = list("scopes", &owned(form.all("scope")))?;
+        if scopes.has(Scope::Admin) {
+            of.needs_password(form).await?;
+        }
+        let days = match form.text("days") {
+            "" => None,
+            _ => Some(form.number::<u32>("days", "the number of days")?),
+        };
+        let request = TokenRequest {
+            label: form.text("label"),
+            scopes,
+            limits: list("limits", &words(form.text("limits")))?,
+            networks: list("networks", &words(form.text("networks")))?,
+            lifetime: days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+        };
+        let maker = of.visit.viewer.caller().token();
+        let accounts = of.registry.administration().accounts();
+        let kind = of.owner.kind;
+        let added = accounts.add_token(kind, &of.name, &request, maker, &of.by);
+        Ok::<_, ApiError>(added.await?)
+    };
+    match or_problem(added.await)? {
+        Ok((token, secret)) => {
+            let made = Made {
+                label: token.label,
+                secret,
+                host: host(&of.frame().origin),
+                login: of.owner.name.clone(),
+            };
+            page(of, None, &Form::default(), Some(made)).await
+        }
+        Err(problem) => page(of, Some(problem), form, None).await,
+    }
+}
+
+async fn revoke(of: &Managed, form: &Form) -> Result<Response, ApiError> {
+    let label = form.raw("label");
+    let accounts = of.registry.administration().accounts();
+    let kind = of.owner.kind;
+    let revoked = accounts.remove_token(kind, &of.name, label, &of.by).await?;
+    let notice = if revoked {
+        format!("The token {label} is revoked.")
+    } else {
+        format!("There is no token {label}.")
+    };
+    of.done(&path(of), &notice)
+}
+
+/// What stands between whitespace or commas.
+fn words(text: &str) -> Vec<String> {
+    let separated = |c: char| c == ',' || c.is_whitespace();
+    owned(
+        text.split(separated)
+            .filter(|word| !word.is_empty())
+            .collect(),
+    )
+}
+
+fn owned(words: Vec<&str>) -> Vec<String> {
+    words.into_iter().map(str::to_owned).collect()
+}
+
+/// The host of a URL, without its port.
+fn host(url: &str) -> String {
+    let parsed = url::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(url::Url::host_str);
+    host.unwrap_or("HOST").to_owned()
+}

@@ -1,0 +1,229 @@
+//! `/-/owners/{owner}/audit`: who did what with what an owner has. The log of the server (`admin/`) is the same page.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+use axum::{
+    body::Body,
+    extract::Query,
+    http::{HeaderValue, header},
+    response::{IntoResponse as _, Response},
+};
+use futures_util::stream;
+use serde::Deserialize;
+use time::{Date, format_description::FormatItem, macros::format_description};
+use url::form_urlencoded;
+
+use super::super::{
+    form::Problem,
+    manage::{Managed, Shell},
+    page::Frame,
+    shown,
+};
+use crate::{api::audit::lines, error::ApiError};
+use tarn_base::{clock::Timestamp, names::OwnerName};
+use tarn_core::{Registry, access::audit::Export};
+use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, MetadataError, Named};
+
+/// How many entries a page has.
+const PAGE: u32 = 100;
+
+const DAY: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]");
+
+/// What a viewer looks for. Empty: everything.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(in super::super) struct AuditQuery {
+    #[serde(default)]
+    account: String,
+    #[serde(default)]
+    owner: String,
+    #[serde(default)]
+    action: String,
+    #[serde(default)]
+    result: String,
+    #[serde(default)]
+    address: String,
+    #[serde(default)]
+    since: String,
+    #[serde(default)]
+    until: String,
+    #[serde(default)]
+    before: Option<i64>,
+}
+
+impl AuditQuery {
+    /// As the log takes it.
+    ///
+    /// # Errors
+    ///
+    /// When a field can't be read.
+    pub(in super::super) async fn filter(
+        &self,
+        registry: &Registry,
+    ) -> Result<AuditFilter, ApiError> {
+        let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        Ok(AuditFilter {
+            owner: named(registry, &self.owner).await?,
+            account: named(registry, &self.account).await?,
+            action: some(&self.action),
+            result: match self.result.as_str() {
+                "done" => Some(AuditResult::Done),
+                "refused" => Some(AuditResult::Refused),
+                _ => None,
+            },
+            address: some(&self.address),
+            since: day(&self.since)?,
+            until: day(&self.until)?.map(|day| day.after(std::time::Duration::from_secs(86_400))),
+        })
+    }
+
+    /// The same as a query, without the page.
+    fn text(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [
+            ("account", &self.account),
+            ("owner", &self.owner),
+            ("action", &self.action),
+            ("result", &self.result),
+            ("address", &self.address),
+            ("since", &self.since),
+            ("until", &self.until),
+        ] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        query.finish()
+    }
+}
+
+async fn named(registry: &Registry, name: &str) -> Result<Option<Named>, ApiError> {
+    if name.trim().is_empty() {
+        return Ok(None);
+    }
+    let audit = registry.administration().audit();
+    Ok(Some(audit.named(&OwnerName::parse(name.trim())?).await?))
+}
+
+/// The beginning of a day, in UTC.
+fn day(text: &str) -> Result<Option<Timestamp>, ApiError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |_| ApiError::Unprocessable("a day is written like 2026-11-22".to_owned());
+    let day = Date::parse(text, DAY).map_err(wrong)?;
+    let seconds = day.midnight().assume_utc().unix_timestamp();
+    Ok(Some(Timestamp::from_seconds(seconds)))
+}
+
+/// A page of the log.
+#[derive(Template)]
+#[template(path = "owner/audit.html")]
+pub(in super::super) struct Log<'a> {
+    frame: &'a Frame,
+    shell: &'a Shell,
+    path: &'a str,
+    query: &'a AuditQuery,
+    entries: Vec<AuditEntry>,
+    of_server: bool,
+}
+
+impl<'a> Log<'a> {
+    /// The entries that `filter` lets through, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub(in super::super) async fn new(
+        registry: &Registry,
+        (frame, shell, path): (&'a Frame, &'a Shell, &'a str),
+        query: &'a AuditQuery,
+        filter: Option<&AuditFilter>,
+        of_server: bool,
+    ) -> Result<Self, ApiError> {
+        let audit = registry.administration().audit();
+        let entries = match filter {
+            Some(filter) => audit.page(filter, query.before, PAGE).await?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            frame,
+            shell,
+            path,
+            query,
+            entries,
+            of_server,
+        })
+    }
+
+    fn older(&self) -> Option<String> {
+        let last = self.entries.last()?;
+        let is_full = self.entries.len() >= PAGE as usize;
+        let mut query = self.query.text();
+        let separator = if query.is_empty() { "" } else { "&" };
+        let _ = write!(query, "{separator}before={}", last.id);
+        is_full.then_some(query)
+    }
+
+    fn export(&self) -> String {
+        self.query.text()
+    }
+}
+
+/// The filter, or why it can't be read.
+///
+/// # Errors
+///
+/// When the server failed.
+pub(in super::super) async fn read(
+    registry: &Registry,
+    query: &AuditQuery,
+) -> Result<(Option<AuditFilter>, Option<Problem>), ApiError> {
+    match query.filter(registry).await {
+        Ok(filter) => Ok((Some(filter), None)),
+        Err(error) => Ok((None, Some(Problem::try_from(error)?))),
+    }
+}
+
+pub(super) async fn show(
+    of: Managed,
+    Query(query): Query<AuditQuery>,
+) -> Result<Response, ApiError> {
+    let (mut filter, problem) = read(&of.registry, &query).await?;
+    if let Some(filter) = &mut filter {
+        filter.owner = Some(Named::Id(of.owner.id));
+    }
+    let shell = of.shell("/audit", "Audit log", problem);
+    let path = of.path("/audit");
+    let around = (of.frame(), &shell, path.as_str());
+    let page = Log::new(&of.registry, around, &query, filter.as_ref(), false).await?;
+    of.show(&page, &shell)
+}
+
+pub(super) async fn export(
+    of: Managed,
+    Query(query): Query<AuditQuery>,
+) -> Result<Response, ApiError> {
+    let mut filter = query.filter(&of.registry).await?;
+    filter.owner = Some(Named::Id(of.owner.id));
+    let audit = of.registry.administration().audit();
+    Ok(exported(audit.export(filter, None)))
+}
+
+/// 200 with entries, one a line, as a file.
+pub(in super::super) fn exported(export: Export) -> Response {
+    let pages = stream::try_unfold(export, async |mut export| {
+        let page = export.next_page().await?;
+        if page.is_empty() {
+            return Ok::<_, MetadataError>(None);
+        }
+        Ok(Some((lines(&page), export)))
+    });
+    let content_type = HeaderValue::from_static("application/x-ndjson");
+    let disposition = HeaderValue::from_static("attachment; filename=\"audit.ndjson\"");
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    (headers, Body::from_stream(pages)).into_response()
+}

@@ -1,0 +1,73 @@
+//! `/-/owners/{owner}/members`: who is in an organisation.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::super::{
+    form::{Form, Problem},
+    manage::{Managed, Shell, or_problem},
+    page::Frame,
+};
+use crate::{api::administer::owner_name, error::ApiError};
+use tarn_store::metadata::{Member, Role};
+
+#[derive(Template)]
+#[template(path = "owner/members.html")]
+struct MembersPage<'a> {
+    frame: &'a Frame,
+    shell: &'a Shell,
+    path: &'a str,
+    members: &'a [Member],
+    form: &'a Form,
+}
+
+pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
+    page(&of, None, &Form::default()).await
+}
+
+async fn page(of: &Managed, problem: Option<Problem>, form: &Form) -> Result<Response, ApiError> {
+    let accounts = of.registry.administration().accounts();
+    let members = accounts.members(&of.name).await?;
+    let shell = of.shell("/members", "Members", problem);
+    let page = MembersPage {
+        frame: of.frame(),
+        shell: &shell,
+        path: &of.path("/members"),
+        members: &members,
+        form,
+    };
+    of.show(&page, &shell)
+}
+
+/// Adds a member, or gives one another role.
+pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
+    let set = async {
+        let user = owner_name(form.text("user"))?;
+        let role: Role = form
+            .text("role")
+            .parse()
+            .map_err(|error| ApiError::invalid_field(&error))?;
+        let accounts = of.registry.administration().accounts();
+        accounts
+            .set_member(&of.name, &user, Some(role), &of.by)
+            .await?;
+        Ok::<_, ApiError>(format!("{user} has the role {role}."))
+    };
+    match or_problem(set.await)? {
+        Ok(notice) => of.done(&of.path("/members"), &notice),
+        Err(problem) => page(&of, Some(problem), &form).await,
+    }
+}
+
+pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError> {
+    let removed = async {
+        let user = owner_name(form.text("user"))?;
+        let accounts = of.registry.administration().accounts();
+        accounts.set_member(&of.name, &user, None, &of.by).await?;
+        Ok::<_, ApiError>(format!("{user} is no longer a member."))
+    };
+    match or_problem(removed.await)? {
+        Ok(notice) => of.done(&of.path("/members"), &notice),
+        Err(problem) => page(&of, Some(problem), &Form::default()).await,
+    }
+}

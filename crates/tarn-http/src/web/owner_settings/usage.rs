@@ -1,0 +1,72 @@
+//! `/-/owners/{owner}/usage`: what an owner has, and may have. Administrators of the server change the limits.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::super::{
+    form::{Form, Problem},
+    manage::{Managed, Shell, or_problem},
+    page::Frame,
+    shown,
+};
+use crate::error::ApiError;
+use tarn_core::{access::decide_site, publish::Allowance};
+use tarn_store::metadata::OwnQuota;
+
+#[derive(Template)]
+#[template(path = "owner/usage.html")]
+struct UsagePage<'a> {
+    frame: &'a Frame,
+    shell: &'a Shell,
+    path: &'a str,
+    allowance: &'a Allowance,
+    is_site_admin: bool,
+}
+
+pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
+    page(&of, None).await
+}
+
+async fn page(of: &Managed, problem: Option<Problem>) -> Result<Response, ApiError> {
+    let quotas = of.registry.administration().quotas();
+    let allowance = quotas.allowance(of.owner.id).await?;
+    let shell = of.shell("/usage", "Usage", problem);
+    let page = UsagePage {
+        frame: of.frame(),
+        shell: &shell,
+        path: &of.path("/usage"),
+        allowance: &allowance,
+        is_site_admin: decide_site(of.visit.viewer.caller()).is_ok(),
+    };
+    of.show(&page, &shell)
+}
+
+/// Gives the owner limits of its own. An empty field is the server's limit.
+pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
+    let set = async {
+        decide_site(of.visit.viewer.caller())?;
+        let number = |field: &str| match form.text(field) {
+            "" => Ok(None),
+            _ => match form.number::<i64>(field, "a limit")? {
+                number if number >= 0 => Ok(u64::try_from(number).ok()),
+                _ => Err(ApiError::Unprocessable(
+                    "a limit is not negative; leave it empty for the server's".to_owned(),
+                )),
+            },
+        };
+        let unlimited = form.has("unlimited", "yes");
+        let own = OwnQuota {
+            unlimited,
+            bytes: number("bytes")?.filter(|_| !unlimited),
+            packages: number("packages")?.filter(|_| !unlimited),
+            upload: number("upload")?.filter(|upload| *upload > 0),
+        };
+        let own = (own != OwnQuota::default()).then_some(own);
+        let quotas = of.registry.administration().quotas();
+        Ok::<_, ApiError>(quotas.set(of.owner.id, own, &of.by).await?)
+    };
+    match or_problem(set.await)? {
+        Ok(()) => of.done(&of.path("/usage"), "The limits are saved."),
+        Err(problem) => page(&of, Some(problem)).await,
+    }
+}

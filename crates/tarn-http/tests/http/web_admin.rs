@@ -1,0 +1,169 @@
+//! The pages of administrators of the server.
+
+use std::time::Duration;
+
+use tarn_store::metadata::Visibility;
+
+use crate::{
+    browser::Browser,
+    pages::is_page,
+    second_factor::enrol,
+    server::{BY, TestServer, name, password},
+};
+
+/// A server whose administrator is `root`.
+async fn world() -> TestServer {
+    let server = TestServer::start().await;
+    server.add_user("root", Visibility::Public).await;
+    server
+        .accounts()
+        .set_admin(&name("root"), true, &BY)
+        .await
+        .unwrap();
+    server
+}
+
+#[tokio::test]
+async fn every_page_of_administration_is_there() {
+    let server = world().await;
+    let mut root = Browser::signed_in(&server, "root").await;
+    for path in [
+        "/-/admin",
+        "/-/admin/accounts",
+        "/-/admin/accounts/alice",
+        "/-/admin/organisations",
+        "/-/admin/audit",
+        "/-/admin/settings",
+        "/-/owners/alice",
+        "/-/owners/alice/usage",
+    ] {
+        is_page(&root.get(path).await.expect(200));
+    }
+    let health = root.get("/-/admin").await.text();
+    assert_eq!(health.matches(">answers<").count(), 3, "{health}");
+    assert!(health.contains("2 accounts."));
+    let settings = root.get("/-/admin/settings").await.text();
+    assert!(
+        settings.contains("7 days") && settings.contains("tarn.db"),
+        "{settings}"
+    );
+    root.get("/-/admin/accounts/nobody").await.expect(404);
+    let export = root.get("/-/admin/audit/export").await.expect(200);
+    assert!(export.text().lines().count() > 2);
+    let page = root
+        .get("/-/admin/audit?owner=alice&result=done")
+        .await
+        .expect(200)
+        .text();
+    assert!(
+        page.contains("user.add") && !page.contains("user.admin.add"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn accounts_are_added_and_changed() {
+    let server = world().await;
+    let mut root = Browser::signed_in(&server, "root").await;
+    let path = "/-/admin/accounts";
+    let bobs = password("bob");
+    let fields = [("name", "bob"), ("new", &*bobs), ("visibility", "public")];
+    let page = root.post_and_follow(path, &fields).await.text();
+    assert!(page.contains("The account bob is added."), "{page}");
+    root.post(path, &fields).await.expect(409);
+    let mut bob = Browser::signed_in(&server, "bob").await;
+    bob.get("/-/admin").await.expect(403);
+
+    let one = "/-/admin/accounts/bob";
+    let fields = [("visibility", "private"), ("admin", "yes")];
+    let page = root.post_and_follow(one, &fields).await.text();
+    assert!(
+        page.contains("value=\"yes\" checked> <label for=\"admin\">"),
+        "{page}"
+    );
+    bob.get("/-/admin").await.expect(200);
+    let page = root
+        .post_and_follow(one, &[("visibility", "private"), ("disabled", "yes")])
+        .await;
+    assert!(
+        page.text()
+            .contains("value=\"yes\" checked> <label for=\"disabled\">")
+    );
+    assert_eq!(bob.get("/-/settings").await.status, 303);
+    // The last administrator stays one.
+    let last = root
+        .post("/-/admin/accounts/root", &[("visibility", "public")])
+        .await
+        .expect(409);
+    assert!(last.text().contains("last administrator"));
+    // Later, all this needs the password once more.
+    server.clock.advance(Duration::from_secs(660));
+    root.post(one, &[("visibility", "private")])
+        .await
+        .expect(403);
+    let roots = password("root");
+    let fields = [("visibility", "public"), ("password", &*roots)];
+    root.post(one, &fields).await.expect(303);
+}
+
+#[tokio::test]
+async fn an_administrator_helps_who_lost_the_second_factor() {
+    let server = world().await;
+    enrol(&server).await;
+    let mut root = Browser::signed_in(&server, "root").await;
+    let one = "/-/admin/accounts/alice";
+    assert!(
+        root.get(one)
+            .await
+            .text()
+            .contains("10 recovery codes left")
+    );
+    let page = root
+        .post_and_follow(&format!("{one}/second-factor"), &[])
+        .await
+        .text();
+    assert!(page.contains("The second factor is off."));
+    let mut alice = Browser::signed_in(&server, "alice").await;
+    root.post_and_follow(&format!("{one}/sessions"), &[]).await;
+    assert_eq!(alice.get("/-/settings").await.status, 303);
+}
+
+#[tokio::test]
+async fn organisations_and_limits_are_made() {
+    let server = world().await;
+    let mut root = Browser::signed_in(&server, "root").await;
+    let fields = [
+        ("name", "acme"),
+        ("admin", "alice"),
+        ("visibility", "public"),
+    ];
+    let page = root
+        .post_and_follow("/-/admin/organisations", &fields)
+        .await
+        .text();
+    assert!(page.contains("acme is added."), "{page}");
+    root.post("/-/admin/organisations", &fields)
+        .await
+        .expect(409);
+    let mut alice = Browser::signed_in(&server, "alice").await;
+    alice
+        .post("/-/admin/organisations", &fields)
+        .await
+        .expect(403);
+    let page = alice
+        .get("/-/settings/organisations")
+        .await
+        .expect(200)
+        .text();
+    assert!(page.contains("href=\"/-/owners/acme\""), "{page}");
+    alice.get("/-/owners/acme/members").await.expect(200);
+    let usage = "/-/owners/acme/usage";
+    let page = root
+        .post_and_follow(usage, &[("bytes", "2048"), ("packages", "")])
+        .await
+        .text();
+    assert!(page.contains("of 2.0 KiB"), "{page}");
+    root.post(usage, &[("bytes", "-1")]).await.expect(422);
+    let page = root.post_and_follow(usage, &[("bytes", "")]).await.text();
+    assert!(page.contains("without a limit"), "{page}");
+}

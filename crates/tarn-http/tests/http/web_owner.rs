@@ -1,0 +1,517 @@
+//! The pages by which owners are looked after: uploads, deleted packages, keys, members, teams, webhooks, expiry, limits, audit.
+
+use std::time::Duration;
+
+use tarn_store::metadata::{Role, Visibility};
+
+use crate::{
+    browser::{Browser, between},
+    client::get,
+    pages::is_page,
+    server::{HELLO, TestServer, hello, name, package, password},
+};
+
+#[tokio::test]
+async fn packages_are_uploaded_deleted_and_restored() {
+    let server = TestServer::start().await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    let page = browser
+        .get("/-/upload/alice?branch=edge&repository=main")
+        .await
+        .expect(200);
+    is_page(&page);
+    assert!(page.text().contains("value=\"edge\""));
+    let path = "/-/upload/alice";
+    let (one, two) = (hello(), package("world", "noarch"));
+    let answer = browser
+        .upload(path, ("edge", "main"), &[("a.apk", &one), ("b.apk", &two)])
+        .await;
+    assert_eq!(
+        answer.expect(303).header("Location"),
+        Some("/alice/edge/main")
+    );
+    server.send(&get(HELLO)).await.expect(200);
+    assert_eq!(server.blobs(), 2);
+
+    // Refused in the server's words; what is good beside it is taken.
+    let again: [(&str, &[u8]); 3] = [
+        ("a.apk", &one),
+        ("c.apk", &package("three", "x86_64")),
+        ("junk.apk", b"no package"),
+    ];
+    let page = browser
+        .upload(path, ("edge", "main"), &again)
+        .await
+        .expect(409)
+        .text();
+    assert!(
+        page.contains("<strong>a.apk</strong>: Package file already exists"),
+        "{page}"
+    );
+    assert!(
+        page.contains("three-1.0-r0.apk (x86_64) is published."),
+        "{page}"
+    );
+    assert_eq!(page.matches("note bad").count(), 2);
+    assert_eq!(server.blobs(), 3);
+    for (into, files, status) in [
+        (("edge", "main"), vec![], 422),
+        (("", "main"), vec![("x.apk", &one[..])], 400),
+        (("a/b", "main"), vec![("x.apk", &one[..])], 400),
+        (("edge", "main"), vec![("", &b""[..])], 422),
+    ] {
+        browser.upload(path, into, &files).await.expect(status);
+    }
+    assert_eq!(server.blobs(), 3);
+
+    let delete = "/-/delete/alice/edge/main/x86_64/hello-1.0-r0.apk";
+    let page = browser.get(delete).await.expect(200);
+    is_page(&page);
+    assert!(page.text().contains("It can be restored for 7 days."));
+    let page = browser.post_and_follow(delete, &[]).await;
+    is_page(&page);
+    let page = page.text();
+    assert!(page.contains("hello-1.0-r0.apk is deleted."), "{page}");
+    assert!(page.contains("7 days"), "{page}");
+    server.send(&get(HELLO)).await.expect(404);
+    browser.get(delete).await.expect(404);
+    browser.post(delete, &[]).await.expect(404);
+    let file = between(&page, "name=\"file\" value=\"", "\"").to_owned();
+    server
+        .clock
+        .advance(Duration::from_secs(6 * 86_400 + 3_600));
+    let page = browser
+        .get("/-/owners/alice/deleted")
+        .await
+        .expect(200)
+        .text();
+    assert!(page.contains("23 hours"), "{page}");
+    let restore = "/-/owners/alice/deleted/restore";
+    let page = browser
+        .post_and_follow(restore, &[("file", &*file)])
+        .await
+        .text();
+    assert!(page.contains("hello 1.0-r0 is restored."), "{page}");
+    server.send(&get(HELLO)).await.expect(200);
+    browser.post(restore, &[("file", "999")]).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_script_uploads_one_file_and_gets_a_line() {
+    let server = TestServer::start().await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    // As the script asks: no page.
+    let send = async |browser: &mut Browser<'_>, bytes: &[u8]| {
+        let cookie = format!("tarn={}", browser.cookies.get("tarn").unwrap());
+        let mut body = b"--edge\r\nContent-Disposition: form-data; name=\"branch\"\r\n\r\nedge\r\n\
+            --edge\r\nContent-Disposition: form-data; name=\"repository\"\r\n\r\nmain\r\n\
+            --edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x.apk\"\r\n\r\n"
+            .to_vec();
+        body.extend(bytes);
+        body.extend(b"\r\n--edge--\r\n");
+        let request = crate::client::post("/-/upload/alice", body)
+            .header("Cookie", &cookie)
+            .header("Origin", "http://registry.test")
+            .header("Accept", "text/plain")
+            .header("Content-Type", "multipart/form-data; boundary=edge");
+        server.send(&request).await
+    };
+    let line = send(&mut browser, &hello()).await.expect(201).text();
+    assert_eq!(line, "hello-1.0-r0.apk (x86_64) is published.");
+    send(&mut browser, &hello())
+        .await
+        .refusal(409, "package file already exists");
+}
+
+#[tokio::test]
+async fn keys_are_rotated_and_retired() {
+    let server = TestServer::with_hello().await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    server
+        .send(&get("/api/packages/alice/alpine/key"))
+        .await
+        .expect(200);
+    let path = "/-/owners/alice/keys";
+    let page = browser.get(path).await.expect(200);
+    is_page(&page);
+    let page = page.text();
+    let first = between(&page, "<td class=\"name\"><code>", "</code>").to_owned();
+    assert!(
+        !page.contains("/keys/retire"),
+        "the only key can't be retired"
+    );
+    let download = between(&page, "<a class=\"button quiet\" href=\"", "\"").to_owned();
+    assert!(
+        browser
+            .get(&download)
+            .await
+            .expect(200)
+            .text()
+            .contains("BEGIN PUBLIC KEY")
+    );
+    let only = browser
+        .post(&format!("{path}/retire"), &[("name", &*first)])
+        .await
+        .expect(409)
+        .text();
+    assert!(only.contains("it is the only active RSA key"), "{only}");
+    let page = browser
+        .post_and_follow(&format!("{path}/rotate"), &[("type", "rsa")])
+        .await
+        .text();
+    assert!(page.contains("signs from now on"), "{page}");
+    assert_eq!(page.matches(">active<").count(), 2);
+    browser
+        .post(&format!("{path}/rotate"), &[("type", "rsa")])
+        .await
+        .expect(409);
+    let page = browser
+        .post_and_follow(&format!("{path}/retire"), &[("name", &*first)])
+        .await
+        .text();
+    assert!(page.contains("The key is retired."));
+    assert_eq!(page.matches(">retired<").count(), 1);
+    let page = browser
+        .post_and_follow(&format!("{path}/reactivate"), &[("name", &*first)])
+        .await
+        .text();
+    assert_eq!(page.matches(">active<").count(), 2, "{page}");
+    browser
+        .post(&format!("{path}/retire"), &[("name", "../x")])
+        .await
+        .expect(422);
+}
+
+async fn organisation(server: &TestServer) {
+    server.add_organisation("acme", Visibility::Public).await;
+    for user in ["reader", "writer"] {
+        server.add_user(user, Visibility::Public).await;
+    }
+    server.set_member("acme", "reader", Role::Read).await;
+    server.set_member("acme", "writer", Role::Write).await;
+}
+
+#[tokio::test]
+async fn members_and_teams_are_looked_after() {
+    let server = TestServer::start().await;
+    organisation(&server).await;
+    server.add_user("bob", Visibility::Public).await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    let path = "/-/owners/acme/members";
+    is_page(&browser.get(path).await.expect(200));
+    let page = browser
+        .post_and_follow(path, &[("user", "bob"), ("role", "write")])
+        .await
+        .text();
+    assert!(page.contains("bob has the role write."), "{page}");
+    for (fields, status) in [
+        ([("user", "carol"), ("role", "read")], 404),
+        ([("user", "bob"), ("role", "king")], 422),
+        ([("user", "alice"), ("role", "read")], 409),
+    ] {
+        browser.post(path, &fields).await.expect(status);
+    }
+    let remove = format!("{path}/remove");
+    let page = browser
+        .post_and_follow(&remove, &[("user", "bob")])
+        .await
+        .text();
+    assert!(page.contains("bob is no longer a member."));
+    browser
+        .post(&remove, &[("user", "alice")])
+        .await
+        .expect(409);
+
+    let path = "/-/owners/acme/teams";
+    is_page(&browser.get(path).await.expect(200));
+    let fields = [
+        ("name", "kernel"),
+        ("role", "write"),
+        ("limits", "edge/kernel"),
+    ];
+    let page = browser.post_and_follow(path, &fields).await.text();
+    assert!(page.contains("The team kernel is added."));
+    let members = format!("{path}/members");
+    let bob = [("team", "kernel"), ("user", "bob")];
+    browser.post_and_follow(&members, &bob).await;
+    let mut bobs = Browser::signed_in(&server, "bob").await;
+    let upload = "/-/upload/acme";
+    bobs.upload(upload, ("edge", "main"), &[("a.apk", &hello())])
+        .await
+        .expect(403);
+    let taken = bobs
+        .upload(upload, ("edge", "kernel"), &[("a.apk", &hello())])
+        .await;
+    taken.expect(303);
+    let limits = [("team", "kernel"), ("limits", "edge/main edge/kernel")];
+    browser
+        .post_and_follow(&format!("{path}/limits"), &limits)
+        .await;
+    let taken = bobs
+        .upload(upload, ("edge", "main"), &[("a.apk", &hello())])
+        .await;
+    taken.expect(303);
+    browser
+        .post_and_follow(&format!("{members}/remove"), &bob)
+        .await;
+    let page = browser
+        .post_and_follow(&format!("{path}/remove"), &[("team", "kernel")])
+        .await
+        .text();
+    assert!(page.contains("The team kernel is deleted."));
+    browser
+        .post(&format!("{path}/remove"), &[("team", "admins")])
+        .await
+        .expect(409);
+    browser
+        .post(
+            path,
+            &[("name", "x"), ("role", "read"), ("limits", "edge/main")],
+        )
+        .await
+        .expect(422);
+}
+
+#[tokio::test]
+async fn webhooks_are_added_tested_and_sent_again() {
+    let server = TestServer::start().await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    let path = "/-/owners/alice/webhooks";
+    is_page(&browser.get(path).await.expect(200));
+    for (fields, status) in [
+        (vec![("url", "ftp://x"), ("event", "published")], 422),
+        (vec![("url", "https://hooks.test/x")], 422),
+    ] {
+        browser.post(path, &fields).await.expect(status);
+    }
+    let fields = [("url", "https://hooks.test/x"), ("event", "published")];
+    let page = browser.post(path, &fields).await.expect(200);
+    is_page(&page);
+    let page = page.text();
+    assert!(!between(&page, "<pre id=\"secret-made\">", "</pre>").is_empty());
+    let page = browser.get(path).await.expect(200).text();
+    let one = between(&page, "<td class=\"name\"><a href=\"", "\"").to_owned();
+    let page = browser
+        .post_and_follow(&format!("{one}/test"), &[])
+        .await
+        .text();
+    assert!(page.contains("A test message is on its way."));
+    assert!(page.contains(">pending<"), "{page}");
+    let fields = [("event", "deleted"), ("active", "yes"), ("secret", "mine")];
+    let page = browser.post_and_follow(&one, &fields).await.text();
+    assert!(
+        page.contains("value=\"deleted\" checked") && !page.contains("value=\"published\" checked")
+    );
+    browser
+        .post(&format!("{one}/redeliver"), &[("delivery", "99")])
+        .await
+        .expect(404);
+    let page = browser
+        .post(&one, &[("event", "deleted"), ("generate", "yes")])
+        .await
+        .expect(200)
+        .text();
+    assert!(page.contains("secret-made"), "{page}");
+    browser.post(&format!("{one}/test"), &[]).await.expect(409);
+    let page = browser
+        .post_and_follow(&format!("{one}/remove"), &[])
+        .await
+        .text();
+    assert!(page.contains("There are no webhooks."));
+    browser.get(&one).await.expect(404);
+}
+
+#[tokio::test]
+async fn rules_of_expiry_are_previewed() {
+    let server = TestServer::with_hello().await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    let path = "/-/owners/alice/expiry";
+    is_page(&browser.get(path).await.expect(200));
+    server.clock.advance(Duration::from_secs(40 * 86_400));
+    let mut browser_again = Browser::signed_in(&server, "alice").await;
+    let fields = [("pattern", "edge/*"), ("days", "30"), ("keep", "0")];
+    let page = browser_again.post_and_follow(path, &fields).await.text();
+    assert!(page.contains("The rule for edge/* is saved."), "{page}");
+    assert!(page.contains("1 package with"), "{page}");
+    assert!(page.contains("hello 1.0-r0"));
+    server.send(&get(HELLO)).await.expect(200);
+    let fields = [("pattern", "edge/*"), ("days", "0"), ("keep", "0")];
+    browser_again.post(path, &fields).await.expect(422);
+    let page = browser_again
+        .post_and_follow(&format!("{path}/remove"), &[("pattern", "edge/*")])
+        .await
+        .text();
+    assert!(page.contains("There are no rules."));
+    assert_eq!(browser.get(path).await.status, 303, "unused for 40 days");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_filtered_and_exported() {
+    let server = TestServer::with_hello().await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    let path = "/-/owners/alice/audit";
+    let page = browser.get(path).await.expect(200);
+    is_page(&page);
+    assert!(page.text().contains("<code>package.publish</code>"));
+    let page = browser
+        .get(&format!("{path}?action=session."))
+        .await
+        .expect(200)
+        .text();
+    assert!(
+        page.contains("session.add") && !page.contains("package.publish"),
+        "{page}"
+    );
+    assert!(page.contains("export?action=session."), "{page}");
+    let none = browser
+        .get(&format!("{path}?since=2030-01-01"))
+        .await
+        .expect(200)
+        .text();
+    assert!(none.contains("No entries."));
+    browser
+        .get(&format!("{path}?since=yesterday"))
+        .await
+        .expect(422);
+    browser
+        .get(&format!("{path}?account=a%2Fb"))
+        .await
+        .expect(400);
+    let file = browser
+        .get(&format!("{path}/export?action=package."))
+        .await
+        .expect(200);
+    assert_eq!(file.header("Content-Type"), Some("application/x-ndjson"));
+    assert_eq!(file.text().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn an_organisation_is_changed_renamed_and_deleted() {
+    let server = TestServer::start().await;
+    organisation(&server).await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    let path = "/-/owners/acme";
+    is_page(&browser.get(path).await.expect(200));
+    let fields = [("visibility", "limited"), ("versions", "lenient")];
+    let page = browser.post_and_follow(path, &fields).await.text();
+    assert!(page.contains("<option value=\"limited\" selected>"));
+    assert!(page.contains("<option value=\"lenient\" selected>"));
+    server.clock.advance(Duration::from_secs(660));
+    let renamed = [("new_name", "apex")];
+    browser
+        .post(&format!("{path}/rename"), &renamed)
+        .await
+        .expect(403);
+    let password = password("alice");
+    let renamed = [("new_name", "apex"), ("password", &*password)];
+    browser
+        .post_and_follow(&format!("{path}/rename"), &renamed)
+        .await;
+    let moved = browser.get("/-/owners/acme/keys").await.expect(301);
+    assert_eq!(moved.header("Location"), Some("/-/owners/apex/keys"));
+    browser
+        .upload("/-/upload/apex", ("edge", "main"), &[("a.apk", &hello())])
+        .await
+        .expect(303);
+    let remove = "/-/owners/apex/remove";
+    browser
+        .post(remove, &[("confirm", "acme")])
+        .await
+        .expect(422);
+    browser
+        .post(remove, &[("confirm", "apex")])
+        .await
+        .expect(409);
+    let fields = [("confirm", "apex"), ("packages", "delete")];
+    let answer = browser.post(remove, &fields).await.expect(303);
+    assert_eq!(answer.header("Location"), Some("/"));
+    let found = server
+        .registry
+        .metadata()
+        .owner(&name("apex"))
+        .await
+        .unwrap();
+    assert!(found.is_none());
+    // A user neither renames nor deletes the own account: administrators do.
+    let own = [("new_name", "bob")];
+    browser
+        .post("/-/owners/alice/rename", &own)
+        .await
+        .expect(403);
+    browser
+        .post("/-/owners/alice/remove", &[("confirm", "alice")])
+        .await
+        .expect(403);
+    let kept = server.registry.metadata().owner(&name("alice")).await;
+    assert!(kept.unwrap().is_some());
+}
+
+/// Every page of owners and accounts, as each kind of viewer gets it. 303 is the form to sign in.
+#[tokio::test]
+async fn each_viewer_gets_the_pages_that_are_for_them() {
+    let server = TestServer::start().await;
+    organisation(&server).await;
+    let put = crate::client::put("/api/packages/acme/alpine/edge/main", hello());
+    server
+        .send(&put.basic("alice", &password("alice")))
+        .await
+        .expect(201);
+    let mut anonymous = Browser::new(&server);
+    let mut reader = Browser::signed_in(&server, "reader").await;
+    let mut writer = Browser::signed_in(&server, "writer").await;
+    let mut admin = Browser::signed_in(&server, "alice").await;
+    for (path, statuses) in [
+        ("/acme", [200, 200, 200, 200]),
+        ("/-/login", [200, 303, 303, 303]),
+        ("/-/settings", [303, 200, 200, 200]),
+        ("/-/settings/password", [303, 200, 200, 200]),
+        ("/-/settings/second-factor", [303, 200, 200, 200]),
+        ("/-/settings/sessions", [303, 200, 200, 200]),
+        ("/-/settings/tokens", [303, 200, 200, 200]),
+        ("/-/settings/organisations", [303, 200, 200, 200]),
+        ("/-/upload/acme", [303, 200, 200, 200]),
+        (
+            "/-/delete/acme/edge/main/x86_64/hello-1.0-r0.apk",
+            [303, 403, 200, 200],
+        ),
+        ("/-/owners/acme", [303, 403, 403, 200]),
+        ("/-/owners/acme/members", [303, 403, 403, 200]),
+        ("/-/owners/acme/teams", [303, 403, 403, 200]),
+        ("/-/owners/acme/tokens", [303, 403, 403, 200]),
+        ("/-/owners/acme/keys", [303, 403, 403, 200]),
+        ("/-/owners/acme/deleted", [303, 403, 403, 200]),
+        ("/-/owners/acme/expiry", [303, 403, 403, 200]),
+        ("/-/owners/acme/usage", [303, 403, 403, 200]),
+        ("/-/owners/acme/webhooks", [303, 403, 403, 200]),
+        ("/-/owners/acme/audit", [303, 403, 403, 200]),
+        ("/-/owners/acme/audit/export", [303, 403, 403, 200]),
+        ("/-/owners/nobody/keys", [404, 404, 404, 404]),
+        ("/-/admin", [303, 403, 403, 403]),
+        ("/-/admin/accounts", [303, 403, 403, 403]),
+        ("/-/admin/organisations", [303, 403, 403, 403]),
+        ("/-/admin/audit", [303, 403, 403, 403]),
+        ("/-/admin/settings", [303, 403, 403, 403]),
+    ] {
+        let viewers = [&mut anonymous, &mut reader, &mut writer, &mut admin];
+        for (viewer, status) in viewers.into_iter().zip(statuses) {
+            let answer = viewer.get(path).await;
+            assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        }
+    }
+    // Forms are refused to the same.
+    for path in [
+        "/-/owners/acme/keys/rotate",
+        "/-/owners/acme/members",
+        "/-/owners/acme/remove",
+        "/-/owners/acme/usage",
+        "/-/delete/acme/edge/main/x86_64/hello-1.0-r0.apk",
+    ] {
+        assert_eq!(anonymous.post(path, &[]).await.status, 401, "{path}");
+        assert_eq!(reader.post(path, &[]).await.status, 403, "{path}");
+    }
+    // Limits are those of administrators of the server.
+    admin
+        .post("/-/owners/acme/usage", &[("bytes", "10")])
+        .await
+        .expect(403);
+}
