@@ -1,7 +1,7 @@
 //! How long a publisher waits while another owner's packages expire, are freed, and go with their owner.
 //!
 //! ```text
-//! cargo run --release -p registry --example housekeeping -- [PACKAGES]
+//! cargo run --release -p tarn-core --example housekeeping -- [PACKAGES]
 //! ```
 //!
 //! It makes a registry of that many packages (100,000) in a temporary folder, and publishes small packages of another owner one after
@@ -189,7 +189,7 @@ fn multiply(folder: &Path, packages: i64, size: u64) -> Outcome<()> {
     for statement in [
         "UPDATE repositories SET generation = generation + ?1, last_sequence = last_sequence + ?1 \
          WHERE id = (SELECT MAX(id) FROM repositories) AND ?2 = ?2",
-        "UPDATE index_heads SET generation = generation + ?1, live = live + ?1 \
+        "UPDATE index_heads SET generation = generation + ?1, bytes = bytes * (live + ?1) / live, live = live + ?1 \
          WHERE repository_id = (SELECT MAX(id) FROM repositories) AND ?2 = ?2",
         "UPDATE owner_usage SET packages = packages + ?1, bytes = bytes + ?1 * ?2 \
          WHERE owner_id = (SELECT MAX(owner_id) FROM repositories)",
