@@ -7,34 +7,39 @@ API_EXAMPLES := 10
 # What the tests need is found here; nothing of it lies in a target folder. `make run` is not told: the server would take the
 # variable for a mistyped setting.
 cargo-test bench bench-test: export TARN_TEST_CACHE := $(CACHE)
-export PATH := $(CACHE)/bin:$(PATH)
+export PATH := $(CACHE)/bin:$(PATH):$(HOME)/.cargo/bin
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test install format lint cargo-test api-test fuzz deny
+.PHONY: help run test install format lint cargo-test packaging-test api-test fuzz deny
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## build and serve on 127.0.0.1:8080; the first run says what to type next
+	@scripts/check-rust
+	@scripts/install-system build
 	cargo run --release --package tarn -- serve
 
 test: ## everything that CI does, in its order; installs what it needs
+	@scripts/check-rust
 	@$(MAKE) --no-print-directory install
 	@$(MAKE) --no-print-directory format
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory cargo-test
+	@$(MAKE) --no-print-directory packaging-test
 	@$(MAKE) --no-print-directory api-test
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges
-	scripts/install-system
+install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges, actionlint
+	scripts/install-system test
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-cargo-tools $(CACHE)
 	scripts/install-schemathesis $(CACHE)
 	scripts/install-clients $(CACHE)
+	scripts/install-actionlint $(CACHE)
 
 format: ## is the code formatted?
 	cargo fmt --all --check
@@ -44,6 +49,10 @@ lint: ## clippy, warnings are errors
 
 cargo-test: ## unit, integration and end-to-end tests; nothing may be left out
 	TARN_REQUIRE_TOOLS=1 cargo test --workspace --locked
+
+packaging-test: ## what is in packaging/, as far as one machine can try it
+	cargo build --locked --package tarn
+	TARN_REQUIRE_TOOLS=1 scripts/test-packaging target/debug/tarn $(CACHE)
 
 api-test: ## ask each operation of the JSON API API_EXAMPLES times whether it keeps to its OpenAPI document
 	scripts/test-api $(CACHE) $(API_EXAMPLES)

@@ -1,0 +1,110 @@
+//! The scripts that `make` calls before anything else, on machines that lack something.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+/// A machine with what every system has, and programs that print what is given for them.
+fn machine(programs: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for name in ["sh", "sed", "cut", "dirname", "echo", "id"] {
+        let found = ["/bin", "/usr/bin"].map(|place| Path::new(place).join(name));
+        let found = found.iter().find(|path| path.exists()).unwrap();
+        symlink(found, folder.path().join(name)).unwrap();
+    }
+    for (name, prints) in programs {
+        let path = folder.path().join(name);
+        let _ = fs::remove_file(&path);
+        fs::write(&path, format!("#!/bin/sh\n{prints}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    folder
+}
+
+/// Runs a script there. Gives whether it ended well, and what it said on standard error.
+fn run(machine: &TempDir, script: &str, arguments: &[&str]) -> (bool, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../scripts")
+        .join(script);
+    let mut command = Command::new("/bin/sh");
+    command.arg(script).args(arguments);
+    let ended = command
+        .env_clear()
+        .env("PATH", machine.path())
+        .output()
+        .unwrap();
+    (
+        ended.status.success(),
+        String::from_utf8(ended.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn a_missing_or_old_rust_is_named_in_one_line_with_what_to_type() {
+    let wanted = env!("CARGO_PKG_RUST_VERSION");
+    for (programs, said) in [
+        (&[][..], "not installed; type: curl "),
+        (
+            &[("cargo", "echo 'cargo 1.70.0 (ec8a8a0ca 2023-04-25)'")],
+            "this is 1.70.0; install a newer one",
+        ),
+        (
+            &[("cargo", "echo 'cargo 0.99.0'"), ("rustup", "exit 1")],
+            "this is 0.99.0; type: rustup toolchain install ",
+        ),
+        (
+            &[("cargo", "exit 1"), ("rustup", "exit 1")],
+            "cargo does not start",
+        ),
+    ] {
+        let (good, text) = run(&machine(programs), "check-rust", &[]);
+        assert!(!good && text.lines().count() == 1, "{text}");
+        assert!(text.contains(said) && text.contains(wanted), "{text}");
+    }
+    for version in [
+        format!("{wanted}.0"),
+        "1.123.4-nightly".to_owned(),
+        "2.0.0".to_owned(),
+    ] {
+        let cargo = format!("echo 'cargo {version} (x)'");
+        let machine = machine(&[("cargo", &cargo)]);
+        assert_eq!(
+            run(&machine, "check-rust", &[]),
+            (true, String::new()),
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn what_may_not_be_installed_is_named_with_the_command_for_root() {
+    let (good, text) = run(&machine(&[]), "install-system", &["build"]);
+    assert!(!good && text.contains("missing: cc make"), "{text}");
+    for (manager, command) in [
+        (
+            "apt-get",
+            "install -y -qq --no-install-recommends gcc libc6-dev make",
+        ),
+        (
+            "dnf",
+            "install -y -q --setopt=install_weak_deps=False gcc make",
+        ),
+        ("apk", "add --quiet build-base make"),
+    ] {
+        // A user who is not root, and no sudo.
+        let machine = machine(&[(manager, "exit 1"), ("id", "echo 1000")]);
+        let (good, text) = run(&machine, "install-system", &["build"]);
+        assert!(
+            !good && text.contains(&format!("{manager} {command}")),
+            "{text}"
+        );
+        assert!(text.contains("hint: as root: "), "{text}");
+    }
+}
