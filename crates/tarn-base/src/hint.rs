@@ -1,6 +1,6 @@
 //! What to do about an error, apart from what is wrong.
 //!
-//! The `Display` of an error says what is wrong. [`Hint::hint`] says what to do, as somebody at the command line would do it;
+//! The `Display` of an error says what is wrong. [`Hint::hint`] says what to do, as it is done at the command line;
 //! an interface where it is done otherwise gives a hint of its own. Nothing takes a text apart.
 
 use std::error::Error;

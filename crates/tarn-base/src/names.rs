@@ -15,8 +15,8 @@ pub struct NameError {
 /// The longest owner, branch or repository name, in bytes.
 pub const MAX_BYTES: usize = 64;
 
-/// Names that no owner can take: paths of the server begin with them or might, or they would be taken for somebody who
-/// speaks for the server. `admin` is among them, so that nobody but the first run takes it.
+/// Names that no owner can take: paths of the server begin with them or might, or they would be taken for someone who
+/// speaks for the server. `admin` is among them, so that only the first run takes it.
 const RESERVED_OWNERS: &[&str] = &[
     "-",
     "_",

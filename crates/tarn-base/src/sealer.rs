@@ -130,7 +130,7 @@ impl Sealer {
     }
 
     /// The sealing key in `secret.key` of the data folder, which has to exist. Made when it is not there: 32 random bytes in
-    /// base64, readable to nobody else, on the disk before this returns.
+    /// base64, readable by its user only, on the disk before this returns.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl Sealer {
             None => {
                 let mut key = Zeroizing::new([0; KEY]);
                 random.fill(&mut *key)?;
-                // Of a fixed size: a text that grows leaves a copy behind that nobody wipes. What is not written over is
+                // Of a fixed size: a text that grows leaves a copy behind that is not wiped. What is not written over is
                 // the line feed at the end.
                 let mut line = Zeroizing::new([b'\n'; LINE]);
                 STANDARD
@@ -219,7 +219,7 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// [`SealerError::Wrong`] when another made it, [`SealerError::Check`] when nobody can say.
+    /// [`SealerError::Wrong`] when another made it, [`SealerError::Check`] when it cannot be decided.
     pub fn check(&self, text: &[u8]) -> Result<(), SealerError> {
         match self.open(0, CHECK, text) {
             Ok(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! A small file that nobody else may read.
+//! A small file that only its owner may read.
 
 use std::{
     fs::{self, File, OpenOptions},

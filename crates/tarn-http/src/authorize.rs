@@ -85,8 +85,8 @@ impl Presented {
         Ok(caller.inspect_err(|error| {
             if error.is_refusal() {
                 let claimed = self.credentials.claimed().unwrap_or_default();
-                let nobody = || Caller::Anonymous.actor(self.peer);
-                let by = error.bearer().cloned().unwrap_or_else(nobody);
+                let anonymous = || Caller::Anonymous.actor(self.peer);
+                let by = error.bearer().cloned().unwrap_or_else(anonymous);
                 note_sign_in(registry, by, claimed, error.to_string());
             }
         })?)
@@ -101,7 +101,7 @@ impl Presented {
         Ok(caller)
     }
 
-    /// Finds out who is asking, and refuses nobody in particular.
+    /// Finds out who is asking. Refuses wrong credentials only.
     pub(super) async fn signed_in(&self, registry: &Registry) -> Result<Caller, ApiError> {
         match self.caller(registry).await? {
             Caller::Anonymous => Err(Denied::NeedsCredentials.into()),
@@ -137,7 +137,7 @@ impl Presented {
         })
     }
 
-    /// The user that a caller is. Nobody in particular, and an organisation, are none.
+    /// The user that a caller is. An anonymous caller and an organisation are none.
     pub(super) fn user_of<'a>(
         &self,
         registry: &Registry,
@@ -193,7 +193,7 @@ impl Presented {
 
     /// Finds out who is asking and whether they may, where the request is about an owner and no repository.
     ///
-    /// Wrong credentials are told first, also on a public owner; then an owner that does not exist; then what the
+    /// Wrong credentials are refused first, also on a public owner; then an owner that does not exist; then what the
     /// policy denies.
     pub(super) async fn authorize(
         &self,
@@ -204,7 +204,7 @@ impl Presented {
         self.check(registry, segments, action, None).await
     }
 
-    /// The same where it is about a repository. A branch or a repository that breaks the grammar is told after all that,
+    /// The same where it is about a repository. A branch or a repository that breaks the grammar is refused after all that,
     /// to those who may do it with every repository.
     pub(super) async fn authorize_place(
         &self,
@@ -286,8 +286,8 @@ impl Presented {
         })
     }
 
-    /// Writes down that somebody is refused what they wanted, and why. Whoever refuses a caller who is known comes by here. A
-    /// client that sends credentials only when asked to begins without them; that is no refusal of anybody.
+    /// Records that a caller is refused what they wanted, and why. Every refusal of a known caller passes here. A
+    /// client that sends credentials only when asked to begins without them; that is no refusal.
     pub(super) fn note(
         &self,
         registry: &Registry,
@@ -308,7 +308,7 @@ impl Presented {
         }
     }
 
-    /// What is answered under a name that nobody has. Under a former name: where it is now, for those who may do it
+    /// What is answered under a name that no owner has. Under a former name: where it is now, for those who may do it
     /// there; and for what is written, the new name in words, since clients do not send a body twice.
     async fn lead_on(
         &self,
@@ -322,7 +322,7 @@ impl Presented {
         let Some(owner) = registry.metadata().owner_formerly(&old).await? else {
             return Ok(ApiError::UnknownOwner);
         };
-        // Whoever may publish or delete may read. A token to administer may have no other scope.
+        // Who may publish or delete may read. A token to administer may have no other scope.
         let asked = match action {
             Action::Administer => Action::Administer,
             Action::Read | Action::Publish | Action::Delete => Action::Read,
@@ -376,7 +376,7 @@ fn path_under(uri: &Uri, owner: &str) -> Option<String> {
 /// What an administrator of the server wants, in the words of the audit log.
 pub(super) const ADMINISTER_SERVER: &str = "server.administer";
 
-/// What somebody wanted of an owner, in those words.
+/// What a caller wanted of an owner, in those words.
 pub(super) const fn wanted(action: Action) -> &'static str {
     match action {
         Action::Read => "package.read",

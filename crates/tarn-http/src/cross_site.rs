@@ -1,5 +1,5 @@
-//! A browser adds the password that it remembers to whatever a page of any site sends here, and asks nobody before it sends a
-//! `POST` without a body. So a page of another site could rotate or retire keys in the name of whoever looks at it. Browsers
+//! A browser adds the password that it remembers to whatever a page of any site sends here, and asks no one before it sends a
+//! `POST` without a body. So a page of another site could rotate or retire keys in the name of the person who looks at it. Browsers
 //! say where a request comes from, in headers that no page can write itself; programs send none of them:
 //!
 //! - `Sec-Fetch-Site` (Fetch Metadata Request Headers, section 2.3), to servers with TLS and to the browser's own machine;

@@ -349,7 +349,7 @@ mod tests {
     async fn an_address_that_swallows_everything_leaves_time_for_the_others() {
         let [silent, refusing, good] = addresses();
         let connect = |address: SocketAddr| async move {
-            // Nobody answers at once, so nobody does who is left no time.
+            // No server answers at once, so with no time left none does.
             sleep(Duration::from_millis(20)).await;
             match address {
                 address if address == silent => std::future::pending().await,

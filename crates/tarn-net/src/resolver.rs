@@ -9,7 +9,7 @@ use std::{
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 /// How many look-ups of the operating system's resolver are under way at once. Each takes a thread until the name servers
-/// have answered, also when nobody waits for it any more, and uploads need those threads too.
+/// have answered, also when no caller waits for it any more, and uploads need those threads too.
 const LOOK_UPS: usize = 64;
 
 /// Where the addresses of a receiver's name come from.

@@ -6,7 +6,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What is open beside connections: the database and its log, folders that are being synced, standard streams, connections
-/// that are told that there are too many.
+/// that are refused because there are too many.
 const BESIDE: u64 = 256 + tarn_http::BEYOND as u64;
 
 /// A connection, and the file that it sends or receives.

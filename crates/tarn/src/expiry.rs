@@ -129,7 +129,7 @@ async fn apply(
             shown.push(package::Shown::from(file));
         })
         .await;
-    // What went is told also where it could not go on.
+    // What was deleted is listed also where it could not go on.
     if json || !shown.is_empty() {
         let mut listing = package::listing(json);
         listing.page(&shown, package::row)?;

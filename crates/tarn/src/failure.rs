@@ -1,6 +1,6 @@
 //! How a command ends, and the words it ends with.
 //!
-//! Every failure is told in the same three parts, on standard error:
+//! Every failure is reported in the same three parts, on standard error:
 //!
 //! ```text
 //! error: cannot listen on 127.0.0.1:8080

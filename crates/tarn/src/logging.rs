@@ -5,7 +5,7 @@
 //! (`tarn_log_lines_lost_total`); once lines can be written again, one of them says how many are missing.
 //!
 //! `tracing-appender` has such a queue, but it doesn't count what can't be written, bounds lines rather than bytes, and prints to
-//! standard output when the thread doesn't end: on a pipe that nobody reads, the process would never end.
+//! standard output when the thread doesn't end: on a pipe that is not read, the process would never end.
 
 use std::{
     cell::RefCell,
@@ -48,7 +48,7 @@ thread_local! {
     static OWN_LINE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Installs the process-wide subscriber. `default` is what is logged when nobody set a level.
+/// Installs the process-wide subscriber. `default` is what is logged where no level is set.
 ///
 /// The level is that of Tarn's own crates. The crates below them are logged from `warn` on whatever the level: what
 /// they tell beyond that is theirs to choose, and could one day hold a header or a query.
@@ -102,7 +102,7 @@ pub(crate) fn flush() {
     }
 }
 
-/// Standard error without the lock of the standard library: whoever holds that may wait for the reader.
+/// Standard error without the lock of the standard library: its holder may wait for the reader.
 fn standard_error() -> io::Result<File> {
     Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
 }
@@ -137,7 +137,7 @@ impl Log {
                 output,
                 queued_bytes: Arc::clone(&log.queued_bytes),
                 lost: Arc::clone(&log.lost),
-                told: 0,
+                reported: 0,
                 told_at: None,
                 is_mid_line: false,
             };
@@ -207,8 +207,8 @@ struct Writer<W> {
     output: W,
     queued_bytes: Arc<AtomicUsize>,
     lost: Arc<Counter>,
-    /// How many lost lines the log has told of.
-    told: u64,
+    /// How many lost lines the log has reported.
+    reported: u64,
     told_at: Option<Instant>,
     /// The last write ended within a line.
     is_mid_line: bool,
@@ -220,12 +220,13 @@ impl<W: Write> Writer<W> {
         OWN_LINE.set(Some(Vec::new()));
         let mut works = true;
         loop {
-            let untold = works && self.lost.value() > self.told;
-            let message = match lines.recv_timeout(if untold { Duration::ZERO } else { NOTICES }) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
+            let unreported = works && self.lost.value() > self.reported;
+            let message =
+                match lines.recv_timeout(if unreported { Duration::ZERO } else { NOTICES }) {
+                    Ok(message) => Some(message),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                };
             let is_idle = message.is_none();
             match message {
                 Some(Message::Line(line)) => {
@@ -239,7 +240,7 @@ impl<W: Write> Writer<W> {
                 None => {}
             }
             let rested = self.told_at.is_none_or(|at| at.elapsed() >= NOTICES);
-            if works && self.lost.value() > self.told && (is_idle || rested) {
+            if works && self.lost.value() > self.reported && (is_idle || rested) {
                 works = self.tell();
             }
         }
@@ -249,14 +250,14 @@ impl<W: Write> Writer<W> {
     fn tell(&mut self) -> bool {
         let lost = self.lost.value();
         tracing::warn!(
-            lines = lost - self.told,
+            lines = lost - self.reported,
             "log lines were lost: they could not be written, or came faster than they were read"
         );
         let line = OWN_LINE.with_borrow_mut(|own| own.as_mut().map(std::mem::take));
         if !self.write(&line.unwrap_or_default()) {
             return false;
         }
-        self.told = lost;
+        self.reported = lost;
         self.told_at = Some(Instant::now());
         true
     }
@@ -330,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_in_bytes() {
-        // Nobody takes anything out of the queue.
+        // Nothing takes lines out of the queue.
         let (queue, _lines) = mpsc::sync_channel(QUEUED_LINES);
         let log = Log {
             queue,

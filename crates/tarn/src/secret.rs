@@ -60,7 +60,7 @@ pub(crate) fn password(from_stdin: bool, command: &str) -> Result<Secret, Failur
     Err(Failure::usage("no password was given").hint(hint))
 }
 
-/// A secret on standard input, up to its end, or up to Enter where somebody types it; `what` is what to call it.
+/// A secret on standard input, up to its end, or up to Enter where it is typed; `what` is what to call it.
 ///
 /// # Errors
 ///

@@ -46,7 +46,7 @@ pub(crate) fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
     let (sender, receiver) = oneshot::channel();
     tokio::spawn(async move {
         next(&mut terminate, &mut interrupt).await;
-        // The server can have ended by itself; then there is nobody left to tell.
+        // The server can have ended by itself; then there is nothing left to stop.
         let _ = sender.send(());
         let exit = next(&mut terminate, &mut interrupt).await;
         logging::last_words(

@@ -1,7 +1,7 @@
 //! When each job is due.
 //!
 //! All jobs run once when the server starts, one after the other, and then every day, or as often as the settings say. A
-//! job that fails is told in the log and tried again the next time. The schedule goes by the registry's clock and only
+//! job that fails is reported in the log and tried again the next time. The schedule goes by the registry's clock and only
 //! looks at it now and then, so that a test may move it.
 
 use std::{future::Future, pin::pin, time::Duration};

@@ -7,7 +7,7 @@
 //!
 //! [`sweep`] also compares what lies in the store with what the database knows. A refused upload takes its blob back itself.
 //! One that was cut off between the blob and its record, by a crash or a power cut, cannot. What the database never heard of may
-//! be all that is left of somebody's packages, with the wrong database beside it, and so it is in no hurry:
+//! be all that is left of an owner's packages, with the wrong database beside it, and so it is in no hurry:
 //! `metadata/blob_facts.rs` says when it goes, and until then a line in the log says that it is there. The other way round, a
 //! package whose bytes are missing or of the wrong size is reported, too.
 
@@ -185,7 +185,7 @@ impl Sweep<'_> {
                     note_damaged(&facts.sha256, swept);
                 }
             }
-            // Somebody took it away, or a crash left its row. Should it come back, it is noted anew.
+            // It was taken away by hand, or a crash left its row. Should it come back, it is noted anew.
             BlobStanding::Stray(_) => {
                 self.registry
                     .metadata()

@@ -1,11 +1,11 @@
 //! What is counted, and the text in which it is shown.
 //!
 //! Each part counts for itself, always, by adding to a number in memory; the text is put together on request.
-//! No label has the name of an owner, a repository, a package or a person: whoever may read the metrics may not read all
+//! No label has the name of an owner, a repository, a package or a person: a reader of the metrics may not read all
 //! of those.
 //!
 //! The numbers are our own, not a metrics library's: they belong to one registry and not to the process, so that two
-//! in one test do not share them; a request pays a few atomic additions; and nothing gathers while nobody asks.
+//! in one test do not share them; a request pays a few atomic additions; and nothing is gathered unless it is asked for.
 
 mod requests;
 mod text;

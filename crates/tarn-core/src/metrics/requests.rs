@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tarn_base::counter::{Counter, Histogram};
 
-/// The kinds of requests that are told apart.
+/// The kinds of requests that are counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// `APKINDEX.tar.gz`.

@@ -34,7 +34,7 @@ pub struct DeliveryLimits {
     pub at_once: usize,
     /// Of them, to the webhooks of one owner.
     pub at_once_per_owner: usize,
-    /// After so long, whoever took a message is thought dead. Longer than any attempt.
+    /// After so long, the process that took a message is thought dead. Longer than any attempt.
     pub lease: Duration,
     /// How often the outbox is looked into unasked: for what other processes put there.
     pub poll: Duration,
@@ -238,7 +238,7 @@ impl Deliverer {
     }
 
     /// Works until `stop` is ready, then takes nothing more, and gives what is under way until `drain` is over. What is cut off
-    /// then is sent again by whoever works next.
+    /// then is sent again by the process that works next.
     pub async fn run(&self, stop: impl Future<Output = ()>, drain: Duration) {
         let mut stop = pin!(stop);
         let mut sending = JoinSet::new();

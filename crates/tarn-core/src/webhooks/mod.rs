@@ -4,7 +4,7 @@
 //! 2. [`Deliverer`] takes what is due, signs it ([`signing`]) and sends it ([`Client`]), at the times of [`schedule`].
 //! 3. [`Webhooks`] is what an owner does with them: add, change, remove, test, look at the log.
 //!
-//! The URL of a webhook is chosen by whoever administers an owner, and the server asks for it from inside its network. So
+//! The URL of a webhook is chosen by the administrators of an owner, and the server asks for it from inside its network. So
 //! [`AddressRules`] keeps it to public addresses, no redirect is followed, and nothing of an answer is shown but its status.
 
 mod deliver;

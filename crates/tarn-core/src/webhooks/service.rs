@@ -1,4 +1,4 @@
-//! What is done with webhooks on behalf of whoever administers an owner.
+//! What the administrators of an owner do with webhooks.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub const MAX_WEBHOOKS: u64 = 20;
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const GENERATED_SECRET: usize = 43;
 
-/// Why something was not done with a webhook. The texts are fit for whoever asked.
+/// Why something was not done with a webhook. The texts are fit for the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// The URL.
@@ -79,9 +79,9 @@ pub struct Webhook {
     pub id: WebhookId,
     /// Where it leads.
     pub target: Target,
-    /// What it is told of.
+    /// The events that it receives.
     pub events: WebhookEvents,
-    /// Whether it is told anything at present.
+    /// Whether it receives events at present.
     pub active: bool,
     /// When it was added.
     pub created_at: Timestamp,
@@ -120,11 +120,11 @@ pub struct Added {
 pub struct WebhookOrder<'a> {
     /// Where it leads.
     pub url: &'a str,
-    /// What it is told of.
+    /// The events that it receives.
     pub events: WebhookEvents,
     /// The secret that signs; none: one is made.
     pub secret: Option<Secret>,
-    /// Whether it is told anything from the start.
+    /// Whether it receives events from the start.
     pub active: bool,
 }
 
@@ -145,9 +145,9 @@ pub enum SecretChange {
 pub struct ChangeOrder {
     /// Where it leads.
     pub url: Option<String>,
-    /// What it is told of.
+    /// The events that it receives.
     pub events: Option<WebhookEvents>,
-    /// Whether it is told anything. What is pending for one that is not any more is given up.
+    /// Whether it receives events. What is pending for one that is not any more is given up.
     pub active: Option<bool>,
     /// The secret that signs. What is pending is signed with the new one.
     pub secret: SecretChange,
@@ -178,7 +178,7 @@ impl Webhooks {
         }
     }
 
-    /// Adds a webhook that is told of these from the start. Without a secret, one is made and given back.
+    /// Adds a webhook that receives these from the start. Without a secret, one is made and given back.
     ///
     /// # Errors
     ///
@@ -448,7 +448,7 @@ fn no_webhook(owner: &Owner, number: i64) -> WebhookError {
     }
 }
 
-/// Removed by somebody else in between.
+/// Removed by another request in between.
 fn gone(owner: &Owner, number: i64, error: MetadataError) -> WebhookError {
     match error {
         MetadataError::Missing(_) => no_webhook(owner, number),

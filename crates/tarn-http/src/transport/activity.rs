@@ -31,7 +31,7 @@ pub(crate) struct Activity {
     at_once: AtomicBool,
     /// Nothing more is sent.
     ends: AtomicBool,
-    told: Notify,
+    asked_to_close: Notify,
     /// The bytes that were read since the last request, which are the head of the next one.
     head: Mutex<Vec<u8>>,
     /// For each answer under way over HTTP/2, when its next bytes were asked for, in milliseconds since it was opened.
@@ -49,7 +49,7 @@ impl Activity {
             closes: AtomicBool::new(false),
             at_once: AtomicBool::new(false),
             ends: AtomicBool::new(false),
-            told: Notify::new(),
+            asked_to_close: Notify::new(),
             head: Mutex::default(),
             answers: Mutex::default(),
         })
@@ -71,12 +71,12 @@ impl Activity {
     pub(crate) fn close(&self, at_once: bool) {
         self.at_once.fetch_or(at_once, Relaxed);
         self.closes.store(true, Relaxed);
-        self.told.notify_one();
+        self.asked_to_close.notify_one();
     }
 
     /// Ready after each [`Activity::close`].
-    pub(crate) async fn told_to_close(&self) {
-        self.told.notified().await;
+    pub(crate) async fn asked_to_close(&self) {
+        self.asked_to_close.notified().await;
     }
 
     /// Whether it takes no further request.

@@ -215,7 +215,7 @@ impl PackageForm {
     }
 }
 
-/// What went wrong below the form is told as it is.
+/// What went wrong below the form is reported as it is.
 fn form_error(error: multer::Error) -> BodyError {
     match error {
         multer::Error::StreamReadFailed(source) => match source.downcast::<BodyError>() {

@@ -3,7 +3,7 @@
 //! At the limit the connection that has been idle for longest is closed for a new one. The same holds for the share of one
 //! source, so that no client can take what others need. Where nothing is idle, a new connection is taken *beyond* the limit: it
 //! may ask for `/healthz`, and is answered 503 to everything else. There are few of those, and the oldest makes room too, so
-//! whoever watches the server gets an answer whatever the others do.
+//! monitoring gets an answer whatever the others do.
 
 use std::{
     cmp::Reverse,
@@ -75,7 +75,7 @@ impl Connections {
         })
     }
 
-    /// A place for a connection from `peer`. Another one may be told to close for it.
+    /// A place for a connection from `peer`. Another one may be asked to close for it.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Place {
         let source = (!self.proxies.trusts(peer)).then(|| network(peer));
         let activity = Activity::new();

@@ -150,7 +150,7 @@ async fn serve_connection(
     );
     let stream = tokio::select! {
         stream = handshake => stream??,
-        () = place.activity.told_to_close() => return Ok(()),
+        () = place.activity.asked_to_close() => return Ok(()),
     };
     if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
         serve_http2(stream, peer, place, app).await
@@ -272,7 +272,7 @@ fn is_within(beyond: Option<Limit>, path: &str) -> Result<(), ApiError> {
     Err(ApiError::Busy(text.to_owned()))
 }
 
-/// Has a connection go on until it ends, is told to, or does nothing for too long.
+/// Has a connection go on until it ends, is asked to, or does nothing for too long.
 async fn drive<C>(connection: C, activity: &Activity, app: &App) -> Result<(), ConnectionError>
 where
     C: GracefulConnection,
@@ -288,12 +288,12 @@ where
     loop {
         tokio::select! {
             ended = connection.as_mut() => return ended.map_err(Into::into),
-            () = activity.told_to_close() => {}
+            () = activity.asked_to_close() => {}
             _ = look.tick() => {
                 if activity.has_stalled(longest_wait) {
                     return Err("the client does not read".into());
                 }
-                // One that was told to close need not do more: over HTTP/2 the library waits for a word of the client.
+                // One that was asked to close need not do more: over HTTP/2 the library waits for a word of the client.
                 let patience = if activity.closes() { Duration::ZERO } else { limits.head };
                 if !activity.is_idle_for(patience) {
                     continue;

@@ -1,7 +1,7 @@
 //! Where a request comes from: the address of the connection or, behind proxies that are trusted, the one that they tell.
 //!
 //! Each proxy appends the address that it was asked from. So the list is read from its end: as long as the addresses are
-//! those of trusted proxies, the one before was told by somebody trusted. The first that is not is the source, and what
+//! those of trusted proxies, the one before was written by a trusted proxy. The first that is not is the source, and what
 //! stands further left is whatever the sender made up. One header is read, the one that the operator named: a
 //! proxy that writes the one passes the other on as it came.
 
@@ -32,7 +32,7 @@ pub(crate) fn source(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> So
 }
 
 /// The address that a request with these headers came from, over a connection from `peer`. Where the list has something else
-/// than an address, it is the trusted proxy that should have told.
+/// than an address, it is the trusted proxy that should have written it.
 pub fn source_address(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> IpAddr {
     let mut source = peer.to_canonical();
     if !proxies.trusts(source) {
@@ -51,12 +51,12 @@ pub fn source_address(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> I
         .map(<[u8]>::trim_ascii)
         .filter(|element| !element.is_empty());
     for element in elements.take(MOST_HOPS) {
-        let told = match proxies.header {
+        let written = match proxies.header {
             ForwardedHeader::XForwardedFor => address(element),
             ForwardedHeader::Forwarded => node(element).and_then(address),
         };
-        match told {
-            Some(told) => source = told,
+        match written {
+            Some(written) => source = written,
             None => break,
         }
         if !proxies.trusts(source) {

@@ -1,4 +1,4 @@
-//! Bodies that nobody reads to their end.
+//! Bodies that are not read to their end.
 //!
 //! An upload that is refused leaves bytes on their way. Over HTTP/1 the connection cannot carry another request then, and the answer
 //! says so: a client that reads `Connection: keep-alive` would send its next request into a socket that closes

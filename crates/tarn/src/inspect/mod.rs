@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if name.ends_with(".tar.gz") || name.ends_with(".adb") {
         return index::inspect(file, trusted)?.print(arguments.json);
     }
-    // The name tells nothing, so the content has to. When it is neither, what is wrong with it as a package is told.
+    // The content decides, not the name. When it is neither, the error is that of a package.
     match package::inspect(file, trusted) {
         Ok(package) => package.print(arguments.json),
         Err(failure) => match index::inspect(file, trusted) {

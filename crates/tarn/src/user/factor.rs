@@ -51,7 +51,7 @@ pub(super) async fn show(
     )
 }
 
-/// Takes it away. Whoever may run this answers for the whole server, so no code is asked for.
+/// Removes it. Who may run this administers the whole server, so no code is asked for.
 pub(super) async fn disable(factors: &SecondFactors, name: &OwnerName) -> Result<(), Failure> {
     factors.disable(name, Proof::Administrator, &BY).await?;
     output::note(&format!(

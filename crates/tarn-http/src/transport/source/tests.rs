@@ -65,7 +65,7 @@ fn the_rightmost_address_that_is_no_trusted_proxy_is_the_source() {
         (PROXY, &["127.0.0.1", "192.0.2.1"], "192.0.2.1"),
         (PROXY, &["192.0.2.1", "10.0.0.2"], "192.0.2.1"),
         (PROXY, &["192.0.2.1", "", " , "], "192.0.2.1"),
-        // Garbage where a proxy should have told an address: the proxy itself.
+        // Garbage where a proxy should have written an address: the proxy itself.
         (PROXY, &["192.0.2.1, unknown"], PROXY),
         (PROXY, &["192.0.2.1, unknown, 10.0.0.2"], "10.0.0.2"),
         (PROXY, &["192.0.2.1 192.0.2.2"], PROXY),
