@@ -11,7 +11,7 @@ export PATH := $(CACHE)/bin:$(PATH):$(HOME)/.cargo/bin
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test install format lint cargo-test packaging-test api-test fuzz deny
+.PHONY: help run dist test install format lint cargo-test packaging-test api-test fuzz deny
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,6 +20,10 @@ run: ## build and serve on 127.0.0.1:8080; the first run says what to type next
 	@scripts/check-rust
 	@scripts/install-system build
 	cargo run --release --package tarn -- serve
+
+dist: ## the binary of a release as target/dist/tarn, and beside it tarn.debug with its line numbers
+	cargo build --profile dist --locked --package tarn
+	scripts/split-debug-info target/dist/tarn
 
 test: ## everything that CI does, in its order; installs what it needs
 	@scripts/check-rust
