@@ -37,13 +37,14 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges, actionlint
+install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges, actionlint, an S3 server
 	scripts/install-system test
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-cargo-tools $(CACHE)
 	scripts/install-schemathesis $(CACHE)
 	scripts/install-clients $(CACHE)
 	scripts/install-actionlint $(CACHE)
+	scripts/install-versitygw $(CACHE)
 
 format: ## is the code formatted?
 	cargo fmt --all --check

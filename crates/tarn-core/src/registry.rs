@@ -20,7 +20,7 @@ use tarn_base::{
 };
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::{
-    blobs::{BlobError, Blobs},
+    blobs::{BlobError, Blobs, Storage},
     metadata::{Act, Actor, Database, Metadata, MetadataError},
 };
 
@@ -30,14 +30,14 @@ pub enum OpenError {
     /// The database.
     #[error("cannot open the database")]
     Metadata(#[from] MetadataError),
-    /// The folder of the blobs.
-    #[error("cannot open the data folder")]
+    /// The store of the blobs.
+    #[error("cannot open the store of the packages")]
     Blobs(#[from] BlobError),
     /// There are packages, and a database that has never heard of anybody.
-    #[error("the folder {} has the files of packages, and the database {} is new: is it the right one, and the right data folder? Nothing was changed", blobs.display(), database.display())]
+    #[error("{blobs} has the files of packages, and the database {} is new: is it the right one, and the right data folder? Nothing was changed", database.display())]
     StrangeBlobs {
-        /// The folder of the blobs.
-        blobs: PathBuf,
+        /// Where the blobs are.
+        blobs: String,
         /// The database.
         database: PathBuf,
     },
@@ -287,7 +287,16 @@ impl Registry {
     /// When the folder, the database or the sealing key cannot be opened, or another server holds the folder; when there
     /// are packages' files and the database is new.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
-        let blobs = Blobs::open(settings.data_dir.clone()).await?;
+        let blobs = Blobs::open(settings.data_dir.clone(), &settings.storage).await?;
+        Self::over(blobs, settings, clock).await
+    }
+
+    /// The same over a store that is open: that of the settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::open`].
+    pub async fn over(blobs: Blobs, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         let metadata = open_database(&settings, &blobs).await?;
         let administration = Administration::over(metadata, &settings, &clock, true).await?;
         let metadata = administration.metadata();
@@ -404,14 +413,19 @@ impl Registry {
 }
 
 /// Opens the database beside `blobs`, unless it is a new one and there are some: then the database is elsewhere, or lost,
-/// and whoever goes on with a new one believes that all is well.
+/// and an operator who goes on with a new one believes that all is well.
 async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, OpenError> {
     let Database::Sqlite(database) = &settings.database;
     let strange = || OpenError::StrangeBlobs {
-        blobs: settings.data_dir.join("blobs"),
+        blobs: match &settings.storage {
+            Storage::DataFolder => {
+                format!("the folder {}", settings.data_dir.join("blobs").display())
+            }
+            Storage::S3(s3) => format!("the store {s3}"),
+        },
         database: database.clone(),
     };
-    let has_blobs = blobs.any().await?;
+    let has_blobs = blobs.store().any().await?;
     // Before one is made, so that none is in the way of the one that is to be restored.
     if has_blobs && database.try_exists().is_ok_and(|is_there| !is_there) {
         return Err(strange());
@@ -421,6 +435,9 @@ async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, O
         metadata.close().await;
         return Err(strange());
     }
+    let new = Random::system().text(b"0123456789abcdef", 32)?;
+    let identifier = metadata.identifier(&new).await?;
+    blobs.store().claim(&identifier).await?;
     Ok(metadata)
 }
 
@@ -428,7 +445,7 @@ impl Hint for OpenError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::StrangeBlobs { .. } => {
-                "restore the database from the backup, or to begin anew move that folder away"
+                "restore the database from the backup, or to begin anew move the files away"
                     .to_owned()
             }
             Self::Sealer(error) => return error.hint(),

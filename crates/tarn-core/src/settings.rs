@@ -6,7 +6,10 @@ use ipnet::IpNet;
 
 use crate::access::{AccessLimits, RefusalLimits};
 use tarn_base::{counter::Counter, secret::Secret};
-use tarn_store::metadata::{Database, Quota, VersionRule};
+use tarn_store::{
+    blobs::Storage,
+    metadata::{Database, Quota, VersionRule},
+};
 
 /// Everything that can be set. The binary documents each where it reads it.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the facts are kept.
     pub database: Database,
+    /// Where the bytes of packages are kept.
+    pub storage: Storage,
     /// The key that seals private signing keys, in base64; without it, one is kept in the data folder.
     pub sealing_key: Option<Secret>,
     /// Bits of the RSA keys that are made.
@@ -155,6 +160,7 @@ impl Settings {
         Self {
             database: Database::Sqlite(data_dir.join("tarn.db")),
             data_dir,
+            storage: Storage::DataFolder,
             sealing_key: None,
             key_size: apk::sign::KeySize::Rsa4096,
             package_limits: apk::limits::Limits::default(),

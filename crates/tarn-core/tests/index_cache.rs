@@ -81,6 +81,7 @@ async fn record(
         &facts,
         PackageHash::Identity(identity),
         NewBlob {
+            place: 0,
             sha256: digest,
             size: 7,
         },

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
-use std::{future::Future, pin::pin, task::Poll, time::Duration};
+use std::{future::Future, path::PathBuf, pin::pin, task::Poll, time::Duration};
 
 use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
 use bytes::Bytes;
@@ -18,8 +18,11 @@ use tarn_core::{
     publish::{Destination, IfExists, PublishError, Published},
     settings::Settings,
 };
-use tarn_store::metadata::{
-    Actor, BlobStanding, FileAddress, NewUser, OwnerId, RecordError, STRAY_GRACE, Visibility,
+use tarn_store::{
+    blobs::{BlobKey, Expected},
+    metadata::{
+        Actor, BlobStanding, FileAddress, NewUser, OwnerId, RecordError, STRAY_GRACE, Visibility,
+    },
 };
 
 /// 2026-11-22 21:00:00 UTC.
@@ -105,14 +108,12 @@ async fn cut_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T
 async fn unneeded(registry: &Registry) -> Vec<Sha256Digest> {
     let mut unneeded = Vec::new();
     for first_byte in 0..=u8::MAX {
-        for listed in registry.blobs().list(first_byte).await.unwrap() {
-            if !registry
-                .metadata()
-                .is_referenced(&listed.sha256)
-                .await
-                .unwrap()
-            {
-                unneeded.push(listed.sha256);
+        for listed in registry.blobs().store().list(first_byte).await.unwrap() {
+            let facts = registry.metadata().blob(&listed.key.sha256).await.unwrap();
+            if !facts.is_some_and(|facts| {
+                facts.key == listed.key && facts.standing == BlobStanding::Live
+            }) {
+                unneeded.push(listed.key.sha256);
             }
         }
     }
@@ -151,13 +152,10 @@ async fn a_client_that_goes_away_at_any_point_leaves_no_blob_without_a_package()
 async fn put_stray(registry: &Registry) -> Sha256Digest {
     let stray = stray_package();
     let (mut incoming, sha256) = (registry.blobs().begin().await.unwrap(), digest(&stray));
-    tokio::task::spawn_blocking(move || {
-        incoming.write(&stray)?;
-        incoming.commit(&sha256)
-    })
-    .await
-    .unwrap()
-    .unwrap();
+    incoming.write(&stray).unwrap();
+    let key = BlobKey::first(sha256);
+    let put = registry.blobs().put(&mut incoming, &key, Expected::New);
+    assert!(put.await.unwrap());
     sha256
 }
 
@@ -170,7 +168,24 @@ fn digest(bytes: &[u8]) -> Sha256Digest {
 }
 
 async fn is_there(registry: &Registry, blob: &Sha256Digest) -> bool {
-    registry.blobs().open_blob(blob).await.unwrap().is_some()
+    path_of(registry, blob).await.is_file()
+}
+
+/// The file of these bytes, if the database knows them; else the one that they have first.
+async fn path_of(registry: &Registry, blob: &Sha256Digest) -> PathBuf {
+    let facts = registry.metadata().blob(blob).await.unwrap();
+    let key = facts
+        .map_or(BlobKey::first(*blob), |facts| facts.key)
+        .to_string();
+    let (folder, name) = key.split_at(2);
+    let blobs = registry.settings().data_dir.join("blobs");
+    blobs.join(folder).join(name)
+}
+
+/// What the database says of these bytes.
+async fn standing(registry: &Registry, blob: &Sha256Digest) -> Option<BlobStanding> {
+    let facts = registry.metadata().blob(blob).await.unwrap();
+    facts.map(|facts| facts.standing)
 }
 
 #[tokio::test]
@@ -202,8 +217,7 @@ async fn a_sweep_removes_what_a_crash_left_once_nobody_can_miss_it_and_nothing_e
     };
     assert_eq!(sweep(&registry).await.unwrap(), swept);
     assert_eq!(unneeded(&registry).await, []);
-    let standing = registry.metadata().blob_standing(&stray).await.unwrap();
-    assert_eq!(standing, BlobStanding::Unknown);
+    assert_eq!(standing(&registry, &stray).await, Some(BlobStanding::Dead));
     assert!(is_there(&registry, &digest(&package)).await);
     assert_eq!(
         sweep(&registry).await.unwrap(),
@@ -278,7 +292,7 @@ async fn an_upload_that_cannot_be_recorded_takes_back_what_it_brought_and_nothin
     let stray = put_stray(&registry).await;
     let other = PackageBuilder::new("other", "1.0-r0").build();
     // Before a sweep has noted the stray, and after.
-    for standing in [BlobStanding::Unknown, BlobStanding::Stray(START)] {
+    for expected in [None, Some(BlobStanding::Stray(START))] {
         for package in [stray_package(), other.clone()] {
             let refused = publish_by(gone.clone(), &registry, alice, package).await;
             assert!(
@@ -289,7 +303,7 @@ async fn an_upload_that_cannot_be_recorded_takes_back_what_it_brought_and_nothin
                 "{refused:?}"
             );
         }
-        assert_eq!(metadata.blob_standing(&stray).await.unwrap(), standing);
+        assert_eq!(standing(&registry, &stray).await, expected);
         assert_eq!(unneeded(&registry).await, [stray]);
         sweep(&registry).await.unwrap();
     }
@@ -383,8 +397,7 @@ async fn the_blobs_of_an_owner_who_was_removed_go_within_a_day() {
     registry.clock().advance(Duration::from_secs(86_400));
     schedule.run_due().await;
     assert!(!is_there(&registry, &blob).await);
-    let standing = registry.metadata().blob_standing(&blob).await.unwrap();
-    assert_eq!(standing, BlobStanding::Unknown);
+    assert_eq!(standing(&registry, &blob).await, Some(BlobStanding::Dead));
 }
 
 async fn delete(registry: &Registry, owner: OwnerId, file_name: &str) {
@@ -410,8 +423,6 @@ async fn after_a_crash_between_any_two_steps_of_freeing_the_next_run_goes_on() {
     let (mut registry, alice) = open(&folder).await;
     let package = PackageBuilder::new("hello", "1.0-r0").build();
     let blob = digest(&package);
-    let hex = blob.to_hex();
-    let path = folder.path().join("blobs").join(&hex[..2]).join(&hex[2..]);
     // The row is forgotten; the bytes are removed too; and both again with an upload of the same bytes before the next run.
     for (bytes_removed, uploaded) in [(false, false), (true, false), (false, true), (true, true)] {
         publish(&registry, alice, package.clone()).await.unwrap();
@@ -419,26 +430,25 @@ async fn after_a_crash_between_any_two_steps_of_freeing_the_next_run_goes_on() {
         let later = registry.clock().now().after(Duration::from_secs(60));
         assert!(registry.metadata().forget_deleted(later).await.unwrap() > 0);
         if bytes_removed {
-            std::fs::remove_file(&path).unwrap();
+            std::fs::remove_file(path_of(&registry, &blob).await).unwrap();
         }
         registry.metadata().close().await;
         drop(registry);
 
         registry = reopen(&folder).await.unwrap();
-        let standing = registry.metadata().blob_standing(&blob).await.unwrap();
-        assert_eq!(standing, BlobStanding::Unneeded);
+        let unneeded = Some(BlobStanding::Unneeded);
+        assert_eq!(standing(&registry, &blob).await, unneeded);
         if uploaded {
             publish(&registry, alice, package.clone()).await.unwrap();
         }
         let swept = sweep(&registry).await.unwrap();
         assert_eq!((swept.strays, swept.damaged), (0, 0));
         assert_eq!(is_there(&registry, &blob).await, uploaded);
-        let standing = registry.metadata().blob_standing(&blob).await.unwrap();
         let expected = match uploaded {
-            true => BlobStanding::Referenced,
-            false => BlobStanding::Unknown,
+            true => BlobStanding::Live,
+            false => BlobStanding::Dead,
         };
-        assert_eq!(standing, expected);
+        assert_eq!(standing(&registry, &blob).await, Some(expected));
         if uploaded {
             delete(&registry, alice, "hello-1.0-r0.apk").await;
         }
@@ -484,11 +494,10 @@ async fn an_upload_of_the_same_bytes_while_they_are_freed_has_its_bytes() {
         round += 1;
         tokio::time::sleep(Duration::from_millis(5 * (round % 4))).await;
         publish(&registry, alice, package.clone()).await.unwrap();
-        let reading = registry.blobs().open_whole(&blob, package.len() as u64);
-        assert!(
-            reading.await.unwrap().is_some(),
-            "recorded without its bytes"
-        );
+        let facts = registry.metadata().blob(&blob).await.unwrap().unwrap();
+        assert_eq!(facts.standing, BlobStanding::Live);
+        let whole = registry.blobs().store().has_whole(&facts.key, facts.size);
+        assert!(whole.await.unwrap(), "recorded without its bytes");
         delete(&registry, alice, "hello-1.0-r0.apk").await;
     }
     freeing.await.unwrap();

@@ -105,6 +105,7 @@ impl World {
             &facts,
             PackageHash::Identity(Identity::from_bytes([0; 20])),
             NewBlob {
+                place: 0,
                 sha256: digest,
                 size: 7,
             },

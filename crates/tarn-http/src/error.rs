@@ -472,6 +472,7 @@ impl From<PublishError> for ApiError {
             }
             PublishError::Record(RecordError::NoarchClash { .. }) => Code::NoarchConflict,
             PublishError::Record(RecordError::Metadata(error)) => return error.into(),
+            PublishError::Record(RecordError::PlaceGone) => return Self::Internal(Box::new(error)),
             PublishError::Blob(error) => return error.into(),
             PublishError::Metadata(error) => return error.into(),
             PublishError::Worker(_) | PublishError::Gone => {

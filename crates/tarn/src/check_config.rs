@@ -9,6 +9,7 @@ use std::{
 
 use serde::Serialize;
 use tarn_core::{Survey, access::check_new};
+use tarn_store::blobs::{Storage, Store};
 
 use crate::{
     failure::Failure,
@@ -71,6 +72,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     {
         findings.extend(first_steps(&configuration).await);
     }
+    findings.extend(store(&configuration).await);
     findings.push(address(&configuration));
     if let Some(files) = configuration.tls.clone() {
         findings.push(match serve::tls(files) {
@@ -227,6 +229,23 @@ async fn first_steps(configuration: &Configuration) -> Vec<Finding> {
         findings.push(Finding::Bad(open::refused_admin_password(&weak)));
     }
     findings
+}
+
+/// Whether a store in the network answers. Nothing is written there.
+async fn store(configuration: &Configuration) -> Option<Finding> {
+    let settings = open::library_settings(configuration);
+    let Storage::S3(s3) = &settings.storage else {
+        return None;
+    };
+    let answer = async {
+        Store::of(&settings.storage, &settings.data_dir)?
+            .any()
+            .await
+    };
+    Some(match answer.await {
+        Ok(_) => Finding::Good(format!("the store {s3} answers")),
+        Err(error) => Finding::Bad(Failure::from_error(&error)),
+    })
 }
 
 fn address(configuration: &Configuration) -> Finding {

@@ -1,11 +1,16 @@
 //! Opening the registry that the settings name.
 
-use tarn_base::{clock::Clock, hint::Hint};
+use std::env;
+
+use tarn_base::{clock::Clock, hint::Hint, secret::Secret};
 use tarn_core::{
     Administration, Registry,
     settings::{ConnectionLimits, Proxies, Settings},
 };
-use tarn_store::metadata::{Actor, Database, Quota};
+use tarn_store::{
+    blobs::{S3Credentials, Storage},
+    metadata::{Actor, Database, Quota},
+};
 use tracing::Level;
 
 use crate::{
@@ -19,6 +24,7 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
     let defaults = Settings::in_folder(configuration.data_dir.clone());
     Settings {
         database: Database::Sqlite(configuration.database.clone()),
+        storage: with_credentials(configuration.storage.clone()),
         sealing_key: configuration.secret_key.clone(),
         max_upload: configuration.max_upload_size,
         max_uploads: configuration.max_uploads,
@@ -50,6 +56,25 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
         webhook_networks: configuration.webhook_networks.clone(),
         ..defaults
     }
+}
+
+/// The store with the credentials of this process. Nothing else of it comes from the environment: variables that are meant for
+/// other programs must not win over the settings.
+fn with_credentials(mut storage: Storage) -> Storage {
+    let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    if let Storage::S3(settings) = &mut storage
+        && let (Some(access_key_id), Some(secret)) = (
+            variable("AWS_ACCESS_KEY_ID"),
+            variable("AWS_SECRET_ACCESS_KEY"),
+        )
+    {
+        settings.credentials = Some(S3Credentials {
+            access_key_id,
+            secret_access_key: Secret::new(secret),
+            session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
+        });
+    }
+    storage
 }
 
 /// Why the password of the first account cannot be used. Only one that was given can be weak.

@@ -79,6 +79,7 @@ impl World {
             &facts,
             PackageHash::Identity(Identity::from_bytes([7; 20])),
             NewBlob {
+                place: 0,
                 sha256: Sha256Digest::from_bytes(bytes),
                 size: 7,
             },

@@ -5,20 +5,25 @@
 //! bytes go. Each step is whole, and finds by itself what the one before it left: after a crash between any two, the next run
 //! goes on.
 //!
-//! [`sweep`] also compares what lies in the store with what the database knows. A refused upload takes its blob back itself.
+//! [`sweep`] also compares what lies in the store with what the database knows. It removes what is left in places that were given
+//! up. A refused upload takes its blob back itself.
 //! One that was cut off between the blob and its record, by a crash or a power cut, cannot. What the database never heard of may
 //! be all that is left of an owner's packages, with the wrong database beside it, and so it is in no hurry:
 //! `metadata/blob_facts.rs` says when it goes, and until then a line in the log says that it is there. The other way round, a
 //! package whose bytes are missing or of the wrong size is reported, too.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
 
 use apk::digest::Sha256Digest;
 
 use crate::{Registry, publish::FreeError};
 use tarn_base::clock::Timestamp;
 use tarn_store::{
-    blobs::{BlobError, Blobs, Listed},
+    blobs::{BlobError, Listed},
     metadata::{BlobFacts, BlobStanding, MetadataError, STRAY_GRACE, in_batches},
 };
 
@@ -100,15 +105,17 @@ pub async fn sweep(registry: &Registry) -> Result<Swept, SweepError> {
     };
     for first_byte in 0..=u8::MAX {
         // In this order: a blob has its place before it has its row.
-        let listed = registry.blobs().list(first_byte).await?;
+        let listed = registry.blobs().store().list(first_byte).await?;
         let known = registry.metadata().known_blobs(first_byte).await?;
-        let mut known: BTreeMap<_, _> = known.into_iter().map(|blob| (blob.sha256, blob)).collect();
+        let known = known.into_iter().map(|facts| (facts.key.sha256, facts));
+        let known: BTreeMap<_, _> = known.collect();
         for blob in &listed {
-            let facts = known.remove(&blob.sha256);
+            let facts = known.get(&blob.key.sha256);
             sweep.look_at(blob, facts, &mut swept).await?;
         }
-        for missing in known.into_values() {
-            sweep.look_for(&missing, &mut swept).await?;
+        let listed: BTreeSet<_> = listed.iter().map(|blob| blob.key).collect();
+        for missing in known.values().filter(|facts| !listed.contains(&facts.key)) {
+            sweep.look_for(missing, &mut swept).await?;
         }
     }
     Ok(swept)
@@ -128,49 +135,68 @@ impl Sweep<'_> {
     async fn look_at(
         &self,
         blob: &Listed,
-        facts: Option<BlobFacts>,
+        facts: Option<&BlobFacts>,
         swept: &mut Swept,
     ) -> Result<(), SweepError> {
-        match facts.map_or(BlobStanding::Unknown, |facts| facts.standing) {
-            BlobStanding::Referenced => {
+        let Some(facts) = facts else {
+            return self.look_at_unknown(blob, swept).await;
+        };
+        match (blob.key.place.cmp(&facts.key.place), facts.standing) {
+            (Ordering::Equal, BlobStanding::Live) => {
                 swept.kept += 1;
-                if facts.is_some_and(|facts| facts.size != blob.size) {
-                    note_damaged(&blob.sha256, swept);
+                if facts.size != blob.size {
+                    note_damaged(&blob.key.sha256, swept);
                 }
-                return Ok(());
             }
-            // It became so a moment ago, or an upload had its lock.
-            BlobStanding::Unneeded => return Ok(()),
-            BlobStanding::Stray(_) | BlobStanding::Unknown if blob.written_at < self.made_at => {
-                swept.older += 1;
-                return Ok(());
+            // It became so a moment ago.
+            (Ordering::Equal, BlobStanding::Unneeded) => {}
+            (Ordering::Equal, BlobStanding::Stray(since)) => {
+                if blob.written_at < self.made_at {
+                    swept.older += 1;
+                } else if self.now.since(since) < STRAY_GRACE {
+                    swept.strays += 1;
+                } else {
+                    let publisher = self.registry.publisher();
+                    swept.removed += u64::from(publisher.take_back(&blob.key).await);
+                }
             }
-            BlobStanding::Stray(since) if self.now.since(since) >= STRAY_GRACE => {}
-            BlobStanding::Stray(_) => {
-                swept.strays += 1;
-                return Ok(());
+            // Left in a place that was given up: by a server that was killed before it removed it, or an upload that came late.
+            (Ordering::Less, _) | (Ordering::Equal, BlobStanding::Dead) => {
+                let (removed, freed) = self.registry.blobs().store().remove(&[blob.key]).await?;
+                freed.free().await;
+                swept.removed += removed;
             }
-            BlobStanding::Unknown => return self.note_stray(blob, swept).await,
+            (Ordering::Greater, BlobStanding::Dead) => {
+                return self.look_at_unknown(blob, swept).await;
+            }
+            // Of a newer copy of this database than the one that was put back; or it came a moment ago.
+            (Ordering::Greater, _) => {
+                if !self.registry.publisher().is_being_put(&blob.key.sha256) {
+                    swept.strays += 1;
+                }
+            }
         }
-        swept.removed += u64::from(self.registry.publisher().take_back(&blob.sha256).await);
         Ok(())
     }
 
-    /// Notes a blob that has no row, unless an upload is about to record it or has done so by now.
-    async fn note_stray(&self, blob: &Listed, swept: &mut Swept) -> Result<(), SweepError> {
-        let metadata = self.registry.metadata();
-        if !self.registry.publisher().is_let_go_of(&blob.sha256) {
+    /// Notes a blob that was never recorded, unless an upload is about to record it or has done so by now.
+    async fn look_at_unknown(&self, blob: &Listed, swept: &mut Swept) -> Result<(), SweepError> {
+        if blob.written_at < self.made_at {
+            swept.older += 1;
             return Ok(());
         }
-        match metadata.blob_standing(&blob.sha256).await? {
-            BlobStanding::Unknown => {
-                // An upload may have taken it back meanwhile.
-                metadata
-                    .note_stray_blob(&blob.sha256, blob.size, self.now)
-                    .await?;
-                swept.strays += 1;
-            }
-            _ => swept.kept += 1,
+        if self.registry.publisher().is_being_put(&blob.key.sha256) {
+            return Ok(());
+        }
+        let metadata = self.registry.metadata();
+        // An upload may have taken it back meanwhile.
+        if metadata
+            .note_stray_blob(&blob.key, blob.size, self.now)
+            .await?
+        {
+            swept.strays += 1;
+        } else {
+            swept.kept += 1;
         }
         Ok(())
     }
@@ -178,21 +204,25 @@ impl Sweep<'_> {
     /// Decides about a row whose blob was not in the store when that was listed.
     async fn look_for(&self, facts: &BlobFacts, swept: &mut Swept) -> Result<(), SweepError> {
         match facts.standing {
-            BlobStanding::Referenced => {
-                // Not asked of those that are open: they may be open and gone.
-                let folder = self.registry.settings().data_dir.clone();
-                if !Blobs::has(folder, facts.sha256, facts.size).await? {
-                    note_damaged(&facts.sha256, swept);
+            BlobStanding::Live => {
+                let store = self.registry.blobs().store();
+                if store.has(&facts.key, facts.size).await? {
+                    return Ok(());
+                }
+                // It may have been deleted and freed meanwhile.
+                let metadata = self.registry.metadata();
+                if metadata.blob(&facts.key.sha256).await? == Some(*facts) {
+                    note_damaged(&facts.key.sha256, swept);
                 }
             }
-            // It was taken away by hand, or a crash left its row. Should it come back, it is noted anew.
-            BlobStanding::Stray(_) => {
+            // It was taken away by hand, or a crash left its row.
+            BlobStanding::Stray(_) => drop(
                 self.registry
                     .metadata()
-                    .forget_blobs(&[facts.sha256])
-                    .await?;
-            }
-            BlobStanding::Unneeded | BlobStanding::Unknown => {}
+                    .mark_blobs_dead(&[facts.key], self.now)
+                    .await?,
+            ),
+            BlobStanding::Unneeded | BlobStanding::Dead => {}
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! 1. [`receive`] streams the body into a temporary file, and each piece passes the reader of `apk` and the hash of
 //!    the blob on its way to the disk.
 //! 2. [`rules`] says what this registry refuses although apk would take it.
-//! 3. The blob is made durable under its SHA-256.
+//! 3. The blob is made durable in its place in the store ([`places`]).
 //! 4. One transaction records the package and moves its repository on to the next generation.
 //!
 //! A refusal at any step leaves nothing behind: the temporary file goes with its handle, and a blob that no row came
@@ -11,7 +11,7 @@
 //! another database needs, and `metadata/blob_facts.rs` says when it goes.
 
 pub mod expiry;
-mod in_use;
+mod places;
 mod quotas;
 mod receive;
 mod remove;
@@ -32,16 +32,16 @@ use tarn_base::{
     names::{Branch, RepositoryName},
 };
 use tarn_store::{
-    blobs::{BlobError, Blobs},
+    blobs::{BlobError, Blobs, Expected},
     metadata::{
-        Actor, FileAddress, Metadata, MetadataError, NewBlob, NewPackageFile, OverQuota, OwnerId,
-        Quota, RecordError, StoredSigners, VersionRule,
+        Actor, FileAddress, Metadata, MetadataError, OverQuota, OwnerId, Quota, RecordError,
+        VersionRule,
     },
 };
 
-use self::{in_use::BlobsInUse, receive::Received, under_way::UnderWay};
+use self::{places::BeingPut, receive::Received, under_way::UnderWay};
 pub use self::{
-    in_use::FreeError,
+    places::FreeError,
     quotas::{Allowance, QuotaChange, Quotas},
     remove::{Remover, RestoreError},
     rules::RuleError,
@@ -188,7 +188,7 @@ pub struct Publisher {
     quota: Quota,
     max_index: u64,
     versions: VersionRule,
-    in_use: BlobsInUse,
+    being_put: BeingPut,
     /// Only so many uploads wait for the disk at once. Fewer than there may be threads that wait, for each of these waits
     /// for others.
     keepers: Arc<Semaphore>,
@@ -200,7 +200,6 @@ impl Publisher {
     /// A publisher onto `metadata` and `blobs`.
     pub fn new(metadata: Metadata, blobs: Blobs, clock: Clock, settings: &Settings) -> Self {
         let limits = settings.package_limits.clone();
-        let in_use = BlobsInUse::default();
         Self {
             metadata,
             blobs,
@@ -210,7 +209,7 @@ impl Publisher {
             quota: settings.quota,
             max_index: settings.max_index,
             versions: settings.versions,
-            in_use,
+            being_put: BeingPut::default(),
             keepers: Arc::new(Semaphore::new(KEEPERS)),
             under_way: UnderWay::new(settings.max_uploads),
             counts: Arc::default(),
@@ -324,8 +323,7 @@ impl Publisher {
         Ok(limit)
     }
 
-    /// Makes the blob durable and records its package, or takes the blob back. Of uploads of the same bytes at once, the one
-    /// that brought the blob does so, when it fails; the others only found it.
+    /// Makes the blob durable and records its package.
     async fn keep(
         &self,
         destination: Destination,
@@ -345,15 +343,7 @@ impl Publisher {
         }
         let (used, own) = self.metadata.usage(destination.owner).await?;
         own.over(self.quota).admit(used, published.size)?;
-        let sha256 = received.sha256;
-        let held = self.in_use.hold(&sha256).await;
-        let kept = self
-            .put_in_place_and_record(&destination, &mut received)
-            .await;
-        drop(held);
-        if kept.is_err() && received.brought() {
-            self.take_back(&sha256).await;
-        }
+        let kept = self.put_and_record(&destination, &mut received).await;
         let is_new = match kept {
             Err(PublishError::Record(RecordError::AlreadyExists)) => {
                 // It came, and may be gone again, while this one was on its way: as it was found in the transaction.
@@ -372,36 +362,6 @@ impl Publisher {
             is_new,
             ..published
         })
-    }
-
-    async fn put_in_place_and_record(
-        &self,
-        destination: &Destination,
-        received: &mut Received,
-    ) -> Result<(), PublishError> {
-        let package = &received.package;
-        let blob = NewBlob {
-            sha256: received.sha256,
-            size: package.size(),
-        };
-        let signers = self.signers(destination.owner, package).await?;
-        let file = NewPackageFile {
-            signers: StoredSigners::of(&signers),
-            default_quota: self.quota,
-            max_index: self.max_index,
-            ..NewPackageFile::new(
-                destination.owner,
-                destination.branch.clone(),
-                destination.repository.clone(),
-                package.facts(),
-                package.hash(),
-                blob,
-            )
-        };
-        received.keep()?;
-        let act = destination.by.at(self.clock.now());
-        self.metadata.record_package(&file, &act).await?;
-        Ok(())
     }
 
     /// Whether these very bytes are there already, which is an error but where the sender expects it. So is another file that is
@@ -428,8 +388,10 @@ impl Publisher {
         }
         let same = existing.sha256 == received.sha256;
         if same {
-            let _held = self.in_use.hold(&existing.sha256).await;
-            received.heal()?;
+            // Replaced, should they be damaged.
+            received
+                .put(&self.blobs, existing.place, Expected::There)
+                .await?;
         }
         if same && destination.if_exists == IfExists::Same {
             return Ok(true);

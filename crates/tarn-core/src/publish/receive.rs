@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{BodyError, PublishError};
-use tarn_store::blobs::{Blobs, Incoming};
+use tarn_store::blobs::{BlobKey, Blobs, Expected, Incoming};
 
 /// How many bytes are gathered before they go to a worker thread. Two such batches exist for each upload: one that
 /// fills from the network, one that is hashed, read and written. Together with what the HTTP library reads ahead (at most
@@ -28,19 +28,22 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Makes the bytes durable under their hash. Waits for the disk.
-    pub(super) fn keep(&mut self) -> Result<u64, PublishError> {
-        Ok(self.incoming.commit(&self.sha256)?)
+    /// Makes the bytes durable in that place, unless they are there, whole. Waits for the disk.
+    pub(super) async fn put(
+        &mut self,
+        blobs: &Blobs,
+        place: u32,
+        expected: Expected,
+    ) -> Result<(), PublishError> {
+        let sha256 = self.sha256;
+        let key = BlobKey { sha256, place };
+        blobs.put(&mut self.incoming, &key, expected).await?;
+        Ok(())
     }
 
-    /// Replaces the blob of these bytes when it is damaged or missing. Whether it was. Waits for the disk.
-    pub(super) fn heal(&mut self) -> Result<bool, PublishError> {
-        Ok(self.incoming.heal(&self.sha256)?)
-    }
-
-    /// Whether the blob is there because of this upload.
-    pub(super) const fn brought(&self) -> bool {
-        self.incoming.placed()
+    /// Whether the blob is in its place because of this upload.
+    pub(super) const fn is_brought(&self) -> bool {
+        self.incoming.is_brought()
     }
 }
 

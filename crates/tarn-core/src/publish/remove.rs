@@ -10,7 +10,7 @@ use tarn_base::{
     hint::Hint,
 };
 use tarn_store::{
-    blobs::{BlobError, Blobs},
+    blobs::{BlobError, Storage, Store},
     metadata::{
         Act, Actor, Deleted, DeletedFile, FileAddress, Metadata, MetadataError, OwnerId,
         PackageAddress, PackageFile, PackageFileId, Quota, RecordError,
@@ -23,6 +23,7 @@ pub struct Remover {
     metadata: Metadata,
     clock: Clock,
     data_dir: PathBuf,
+    storage: Storage,
     default_quota: Quota,
     max_index: u64,
     keep_deleted: Duration,
@@ -68,6 +69,7 @@ impl Remover {
             metadata,
             clock,
             data_dir: settings.data_dir.clone(),
+            storage: settings.storage.clone(),
             default_quota: settings.quota,
             max_index: settings.max_index,
             keep_deleted: settings.keep_deleted,
@@ -170,7 +172,9 @@ impl Remover {
         file: &DeletedFile,
         by: &Actor,
     ) -> Result<(), RestoreError> {
-        if !Blobs::has_whole(self.data_dir.clone(), file.sha256, file.size).await? {
+        // Also by a command beside the server, which has no use for the store otherwise.
+        let store = Store::of(&self.storage, &self.data_dir)?;
+        if !store.has_whole(&file.blob(), file.size).await? {
             return Err(RestoreError::BytesGone);
         }
         let act = by.at(self.clock.now());

@@ -54,6 +54,7 @@ impl World {
                 &facts,
                 PackageHash::Identity(Identity::from_bytes([0; 20])),
                 NewBlob {
+                    place: 0,
                     sha256: Sha256Digest::from_bytes(digest),
                     size: 7,
                 },

@@ -1,9 +1,10 @@
-//! Answers that carry a file, an index or a package, from memory or from the disk.
+//! Answers that carry a file, an index or a package, from memory or from the store.
 
 use std::{
     io,
+    ops::Range,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use axum::{
@@ -13,13 +14,14 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use futures_util::Stream as _;
 use http_body::{Frame, SizeHint};
 
 use super::conditional::{Selection, Validators};
 use crate::error::ApiError;
 use tarn_base::clock::Timestamp;
 use tarn_core::index::Segments;
-use tarn_store::{blobs::Blob, metadata::Visibility};
+use tarn_store::{blobs, metadata::Visibility};
 
 /// After so many bytes without a wait the other connections have their turn: a client on the same machine can take
 /// gigabytes in a second.
@@ -41,46 +43,100 @@ pub(crate) struct File<'a> {
     pub(crate) size: u64,
 }
 
-/// Where the bytes of a file are.
-pub(crate) enum Content<'a> {
-    Index(&'a Segments),
-    Blob(Blob),
+/// What of a file is to be answered with.
+pub(crate) struct Selected {
+    selection: Selection,
+    status: StatusCode,
+    /// Of the body, whether it is sent or not.
+    part: Range<u64>,
+    is_get: bool,
+}
+
+impl Selected {
+    /// The bytes that the answer is about, if it is about any.
+    pub(crate) fn part(&self) -> Option<Range<u64>> {
+        (!self.part.is_empty()).then(|| self.part.clone())
+    }
+
+    /// Whether they are sent: not for a HEAD.
+    pub(crate) const fn is_sent(&self) -> bool {
+        self.is_get
+    }
+
+    /// Whether all of the file is to be sent.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_get && matches!(self.selection, Selection::Whole)
+    }
 }
 
 impl File<'_> {
-    /// 200, 206, 304, 412 or 416, as the request's conditions and range have it.
+    /// 200, 206, 304, 412 or 416, as the request's conditions and range have it, with bytes that are in memory.
     pub(crate) fn answer(
         &self,
         request: &Request,
         now: Timestamp,
-        content: Content<'_>,
+        index: &Segments,
     ) -> Result<Response, ApiError> {
-        let validators = Validators {
-            etag: self.etag,
-            changed_at: self.changed_at,
-            now,
-        };
+        let selected = self.select(request, now)?;
+        let source = |part| Source::Memory(Box::new(index.part(part)));
+        let source = selected.part().filter(|_| selected.is_get).map(source);
+        Ok(self.respond(&selected, now, source))
+    }
+
+    /// What of it a request is for, as its conditions and range have it.
+    pub(crate) fn select(&self, request: &Request, now: Timestamp) -> Result<Selected, ApiError> {
         let is_get = request.method() == Method::GET;
-        let selection = validators.select(request.headers(), is_get, self.size);
-        let (status, first, length) = match selection {
-            Selection::Whole => (StatusCode::OK, 0, self.size),
-            Selection::Part { first, last } => {
-                (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
-            }
-            Selection::NotModified => (StatusCode::NOT_MODIFIED, 0, 0),
+        let selection = self
+            .validators(now)
+            .select(request.headers(), is_get, self.size);
+        let (status, part) = match selection {
+            Selection::Whole => (StatusCode::OK, 0..self.size),
+            Selection::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first..last + 1),
+            Selection::NotModified => (StatusCode::NOT_MODIFIED, 0..0),
             Selection::Unsatisfiable => {
                 return Err(ApiError::RangeNotSatisfiable { size: self.size });
             }
             Selection::Failed => return Err(ApiError::PreconditionFailed),
         };
+        Ok(Selected {
+            selection,
+            status,
+            part,
+            is_get,
+        })
+    }
 
-        let body = if is_get && length > 0 {
-            content.part(first, length)
-        } else {
-            Body::empty()
-        };
+    fn validators(&self, now: Timestamp) -> Validators<'_> {
+        Validators {
+            etag: self.etag,
+            changed_at: self.changed_at,
+            now,
+        }
+    }
+
+    /// The answer with what was selected. `source` has the bytes of [`Selected::part`].
+    pub(crate) fn respond(
+        &self,
+        selected: &Selected,
+        now: Timestamp,
+        source: Option<Source>,
+    ) -> Response {
+        let Selected {
+            selection,
+            status,
+            part,
+            is_get: _,
+        } = selected;
+        let length = part.end - part.start;
+        let body = source.map_or_else(Body::empty, |source| {
+            Body::new(FileBody {
+                source,
+                left: length,
+                turn: 0,
+            })
+        });
         let mut response = Response::new(body);
-        *response.status_mut() = status;
+        *response.status_mut() = *status;
         let headers = response.headers_mut();
         // As many as there are in the end: a map that grows is copied.
         headers.reserve(16);
@@ -92,15 +148,15 @@ impl File<'_> {
         set(header::ETAG, self.etag.to_owned());
         set(
             header::LAST_MODIFIED,
-            httpdate::fmt_http_date(validators.last_modified().to_system_time()),
+            httpdate::fmt_http_date(self.validators(now).last_modified().to_system_time()),
         );
-        if let Selection::Part { first, last } = selection {
+        if let Selection::Part { first, last } = *selection {
             set(
                 header::CONTENT_RANGE,
                 format!("bytes {first}-{last}/{}", self.size),
             );
         }
-        if status != StatusCode::NOT_MODIFIED {
+        if *status != StatusCode::NOT_MODIFIED {
             set(header::CONTENT_DISPOSITION, attachment(self.name));
             headers.insert(header::CONTENT_TYPE, OCTET_STREAM);
             headers.insert(header::CONTENT_LENGTH, length.into());
@@ -108,26 +164,7 @@ impl File<'_> {
         let cache_control = HeaderValue::from_static(cache_control(self.visibility));
         headers.insert(header::CACHE_CONTROL, cache_control);
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        Ok(response)
-    }
-}
-
-impl Content<'_> {
-    /// A body of `length` bytes from `first` on.
-    fn part(self, first: u64, length: u64) -> Body {
-        let source = match self {
-            Self::Index(segments) => Source::Memory(Box::new(segments.part(first..first + length))),
-            Self::Blob(blob) => Source::Blob {
-                blob,
-                at: first,
-                waiting: None,
-            },
-        };
-        Body::new(FileBody {
-            source,
-            left: length,
-            turn: 0,
-        })
+        response
     }
 }
 
@@ -140,39 +177,20 @@ struct FileBody {
     turn: u64,
 }
 
-enum Source {
+/// Where the bytes of a file come from.
+pub(crate) enum Source {
     Memory(Box<dyn Iterator<Item = Bytes> + Send>),
-    Blob {
-        blob: Blob,
-        at: u64,
-        /// The read that waits for the disk, if one does.
-        waiting: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
-    },
+    Blob(blobs::Body),
 }
 
 impl Source {
-    /// The next bytes, at most `left`. Never waits for the disk.
-    fn poll_next(&mut self, cx: &mut Context<'_>, left: u64) -> Poll<io::Result<Bytes>> {
-        let (blob, at, waiting) = match self {
-            Self::Memory(runs) => {
-                let next = runs.next();
-                return Poll::Ready(next.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()));
-            }
-            Self::Blob { blob, at, waiting } => (blob, at, waiting),
+    /// The next bytes. Never waits for the disk.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let next = match self {
+            Self::Memory(runs) => Poll::Ready(runs.next().map(Ok)),
+            Self::Blob(body) => Pin::new(body).poll_next(cx),
         };
-        let bytes = loop {
-            if let Some(read) = waiting {
-                let bytes = ready!(read.as_mut().poll(cx));
-                *waiting = None;
-                break bytes?;
-            }
-            match blob.read_cached(*at, left)? {
-                Some(bytes) => break bytes,
-                None => *waiting = Some(Box::pin(blob.clone().read(*at, left))),
-            }
-        };
-        *at += bytes.len() as u64;
-        Poll::Ready(Ok(bytes))
+        next.map(|next| next.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into())))
     }
 }
 
@@ -193,7 +211,7 @@ impl http_body::Body for FileBody {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let Poll::Ready(bytes) = source.poll_next(cx, *left) else {
+        let Poll::Ready(bytes) = source.poll_next(cx) else {
             *turn = 0;
             return Poll::Pending;
         };

@@ -5,11 +5,7 @@ use axum::{
     response::Response,
 };
 
-use super::{
-    conditional::dated,
-    download::{Content, File},
-    path::Segments,
-};
+use super::{conditional::dated, download::File, path::Segments};
 use crate::{
     authorize::{Authorized, AuthorizedPlace, Presented},
     error::ApiError,
@@ -74,6 +70,6 @@ pub(crate) async fn show(
         visibility: owner.visibility,
         size: index.segments().length(),
     };
-    let content = Content::Index(index.segments());
-    Ok(dated(file.answer(&request, began, content)?, began))
+    let answer = file.answer(&request, began, index.segments())?;
+    Ok(dated(answer, began))
 }

@@ -186,6 +186,7 @@ async fn an_index_that_fails_its_verification_is_a_500_a_line_in_the_log_and_a_c
         &facts,
         PackageHash::Identity(Identity::from_bytes([7; 20])),
         NewBlob {
+            place: 0,
             sha256: blob,
             size: 7,
         },

@@ -70,8 +70,9 @@ CREATE TABLE repositories (
     UNIQUE (owner_id, branch, name)
 );
 
--- When this database was made, by the clock of the machine: blobs from before then are another's.
-CREATE TABLE origin (made_at BIGINT NOT NULL);
+-- When this database was made, by the clock of the machine: blobs from before then are another's. The identifier is written
+-- beside the blobs of a store that others can reach too, so that two registries don't share one.
+CREATE TABLE origin (made_at BIGINT NOT NULL, identifier TEXT);
 INSERT INTO origin (made_at) VALUES (CAST(strftime('%s', 'now') AS INTEGER) * 1000000);
 
 -- What may be in the blob store: metadata/blob_facts.rs says how it goes.
@@ -79,9 +80,11 @@ CREATE TABLE blobs (
     sha256       BLOB    PRIMARY KEY CHECK (length(sha256) = 32),
     size         BIGINT  NOT NULL,
     created_at   BIGINT  NOT NULL,
+    -- Its key in the store is the hash and this number; all smaller numbers are dead.
+    place        BIGINT  NOT NULL DEFAULT 0 CHECK (place >= 0),
     -- live: a package file has it, perhaps a deleted one; unneeded: none has it any more, its bytes may be freed; stray:
-    -- found in the store and never recorded
-    state        TEXT    NOT NULL CHECK (state IN ('live', 'unneeded', 'stray')),
+    -- found in the store and never recorded; dead: its bytes were freed or are about to be, and its key is never used again
+    state        TEXT    NOT NULL CHECK (state IN ('live', 'unneeded', 'stray', 'dead')),
     stray_since  BIGINT,
     CHECK ((state = 'stray') = (stray_since IS NOT NULL))
 );

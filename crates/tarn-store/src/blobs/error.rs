@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::S3Error;
+
 /// Why a blob was not read, written or removed. The texts are for the operator: they name paths.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
@@ -31,19 +33,40 @@ pub enum BlobError {
         process: Option<u32>,
     },
 
-    /// A blob on the disk has another size than the bytes with its digest.
+    /// A blob has another size than the bytes with its digest.
     #[error(
-        "the blob {} is damaged: it has {found} bytes and should have {expected}; \
-         check the disk, then upload the same package again, which replaces the file",
-        path.display()
+        "the blob {object} is damaged: it has {found} bytes and should have {expected}; \
+         check the disk, then upload the same package again, which replaces the file"
     )]
     Damaged {
         /// The blob.
-        path: PathBuf,
+        object: String,
         /// How many bytes it should have.
         expected: u64,
         /// How many it has.
         found: u64,
+    },
+
+    /// The store in the network could not do it.
+    #[error("cannot {what} {object}")]
+    S3 {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// With which object.
+        object: String,
+        /// What the store or the network said.
+        #[source]
+        source: S3Error,
+    },
+
+    /// The store in the network has the packages of another registry.
+    #[error(
+        "{place} has the packages of another registry, or of this one with another database: check `--storage` and \
+         `--database`, or give each registry a prefix of its own, as in s3://bucket/prefix"
+    )]
+    Foreign {
+        /// The bucket and the prefix.
+        place: String,
     },
 
     /// Anything else the operating system refused.

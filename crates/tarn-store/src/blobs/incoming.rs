@@ -1,62 +1,105 @@
 //! A blob that is being received.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read as _, Write as _},
     num::NonZeroU64,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use apk::digest::Sha256Digest;
-use rustix::fs::{Advice, AtFlags, CWD, RenameFlags, fadvise, linkat, renameat_with};
-use sha2::{Digest as _, Sha256};
+use rustix::fs::{Advice, fadvise};
 
-use super::{BlobError, Store, error::at, make_folder, sync_folder};
+use super::{
+    BlobError,
+    error::at,
+    local::{make_folder, sync_folder},
+};
+
+/// What the names of temporary files begin with. Only such files are removed from `tmp/`.
+const INCOMING_PREFIX: &str = "incoming-";
 
 /// After how many bytes the operating system is asked to begin writing them to the disk.
 const WRITE_BACK: u64 = 4 * 1024 * 1024;
 
-/// How many bytes of a blob that is there are read at once.
-const READ: usize = 128 * 1024;
+/// How many bytes are copied at once.
+const COPY: usize = 128 * 1024;
 
-/// A blob that is being received, in a temporary file. Dropped without [`Incoming::commit`], it leaves nothing.
-/// Afterwards, [`Incoming::placed`] says whether the blob is there because of it.
-///
-/// The methods wait for the disk: call them on a blocking thread.
+/// Where uploads are received: the folder `tmp` of a data folder, for this process only.
 #[derive(Debug)]
-pub struct Incoming {
-    store: Arc<Store>,
-    file: File,
-    path: PathBuf,
-    size: u64,
-    /// Up to where writing to the disk was asked for.
-    written_back: u64,
-    /// The temporary file has become the blob, and has its own name no more.
-    in_place: bool,
-    /// The blob is there because of this one.
-    placed: bool,
+pub(super) struct Receiving {
+    /// `tmp/`
+    temporary: PathBuf,
+    incoming: AtomicU64,
+    /// Locked for as long as it is open.
+    _lock: File,
 }
 
-impl Incoming {
-    pub(super) fn begin(store: Arc<Store>) -> Result<Self, BlobError> {
-        let path = store.temporary_path();
-        // Read-only from the start: this handle may write all the same, and nobody else has any business with it.
+impl Receiving {
+    /// Takes the folder for this process and removes what an earlier one left unfinished.
+    pub(super) fn open(data_dir: &Path) -> Result<Self, BlobError> {
+        let temporary = data_dir.join("tmp");
+        make_folder(data_dir)?;
+        // First of all: nothing here may be touched while another process has it.
+        let lock = lock(&data_dir.join("blobs.lock"))?;
+        make_folder(&temporary)?;
+        sync_folder(data_dir)?;
+        remove_unfinished(&temporary)?;
+        Ok(Self {
+            temporary,
+            incoming: AtomicU64::new(0),
+            _lock: lock,
+        })
+    }
+
+    /// Makes a temporary file that no other has in this process; and no other process is here.
+    fn make_file(&self) -> Result<(File, PathBuf), BlobError> {
+        let number = self.incoming.fetch_add(1, Ordering::Relaxed);
+        let path = self.temporary.join(format!("{INCOMING_PREFIX}{number}"));
+        // Read-only from the start: this handle may write all the same, and no other process needs it.
         let file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create_new(true)
             .mode(0o400)
             .open(&path)
             .map_err(at("make the temporary file", &path))?;
+        Ok((file, path))
+    }
+}
+
+/// A blob that is being received, in a temporary file. Dropped without being put into the store
+/// ([`Blobs::put`](super::Blobs::put)), it leaves nothing.
+///
+/// The methods wait for the disk: call them on a blocking thread.
+#[derive(Debug)]
+pub struct Incoming {
+    receiving: Arc<Receiving>,
+    pub(super) file: Arc<File>,
+    pub(super) path: PathBuf,
+    size: u64,
+    /// Up to where writing to the disk was asked for.
+    written_back: u64,
+    /// The temporary file has become the blob, and has its own name no more.
+    pub(super) is_moved: bool,
+    pub(super) is_brought: bool,
+}
+
+impl Incoming {
+    pub(super) fn begin(receiving: Arc<Receiving>) -> Result<Self, BlobError> {
+        let (file, path) = receiving.make_file()?;
         Ok(Self {
-            store,
-            file,
+            receiving,
+            file: Arc::new(file),
             path,
             size: 0,
             written_back: 0,
-            in_place: false,
-            placed: false,
+            is_moved: false,
+            is_brought: false,
         })
     }
 
@@ -67,7 +110,7 @@ impl Incoming {
     /// [`BlobError::Full`] when there is no space; when the disk fails. After an error nothing can be done with it
     /// but drop it.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        self.file
+        (&*self.file)
             .write_all(bytes)
             .map_err(at("write", &self.path))?;
         self.size = self
@@ -82,90 +125,33 @@ impl Incoming {
         self.size
     }
 
-    /// Has the bytes on the disk and in their place under the digest, which must be the SHA-256 of what was written. A
-    /// blob that is there already is read, stays when it is whole, and is replaced when it is damaged. Gives the number of
-    /// bytes. To be called once, and not beside [`Incoming::heal`].
-    ///
-    /// # Errors
-    ///
-    /// [`BlobError::Full`] when there is no space; when the disk fails.
-    pub fn commit(&mut self, sha256: &Sha256Digest) -> Result<u64, BlobError> {
-        self.file.sync_data().map_err(at("sync", &self.path))?;
-        let place = self.store.place(sha256);
-        let folder = place.parent().unwrap_or(&self.store.places).to_path_buf();
-        let taken = match self.move_to(&place) {
-            // Somebody removed the folder since the store was opened.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_folder(&folder)?;
-                sync_folder(&self.store.places)?;
-                self.move_to(&place)
+    /// Whether the blob is there because of this upload, in the place where it was put last. So it may be when that gave an
+    /// error, too: then it is there and perhaps not durable.
+    pub const fn is_brought(&self) -> bool {
+        self.is_brought
+    }
+
+    /// Has a temporary file again, where the one before has become a blob that was taken away since.
+    pub(super) fn recover_file(&mut self) -> Result<(), BlobError> {
+        if !self.is_moved {
+            return Ok(());
+        }
+        let (file, path) = self.receiving.make_file()?;
+        let earlier = std::mem::replace(&mut self.file, Arc::new(file));
+        self.path = path;
+        self.is_moved = false;
+        let (mut buffer, mut copied) = (vec![0; COPY], 0);
+        loop {
+            let read = earlier
+                .read_at(&mut buffer, copied)
+                .map_err(at("read", &self.path))?;
+            if read == 0 {
+                return Ok(());
             }
-            other => other,
-        }
-        .map_err(at("move a received blob to", &place))?;
-        if taken && !self.is_whole(&place, sha256) {
-            self.replace(&place)?;
-        }
-        sync_folder(&folder)?;
-        Ok(self.size)
-    }
-
-    /// Puts the bytes in the place of a damaged or missing blob of that digest, which must be the SHA-256 of what was written,
-    /// as durably as [`Incoming::commit`]. Whether it was damaged or missing: one that is whole stays. To be called once.
-    ///
-    /// # Errors
-    ///
-    /// As [`Incoming::commit`].
-    pub fn heal(&mut self, sha256: &Sha256Digest) -> Result<bool, BlobError> {
-        if self.is_whole(&self.store.place(sha256), sha256) {
-            return Ok(false);
-        }
-        self.commit(sha256)?;
-        Ok(true)
-    }
-
-    /// Whether the file at `place` has the size of what was written and that digest.
-    fn is_whole(&self, place: &Path, sha256: &Sha256Digest) -> bool {
-        // What cannot be read is as good as damaged.
-        is_whole(place, sha256, self.size).unwrap_or(false)
-    }
-
-    /// Gives the temporary file the place of a damaged blob. Those who read that one read it to its end.
-    fn replace(&mut self, place: &Path) -> Result<(), BlobError> {
-        std::fs::rename(&self.path, place).map_err(at("replace the damaged blob", place))?;
-        self.in_place = true;
-        tracing::warn!(blob = %place.display(), "a damaged blob was replaced by an upload of the same bytes; check the disk");
-        Ok(())
-    }
-
-    /// Whether [`Incoming::commit`] put the blob in its place, where none was. So it may be when it gave an error, too:
-    /// then the blob is there and perhaps not durable.
-    pub const fn placed(&self) -> bool {
-        self.placed
-    }
-
-    /// Gives the temporary file its place, unless that is taken. Gives whether it is.
-    fn move_to(&mut self, place: &Path) -> io::Result<bool> {
-        match renameat_with(CWD, &self.path, CWD, place, RenameFlags::NOREPLACE) {
-            Ok(()) => {
-                self.in_place = true;
-                self.placed = true;
-                Ok(false)
-            }
-            Err(rustix::io::Errno::EXIST) => Ok(true),
-            // A file system that does not know that flag, NFS for one. A hard link does not replace anything either;
-            // the temporary name goes when `self` is dropped.
-            Err(
-                rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP,
-            ) => match linkat(CWD, &self.path, CWD, place, AtFlags::empty()) {
-                Ok(()) => {
-                    self.placed = true;
-                    Ok(false)
-                }
-                Err(rustix::io::Errno::EXIST) => Ok(true),
-                Err(error) => Err(error.into()),
-            },
-            Err(error) => Err(error.into()),
+            (&*self.file)
+                .write_all(buffer.get(..read).unwrap_or_default())
+                .map_err(at("write", &self.path))?;
+            copied += read as u64;
         }
     }
 
@@ -182,7 +168,7 @@ impl Incoming {
         {
             // Advice: when it is not taken, the sync at the end is longer.
             let _ = fadvise(
-                &self.file,
+                &*self.file,
                 self.written_back,
                 Some(length),
                 Advice::DontNeed,
@@ -194,24 +180,53 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if !self.in_place {
+        if !self.is_moved {
             // When this fails, the file stays until the store is opened again.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
-/// Whether the file at `place` has that size and digest. It is read to its end.
-pub(super) fn is_whole(place: &Path, sha256: &Sha256Digest, size: u64) -> io::Result<bool> {
-    let mut file = File::open(place)?;
-    if file.metadata()?.len() != size {
-        return Ok(false);
+
+/// Takes the lock for this process. The operating system gives it back when the process ends, however it ends.
+fn lock(path: &Path) -> Result<File, BlobError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(at("open", path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Only for the text of the error; without it the text says less.
+            let _ = (&mut file).take(20).read_to_string(&mut holder);
+            return Err(BlobError::InUse {
+                path: path.to_path_buf(),
+                process: holder.trim().parse().ok(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(at("lock", path)(error)),
     }
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; READ]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => hash.update(buffer.get(..read).unwrap_or_default()),
+    file.set_len(0).map_err(at("write", path))?;
+    writeln!(file, "{}", std::process::id()).map_err(at("write", path))?;
+    Ok(file)
+}
+
+fn remove_unfinished(temporary: &Path) -> Result<(), BlobError> {
+    let entries = std::fs::read_dir(temporary).map_err(at("read", temporary))?;
+    for entry in entries {
+        let entry = entry.map_err(at("read", temporary))?;
+        let ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(INCOMING_PREFIX));
+        if ours {
+            let path = entry.path();
+            std::fs::remove_file(&path).map_err(at("remove", &path))?;
         }
     }
-    Ok(Sha256Digest::from_bytes(hash.finalize().into()) == *sha256)
+    Ok(())
 }

@@ -1,69 +1,53 @@
-//! Bytes by their SHA-256, on the local disk.
+//! Bytes by their SHA-256: on the local disk ([`local`]) or in an S3 store ([`s3`]).
+//!
+//! Both keep one contract, which `tests/blobs.rs` asks of both:
+//!
+//! - an upload is received into a temporary file of the data folder and put once it is complete ([`Blobs::put`]). When that has
+//!   returned, the blob is whole and durable. Putting the same bytes again is a success, and replaces damaged ones;
+//! - a blob never changes. It is given out as a [`Body`], of the size that the caller expects or not at all;
+//! - a key that was deleted is never used again ([`BlobKey`], `metadata/blob_facts.rs`).
+//!
+//! The caller computes the digest, while it writes. What a blob is needed for is for `metadata/` to know; a blob that
+//! nothing needs is found by [`Store::list`].
 //!
 //! ```text
-//! blobs/ab/cdef…   one file a blob: the digest in hex, cut after the first byte; written once, never changed, mode 0400
 //! tmp/             what is being received; nothing here is needed after a restart
 //! blobs.lock       held while a server runs, with its process id
 //! ```
-//!
-//! # Why a blob that is there is whole
-//!
-//! [`Incoming::commit`] does, in this order: (1) sync the temporary file's data; (2) give it its place by one atomic
-//! rename that fails when the place is taken; (3) sync the folder. A power cut before (2) leaves a temporary file,
-//! which the next [`Blobs::open`] removes. One between (2) and (3) leaves the blob or not, and nobody was told that
-//! it is there. After (3) it stays. The rename never comes before the data on the disk, because of (1). The folders
-//! of the first byte are all made, and synced, when the store is opened, so that (3) is one sync of one folder.
-//!
-//! A blob that is there already is read back and not written again: its bytes have the same SHA-256. Its folder is synced all
-//! the same, for the one who put it there may not have come to (3). One that the disk has damaged is replaced, by an atomic
-//! rename after (1): so an upload of the same package heals it.
-//!
-//! The caller computes the digest, while it writes. What a blob is needed for is for `metadata/` to know; a blob that
-//! nothing needs is found by [`Blobs::list`].
 
+mod body;
 mod error;
+mod file;
 mod incoming;
-mod open;
+mod key;
+mod local;
+mod s3;
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Read, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fmt,
+    fs::File,
+    ops::Range,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::SystemTime,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
-use apk::digest::Sha256Digest;
+pub use self::{
+    body::{Body, FilePart},
+    error::BlobError,
+    incoming::Incoming,
+    key::BlobKey,
+    s3::{S3Credentials, S3Error, S3Limits, S3Settings, S3UrlError},
+};
+use self::{error::in_background, incoming::Receiving, local::Local, s3::S3};
 
-use self::error::{at, in_background};
-use self::incoming::is_whole;
-pub use self::{error::BlobError, incoming::Incoming, open::Blob};
-
-/// What the names of temporary files begin with. Only such files are removed from `tmp/`.
-const INCOMING_PREFIX: &str = "incoming-";
-
-/// The folder of the blobs in the data folder.
-const PLACES: &str = "blobs";
-
-/// The blob store. Cheap to clone; all clones are one.
+/// Where blobs are kept.
 #[derive(Debug, Clone)]
-pub struct Blobs {
-    store: Arc<Store>,
-}
-
-#[derive(Debug)]
-struct Store {
-    /// `blobs/`
-    places: PathBuf,
-    /// `tmp/`
-    temporary: PathBuf,
-    incoming: AtomicU64,
-    /// Locked for as long as it is open.
-    _lock: File,
+pub enum Storage {
+    /// In files of the data folder.
+    DataFolder,
+    /// In an S3 store.
+    S3(Box<S3Settings>),
 }
 
 /// Blobs that were removed and are still open: the file system takes their bytes back with the last handle.
@@ -78,32 +62,249 @@ impl Freed {
     }
 }
 
-/// A blob that [`Blobs::list`] found.
+/// A blob that [`Store::list`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
     /// Which one.
-    pub sha256: Sha256Digest,
+    pub key: BlobKey,
     /// How many bytes.
     pub size: u64,
     /// When it was written.
     pub written_at: SystemTime,
 }
 
-impl Blobs {
-    /// Opens the store in a folder, making what is not there, for this process alone. What an earlier one did not
-    /// finish receiving is removed.
+/// Whether a blob is expected to be in its place before it is put there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// It is new: a store in the network is sent it without being asked first.
+    New,
+    /// It was there already: a store in the network is sent it only if it is missing or damaged.
+    There,
+}
+
+/// A store, for reading and for removing blobs. Cheap to clone; all clones are one. Any number of processes may have it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    kind: Kind,
+    pauses: Option<Pauses>,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Local(Local),
+    S3(Arc<S3>),
+}
+
+/// How long each step waits. Given by tests of what happens in between.
+#[derive(Clone)]
+struct Pauses(Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl fmt::Debug for Pauses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pauses")
+    }
+}
+
+impl Store {
+    /// The store of these settings. Nothing is touched or asked.
     ///
     /// # Errors
     ///
-    /// [`BlobError::InUse`] when another process has it open; when a folder cannot be made or read.
-    pub async fn open(directory: PathBuf) -> Result<Self, BlobError> {
-        in_background(move || {
-            let store = Store::open(&directory)?;
-            Ok(Self {
-                store: Arc::new(store),
-            })
+    /// When the credentials of an S3 store are missing.
+    pub fn of(storage: &Storage, data_dir: &Path) -> Result<Self, BlobError> {
+        Ok(Self {
+            kind: match storage {
+                Storage::DataFolder => Kind::Local(Local::of(data_dir)),
+                Storage::S3(settings) => Kind::S3(Arc::new(S3::of(settings)?)),
+            },
+            pauses: None,
         })
-        .await
+    }
+
+    /// Opens a part of a blob that should have that many bytes; all of it for `0..size`. `None` when there is no such blob.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Damaged`] when it has another size; when the store fails.
+    pub async fn open(
+        &self,
+        key: &BlobKey,
+        size: u64,
+        part: Range<u64>,
+    ) -> Result<Option<Body>, BlobError> {
+        match &self.kind {
+            Kind::Local(local) => local.open(key, size, &part).await,
+            Kind::S3(s3) => s3.open(key, size, part).await,
+        }
+    }
+
+    /// Opens all of a blob that should have that many bytes. `None` when there is no such blob.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_whole(&self, key: &BlobKey, size: u64) -> Result<Option<Body>, BlobError> {
+        self.open(key, size, 0..size).await
+    }
+
+    /// Whether there is such a blob, of that many bytes. Its content is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn has(&self, key: &BlobKey, size: u64) -> Result<bool, BlobError> {
+        match &self.kind {
+            Kind::Local(local) => local.has(key, size).await,
+            Kind::S3(s3) => s3.has(key, size).await,
+        }
+    }
+
+    /// Whether a blob is whole: there, with that size and its digest. It is read to its end.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn has_whole(&self, key: &BlobKey, size: u64) -> Result<bool, BlobError> {
+        match &self.kind {
+            Kind::Local(local) => local.has_whole(*key, size).await,
+            Kind::S3(s3) => s3.has_whole(key, size).await,
+        }
+    }
+
+    /// Removes blobs. Gives how many were there, as far as the store says so, and what frees their bytes once it is dropped,
+    /// which may take a while. Those who read one can go on.
+    ///
+    /// Only after their keys were marked dead ([`Metadata::mark_blobs_dead`](crate::metadata::Metadata::mark_blobs_dead)).
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be removed. Others may be by then.
+    pub async fn remove(&self, keys: &[BlobKey]) -> Result<(u64, Freed), BlobError> {
+        self.pause().await;
+        let removed = match &self.kind {
+            Kind::Local(local) => local.remove(keys).await,
+            Kind::S3(s3) => s3
+                .remove(keys)
+                .await
+                .map(|count| (count, Freed(Vec::new()))),
+        };
+        self.pause().await;
+        removed
+    }
+
+    /// Whether there are any blobs.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn any(&self) -> Result<bool, BlobError> {
+        match &self.kind {
+            Kind::Local(local) => local.any().await,
+            Kind::S3(s3) => s3.any().await,
+        }
+    }
+
+    /// The blobs whose digest begins with that byte, in no order. All 256 together are the whole store; one at a time
+    /// they take little memory. What is no blob is passed over.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn list(&self, first_byte: u8) -> Result<Vec<Listed>, BlobError> {
+        match &self.kind {
+            Kind::Local(local) => local.list(first_byte).await,
+            Kind::S3(s3) => s3.list(first_byte).await,
+        }
+    }
+
+    /// Makes sure that a store which others can reach belongs to the registry of that identifier. One that belongs to none is
+    /// taken, unless it has blobs.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Foreign`] when it belongs to another one; when the store fails.
+    pub async fn claim(&self, identifier: &str) -> Result<(), BlobError> {
+        match &self.kind {
+            Kind::Local(_) => Ok(()),
+            Kind::S3(s3) => s3.claim(identifier).await,
+        }
+    }
+
+    /// A URL at which a client without credentials can get a blob for a short time, as a file of that name. `None` where
+    /// downloads are not redirected.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be signed.
+    pub async fn redirect(
+        &self,
+        key: &BlobKey,
+        file_name: &str,
+    ) -> Result<Option<String>, BlobError> {
+        match &self.kind {
+            Kind::Local(_) => Ok(None),
+            Kind::S3(s3) => s3.redirect(key, file_name).await,
+        }
+    }
+
+    async fn pause(&self) {
+        if let Some(Pauses(next)) = &self.pauses {
+            tokio::time::sleep(next()).await;
+        }
+    }
+}
+
+/// A store that takes uploads: that of a server. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    store: Store,
+    receiving: Arc<Receiving>,
+}
+
+impl Blobs {
+    /// Opens the store, making what is not there. The data folder is for this process only; what an earlier one did not finish
+    /// receiving is removed. A store in the network is asked whether it does all that it has to.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::InUse`] when another process has the data folder; when a folder cannot be made or read; when the store
+    /// cannot be used.
+    pub async fn open(data_dir: PathBuf, storage: &Storage) -> Result<Self, BlobError> {
+        let store = Store::of(storage, &data_dir)?;
+        let kind = store.kind.clone();
+        let (receiving, probe) = in_background(move || {
+            let receiving = Receiving::open(&data_dir)?;
+            let receiving = Arc::new(receiving);
+            let probe = match kind {
+                Kind::Local(local) => {
+                    local.make()?;
+                    None
+                }
+                Kind::S3(_) => {
+                    let mut probe = Incoming::begin(Arc::clone(&receiving))?;
+                    probe.write(s3::PROBE)?;
+                    Some(probe)
+                }
+            };
+            Ok((receiving, probe))
+        })
+        .await?;
+        if let (Kind::S3(s3), Some(probe)) = (&store.kind, probe) {
+            s3.probe(&probe.file).await?;
+        }
+        Ok(Self { store, receiving })
+    }
+
+    /// The same store, in which each step waits as long as `next` says: a test's way to have things happen in between.
+    #[must_use]
+    pub fn with_pauses(mut self, next: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.store.pauses = Some(Pauses(Arc::new(next)));
+        self
+    }
+
+    /// The store, for reading and for removing.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Begins to receive a blob.
@@ -112,8 +313,8 @@ impl Blobs {
     ///
     /// When the temporary file cannot be made.
     pub async fn begin(&self) -> Result<Incoming, BlobError> {
-        let store = Arc::clone(&self.store);
-        in_background(move || Incoming::begin(store)).await
+        let receiving = Arc::clone(&self.receiving);
+        in_background(move || Incoming::begin(receiving)).await
     }
 
     /// Begins to receive a blob, on a thread that may wait for the disk.
@@ -122,275 +323,30 @@ impl Blobs {
     ///
     /// When the temporary file cannot be made.
     pub fn begin_here(&self) -> Result<Incoming, BlobError> {
-        Incoming::begin(Arc::clone(&self.store))
+        Incoming::begin(Arc::clone(&self.receiving))
     }
 
-    /// Opens a blob of that many bytes for reading. `None` when there is none.
+    /// Puts what was received into its place, durably. The hash of the key must be that of the bytes. `false` when the blob was
+    /// there, whole; a damaged one is replaced. An upload may be put again, into another place.
+    ///
+    /// To be called on a thread that may wait for the disk.
     ///
     /// # Errors
     ///
-    /// [`BlobError::Damaged`] when it has another size; when it is there and cannot be opened.
-    pub async fn open_whole(
+    /// [`BlobError::Full`] when there is no space; when the store fails.
+    pub async fn put(
         &self,
-        sha256: &Sha256Digest,
-        size: u64,
-    ) -> Result<Option<Blob>, BlobError> {
-        match self.open_blob(sha256).await? {
-            Some(blob) if blob.size() != size => Err(BlobError::Damaged {
-                path: self.store.place(sha256),
-                expected: size,
-                found: blob.size(),
-            }),
-            blob => Ok(blob),
-        }
-    }
-
-    /// Opens a blob for reading. `None` when there is none.
-    ///
-    /// # Errors
-    ///
-    /// When it is there and cannot be opened.
-    pub async fn open_blob(&self, sha256: &Sha256Digest) -> Result<Option<Blob>, BlobError> {
-        let path = self.store.place(sha256);
-        match Blob::open_cached(&path) {
-            Some(opened) => opened,
-            None => in_background(move || Blob::open(&path)).await,
-        }
-    }
-
-    /// Whether the store in that data folder, which may be open elsewhere, has a blob of that many bytes. Its content is not
-    /// looked at.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be looked at.
-    pub async fn has(
-        directory: PathBuf,
-        sha256: Sha256Digest,
-        size: u64,
+        incoming: &mut Incoming,
+        key: &BlobKey,
+        expected: Expected,
     ) -> Result<bool, BlobError> {
-        in_background(move || {
-            let path = place(&directory.join(PLACES), &sha256);
-            match std::fs::metadata(&path) {
-                Ok(found) => Ok(found.is_file() && found.len() == size),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(at("look at", &path)(error)),
-            }
-        })
-        .await
-    }
-
-    /// Whether the store in that data folder, which may be open elsewhere, has a blob whole: with that size and digest. It is read
-    /// to its end.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub async fn has_whole(
-        directory: PathBuf,
-        sha256: Sha256Digest,
-        size: u64,
-    ) -> Result<bool, BlobError> {
-        in_background(move || {
-            let path = place(&directory.join(PLACES), &sha256);
-            match is_whole(&path, &sha256, size) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                whole => whole.map_err(at("read", &path)),
-            }
-        })
-        .await
-    }
-
-    /// Removes blobs whose digests begin with the same byte. Gives how many were there, and what frees their bytes once it is
-    /// dropped, which may take a while. Whoever is reading one can go on.
-    ///
-    /// Only who holds the blobs alone may do this, and knows that no package has them: `metadata/blob_facts.rs` says how.
-    ///
-    /// # Errors
-    ///
-    /// When one cannot be removed. Others may be by then.
-    pub async fn remove(&self, blobs: &[Sha256Digest]) -> Result<(u64, Freed), BlobError> {
-        let (store, blobs) = (Arc::clone(&self.store), blobs.to_vec());
-        in_background(move || {
-            let mut freed = Vec::new();
-            for sha256 in &blobs {
-                let path = store.place(sha256);
-                let file = match File::open(&path) {
-                    Ok(file) => Some(file),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    // What cannot be opened can be removed all the same.
-                    Err(_) => None,
-                };
-                std::fs::remove_file(&path).map_err(at("remove", &path))?;
-                freed.push(file);
-            }
-            // The next blob with these bytes has its place in the same folder: what comes after must not be undone by this.
-            if !freed.is_empty()
-                && let Some(folder) = blobs.first().map(|sha256| store.place(sha256))
-                && let Some(folder) = folder.parent()
-            {
-                sync_folder(folder)?;
-            }
-            Ok((freed.len() as u64, Freed(freed)))
-        })
-        .await
-    }
-
-    /// Whether there are any.
-    ///
-    /// # Errors
-    ///
-    /// When a folder cannot be read.
-    pub async fn any(&self) -> Result<bool, BlobError> {
-        let store = Arc::clone(&self.store);
-        in_background(move || {
-            for first_byte in 0..=u8::MAX {
-                if !list(&store.places.join(format!("{first_byte:02x}")), first_byte)?.is_empty() {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
-        .await
-    }
-
-    /// The blobs whose digest begins with that byte, in no order. All 256 together are the whole store; one at a time
-    /// they take little memory. Files that are no blobs are passed over.
-    ///
-    /// # Errors
-    ///
-    /// When the folder cannot be read.
-    pub async fn list(&self, first_byte: u8) -> Result<Vec<Listed>, BlobError> {
-        let folder = self.store.places.join(format!("{first_byte:02x}"));
-        in_background(move || list(&folder, first_byte)).await
-    }
-}
-
-impl Store {
-    fn open(directory: &Path) -> Result<Self, BlobError> {
-        let places = directory.join(PLACES);
-        let temporary = directory.join("tmp");
-        make_folder(directory)?;
-        // First of all: nothing here may be touched while another process has it.
-        let lock = lock(&directory.join("blobs.lock"))?;
-        make_folder(&places)?;
-        make_folder(&temporary)?;
-        for first_byte in 0..=u8::MAX {
-            make_folder(&places.join(format!("{first_byte:02x}")))?;
-        }
-        sync_folder(&places)?;
-        sync_folder(directory)?;
-        remove_unfinished(&temporary)?;
-        Ok(Self {
-            places,
-            temporary,
-            incoming: AtomicU64::new(0),
-            _lock: lock,
-        })
-    }
-
-    /// Where a blob is, or would be.
-    fn place(&self, sha256: &Sha256Digest) -> PathBuf {
-        place(&self.places, sha256)
-    }
-
-    /// A path for a temporary file that no other has in this process; and no other process is here.
-    fn temporary_path(&self) -> PathBuf {
-        let number = self.incoming.fetch_add(1, Ordering::Relaxed);
-        self.temporary.join(format!("{INCOMING_PREFIX}{number}"))
-    }
-}
-
-/// Where a blob is, or would be, in the folder of the blobs.
-fn place(places: &Path, sha256: &Sha256Digest) -> PathBuf {
-    let hex = sha256.to_hex();
-    let (first_byte, rest) = hex.split_at(2);
-    places.join(first_byte).join(rest)
-}
-
-/// Takes the lock for this process. The operating system gives it back when the process ends, however it ends.
-fn lock(path: &Path) -> Result<File, BlobError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(at("open", path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Only for the text of the error; without it the text says less.
-            let _ = Read::by_ref(&mut file).take(20).read_to_string(&mut holder);
-            return Err(BlobError::InUse {
-                path: path.to_path_buf(),
-                process: holder.trim().parse().ok(),
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(at("lock", path)(error)),
-    }
-    file.set_len(0).map_err(at("write", path))?;
-    writeln!(file, "{}", std::process::id()).map_err(at("write", path))?;
-    Ok(file)
-}
-
-fn make_folder(path: &Path) -> Result<(), BlobError> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) => Err(at("make the folder", path)(error)),
-    }
-}
-
-/// Puts what a folder lists on the disk: without it, a new name in it may be gone after a power cut.
-fn sync_folder(path: &Path) -> Result<(), BlobError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(at("sync the folder", path))
-}
-
-fn remove_unfinished(temporary: &Path) -> Result<(), BlobError> {
-    let entries = std::fs::read_dir(temporary).map_err(at("read", temporary))?;
-    for entry in entries {
-        let entry = entry.map_err(at("read", temporary))?;
-        let ours = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(INCOMING_PREFIX));
-        if ours {
-            let path = entry.path();
-            std::fs::remove_file(&path).map_err(at("remove", &path))?;
-        }
-    }
-    Ok(())
-}
-
-fn list(folder: &Path, first_byte: u8) -> Result<Vec<Listed>, BlobError> {
-    let mut listed = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(at("read", folder))? {
-        let entry = entry.map_err(at("read", folder))?;
-        let Some(sha256) = entry
-            .file_name()
-            .to_str()
-            .and_then(|rest| Sha256Digest::parse_hex(&format!("{first_byte:02x}{rest}")).ok())
-        else {
-            continue;
+        incoming.is_brought = false;
+        self.store.pause().await;
+        let put = match &self.store.kind {
+            Kind::Local(local) => local.put(incoming, key),
+            Kind::S3(s3) => s3.put(incoming, key, expected).await,
         };
-        let path = entry.path();
-        let metadata = match entry.metadata() {
-            Ok(metadata) if metadata.is_file() => metadata,
-            Ok(_) => continue,
-            // Removed since the folder was read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(at("look at", &path)(error)),
-        };
-        listed.push(Listed {
-            sha256,
-            size: metadata.len(),
-            written_at: metadata.modified().map_err(at("look at", &path))?,
-        });
+        self.store.pause().await;
+        put
     }
-    Ok(listed)
 }

@@ -1,19 +1,30 @@
 //! What the database knows of blobs, and which of them may go.
 //!
-//! A blob has a row from the transaction that records its first package on. Its state, or that it has no row, says which of
-//! these it is:
+//! The bytes with one SHA-256 have one row, from the transaction that records their first package on. It names their place in
+//! the store, which with the hash is their key ([`BlobKey`]), and its state:
 //!
-//! - live: some package file has it, perhaps a deleted one that can still be restored: it stays;
+//! - live: some package file has the bytes, perhaps a deleted one that can still be restored: they stay;
 //! - unneeded: the last such file is forgotten, or its owner was removed. The transaction that deletes the row of the file
-//!   says so, and the next sweep frees the bytes. An upload of the same bytes makes it live again;
-//! - the database does not know it. A crash cut an upload off between the blob and its record, or this is not the
-//!   database that the store belongs to: a new one, or an older copy that was put back. The two look alike, so such a
-//!   blob is noted as a stray, and may go after [`STRAY_GRACE`] and not before; and never when it was there before the
-//!   database was.
+//!   says so, and the next sweep frees the bytes. An upload of the same bytes makes them live again;
+//! - stray: found in the store and never recorded. A crash cut an upload off between the blob and its record, or this is not
+//!   the database that the store belongs to: a new one, or an older copy that was put back. The two look alike, so such a
+//!   blob may go after [`STRAY_GRACE`] and not before; and never when it was there before the database was;
+//! - dead: its bytes were freed, or are about to be.
 //!
-//! Only `publish/` removes blobs (`Publisher::take_back`, `Publisher::free_unneeded`). While no upload holds the blob
-//! (`publish/in_use.rs`), it asks here, removes the bytes, and then has the row forgotten. A crash in between leaves an unneeded
-//! row without bytes: the next sweep forgets it, and an upload of these bytes before then brings them again.
+//! # Why a late DELETE takes nothing that is needed
+//!
+//! A store deletes what it is asked to, however late the request arrives, and several servers may share one. So **a key that was
+//! deleted never comes back**:
+//!
+//! 1. Bytes are deleted only after a transaction has marked their key dead ([`Metadata::mark_blobs_dead`]), which it does only
+//!    with one that is unneeded or stray.
+//! 2. A row that is dead stays. The next upload of the same bytes takes the next place.
+//! 3. An upload puts the bytes in their place and then records them there ([`NewBlob::keep`]). That fails if the place was marked
+//!    dead meanwhile ([`RecordError::PlaceGone`](super::RecordError::PlaceGone)), and then the upload puts them in the next place.
+//!
+//! So a row that is live was live from its transaction on, and no DELETE of its key was ever asked for. No lock, no clock and no
+//! count of uploads under way decides it. What is left in a dead place, because a server was killed or an upload was late, is
+//! found by the next sweep (`jobs/sweep.rs`).
 
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +34,7 @@ use super::{
     Metadata, MetadataError,
     engine::{Row, Transaction, sql},
 };
+use crate::blobs::BlobKey;
 use tarn_base::clock::Timestamp;
 
 /// How long a blob that the database does not know stays: long enough to notice that packages are missing, and to put
@@ -32,8 +44,10 @@ pub const STRAY_GRACE: Duration = Duration::from_secs(30 * 86_400);
 /// The bytes of a package file to be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewBlob {
-    /// What they are called in the store.
+    /// Their hash.
     pub sha256: Sha256Digest,
+    /// Where they are in the store.
+    pub place: u32,
     /// How many they are.
     pub size: u64,
 }
@@ -41,8 +55,8 @@ pub struct NewBlob {
 /// A blob that the database knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlobFacts {
-    /// Which one.
-    pub sha256: Sha256Digest,
+    /// Where it is.
+    pub key: BlobKey,
     /// How many bytes it should have.
     pub size: u64,
     /// Whether it may go.
@@ -53,13 +67,23 @@ pub struct BlobFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobStanding {
     /// A package file has it, perhaps a deleted one.
-    Referenced,
+    Live,
     /// Package files had it, and none has it any more.
     Unneeded,
     /// It was never recorded, and noticed at that time.
     Stray(Timestamp),
-    /// It was never heard of.
-    Unknown,
+    /// It was deleted, or is about to be.
+    Dead,
+}
+
+impl BlobFacts {
+    /// Where an upload puts these bytes.
+    pub const fn place_for_upload(&self) -> u32 {
+        match self.standing {
+            BlobStanding::Dead => self.key.place.saturating_add(1),
+            BlobStanding::Live | BlobStanding::Unneeded | BlobStanding::Stray(_) => self.key.place,
+        }
+    }
 }
 
 impl NewBlob {
@@ -67,61 +91,43 @@ impl NewBlob {
         size_in_row(self.size)
     }
 
-    /// Puts the blob among those in use.
+    /// Puts the blob among those in use. `false` when its place was given up: then nothing was changed.
     pub(super) async fn keep(
         &self,
         transaction: &mut Transaction,
         now: Timestamp,
-    ) -> Result<(), MetadataError> {
-        transaction
-            .run_one(
-                "blob",
-                sql!(
-                    "INSERT INTO blobs (sha256, size, created_at, state) VALUES ($1, $2, $3, 'live') \
-                     ON CONFLICT (sha256) DO UPDATE SET state = 'live', stray_since = NULL",
-                    self.sha256.as_bytes(),
-                    self.size_in_row()?,
-                    now
-                ),
-            )
-            .await
+    ) -> Result<bool, MetadataError> {
+        let kept = transaction
+            .run(sql!(
+                "INSERT INTO blobs (sha256, size, created_at, place, state) VALUES ($1, $2, $3, $4, 'live') \
+                 ON CONFLICT (sha256) DO UPDATE SET state = 'live', stray_since = NULL, size = excluded.size, \
+                 place = excluded.place WHERE (blobs.place = excluded.place AND blobs.state <> 'dead') \
+                 OR (blobs.place < excluded.place AND blobs.state = 'dead')",
+                self.sha256.as_bytes(),
+                self.size_in_row()?,
+                now,
+                i64::from(self.place)
+            ))
+            .await?;
+        Ok(kept > 0)
     }
 }
 
 impl Metadata {
-    /// Whether any package file, of any generation, has these bytes.
+    /// What the database knows of the bytes with that hash; `None` when it never heard of them.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn is_referenced(&self, sha256: &Sha256Digest) -> Result<bool, MetadataError> {
-        let row = self
-            .engine
+    pub async fn blob(&self, sha256: &Sha256Digest) -> Result<Option<BlobFacts>, MetadataError> {
+        self.engine
             .look_up(sql!(
-                "SELECT id FROM package_files WHERE sha256 = $1 LIMIT 1",
+                "SELECT sha256, size, place, state, stray_since FROM blobs WHERE sha256 = $1",
                 sha256.as_bytes()
             ))
-            .await?;
-        Ok(row.is_some())
-    }
-
-    /// What the database knows of a blob.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn blob_standing(
-        &self,
-        sha256: &Sha256Digest,
-    ) -> Result<BlobStanding, MetadataError> {
-        let row = self
-            .engine
-            .look_up(sql!(
-                "SELECT state, stray_since FROM blobs WHERE sha256 = $1",
-                sha256.as_bytes()
-            ))
-            .await?;
-        row.map_or(Ok(BlobStanding::Unknown), |row| standing(&row))
+            .await?
+            .map(|row| facts(&row))
+            .transpose()
     }
 
     /// The blobs whose digest begins with that byte. All 256 together are all that the database knows; one at a time they
@@ -134,20 +140,14 @@ impl Metadata {
         let end = first_byte.checked_add(1);
         self.engine
             .rows(sql!(
-                "SELECT sha256, size, state, stray_since FROM blobs WHERE sha256 >= $1 AND ($3 OR sha256 < $2)",
+                "SELECT sha256, size, place, state, stray_since FROM blobs WHERE sha256 >= $1 AND ($3 OR sha256 < $2)",
                 &[first_byte][..],
                 &[end.unwrap_or_default()][..],
                 end.is_none()
             ))
             .await?
             .iter()
-            .map(|row| {
-                Ok(BlobFacts {
-                    sha256: row.digest("sha256")?,
-                    size: row.size("size")?,
-                    standing: standing(row)?,
-                })
-            })
+            .map(facts)
             .collect()
     }
 
@@ -160,65 +160,81 @@ impl Metadata {
         &self,
         after: Option<&Sha256Digest>,
         most: u32,
-    ) -> Result<Vec<Sha256Digest>, MetadataError> {
+    ) -> Result<Vec<BlobKey>, MetadataError> {
         let after = after.map_or(&[][..], |after| &after.as_bytes()[..]);
         self.engine
             .rows(sql!(
-                "SELECT sha256 FROM blobs WHERE state = 'unneeded' AND sha256 > $1 ORDER BY sha256 LIMIT $2",
+                "SELECT sha256, place FROM blobs WHERE state = 'unneeded' AND sha256 > $1 ORDER BY sha256 LIMIT $2",
                 after,
                 i64::from(most)
             ))
             .await?
             .iter()
-            .map(|row| row.digest("sha256"))
+            .map(key)
             .collect()
     }
 
-    /// Notes a blob that was found in the store and never recorded. One that has a row already keeps it as it is.
+    /// Notes a blob that was found in the store and never recorded. `false` when the database knows these bytes by now, in this
+    /// place or in another one: then nothing was changed.
     ///
     /// # Errors
     ///
     /// When the database fails.
     pub async fn note_stray_blob(
         &self,
-        sha256: &Sha256Digest,
+        stray: &BlobKey,
         size: u64,
         now: Timestamp,
-    ) -> Result<(), MetadataError> {
-        self.engine
+    ) -> Result<bool, MetadataError> {
+        let noted = self
+            .engine
             .run(sql!(
-                "INSERT INTO blobs (sha256, size, created_at, state, stray_since) VALUES ($1, $2, $3, 'stray', $3) \
-                 ON CONFLICT (sha256) DO NOTHING",
-                sha256.as_bytes(),
+                "INSERT INTO blobs (sha256, size, created_at, place, state, stray_since) VALUES ($1, $2, $3, $4, 'stray', $3) \
+                 ON CONFLICT (sha256) DO UPDATE SET state = 'stray', stray_since = excluded.stray_since, \
+                 size = excluded.size, place = excluded.place \
+                 WHERE blobs.place < excluded.place AND blobs.state = 'dead'",
+                stray.sha256.as_bytes(),
                 size_in_row(size)?,
-                now
+                now,
+                i64::from(stray.place)
             ))
             .await?;
-        Ok(())
+        Ok(noted > 0)
     }
 
-    /// Forgets blobs whose bytes were removed from the store, in one transaction. Those that a package file has stay. Gives how
-    /// many rows went.
+    /// Marks keys dead, in one transaction, so that their bytes may be deleted: those that are unneeded or stray, and those that
+    /// were put and not recorded. Gives which; the others are needed, or were marked before.
     ///
     /// # Errors
     ///
-    /// When the database fails. Then none of them went.
-    pub async fn forget_blobs(&self, blobs: &[Sha256Digest]) -> Result<u64, MetadataError> {
-        let blobs = blobs.to_vec();
+    /// When the database fails. Then none was marked.
+    pub async fn mark_blobs_dead(
+        &self,
+        keys: &[BlobKey],
+        now: Timestamp,
+    ) -> Result<Vec<BlobKey>, MetadataError> {
+        let keys = keys.to_vec();
         self.on_a_thread(async move |metadata: Self| {
             let mut transaction = metadata.engine.write_here().await?;
-            let mut forgotten = 0;
-            for sha256 in &blobs {
-                forgotten += transaction
+            let mut dead = Vec::with_capacity(keys.len());
+            for key in keys {
+                let marked = transaction
                     .run(sql!(
-                        "DELETE FROM blobs WHERE sha256 = $1 AND state <> 'live' AND NOT EXISTS \
-                         (SELECT 1 FROM package_files WHERE package_files.sha256 = blobs.sha256)",
-                        sha256.as_bytes()
+                        "INSERT INTO blobs (sha256, size, created_at, place, state) VALUES ($1, 0, $2, $3, 'dead') \
+                         ON CONFLICT (sha256) DO UPDATE SET state = 'dead', stray_since = NULL, place = excluded.place \
+                         WHERE (blobs.place = excluded.place AND blobs.state IN ('unneeded', 'stray')) \
+                         OR (blobs.place < excluded.place AND blobs.state = 'dead')",
+                        key.sha256.as_bytes(),
+                        now,
+                        i64::from(key.place)
                     ))
                     .await?;
+                if marked > 0 {
+                    dead.push(key);
+                }
             }
             transaction.commit().await?;
-            Ok(forgotten)
+            Ok(dead)
         })
         .await
     }
@@ -237,13 +253,59 @@ impl Metadata {
             .ok_or(MetadataError::Missing("origin"))?;
         Ok(row.time("made_at")?.to_system_time())
     }
+
+    /// The identifier of this database, the same in every copy of it: `new`, if it has none yet.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn identifier(&self, new: &str) -> Result<String, MetadataError> {
+        self.engine
+            .run(sql!(
+                "UPDATE origin SET identifier = $1 WHERE identifier IS NULL",
+                new
+            ))
+            .await?;
+        self.engine
+            .row(sql!("SELECT identifier FROM origin"))
+            .await?
+            .ok_or(MetadataError::Missing("origin"))?
+            .value("identifier")
+    }
 }
 
-fn standing(row: &Row) -> Result<BlobStanding, MetadataError> {
-    Ok(match row.value::<&str>("state")? {
-        "live" => BlobStanding::Referenced,
-        "unneeded" => BlobStanding::Unneeded,
-        _ => BlobStanding::Stray(row.time("stray_since")?),
+fn facts(row: &Row) -> Result<BlobFacts, MetadataError> {
+    Ok(BlobFacts {
+        key: key(row)?,
+        size: row.size("size")?,
+        standing: match row.value::<&str>("state")? {
+            "live" => BlobStanding::Live,
+            "unneeded" => BlobStanding::Unneeded,
+            "stray" => BlobStanding::Stray(row.time("stray_since")?),
+            "dead" => BlobStanding::Dead,
+            other => {
+                return Err(MetadataError::Corrupt {
+                    what: "state of a blob",
+                    value: other.to_owned(),
+                });
+            }
+        },
+    })
+}
+
+fn key(row: &Row) -> Result<BlobKey, MetadataError> {
+    Ok(BlobKey {
+        sha256: row.digest("sha256")?,
+        place: place(row)?,
+    })
+}
+
+/// The column `place` of a blob.
+pub(super) fn place(row: &Row) -> Result<u32, MetadataError> {
+    let place: i64 = row.value("place")?;
+    u32::try_from(place).map_err(|_| MetadataError::Corrupt {
+        what: "place of a blob",
+        value: place.to_string(),
     })
 }
 

@@ -16,6 +16,7 @@ use super::{
     Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, Page, Quota,
     RecordError, RepositoryId, StoredFacts, StoredSigners, Window,
     batches::{Batch, STEP},
+    blob_facts::place,
     change_times::after_the_wait,
     engine::{Row, Transaction, sql},
     indexes::identity,
@@ -23,6 +24,7 @@ use super::{
     packages::{Origin, corrupt, record, refuse},
     removals::unneeded_without,
 };
+use crate::blobs::BlobKey;
 use tarn_base::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
@@ -43,8 +45,10 @@ pub struct DeletedFile {
     pub name: PackageName,
     /// The package's version.
     pub version: Version,
-    /// Where its bytes are.
+    /// The hash of its bytes.
     pub sha256: Sha256Digest,
+    /// Where they are in the store.
+    pub place: u32,
     /// How many bytes.
     pub size: u64,
     /// When it was deleted.
@@ -91,8 +95,9 @@ macro_rules! deleted_files {
         concat!(
             "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
              package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
-             package_files.sha256 AS sha256, package_files.size AS size, package_files.deleted_at AS deleted_at \
-             FROM repositories JOIN package_files ON package_files.repository_id = repositories.id ",
+             package_files.sha256 AS sha256, package_files.size AS size, package_files.deleted_at AS deleted_at, \
+             blobs.place AS place FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+             JOIN blobs ON blobs.sha256 = package_files.sha256 ",
             $rest
         )
     };
@@ -246,8 +251,10 @@ impl Metadata {
                  package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
                  package_files.size AS size, package_files.format AS format, package_files.identity AS identity, \
                  package_files.index_bytes AS index_bytes, package_files.signers AS signers, \
-                 package_files.facts AS facts, package_files.uploader_id AS uploader_id FROM package_files \
+                 package_files.facts AS facts, package_files.uploader_id AS uploader_id, \
+                 blobs.place AS place FROM package_files \
                  JOIN repositories ON repositories.id = package_files.repository_id \
+                 JOIN blobs ON blobs.sha256 = package_files.sha256 \
                  WHERE package_files.id = $2 AND repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL",
                 owner,
                 file
@@ -368,6 +375,7 @@ fn recorded_before(
         blob: NewBlob {
             sha256: row.digest("sha256")?,
             size: row.size("size")?,
+            place: place(row)?,
         },
         format: row.word("package format", "format")?,
         identity: identity(row)?,
@@ -382,6 +390,14 @@ fn recorded_before(
 }
 
 impl DeletedFile {
+    /// The key of its bytes in the store.
+    pub const fn blob(&self) -> BlobKey {
+        BlobKey {
+            sha256: self.sha256,
+            place: self.place,
+        }
+    }
+
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
             id: PackageFileId::from_row(row.value("id")?),
@@ -391,6 +407,7 @@ impl DeletedFile {
             name: package_name(row)?,
             version: version(row)?,
             sha256: row.digest("sha256")?,
+            place: place(row)?,
             size: row.size("size")?,
             deleted_at: row.time("deleted_at")?,
         })

@@ -160,6 +160,11 @@ pub enum RecordError {
         "the account that uploads was removed while the upload was under way; nothing was stored"
     )]
     UploaderGone,
+    /// The place of the bytes in the store was given up while the upload was under way: they have to be put into another one.
+    #[error(
+        "the place of the bytes in the store was given up while the upload was under way; upload the package again"
+    )]
+    PlaceGone,
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -323,7 +328,7 @@ impl Origin {
 ///
 /// # Errors
 ///
-/// When somebody else recorded the same file meanwhile, the owner, the uploader or the blob is gone, or the database
+/// When somebody else recorded the same file meanwhile, the owner, the uploader or the place of the blob is gone, or the database
 /// fails.
 pub(super) async fn record(
     transaction: &mut Transaction,
@@ -339,7 +344,9 @@ pub(super) async fn record(
     let index_bytes = i64::try_from(new.index_bytes)
         .map_err(|_| corrupt("size of a record", &new.index_bytes.to_string()))?;
     quotas::take(transaction, new.owner, new.blob.size).await?;
-    new.blob.keep(transaction, act.at).await?;
+    if !new.blob.keep(transaction, act.at).await? {
+        return Err(RecordError::PlaceGone);
+    }
     let file = transaction
         .row(
             sql!(

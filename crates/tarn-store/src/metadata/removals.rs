@@ -222,17 +222,25 @@ async fn clear_webhook(
     Ok(false)
 }
 
-/// Marks the blobs of package files whose rows were just deleted as unneeded, where no other package file has them.
+/// Marks the blobs of package files whose rows were just deleted as unneeded, where no other package file has them. In two
+/// statements: the first locks the row, and the second sees what a transaction that had the lock before has committed.
 pub(super) async fn unneeded_without(
     transaction: &mut Transaction,
     gone: &[Row],
 ) -> Result<(), MetadataError> {
     for row in gone {
+        let sha256 = row.digest("sha256")?;
         transaction
             .run(sql!(
-                "UPDATE blobs SET state = 'unneeded' WHERE sha256 = $1 AND NOT EXISTS \
+                "UPDATE blobs SET state = 'unneeded' WHERE sha256 = $1 AND state = 'live'",
+                sha256.as_bytes()
+            ))
+            .await?;
+        transaction
+            .run(sql!(
+                "UPDATE blobs SET state = 'live' WHERE sha256 = $1 AND state = 'unneeded' AND EXISTS \
                  (SELECT 1 FROM package_files WHERE package_files.sha256 = blobs.sha256)",
-                row.digest("sha256")?.as_bytes()
+                sha256.as_bytes()
             ))
             .await?;
     }

@@ -4,9 +4,11 @@ use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, v
 
 use super::{
     Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
+    blob_facts::place,
     engine::{Row, sql},
     packages::corrupt,
 };
+use crate::blobs::BlobKey;
 use tarn_base::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
@@ -50,8 +52,10 @@ pub struct PackageFile {
     pub name: PackageName,
     /// The package's version, as written in it.
     pub version: Version,
-    /// Where its bytes are.
+    /// The hash of its bytes.
     pub sha256: Sha256Digest,
+    /// Where they are in the store.
+    pub place: u32,
     /// How many bytes.
     pub size: u64,
     /// When it was recorded.
@@ -87,8 +91,9 @@ impl Metadata {
             .look_up(sql!(
                 "SELECT package_files.id AS id, package_files.repository_id AS repository_id, package_files.arch AS arch, \
                  package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
-                 package_files.size AS size, package_files.created_at AS created_at \
+                 package_files.size AS size, package_files.created_at AS created_at, blobs.place AS place \
                  FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                 JOIN blobs ON blobs.sha256 = package_files.sha256 \
                  WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
                  AND package_files.file_name = $4 AND package_files.arch IN ($5, $6) \
                  AND package_files.removed_at IS NULL",
@@ -111,6 +116,14 @@ impl Metadata {
 }
 
 impl PackageFile {
+    /// The key of its bytes in the store.
+    pub const fn blob(&self) -> BlobKey {
+        BlobKey {
+            sha256: self.sha256,
+            place: self.place,
+        }
+    }
+
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         let (arch, name, version): (&str, &str, &str) = (
             row.value("arch")?,
@@ -125,6 +138,7 @@ impl PackageFile {
             version: Version::parse_lenient(version, &Limits::default())
                 .map_err(|_| corrupt("version", version))?,
             sha256: row.digest("sha256")?,
+            place: place(row)?,
             size: row.size("size")?,
             created_at: row.time("created_at")?,
         })

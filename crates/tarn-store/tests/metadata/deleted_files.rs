@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use apk::arch::Arch;
 use tarn_base::{clock::Timestamp, names::OwnerName};
-use tarn_store::metadata::{
-    AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, OverQuota, PackageFormat, Quota,
-    ReadScope, RecordError, Recorded, Waiting, Window,
+use tarn_store::{
+    blobs::BlobKey,
+    metadata::{
+        AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, OverQuota, PackageFormat, Quota,
+        ReadScope, RecordError, Recorded, Waiting, Window,
+    },
 };
 
 use crate::{START, World, act, add_user, blob, branch, digest, main_repository, package, record};
@@ -149,25 +152,19 @@ async fn a_blob_is_needed_until_the_last_file_that_has_it_is_forgotten() {
             .await
             .unwrap();
     }
-    let standing = async || {
-        world
-            .metadata
-            .blob_standing(&digest("shared"))
-            .await
-            .unwrap()
-    };
+    let standing = async || world.blob("shared").await.unwrap().1;
     assert!(world.remove("one", "x86_64", after(10)).await);
     assert_eq!(world.forget(after(9)).await, 0);
     assert_eq!(world.forget(after(10)).await, 1);
-    assert_eq!(standing().await, BlobStanding::Referenced);
+    assert_eq!(standing().await, BlobStanding::Live);
     assert!(world.remove("two", "x86_64", after(20)).await);
-    assert_eq!(standing().await, BlobStanding::Referenced);
+    assert_eq!(standing().await, BlobStanding::Live);
     let kept = world.deleted().await;
     assert_eq!(world.forget(after(20)).await, 1);
     assert_eq!(standing().await, BlobStanding::Unneeded);
     assert!(!world.restore(&kept[0], after(30)).await.unwrap());
     let unneeded = world.metadata.unneeded_blobs(None, 10).await.unwrap();
-    assert_eq!(unneeded, [digest("shared")]);
+    assert_eq!(unneeded, [BlobKey::first(digest("shared"))]);
 
     // An upload of the same bytes before they are freed.
     let new = package(world.alice, "three", "x86_64", blob("shared"));
@@ -176,9 +173,8 @@ async fn a_blob_is_needed_until_the_last_file_that_has_it_is_forgotten() {
         .record_package(&new, &act(after(40)))
         .await
         .unwrap();
-    assert_eq!(standing().await, BlobStanding::Referenced);
-    let forgotten = world.metadata.forget_blobs(&[digest("shared")]).await;
-    assert_eq!(forgotten.unwrap(), 0);
+    assert_eq!(standing().await, BlobStanding::Live);
+    assert!(!world.mark_dead("shared", 0).await);
 }
 
 #[tokio::test]
@@ -276,12 +272,11 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
     while world.metadata.clear_removed().await.unwrap() > 0 {}
     for number in 0..80 {
         let expected = match number {
-            7 => BlobStanding::Referenced,
+            7 => BlobStanding::Live,
             _ => BlobStanding::Unneeded,
         };
-        let sha256 = digest(&format!("p{number}"));
-        let standing = world.metadata.blob_standing(&sha256).await.unwrap();
-        assert_eq!(standing, expected, "p{number}");
+        let blob = world.blob(&format!("p{number}")).await;
+        assert_eq!(blob, Some((0, expected)), "p{number}");
     }
     world.metadata.close().await;
     let database = rusqlite::Connection::open(world.folder.path().join("tarn.db")).unwrap();
@@ -302,6 +297,7 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
 async fn blobs_are_known_by_the_first_byte_of_their_digest() {
     let world = World::new().await;
     let new = NewBlob {
+        place: 0,
         sha256: digest("zlib"),
         size: 8,
     };
@@ -313,7 +309,7 @@ async fn blobs_are_known_by_the_first_byte_of_their_digest() {
         .unwrap();
     let known = world.metadata.known_blobs(b'z').await.unwrap();
     assert_eq!((known.len(), known[0].size), (1, 8));
-    assert_eq!(known[0].standing, BlobStanding::Referenced);
+    assert_eq!(known[0].standing, BlobStanding::Live);
     for other in [0, b'y', b'{', 255] {
         assert_eq!(world.metadata.known_blobs(other).await.unwrap(), []);
     }

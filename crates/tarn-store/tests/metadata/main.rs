@@ -227,6 +227,7 @@ fn actor(account: OwnerId) -> Actor {
 /// Bytes that belong to that name.
 fn blob(name: &str) -> NewBlob {
     NewBlob {
+        place: 0,
         sha256: digest(name),
         size: 7,
     }

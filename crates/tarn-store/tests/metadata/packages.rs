@@ -157,9 +157,7 @@ async fn a_refused_file_leaves_no_trace() {
     world.metadata.record_package(&new, &ACT).await.unwrap_err();
 
     assert_eq!(world.index_at(recorded, "x86_64", i64::MAX).await, before);
-    let other = digest("other bytes");
-    let standing = world.metadata.blob_standing(&other).await.unwrap();
-    assert_eq!(standing, BlobStanding::Unknown);
+    assert_eq!(world.blob("other bytes").await, None);
 }
 
 #[tokio::test]
@@ -326,11 +324,10 @@ async fn a_caller_that_gives_up_leaves_a_whole_file_or_none() {
     assert_eq!(i64::try_from(rows.len()).unwrap(), last.generation);
     assert_eq!(last.sequence, last.generation);
     for number in 0..60 {
-        let sha256 = digest(&format!("package{number}"));
-        let standing = world.metadata.blob_standing(&sha256).await.unwrap();
+        let blob = world.blob(&format!("package{number}")).await;
         assert!(
-            matches!(standing, BlobStanding::Referenced | BlobStanding::Unknown),
-            "package{number}: {standing:?}"
+            matches!(blob, None | Some((0, BlobStanding::Live))),
+            "package{number}: {blob:?}"
         );
     }
 }

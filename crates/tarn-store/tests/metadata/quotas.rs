@@ -35,6 +35,7 @@ impl World {
                 name,
                 arch,
                 NewBlob {
+                    place: 0,
                     sha256: digest(name),
                     size,
                 },

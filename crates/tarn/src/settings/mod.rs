@@ -18,8 +18,9 @@ use std::{
 use ipnet::IpNet;
 use tarn_base::secret::Secret;
 use tarn_core::settings::ForwardedHeader;
-use tarn_store::metadata::VersionRule;
+use tarn_store::{blobs::Storage, metadata::VersionRule};
 use tracing::Level;
+use url::Url;
 
 pub(crate) use self::flags::{Flags, RegistryFlags, ServerFlags};
 use self::{
@@ -105,6 +106,8 @@ pub(crate) struct Configuration {
     pub(crate) data_dir: PathBuf,
     /// The file of the SQLite database.
     pub(crate) database: PathBuf,
+    /// Where the packages are kept; without the credentials of an S3 store.
+    pub(crate) storage: Storage,
     /// Where the server listens.
     pub(crate) listen: SocketAddr,
     /// The URL that clients use, without a final `/`, where it is set.
@@ -219,9 +222,11 @@ impl Layers {
                 path
             }
         };
-        if self.parsed(&table::STORAGE, values::storage)?.is_none() {
+        let storage = self.parsed(&table::STORAGE, values::storage)?;
+        if storage.is_none() {
             self.note(&table::STORAGE, "data-dir".to_owned(), Source::Default);
         }
+        let storage = storage.unwrap_or(Storage::DataFolder);
         let key_file = self.path_of(&table::SECRET_KEY_FILE)?;
         if key_file.is_none() {
             let path = data_dir.join("secret.key").display().to_string();
@@ -237,6 +242,15 @@ impl Layers {
             };
             let url = format!("{scheme}://{listen}");
             self.note(&table::BASE_URL, url, Source::Default);
+        }
+        if let (Storage::S3(settings), Some(url)) = (&storage, &base_url)
+            && let Some(public) = settings.public_endpoint.as_ref().and_then(Url::host_str)
+            && Url::parse(url).is_ok_and(|url| url.host_str() == Some(public))
+        {
+            return Err(Failure::usage(
+                "`public-endpoint` of `storage` has the host name of `base-url`: clients would send the store their credentials",
+            )
+            .hint("give the store a host name of its own"));
         }
         let tls = (
             self.path_of(&table::TLS_CERT)?,
@@ -306,6 +320,7 @@ impl Layers {
         Ok(Configuration {
             data_dir,
             database,
+            storage,
             listen,
             base_url,
             tls,

@@ -61,7 +61,7 @@ settings! {
     DATABASE: "database", "TARN_DATABASE", "URL", "", Everywhere,
         "The database: `sqlite://PATH`. Without it: `tarn.db` in the data folder.";
     STORAGE: "storage", "TARN_STORAGE", "URL", "", Everywhere,
-        "Where the packages are kept: `data-dir`, which is also the default. This version has no other store.";
+        "Where the packages are kept: `data-dir`, which is also the default, or an S3 store: `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`. Its credentials come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.";
     SECRET_KEY_FILE: "secret-key-file", "TARN_SECRET_KEY_FILE", "FILE", "", Everywhere,
         "A file with the key that seals the private signing keys and the secrets of second factors and webhooks: 32 bytes in base64. Every command must be given the server's key. Without it and without TARN_SECRET_KEY: `secret.key` in the data folder, which the server makes at its first run.";
     LISTEN: "listen", "TARN_LISTEN", "ADDRESS:PORT", "127.0.0.1:8080", ByTheServer,

@@ -8,7 +8,10 @@ use tarn_core::{
     access::{NetworksError, parse_network},
     settings::ForwardedHeader,
 };
-use tarn_store::metadata::VersionRule;
+use tarn_store::{
+    blobs::{S3Settings, Storage},
+    metadata::VersionRule,
+};
 
 /// Why a value was refused: what is wrong with it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,17 +72,20 @@ pub(crate) fn database(text: &str) -> Result<PathBuf, Refused> {
     refused("this is not a database URL that Tarn knows", HINT)
 }
 
-/// Where packages are kept. Only the data folder is known; other stores are refused.
-pub(crate) fn storage(text: &str) -> Result<(), Refused> {
+/// Where packages are kept. The credentials of an S3 store are not in the URL.
+pub(crate) fn storage(text: &str) -> Result<Storage, Refused> {
     if text == "data-dir" {
-        return Ok(());
+        return Ok(Storage::DataFolder);
     }
     if text.starts_with("s3://") {
-        // The URL can hold a secret: it is not repeated.
-        return refused(
-            "S3 stores are not in this version of Tarn",
-            "leave `storage` out to keep the packages in the data folder",
-        );
+        return match S3Settings::parse(text) {
+            Ok(settings) => Ok(Storage::S3(Box::new(settings))),
+            // The URL can hold a secret: it is not repeated.
+            Err(error) => refused(
+                error.to_string(),
+                "write s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1; for Amazon's leave `endpoint` out",
+            ),
+        };
     }
     refused(
         "this is not a store that Tarn knows",
@@ -358,9 +364,19 @@ mod tests {
     }
 
     #[test]
-    fn stores_of_later_versions_are_refused_without_repeating_the_secret() {
-        assert_eq!(storage("data-dir"), Ok(()));
-        for text in ["s3://k:hunter2@bucket", "hunter2"] {
+    fn a_store_is_refused_without_repeating_the_secret() {
+        assert!(matches!(storage("data-dir"), Ok(Storage::DataFolder)));
+        for text in [
+            "s3://packages",
+            "s3://packages/a?endpoint=http://[::1]:9000",
+        ] {
+            assert!(matches!(storage(text), Ok(Storage::S3(_))), "{text}");
+        }
+        for text in [
+            "s3://k:hunter2@bucket",
+            "s3://bucket?password=hunter2",
+            "hunter2",
+        ] {
             assert!(!format!("{:?}", storage(text).unwrap_err()).contains("hunter2"));
         }
     }

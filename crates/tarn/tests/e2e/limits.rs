@@ -57,7 +57,7 @@ impl std::io::Write for Hashing {
 }
 
 /// The highest resident memory of a process so far, in KiB.
-fn peak_memory(pid: u32) -> u64 {
+pub(crate) fn peak_memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status
         .lines()

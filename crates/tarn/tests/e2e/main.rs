@@ -45,6 +45,8 @@ mod removal;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod s3_store;
+#[cfg(test)]
 mod second_factor;
 #[cfg(test)]
 mod slow_clients;
@@ -58,3 +60,6 @@ mod uploads;
 mod v3_packages;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+#[path = "../../../tarn-store/tests/harness/versitygw.rs"]
+mod versitygw;

@@ -68,7 +68,7 @@ pub(super) async fn show(site: Site) -> Result<Response, ApiError> {
         .map_err(|error| error.to_string());
     let mut checks = vec![Check::of("Database", began, database)];
     let began = Instant::now();
-    let storage = registry.blobs().any().await;
+    let storage = registry.blobs().store().any().await;
     let storage = storage
         .map(|any| {
             if any {

@@ -236,6 +236,13 @@ impl Stopped {
         let command = serve_command(Command::new(TARN), self.data.path());
         Server::spawn(command, self.data)
     }
+
+    /// The same by way of `wrapper`, as [`Server::start_below`].
+    pub(crate) fn start_below(self, mut wrapper: Command) -> Server {
+        wrapper.arg(TARN);
+        let command = serve_command(wrapper, self.data.path());
+        Server::spawn(command, self.data)
+    }
 }
 
 impl Drop for Server {

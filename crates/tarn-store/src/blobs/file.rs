@@ -1,4 +1,4 @@
-//! An open blob, and how its bytes are read so that no event loop waits for the disk.
+//! An open file of a blob, and how its bytes are read so that no event loop waits for the disk.
 //!
 //! What the kernel has in memory is opened and read at once: `openat2(2)` with `RESOLVE_CACHED` and `preadv2(2)` with
 //! `RWF_NOWAIT` fail where they would have to wait. Only then does a thread that may wait take over. So nothing is kept open
@@ -32,16 +32,16 @@ const KEPT_BUFFERS: usize = 64;
 
 static BUFFERS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
-/// A blob, open for reading. Cheap to clone. It can be read to the end even when the blob is removed meanwhile.
+/// The file of a blob, open for reading. Cheap to clone. It can be read to the end even when the blob is removed meanwhile.
 #[derive(Debug, Clone)]
-pub struct Blob {
+pub(super) struct OpenFile {
     file: Arc<File>,
     size: u64,
 }
 
-impl Blob {
+impl OpenFile {
     /// How many bytes it has.
-    pub fn size(&self) -> u64 {
+    pub(super) fn size(&self) -> u64 {
         self.size
     }
 
@@ -81,7 +81,7 @@ impl Blob {
     /// # Errors
     ///
     /// [`io::ErrorKind::UnexpectedEof`] when the file ends before `first`; when the disk fails.
-    pub fn read_cached(&self, first: u64, length: u64) -> io::Result<Option<Bytes>> {
+    pub(super) fn read_cached(&self, first: u64, length: u64) -> io::Result<Option<Bytes>> {
         let mut buffer = Buffer::of(length);
         let mut space = [IoSliceMut::new(buffer.space())];
         match preadv2(&*self.file, &mut space, first, ReadWriteFlags::NOWAIT) {
@@ -95,8 +95,8 @@ impl Blob {
     ///
     /// # Errors
     ///
-    /// As [`Blob::read_cached`].
-    pub async fn read(self, first: u64, length: u64) -> io::Result<Bytes> {
+    /// As [`OpenFile::read_cached`].
+    pub(super) async fn read(self, first: u64, length: u64) -> io::Result<Bytes> {
         let permit = WAITING_READS.acquire().await.map_err(io::Error::other)?;
         let reading = spawn_blocking(move || {
             // With the thread, also when nobody waits for it any more.

@@ -1,0 +1,265 @@
+//! Publishers and sweepers of the same bytes, with a pause at every step, and uploads that die between the put and the record: no
+//! package that was taken ever loses its bytes.
+//!
+//! The publishers and sweepers are those of the server. What they do is a race because all publish one of a few packages, each
+//! into a repository of its own, delete it soon, and keep nothing that was deleted.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+#[path = "../../tarn-store/tests/harness/versitygw.rs"]
+mod versitygw;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
+use bytes::Bytes;
+use futures_util::stream;
+use sha2::{Digest as _, Sha256};
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    names::{Branch, OwnerName, RepositoryName},
+    secret::Secret,
+};
+use tarn_core::{
+    Registry,
+    jobs::{free, sweep},
+    publish::{Destination, IfExists},
+    settings::Settings,
+};
+use tarn_store::{
+    blobs::{BlobKey, Blobs, Expected, S3Credentials, S3Settings, Storage},
+    metadata::{Actor, BlobFacts, FileAddress, NewUser, OwnerId, Visibility},
+};
+
+use self::versitygw::{ACCESS_KEY, SECRET_KEY, versitygw_or_leave_out};
+
+/// 2026-11-22 21:00:00 UTC.
+const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// Publishers at once; half as many sweepers.
+const PUBLISHERS: u32 = 6;
+
+/// How many packages they all publish. The fewer, the more often they meet.
+const PACKAGES: u32 = 6;
+
+/// The longest pause, in microseconds.
+const LONGEST: u64 = 4_000;
+
+/// Numbers that are mixed enough.
+#[derive(Debug, Default)]
+struct Mixed(AtomicU64);
+
+impl Mixed {
+    fn below(&self, end: u64) -> u64 {
+        let number = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (number ^ (number >> 27)) % end
+    }
+
+    /// Most often none, or a short one.
+    fn pause(&self) -> Duration {
+        Duration::from_micros(match self.below(4) {
+            0 => self.below(LONGEST),
+            1 => self.below(LONGEST / 20),
+            _ => 0,
+        })
+    }
+}
+
+struct World {
+    registry: Registry,
+    owner: OwnerId,
+    packages: Vec<Vec<u8>>,
+    mixed: Arc<Mixed>,
+    /// Publishes that are still to come.
+    left: AtomicU32,
+    taken: AtomicU32,
+    freed: AtomicU64,
+}
+
+impl World {
+    async fn open(folder: &tempfile::TempDir, storage: Storage, rounds: u32) -> Arc<Self> {
+        let settings = Settings {
+            key_size: KeySize::Rsa2048,
+            keep_deleted: Duration::ZERO,
+            storage,
+            ..Settings::in_folder(folder.path().to_path_buf())
+        };
+        let mixed = Arc::new(Mixed::default());
+        let pauses = Arc::clone(&mixed);
+        let data_dir = settings.data_dir.clone();
+        let blobs = Blobs::open(data_dir, &settings.storage).await.unwrap();
+        let blobs = blobs.with_pauses(move || pauses.pause());
+        let registry = Registry::over(blobs, settings, Clock::manual(START));
+        let registry = registry.await.unwrap();
+        let new = NewUser {
+            name: &OwnerName::parse("alice").unwrap(),
+            password_hash: None,
+            admin: false,
+            visibility: Visibility::Public,
+        };
+        let (metadata, server) = (registry.metadata(), Actor::SERVER);
+        let owner = metadata.add_user(new, &server.at(START)).await;
+        let owner = owner.unwrap().id;
+        let package = |number| {
+            PackageBuilder::new(&format!("p{number}"), "1.0-r0")
+                .arch("x86_64")
+                .build()
+        };
+        Arc::new(Self {
+            registry,
+            owner,
+            packages: (0..PACKAGES).map(package).collect(),
+            mixed,
+            left: AtomicU32::new(rounds),
+            taken: AtomicU32::new(0),
+            freed: AtomicU64::new(0),
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
+    }
+
+    /// Publishes, looks whether the bytes are there, and deletes, over and over.
+    async fn publish(self: Arc<Self>, number: u32) {
+        let branch = Branch::parse("edge").unwrap();
+        let repository = RepositoryName::parse(&format!("r{number}")).unwrap();
+        let one_less = |left: u32| left.checked_sub(1);
+        while self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
+        {
+            let which = self.mixed.below(u64::from(PACKAGES));
+            let package = self.packages[usize::try_from(which).unwrap()].clone();
+            let destination = Destination {
+                owner: self.owner,
+                branch: branch.clone(),
+                repository: repository.clone(),
+                by: Actor::COMMAND_LINE,
+                announced: None,
+                file_name: None,
+                if_exists: IfExists::Refuse,
+            };
+            let body = stream::iter([Ok(Bytes::from(package.clone()))]);
+            let published = self.registry.publisher().publish(destination, body).await;
+            published.unwrap();
+            self.taken.fetch_add(1, Ordering::Relaxed);
+            let address = FileAddress {
+                owner: self.owner,
+                branch: &branch,
+                repository: &repository,
+                arch: &Arch::parse("x86_64").unwrap(),
+                file_name: &format!("p{which}-1.0-r0.apk"),
+            };
+            // At once, and again after whatever was on its way has arrived.
+            for wait in [Duration::ZERO, self.mixed.pause()] {
+                tokio::time::sleep(wait).await;
+                let metadata = self.registry.metadata();
+                let found = metadata.package_file(&address).await.unwrap().unwrap();
+                let store = self.registry.blobs().store();
+                let whole = store.has_whole(&found.blob(), found.size).await.unwrap();
+                assert!(whole, "{} was taken and is lost", found.blob());
+            }
+            let remover = self.registry.administration().remover();
+            let removed = remover.remove(&address, &Actor::SERVER).await.unwrap();
+            assert!(removed.is_some());
+        }
+    }
+
+    /// Puts bytes where an upload would, and dies before it records them.
+    async fn die(self: Arc<Self>) {
+        while !self.is_over() {
+            tokio::time::sleep(Duration::from_micros(self.mixed.below(8 * LONGEST))).await;
+            let which = self.mixed.below(u64::from(PACKAGES));
+            let package = &self.packages[usize::try_from(which).unwrap()];
+            let sha256 = Sha256Digest::from_bytes(Sha256::digest(package).into());
+            let known = self.registry.metadata().blob(&sha256).await.unwrap();
+            let place = known.as_ref().map_or(0, BlobFacts::place_for_upload);
+            let mut incoming = self.registry.blobs().begin().await.unwrap();
+            incoming.write(package).unwrap();
+            let key = BlobKey { sha256, place };
+            let put = self
+                .registry
+                .blobs()
+                .put(&mut incoming, &key, Expected::New);
+            put.await.unwrap();
+        }
+    }
+
+    /// Frees what was deleted, and now and then compares the store with the database.
+    async fn sweep(self: Arc<Self>, number: u32) {
+        let mut round = number;
+        while !self.is_over() {
+            round += 1;
+            // Deleted a moment ago is long enough ago; and what was left behind is old enough now and then.
+            let days = if round % 40 == 0 { 31 } else { 0 };
+            let step = Duration::from_secs(days * 86_400 + 1);
+            self.registry.clock().advance(step);
+            let freed = if round % 20 == 0 {
+                let swept = sweep(&self.registry).await.unwrap();
+                assert_eq!(swept.damaged, 0, "{swept:?}");
+                swept.removed
+            } else {
+                free(&self.registry).await.unwrap().blobs
+            };
+            self.freed.fetch_add(freed, Ordering::Relaxed);
+            tokio::time::sleep(self.mixed.pause()).await;
+        }
+    }
+}
+
+/// Has them all race until so many packages were taken. Gives the folder of the data.
+async fn race(storage: Storage, rounds: u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(&folder, storage, rounds).await;
+    let publishers = (0..PUBLISHERS).map(|number| tokio::spawn(Arc::clone(&world).publish(number)));
+    let sweepers = (0..PUBLISHERS / 2).map(|number| tokio::spawn(Arc::clone(&world).sweep(number)));
+    let dying = (0..2).map(|_| tokio::spawn(Arc::clone(&world).die()));
+    let all: Vec<_> = publishers.chain(sweepers).chain(dying).collect();
+    for one in all {
+        one.await.unwrap();
+    }
+    assert_eq!(world.taken.load(Ordering::Relaxed), rounds);
+    let freed = world.freed.load(Ordering::Relaxed);
+    assert!(
+        freed > u64::from(rounds) / 20,
+        "hardly a race: {freed} freed"
+    );
+    // What was left behind goes in the end, and nothing else was there.
+    for days in [1, 31, 1] {
+        let step = Duration::from_secs(days * 86_400);
+        world.registry.clock().advance(step);
+        sweep(&world.registry).await.unwrap();
+    }
+    assert!(!world.registry.blobs().store().any().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_package_that_was_taken_loses_its_bytes_in_files() {
+    race(Storage::DataFolder, 2_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_package_that_was_taken_loses_its_bytes_in_an_s3_store() {
+    let Some(server) = versitygw_or_leave_out() else {
+        return;
+    };
+    server.make_bucket("races");
+    let settings = S3Settings {
+        credentials: Some(S3Credentials {
+            access_key_id: ACCESS_KEY.to_owned(),
+            secret_access_key: Secret::new(SECRET_KEY.to_owned()),
+            session_token: None,
+        }),
+        ..S3Settings::parse(&server.url("races")).unwrap()
+    };
+    race(Storage::S3(Box::new(settings)), 300).await;
+}
