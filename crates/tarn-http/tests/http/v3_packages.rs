@@ -147,7 +147,7 @@ async fn what_apk_3_would_stumble_over_is_400_in_the_words_of_v2_and_leaves_noth
         (b"ADB".to_vec(), "this is no v3 package"),
         (b"ADBx\0\0\0\0".to_vec(), "compressed"),
         (whole[..whole.len() / 2].to_vec(), "cut off"),
-        ([&whole[..], b"x"].concat(), "follow"),
+        ([&whole[..], b"x"].concat(), "bytes after"),
         (b"ADB.indx\0\0\0\0".to_vec(), "this is an index of packages"),
         (text(slot::NAME, "../world"), "name"),
         (text(slot::VERSION, "one"), "version"),
