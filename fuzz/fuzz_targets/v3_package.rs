@@ -1,4 +1,5 @@
-//! A v3 package: as it is, and as the ADB block of a valid file. However the bytes arrive, the result is the same.
+//! A v3 package: as it is, and as the ADB block of a valid file. However the bytes arrive, the result is the same. What is accepted
+//! can stand in an index.
 #![no_main]
 
 use apk::{
@@ -6,6 +7,7 @@ use apk::{
     v3::{
         block::{self, BlockKind},
         container,
+        index::{IndexEntry, payload, read_unverified},
         package::{Package, PackageError, PackageReader},
         schema::Schema,
     },
@@ -17,8 +19,27 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(read(bytes, 7), whole);
     let mut file = container::start(Schema::Package);
     block::write(&mut file, BlockKind::Adb, bytes).expect("small");
-    let _ = read(&file, file.len());
+    if let Ok(package) = read(&file, file.len()) {
+        can_be_listed(&package);
+    }
 });
+
+fn can_be_listed(package: &Package) {
+    let entry = IndexEntry {
+        facts: &package.facts,
+        hash: package.hash,
+        size: package.size,
+    };
+    let database = payload(&[entry], "").expect("small");
+    let mut index = container::start(Schema::Index);
+    block::write(&mut index, BlockKind::Adb, &database).expect("small");
+    let index = read_unverified(&index, &Limits::default()).expect("an index that apk reads");
+    let [listed] = index.packages.as_slice() else {
+        panic!("{} packages", index.packages.len());
+    };
+    assert_eq!((&listed.name, &listed.version), (&package.facts.name, &package.facts.version));
+    assert_eq!(listed.commit, package.facts.commit);
+}
 
 fn read(bytes: &[u8], piece: usize) -> Result<Package, PackageError> {
     let mut reader = PackageReader::new(Limits::tiny());

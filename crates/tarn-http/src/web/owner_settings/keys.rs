@@ -27,9 +27,8 @@ struct KeysPage<'a> {
 impl KeysPage<'_> {
     /// Whether another key of its type signs, too: the only one can't be retired.
     fn may_retire(&self, key: &ListedKey) -> bool {
-        let like_it = |other: &&ListedKey| {
-            other.state == KeyState::Active && other.key_type == key.key_type
-        };
+        let like_it =
+            |other: &&ListedKey| other.state == KeyState::Active && other.key_type == key.key_type;
         key.key_type != KeyType::Rsa || self.keys.iter().filter(like_it).count() > 1
     }
 
