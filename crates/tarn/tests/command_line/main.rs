@@ -12,6 +12,7 @@
 
 mod accounts;
 mod client;
+mod documents;
 mod harness;
 mod help;
 mod housekeeping;
