@@ -46,8 +46,8 @@ use crate::{
     },
 };
 
-/// The names of an index, in the order to look.
-const INDEXES: [&str; 3] = ["APKINDEX.tar.gz", "Packages.adb", "packages.adb"];
+/// The names of indexes. A repository may have one of each line; the second has v3 packages that the first can't list.
+const INDEXES: [&[&str]; 2] = [&["APKINDEX.tar.gz"], &["Packages.adb", "packages.adb"]];
 
 /// How many packages are on their way at once.
 const AT_ONCE: usize = 4;
@@ -191,8 +191,12 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
         keys,
         ..
     } = understood;
-    let names: Vec<&str> = match index {
-        Some(name) => vec![name],
+    let named: [&str; 1];
+    let kinds: Vec<&[&str]> = match index {
+        Some(name) => {
+            named = [name];
+            vec![&named]
+        }
         None => INDEXES.to_vec(),
     };
     let folders = match index {
@@ -201,12 +205,12 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
     };
     let mut found = Vec::new();
     for folder in folders {
-        for name in &names {
-            let path = path(&folder, name);
-            let Some(bytes) = whole(source, &path, progress).await? else {
+        let mut listed = HashSet::new();
+        for names in &kinds {
+            let Some((path, bytes)) = first(source, &folder, names, progress).await? else {
                 continue;
             };
-            let packages = listing::read(&bytes, keys.as_deref()).map_err(|failure| {
+            let mut packages = listing::read(&bytes, keys.as_deref()).map_err(|failure| {
                 let failure = failure.about(&source.shown(&path));
                 match keys {
                     Some(_) => failure.hint(
@@ -215,13 +219,13 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
                     None => failure,
                 }
             })?;
+            packages.retain(|package| listed.insert(package.hash));
             let format = listing::format_of(&bytes);
             found.push(Found {
                 folder: folder.clone(),
                 format,
                 packages,
             });
-            break;
         }
     }
     if found.is_empty() {
@@ -229,6 +233,22 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
             .hint("give the folder or URL above the architectures, and architectures that Alpine does not have with `--arch`; or name the index file itself"));
     }
     Ok(found)
+}
+
+/// The first of the files in that folder that is there, with its path.
+async fn first(
+    source: &Source,
+    folder: &str,
+    names: &[&str],
+    progress: &Progress,
+) -> Result<Option<(String, Vec<u8>)>, Failure> {
+    for name in names {
+        let path = path(folder, name);
+        if let Some(bytes) = whole(source, &path, progress).await? {
+            return Ok(Some((path, bytes)));
+        }
+    }
+    Ok(None)
 }
 
 /// Where indexes may be: in the source itself, and in a folder for each architecture.

@@ -311,6 +311,26 @@ fn a_busy_server_below_a_path_is_asked_again() {
 }
 
 #[test]
+fn waiting_ends_with_a_failure_where_the_index_does_not_come() {
+    let folder = Folder::empty();
+    folder.write("a.apk", package("a").build());
+    let (address, requests) = scripted(&[
+        "404 Not Found\r\nContent-Length: 0",
+        "201 Created\r\nContent-Length: 0",
+        "404 Not Found\r\nContent-Length: 0",
+    ]);
+    let to = format!("http://{address}/alice/edge/main");
+    let said = folder.tarn(&["push", "a.apk", "--to", &to, "--quiet", "--wait=1s"]);
+    let text = said.all().replace(&address, "[address]");
+    assert_snapshot!("waited", text);
+    let asked = requests.iter().last().unwrap();
+    assert!(
+        asked.starts_with("GET /api/packages/alice/alpine/edge/main/x86_64/APKINDEX.tar.gz "),
+        "{asked}"
+    );
+}
+
+#[test]
 fn what_will_not_go_better_is_not_tried_again_nor_with_other_files() {
     let folder = Folder::empty();
     folder.write("a.apk", package("a").build());

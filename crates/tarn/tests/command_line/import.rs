@@ -9,8 +9,10 @@ use std::{
 };
 
 use apk::{
+    limits::Limits,
     sign::{KeyName, KeySize, SigningKey},
     v2::builder::PackageBuilder,
+    v3::{self, container::Compression},
 };
 use insta::assert_snapshot;
 use rustix::process::Signal;
@@ -119,6 +121,39 @@ fn a_repository_in_a_folder_is_taken_over_with_its_key() {
     assert_eq!(listed(&folder).len(), 3);
     let keys = folder.tarn(&["key", "list", "admin"]);
     assert!(keys.stdout.contains(KEY), "{}", keys.stdout);
+}
+
+#[test]
+fn packages_that_only_one_of_two_indexes_lists_come_too() {
+    let folder = with_repository();
+    // The index of v3 has the package of v3 besides those that the other lists.
+    let modern = v3::builder::PackageBuilder::new("modern", "1.0-r0").build().unwrap();
+    folder.write("repo/x86_64/modern-1.0-r0.apk", &modern);
+    let read = |bytes: &[u8]| {
+        let mut reader = apk::package::reader(bytes, &Limits::default());
+        reader.push(bytes).unwrap();
+        reader.finish().unwrap()
+    };
+    let packages = [read(&modern), read(&package("hello", "x86_64"))];
+    let entries: Vec<_> = packages
+        .iter()
+        .map(|package| v3::index::IndexEntry {
+            facts: package.facts(),
+            hash: package.hash(),
+            size: package.size(),
+        })
+        .collect();
+    let pem = fs::read(folder.path("alice-5f.rsa")).unwrap();
+    let key = SigningKey::from_pem(&pem).unwrap();
+    let index = v3::index::write(&entries, "", &[&key], Compression::Deflate).unwrap();
+    folder.write("repo/x86_64/packages.adb", index);
+    let said = import(&folder, "repo", &["--key", KEY, "--arch", "x86_64"]);
+    assert_eq!(said.exit, 0, "{}", said.stderr);
+    assert_eq!(
+        said.stdout,
+        "imported x86_64/hello-1.0-r0.apk\nimported x86_64/anywhere-1.0-r0.apk\nimported x86_64/modern-1.0-r0.apk\n"
+    );
+    assert_eq!(listed(&folder).len(), 3);
 }
 
 #[test]

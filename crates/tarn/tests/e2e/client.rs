@@ -12,7 +12,7 @@ use apk::{
 };
 
 use crate::{
-    harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare},
+    harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare, server::ADMIN},
     tls::{certificate, folder_with, start},
 };
 
@@ -181,4 +181,77 @@ fn clients_of_an_imported_repository_notice_nothing() {
         before
     );
     assert_eq!(client(server.repository("v1/main")), before);
+}
+
+/// The block of README.md that has `text` in it.
+fn readme_block(text: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = fs::read_to_string(path).unwrap();
+    let blocks = readme.split("```sh\n").skip(1);
+    let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
+    blocks
+        .find(|block| block.contains(text))
+        .expect("a block")
+        .to_owned()
+}
+
+#[test]
+fn the_first_screen_of_the_readme_is_true() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    Package::new("hello", "1.0-r0")
+        .file("usr/bin/hello", "hello")
+        .write_into(folder.path());
+    let apk = Apk::new(&alpine, &[]);
+    let key = server.tarn(&["key", "list", "admin"], "");
+    let key = key
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    let repositories = apk.keys().with_file_name("repositories");
+    // The programs of a stock Alpine.
+    let loader = alpine.join("lib/ld-musl-x86_64.so.1");
+    let inside = format!(
+        "{} --library-path {root}/lib:{root}/usr/lib",
+        loader.display(),
+        root = alpine.display()
+    );
+    let wget = format!(
+        "wget() {{ {inside} {}/bin/busybox wget \"$@\"; }}\n",
+        alpine.display()
+    );
+    let shell = |block: &str| {
+        let block = block
+            .replace("admin:PASSWORD", ADMIN)
+            .replace("http://127.0.0.1:8080", &server.base)
+            .replace("/etc/apk/keys", apk.keys().to_str().unwrap())
+            .replace("/etc/apk/repositories", repositories.to_str().unwrap())
+            .replace("KEY", &key);
+        // What is behind it is run by the harness, which has a root of its own.
+        let block = block.split(" && apk add").next().unwrap();
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-euc", &format!("{wget}{block}")])
+            .env("no_proxy", "*");
+        let ended = command.current_dir(folder.path()).output().unwrap();
+        assert!(ended.status.success(), "{block}: {}", text(&ended.stderr));
+    };
+    shell(&readme_block("curl -fsS --user admin:PASSWORD"));
+    let install = readme_block("wget -O /etc/apk/keys/KEY");
+    assert!(
+        install
+            .trim_end()
+            .ends_with(" && apk add --update-cache hello"),
+        "{install}"
+    );
+    shell(&install);
+    apk.expect(&["add", "hello"]);
+    assert_eq!(apk.installed("usr/bin/hello").as_deref(), Some("hello"));
 }
