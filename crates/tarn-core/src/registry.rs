@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
+    contents::Contents,
     index::Indexes,
     keys::Keys,
     metrics::RequestCounts,
@@ -273,6 +274,7 @@ struct Parts {
     access: Access,
     refusals: Refusals,
     indexes: Indexes,
+    contents: Contents,
     publisher: Publisher,
     requests: RequestCounts,
     list_turns: TurnsOf<IpAddr>,
@@ -313,6 +315,7 @@ impl Registry {
         Ok(Self(Arc::new(Parts {
             access,
             refusals: Refusals::start(metadata.clone(), clock.clone(), settings.refusals),
+            contents: Contents::new(blobs.clone(), limits.clone()),
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
             requests: RequestCounts::default(),
@@ -367,6 +370,11 @@ impl Registry {
     /// Signed indexes.
     pub fn indexes(&self) -> &Indexes {
         &self.0.indexes
+    }
+
+    /// What is in packages.
+    pub fn contents(&self) -> &Contents {
+        &self.0.contents
     }
 
     /// The way in for packages.

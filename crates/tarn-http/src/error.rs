@@ -18,6 +18,7 @@ use tarn_core::{
     access::{
         AccessError, AccountError, AuthError, CredentialsError, Denied, FactorError, TokenRefusal,
     },
+    contents::ContentsError,
     index::IndexError,
     keys::KeyError,
     publish::{BodyError, PublishError, RestoreError, expiry::ExpiryError},
@@ -352,6 +353,18 @@ impl From<BlobError> for ApiError {
         match error {
             BlobError::Full { .. } => Self::DiskFull(Box::new(error)),
             BlobError::Damaged { .. } => Self::Damaged(Box::new(error)),
+            _ => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<Arc<ContentsError>> for ApiError {
+    fn from(error: Arc<ContentsError>) -> Self {
+        match &*error {
+            ContentsError::Blob(BlobError::Damaged { .. })
+            | ContentsError::Missing(_)
+            | ContentsError::Damaged(_)
+            | ContentsError::DamagedV3(_) => Self::Damaged(Box::new(error)),
             _ => Self::Internal(Box::new(error)),
         }
     }

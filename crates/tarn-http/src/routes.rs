@@ -33,8 +33,8 @@ use super::{
 };
 use crate::{
     packages::{
-        index, key, package,
-        path::{Segments, folded},
+        discovery, index, key, listing, package,
+        path::{Segments, TrailingSlash, folded},
         upload,
     },
     transport::health,
@@ -68,6 +68,9 @@ impl Routes {
     /// Has the function that is for its path answer a request.
     pub(super) async fn answer(&self, mut request: Request) -> Response {
         if let Some(uri) = folded(request.uri()) {
+            if request.uri().path().ends_with('/') {
+                request.extensions_mut().insert(TrailingSlash);
+            }
             *request.uri_mut() = uri;
         }
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -124,15 +127,19 @@ fn router(registry: Registry) -> Router {
         .route("/healthz", get(health::show))
         .route("/metrics", get(metrics::show))
         .route("/api/packages/{owner}/alpine/key", get(key::show))
+        .route(
+            "/api/packages/{owner}/alpine/jwks.json",
+            get(discovery::show_keys),
+        )
         .route("/api/packages/{owner}/alpine/{file}", get(key::show_file))
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}",
-            // A GET here is one of a key by its name, `/keys/{file}`, or of nothing: key.rs looks.
+            // A GET here is one of a key by its name, `/keys/{file}`, or of a browser: key.rs looks.
             put(upload::put).get(key::show_in_folder),
         )
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}/{file}",
-            put(upload::put),
+            put(upload::put).get(listing::show),
         )
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/APKINDEX.tar.gz",

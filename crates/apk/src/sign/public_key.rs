@@ -120,6 +120,17 @@ impl PublicKey {
         })
     }
 
+    /// The modulus and the public exponent of an RSA key, big-endian without leading zeros; `None` for any other kind.
+    pub fn rsa_numbers(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let Kind::Rsa { der, .. } = &self.kind else {
+            return None;
+        };
+        let mut numbers = Cursor::new(der::only(der, der::SEQUENCE).ok()?);
+        let modulus = der::take_unsigned(&mut numbers).ok()?;
+        let exponent = der::take_unsigned(&mut numbers).ok()?;
+        Some((modulus.to_vec(), exponent.to_vec()))
+    }
+
     /// Makes the key whose RSAPublicKey (RFC 8017, A.1.1) is given.
     pub(super) fn from_rsa_public_key(rsa: &[u8]) -> Result<Self, PublicKeyError> {
         let algorithm = [

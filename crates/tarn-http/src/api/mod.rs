@@ -16,7 +16,7 @@ mod moment;
 pub(super) mod organisations;
 pub(super) mod owners;
 pub(super) mod packages;
-mod paging;
+pub(super) mod paging;
 pub(super) mod parameters;
 mod paths;
 pub(super) mod problem;

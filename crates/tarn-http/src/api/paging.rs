@@ -77,14 +77,7 @@ impl FromRequestParts<Registry> for ListUrl {
     ///
     /// [`ApiError::Busy`] when the source has asked for so many lists that its turn doesn't come in time.
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let Some(Source(source)) = parts.extensions.get().copied() else {
-            return Err(ApiError::Internal("a request without a source".into()));
-        };
-        let turn = registry.list_turns().one(network(source));
-        let turn = timeout(LONGEST_WAIT, turn).await.map_err(|_| {
-            let text = "your address has asked for many lists, which are answered one at a time; wait for their answers, then try again";
-            ApiError::Busy(text.to_owned())
-        })?;
+        let turn = turn(parts, registry).await?;
         let base = match &registry.settings().base_url {
             Some(base) => base.clone(),
             None => as_asked(&parts.headers),
@@ -97,13 +90,37 @@ impl FromRequestParts<Registry> for ListUrl {
     }
 }
 
+/// Waits for the turn of a request's source among those who ask for lists.
+///
+/// # Errors
+///
+/// [`ApiError::Busy`] when it doesn't come in time.
+pub(crate) async fn turn(parts: &Parts, registry: &Registry) -> Result<Turn, ApiError> {
+    let Some(Source(source)) = parts.extensions.get().copied() else {
+        return Err(ApiError::Internal("a request without a source".into()));
+    };
+    let turn = registry.list_turns().one(network(source));
+    timeout(LONGEST_WAIT, turn).await.map_err(|_| {
+        let text = "your address has asked for many lists, which are answered one at a time; wait for their answers, then try again";
+        ApiError::Busy(text.to_owned())
+    })
+}
+
+/// Whether a proxy that ends TLS says that the client came by it.
+pub(crate) fn is_forwarded_from_https(headers: &HeaderMap) -> bool {
+    headers
+        .get(&FORWARDED_PROTO)
+        .is_some_and(|proto| proto == "https")
+}
+
 /// What a request itself says of the server's URL. A proxy that ends TLS says so in `X-Forwarded-Proto`; a client that lies in it
 /// changes only its own answer.
 fn as_asked(headers: &HeaderMap) -> String {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let scheme = match text(&FORWARDED_PROTO) {
-        Some("https") => "https",
-        _ => "http",
+    let scheme = if is_forwarded_from_https(headers) {
+        "https"
+    } else {
+        "http"
     };
     let host = text(&header::HOST).filter(|host| !host.is_empty());
     host.map_or_else(String::new, |host| format!("{scheme}://{host}"))

@@ -5,7 +5,7 @@
 use apk::sign::KeyName;
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 
@@ -17,6 +17,7 @@ use crate::{
     authorize::Presented,
     error::ApiError,
     routes::{no_such_route, wrong_method},
+    web::{self, links::OfOwner},
 };
 use tarn_core::{Registry, access::Action};
 use tarn_store::metadata::Visibility;
@@ -64,7 +65,7 @@ pub(crate) async fn show_file(
     .await
 }
 
-/// The same below `keys/`; 405 below anything else, which can be a repository.
+/// The same below `keys/`. Anything else can be a repository: browsers are sent to its page, others get 405.
 pub(crate) async fn show_in_folder(
     State(registry): State<Registry>,
     method: Method,
@@ -75,12 +76,30 @@ pub(crate) async fn show_in_folder(
 ) -> Result<Response, ApiError> {
     let (folder, file) = segments.folder_and_file();
     if folder != KEYS {
+        if web::wants_page(&headers) {
+            return page_of(&registry, &presented, &segments).await;
+        }
         let mut refusal = wrong_method(method, uri).await;
         let upload = HeaderValue::from_static("PUT");
         refusal.headers_mut().insert(header::ALLOW, upload);
         return Ok(refusal);
     }
     show_named(&registry, &uri, &presented, &segments, file, &headers).await
+}
+
+/// 302 to the page of a repository, for those who may see it.
+async fn page_of(
+    registry: &Registry,
+    presented: &Presented,
+    segments: &Segments,
+) -> Result<Response, ApiError> {
+    let place = presented
+        .authorize_place(registry, segments, Action::Read)
+        .await?;
+    let base = registry.settings().base_path();
+    let links = OfOwner::new(base, &place.authorized.owner.name);
+    let target = links.repository(place.branch.as_str(), place.repository.as_str());
+    web::redirect(StatusCode::FOUND, &target)
 }
 
 async fn show_named(

@@ -35,6 +35,10 @@ pub(crate) fn folded(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// That the path of a request ended with a slash, as an extension of it: [`folded`] takes it off.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TrailingSlash;
+
 /// What stands before the owner in the paths of packages.
 const PACKAGES: &str = "/api/packages/";
 

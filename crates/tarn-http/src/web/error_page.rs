@@ -81,7 +81,7 @@ impl ErrorPage {
             frame: Frame::of_error(settings),
             title,
             text,
-            needs_sign_in: status == StatusCode::UNAUTHORIZED,
+            needs_sign_in: code == Code::CredentialsNeeded,
             request_id: request_id.to_owned(),
         };
         // The plain line stays where the page can't be had.

@@ -39,9 +39,19 @@ impl OfOwner {
         format!("{}/-/feed.atom", self.owner)
     }
 
+    /// A package wherever it is: in the repository that its newest file came into. The address is Gitea's.
+    pub(crate) fn anywhere(&self, name: &str) -> String {
+        format!("{}/-/packages/alpine/{}", self.owner, segment(name))
+    }
+
     /// A repository.
     pub(crate) fn repository(&self, branch: &str, repository: &str) -> String {
         format!("{}/{}/{}", self.owner, segment(branch), segment(repository))
+    }
+
+    /// The feed of what is published in a repository.
+    pub(crate) fn repository_feed(&self, branch: &str, repository: &str) -> String {
+        format!("{}/-/feed.atom", self.repository(branch, repository))
     }
 
     /// A package in a repository, its newest version.

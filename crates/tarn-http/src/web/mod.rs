@@ -11,14 +11,17 @@ mod admin;
 mod assets;
 mod cookies;
 mod error_page;
+mod feed;
 mod form;
 mod home;
-mod links;
+pub(crate) mod links;
 mod manage;
 mod owner;
 mod owner_settings;
+mod package;
 mod page;
 mod publish;
+mod repository;
 mod shown;
 mod sign_in;
 mod viewer;
@@ -36,6 +39,7 @@ use tarn_core::Registry;
 
 pub(crate) use cookies::Cookies;
 pub(crate) use error_page::{ErrorPage, wants_page};
+pub(crate) use page::origin;
 
 /// Whether a path is that of a page, be there something at it or not.
 pub(crate) fn is_page(path: &str) -> bool {
@@ -47,9 +51,11 @@ pub(crate) fn is_page(path: &str) -> bool {
 pub(crate) fn router(registry: Registry) -> Router {
     Router::new()
         .route("/", get(home::show))
+        .route("/robots.txt", get(robots))
         .route("/-/static/{file}", get(assets::show))
         .route("/{owner}", get(owner::show))
         .route("/{owner}/{branch}", get(owner::show_branch))
+        .merge(packages())
         .merge(signing_in())
         .merge(account::router())
         .merge(owner_settings::router())
@@ -60,6 +66,38 @@ pub(crate) fn router(registry: Registry) -> Router {
         .fallback(elsewhere)
         .method_not_allowed_fallback(wrong_method)
         .with_state(registry)
+}
+
+fn packages() -> Router<Registry> {
+    Router::new()
+        .route("/{owner}/-/feed.atom", get(feed::of_owner))
+        .route("/{owner}/-/packages", get(package::show_all))
+        .route(
+            "/{owner}/-/packages/alpine/{name}",
+            get(package::show_anywhere),
+        )
+        .route(
+            "/{owner}/-/packages/alpine/{name}/{version}",
+            get(package::show_anywhere),
+        )
+        .route("/{owner}/{branch}/{repository}", get(repository::show))
+        .route(
+            "/{owner}/{branch}/{repository}/-/feed.atom",
+            get(feed::of_repository),
+        )
+        .route("/{owner}/{branch}/{repository}/{name}", get(package::show))
+        .route(
+            "/{owner}/{branch}/{repository}/{name}/{version}",
+            get(package::show),
+        )
+        .route(
+            "/{owner}/{branch}/{repository}/{name}/{version}/{arch}",
+            get(package::show),
+        )
+        .route(
+            "/{owner}/{branch}/{repository}/{name}/{version}/{arch}/contents",
+            get(package::contents::show),
+        )
 }
 
 fn signing_in() -> Router<Registry> {
@@ -99,6 +137,16 @@ async fn elsewhere(State(registry): State<Registry>, uri: Uri) -> Response {
     no_such_route(uri).await.into_response()
 }
 
+/// What crawlers may look at: pages, and neither packages nor what is for people who sign in.
+async fn robots() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+    ];
+    let text = "User-agent: *\nDisallow: /-/\nDisallow: /api/\n";
+    (headers, text).into_response()
+}
+
 /// 405.
 async fn wrong_method(method: Method) -> ApiError {
     ApiError::WrongMethod(format!(
@@ -107,7 +155,7 @@ async fn wrong_method(method: Method) -> ApiError {
 }
 
 /// An answer that leads elsewhere. `target` is a path of this server, base path included.
-fn redirect(status: StatusCode, target: &str) -> Result<Response, ApiError> {
+pub(crate) fn redirect(status: StatusCode, target: &str) -> Result<Response, ApiError> {
     let target = HeaderValue::try_from(target).map_err(|error| ApiError::Internal(error.into()))?;
     Ok((status, [(header::LOCATION, target)]).into_response())
 }

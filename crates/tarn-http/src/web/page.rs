@@ -20,8 +20,13 @@ use super::{
     cookies::{Cookie, Cookies},
     viewer::Viewer,
 };
-use crate::{error::ApiError, packages::key::base_url, transport::source::Encrypted};
-use tarn_core::{Registry, access::decide_site, settings::Settings};
+use crate::{
+    api::paging::{is_forwarded_from_https, turn},
+    error::ApiError,
+    packages::key::base_url,
+    transport::source::Encrypted,
+};
+use tarn_core::{Registry, access::decide_site, settings::Settings, turns::Turn};
 
 /// Nothing is loaded from elsewhere, nothing in a page itself is a script or a style, and no other site frames it.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
@@ -49,6 +54,8 @@ pub(crate) struct Visit {
     pub(crate) frame: Frame,
     conditions: Conditions,
     cookies: Cookies,
+    /// Pages are answered one at a time to each source, as lists are.
+    _turn: Turn,
 }
 
 /// What is around a page: base.html.
@@ -265,12 +272,11 @@ impl FromRequestParts<Registry> for Visit {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let viewer = Viewer::from_request_parts(parts, registry).await?;
         let is_encrypted = parts.extensions.get::<Encrypted>().is_some();
-        let scheme = if is_encrypted { "https" } else { "http" };
         let cookies = Cookies::of(registry, &parts.headers, is_encrypted);
         let here = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let frame = Frame {
             base: registry.settings().base_path().to_owned(),
-            origin: base_url(registry, &parts.headers, scheme),
+            origin: origin(registry, parts),
             account: viewer.account().map(str::to_owned),
             knows_viewer: true,
             search: String::new(),
@@ -283,8 +289,17 @@ impl FromRequestParts<Registry> for Visit {
             cookies,
             frame,
             conditions: Conditions::of(&parts.headers),
+            _turn: turn(parts, registry).await?,
         })
     }
+}
+
+/// The URL under which the sender of a request reaches this server, without a final `/`.
+pub(crate) fn origin(registry: &Registry, parts: &Parts) -> String {
+    let is_encrypted = parts.extensions.get::<Encrypted>().is_some();
+    let is_https = is_encrypted || is_forwarded_from_https(&parts.headers);
+    let scheme = if is_https { "https" } else { "http" };
+    base_url(registry, &parts.headers, scheme)
 }
 
 #[cfg(test)]

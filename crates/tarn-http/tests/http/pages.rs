@@ -38,7 +38,7 @@ pub(crate) fn is_page(answer: &Answer) {
     ] {
         assert_eq!(text.matches(part).count(), 1, "{part}: {text}");
     }
-    for inline in [" style=\"", "<style", " onclick=", "javascript:"] {
+    for inline in [" style=\"", "<style", " onclick=", "href=\"javascript:"] {
         assert!(!text.contains(inline), "{inline}: {text}");
     }
     assert!(answer.body.len() <= 60 << 10, "{} bytes", answer.body.len());
@@ -93,7 +93,8 @@ async fn a_refusal_is_a_page_for_browsers_and_a_line_for_programs() {
     let server = TestServer::start().await;
     server.add_user("carol", Visibility::Private).await;
     for (target, status, words) in [
-        ("/-/nothing", 404, "There is no such page."),
+        ("/a/b/c/d/e/f/g/h", 404, "There is no such page."),
+        ("/-/nothing", 404, "Nothing is here that you may see."),
         ("/nobody-here", 404, "Nothing is here that you may see."),
     ] {
         let answer = server.send(&page(target)).await.expect(status);

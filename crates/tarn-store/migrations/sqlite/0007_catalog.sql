@@ -44,3 +44,14 @@ FROM package_files JOIN repositories ON repositories.id = package_files.reposito
 WHERE package_files.removed_at IS NULL
 GROUP BY repositories.owner_id, package_files.name, package_files.version
 ORDER BY MIN(package_files.id);
+
+-- The names that the files of the newest generation have, provide and want, without versions: by these pages find what needs what.
+-- metadata/relations.rs keeps them in the transactions that record and remove files.
+CREATE TABLE package_names (
+    repository_id  BIGINT NOT NULL,
+    kind           TEXT   NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'replaces')),
+    name           TEXT   NOT NULL,                   -- a package provides its own name, too
+    file_id        BIGINT NOT NULL REFERENCES package_files (id) ON DELETE CASCADE,
+    PRIMARY KEY (repository_id, kind, name, file_id)
+) WITHOUT ROWID;
+CREATE INDEX package_names_file ON package_names (file_id, kind, name);

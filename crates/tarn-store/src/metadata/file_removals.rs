@@ -12,7 +12,7 @@ use super::{
     engine::{Transaction, sql},
     outbox::{self, Happened},
     packages::{file_name, move_on, target},
-    quotas,
+    quotas, relations,
 };
 
 /// What became of files of which a batch was to be removed.
@@ -206,6 +206,7 @@ async fn remove(
         )
         .await?;
     catalog::removed(transaction, address).await?;
+    relations::removed(transaction, file).await?;
     quotas::give_back(transaction, address.owner, removed.size("size")?).await?;
     let file_name = file_name(address.name, address.version);
     let done = Done {

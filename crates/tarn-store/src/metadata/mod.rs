@@ -35,6 +35,7 @@ mod outbox;
 mod owners;
 mod packages;
 mod quotas;
+mod relations;
 mod removals;
 mod renames;
 mod second_factors;
@@ -60,8 +61,9 @@ pub use self::{
     batches::{in_batches, rest_since},
     blob_facts::{BlobFacts, BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
-        CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, CatalogVersion, Found, InScope,
-        MOST_FOUND, OwnersWanted, Page, ReadScope, Window,
+        ArchitectureState, CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository,
+        CatalogVersion, FileOfPackage, FilesWanted, Found, InScope, ListedFile, MOST_FOUND,
+        OwnersWanted, Page, ReadScope, RepositoryState, Window,
     },
     deleted_files::{Deleted, DeletedFile, Waiting},
     deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},
@@ -81,6 +83,7 @@ pub use self::{
     owners::{AddOwnerError, Owner},
     packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
     quotas::{OverQuota, OwnQuota, Quota, Usage},
+    relations::{MOST_RELATED, Provider, RelatedPackage},
     removals::RemoveOwnerError,
     renames::{FormerName, MAX_FORMER_NAMES, Relimit, RenameError},
     second_factors::{CodeClaim, CodeOutcome, SecondFactor},

@@ -21,6 +21,7 @@ use super::{
     engine::{Row, Transaction, sql},
     outbox::{self, Happened},
     quotas::{self, usage_columns},
+    relations,
 };
 use tarn_base::{
     clock::Timestamp,
@@ -400,6 +401,8 @@ pub(super) async fn record(
         )
         .await?;
     catalog::added(transaction, new, origin.uploader, act.at).await?;
+    let file = PackageFileId::from_row(file.value("id")?);
+    relations::added(transaction, moved.repository, file, new).await?;
     let done = Done {
         action: origin.action,
         owner: Some(new.owner),
@@ -409,7 +412,7 @@ pub(super) async fn record(
     transaction.note(act, done).await?;
     let happened = Happened {
         event: WebhookEvent::Published,
-        file: PackageFileId::from_row(file.value("id")?),
+        file,
         package: new.address(),
         sender: act.by.account_id(),
         at: act.at,

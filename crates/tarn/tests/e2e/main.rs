@@ -33,6 +33,8 @@ mod limits;
 #[cfg(test)]
 mod noarch;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod races;

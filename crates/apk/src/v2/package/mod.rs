@@ -7,9 +7,11 @@
 mod contents;
 mod data;
 mod error;
+mod listing;
 mod reader;
 
 pub use error::{PackageError, Section};
+pub use listing::{ListedEntry, Listing, ListingError, ListingLimits, ListingReader};
 pub use reader::PackageReader;
 
 use super::signature::SignatureMember;

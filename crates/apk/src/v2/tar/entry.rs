@@ -48,8 +48,8 @@ impl EntryKind {
     }
 }
 
-/// One entry of an archive, all its headers taken together: what decides whether apk takes it. Modes, owners, times,
-/// devices, the targets of symbolic links and attributes are checked and not kept.
+/// One entry of an archive, all its headers taken together: what decides whether apk takes it, and what a list of the contents
+/// shows. Owners, times, devices and attributes are checked and not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The path as written. Not always UTF-8.
@@ -62,4 +62,8 @@ pub struct Entry {
     pub checksum: Option<[u8; 20]>,
     /// The path that a hard link is another name of; no bytes for everything else.
     pub hard_link_to: Vec<u8>,
+    /// What a symbolic link points to; no bytes for everything else.
+    pub symbolic_link_to: Vec<u8>,
+    /// Permissions, with the set-user-id, set-group-id and sticky bits: the last twelve bits of the mode.
+    pub mode: u16,
 }

@@ -8,6 +8,7 @@ use super::{BLOCK, error::TarError};
 pub(super) struct Header<'a> {
     prefix: &'a [u8],
     name: &'a [u8],
+    pub(super) mode: u64,
     pub(super) size: u64,
     pub(super) type_byte: u8,
     pub(super) link_target: &'a [u8],
@@ -33,7 +34,7 @@ impl<'a> Header<'a> {
     fn fields(block: &'a [u8; BLOCK]) -> Result<Self, FieldError> {
         let mut cursor = Cursor::new(block);
         let name = text(cursor.take(100)?);
-        octal(cursor.take(8)?, "mode")?;
+        let mode = octal(cursor.take(8)?, "mode")?;
         octal(cursor.take(8)?, "uid")?;
         octal(cursor.take(8)?, "gid")?;
         let size = octal(cursor.take(12)?, "size")?;
@@ -56,6 +57,7 @@ impl<'a> Header<'a> {
         Ok(Self {
             prefix,
             name,
+            mode,
             size,
             type_byte,
             link_target,

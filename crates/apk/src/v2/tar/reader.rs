@@ -295,7 +295,7 @@ impl TarReader {
             });
         }
         let is_hard_link = kind == EntryKind::HardLink;
-        let mut hard_link_to = Vec::new();
+        let (mut hard_link_to, mut symbolic_link_to) = (Vec::new(), Vec::new());
         if is_hard_link || kind == EntryKind::SymbolicLink {
             let target = extended
                 .link_target
@@ -307,9 +307,12 @@ impl TarReader {
                     problem,
                 });
             }
-            if is_hard_link {
-                hard_link_to = target.to_vec();
-            }
+            let link_to = if is_hard_link {
+                &mut hard_link_to
+            } else {
+                &mut symbolic_link_to
+            };
+            *link_to = target.to_vec();
         } else if extended.link_target.is_some() {
             // apk would take the file for a hard link.
             return Err(TarError::Pax("`linkpath` is given for what is no link"));
@@ -320,6 +323,8 @@ impl TarReader {
             size: header.size,
             checksum: extended.checksum,
             hard_link_to,
+            symbolic_link_to,
+            mode: u16::try_from(header.mode & 0o7777).unwrap_or_default(),
         })
     }
 }

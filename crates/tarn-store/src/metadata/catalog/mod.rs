@@ -5,11 +5,13 @@
 
 mod lists;
 mod read_scope;
+mod repository_page;
 mod search;
 mod versions;
 
 pub use self::{
     read_scope::{InScope, ReadScope},
+    repository_page::{ArchitectureState, FileOfPackage, FilesWanted, ListedFile, RepositoryState},
     search::{Found, MOST_FOUND},
 };
 
@@ -66,7 +68,7 @@ macro_rules! repository_in_sight {
         )
     };
 }
-use repository_in_sight;
+pub(super) use repository_in_sight;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

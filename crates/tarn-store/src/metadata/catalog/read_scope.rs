@@ -14,7 +14,7 @@ pub struct ReadScope {
     pub(super) limited: bool,
     pub(super) account: Option<OwnerId>,
     pub(super) owners: Option<String>,
-    pub(super) repositories: Option<String>,
+    pub(in crate::metadata) repositories: Option<String>,
 }
 
 /// What is in read_scope by name, for whoever narrows it.

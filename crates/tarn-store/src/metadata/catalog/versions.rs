@@ -82,7 +82,44 @@ macro_rules! page_of_owner {
 /// The text of a question for a [`ReadScope`] of all repositories, or of some of them.
 type Texts = (&'static str, &'static str);
 
+/// The newest versions of all owners that a [`ReadScope`] of all repositories may know of, `$5` of them.
+const NEWEST: &str = concat!(
+    "WITH page AS (SELECT package_versions.id AS id, package_versions.files AS files, \
+     package_versions.created_at AS created_at, NULL AS last_file, 0 AS total FROM package_versions \
+     JOIN owners ON owners.id = package_versions.owner_id WHERE ",
+    visible!("owners"),
+    " ORDER BY package_versions.id DESC LIMIT $5) ",
+    versions_in_page!(""),
+    " ORDER BY page.id DESC"
+);
+
 impl Metadata {
+    /// The newest versions of all owners that `read_scope` may know of, at most `most`. None where it leaves some repositories
+    /// only: which of the newest are in them is not known without looking at all.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn newest_versions(
+        &self,
+        read_scope: &ReadScope,
+        most: u32,
+    ) -> Result<Vec<CatalogVersion>, MetadataError> {
+        if read_scope.repositories.is_some() {
+            return Ok(Vec::new());
+        }
+        let statement = sql!(
+            NEWEST,
+            read_scope.everything,
+            read_scope.limited,
+            read_scope.account,
+            read_scope.owners.as_deref(),
+            i64::from(most)
+        );
+        let rows = self.engine.list(statement).await?;
+        rows.iter().map(CatalogVersion::from_row).collect()
+    }
+
     /// The versions of an owner's packages, the newest first. `read_scope` decides which creators are named.
     ///
     /// # Errors

@@ -1,0 +1,186 @@
+//! `…/{name}/{version}/{arch}/contents`: what is in a package, read from the package itself.
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State, rejection::QueryRejection},
+    response::Response,
+};
+use serde::Deserialize;
+
+use super::{PackagePath, find};
+use crate::{
+    error::ApiError,
+    packages::path::Segments,
+    web::{
+        links::OfOwner,
+        page::{Frame, Keep, Visit},
+        shown::{Bytes, Count},
+    },
+};
+use apk::v2::{package::ListedEntry, tar::EntryKind};
+use tarn_core::Registry;
+
+/// How many entries a page has.
+const ENTRIES: usize = 250;
+
+/// How many bytes of scripts a page has.
+const SCRIPTS: usize = 16 << 10;
+
+#[derive(Template)]
+#[template(path = "contents.html")]
+struct ContentsPage {
+    frame: Frame,
+    owner: String,
+    branch: String,
+    repository: String,
+    name: String,
+    version: String,
+    arch: String,
+    links: OfOwner,
+    scripts: Vec<Script>,
+    entries: Vec<Shown>,
+    total: u64,
+    is_cut: bool,
+    page: usize,
+    pages: usize,
+}
+
+/// A script.
+struct Script {
+    name: &'static str,
+    text: String,
+    is_cut: bool,
+}
+
+/// A file, directory or link.
+struct Shown {
+    mode: String,
+    size: Option<Bytes>,
+    path: String,
+    target: String,
+}
+
+/// Which page.
+#[derive(Deserialize)]
+pub(in crate::web) struct Paging {
+    #[serde(default)]
+    page: String,
+}
+
+impl Shown {
+    fn of(entry: &ListedEntry) -> Self {
+        let path = String::from_utf8_lossy(&entry.path);
+        Self {
+            mode: mode(entry),
+            size: (entry.kind == EntryKind::File).then_some(Bytes(entry.size)),
+            path: path.trim_end_matches('/').to_owned(),
+            target: String::from_utf8_lossy(&entry.link_to).into_owned(),
+        }
+    }
+}
+
+/// As `ls -l` writes it.
+fn mode(entry: &ListedEntry) -> String {
+    let mut text = String::with_capacity(10);
+    text.push(match entry.kind {
+        EntryKind::File | EntryKind::HardLink => '-',
+        EntryKind::SymbolicLink => 'l',
+        EntryKind::CharacterDevice => 'c',
+        EntryKind::BlockDevice => 'b',
+        EntryKind::Directory => 'd',
+        EntryKind::Fifo => 'p',
+    });
+    for (shift, special, with, without) in [
+        (6, 0o4000, 's', 'S'),
+        (3, 0o2000, 's', 'S'),
+        (0, 0o1000, 't', 'T'),
+    ] {
+        let bits = entry.mode >> shift;
+        text.push(if bits & 4 == 0 { '-' } else { 'r' });
+        text.push(if bits & 2 == 0 { '-' } else { 'w' });
+        text.push(match (bits & 1 == 0, entry.mode & special == 0) {
+            (true, true) => '-',
+            (false, true) => 'x',
+            (true, false) => without,
+            (false, false) => with,
+        });
+    }
+    text
+}
+
+/// The page.
+pub(in crate::web) async fn show(
+    State(registry): State<Registry>,
+    visit: Visit,
+    segments: Segments,
+    Path(path): Path<PackagePath>,
+    paging: Result<Query<Paging>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let found = find(&registry, &visit, &segments, &path).await?;
+    let chosen = &found.chosen;
+    let listing = registry.contents().of(&chosen.sha256, chosen.size).await?;
+    let pages = listing.entries.len().div_ceil(ENTRIES).max(1);
+    let page = paging
+        .ok()
+        .and_then(|Query(paging)| paging.page.parse().ok());
+    let page = page.unwrap_or(1).clamp(1, pages);
+    let mut room = SCRIPTS;
+    let scripts = listing.scripts.iter().map(|(script, text)| {
+        let shown = text.get(..text.len().min(room)).unwrap_or_default();
+        room -= shown.len();
+        Script {
+            name: script.as_str(),
+            text: String::from_utf8_lossy(shown).into_owned(),
+            is_cut: shown.len() < text.len(),
+        }
+    });
+    let page = ContentsPage {
+        links: OfOwner::new(&visit.frame.base, &found.place.authorized.owner.name),
+        owner: found.place.authorized.owner.name.clone(),
+        branch: found.place.branch.as_str().to_owned(),
+        repository: found.place.repository.as_str().to_owned(),
+        name: found.name.as_str().to_owned(),
+        version: chosen.version.as_str().to_owned(),
+        arch: chosen.arch.as_str().to_owned(),
+        scripts: scripts.collect(),
+        entries: listing
+            .entries
+            .iter()
+            .skip((page - 1) * ENTRIES)
+            .take(ENTRIES)
+            .map(Shown::of)
+            .collect(),
+        total: listing.entries.len() as u64,
+        is_cut: listing.is_cut,
+        page,
+        pages,
+        frame: visit.frame.clone(),
+    };
+    visit.show(&page, Keep::Revalidated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_written_as_ls_writes_them() {
+        for (kind, bits, text) in [
+            (EntryKind::File, 0o644, "-rw-r--r--"),
+            (EntryKind::File, 0o4755, "-rwsr-xr-x"),
+            (EntryKind::File, 0o4644, "-rwSr--r--"),
+            (EntryKind::Directory, 0o1777, "drwxrwxrwt"),
+            (EntryKind::Directory, 0o2770, "drwxrws---"),
+            (EntryKind::SymbolicLink, 0o777, "lrwxrwxrwx"),
+        ] {
+            let entry = ListedEntry {
+                path: Vec::new(),
+                kind,
+                mode: bits,
+                size: 0,
+                link_to: Vec::new(),
+            };
+            assert_eq!(mode(&entry), text);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `/{owner}/{branch}/{repository}/{name}`: what a package says of itself, its versions, and what it has to do with others.
+
+pub(super) mod contents;
+mod facts;
+mod related;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use serde::Deserialize;
+
+use self::{
+    facts::Facts,
+    related::{Link, Wanted, links_to, wanted},
+};
+use super::{
+    links::OfOwner,
+    page::{Frame, Keep, Visit},
+    redirect, repository,
+    shown::{Bytes, Time},
+};
+use crate::{authorize::AuthorizedPlace, code::Code, error::ApiError, packages::path::Segments};
+use apk::{limits::Limits, name::PackageName, version::Version};
+use tarn_core::{
+    Registry,
+    access::{Action, Place},
+};
+use tarn_store::metadata::{CatalogFile, FileOfPackage, RepositoryState, Window};
+
+/// How many files of a package a page knows of: those that came last.
+const FILES: u32 = 300;
+
+/// How many versions the table has.
+const ROWS: usize = 60;
+
+/// In how many places one version is looked for.
+const PLACES: u32 = 100;
+
+#[derive(Template)]
+#[template(path = "package.html")]
+struct PackagePage {
+    frame: Frame,
+    links: OfOwner,
+    owner: String,
+    branch: String,
+    repository: String,
+    name: String,
+    chosen: FileOfPackage,
+    is_newest: bool,
+    facts: Facts,
+    rows: Vec<Row>,
+    more_rows: usize,
+    depends: Vec<Wanted>,
+    install_if: Vec<Wanted>,
+    replaces: Vec<Wanted>,
+    missing: usize,
+    dependents: Vec<Link>,
+    siblings: Vec<Link>,
+    elsewhere: Vec<Link>,
+    suggestion: Option<String>,
+    may_delete: bool,
+}
+
+/// One file in the table of versions.
+struct Row {
+    version: String,
+    arch: String,
+    link: String,
+    download: String,
+    size: Bytes,
+    published: Time,
+    uploader: Option<String>,
+    is_chosen: bool,
+}
+
+/// The end of a package's path.
+#[derive(Debug, Deserialize)]
+pub(super) struct PackagePath {
+    name: String,
+    version: Option<String>,
+    arch: Option<String>,
+}
+
+/// A file of a package that a page is about, and the others.
+struct Found {
+    place: AuthorizedPlace,
+    state: RepositoryState,
+    name: PackageName,
+    /// By version, the newest first, and architecture.
+    files: Vec<FileOfPackage>,
+    chosen: FileOfPackage,
+}
+
+fn no_such_package() -> ApiError {
+    let text = "no such package, version or architecture in this repository; its page lists those there are";
+    ApiError::Refused(Code::NoSuchPath, text.to_owned())
+}
+
+/// The file that a path is about. Without a version it is the newest, as apk orders them; without an architecture the first.
+async fn find(
+    registry: &Registry,
+    visit: &Visit,
+    segments: &Segments,
+    path: &PackagePath,
+) -> Result<Found, ApiError> {
+    let (place, state) = repository::found(registry, visit, segments).await?;
+    let name = PackageName::parse(&path.name).map_err(|_| no_such_package())?;
+    let scope = visit.viewer.read_scope(registry).await?;
+    let metadata = registry.metadata();
+    let mut files = metadata
+        .files_of_package(&scope, state.id, &name, FILES)
+        .await?;
+    // Of two that apk can't order, or of one version of two architectures, the order that they came in stays.
+    files.sort_by(|a, b| b.version.compare(&a.version));
+    let is_it = |file: &&FileOfPackage| {
+        let version = path.version.as_deref();
+        let arch = path.arch.as_deref();
+        version.is_none_or(|version| version == file.version.as_str())
+            && arch.is_none_or(|arch| arch == file.arch.as_str())
+    };
+    let chosen = files.iter().find(is_it).cloned();
+    Ok(Found {
+        place,
+        state,
+        name,
+        chosen: chosen.ok_or_else(no_such_package)?,
+        files,
+    })
+}
+
+/// The page.
+pub(super) async fn show(
+    State(registry): State<Registry>,
+    visit: Visit,
+    segments: Segments,
+    Path(path): Path<PackagePath>,
+) -> Result<Response, ApiError> {
+    let found = find(&registry, &visit, &segments, &path).await?;
+    let (place, chosen) = (&found.place, &found.chosen);
+    let owner = &place.authorized.owner;
+    let (branch, repository) = (&place.branch, &place.repository);
+    let scope = visit.viewer.read_scope(&registry).await?;
+    let metadata = registry.metadata();
+    let window = Window {
+        offset: 0,
+        limit: PLACES,
+    };
+    let places = metadata
+        .files_of_version(&scope, owner.id, &found.name, &chosen.version, window)
+        .await?;
+    let is_here = |file: &&CatalogFile| file.branch == *branch && file.repository == *repository;
+    let this = places.entries.iter().find(|file| file.id == chosen.id);
+    let facts = Facts::of(this.ok_or_else(no_such_package)?)?;
+    let providers = metadata
+        .providers_for(&scope, owner.id, chosen.id, &chosen.arch)
+        .await?;
+    let dependents = metadata.dependents_on(&scope, owner.id, chosen.id).await?;
+    let siblings = match facts.origin.as_str() {
+        "" => Vec::new(),
+        origin => metadata.packages_from(found.state.id, origin).await?,
+    };
+
+    let links = OfOwner::new(&visit.frame.base, &owner.name);
+    let here = (branch, repository);
+    let list = |texts: &[_]| wanted(texts, &providers, here, &links);
+    let depends = list(&facts.depends);
+    let at = Place { branch, repository };
+    let access = registry.access();
+    let may_delete = visit
+        .viewer
+        .may(access, owner, Action::Delete, Some(at))
+        .await?;
+    let elsewhere = places.entries.iter().filter(|file| !is_here(file));
+    let mut elsewhere: Vec<Link> = elsewhere
+        .map(|file| Link {
+            text: format!("{}/{}", file.branch, file.repository),
+            href: links.package(
+                file.branch.as_str(),
+                file.repository.as_str(),
+                found.name.as_str(),
+            ),
+        })
+        .collect();
+    elsewhere.dedup();
+    let page = PackagePage {
+        rows: rows(&found, &links, &visit.frame),
+        more_rows: found.files.len().saturating_sub(ROWS),
+        missing: depends.iter().filter(|wanted| wanted.is_missing).count(),
+        depends,
+        install_if: list(&facts.install_if),
+        replaces: list(&facts.replaces),
+        facts,
+        dependents: links_to(&dependents, found.name.as_str(), here, &links),
+        siblings: links_to(&siblings, found.name.as_str(), here, &links),
+        elsewhere,
+        suggestion: chosen.version.suggestion(),
+        is_newest: found
+            .files
+            .first()
+            .is_some_and(|newest| newest.version == chosen.version),
+        owner: owner.name.clone(),
+        branch: branch.as_str().to_owned(),
+        repository: repository.as_str().to_owned(),
+        name: found.name.as_str().to_owned(),
+        chosen: chosen.clone(),
+        may_delete,
+        frame: visit.frame.clone(),
+        links,
+    };
+    visit.show(&page, Keep::Revalidated)
+}
+
+fn rows(found: &Found, links: &OfOwner, frame: &Frame) -> Vec<Row> {
+    let (branch, repository) = (found.place.branch.as_str(), found.place.repository.as_str());
+    let owner = &found.place.authorized.owner.name;
+    let base = format!(
+        "{}/api/packages/{owner}/alpine/{branch}/{repository}",
+        frame.base
+    );
+    let row = |file: &FileOfPackage| {
+        let (version, arch) = (file.version.as_str(), file.arch.as_str());
+        Row {
+            link: links.file(branch, repository, found.name.as_str(), version, arch),
+            download: format!("{base}/{arch}/{}", super::links::segment(&file.file_name)),
+            version: version.to_owned(),
+            arch: arch.to_owned(),
+            size: Bytes(file.size),
+            published: Time(file.created_at),
+            uploader: file.uploader.clone(),
+            is_chosen: file.id == found.chosen.id,
+        }
+    };
+    found.files.iter().take(ROWS).map(row).collect()
+}
+
+/// `/{owner}/-/packages/alpine/{name}` and `…/{version}`, as in Gitea: leads to the package's page in the repository that its
+/// newest file came into.
+pub(super) async fn show_anywhere(
+    State(registry): State<Registry>,
+    visit: Visit,
+    segments: Segments,
+    Path(path): Path<PackagePath>,
+) -> Result<Response, ApiError> {
+    let authorized = visit.viewer.authorize(&registry, &segments, Action::Read);
+    let owner = authorized.await?.owner;
+    let scope = visit.viewer.read_scope(&registry).await?;
+    let name = PackageName::parse(&path.name).map_err(|_| no_such_package())?;
+    let version = path.version.as_deref().map(|version| {
+        Version::parse_lenient(version, &Limits::default()).map_err(|_| no_such_package())
+    });
+    let version = version.transpose()?;
+    let places = registry
+        .metadata()
+        .places_of_package(&scope, owner.id, &name, version.as_ref())
+        .await?;
+    let newest = places.into_iter().max_by_key(|place| place.id.number());
+    let place = newest.ok_or_else(no_such_package)?;
+    let links = OfOwner::new(&visit.frame.base, &owner.name);
+    let mut target = links.package(
+        place.branch.as_str(),
+        place.repository.as_str(),
+        name.as_str(),
+    );
+    if let Some(version) = version {
+        target = format!("{target}/{}", super::links::segment(version.as_str()));
+    }
+    redirect(StatusCode::FOUND, &target)
+}
+
+/// `/{owner}/-/packages`, as in Gitea.
+pub(super) async fn show_all(
+    State(registry): State<Registry>,
+    visit: Visit,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let authorized = visit.viewer.authorize(&registry, &segments, Action::Read);
+    let owner = authorized.await?.owner;
+    redirect(
+        StatusCode::FOUND,
+        OfOwner::new(&visit.frame.base, &owner.name).owner(),
+    )
+}

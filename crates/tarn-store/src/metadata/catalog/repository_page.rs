@@ -1,0 +1,406 @@
+//! One repository, as pages and listings show it: its state, and its files a part at a time.
+
+use apk::{arch::Arch, name::PackageName, version::Version};
+
+use super::{parse_arch, parse_name, parse_version, repository_in_sight, visible};
+use crate::metadata::{
+    Metadata, MetadataError, OwnerId, PackageFileId, ReadScope, RepositoryId,
+    engine::{Row, sql},
+};
+use apk::digest::Sha256Digest;
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
+
+/// A repository and the state of its indexes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryState {
+    /// Which one.
+    pub id: RepositoryId,
+    /// Moves on by one with every change of its packages.
+    pub generation: i64,
+    /// When its packages last changed.
+    pub changed_at: Timestamp,
+    /// Of each architecture that has packages of its own, `noarch` among them; by name.
+    pub architectures: Vec<ArchitectureState>,
+}
+
+/// What a repository has of one architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchitectureState {
+    /// Which one.
+    pub arch: Arch,
+    /// The last generation that added or removed such a package.
+    pub generation: i64,
+    /// When that was.
+    pub changed_at: Timestamp,
+    /// How many files.
+    pub packages: u64,
+    /// Bytes of their records in an index, uncompressed.
+    pub bytes: u64,
+}
+
+/// A file in a list of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFile {
+    /// Which one.
+    pub id: PackageFileId,
+    /// Its place in the repository: later files have greater ones.
+    pub sequence: i64,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+    /// The package's name.
+    pub name: PackageName,
+    /// The package's version.
+    pub version: Version,
+    /// The name of the file.
+    pub file_name: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// `pkgdesc` of the file of this version that came last, whatever its repository.
+    pub description: String,
+}
+
+/// One file of a package, with what its page says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileOfPackage {
+    /// Which one.
+    pub id: PackageFileId,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+    /// The version.
+    pub version: Version,
+    /// The name of the file.
+    pub file_name: String,
+    /// Of the bytes.
+    pub sha256: Sha256Digest,
+    /// Bytes.
+    pub size: u64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// Who uploaded it, where that is known and the viewer may know of them.
+    pub uploader: Option<String>,
+}
+
+/// Which files of a repository are wanted, and where the part begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FilesWanted<'a> {
+    /// What the name begins with.
+    pub prefix: &'a str,
+    /// The architecture; `None`: of all.
+    pub arch: Option<&'a str>,
+    /// The source package; `None`: of all.
+    pub origin: Option<&'a str>,
+}
+
+/// The columns of [`ListedFile`] and where they come from. `$1` the repository, `$2` the architecture, `$3` the origin.
+macro_rules! listed_files {
+    ($rest:literal) => {
+        concat!(
+            "SELECT package_files.id AS id, package_files.sequence AS sequence, package_files.arch AS arch, \
+             package_files.name AS name, package_files.version AS version, package_files.file_name AS file_name, \
+             package_files.size AS size, package_files.created_at AS created_at, \
+             package_versions.description AS description FROM package_files \
+             JOIN repositories ON repositories.id = package_files.repository_id \
+             LEFT JOIN package_versions ON package_versions.owner_id = repositories.owner_id \
+             AND package_versions.name = package_files.name AND package_versions.version = package_files.version \
+             WHERE package_files.repository_id = $1 AND package_files.removed_at IS NULL \
+             AND (CAST($2 AS TEXT) IS NULL OR package_files.arch = $2) AND (CAST($3 AS TEXT) IS NULL OR EXISTS \
+             (SELECT 1 FROM package_names WHERE package_names.repository_id = $1 AND package_names.kind = 'origin' \
+             AND package_names.name = $3 AND package_names.file_id = package_files.id)) AND ",
+            $rest
+        )
+    };
+}
+
+/// The part behind the file name `$4`, of names that begin with `$5` (`$6` is what comes after all of those).
+const BY_NAME: &str = listed_files!(
+    "package_files.file_name > $4 AND package_files.file_name >= $5 AND package_files.file_name < $6 \
+     ORDER BY package_files.file_name, package_files.arch LIMIT $7"
+);
+
+/// The part that came before the sequence `$4`, the newest first.
+const NEWEST: &str = listed_files!(
+    "package_files.sequence < $4 AND package_files.file_name >= $5 AND package_files.file_name < $6 \
+     ORDER BY package_files.sequence DESC LIMIT $7"
+);
+
+impl Metadata {
+    /// The state of a repository of an owner.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn repository_state(
+        &self,
+        read_scope: &ReadScope,
+        owner: OwnerId,
+        branch: &Branch,
+        name: &RepositoryName,
+    ) -> Result<Option<RepositoryState>, MetadataError> {
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT repositories.id AS id, repositories.generation AS generation, \
+                     repositories.changed_at AS changed_at, index_heads.arch AS arch, \
+                     index_heads.generation AS index_generation, index_heads.changed_at AS index_changed_at, \
+                     index_heads.live AS live, index_heads.bytes AS bytes FROM repositories \
+                     LEFT JOIN index_heads ON index_heads.repository_id = repositories.id AND index_heads.live > 0 \
+                     WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 AND ",
+                    repository_in_sight!(4),
+                    " ORDER BY index_heads.arch"
+                ),
+                owner,
+                branch.as_str(),
+                name.as_str(),
+                read_scope.repositories.as_deref()
+            ))
+            .await?;
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
+        let mut state = RepositoryState {
+            id: RepositoryId::from_row(first.value("id")?),
+            generation: first.value("generation")?,
+            changed_at: first.time("changed_at")?,
+            architectures: Vec::new(),
+        };
+        for row in &rows {
+            if let Some(arch) = row.value::<Option<&str>>("arch")? {
+                state.add(ArchitectureState {
+                    arch: parse_arch(arch)?,
+                    generation: row.value("index_generation")?,
+                    changed_at: row.time("index_changed_at")?,
+                    packages: row.size("live")?,
+                    bytes: row.size("bytes")?,
+                });
+            }
+        }
+        Ok(Some(state))
+    }
+
+    /// The files of a repository by name, at most `most`: those behind the file name `after`.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn files_by_name(
+        &self,
+        repository: RepositoryId,
+        wanted: FilesWanted<'_>,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<ListedFile>, MetadataError> {
+        let rows = self
+            .engine
+            .list(sql!(
+                BY_NAME,
+                repository,
+                wanted.arch,
+                wanted.origin,
+                after,
+                wanted.prefix,
+                format!("{}{}", wanted.prefix, char::MAX),
+                i64::from(most)
+            ))
+            .await?;
+        rows.iter().map(ListedFile::from_row).collect()
+    }
+
+    /// The files of a repository, the newest first, at most `most`: those from before the sequence `before`.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn files_by_age(
+        &self,
+        repository: RepositoryId,
+        wanted: FilesWanted<'_>,
+        before: i64,
+        most: u32,
+    ) -> Result<Vec<ListedFile>, MetadataError> {
+        let rows = self
+            .engine
+            .list(sql!(
+                NEWEST,
+                repository,
+                wanted.arch,
+                wanted.origin,
+                before,
+                wanted.prefix,
+                format!("{}{}", wanted.prefix, char::MAX),
+                i64::from(most)
+            ))
+            .await?;
+        rows.iter().map(ListedFile::from_row).collect()
+    }
+
+    /// The names and dates of all files that the index of an architecture lists, those of `noarch` too; by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn files_in_index(
+        &self,
+        repository: RepositoryId,
+        arch: &Arch,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<(String, u64, Timestamp)>, MetadataError> {
+        let rows = self
+            .engine
+            .list(sql!(
+                "SELECT file_name, size, created_at FROM package_files WHERE repository_id = $1 AND removed_at IS NULL \
+                 AND arch IN ($2, 'noarch') AND file_name > $3 ORDER BY file_name LIMIT $4",
+                repository,
+                arch.as_str(),
+                after,
+                i64::from(most)
+            ))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.value("file_name")?,
+                    row.size("size")?,
+                    row.time("created_at")?,
+                ))
+            })
+            .collect()
+    }
+
+    /// The files of one package in a repository, at most `most`, those that came last first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn files_of_package(
+        &self,
+        read_scope: &ReadScope,
+        repository: RepositoryId,
+        name: &PackageName,
+        most: u32,
+    ) -> Result<Vec<FileOfPackage>, MetadataError> {
+        // The range of file names lets the index of live files find them: `.` comes after `-`.
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT package_files.id AS id, package_files.arch AS arch, package_files.version AS version, \
+                     package_files.file_name AS file_name, package_files.sha256 AS sha256, package_files.size AS size, \
+                     package_files.created_at AS created_at, uploaders.name AS uploader FROM package_files \
+                     LEFT JOIN owners AS uploaders ON uploaders.id = package_files.uploader_id AND ",
+                    visible!("uploaders"),
+                    " WHERE package_files.repository_id = $5 AND package_files.file_name > $6 \
+                     AND package_files.file_name < $7 AND package_files.name = $8 AND package_files.removed_at IS NULL \
+                     ORDER BY package_files.sequence DESC LIMIT $9"
+                ),
+                read_scope.everything,
+                read_scope.limited,
+                read_scope.account,
+                read_scope.owners.as_deref(),
+                repository,
+                format!("{name}-"),
+                format!("{name}."),
+                name.as_str(),
+                i64::from(most)
+            ))
+            .await?;
+        rows.iter().map(FileOfPackage::from_row).collect()
+    }
+}
+
+impl RepositoryState {
+    /// Adds what a row says. An architecture may have several, of different formats.
+    fn add(&mut self, next: ArchitectureState) {
+        match self.architectures.last_mut() {
+            Some(last) if last.arch == next.arch => {
+                last.generation = last.generation.max(next.generation);
+                last.changed_at = last.changed_at.max(next.changed_at);
+                last.packages += next.packages;
+                last.bytes += next.bytes;
+            }
+            _ => self.architectures.push(next),
+        }
+    }
+}
+
+impl ListedFile {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: PackageFileId::from_row(row.value("id")?),
+            sequence: row.value("sequence")?,
+            arch: parse_arch(row.value("arch")?)?,
+            name: parse_name(row.value("name")?)?,
+            version: parse_version(row.value("version")?)?,
+            file_name: row.value("file_name")?,
+            size: row.size("size")?,
+            created_at: row.time("created_at")?,
+            description: row
+                .value::<Option<String>>("description")?
+                .unwrap_or_default(),
+        })
+    }
+}
+
+impl FileOfPackage {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: PackageFileId::from_row(row.value("id")?),
+            arch: parse_arch(row.value("arch")?)?,
+            version: parse_version(row.value("version")?)?,
+            file_name: row.value("file_name")?,
+            sha256: row.digest("sha256")?,
+            size: row.size("size")?,
+            created_at: row.time("created_at")?,
+            uploader: row.value("uploader")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Database;
+
+    #[tokio::test]
+    async fn a_part_of_a_repository_is_found_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("tarn.db"));
+        let metadata = Metadata::open(&database).await.unwrap();
+        for (question, expected) in [
+            (
+                BY_NAME,
+                "package_files_live (repository_id=? AND file_name>?",
+            ),
+            (NEWEST, "(repository_id=? AND sequence<?)"),
+        ] {
+            let question = format!("EXPLAIN QUERY PLAN {question}").leak();
+            let statement = sql!(
+                question,
+                1_i64,
+                "x86_64",
+                None::<&str>,
+                "0",
+                "a",
+                "b",
+                1_i64
+            );
+            let plan = metadata.engine.rows(statement).await.unwrap();
+            let steps: Vec<&str> = plan
+                .iter()
+                .map(|row| row.value("detail").unwrap())
+                .collect();
+            assert!(
+                steps.iter().any(|step| step.contains(expected)),
+                "{steps:#?}"
+            );
+            let sorts = |step: &&str| step.contains("B-TREE FOR ORDER BY");
+            assert!(!steps.iter().any(|step| sorts(&step)), "{steps:#?}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What packages have to do with each other, by name: who provides what a file depends on, which packages depend on a file, which
+//! came from the same source.
+//!
+//! A package of Alpine depends on some ten names, and few of them are those of packages (`so:libz.so.1`). So the names are rows,
+//! written in the transaction that records a file and deleted in the one that removes it: a page asks an index, whatever
+//! the owner has. Versions are not compared: a name is found, and the page says which version has it.
+
+use std::collections::BTreeSet;
+
+use apk::{arch::Arch, dependency::Dependency, name::PackageName};
+
+use super::{
+    Metadata, MetadataError, NewPackageFile, OwnerId, PackageFileId, ReadScope, RepositoryId,
+    catalog::repository_in_sight,
+    engine::{Row, Transaction, sql},
+    live_files::{arch, branch, package_name, repository},
+};
+use tarn_base::names::{Branch, RepositoryName};
+
+/// The most packages that one question about relations gives.
+pub const MOST_RELATED: u32 = 100;
+
+/// The most answers to the question for what provides the names a file wants.
+const MOST_PROVIDERS: u32 = 1_000;
+
+/// A package in one of an owner's repositories that has to do with another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RelatedPackage {
+    /// Its name.
+    pub name: PackageName,
+    /// The branch that it is in.
+    pub branch: Branch,
+    /// The repository.
+    pub repository: RepositoryName,
+}
+
+/// A package that provides a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// The name that it provides, as a dependency has it.
+    pub provided: String,
+    /// The package.
+    pub package: RelatedPackage,
+    /// Its architecture; may be noarch.
+    pub arch: Arch,
+}
+
+/// What a new file is found by.
+#[derive(Debug, Default)]
+struct Names(BTreeSet<(&'static str, String)>);
+
+impl Names {
+    /// Those of a file. What can't be read has none: it was put into the database by other hands.
+    fn of(new: &NewPackageFile) -> Self {
+        let mut names = Self::default();
+        names.add("provides", new.name.as_str());
+        let Ok(facts) = new.facts.read() else {
+            return names;
+        };
+        if !facts.origin.is_empty() {
+            names.add("origin", &facts.origin);
+        }
+        names.add_all("provides", &facts.provides);
+        names.add_all("depends", &facts.depends);
+        names.add_all("install_if", &facts.install_if);
+        names.add_all("replaces", &facts.replaces);
+        names
+    }
+
+    fn add(&mut self, kind: &'static str, name: &str) {
+        self.0.insert((kind, name.to_owned()));
+    }
+
+    /// Of a conflict (`!name`) there is nothing to be found.
+    fn add_all(&mut self, kind: &'static str, dependencies: &[Dependency]) {
+        for dependency in dependencies.iter().filter(|wanted| !wanted.conflict()) {
+            self.add(kind, dependency.name());
+        }
+    }
+}
+
+/// Writes the names in the transaction that records a file.
+pub(super) async fn added(
+    transaction: &mut Transaction,
+    repository: RepositoryId,
+    file: PackageFileId,
+    new: &NewPackageFile,
+) -> Result<(), MetadataError> {
+    for (kind, name) in Names::of(new).0 {
+        let statement = sql!(
+            "INSERT INTO package_names (repository_id, kind, name, file_id) VALUES ($1, $2, $3, $4)",
+            repository,
+            kind,
+            name,
+            file
+        );
+        transaction.run_one("package name", statement).await?;
+    }
+    Ok(())
+}
+
+/// Deletes them in the transaction that removes a file.
+pub(super) async fn removed(
+    transaction: &mut Transaction,
+    file: PackageFileId,
+) -> Result<(), MetadataError> {
+    let statement = sql!("DELETE FROM package_names WHERE file_id = $1", file);
+    transaction.run(statement).await.map(drop)
+}
+
+impl Metadata {
+    /// The packages of an owner that provide what a file wants: the names that it depends on, replaces, or is installed with.
+    /// Only packages that can be installed beside it: of its architecture and of `noarch`, or of any where it is of `noarch` itself.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn providers_for(
+        &self,
+        read_scope: &ReadScope,
+        owner: OwnerId,
+        file: PackageFileId,
+        of: &Arch,
+    ) -> Result<Vec<Provider>, MetadataError> {
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT DISTINCT wanted.name AS provided, package_files.name AS name, package_files.arch AS arch, \
+                     repositories.branch AS branch, repositories.name AS repository \
+                     FROM package_names AS wanted CROSS JOIN repositories \
+                     JOIN package_names AS found ON found.repository_id = repositories.id AND found.kind = 'provides' \
+                     AND found.name = wanted.name JOIN package_files ON package_files.id = found.file_id \
+                     WHERE wanted.file_id = $2 AND wanted.kind IN ('depends', 'install_if', 'replaces') \
+                     AND repositories.owner_id = $1 AND ($3 = 'noarch' OR package_files.arch IN ($3, 'noarch')) AND ",
+                    repository_in_sight!(4),
+                    " LIMIT $5"
+                ),
+                owner,
+                file,
+                of.as_str(),
+                read_scope.repositories.as_deref(),
+                i64::from(MOST_PROVIDERS)
+            ))
+            .await?;
+        let provider = |row: &Row| {
+            Ok(Provider {
+                provided: row.value("provided")?,
+                package: RelatedPackage::from_row(row)?,
+                arch: arch(row)?,
+            })
+        };
+        rows.iter().map(provider).collect()
+    }
+
+    /// The packages of an owner that depend on something that a file provides, at most [`MOST_RELATED`]; by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn dependents_on(
+        &self,
+        read_scope: &ReadScope,
+        owner: OwnerId,
+        file: PackageFileId,
+    ) -> Result<Vec<RelatedPackage>, MetadataError> {
+        // The limit is inside: of a library that everything needs, a page names some.
+        let rows = self
+            .engine
+            .list(sql!(
+                concat!(
+                    "SELECT DISTINCT package_files.name AS name, repositories.branch AS branch, \
+                     repositories.name AS repository FROM package_names AS provided CROSS JOIN repositories \
+                     JOIN package_names AS wanting ON wanting.repository_id = repositories.id AND wanting.kind = 'depends' \
+                     AND wanting.name = provided.name JOIN package_files ON package_files.id = wanting.file_id \
+                     WHERE provided.file_id = $2 AND provided.kind = 'provides' AND repositories.owner_id = $1 \
+                     AND wanting.file_id <> $2 AND ",
+                    repository_in_sight!(3),
+                    " LIMIT $4"
+                ),
+                owner,
+                file,
+                read_scope.repositories.as_deref(),
+                i64::from(MOST_RELATED)
+            ))
+            .await?;
+        related(&rows)
+    }
+
+    /// The packages of a repository that came from the source `origin`, at most [`MOST_RELATED`]; by name.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn packages_from(
+        &self,
+        repository: RepositoryId,
+        origin: &str,
+    ) -> Result<Vec<RelatedPackage>, MetadataError> {
+        let rows = self
+            .engine
+            .list(sql!(
+                "SELECT DISTINCT package_files.name AS name, repositories.branch AS branch, \
+                 repositories.name AS repository FROM package_names \
+                 JOIN package_files ON package_files.id = package_names.file_id \
+                 JOIN repositories ON repositories.id = package_names.repository_id \
+                 WHERE package_names.repository_id = $1 AND package_names.kind = 'origin' AND package_names.name = $2 LIMIT $3",
+                repository,
+                origin,
+                i64::from(MOST_RELATED)
+            ))
+            .await?;
+        related(&rows)
+    }
+}
+
+impl RelatedPackage {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            name: package_name(row)?,
+            branch: branch(row, "branch")?,
+            repository: repository(row, "repository")?,
+        })
+    }
+}
+
+fn related(rows: &[Row]) -> Result<Vec<RelatedPackage>, MetadataError> {
+    let mut related: Vec<RelatedPackage> = rows
+        .iter()
+        .map(RelatedPackage::from_row)
+        .collect::<Result<_, _>>()?;
+    related.sort();
+    Ok(related)
+}
