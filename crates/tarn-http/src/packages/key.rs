@@ -77,7 +77,7 @@ pub(crate) async fn show_in_folder(
     let (folder, file) = segments.folder_and_file();
     if folder != KEYS {
         if web::wants_page(&headers) {
-            return page_of(&registry, &presented, &segments).await;
+            return page_of(&registry, &segments);
         }
         let mut refusal = wrong_method(method, uri).await;
         let upload = HeaderValue::from_static("PUT");
@@ -87,18 +87,11 @@ pub(crate) async fn show_in_folder(
     show_named(&registry, &uri, &presented, &segments, file, &headers).await
 }
 
-/// 302 to the page of a repository, for those who may see it.
-async fn page_of(
-    registry: &Registry,
-    presented: &Presented,
-    segments: &Segments,
-) -> Result<Response, ApiError> {
-    let place = presented
-        .authorize_place(registry, segments, Action::Read)
-        .await?;
-    let base = registry.settings().base_path();
-    let links = OfOwner::new(base, &place.authorized.owner.name);
-    let target = links.repository(place.branch.as_str(), place.repository.as_str());
+/// 302 to the page of a repository, which decides who may see it.
+fn page_of(registry: &Registry, segments: &Segments) -> Result<Response, ApiError> {
+    let (owner, (branch, repository)) = (segments.owner()?, segments.repository()?);
+    let links = OfOwner::new(registry.settings().base_path(), owner.as_str());
+    let target = links.repository(branch.as_str(), repository.as_str());
     web::redirect(StatusCode::FOUND, &target)
 }
 

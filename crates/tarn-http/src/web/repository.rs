@@ -161,9 +161,21 @@ impl Wanted {
 
 /// The packages of a page, and where the next one begins.
 fn grouped(files: &[ListedFile], by_age: bool) -> (Vec<Entry>, Option<String>) {
+    let is_cut = files.len() == FILES as usize;
+    let mut shown = files;
+    if is_cut && !by_age {
+        // The next page begins behind a file name, and the last one may go on with other architectures.
+        let last = files.last().map(|file| &file.file_name);
+        let whole = |file: &ListedFile| Some(&file.file_name) != last;
+        let end = files
+            .iter()
+            .rposition(whole)
+            .map_or(files.len(), |at| at + 1);
+        shown = files.get(..end).unwrap_or(files);
+    }
     let mut groups: Vec<Vec<&ListedFile>> = Vec::new();
     let mut last = None;
-    for file in files {
+    for file in shown {
         let same = |group: &Vec<&ListedFile>| {
             let first = group.first();
             first.is_some_and(|first| {
@@ -181,7 +193,7 @@ fn grouped(files: &[ListedFile], by_age: bool) -> (Vec<Entry>, Option<String>) {
         }
         last = Some(file);
     }
-    let is_all = files.len() < FILES as usize && last == files.last();
+    let is_all = !is_cut && last == files.last();
     let next = last.filter(|_| !is_all).map(|last| {
         if by_age {
             last.sequence.to_string()

@@ -94,7 +94,7 @@ async fn a_refusal_is_a_page_for_browsers_and_a_line_for_programs() {
     server.add_user("carol", Visibility::Private).await;
     for (target, status, words) in [
         ("/a/b/c/d/e/f/g/h", 404, "There is no such page."),
-        ("/-/nothing", 404, "Nothing is here that you may see."),
+        ("/-/nothing", 404, "There is no such page."),
         ("/nobody-here", 404, "Nothing is here that you may see."),
     ] {
         let answer = server.send(&page(target)).await.expect(status);

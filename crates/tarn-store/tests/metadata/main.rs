@@ -12,6 +12,7 @@ mod guesses;
 mod indexes;
 mod packages;
 mod quotas;
+mod relations;
 mod second_factors;
 mod sessions;
 mod signing_keys;

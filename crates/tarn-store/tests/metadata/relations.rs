@@ -1,0 +1,167 @@
+//! What packages have to do with each other, and the parts of a repository that pages show.
+
+use apk::{
+    arch::Arch,
+    dependency::Dependency,
+    digest::{Identity, PackageHash},
+};
+use tarn_store::metadata::{FilesWanted, OwnerId, PackageFileId, ReadScope, RelatedPackage};
+
+use crate::{ACT, START, World, act, add_user, blob, branch, facts, main_repository};
+
+/// Records a package of an owner that says this of itself. Gives the file.
+async fn record(
+    world: &World,
+    owner: OwnerId,
+    (name, arch): (&str, &str),
+    (origin, depends, provides): (&str, &str, &str),
+) -> PackageFileId {
+    let list = |text| Dependency::parse_list(text).unwrap();
+    let mut said = facts(name, arch);
+    origin.clone_into(&mut said.origin);
+    (said.depends, said.provides) = (list(depends), list(provides));
+    let new = tarn_store::metadata::NewPackageFile::new(
+        owner,
+        branch(),
+        main_repository(),
+        &said,
+        PackageHash::Identity(Identity::from_bytes([7; 20])),
+        blob(name),
+    );
+    world.metadata.record_package(&new, &ACT).await.unwrap();
+    let (branch, repository) = (branch(), main_repository());
+    let scope = ReadScope::EVERYTHING;
+    let state = world
+        .metadata
+        .repository_state(&scope, owner, &branch, &repository)
+        .await
+        .unwrap()
+        .unwrap();
+    let files = world
+        .metadata
+        .files_of_package(&scope, state.id, &new.name, 10)
+        .await
+        .unwrap();
+    files.first().unwrap().id
+}
+
+fn names(related: &[RelatedPackage]) -> Vec<&str> {
+    related
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn names_lead_from_package_to_package_while_both_are_there() {
+    let world = World::new().await;
+    let (alice, scope) = (world.alice, ReadScope::EVERYTHING);
+    let metadata = &world.metadata;
+    let lib = ("libz", "x86_64");
+    let lib = record(&world, alice, lib, ("zlib", "", "so:libz.so.1=1.3")).await;
+    let tool = ("minizip", "x86_64");
+    let wants = ("zlib", "so:libz.so.1>=1.2 musl !bad", "");
+    let tool = record(&world, alice, tool, wants).await;
+    // The same names elsewhere mean nothing here: of another architecture, of another owner.
+    record(&world, alice, ("other", "aarch64"), ("zlib", "", "musl")).await;
+    let bob = add_user(metadata, "bob").await;
+    record(&world, bob, ("muslbob", "x86_64"), ("", "libz", "musl")).await;
+
+    let x86_64 = Arch::parse("x86_64").unwrap();
+    let found = metadata
+        .providers_for(&scope, alice, tool, &x86_64)
+        .await
+        .unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|found| (found.provided.as_str(), found.package.name.as_str()))
+        .collect();
+    assert_eq!(found, [("so:libz.so.1", "libz")]);
+    let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
+    assert_eq!(names(&dependents), ["minizip"]);
+    let state = metadata
+        .repository_state(&scope, alice, &branch(), &main_repository())
+        .await
+        .unwrap()
+        .unwrap();
+    let siblings = metadata.packages_from(state.id, "zlib").await.unwrap();
+    assert_eq!(names(&siblings), ["libz", "minizip", "other"]);
+
+    assert!(world.remove("minizip", "x86_64", START).await);
+    let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
+    assert_eq!(dependents, []);
+    // What is restored is found again.
+    let no_quota = tarn_store::metadata::Quota::default();
+    let restored = metadata.restore_package(alice, tool, no_quota, u64::MAX, &act(START));
+    assert!(restored.await.unwrap());
+    let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
+    assert_eq!(names(&dependents), ["minizip"]);
+}
+
+#[tokio::test]
+async fn a_repository_is_read_a_part_at_a_time() {
+    let world = World::new().await;
+    for (name, arch) in [
+        ("zsh", "noarch"),
+        ("apk", "x86_64"),
+        ("apk", "aarch64"),
+        ("bash", "x86_64"),
+    ] {
+        world.record(name, arch).await.unwrap();
+    }
+    let metadata = &world.metadata;
+    let scope = ReadScope::EVERYTHING;
+    let state = metadata
+        .repository_state(&scope, world.alice, &branch(), &main_repository())
+        .await
+        .unwrap()
+        .unwrap();
+    let architectures: Vec<_> = state
+        .architectures
+        .iter()
+        .map(|state| (state.arch.as_str(), state.packages))
+        .collect();
+    assert_eq!(
+        architectures,
+        [("aarch64", 1), ("noarch", 1), ("x86_64", 2)]
+    );
+
+    let all = FilesWanted::default();
+    let by_name = |wanted, after: &'static str| metadata.files_by_name(state.id, wanted, after, 2);
+    let shown = |files: Vec<tarn_store::metadata::ListedFile>| -> Vec<String> {
+        let files = files.iter();
+        files
+            .map(|file| format!("{} {}", file.name, file.arch))
+            .collect()
+    };
+    assert_eq!(
+        shown(by_name(all, "").await.unwrap()),
+        ["apk aarch64", "apk x86_64"]
+    );
+    let after = "apk-1.0-r0.apk";
+    assert_eq!(
+        shown(by_name(all, after).await.unwrap()),
+        ["bash x86_64", "zsh noarch"]
+    );
+    let some = FilesWanted {
+        prefix: "ba",
+        arch: Some("x86_64"),
+        origin: None,
+    };
+    assert_eq!(shown(by_name(some, "").await.unwrap()), ["bash x86_64"]);
+    let newest = metadata
+        .files_by_age(state.id, all, i64::MAX, 2)
+        .await
+        .unwrap();
+    assert_eq!(shown(newest), ["bash x86_64", "apk aarch64"]);
+    let x86_64 = Arch::parse("x86_64").unwrap();
+    let index = metadata
+        .files_in_index(state.id, &x86_64, "", 10)
+        .await
+        .unwrap();
+    let index: Vec<_> = index.iter().map(|(name, _, _)| name.as_str()).collect();
+    assert_eq!(
+        index,
+        ["apk-1.0-r0.apk", "bash-1.0-r0.apk", "zsh-1.0-r0.apk"]
+    );
+}
