@@ -14,13 +14,14 @@ use apk::{
     },
     v3::package::{self as v3, FileKind},
 };
+use futures_util::StreamExt as _;
 use moka::future::Cache;
 use tokio::{
     sync::Semaphore,
     task::{JoinError, spawn_blocking},
 };
 
-use tarn_store::blobs::{Blob, BlobError, Blobs};
+use tarn_store::blobs::{BlobError, BlobKey, Blobs, Body};
 
 /// Where a list is cut: 20,000 entries, and what inflates in about a quarter of a second.
 const CUT: ListingLimits = ListingLimits {
@@ -53,7 +54,7 @@ pub enum ContentsError {
     #[error(
         "the blob {0} is not there: check the disk, then upload the same package again, which brings it back"
     )]
-    Missing(Sha256Digest),
+    Missing(BlobKey),
     /// It can't be read.
     #[error("the blob of a package can't be read")]
     Read(#[from] io::Error),
@@ -92,58 +93,50 @@ impl Contents {
         }
     }
 
-    /// What is in the package of `size` bytes with that hash.
+    /// What is in the package of `size` bytes whose bytes are there.
     ///
     /// # Errors
     ///
     /// When the blob is not there or damaged, or can't be read.
-    pub async fn of(
-        &self,
-        sha256: &Sha256Digest,
-        size: u64,
-    ) -> Result<Arc<Listing>, Arc<ContentsError>> {
+    pub async fn of(&self, key: &BlobKey, size: u64) -> Result<Arc<Listing>, Arc<ContentsError>> {
         let reading = async {
             let _turn = self.turns.acquire().await;
-            let blob = self.blobs.open_whole(sha256, size).await?;
-            let blob = blob.ok_or(ContentsError::Missing(*sha256))?;
-            self.read(&blob, size).await.map(Arc::new)
+            let body = self.blobs.store().open_whole(key, size).await?;
+            let body = body.ok_or(ContentsError::Missing(*key))?;
+            self.read(body, size).await.map(Arc::new)
         };
-        self.kept.try_get_with(*sha256, reading).await
+        self.kept.try_get_with(key.sha256, reading).await
     }
 
-    async fn read(&self, blob: &Blob, size: u64) -> Result<Listing, ContentsError> {
+    async fn read(&self, mut body: Body, size: u64) -> Result<Listing, ContentsError> {
         let mut reader = None;
-        let mut at = 0;
-        while at < size {
+        let mut is_whole = false;
+        while !is_whole {
             let mut piece = Vec::with_capacity(PIECE);
-            while piece.len() < PIECE && at < size {
-                let bytes = blob.clone().read(at, size - at).await?;
-                at += bytes.len() as u64;
-                piece.extend_from_slice(&bytes);
+            while piece.len() < PIECE && !is_whole {
+                match body.next().await.transpose()? {
+                    Some(bytes) => piece.extend_from_slice(&bytes),
+                    None => is_whole = true,
+                }
             }
-            let mut next = match reader {
+            let mut next = match reader.take() {
                 Some(reader) => reader,
                 None => Reader::for_file(&piece, &self.limits),
             };
             if size > LARGEST_V3 && matches!(next, Reader::V3(_)) {
-                break;
+                return Ok(Listing {
+                    is_cut: true,
+                    ..Listing::default()
+                });
             }
             let pushed = spawn_blocking(move || next.push(&piece).map(|()| next));
             let next = pushed.await??;
-            if next.is_done() {
-                return next.finish();
+            if next.is_done() || is_whole {
+                return spawn_blocking(|| next.finish()).await?;
             }
             reader = Some(next);
-            if at == size
-                && let Some(reader) = reader.take()
-            {
-                return spawn_blocking(|| reader.finish()).await?;
-            }
         }
-        Ok(Listing {
-            is_cut: true,
-            ..Listing::default()
-        })
+        Ok(Listing::default())
     }
 }
 

@@ -7,7 +7,7 @@ use apk::{
 };
 use tarn_store::metadata::{FilesWanted, OwnerId, PackageFileId, ReadScope, RelatedPackage};
 
-use crate::{ACT, START, World, act, add_user, blob, branch, facts, main_repository};
+use crate::{ACT, START, World, add_user, blob, branch, facts, main_repository};
 
 /// Records a package of an owner that says this of itself. Gives the file.
 async fn record(
@@ -92,7 +92,7 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
     assert_eq!(dependents, []);
     // What is restored is found again.
     let no_quota = tarn_store::metadata::Quota::default();
-    let restored = metadata.restore_package(alice, tool, no_quota, u64::MAX, &act(START));
+    let restored = metadata.restore_package(alice, tool, no_quota, u64::MAX, &ACT);
     assert!(restored.await.unwrap());
     let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
     assert_eq!(names(&dependents), ["minizip"]);

@@ -19,6 +19,7 @@ use crate::{
 };
 use apk::v2::{package::ListedEntry, tar::EntryKind};
 use tarn_core::Registry;
+use tarn_store::metadata::FileAddress;
 
 /// How many entries a page has.
 const ENTRIES: usize = 250;
@@ -118,7 +119,16 @@ pub(in crate::web) async fn show(
 ) -> Result<Response, ApiError> {
     let found = find(&registry, &visit, &segments, &path).await?;
     let chosen = &found.chosen;
-    let listing = registry.contents().of(&chosen.sha256, chosen.size).await?;
+    let address = FileAddress {
+        owner: found.place.authorized.owner.id,
+        branch: &found.place.branch,
+        repository: &found.place.repository,
+        arch: &chosen.arch,
+        file_name: &chosen.file_name,
+    };
+    let file = registry.metadata().package_file(&address).await?;
+    let file = file.ok_or(ApiError::NoSuchFile)?;
+    let listing = registry.contents().of(&file.blob(), file.size).await?;
     let pages = listing.entries.len().div_ceil(ENTRIES).max(1);
     let page = paging
         .ok()
