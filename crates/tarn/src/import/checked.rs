@@ -33,7 +33,7 @@ pub(super) fn checked(
     expected: PackageHash,
 ) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
     stream::try_unfold(
-        (content, Reader::new()),
+        (content, Reader::new(true)),
         move |(mut content, mut reader)| async move {
             let Some(bytes) = content.next().await else {
                 let package = reader.finish().map_err(gone)?;

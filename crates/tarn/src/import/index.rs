@@ -154,8 +154,14 @@ pub(super) async fn run(understood: &Understood, registry: &Registry) -> Result<
         .accounts()
         .find_owner(&arguments.owner)
         .await?;
-    let progress = Progress::new(arguments.quiet, "importing", 0, 0);
-    let indexes = indexes(understood, &progress).await?;
+    let reading = match arguments.quiet {
+        true => Progress::Quiet,
+        false => Progress::Lines("reading"),
+    };
+    let indexes = indexes(understood, &reading).await?;
+    let packages = indexes.iter().flat_map(|index| &index.packages);
+    let bytes = packages.clone().map(|package| package.size).sum();
+    let progress = Progress::new(arguments.quiet, "importing", packages.count(), bytes);
     if !arguments.dry_run {
         import_key(understood, registry, &owner).await?;
     }

@@ -46,11 +46,10 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// A reader under the limits of the server. Whether it takes versions that apk can't order is for each server to say, so they
-    /// are read here.
-    pub(crate) fn new() -> Self {
+    /// A reader under the limits of the server. Whether versions that apk can't order are taken is for each server and owner to say.
+    pub(crate) fn new(lenient: bool) -> Self {
         Self {
-            limits: Limits::default().with_lenient_versions(true),
+            limits: Limits::default().with_lenient_versions(lenient),
             start: Vec::new(),
             reader: None,
         }
@@ -83,12 +82,12 @@ impl Reader {
     }
 }
 
-/// Reads the file at `path` and checks what a server would.
+/// Reads the file at `path` and checks what a server would; with `lenient`, one that takes versions that apk can't order.
 ///
 /// # Errors
 ///
 /// When it can't be read, or a server would refuse it.
-pub(crate) fn check(path: &Path) -> Result<Checked, Failure> {
+pub(crate) fn check(path: &Path, lenient: bool) -> Result<Checked, Failure> {
     let shown = path.display().to_string();
     let unreadable =
         |error: &std::io::Error| Failure::new(format!("cannot read {shown}")).because(error);
@@ -100,7 +99,7 @@ pub(crate) fn check(path: &Path) -> Result<Checked, Failure> {
     let refused = |error: &(dyn std::error::Error + 'static)| {
         Failure::from_error(error).into_refused().about(&shown)
     };
-    let mut reader = Reader::new();
+    let mut reader = Reader::new(lenient);
     let mut hash = Sha256::new();
     let mut piece = vec![0; PIECE];
     loop {

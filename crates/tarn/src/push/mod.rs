@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Only check the files: what the server would refuse is refused here, by the same code
     #[arg(long)]
     dry_run: bool,
+    /// With a dry run, take versions that apk can't order, as a server does where `versions` is `lenient`
+    #[arg(long, requires = "dry_run")]
+    lenient_versions: bool,
     /// Return once the index lists the packages, through any cache on the way, or fail after that long
     #[arg(long, value_name = "DURATION", value_parser = patience, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
     wait: Option<Duration>,
@@ -75,7 +78,9 @@ struct Shown {
 /// Pushes the files.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let files = arguments.files.clone();
-    let checked = spawn_blocking(move || checked(files))
+    // Where there is a server, it decides.
+    let lenient = !arguments.dry_run || arguments.lenient_versions;
+    let checked = spawn_blocking(move || checked(files, lenient))
         .await
         .map_err(|error| Failure::new("a worker stopped").because(&error))?;
     let to = match &arguments.to {
@@ -116,9 +121,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Each file, and whether it is a package that a server takes.
 type Checks = Vec<(PathBuf, Result<Checked, Failure>)>;
 
-fn checked(files: Vec<PathBuf>) -> Checks {
+fn checked(files: Vec<PathBuf>, lenient: bool) -> Checks {
     let check = |file: PathBuf| {
-        let checked = check::check(&file);
+        let checked = check::check(&file, lenient);
         (file, checked)
     };
     files.into_iter().map(check).collect()

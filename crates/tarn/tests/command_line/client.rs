@@ -176,6 +176,17 @@ fn nothing_is_sent_when_one_file_would_be_refused() {
     // A dry run asks no server.
     let said = folder.tarn(&["push", "good.apk", "--dry-run"]);
     assert_eq!((said.exit, said.stdout.as_str()), (0, "valid good.apk\n"));
+    // What a server refuses unless it is lenient.
+    folder.write("rc.apk", PackageBuilder::new("rc", "1.0-rc.1").build());
+    let said = folder.tarn(&["push", "rc.apk", "--dry-run"]);
+    assert_eq!(said.exit, 3, "{}", said.stderr);
+    let said = folder.tarn(&["push", "rc.apk", "--dry-run", "--lenient-versions"]);
+    assert_eq!(
+        (said.exit, said.stdout.as_str()),
+        (0, "valid rc.apk\n"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]
