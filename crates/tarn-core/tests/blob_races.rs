@@ -127,6 +127,12 @@ impl World {
         self.left.load(Ordering::Relaxed) == 0
     }
 
+    fn any_package(&self) -> (u64, &[u8]) {
+        let which = self.mixed.below(u64::from(PACKAGES));
+        let package = self.packages.get(usize::try_from(which).unwrap());
+        (which, package.unwrap())
+    }
+
     /// Publishes, looks whether the bytes are there, and deletes, over and over.
     async fn publish(self: Arc<Self>, number: u32) {
         let branch = Branch::parse("edge").unwrap();
@@ -137,8 +143,7 @@ impl World {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
             .is_ok()
         {
-            let which = self.mixed.below(u64::from(PACKAGES));
-            let package = self.packages[usize::try_from(which).unwrap()].clone();
+            let (which, package) = self.any_package();
             let destination = Destination {
                 owner: self.owner,
                 branch: branch.clone(),
@@ -148,7 +153,7 @@ impl World {
                 file_name: None,
                 if_exists: IfExists::Refuse,
             };
-            let body = stream::iter([Ok(Bytes::from(package.clone()))]);
+            let body = stream::iter([Ok(Bytes::from(package.to_vec()))]);
             let published = self.registry.publisher().publish(destination, body).await;
             published.unwrap();
             self.taken.fetch_add(1, Ordering::Relaxed);
@@ -178,8 +183,7 @@ impl World {
     async fn die(self: Arc<Self>) {
         while !self.is_over() {
             tokio::time::sleep(Duration::from_micros(self.mixed.below(8 * LONGEST))).await;
-            let which = self.mixed.below(u64::from(PACKAGES));
-            let package = &self.packages[usize::try_from(which).unwrap()];
+            let (_, package) = self.any_package();
             let sha256 = Sha256Digest::from_bytes(Sha256::digest(package).into());
             let known = self.registry.metadata().blob(&sha256).await.unwrap();
             let place = known.as_ref().map_or(0, BlobFacts::place_for_upload);
@@ -200,10 +204,10 @@ impl World {
         while !self.is_over() {
             round += 1;
             // Deleted a moment ago is long enough ago; and what was left behind is old enough now and then.
-            let days = if round % 40 == 0 { 31 } else { 0 };
+            let days = if round.is_multiple_of(40) { 31 } else { 0 };
             let step = Duration::from_secs(days * 86_400 + 1);
             self.registry.clock().advance(step);
-            let freed = if round % 20 == 0 {
+            let freed = if round.is_multiple_of(20) {
                 let swept = sweep(&self.registry).await.unwrap();
                 assert_eq!(swept.damaged, 0, "{swept:?}");
                 swept.removed

@@ -14,7 +14,7 @@ use tarn_base::{
 };
 use tarn_core::{
     OpenError, Registry,
-    jobs::{Schedule, Swept, free, sweep},
+    jobs::{Schedule, Swept, sweep},
     publish::{Destination, IfExists, PublishError, Published},
     settings::Settings,
 };
@@ -453,55 +453,4 @@ async fn after_a_crash_between_any_two_steps_of_freeing_the_next_run_goes_on() {
             delete(&registry, alice, "hello-1.0-r0.apk").await;
         }
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_of_the_same_bytes_while_they_are_freed_has_its_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        key_size: KeySize::Rsa2048,
-        keep_deleted: Duration::ZERO,
-        ..Settings::in_folder(folder.path().to_path_buf())
-    };
-    drop(open(&folder).await);
-    let registry = Registry::open(settings, Clock::manual(START))
-        .await
-        .unwrap();
-    let alice = registry
-        .metadata()
-        .owner(&OwnerName::parse("alice").unwrap())
-        .await;
-    let alice = alice.unwrap().unwrap().id;
-    let package = PackageBuilder::new("hello", "1.0-r0").build();
-    let freeing = tokio::spawn({
-        let registry = registry.clone();
-        async move {
-            let mut freed = 0;
-            loop {
-                freed += free(&registry).await.unwrap().blobs;
-                if freed >= 3 {
-                    return;
-                }
-                registry.clock().advance(Duration::from_secs(20));
-                tokio::task::yield_now().await;
-            }
-        }
-    });
-    let blob = digest(&package);
-    let mut round = 0;
-    while !freeing.is_finished() {
-        // Not always so soon after the deletion that nothing was freed yet.
-        round += 1;
-        tokio::time::sleep(Duration::from_millis(5 * (round % 4))).await;
-        publish(&registry, alice, package.clone()).await.unwrap();
-        let facts = registry.metadata().blob(&blob).await.unwrap().unwrap();
-        assert_eq!(facts.standing, BlobStanding::Live);
-        let whole = registry.blobs().store().has_whole(&facts.key, facts.size);
-        assert!(whole.await.unwrap(), "recorded without its bytes");
-        delete(&registry, alice, "hello-1.0-r0.apk").await;
-    }
-    freeing.await.unwrap();
-    registry.clock().advance(Duration::from_secs(86_400));
-    sweep(&registry).await.unwrap();
-    assert!(!is_there(&registry, &blob).await);
 }

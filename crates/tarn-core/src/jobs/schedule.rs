@@ -168,20 +168,20 @@ fn tell(swept: Swept) {
         tracing::error!(
             blobs = swept.damaged,
             "the bytes of packages are missing or have the wrong size: check the disk, then upload the same packages again, \
-             which replaces their files, or restore the folder blobs from a backup"
+             which replaces their files, or restore them from a backup"
         );
     }
     if swept.older > 0 {
         tracing::error!(
             blobs = swept.older,
-            "the folder blobs has files that are older than the database and that it does not know; they stay. \
+            "the store has files that are older than the database and that it does not know; they stay. \
              Is this the right database? Restore tarn.db from the backup, or move them away"
         );
     }
     if swept.strays > 0 {
         tracing::warn!(
             blobs = swept.strays,
-            "the folder blobs has files that the database does not know: uploads that a crash cut off, or packages that \
+            "the store has files that the database does not know: uploads that a crash cut off, or packages that \
              an older copy of the database lacks; each is removed 30 days after it was noticed"
         );
     }

@@ -40,6 +40,11 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
+    /// A file that is open and has that many bytes.
+    pub(super) fn of(file: Arc<File>, size: u64) -> Self {
+        Self { file, size }
+    }
+
     /// How many bytes it has.
     pub(super) fn size(&self) -> u64 {
         self.size

@@ -83,7 +83,7 @@ async fn carry(mut client: TcpStream, server: String, fault: Option<Fault>) {
             Some(Fault::CutAfter(most) | Fault::StallAfter(most)) => most - sent,
             _ => read,
         };
-        let part = &buffer[..read.min(left)];
+        let part = buffer.get(..read.min(left)).unwrap();
         if to_client.write_all(part).await.is_err() {
             break;
         }

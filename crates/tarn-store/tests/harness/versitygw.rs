@@ -6,7 +6,7 @@ use std::{
     io::Write as _,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
@@ -22,8 +22,8 @@ pub(crate) struct Versitygw {
     pub(crate) endpoint: String,
     /// Each folder in it is a bucket, each file in that an object.
     folder: PathBuf,
-    /// Open for as long as this process lives, however that ends.
-    _alive: ChildStdin,
+    /// Its input is open for as long as this process lives, however that ends.
+    _shell: Child,
 }
 
 /// The server of this process. `None` means that the caller leaves its test out.
@@ -44,7 +44,7 @@ fn start() -> Option<Versitygw> {
     // The shell ends when its input does.
     let script = r#""$0" --quiet --region "$1" --port "$2" posix --sidecar "$3/attributes" "$3/buckets" </dev/null &
         server=$!; read -r _; kill "$server"; wait "$server"; rm -rf "$3""#;
-    let mut shell = Command::new("sh")
+    let shell = Command::new("sh")
         .args(["-c", script])
         .arg(program)
         .args([REGION, &address.to_string()])
@@ -56,7 +56,6 @@ fn start() -> Option<Versitygw> {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let alive = shell.stdin.take().unwrap();
     let end = Instant::now() + Duration::from_secs(60);
     while TcpStream::connect(address).is_err() {
         assert!(Instant::now() < end, "versitygw does not start");
@@ -65,7 +64,7 @@ fn start() -> Option<Versitygw> {
     Some(Versitygw {
         endpoint: format!("http://{address}"),
         folder,
-        _alive: alive,
+        _shell: shell,
     })
 }
 

@@ -366,12 +366,7 @@ mod tests {
     #[test]
     fn a_store_is_refused_without_repeating_the_secret() {
         assert!(matches!(storage("data-dir"), Ok(Storage::DataFolder)));
-        for text in [
-            "s3://packages",
-            "s3://packages/a?endpoint=http://[::1]:9000",
-        ] {
-            assert!(matches!(storage(text), Ok(Storage::S3(_))), "{text}");
-        }
+        assert!(matches!(storage("s3://packages"), Ok(Storage::S3(_))));
         for text in [
             "s3://k:hunter2@bucket",
             "s3://bucket?password=hunter2",

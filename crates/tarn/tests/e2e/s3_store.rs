@@ -175,7 +175,7 @@ fn a_large_upload_takes_little_memory() {
     };
     let (bucket, _, server) = server_with(gateway, "e2e-memory", "");
     // What is allocated once is there from now on.
-    let small = Package::new("small", "1.0-r0").file("usr/noise", Random::new(1).bytes(3 << 20));
+    let small = Package::new("small", "1.0-r0").file("usr/noise", Random::new(1).bytes(8 << 20));
     server.publish("v1/main", &small);
     let before = peak_memory(server.pid());
     let size = 80 << 20;

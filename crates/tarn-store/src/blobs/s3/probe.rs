@@ -1,14 +1,11 @@
 //! Whether a store does all that it has to, asked at each start.
 
-use std::{
-    fs::File,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fs::File, sync::Arc};
 
 use apk::digest::Sha256Digest;
 use object_store::{ObjectStoreExt as _, PutPayload, path::Path};
 use sha2::{Digest as _, Sha256};
+use tarn_base::random::Random;
 
 use super::{BlobError, S3, S3Error, error};
 
@@ -23,10 +20,10 @@ impl S3 {
     ///
     /// What went wrong, in words.
     pub(in super::super) async fn probe(&self, file: &Arc<File>) -> Result<(), BlobError> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let number = since.unwrap_or_default().as_nanos();
-        let name = format!("probe-{}-{number}", std::process::id());
-        let path = Path::from(self.settings.name(&name));
+        // Others may start at the same moment.
+        let number = Random::system().text(b"0123456789abcdef", 16);
+        let number = number.unwrap_or_else(|_| std::process::id().to_string());
+        let path = Path::from(self.settings.name(&format!("probe-{number}")));
         let sha256 = Sha256Digest::from_bytes(Sha256::digest(PROBE).into());
         let size = PROBE.len() as u64;
         self.put_file(&path, Arc::clone(file), size, &sha256)

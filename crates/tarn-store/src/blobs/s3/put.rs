@@ -6,8 +6,6 @@
 
 use std::{
     fs::File,
-    io,
-    os::unix::fs::FileExt as _,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,8 +14,7 @@ use std::{
 };
 
 use apk::digest::Sha256Digest;
-use bytes::Bytes;
-use futures_util::{Stream, stream::try_unfold};
+use futures_util::TryStreamExt as _;
 use object_store::{
     path::Path,
     signer::{HeaderName, HeaderValue, Method, SignedUrlOptions, Signer as _},
@@ -25,13 +22,16 @@ use object_store::{
 use reqwest::header::CONTENT_LENGTH;
 use tokio::time::{Instant, sleep};
 
-use super::{S3, S3Error};
+use super::{
+    super::{
+        body::{Body, FilePart},
+        file::OpenFile,
+    },
+    S3, S3Error,
+};
 
 /// The most bytes that a store takes in one request.
 const LARGEST: u64 = 5 << 30;
-
-/// How many bytes of the file are read at once.
-const PIECE: u64 = 256 << 10;
 
 /// For how long the signature is good: the request has to have begun by then.
 const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
@@ -87,16 +87,17 @@ impl S3 {
             .await
             .map_err(|error| S3Error::from_library(&error, self.settings.limits.stall))?;
         let sent = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&sent);
+        let file = OpenFile::of(file, size);
+        let body = Body::File(FilePart::new(file, &(0..size))).inspect_ok(move |piece| {
+            counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        });
         let request = self
             .uploads
             .put(url.as_str())
             .header(CHECKSUM, checksum)
             .header(CONTENT_LENGTH, size)
-            .body(reqwest::Body::wrap_stream(pieces(
-                file,
-                size,
-                Arc::clone(&sent),
-            )))
+            .body(reqwest::Body::wrap_stream(body))
             .send();
         let answered = async {
             let answer = request.await?;
@@ -152,32 +153,6 @@ impl From<S3Error> for Attempt {
             error,
         }
     }
-}
-
-/// The bytes of the file, read on a thread that may wait. `sent` counts those that were taken.
-fn pieces(
-    file: Arc<File>,
-    size: u64,
-    sent: Arc<AtomicU64>,
-) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    try_unfold(0, move |at| {
-        let (file, sent) = (Arc::clone(&file), Arc::clone(&sent));
-        async move {
-            sent.store(at, Ordering::Relaxed);
-            if at >= size {
-                return Ok(None);
-            }
-            let reading = tokio::task::spawn_blocking(move || {
-                let length = usize::try_from(PIECE.min(size - at)).unwrap_or_default();
-                let mut buffer = vec![0; length];
-                file.read_exact_at(&mut buffer, at)?;
-                Ok::<_, io::Error>(Bytes::from(buffer))
-            });
-            let piece = reading.await.map_err(io::Error::other)??;
-            let next = at + piece.len() as u64;
-            Ok(Some((piece, next)))
-        }
-    })
 }
 
 /// As the header wants it.
