@@ -11,7 +11,7 @@ export PATH := $(CACHE)/bin:$(PATH):$(HOME)/.cargo/bin
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run dist test install format lint cargo-test packaging-test api-test fuzz deny
+.PHONY: help run dist test install format lint cargo-test packaging-test api-test screenshots fuzz deny
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,7 +37,7 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges, actionlint, an S3 server
+install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges, actionlint, an S3 server, a browser
 	scripts/install-system test
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-cargo-tools $(CACHE)
@@ -45,6 +45,7 @@ install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, c
 	scripts/install-clients $(CACHE)
 	scripts/install-actionlint $(CACHE)
 	scripts/install-versitygw $(CACHE)
+	scripts/install-browser $(CACHE)
 
 format: ## is the code formatted?
 	cargo fmt --all --check
@@ -61,6 +62,12 @@ packaging-test: ## what is in packaging/, as far as one machine can try it
 
 api-test: ## ask each operation of the JSON API API_EXAMPLES times whether it keeps to its OpenAPI document
 	scripts/test-api $(CACHE) $(API_EXAMPLES)
+
+screenshots: export TARN_TEST_CACHE := $(CACHE)
+screenshots: export TARN_SCREENSHOTS := $(CURDIR)/target/screenshots
+screenshots: ## write pictures of the pages, narrow and wide, light and dark, to target/screenshots
+	scripts/install-browser $(CACHE)
+	TARN_REQUIRE_TOOLS=1 cargo test --locked --package tarn --test e2e -- browser::
 
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	scripts/fuzz $(FUZZ_SECONDS)

@@ -45,6 +45,7 @@ mod server;
 mod shutdown;
 mod tools;
 mod v3_packages;
+mod web_access;
 mod web_admin;
 mod web_owner;
 mod web_session;

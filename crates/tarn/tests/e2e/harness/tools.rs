@@ -86,6 +86,22 @@ pub(crate) fn python_client_or_leave_out(folder: &Path) -> Option<Command> {
     Some(python)
 }
 
+/// `node` with the browser and the modules that the lock file in that folder names. `None` means that the caller leaves its test out.
+pub(crate) fn node_or_leave_out(folder: &Path) -> Option<Command> {
+    let version = pinned(&folder.join("package.json"), "    \"playwright-core\": \"");
+    let version = version.trim_end_matches('"');
+    let modules = cache_folder()?.join(format!("browser-tests-{version}"));
+    let found = modules.join("node_modules/playwright-core/package.json").is_file()
+        && program_runs("node", "--version")
+        && program_runs("chromium", "--version");
+    if !present_or_leave_out("Chromium and playwright-core", found) {
+        return None;
+    }
+    let mut node = Command::new("node");
+    node.env("TARN_BROWSER_MODULES", modules);
+    Some(node)
+}
+
 /// The version that stands behind `name` at the beginning of a line of a file.
 fn pinned(file: &Path, name: &str) -> String {
     let text = fs::read_to_string(file).unwrap();
