@@ -166,6 +166,10 @@ async function withoutScripts() {
 const PAGES = {
   home: "/",
   owner: "/admin",
+  repository: "/admin/v3.23/main",
+  package: "/admin/v3.23/main/hello",
+  contents: "/admin/v3.23/main/hello/1.0-r0/x86_64/contents",
+  search: "/?q=hello",
   upload: "/-/upload/admin?branch=v3.23&repository=main",
   delete: "/-/delete/admin/v3.23/main/x86_64/hello-1.0-r0.apk",
   settings: "/-/settings",
