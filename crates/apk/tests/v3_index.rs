@@ -16,7 +16,7 @@ use apk::{
         block::Blocks,
         container::{self, Compression},
         index::{
-            FieldError, IndexEntry, IndexError, PackageHash, WriteError, payload, read,
+            FieldError, IndexEntry, IndexError, JsonDump, PackageHash, WriteError, payload, read,
             read_unverified, write,
         },
         schema::Schema,
@@ -444,5 +444,20 @@ fn refuses_a_text_over_the_limit() {
     assert_eq!(
         read_unverified(&bytes, &Limits::tiny()).map_err(|error| error.to_string()),
         Err("package 1, description: it is 257 bytes long, and at most 256 are read".to_owned())
+    );
+}
+
+#[test]
+fn the_json_is_byte_for_byte_what_apk_prints() {
+    let index = read_unverified(BY_APK, &Limits::default()).unwrap();
+    let mut dump = JsonDump::new(&index.description);
+    for package in &index.packages {
+        dump.push(package);
+    }
+    assert_eq!(dump.finish(), include_str!("v3/mkndx.json"));
+    assert_eq!(JsonDump::new("").finish(), "{\n}\n");
+    assert_eq!(
+        JsonDump::new("a\tb").finish(),
+        "{\n  \"description\": \"a\\tb\"\n}\n"
     );
 }

@@ -11,14 +11,20 @@ use apk::{
     name::PackageName,
     sign::KeySize,
     v2::index::for_each_record,
+    v3,
     version::Version,
 };
 use futures_util::future::join_all;
+use serde_json::Value;
 use tarn_base::{
     clock::{Clock, Timestamp},
     names::{Branch, OwnerName, RepositoryName},
 };
-use tarn_core::{Registry, index::Format, settings::Settings};
+use tarn_core::{
+    Registry,
+    index::{Format, SignedIndex},
+    settings::Settings,
+};
 use tarn_store::metadata::{
     Actor, NewBlob, NewPackageFile, NewUser, Owner, RecordError, Visibility,
 };
@@ -132,10 +138,8 @@ async fn more_indexes_than_fit_are_served_within_the_limit() {
                 .await
                 .unwrap()
                 .unwrap();
-            let segments = index.segments();
-            let bytes: Vec<u8> = segments.part(0..segments.length()).flatten().collect();
             let mut listed = 0;
-            for_each_record(&bytes, &Limits::default(), None, |_| listed += 1).unwrap();
+            for_each_record(&bytes(&index), &Limits::default(), None, |_| listed += 1).unwrap();
             assert_eq!(listed, PACKAGES, "{repository:?}, round {round}");
             let (cached, _) = indexes.cached().await;
             assert!(cached <= LIMIT, "{cached} bytes");
@@ -162,4 +166,28 @@ async fn more_indexes_than_fit_are_served_within_the_limit() {
         again += u64::from(counts.made_v2.value() == before);
     }
     assert_eq!(counts.made_v2.value() - made, REPOSITORIES - again);
+    // The same of v3, and of what other programs read of it.
+    for of in 0..REPOSITORIES {
+        let (repository, branch, arch) = (repository(of), branch(), arch());
+        let indexes = registry.indexes();
+        let index = indexes.current(&alice, &branch, &repository, &arch, Format::V3);
+        let bytes = bytes(&index.await.unwrap().unwrap());
+        let index = v3::index::read_unverified(&bytes, &Limits::default()).unwrap();
+        assert_eq!(index.packages.len() as u64, PACKAGES, "{repository:?}");
+        let json = indexes.json(&alice, &branch, &repository, &arch);
+        let json: Value =
+            serde_json::from_slice(&self::bytes(&json.await.unwrap().unwrap())).unwrap();
+        assert_eq!(json["packages"].as_array().unwrap().len() as u64, PACKAGES);
+        let (cached, _) = indexes.cached().await;
+        assert!(cached <= LIMIT, "{cached} bytes");
+    }
+    assert_eq!(counts.made_v3.value(), REPOSITORIES);
+}
+
+fn bytes(index: &SignedIndex) -> Vec<u8> {
+    let segments = index.segments();
+    segments
+        .part(0..segments.length())
+        .flat_map(Vec::from)
+        .collect()
 }

@@ -432,10 +432,7 @@ impl From<KeyError> for ApiError {
             ),
             KeyError::TooManyActive => (Code::LimitReached, "retire one of them"),
             KeyError::NoSuchKey { .. } => (Code::NoSuchKey, "the list names those there are"),
-            KeyError::OnlyRsa { .. } => (
-                Code::KeyState,
-                "begin a rotation, and retire this one when every client has the other",
-            ),
+            KeyError::OnlyRsa { .. } => (Code::KeyState, "begin a rotation of RSA keys first"),
             KeyError::Metadata(error) => return error.into(),
             _ => return Self::Internal(Box::new(error)),
         };
@@ -449,6 +446,7 @@ impl From<IndexError> for ApiError {
             // A full disk or a busy database is no fault of the index; an owner's first key is written for it.
             IndexError::Metadata(error) => error.into(),
             IndexError::Keys(error) => error.into(),
+            IndexError::Full(full) => Self::Refused(Code::IndexFull, full.to_string()),
             _ => Self::Internal(Box::new(error)),
         }
     }

@@ -33,7 +33,9 @@ use super::{
 };
 use crate::{
     packages::{
-        discovery, index, key, listing, package,
+        discovery,
+        index::{self, IndexFile},
+        key, listing, package,
         path::{Segments, TrailingSlash, folded},
         upload,
     },
@@ -108,14 +110,9 @@ async fn show_file(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    match index::format_of(segments.file()) {
+    match IndexFile::called(segments.file()) {
         // In a box of its own, so that every request for a package does not carry it about.
-        Some(format) => {
-            Box::pin(index::show(
-                &registry, &presented, &segments, request, format,
-            ))
-            .await
-        }
+        Some(file) => Box::pin(index::show(&registry, &presented, &segments, request, file)).await,
         None => package::show(&registry, &presented, &segments, request).await,
     }
 }
@@ -152,6 +149,10 @@ fn router(registry: Registry) -> Router {
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/packages.adb",
             get(index::show_v3),
+        )
+        .route(
+            "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/index.json",
+            get(index::show_json),
         )
         .route(
             "/api/packages/{owner}/alpine/{branch}/{repository}/{architecture}/{file}",

@@ -58,23 +58,37 @@ const LONG: u32 = 3;
 /// The bits of a short head that are the size.
 const SIZE_MASK: u32 = 0x3fff_ffff;
 
+/// The head of a block whose content has `length` bytes, for a content that is written elsewhere.
+///
+/// # Errors
+///
+/// As [`write()`].
+pub fn head(kind: BlockKind, length: usize) -> Result<[u8; SHORT_HEAD], BlockError> {
+    let size = u32::try_from(length + SHORT_HEAD).ok();
+    let short = size.filter(|size| *size <= SIZE_MASK);
+    let short = short.ok_or(BlockError::TooLarge(length))?;
+    let bits: u32 = match kind {
+        BlockKind::Adb => 0,
+        BlockKind::Signature => 1,
+        BlockKind::Data => 2,
+    };
+    Ok((bits << 30 | short).to_le_bytes())
+}
+
+/// How many zeros follow a content of `length` bytes behind a short head.
+pub fn padding_after(length: usize) -> usize {
+    padding(length + SHORT_HEAD)
+}
+
 /// Appends a block with its head and padding to `file`, whose length after the file's head is a multiple of eight.
 ///
 /// # Errors
 ///
 /// [`BlockError::TooLarge`] over 1 GiB: an index cannot grow so large, since values reach only 256 MiB.
 pub fn write(file: &mut Vec<u8>, kind: BlockKind, payload: &[u8]) -> Result<(), BlockError> {
-    let size = payload.len() + SHORT_HEAD;
-    let short = u32::try_from(size).ok().filter(|size| *size <= SIZE_MASK);
-    let short = short.ok_or(BlockError::TooLarge(payload.len()))?;
-    let bits: u32 = match kind {
-        BlockKind::Adb => 0,
-        BlockKind::Signature => 1,
-        BlockKind::Data => 2,
-    };
-    file.extend_from_slice(&(bits << 30 | short).to_le_bytes());
+    file.extend_from_slice(&head(kind, payload.len())?);
     file.extend_from_slice(payload);
-    file.resize(file.len() + padding(size), 0);
+    file.resize(file.len() + padding_after(payload.len()), 0);
     Ok(())
 }
 

@@ -36,6 +36,8 @@ pub enum PayloadError {
 #[derive(Debug, Clone, Copy)]
 pub struct Payload<'a> {
     bytes: &'a [u8],
+    /// Where the first of them stands.
+    base: usize,
     root: Value,
 }
 
@@ -63,8 +65,19 @@ impl<'a> Payload<'a> {
         let root = *root.first_chunk::<4>().ok_or(short)?;
         Ok(Self {
             bytes,
+            base: 0,
             root: Value::from_word(u32::from_le_bytes(root)),
         })
+    }
+
+    /// A part of a payload whose first byte stands at `base`. What points in front of it or behind it is refused, so what
+    /// can be read needs no other part. It has no root.
+    pub fn part(bytes: &'a [u8], base: usize) -> Self {
+        Self {
+            bytes,
+            base,
+            root: Value::NULL,
+        }
     }
 
     /// The root value.
@@ -135,7 +148,9 @@ impl<'a> Payload<'a> {
         if !offset.is_multiple_of(alignment) {
             return Err(PayloadError::Alignment(value.word()));
         }
-        let there = self.bytes.get(offset..);
+        let there = offset
+            .checked_sub(self.base)
+            .and_then(|offset| self.bytes.get(offset..));
         there.ok_or(PayloadError::Outside(value.word()))
     }
 
@@ -225,6 +240,17 @@ mod tests {
         assert_eq!(slots.value(2), value(Type::Integer, 8));
         assert_eq!(slots.value(3), Value::NULL);
         assert_eq!(slots.value(0), Value::NULL);
+    }
+
+    #[test]
+    fn a_part_ends_at_both_of_its_ends() {
+        let part = Payload::part(b"\x02ab\x01c", 100);
+        assert_eq!(part.blob(value(Type::Blob8, 100)), Ok(b"ab".as_slice()));
+        assert_eq!(part.blob(value(Type::Blob8, 103)), Ok(b"c".as_slice()));
+        for outside in [0, 99, 105, 200] {
+            let blob = value(Type::Blob8, outside);
+            assert_eq!(part.blob(blob), Err(PayloadError::Outside(blob.word())));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA512, digest};
+use aws_lc_rs::digest::{Context, SHA512, digest};
 use thiserror::Error;
 
 use super::{
@@ -71,6 +71,11 @@ impl PayloadDigest {
         Self { schema, sha512 }
     }
 
+    /// The 64 bytes.
+    pub fn sha512(&self) -> &[u8] {
+        &self.sha512
+    }
+
     /// The bytes that get signed, with SHA-512: the schema, the head of the signature, the digest of the payload
     /// (apk-tools `src/adb.c`, `adb_digest_v0_signature`).
     fn message(&self, id: KeyId) -> Vec<u8> {
@@ -82,6 +87,53 @@ impl PayloadDigest {
         ]
         .concat()
     }
+}
+
+/// Computes a [`PayloadDigest`] piece by piece. A clone goes on from where it was cloned.
+#[derive(Clone)]
+pub struct PayloadHasher(Context);
+
+impl PayloadHasher {
+    /// The state of the empty payload.
+    pub fn new() -> Self {
+        Self(Context::new(&SHA512))
+    }
+
+    /// Adds bytes to the payload.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Ends the payload, which is of this schema.
+    pub fn finish(self, schema: Schema) -> PayloadDigest {
+        let sha512 = self.0.finish().as_ref().to_vec();
+        PayloadDigest { schema, sha512 }
+    }
+}
+
+impl Default for PayloadHasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for PayloadHasher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PayloadHasher")
+            .finish_non_exhaustive()
+    }
+}
+
+/// The content of the block with the signature of `key`.
+///
+/// # Errors
+///
+/// [`SignError`] when the library fails.
+pub fn sign(digest: &PayloadDigest, key: &SigningKey) -> Result<Vec<u8>, SignError> {
+    let id = KeyId::of(key.public_key());
+    let signature = key.sign_sha512(&digest.message(id))?;
+    Ok([HEAD.as_slice(), &id.0, &signature].concat())
 }
 
 /// Appends one block for each key.
@@ -98,10 +150,7 @@ pub fn append(
         return Err(SigningError::NoKey);
     }
     for key in keys {
-        let id = KeyId::of(key.public_key());
-        let signature = key.sign_sha512(&digest.message(id))?;
-        let payload = [HEAD.as_slice(), &id.0, &signature].concat();
-        block::write(file, BlockKind::Signature, &payload)?;
+        block::write(file, BlockKind::Signature, &sign(digest, key)?)?;
     }
     Ok(())
 }

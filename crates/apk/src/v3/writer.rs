@@ -7,7 +7,10 @@ use std::{
 
 use thiserror::Error;
 
-use super::value::{Type, Value};
+use super::{
+    reader::{Payload, PayloadError},
+    value::{Type, Value},
+};
 
 /// The payload has no room left: a value's 28 bits of offset end at 256 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -15,6 +18,23 @@ use super::value::{Type, Value};
     "this is too much for one ADB file, which ends at 256 MiB: put fewer packages into one index"
 )]
 pub struct PayloadFull;
+
+/// Why a value was not copied into another payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CopyError {
+    /// The copy has no room left.
+    #[error(transparent)]
+    Full(#[from] PayloadFull),
+    /// The value can't be read.
+    #[error(transparent)]
+    Unreadable(#[from] PayloadError),
+    /// Rows within rows, deeper than any schema has them.
+    #[error("the database has rows within rows, deeper than apk writes them")]
+    Nested,
+}
+
+/// How deep rows stand within rows: a package, its dependencies, one of them.
+const NESTED: usize = 4;
 
 /// The version bytes and the root value (apk-tools `src/adb.h`, `struct adb_hdr`).
 pub(super) const HEADER: usize = 8;
@@ -24,9 +44,11 @@ pub(super) const SHORTEST: usize = 16;
 /// A payload that grows. What is written twice is stored once.
 ///
 /// The bytes depend on nothing but the calls and their order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Writer {
     payload: Vec<u8>,
+    /// Where the first of them stands: 0, unless this is a part of a larger payload.
+    base: usize,
     /// Where the bytes of this hash, which their type is part of, were written first. Bytes that only share a hash are
     /// written anew.
     written: HashMap<u64, u32, BuildHasherDefault<Unhashed>>,
@@ -35,7 +57,7 @@ pub struct Writer {
 }
 
 /// Takes a number that is a hash already as its hash.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Unhashed(u64);
 
 impl Hasher for Unhashed {
@@ -60,9 +82,78 @@ impl Writer {
     pub fn new() -> Self {
         Self {
             payload: vec![0; HEADER],
+            base: 0,
             written: HashMap::default(),
             scratch: Vec::new(),
         }
+    }
+
+    /// A part of a payload, without a header: its first byte stands at `base`, a multiple of 4. Values point at absolute
+    /// places, so a part can't be moved; and it shares nothing with what is before it.
+    pub fn at(base: usize) -> Self {
+        Self {
+            payload: Vec::new(),
+            base,
+            written: HashMap::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// What was written so far. With [`Writer::new`] it has a header without a root.
+    pub fn bytes(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Where the next byte will stand.
+    pub fn end(&self) -> usize {
+        self.base + self.payload.len()
+    }
+
+    /// Writes zeros until the end stands at a multiple of `step`.
+    pub fn pad_to(&mut self, step: usize) {
+        let end = self.end().next_multiple_of(step);
+        self.payload.resize(end - self.base, 0);
+    }
+
+    /// Bytes that it takes in memory, roughly.
+    pub fn weight(&self) -> usize {
+        self.payload.capacity() + self.written.capacity() * 16
+    }
+
+    /// The value of another payload, with all that it points at. What is here already is shared. Copied in the same order,
+    /// the same values give the same bytes as if they had been written here.
+    ///
+    /// # Errors
+    ///
+    /// [`CopyError`].
+    pub fn copy(&mut self, from: Payload<'_>, value: Value) -> Result<Value, CopyError> {
+        self.copy_within(from, value, NESTED)
+    }
+
+    fn copy_within(
+        &mut self,
+        from: Payload<'_>,
+        value: Value,
+        deeper: usize,
+    ) -> Result<Value, CopyError> {
+        Ok(match value.kind() {
+            Some(Type::Integer32 | Type::Integer64) => self.integer(from.integer(value)?)?,
+            Some(Type::Blob8 | Type::Blob16 | Type::Blob32) => self.blob(from.blob(value)?)?,
+            Some(Type::Array | Type::Object) => {
+                let deeper = deeper.checked_sub(1).ok_or(CopyError::Nested)?;
+                let values: Vec<Value> = from
+                    .slots(value)?
+                    .iter()
+                    .map(|value| self.copy_within(from, value, deeper))
+                    .collect::<Result<_, _>>()?;
+                if value.kind() == Some(Type::Array) {
+                    self.array(&values)?
+                } else {
+                    self.object(&values)?
+                }
+            }
+            Some(Type::Special | Type::Integer) | None => value,
+        })
     }
 
     /// A number. One below 2^28 takes no room.
@@ -150,15 +241,17 @@ impl Writer {
         (kind, bytes).hash(&mut hasher);
         let key = hasher.finish();
         if let Some(offset) = self.written.get(&key) {
-            let there = self.payload.get(*offset as usize..);
+            let there = self
+                .payload
+                .get((*offset as usize).wrapping_sub(self.base)..);
             if there.is_some_and(|there| there.starts_with(bytes)) {
                 return Value::new(kind, *offset).ok_or(PayloadFull);
             }
         }
-        let start = self.payload.len().next_multiple_of(kind.alignment());
+        let start = self.end().next_multiple_of(kind.alignment());
         let offset = u32::try_from(start).map_err(|_| PayloadFull)?;
         let value = Value::new(kind, offset).ok_or(PayloadFull)?;
-        self.payload.resize(start, 0);
+        self.payload.resize(start - self.base, 0);
         self.payload.extend_from_slice(bytes);
         self.written.entry(key).or_insert(offset);
         Ok(value)
@@ -210,6 +303,53 @@ mod tests {
         assert_ne!(first, other);
         let row = writer.array(&[first, other]).unwrap();
         assert_eq!(writer.array(&[second, other]).unwrap(), row);
+    }
+
+    #[test]
+    fn a_part_points_at_places_of_the_whole_and_is_copied_as_it_would_be_written() {
+        let write = |writer: &mut Writer| {
+            // As a copy goes: slot by slot, what is inside first.
+            let number = writer.integer(u64::from(u32::MAX)).unwrap();
+            let name = writer.blob(b"a longer name").unwrap();
+            let inner = writer.object(&[name, number]).unwrap();
+            let list = writer.array(&[inner, inner]).unwrap();
+            writer.object(&[number, Value::NULL, list, name]).unwrap()
+        };
+        let mut whole = Writer::new();
+        let root = write(&mut whole);
+        let whole = whole.finish(root);
+        let mut part = Writer::at(1 << 20);
+        part.blob(b"in front").unwrap();
+        let written = write(&mut part);
+        let mut copied = Writer::at(1 << 20);
+        copied.blob(b"in front").unwrap();
+        let payload = Payload::new(&whole).unwrap();
+        assert_eq!(copied.copy(payload, root), Ok(written));
+        assert_eq!(copied.bytes(), part.bytes());
+        assert_eq!(copied.end(), (1 << 20) + part.bytes().len());
+        // Read back, and copied to where it would have been from the start.
+        let part = Payload::part(part.bytes(), 1 << 20);
+        let mut again = Writer::new();
+        assert_eq!(again.copy(part, written), Ok(root));
+        assert_eq!(again.finish(root), whole);
+        copied.pad_to(4096);
+        assert_eq!(copied.end(), (1 << 20) + 4096);
+    }
+
+    #[test]
+    fn rows_within_rows_are_copied_so_deep_and_no_deeper() {
+        let mut writer = Writer::new();
+        let mut row = writer.blob(b"inmost").unwrap();
+        let mut rows = Vec::new();
+        for _ in 0..=NESTED {
+            row = writer.array(&[row]).unwrap();
+            rows.push(row);
+        }
+        let payload = writer.finish(row);
+        let payload = Payload::new(&payload).unwrap();
+        assert!(Writer::new().copy(payload, rows[NESTED - 1]).is_ok());
+        let refused = Writer::new().copy(payload, rows[NESTED]);
+        assert_eq!(refused, Err(CopyError::Nested));
     }
 
     #[test]

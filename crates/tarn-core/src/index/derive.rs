@@ -1,10 +1,9 @@
 //! An index from nothing: its packages are read, and written, some at a time, so that what is in memory is the index and not the
 //! packages.
 
-use apk::v3::index::IndexBuilder;
 use tokio::task::spawn_blocking;
 
-use super::{IndexError, Indexes, Place, Problem, engine::State, v2, v3};
+use super::{IndexError, Indexes, Place, Problem, adb, engine::State, v2, v3};
 use tarn_store::metadata::IndexHead;
 
 /// Bytes of records that are read at once where an index is derived from all its packages, about.
@@ -44,15 +43,15 @@ impl Indexes {
         Ok(state)
     }
 
-    /// `Packages.adb` but for its end, or why there is none.
+    /// The state of `Packages.adb`, or why there is none.
     pub(super) async fn derive_v3(
         &self,
         place: &Place,
         head: &IndexHead,
-    ) -> Result<Result<IndexBuilder, Problem>, IndexError> {
+    ) -> Result<Result<adb::State, Problem>, IndexError> {
         let (most, mut after) = (at_once(head), 0);
-        let mut index = Ok(IndexBuilder::default());
-        while let Ok(before) = index {
+        let mut state = Ok(adb::State::empty());
+        while let Ok(before) = state {
             let packages = self
                 .metadata
                 .index_rows(
@@ -67,9 +66,9 @@ impl Indexes {
                 return Ok(Ok(before));
             };
             after = last.sequence;
-            index = spawn_blocking(move || v3::append(before, &packages)).await?;
+            state = spawn_blocking(move || v3::append(&before, &packages)).await?;
         }
-        Ok(index)
+        Ok(state)
     }
 }
 

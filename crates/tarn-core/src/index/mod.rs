@@ -7,47 +7,55 @@
 //! asked. The index of a generation is made once, by whoever needs it first, out of the one before it ([`engine`]); a
 //! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
 
+pub mod adb;
 mod derive;
 pub mod engine;
+mod json;
+mod made;
 mod makers;
 mod segments;
+mod signatures;
 #[cfg(test)]
 mod tests;
 pub mod v2;
-mod v3;
+pub mod v3;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, v3::index::WriteError};
+use apk::{arch::Arch, limits::Limits, v3::writer::PayloadFull};
 use moka::future::Cache;
 use tokio::{
     sync::{Mutex, Semaphore},
     task::{JoinError, spawn_blocking},
 };
 
-use self::makers::Makers;
+use self::{
+    made::{Base, Made, etag},
+    makers::Makers,
+};
 use crate::{
     keys::{KeyError, Keys, OwnerKeys},
     metrics::IndexCounts,
 };
-use tarn_base::{
-    clock::Timestamp,
-    names::{Branch, RepositoryName},
-};
+use tarn_base::names::{Branch, RepositoryName};
 use tarn_store::metadata::{
     IndexHead, Metadata, MetadataError, Owner, PackageFormat, RepositoryId, StoredFactsError,
 };
 
-pub use self::segments::Segments;
+pub use self::{made::SignedIndex, segments::Segments};
 
 /// How many indexes of architectures that nobody has to have are made at once: see [`Place::is_of_a_guest`].
 const GUESTS: usize = 1;
 
 /// The part of the memory for indexes that is for those.
 const GUEST_PART: u64 = 16;
+
+/// The part of it that is for indexes as JSON, and for how long they are kept unasked.
+const JSON_PART: u64 = 8;
+const JSON_KEPT: Duration = Duration::from_secs(600);
 
 /// For how many indexes it is known who makes them: the names that may be asked for are unlimited. With more, one may be made
 /// by two at once, which costs what it costs.
@@ -109,6 +117,12 @@ pub enum IndexError {
         /// What is wrong with it.
         problem: Problem,
     },
+    /// Its packages are too many for its format.
+    #[error(transparent)]
+    Full(PayloadFull),
+    /// An index that was made cannot be read.
+    #[error("a v3 index cannot be read again to be written as JSON")]
+    Json,
     /// A worker thread of the server died.
     #[error("a worker of the index stopped")]
     Worker(#[from] JoinError),
@@ -120,9 +134,6 @@ pub enum Problem {
     /// It could not be put together.
     #[error(transparent)]
     Engine(#[from] engine::EngineError),
-    /// The same of v3: it is too large, or could not be signed.
-    #[error(transparent)]
-    Unwritable(#[from] WriteError),
     /// It could not be signed, or a signature is wrong.
     #[error("signing failed: {0}")]
     Signature(String),
@@ -132,31 +143,6 @@ pub enum Problem {
     /// The independent reader refuses it.
     #[error("verification failed: {0}")]
     Verification(String),
-}
-
-/// A signed index, verified and ready to be sent.
-#[derive(Debug, Clone)]
-pub struct SignedIndex {
-    segments: Segments,
-    etag: Arc<str>,
-    changed_at: Timestamp,
-}
-
-impl SignedIndex {
-    /// What is sent.
-    pub fn segments(&self) -> &Segments {
-        &self.segments
-    }
-
-    /// A strong ETag made from the content, quotes included.
-    pub fn etag(&self) -> &str {
-        &self.etag
-    }
-
-    /// When a package of this index was last added or removed, or its keys last changed.
-    pub fn changed_at(&self) -> Timestamp {
-        self.changed_at
-    }
 }
 
 /// Which index.
@@ -187,29 +173,6 @@ impl Place {
     }
 }
 
-/// An index as it was at a generation, and what the next one is made from.
-#[derive(Debug)]
-struct Made {
-    generation: i64,
-    /// When the keys that signed it became those: no two sets of an owner's keys have the same time.
-    keys_changed_at: Timestamp,
-    base: Option<v2::Base>,
-    signed: SignedIndex,
-    /// Until when the next one is not begun.
-    rests_until: Option<Instant>,
-}
-
-impl Made {
-    fn weight(&self) -> u32 {
-        let segments = &self.signed.segments;
-        let bytes = self
-            .base
-            .as_ref()
-            .map_or(segments.length(), v2::Base::weight);
-        u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
-    }
-}
-
 /// Signed indexes, made when they are asked for.
 #[derive(Debug, Clone)]
 pub struct Indexes {
@@ -218,6 +181,8 @@ pub struct Indexes {
     limits: Limits,
     made: Cache<Place, Arc<Made>>,
     made_for_guests: Cache<Place, Arc<Made>>,
+    /// By the ETag of the index; nothing where that can't be read.
+    json: Cache<Arc<str>, Option<json::Json>>,
     /// One maker at a time for each index; the others wait, and find it made.
     making: Cache<Place, Arc<Mutex<()>>>,
     makers: Makers,
@@ -235,7 +200,7 @@ impl Indexes {
                 .weigher(|_, made: &Arc<Made>| made.weight())
                 .build()
         };
-        let for_guests = cache / GUEST_PART;
+        let (for_guests, for_json) = (cache / GUEST_PART, cache / JSON_PART);
         let making = Cache::builder()
             .max_capacity(PLACES_IN_MAKING)
             .time_to_idle(Duration::from_secs(60))
@@ -244,8 +209,13 @@ impl Indexes {
             metadata,
             keys,
             limits,
-            made: kept(cache - for_guests),
+            made: kept(cache - for_guests - for_json),
             made_for_guests: kept(for_guests),
+            json: Cache::builder()
+                .max_capacity(for_json / 1024)
+                .weigher(|_, json: &Option<json::Json>| json.as_ref().map_or(1, json::Json::weight))
+                .time_to_idle(JSON_KEPT)
+                .build(),
             making,
             makers: Makers::new(),
             guests: Arc::new(Semaphore::new(GUESTS)),
@@ -266,6 +236,9 @@ impl Indexes {
             weight += cache.weighted_size();
             count += cache.entry_count();
         }
+        self.json.run_pending_tasks().await;
+        weight += self.json.weighted_size();
+        count += self.json.entry_count();
         (weight * 1024, count)
     }
 
@@ -344,7 +317,7 @@ impl Indexes {
             None
         };
         // What is made out of the one before it costs the same whatever its size.
-        let whole = place.format == Format::V3 || self.cache(&place).get(&place).await.is_none();
+        let whole = self.cache(&place).get(&place).await.is_none();
         let _maker = self.makers.one(owner.id, whole.then_some(head.bytes)).await;
         let made = self.make(&place, head, keys).await;
         if let Err(IndexError::Refused { .. }) = made {
@@ -415,11 +388,14 @@ impl Indexes {
         let before = before.filter(|before| before.generation <= head.generation);
         let refused = |problem| {
             self.counts.refused.one();
-            IndexError::Refused {
-                repository: place.repository,
-                arch: place.arch.clone(),
-                generation: head.generation,
-                problem,
+            match problem {
+                Problem::Engine(engine::EngineError::Full(full)) => IndexError::Full(full),
+                problem => IndexError::Refused {
+                    repository: place.repository,
+                    arch: place.arch.clone(),
+                    generation: head.generation,
+                    problem,
+                },
             }
         };
         let changed_at = head.changed_at.max(keys.changed_at);
@@ -431,38 +407,45 @@ impl Indexes {
         );
         // Publishes that came one at a time, between readers, are no burst.
         let in_a_burst = matches!(&before, Some(before) if generation > before.generation + 1);
-        // Of the second format there is none; and where a deleted package is forgotten, it is derived as the first one.
+        // Where a deleted package is forgotten, it is derived as the first one.
         let mut changed = None;
-        if let Some((since, before)) =
-            before.and_then(|made| Some((made.generation, made.base.clone()?)))
-        {
+        if let Some((since, before)) = before.map(|made| (made.generation, made.base.clone())) {
             let changes =
                 self.metadata
                     .index_changes(place.repository, place.which(), since, generation);
             changed = changes.await?.map(|changes| (before, changes));
         }
+        let live = head.live;
+        let of_v2 = |(base, segments, etag)| (Base::V2(base), segments, etag);
+        let of_v3 = |(base, segments, etag)| (Base::V3(base), segments, etag);
         let (base, segments, etag) = match (place.format, changed) {
-            (Format::V2, Some((before, changes))) => {
-                spawn_blocking(move || v2::next(&before, changes, &arch, head.live, &keys, &limits))
-                    .await?
+            (Format::V2, Some((Base::V2(before), changes))) => {
+                let next =
+                    move || v2::next(&before, changes, &arch, live, &keys, &limits).map(of_v2);
+                spawn_blocking(next).await?
             }
-            (Format::V2, None) => match self.derive_v2(place, &head).await? {
+            (Format::V3, Some((Base::V3(before), changes))) => {
+                let next = move || v3::next(&before, changes, live, &keys, &limits).map(of_v3);
+                spawn_blocking(next).await?
+            }
+            (Format::V2, _) => match self.derive_v2(place, &head).await? {
                 Ok(state) => {
-                    spawn_blocking(move || v2::first(state, head.live, &keys, &limits)).await?
+                    let first = move || v2::first(state, live, &keys, &limits).map(of_v2);
+                    spawn_blocking(first).await?
                 }
                 Err(problem) => Err(problem),
             },
             (Format::V3, _) => match self.derive_v3(place, &head).await? {
-                Ok(index) => {
-                    spawn_blocking(move || v3::finish(index, head.live, &keys, &limits)).await?
+                Ok(state) => {
+                    let first = move || v3::first(state, live, &keys, &limits).map(of_v3);
+                    spawn_blocking(first).await?
                 }
                 Err(problem) => Err(problem),
             },
         }
         .map_err(refused)?;
         self.counts.made(place.format).one();
-        let signatures = base.as_ref().map_or(0, v2::Base::signatures_made);
-        self.counts.signatures.add(signatures);
+        self.counts.signatures.add(base.signatures_made());
         let rest = (began.elapsed() * REST).min(LONGEST_REST);
         Ok(Made {
             generation,
@@ -476,9 +459,4 @@ impl Indexes {
             },
         })
     }
-}
-
-/// A strong ETag for content of that SHA-256.
-fn etag(sha256: [u8; 32]) -> String {
-    format!("\"{}\"", Sha256Digest::from_bytes(sha256))
 }

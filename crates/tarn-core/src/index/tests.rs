@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apk::{
-    digest::{Identity, PackageHash},
+    digest::{Identity, PackageHash, Sha256Digest},
     facts::{self, PackageFacts},
     name::PackageName,
     sign::KeySize,
@@ -13,7 +13,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{Registry, settings::Settings};
-use tarn_base::{clock::Clock, names::OwnerName};
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    names::OwnerName,
+};
 use tarn_store::metadata::{Actor, NewBlob, NewPackageFile, NewUser, Visibility};
 
 /// 2026-11-22 21:00:00 UTC.

@@ -16,12 +16,13 @@ use sha2::{Digest, Sha256};
 use super::{
     Problem, Segments,
     engine::{Changes, Member, Record, State},
+    signatures::Signatures,
 };
 use crate::keys::OwnerKeys;
-use tarn_store::metadata::{IndexChanges, IndexedPackage, SigningKeyId};
+use tarn_store::metadata::{IndexChanges, IndexedPackage};
 
 /// What the next index is made from, what is sent, and its ETag.
-pub type Made = (Option<Base>, Segments, String);
+pub type Made = (Base, Segments, String);
 
 /// What the next index is made from.
 #[derive(Debug, Clone)]
@@ -33,8 +34,7 @@ pub struct Base {
 impl Base {
     /// Bytes it takes in memory, roughly.
     pub fn weight(&self) -> u64 {
-        let signatures = self.signatures.by.iter();
-        self.state.weight() + signatures.map(|(_, bytes)| bytes.len() as u64).sum::<u64>()
+        self.state.weight() + self.signatures.weight()
     }
 
     /// How many records are in it.
@@ -44,25 +44,7 @@ impl Base {
 
     /// How many signatures had to be made for it; the others were there already.
     pub fn signatures_made(&self) -> u64 {
-        self.signatures.made
-    }
-}
-
-/// The signatures of one content, also those of keys that sign no more: they may come back.
-#[derive(Debug, Clone)]
-struct Signatures {
-    sha256: [u8; 32],
-    by: Vec<(SigningKeyId, Vec<u8>)>,
-    made: u64,
-}
-
-impl Signatures {
-    fn of(&self, sha256: &[u8; 32]) -> Vec<(SigningKeyId, Vec<u8>)> {
-        if self.sha256 == *sha256 {
-            self.by.clone()
-        } else {
-            Vec::new()
-        }
+        self.signatures.made()
     }
 }
 
@@ -173,30 +155,19 @@ fn sign(
     limits: &Limits,
 ) -> Result<(Member, Vec<u8>, Signatures), Problem> {
     let member = state.member()?;
-    let mut by = before.map_or_else(Vec::new, |before| before.of(&member.sha256));
-    let mut made = 0;
-    for key in keys.for_v2() {
-        if by.iter().all(|(id, _)| *id != key.id) {
-            let signature = key.key.sign_sha256_digest(&member.sha256);
-            let signature = signature.map_err(|error| Problem::Signature(error.to_string()))?;
-            by.push((key.id, signature));
-            made += 1;
-        }
-    }
+    let signatures = Signatures::over(&member.sha256, before, keys.for_v2(), |key| {
+        key.sign_sha256_digest(&member.sha256)
+    })?;
     let named: Vec<_> = keys
         .for_v2()
-        .filter_map(|key| {
-            let (_, signature) = by.iter().find(|(id, _)| *id == key.id)?;
-            Some((&key.name, signature.as_slice()))
-        })
+        .filter_map(|key| Some((&key.name, signatures.by(key.id)?)))
         .collect();
     let signature = write_signatures(&named);
     for key in keys.for_v2() {
         verify_member(&signature, &member.sha256, &key.name, &key.public, limits)
             .map_err(|error| Problem::Signature(error.to_string()))?;
     }
-    let sha256 = member.sha256;
-    Ok((member, signature, Signatures { sha256, by, made }))
+    Ok((member, signature, signatures))
 }
 
 fn assemble(base: Base, member: Member, signature: Vec<u8>) -> Made {
@@ -207,5 +178,5 @@ fn assemble(base: Base, member: Member, signature: Vec<u8>) -> Made {
     let segments = std::iter::once(Bytes::from(signature))
         .chain(member.segments)
         .collect();
-    (Some(base), segments, etag)
+    (base, segments, etag)
 }

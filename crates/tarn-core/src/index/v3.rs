@@ -1,55 +1,157 @@
-//! `Packages.adb`: made whole for each generation that somebody asks for, signed and read back.
-//!
-//! Package by package: what is in memory at once is the index itself, before it is compressed, and some of its packages.
+//! `Packages.adb`: the engine's file, signed and verified.
 
 use apk::{
     limits::Limits,
-    sign::{PublicKey, SigningKey},
+    sign::{KeyName, PublicKey},
     v3::{
-        container::Compression,
-        index::{IndexBuilder, IndexEntry, WriteError, visit},
-        signature::KeyId,
+        index::{IndexEntry, record, visit},
+        signature::{self, KeyId, Signature},
     },
 };
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
-use super::{Problem, v2::Made};
+use super::{
+    Problem, Segments,
+    adb::{Changes, Prefix, Record, State},
+    engine::EngineError,
+    signatures::Signatures,
+};
 use crate::keys::OwnerKeys;
-use tarn_store::metadata::IndexedPackage;
+use tarn_store::metadata::{IndexChanges, IndexedPackage};
 
-/// Adds packages, in the order of the index.
-pub(super) fn append(
-    mut index: IndexBuilder,
-    packages: &[IndexedPackage],
-) -> Result<IndexBuilder, Problem> {
-    for package in packages {
-        let entry = IndexEntry {
-            facts: &package.facts.read()?,
-            hash: package.identity,
-            size: package.size,
-        };
-        index.add(&entry).map_err(WriteError::from)?;
-    }
-    Ok(index)
+/// What the next index is made from, what is sent, and its ETag.
+pub type Made = (Base, Segments, String);
+
+/// What the next index is made from.
+#[derive(Debug, Clone)]
+pub struct Base {
+    state: State,
+    prefix: Prefix,
+    signatures: Signatures,
 }
 
-/// Makes the file, signs it, and has it read back.
-pub(super) fn finish(
-    index: IndexBuilder,
+impl Base {
+    /// Bytes it takes in memory, roughly.
+    pub fn weight(&self) -> u64 {
+        self.state.weight() + self.prefix.weight() + self.signatures.weight()
+    }
+
+    /// How many signatures had to be made for it; the others were there already.
+    pub fn signatures_made(&self) -> u64 {
+        self.signatures.made()
+    }
+}
+
+/// The state after further packages: an index is derived from nothing in parts, so that it is never in memory whole.
+///
+/// # Errors
+///
+/// When it cannot be put together.
+pub fn append(state: &State, packages: &[IndexedPackage]) -> Result<State, Problem> {
+    let changes = Changes {
+        added: records(packages)?,
+        ..Changes::default()
+    };
+    Ok(state.apply(&changes)?)
+}
+
+/// Makes an index of a state that was derived from nothing. The independent reader reads all of it.
+///
+/// # Errors
+///
+/// When it cannot be put together, cannot be signed, or is not what the reader finds in it.
+pub fn first(state: State, live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<Made, Problem> {
+    let (base, segments, etag) = sign(state, None, keys)?;
+    let file: Vec<u8> = segments
+        .part(0..segments.length())
+        .flat_map(Vec::from)
+        .collect();
+    verify(&file, live, keys, limits)?;
+    Ok((base, segments, etag))
+}
+
+/// Derives an index from the one before it and what changed. The independent reader reads what is new; what is not was
+/// read when it was.
+///
+/// # Errors
+///
+/// As [`first`].
+pub fn next(
+    before: &Base,
+    changes: IndexChanges,
     live: u64,
     keys: &OwnerKeys,
     limits: &Limits,
 ) -> Result<Made, Problem> {
-    let file = write_signed(index, keys)?;
-    verify(&file, live, keys, limits)?;
-    let etag = super::etag(Sha256::digest(&file).into());
-    Ok((None, std::iter::once(Bytes::from(file)).collect(), etag))
+    let changes = Changes {
+        removed: changes.removed.into_iter().collect(),
+        added: records(&changes.added)?,
+    };
+    let state = before.state.apply(&changes)?;
+    expect(state.packages(), live)?;
+    state
+        .check(Some(&before.state), limits)
+        .map_err(|fault| Problem::Verification(fault.to_string()))?;
+    sign(state, Some(before), keys)
 }
 
-fn write_signed(index: IndexBuilder, keys: &OwnerKeys) -> Result<Vec<u8>, Problem> {
-    let by: Vec<&SigningKey> = keys.active.iter().map(|key| &key.key).collect();
-    Ok(index.finish("", &by, Compression::Deflate)?)
+fn expect(found: u64, live: u64) -> Result<(), Problem> {
+    if found == live {
+        return Ok(());
+    }
+    Err(Problem::Verification(format!(
+        "it lists {found} packages, and the database has {live}"
+    )))
+}
+
+fn records(packages: &[IndexedPackage]) -> Result<Vec<Record>, Problem> {
+    let record = |package: &IndexedPackage| {
+        let payload = record(&IndexEntry {
+            facts: &package.facts.read()?,
+            hash: package.identity,
+            size: package.size,
+        });
+        Ok(Record {
+            sequence: package.sequence,
+            payload: payload.map_err(EngineError::from)?.into(),
+        })
+    };
+    packages.iter().map(record).collect()
+}
+
+/// The file with a signature by every active key, each checked with the public half. A key does not sign again what it
+/// signed `before`.
+fn sign(state: State, before: Option<&Base>, keys: &OwnerKeys) -> Result<Made, Problem> {
+    let (prefix, unsigned) = state.hash(before.map(|before| &before.prefix))?;
+    let digest = unsigned.digest();
+    let before = before.map(|before| &before.signatures);
+    let signatures = Signatures::over(digest.sha512(), before, keys.active.iter(), |key| {
+        signature::sign(digest, key)
+    })?;
+    let mut blocks = Vec::with_capacity(keys.active.len());
+    for key in &keys.active {
+        let block = signatures.by(key.id).unwrap_or_default();
+        let read = Signature::parse(block);
+        if !read.is_some_and(|signature| signature.is_by(&key.public, digest)) {
+            return Err(Problem::Signature(not_right(&key.name)));
+        }
+        blocks.push(block);
+    }
+    if blocks.is_empty() {
+        return Err(Problem::Signature("no key signs".to_owned()));
+    }
+    let (segments, sha256) = unsigned.file(&state, &blocks)?;
+    let segments: Vec<Bytes> = segments;
+    let base = Base {
+        state,
+        prefix,
+        signatures,
+    };
+    Ok((base, segments.into_iter().collect(), super::etag(sha256)))
+}
+
+fn not_right(name: &KeyName) -> String {
+    format!("the signature by {name} is not right")
 }
 
 /// Has the independent reader read the index, which every key has to have signed.
@@ -58,19 +160,12 @@ fn verify(file: &[u8], live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<(
     let mut found = 0_u64;
     let index = visit(file, limits, &trusted, |_| found += 1)
         .map_err(|error| Problem::Verification(error.to_string()))?;
-    if found != live {
-        return Err(Problem::Verification(format!(
-            "it lists {found} packages, and the database has {live}"
-        )));
-    }
+    expect(found, live)?;
     let mut keys = keys.active.iter();
     let signed = |key: &PublicKey| index.verified_by.contains(&KeyId::of(key));
     match keys.find(|key| !signed(&key.public)) {
         None => Ok(()),
-        Some(key) => Err(Problem::Verification(format!(
-            "the signature by {} is not right",
-            key.name
-        ))),
+        Some(key) => Err(Problem::Verification(not_right(&key.name))),
     }
 }
 
@@ -78,10 +173,7 @@ fn verify(file: &[u8], live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<(
 mod tests {
     use std::sync::Arc;
 
-    use apk::{
-        sign::{KeyName, KeySize},
-        v3::signature::SigningError,
-    };
+    use apk::sign::{KeySize, SigningKey};
 
     use super::*;
     use crate::keys::ActiveKey;
@@ -95,8 +187,7 @@ mod tests {
         }
     }
 
-    fn key(number: i64) -> Arc<ActiveKey> {
-        let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    fn key(number: i64, key: SigningKey) -> Arc<ActiveKey> {
         Arc::new(ActiveKey {
             id: SigningKeyId::from_row(number),
             name: KeyName::parse(&format!("{number}.rsa.pub")).unwrap(),
@@ -105,17 +196,23 @@ mod tests {
         })
     }
 
+    fn bytes((_, segments, _): &Made) -> Vec<u8> {
+        let all = segments.part(0..segments.length());
+        all.flat_map(Vec::from).collect()
+    }
+
     #[test]
     fn an_index_without_the_signature_of_every_key_is_not_served() {
-        let (one, two) = (key(1), key(2));
+        let one = key(1, SigningKey::generate(KeySize::Rsa2048).unwrap());
+        let two = key(2, SigningKey::generate_p256().unwrap());
         let (both, limits) = (signed_by(&[&one, &two]), Limits::default());
-        let by_one = write_signed(IndexBuilder::default(), &signed_by(&[&one])).unwrap();
+        let by_one = bytes(&sign(State::empty(), None, &signed_by(&[&one])).unwrap());
         let refused = verify(&by_one, 0, &both, &limits).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "verification failed: the signature by 2.rsa.pub is not right"
         );
-        let by_both = write_signed(IndexBuilder::default(), &both).unwrap();
+        let by_both = bytes(&sign(State::empty(), None, &both).unwrap());
         verify(&by_both, 0, &both, &limits).unwrap();
         let refused = verify(&by_both, 1, &both, &limits).unwrap_err();
         assert_eq!(
@@ -125,20 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_told_as_what_it_is() {
-        let refused = finish(
-            IndexBuilder::default(),
-            0,
-            &signed_by(&[]),
-            &Limits::default(),
-        );
+    fn what_no_key_signs_is_not_served() {
+        let refused = first(State::empty(), 0, &signed_by(&[]), &Limits::default());
         assert!(
-            matches!(
-                refused,
-                Err(Problem::Unwritable(WriteError::Signing(
-                    SigningError::NoKey
-                )))
-            ),
+            matches!(&refused, Err(Problem::Signature(text)) if text == "no key signs"),
             "{refused:?}"
         );
     }

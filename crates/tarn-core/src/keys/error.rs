@@ -53,7 +53,7 @@ pub enum KeyError {
     },
     /// The v2 indexes would be signed by no key.
     #[error(
-        "cannot retire `{name}`: it is the only active RSA key of {owner}, and APKINDEX.tar.gz is signed by RSA keys alone"
+        "cannot retire `{name}`: it is the only active RSA key of {owner}, and APKINDEX.tar.gz is signed by RSA keys only"
     )]
     OnlyRsa {
         /// Whose.

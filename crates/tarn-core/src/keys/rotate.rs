@@ -13,7 +13,7 @@
 //! signature too many harms no client, and one too few shuts out those who have just fetched that key.
 //!
 //! RSA keys and those of the curve P-256 come and go independently of each other: a rotation, and an import that takes over,
-//! are about the keys of one type. The last active RSA key never retires, for v2 indexes are signed by RSA keys alone.
+//! are about the keys of one type. The last active RSA key never retires, for v2 indexes are signed by RSA keys only.
 //!
 //! What only a person can know is when every client has the new key. So nothing retires by itself.
 

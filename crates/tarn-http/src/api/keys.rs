@@ -135,7 +135,7 @@ pub(crate) async fn rotate(
 
 /// Retire a key
 ///
-/// An owner's last active RSA key stays, since v2 indexes are signed by RSA keys alone.
+/// An owner's last active RSA key stays, since v2 indexes are signed by RSA keys only.
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys/{name}/retire", tag = "keys", operation_id = "retireSigningKey",
     params(OwnerPath, KeyPath),

@@ -32,3 +32,13 @@ fn a_busy_database_is_for_trying_again_whatever_needed_it() {
         assert_eq!(response.headers()[header::RETRY_AFTER], "5");
     }
 }
+
+#[test]
+fn an_index_that_its_format_has_no_room_for_is_refused_in_words() {
+    let error = IndexError::Full(apk::v3::writer::PayloadFull);
+    let ApiError::Refused(code, text) = ApiError::from(error) else {
+        unreachable!("a refusal")
+    };
+    assert_eq!(code, Code::IndexFull);
+    assert!(text.contains("put fewer packages into one index"), "{text}");
+}

@@ -28,6 +28,7 @@ use tarn_store::{blobs, metadata::Visibility};
 const TURN: u64 = 512 << 10;
 
 const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What the headers say of a file.
 pub(crate) struct File<'a> {
@@ -158,7 +159,9 @@ impl File<'_> {
         }
         if *status != StatusCode::NOT_MODIFIED {
             set(header::CONTENT_DISPOSITION, attachment(self.name));
-            headers.insert(header::CONTENT_TYPE, OCTET_STREAM);
+            let is_json = self.name.ends_with(".json");
+            let content_type = if is_json { JSON } else { OCTET_STREAM };
+            headers.insert(header::CONTENT_TYPE, content_type);
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
         let cache_control = HeaderValue::from_static(cache_control(self.visibility));

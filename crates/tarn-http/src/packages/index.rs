@@ -1,4 +1,4 @@
-//! `GET …/APKINDEX.tar.gz` and `GET …/Packages.adb`: the signed index of what is there now.
+//! `GET …/APKINDEX.tar.gz` and `GET …/Packages.adb`: the signed index of what is there now. `GET …/index.json`: the second as JSON.
 
 use axum::{
     extract::{Request, State},
@@ -12,6 +12,34 @@ use crate::{
 };
 use tarn_core::{Registry, access::Action, index::Format};
 
+/// The files that say which packages there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum IndexFile {
+    /// An index that apk reads.
+    Index(Format),
+    /// The v3 index for other programs.
+    Json,
+}
+
+impl IndexFile {
+    /// Which file has that name: the index of apk 3 has two spellings, of which the second is OpenWrt's.
+    pub(crate) fn called(name: &str) -> Option<Self> {
+        match name {
+            "APKINDEX.tar.gz" => Some(Self::Index(Format::V2)),
+            "Packages.adb" | "packages.adb" => Some(Self::Index(Format::V3)),
+            "index.json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Index(format) => format.file_name(),
+            Self::Json => "index.json",
+        }
+    }
+}
+
 /// The index that apk 2 and apk 3 ask for.
 pub(crate) async fn show_v2(
     state: State<Registry>,
@@ -19,7 +47,8 @@ pub(crate) async fn show_v2(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    show(&state, &presented, &segments, request, Format::V2).await
+    let file = IndexFile::Index(Format::V2);
+    show(&state, &presented, &segments, request, file).await
 }
 
 /// The index that apk 3 asks for when the repository line says `v3`.
@@ -29,25 +58,27 @@ pub(crate) async fn show_v3(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    show(&state, &presented, &segments, request, Format::V3).await
+    let file = IndexFile::Index(Format::V3);
+    show(&state, &presented, &segments, request, file).await
 }
 
-/// Which index has that file name: the one of apk 3 has two spellings, of which the second is OpenWrt's.
-pub(crate) fn format_of(file_name: &str) -> Option<Format> {
-    match file_name {
-        "APKINDEX.tar.gz" => Some(Format::V2),
-        "Packages.adb" | "packages.adb" => Some(Format::V3),
-        _ => None,
-    }
+/// The same as JSON, which OpenWrt's tools ask for.
+pub(crate) async fn show_json(
+    state: State<Registry>,
+    presented: Presented,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, ApiError> {
+    show(&state, &presented, &segments, request, IndexFile::Json).await
 }
 
-/// 200, 206 or 304 with the index in that form.
+/// 200, 206 or 304 with that file.
 pub(crate) async fn show(
     registry: &Registry,
     presented: &Presented,
     segments: &Segments,
     request: Request,
-    format: Format,
+    file: IndexFile,
 ) -> Result<Response, ApiError> {
     let began = registry.clock().now();
     let AuthorizedPlace {
@@ -58,13 +89,20 @@ pub(crate) async fn show(
         .authorize_place(registry, segments, Action::Read)
         .await?;
     let architecture = segments.architecture()?;
-    let index = registry
-        .indexes()
-        .current(&owner, &branch, &repository, &architecture, format)
-        .await?
-        .ok_or(ApiError::NoSuchIndex)?;
+    let indexes = registry.indexes();
+    let index = match file {
+        IndexFile::Index(format) => {
+            let index = indexes.current(&owner, &branch, &repository, &architecture, format);
+            index.await?
+        }
+        IndexFile::Json => {
+            let index = indexes.json(&owner, &branch, &repository, &architecture);
+            Box::pin(index).await?
+        }
+    };
+    let index = index.ok_or(ApiError::NoSuchIndex)?;
     let file = File {
-        name: format.file_name(),
+        name: file.name(),
         etag: index.etag(),
         changed_at: index.changed_at(),
         visibility: owner.visibility,

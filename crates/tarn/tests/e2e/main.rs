@@ -27,6 +27,8 @@ mod forge_clients;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod index_v3;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod interruptions;

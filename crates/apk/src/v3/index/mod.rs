@@ -12,13 +12,15 @@
 //! architecture, as `apk mkndx` has it: apk takes noarch packages on every architecture.
 
 mod error;
+mod json;
 mod read;
 mod write;
 
 pub use super::error::FieldError;
 pub use error::IndexError;
-pub use read::{read, read_unverified, visit};
-pub use write::{IndexBuilder, WriteError, payload, write, write_package};
+pub use json::JsonDump;
+pub use read::{read, read_unverified, visit, visit_part, visit_unverified};
+pub use write::{WriteError, payload, record, write};
 
 pub use crate::digest::PackageHash;
 use crate::{

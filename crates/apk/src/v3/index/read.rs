@@ -14,6 +14,7 @@ use crate::{
         reader::{Payload, Slots},
         schema::{Schema, index, package},
         signature::{KeyId, PayloadDigest, Signature},
+        value::Value,
     },
 };
 
@@ -48,6 +49,45 @@ pub fn visit(
 /// Those of [`read`] but for [`IndexError::Untrusted`].
 pub fn read_unverified(bytes: &[u8], limits: &Limits) -> Result<Index, IndexError> {
     read_file(bytes, limits, None)
+}
+
+/// Reads an index as [`read_unverified`] does, and hands each package to `package` instead of keeping it.
+///
+/// # Errors
+///
+/// As [`read_unverified`].
+pub fn visit_unverified(
+    bytes: &[u8],
+    limits: &Limits,
+    package: impl FnMut(IndexedPackage),
+) -> Result<Index, IndexError> {
+    visit_file(bytes, limits, None, package)
+}
+
+/// Reads some packages of a part of an index: those whose objects `packages` point at. Each is handed to `visit`.
+///
+/// # Errors
+///
+/// As [`read`], and when a package points at anything outside of the part.
+pub fn visit_part(
+    part: Payload<'_>,
+    limits: &Limits,
+    packages: impl IntoIterator<Item = Value>,
+    mut visit: impl FnMut(IndexedPackage),
+) -> Result<(), IndexError> {
+    let mut fields = Fields::new(part, limits, limits.index);
+    for (row, number) in packages.into_iter().zip(1..) {
+        let at = |field| {
+            move |problem| IndexError::Package {
+                number,
+                field,
+                problem,
+            }
+        };
+        let row = fields.object(row, package::SLOTS).map_err(at("package"))?;
+        visit(fields.package(row, None, at)?);
+    }
+    Ok(())
 }
 
 fn read_file(

@@ -6,9 +6,8 @@ use thiserror::Error;
 
 use super::IndexEntry;
 use crate::{
-    digest::{PackageHash, read_hex},
+    digest::read_hex,
     facts::{Format, PackageFacts},
-    name::PackageName,
     sign::SigningKey,
     v3::{
         block::{self, BlockError, BlockKind},
@@ -19,7 +18,6 @@ use crate::{
         value::Value,
         writer::{PayloadFull, Writer},
     },
-    version::Version,
 };
 
 /// Why an index could not be made.
@@ -51,125 +49,58 @@ pub fn write(
     keys: &[&SigningKey],
     compression: Compression,
 ) -> Result<Vec<u8>, WriteError> {
-    builder(entries)?.finish(description, keys, compression)
+    let payload = payload(entries, description)?;
+    let mut file = container::start(Schema::Index);
+    block::write(&mut file, BlockKind::Adb, &payload)?;
+    let digest = PayloadDigest::of(Schema::Index, &payload);
+    signature::append(&mut file, &digest, keys)?;
+    Ok(container::pack(file, compression)?)
 }
 
-/// Makes the database alone: what the signatures are over.
+/// Makes nothing but the database, as `apk mkndx` lays it out: what the signatures are over.
 ///
 /// # Errors
 ///
 /// [`PayloadFull`] over 256 MiB.
 pub fn payload(entries: &[IndexEntry<'_>], description: &str) -> Result<Vec<u8>, PayloadFull> {
-    builder(entries)?.payload(description)
-}
-
-fn builder(entries: &[IndexEntry<'_>]) -> Result<IndexBuilder, PayloadFull> {
     let mut sorted: Vec<&IndexEntry<'_>> = entries.iter().collect();
-    sorted.sort_by(|one, other| {
-        order(
-            (&one.facts.name, &one.facts.version, &one.hash),
-            (&other.facts.name, &other.facts.version, &other.hash),
-        )
-    });
-    let mut builder = IndexBuilder::default();
+    sorted.sort_by(|one, other| order(one, other));
+    let mut writer = Writer::new();
+    let mut packages = Vec::with_capacity(sorted.len());
     for entry in sorted {
-        builder.add(entry)?;
+        packages.push(write_package(&mut writer, entry)?);
     }
-    Ok(builder)
+    let mut fields = [Value::NULL; index::SLOTS - 1];
+    fields[index::DESCRIPTION - 1] = writer.blob(description.as_bytes())?;
+    fields[index::PACKAGES - 1] = writer.array(&packages)?;
+    let root = writer.object(&fields)?;
+    Ok(writer.finish(root))
 }
 
-/// An index that grows by one package after the other, so that none of them has to stay in memory. The same packages in the same
-/// order give the same bytes; the list of them is sorted whatever their order.
-#[derive(Debug, Default)]
-pub struct IndexBuilder {
-    writer: Writer,
-    packages: Vec<Added>,
+/// One package as a payload of its own, whose root it is: [`Writer::copy`] puts it into an index.
+///
+/// # Errors
+///
+/// [`PayloadFull`] over 256 MiB.
+pub fn record(entry: &IndexEntry<'_>) -> Result<Vec<u8>, PayloadFull> {
+    let mut writer = Writer::new();
+    let root = write_package(&mut writer, entry)?;
+    Ok(writer.finish(root))
 }
-
-/// A package that is written, and what it is sorted by.
-#[derive(Debug)]
-struct Added {
-    name: PackageName,
-    version: Version,
-    hash: PackageHash,
-    value: Value,
-}
-
-impl IndexBuilder {
-    /// Writes a package.
-    ///
-    /// # Errors
-    ///
-    /// [`PayloadFull`] over 256 MiB.
-    pub fn add(&mut self, entry: &IndexEntry<'_>) -> Result<(), PayloadFull> {
-        let value = write_package(&mut self.writer, entry)?;
-        self.packages.push(Added {
-            name: entry.facts.name.clone(),
-            version: entry.facts.version.clone(),
-            hash: entry.hash,
-            value,
-        });
-        Ok(())
-    }
-
-    /// Makes the whole file, as [`write()`] does.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError`]: over 256 MiB, no key, or a key that does not sign.
-    pub fn finish(
-        self,
-        description: &str,
-        keys: &[&SigningKey],
-        compression: Compression,
-    ) -> Result<Vec<u8>, WriteError> {
-        let payload = self.payload(description)?;
-        let mut file = container::start(Schema::Index);
-        file.reserve_exact(payload.len() + SIGNATURES_ROOM);
-        block::write(&mut file, BlockKind::Adb, &payload)?;
-        let digest = PayloadDigest::of(Schema::Index, &payload);
-        drop(payload);
-        signature::append(&mut file, &digest, keys)?;
-        Ok(container::pack(file, compression)?)
-    }
-
-    fn payload(mut self, description: &str) -> Result<Vec<u8>, PayloadFull> {
-        self.packages.sort_by(|one, other| {
-            order(
-                (&one.name, &one.version, &one.hash),
-                (&other.name, &other.version, &other.hash),
-            )
-        });
-        let packages: Vec<Value> = self.packages.iter().map(|added| added.value).collect();
-        drop(self.packages);
-        let mut writer = self.writer;
-        let mut fields = [Value::NULL; index::SLOTS - 1];
-        fields[index::DESCRIPTION - 1] = writer.blob(description.as_bytes())?;
-        fields[index::PACKAGES - 1] = writer.array(&packages)?;
-        let root = writer.object(&fields)?;
-        Ok(writer.finish(root))
-    }
-}
-
-/// Bytes for the signatures of a few keys: the file is not moved for them.
-const SIGNATURES_ROOM: usize = 16 << 10;
 
 /// The order of the packages (apk-tools `src/apk_adb.c`, `schema_pkginfo_array`; `src/adb.c`, `adb_wa_sort`): field by
 /// field, and two packages with the same hash are the same package.
-fn order(one: Key<'_>, other: Key<'_>) -> Ordering {
-    let names = one.0.as_str().cmp(other.0.as_str());
+fn order(one: &IndexEntry<'_>, other: &IndexEntry<'_>) -> Ordering {
+    let names = one.facts.name.as_str().cmp(other.facts.name.as_str());
     names
-        .then_with(|| one.1.compare(other.1))
-        .then_with(|| one.2.as_bytes().cmp(other.2.as_bytes()))
+        .then_with(|| one.facts.version.compare(&other.facts.version))
+        .then_with(|| one.hash.as_bytes().cmp(other.hash.as_bytes()))
 }
-
-/// What packages are sorted by.
-type Key<'a> = (&'a PackageName, &'a Version, &'a PackageHash);
 
 /// What `apk mkndx` writes for a package: of v2 (`src/app_mkndx.c`, `mkndx_parse_v2meta`) the fields that it reads from
 /// `.PKGINFO`, of v3 (`mkndx_parse_v3meta`) the package's own object with the size of the file. Where a field is missing there
 /// it is missing here.
-pub fn write_package(writer: &mut Writer, entry: &IndexEntry<'_>) -> Result<Value, PayloadFull> {
+fn write_package(writer: &mut Writer, entry: &IndexEntry<'_>) -> Result<Value, PayloadFull> {
     // Taken apart without `..`: a new field has to be thought of here.
     let PackageFacts {
         format,

@@ -30,7 +30,7 @@ fn mix(sequence: i64) -> u64 {
 }
 
 /// How long a run this record ends: 0 for none, [`CHUNK`] for a chunk.
-pub(super) fn rank(sequence: i64) -> usize {
+pub(in crate::index) fn rank(sequence: i64) -> usize {
     let mixed = mix(sequence);
     RUNS.iter()
         .take_while(|records| mixed.is_multiple_of(**records))

@@ -9,15 +9,18 @@
 //! [`State::apply`] and [`State::empty`] know neither database nor clock. Any order of changes that leads to the same
 //! records leads to the same bytes.
 
-mod layout;
-mod piece;
+pub(super) mod layout;
+pub(super) mod piece;
 
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,
 };
 
-use apk::v2::tar::{self, END_OF_ARCHIVE, EntryHeader};
+use apk::{
+    v2::tar::{self, END_OF_ARCHIVE, EntryHeader},
+    v3::writer::{CopyError, PayloadFull},
+};
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::FlushCompress;
 use sha2::{Digest, Sha256};
@@ -38,6 +41,20 @@ pub enum EngineError {
     /// A number of bytes does not fit the machine or the format.
     #[error("the index is too large")]
     TooLarge,
+    /// The packages are too many for a v3 index.
+    #[error(transparent)]
+    Full(#[from] PayloadFull),
+}
+
+impl From<CopyError> for EngineError {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Full(full) => Self::Full(full),
+            CopyError::Unreadable(_) | CopyError::Nested => {
+                Self::Inconsistent("a package of the index cannot be read again")
+            }
+        }
+    }
 }
 
 /// What happened to an index between two generations.

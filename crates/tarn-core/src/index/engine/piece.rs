@@ -28,18 +28,18 @@ pub(super) fn window(text: &[u8]) -> &[u8] {
 /// A run of bytes in a deflate stream that begins and ends at a byte boundary. It looks back at the text before it, as
 /// far as it was given when it was made, and no further.
 #[derive(Debug, Clone)]
-pub(super) struct Run {
+pub(in crate::index) struct Run {
     /// Compressed, not the last block of its stream.
-    pub(super) deflated: Bytes,
+    pub(in crate::index) deflated: Bytes,
     /// CRC-32 and length of what it inflates to.
     pub(super) crc: crc32fast::Hasher,
     /// Bytes it inflates to.
-    pub(super) length: u64,
+    pub(in crate::index) length: u64,
 }
 
 impl Run {
     /// Compresses `text`, behind a stream that inflates to something that ends in `before`.
-    pub(super) fn new(text: &[u8], before: &[u8]) -> Result<Self, EngineError> {
+    pub(in crate::index) fn new(text: &[u8], before: &[u8]) -> Result<Self, EngineError> {
         Ok(Self {
             deflated: deflate_after(before, text, FlushCompress::Full)?.into(),
             crc: crc(text),
@@ -48,7 +48,7 @@ impl Run {
     }
 
     /// The text again, given the end of what is before it.
-    pub(super) fn inflate(&self, before: &[u8]) -> Result<Vec<u8>, EngineError> {
+    pub(in crate::index) fn inflate(&self, before: &[u8]) -> Result<Vec<u8>, EngineError> {
         let length = usize::try_from(self.length).map_err(|_| EngineError::TooLarge)?;
         let mut text = Vec::with_capacity(length + 1);
         let mut decompress = Decompress::new(false);

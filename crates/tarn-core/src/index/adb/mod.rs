@@ -1,0 +1,158 @@
+//! The engine of v3: the payload of `Packages.adb` as a pure function of the one before it and of what changed.
+//!
+//! It does for v3 what [`super::engine`] does for v2, by the same rules: any order of changes that leads to the same packages
+//! leads to the same bytes, an append costs the end, a removal one chunk and the hashing behind it. [`layout`] says where
+//! the payload is cut and why. Packages come as payloads of their own ([`Record`]), and are copied from part to part by their
+//! values: nothing here knows what a package is, but for what it is sorted by.
+//!
+//! [`State::apply`] writes and compresses; [`Unsigned`] hashes, and puts the file together. Parts that are the same are
+//! shared between states, and the hash of what is before them is kept ([`Prefix`]).
+
+mod array;
+mod check;
+mod cut;
+mod file;
+mod layout;
+mod open;
+mod part;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use apk::v3::value::Value;
+
+use self::{
+    cut::Cut,
+    open::Open,
+    part::{Entries, Key, Part, Source},
+};
+use super::engine::EngineError;
+
+pub use self::{
+    file::{Prefix, Unsigned},
+    part::Record,
+};
+
+/// With more new packages than this, what is open is written once at the end, and not as if they had come one by one.
+const FEW: usize = 64;
+
+/// What happened to an index between two generations.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Sequences of packages that are gone.
+    pub removed: BTreeSet<i64>,
+    /// Packages that are new, in the order of their sequences, each above all that are there.
+    pub added: Vec<Record>,
+}
+
+/// All of an index but its hash and its signatures.
+#[derive(Debug, Clone)]
+pub struct State {
+    closed: Vec<Arc<Part>>,
+    open: Open,
+    /// The values of all packages, sorted by name, version and hash.
+    sorted: Arc<[Value]>,
+}
+
+impl State {
+    /// An index without packages.
+    pub fn empty() -> Self {
+        Self {
+            closed: Vec::new(),
+            open: Open::at(layout::HEADER),
+            sorted: Arc::new([]),
+        }
+    }
+
+    /// The index after `changes`.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Inconsistent`] when a removed package is not there, or an added one is not above all others;
+    /// [`EngineError::Full`] over 256 MiB.
+    pub fn apply(&self, changes: &Changes) -> Result<Self, EngineError> {
+        self.check_order(&changes.added)?;
+        let mut cut = Cut::new(&changes.removed);
+        for part in &self.closed {
+            cut.keep_or_take(part)?;
+        }
+        let stays = cut.is_in_step(self.open.base)
+            && changes.added.len() <= FEW
+            && !self.open.touches(&changes.removed);
+        if stays {
+            cut.go_on(self.open.clone());
+        } else {
+            for source in self.open.sources()? {
+                cut.take(source)?;
+            }
+        }
+        for record in &changes.added {
+            cut.add(Source::of(record)?)?;
+        }
+        let (closed, open, moves) = cut.finish()?;
+        if moves.gone.len() != changes.removed.len() {
+            return Err(EngineError::Inconsistent(
+                "a package to remove is not there",
+            ));
+        }
+        let mut state = Self {
+            closed,
+            open,
+            sorted: Arc::new([]),
+        };
+        state.sorted = array::after(&self.sorted, &moves, &state)?;
+        Ok(state)
+    }
+
+    fn check_order(&self, added: &[Record]) -> Result<(), EngineError> {
+        let last = self
+            .entries()
+            .last()
+            .and_then(|entries| entries.sequences().max());
+        let added = added.iter().map(|record| record.sequence);
+        if last.into_iter().chain(added).is_sorted_by(|a, b| a < b) {
+            Ok(())
+        } else {
+            Err(EngineError::Inconsistent(
+                "an added package is not above all others",
+            ))
+        }
+    }
+
+    /// How many packages are in it.
+    pub fn packages(&self) -> u64 {
+        self.sorted.len() as u64
+    }
+
+    /// Bytes that it and its file take in memory, roughly. The array is in both.
+    pub fn weight(&self) -> u64 {
+        let closed = self.closed.iter().map(|part| part.weight());
+        closed.sum::<u64>() + self.open.weight() + size_of_val(&*self.sorted) as u64 * 2 + 1024
+    }
+
+    /// Every part that is complete, in the order of the payload.
+    fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
+        self.closed.iter().chain(&self.open.runs)
+    }
+
+    /// What is in the parts, in the order of the payload; those without packages are left out.
+    fn entries(&self) -> impl Iterator<Item = &Entries> {
+        let parts = self.parts().map(|part| &part.entries);
+        let all = parts.chain([&self.open.last.entries]);
+        all.filter(|entries| entries.len() > 0)
+    }
+
+    /// What the package that `value` points at is sorted by.
+    fn key_of(&self, value: Value) -> Option<Key<'_>> {
+        let place = value.content() as usize;
+        if place >= self.open.last.base {
+            return self.open.last.entries.key_of(value);
+        }
+        let parts = if place < self.open.base {
+            &self.closed
+        } else {
+            &self.open.runs
+        };
+        let before = parts.partition_point(|part| part.base <= place);
+        parts.get(before.checked_sub(1)?)?.entries.key_of(value)
+    }
+}

@@ -1,0 +1,79 @@
+//! An index that was made: what is sent, and what the next one is made from.
+
+use std::{sync::Arc, time::Instant};
+
+use apk::digest::Sha256Digest;
+
+use super::{Segments, v2, v3};
+use tarn_base::clock::Timestamp;
+
+/// A signed index, verified and ready to be sent.
+#[derive(Debug, Clone)]
+pub struct SignedIndex {
+    pub(super) segments: Segments,
+    pub(super) etag: Arc<str>,
+    pub(super) changed_at: Timestamp,
+}
+
+impl SignedIndex {
+    /// What is sent.
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// A strong ETag made from the content, quotes included.
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    /// When a package of this index was last added or removed, or its keys last changed.
+    pub fn changed_at(&self) -> Timestamp {
+        self.changed_at
+    }
+}
+
+/// What the next index is made from.
+#[derive(Debug, Clone)]
+pub(super) enum Base {
+    V2(v2::Base),
+    V3(v3::Base),
+}
+
+impl Base {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::V2(base) => base.weight(),
+            Self::V3(base) => base.weight(),
+        }
+    }
+
+    pub(super) fn signatures_made(&self) -> u64 {
+        match self {
+            Self::V2(base) => base.signatures_made(),
+            Self::V3(base) => base.signatures_made(),
+        }
+    }
+}
+
+/// An index as it was at a generation, and what the next one is made from.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) generation: i64,
+    /// When the keys that signed it became those: no two sets of an owner's keys have the same time.
+    pub(super) keys_changed_at: Timestamp,
+    pub(super) base: Base,
+    pub(super) signed: SignedIndex,
+    /// Until when the next one is not begun.
+    pub(super) rests_until: Option<Instant>,
+}
+
+impl Made {
+    pub(super) fn weight(&self) -> u32 {
+        u32::try_from(self.base.weight() / 1024 + 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// A strong ETag for content of that SHA-256.
+pub(super) fn etag(sha256: [u8; 32]) -> String {
+    format!("\"{}\"", Sha256Digest::from_bytes(sha256))
+}

@@ -1,0 +1,281 @@
+//! The engine of the v3 index: whatever order changes come in, the bytes are those of a derivation from nothing, and what is
+//! sent inflates to what is hashed.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use apk::{
+    limits::Limits,
+    v3::{
+        block::{BlockKind, Blocks},
+        container,
+        index::{Index, read_unverified},
+        schema::{Schema, dependency, package},
+        signature::PayloadDigest,
+        value::Value,
+        writer::Writer,
+    },
+};
+use proptest::prelude::*;
+use tarn_core::index::{
+    adb::{Changes, Prefix, Record, State},
+    engine::EngineError,
+};
+
+/// A package that is like no other. Some share their name.
+fn record(sequence: i64) -> Record {
+    let number = sequence.unsigned_abs();
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let mut hash = [0; 32];
+    for (place, byte) in hash.iter_mut().zip((0..4).flat_map(|turn| {
+        mixed
+            .rotate_left(turn * 11)
+            .wrapping_mul(number | 1)
+            .to_le_bytes()
+    })) {
+        *place = byte;
+    }
+    let mut writer = Writer::new();
+    let name = format!("package-{}", mixed % 700);
+    let mut fields = [Value::NULL; package::SLOTS - 1];
+    for (slot, text) in [
+        (package::NAME, name.clone()),
+        (package::VERSION, format!("1.{number}-r{}", mixed % 3)),
+        (package::DESCRIPTION, format!("The package {}", mixed % 700)),
+        (package::ARCH, "x86_64".to_owned()),
+        (package::LICENSE, "MIT".to_owned()),
+        (package::URL, format!("https://example.org/{mixed:x}")),
+    ] {
+        fields[slot - 1] = writer.blob(text.as_bytes()).unwrap();
+    }
+    let hash = &hash[..if number.is_multiple_of(3) { 32 } else { 20 }];
+    fields[package::HASHES - 1] = writer.blob(hash).unwrap();
+    fields[package::BUILD_TIME - 1] = writer.integer(1_700_000_000 + mixed % 1000).unwrap();
+    fields[package::INSTALLED_SIZE - 1] = writer.integer(mixed % 5_000_000_000).unwrap();
+    fields[package::FILE_SIZE - 1] = writer.integer(1000 + mixed % 100_000).unwrap();
+    let mut depends = Vec::new();
+    for depend in ["so:libc.musl-x86_64.so.1", name.as_str()] {
+        let mut fields = [Value::NULL; dependency::SLOTS - 1];
+        fields[dependency::NAME - 1] = writer.blob(depend.as_bytes()).unwrap();
+        depends.push(writer.object(&fields).unwrap());
+    }
+    depends.reverse();
+    fields[package::DEPENDS - 1] = writer.array(&depends).unwrap();
+    let root = writer.object(&fields).unwrap();
+    Record {
+        sequence,
+        payload: writer.finish(root).into(),
+    }
+}
+
+fn records(sequences: impl IntoIterator<Item = i64>) -> BTreeMap<i64, Record> {
+    let sequences = sequences.into_iter();
+    sequences
+        .map(|sequence| (sequence, record(sequence)))
+        .collect()
+}
+
+/// The index of these packages, from nothing, some at a time.
+fn derived(records: &BTreeMap<i64, Record>) -> State {
+    let records: Vec<Record> = records.values().cloned().collect();
+    let add = |state: State, added: &[Record]| {
+        let changes = Changes {
+            added: added.to_vec(),
+            ..Changes::default()
+        };
+        state.apply(&changes).unwrap()
+    };
+    records.chunks(1000).fold(State::empty(), add)
+}
+
+/// Stands for a signature: the engine does not look into it.
+const SIGNATURE: &[u8] = b"a signature of some length";
+
+fn file(state: &State, before: Option<&Prefix>) -> (Vec<u8>, [u8; 32], Prefix) {
+    let (prefix, unsigned) = state.hash(before).unwrap();
+    let (segments, fingerprint) = unsigned.file(state, &[SIGNATURE]).unwrap();
+    let file = segments.concat();
+    assert_eq!(&payload(&file).1, unsigned.digest());
+    (file, fingerprint, prefix)
+}
+
+/// The database of a file, and the hash of what it inflates to.
+fn payload(file: &[u8]) -> (Vec<u8>, PayloadDigest) {
+    let plain = container::unpack(file, 1 << 30).unwrap();
+    let (schema, blocks) = container::open(&plain).unwrap();
+    let blocks: Vec<_> = Blocks::new(blocks, 8).map(Result::unwrap).collect();
+    assert_eq!(blocks.len(), 2);
+    assert_eq!(
+        (blocks[1].kind, blocks[1].payload),
+        (BlockKind::Signature, SIGNATURE)
+    );
+    assert_eq!(schema, Schema::Index);
+    let payload = blocks[0].payload.to_vec();
+    let digest = PayloadDigest::of(schema, &payload);
+    (payload, digest)
+}
+
+fn read(file: &[u8]) -> Index {
+    read_unverified(file, &Limits::default()).unwrap()
+}
+
+#[test]
+fn an_empty_index_has_no_packages() {
+    let (file, ..) = file(&State::empty(), None);
+    assert_eq!(read(&file).packages.len(), 0);
+}
+
+#[test]
+fn the_independent_reader_gets_every_package_back_sorted() {
+    for count in [1, 2, 15, 300, 4000] {
+        let records = records(1..=count);
+        let state = derived(&records);
+        assert_eq!(state.packages(), count.unsigned_abs());
+        let (file, ..) = file(&state, None);
+        // The reader refuses what is not sorted.
+        let mut versions: Vec<String> = read(&file)
+            .packages
+            .iter()
+            .map(|package| package.version.to_string())
+            .collect();
+        assert_eq!(versions.len(), records.len());
+        versions.sort_unstable();
+        versions.dedup();
+        assert_eq!(versions.len(), records.len());
+        state.check(None, &Limits::default()).unwrap();
+    }
+}
+
+#[test]
+fn an_append_leaves_the_bytes_before_the_end_as_they_were() {
+    let before = derived(&records(1..=5000));
+    let added = vec![record(5001)];
+    let changes = Changes {
+        added,
+        ..Changes::default()
+    };
+    let after = before.apply(&changes).unwrap();
+    let ((before, one, prefix), (after, two, _)) = (file(&before, None), file(&after, None));
+    assert_ne!(one, two);
+    let (before, after) = (payload(&before).0, payload(&after).0);
+    let same = before.iter().zip(&after).skip(8);
+    let same = same.take_while(|(one, other)| one == other).count();
+    assert!(same * 100 > before.len() * 80, "{same} of {}", before.len());
+    drop(prefix);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let state = derived(&records(1..=100));
+    let absent = Changes {
+        removed: [101].into(),
+        added: Vec::new(),
+    };
+    assert_eq!(
+        state.apply(&absent).unwrap_err(),
+        EngineError::Inconsistent("a package to remove is not there")
+    );
+    let below = Changes {
+        removed: BTreeSet::new(),
+        added: vec![record(100)],
+    };
+    assert_eq!(
+        state.apply(&below).unwrap_err(),
+        EngineError::Inconsistent("an added package is not above all others")
+    );
+}
+
+#[test]
+fn the_weight_is_hardly_more_than_what_is_kept() {
+    for count in [0, 1, 700, 5000] {
+        let state = derived(&records(1..=count));
+        let (weight, kept) = (state.weight(), file(&state, None).0.len() as u64);
+        assert!(
+            weight + 4096 >= kept,
+            "{count} packages: {weight}, {kept} bytes"
+        );
+        assert!(
+            weight <= kept * 4 + (256 << 10),
+            "{count} packages: {weight}, {kept} bytes"
+        );
+    }
+}
+
+/// One run of the same compressor over the whole payload.
+fn in_one_run(payload: &[u8]) -> usize {
+    let mut deflated = Vec::with_capacity(payload.len());
+    let mut compress = flate2::Compress::new(flate2::Compression::new(6), false);
+    let status = compress.compress_vec(payload, &mut deflated, flate2::FlushCompress::Finish);
+    assert_eq!(status.unwrap(), flate2::Status::StreamEnd);
+    deflated.len()
+}
+
+#[test]
+fn a_file_is_hardly_larger_than_one_run_of_the_compressor() {
+    for count in [300, 1_400, 5_000] {
+        let (file, ..) = file(&derived(&records(1..=count)), None);
+        let whole = in_one_run(&payload(&file).0);
+        assert!(
+            file.len() * 100 <= whole * 105 + 300_000,
+            "{count} packages: {} bytes, {whole} in one run",
+            file.len()
+        );
+    }
+}
+
+/// What happens between two readers: so many come, after gaps, and so many of those there go.
+#[derive(Debug, Clone)]
+struct Step {
+    gaps: Vec<u8>,
+    removed: Vec<prop::sample::Index>,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // Most steps are small, as in life; some are large enough to close chunks, or to open closed ones.
+    let added = prop_oneof![8 => 0..4_usize, 2 => 0..300_usize, 2 => 700..1700_usize];
+    let removed = prop_oneof![8 => 0..3_usize, 1 => 0..200_usize];
+    let step = (added, removed).prop_flat_map(|(added, removed)| {
+        let gaps = prop::collection::vec(1..4_u8, added);
+        let removed = prop::collection::vec(any::<prop::sample::Index>(), removed);
+        (gaps, removed).prop_map(|(gaps, removed)| Step { gaps, removed })
+    });
+    prop::collection::vec(step, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_changes_gives_the_bytes_and_the_hash_of_a_derivation_from_nothing(steps in steps()) {
+        let mut there: BTreeMap<i64, Record> = BTreeMap::new();
+        let (mut state, mut prefix) = (State::empty(), None);
+        let mut sequence = 0;
+        for step in steps {
+            let sequences: Vec<i64> = there.keys().copied().collect();
+            let removed: BTreeSet<i64> = match sequences.is_empty() {
+                true => BTreeSet::new(),
+                false => step.removed.iter().map(|index| *index.get(&sequences)).collect(),
+            };
+            let added: Vec<Record> = step
+                .gaps
+                .iter()
+                .map(|gap| {
+                    sequence += i64::from(*gap);
+                    record(sequence)
+                })
+                .collect();
+            there.retain(|sequence, _| !removed.contains(sequence));
+            there.extend(added.iter().map(|record| (record.sequence, record.clone())));
+            let next = state.apply(&Changes { removed, added }).unwrap();
+            prop_assert_eq!(next.packages(), there.len() as u64);
+            next.check(Some(&state), &Limits::default()).unwrap();
+            let (found, fingerprint, after) = file(&next, prefix.as_ref());
+            let (expected, other, _) = file(&derived(&there), None);
+            prop_assert!(found == expected, "other bytes with {} packages", there.len());
+            prop_assert_eq!(fingerprint, other);
+            (state, prefix) = (next, Some(after));
+        }
+        prop_assert_eq!(read(&file(&state, None).0).packages.len(), there.len());
+    }
+}
