@@ -366,68 +366,6 @@ async fn an_owner_reads_its_own_part_of_the_log_and_pages_through_it() {
 }
 
 #[tokio::test]
-async fn keys_rotate_and_retire_through_the_api() {
-    let server = world().await;
-    server.publish("edge/main", hello()).await.expect(201);
-    let target = "/api/v1/owners/alice/keys";
-    ask(&server, get("/api/packages/alice/alpine/key"))
-        .await
-        .expect(200);
-    let new = ask(&server, by("alice", request("POST", target)))
-        .await
-        .expect(201)
-        .json();
-    ask(&server, by("alice", request("POST", target)))
-        .await
-        .problem(409, "already");
-    let keys = ask(&server, by("alice", get(target)))
-        .await
-        .expect(200)
-        .json();
-    let old = keys
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|key| key["name"] != new["name"])
-        .unwrap();
-    let old = old["name"].as_str().unwrap();
-    let retire = |name: &str| by("alice", request("POST", format!("{target}/{name}/retire")));
-    let left = ask(&server, retire(old)).await.expect(200).json();
-    assert_eq!(left, json!({ "changed": true, "signing": [new["name"]] }));
-    let only = new["name"].as_str().unwrap();
-    ask(&server, retire(only))
-        .await
-        .problem(409, "only active RSA key");
-
-    // A key of the curve P-256 comes and goes beside them.
-    let of_type = |word: &str| by("alice", request("POST", format!("{target}?type={word}")));
-    let curve = ask(&server, of_type("ec-p256")).await.expect(201).json();
-    assert_eq!(
-        (&curve["type"], &new["type"]),
-        (&json!("ec-p256"), &json!("rsa"))
-    );
-    let name = curve["name"].as_str().unwrap();
-    assert!(
-        name.starts_with("alice@") && name.ends_with(".pem"),
-        "{name}"
-    );
-    for unknown in ["ed25519", "RSA", ""] {
-        ask(&server, of_type(unknown)).await.problem(400, "query");
-    }
-    // Its public half is at an address that ends in its name; `/key` stays the RSA key.
-    let pem = ask(&server, get(format!("/api/packages/alice/alpine/{name}"))).await;
-    let pem = pem.expect(200).text();
-    let fingerprint = apk::sign::PublicKey::from_pem(pem.as_bytes())
-        .unwrap()
-        .fingerprint();
-    assert_eq!(curve["fingerprint"], fingerprint.to_string());
-    let key = ask(&server, get("/api/packages/alice/alpine/key")).await;
-    let disposition = key.header("content-disposition").unwrap();
-    assert!(disposition.contains(only), "{disposition}");
-    ask(&server, retire(name)).await.expect(200);
-}
-
-#[tokio::test]
 async fn a_quota_set_through_the_api_holds() {
     let server = world().await;
     let target = "/api/v1/owners/alice/quota";

@@ -11,6 +11,7 @@
 mod access_table;
 mod api_document;
 mod api_forges;
+mod api_keys;
 mod api_limits;
 mod api_management;
 mod api_packages;
