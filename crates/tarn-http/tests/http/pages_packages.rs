@@ -164,7 +164,7 @@ async fn the_contents_of_a_package_are_read_from_it() {
     is_page(&answer);
     let text = answer.text();
     for part in [
-        "<code>usr/bin/greet</code>",
+        "<td class=\"path\"><code>usr/bin/greet</code>",
         "<code>usr/bin/hi</code> → <code>greet</code>",
         "<h3>post-install</h3>",
         "echo &#39;&#60;b&#62;installed&#60;/b&#62;&#39;",

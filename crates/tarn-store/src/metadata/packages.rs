@@ -240,8 +240,7 @@ pub(super) fn corrupt(what: &'static str, value: &str) -> MetadataError {
     }
 }
 
-/// Whether a package file may be recorded, as this transaction sees it. Changes nothing: others in the same transaction
-/// go on after a refusal.
+/// Whether a package file may be recorded, as this transaction sees it. Changes nothing: others in it go on after a refusal.
 ///
 /// # Errors
 ///
@@ -324,13 +323,11 @@ impl Origin {
 }
 
 /// Records a package file that was not refused: all of what that is. Gives whether a webhook is to be told, too: see
-/// [`Metadata::wake_outbox`]. When it gives an error, it may have done a part,
-/// and the transaction must not be committed.
+/// [`Metadata::wake_outbox`]. When it gives an error, it may have done a part, and the transaction must not be committed.
 ///
 /// # Errors
 ///
-/// When somebody else recorded the same file meanwhile, the owner, the uploader or the place of the blob is gone, or the database
-/// fails.
+/// When the same file was recorded meanwhile, the owner, the uploader or the place of the blob is gone, or the database fails.
 pub(super) async fn record(
     transaction: &mut Transaction,
     new: &NewPackageFile,
