@@ -7,7 +7,7 @@ import { accessible, base, code, expect, folder, open, password, problems, signI
 async function firstRun() {
   const page = await open();
   await page.goto("/");
-  await page.getByRole("link", { name: "Sign in" }).click();
+  await page.getByRole("link", { name: "Sign in", exact: true }).click();
   await page.getByLabel("Name", { exact: true }).fill("admin");
   await page.getByLabel("Password", { exact: true }).fill(password);
   await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
