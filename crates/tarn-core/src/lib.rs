@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod contents;
+pub mod imports;
 pub mod index;
 pub mod jobs;
 pub mod keys;

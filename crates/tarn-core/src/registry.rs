@@ -5,6 +5,7 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
     contents::Contents,
+    imports::Imports,
     index::Indexes,
     keys::Keys,
     metrics::RequestCounts,
@@ -98,6 +99,7 @@ pub struct Administration {
     second_factors: SecondFactors,
     keys: Keys,
     webhooks: Webhooks,
+    imports: Imports,
     sealer: Arc<Sealer>,
     audit: AuditLog,
     quotas: Quotas,
@@ -210,6 +212,7 @@ impl Administration {
                 clock.clone(),
                 Random::system(),
             ),
+            imports: Imports::new(metadata.clone(), Arc::clone(&sealer), clock.clone()),
             sealer,
             metadata,
         })
@@ -238,6 +241,11 @@ impl Administration {
     /// Webhooks.
     pub fn webhooks(&self) -> &Webhooks {
         &self.webhooks
+    }
+
+    /// What comes from another registry.
+    pub fn imports(&self) -> &Imports {
+        &self.imports
     }
 
     /// Who did what.

@@ -95,7 +95,7 @@ enum Command {
     Health(health::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
     Inspect(inspect::Arguments),
-    /// Take over what is elsewhere: an existing repository with its packages and its key
+    /// Take over what is elsewhere: an existing repository, a Forgejo or a Gitea
     Import(Group<import::Action>),
     /// Publish packages on a server: checked before, many at once, tried again where that is safe
     Push(push::Arguments),

@@ -10,6 +10,7 @@ mod authenticate;
 mod caller;
 mod code;
 mod credentials;
+pub(crate) mod foreign;
 mod guesses;
 mod networks;
 mod passwords;
@@ -19,10 +20,10 @@ mod read_scope;
 mod recent;
 mod refusals;
 mod scopes;
-mod second_factor;
+pub(crate) mod second_factor;
 mod sessions;
 pub mod tokens;
-mod totp;
+pub(crate) mod totp;
 
 use std::time::Duration;
 

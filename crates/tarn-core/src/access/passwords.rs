@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash::{Error as HashError, phc::PasswordHash},
+    Algorithm, Argon2, Params, PasswordHasher as _, Version, password_hash::Error as HashError,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{credentials::MAX_SECRET, tokens};
+use super::{credentials::MAX_SECRET, foreign, tokens};
 use crate::metrics::PasswordCounts;
 use tarn_base::hint::Hint;
 use tarn_base::{
     random::{Random, RandomError},
     secret::Secret,
 };
+use tarn_store::metadata::ForeignHash;
 
 /// The fewest characters of a new password.
 pub(super) const MIN_CHARACTERS: usize = 8;
@@ -203,6 +203,45 @@ impl Checker {
         checked
     }
 
+    /// The hash that this server makes of a password that was right, where another program made the stored one.
+    pub(super) async fn own_hash(
+        &self,
+        stored: &str,
+        password: &Secret,
+    ) -> Result<Option<String>, PasswordError> {
+        if !foreign::is_foreign(stored) {
+            return Ok(None);
+        }
+        let _running = self
+            .running
+            .acquire()
+            .await
+            .map_err(|_| PasswordError::Stopping)?;
+        hash(password.clone(), self.cost, &Random::system())
+            .await
+            .map(Some)
+    }
+
+    /// Whether `token` is one of those that a forge kept as `candidates`: the first that it is.
+    pub(super) async fn foreign_token<T: Copy + Send + 'static>(
+        &self,
+        place: Place,
+        candidates: Vec<(T, ForeignHash)>,
+        token: Secret,
+    ) -> Result<Option<T>, PasswordError> {
+        let running = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(|_| PasswordError::Stopping)?;
+        tokio::task::spawn_blocking(move || {
+            let _held = (place, running);
+            let is_it = |(_, kept): &&(T, ForeignHash)| foreign::is_token_of(kept, token.expose());
+            candidates.iter().find(is_it).map(|(id, _)| *id)
+        })
+        .await
+        .map_err(|_| PasswordError::Stopping)
+    }
+
     async fn compare(
         &self,
         place: Place,
@@ -223,16 +262,7 @@ impl Checker {
                     .map_err(PasswordError::Hash)?;
                 return Ok(false);
             };
-            let hash =
-                PasswordHash::new(&stored).map_err(|error| PasswordError::Hash(error.into()))?;
-            match cost
-                .argon2()?
-                .verify_password(password.expose().as_bytes(), &hash)
-            {
-                Ok(()) => Ok(true),
-                Err(HashError::PasswordInvalid) => Ok(false),
-                Err(error) => Err(PasswordError::Hash(error)),
-            }
+            foreign::verify(&stored, password.expose().as_bytes()).map_err(PasswordError::Hash)
         })
         .await
         .map_err(|_| PasswordError::Stopping)?

@@ -36,7 +36,7 @@ use tarn_store::metadata::{
 const RECOVERY_CODES: usize = 10;
 
 /// What the secret is called where it is sealed. No signing key can have that name: it has a blank.
-const SEALED_AS: &str = "second factor";
+pub(crate) const SEALED_AS: &str = "second factor";
 
 /// Why something was not done with a second factor. The texts are fit for whoever asked, but for those of
 /// [`FactorError::Sealed`] and what follows it, which are for the log.

@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::passwords::BESIDE_TOKEN;
+use super::{foreign, passwords::BESIDE_TOKEN};
 use tarn_base::{
     random::{Random, RandomError},
     secret::Secret,
@@ -54,15 +54,22 @@ pub fn hash(token: &str) -> Option<TokenHash> {
     right.then(|| Sha256::digest(token.as_bytes()).into())
 }
 
-/// What begins like a token where one may stand in Basic credentials: as the password, beside any name; or as the name, beside
-/// no password or the one word that stands for none. It is never a password, for no password begins so.
+/// What begins like a token where one may stand in Basic credentials. It is never a password, for no password begins so.
 pub(super) fn in_basic<'a>(user: &'a str, password: &'a Secret) -> Option<&'a str> {
+    Some(in_place_of_token(user, password)).filter(|text| text.starts_with(PREFIX))
+}
+
+/// What may be a token of a forge where one may stand in Basic credentials. It may be a name or a password too.
+pub(super) fn foreign_in_basic<'a>(user: &'a str, password: &'a Secret) -> Option<&'a str> {
+    Some(in_place_of_token(user, password)).filter(|text| foreign::is_token(text))
+}
+
+/// What stands where a token may: as the password, beside any name; or as the name, beside no password or the one word that
+/// stands for none.
+fn in_place_of_token<'a>(user: &'a str, password: &'a Secret) -> &'a str {
     let password = password.expose();
     let beside = password.is_empty() || password == BESIDE_TOKEN;
-    let stands_for_token = if beside { user } else { password };
-    stands_for_token
-        .starts_with(PREFIX)
-        .then_some(stands_for_token)
+    if beside { user } else { password }
 }
 
 /// The CRC-32 of the random characters, as six digits of the same alphabet, the highest first.

@@ -17,29 +17,30 @@ pub(super) const DIGITS: usize = 6;
 const PERIOD: i64 = 30;
 /// How many steps a clock may be off, either way.
 const DRIFT: i64 = 1;
-/// The bytes of a secret: as many as the hash has (RFC 4226, section 4, requirement 6).
+/// The bytes of a secret that is made here: as many as the hash has (RFC 4226, section 4, requirement 6).
 const SECRET: usize = 20;
+/// The letters of the shortest and of the longest secret that is read: forges make 40 bytes, which are 64.
+const LETTERS: std::ops::RangeInclusive<usize> = 16..=128;
 
 /// RFC 4648, section 6.
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// The secret that a generator and the server share.
-pub(super) struct TotpSecret(Zeroizing<[u8; SECRET]>);
+pub(crate) struct TotpSecret(Zeroizing<Vec<u8>>);
 
 impl TotpSecret {
     pub(super) fn generate(random: &Random) -> Result<Self, RandomError> {
-        let mut bytes = Zeroizing::new([0; SECRET]);
-        random.fill(&mut *bytes)?;
+        let mut bytes = Zeroizing::new(vec![0; SECRET]);
+        random.fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// From what [`Self::to_base32`] gave. Nothing else has that form.
-    pub(super) fn from_base32(text: &str) -> Option<Self> {
-        let mut bytes = Zeroizing::new([0; SECRET]);
-        // 20 bytes are 160 bits: 32 letters of 5 bits, none left over.
-        if text.len() != SECRET * 8 / 5 {
+    /// From what [`Self::to_base32`] gave, here or in a forge: groups of 8 letters, which are 5 bytes, none left over.
+    pub(crate) fn from_base32(text: &str) -> Option<Self> {
+        if !text.len().is_multiple_of(8) || !LETTERS.contains(&text.len()) {
             return None;
         }
+        let mut bytes = Zeroizing::new(vec![0; text.len() / 8 * 5]);
         for (five, letters) in bytes.chunks_mut(5).zip(text.as_bytes().chunks(8)) {
             let mut bits = 0_u64;
             for letter in letters {
@@ -52,9 +53,9 @@ impl TotpSecret {
         Some(Self(bytes))
     }
 
-    /// As generators take it when it is typed: 32 letters and digits.
+    /// As generators take it when it is typed: 8 letters and digits for 5 bytes.
     pub(super) fn to_base32(&self) -> Secret {
-        let mut text = String::with_capacity(SECRET * 8 / 5);
+        let mut text = String::with_capacity(self.0.len() * 8 / 5);
         for five in self.0.chunks(5) {
             let bits = five
                 .iter()
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     fn of_the_rfc() -> TotpSecret {
-        TotpSecret(Zeroizing::new(*b"12345678901234567890"))
+        TotpSecret(Zeroizing::new(b"12345678901234567890".to_vec()))
     }
 
     #[test]
@@ -181,9 +182,15 @@ mod tests {
             *TotpSecret::from_base32(text.expose()).unwrap().0,
             *secret.0
         );
+        // As long as those of the forges, whose code for step 1 Python's `hmac` gives.
+        let long = "AVDYS32OPIAYSNBG2NKYV4AHBVEMKKKIGBQ46OXTLMJO664G4TIECOGEANMSNBLS";
+        let long = TotpSecret::from_base32(long).unwrap();
+        assert_eq!((long.0.len(), long.code(1)), (40, *b"270408"));
         for wrong in [
             "",
             "GEZDGNBV",
+            "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJ",
+            &"A".repeat(136),
             "gezdgnbvgy3tqojqgezdgnbvgy3tqojq",
             &"1".repeat(32),
         ] {

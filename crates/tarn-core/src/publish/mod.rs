@@ -10,6 +10,7 @@
 //! to need is taken away again. One that was there before the upload stays, known to the database or not: it may be what
 //! another database needs, and `metadata/blob_facts.rs` says when it goes.
 
+mod check;
 pub mod expiry;
 mod places;
 mod quotas;
@@ -39,13 +40,14 @@ use tarn_store::{
     },
 };
 
-use self::{places::BeingPut, receive::Received, under_way::UnderWay};
 pub use self::{
+    check::check,
     places::FreeError,
     quotas::{Allowance, QuotaChange, Quotas},
     remove::{Remover, RestoreError},
     rules::RuleError,
 };
+use self::{places::BeingPut, receive::Received, under_way::UnderWay};
 
 /// How many uploads are made durable and recorded at once.
 const KEEPERS: usize = 64;

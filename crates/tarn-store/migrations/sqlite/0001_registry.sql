@@ -38,6 +38,17 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_created_by ON tokens (created_by);
 CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 
+-- Tokens that were imported from a forge, until their text is known (metadata/foreign_tokens.rs). A row stays when its token is
+-- gone, so that a second import does not bring a revoked token back.
+CREATE TABLE foreign_tokens (
+    hash        TEXT   PRIMARY KEY,                   -- PBKDF2-HMAC-SHA256 of the token, 10,000 rounds, 50 bytes in hex
+    salt        TEXT   NOT NULL,
+    last_eight  TEXT   NOT NULL,                      -- characters of the token
+    token_id    BIGINT REFERENCES tokens (id) ON DELETE SET NULL   -- NULL: its text is known by now, or it was revoked
+);
+CREATE INDEX foreign_tokens_last_eight ON foreign_tokens (last_eight) WHERE token_id IS NOT NULL;
+CREATE INDEX foreign_tokens_token ON foreign_tokens (token_id) WHERE token_id IS NOT NULL;
+
 CREATE TABLE signing_keys (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id    BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,

@@ -25,7 +25,9 @@ mod error;
 mod event_facts;
 mod expiry_rules;
 mod file_removals;
+mod foreign_tokens;
 mod guesses;
+mod imports;
 mod indexes;
 mod kinds;
 mod live_files;
@@ -71,7 +73,9 @@ pub use self::{
     event_facts::{AccountFacts, EventFacts, PackageFacts},
     expiry_rules::{ExpiryRule, NewExpiryRule},
     file_removals::Removed,
+    foreign_tokens::{ForeignHash, NewForeignToken},
     guesses::GuessCount,
+    imports::{FileHistory, ImportedUser, SealFactor},
     indexes::{IndexChanges, IndexHead, IndexedPackage},
     kinds::{
         AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, KeyType, OwnerId,

@@ -257,6 +257,33 @@ impl Metadata {
         }
         Ok(changed)
     }
+
+    /// Puts another hash of the same password in the place of `old`. What was verified with it still counts. Nothing happens when
+    /// the user has another hash by now.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn replace_password_hash(
+        &self,
+        user: OwnerId,
+        old: &str,
+        new: &str,
+    ) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let replaced = transaction
+            .run(sql!(
+                "UPDATE users SET password_hash = $3 WHERE owner_id = $1 AND password_hash = $2",
+                user,
+                old,
+                new
+            ))
+            .await?;
+        if replaced > 0 {
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
 }
 
 async fn change_password(

@@ -9,6 +9,7 @@ mod catalog;
 mod database;
 mod deleted_files;
 mod guesses;
+mod imports;
 mod indexes;
 mod packages;
 mod quotas;

@@ -1,6 +1,7 @@
 //! `tarn import`: what is elsewhere comes into this registry.
 
 mod checked;
+mod forge;
 mod index;
 mod listing;
 mod report;
@@ -13,6 +14,10 @@ use crate::{administration::Group, failure::Failure, open};
 pub(crate) enum Action {
     /// Publish the packages of an existing repository, from a server or a folder, each checked against the signed index
     Index(index::Arguments),
+    /// Take over accounts, tokens, signing keys and packages of a Forgejo whose files are on this machine
+    Forgejo(forge::Arguments),
+    /// Take over accounts, tokens, signing keys and packages of a Gitea whose files are on this machine
+    Gitea(forge::Arguments),
 }
 
 /// Opens the registry in the place of its server, and does what the command line says.
@@ -24,5 +29,7 @@ pub(crate) async fn run(group: Group<Action>) -> Result<(), Failure> {
             let registry = open::in_place_of_server(&flags).await?;
             index::run(&arguments, &registry).await
         }
+        Action::Forgejo(arguments) => arguments.run(tarn_import::Program::Forgejo, &flags).await,
+        Action::Gitea(arguments) => arguments.run(tarn_import::Program::Gitea, &flags).await,
     }
 }

@@ -25,6 +25,8 @@ mod file_names;
 #[cfg(test)]
 mod forge_clients;
 #[cfg(test)]
+mod forge_import;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod index_v3;

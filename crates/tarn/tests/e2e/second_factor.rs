@@ -34,7 +34,7 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 /// What a code generator that has read `uri` shows, `steps` after now (RFC 6238).
-fn code(uri: &str, steps: u64) -> String {
+pub(crate) fn code(uri: &str, steps: u64) -> String {
     let secret = uri
         .split(['?', '&'])
         .find_map(|part| part.strip_prefix("secret="));

@@ -131,7 +131,7 @@ pub enum AccountError {
 }
 
 impl AccountError {
-    pub(super) fn from_adding(error: AddOwnerError, name: &OwnerName) -> Self {
+    pub(crate) fn from_adding(error: AddOwnerError, name: &OwnerName) -> Self {
         match error {
             AddOwnerError::NameTaken => Self::NameTaken(name.clone()),
             AddOwnerError::Metadata(error) => error.into(),

@@ -21,7 +21,7 @@ use tarn_base::{clock::Clock, names::OwnerName, secret::Secret};
 use tarn_store::metadata::{Actor, Metadata, MetadataError, Through, User};
 
 /// Longer than the slow-down of one round of checks, so that a client that minds it does not come back too early.
-const QUEUE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const QUEUE_WAIT: Duration = Duration::from_secs(1);
 
 /// How the one check that several requests wait for ended.
 #[derive(Debug, Clone)]
@@ -80,7 +80,10 @@ impl Access {
         };
         let key = self.cache_key(user.as_ref(), name, password);
         let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-        match self.checked(key, stored, name, password, peer).await {
+        match self
+            .checked(key, (user.as_ref(), stored), name, password, peer)
+            .await
+        {
             Checked::Right => {}
             Checked::Wrong => return Err(AuthError::WrongCredentials),
             Checked::TooManyAttempts(retry_after) => {
@@ -100,7 +103,7 @@ impl Access {
     async fn checked(
         &self,
         key: PasswordKey,
-        stored: Option<String>,
+        (user, stored): (Option<&User>, Option<String>),
         name: &str,
         password: &Secret,
         peer: IpAddr,
@@ -122,7 +125,12 @@ impl Access {
         let check = async {
             let checked = self.passwords.check(stored, name, password, peer).await;
             match &checked {
-                Checked::Right => self.verified.insert(key, self.clock.now()).await,
+                Checked::Right => {
+                    if let Some(user) = user {
+                        self.passwords.replace_foreign_hash(user, password).await;
+                    }
+                    self.verified.insert(key, self.clock.now()).await;
+                }
                 Checked::Wrong => self.known_wrong.insert(tried, self.clock.now()).await,
                 Checked::TooManyAttempts(_) | Checked::Failed(_) => {}
             }
@@ -253,6 +261,32 @@ impl Passwords {
             Ok(true) => Checked::Right,
             Ok(false) => Checked::Wrong,
             Err(error) => Checked::Failed(error),
+        }
+    }
+
+    /// Puts a hash of this server's in the place of one that another program made, now that the password is known. That it could
+    /// not be done changes nothing for the request: the next time the password is checked it is done.
+    async fn replace_foreign_hash(&self, user: &User, password: &Secret) {
+        let Some(stored) = user.password_hash.as_deref() else {
+            return;
+        };
+        let own = match self.checker.own_hash(stored, password).await {
+            Ok(None) => return,
+            Ok(Some(own)) => own,
+            Err(error) => {
+                tracing::warn!(%error, user = user.name, "an imported password hash was not replaced");
+                return;
+            }
+        };
+        match self
+            .metadata
+            .replace_password_hash(user.id, stored, &own)
+            .await
+        {
+            Ok(()) => tracing::info!(user = user.name, "replaced an imported password hash"),
+            Err(error) => {
+                tracing::warn!(%error, user = user.name, "an imported password hash was not replaced");
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! wait for that one check. What was wrong is remembered in the same way, as seen from one source. A second factor is asked for
 //! after that, with every request: nothing of it is remembered.
 
+mod by_foreign_token;
 mod by_password;
 mod by_session;
 mod by_token;
@@ -169,6 +170,11 @@ impl Access {
             } => match tokens::in_basic(user, password) {
                 Some(token) => self.by_text_of_token(token, peer).await,
                 None => {
+                    if let Some(token) = tokens::foreign_in_basic(user, password)
+                        && let Some(caller) = self.by_foreign_token(token, peer).await?
+                    {
+                        return Ok(caller);
+                    }
                     // In a box of its own: it is large, and most requests come without.
                     let signed_in =
                         Box::pin(self.by_password(user, password, code.as_ref(), peer)).await?;
@@ -178,15 +184,18 @@ impl Access {
         }
     }
 
-    /// A text that has not the shape of a token is none, which takes no look into the database. It is told apart when it begins
-    /// like one: copying cut it off then.
+    /// A text that has neither the shape of a token nor that of a forge's is none, which takes no look into the database. It is
+    /// recognised when it begins like one: copying cut it off then.
     async fn by_text_of_token(&self, token: &str, peer: IpAddr) -> Result<Caller, AuthError> {
         match tokens::hash(token) {
             Some(hash) => self.by_token(&hash, peer).await,
             None if token.starts_with(tokens::PREFIX) => {
                 Err(CredentialsError::MistypedToken.into())
             }
-            None => Err(AuthError::WrongCredentials),
+            None => self
+                .by_foreign_token(token, peer)
+                .await?
+                .ok_or(AuthError::WrongCredentials),
         }
     }
 

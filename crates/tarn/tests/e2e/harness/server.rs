@@ -21,6 +21,9 @@ pub(crate) const PASSWORD: &str = "Open-Sesame_42";
 /// `admin` with the right password, as curl wants it.
 pub(crate) const ADMIN: &str = "admin:Open-Sesame_42";
 
+/// How the hash of a password begins that the server made.
+pub(crate) const DEFAULT_COST: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+
 const TARN: &str = env!("CARGO_BIN_EXE_tarn");
 
 /// How long a server may take to start or to stop.
@@ -52,6 +55,12 @@ impl Server {
         let data = Arc::new(TempDir::new().unwrap());
         let mut command = serve_command(Command::new(TARN), data.path());
         command.args(arguments);
+        Self::spawn(command, data)
+    }
+
+    /// Starts on a folder that another command made.
+    pub(crate) fn start_on(data: Arc<TempDir>) -> Self {
+        let command = serve_command(Command::new(TARN), data.path());
         Self::spawn(command, data)
     }
 
@@ -252,6 +261,17 @@ impl Drop for Server {
             let _ = self.child.wait();
         }
     }
+}
+
+/// Runs a command of `tarn` on a data folder that no server has.
+pub(crate) fn tarn_in(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(TARN)
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(data)
+        .env_remove("TARN_ADMIN_PASSWORD")
+        .output()
+        .unwrap()
 }
 
 pub(crate) fn password_of(name: &str) -> String {

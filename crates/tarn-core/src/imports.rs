@@ -1,0 +1,171 @@
+//! What comes from another registry with its past: accounts with the secrets they sign in with, tokens, and the dates of packages.
+//!
+//! For imports only. Everything else that an import makes (organisations, teams, keys, packages, rules) takes the way that it takes
+//! when it is made here.
+
+use std::sync::Arc;
+
+use crate::access::{
+    AccountError, Scopes,
+    accounts::{MAX_LABEL, MAX_TOKENS},
+    foreign,
+    second_factor::SEALED_AS,
+    totp::TotpSecret,
+};
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    names::OwnerName,
+    printable::is_printable,
+    sealer::Sealer,
+    secret::Secret,
+};
+use tarn_store::metadata::{
+    Actor, AddTokenError, FileHistory, ForeignHash, ImportedUser, Metadata, MetadataError,
+    NewForeignToken, NewUser, OwnerId, Visibility,
+};
+
+/// An account to be imported.
+#[derive(Debug, Clone)]
+pub struct UserImport<'a> {
+    /// The name, still free.
+    pub name: &'a OwnerName,
+    /// The hash of the password, of a form that [`is_verifiable`] knows. `None`: signs in by tokens only.
+    pub password_hash: Option<&'a str>,
+    /// Whether the account passes every check.
+    pub admin: bool,
+    /// Whether it passes none.
+    pub disabled: bool,
+    /// Who may read what the user has.
+    pub visibility: Visibility,
+    /// The secret of the code generator in base32, of a form that [`is_generator_secret`] knows. `None`: no second factor.
+    pub generator: Option<&'a Secret>,
+}
+
+/// A token to be imported.
+#[derive(Debug, Clone)]
+pub struct TokenImport<'a> {
+    /// Whose, and their name.
+    pub owner: (OwnerId, &'a OwnerName),
+    /// What its owner calls it.
+    pub label: &'a str,
+    /// What the forge keeps of it.
+    pub kept: &'a ForeignHash,
+    /// Its last eight characters.
+    pub last_eight: &'a str,
+    /// What it may be used for.
+    pub scopes: Scopes,
+    /// When the forge gave it out.
+    pub created_at: Timestamp,
+    /// When it was last used there. `None`: never.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Whether a hash of a password can be verified here: Argon2, scrypt and PBKDF2-HMAC-SHA256 as PHC strings, bcrypt as `$2a$…`,
+/// within what a server can afford at each sign-in.
+pub fn is_verifiable(password_hash: &str) -> bool {
+    foreign::is_verifiable(password_hash)
+}
+
+/// Whether a text is the secret of a code generator in base32.
+pub fn is_generator_secret(text: &Secret) -> bool {
+    TotpSecret::from_base32(text.expose()).is_some()
+}
+
+/// Whether what a forge keeps of a token is a hash that tokens are compared with here.
+pub fn is_token_hash(kept: &ForeignHash) -> bool {
+    foreign::is_token_hash(&kept.hash)
+}
+
+/// The way in for imports. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Imports {
+    metadata: Metadata,
+    sealer: Arc<Sealer>,
+    clock: Clock,
+}
+
+impl Imports {
+    /// Imports into `metadata`, with secrets sealed by `sealer`.
+    pub(crate) const fn new(metadata: Metadata, sealer: Arc<Sealer>, clock: Clock) -> Self {
+        Self {
+            metadata,
+            sealer,
+            clock,
+        }
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken or reserved.
+    pub async fn user(&self, user: &UserImport<'_>, by: &Actor) -> Result<OwnerId, AccountError> {
+        let name = user.name;
+        if name.is_reserved() {
+            return Err(AccountError::Reserved(name.clone()));
+        }
+        let generator = user.generator;
+        let seal = |id: OwnerId| {
+            let secret = generator?.expose();
+            self.sealer.seal(id.number(), SEALED_AS, secret).ok()
+        };
+        let new = ImportedUser {
+            user: NewUser {
+                name,
+                password_hash: user.password_hash,
+                admin: user.admin,
+                visibility: user.visibility,
+            },
+            disabled: user.disabled,
+            second_factor: generator.is_some().then_some(&seal),
+        };
+        self.metadata
+            .import_user(new, &by.at(self.clock.now()))
+            .await
+            .map_err(|error| AccountError::from_adding(error, name))
+    }
+
+    /// Keeps a token. `false` when an earlier import did, also when it was revoked since.
+    ///
+    /// # Errors
+    ///
+    /// When the label is taken or cannot be used, or the owner has too many tokens.
+    pub async fn token(&self, token: &TokenImport<'_>, by: &Actor) -> Result<bool, AccountError> {
+        let label = token.label;
+        if label.is_empty() || label.len() > MAX_LABEL || !label.chars().all(is_printable) {
+            return Err(AccountError::BadLabel);
+        }
+        let (owner, name) = token.owner;
+        let new = NewForeignToken {
+            owner,
+            label,
+            kept: token.kept,
+            last_eight: token.last_eight,
+            scopes: &token.scopes.to_string(),
+            created_at: token.created_at,
+            last_used_at: token.last_used_at,
+            at_most: MAX_TOKENS,
+        };
+        let added = self
+            .metadata
+            .add_foreign_token(new, &by.at(self.clock.now()))
+            .await;
+        added.map_err(|error| match error {
+            AddTokenError::LabelTaken => AccountError::LabelTaken {
+                user: name.clone(),
+                label: label.to_owned(),
+            },
+            AddTokenError::TooMany => AccountError::TooManyTokens(name.clone()),
+            AddTokenError::Metadata(error) => error.into(),
+        })
+    }
+
+    /// Gives package files the dates, creators and download counts that they had elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn file_history(&self, files: &[FileHistory]) -> Result<(), MetadataError> {
+        self.metadata.set_file_history(files).await
+    }
+}

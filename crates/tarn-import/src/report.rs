@@ -1,0 +1,159 @@
+//! What became of an import, for the administrator who reads it.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+
+/// What is imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An account of a person or a program.
+    User,
+    /// The secret of a code generator.
+    SecondFactor,
+    /// A token.
+    Token,
+    /// An organisation.
+    Organisation,
+    /// A team of an organisation.
+    Team,
+    /// That a user is in a team.
+    Member,
+    /// A signing key.
+    SigningKey,
+    /// A package file.
+    Package,
+    /// A cleanup rule, which is a rule of expiry here.
+    Rule,
+    /// A webhook.
+    Webhook,
+    /// What Tarn has nothing for.
+    Other,
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are imported.
+    pub const ALL: [Self; 11] = [
+        Self::User,
+        Self::SecondFactor,
+        Self::Token,
+        Self::Organisation,
+        Self::Team,
+        Self::Member,
+        Self::SigningKey,
+        Self::Package,
+        Self::Rule,
+        Self::Webhook,
+        Self::Other,
+    ];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::User => "users",
+            Self::SecondFactor => "second factors",
+            Self::Token => "tokens",
+            Self::Organisation => "organisations",
+            Self::Team => "teams",
+            Self::Member => "members",
+            Self::SigningKey => "signing keys",
+            Self::Package => "packages",
+            Self::Rule => "expiry rules",
+            Self::Webhook => "webhooks",
+            Self::Other => "others",
+        })
+    }
+}
+
+/// How many of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Came with this run.
+    pub imported: u64,
+    /// Were there already.
+    pub there: u64,
+    /// Were not imported.
+    pub left_out: u64,
+}
+
+/// Something to know about one thing of the forge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Which: a name, a path.
+    pub what: String,
+    /// Whether it was not imported.
+    pub left_out: bool,
+    /// Why not, or what is different now, and what to do.
+    pub why: String,
+}
+
+/// What became of everything.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// How many of each kind.
+    pub counts: BTreeMap<Kind, Counts>,
+    /// What was left out or changed, and why.
+    pub notes: Vec<Note>,
+}
+
+impl Report {
+    fn of(&mut self, kind: Kind) -> &mut Counts {
+        self.counts.entry(kind).or_default()
+    }
+
+    /// One came.
+    pub(crate) fn imported(&mut self, kind: Kind) {
+        self.of(kind).imported += 1;
+    }
+
+    /// One was there.
+    pub(crate) fn there(&mut self, kind: Kind) {
+        self.of(kind).there += 1;
+    }
+
+    /// One was not imported.
+    pub(crate) fn left_out(&mut self, kind: Kind, what: impl Into<String>, why: impl Into<String>) {
+        self.of(kind).left_out += 1;
+        self.note(kind, what, why, true);
+    }
+
+    /// One is not what it was.
+    pub(crate) fn changed(&mut self, kind: Kind, what: impl Into<String>, why: impl Into<String>) {
+        self.note(kind, what, why, false);
+    }
+
+    fn note(
+        &mut self,
+        kind: Kind,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        left_out: bool,
+    ) {
+        self.notes.push(Note {
+            kind,
+            what: what.into(),
+            left_out,
+            why: why.into(),
+        });
+    }
+
+    /// What another report has is added to this one.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (kind, counts) in other.counts {
+            let own = self.of(kind);
+            own.imported += counts.imported;
+            own.there += counts.there;
+            own.left_out += counts.left_out;
+        }
+        self.notes.extend(other.notes);
+    }
+
+    /// How many of a kind.
+    pub fn count(&self, kind: Kind) -> Counts {
+        self.counts.get(&kind).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,307 @@
+//! The forge's database, opened to be read and never written.
+//!
+//! Both engines give every value as text, which is what PostgreSQL's simple query protocol has anyhow. So the questions are the same
+//! for both, and no type of either library is met elsewhere.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use tokio::task::spawn_blocking;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, config::Host};
+
+use crate::app_ini::{ForgeDatabase, PostgresSettings};
+
+/// How long a PostgreSQL server may take to answer at first.
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// Why the forge's database could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// There is no such file.
+    #[error("the forge's database {} is not there", .0.display())]
+    Missing(PathBuf),
+    /// SQLite.
+    #[error("cannot read the forge's database")]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL.
+    #[error("cannot read the forge's database")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// Over TLS.
+    #[error(
+        "the forge's SSL_MODE is `{0}`; an import connects without TLS: run it on a machine that reaches PostgreSQL by a socket or a private network, with a copy of app.ini that says `disable`"
+    )]
+    Tls(String),
+    /// HOST, or NAME, cannot be understood.
+    #[error("HOST of the forge's database is `{0}`, which is no host and port")]
+    Host(String),
+    /// Something that an import needs is not there.
+    #[error(
+        "the forge's database has no table `{0}`: is it one of a Forgejo or a Gitea, from version 1.20 on?"
+    )]
+    NoTable(&'static str),
+    /// A value is not what it should be.
+    #[error("`{column}` in the forge's database is {value:?}, which is not a number")]
+    NotANumber {
+        /// Where.
+        column: String,
+        /// What.
+        value: String,
+    },
+    /// The thread that reads ended.
+    #[error("the thread that reads the forge's database ended")]
+    Stopped(#[from] tokio::task::JoinError),
+}
+
+/// One row, its values as text by column.
+#[derive(Debug)]
+pub struct Row {
+    columns: Arc<[String]>,
+    values: Vec<Option<String>>,
+}
+
+impl Row {
+    fn value(&self, column: &str) -> Option<&str> {
+        let index = self.columns.iter().position(|name| name == column)?;
+        self.values.get(index)?.as_deref()
+    }
+
+    /// The text of a column; empty where there is none.
+    pub fn text(&self, column: &str) -> String {
+        self.value(column).unwrap_or_default().to_owned()
+    }
+
+    /// The number of a column; 0 where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it is something else.
+    pub fn number(&self, column: &str) -> Result<i64, SourceError> {
+        match self.value(column) {
+            None | Some("") => Ok(0),
+            Some(text) => text.parse().map_err(|_| SourceError::NotANumber {
+                column: column.to_owned(),
+                value: text.chars().take(64).collect(),
+            }),
+        }
+    }
+
+    /// Whether a column says yes: SQLite has 1, PostgreSQL `t`. No where there is none.
+    pub fn flag(&self, column: &str) -> bool {
+        matches!(self.value(column), Some("1" | "t" | "true"))
+    }
+}
+
+/// The database of a forge.
+pub enum Source {
+    /// A file.
+    Sqlite(Arc<Mutex<Connection>>),
+    /// A server.
+    Postgres(Client),
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+impl Source {
+    /// Opens the database and begins the one transaction in which everything is read, so that a forge that goes on working is seen
+    /// at one moment.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, or does not let itself be read.
+    pub async fn open(database: &ForgeDatabase) -> Result<Self, SourceError> {
+        match database {
+            ForgeDatabase::Sqlite(path) => {
+                let path = path.clone();
+                let connection = spawn_blocking(move || open_sqlite(&path)).await??;
+                Ok(Self::Sqlite(Arc::new(Mutex::new(connection))))
+            }
+            ForgeDatabase::Postgres(settings) => open_postgres(settings).await.map(Self::Postgres),
+        }
+    }
+
+    /// Every row of the answer to a question. Its text is this crate's own and holds no value from outside.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn rows(&self, question: &'static str) -> Result<Vec<Row>, SourceError> {
+        match self {
+            Self::Sqlite(connection) => {
+                let connection = Arc::clone(connection);
+                spawn_blocking(move || {
+                    let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                    rows_of_sqlite(&connection, question)
+                })
+                .await?
+            }
+            Self::Postgres(client) => rows_of_postgres(client, question).await,
+        }
+    }
+
+    /// Whether a table has a column. Forges of different versions have different ones.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn has(&self, table: &'static str, column: &str) -> Result<bool, SourceError> {
+        let rows = match self {
+            Self::Sqlite(_) => {
+                self.rows("SELECT m.name AS table_name, c.name AS column_name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'")
+                    .await?
+            }
+            Self::Postgres(_) => {
+                self.rows("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false))")
+                    .await?
+            }
+        };
+        Ok(rows.iter().any(|row| {
+            row.value("table_name") == Some(table) && row.value("column_name") == Some(column)
+        }))
+    }
+}
+
+/// Opens a file for reading. A forge that was stopped leaves no log behind its database, and then SQLite is not even to look for
+/// one, which it would make a file for; from one that runs, the log has to be read too.
+fn open_sqlite(path: &Path) -> Result<Connection, SourceError> {
+    if !path.is_file() {
+        return Err(SourceError::Missing(path.to_path_buf()));
+    }
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    let mut address = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
+            address.push(char::from(*byte));
+        } else {
+            address.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    address.push_str(if has_log {
+        "?mode=ro"
+    } else {
+        "?mode=ro&immutable=1"
+    });
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(address, flags)?;
+    connection.busy_timeout(CONNECT)?;
+    connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
+    Ok(connection)
+}
+
+fn rows_of_sqlite(connection: &Connection, question: &str) -> Result<Vec<Row>, SourceError> {
+    let mut statement = connection.prepare(question)?;
+    let columns: Arc<[String]> = statement
+        .column_names()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values = (0..columns.len())
+            .map(|index| Ok(text_of(row.get_ref(index)?)))
+            .collect::<Result<_, rusqlite::Error>>()?;
+        found.push(Row {
+            columns: Arc::clone(&columns),
+            values,
+        });
+    }
+    Ok(found)
+}
+
+/// A value as PostgreSQL would write it.
+fn text_of(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => {
+            let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+            Some(format!("\\x{}", digits.collect::<String>()))
+        }
+    }
+}
+
+async fn open_postgres(settings: &PostgresSettings) -> Result<Client, SourceError> {
+    if !matches!(
+        settings.ssl_mode.as_str(),
+        "" | "disable" | "allow" | "prefer"
+    ) {
+        return Err(SourceError::Tls(settings.ssl_mode.clone()));
+    }
+    let mut config = Config::new();
+    config
+        .user(&settings.user)
+        .password(&settings.password)
+        // What follows a `?` are options of another client.
+        .dbname(settings.name.split('?').next().unwrap_or_default())
+        .connect_timeout(CONNECT)
+        .application_name("tarn import");
+    let bad_host = || SourceError::Host(settings.host.clone());
+    match settings.host.rsplit_once(':') {
+        _ if settings.host.starts_with('/') => drop(config.host(&settings.host)),
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            config
+                .host(host.trim_matches(['[', ']']))
+                .port(port.parse().map_err(|_| bad_host())?);
+        }
+        _ if settings.host.is_empty() => drop(config.host("127.0.0.1")),
+        _ => drop(config.host(&settings.host)),
+    }
+    if let Some(Host::Tcp(host)) = config.get_hosts().first()
+        && host.is_empty()
+    {
+        return Err(bad_host());
+    }
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "the connection to the forge's database ended");
+        }
+    });
+    client
+        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
+    if !settings.schema.is_empty() {
+        let schema = settings.schema.replace('"', "\"\"");
+        client
+            .batch_execute(&format!("SET LOCAL search_path TO \"{schema}\""))
+            .await?;
+    }
+    Ok(client)
+}
+
+async fn rows_of_postgres(client: &Client, question: &str) -> Result<Vec<Row>, SourceError> {
+    let mut found = Vec::new();
+    let mut columns: Arc<[String]> = Arc::new([]);
+    for message in client.simple_query(question).await? {
+        match message {
+            SimpleQueryMessage::RowDescription(described) => {
+                columns = described
+                    .iter()
+                    .map(|column| column.name().to_owned())
+                    .collect();
+            }
+            SimpleQueryMessage::Row(row) => found.push(Row {
+                columns: Arc::clone(&columns),
+                values: (0..row.len())
+                    .map(|index| row.get(index).map(str::to_owned))
+                    .collect(),
+            }),
+            _ => {}
+        }
+    }
+    Ok(found)
+}

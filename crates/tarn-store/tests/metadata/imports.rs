@@ -1,0 +1,205 @@
+//! What comes from another registry: accounts with what they sign in with, tokens whose text is not known, files with a past.
+
+use apk::{name::PackageName, version::Version};
+use tarn_base::{clock::Timestamp, names::OwnerName};
+use tarn_store::metadata::{
+    AddTokenError, Bearer, FileHistory, ForeignHash, ImportedUser, NewForeignToken, NewUser,
+    Visibility,
+};
+
+use crate::{ACT, START, World};
+
+fn kept(number: u8) -> ForeignHash {
+    ForeignHash {
+        hash: format!("{number:02x}").repeat(50),
+        salt: "salt".to_owned(),
+    }
+}
+
+fn token<'a>(world: &World, label: &'a str, kept: &'a ForeignHash) -> NewForeignToken<'a> {
+    NewForeignToken {
+        owner: world.alice,
+        label,
+        kept,
+        last_eight: "01234567",
+        scopes: "write:package",
+        created_at: Timestamp::from_seconds(5),
+        last_used_at: None,
+        at_most: 2,
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_found_by_its_end_until_its_text_is_known_and_by_its_hash_from_then_on() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let (one, two, three) = (kept(1), kept(2), kept(3));
+    assert!(
+        metadata
+            .add_foreign_token(token(&world, "one", &one), &ACT)
+            .await
+            .unwrap()
+    );
+    assert!(
+        metadata
+            .add_foreign_token(token(&world, "two", &two), &ACT)
+            .await
+            .unwrap()
+    );
+    let again = metadata
+        .add_foreign_token(token(&world, "again", &one), &ACT)
+        .await;
+    assert!(!again.unwrap(), "it is known already");
+    let more = metadata
+        .add_foreign_token(token(&world, "three", &three), &ACT)
+        .await;
+    assert!(matches!(more, Err(AddTokenError::TooMany)));
+
+    let found = metadata.foreign_tokens_ending("01234567").await.unwrap();
+    let hashes: Vec<&ForeignHash> = found.iter().map(|(_, kept)| kept).collect();
+    assert_eq!(hashes, [&one, &two]);
+    assert!(
+        metadata
+            .foreign_tokens_ending("01234568")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let (first, sha256) = (found[0].0, [9; 32]);
+    assert!(metadata.token(&sha256).await.unwrap().is_none());
+    metadata.know_foreign_token(first, &sha256).await.unwrap();
+    // Another request that showed the same text a moment later changes nothing.
+    metadata.know_foreign_token(first, &[8; 32]).await.unwrap();
+    assert!(metadata.token(&[8; 32]).await.unwrap().is_none());
+    let (known, bearer) = metadata.token(&sha256).await.unwrap().unwrap();
+    assert_eq!(
+        (known.label.as_str(), known.created_at),
+        ("one", Timestamp::from_seconds(5))
+    );
+    assert!(matches!(bearer, Bearer::User(user) if user.id == world.alice));
+    let left = metadata.foreign_tokens_ending("01234567").await.unwrap();
+    assert_eq!(left.len(), 1);
+
+    for label in ["one", "two"] {
+        assert!(
+            metadata
+                .remove_token(world.alice, label, &ACT)
+                .await
+                .unwrap()
+        );
+    }
+    assert!(metadata.token(&sha256).await.unwrap().is_none());
+    assert!(
+        metadata
+            .foreign_tokens_ending("01234567")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    for kept in [&one, &two] {
+        let back = metadata
+            .add_foreign_token(token(&world, "back", kept), &ACT)
+            .await;
+        assert!(!back.unwrap(), "a revoked token stays revoked");
+    }
+}
+
+#[tokio::test]
+async fn an_account_comes_with_all_it_signs_in_with_or_not_at_all() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let (bob, carol) = (
+        OwnerName::parse("bob").unwrap(),
+        OwnerName::parse("carol").unwrap(),
+    );
+    let user = |name| NewUser {
+        name,
+        password_hash: Some("$2a$10$hash"),
+        admin: true,
+        visibility: Visibility::Limited,
+    };
+    let new = ImportedUser {
+        user: user(&bob),
+        disabled: true,
+        second_factor: Some(&|id| Some(format!("sealed for {id}").into_bytes())),
+    };
+    let id = metadata.import_user(new, &ACT).await.unwrap();
+    let found = metadata.user(&bob).await.unwrap().unwrap();
+    assert_eq!(
+        (
+            found.id,
+            found.admin,
+            found.disabled,
+            found.visibility,
+            found.password_hash.as_deref()
+        ),
+        (id, true, true, Visibility::Limited, Some("$2a$10$hash"))
+    );
+    let factor = metadata.second_factor(id).await.unwrap().unwrap();
+    assert_eq!(factor.sealed, format!("sealed for {id}").into_bytes());
+    assert_eq!(factor.confirmed_at, Some(START));
+
+    let unsealed = ImportedUser {
+        user: user(&carol),
+        disabled: false,
+        second_factor: Some(&|_| None),
+    };
+    assert!(metadata.import_user(unsealed, &ACT).await.is_err());
+    assert!(metadata.user(&carol).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_hash_is_replaced_only_while_it_is_the_one_that_was_verified() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let name = OwnerName::parse("bob").unwrap();
+    let new = ImportedUser {
+        user: NewUser {
+            name: &name,
+            password_hash: Some("old"),
+            admin: false,
+            visibility: Visibility::Public,
+        },
+        disabled: false,
+        second_factor: None,
+    };
+    let id = metadata.import_user(new, &ACT).await.unwrap();
+    metadata
+        .replace_password_hash(id, "older", "new")
+        .await
+        .unwrap();
+    let before = metadata.user(&name).await.unwrap().unwrap();
+    assert_eq!(before.password_hash.as_deref(), Some("old"));
+    metadata
+        .replace_password_hash(id, "old", "new")
+        .await
+        .unwrap();
+    let after = metadata.user(&name).await.unwrap().unwrap();
+    assert_eq!(after.password_hash.as_deref(), Some("new"));
+    assert_eq!(
+        after.credential_version, before.credential_version,
+        "the password is the same"
+    );
+}
+
+#[tokio::test]
+async fn a_file_gets_the_past_that_it_had() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    world.record("hello", "x86_64").await.unwrap();
+    let file = world.file("x86_64", "hello-1.0-r0.apk").await.unwrap();
+    let then = Timestamp::from_seconds(1_000);
+    let past = FileHistory {
+        file: file.id,
+        owner: world.alice,
+        name: PackageName::parse("hello").unwrap(),
+        version: Version::parse("1.0-r0").unwrap(),
+        created_at: then,
+        creator: None,
+        downloads: 3,
+    };
+    metadata.set_file_history(&[past]).await.unwrap();
+    let dated = world.file("x86_64", "hello-1.0-r0.apk").await.unwrap();
+    assert_eq!((file.created_at, dated.created_at), (START, then));
+}

@@ -1,0 +1,308 @@
+//! Moving from a forge: its accounts, tokens, keys and packages are here, and its clients go on with what they have.
+
+use std::{fs, process::Output, sync::Arc};
+
+use apk::sign::{KeySize, SigningKey};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::{
+    harness::{
+        Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
+        forge::{Forge, GENERATOR, PASSWORD, TOKEN},
+        server::{DEFAULT_COST, files_below, tarn_in},
+    },
+    second_factor::code,
+};
+
+const X86_64: &str = "v3.23|main|x86_64";
+
+/// A forge in which alice has three packages, one of them damaged, and acme has one.
+fn forge() -> (Forge, SigningKey) {
+    let forge = Forge::new();
+    let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    forge.sign(1, &key.to_pkcs8_pem().unwrap());
+    forge.publish(
+        (1, 2, 1_600_000_000),
+        X86_64,
+        &Package::new("hello", "1.0-r0"),
+    );
+    let noarch = Package::new("hello-doc", "1.0-r0").arch("noarch");
+    forge.publish((1, 1, 1_650_000_000), "v3.23|main|noarch", &noarch);
+    let cut = Package::new("cut", "1.0-r0");
+    let bytes = cut.bytes();
+    forge.publish_bytes(
+        (1, 1, 1_660_000_000),
+        X86_64,
+        &cut.file_name(),
+        &bytes[..bytes.len() / 2],
+    );
+    forge.publish(
+        (10, 2, 1_670_000_000),
+        X86_64,
+        &Package::new("tool", "2.0-r0"),
+    );
+    (forge, key)
+}
+
+fn import(forge: &Forge, data: &TempDir, more: &[&str]) -> Output {
+    let app_ini = forge.app_ini();
+    let mut arguments = vec!["import", "gitea", "--app-ini", app_ini.to_str().unwrap()];
+    arguments.extend(more);
+    tarn_in(data.path(), &arguments)
+}
+
+fn report(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The counts of a kind in a report: imported, there, left out.
+fn counts(report: &str, kind: &str) -> Vec<u64> {
+    let line = report.lines().find(|line| line.starts_with(kind)).unwrap();
+    let numbers = line[kind.len()..].split_whitespace();
+    numbers.map(|number| number.parse().unwrap()).collect()
+}
+
+fn database(data: &TempDir) -> Connection {
+    Connection::open(data.path().join("tarn.db")).unwrap()
+}
+
+fn text(database: &Connection, question: &str) -> String {
+    database.query_row(question, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_dry_run_says_what_would_come_and_writes_nothing() {
+    let (forge, _) = forge();
+    let before = forge.content();
+    let data = TempDir::new().unwrap();
+    let said = report(&import(&forge, &data, &["--dry-run"]));
+    assert_eq!(counts(&said, "users"), [7, 0, 0]);
+    assert_eq!(counts(&said, "packages"), [3, 0, 1]);
+    assert!(
+        said.contains("packages: Alice/v3.23/main/x86_64/cut-1.0-r0.apk: "),
+        "{said}"
+    );
+    assert_eq!(files_below(data.path()), Vec::<std::path::PathBuf>::new());
+    assert!(fs::read_dir(data.path()).unwrap().next().is_none());
+    assert!(before == forge.content(), "the forge is only read");
+}
+
+#[test]
+fn everything_is_imported_once_and_the_rest_is_told() {
+    let (forge, _) = forge();
+    let before = forge.content();
+    let data = TempDir::new().unwrap();
+    let said = report(&import(&forge, &data, &[]));
+    for (kind, expected) in [
+        ("users", [7, 0, 0]),
+        ("second factors", [1, 0, 1]),
+        ("tokens", [1, 0, 1]),
+        ("organisations", [1, 0, 1]),
+        ("teams", [1, 0, 0]),
+        ("members", [4, 0, 0]),
+        ("signing keys", [1, 0, 0]),
+        ("packages", [3, 0, 1]),
+        ("expiry rules", [1, 0, 1]),
+        ("webhooks", [1, 0, 1]),
+    ] {
+        assert_eq!(counts(&said, kind), expected, "{kind}: {said}");
+    }
+    for why in [
+        "organisations: packages: Tarn needs this name itself",
+        "second factors: grace: Tarn has no security keys (WebAuthn), so the password is left out too",
+        "users: erin: may not sign in there",
+        "users: frank: signed in by another service",
+        "tokens: bob/issues: its scope (write:issue) grants nothing on packages",
+        "packages: Alice/v3.23/main/x86_64/cut-1.0-r0.apk: ",
+        "expiry rules: acme: it has a pattern of versions",
+        "webhooks: Alice: https://chat.example.org: it sends messages in the form of a chat service",
+        "others: 1 npm package version: Tarn has Alpine packages only",
+    ] {
+        assert!(said.contains(why), "{why}\n{said}");
+    }
+    assert!(
+        !said.contains("secret"),
+        "neither a secret nor the path of a webhook: {said}"
+    );
+    assert!(before == forge.content(), "the forge is only read");
+
+    let rows = database(&data);
+    let hello = "SELECT created_at || ' ' || downloads || ' ' || (SELECT name FROM owners WHERE id = uploader_id) FROM package_files WHERE name = 'hello'";
+    assert_eq!(text(&rows, hello), "1600000000000000 7 bob");
+    let version = "SELECT created_at || ' ' || (SELECT name FROM owners WHERE id = creator_id) FROM package_versions WHERE name = 'hello'";
+    assert_eq!(text(&rows, version), "1600000000000000 bob");
+    let rule = "SELECT pattern || ' ' || days || ' ' || keep FROM expiry_rules";
+    assert_eq!(text(&rows, rule), "*/* 30 3");
+    assert_eq!(
+        text(&rows, "SELECT url FROM webhooks"),
+        "https://ci.example.org/hook"
+    );
+    let roles = "SELECT group_concat(o.name || ' ' || t.role, ', ') FROM (SELECT * FROM team_members ORDER BY user_id, team_id) AS m JOIN teams AS t ON t.id = m.team_id JOIN owners AS o ON o.id = m.user_id";
+    assert_eq!(
+        text(&rows, roles),
+        "Alice admin, bob write, carol read, dave read"
+    );
+    drop(rows);
+
+    let again = report(&import(&forge, &data, &[]));
+    for (kind, expected) in [
+        ("users", [0, 7, 0]),
+        ("tokens", [0, 1, 1]),
+        ("organisations", [0, 1, 1]),
+        ("teams", [0, 1, 0]),
+        ("members", [0, 4, 0]),
+        ("signing keys", [0, 1, 0]),
+        ("packages", [0, 3, 1]),
+        ("expiry rules", [0, 1, 1]),
+        ("webhooks", [0, 1, 1]),
+    ] {
+        assert_eq!(counts(&again, kind), expected, "{kind}: {again}");
+    }
+    assert_eq!(text(&database(&data), hello), "1600000000000000 7 bob");
+
+    forge.publish(
+        (1, 1, 1_680_000_000),
+        X86_64,
+        &Package::new("hello", "1.1-r0"),
+    );
+    let more = report(&import(&forge, &data, &["--owner", "alice"]));
+    assert_eq!(counts(&more, "packages"), [1, 2, 1]);
+    let none = import(&forge, &data, &["--owner", "nobody"]);
+    assert_eq!(none.status.code(), Some(1));
+}
+
+#[test]
+fn people_sign_in_with_what_they_had_and_get_no_more_rights() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let (forge, _) = forge();
+    let data = Arc::new(TempDir::new().unwrap());
+    report(&import(&forge, &data, &[]));
+    let rows = database(&data);
+    let hash = |name: &str| {
+        let question = format!(
+            "SELECT password_hash FROM users JOIN owners ON id = owner_id WHERE name = '{name}'"
+        );
+        text(&rows, &question)
+    };
+    let server = Server::start_on(Arc::clone(&data));
+    let index = "/v3.23/main/x86_64/APKINDEX.tar.gz";
+    let signs_in = |credentials: &str, owner: &str, status: u16| {
+        server.alpine(owner, index).user(credentials).expect(status);
+    };
+    for (name, foreign) in [
+        ("Alice", "$pbkdf2-sha256$"),
+        ("carol", "$scrypt$"),
+        ("dave", "$2a$10$"),
+    ] {
+        assert!(hash(name).starts_with(foreign), "{name}");
+        signs_in(&format!("{name}:wrong horse 42"), "alice", 401);
+        assert!(hash(name).starts_with(foreign), "{name}");
+        for _ in 0..2 {
+            signs_in(&format!("{name}:{PASSWORD}"), "alice", 200);
+            assert!(
+                hash(name).starts_with(DEFAULT_COST),
+                "{name}: {}",
+                hash(name)
+            );
+        }
+        signs_in(&format!("{name}:wrong horse 42"), "alice", 401);
+    }
+    // acme is private.
+    signs_in(&format!("dave:{PASSWORD}"), "acme", 200);
+    server.alpine("acme", index).expect(401);
+    let tool = Package::new("tool", "2.1-r0");
+    let upload = |credentials: &str| {
+        server
+            .alpine("acme", "/v3.23/main")
+            .user(credentials)
+            .upload_bytes(&tool.bytes())
+    };
+    upload(&format!("dave:{PASSWORD}")).expect(403);
+
+    let bob = format!("bob:{PASSWORD}");
+    let without = server.alpine("alice", index).user(&bob).expect(401);
+    assert!(without.text().contains("code"), "{}", without.text());
+    let digits = code(&format!("x?secret={GENERATOR}&x"), 0);
+    upload(&bob)
+        .header(&format!("X-Gitea-OTP: {digits}"))
+        .expect(201);
+
+    for nobody in ["erin", "frank", "grace"] {
+        signs_in(&format!("{nobody}:{PASSWORD}"), "alice", 401);
+    }
+}
+
+#[test]
+fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let (forge, _) = forge();
+    let data = Arc::new(TempDir::new().unwrap());
+    report(&import(&forge, &data, &[]));
+    let rows = database(&data);
+    let unknown = "SELECT CAST(COUNT(token_id) AS TEXT) FROM foreign_tokens";
+    assert_eq!(text(&rows, unknown), "1");
+    let server = Server::start_on(Arc::clone(&data));
+    let upload = |version: &str| {
+        let package = Package::new("new", version);
+        server
+            .alpine("alice", "/v3.23/main")
+            .upload_bytes(&package.bytes())
+    };
+    let other = format!("1{}", &TOKEN[1..]);
+    upload("1.0-r0").user(&format!("alice:{other}")).expect(401);
+    assert_eq!(text(&rows, unknown), "1");
+    upload("1.0-r0")
+        .user(&format!("anybody:{TOKEN}"))
+        .expect(201);
+    assert_eq!(text(&rows, unknown), "0");
+    upload("1.1-r0")
+        .user(&format!("{TOKEN}:x-oauth-basic"))
+        .expect(201);
+    upload("1.2-r0")
+        .header(&format!("Authorization: token {TOKEN}"))
+        .expect(201);
+    upload("1.3-r0")
+        .header(&format!("Authorization: Bearer {other}"))
+        .expect(401);
+    // alice is a site administrator, and the token is for packages only.
+    server
+        .curl("/api/v1/user/tokens")
+        .header(&format!("Authorization: token {TOKEN}"))
+        .expect(401);
+
+    server.tarn(&["token", "revoke", "--user", "alice", "--name", "ci"], "");
+    upload("1.4-r0").user(&format!("alice:{TOKEN}")).expect(401);
+    server.stop();
+    let again = report(&import(&forge, &data, &[]));
+    assert_eq!(counts(&again, "tokens"), [0, 1, 1]);
+    let server = Server::start_on(data);
+    let index = server.alpine("alice", "/v3.23/main/x86_64/APKINDEX.tar.gz");
+    index.user(&format!("alice:{TOKEN}")).expect(401);
+}
+
+#[test]
+fn apk_goes_on_with_the_key_of_the_forge() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let (forge, key) = forge();
+    let data = Arc::new(TempDir::new().unwrap());
+    report(&import(&forge, &data, &[]));
+    let server = Server::start_on(data);
+    let name = format!("alice@{}.rsa.pub", key.public_key().fingerprint());
+    let url = server.repository_as(&format!("alice:{TOKEN}"), "alice", "v3.23/main");
+    let apk = Apk::new(&alpine, &[url]).with_key(&name, key.public_key().to_pem().as_bytes());
+    assert_eq!(apk.search(&[]), ["hello-1.0-r0", "hello-doc-1.0-r0"]);
+    apk.expect(&["add", "hello"]);
+    assert_eq!(
+        apk.installed("usr/share/tarn/hello").as_deref(),
+        Some("1.0-r0")
+    );
+}
