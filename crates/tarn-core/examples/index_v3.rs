@@ -185,7 +185,13 @@ fn package(number: i64, records: &[String]) -> Outcome<IndexedPackage> {
         0 => text('V'),
         round => format!("{}{round}", text('V')),
     };
-    let list = |name| Dependency::parse_list(field(record, name));
+    // Old indexes have dependencies that are not taken from new packages: they are left out.
+    let list = |name| -> Vec<Dependency> {
+        let words = field(record, name).split(' ');
+        words
+            .filter_map(|word| Dependency::parse(word).ok())
+            .collect()
+    };
     let facts = PackageFacts {
         description: text('T'),
         url: text('U'),
@@ -195,9 +201,9 @@ fn package(number: i64, records: &[String]) -> Outcome<IndexedPackage> {
         commit: text('c'),
         build_date: field(record, 't').parse::<u64>().unwrap_or(0) + round as u64 * 1_000_000,
         installed_size: field(record, 'I').parse()?,
-        depends: list('D')?,
-        provides: list('p')?,
-        install_if: list('i')?,
+        depends: list('D'),
+        provides: list('p'),
+        install_if: list('i'),
         ..PackageFacts::new(
             Format::V2 {
                 data_hash: Sha256Digest::from_bytes([0; 32]),
