@@ -27,6 +27,7 @@ pub struct StoredFacts(String);
 #[error("the stored facts of a package cannot be read: {0}")]
 pub struct StoredFactsError(String);
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands a value over")]
 fn wrong(problem: impl ToString) -> StoredFactsError {
     StoredFactsError(problem.to_string())
 }
