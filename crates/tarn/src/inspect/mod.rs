@@ -207,7 +207,7 @@ fn print_labelled(lines: &[(&str, Vec<String>)]) -> Result<(), Failure> {
         let mut label = *label;
         for value in values.iter().filter(|value| !value.is_empty()) {
             let value = crate::failure::printable(value);
-            text.push_str(&format!("{label:<13}{value}\n"));
+            text.push_str(&format!("{label:<12} {value}\n"));
             label = "";
         }
     }
