@@ -1,6 +1,6 @@
 //! The parts of a registry, put together.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
@@ -36,12 +36,14 @@ pub enum OpenError {
     #[error("cannot open the store of the packages")]
     Blobs(#[from] BlobError),
     /// There are packages, and a database that has never heard of anybody.
-    #[error("{blobs} has the files of packages, and the database {} is new: is it the right one, and the right data folder? Nothing was changed", database.display())]
+    #[error(
+        "{blobs} has the files of packages, and the database {database} is new: is it the right one, and the right data folder? Nothing was changed"
+    )]
     StrangeBlobs {
         /// Where the blobs are.
         blobs: String,
         /// The database.
-        database: PathBuf,
+        database: String,
     },
     /// The key that seals private keys.
     #[error(transparent)]
@@ -431,7 +433,6 @@ impl Registry {
 /// Opens the database beside `blobs`, unless it is a new one and there are some: then the database is elsewhere, or lost,
 /// and an operator who goes on with a new one believes that all is well.
 async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, OpenError> {
-    let Database::Sqlite(database) = &settings.database;
     let strange = || OpenError::StrangeBlobs {
         blobs: match &settings.storage {
             Storage::DataFolder => {
@@ -439,11 +440,15 @@ async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, O
             }
             Storage::S3(s3) => format!("the store {s3}"),
         },
-        database: database.clone(),
+        database: settings.database.to_string(),
     };
     let has_blobs = blobs.store().any().await?;
     // Before one is made, so that none is in the way of the one that is to be restored.
-    if has_blobs && database.try_exists().is_ok_and(|is_there| !is_there) {
+    let is_new = match &settings.database {
+        Database::Sqlite(path) => path.try_exists().is_ok_and(|is_there| !is_there),
+        Database::Postgres(_) => !Metadata::survey(&settings.database).await?.has_users,
+    };
+    if has_blobs && is_new {
         return Err(strange());
     }
     let metadata = Metadata::open(&settings.database).await?;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use apk::sign::KeySize;
 use tarn_base::{
@@ -19,7 +19,9 @@ use tarn_core::{
     },
     settings::Settings,
 };
-use tarn_store::metadata::{Actor, OwnerKind, OwnersWanted, Role, Visibility, Window};
+use tarn_store::metadata::{
+    Actor, Database, Metadata, OwnerKind, OwnersWanted, Role, Visibility, Window,
+};
 
 static BY: Actor = Actor::COMMAND_LINE;
 const USER: OwnerKind = OwnerKind::User;
@@ -44,6 +46,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::from_seconds(1_795_381_200));
         let mut settings = Settings::in_folder(folder.path().to_path_buf());
+        settings.database = database(folder.path());
         settings.key_size = KeySize::Rsa2048;
         settings.access = AccessLimits::tiny();
         let registry = Registry::open(settings, clock.clone()).await.unwrap();
@@ -463,4 +466,22 @@ async fn of_two_disabled_admins_one_can_be_taken_away() {
     assert!(left.await.unwrap());
     accounts.remove(USER, &carol, false, &BY).await.unwrap();
     assert_eq!(accounts.members(&acme).await.unwrap().len(), 2);
+}
+
+/// The database of a registry in that folder, on the engine that the tests run on.
+fn database(folder: &Path) -> Database {
+    match tarn_testkit::database_in(folder) {
+        Some(url) => Database::Postgres(url.parse().unwrap()),
+        None => Database::Sqlite(folder.join("tarn.db")),
+    }
+}
+
+#[test]
+fn every_test_passes_on_postgresql_too() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let migrate = |url: &str| {
+        let database = Database::Postgres(url.parse().unwrap());
+        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
+    };
+    tarn_testkit::suite_on_postgres(&[], migrate);
 }

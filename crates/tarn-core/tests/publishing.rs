@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
-use std::{future::Future, path::PathBuf, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
 use bytes::Bytes;
@@ -21,7 +27,8 @@ use tarn_core::{
 use tarn_store::{
     blobs::{BlobKey, Expected},
     metadata::{
-        Actor, BlobStanding, FileAddress, NewUser, OwnerId, RecordError, STRAY_GRACE, Visibility,
+        Actor, BlobStanding, Database, FileAddress, Metadata, NewUser, OwnerId, RecordError,
+        STRAY_GRACE, Visibility,
     },
 };
 
@@ -31,9 +38,18 @@ const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
 async fn reopen(folder: &tempfile::TempDir) -> Result<Registry, OpenError> {
     let settings = Settings {
         key_size: KeySize::Rsa2048,
+        database: database(folder.path()),
         ..Settings::in_folder(folder.path().to_path_buf())
     };
     Registry::open(settings, Clock::manual(START)).await
+}
+
+/// The database of a registry in that folder, on the engine that the tests run on.
+fn database(folder: &Path) -> Database {
+    match tarn_testkit::database_in(folder) {
+        Some(url) => Database::Postgres(url.parse().unwrap()),
+        None => Database::Sqlite(folder.join("tarn.db")),
+    }
 }
 
 async fn open(folder: &tempfile::TempDir) -> (Registry, OwnerId) {
@@ -453,4 +469,23 @@ async fn after_a_crash_between_any_two_steps_of_freeing_the_next_run_goes_on() {
             delete(&registry, alice, "hello-1.0-r0.apk").await;
         }
     }
+}
+
+#[test]
+fn every_test_passes_on_postgresql_too() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let migrate = |url: &str| {
+        let database = Database::Postgres(url.parse().unwrap());
+        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
+    };
+    tarn_testkit::suite_on_postgres(
+        &[
+            // They move the file of SQLite about.
+            "--skip",
+            "an_older_copy_of_the_database_costs_no_package",
+            "--skip",
+            "packages_beside_a_new_database_keep_the_server_from_starting",
+        ],
+        migrate,
+    );
 }

@@ -9,7 +9,10 @@ use std::{
 
 use serde::Serialize;
 use tarn_core::{Survey, access::check_new};
-use tarn_store::blobs::{Storage, Store};
+use tarn_store::{
+    blobs::{Storage, Store},
+    metadata::Database,
+};
 
 use crate::{
     failure::Failure,
@@ -184,9 +187,12 @@ fn not_writable(folder: &Path) -> Option<Finding> {
     ))
 }
 
-/// The folder of a database that is kept outside of the data folder.
+/// The folder of a database that is kept in a file outside of the data folder.
 fn database_folder(configuration: &Configuration) -> Option<Finding> {
-    let folder = match configuration.database.parent() {
+    let Database::Sqlite(path) = &configuration.database else {
+        return None;
+    };
+    let folder = match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
         Some(folder) => folder,
         None => Path::new("/"),

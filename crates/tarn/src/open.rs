@@ -4,12 +4,12 @@ use std::env;
 
 use tarn_base::{clock::Clock, hint::Hint, secret::Secret};
 use tarn_core::{
-    Administration, Registry,
+    Administration, OpenError, Registry,
     settings::{ConnectionLimits, Proxies, Settings},
 };
 use tarn_store::{
     blobs::{S3Credentials, Storage},
-    metadata::{Actor, Database, Quota},
+    metadata::{Actor, Database, Metadata, Quota},
 };
 use tracing::Level;
 
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
     let defaults = Settings::in_folder(configuration.data_dir.clone());
     Settings {
-        database: Database::Sqlite(configuration.database.clone()),
+        database: configuration.database.clone(),
         storage: with_credentials(configuration.storage.clone()),
         sealing_key: configuration.secret_key.clone(),
         max_upload: configuration.max_upload_size,
@@ -87,7 +87,7 @@ pub(crate) fn refused_admin_password(error: &(impl Hint + 'static)) -> Failure {
 /// Opens the registry for administration. It has to be there: a mistyped `--data-dir` must not make a second one, nor a
 /// shell without TARN_SECRET_KEY a second sealing key.
 pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administration, Failure> {
-    let settings = existing(flags)?;
+    let settings = existing(flags).await?;
     Administration::open_existing(&settings, &Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))
@@ -95,7 +95,7 @@ pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administ
 
 /// Opens a registry that is there for this process alone, as its server would.
 pub(crate) async fn in_place_of_server(flags: &RegistryFlags) -> Result<Registry, Failure> {
-    let settings = existing(flags)?;
+    let settings = existing(flags).await?;
     Registry::open(settings, Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))
@@ -103,28 +103,42 @@ pub(crate) async fn in_place_of_server(flags: &RegistryFlags) -> Result<Registry
 
 /// Takes the sealing key that is there now for that of the registry.
 pub(crate) async fn replace_sealing_key(flags: &RegistryFlags, by: &Actor) -> Result<(), Failure> {
-    let settings = existing(flags)?;
+    let settings = existing(flags).await?;
     Administration::replace_sealing_key(&settings, &Clock::system(), by)
         .await
         .map_err(|error| Failure::hinted(&error))
 }
 
 /// The settings of a registry that is there.
-fn existing(flags: &RegistryFlags) -> Result<Settings, Failure> {
+async fn existing(flags: &RegistryFlags) -> Result<Settings, Failure> {
     let configuration = Configuration::resolve(flags, Environment::of_process())?;
     logging::install(&configuration, Level::WARN);
+    let settings = library_settings(&configuration);
     let folder = configuration.data_dir.display();
-    match configuration.database.try_exists() {
-        Ok(true) => Ok(library_settings(&configuration)),
-        Ok(false) => Err(
-            Failure::new(format!("there is no registry in {folder}")).hint(format!(
-                "check `--data-dir`, or make one: tarn serve --data-dir {folder}"
-            )),
-        ),
-        Err(error) => Err(Failure::new(format!("cannot look into {folder}"))
-            .because(&error)
-            .hint("run this as the user that runs the server")),
+    let is_there = match &configuration.database {
+        Database::Sqlite(path) => path.try_exists().map_err(|error| {
+            Failure::new(format!("cannot look into {folder}"))
+                .because(&error)
+                .hint("run this as the user that runs the server")
+        })?,
+        Database::Postgres(_) => {
+            let found = Metadata::survey(&configuration.database).await;
+            let failed = |error| Failure::hinted(&OpenError::from(error));
+            found.map_err(failed)?.has_users
+        }
+    };
+    if is_there {
+        return Ok(settings);
     }
+    Err(match &configuration.database {
+        Database::Sqlite(_) => Failure::new(format!("there is no registry in {folder}")).hint(
+            format!("check `--data-dir`, or make one: tarn serve --data-dir {folder}"),
+        ),
+        Database::Postgres(address) => {
+            Failure::new(format!("there is no registry in the database {address}"))
+                .hint("check `--database`, or make one: `tarn serve` with the same `--database`")
+        }
+    })
 }
 
 #[cfg(test)]

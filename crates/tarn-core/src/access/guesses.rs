@@ -9,7 +9,8 @@
 //! waits behind it. So a short wait can be spent inside of the request, and gains a guesser nothing.
 //!
 //! What counts is in the memory of this process. It is written down behind the requests, many changes at once, and read
-//! again at the next start: a crash forgets a second of it at most. A name is written as a keyed hash, since people type
+//! again at the next start: a crash forgets a second of it at most. Servers that share a database count in its rows instead, in a
+//! transaction for each attempt: what costs Argon2 anyway may cost that too, and asking several servers gains a guesser nothing. A name is written as a keyed hash, since people type
 //! passwords where the name belongs.
 
 use std::{
@@ -24,7 +25,7 @@ use aws_lc_rs::hmac;
 
 use super::{AccessLimits, recent::Recent};
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::GuessCount;
+use tarn_store::metadata::{GuessCount, Metadata, MetadataError};
 
 /// How long to wait after so many wrong ones.
 #[derive(Debug, Clone, Copy)]
@@ -87,12 +88,19 @@ struct Failures {
 pub(super) struct Attempt {
     account: (Account, IpAddr),
     delay: Duration,
+    /// It is counted in the database, not here.
+    in_the_database: bool,
 }
 
 impl Attempt {
     /// How long it is until the password may be looked at.
     pub(super) fn delay(&self) -> Duration {
         self.delay
+    }
+
+    /// Whether it is counted in the database.
+    pub(super) fn is_in_the_database(&self) -> bool {
+        self.in_the_database
     }
 }
 
@@ -131,11 +139,90 @@ impl Guesses {
         now: Timestamp,
         may_wait: bool,
     ) -> Result<Attempt, Duration> {
-        let source = network(source);
-        let account = (self.hash(account), source);
+        let account = self.seen(account, source);
+        let (_, source) = account;
         let mut state = self.lock();
         let account_failures = self.current(state.accounts.entry(&account).copied(), now);
         let source_failures = self.current(state.sources.entry(&source).copied(), now);
+        let delay = self.delay(account_failures, source_failures, now, may_wait)?;
+        let counted = |failures: Option<Failures>| Failures {
+            count: failures.map_or(0, |f| f.count).saturating_add(1),
+            last: now.after(delay),
+            written: failures.is_some_and(|f| f.written),
+        };
+        state.accounts.insert(account, counted(account_failures));
+        state.sources.insert(source, counted(source_failures));
+        Ok(Attempt {
+            account,
+            delay,
+            in_the_database: false,
+        })
+    }
+
+    /// The same, where several servers count together: in the rows of the database, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub(super) async fn begin_together(
+        &self,
+        (metadata, most): (&Metadata, u32),
+        account: &str,
+        source: IpAddr,
+        now: Timestamp,
+        may_wait: bool,
+    ) -> Result<Result<Attempt, Duration>, MetadataError> {
+        let account = self.seen(account, source);
+        let (name, source) = (&account.0, account.1.to_string());
+        let begun = metadata
+            .count_guess(
+                (name, &source),
+                (self.horizon(now), most),
+                |account, source| {
+                    let failures = |(count, last)| Failures {
+                        count,
+                        last,
+                        written: true,
+                    };
+                    let delay =
+                        self.delay(account.map(failures), source.map(failures), now, may_wait)?;
+                    Ok((now.after(delay), delay))
+                },
+            )
+            .await?;
+        Ok(begun.map(|delay| Attempt {
+            account,
+            delay,
+            in_the_database: true,
+        }))
+    }
+
+    /// The attempt of [`Guesses::begin_together`] was right.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub(super) async fn forgive_together(
+        &self,
+        metadata: &Metadata,
+        attempt: &Attempt,
+    ) -> Result<(), MetadataError> {
+        let (account, source) = &attempt.account;
+        metadata.forgive_guess((account, &source.to_string())).await
+    }
+
+    /// How long an attempt has to wait for its turn.
+    ///
+    /// # Errors
+    ///
+    /// The same, where that is too long.
+    fn delay(
+        &self,
+        account_failures: Option<Failures>,
+        source_failures: Option<Failures>,
+        now: Timestamp,
+        may_wait: bool,
+    ) -> Result<Duration, Duration> {
         let wait = |patience: Patience, failures: Option<Failures>| {
             let Some(failures) = failures else {
                 return Duration::ZERO;
@@ -157,16 +244,15 @@ impl Guesses {
             Duration::ZERO
         };
         if delay > longest {
-            return Err(delay);
+            Err(delay)
+        } else {
+            Ok(delay)
         }
-        let counted = |failures: Option<Failures>| Failures {
-            count: failures.map_or(0, |f| f.count).saturating_add(1),
-            last: now.after(delay),
-            written: failures.is_some_and(|f| f.written),
-        };
-        state.accounts.insert(account, counted(account_failures));
-        state.sources.insert(source, counted(source_failures));
-        Ok(Attempt { account, delay })
+    }
+
+    /// An account as seen from a source.
+    fn seen(&self, account: &str, source: IpAddr) -> (Account, IpAddr) {
+        (self.hash(account), network(source))
     }
 
     /// The attempt was wrong. Whether the caller is the one who has to see to it that this is written down.

@@ -1,7 +1,8 @@
 //! When each job is due.
 //!
 //! All jobs run once when the server starts, one after the other, and then every day, or as often as the settings say. A
-//! job that fails is reported in the log and tried again the next time. The schedule goes by the registry's clock and only
+//! job that fails is reported in the log and tried again the next time. Of several servers on one database, one does a job at a time: it
+//! holds the job's lease. The schedule goes by the registry's clock and only
 //! looks at it now and then, so that a test may move it.
 
 use std::{future::Future, pin::pin, time::Duration};
@@ -30,6 +31,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(86_400);
 /// How often the log and the tokens are cut to what their retention leaves.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
 
+/// For how long the lease of a job is held without a word of its holder's. It is prolonged three times as often.
+const LEASE: Duration = Duration::from_secs(60);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
     Clear,
@@ -38,6 +42,20 @@ enum Job {
     Sweep,
     Retain,
     Forget,
+}
+
+impl Job {
+    /// The name of its lease.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Expire => "expire",
+            Self::Free => "free",
+            Self::Sweep => "sweep",
+            Self::Retain => "retain",
+            Self::Forget => "forget",
+        }
+    }
 }
 
 /// The jobs of one server.
@@ -86,8 +104,11 @@ impl Schedule {
         let (due, later): (Vec<_>, Vec<_>) = self.due.iter().partition(|(_, at)| *at <= now);
         self.due = later;
         for (job, _) in due {
-            self.run(job).await;
-            self.due.push((job, now.after(self.interval(job))));
+            let after = match self.run_alone(job).await {
+                true => self.interval(job),
+                false => LEASE,
+            };
+            self.due.push((job, now.after(after)));
         }
     }
 
@@ -99,6 +120,48 @@ impl Schedule {
             Job::Expire => self.registry.settings().expiry_interval,
             Job::Retain | Job::Forget => RETENTION_INTERVAL,
         }
+    }
+
+    /// Does a job, unless another server does it now, or has taken its lease meanwhile; then `false`.
+    async fn run_alone(&self, job: Job) -> bool {
+        // Each step of clearing is a transaction, and a look that finds nothing must not cost one. Beside a SQLite database there is
+        // no other server: the data folder has one.
+        if job == Job::Clear || !self.registry.metadata().is_shared() {
+            self.run(job).await;
+            return true;
+        }
+        let metadata = self.registry.metadata();
+        let lease = match metadata.take_lease(job.name(), LEASE).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::warn!(%error, job = job.name(), "a job was not begun");
+                return false;
+            }
+        };
+        let lost = async {
+            loop {
+                sleep(LEASE / 3).await;
+                match metadata.renew_lease(&lease, LEASE).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, job = job.name(), "a lease was not prolonged")
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = self.run(job) => {}
+            () = lost => {
+                tracing::warn!(job = job.name(), "another server took a job over, which this one was too slow for");
+                return false;
+            }
+        }
+        if let Err(error) = metadata.release_lease(&lease).await {
+            tracing::warn!(%error, job = job.name(), "a lease was not given back: it ends within a minute");
+        }
+        true
     }
 
     async fn run(&self, job: Job) {

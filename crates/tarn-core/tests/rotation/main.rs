@@ -29,7 +29,8 @@ use tarn_core::{
     settings::Settings,
 };
 use tarn_store::metadata::{
-    Act, Actor, KeyState, KeyType, NewBlob, NewPackageFile, NewUser, Owner, Visibility,
+    Act, Actor, Database, KeyState, KeyType, Metadata, NewBlob, NewPackageFile, NewUser, Owner,
+    Visibility,
 };
 use tempfile::TempDir;
 
@@ -49,7 +50,16 @@ struct World {
 fn settings(folder: &Path) -> Settings {
     Settings {
         key_size: KeySize::Rsa2048,
+        database: database(folder),
         ..Settings::in_folder(folder.to_owned())
+    }
+}
+
+/// The database of a registry in that folder, on the engine that the tests run on.
+fn database(folder: &Path) -> Database {
+    match tarn_testkit::database_in(folder) {
+        Some(url) => Database::Postgres(url.parse().unwrap()),
+        None => Database::Sqlite(folder.join("tarn.db")),
     }
 }
 
@@ -452,4 +462,14 @@ async fn with_a_new_sealing_key_a_rotation_replaces_what_cannot_be_opened() {
     let refused = keys.reactivate(&world.alice, &old, &BY).await.unwrap_err();
     assert!(matches!(refused, KeyError::Sealed { .. }), "{refused}");
     assert!(keys.signing_keys(&world.alice).await.is_ok());
+}
+
+#[test]
+fn every_test_passes_on_postgresql_too() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let migrate = |url: &str| {
+        let database = Database::Postgres(url.parse().unwrap());
+        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
+    };
+    tarn_testkit::suite_on_postgres(&[], migrate);
 }

@@ -10,7 +10,7 @@ mod receiver;
 mod secrecy;
 mod tls;
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{io, net::IpAddr, path::Path, time::Duration};
 
 use apk::{
     arch::Arch, name::PackageName, sign::KeySize, v2::builder::PackageBuilder, version::Version,
@@ -30,8 +30,8 @@ use tarn_core::{
 };
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::metadata::{
-    Actor, Delivery, DeliveryState, NewUser, Owner, PackageAddress, Visibility, WebhookEvents,
-    Window,
+    Actor, Database, Delivery, DeliveryState, Metadata, NewUser, Owner, PackageAddress, Visibility,
+    WebhookEvents, Window,
 };
 use tempfile::TempDir;
 
@@ -215,9 +215,18 @@ fn client_trusting(
 async fn open(folder: &TempDir, clock: &Clock) -> Registry {
     let settings = Settings {
         key_size: KeySize::Rsa2048,
+        database: database(folder.path()),
         ..Settings::in_folder(folder.path().to_path_buf())
     };
     Registry::open(settings, clock.clone()).await.unwrap()
+}
+
+/// The database of a registry in that folder, on the engine that the tests run on.
+fn database(folder: &Path) -> Database {
+    match tarn_testkit::database_in(folder) {
+        Some(url) => Database::Postgres(url.parse().unwrap()),
+        None => Database::Sqlite(folder.join("tarn.db")),
+    }
 }
 
 async fn add_user(registry: &Registry, name: &str) -> Owner {
@@ -247,4 +256,14 @@ fn main_repository() -> RepositoryName {
 /// How far the messages have come, newest first.
 fn states(log: &[Delivery]) -> Vec<DeliveryState> {
     log.iter().map(|delivery| delivery.state).collect()
+}
+
+#[test]
+fn every_test_passes_on_postgresql_too() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let migrate = |url: &str| {
+        let database = Database::Postgres(url.parse().unwrap());
+        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
+    };
+    tarn_testkit::suite_on_postgres(&[], migrate);
 }

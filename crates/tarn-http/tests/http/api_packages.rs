@@ -5,6 +5,8 @@ use serde_json::Value;
 use tarn_core::access::TokenRequest;
 use tarn_store::metadata::{OwnerKind, Visibility};
 
+use tarn_testkit::on_postgres;
+
 use crate::{
     client::{Answer, Request, delete, get, put},
     server::{ALICE, BY, INDEX, TestServer, hello, name, package, password},
@@ -231,7 +233,7 @@ async fn a_search_finds_a_name_whatever_its_age_and_says_when_it_was_cut() {
         "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000) \
          INSERT INTO package_versions (owner_id, name, version, description, created_at, files) \
          SELECT owner_id, 'plugin' || n, '1.0-r0', 'Completion for zsh', 1, 1 FROM numbers, \
-         (SELECT owner_id FROM package_versions WHERE name = 'zsh')",
+         (SELECT owner_id FROM package_versions WHERE name = 'zsh') AS owner",
     );
     let search = async |text: &str| {
         let target = format!("/api/v1/search/packages?q={text}&limit=2");
@@ -368,16 +370,26 @@ async fn a_version_is_deleted_whole_or_not_at_all() {
         let files = server.send(&get(format!("{target}/files"))).await;
         files.header("X-Total-Count").map(str::to_owned)
     };
-    server
-        .sql(
+    let (trigger, removal) = if on_postgres() {
+        (
+            "CREATE FUNCTION no() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$; \
+             CREATE TRIGGER third BEFORE UPDATE OF removed_at ON package_files FOR EACH ROW \
+             WHEN (OLD.arch = 'x86_64') EXECUTE FUNCTION no()",
+            "DROP TRIGGER third ON package_files",
+        )
+    } else {
+        (
             "CREATE TRIGGER third BEFORE UPDATE OF removed_at ON package_files WHEN OLD.arch = 'x86_64' \
              BEGIN SELECT RAISE(ABORT, 'no'); END",
-        );
+            "DROP TRIGGER third",
+        )
+    };
+    server.sql(trigger);
     server.send(&by_alice(delete(&target))).await.expect(500);
     assert_eq!(files().await.as_deref(), Some("3"));
     let after = server.send(&get(INDEX)).await.expect(200);
     assert_eq!(before.body, after.body);
-    server.sql("DROP TRIGGER third");
+    server.sql(removal);
     server.send(&by_alice(delete(&target))).await.expect(204);
     assert_eq!(files().await, None);
     server.send(&get(INDEX)).await.expect(404);

@@ -209,8 +209,8 @@ async fn lists_that_never_end_hold_up_lists_of_their_source_only() {
     server.sql(
         "ALTER TABLE package_versions RENAME TO kept; \
          CREATE VIEW package_versions AS WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) \
-         SELECT n AS id, 1 AS owner_id, 'a' AS name, '1.0-r0' AS version, '' AS description, NULL AS creator_id, \
-         0 AS created_at, 1 AS files FROM numbers",
+         SELECT CAST(n AS BIGINT) AS id, CAST(1 AS BIGINT) AS owner_id, 'a' AS name, '1.0-r0' AS version, '' AS description, \
+         CAST(NULL AS BIGINT) AS creator_id, CAST(0 AS BIGINT) AS created_at, CAST(1 AS BIGINT) AS files FROM numbers",
     );
     let from = |target: &str, source: &str| get(target).header("X-Forwarded-For", source);
     let list = from("/api/v1/packages/alice", "192.0.2.1");

@@ -34,6 +34,7 @@ mod guessing;
 mod headers;
 mod metrics;
 mod noarch;
+mod on_postgres;
 mod owners;
 mod pages;
 mod pages_packages;

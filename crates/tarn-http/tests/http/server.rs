@@ -25,7 +25,8 @@ use tarn_core::{
     settings::Settings,
 };
 use tarn_http::{ServeError, Tls, serve};
-use tarn_store::metadata::{Actor, OwnerKind, Role, Visibility};
+use tarn_store::metadata::{Actor, Database, OwnerKind, Role, Visibility};
+use tarn_testkit::on_postgres;
 use tempfile::TempDir;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -104,6 +105,9 @@ impl TestServer {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::in_folder(folder.path().to_path_buf());
+        if let Some(url) = tarn_testkit::database_in(folder.path()) {
+            settings.database = Database::Postgres(url.parse().unwrap());
+        }
         settings.key_size = KeySize::Rsa2048;
         settings.access = AccessLimits::tiny();
         change(&mut settings);
@@ -291,6 +295,10 @@ impl TestServer {
 
     /// Has the database do that, as somebody would who opens it beside the server.
     pub(crate) fn sql(&self, statement: &str) {
+        if on_postgres() {
+            drop(tarn_testkit::sql_in(self.folder.path(), statement));
+            return;
+        }
         let path = self.folder.path().join("tarn.db");
         let database = rusqlite::Connection::open(path).unwrap();
         database.execute_batch(statement).unwrap();

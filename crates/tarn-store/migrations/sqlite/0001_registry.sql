@@ -155,3 +155,10 @@ CREATE TABLE removals (
     id     BIGINT NOT NULL,
     PRIMARY KEY (kind, id)
 );
+
+-- Which of the servers that share this database does a piece of work: metadata/leases.rs.
+CREATE TABLE leases (
+    name     TEXT   PRIMARY KEY,
+    number   BIGINT NOT NULL,                         -- moves on by one each time it is taken
+    ends_at  BIGINT NOT NULL                          -- by the database's clock
+);

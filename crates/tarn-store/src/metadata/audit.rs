@@ -132,7 +132,7 @@ impl Metadata {
                 "INSERT INTO audit_log (at, account_id, account, token_id, token, address, through, action, owner_id, owner, \
                  target, result, detail) SELECT $1, $2, $3, $4, $5, $6, $7, $8, meant.id, meant.name, \
                  CASE WHEN $8 = 'sign-in' AND meant.id IS NULL THEN '' ELSE $10 END, 'refused', $11 \
-                 FROM (SELECT 1 AS one) LEFT JOIN owners AS meant \
+                 FROM (SELECT 1 AS one) AS entry LEFT JOIN owners AS meant \
                  ON meant.id = COALESCE($9, (SELECT id FROM owners WHERE name_lower = LOWER($10)))",
                 refused.at,
                 account.map(|(id, _)| id.number()),

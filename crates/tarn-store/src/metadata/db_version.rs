@@ -5,6 +5,8 @@
 //! the 4 µs that all of its lookups may take. Above all, after a commit of another process SQLite reads the first page of
 //! the database anew for it, perhaps from the disk, on an event loop that never may wait for one. The shared memory file is mapped by
 //! every process that has the database open, so its pages are in memory, and reading them waits for nothing.
+//!
+//! On PostgreSQL the server is asked: `postgres/watch.rs`.
 
 use std::{
     fs::File,
@@ -20,18 +22,27 @@ use std::{
 
 use rusqlite::Connection;
 
+use super::postgres::{SnapshotVersion, SnapshotWatch};
+
 /// A version of the database, as a value that no other version has. Equal versions, equal answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DbVersion {
     /// The first copy of the WAL-index header.
     Sqlite([u8; WAL_INDEX_HEADER]),
+    /// Which transactions have ended.
+    Postgres(SnapshotVersion),
 }
 
 impl DbVersion {
     /// Whether one commit, and no other, leads from that version to this.
     fn follows(&self, before: &Self) -> bool {
-        let (Self::Sqlite(now), Self::Sqlite(before)) = (self, before);
-        commits(now) == commits(before).wrapping_add(1)
+        match (self, before) {
+            (Self::Sqlite(now), Self::Sqlite(before)) => {
+                commits(now) == commits(before).wrapping_add(1)
+            }
+            (Self::Postgres(now), Self::Postgres(before)) => now.follows(before),
+            (Self::Sqlite(_), Self::Postgres(_)) | (Self::Postgres(_), Self::Sqlite(_)) => false,
+        }
     }
 }
 
@@ -45,10 +56,43 @@ fn commits(header: &[u8; WAL_INDEX_HEADER]) -> u32 {
 /// ("WAL-mode File Format", section 2.1, in SQLite's documentation; `walIndexWriteHdr` in `src/wal.c` writes this copy last).
 const WAL_INDEX_HEADER: usize = 48;
 
+/// Tells the version of a database.
+#[derive(Debug)]
+pub(super) enum Watch {
+    Sqlite(HeaderWatch),
+    Postgres(SnapshotWatch),
+}
+
+impl Watch {
+    /// The version now. None when it cannot be read: then nothing is known to be still true.
+    pub(super) async fn version(&self) -> Option<DbVersion> {
+        match self {
+            Self::Sqlite(watch) => watch.version(),
+            Self::Postgres(watch) => watch.version().await,
+        }
+    }
+
+    /// The versions before and after one transaction that was just committed, where no other came in between. `before` was
+    /// read inside of it, when no other could write.
+    pub(super) async fn carried(&self, before: Option<DbVersion>) -> Option<Carried> {
+        let (from, to) = (before?, self.version().await?);
+        to.follows(&from).then_some(Carried { from, to })
+    }
+
+    /// Watches no longer: from here on nothing is known to be still true. Closing the last connection may write to the disk,
+    /// which this waits for.
+    pub(super) fn close(&self) {
+        match self {
+            Self::Sqlite(watch) => watch.close(),
+            Self::Postgres(watch) => watch.close(),
+        }
+    }
+}
+
 /// Tells the version of a SQLite database without asking SQLite: one read of the shared memory file that all processes
 /// which have the database open share.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct HeaderWatch {
     /// Never closed. Closing any handle of the file would drop the locks that SQLite holds on it for this process
     /// ("How To Corrupt An SQLite Database File", section 2.2). It is one handle for each database that is opened.
     shared: ManuallyDrop<File>,
@@ -58,7 +102,7 @@ pub(super) struct Watch {
     closed: AtomicBool,
 }
 
-impl Watch {
+impl HeaderWatch {
     /// Watches the database at `path`, to which `keeper` is a connection that has read from it in WAL mode.
     pub(super) fn open(path: &Path, keeper: Connection) -> io::Result<Self> {
         let mut name = path.as_os_str().to_owned();
@@ -70,9 +114,7 @@ impl Watch {
         })
     }
 
-    /// Watches no longer: from here on nothing is known to be still true. Closing the last connection may write to the disk,
-    /// which this waits for.
-    pub(super) fn close(&self) {
+    fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let keeper = self
             .keeper
@@ -86,22 +128,13 @@ impl Watch {
         }
     }
 
-    /// The version now. None when it cannot be read: then nothing is known to be still true.
-    // Asynchronous, because another engine has to ask over the network.
-    pub(super) async fn version(&self) -> Option<DbVersion> {
+    fn version(&self) -> Option<DbVersion> {
         if self.closed.load(Ordering::Acquire) {
             return None;
         }
         let mut header = [0; WAL_INDEX_HEADER];
         self.shared.read_exact_at(&mut header, 0).ok()?;
         Some(DbVersion::Sqlite(header))
-    }
-
-    /// The versions before and after one transaction that was just committed, where no other came in between. `before` was
-    /// read inside of it, when no other could write.
-    pub(super) async fn carried(&self, before: Option<DbVersion>) -> Option<Carried> {
-        let (from, to) = (before?, self.version().await?);
-        to.follows(&from).then_some(Carried { from, to })
     }
 }
 

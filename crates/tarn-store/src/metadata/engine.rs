@@ -1,14 +1,14 @@
 //! The one place that knows which database runs underneath.
 //!
 //! Everything beside it in `metadata/` speaks in [`Statement`]s (one SQL text for every engine, parameters as `$1`,
-//! `$2`, …) and [`Row`]s, in none of which is a type of an engine's library. A second engine is a second arm in each
-//! `match` here, and a module like `sqlite.rs`.
+//! `$2`, …) and [`Row`]s, in none of which is a type of an engine's library. An engine is an arm in each `match` here, and a
+//! module: `sqlite.rs`, `postgres.rs`. What a text may say is what both understand; [`Engine::text`] is for the rest.
 
 use std::sync::Arc;
 
 use apk::digest::Sha256Digest;
 
-use super::{MetadataError, sqlite};
+use super::{MetadataError, postgres, sqlite};
 use tarn_base::clock::Timestamp;
 
 /// A parameter of a statement, or a value of a row.
@@ -279,10 +279,11 @@ pub(super) enum Purpose {
     Other,
 }
 
-/// The database, open. Its statements run on threads that may wait, never on the one that calls.
+/// The database, open. No statement holds up the thread that calls: on SQLite they run on threads that may wait.
 #[derive(Debug, Clone)]
 pub(super) enum Engine {
     Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
 }
 
 impl Engine {
@@ -300,6 +301,7 @@ impl Engine {
     ) -> Result<Vec<Row>, MetadataError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.ask(purpose, statement).await,
+            Self::Postgres(postgres) => postgres.ask(purpose, statement).await,
         }
     }
 
@@ -331,13 +333,16 @@ impl Engine {
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened.
+    /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened. One that had an error other than a
+    /// refusal of [`super::packages::refuse`] is to be dropped: PostgreSQL does nothing more in it.
     ///
-    /// On SQLite it holds the write lock from the first (BEGIN IMMEDIATE): a transaction that read first and asked
-    /// for the lock later would be refused with "busy" whenever another wrote in between, however long it waited.
+    /// It holds the lock of the one who writes from the first. On SQLite (BEGIN IMMEDIATE) a transaction that read first and asked
+    /// for the lock later would be refused with "busy" whenever another wrote in between, however long it waited. On
+    /// PostgreSQL it would have seen what others changed meanwhile as it was before.
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
         match self {
             Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write().await?)),
+            Self::Postgres(postgres) => Ok(Transaction::Postgres(postgres.write().await?)),
         }
     }
 
@@ -346,6 +351,7 @@ impl Engine {
     pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
         match self {
             Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write_here().await?)),
+            Self::Postgres(postgres) => Ok(Transaction::Postgres(postgres.write().await?)),
         }
     }
 
@@ -357,10 +363,27 @@ impl Engine {
         Ok(changed)
     }
 
+    /// The one of two texts that this engine understands: for the few questions that can't be one text.
+    pub(super) const fn text(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sqlite,
+            Self::Postgres(_) => postgres,
+        }
+    }
+
+    /// Whether servers may share the database.
+    pub(super) const fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
+        }
+    }
+
     /// Waits for what is under way and closes every connection.
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 }
@@ -369,6 +392,7 @@ impl Engine {
 #[derive(Debug)]
 pub(super) enum Transaction {
     Sqlite(sqlite::Transaction),
+    Postgres(postgres::Transaction),
 }
 
 impl Transaction {
@@ -382,6 +406,7 @@ impl Transaction {
     pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
         match self {
             Self::Sqlite(transaction) => transaction.rows(statement).await,
+            Self::Postgres(transaction) => transaction.rows(statement).await,
         }
     }
 
@@ -389,6 +414,7 @@ impl Transaction {
     pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, MetadataError> {
         match self {
             Self::Sqlite(transaction) => transaction.run(statement).await,
+            Self::Postgres(transaction) => transaction.run(statement).await,
         }
     }
 
@@ -416,9 +442,10 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), MetadataError> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,7 +1,5 @@
 //! What can go wrong with the database, told apart by what a caller can do about it.
 
-use std::path::PathBuf;
-
 use super::sqlite::{Fault, fault};
 
 /// Why a question to the database, or a change of it, failed. A change that failed was not made.
@@ -30,13 +28,12 @@ pub enum MetadataError {
 
     /// A newer version of the program made the database.
     #[error(
-        "the database {} was made by a newer version of Tarn (its migration {found}, this version knows up to {known}): \
-         install that version again, or restore the backup made before the upgrade",
-        path.display()
+        "the database {database} was made by a newer version of Tarn (its migration {found}, this version knows up to {known}): \
+         install that version again, or restore the backup made before the upgrade"
     )]
     Newer {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// The newest migration the database has.
         found: i64,
         /// The newest migration this program has.
@@ -46,34 +43,33 @@ pub enum MetadataError {
     /// A version of the program made the database that was never released: its tables are not those that a migration of
     /// that number makes.
     #[error(
-        "the database {} was made by a version of Tarn between releases, with other tables at migration {migration}: start \
-         that version again, or begin with a new data folder and publish your packages there",
-        path.display()
+        "the database {database} was made by a version of Tarn between releases, with other tables at migration {migration}: start \
+         that version again, or begin with a new data folder and publish your packages there"
     )]
     Unreleased {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// The migration that is another one here.
         migration: i64,
     },
 
     /// The tables could not be brought up to date.
-    #[error("cannot bring the tables of the database {} up to date", path.display())]
+    #[error("cannot bring the tables of the database {database} up to date")]
     Migrate {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// What the migration said.
         #[source]
         source: Cause,
     },
 
     /// The database can't be opened.
-    #[error("cannot open the database {}: {hint}", path.display())]
+    #[error("cannot open the database {database}: {hint}")]
     Open {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// What to do.
-        hint: &'static str,
+        hint: String,
         /// What the operating system or the database said.
         #[source]
         source: Cause,
@@ -93,7 +89,7 @@ pub enum MetadataError {
 }
 
 /// What the library of the database said.
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl From<rusqlite::Error> for MetadataError {
     fn from(error: rusqlite::Error) -> Self {

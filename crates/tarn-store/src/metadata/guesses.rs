@@ -1,7 +1,7 @@
 //! Wrong passwords that were counted, kept for the next start of the server.
 //!
-//! The count that decides is in the memory of the process (`access/guesses.rs`); here is what it wrote down. The table never has
-//! more rows than the writer says: what is older than anybody minds goes, and beyond that the oldest.
+//! The count that decides is in the memory of the process (`access/guesses.rs`); here is what it wrote down. Processes that share a database
+//! count here. The table never has more rows than the writer says: what is older than anybody minds goes, and beyond that the oldest.
 
 use super::{
     Metadata, MetadataError,
@@ -68,18 +68,122 @@ impl Metadata {
         for count in counts {
             keep(&mut transaction, count).await?;
         }
-        transaction
-            .run(sql!("DELETE FROM guesses WHERE last_at <= $1", since))
-            .await?;
-        transaction
-            .run(sql!(
-                "DELETE FROM guesses WHERE last_at <= \
-                 (SELECT last_at FROM guesses ORDER BY last_at DESC LIMIT 1 OFFSET $1)",
-                i64::from(most)
-            ))
-            .await?;
+        forget(&mut transaction, since, most).await?;
         transaction.commit().await
     }
+}
+
+/// Wrong passwords that count: how many, and when the last one came.
+pub type Guessed = Option<(u32, Timestamp)>;
+
+impl Metadata {
+    /// Whether other processes may serve the same database.
+    pub const fn is_shared(&self) -> bool {
+        self.engine.is_shared()
+    }
+
+    /// Counts one more attempt for an account as seen from a source, and for the source, unless `decide` refuses. It gets what both have
+    /// since `since`, and says when this one counts as made. What is older is forgotten, and the oldest beyond `most`.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. The refusal is inside.
+    pub async fn count_guess<T, E>(
+        &self,
+        (account, source): (&[u8; 32], &str),
+        (since, most): (Timestamp, u32),
+        decide: impl FnOnce(Guessed, Guessed) -> Result<(Timestamp, T), E> + Send,
+    ) -> Result<Result<T, E>, MetadataError> {
+        const OF_SOURCE: &[u8] = &[];
+        let mut transaction = self.engine.write().await?;
+        let rows = transaction
+            .rows(sql!(
+                "SELECT account, count, last_at FROM guesses WHERE source = $1 AND account IN ($2, $3) AND last_at > $4",
+                source,
+                account,
+                OF_SOURCE,
+                since
+            ))
+            .await?;
+        let (mut of_account, mut of_source) = (None, None);
+        for row in &rows {
+            let counted = u32::try_from(row.size("count")?).unwrap_or(u32::MAX);
+            let guessed = Some((counted, row.time("last_at")?));
+            match row.value::<&[u8]>("account")? {
+                [] => of_source = guessed,
+                _ => of_account = guessed,
+            }
+        }
+        let (at, decided) = match decide(of_account, of_source) {
+            Ok(decided) => decided,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        forget(&mut transaction, since, most).await?;
+        for whose in [account.as_slice(), OF_SOURCE] {
+            let statement = sql!(
+                "INSERT INTO guesses (account, source, count, last_at) VALUES ($1, $2, 1, $3) \
+                 ON CONFLICT (account, source) DO UPDATE SET count = guesses.count + 1, last_at = excluded.last_at",
+                whose,
+                source,
+                at
+            );
+            transaction.run_one("count of guesses", statement).await?;
+        }
+        transaction.commit().await?;
+        Ok(Ok(decided))
+    }
+
+    /// Takes one attempt back that was right: the account's are forgotten; of the source's, this one.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn forgive_guess(
+        &self,
+        (account, source): (&[u8; 32], &str),
+    ) -> Result<(), MetadataError> {
+        const OF_SOURCE: &[u8] = &[];
+        let mut transaction = self.engine.write().await?;
+        for statement in [
+            sql!(
+                "DELETE FROM guesses WHERE account = $1 AND source = $2",
+                account,
+                source
+            ),
+            sql!(
+                "UPDATE guesses SET count = count - 1 WHERE account = $1 AND source = $2",
+                OF_SOURCE,
+                source
+            ),
+            sql!(
+                "DELETE FROM guesses WHERE account = $1 AND source = $2 AND count <= 0",
+                OF_SOURCE,
+                source
+            ),
+        ] {
+            transaction.run(statement).await?;
+        }
+        transaction.commit().await
+    }
+}
+
+/// Forgets what is from before `since`, and the oldest beyond `most`.
+async fn forget(
+    transaction: &mut Transaction,
+    since: Timestamp,
+    most: u32,
+) -> Result<(), MetadataError> {
+    transaction
+        .run(sql!("DELETE FROM guesses WHERE last_at <= $1", since))
+        .await?;
+    transaction
+        .run(sql!(
+            "DELETE FROM guesses WHERE last_at <= \
+             (SELECT last_at FROM guesses ORDER BY last_at DESC LIMIT 1 OFFSET $1)",
+            i64::from(most)
+        ))
+        .await?;
+    Ok(())
 }
 
 async fn keep(transaction: &mut Transaction, count: &GuessCount) -> Result<(), MetadataError> {

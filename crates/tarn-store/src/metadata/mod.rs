@@ -30,12 +30,14 @@ mod guesses;
 mod imports;
 mod indexes;
 mod kinds;
+mod leases;
 mod live_files;
 mod members;
 mod memory;
 mod outbox;
 mod owners;
 mod packages;
+mod postgres;
 mod quotas;
 mod relations;
 mod removals;
@@ -52,7 +54,7 @@ mod tokens;
 mod users;
 mod webhooks;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use tokio::sync::Notify;
 
@@ -74,7 +76,7 @@ pub use self::{
     expiry_rules::{ExpiryRule, NewExpiryRule},
     file_removals::Removed,
     foreign_tokens::{ForeignHash, NewForeignToken},
-    guesses::GuessCount,
+    guesses::{GuessCount, Guessed},
     imports::{FileHistory, ImportedUser, SealFactor},
     indexes::{IndexChanges, IndexHead, IndexedPackage},
     kinds::{
@@ -82,10 +84,12 @@ pub use self::{
         OwnerKind, PackageFileId, PackageFormat, RepositoryId, Role, SessionId, SigningKeyId,
         TeamId, Through, TokenId, UnknownWord, VersionRule, Visibility, WebhookEvent, WebhookId,
     },
+    leases::Lease,
     live_files::{LiveFile, OldPackage},
     members::Member,
     owners::{AddOwnerError, Owner},
     packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
+    postgres::{BadAddress, PostgresAddress},
     quotas::{OverQuota, OwnQuota, Quota, Usage},
     relations::{MOST_RELATED, Provider, RelatedPackage},
     removals::RemoveOwnerError,
@@ -110,6 +114,18 @@ pub use self::{
 pub enum Database {
     /// A file, made when there is none. Its folder must be there, on a local disk.
     Sqlite(PathBuf),
+    /// A database of a PostgreSQL server, which must be there; its tables are made when there are none.
+    Postgres(PostgresAddress),
+}
+
+impl fmt::Display for Database {
+    /// Without a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(address) => address.fmt(f),
+        }
+    }
 }
 
 /// The database, open. Cheap to clone; all clones are one.
@@ -182,6 +198,7 @@ impl Metadata {
     pub async fn open(database: &Database) -> Result<Self, MetadataError> {
         let (engine, watch) = match database {
             Database::Sqlite(path) => sqlite::open(path).await?,
+            Database::Postgres(address) => postgres::open(address).await?,
         };
         let memory = Arc::new(Memory::new(watch));
         let outbox_filled = Arc::new(Notify::new());

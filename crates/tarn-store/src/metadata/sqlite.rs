@@ -38,7 +38,7 @@ use self::{
 };
 use super::{
     MetadataError,
-    db_version::Watch,
+    db_version::{HeaderWatch, Watch},
     engine::{Engine, Purpose, Row, Statement},
 };
 
@@ -266,8 +266,8 @@ fn open_here(path: &Path) -> Result<(PathBuf, Watch), MetadataError> {
             _ => "look at the cause below",
         };
         MetadataError::Open {
-            path: path.to_path_buf(),
-            hint,
+            database: path.display().to_string(),
+            hint: hint.to_owned(),
             source: source.into(),
         }
     })?;
@@ -277,12 +277,12 @@ fn open_here(path: &Path) -> Result<(PathBuf, Watch), MetadataError> {
     let keeper = writer(&path)?;
     // Only who has read from a database has the shared memory file open.
     keeper.query_one("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    let watch = Watch::open(&path, keeper).map_err(|source| MetadataError::Open {
-        path: path.clone(),
-        hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk",
+    let watch = HeaderWatch::open(&path, keeper).map_err(|source| MetadataError::Open {
+        database: path.display().to_string(),
+        hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk".to_owned(),
         source: source.into(),
     })?;
-    Ok((path, watch))
+    Ok((path, Watch::Sqlite(watch)))
 }
 
 // A connection is used by one thread at a time, so SQLite need not see to that itself (NO_MUTEX).
@@ -329,8 +329,8 @@ fn connect(path: &Path) -> Result<Connection, MetadataError> {
 
 fn unreadable(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> MetadataError {
     MetadataError::Open {
-        path: path.to_path_buf(),
-        hint: NOT_A_DATABASE,
+        database: path.display().to_string(),
+        hint: NOT_A_DATABASE.to_owned(),
         source,
     }
 }
@@ -365,7 +365,12 @@ fn open_unchanged_here(path: &Path) -> Result<Option<Unchanged>, MetadataError> 
     let found = made.map_err(|error| unreadable(&path, error.into()))?;
     let known = migrations::newest();
     if let Some(found) = found.filter(|found| *found > known) {
-        return Err(MetadataError::Newer { path, found, known });
+        let database = path.display().to_string();
+        return Err(MetadataError::Newer {
+            database,
+            found,
+            known,
+        });
     }
     Ok(Some((path, open)))
 }

@@ -2,7 +2,8 @@
 //! which the sealing key is checked.
 
 use super::{
-    Act, Database, Metadata, MetadataError, audit::Done, engine::Engine, engine::sql, sqlite,
+    Act, Database, Metadata, MetadataError, audit::Done, engine::Engine, engine::sql, postgres,
+    sqlite,
 };
 
 /// What was found.
@@ -23,6 +24,7 @@ impl Metadata {
     pub async fn survey(database: &Database) -> Result<Surveyed, MetadataError> {
         let engine = match database {
             Database::Sqlite(path) => sqlite::open_unchanged(path).await?,
+            Database::Postgres(address) => Some(postgres::open_unchanged(address).await?),
         };
         let Some(engine) = engine else {
             return Ok(Surveyed::default());
@@ -115,9 +117,9 @@ async fn sealing_check(engine: &Engine) -> Result<Option<Vec<u8>>, MetadataError
 
 /// Whether there is such a table: a database of an earlier version may have none.
 async fn has_table(engine: &Engine, table: &str) -> Result<bool, MetadataError> {
-    let exists = sql!(
+    let text = engine.text(
         "SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = $1",
-        table
+        "SELECT 1 AS one FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
     );
-    Ok(engine.row(exists).await?.is_some())
+    Ok(engine.row(sql!(text, table)).await?.is_some())
 }

@@ -179,5 +179,7 @@ async fn the_database_knows_when_it_was_made_by_the_clock_of_the_machine() {
     let before = SystemTime::now() - Duration::from_secs(1);
     let world = World::new().await;
     let made = world.metadata.made_at().await.unwrap();
-    assert!(before < made && made <= SystemTime::now());
+    assert!(made <= SystemTime::now());
+    // On PostgreSQL it is a copy of one that was made before.
+    assert!(before < made || tarn_testkit::on_postgres());
 }

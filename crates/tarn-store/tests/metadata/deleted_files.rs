@@ -279,7 +279,6 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
         assert_eq!(blob, Some((0, expected)), "p{number}");
     }
     world.metadata.close().await;
-    let database = rusqlite::Connection::open(world.folder.path().join("tarn.db")).unwrap();
     for (table, expected) in [
         ("removals", 0),
         ("repositories", 1),
@@ -287,9 +286,8 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
         ("index_heads", 1),
         ("package_versions", 1),
     ] {
-        let count = format!("SELECT COUNT(*) FROM {table}");
-        let count: i64 = database.query_row(&count, [], |row| row.get(0)).unwrap();
-        assert_eq!(count, expected, "{table}");
+        let count = world.sql(&format!("SELECT COUNT(*) FROM {table}"));
+        assert_eq!(count, [[expected.to_string()]], "{table}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! The facts, asked for and changed as the rest of the server does it, on a real database file.
+//! The facts, asked for and changed as the rest of the server does it, on a real database: every test on a file of SQLite, and once more on
+//! a database of a PostgreSQL server (`on_postgres`).
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
@@ -11,12 +12,15 @@ mod deleted_files;
 mod guesses;
 mod imports;
 mod indexes;
+mod on_postgres;
 mod packages;
+mod processes;
 mod quotas;
 mod relations;
 mod second_factors;
 mod sessions;
 mod signing_keys;
+mod sqlite_files;
 
 use apk::{
     arch::Arch,
@@ -26,6 +30,7 @@ use apk::{
     version::Version,
 };
 use futures_util::future::join_all;
+use rusqlite::{Connection, types::ValueRef};
 use tarn_base::{
     clock::Timestamp,
     names::{Branch, OwnerName, RepositoryName},
@@ -34,6 +39,7 @@ use tarn_store::metadata::{
     Act, Actor, Database, FileAddress, Metadata, NewBlob, NewPackageFile, NewUser, OwnerId,
     PackageAddress, PackageFile, PackageFormat, RecordError, Recorded, Through, Visibility,
 };
+use tarn_testkit::on_postgres;
 use tempfile::TempDir;
 
 /// 2026-11-22 21:00:00 UTC.
@@ -88,17 +94,16 @@ impl World {
     /// took, too.
     async fn record_together(&self, names: &[&str]) -> (Vec<Result<Recorded, RecordError>>, u64) {
         let before = self.metadata.recording_transactions();
-        let writer = self.database();
-        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let writer = Writer::of(&self.folder);
         let records = names.iter().map(|name| self.record(name, "x86_64"));
         // Each is polled once before the lock is free: the first waits for the lock, and the others for the first.
         let (recorded, ()) = tokio::join!(join_all(records), async { drop(writer) });
         (recorded, self.metadata.recording_transactions() - before)
     }
 
-    /// The database as another process has it.
-    fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.folder.path().join("tarn.db")).unwrap()
+    /// Runs SQL as another process does, and gives what the columns of each row hold.
+    fn sql(&self, text: &str) -> Vec<Vec<String>> {
+        sql(&self.folder, text)
     }
 
     async fn remove(&self, name: &str, arch: &str, now: Timestamp) -> bool {
@@ -155,10 +160,63 @@ impl World {
     }
 }
 
+/// The database of that folder, on the engine that the tests run on.
+fn database(folder: &TempDir) -> Database {
+    match tarn_testkit::database_in(folder.path()) {
+        Some(url) => Database::Postgres(url.parse().unwrap()),
+        None => Database::Sqlite(folder.path().join("tarn.db")),
+    }
+}
+
 async fn open(folder: &TempDir) -> Metadata {
-    Metadata::open(&Database::Sqlite(folder.path().join("tarn.db")))
-        .await
-        .unwrap()
+    Metadata::open(&database(folder)).await.unwrap()
+}
+
+/// Runs SQL in the database of that folder as another process does, and gives what the columns of each row hold.
+fn sql(folder: &TempDir, text: &str) -> Vec<Vec<String>> {
+    if on_postgres() {
+        let rows = tarn_testkit::sql_in(folder.path(), text);
+        let columns = |row: &str| row.split('|').map(str::to_owned).collect();
+        return rows.lines().map(columns).collect();
+    }
+    let database = Connection::open(folder.path().join("tarn.db")).unwrap();
+    let mut statement = database.prepare(text).unwrap();
+    let columns = statement.column_count();
+    let rows = statement.query_map([], |row| {
+        (0..columns)
+            .map(|column| {
+                Ok(match row.get_ref(column)? {
+                    ValueRef::Integer(number) => number.to_string(),
+                    value => value.as_str().unwrap_or_default().to_owned(),
+                })
+            })
+            .collect()
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+/// Another process that has begun to write: everyone else waits until it is dropped.
+struct Writer {
+    _sqlite: Option<Connection>,
+    _postgres: Option<tarn_testkit::Session>,
+}
+
+impl Writer {
+    fn of(folder: &TempDir) -> Self {
+        let postgres = on_postgres().then(|| {
+            let lock = "BEGIN; SELECT pg_advisory_xact_lock(6071310);";
+            tarn_testkit::Session::begin(folder.path(), lock)
+        });
+        let sqlite = (!on_postgres()).then(|| {
+            let connection = Connection::open(folder.path().join("tarn.db")).unwrap();
+            connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+            connection
+        });
+        Self {
+            _sqlite: sqlite,
+            _postgres: postgres,
+        }
+    }
 }
 
 async fn add_user(metadata: &Metadata, name: &str) -> OwnerId {

@@ -96,13 +96,13 @@ async fn one_that_is_refused_in_a_shared_transaction_undoes_nothing_of_the_other
 async fn one_that_fails_in_a_shared_transaction_fails_alone() {
     let world = World::new().await;
     // It fails in the middle of what is written of it, which nothing that is asked before can tell.
-    world
-        .database()
-        .execute_batch(
-            "CREATE TRIGGER fails AFTER INSERT ON package_files WHEN NEW.name = 'fails'
-             BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END",
-        )
-        .unwrap();
+    world.sql(if tarn_testkit::on_postgres() {
+        "CREATE FUNCTION fail() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RAISE 'as the test wants it'; END $$;
+         CREATE TRIGGER fails AFTER INSERT ON package_files FOR EACH ROW WHEN (NEW.name = 'fails') EXECUTE FUNCTION fail()"
+    } else {
+        "CREATE TRIGGER fails AFTER INSERT ON package_files WHEN NEW.name = 'fails'
+         BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END"
+    });
     let names = ["first", "a", "fails", "b", "c"];
     let (recorded, transactions) = world.record_together(&names).await;
     for (name, result) in names.iter().zip(&recorded) {

@@ -1,6 +1,5 @@
 //! Second factors and their recovery codes: what is kept, what is used up, what is written in the audit log.
 
-use rusqlite::Connection;
 use tarn_store::metadata::{CodeClaim, CodeOutcome, SecondFactor};
 
 use crate::{ACT, START, World};
@@ -14,12 +13,11 @@ fn at_once(_: &SecondFactor) -> bool {
 
 /// The actions in the audit log that were done to an owner, oldest first.
 fn actions(world: &World) -> Vec<String> {
-    let database = Connection::open(world.folder.path().join("tarn.db")).unwrap();
-    let text =
-        "SELECT action FROM audit_log WHERE owner_id = $1 AND action <> 'user.add' ORDER BY id";
-    let mut statement = database.prepare(text).unwrap();
-    let actions = statement.query_map([world.alice.number()], |row| row.get(0));
-    actions.unwrap().map(Result::unwrap).collect()
+    let rows = world.sql(&format!(
+        "SELECT action FROM audit_log WHERE owner_id = {} AND action <> 'user.add' ORDER BY id",
+        world.alice
+    ));
+    rows.concat()
 }
 
 async fn version(world: &World) -> i64 {

@@ -18,7 +18,10 @@ use std::{
 use ipnet::IpNet;
 use tarn_base::secret::Secret;
 use tarn_core::settings::ForwardedHeader;
-use tarn_store::{blobs::Storage, metadata::VersionRule};
+use tarn_store::{
+    blobs::Storage,
+    metadata::{Database, VersionRule},
+};
 use tracing::Level;
 use url::Url;
 
@@ -104,8 +107,8 @@ impl fmt::Display for Source {
 pub(crate) struct Configuration {
     /// The data folder, as written.
     pub(crate) data_dir: PathBuf,
-    /// The file of the SQLite database.
-    pub(crate) database: PathBuf,
+    /// Where the database is.
+    pub(crate) database: Database,
     /// Where the packages are kept; without the credentials of an S3 store.
     pub(crate) storage: Storage,
     /// Where the server listens.
@@ -200,28 +203,31 @@ impl Configuration {
 }
 
 impl Layers {
+    fn database(&mut self, data_dir: &Path) -> Result<Database, Failure> {
+        let (database, source) = match self.given(&table::DATABASE)? {
+            None => (Database::Sqlite(data_dir.join("tarn.db")), Source::Default),
+            Some((value, source)) => {
+                let database = understood(&table::DATABASE, &source, values::database(&value))?;
+                let database = match database {
+                    Database::Sqlite(path) => Database::Sqlite(beside(&source, path)),
+                    server @ Database::Postgres(_) => server,
+                };
+                (database, source)
+            }
+        };
+        let shown = match &database {
+            Database::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Database::Postgres(address) => address.to_string(),
+        };
+        self.note(&table::DATABASE, shown, source);
+        Ok(database)
+    }
+
     fn understand(&mut self) -> Result<Configuration, Failure> {
         let data_dir = self
             .path_of(&table::DATA_DIR)?
             .unwrap_or_else(|| PathBuf::from(table::DATA_DIR.default));
-        let database = match self.given(&table::DATABASE)? {
-            Some((value, source)) => {
-                let path = understood(&table::DATABASE, &source, values::database(&value))?;
-                let path = beside(&source, path);
-                self.note(
-                    &table::DATABASE,
-                    format!("sqlite://{}", path.display()),
-                    source,
-                );
-                path
-            }
-            None => {
-                let path = data_dir.join("tarn.db");
-                let shown = format!("sqlite://{}", path.display());
-                self.note(&table::DATABASE, shown, Source::Default);
-                path
-            }
-        };
+        let database = self.database(&data_dir)?;
         let storage = self.parsed(&table::STORAGE, values::storage)?;
         if storage.is_none() {
             self.note(&table::STORAGE, "data-dir".to_owned(), Source::Default);

@@ -59,7 +59,7 @@ settings! {
     DATA_DIR: "data-dir", "TARN_DATA_DIR", "DIR", "./tarn-data", Everywhere,
         "The folder that holds the registry: the database, the packages, the sealing key.";
     DATABASE: "database", "TARN_DATABASE", "URL", "", Everywhere,
-        "The database: `sqlite://PATH`. Without it: `tarn.db` in the data folder.";
+        "The database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Without it: `tarn.db` in the data folder.";
     STORAGE: "storage", "TARN_STORAGE", "URL", "", Everywhere,
         "Where the packages are kept: `data-dir`, which is also the default, or an S3 store: `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`. Its credentials come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.";
     SECRET_KEY_FILE: "secret-key-file", "TARN_SECRET_KEY_FILE", "FILE", "", Everywhere,

@@ -91,7 +91,8 @@ fn a_path_in_the_file_is_meant_from_the_folder_of_the_file() {
     )
     .unwrap();
     assert_eq!(configuration.data_dir, folder.path().join("data"));
-    assert_eq!(configuration.database, PathBuf::from("/x/y.db"));
+    let database = Database::Sqlite(PathBuf::from("/x/y.db"));
+    assert_eq!(configuration.database, database);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tarn_core::{
 };
 use tarn_store::{
     blobs::{S3Settings, Storage},
-    metadata::VersionRule,
+    metadata::{Database, PostgresAddress, VersionRule},
 };
 
 /// Why a value was refused: what is wrong with it, and what to do.
@@ -49,9 +49,10 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, Refused> {
     refused(format!("`{text}` is not an address with a port"), hint)
 }
 
-/// The path in `sqlite://PATH`. Other databases are refused.
-pub(crate) fn database(text: &str) -> Result<PathBuf, Refused> {
-    const HINT: &str = "leave `database` out to keep it in the data folder, or write sqlite:///var/lib/tarn/tarn.db";
+/// The database of `sqlite://PATH` or `postgres://…`. Others are refused. A URL may hold a password: it is not repeated.
+pub(crate) fn database(text: &str) -> Result<Database, Refused> {
+    const HINT: &str = "leave `database` out to keep it in the data folder, or write sqlite:///var/lib/tarn/tarn.db or \
+                        postgres://USER@HOST/NAME";
     if let Some(path) = text.strip_prefix("sqlite://") {
         return match path {
             "" => refused("`sqlite://` names no file", HINT),
@@ -59,15 +60,17 @@ pub(crate) fn database(text: &str) -> Result<PathBuf, Refused> {
             _ if path.contains(['?', '#']) => {
                 refused("a database path takes no `?` and no `#`", HINT)
             }
-            _ => Ok(PathBuf::from(path)),
+            _ => Ok(Database::Sqlite(PathBuf::from(path))),
         };
     }
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        // The URL holds a password: it is not repeated.
-        return refused(
-            "PostgreSQL is not in this version of Tarn",
-            "leave `database` out to use SQLite in the data folder",
-        );
+        let address: Result<PostgresAddress, _> = text.parse();
+        return address.map(Database::Postgres).or_else(|bad| {
+            refused(
+                bad.to_string(),
+                "write postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full; docs/operations.md has the rest",
+            )
+        });
     }
     refused("this is not a database URL that Tarn knows", HINT)
 }
@@ -345,14 +348,18 @@ mod tests {
     }
 
     #[test]
-    fn databases_of_later_versions_are_refused_without_repeating_the_password() {
-        assert_eq!(
-            database("sqlite:///a/b.db").unwrap(),
-            PathBuf::from("/a/b.db")
-        );
-        assert_eq!(database("sqlite://b.db").unwrap(), PathBuf::from("b.db"));
+    fn a_database_is_a_file_or_a_server_and_its_password_is_never_repeated() {
+        for path in ["/a/b.db", "b.db"] {
+            let found = database(&format!("sqlite://{path}")).unwrap();
+            assert_eq!(found, Database::Sqlite(PathBuf::from(path)));
+        }
+        for scheme in ["postgres", "postgresql"] {
+            let found = database(&format!("{scheme}://u:hunter2@h/d")).unwrap();
+            assert_eq!(found.to_string(), "postgres://u@h/d");
+            assert!(!format!("{found:?}").contains("hunter2"));
+        }
         for text in [
-            "postgres://u:hunter2@h/d",
+            "postgres://u:hunter2@h/d?sslmode=always",
             "mysql://u:hunter2@h/d",
             "hunter2",
         ] {

@@ -13,7 +13,10 @@ fn every_wrong_setting_is_told_with_where_it_came_from_and_what_to_write() {
     let mut all = String::new();
     for (name, value) in [
         ("TARN_LISTEN", "localhost:8080"),
-        ("TARN_DATABASE", "postgres://tarn:hunter2@db/tarn"),
+        (
+            "TARN_DATABASE",
+            "postgres://tarn:hunter2@db/tarn?sslmode=always",
+        ),
         ("TARN_DATABASE", "tarn.db"),
         ("TARN_STORAGE", "s3://bucket?secret=hunter2"),
         ("TARN_BASE_URL", "packages.example.org"),

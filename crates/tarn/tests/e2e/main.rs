@@ -41,6 +41,8 @@ mod noarch;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod races;

@@ -13,7 +13,7 @@ use super::{Access, AuthError};
 use crate::access::{
     caller::{By, SignedIn},
     code::Code,
-    guesses::{Guesses, network},
+    guesses::{Attempt, Guesses, network},
     passwords::{Checker, PasswordError},
     second_factor::FactorError,
 };
@@ -228,10 +228,7 @@ impl Passwords {
             return Checked::TooManyAttempts(QUEUE_WAIT);
         };
         let held = Arc::clone(&self.held).try_acquire_owned().ok();
-        let begun = self
-            .guesses
-            .begin(name, peer, self.clock.now(), held.is_some());
-        let attempt = match begun {
+        let attempt = match self.begin(name, peer, held.is_some()).await {
             Ok(attempt) => attempt,
             Err(wait) => return Checked::TooManyAttempts(wait),
         };
@@ -247,14 +244,9 @@ impl Passwords {
             };
             drop(held);
             let checked = passwords.checker.check(place, stored, password).await;
-            let to_be_written = match &checked {
-                Ok(false) => passwords.guesses.confirm(&attempt),
-                // What could not be compared was not wrong either.
-                Ok(true) | Err(_) => passwords.guesses.forgive(&attempt),
-            };
-            if to_be_written {
-                passwords.write_guesses_soon();
-            }
+            // What could not be compared was not wrong either.
+            let was_wrong = matches!(checked, Ok(false));
+            passwords.end(&attempt, was_wrong).await;
             checked
         });
         match checked.await.unwrap_or(Err(PasswordError::Stopping)) {
@@ -287,6 +279,42 @@ impl Passwords {
             Err(error) => {
                 tracing::warn!(%error, user = user.name, "an imported password hash was not replaced");
             }
+        }
+    }
+
+    /// Counts an attempt: together with other servers where they share the database, unless that fails.
+    async fn begin(&self, name: &str, peer: IpAddr, may_wait: bool) -> Result<Attempt, Duration> {
+        let (metadata, now) = (&self.metadata, self.clock.now());
+        if metadata.is_shared() {
+            let rows = (metadata, self.most_guesses);
+            let begun = self.guesses.begin_together(rows, name, peer, now, may_wait);
+            match begun.await {
+                Ok(begun) => return begun,
+                Err(error) => {
+                    tracing::warn!(%error, "an attempt to sign in is counted by this server only");
+                }
+            }
+        }
+        self.guesses.begin(name, peer, now, may_wait)
+    }
+
+    /// Writes down how an attempt ended.
+    async fn end(self: &Arc<Self>, attempt: &Attempt, was_wrong: bool) {
+        if attempt.is_in_the_database() {
+            if !was_wrong
+                && let Err(error) = self.guesses.forgive_together(&self.metadata, attempt).await
+            {
+                tracing::warn!(%error, "a right password stays counted as a wrong one");
+            }
+            return;
+        }
+        let to_be_written = if was_wrong {
+            self.guesses.confirm(attempt)
+        } else {
+            self.guesses.forgive(attempt)
+        };
+        if to_be_written {
+            Arc::clone(self).write_guesses_soon();
         }
     }
 

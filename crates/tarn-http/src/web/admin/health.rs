@@ -194,5 +194,6 @@ pub(super) async fn settings(site: Site) -> Result<Response, ApiError> {
 fn database(database: &Database) -> String {
     match database {
         Database::Sqlite(path) => format!("SQLite, {}", path.display()),
+        Database::Postgres(address) => format!("PostgreSQL, {address}"),
     }
 }

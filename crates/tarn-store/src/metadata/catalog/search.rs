@@ -1,8 +1,8 @@
 //! The search: what a text finds among the packages of all owners.
 //!
 //! Names that are the text, or begin with it, come out of an index of names, whatever their age. What contains it comes out of
-//! an index of trigrams (`package_search`, which SQLite's FTS5 keeps by triggers; `pg_trgm` would be the same elsewhere): it is
-//! the one thing here that is particular to an engine.
+//! an index of trigrams: `package_search` on SQLite, which FTS5 keeps by triggers, and one of `pg_trgm` on PostgreSQL, without which
+//! all versions are looked through. It is the one thing here that is particular to an engine.
 
 use super::{
     CatalogVersion, Page, ReadScope, Window,
@@ -37,7 +37,7 @@ macro_rules! named {
         concat!(
             "named AS MATERIALIZED (SELECT package_versions.id AS id, package_versions.files AS files, \
              package_versions.created_at AS created_at, CASE WHEN LOWER(package_versions.name) = $7 THEN 0 ELSE 1 END AS place \
-             FROM package_versions CROSS JOIN owners ON owners.id = package_versions.owner_id WHERE ",
+             FROM package_versions CROSS JOIN owners WHERE owners.id = package_versions.owner_id AND ",
             begins!(),
             " AND ",
             visible!("owners"),
@@ -57,7 +57,7 @@ macro_rules! begins {
 macro_rules! page_of_found {
     ($is_cut:literal) => {
         concat!(
-            "page AS (SELECT id, files, created_at, NULL AS last_file, place, (SELECT COUNT(*) FROM found) AS total, ",
+            "page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, place, (SELECT COUNT(*) FROM found) AS total, ",
             $is_cut,
             " AS is_cut FROM found ORDER BY place, id DESC LIMIT $10 OFFSET $11) ",
             versions_in_page!(", page.is_cut AS is_cut"),
@@ -66,22 +66,43 @@ macro_rules! page_of_found {
     };
 }
 
-/// For a [`ReadScope`] of all repositories. `$6` has the trigrams of the text, `$12` the pattern of what contains it: a trigram may
-/// fold letters that [`containing`] tells apart.
-const CONTAINING: &str = concat!(
-    "WITH ",
-    named!(),
-    ", others AS MATERIALIZED (SELECT package_versions.id AS id, package_versions.files AS files, \
-     package_versions.created_at AS created_at, 2 AS place FROM package_search \
-     CROSS JOIN package_versions ON package_versions.id = package_search.rowid \
-     CROSS JOIN owners ON owners.id = package_versions.owner_id WHERE package_search MATCH $6 AND NOT ",
-    begins!(),
-    " AND (LOWER(package_versions.name) LIKE $12 ESCAPE '\\' OR LOWER(package_versions.description) LIKE $12 ESCAPE '\\') AND ",
-    visible!("owners"),
-    " ORDER BY package_search.rowid DESC LIMIT $9), \
-     found AS MATERIALIZED (SELECT id, files, created_at, place FROM named \
-     UNION ALL SELECT id, files, created_at, place FROM others), ",
-    page_of_found!("((SELECT COUNT(*) FROM named) >= $9 OR (SELECT COUNT(*) FROM others) >= $9)")
+/// For a [`ReadScope`] of all repositories: `$from` leads to the rows of `package_versions` that an index of trigrams finds, the newest of
+/// which have the greatest `$newest`. `$6` has the trigrams of the text, `$12` the pattern of what contains it: a trigram may fold letters
+/// that [`containing`] tells apart.
+macro_rules! containing {
+    ($from:literal, $newest:literal) => {
+        concat!(
+            "WITH ",
+            named!(),
+            ", others AS MATERIALIZED (SELECT package_versions.id AS id, package_versions.files AS files, \
+             package_versions.created_at AS created_at, 2 AS place FROM ",
+            $from,
+            " AND owners.id = package_versions.owner_id AND NOT ",
+            begins!(),
+            " AND (LOWER(package_versions.name) LIKE $12 ESCAPE '\\' OR LOWER(package_versions.description) LIKE $12 ESCAPE '\\') AND ",
+            visible!("owners"),
+            " ORDER BY ",
+            $newest,
+            " DESC LIMIT $9), \
+             found AS MATERIALIZED (SELECT id, files, created_at, place FROM named \
+             UNION ALL SELECT id, files, created_at, place FROM others), ",
+            page_of_found!(
+                "((SELECT COUNT(*) FROM named) >= $9 OR (SELECT COUNT(*) FROM others) >= $9)"
+            )
+        )
+    };
+}
+
+const CONTAINING_ON_SQLITE: &str = containing!(
+    "package_search CROSS JOIN package_versions CROSS JOIN owners \
+     WHERE package_search MATCH $6 AND package_versions.id = package_search.rowid",
+    "package_search.rowid"
+);
+
+/// `pg_trgm` takes the trigrams out of the pattern itself.
+const CONTAINING_ON_POSTGRES: &str = containing!(
+    "package_versions CROSS JOIN owners WHERE $6 IS NOT NULL",
+    "package_versions.id"
 );
 
 /// The same for a text that has no trigram.
@@ -119,21 +140,29 @@ impl Metadata {
         text: &str,
         window: Window,
     ) -> Result<Found, MetadataError> {
-        let (page, first) = self
-            .page_of_versions(|window| find(read_scope, text, MOST_FOUND, window), window)
-            .await?;
+        let containing = self
+            .engine
+            .text(CONTAINING_ON_SQLITE, CONTAINING_ON_POSTGRES);
+        let ask = |window| find(containing, read_scope, text, MOST_FOUND, window);
+        let (page, first) = self.page_of_versions(ask, window).await?;
         let is_cut = first.map_or(Ok(false), |row| row.value("is_cut"))?;
         Ok(Found { page, is_cut })
     }
 }
 
-/// The question for what a text finds.
-fn find(read_scope: &ReadScope, text: &str, most: u32, window: Window) -> Statement {
+/// The question for what a text finds; `trigrams_say` is the one of what contains it.
+fn find(
+    trigrams_say: &'static str,
+    read_scope: &ReadScope,
+    text: &str,
+    most: u32,
+    window: Window,
+) -> Statement {
     let text = text.to_ascii_lowercase();
     let trigrams = trigrams(&text);
     let question = match (&read_scope.repositories, &trigrams) {
         (Some(_), _) => IN_SIGHT,
-        (None, Some(_)) => CONTAINING,
+        (None, Some(_)) => trigrams_say,
         (None, None) => BEGINNING,
     };
     sql!(

@@ -16,12 +16,13 @@ macro_rules! in_sight {
         concat!(
             "in_sight AS MATERIALIZED (SELECT package_versions.id AS id, COUNT(*) AS files, \
              MIN(package_files.created_at) AS created_at, MAX(package_files.id) AS last_file \
-             FROM json_each($5) AS sighted CROSS JOIN repositories ON repositories.id = sighted.value",
+             FROM json_each($5) AS sighted CROSS JOIN repositories CROSS JOIN package_files CROSS JOIN package_versions \
+             WHERE repositories.id = sighted.value",
             $repositories,
-            " CROSS JOIN package_files ON package_files.repository_id = repositories.id AND package_files.removed_at IS NULL \
+            " AND package_files.repository_id = repositories.id AND package_files.removed_at IS NULL \
              AND package_files.file_name > ''",
             $files,
-            " CROSS JOIN package_versions ON package_versions.owner_id = repositories.owner_id \
+            " AND package_versions.owner_id = repositories.owner_id \
              AND package_versions.name = package_files.name AND package_versions.version = package_files.version \
              GROUP BY package_versions.id)"
         )
@@ -57,7 +58,7 @@ pub(super) use versions_in_page;
 macro_rules! page_of_owner {
     (all, $versions:literal) => {
         concat!(
-            "WITH page AS (SELECT id, files, created_at, NULL AS last_file, \
+            "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, \
              (SELECT COUNT(*) FROM package_versions WHERE owner_id = $6",
             $versions,
             ") AS total FROM package_versions WHERE owner_id = $6",
@@ -85,7 +86,7 @@ type Texts = (&'static str, &'static str);
 /// The newest versions of all owners that a [`ReadScope`] of all repositories may know of, `$5` of them.
 const NEWEST: &str = concat!(
     "WITH page AS (SELECT package_versions.id AS id, package_versions.files AS files, \
-     package_versions.created_at AS created_at, NULL AS last_file, 0 AS total FROM package_versions \
+     package_versions.created_at AS created_at, CAST(NULL AS BIGINT) AS last_file, 0 AS total FROM package_versions \
      JOIN owners ON owners.id = package_versions.owner_id WHERE ",
     visible!("owners"),
     " ORDER BY package_versions.id DESC LIMIT $5) ",
@@ -195,7 +196,7 @@ impl Metadata {
     ) -> Result<Option<CatalogVersion>, MetadataError> {
         let text = match &read_scope.repositories {
             None => concat!(
-                "WITH page AS (SELECT id, files, created_at, NULL AS last_file, 1 AS total FROM package_versions \
+                "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, 1 AS total FROM package_versions \
                  WHERE owner_id = $6 AND name = $7 AND version = $8) ",
                 versions_in_page!("")
             ),

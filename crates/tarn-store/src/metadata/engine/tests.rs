@@ -151,6 +151,11 @@ async fn both_take_turns() {
 async fn a_value_is_read_back_as_what_was_given_and_as_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+    reads_back(&engine).await;
+}
+
+/// A value is read back as what was given, and as nothing else.
+pub(in crate::metadata) async fn reads_back(engine: &Engine) {
     // A value of each kind, the second before the first, and one of them twice.
     let every_kind = sql!(
         "SELECT $2 AS text, $1 AS number, $1 + 1 AS next, $3 AS flag, $4 AS bytes, $5 AS absent",

@@ -63,7 +63,7 @@ pub(super) fn migrate(path: &Path, connection: &Connection) -> Result<(), Metada
     let known = newest();
     if let Some(found) = newest_made(&transaction)?.filter(|found| *found > known) {
         return Err(MetadataError::Newer {
-            path: path.to_path_buf(),
+            database: path.display().to_string(),
             found,
             known,
         });
@@ -84,17 +84,17 @@ pub(super) fn migrate(path: &Path, connection: &Connection) -> Result<(), Metada
 }
 
 fn explained(path: &Path, error: refinery_core::Error) -> MetadataError {
-    let path = path.to_path_buf();
+    let database = path.display().to_string();
     match error.kind() {
         Kind::DivergentVersion(made, _) => MetadataError::Unreleased {
-            path,
+            database,
             migration: made.version().into(),
         },
         Kind::Connection(_, source) if is_full(source.as_ref()) => {
             MetadataError::Full(error.into())
         }
         _ => MetadataError::Migrate {
-            path,
+            database,
             source: error.into(),
         },
     }

@@ -144,7 +144,9 @@ impl Server {
 
     /// Runs another command of `tarn` on the data folder, with `input` on its standard input.
     pub(crate) fn run_tarn(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(TARN)
+        let mut command = Command::new(TARN);
+        on_its_database(&mut command, self.data_folder());
+        let mut child = command
             .args(arguments)
             .arg("--data-dir")
             .arg(self.data_folder())
@@ -288,7 +290,15 @@ fn serve_command(mut command: Command, data: &Path) -> Command {
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data)
         .env("TARN_ADMIN_PASSWORD", PASSWORD);
+    on_its_database(&mut command, data);
     command
+}
+
+/// Where the tests run on PostgreSQL, the metadata of that data folder is there.
+fn on_its_database(command: &mut Command, data: &Path) {
+    if let Some(url) = tarn_testkit::database_in(data) {
+        command.env("TARN_DATABASE", url);
+    }
 }
 
 /// Every file below a folder but the database's, with its path inside the folder.

@@ -1,0 +1,459 @@
+//! Connections to one server, and the statements that run on them.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use deadpool_postgres::{
+    Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    tokio_postgres::{
+        self, Client, Config,
+        types::{IsNull, ToSql, Type, to_sql_checked},
+    },
+};
+use futures_util::TryStreamExt as _;
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{error::Elapsed, sleep, timeout},
+};
+
+use super::{
+    super::{
+        MetadataError,
+        engine::{Row, Statement, Value},
+    },
+    address::PostgresAddress,
+    explained,
+    tls::Tls,
+};
+
+/// How long a caller waits for its turn, to write or to read.
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often it is looked whether all connections are back.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a connection may take to be made.
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How long a writer waits for writers in other processes. SQLite's wait for as long.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// After how long a transaction ends whose process does nothing with it: it stops every other writer.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much later than the server a caller gives a statement up: a server that is gone ends none.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What holds for each statement of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Session {
+    /// How long a statement may take.
+    pub(super) deadline: Duration,
+    /// A statement is planned once, without regard to its parameters.
+    pub(super) same_plans: bool,
+    /// The server would acknowledge commits before they are on its disk, and has to be asked not to.
+    pub(super) commits_late: bool,
+    /// Nothing is changed.
+    pub(super) only_reads: bool,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(60),
+            same_plans: false,
+            commits_late: false,
+            only_reads: false,
+        }
+    }
+}
+
+impl Session {
+    /// As command-line options of the server's process for a connection ("libpq", `options`). What the URL has comes first, so that
+    /// nothing in it takes away what transactions rely on.
+    fn options(&self, given: Option<&str>) -> String {
+        let mut options = given.map(|given| format!("{given} ")).unwrap_or_default();
+        let settings = [
+            ("statement_timeout", self.deadline.as_millis().to_string()),
+            ("lock_timeout", LOCK_TIMEOUT.as_millis().to_string()),
+            (
+                "idle_in_transaction_session_timeout",
+                IDLE_TIMEOUT.as_millis().to_string(),
+            ),
+            // Each statement sees what was committed before it: see `postgres.rs`.
+            (
+                "default_transaction_isolation",
+                r"read\ committed".to_owned(),
+            ),
+            ("standard_conforming_strings", "on".to_owned()),
+        ];
+        for (name, value) in settings {
+            options.push_str(&format!("-c {name}={value} "));
+        }
+        if self.same_plans {
+            options.push_str("-c plan_cache_mode=force_generic_plan ");
+        }
+        if self.only_reads {
+            options.push_str("-c default_transaction_read_only=on ");
+        }
+        if self.commits_late {
+            options.push_str("-c synchronous_commit=on ");
+        }
+        options
+    }
+}
+
+/// Makes connections. Their work is done on one runtime, whichever the caller's is: a server that stops ends its own first.
+#[derive(Debug, Clone)]
+pub(super) struct Connector {
+    config: Config,
+    tls: Tls,
+    runtime: Handle,
+}
+
+impl Connector {
+    pub(super) fn new(address: &PostgresAddress, tls: Tls, runtime: Handle) -> Self {
+        Self {
+            config: address.config().clone(),
+            tls,
+            runtime,
+        }
+    }
+
+    pub(super) const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// A new connection, and the task that does its work.
+    pub(super) async fn connect(
+        &self,
+        session: Session,
+    ) -> Result<(Client, Task), tokio_postgres::Error> {
+        let (client, task) = self.connected(self.config_for(session)).await?;
+        Ok((client, Task(task)))
+    }
+
+    fn config_for(&self, session: Session) -> Config {
+        let mut config = self.config.clone();
+        let options = session.options(config.get_options());
+        config.options(options);
+        config
+    }
+
+    async fn connected(
+        &self,
+        config: Config,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let (client, connection) = config.connect(self.tls.clone()).await?;
+        let task = self.runtime.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the database ended");
+            }
+        });
+        Ok((client, task))
+    }
+}
+
+impl Connect for Connector {
+    fn connect(
+        &self,
+        config: &Config,
+    ) -> Pin<
+        Box<
+            dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>>
+                + Send
+                + '_,
+        >,
+    > {
+        let config = config.clone();
+        Box::pin(self.connected(config))
+    }
+}
+
+/// Does the work of a connection until it is dropped.
+#[derive(Debug)]
+pub(super) struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Connections for one purpose, as many as may be in use at once.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    pool: deadpool_postgres::Pool,
+    connector: Arc<Connector>,
+    /// What each is for.
+    what: &'static str,
+    deadline: Duration,
+}
+
+impl Pool {
+    pub(super) fn new(
+        connector: &Connector,
+        at_once: usize,
+        what: &'static str,
+        session: Session,
+    ) -> Result<Self, MetadataError> {
+        let manager = Manager::from_connect(
+            connector.config_for(session),
+            connector.clone(),
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
+        let pool = deadpool_postgres::Pool::builder(manager)
+            .max_size(at_once)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(TURN_TIMEOUT))
+            .create_timeout(Some(CONNECT_WITHIN))
+            .build()
+            .map_err(|error| MetadataError::Failed(error.into()))?;
+        Ok(Self {
+            pool,
+            connector: Arc::new(connector.clone()),
+            what,
+            deadline: session.deadline,
+        })
+    }
+
+    /// A connection that nothing else uses, when its turn comes.
+    pub(super) async fn take(&self) -> Result<Held, MetadataError> {
+        let what = self.what;
+        let client = self.pool.get().await.map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => {
+                MetadataError::Busy(format!("timed out waiting to {what}").into())
+            }
+            PoolError::Timeout(_) => {
+                MetadataError::Busy("timed out connecting to the database".into())
+            }
+            PoolError::Closed => MetadataError::Failed("the database was closed".into()),
+            // Whatever the reason is, it worked when the database was opened.
+            PoolError::Backend(error) => MetadataError::Busy(error.into()),
+            error => MetadataError::Failed(error.into()),
+        })?;
+        Ok(Held {
+            client: Some(client),
+            connector: Arc::clone(&self.connector),
+            deadline: self.deadline + GRACE,
+            is_running: false,
+            in_transaction: false,
+            is_committing: false,
+        })
+    }
+
+    /// Waits for those in use, or until they take far too long; there are none from then on.
+    pub(super) async fn close(&self) {
+        let all = async {
+            while self.pool.status().size > self.pool.status().available {
+                sleep(LOOK).await;
+            }
+        };
+        drop(timeout(TURN_TIMEOUT, all).await);
+        self.pool.close();
+    }
+}
+
+/// A connection in use. Dropped in the middle of a statement or of a transaction, it goes to the next one once that has ended.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// None once it was dropped.
+    client: Option<Object>,
+    connector: Arc<Connector>,
+    /// How long a statement may take until the server is thought gone.
+    deadline: Duration,
+    /// A statement was sent whose end was not seen.
+    is_running: bool,
+    pub(super) in_transaction: bool,
+    /// It is a COMMIT: that is not called back.
+    pub(super) is_committing: bool,
+}
+
+impl Held {
+    /// Every row that a statement gives.
+    pub(super) async fn rows(&mut self, statement: &Statement) -> Result<Vec<Row>, MetadataError> {
+        let (client, deadline) = self.start()?;
+        let done = timeout(deadline, rows(client, statement)).await;
+        self.ended(done)
+    }
+
+    /// Runs a statement and gives the number of rows it changed.
+    pub(super) async fn run(&mut self, statement: &Statement) -> Result<u64, MetadataError> {
+        let (client, deadline) = self.start()?;
+        let done = timeout(deadline, run(client, statement)).await;
+        self.ended(done)
+    }
+
+    /// Runs texts without parameters.
+    pub(super) async fn batch(&mut self, texts: &str) -> Result<(), MetadataError> {
+        let (client, deadline) = self.start()?;
+        let done = timeout(deadline, client.batch_execute(texts)).await;
+        self.ended(done.map(|done| done.map_err(explained)))
+    }
+
+    fn start(&mut self) -> Result<(&Object, Duration), MetadataError> {
+        if self.is_running {
+            let text = "the statement before this one was left in its middle";
+            return Err(MetadataError::Failed(text.into()));
+        }
+        self.is_running = true;
+        let client = self.client.as_ref().ok_or_else(gone)?;
+        Ok((client, self.deadline))
+    }
+
+    fn ended<T>(
+        &mut self,
+        done: Result<Result<T, MetadataError>, Elapsed>,
+    ) -> Result<T, MetadataError> {
+        let done = done.map_err(|_| gone())?;
+        self.is_running = false;
+        done
+    }
+
+    /// Whether its connection has ended.
+    pub(super) fn is_lost(&self) -> bool {
+        self.client.as_ref().is_none_or(|client| client.is_closed())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(client) = self.client.take() else {
+            return;
+        };
+        if client.is_closed() || !(self.is_running || self.in_transaction) {
+            return;
+        }
+        let must_stop = self.is_running && !self.is_committing;
+        let tls = self.connector.tls.clone();
+        self.connector.runtime.spawn(async move {
+            let ended = timeout(TURN_TIMEOUT, end(&client, must_stop, tls)).await;
+            if !matches!(ended, Ok(true)) {
+                // Its connection is closed, and with that what it had begun is undone.
+                drop(Object::take(client));
+            }
+        });
+    }
+}
+
+fn gone() -> MetadataError {
+    MetadataError::Busy("the database does not answer".into())
+}
+
+/// Ends what a connection does, and gives whether that is known to have ended.
+async fn end(client: &Object, must_stop: bool, tls: Tls) -> bool {
+    if must_stop {
+        // The server has had its signal when this comes back: what it stops late is one of those that follow here.
+        let _ = client.cancel_token().cancel_query(tls).await;
+    }
+    for _ in 0..3 {
+        // Outside of a transaction it does nothing but warn.
+        match client.batch_execute("ROLLBACK").await {
+            Ok(()) => return true,
+            Err(error) if super::is_lost(&error) => return false,
+            Err(_) => {}
+        }
+    }
+    false
+}
+
+async fn rows(client: &Object, statement: &Statement) -> Result<Vec<Row>, MetadataError> {
+    let prepared = prepare(client, statement).await?;
+    let columns: Arc<[String]> = prepared
+        .columns()
+        .iter()
+        .map(|column| column.name().to_owned())
+        .collect();
+    let stream = client.query_raw(&prepared, statement.values.iter().map(Bound));
+    let rows = stream.await?.map_err(explained);
+    rows.and_then(|row| {
+        let values = (0..columns.len()).map(|column| stored(&row, column));
+        let values: Result<Vec<Value>, MetadataError> = values.collect();
+        let row = values.map(|values| Row::new(Arc::clone(&columns), values));
+        async { row }
+    })
+    .try_collect()
+    .await
+}
+
+async fn run(client: &Object, statement: &Statement) -> Result<u64, MetadataError> {
+    let prepared = prepare(client, statement).await?;
+    let values = statement.values.iter().map(Bound);
+    Ok(client.execute_raw(&prepared, values).await?)
+}
+
+/// The statement, ready to run. Its parameters have the types of their values, whatever the server would guess.
+async fn prepare(
+    client: &Object,
+    statement: &Statement,
+) -> Result<tokio_postgres::Statement, MetadataError> {
+    let types: Vec<Type> = statement.values.iter().map(type_of).collect();
+    let prepared = client.prepare_typed_cached(statement.text, &types).await?;
+    if prepared.params() == types {
+        Ok(prepared)
+    } else {
+        let (wanted, given) = (prepared.params().len(), types.len());
+        let text = format!("a statement of {wanted} parameters was given {given}");
+        Err(MetadataError::Failed(text.into()))
+    }
+}
+
+const fn type_of(value: &Value) -> Type {
+    match value {
+        Value::Integer(_) => Type::INT8,
+        Value::Text(_) => Type::TEXT,
+        Value::Bytes(_) => Type::BYTEA,
+        Value::Flag(_) => Type::BOOL,
+    }
+}
+
+/// A parameter on its way to the server.
+#[derive(Debug)]
+struct Bound<'v>(&'v Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(
+        &self,
+        type_: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self.0 {
+            Value::Integer(number) => number.to_sql(type_, out),
+            // PostgreSQL keeps no NUL in a text. None of those that Tarn keeps has one, so what is looked up with one is
+            // not found either way.
+            Value::Text(Some(text)) if text.contains('\0') => {
+                text.replace('\0', "\u{fffd}").to_sql(type_, out)
+            }
+            Value::Text(text) => text.to_sql(type_, out),
+            Value::Bytes(bytes) => bytes.to_sql(type_, out),
+            Value::Flag(flag) => flag.to_sql(type_, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn stored(row: &tokio_postgres::Row, column: usize) -> Result<Value, MetadataError> {
+    let Some(described) = row.columns().get(column) else {
+        return Err(MetadataError::Failed("a row without a column".into()));
+    };
+    let absent = Value::Integer(None);
+    Ok(match *described.type_() {
+        Type::INT8 => Value::Integer(row.try_get(column)?),
+        Type::INT4 => Value::Integer(row.try_get::<_, Option<i32>>(column)?.map(i64::from)),
+        Type::BOOL => row
+            .try_get::<_, Option<bool>>(column)?
+            .map_or(absent, Value::Flag),
+        Type::TEXT | Type::VARCHAR | Type::NAME => Value::Text(row.try_get(column)?),
+        Type::BYTEA => row
+            .try_get::<_, Option<Vec<u8>>>(column)?
+            .map_or(absent, Value::Bytes),
+        // No table has one, and sums are cast.
+        ref other => {
+            let text = format!("the column {} is of the type {other}", described.name());
+            return Err(MetadataError::Failed(text.into()));
+        }
+    })
+}

@@ -1,0 +1,343 @@
+//! A server of the tests' own: its connections, who gets them, and what a transaction is.
+
+use std::collections::BTreeMap;
+
+use tarn_testkit::Postgres as Server;
+
+use super::*;
+use crate::metadata::{
+    Database, Metadata,
+    engine::{self, sql},
+    sqlite,
+};
+
+fn address(server: &Server) -> PostgresAddress {
+    server.create("tarn", None);
+    server.url("tarn").parse().unwrap()
+}
+
+/// A question that has no end.
+fn endless() -> Statement {
+    sql!(
+        "SELECT COUNT(*) AS count FROM generate_series(1, 1000000000) AS a, generate_series(1, 1000000000) AS b"
+    )
+}
+
+fn owner(name: &str) -> Statement {
+    sql!(
+        "INSERT INTO owners (kind, name, name_lower, visibility, created_at) VALUES ('user', $1, $1, 'public', 0)",
+        name
+    )
+}
+
+async fn owners(engine: &Engine) -> i64 {
+    let count = sql!("SELECT COUNT(*) AS count FROM owners");
+    let row = engine.row(count).await.unwrap().unwrap();
+    row.value("count").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_an_engine_like_the_other() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let address = address(&server);
+    let (engine, watch) = open(&address).await.unwrap();
+    engine::tests::reads_back(&engine).await;
+    the_tables_are_those_of_sqlite(&engine).await;
+    readers_cannot_write(&engine).await;
+    a_transaction_happens_whole_or_not_at_all(&engine).await;
+    a_caller_that_leaves_ends_its_statement_and_gives_its_turn_back(&engine).await;
+    writers_of_several_processes_take_turns(&address, &engine).await;
+    a_statement_that_takes_too_long_is_stopped_as_busy(&address).await;
+    what_was_known_is_forgotten_with_the_connection(&server, &engine, &watch).await;
+    engine.close().await;
+    assert!(engine.rows(sql!("SELECT 1 AS one")).await.is_err());
+    assert!(engine.write().await.is_err());
+    watch.close();
+    assert_eq!(watch.version().await, None);
+}
+
+async fn the_tables_are_those_of_sqlite(engine: &Engine) {
+    let folder = tempfile::tempdir().unwrap();
+    let (other, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+    let columns = async |engine: &Engine, text| {
+        let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in engine.rows(sql!(text)).await.unwrap() {
+            let columns = tables.entry(row.value("table_name").unwrap()).or_default();
+            let (name, may_be_null): (&str, bool) = (
+                row.value("name").unwrap(),
+                row.value("may_be_null").unwrap(),
+            );
+            columns.push(format!("{name}{}", if may_be_null { "?" } else { "" }));
+        }
+        tables.retain(|table, columns| {
+            columns.sort();
+            // Those of refinery, and of FTS5.
+            table != "refinery_schema_history" && !table.starts_with("package_search")
+        });
+        tables
+    };
+    let here = "SELECT table_name, column_name AS name, is_nullable = 'YES' AS may_be_null FROM information_schema.columns \
+                WHERE table_schema = 'public'";
+    let there = "SELECT tables.name AS table_name, columns.name AS name, columns.\"notnull\" = 0 AND columns.pk = 0 AS may_be_null \
+                 FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns \
+                 WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%'";
+    let expected = columns(&other, there).await;
+    assert!(expected.len() > 20, "{expected:?}");
+    assert_eq!(columns(engine, here).await, expected);
+    other.close().await;
+}
+
+async fn readers_cannot_write(engine: &Engine) {
+    for purpose in [
+        Purpose::Lookup,
+        Purpose::Index,
+        Purpose::List,
+        Purpose::Other,
+    ] {
+        let unfit = sql!("DELETE FROM owners RETURNING id");
+        assert!(engine.ask(purpose, unfit).await.is_err());
+    }
+}
+
+async fn a_transaction_happens_whole_or_not_at_all(engine: &Engine) {
+    let mut transaction = engine.write().await.unwrap();
+    assert_eq!(transaction.run(owner("alice")).await.unwrap(), 1);
+    drop(transaction);
+    assert_eq!(owners(engine).await, 0);
+
+    for (refused, is_duplicate) in [
+        (owner("alice"), true),
+        (sql!("INSERT INTO users (owner_id) VALUES ($1)", 7), false),
+    ] {
+        let mut transaction = engine.write().await.unwrap();
+        transaction.run(owner("alice")).await.unwrap();
+        let error = transaction.run(refused).await.unwrap_err();
+        assert_eq!(error.is_duplicate(), is_duplicate, "{error:?}");
+        assert_eq!(error.is_dangling_reference(), !is_duplicate, "{error:?}");
+        // PostgreSQL would answer with ROLLBACK, and that is no error.
+        assert!(transaction.commit().await.is_err());
+        assert_eq!(owners(engine).await, 0);
+    }
+    let mut transaction = engine.write_here().await.unwrap();
+    transaction.run(owner("alice")).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(owners(engine).await, 1);
+}
+
+async fn a_caller_that_leaves_ends_its_statement_and_gives_its_turn_back(engine: &Engine) {
+    let short = Duration::from_millis(300);
+    let mut asked: Vec<_> = (0..6)
+        .map(|_| Box::pin(engine.ask(Purpose::List, endless())))
+        .collect();
+    let all = futures_util::future::join_all(asked.iter_mut());
+    assert!(timeout(short, all).await.is_err());
+    // While all turns of lists are taken, everything else is answered.
+    for purpose in [Purpose::Lookup, Purpose::Index, Purpose::Other] {
+        let answer = engine.ask(purpose, sql!("SELECT 1 AS one")).await.unwrap();
+        assert_eq!(answer.len(), 1, "{purpose:?}");
+    }
+    drop(asked);
+    let answer = engine.ask(Purpose::List, sql!("SELECT 1 AS one")).await;
+    assert_eq!(answer.unwrap().len(), 1);
+
+    // A change whose caller leaves is undone, and what comes after it in the same transaction is not done.
+    let mut transaction = engine.write().await.unwrap();
+    transaction.run(owner("bob")).await.unwrap();
+    assert!(timeout(short, transaction.rows(endless())).await.is_err());
+    assert!(transaction.run(owner("carol")).await.is_err());
+    assert!(transaction.commit().await.is_err());
+    engine.write().await.unwrap().commit().await.unwrap();
+    assert_eq!(owners(engine).await, 1);
+}
+
+async fn writers_of_several_processes_take_turns(address: &PostgresAddress, engine: &Engine) {
+    let (other, _) = open(address).await.unwrap();
+    let mut first = engine.write().await.unwrap();
+    let second = async {
+        let mut second = other.write().await.unwrap();
+        let count = sql!("SELECT COUNT(*) AS count FROM owners");
+        let row = second.row(count).await.unwrap().unwrap();
+        row.value::<i64>("count").unwrap()
+    };
+    let finish = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        first.run(owner("dave")).await.unwrap();
+        first.commit().await.unwrap();
+    };
+    // It sees what was committed while it waited.
+    let (count, ()) = tokio::join!(second, finish);
+    assert_eq!(count, 2);
+    other.close().await;
+}
+
+async fn a_statement_that_takes_too_long_is_stopped_as_busy(address: &PostgresAddress) {
+    let connector = Connector::new(address, Tls::new(address).await.unwrap(), Handle::current());
+    let session = Session {
+        deadline: Duration::from_millis(20),
+        ..Session::default()
+    };
+    let pool = Pool::new(&connector, 1, "test", session).unwrap();
+    let error = pool.take().await.unwrap().rows(&endless()).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, MetadataError::Busy(_)), "{error:?}");
+    let next = sql!("SELECT 1 AS one");
+    assert_eq!(
+        pool.take().await.unwrap().rows(&next).await.unwrap().len(),
+        1
+    );
+}
+
+async fn what_was_known_is_forgotten_with_the_connection(
+    server: &Server,
+    engine: &Engine,
+    watch: &Watch,
+) {
+    let before = watch.version().await.unwrap();
+    assert_eq!(watch.version().await, Some(before));
+    server.restart();
+    // An idle connection is gone, which is no error for who asks next.
+    assert_eq!(owners(engine).await, 2);
+    let transaction = engine.write().await.unwrap();
+    transaction.commit().await.unwrap();
+    let after = loop {
+        match watch.version().await {
+            Some(version) => break version,
+            None => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    assert_ne!(after, before);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_used_is_named_with_what_to_do() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let refused = async |url: &str| {
+        let database = Database::Postgres(url.parse().unwrap());
+        let error = Metadata::open(&database).await.unwrap_err();
+        assert!(matches!(error, MetadataError::Open { .. }), "{error:?}");
+        let survey = Metadata::survey(&database).await.unwrap_err();
+        assert_eq!(survey.to_string(), error.to_string());
+        error.to_string()
+    };
+    let said = refused(&server.url("nothing")).await;
+    assert!(said.contains("createdb"), "{said}");
+    assert!(said.ends_with("nothing"), "{said}");
+    let nobody = server
+        .url("postgres")
+        .replace("postgres@", "nobody:hunter2@");
+    let said = refused(&nobody).await;
+    assert!(!said.contains("hunter2"), "{said}");
+    server.sql(
+        "postgres",
+        "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'",
+    );
+    let said = refused(&server.url("latin")).await;
+    assert!(said.contains("encoding UTF8"), "{said}");
+    let gone = server.url("tarn").replace("?host=", "?host=/nowhere");
+    let said = refused(&gone).await;
+    assert!(said.contains("check that PostgreSQL runs there"), "{said}");
+}
+
+#[test]
+fn codes_are_told_apart() {
+    for (state, expected) in [
+        ("23505", "has a row like this"),
+        ("23503", "no row that this one names"),
+        ("53100", "disk"),
+        ("40001", "busy"),
+        ("40P01", "busy"),
+        ("55P03", "busy"),
+        ("57014", "busy"),
+        ("57P01", "busy"),
+        ("42601", "failed"),
+        ("23514", "failed"),
+    ] {
+        let said = meaning(&SqlState::from_code(state));
+        let error = said("cause".into());
+        assert!(error.to_string().contains(expected), "{state}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn tls_is_what_sslmode_says() {
+    // It names `localhost`, and has signed itself.
+    const CERTIFICATE: &str = include_str!("../../../../tarn/tests/e2e/certificates/first.pem");
+    const KEY: &str = include_str!("../../../../tarn/tests/e2e/certificates/first.key.pem");
+    const ANOTHER: &str = include_str!("../../../../tarn/tests/e2e/certificates/second.pem");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let settings = [
+        "listen_addresses=127.0.0.1",
+        &format!("port={port}"),
+        "ssl=on",
+        "ssl_cert_file=first.pem",
+        "ssl_key_file=first.key.pem",
+    ];
+    let files = [("first.pem", CERTIFICATE), ("first.key.pem", KEY)];
+    let Some(_server) = Server::start_with(&settings, &files) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let root = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("&sslrootcert={}", path.display())
+    };
+    let (own, another) = (root("own.pem", CERTIFICATE), root("another.pem", ANOTHER));
+    let nothing = root("nothing.pem", "no certificate");
+    for (host, query, expected) in [
+        ("localhost", "sslmode=disable", Ok(false)),
+        ("localhost", "sslmode=prefer", Ok(true)),
+        ("localhost", "sslmode=require", Ok(true)),
+        ("elsewhere.test", "sslmode=require", Ok(true)),
+        ("localhost", &format!("sslmode=require{own}"), Ok(true)),
+        (
+            "elsewhere.test",
+            &format!("sslmode=verify-ca{own}"),
+            Ok(true),
+        ),
+        ("localhost", &format!("sslmode=verify-full{own}"), Ok(true)),
+        (
+            "elsewhere.test",
+            &format!("sslmode=verify-full{own}"),
+            Err("sslrootcert"),
+        ),
+        (
+            "localhost",
+            &format!("sslmode=require{another}"),
+            Err("sslrootcert"),
+        ),
+        (
+            "localhost",
+            &format!("sslmode=verify-ca{another}"),
+            Err("sslrootcert"),
+        ),
+        ("localhost", "sslmode=verify-full", Err("sslrootcert")),
+        (
+            "localhost",
+            &format!("sslmode=verify-ca{nothing}"),
+            Err("sslrootcert"),
+        ),
+    ] {
+        let url = format!("postgres://postgres@{host}:{port}/postgres?hostaddr=127.0.0.1&{query}");
+        let address: PostgresAddress = url.parse().unwrap();
+        let encrypted = match open_unchanged(&address).await {
+            Ok(engine) => {
+                let ssl = sql!("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+                let row = engine.row(ssl).await.unwrap().unwrap();
+                Ok(row.value::<bool>("ssl").unwrap())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match (&encrypted, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(*found, expected, "{host} {query}"),
+            (Err(said), Err(words)) => assert!(said.contains(words), "{query}: {said}"),
+            _ => panic!("{host} {query}: {encrypted:?}"),
+        }
+    }
+}

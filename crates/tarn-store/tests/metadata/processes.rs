@@ -1,0 +1,302 @@
+//! Several processes on one database: each has connections of its own, and a memory of its own.
+
+use std::{collections::HashSet, time::Duration};
+
+use futures_util::future::join_all;
+use tarn_base::names::OwnerName;
+use tarn_store::metadata::{
+    AuditFilter, CodeClaim, Guessed, Metadata, NewPackageFile, NewWebhook, Quota, RecordError,
+    SecondFactor, Visibility, WebhookEvents,
+};
+use tarn_testkit::on_postgres;
+
+use crate::{ACT, START, World, act, blob, open, package, record};
+
+/// How often two race. A round costs SQLite a wait for the disk.
+fn rounds() -> usize {
+    if on_postgres() { 300 } else { 30 }
+}
+
+/// A world, and the database as another process has it.
+async fn two() -> (World, Metadata) {
+    let world = World::new().await;
+    let other = open(&world.folder).await;
+    (world, other)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_publish_what_excludes_the_other_one_is_refused() {
+    let (world, other) = two().await;
+    for round in 0..rounds() {
+        let name = format!("race{round}");
+        // The same file, or one that would be served at its paths.
+        let arch = if round % 2 == 0 { "x86_64" } else { "noarch" };
+        let (one, two) = tokio::join!(
+            record(&world.metadata, world.alice, &name, "x86_64", START),
+            record(&other, world.alice, &name, arch, START)
+        );
+        assert!(one.is_ok() ^ two.is_ok(), "{name}: {one:?} {two:?}");
+        let refused = one.err().or(two.err()).unwrap();
+        assert!(
+            matches!(
+                refused,
+                RecordError::AlreadyExists | RecordError::NoarchClash { .. }
+            ),
+            "{refused}"
+        );
+    }
+    let next = world.record("next", "x86_64").await.unwrap();
+    let generations = rounds() as i64 + 1;
+    assert_eq!((next.generation, next.sequence), (generations, generations));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_place_in_a_quota_is_taken_once() {
+    let (world, other) = two().await;
+    for round in 0..rounds() as u64 / 3 {
+        let publish = async |metadata: &Metadata, letter: char| {
+            let name = format!("p{round}{letter}");
+            let new = NewPackageFile {
+                default_quota: Quota {
+                    packages: Some(round + 1),
+                    ..Quota::default()
+                },
+                ..package(world.alice, &name, "x86_64", blob(&name))
+            };
+            metadata.record_package(&new, &act(START)).await
+        };
+        let results = tokio::join!(
+            publish(&world.metadata, 'a'),
+            publish(&other, 'b'),
+            publish(&world.metadata, 'c'),
+            publish(&other, 'd')
+        );
+        let results = [results.0, results.1, results.2, results.3];
+        let taken = results.iter().filter(|result| result.is_ok()).count();
+        assert_eq!(taken, 1, "{results:?}");
+        let (usage, _) = world.metadata.usage(world.alice).await.unwrap();
+        assert_eq!(usage.packages, round + 1);
+        assert_eq!(usage, other.counted_usage(world.alice).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_was_told_is_done_the_other_sees_at_once() {
+    let (world, other) = two().await;
+    let name = OwnerName::parse("alice").unwrap();
+    let seen = async |metadata: &Metadata| metadata.owner(&name).await.unwrap().unwrap().visibility;
+    for round in 0..rounds() {
+        let (changes, looks) = match round % 2 {
+            0 => (&world.metadata, &other),
+            _ => (&other, &world.metadata),
+        };
+        // Known to both, and asked again and again while it changes.
+        let (_, _) = tokio::join!(seen(changes), seen(looks));
+        let wanted = match round % 4 {
+            0 | 1 => Visibility::Private,
+            _ => Visibility::Public,
+        };
+        let change = async {
+            changes
+                .set_visibility(world.alice, wanted, &ACT)
+                .await
+                .unwrap();
+            seen(looks).await
+        };
+        let asked = async {
+            for _ in 0..5 {
+                seen(looks).await;
+            }
+        };
+        let (after, ()) = tokio::join!(change, asked);
+        assert_eq!(after, wanted, "round {round}");
+        assert_eq!(seen(changes).await, wanted, "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_message_is_taken_by_one_of_them() {
+    let (world, other) = two().await;
+    let webhook = NewWebhook {
+        owner: world.alice,
+        url: "https://hooks.example/",
+        seed: &[1; 16],
+        sealed: b"sealed",
+        events: WebhookEvents::ALL,
+        active: true,
+        at_most: 1,
+    };
+    let added = world.metadata.add_webhook(webhook, "", &ACT).await;
+    let webhook = added.unwrap().id;
+    let messages = rounds() / 3;
+    for number in 0..messages {
+        world.record(&format!("p{number}"), "x86_64").await.unwrap();
+    }
+    let (now, until) = (START.after(Duration::from_secs(60)), START);
+    let until = until.after(Duration::from_secs(3_600));
+    let take = async |metadata: &Metadata| {
+        let mut taken = Vec::new();
+        while let Some(delivery) = metadata.take_delivery(webhook, now, until).await.unwrap() {
+            taken.push(delivery.id);
+        }
+        taken
+    };
+    let taken = tokio::join!(
+        take(&world.metadata),
+        take(&other),
+        take(&world.metadata),
+        take(&other)
+    );
+    let all = [taken.0, taken.1, taken.2, taken.3].concat();
+    let once: HashSet<_> = all.iter().collect();
+    assert_eq!((all.len(), once.len()), (messages, messages));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn identifiers_come_in_the_order_of_commits() {
+    let (world, other) = two().await;
+    let third = open(&world.folder).await;
+    let count = rounds() / 2;
+    let write = async |metadata: &Metadata, letter: char| {
+        for number in 0..count {
+            let name = format!("{letter}{number}");
+            record(metadata, world.alice, &name, "x86_64", START)
+                .await
+                .unwrap();
+        }
+    };
+    // Whoever reads on from the last that it saw misses none.
+    let read = async {
+        let (mut seen, mut last) = (0, 0);
+        while seen < 2 * count {
+            let entries = third
+                .audit_entries(&AuditFilter::default(), None, 1_000)
+                .await
+                .unwrap();
+            let new: Vec<i64> = entries
+                .iter()
+                .filter(|entry| entry.action == "package.publish" && entry.id > last)
+                .map(|entry| entry.id)
+                .collect();
+            seen += new.len();
+            last = new.into_iter().max().unwrap_or(last);
+            tokio::task::yield_now().await;
+        }
+        seen
+    };
+    let ((), (), seen) = tokio::join!(write(&world.metadata, 'a'), write(&other, 'b'), read);
+    assert_eq!(seen, 2 * count);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_codes_are_counted_together() {
+    let (world, other) = two().await;
+    let begun = world
+        .metadata
+        .begin_second_factor(world.alice, b"sealed by the test", &ACT);
+    assert!(begun.await.unwrap());
+    let factor = world.metadata.second_factor(world.alice).await.unwrap();
+    let factor: SecondFactor = factor.unwrap();
+    let guesses = (0..20).map(|number| {
+        let metadata = if number % 2 == 0 {
+            &world.metadata
+        } else {
+            &other
+        };
+        metadata.use_code(world.alice, &factor, CodeClaim::Wrong, &ACT, |_| false)
+    });
+    for outcome in join_all(guesses).await {
+        outcome.unwrap();
+    }
+    let counted = other.second_factor(world.alice).await.unwrap().unwrap();
+    assert_eq!(counted.wrong_codes, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_held_by_one_and_its_old_holder_changes_nothing() {
+    let (world, other) = two().await;
+    let long = Duration::from_secs(3_600);
+    for round in 0..rounds() / 3 {
+        let (one, two) = tokio::join!(
+            world.metadata.take_lease("work", long),
+            other.take_lease("work", long)
+        );
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert!(
+            one.is_some() ^ two.is_some(),
+            "round {round}: {one:?} {two:?}"
+        );
+        let held = one.or(two).unwrap();
+        assert!(other.renew_lease(&held, long).await.unwrap());
+        assert!(
+            world
+                .metadata
+                .take_lease("work", long)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        let elsewhere = world.metadata.take_lease("other work", long).await.unwrap();
+        assert_eq!(elsewhere.is_some(), round == 0);
+        other.release_lease(&held).await.unwrap();
+    }
+    // One that ended is taken by another, and neither prolonged nor given back by the one who slept.
+    let slept = world.metadata.take_lease("work", Duration::ZERO).await;
+    let slept = slept.unwrap().unwrap();
+    let held = other.take_lease("work", long).await.unwrap().unwrap();
+    assert!(!world.metadata.renew_lease(&slept, long).await.unwrap());
+    world.metadata.release_lease(&slept).await.unwrap();
+    assert!(
+        world
+            .metadata
+            .take_lease("work", long)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(other.renew_lease(&held, long).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_passwords_are_counted_together_and_a_refused_one_is_not() {
+    let (world, other) = two().await;
+    let (account, source) = (&[7; 32], "192.0.2.1");
+    let before = START.after(Duration::from_secs(1)).micros() - 3_600_000_000;
+    let since = tarn_base::clock::Timestamp::from_micros(before);
+    let most = 10;
+    let guess = async |metadata: &Metadata| {
+        let decide = |of_account: Guessed, of_source: Guessed| {
+            let counted = of_account.map_or(0, |(count, _)| count);
+            assert_eq!(of_source.map_or(0, |(count, _)| count), counted);
+            if counted < most {
+                Ok((START, counted))
+            } else {
+                Err("too many")
+            }
+        };
+        metadata
+            .count_guess((account, source), (since, 1_000), decide)
+            .await
+    };
+    let guesses = (0..30).map(|number| match number % 2 {
+        0 => guess(&world.metadata),
+        _ => guess(&other),
+    });
+    let results: Vec<_> = join_all(guesses)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let mut taken: Vec<u32> = results.iter().filter_map(|result| result.ok()).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, (0..most).collect::<Vec<_>>());
+
+    world
+        .metadata
+        .forgive_guess((account, source))
+        .await
+        .unwrap();
+    let left = other.guesses(since, 10).await.unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!((left[0].account.len(), left[0].count), (0, most - 1));
+}

@@ -1,0 +1,18 @@
+//! What the tests of several crates start. No other code depends on it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where something fails"
+)]
+
+mod postgres;
+mod suite;
+mod tools;
+
+pub use self::{
+    postgres::Postgres,
+    suite::{Session, database_in, on_postgres, sql_in, suite_on_postgres},
+    tools::left_out,
+};

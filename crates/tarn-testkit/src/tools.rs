@@ -1,0 +1,21 @@
+//! What is missing on this machine.
+
+use std::{collections::BTreeSet, env, io::Write as _, sync::Mutex};
+
+/// Says once that tests are left out because `what` is missing. The line goes around the test runner's capture, so that it is seen.
+///
+/// # Panics
+///
+/// Where nothing may be left out: in CI, and with `TARN_REQUIRE_TOOLS`.
+pub fn left_out(what: &'static str) {
+    static SAID: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    assert!(
+        !set("CI") && !set("TARN_REQUIRE_TOOLS"),
+        "{what} is missing, and nothing may be left out here; `make test` installs it"
+    );
+    if SAID.lock().unwrap().insert(what) {
+        let line = format!("left out: tests that need {what}; `make test` installs it\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+}
