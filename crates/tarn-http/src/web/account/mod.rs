@@ -80,16 +80,16 @@ struct OrganisationsPage<'a> {
 }
 
 async fn profile(Own(own): Own) -> Result<Response, ApiError> {
-    profile_page(&own, own.own_shell("", "Profile", None))
+    profile_page(&own, &own.own_shell("", "Profile", None))
 }
 
-fn profile_page(own: &Managed, shell: Shell) -> Result<Response, ApiError> {
+fn profile_page(own: &Managed, shell: &Shell) -> Result<Response, ApiError> {
     let page = ProfilePage {
         frame: own.frame(),
-        shell: &shell,
+        shell,
         visibility: own.owner.visibility,
     };
-    own.show(&page, &shell)
+    own.show(&page, shell)
 }
 
 async fn change_profile(Own(own): Own, form: Form) -> Result<Response, ApiError> {
@@ -105,20 +105,20 @@ async fn change_profile(Own(own): Own, form: Form) -> Result<Response, ApiError>
     };
     match or_problem(changed.await)? {
         Ok(_) => own.done("/-/settings", "Your profile is saved."),
-        Err(problem) => profile_page(&own, own.own_shell("", "Profile", Some(problem))),
+        Err(problem) => profile_page(&own, &own.own_shell("", "Profile", Some(problem))),
     }
 }
 
 async fn password(Own(own): Own) -> Result<Response, ApiError> {
-    password_page(&own, own.own_shell("/password", "Password", None))
+    password_page(&own, &own.own_shell("/password", "Password", None))
 }
 
-fn password_page(own: &Managed, shell: Shell) -> Result<Response, ApiError> {
+fn password_page(own: &Managed, shell: &Shell) -> Result<Response, ApiError> {
     let page = PasswordPage {
         frame: own.frame(),
-        shell: &shell,
+        shell,
     };
-    own.show(&page, &shell)
+    own.show(&page, shell)
 }
 
 /// Changes the password, for which the old one is asked unless it was given just now. Every session ends but that of this browser,
@@ -146,7 +146,7 @@ async fn change_password(Own(own): Own, form: Form) -> Result<Response, ApiError
             own.sign_in_again(&mut response).await?;
             Ok(response)
         }
-        Err(problem) => password_page(&own, own.own_shell("/password", "Password", Some(problem))),
+        Err(problem) => password_page(&own, &own.own_shell("/password", "Password", Some(problem))),
     }
 }
 

@@ -400,7 +400,7 @@ mod tests {
                 "{steps:#?}"
             );
             let sorts = |step: &&str| step.contains("B-TREE FOR ORDER BY");
-            assert!(!steps.iter().any(|step| sorts(&step)), "{steps:#?}");
+            assert!(!steps.iter().any(sorts), "{steps:#?}");
         }
     }
 }

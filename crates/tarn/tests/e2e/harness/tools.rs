@@ -91,7 +91,9 @@ pub(crate) fn node_or_leave_out(folder: &Path) -> Option<Command> {
     let version = pinned(&folder.join("package.json"), "    \"playwright-core\": \"");
     let version = version.trim_end_matches('"');
     let modules = cache_folder()?.join(format!("browser-tests-{version}"));
-    let found = modules.join("node_modules/playwright-core/package.json").is_file()
+    let found = modules
+        .join("node_modules/playwright-core/package.json")
+        .is_file()
         && program_runs("node", "--version")
         && program_runs("chromium", "--version");
     if !present_or_leave_out("Chromium and playwright-core", found) {
