@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn indexes_of_other_records_are_told_apart() {
+    fn indexes_of_other_records_are_distinguished() {
         let mut texts: Vec<String> = corpus::entries(5, 3)
             .iter()
             .map(corpus::Entry::record)
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_are_told_apart() {
+    fn other_bytes_are_distinguished() {
         assert!(same_bytes("x", b"a", b"b").is_err());
         same_bytes("x", b"a", b"a").unwrap();
     }

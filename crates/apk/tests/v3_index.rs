@@ -344,7 +344,7 @@ fn one_of_several_signatures_is_enough() {
 }
 
 #[test]
-fn every_trusted_key_that_signed_is_told() {
+fn every_trusted_key_that_signed_is_listed() {
     let (one, other) = (key(), SigningKey::generate(KeySize::Rsa2048).unwrap());
     let stranger = SigningKey::generate(KeySize::Rsa2048).unwrap();
     let trusted = [&stranger, &other, &one].map(SigningKey::public_key);
@@ -374,7 +374,7 @@ fn rejects_an_index_that_no_trusted_key_signed() {
 }
 
 #[test]
-fn refuses_to_write_an_index_that_nobody_signs() {
+fn refuses_to_write_an_unsigned_index() {
     assert_eq!(
         write(&[], "", &[], Compression::None),
         Err(WriteError::Signing(SigningError::NoKey))

@@ -60,7 +60,7 @@ fn checks_what_apk_signed_with_keys_of_elliptic_curves() {
 }
 
 #[test]
-fn takes_whatever_commit_apk_was_told() {
+fn takes_whatever_commit_apk_was_given() {
     let index = read_unverified(BY_P256, &Limits::default()).unwrap();
     let commits: Vec<&str> = index
         .packages

@@ -227,7 +227,7 @@ async fn a_token_whose_name_does_not_show_as_it_is_is_refused() {
 }
 
 #[tokio::test]
-async fn everybody_sees_the_owners_they_may_read() {
+async fn every_caller_sees_the_owners_they_may_read() {
     let world = World::new().await;
     let accounts = &world.accounts;
     world.add_user("Bob", Visibility::Limited).await;
@@ -292,7 +292,7 @@ async fn everybody_sees_the_owners_they_may_read() {
 }
 
 #[tokio::test]
-async fn reserved_names_are_refused_and_taken_back_by_whoever_had_them() {
+async fn reserved_names_are_refused_and_taken_back_by_their_former_owner() {
     let world = World::new().await;
     let accounts = &world.accounts;
     let reserved = |result: Result<(), AccountError>| {

@@ -47,9 +47,11 @@ fn record(sequence: i64) -> Record {
         (package::LICENSE, "MIT".to_owned()),
         (package::URL, format!("https://example.org/{mixed:x}")),
     ] {
-        fields[slot - 1] = writer.blob(text.as_bytes()).unwrap();
+        let field = fields.get_mut(slot - 1).unwrap();
+        *field = writer.blob(text.as_bytes()).unwrap();
     }
-    let hash = &hash[..if number.is_multiple_of(3) { 32 } else { 20 }];
+    let length = if number.is_multiple_of(3) { 32 } else { 20 };
+    let hash = hash.get(..length).unwrap();
     fields[package::HASHES - 1] = writer.blob(hash).unwrap();
     fields[package::BUILD_TIME - 1] = writer.integer(1_700_000_000 + mixed % 1000).unwrap();
     fields[package::INSTALLED_SIZE - 1] = writer.integer(mixed % 5_000_000_000).unwrap();
@@ -105,13 +107,13 @@ fn payload(file: &[u8]) -> (Vec<u8>, PayloadDigest) {
     let plain = container::unpack(file, 1 << 30).unwrap();
     let (schema, blocks) = container::open(&plain).unwrap();
     let blocks: Vec<_> = Blocks::new(blocks, 8).map(Result::unwrap).collect();
-    assert_eq!(blocks.len(), 2);
+    let [database, signature] = <[_; 2]>::try_from(blocks).ok().unwrap();
     assert_eq!(
-        (blocks[1].kind, blocks[1].payload),
+        (signature.kind, signature.payload),
         (BlockKind::Signature, SIGNATURE)
     );
     assert_eq!(schema, Schema::Index);
-    let payload = blocks[0].payload.to_vec();
+    let payload = database.payload.to_vec();
     let digest = PayloadDigest::of(schema, &payload);
     (payload, digest)
 }

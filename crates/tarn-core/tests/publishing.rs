@@ -205,7 +205,7 @@ async fn standing(registry: &Registry, blob: &Sha256Digest) -> Option<BlobStandi
 }
 
 #[tokio::test]
-async fn a_sweep_removes_what_a_crash_left_once_nobody_can_miss_it_and_nothing_else() {
+async fn a_sweep_removes_what_a_crash_left_after_its_grace_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let (registry, alice) = open(&folder).await;
     let package = PackageBuilder::new("hello", "1.0-r0").build();

@@ -39,7 +39,7 @@ async fn refusals(settings: &Settings) -> [String; 3] {
 }
 
 #[tokio::test]
-async fn a_lost_sealing_key_is_told_at_start_and_not_replaced() {
+async fn a_lost_sealing_key_is_reported_at_start_and_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, file) = (folder.path(), folder.path().join("secret.key"));
     let without = settings(folder, None);

@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_no_address_answers_a_refusal_is_told_before_silence() {
+    async fn where_no_address_answers_a_refusal_is_reported_before_silence() {
         let [silent, refusing, _] = addresses();
         let connect = |address: SocketAddr| async move {
             match address {

@@ -134,6 +134,7 @@ fn package(owner: OwnerId, name: &str) -> Result<NewPackageFile, Failed> {
         PackageHash::Identity(Identity::from_bytes([7; 20])),
         NewBlob {
             sha256: digest,
+            place: 0,
             size: 20_000,
         },
     ))

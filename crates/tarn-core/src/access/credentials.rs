@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn no_header_is_nobody() {
+    fn no_header_is_an_anonymous_caller() {
         assert!(matches!(
             Credentials::parse(None).unwrap(),
             Credentials::None

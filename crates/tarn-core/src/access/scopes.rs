@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_scope_is_told_with_the_known_ones() {
+    fn an_unknown_scope_is_refused_with_the_known_ones() {
         let error = "read:package,root".parse::<Scopes>().unwrap_err();
         assert_eq!(error.to_string(), "there is no scope `root`");
         assert_eq!(

@@ -94,7 +94,7 @@ impl TotpSecret {
 
     /// The code of a step (RFC 4226, section 5.3).
     fn code(&self, step: i64) -> [u8; DIGITS] {
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &*self.0);
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);
         let tag = hmac::sign(&key, &step.to_be_bytes());
         let tag = tag.as_ref();
         let offset = usize::from(tag.last().copied().unwrap_or(0) & 15);

@@ -146,7 +146,7 @@ impl Schedule {
                     Ok(true) => {}
                     Ok(false) => break,
                     Err(error) => {
-                        tracing::warn!(%error, job = job.name(), "a lease was not prolonged")
+                        tracing::warn!(%error, job = job.name(), "a lease was not prolonged");
                     }
                 }
             }

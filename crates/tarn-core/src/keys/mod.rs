@@ -358,7 +358,7 @@ mod tests {
     use tarn_store::metadata::{Actor, Visibility};
 
     #[tokio::test]
-    async fn an_opened_key_that_nobody_needs_leaves_the_memory() {
+    async fn an_opened_key_that_is_not_needed_leaves_the_memory() {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::in_folder(folder.path().to_path_buf());
         let registry = Registry::open(settings, Clock::system()).await.unwrap();

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_has_a_kind_whoever_it_belongs_to() {
+    fn every_path_has_a_kind_for_every_owner() {
         let at = |method, rest| Route::of(method, &format!("/api/packages/alice/alpine/{rest}"));
         assert_eq!(
             at("GET", "edge/main/x86_64/APKINDEX.tar.gz"),

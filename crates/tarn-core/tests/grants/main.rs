@@ -66,7 +66,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_may_what_the_plain_rules_deny(steps in steps()) {
+    fn no_caller_may_do_what_the_plain_rules_deny(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut world = World::new().await;

@@ -382,7 +382,7 @@ async fn an_owner_without_a_key_gets_the_first_by_rotating() {
 }
 
 #[tokio::test]
-async fn the_only_key_does_not_retire_and_an_unknown_one_is_told() {
+async fn the_only_key_does_not_retire_and_an_unknown_one_is_refused() {
     let world = World::new().await;
     let keys = world.registry.keys();
     let only = world.first_key().await.name;

@@ -48,7 +48,7 @@ async fn a_bad_url_or_secret_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_reaches_the_webhooks_of_others() {
+async fn no_one_reaches_the_webhooks_of_others() {
     let world = World::new().await;
     let receiver = Receiver::new().await;
     let added = world.add(&receiver.url()).await;
@@ -122,7 +122,7 @@ async fn a_webhook_removed_while_messages_are_pending_or_under_way_leaves_nothin
 }
 
 #[tokio::test]
-async fn a_disabled_webhook_gives_up_what_is_pending_and_is_told_nothing_new() {
+async fn a_disabled_webhook_gives_up_what_is_pending_and_receives_nothing_new() {
     let world = World::new().await;
     let receiver = Receiver::new().await;
     let added = world.add(&receiver.url()).await;

@@ -134,7 +134,7 @@ async fn a_receiver_that_hangs_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_a_failure_to_be_tried_again() {
+async fn an_absent_receiver_is_a_failure_to_be_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
@@ -151,7 +151,7 @@ async fn nobody_there_is_a_failure_to_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_holds_up_nobody_else_and_the_stop_no_longer_than_told() {
+async fn a_receiver_that_hangs_holds_up_no_other_and_the_stop_for_its_limit_only() {
     let world = World::new().await;
     let hanging = Receiver::saying(Says::Nothing).await;
     let good = Receiver::new().await;

@@ -32,7 +32,7 @@ fn hmac(key: &[u8], body: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_published_package_is_told_with_a_signature_over_the_very_bytes() {
+async fn a_message_about_a_package_has_a_signature_over_its_very_bytes() {
     let world = World::new().await;
     let receiver = Receiver::new().await;
     let added = world.add(&receiver.url()).await;
@@ -100,7 +100,7 @@ async fn a_published_package_is_told_with_a_signature_over_the_very_bytes() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_is_told_nothing_also_not_what_is_pending() {
+async fn a_disabled_account_receives_nothing_also_not_what_is_pending() {
     let world = World::new().await;
     let receiver = Receiver::new().await;
     let added = world.add(&receiver.url()).await;
@@ -140,7 +140,7 @@ async fn a_disabled_account_is_told_nothing_also_not_what_is_pending() {
 }
 
 #[tokio::test]
-async fn each_webhook_is_told_what_it_wants_and_in_the_order_it_happened() {
+async fn each_webhook_receives_what_it_wants_in_the_order_it_happened() {
     let world = World::new().await;
     let (all, deleted) = (Receiver::new().await, Receiver::new().await);
     world.add(&all.url()).await;
@@ -164,7 +164,7 @@ async fn each_webhook_is_told_what_it_wants_and_in_the_order_it_happened() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told_to_nobody() {
+async fn what_is_refused_is_reported_to_no_webhook() {
     let world = World::new().await;
     let receiver = Receiver::new().await;
     let added = world.add(&receiver.url()).await;

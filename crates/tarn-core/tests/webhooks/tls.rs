@@ -71,7 +71,7 @@ async fn a_receiver_with_a_trusted_certificate_gets_its_message_by_name_and_by_a
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_or_of_nobody_known_gets_nothing() {
+async fn a_certificate_for_another_name_or_by_an_unknown_authority_gets_nothing() {
     let (world, receiver) = (World::new().await, receiver().await);
     let (state, error) = send(&world, &receiver, "other.test", trusted()).await;
     assert_eq!(state, DeliveryState::Pending);

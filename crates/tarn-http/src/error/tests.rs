@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn no_space_for_the_first_key_of_an_owner_is_507_for_whoever_asks_for_an_index() {
+fn no_space_for_the_first_key_of_an_owner_is_507_for_a_reader_of_an_index() {
     let full = || MetadataError::Full("no space".into());
     for error in [IndexError::from(full()), IndexError::Keys(full().into())] {
         let status = ApiError::from(error).code().status();

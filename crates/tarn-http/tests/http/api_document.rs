@@ -157,7 +157,7 @@ async fn what_the_document_points_at_is_in_it() {
 }
 
 #[tokio::test]
-async fn the_headers_of_lists_are_told_where_they_are_sent() {
+async fn the_headers_of_lists_are_documented_where_they_are_sent() {
     let server = TestServer::start().await;
     let document = document(&server).await;
     let headers = |path: &str| {

@@ -369,7 +369,7 @@ async fn organisations_are_listed_as_far_as_the_caller_may_know_of_them() {
 }
 
 #[tokio::test]
-async fn a_user_is_shown_to_whoever_may_read_what_they_have() {
+async fn a_user_is_shown_to_all_who_may_read_what_they_have() {
     let server = world().await;
     server.add_user("hidden", Visibility::Private).await;
     server.add_organisation("acme", Visibility::Public).await;

@@ -184,7 +184,7 @@ async fn a_token_lists_counts_and_finds_what_it_reads_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn within_an_owner_a_limited_token_is_told_of_its_repositories_alone() {
+async fn within_an_owner_a_limited_token_sees_its_repositories_only() {
     let server = world().await;
     let token = server
         .limited(OwnerKind::User, "alice", "read:package", "alice/edge/*")

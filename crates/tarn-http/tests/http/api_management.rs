@@ -65,7 +65,7 @@ async fn a_token_is_shown_once_works_and_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_makes_no_wider_token_and_lets_nobody_in() {
+async fn a_token_makes_no_wider_token_and_adds_no_member() {
     let server = world().await;
     let admin = server.token("root", "admin").await;
     let wider = json!({ "name": "wider", "scopes": ["write:package"] });
@@ -273,7 +273,7 @@ async fn a_token_is_revoked_by_its_number_before_one_that_is_called_so() {
 }
 
 #[tokio::test]
-async fn a_token_that_does_not_administer_is_not_told_which_teams_there_are() {
+async fn a_token_that_does_not_administer_does_not_learn_which_teams_there_are() {
     let server = world().await;
     server.add_organisation("acme", Visibility::Public).await;
     let teams = ask(&server, by("alice", get("/api/v1/orgs/acme/teams"))).await;

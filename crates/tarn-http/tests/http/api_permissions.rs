@@ -120,7 +120,7 @@ fn asked(method: &str, path: &str, body: &Value) -> Request {
 }
 
 #[tokio::test]
-async fn every_operation_answers_everybody_as_the_table_says() {
+async fn every_operation_answers_every_caller_as_the_table_says() {
     let world = World::new().await;
     let (mut team, mut hook) = (String::new(), String::new());
     for (whom, method, path, body, expected) in table() {
@@ -157,7 +157,7 @@ async fn every_operation_answers_everybody_as_the_table_says() {
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_so_before_what_they_sent_is_looked_at() {
+async fn a_caller_without_the_right_is_refused_before_the_body_is_read() {
     let world = World::new().await;
     let document = get("/api/v1/openapi.json");
     let document = world.server.send(&document).await.json();

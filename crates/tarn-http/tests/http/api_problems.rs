@@ -44,7 +44,7 @@ async fn what_is_not_there_is_a_problem_document() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_for_a_path_is_told_with_those_that_are() {
+async fn a_wrong_method_is_refused_with_those_that_are_allowed() {
     let server = TestServer::start().await;
     let answer = server
         .send(&request("POST", "/api/v1/version"))
@@ -396,7 +396,7 @@ async fn a_refusal_says_what_to_do_through_the_api_and_not_on_a_command_line() {
 }
 
 #[tokio::test]
-async fn who_asks_for_a_user_as_an_organisation_is_told_the_path() {
+async fn who_asks_for_a_user_as_an_organisation_gets_the_right_path() {
     let server = TestServer::start().await;
     let public = tarn_store::metadata::Visibility::Public;
     server.add_organisation("acme", public).await;

@@ -106,7 +106,7 @@ async fn a_thousand_packages_make_far_fewer_indexes_and_each_is_seen_after_its_2
 }
 
 #[tokio::test]
-async fn what_nobody_asks_for_is_not_made() {
+async fn what_is_not_asked_for_is_not_made() {
     let server = TestServer::start().await;
     push(&server, 100, async |_, _| ()).await;
     let counts = server.registry.indexes().counts();

@@ -328,7 +328,7 @@ async fn the_longest_idle_connection_makes_room_for_a_new_one() {
 }
 
 #[tokio::test]
-async fn no_source_keeps_the_others_out_and_health_is_always_told() {
+async fn no_source_keeps_the_others_out_and_health_is_always_answered() {
     let server = TestServer::start_with(|settings| settings.connections.max_open = 4).await;
     let request = put(format!("{ALICE}/edge/main"), hello())
         .header("Expect", "100-continue")

@@ -135,7 +135,7 @@ async fn a_code_beside_a_token_is_not_looked_at() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_query_is_nobody() {
+async fn a_token_in_the_query_is_not_accepted() {
     let server = TestServer::start().await;
     server.add_user("paul", Visibility::Private).await;
     let token = server.token("paul", "write:package").await;
@@ -149,7 +149,7 @@ async fn a_token_in_the_query_is_nobody() {
 }
 
 #[tokio::test]
-async fn an_expired_token_and_a_disabled_account_are_told() {
+async fn an_expired_token_and_a_disabled_account_are_refused_as_such() {
     let server = TestServer::with_hello().await;
     let token = server
         .token_for("alice", "write:package", Some(Duration::from_secs(90)))
@@ -195,7 +195,7 @@ async fn a_changed_password_counts_from_the_next_request_on() {
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_down_and_nobody_who_knows_is_held_up() {
+async fn guessing_is_slowed_down_and_the_right_password_is_not() {
     let server = TestServer::with_hello().await;
     let right = get(HELLO).basic("alice", &password("alice"));
     server.send(&right).await.expect(200);
@@ -234,7 +234,7 @@ async fn guessing_is_slowed_down_and_nobody_who_knows_is_held_up() {
 }
 
 #[tokio::test]
-async fn a_refused_upload_by_nobody_stores_nothing() {
+async fn a_refused_anonymous_upload_stores_nothing() {
     let server = TestServer::start().await;
     let upload = put(format!("{ALICE}/edge/main"), hello());
     server.send(&upload).await.refusal(401, "needs credentials");
@@ -242,7 +242,7 @@ async fn a_refused_upload_by_nobody_stores_nothing() {
 }
 
 #[tokio::test]
-async fn the_last_use_of_a_token_is_told_a_moment_later() {
+async fn the_last_use_of_a_token_is_shown_a_moment_later() {
     let server = TestServer::start().await;
     let token = server.token("alice", "read:package").await;
     let alice = name("alice");

@@ -66,7 +66,7 @@ async fn the_first_file_of_a_form_is_the_package() {
 }
 
 #[tokio::test]
-async fn a_form_without_a_whole_file_is_told() {
+async fn a_form_without_a_whole_file_is_refused() {
     let server = TestServer::start().await;
     let usual = "multipart/form-data; boundary=X";
     let file = || (FILE, hello());

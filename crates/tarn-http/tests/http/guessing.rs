@@ -75,7 +75,7 @@ async fn guessing_from_one_source_slows_that_source_down_alone() {
 }
 
 #[tokio::test]
-async fn a_stale_password_on_one_machine_holds_up_nobody_at_the_same_address() {
+async fn a_stale_password_on_one_machine_holds_up_no_other_at_the_same_address() {
     let server = TestServer::start_with(behind_a_proxy).await;
     let right = key().basic("alice", &password("alice"));
     for _ in 0..30 {
@@ -198,7 +198,7 @@ async fn a_restart_does_not_begin_the_count_anew() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_are_written_down_without_being_told_to() {
+async fn wrong_passwords_are_recorded_without_being_asked_for() {
     let server = TestServer::start_with(behind_a_proxy).await;
     let answer = server.send(&guess("192.0.2.1", "alice", 0)).await;
     answer.refusal(401, "wrong");
@@ -336,7 +336,7 @@ async fn a_stranger_without_the_password_cannot_make_the_owner_wait_for_a_code()
 }
 
 #[tokio::test]
-async fn a_wrong_token_makes_nobody_wait() {
+async fn a_wrong_token_slows_down_no_one() {
     let server = TestServer::start_with(behind_a_proxy).await;
     server.add_user("bob", Visibility::Public).await;
     for number in 0..300 {
@@ -349,7 +349,7 @@ async fn a_wrong_token_makes_nobody_wait() {
 }
 
 #[tokio::test]
-async fn a_cut_token_is_told_so_wherever_it_stands_and_makes_nobody_wait() {
+async fn a_cut_token_is_reported_wherever_it_stands_and_slows_down_no_one() {
     let server = TestServer::start_with(behind_a_proxy).await;
     let token = server.token("alice", "read:package").await;
     let cut = &token[..token.len() - 1];

@@ -84,7 +84,7 @@ async fn without_the_setting_there_are_no_metrics() {
 }
 
 #[tokio::test]
-async fn everything_is_counted_and_nobody_is_named() {
+async fn everything_is_counted_and_no_one_is_named() {
     let server = TestServer::start_with(|settings| settings.metrics = true).await;
     server.publish("edge/main", hello()).await.expect(201);
     server.publish("edge/main", hello()).await.expect(409);

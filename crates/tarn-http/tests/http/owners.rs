@@ -238,7 +238,7 @@ async fn a_former_name_is_taken_until_it_is_released() {
 }
 
 #[tokio::test]
-async fn a_token_of_an_organisation_publishes_whoever_comes_and_goes() {
+async fn a_token_of_an_organisation_publishes_also_when_members_change() {
     let server = TestServer::start().await;
     server.add_user("dave", Visibility::Public).await;
     server.add_organisation("acme", Visibility::Private).await;

@@ -31,7 +31,7 @@ async fn segments_are_decoded_and_the_owner_has_no_case() {
 }
 
 #[tokio::test]
-async fn names_beyond_the_grammar_are_told() {
+async fn names_beyond_the_grammar_are_refused() {
     let server = TestServer::start().await;
     let long = "x".repeat(65);
     let most = "x".repeat(64);
@@ -68,7 +68,7 @@ async fn names_beyond_the_grammar_are_told() {
 }
 
 #[tokio::test]
-async fn an_architecture_beyond_the_grammar_is_told() {
+async fn an_architecture_beyond_the_grammar_is_refused() {
     let server = TestServer::start().await;
     for arch in ["X86_64", "a%20b", "..", "_x", "%C3%BC"] {
         let target = format!("{ALICE}/edge/main/{arch}/APKINDEX.tar.gz");

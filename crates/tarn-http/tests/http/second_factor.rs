@@ -340,7 +340,7 @@ async fn tokens_need_no_code_and_mind_none() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_of_the_code_without_the_right_password() {
+async fn nothing_is_said_of_the_code_without_the_right_password() {
     let world = World::new().await;
     world.server.add_user("bob", Visibility::Public).await;
     let guess = |user: &str| get(HELLO).basic(user, "not the password");
@@ -409,7 +409,7 @@ async fn turning_it_off_takes_a_code_or_an_administrator() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_is_told_so_and_its_code_is_not_used() {
+async fn a_disabled_account_is_refused_as_such_and_its_code_is_not_used() {
     let world = World::new().await;
     let alice = name("alice");
     let accounts = world.server.accounts();
@@ -444,7 +444,7 @@ async fn an_account_without_a_password_looks_like_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn a_factor_whose_secret_does_not_open_lets_nobody_in_but_by_a_recovery_code() {
+async fn a_factor_whose_secret_does_not_open_takes_recovery_codes_only() {
     let world = World::new().await;
     let recovery = world.recovery[0].expose().to_owned();
     let code = world.code();

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_have_no_space_is_told_as_such() {
+    fn every_way_to_have_no_space_is_reported_as_such() {
         for errno in [
             rustix::io::Errno::NOSPC,
             rustix::io::Errno::DQUOT,
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn another_server_is_told_with_its_process() {
+    fn another_server_is_reported_with_its_process() {
         let in_use = |process| BlobError::InUse {
             path: "data/blobs.lock".into(),
             process,

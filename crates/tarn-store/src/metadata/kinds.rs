@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_word_is_told_with_the_known_ones() {
+    fn an_unknown_word_is_refused_with_the_known_ones() {
         assert_eq!(
             "secret\n".parse::<Visibility>().unwrap_err().line(),
             "`secret\\n` is no visibility; use one of public, limited, private"

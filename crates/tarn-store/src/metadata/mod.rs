@@ -111,6 +111,7 @@ pub use self::{
 
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a process has one or two")]
 pub enum Database {
     /// A file, made when there is none. Its folder must be there, on a local disk.
     Sqlite(PathBuf),

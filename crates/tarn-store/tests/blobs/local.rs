@@ -54,7 +54,7 @@ async fn what_an_earlier_process_left_unfinished_is_removed_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_not_in_memory_is_read_where_a_wait_holds_up_nobody() {
+async fn what_is_not_in_memory_is_read_where_a_wait_holds_up_no_request() {
     // A file system whose pages can be dropped; that of temporary files may be memory.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let blobs = open(&folder).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_second_server_on_the_same_folder_is_refused() {
 }
 
 #[tokio::test]
-async fn nobody_else_can_read_and_nobody_writes_a_blob() {
+async fn only_the_user_of_the_server_reads_a_blob_and_no_one_writes_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let blobs = Blobs::open(data.clone(), &Storage::DataFolder)
@@ -154,7 +154,7 @@ async fn a_folder_that_went_missing_is_made_again() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_told_with_its_path() {
+async fn what_is_in_the_way_is_reported_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("tmp"), "a file").unwrap();
     let text = open(&folder).await.unwrap_err().to_string();
@@ -172,10 +172,10 @@ async fn what_is_in_the_way_is_told_with_its_path() {
 const LIMITED_FOLDER: &str = "REGISTRY_TEST_LIMITED_FOLDER";
 
 #[tokio::test]
-async fn no_space_is_told_apart_and_leaves_nothing() {
+async fn no_space_is_its_own_error_and_leaves_nothing() {
     // The test starts itself again under a limit, which would bind the other tests too.
     let Some(folder) = std::env::var_os(LIMITED_FOLDER) else {
-        return run_again_under_a_limit("local::no_space_is_told_apart_and_leaves_nothing");
+        return run_again_under_a_limit("local::no_space_is_its_own_error_and_leaves_nothing");
     };
     let folder = PathBuf::from(folder);
     let blobs = Blobs::open(folder.clone(), &Storage::DataFolder)

@@ -153,7 +153,7 @@ async fn what_one_signs_in_with_moves_the_credential_version_on() {
 }
 
 #[tokio::test]
-async fn a_change_of_nobody_is_told() {
+async fn a_change_of_an_unknown_account_is_refused() {
     let world = World::new().await;
     let (metadata, nobody) = (&world.metadata, nobody().await);
     let missing = |error: MetadataError, expected| {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn one_of_two_that_record_the_same_file_at_once_is_told_that_it_exists() {
+async fn one_of_two_that_record_the_same_file_at_once_is_refused() {
     let world = World::new().await;
     let (one, other) = tokio::join!(
         world.record("busybox", "x86_64"),
@@ -140,7 +140,7 @@ async fn a_noarch_file_and_one_of_an_architecture_exclude_each_other() {
 }
 
 #[tokio::test]
-async fn the_same_file_again_is_told_so_even_where_noarch_would_clash_too() {
+async fn the_same_file_again_is_the_reason_even_where_noarch_would_clash_too() {
     let world = World::new().await;
     world.record("tzdata", "noarch").await.unwrap();
     let refused = world.record("tzdata", "noarch").await.unwrap_err();
@@ -226,7 +226,7 @@ async fn a_removal_minds_the_exact_architecture() {
 }
 
 #[tokio::test]
-async fn an_owner_or_uploader_that_is_gone_is_told() {
+async fn an_owner_or_uploader_that_is_gone_is_reported() {
     let world = World::new().await;
     let bob = {
         // An identifier of another database, which this one does not have.

@@ -82,7 +82,7 @@ async fn an_import_retires_the_others_or_signs_beside_them() {
 }
 
 #[tokio::test]
-async fn a_taken_name_is_told_and_retires_nothing() {
+async fn a_taken_name_is_refused_and_retires_nothing() {
     let world = World::new().await;
     let metadata = &world.metadata;
     metadata
@@ -270,7 +270,7 @@ async fn keys_of_the_two_types_come_and_go_beside_each_other() {
 }
 
 #[tokio::test]
-async fn somebody_always_signs_and_never_too_many() {
+async fn one_key_always_signs_and_never_too_many() {
     let world = World::new().await;
     world.key_at("one", BESIDE_ANY, START).await;
     let refused = world.change_key("one", KeyState::Retired, START).await;

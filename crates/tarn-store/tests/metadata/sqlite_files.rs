@@ -11,7 +11,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn nobody_else_can_read_the_files() {
+async fn only_the_user_of_the_server_can_read_the_files() {
     let world = World::new().await;
     let path = world.folder.path().join("tarn.db");
     for suffix in ["", "-wal", "-shm"] {
@@ -56,7 +56,7 @@ async fn a_survey_sees_what_is_there_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_told_with_its_path() {
+async fn what_is_no_database_is_reported_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tarn.db");
     std::fs::write(

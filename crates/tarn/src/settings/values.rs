@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_told_exactly() {
+    fn networks_are_matched_exactly() {
         let shown = |text| {
             let networks: Vec<String> = networks(text)
                 .unwrap()

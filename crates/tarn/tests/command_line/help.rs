@@ -101,7 +101,7 @@ fn without_a_command_the_help_goes_to_standard_error() {
 }
 
 #[test]
-fn an_unknown_command_is_told_with_the_nearest_one() {
+fn an_unknown_command_is_refused_with_the_nearest_one() {
     assert_snapshot!("unknown_command", Folder::empty().tarn(&["serv"]).all());
 }
 

@@ -195,7 +195,7 @@ fn a_key_of_the_curve_p_256_stands_beside_the_rsa_key() {
 }
 
 #[test]
-fn a_lost_sealing_key_is_told_by_every_command_and_by_the_server() {
+fn a_lost_sealing_key_is_reported_by_every_command_and_by_the_server() {
     let folder = Folder::with_registry();
     folder.tarn(&["key", "export", "admin"]);
     let file = folder.path("tarn-data/secret.key");

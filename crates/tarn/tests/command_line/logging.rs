@@ -140,7 +140,7 @@ fn a_log_whose_reader_went_away_stops_nothing() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_loses_lines_that_are_told_once_somebody_does() {
+fn an_unread_log_loses_lines_that_are_counted_once_it_is_read() {
     let folder = Folder::empty();
     let mut server = Odd::with_stderr(&folder, Stdio::piped());
     // More than a pipe and the queue before it hold: 64 KiB and 1 MiB.
@@ -169,7 +169,7 @@ fn a_log_that_nobody_reads_loses_lines_that_are_told_once_somebody_does() {
 }
 
 #[test]
-fn a_server_whose_log_nobody_reads_can_be_stopped() {
+fn a_server_whose_log_is_not_read_can_be_stopped() {
     let folder = Folder::empty();
     let server = Odd::with_stderr(&folder, Stdio::piped());
     let long = format!("/{}", "x".repeat(7_000));

@@ -84,7 +84,7 @@ fn a_weak_password_leaves_no_account_behind() {
 }
 
 #[test]
-fn a_taken_port_costs_nobody_the_first_password() {
+fn a_taken_port_does_not_cost_the_first_password() {
     let folder = Folder::empty();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -107,7 +107,7 @@ fn a_second_server_on_the_folder_is_refused() {
 }
 
 #[test]
-fn packages_beside_a_new_database_are_told_before_anything_happens() {
+fn packages_beside_a_new_database_are_reported_before_anything_happens() {
     let folder = Folder::with_registry();
     let blob = format!("tarn-data/blobs/ab/{}", "cd".repeat(31));
     folder.write(&blob, "the bytes of a package");
@@ -126,7 +126,7 @@ fn packages_beside_a_new_database_are_told_before_anything_happens() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_told() {
+fn a_folder_that_cannot_be_made_is_reported() {
     let folder = Folder::empty();
     folder.write("file", "");
     let serve = [

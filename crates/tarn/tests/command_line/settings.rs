@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::harness::{Folder, PASSWORD, names_in};
 
 #[test]
-fn every_wrong_setting_is_told_with_where_it_came_from_and_what_to_write() {
+fn every_wrong_setting_is_reported_with_its_source_and_what_to_write() {
     let folder = Folder::empty();
     let mut all = String::new();
     for (name, value) in [

@@ -242,7 +242,7 @@ fn token(server: &Server, arguments: &str) -> String {
 }
 
 #[test]
-fn apk_installs_for_those_whom_the_table_lets_read_and_for_nobody_else() {
+fn apk_installs_for_those_whom_the_table_lets_read_only() {
     let Some(alpine) = alpine_or_leave_out() else {
         return;
     };

@@ -229,7 +229,7 @@ fn every_combination_is_decided_as_the_contract_says() {
 }
 
 #[test]
-fn a_token_is_bound_by_its_limits_whoever_it_belongs_to() {
+fn a_token_is_bound_by_its_limits_for_every_owner() {
     let owner = owner("org", "public");
     for (limits, expected) in [
         ("acme/*/*", "+++s"),

@@ -63,7 +63,7 @@ async fn the_shared_memory_stays_the_one_that_is_watched() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_apart_and_leaves_nothing() {
+async fn a_full_disk_is_its_own_error_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let metadata = open_in(&folder).await;
     limit_pages(&metadata, "PRAGMA max_page_count = 1").await;
@@ -173,7 +173,7 @@ fn a_statement_that_takes_too_long_is_stopped_as_busy() {
 }
 
 #[test]
-fn extended_codes_are_told_apart() {
+fn extended_codes_are_distinguished() {
     for (codes, expected) in [
         (&[5, 261, 517, 6, 262, 9][..], Fault::Busy),
         (&[13, 4874], Fault::Full),
