@@ -355,7 +355,7 @@ mod tests {
         }
         for scheme in ["postgres", "postgresql"] {
             let found = database(&format!("{scheme}://u:hunter2@h/d")).unwrap();
-            assert_eq!(found.to_string(), "postgres://u@h/d");
+            assert_eq!(found.to_string(), "postgres://u@h:5432/d");
             assert!(!format!("{found:?}").contains("hunter2"));
         }
         for text in [
