@@ -42,7 +42,7 @@ async fn requests_may_come_before_their_answers_are_read() {
     let mut connection = server.connect().await;
     let all = [
         get(HELLO).bytes(),
-        get("/nothing").bytes(),
+        get("/api/nothing").bytes(),
         get("/healthz").bytes(),
     ]
     .concat();

@@ -116,7 +116,7 @@ async fn everything_is_counted_and_no_one_is_named() {
         "tarn_publish_transactions_total 1",
         "tarn_indexes_made_total{format=\"v2\"} 1",
         "tarn_indexes_made_total{format=\"v3\"} 1",
-        "tarn_index_signatures_total 1",
+        "tarn_index_signatures_total 2",
         "tarn_index_refused_total 0",
         "tarn_index_requests_total{from=\"cache\"} 2",
         "tarn_index_requests_total{from=\"build\"} 2",
