@@ -70,7 +70,7 @@ mod tests {
     fn indexes_of_other_records_are_distinguished() {
         let mut texts: Vec<String> = corpus::entries(5, 3)
             .iter()
-            .map(corpus::Entry::record)
+            .map(|entry| corpus::rendered(&entry.indexed(1).unwrap()).unwrap())
             .collect();
         let all = records(&index(&texts)).unwrap();
         texts.reverse();

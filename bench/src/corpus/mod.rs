@@ -10,10 +10,24 @@ mod words;
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use apk::v2::builder::PackageBuilder;
+use apk::{
+    arch::Arch,
+    dependency::Dependency,
+    digest::{Identity, PackageHash, Sha256Digest},
+    facts::{Format, PackageFacts},
+    name::PackageName,
+    v2::builder::PackageBuilder,
+    version::Version,
+};
+use sha2::{Digest, Sha256};
+use tarn_store::metadata::{IndexedPackage, StoredFacts};
 
 use self::words::{DEPENDENCIES, LICENSES, MAINTAINERS, SITES, SUFFIXES, WORDS};
-pub(crate) use self::{random::Random, rows::record};
+pub(crate) use self::{
+    random::Random,
+    rows::{record, rendered},
+};
+use crate::Result;
 
 /// The architecture of all packages.
 pub(crate) const ARCH: &str = "x86_64";
@@ -193,38 +207,45 @@ fn capitalised(word: &str) -> String {
 }
 
 impl Entry {
-    /// The record of the index, as `apk index` writes it.
-    pub(crate) fn record(&self) -> String {
-        let identity = apk::digest::Identity::from_bytes(self.identity);
-        let mut text = format!(
-            "C:{}\nP:{}\nV:{}\nA:{ARCH}\nS:{}\nI:{}\nT:{}\nU:{}\nL:{}\no:{}\n",
-            identity.to_index_field(),
-            self.name,
-            self.version,
-            self.size,
-            self.installed_size,
-            self.description,
-            self.url,
-            self.license,
-            self.origin,
-        );
-        let _ = write!(
-            text,
-            "m:{}\nt:{}\nc:{}\n",
-            self.maintainer, self.build_date, self.commit
-        );
-        let lists = [
-            ('D', &self.depends),
-            ('p', &self.provides),
-            ('i', &self.install_if),
-        ];
-        for (field, values) in lists {
-            if !values.is_empty() {
-                let _ = writeln!(text, "{field}:{}", values.join(" "));
-            }
-        }
-        text.push('\n');
-        text
+    /// What it says of itself, as publishing reads it from its file.
+    pub(crate) fn facts(&self) -> Result<PackageFacts> {
+        let list = |words: &[String]| Dependency::parse_list(&words.join(" "));
+        Ok(PackageFacts {
+            description: self.description.clone(),
+            url: self.url.clone(),
+            license: self.license.to_owned(),
+            origin: self.origin.clone(),
+            maintainer: self.maintainer.to_owned(),
+            commit: self.commit.clone(),
+            build_date: self.build_date,
+            installed_size: self.installed_size,
+            depends: list(&self.depends)?,
+            provides: list(&self.provides)?,
+            install_if: list(&self.install_if)?,
+            ..PackageFacts::new(
+                Format::V2 {
+                    data_hash: Sha256Digest::from_bytes(Sha256::digest(self.identity).into()),
+                },
+                PackageName::parse(&self.name)?,
+                Version::parse(&self.version)?,
+                Arch::parse(ARCH)?,
+            )
+        })
+    }
+
+    /// What apk checks a download with.
+    pub(crate) fn identity(&self) -> PackageHash {
+        PackageHash::Identity(Identity::from_bytes(self.identity))
+    }
+
+    /// As the database gives it to be put into an index.
+    pub(crate) fn indexed(&self, sequence: i64) -> Result<IndexedPackage> {
+        Ok(IndexedPackage {
+            sequence,
+            facts: StoredFacts::of(&self.facts()?),
+            identity: self.identity(),
+            size: self.size,
+        })
     }
 
     /// The file name under which apk looks for it.
@@ -298,10 +319,24 @@ mod tests {
 
     use super::*;
 
+    fn record_of(entry: &Entry) -> String {
+        rendered(&entry.indexed(1).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn facts_are_those_of_packages_that_are_taken() {
+        for entry in entries(3_000, 1) {
+            let facts = entry.facts().unwrap();
+            facts.check(&Limits::default()).expect(&entry.name);
+            let row = entry.indexed(5).unwrap();
+            assert_eq!(row.facts.read().unwrap(), facts);
+        }
+    }
+
     #[test]
     fn records_are_those_that_the_reader_takes() {
         for entry in entries(3_000, 1) {
-            let text = entry.record();
+            let text = record_of(&entry);
             let read = record::Record::parse(&text, &Limits::default()).expect(&text);
             assert_eq!(read.to_string(), text);
         }
@@ -318,7 +353,7 @@ mod tests {
     fn records_have_the_length_of_alpines() {
         let bytes: usize = entries(10_000, 1)
             .iter()
-            .map(|entry| entry.record().len())
+            .map(|entry| record_of(entry).len())
             .sum();
         assert!((350..410).contains(&(bytes / 10_000)), "{bytes}");
     }
@@ -330,13 +365,13 @@ mod tests {
             let mut reader = PackageReader::new(Limits::default());
             reader.push(&entry.package(100)).unwrap();
             let package = reader.finish().unwrap();
-            let text = record::render(&package.info, &package.identity, package.size, &arch);
+            let text = record::render(&package.facts, &package.identity, package.size, &arch);
             let without_sizes = |record: &str| -> Vec<String> {
                 let kept =
                     |line: &&str| !["C:", "S:", "I:"].iter().any(|key| line.starts_with(key));
                 record.lines().filter(kept).map(str::to_owned).collect()
             };
-            assert_eq!(without_sizes(&text), without_sizes(&entry.record()));
+            assert_eq!(without_sizes(&text), without_sizes(&record_of(&entry)));
         }
     }
 }

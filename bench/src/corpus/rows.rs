@@ -1,12 +1,16 @@
 //! Packages as rows of the database, without their bytes.
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use apk::{
+    arch::Arch,
+    digest::{PackageHash, Sha256Digest},
+    v2::record::render,
+};
 use sha2::{Digest, Sha256};
 use tarn_base::{
     clock::Clock,
     names::{Branch, RepositoryName},
 };
-use tarn_store::metadata::{Actor, Metadata, NewBlob, NewPackageFile, OwnerId, Quota};
+use tarn_store::metadata::{Actor, IndexedPackage, Metadata, NewBlob, NewPackageFile, OwnerId};
 
 use super::{ARCH, Entry};
 use crate::Result;
@@ -21,25 +25,31 @@ pub(crate) async fn record(
     let now = Clock::system().now();
     let content = format!("{repository}/{}", entry.file_name());
     let digest = Sha256Digest::from_bytes(Sha256::digest(content).into());
-    let new = NewPackageFile {
+    let new = NewPackageFile::new(
         owner,
-        branch: Branch::parse("v3.23")?,
-        repository: RepositoryName::parse(repository)?,
-        arch: Arch::parse(ARCH)?,
-        name: PackageName::parse(&entry.name)?,
-        version: Version::parse(&entry.version)?,
-        blob: NewBlob {
+        Branch::parse("v3.23")?,
+        RepositoryName::parse(repository)?,
+        &entry.facts()?,
+        entry.identity(),
+        NewBlob {
             sha256: digest,
-            size: 7,
+            place: 0,
+            size: entry.size,
         },
-        pkginfo: String::new(),
-        record: entry.record(),
-        description: String::new(),
-        default_quota: Quota::default(),
-        max_index: u64::MAX,
-    };
+    );
     metadata
         .record_package(&new, &Actor::SERVER.at(now))
         .await?;
     Ok(())
+}
+
+/// The record of a package in an index, as `apk index` writes it.
+pub(crate) fn rendered(package: &IndexedPackage) -> Result<String> {
+    match &package.identity {
+        PackageHash::Identity(identity) => {
+            let (facts, arch) = (package.facts.read()?, Arch::parse(ARCH)?);
+            Ok(render(&facts, identity, package.size, &arch))
+        }
+        PackageHash::Sha256(_) => Err("a package of v3 has no record".into()),
+    }
 }

@@ -10,13 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use apk::{
-    limits::Limits,
-    v2::{package::PackageReader, record},
-};
-use tarn_store::metadata::IndexRow;
+use apk::{digest::PackageHash, limits::Limits, v2::package::PackageReader};
+use tarn_store::metadata::{IndexedPackage, StoredFacts};
 
-use super::{Growing, grouped, joined, setup::Signer, sides};
+use super::{Growing, grouped, joined, listed, setup::Signer, sides};
 use crate::{
     Effort, Result,
     content::{records, same_records},
@@ -60,8 +57,7 @@ fn compare(
     folder: &Path,
     effort: Effort,
 ) -> Result<Vec<Row>> {
-    let texts: Vec<String> = entries.iter().map(Entry::record).collect();
-    let base = Growing::make(signer, &texts)?;
+    let base = Growing::make(signer, &listed(entries)?)?;
     let newcomer = newcomer();
     let package = newcomer.package(20_000);
     let files = Folder::make(
@@ -71,7 +67,7 @@ fn compare(
         &package,
         &joined(&base.segments),
     )?;
-    let added = added(signer, &package, entries.len())?;
+    let added = added(&package, entries.len())?;
 
     let (mut ours, mut by_files, mut by_merge) =
         (Samples::default(), Samples::default(), Samples::default());
@@ -117,13 +113,15 @@ fn newcomer() -> Entry {
 }
 
 /// The row that the database would give for this package.
-fn added(signer: &Signer, package: &[u8], before: usize) -> Result<[IndexRow; 1]> {
+fn added(package: &[u8], before: usize) -> Result<[IndexedPackage; 1]> {
     let mut reader = PackageReader::new(Limits::default());
     reader.push(package)?;
     let read = reader.finish()?;
-    Ok([IndexRow {
+    Ok([IndexedPackage {
         sequence: i64::try_from(before)? + 1,
-        record: record::render(&read.info, &read.identity, read.size, signer.arch()),
+        facts: StoredFacts::of(&read.facts),
+        identity: PackageHash::Identity(read.identity),
+        size: read.size,
     }])
 }
 

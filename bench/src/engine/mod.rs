@@ -6,13 +6,13 @@ mod setup;
 use std::collections::BTreeSet;
 
 use tarn_core::index::{Segments, v2::Base};
-use tarn_store::metadata::{IndexChanges, IndexRow};
+use tarn_store::metadata::{IndexChanges, IndexedPackage};
 
 use self::setup::Signer;
 use crate::{
     Effort, Result,
     content::{records, same_bytes, same_records},
-    corpus::{self, Entry},
+    corpus::{self, Entry, rendered},
     measure::{Samples, Seconds, cpu_seconds, wall_seconds},
     report::{Goal, Row, Table},
     tools::{WorkFolder, zlib_9},
@@ -27,7 +27,7 @@ const SIGNATURE: &str = "one RSA-4096 signature by the same key in the same proc
 /// An index that grows.
 struct Growing {
     size: usize,
-    rows: Vec<String>,
+    packages: Vec<IndexedPackage>,
     state: Base,
     segments: Segments,
     /// CPU seconds for one package, round by round.
@@ -41,8 +41,8 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
     let folder = WorkFolder::new("engine")?;
     let signer = Signer::make(folder.path())?;
     let entries = corpus::entries(most + 10_000, 1);
-    let records: Vec<String> = entries.iter().map(Entry::record).collect();
-    let (old, new) = records.split_at(most);
+    let packages = listed(&entries)?;
+    let (old, new) = packages.split_at(most);
 
     let mut indexes = sizes
         .iter()
@@ -59,13 +59,13 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
     )?);
     rows.extend(one_index_of_30_000(&signer, old, effort)?);
     rows.extend(sizes_of(&indexes)?);
-    let bytes: usize = old.iter().map(String::len).sum();
+    let bytes: usize = texts(old)?.iter().map(String::len).sum();
     Ok(Table {
         name: "engine",
         how: format!(
-            "CPU time of the process, all in memory. \"Add one package\" goes from the row that the database gives to an index \
-             that is signed, verified by the independent reader and ready to be sent. {} rounds; in each, every size \
-             gets {} packages one after the other, so a round holds the dear ones (a chunk that closes, a tar header \
+            "CPU time of the process, all in memory. \"Add one package\" goes from the row that the database gives, with the facts of \
+             the package as they are stored, to an index that is signed, verified by the independent reader and ready to be \
+             sent. {} rounds; in each, every size gets {} packages one after the other, so a round holds the dear ones (a chunk that closes, a tar header \
              that changes) in their proportion. Records: {} bytes on average.",
             effort.rounds,
             effort.appends,
@@ -76,56 +76,60 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
 }
 
 impl Growing {
-    fn make(signer: &Signer, records: &[String]) -> Result<Self> {
-        let rows = numbered(records, 1);
-        let (state, segments, _) = signer.first(rows, records.len())?;
+    fn make(signer: &Signer, packages: &[IndexedPackage]) -> Result<Self> {
+        let (state, segments, _) = signer.first(packages)?;
         Ok(Self {
-            size: records.len(),
-            rows: records.to_vec(),
+            size: packages.len(),
+            packages: packages.to_vec(),
             state,
             segments,
             appends: Samples::default(),
         })
     }
 
-    /// Adds each of `records` by itself.
-    fn append(&mut self, signer: &Signer, records: &[String]) -> Result<()> {
+    /// Adds each of `new` by itself.
+    fn append(&mut self, signer: &Signer, new: &[IndexedPackage]) -> Result<()> {
         let mut seconds = 0.0;
-        for record in records {
-            self.rows.push(record.clone());
-            let live = self.rows.len();
+        for package in new {
+            let live = self.packages.len() + 1;
+            let package = IndexedPackage {
+                sequence: i64::try_from(live)?,
+                ..package.clone()
+            };
+            self.packages.push(package.clone());
             let changes = IndexChanges {
                 removed: Vec::new(),
-                added: numbered(std::slice::from_ref(record), live),
+                added: vec![package],
             };
             let (made, cpu) = cpu_seconds(|| signer.next(&self.state, changes, live))?;
             (self.state, self.segments, _) = made;
             seconds += cpu;
         }
-        self.appends.push(seconds / records.len() as f64);
+        self.appends.push(seconds / new.len() as f64);
         Ok(())
     }
 
     /// What was made step by step is, byte for byte, what is made at once; and it lists what was put in.
     fn check(&self, signer: &Signer) -> Result<()> {
-        let (_, cold, _) = signer.first(numbered(&self.rows, 1), self.rows.len())?;
+        let (_, cold, _) = signer.first(&self.packages)?;
         let what = format!("{} packages", self.size);
         same_bytes(&what, &joined(&self.segments), &joined(&cold))?;
-        let wanted: BTreeSet<String> = self.rows.iter().cloned().collect();
+        let wanted: BTreeSet<String> = texts(&self.packages)?.into_iter().collect();
         same_records(&what, &records(&joined(&self.segments))?, &wanted)
     }
 }
 
-/// Rows with sequences from `first` on.
-fn numbered(records: &[String], first: usize) -> Vec<IndexRow> {
-    let sequences = i64::try_from(first).unwrap_or(i64::MAX)..;
-    sequences
-        .zip(records)
-        .map(|(sequence, record)| IndexRow {
-            sequence,
-            record: record.clone(),
-        })
+/// The packages as the database gives them, with sequences from 1 on.
+fn listed(entries: &[Entry]) -> Result<Vec<IndexedPackage>> {
+    (1..)
+        .zip(entries)
+        .map(|(sequence, entry)| entry.indexed(sequence))
         .collect()
+}
+
+/// The records of packages.
+fn texts(packages: &[IndexedPackage]) -> Result<Vec<String>> {
+    packages.iter().map(rendered).collect()
 }
 
 fn joined(segments: &Segments) -> Vec<u8> {
@@ -140,16 +144,16 @@ fn joined(segments: &Segments) -> Vec<u8> {
 fn appends(
     signer: &Signer,
     indexes: &mut [Growing],
-    new: &[String],
+    new: &[IndexedPackage],
     effort: Effort,
 ) -> Result<Vec<Row>> {
     let mut signatures = Samples::default();
     let mut left = new.chunks(effort.appends);
     for _ in 0..effort.rounds {
-        let records = left.next().ok_or("the corpus is too small")?;
+        let packages = left.next().ok_or("the corpus is too small")?;
         signatures.push(signer.signature_cpu(effort.appends)?);
         for index in &mut *indexes {
-            index.append(signer, records)?;
+            index.append(signer, packages)?;
         }
     }
     for index in &*indexes {
@@ -182,22 +186,23 @@ fn appends(
     Ok(rows)
 }
 
-/// Making the whole index again by the plain writer, not even reading it back, against adding one package, in turns.
+/// Making the whole index again by the plain writer, of records that are rendered already and not even reading it back, against
+/// adding one package, in turns.
 fn regeneration(signer: &Signer, indexes: &[Growing], effort: Effort) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for index in indexes {
-        let record = corpus::entries(1, 77)
+        let live = index.packages.len() + 1;
+        let added = corpus::entries(1, 77)
             .iter()
-            .map(Entry::record)
-            .collect::<Vec<_>>();
-        let mut texts = index.rows.clone();
-        texts.extend(record.iter().cloned());
-        let added = numbered(&record, texts.len());
+            .map(|entry| entry.indexed(i64::try_from(live)?))
+            .collect::<Result<Vec<_>>>()?;
+        let mut texts = texts(&index.packages)?;
+        texts.extend(self::texts(&added)?);
         let (mut whole, mut appends) = (Samples::default(), Samples::default());
         for _ in 0..effort.slow_rounds() {
             let (all, cpu) = cpu_seconds(|| signer.regenerate(&texts))?;
             whole.push(cpu);
-            let (next, cpu) = signer.repeated(&index.state, &added, texts.len())?;
+            let (next, cpu) = signer.repeated(&index.state, &added, live)?;
             appends.push(cpu);
             let what = format!("regeneration of {} packages", index.size);
             same_records(&what, &records(&all)?, &records(&joined(&next))?)?;
@@ -217,9 +222,13 @@ fn regeneration(signer: &Signer, indexes: &[Growing], effort: Effort) -> Result<
 }
 
 /// Removal, and an index that is not in memory yet.
-fn one_index_of_30_000(signer: &Signer, records: &[String], effort: Effort) -> Result<Vec<Row>> {
-    let records = records.get(..30_000).unwrap_or(records);
-    let base = Growing::make(signer, records)?;
+fn one_index_of_30_000(
+    signer: &Signer,
+    packages: &[IndexedPackage],
+    effort: Effort,
+) -> Result<Vec<Row>> {
+    let packages = packages.get(..30_000).unwrap_or(packages);
+    let base = Growing::make(signer, packages)?;
     let mut removals = Samples::default();
     let mut signatures = Samples::default();
     let mut cold = Samples::default();
@@ -229,24 +238,24 @@ fn one_index_of_30_000(signer: &Signer, records: &[String], effort: Effort) -> R
         let mut seconds = 0.0;
         let count = effort.appends / 4;
         for _ in 0..count {
-            let gone = random.below(records.len());
+            let gone = random.below(packages.len());
             let changes = IndexChanges {
                 removed: vec![i64::try_from(gone)? + 1],
                 added: Vec::new(),
             };
-            let (made, cpu) = cpu_seconds(|| signer.next(&base.state, changes, records.len() - 1))?;
+            let (made, cpu) =
+                cpu_seconds(|| signer.next(&base.state, changes, packages.len() - 1))?;
             seconds += cpu;
-            if made.0.records() != records.len() as u64 - 1 {
+            if made.0.records() != packages.len() as u64 - 1 {
                 return Err("a removal removed something else".into());
             }
         }
         removals.push(seconds / count as f64);
-        let rows = numbered(records, 1);
-        let (made, wall) = wall_seconds(|| signer.first(rows, records.len()))?;
+        let (made, wall) = wall_seconds(|| signer.first(packages))?;
         same_bytes("the cold index", &joined(&made.1), &joined(&base.segments))?;
         cold.push(wall);
     }
-    let size = grouped(records.len());
+    let size = grouped(packages.len());
     Ok(vec![
         Row {
             what: format!("remove one of {size}, anywhere"),
@@ -270,12 +279,12 @@ fn sizes_of(indexes: &[Growing]) -> Result<Vec<Row>> {
     indexes
         .iter()
         .map(|index| {
-            let once = zlib_9(index.rows.concat().as_bytes())?;
+            let once = zlib_9(texts(&index.packages)?.concat().as_bytes())?;
             let first = index.segments.part(0..index.segments.length()).next();
             let signature = first.map_or(0, |run| run.len() as u64);
             let size = index.segments.length() - signature;
             Ok(Row {
-                what: format!("bytes of the index of {}", grouped(index.rows.len())),
+                what: format!("bytes of the index of {}", grouped(index.packages.len())),
                 of: "one `zlib -9` run over the same text".to_owned(),
                 ratio: std::iter::once(size as f64 / once as f64).collect(),
                 goal: Goal::AtMost(1.02),
@@ -312,11 +321,11 @@ mod tests {
     fn an_index_that_grew_is_checked_against_one_made_at_once() {
         let folder = WorkFolder::new("engine-test").unwrap();
         let signer = Signer::make(folder.path()).unwrap();
-        let texts: Vec<String> = corpus::entries(600, 1).iter().map(Entry::record).collect();
-        let mut index = Growing::make(&signer, &texts[..500]).unwrap();
-        index.append(&signer, &texts[500..]).unwrap();
+        let packages = listed(&corpus::entries(600, 1)).unwrap();
+        let mut index = Growing::make(&signer, &packages[..500]).unwrap();
+        index.append(&signer, &packages[500..]).unwrap();
         index.check(&signer).unwrap();
-        index.rows.pop();
+        index.packages.pop();
         assert!(index.check(&signer).is_err());
     }
 }

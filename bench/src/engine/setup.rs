@@ -14,20 +14,17 @@ use tarn_core::{
     index::{
         Segments,
         engine::State,
-        v2::{self, Base},
+        v2::{self, Base, Made},
     },
     keys::OwnerKeys,
     settings::Settings,
 };
-use tarn_store::metadata::{IndexChanges, IndexRow};
+use tarn_store::metadata::{IndexChanges, IndexedPackage};
 
 use crate::{Result, corpus::ARCH, measure::cpu_seconds, signature::signature_cpu};
 
 /// How often the same change is made for one measurement.
 const REPEATS: u32 = 20;
-
-/// What is made of an index: the state, the bytes to send, the ETag.
-pub(super) type Made = (Base, Segments, String);
 
 /// Signs indexes as the server does.
 pub(super) struct Signer {
@@ -65,15 +62,16 @@ impl Signer {
         })
     }
 
-    /// The index of these rows, from nothing.
-    pub(super) fn first(&self, rows: Vec<IndexRow>, live: usize) -> Result<Made> {
-        let state = v2::append(&State::empty()?, rows, &self.arch)?;
-        whole(v2::first(state, live as u64, &self.keys, &self.limits)?)
+    /// The index of these packages, from nothing.
+    pub(super) fn first(&self, packages: &[IndexedPackage]) -> Result<Made> {
+        let state = v2::append(&State::empty()?, packages, &self.arch)?;
+        let live = packages.len() as u64;
+        Ok(v2::first(state, live, &self.keys, &self.limits)?)
     }
 
     /// The index after a change.
     pub(super) fn next(&self, before: &Base, changes: IndexChanges, live: usize) -> Result<Made> {
-        whole(v2::next(
+        Ok(v2::next(
             before,
             changes,
             &self.arch,
@@ -83,14 +81,14 @@ impl Signer {
         )?)
     }
 
-    /// Adds the same rows to the same index several times. Gives the index, and the mean CPU seconds of once.
+    /// Adds the same packages to the same index several times. Gives the index, and the mean CPU seconds of once.
     pub(super) fn repeated(
         &self,
         before: &Base,
-        added: &[IndexRow],
+        added: &[IndexedPackage],
         live: usize,
     ) -> Result<(Segments, f64)> {
-        let once = || -> Result<(Made, f64)> {
+        let once = || {
             let changes = IndexChanges {
                 removed: Vec::new(),
                 added: added.to_vec(),
@@ -129,12 +127,4 @@ impl Signer {
         let keys = self.keys.active.iter();
         keys.map(|key| (&key.name, &key.key)).collect()
     }
-
-    pub(super) fn arch(&self) -> &Arch {
-        &self.arch
-    }
-}
-
-fn whole((base, segments, etag): v2::Made) -> Result<Made> {
-    Ok((base.ok_or("the engine kept no state")?, segments, etag))
 }
