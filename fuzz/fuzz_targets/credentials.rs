@@ -22,5 +22,6 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(shown.starts_with(&expected), "{shown}");
         }
         Credentials::Token(_) => assert_eq!(shown, "Token(***)"),
+        Credentials::Session(_) => panic!("only a cookie gives a session"),
     }
 });
