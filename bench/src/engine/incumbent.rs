@@ -8,6 +8,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use apk::{digest::PackageHash, limits::Limits, v2::package::PackageReader};
@@ -27,10 +28,10 @@ use crate::{
 const MOST: usize = 30_000;
 
 /// A folder of packages as a static repository has it. The old files have the right size and no content: apk index looks at no more.
-struct Folder {
-    path: PathBuf,
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
     new: String,
-    all: Vec<String>,
+    pub(super) all: Vec<String>,
 }
 
 /// One row for each size and each way to call the incumbent.
@@ -65,7 +66,7 @@ fn compare(
         entries,
         &newcomer,
         &package,
-        &joined(&base.segments),
+        ("OLD.tar.gz", &joined(&base.segments)),
     )?;
     let added = added(&package, entries.len())?;
 
@@ -105,7 +106,7 @@ fn compare(
 }
 
 /// A package whose name no other has.
-fn newcomer() -> Entry {
+pub(super) fn newcomer() -> Entry {
     let mut entries = corpus::entries(40, 99);
     let mut newcomer = entries.swap_remove(7);
     newcomer.name = format!("{}-new-today", newcomer.name);
@@ -113,7 +114,7 @@ fn newcomer() -> Entry {
 }
 
 /// The row that the database would give for this package.
-fn added(package: &[u8], before: usize) -> Result<[IndexedPackage; 1]> {
+pub(super) fn added(package: &[u8], before: usize) -> Result<[IndexedPackage; 1]> {
     let mut reader = PackageReader::new(Limits::default());
     reader.push(package)?;
     let read = reader.finish()?;
@@ -126,12 +127,12 @@ fn added(package: &[u8], before: usize) -> Result<[IndexedPackage; 1]> {
 }
 
 impl Folder {
-    fn make(
+    pub(super) fn make(
         parent: &Path,
         old: &[Entry],
         newcomer: &Entry,
         package: &[u8],
-        index: &[u8],
+        (name, index): (&str, &[u8]),
     ) -> Result<Self> {
         let path = parent.join(format!("static-{}", old.len()));
         fs::create_dir_all(path.join("root"))?;
@@ -145,7 +146,7 @@ impl Folder {
         fs::write(path.join(&new), package)?;
         all.push(new.clone());
         // Last: apk trusts it about files that are not newer.
-        fs::write(path.join("OLD.tar.gz"), index)?;
+        fs::write(path.join(name), index)?;
         Ok(Self { path, new, all })
     }
 
@@ -163,14 +164,20 @@ impl Folder {
         } else {
             command.args(&self.all);
         }
-        let before = children_cpu()?;
-        let output = output_of(&mut command)?;
-        let apk_cpu = (children_cpu()? - before).as_secs_f64();
-        if !output.contains("(of which 1 are new)") {
-            return Err(format!("apk index took more or fewer than one as new: {output}").into());
-        }
+        let apk_cpu = cpu_of(&mut command)?;
         let unsigned = fs::read(self.path.join("NEW.tar.gz"))?;
         let (signed, sign_cpu) = cpu_seconds(|| signer.sign(&unsigned))?;
         Ok((signed, apk_cpu + sign_cpu))
     }
+}
+
+/// The CPU seconds of a command of apk that makes an index, in which one package has to be new.
+pub(super) fn cpu_of(command: &mut Command) -> Result<f64> {
+    let before = children_cpu()?;
+    let output = output_of(command)?;
+    let cpu = (children_cpu()? - before).as_secs_f64();
+    if output.contains("(of which 1 are new)") {
+        return Ok(cpu);
+    }
+    Err(format!("apk took more or fewer than one as new: {output}").into())
 }

@@ -2,6 +2,7 @@
 
 mod incumbent;
 mod setup;
+mod v3;
 
 use std::collections::BTreeSet;
 
@@ -58,6 +59,7 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
         effort,
     )?);
     rows.extend(one_index_of_30_000(&signer, old, effort)?);
+    rows.extend(v3::rows(&signer, &entries, folder.path(), effort)?);
     rows.extend(sizes_of(&indexes)?);
     let bytes: usize = texts(old)?.iter().map(String::len).sum();
     Ok(Table {

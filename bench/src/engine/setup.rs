@@ -12,9 +12,10 @@ use tarn_base::{clock::Clock, names::OwnerName, secret::Secret};
 use tarn_core::{
     Administration,
     index::{
-        Segments,
+        Segments, adb,
         engine::State,
         v2::{self, Base, Made},
+        v3,
     },
     keys::OwnerKeys,
     settings::Settings,
@@ -81,6 +82,24 @@ impl Signer {
         )?)
     }
 
+    /// The index of v3 of these packages, from nothing.
+    pub(super) fn first_v3(&self, packages: &[IndexedPackage]) -> Result<v3::Made> {
+        let state = v3::append(&adb::State::empty(), packages)?;
+        let live = packages.len() as u64;
+        Ok(v3::first(state, live, &self.keys, &self.limits)?)
+    }
+
+    /// The index of v3 after a change.
+    pub(super) fn next_v3(
+        &self,
+        before: &v3::Base,
+        changes: IndexChanges,
+        live: usize,
+    ) -> Result<v3::Made> {
+        let live = live as u64;
+        Ok(v3::next(before, changes, live, &self.keys, &self.limits)?)
+    }
+
     /// Adds the same packages to the same index several times. Gives the index, and the mean CPU seconds of once.
     pub(super) fn repeated(
         &self,
@@ -117,8 +136,17 @@ impl Signer {
 
     /// CPU seconds of one bare signature by the owner's key, the mean of `count`.
     pub(super) fn signature_cpu(&self, count: usize) -> Result<f64> {
+        signature_cpu(self.only_key()?, count)
+    }
+
+    /// Writes the owner's key into a file, as apk takes it.
+    pub(super) fn write_key(&self, path: &Path) -> Result<()> {
+        Ok(std::fs::write(path, self.only_key()?.to_pkcs8_pem()?)?)
+    }
+
+    fn only_key(&self) -> Result<&SigningKey> {
         match self.keys.active.as_slice() {
-            [only] => signature_cpu(&only.key, count),
+            [only] => Ok(&only.key),
             _ => Err("a new owner has one key".into()),
         }
     }
