@@ -241,10 +241,10 @@ async fn the_sealing_key_of_webhooks_alone_is_missed() {
         clock,
         ..
     } = world;
+    let settings = registry.settings().clone();
     registry.metadata().close().await;
     drop(registry);
     std::fs::remove_file(folder.path().join("secret.key")).unwrap();
-    let settings = tarn_core::settings::Settings::in_folder(folder.path().to_path_buf());
     let opened = tarn_core::Registry::open(settings, clock).await;
     assert!(matches!(opened, Err(tarn_core::OpenError::Sealer(_))));
 }

@@ -10,6 +10,7 @@ use std::{
 
 use apk::{limits::Limits, v2::index::read_unverified};
 use tarn_base::clock::Clock;
+use tarn_testkit::on_postgres;
 
 use crate::{
     client::{Connection, Request, get, put},
@@ -232,6 +233,10 @@ async fn lists_that_never_end_hold_up_lists_of_their_source_only() {
     let waiting = tokio::time::timeout(Duration::from_millis(100), waiting);
     assert!(waiting.await.is_err());
     drop(asking);
+    if on_postgres() {
+        // It refuses statements that are ready when their columns get other types.
+        return;
+    }
     server.sql("DROP VIEW package_versions; ALTER TABLE kept RENAME TO package_versions");
     let answer = server.send(&list).await;
     // Where the server can't tell a client that left from one that has sent all, the statements end by their deadline.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tarn_store::metadata::Visibility;
+use tarn_testkit::on_postgres;
 
 use crate::{
     browser::Browser,
@@ -43,8 +44,13 @@ async fn every_page_of_administration_is_there() {
     assert_eq!(health.matches(">answers<").count(), 3, "{health}");
     assert!(health.contains("2 accounts."));
     let settings = root.get("/-/admin/settings").await.text();
+    let database = if on_postgres() {
+        "postgres://"
+    } else {
+        "tarn.db"
+    };
     assert!(
-        settings.contains("7 days") && settings.contains("tarn.db"),
+        settings.contains("7 days") && settings.contains(database),
         "{settings}"
     );
     root.get("/-/admin/accounts/nobody").await.expect(404);

@@ -68,7 +68,8 @@ impl Metadata {
         for count in counts {
             keep(&mut transaction, count).await?;
         }
-        forget(&mut transaction, since, most).await?;
+        forget_old(&mut transaction, since).await?;
+        forget_beyond(&mut transaction, most).await?;
         transaction.commit().await
     }
 }
@@ -118,7 +119,7 @@ impl Metadata {
             Ok(decided) => decided,
             Err(refused) => return Ok(Err(refused)),
         };
-        forget(&mut transaction, since, most).await?;
+        forget_old(&mut transaction, since).await?;
         for whose in [account.as_slice(), OF_SOURCE] {
             let statement = sql!(
                 "INSERT INTO guesses (account, source, count, last_at) VALUES ($1, $2, 1, $3) \
@@ -129,6 +130,7 @@ impl Metadata {
             );
             transaction.run_one("count of guesses", statement).await?;
         }
+        forget_beyond(&mut transaction, most).await?;
         transaction.commit().await?;
         Ok(Ok(decided))
     }
@@ -167,22 +169,21 @@ impl Metadata {
     }
 }
 
-/// Forgets what is from before `since`, and the oldest beyond `most`.
-async fn forget(
-    transaction: &mut Transaction,
-    since: Timestamp,
-    most: u32,
-) -> Result<(), MetadataError> {
-    transaction
-        .run(sql!("DELETE FROM guesses WHERE last_at <= $1", since))
-        .await?;
-    transaction
-        .run(sql!(
-            "DELETE FROM guesses WHERE last_at <= \
-             (SELECT last_at FROM guesses ORDER BY last_at DESC LIMIT 1 OFFSET $1)",
-            i64::from(most)
-        ))
-        .await?;
+/// Forgets what is from before `since`.
+async fn forget_old(transaction: &mut Transaction, since: Timestamp) -> Result<(), MetadataError> {
+    let statement = sql!("DELETE FROM guesses WHERE last_at <= $1", since);
+    transaction.run(statement).await?;
+    Ok(())
+}
+
+/// Forgets the oldest beyond `most`.
+async fn forget_beyond(transaction: &mut Transaction, most: u32) -> Result<(), MetadataError> {
+    let statement = sql!(
+        "DELETE FROM guesses WHERE last_at <= \
+         (SELECT last_at FROM guesses ORDER BY last_at DESC LIMIT 1 OFFSET $1)",
+        i64::from(most)
+    );
+    transaction.run(statement).await?;
     Ok(())
 }
 
