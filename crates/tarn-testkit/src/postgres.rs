@@ -22,6 +22,28 @@ pub struct Postgres {
     folder: TempDir,
 }
 
+/// Where a file system in memory has room for the databases of a suite, some 2 GiB of many small files, it is much faster.
+fn place() -> PathBuf {
+    const ROOM: u64 = 8 << 30;
+    let memory = Path::new("/dev/shm");
+    let has_room =
+        rustix::fs::statvfs(memory).is_ok_and(|found| found.f_bavail * found.f_frsize >= ROOM);
+    let available = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = available
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("MemAvailable:")?
+                .trim()
+                .strip_suffix(" kB")
+        })
+        .and_then(|kib| kib.parse::<u64>().ok());
+    if has_room && available.is_some_and(|kib| kib << 10 >= ROOM) {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    }
+}
+
 impl Postgres {
     /// Starts one. None, and says so, where PostgreSQL 15 or newer is not installed.
     ///
@@ -44,7 +66,10 @@ impl Postgres {
             left_out("PostgreSQL 15");
             return None;
         };
-        let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("pg")
+            .tempdir_in(place())
+            .unwrap();
         let server = Self { programs, folder };
         give(server.folder.path());
         let data = server.data();
