@@ -1,4 +1,4 @@
-//! Packages of either format, told apart by their first bytes.
+//! Packages of either format, distinguished by their first bytes.
 
 use thiserror::Error;
 

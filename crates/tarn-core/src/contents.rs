@@ -1,6 +1,6 @@
 //! What is in packages: their files and scripts, read from the blob when a page asks, and kept in memory for a while.
 //!
-//! The database has none of it: of a package with 100,000 files nobody looks at the list, as a rule. Reading costs what inflating
+//! The database has none of it: of a package with 100,000 files the list is rarely looked at. Reading costs what inflating
 //! the package costs, so a list is cut, few are read at once, and those read last are kept.
 
 use std::{io, sync::Arc};

@@ -62,7 +62,7 @@ impl Routes {
         }
     }
 
-    /// What the server was told.
+    /// The settings of the server.
     pub(super) fn settings(&self) -> &Settings {
         self.registry.settings()
     }

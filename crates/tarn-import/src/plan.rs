@@ -1,6 +1,6 @@
 //! What becomes of each row of a forge. Nothing here asks a registry: the plan is the same whatever is there already.
 //!
-//! Where the two differ, nobody gets more rights than the forge gave, and no account is easier to sign in to than it was there.
+//! Where the two differ, no one gets more rights than the forge gave, and no account is easier to sign in to than it was there.
 
 mod planned;
 mod services;
@@ -173,7 +173,7 @@ impl Plan {
     fn visibility(&mut self, forge: &Forge, kind: Kind, account: &Account) -> Visibility {
         match account.visibility {
             0 if forge.settings.sign_in_to_read => {
-                let why = "was public in a forge that asks everybody to sign in (REQUIRE_SIGNIN_VIEW), so it is limited to signed-in users";
+                let why = "was public in a forge that asks every visitor to sign in (REQUIRE_SIGNIN_VIEW), so it is limited to signed-in users";
                 self.report.changed(kind, &account.name, why);
                 Visibility::Limited
             }

@@ -78,7 +78,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(wanted) if *wanted != found => {
             return Err(
                 Failure::refused(format!("{url} is another key: its SHA-256 is {found}"))
-                    .hint("ask the owner; somebody may have changed it on the way"),
+                    .hint("ask the owner; it may have been changed on the way"),
             );
         }
         None if owner.is_plain() => output::note(&format!(

@@ -39,7 +39,7 @@ pub enum FactsError {
     },
     /// A layer that apk has no place for.
     #[error(
-        "{field}: {layer} is no layer of apk's, leave it out for the root file system, or set it to 1 for `uvol`"
+        "{field}: {layer} is not a layer that apk knows, leave it out for the root file system, or set it to 1 for `uvol`"
     )]
     Layer {
         /// The field.

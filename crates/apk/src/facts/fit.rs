@@ -31,7 +31,7 @@ const LAST_LAYER: u64 = 1;
 pub(crate) struct Length {
     /// Entries.
     pub(crate) count: usize,
-    /// Bytes of the entries, with one blank between each.
+    /// Bytes of the entries, with one space between each.
     pub(crate) bytes: usize,
 }
 
@@ -114,7 +114,7 @@ pub(super) fn check(
 }
 
 /// The texts of one line. A line feed would end a line of the index, a NUL apk's string, and an escape reaches the terminal of
-/// everybody who runs `apk search`.
+/// every user who runs `apk search`.
 fn check_texts(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
     let one = [
         (names.description, &facts.description),

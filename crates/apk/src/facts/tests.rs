@@ -92,7 +92,7 @@ fn both_formats_are_refused_in_the_same_words() {
             refused(|facts| facts.installed_size = (1 << 50) + 1),
         ),
         (
-            "2 is no layer of apk's",
+            "2 is not a layer that apk knows",
             ["layer", "layer"],
             refused(|facts| facts.layer = 2),
         ),

@@ -195,7 +195,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// apk takes any bytes: 20 in an index that it made of v2 packages, whatever `apk mkpkg` was told in others.
+    /// apk takes any bytes: 20 in an index that it made of v2 packages, whatever `apk mkpkg` was given in others.
     fn commit(&mut self, value: Value) -> Field<String> {
         let bytes = self.payload.blob(value)?;
         let (length, limit) = (bytes.len().saturating_mul(2), self.limits.index_line);

@@ -1,4 +1,4 @@
-//! A package as `apk adbdump --format json` prints it, as far as it can be told from what was read: without the unique
+//! A package as `apk adbdump --format json` prints it, as far as what was read says: without the unique
 //! identifier, which is not the package's hash, and without numbers that are 0.
 
 use apk::{

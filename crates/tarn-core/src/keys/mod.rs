@@ -192,7 +192,7 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// When there is no key of that name, or a key cannot be made or opened.
+    /// When the owner has no key of that name, or a key cannot be made or opened.
     pub async fn export(
         &self,
         owner: &Owner,

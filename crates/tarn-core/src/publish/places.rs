@@ -3,7 +3,7 @@
 //! Two uploads may bring the same bytes, a sweep may free them meanwhile, and any of them may be on another machine, paused or
 //! killed. `metadata/blob_facts.rs` has the rule that makes all of it right: a key that was deleted never comes back. Here is what
 //! follows from it: an upload asks for its place, puts the bytes there, and records them; when the place was given up meanwhile,
-//! it puts them into the next one. Whoever frees bytes has their key marked dead first.
+//! it puts them into the next one. Bytes are freed only after their key is marked dead.
 
 use std::{
     collections::HashMap,

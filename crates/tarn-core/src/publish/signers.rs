@@ -2,7 +2,7 @@
 //!
 //! None is asked for: a client takes a package by the hash that a signed index has of it, and looks at the package's own
 //! signature only when it is given the file itself (apk-tools `src/database.c`, `apk_db_unpack_pkg`; `src/app_add.c`). OpenWrt's
-//! builders sign the index and nothing else. So an unsigned package is taken, and one of a key that nobody here knows too. Whether a
+//! builders sign the index and nothing else. So an unsigned package is taken, and so is one signed by an unknown key. Whether a
 //! signature is by a key of the owner is noted with the package, for those who look at it.
 
 use apk::{

@@ -60,7 +60,7 @@ impl Asset {
     }
 }
 
-/// The path of a static file, with its hash in it. A name that there is no file of leads nowhere; a test looks at all that
+/// The path of a static file, with its hash in it. A name without a file gives a path that is 404; a test looks at all that
 /// templates use.
 pub(super) fn path(name: &str) -> String {
     let found = ASSETS.iter().find(|asset| asset.name == name);

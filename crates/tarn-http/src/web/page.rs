@@ -42,9 +42,9 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 /// Who may keep a page, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// Whoever has it asks first whether it is still the same. Shared caches may have those that nobody signed in for.
+    /// Kept, and asked for again each time with its ETag. Shared caches may keep pages seen without signing in.
     Revalidated,
-    /// Nobody: it has secrets, or is one step of several.
+    /// By no cache: it has secrets, or is one step of several.
     Never,
 }
 

@@ -128,7 +128,7 @@ impl fmt::Display for FullTime {
     }
 }
 
-// Digits, letters and tags of their own: nothing of anybody else's is in them.
+// Digits, letters and tags of their own: nothing of other users is in them.
 impl HtmlSafe for Bytes {}
 impl HtmlSafe for Count {}
 impl HtmlSafe for Time {}

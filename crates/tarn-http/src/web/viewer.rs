@@ -13,7 +13,7 @@ use tarn_core::{
 };
 use tarn_store::metadata::{Actor, Owner, ReadScope};
 
-/// Who looks at a page: somebody who signed in, or nobody in particular.
+/// Who looks at a page: a signed-in user, or an anonymous visitor.
 pub(crate) struct Viewer {
     presented: Presented,
     caller: Caller,

@@ -82,7 +82,7 @@ impl<'a> Browser<'a> {
         self.send(request).await
     }
 
-    /// The same, and the page to which that leads.
+    /// The same, and the page to which that redirects.
     pub(crate) async fn post_and_follow(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let answer = self.post(path, fields).await.expect(303);
         let target = answer.header("Location").unwrap().to_owned();

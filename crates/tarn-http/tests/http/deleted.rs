@@ -195,7 +195,7 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Otherwise anybody who may publish could learn whether a private owner has certain bytes.
+/// Otherwise anyone who may publish could learn whether a private owner has certain bytes.
 #[tokio::test]
 async fn what_waits_to_be_freed_says_nothing_of_other_owners() {
     let server = TestServer::with_hello().await;

@@ -276,7 +276,7 @@ async fn every_page_is_for_those_who_may_read() {
         "/api/packages/acme/alpine/jwks.json",
     ] {
         let anonymous = server.send(&page(target)).await;
-        // Whoever has a browser is asked to sign in; a program is asked for credentials.
+        // A browser is sent to the sign-in page; a program is asked for credentials.
         let status = if target.starts_with("/api/") {
             401
         } else {

@@ -57,7 +57,7 @@ async fn a_v3_package_is_taken_in_listed_for_apk_3_alone_sent_and_deleted() {
     let server = TestServer::start().await;
     let file = built(&world());
     server.publish("edge/main", file.clone()).await.expect(201);
-    // Of v3 packages alone there is no index that apk 2 reads.
+    // Where there are only v3 packages, apk 2 has no index to read.
     server.send(&get(INDEX)).await.expect(404);
     assert_eq!(names(&server, INDEX_V3).await, ["world"]);
     server.publish("edge/main", hello()).await.expect(201);
@@ -167,7 +167,7 @@ async fn what_apk_3_would_stumble_over_is_400_in_the_words_of_v2_and_leaves_noth
         ),
         (
             built(&world().number(slot::LAYER, 2)),
-            "layer: 2 is no layer of apk's",
+            "layer: 2 is not a layer that apk knows",
         ),
         (
             built(&world().number(slot::PROVIDER_PRIORITY, 65_536)),

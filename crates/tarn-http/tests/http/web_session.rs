@@ -220,7 +220,7 @@ async fn forms_of_other_sites_are_refused() {
     ] {
         browser.send(end(origin, site)).await.expect(303);
     }
-    // Nor does another site sign somebody in.
+    // Nor can another site sign a user in.
     let fields = [("name", "alice"), ("password", &*password("alice"))];
     let request = form("/-/login", &fields).header("Origin", "http://evil.test");
     Browser::new(&server).send(request).await.expect(403);

@@ -8,7 +8,7 @@
 //!
 //! A put does, in this order: (1) sync the temporary file's data; (2) give it its place by one atomic rename that fails when
 //! the place is taken; (3) sync the folder. A power cut before (2) leaves a temporary file, which the next start removes. One
-//! between (2) and (3) leaves the blob or not, and no caller was told that it is there. After (3) it stays. The rename never
+//! between (2) and (3) leaves the blob or not, and no caller got an answer that it is there. After (3) it stays. The rename never
 //! comes before the data on the disk, because of (1). The folders of the first byte are all made, and synced, when the store is
 //! opened, so that (3) is one sync of one folder.
 //!
@@ -131,7 +131,7 @@ impl Local {
             .sync_data()
             .map_err(at("sync", &incoming.path))?;
         let moved = match move_to(incoming, &path) {
-            // Somebody removed the folder since the store was opened.
+            // The folder was removed since the store was opened.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make_folder(folder)?;
                 sync_folder(&self.places)?;

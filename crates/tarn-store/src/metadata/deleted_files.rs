@@ -199,7 +199,7 @@ impl Metadata {
     }
 
     /// What the deleted files of an owner keep on the disk that none of the owner's other files needs. What other owners have is
-    /// not looked at: it would tell whether somebody has certain bytes.
+    /// not looked at: it would say whether another owner has certain bytes.
     ///
     /// # Errors
     ///

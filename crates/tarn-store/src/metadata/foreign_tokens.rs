@@ -1,6 +1,6 @@
 //! Tokens that a forge gave out, which clients go on using after an import.
 //!
-//! A forge keeps a slow hash of a token and its last eight characters. Nobody knows the text of the token before its bearer sends
+//! A forge keeps a slow hash of a token and its last eight characters. The text of the token is not known before its bearer sends
 //! it. Until then the row in `tokens` has a placeholder for its SHA-256, and the row here what the text is compared with. Once the
 //! text is known, its SHA-256 takes the placeholder's place, and the token is one like every other.
 

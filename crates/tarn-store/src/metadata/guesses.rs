@@ -1,7 +1,7 @@
 //! Wrong passwords that were counted, kept for the next start of the server.
 //!
 //! The count that decides is in the memory of the process (`access/guesses.rs`); here is what it wrote down. Processes that share a database
-//! count here. The table never has more rows than the writer says: what is older than anybody minds goes, and beyond that the oldest.
+//! count here. The table never has more rows than the writer says: what no longer counts goes, and beyond that the oldest.
 
 use super::{
     Metadata, MetadataError,

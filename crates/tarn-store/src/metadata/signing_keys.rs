@@ -118,7 +118,7 @@ pub enum ChangeKeyError {
     /// The owner has none of that name.
     #[error("the owner has no signing key of this name")]
     NoSuchKey,
-    /// It is the only active RSA key, and v2 indexes are signed by those alone.
+    /// It is the only active RSA key, and v2 indexes are signed by those only.
     #[error("it is the only RSA key that is active")]
     OnlyRsa,
     /// As many keys sign as may.

@@ -59,7 +59,7 @@ impl StoredFacts {
         form.read()
     }
 
-    /// The description alone.
+    /// Only the description.
     ///
     /// # Errors
     ///

@@ -165,7 +165,7 @@ async fn identifiers_come_in_the_order_of_commits() {
                 .unwrap();
         }
     };
-    // Whoever reads on from the last that it saw misses none.
+    // A reader that goes on from the last one it saw misses none.
     let read = async {
         let (mut seen, mut last) = (0, 0);
         while seen < 2 * count {

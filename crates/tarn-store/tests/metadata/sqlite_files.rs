@@ -42,7 +42,7 @@ async fn a_survey_sees_what_is_there_and_changes_nothing() {
     let world = World::new().await;
     let path = world.folder.path().join("tarn.db");
     let database = Database::Sqlite(path.clone());
-    // Beside whoever has it open: what was committed is in the log still.
+    // Beside a process that has it open: what was committed is in the log still.
     let open = Metadata::survey(&database).await.unwrap();
     assert!(open.has_users && open.sealing_check.is_none(), "{open:?}");
     world.metadata.close().await;

@@ -115,7 +115,7 @@ impl Arguments {
     }
 }
 
-/// Says so where nobody administers the registry now.
+/// Says so where the registry has no administrator now.
 async fn without_administrator(registry: &Registry) -> Result<(), MetadataError> {
     let users = registry.metadata().users().await?;
     if !users.iter().any(|user| user.admin && !user.disabled) {

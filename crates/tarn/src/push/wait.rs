@@ -21,7 +21,7 @@ use crate::{
 /// The pause between two looks at an index.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Where packages of architecture `noarch` alone are looked for: in the index of the most common one.
+/// Where packages of architecture `noarch` only are looked for: in the index of the most common one.
 const MOST_COMMON: &str = "x86_64";
 
 /// Returns once the indexes list each of `packages`.

@@ -53,7 +53,7 @@ pub(crate) fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// How long the server wants to be left alone, where it says so in seconds.
+/// How long the server asks to wait, where it says so in seconds.
 pub(crate) fn asked_pause(answer: &Answer) -> Option<Duration> {
     let seconds = answer.header(&RETRY_AFTER)?.parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_ASKED))

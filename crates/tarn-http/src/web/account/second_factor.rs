@@ -33,7 +33,7 @@ struct FactorPage<'a> {
 struct Enrolment {
     /// An SVG element.
     picture: String,
-    /// The secret alone, in groups of four, for those who type it.
+    /// Only the secret, in groups of four, to be typed.
     secret: String,
     uri: String,
 }

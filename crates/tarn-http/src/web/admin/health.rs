@@ -1,4 +1,4 @@
-//! `/-/admin`: whether what the server stands on answers; and what it was told.
+//! `/-/admin`: whether database and storage answer; and the settings.
 
 use std::time::Instant;
 

@@ -168,7 +168,7 @@ async fn rename(of: Managed, form: Form) -> Result<Response, ApiError> {
     };
     match or_problem(renamed.await)? {
         Ok(new) => {
-            let notice = format!("The new name is {new}. The old one leads there.");
+            let notice = format!("The new name is {new}. The old one redirects to it.");
             of.done(&format!("/-/owners/{new}"), &notice)
         }
         Err(problem) => general_page(&of, Some(problem)).await,

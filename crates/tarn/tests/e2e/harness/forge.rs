@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{Package, package::hex};
 
-/// The password of everybody who has one.
+/// The password of every account that has one.
 pub(crate) const PASSWORD: &str = "correct horse 42";
 /// alice's token, and what the forge keeps of it.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
