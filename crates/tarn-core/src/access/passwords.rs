@@ -229,17 +229,11 @@ impl Checker {
         candidates: Vec<(T, ForeignHash)>,
         token: Secret,
     ) -> Result<Option<T>, PasswordError> {
-        let running = Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .map_err(|_| PasswordError::Stopping)?;
-        tokio::task::spawn_blocking(move || {
-            let _held = (place, running);
+        self.run(place, move || {
             let is_it = |(_, kept): &&(T, ForeignHash)| foreign::is_token_of(kept, token.expose());
             candidates.iter().find(is_it).map(|(id, _)| *id)
         })
         .await
-        .map_err(|_| PasswordError::Stopping)
     }
 
     async fn compare(
@@ -249,13 +243,7 @@ impl Checker {
         password: Secret,
     ) -> Result<bool, PasswordError> {
         let cost = self.cost;
-        let running = Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .map_err(|_| PasswordError::Stopping)?;
-        tokio::task::spawn_blocking(move || {
-            // Kept until the work is done, also when the request that asked has gone away.
-            let _held = (place, running);
+        self.run(place, move || {
             let Some(stored) = stored else {
                 cost.argon2()?
                     .hash_password_with_salt(password.expose().as_bytes(), b"nobody's own salt")
@@ -264,8 +252,26 @@ impl Checker {
             };
             foreign::verify(&stored, password.expose().as_bytes()).map_err(PasswordError::Hash)
         })
+        .await?
+    }
+
+    /// Does slow work on a thread that may wait, once few enough others do. `place` is kept until it is done, also when the
+    /// request that asked has gone away.
+    async fn run<T: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let running = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(|_| PasswordError::Stopping)?;
+        tokio::task::spawn_blocking(move || {
+            let _held = (place, running);
+            work()
+        })
         .await
-        .map_err(|_| PasswordError::Stopping)?
+        .map_err(|_| PasswordError::Stopping)
     }
 }
 

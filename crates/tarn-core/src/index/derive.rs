@@ -1,10 +1,12 @@
 //! An index from nothing: its packages are read, and written, some at a time, so that what is in memory is the index and not the
 //! packages.
 
+use std::sync::Arc;
+
 use tokio::task::spawn_blocking;
 
 use super::{IndexError, Indexes, Place, Problem, adb, engine::State, v2, v3};
-use tarn_store::metadata::IndexHead;
+use tarn_store::metadata::{IndexHead, IndexedPackage};
 
 /// Bytes of records that are read at once where an index is derived from all its packages, about.
 const READ_AT_ONCE: u64 = 8 << 20;
@@ -20,27 +22,13 @@ impl Indexes {
         place: &Place,
         head: &IndexHead,
     ) -> Result<Result<State, Problem>, IndexError> {
-        let (most, mut after) = (at_once(head), 0);
-        let mut state = State::empty().map_err(Problem::from);
-        while let Ok(before) = state {
-            let rows = self
-                .metadata
-                .index_rows(
-                    place.repository,
-                    place.which(),
-                    head.generation,
-                    after,
-                    most,
-                )
-                .await?;
-            let Some(last) = rows.last() else {
-                return Ok(Ok(before));
-            };
-            after = last.sequence;
-            let arch = place.arch.clone();
-            state = spawn_blocking(move || v2::append(&before, &rows, &arch)).await?;
+        let arch = place.arch.clone();
+        let append =
+            move |before: &State, packages: &[IndexedPackage]| v2::append(before, packages, &arch);
+        match State::empty() {
+            Ok(empty) => self.derive(place, head, empty, append).await,
+            Err(error) => Ok(Err(error.into())),
         }
-        Ok(state)
     }
 
     /// The state of `Packages.adb`, or why there is none.
@@ -49,8 +37,21 @@ impl Indexes {
         place: &Place,
         head: &IndexHead,
     ) -> Result<Result<adb::State, Problem>, IndexError> {
+        self.derive(place, head, adb::State::empty(), v3::append)
+            .await
+    }
+
+    /// What `append` makes of the packages of an index, from `empty` on.
+    async fn derive<S: Send + 'static>(
+        &self,
+        place: &Place,
+        head: &IndexHead,
+        empty: S,
+        append: impl Fn(&S, &[IndexedPackage]) -> Result<S, Problem> + Send + Sync + 'static,
+    ) -> Result<Result<S, Problem>, IndexError> {
+        let append = Arc::new(append);
         let (most, mut after) = (at_once(head), 0);
-        let mut state = Ok(adb::State::empty());
+        let mut state = Ok(empty);
         while let Ok(before) = state {
             let packages = self
                 .metadata
@@ -66,7 +67,8 @@ impl Indexes {
                 return Ok(Ok(before));
             };
             after = last.sequence;
-            state = spawn_blocking(move || v3::append(&before, &packages)).await?;
+            let append = Arc::clone(&append);
+            state = spawn_blocking(move || append(&before, &packages)).await?;
         }
         Ok(state)
     }

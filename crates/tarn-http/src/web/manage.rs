@@ -1,7 +1,7 @@
 //! What the pages that change something have in common: whose things they are about, that the viewer may, and what stands around
 //! the form.
 
-use std::fmt::Display;
+use std::{fmt::Display, ops::Deref};
 
 use askama::Template;
 use axum::{
@@ -46,27 +46,42 @@ pub(crate) struct Shell {
     pub(crate) is_fresh: bool,
 }
 
-/// A request to a page that changes something of an owner, whom the viewer may administer.
-pub(crate) struct Managed {
+/// A request of a person who may do what the page does.
+pub(crate) struct Permitted {
     pub(crate) registry: Registry,
     pub(crate) visit: Visit,
     pub(crate) cookies: Cookies,
     pub(crate) client: Client,
+    pub(crate) by: Actor,
+}
+
+/// A request to a page that changes something of an owner, whom the viewer may administer.
+pub(crate) struct Managed {
+    request: Permitted,
     pub(crate) owner: Owner,
     pub(crate) name: OwnerName,
-    pub(crate) by: Actor,
 }
 
 /// The same of the viewer's own account.
 pub(crate) struct Own(pub(crate) Managed);
 
 /// A request of an administrator of the server.
-pub(crate) struct Site {
-    pub(crate) registry: Registry,
-    pub(crate) visit: Visit,
-    pub(crate) cookies: Cookies,
-    pub(crate) client: Client,
-    pub(crate) by: Actor,
+pub(crate) struct Site(Permitted);
+
+impl Deref for Managed {
+    type Target = Permitted;
+
+    fn deref(&self) -> &Permitted {
+        &self.request
+    }
+}
+
+impl Deref for Site {
+    type Target = Permitted;
+
+    fn deref(&self) -> &Permitted {
+        &self.0
+    }
 }
 
 /// The pages of an account.
@@ -121,19 +136,17 @@ impl Managed {
         title: &'static str,
         problem: Option<Problem>,
     ) -> Shell {
-        let base = format!("/-/owners/{}", self.owner.name);
         let mut entries = OF_OWNER.to_vec();
         if self.owner.kind == OwnerKind::Organisation {
             entries.splice(1..1, OF_ORGANISATION);
         }
-        Shell {
-            about: self.owner.name.clone(),
-            about_path: format!("/{}", self.owner.name),
-            title,
-            menu: menu(&base, &entries, section),
+        let menu = menu(&self.path(""), &entries, section);
+        self.shell_about(
+            &self.owner.name,
+            format!("/{}", self.owner.name),
+            (title, menu),
             problem,
-            is_fresh: sign_in::is_fresh(&self.registry, &self.visit),
-        }
+        )
     }
 
     /// What stands around the page of the viewer's own account at `section`.
@@ -143,39 +156,18 @@ impl Managed {
         title: &'static str,
         problem: Option<Problem>,
     ) -> Shell {
-        Shell {
-            about: self.owner.name.clone(),
-            about_path: format!("/{}", self.owner.name),
-            title,
-            menu: menu("/-/settings", &OWN, section),
+        let menu = menu("/-/settings", &OWN, section);
+        self.shell_about(
+            &self.owner.name,
+            format!("/{}", self.owner.name),
+            (title, menu),
             problem,
-            is_fresh: sign_in::is_fresh(&self.registry, &self.visit),
-        }
-    }
-
-    /// What is around every page.
-    pub(crate) const fn frame(&self) -> &Frame {
-        &self.visit.frame
-    }
-
-    /// Answers with a page; with the status of the refusal where there was one.
-    pub(crate) fn show(&self, page: &impl Template, shell: &Shell) -> Result<Response, ApiError> {
-        show(&self.visit, page, shell)
-    }
-
-    /// 303 to `path`, which says `notice` once.
-    pub(crate) fn done(&self, path: &str, notice: &str) -> Result<Response, ApiError> {
-        form::done(&self.cookies, &self.visit.frame.base, path, notice)
+        )
     }
 
     /// Where the pages of this owner begin.
     pub(crate) fn path(&self, section: &str) -> String {
         format!("/-/owners/{}{section}", self.owner.name)
-    }
-
-    /// Refuses what matters unless the password was given lately, or is in the form.
-    pub(crate) async fn needs_password(&self, form: &Form) -> Result<(), ApiError> {
-        sign_in::needs_password(&self.registry, &self.visit, &self.client, form).await
     }
 
     /// Writes down that the viewer, who may administer the owner, is refused for what they sent.
@@ -208,11 +200,45 @@ impl Site {
         title: &'static str,
         problem: Option<Problem>,
     ) -> Shell {
+        let menu = menu("/-/admin", &OF_SITE, section);
+        self.shell_about(
+            "Administration",
+            "/-/admin".to_owned(),
+            (title, menu),
+            problem,
+        )
+    }
+}
+
+impl Permitted {
+    /// Of a request of which it was decided that `by` may make it.
+    async fn of(
+        parts: &mut Parts,
+        registry: &Registry,
+        visit: Visit,
+        by: Actor,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
+            cookies: Cookies::from_request_parts(parts, registry).await?,
+            client: Client::from_request_parts(parts, registry).await?,
+            registry: registry.clone(),
+            visit,
+            by,
+        })
+    }
+
+    fn shell_about(
+        &self,
+        about: &str,
+        about_path: String,
+        (title, menu): (&'static str, Vec<Entry>),
+        problem: Option<Problem>,
+    ) -> Shell {
         Shell {
-            about: "Administration".to_owned(),
-            about_path: "/-/admin".to_owned(),
+            about: about.to_owned(),
+            about_path,
             title,
-            menu: menu("/-/admin", &OF_SITE, section),
+            menu,
             problem,
             is_fresh: sign_in::is_fresh(&self.registry, &self.visit),
         }
@@ -285,11 +311,7 @@ impl FromRequestParts<Registry> for Own {
         Ok(Self(Managed {
             name: OwnerName::parse(&authorized.owner.name)?,
             owner: authorized.owner,
-            by,
-            cookies: Cookies::from_request_parts(parts, registry).await?,
-            client: Client::from_request_parts(parts, registry).await?,
-            visit,
-            registry: registry.clone(),
+            request: Permitted::of(parts, registry, visit, by).await?,
         }))
     }
 }
@@ -311,11 +333,7 @@ impl FromRequestParts<Registry> for Managed {
         Ok(Self {
             name: OwnerName::parse(&authorized.owner.name)?,
             owner: authorized.owner,
-            by,
-            cookies: Cookies::from_request_parts(parts, registry).await?,
-            client: Client::from_request_parts(parts, registry).await?,
-            visit,
-            registry: registry.clone(),
+            request: Permitted::of(parts, registry, visit, by).await?,
         })
     }
 }
@@ -327,12 +345,7 @@ impl FromRequestParts<Registry> for Site {
         let visit = Visit::from_request_parts(parts, registry).await?;
         needs_person(&visit)?;
         decide_site(visit.viewer.caller())?;
-        Ok(Self {
-            by: visit.viewer.actor(),
-            cookies: Cookies::from_request_parts(parts, registry).await?,
-            client: Client::from_request_parts(parts, registry).await?,
-            visit,
-            registry: registry.clone(),
-        })
+        let by = visit.viewer.actor();
+        Ok(Self(Permitted::of(parts, registry, visit, by).await?))
     }
 }

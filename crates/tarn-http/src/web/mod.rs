@@ -54,7 +54,7 @@ pub(crate) fn router(registry: Registry) -> Router {
         .route("/robots.txt", get(robots))
         .route("/-/static/{file}", get(assets::show))
         .route("/{owner}", get(owner::show))
-        .route("/{owner}/{branch}", get(owner::show_branch))
+        .route("/{owner}/{branch}", get(owner::show_elsewhere))
         .merge(packages())
         .merge(signing_in())
         .merge(account::router())
@@ -71,7 +71,7 @@ pub(crate) fn router(registry: Registry) -> Router {
 fn packages() -> Router<Registry> {
     Router::new()
         .route("/{owner}/-/feed.atom", get(feed::of_owner))
-        .route("/{owner}/-/packages", get(package::show_all))
+        .route("/{owner}/-/packages", get(owner::show_elsewhere))
         .route(
             "/{owner}/-/packages/alpine/{name}",
             get(package::show_anywhere),
@@ -154,7 +154,7 @@ async fn wrong_method(method: Method) -> ApiError {
     ))
 }
 
-/// An answer that leads elsewhere. `target` is a path of this server, base path included.
+/// A redirect. `target` is a path of this server, base path included.
 pub(crate) fn redirect(status: StatusCode, target: &str) -> Result<Response, ApiError> {
     let target = HeaderValue::try_from(target).map_err(|error| ApiError::Internal(error.into()))?;
     Ok((status, [(header::LOCATION, target)]).into_response())

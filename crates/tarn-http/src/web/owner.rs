@@ -97,7 +97,7 @@ pub(super) const fn kind(owner: &Owner) -> &'static str {
 pub(super) const fn visibility(owner: &Owner) -> &'static str {
     match owner.visibility {
         Visibility::Public => "public",
-        Visibility::Limited => "for everybody with an account here",
+        Visibility::Limited => "for everyone with an account here",
         Visibility::Private => "private",
     }
 }
@@ -140,8 +140,9 @@ pub(super) async fn show(
     visit.show(&page, Keep::Revalidated)
 }
 
-/// `/{owner}/{branch}`: the owner's page, which has the repositories of all branches.
-pub(super) async fn show_branch(
+/// Redirects `/{owner}/{branch}`, and `/{owner}/-/packages` of Gitea, to the owner's page, which has the repositories of all
+/// branches.
+pub(super) async fn show_elsewhere(
     State(registry): State<Registry>,
     visit: Visit,
     segments: Segments,

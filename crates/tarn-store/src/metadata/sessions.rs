@@ -325,17 +325,11 @@ impl Metadata {
         end: Timestamp,
         most: u32,
     ) -> Result<u64, MetadataError> {
-        let mut transaction = self.engine.write().await?;
-        let gone = transaction
-            .run(sql!(
-                "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)",
-                end,
-                i64::from(most)
-            ))
-            .await?;
-        if gone > 0 {
-            transaction.commit().await?;
-        }
-        Ok(gone)
+        let statement = sql!(
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)",
+            end,
+            i64::from(most)
+        );
+        self.engine.run(statement).await
     }
 }

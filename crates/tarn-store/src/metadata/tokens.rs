@@ -273,18 +273,12 @@ impl Metadata {
         end: Timestamp,
         most: u32,
     ) -> Result<u64, MetadataError> {
-        let mut transaction = self.engine.write().await?;
-        let gone = transaction
-            .run(sql!(
-                "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < $1 LIMIT $2)",
-                end,
-                i64::from(most)
-            ))
-            .await?;
-        if gone > 0 {
-            transaction.commit().await?;
-        }
-        Ok(gone)
+        let statement = sql!(
+            "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < $1 LIMIT $2)",
+            end,
+            i64::from(most)
+        );
+        self.engine.run(statement).await
     }
 
     /// Notes when tokens were used, all in one transaction. Nothing happens to one that has been removed meanwhile, or was

