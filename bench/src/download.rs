@@ -21,7 +21,7 @@ use crate::{
 const INDEXED: &str = "indexed";
 const FILES: &str = "files";
 
-/// What wrk tells: complete answers, bytes, microseconds, answers that failed.
+/// What wrk reports: complete answers, bytes, microseconds, answers that failed.
 const SCRIPT: &str = r#"
 done = function(summary, latency, requests)
     local errors = summary.errors

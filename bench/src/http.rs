@@ -1,4 +1,4 @@
-//! A client for HTTP/1.1 that does nothing it is not told to: one request after another on one connection.
+//! A client for HTTP/1.1 without any logic of its own: one request after another on one connection.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! One bare RSA-4096 signature: the piece of work that nobody who signs can do without.
+//! One bare RSA-4096 signature: the piece of work that no signer can do without.
 
 use apk::sign::SigningKey;
 use sha2::{Digest, Sha256};

@@ -97,7 +97,7 @@ pub(crate) fn zlib_9(text: &[u8]) -> Result<usize> {
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// Waits until what others wrote is on the disk, so that nobody pays for it but them.
+/// Waits until what others wrote is on the disk, so that the next measurement does not pay for it.
 pub(crate) fn settle_disk() -> Result<()> {
     output_of(&mut Command::new("sync"))?;
     Ok(())

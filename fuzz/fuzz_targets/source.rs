@@ -1,5 +1,5 @@
 //! What a client writes into the headers of proxies, a line each: nothing of it hides the address that a trusted proxy appends,
-//! and nobody else is believed.
+//! and headers from elsewhere are not believed.
 #![no_main]
 
 use std::net::IpAddr;

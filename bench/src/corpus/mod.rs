@@ -1,4 +1,4 @@
-//! Packages that nobody made: as many, as long and as hard to compress as Alpine's.
+//! Synthetic packages: as many, as long and as hard to compress as Alpine's.
 //!
 //! The numbers are those of the index of Alpine 3.16 `main` (4,929 records of 387 bytes, which `zlib -9` makes 0.34 of
 //! their size): how many packages come from one source, which fields a record has, how long they are. The

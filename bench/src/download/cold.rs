@@ -158,7 +158,7 @@ impl Drop for SlowDisk {
         for process in members.lines() {
             let _ = fs::write(Path::new(CONTROLLER).join("cgroup.procs"), process);
         }
-        // An empty group goes; a group that is left over slows nobody down.
+        // An empty group goes; a group that is left over slows nothing down.
         let _ = fs::remove_dir(&self.0);
     }
 }

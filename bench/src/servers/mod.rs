@@ -37,7 +37,7 @@ pub(crate) fn joined(threads: Vec<ScopedJoinHandle<'_, Result<()>>>) -> Result<(
     results.into_iter().collect()
 }
 
-/// A process that is told to end when this is dropped.
+/// A process that is asked to end when this is dropped.
 #[derive(Debug)]
 struct Running(Child);
 
@@ -65,7 +65,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if matches!(self.0.try_wait(), Ok(None)) && self.stop().is_err() {
-            // It was killed, or it is gone: there is nobody left to tell.
+            // It was killed, or it is gone: no process is left to signal.
             let _ = self.0.kill();
         }
     }

@@ -1,4 +1,4 @@
-//! One small reader over bytes that somebody else wrote. Every parser of whole buffers in this crate goes through it, so
+//! One small reader over untrusted bytes. Every parser of whole buffers in this crate goes through it, so
 //! that no parser slices by an index it computed.
 
 use thiserror::Error;

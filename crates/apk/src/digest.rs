@@ -149,7 +149,7 @@ impl fmt::Display for Sha256Digest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PackageHash {
     /// 20 bytes. Of a v2 package, SHA-1 of its control section. Of a v3 package in an index for prereleases
-    /// of apk 3, the first 20 bytes of SHA-256 of its ADB block (`apk mkndx --hash sha256-160`). Nothing tells which.
+    /// of apk 3, the first 20 bytes of SHA-256 of its ADB block (`apk mkndx --hash sha256-160`). Nothing says which of the two it is.
     Identity(Identity),
     /// SHA-256 of the ADB block of a v3 package, 32 bytes.
     Sha256(Sha256Digest),

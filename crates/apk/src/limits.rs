@@ -16,7 +16,7 @@ pub struct Limits {
     /// A script of the control section. apk 3 runs no larger one, and says nothing (`src/package.c`,
     /// `apk_ipkg_add_script`).
     pub script: u64,
-    /// The data section of a package, uncompressed. Its compressed size is bounded by whoever receives the bytes.
+    /// The data section of a package, uncompressed. Its compressed size is bounded by the caller, who receives the bytes.
     pub data_section: u64,
     /// Entries of the data section's tar archive.
     pub data_entries: u64,

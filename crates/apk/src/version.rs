@@ -177,7 +177,7 @@ impl Version {
     /// `add`, `upgrade`, `version` and `fetch` of all of them work and say nothing, about the package and those beside it.
     /// That is not so in `depend`, `provides` and `install_if`: for one such version there apk 3 says "The indexes contain
     /// broken packages" at every command (`src/package.c`, `apk_blob_pull_dep`). Those stay as strict as they are
-    /// ([`Dependency`](crate::dependency::Dependency)), and nobody can ask for such a version: `apk add name=1.2.3-rc.1`
+    /// ([`Dependency`](crate::dependency::Dependency)), and such a version can't be asked for: `apk add name=1.2.3-rc.1`
     /// is an error.
     ///
     /// Taken is what also makes a file name and a path of a URL that every client sends as it stands: letters, digits,

@@ -58,7 +58,7 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// In RFC 3339, in UTC and with microseconds: where it tells the order of events within a second. A moment behind the year
+    /// In RFC 3339, in UTC and with microseconds: where it shows the order of events within a second. A moment behind the year
     /// 9999 has no such form; it becomes `@` and its seconds.
     pub fn rfc3339_micros(self) -> String {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)

@@ -64,7 +64,7 @@ fn sealing_key(settings: &Settings) -> Result<Option<Sealer>, SealerError> {
 /// What a server would find that is started now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Survey {
-    /// Nobody is there yet: it makes the first account.
+    /// There is no account yet: it makes the first one.
     pub is_first_run: bool,
     /// It makes the sealing key.
     pub makes_sealing_key: bool,
@@ -121,7 +121,7 @@ impl Administration {
     }
 
     /// Opens a registry that is there, perhaps beside its server, and makes no sealing key: the server may have its own from a
-    /// setting that this process was not told, and would not open what another one seals.
+    /// setting that this process was not given, and would not open what another one seals.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl Administration {
             }
         };
         // Another sealing key beside keys that this database's own one seals would leave every index without a signature, and be
-        // noticed when somebody asks for one. So it is with second factors and with webhooks.
+        // noticed when a client asks for one. So it is with second factors and with webhooks.
         let check = match check {
             Some(check) => check,
             None => {
@@ -337,7 +337,7 @@ impl Registry {
         })))
     }
 
-    /// What it was told.
+    /// Its settings.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -403,7 +403,7 @@ impl Registry {
         &self.0.list_turns
     }
 
-    /// What sends messages to webhooks, as the settings say. It works once it is told to.
+    /// What sends messages to webhooks, as the settings say. It works once it is started.
     pub fn deliverer(&self) -> Deliverer {
         let rules = AddressRules::new(self.settings().webhook_networks.clone());
         self.deliverer_with(

@@ -1,4 +1,4 @@
-//! What a registry is told when it opens.
+//! The settings a registry opens with.
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tarn_store::{
 /// Everything that can be set. The binary documents each where it reads it.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The folder of the blobs, the sealing key and, unless told otherwise, the database.
+    /// The folder of the blobs, the sealing key and, unless set otherwise, the database.
     pub data_dir: PathBuf,
     /// Where the facts are kept.
     pub database: Database,
@@ -50,7 +50,7 @@ pub struct Settings {
     pub access: AccessLimits,
     /// Whether `/metrics` shows what was counted, to everybody who can reach the server.
     pub metrics: bool,
-    /// Log lines that could not be written, counted by whoever writes the log.
+    /// Log lines that could not be written, counted by the writer of the log.
     pub lost_log_lines: Arc<Counter>,
     /// Bounds on slow or many clients.
     pub connections: ConnectionLimits,
@@ -88,13 +88,13 @@ impl Default for ApiLimits {
 /// The proxies in front of the server, which tell where requests come from.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies {
-    /// Their networks. Nobody else is believed.
+    /// Their networks. Headers from elsewhere are not believed.
     pub trusted: Vec<IpNet>,
     /// The header that they write.
     pub header: ForwardedHeader,
 }
 
-/// In which header a proxy tells where a request came from.
+/// The header in which a proxy says where a request came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`, which most proxies append to.
@@ -125,7 +125,7 @@ pub struct ConnectionLimits {
     pub min_upload_rate: u64,
     /// Bytes a second that a client must read while the server waits for it, over each `stall` of waiting.
     pub min_download_rate: u64,
-    /// For requests under way once the server was told to stop.
+    /// For requests under way once the server was asked to stop.
     pub drain: Duration,
     /// Connections open at once. At the limit the one that has been idle for longest is closed for a new one.
     pub max_open: usize,

@@ -429,7 +429,7 @@ async fn with_its_only_admin_disabled_the_rest_of_an_organisation_can_be_changed
     assert!(left.unwrap());
     accounts.remove_team(&acme, &ci, &BY).await.unwrap();
 
-    // She is still its last admin, whom nobody takes away; enabled, she would be one again.
+    // She is still its last admin, who can't be taken away; enabled, she would be one again.
     let left = accounts.set_member(&acme, &alice, None, &BY).await;
     let last = matches!(left, Err(AccountError::LastAdmin { .. }));
     assert!(last, "{left:?}");

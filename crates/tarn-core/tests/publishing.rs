@@ -141,7 +141,7 @@ async fn a_client_that_goes_away_at_any_point_leaves_no_blob_without_a_package()
     let folder = tempfile::tempdir().unwrap();
     let (registry, alice) = open(&folder).await;
     let mut cut_off = 0;
-    // More steps than a publish has, whatever finishes in between while nobody looks.
+    // More steps than a publish has, whatever finishes in between.
     for polls in 1..=20 {
         let package = PackageBuilder::new(&format!("p{polls}"), "1.0-r0")
             .file("usr/share/p", format!("{polls}").as_bytes())

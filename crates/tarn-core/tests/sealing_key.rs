@@ -26,7 +26,7 @@ fn settings(folder: &Path, key: Option<&str>) -> Settings {
     }
 }
 
-/// What everyone who opens the registry is told: the server, a command, and `check-config`.
+/// What the server, a command and `check-config` say when they open the registry.
 async fn refusals(settings: &Settings) -> [String; 3] {
     let refused: [OpenError; 3] = [
         Administration::open(settings, &clock()).await.unwrap_err(),

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// A key of 16,384 bits in PEM is 13 KB, and nobody has one.
+/// A key of 16,384 bits in PEM is 13 KB, and none is that large.
 const SIZE_LIMIT: usize = 32 << 10;
 
 /// Why a text is no PEM file with one block.

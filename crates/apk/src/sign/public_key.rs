@@ -54,7 +54,7 @@ pub enum PublicKeyError {
          checked here"
     )]
     UnknownAlgorithm,
-    /// A modulus nobody should use, or nobody can.
+    /// A modulus too small to be safe, or too large to use.
     #[error("the RSA key has {0} bits; 1024 to 8192 are allowed")]
     Size(usize),
 }

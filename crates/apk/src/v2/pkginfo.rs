@@ -8,7 +8,7 @@
 //! listed in. So this reader is stricter, and refuses:
 //!
 //! - what is not UTF-8, and control characters (a line feed ends an index line; a NUL ends apk's strings; an escape
-//!   reaches the terminal of whoever runs `apk search`);
+//!   reaches the terminal that runs `apk search`);
 //! - `pkgname`, `pkgver`, `arch` or `datahash` twice with different values, and a known key that apk would overlook for
 //!   its blanks;
 //! - relations with itself that no apk installs, and what does not fit into an index ([`PackageFacts::check`]);

@@ -21,7 +21,7 @@ use super::{
 pub struct SignatureMember {
     /// How it was made.
     pub algorithm: Algorithm,
-    /// The file name of the public key. Not always a valid [`KeyName`]: whoever signed it chose it.
+    /// The file name of the public key. Not always a valid [`KeyName`]: the signer chose it.
     pub key_name: String,
     /// The signature itself.
     pub bytes: Vec<u8>,

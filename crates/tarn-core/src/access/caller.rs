@@ -9,7 +9,7 @@ use tarn_store::metadata::{Actor, Owner, OwnerId, Session, Through, TokenId, Use
 /// Who sends a request.
 #[derive(Debug, Clone)]
 pub enum Caller {
-    /// Nobody in particular: the request had no credentials.
+    /// Anonymous: the request had no credentials.
     Anonymous,
     /// A user whose credentials were right.
     User(SignedIn),
@@ -26,7 +26,7 @@ pub struct SignedIn {
     pub by: By,
 }
 
-/// What somebody signed in with.
+/// What the caller signed in with.
 #[derive(Debug, Clone)]
 pub enum By {
     /// Their password: all they may do.

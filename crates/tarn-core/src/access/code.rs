@@ -18,7 +18,7 @@ const MAX_TEXT: usize = 64;
 #[error("the code is neither the 6 digits of the code generator nor a recovery code")]
 pub struct NotACode;
 
-/// A code as somebody sent it. Nothing of it has been checked yet.
+/// A code as it was sent. Nothing of it has been checked yet.
 #[derive(Clone)]
 pub enum Code {
     /// The digits that a generator shows.

@@ -24,7 +24,7 @@ pub enum CredentialsError {
     /// Longer than anything that could be right.
     #[error("the Authorization header is too long")]
     TooLong,
-    /// Which of them is meant cannot be told.
+    /// It is not known which of them is meant.
     #[error("there is more than one Authorization header")]
     Several,
     /// Neither Basic nor Bearer nor token.
@@ -39,7 +39,7 @@ pub enum CredentialsError {
     /// It begins like a token, and its length or its checksum is not right.
     #[error("the token is cut off or mistyped")]
     MistypedToken,
-    /// Which of them is meant cannot be told.
+    /// It is not known which of them is meant.
     #[error("X-Gitea-OTP and X-Forgejo-OTP hold different codes")]
     SeveralCodes,
     /// The code beside the password has not the form of one.
@@ -132,7 +132,7 @@ impl Credentials {
 
 impl Credentials {
     /// The user name that was given, for the log of refusals. Never what may be a secret: what stands where a token
-    /// may stand is not told, nor what begins like one.
+    /// may stand is not shown, nor what begins like one.
     pub fn claimed(&self) -> Option<&str> {
         match self {
             Self::Basic { user, password, .. } => {

@@ -71,7 +71,7 @@ struct State {
     sources: Recent<IpAddr, Failures>,
     /// What has to be written down. `None` stands for the count of the source itself.
     changed: HashSet<(Option<Account>, IpAddr)>,
-    /// Whether somebody is about to write it down.
+    /// Whether a task is about to write it down.
     writing: bool,
 }
 

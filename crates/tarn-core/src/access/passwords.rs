@@ -92,7 +92,7 @@ pub enum PasswordError {
 /// What stands in place of a password where the user name is a token.
 pub(super) const BESIDE_TOKEN: &str = "x-oauth-basic";
 
-/// Whether `password` may become somebody's password.
+/// Whether `password` may become a user's password.
 ///
 /// # Errors
 ///

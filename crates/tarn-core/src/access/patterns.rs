@@ -248,7 +248,7 @@ impl TokenLimits {
     }
 
     /// These limits once the owner `old` is called `new`, both in lower case. `None` when they do not name it. What has a
-    /// `*` names nobody, and stays.
+    /// `*` names no owner, and stays.
     pub fn renamed(&self, old: &str, new: &str) -> Option<Self> {
         let is_it = |pattern: &OwnerPattern| pattern.owner.0 == old;
         if old == new || !self.0.iter().any(is_it) {
@@ -311,7 +311,7 @@ macro_rules! list {
 list!(TeamLimits);
 list!(TokenLimits);
 
-/// What somebody wrote, cut off and made safe to print.
+/// The text as it was given, cut off and made safe to print.
 fn shown(text: &str) -> String {
     text.chars()
         .take(3 * MAX_BYTES)

@@ -8,7 +8,7 @@ use super::{
 use tarn_base::hint::Hint;
 use tarn_store::metadata::{Owner, OwnerKind, Role, Visibility};
 
-/// What somebody wants to do with what an owner has.
+/// What a caller wants to do with what an owner has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Fetch keys, indexes and packages.
@@ -45,7 +45,7 @@ pub struct TeamGrant {
 /// Why not. The texts are fit for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// Nobody signed in, and that is not enough (401, so that apk sends what its `.netrc` has).
+    /// The caller is anonymous, and that is not enough (401, so that apk sends what its `.netrc` has).
     #[error("this needs credentials")]
     NeedsCredentials,
     /// The token was made for something else (401).
@@ -81,12 +81,12 @@ pub enum Denied {
 ///
 /// `teams` are those of that organisation in which the caller is; for a user's own packages they mean nothing. `place` is
 /// the repository that it is about. Without one, reading means what an owner has of itself (its keys, its name), which
-/// somebody who may read any of it may read; publishing and deleting mean all repositories together, so a limit denies
+/// a caller who may read any of it may read; publishing and deleting mean all repositories together, so a limit denies
 /// them.
 ///
-/// A token's own limits come first, so they bind a site administrator too, and a token without the scope is told so on
+/// A token's own limits come first, so they bind a site administrator too, and a token without the scope is refused for that on
 /// a public owner as well. A private owner is no secret to those who ask for it by name: the contract answers an anonymous
-/// caller 401 there and 404 where nobody is, so a stranger who signs in learns nothing new from [`Denied::NoAccess`].
+/// caller 401 there and 404 where there is no owner, so a stranger who signs in learns nothing new from [`Denied::NoAccess`].
 ///
 /// # Errors
 ///
@@ -198,7 +198,7 @@ fn within_token(
     }
 }
 
-/// What somebody may do who neither is the owner nor a site administrator.
+/// What a caller may do who is neither the owner nor a site administrator.
 fn as_member(
     owner: &Owner,
     teams: &[TeamGrant],

@@ -272,7 +272,7 @@ impl Writer {
         });
     }
 
-    /// Writes what was gathered. What the database does not take is lost, which the log of the server tells: to keep it
+    /// Writes what was gathered. What the database does not take is lost, and the server's log says so: to keep it
     /// would be to let it grow.
     async fn write(&mut self) {
         let overflow = self.overflow.swap(0, Ordering::Relaxed);

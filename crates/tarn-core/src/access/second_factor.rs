@@ -2,11 +2,11 @@
 //! that is lost.
 //!
 //! It is turned on in two steps: [`SecondFactors::begin`] gives a secret, and [`SecondFactors::confirm`] puts it in force once a code
-//! shows that the generator has it. From then on the password alone signs nobody in. A code is taken once. Tokens are asked for
+//! shows that the generator has it. From then on the password is not enough to sign in. A code is taken once. Tokens are asked for
 //! no code: they can be limited and taken away one by one.
 //!
 //! Codes have six digits, so wrong ones are counted for the account, from wherever they come, in the database; after some that are
-//! free each doubles the wait. Whoever gets here has shown the right password, so no stranger makes the owner wait.
+//! free each doubles the wait. A caller who gets here has shown the right password, so no stranger makes the owner wait.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,11 +38,11 @@ const RECOVERY_CODES: usize = 10;
 /// What the secret is called where it is sealed. No signing key can have that name: it has a blank.
 pub(crate) const SEALED_AS: &str = "second factor";
 
-/// Why something was not done with a second factor. The texts are fit for whoever asked, but for those of
+/// Why something was not done with a second factor. The texts are fit for the caller, but for those of
 /// [`FactorError::Sealed`] and what follows it, which are for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum FactorError {
-    /// Nobody by that name, or an organisation.
+    /// No user has that name; an organisation may.
     #[error("there is no user called `{0}`")]
     NoUser(OwnerName),
     /// One is in force.
@@ -97,12 +97,12 @@ pub enum FactorState {
     },
 }
 
-/// What entitles somebody to change a second factor that is in force.
+/// What entitles a caller to change a second factor that is in force.
 #[derive(Debug, Clone, Copy)]
 pub enum Proof<'a> {
     /// A code of the generator, or a recovery code. It is used up.
     Code(&'a Code),
-    /// Somebody who answers for the whole server asks: a site administrator, or whoever runs the program on its machine. The
+    /// The caller administers the whole server: a site administrator, or the user of the command line on its machine. The
     /// caller has made sure of that.
     Administrator,
 }
@@ -326,7 +326,7 @@ impl SecondFactors {
         self.judged(user, outcome, at).await
     }
 
-    /// Whether whoever changes a factor may also where it is in force. One that was only begun needs no code: nobody has it
+    /// Whether the caller may change a factor that is in force. One that was only begun needs no code: no generator has it
     /// yet. That it is in force by the time of the change is for the change to see.
     async fn prove(&self, user: &User, proof: Proof<'_>, by: &Actor) -> Result<bool, FactorError> {
         let Proof::Code(code) = proof else {

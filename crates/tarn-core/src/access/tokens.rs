@@ -1,7 +1,7 @@
 //! The text of a token: `tarn_`, 43 random letters and digits, and a checksum of six.
 //!
 //! The prefix and the checksum are there for others: a scanner finds a token that leaked and can tell it from chance, and
-//! a token that was cut off while copying is told apart without asking the database. The 43 characters of an alphabet
+//! a token that was cut off while copying is found out without asking the database. The 43 characters of an alphabet
 //! of 62 hold just over 256 random bits, so a plain SHA-256 is all that the database needs to keep.
 
 use sha2::{Digest as _, Sha256};

@@ -1,4 +1,4 @@
-//! How many indexes are made at once, and of whom: what an index of one owner costs holds up nobody else's.
+//! How many indexes are made at once, and of whom: what an index of one owner costs does not hold up those of others.
 //!
 //! Each owner has a share of the places, and queues for the others alone with the requests of that owner: so the owners take
 //! turns. An index that takes long (a large one that is made whole) also needs one of the places for those, which are half of all: however many

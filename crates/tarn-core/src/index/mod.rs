@@ -4,8 +4,8 @@
 //! one generation, and of the owner's active keys. What is kept in memory could be made again, byte for byte.
 //!
 //! Every request asks the database for the newest generation first, so every reader sees what was committed before it
-//! asked. The index of a generation is made once, by whoever needs it first, out of the one before it ([`engine`]); a
-//! generation that nobody asks for costs nothing, and many publishes between two readers make one index.
+//! asked. The index of a generation is made once, by the request that needs it first, out of the one before it ([`engine`]); a
+//! generation that is never asked for costs nothing, and many publishes between two readers make one index.
 
 pub mod adb;
 mod derive;
@@ -47,7 +47,7 @@ use tarn_store::metadata::{
 
 pub use self::{made::SignedIndex, segments::Segments};
 
-/// How many indexes of architectures that nobody has to have are made at once: see [`Place::is_of_a_guest`].
+/// How many indexes of architectures without packages of their own are made at once: see [`Place::is_of_a_guest`].
 const GUESTS: usize = 1;
 
 /// The part of the memory for indexes that is for those.
@@ -281,7 +281,7 @@ impl Indexes {
         Box::pin(self.made_anew(owner, branch, repository, place, &head)).await
     }
 
-    /// An index of `head` or newer when it is not in memory: made here, or by somebody else while this waits.
+    /// An index of `head` or newer when it is not in memory: made here, or by another request while this one waits.
     async fn made_anew(
         &self,
         owner: &Owner,
@@ -342,8 +342,8 @@ impl Indexes {
     /// The newest state of an index that has packages, and the keys that sign it in that very state.
     ///
     /// The date of an index is the later of its head's and its keys'. With a head from before a change of the keys and the
-    /// keys from after it, older packages would get the date of a newer index, and whoever holds them would not be
-    /// told of that one. So both have to be of one moment; where the keys changed in between, that is looked for again.
+    /// keys from after it, older packages would get the date of a newer index, and a client that holds them would not
+    /// get that one. So both have to be of one moment; where the keys changed in between, that is looked for again.
     async fn head(
         &self,
         owner: &Owner,

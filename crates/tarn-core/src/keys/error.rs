@@ -111,7 +111,7 @@ pub enum StoredProblem {
     Halves,
 }
 
-/// Names as they are told: `a`, `a and b`, `a, b and c`.
+/// Names as a sentence lists them: `a`, `a and b`, `a, b and c`.
 fn and(names: &[String]) -> String {
     match names.split_last() {
         Some((last, [])) => last.clone(),

@@ -84,7 +84,7 @@ impl Keys {
     }
 
     async fn make(&self, owner: &Owner) -> Result<SigningKeyRow, KeyError> {
-        // Held until the row is there, so that whoever comes next finds it.
+        // Held until the row is there, so that the next request finds it.
         let _turn = Arc::clone(&self.flights.turn)
             .acquire_owned()
             .await

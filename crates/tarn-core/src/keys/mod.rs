@@ -131,7 +131,7 @@ impl Keys {
         }
     }
 
-    /// Lets go of opened keys that nobody needed for an hour. By itself the cache does so only while it is used.
+    /// Lets go of opened keys that were not used for an hour. By itself the cache does so only while it is used.
     pub(crate) async fn forget_unused(&self) {
         self.opened.run_pending_tasks().await;
     }

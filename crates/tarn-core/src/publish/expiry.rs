@@ -27,7 +27,7 @@ const GATHERED: usize = 1_000;
 /// The most rules of one owner.
 pub const MAX_RULES: usize = 100;
 
-/// Why a rule was not made. The texts are fit for whoever asked.
+/// Why a rule was not made. The texts are fit for the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpiryError {
     /// The pattern of a rule in the database cannot be read: a newer server wrote it.
@@ -47,10 +47,10 @@ pub enum ExpiryError {
     Metadata(#[from] MetadataError),
 }
 
-/// Whether what expired goes, or is only told.
+/// Whether what expired is deleted, or only listed.
 #[derive(Debug, Clone, Copy)]
 pub enum Run<'a> {
-    /// Only told.
+    /// Only listed.
     Dry,
     /// It goes, and this is who removes it.
     Remove(&'a Actor),
@@ -130,7 +130,7 @@ impl Expiry {
             .await
     }
 
-    /// Applies the rules of an owner, or of all, in batches between which others publish. `told` hears of every file that
+    /// Applies the rules of an owner, or of all, in batches between which others publish. `report` is called with every file that
     /// went, or in a dry run would go, once. Gives how many.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ impl Expiry {
         &self,
         owner: Option<OwnerId>,
         run: Run<'_>,
-        mut told: impl FnMut(&LiveFile),
+        mut report: impl FnMut(&LiveFile),
     ) -> Result<u64, ExpiryError> {
         let now = self.clock.now();
         let mut seen = BTreeSet::new();
@@ -163,17 +163,19 @@ impl Expiry {
                     let Run::Remove(by) = run else {
                         seen.extend(gathered.iter().map(|file| file.id));
                         count += gathered.len() as u64;
-                        gathered.drain(..).for_each(|file| told(&file));
+                        gathered.drain(..).for_each(|file| report(&file));
                         continue;
                     };
                     if gathered.len() >= GATHERED {
                         let files = std::mem::take(&mut gathered);
-                        count += self.remove_all(rule.owner, files, by, &mut told).await?;
+                        count += self.remove_all(rule.owner, files, by, &mut report).await?;
                     }
                 }
             }
             if let Run::Remove(by) = run {
-                count += self.remove_all(rule.owner, gathered, by, &mut told).await?;
+                count += self
+                    .remove_all(rule.owner, gathered, by, &mut report)
+                    .await?;
             }
         }
         Ok(count)
@@ -185,7 +187,7 @@ impl Expiry {
         owner: OwnerId,
         mut files: Vec<LiveFile>,
         by: &Actor,
-        told: &mut impl FnMut(&LiveFile),
+        report: &mut impl FnMut(&LiveFile),
     ) -> Result<u64, MetadataError> {
         let mut count = 0;
         while !files.is_empty() {
@@ -193,7 +195,7 @@ impl Expiry {
             let act = by.at(self.clock.now());
             let removed = self.metadata.remove_batch(owner, files, &act).await?;
             count += removed.gone.len() as u64;
-            removed.gone.iter().for_each(&mut *told);
+            removed.gone.iter().for_each(&mut *report);
             files = removed.left;
             rest_since(began).await;
         }

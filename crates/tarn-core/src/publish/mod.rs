@@ -332,7 +332,7 @@ impl Publisher {
         mut received: Received,
         published: Published,
     ) -> Result<Published, PublishError> {
-        // What is there already, and what does not fit, is told before the bytes are synced. Two uploads at once both pass
+        // What is there already, and what does not fit, is refused before the bytes are synced. Two uploads at once both pass
         // here; the transaction decides between them.
         if self
             .is_there(&destination, &published, &mut received)

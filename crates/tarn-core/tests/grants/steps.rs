@@ -29,7 +29,7 @@ pub(crate) enum Step {
     Remove(usize),
 }
 
-/// What every sequence begins with: somebody of each kind, so that few changes make a difference.
+/// What every sequence begins with: an account of each kind, so that few changes make a difference.
 pub(crate) fn beginning() -> Vec<Step> {
     let token = |owner, scopes, limit| Step::AddToken {
         owner,

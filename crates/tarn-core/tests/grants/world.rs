@@ -332,7 +332,7 @@ impl World {
         Ok(())
     }
 
-    /// Who the registry takes somebody for; none when their credentials are refused.
+    /// Who the registry takes a caller for; none when the credentials are refused.
     async fn caller(&self, who: Who<'_>) -> Option<Caller> {
         let credentials = match who {
             Who::Nobody => Credentials::None,

@@ -128,7 +128,7 @@ impl World {
             .unwrap()
     }
 
-    /// A webhook of alice's that is told everything.
+    /// A webhook of alice's that gets every event.
     async fn add(&self, url: &str) -> Added {
         self.add_for(url, WebhookEvents::ALL).await
     }

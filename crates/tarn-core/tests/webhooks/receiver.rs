@@ -1,4 +1,4 @@
-//! A receiver of webhooks on this machine: says what it is told to say, and remembers every request.
+//! A receiver of webhooks on this machine: answers as the test says, and remembers every request.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

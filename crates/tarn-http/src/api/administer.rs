@@ -135,7 +135,7 @@ where
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewName {
-    /// The name. The old one leads to it from then on, and nobody else can take that.
+    /// The name. The old name redirects to it from then on, and no other owner can take it.
     #[schema(
         min_length = 1,
         max_length = 64,

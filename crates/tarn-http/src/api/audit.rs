@@ -63,7 +63,7 @@ pub(crate) struct Entry {
     detail: Option<String>,
 }
 
-/// Whether what somebody wanted was done.
+/// Whether the request was carried out.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Ended {

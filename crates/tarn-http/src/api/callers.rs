@@ -1,4 +1,4 @@
-//! Who asks, and whether they may, as parts of a request that stand before its query and its body: a caller is told that they
+//! Who asks, and whether they may, as parts of a request that stand before its query and its body: a caller learns that they
 //! may not before what they wrote is looked at. A handler that takes one of these cannot forget to ask.
 
 use std::{marker::PhantomData, ops::Deref};
@@ -22,7 +22,7 @@ use tarn_core::{
 };
 use tarn_store::metadata::{Actor, Owner, OwnerId, OwnerKind, ReadScope};
 
-/// What whoever asks may know of.
+/// What the caller may know of.
 pub(crate) struct Seeing(pub(crate) ReadScope);
 
 /// The user who asks, with whatever credentials as long as they are right.

@@ -63,7 +63,7 @@ impl<T: DeserializeOwned + ToSchema> FromRequest<Registry> for Json<T> {
         }
         let (parts, body) = request.into_parts();
         let bytes = small_body(&parts.headers, body, registry).await?;
-        // A structure could be read from an array too, by the order of its fields, which nobody promises.
+        // A structure could be read from an array too, by the order of its fields, which the API does not promise.
         if bytes.trim_ascii_start().starts_with(b"[") {
             return Err(ApiError::Unprocessable(
                 "the body does not say what is needed: it is an array, not an object".to_owned(),

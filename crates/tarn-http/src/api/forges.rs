@@ -154,11 +154,11 @@ pub(super) fn read_without<T: DeserializeOwned>(
     bytes: &[u8],
 ) -> Result<T, serde_json::Error> {
     let Fields(fields) = serde_json::from_slice(bytes)?;
-    let told = fields
+    let kept = fields
         .iter()
         .filter(|(name, _)| !neutral.contains(&name.as_str()))
         .map(|(name, value)| (name.as_str(), &**value));
-    T::deserialize(MapDeserializer::new(told))
+    T::deserialize(MapDeserializer::new(kept))
 }
 
 /// Names them in the description of their bodies.

@@ -90,7 +90,7 @@ pub(crate) enum Permission {
     Admin,
 }
 
-/// Somebody in an organisation.
+/// A member of an organisation.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct OrganisationMember {
     #[serde(flatten)]
@@ -116,7 +116,7 @@ impl From<Member> for OrganisationMember {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewOrganisationName {
-    /// The name. The old one leads to it from then on, and nobody else can take that.
+    /// The name. The old name redirects to it from then on, and no other owner can take it.
     #[schema(
         min_length = 1,
         max_length = 64,
@@ -249,7 +249,7 @@ pub(crate) async fn add(
 
 /// Show an organisation
 ///
-/// For whoever may read what it has.
+/// For callers who may read what it has.
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgGet",
     params(OrganisationPath),

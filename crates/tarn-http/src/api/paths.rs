@@ -41,7 +41,7 @@ impl OfOwner for OwnerPath {
 }
 
 impl OwnerPath {
-    /// The owner. A name that breaks the grammar is one that nobody has.
+    /// The owner. A name that breaks the grammar belongs to no owner.
     pub(crate) fn parse(&self) -> Result<OwnerName, ApiError> {
         OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)
     }

@@ -131,7 +131,7 @@ pub(crate) async fn begin(
 
 /// Enable the second factor that was begun
 ///
-/// From then on a password alone signs nobody in. Not by a token.
+/// From then on the password is not enough to sign in. Not by a token.
 #[utoipa::path(
     put, path = "/api/v1/user/second-factor", tag = "user", operation_id = "confirmSecondFactor",
     security(("basic" = [])),

@@ -112,7 +112,7 @@ pub(crate) struct TeamChange {
 /// The one kind of things that there is here, in the words of the forges.
 const PACKAGES: &str = "repo.packages";
 
-/// Refuses units that would leave a team other rights on packages than `role`. Whoever is in a team reads, and an admin does
+/// Refuses units that would leave a team other rights on packages than `role`. Every member of a team reads, and an admin does
 /// everything, there as here.
 fn check_units(
     role: Role,
@@ -155,7 +155,7 @@ fn no_member() -> ApiError {
 impl FromRequestParts<Registry> for Found {
     type Rejection = ApiError;
 
-    /// Whoever may not administer the organisation is told as little of a team that is there as of one that is not.
+    /// A caller who may not administer the organisation gets the same answer whether the team exists or not.
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let Path(path) = Path::<TeamPath>::from_request_parts(parts, registry).await?;
         let presented = Presented::from_request_parts(parts, registry).await?;

@@ -16,7 +16,7 @@ use tarn_base::{clock::Timestamp, secret::Secret};
 use tarn_core::{Registry, access::Action};
 use tarn_store::metadata::{self, OwnerKind};
 
-/// Somebody who signs in, with the field names of Forgejo and Gitea.
+/// A user, with the field names of Forgejo and Gitea.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct User {
     /// Stays the same for as long as the account is there.
@@ -57,7 +57,7 @@ impl User {
     }
 }
 
-/// Somebody, as far as the others in an organisation are told.
+/// A user, as other members of an organisation see them.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Person {
     /// Stays the same for as long as the account is there.

@@ -294,7 +294,7 @@ pub(crate) async fn rename(
 
 /// Disable the second factor of an account
 ///
-/// For somebody who lost the generator and the recovery codes. Not by a token.
+/// For a user who lost the generator and the recovery codes. Not by a token.
 #[utoipa::path(
     delete, path = "/api/v1/admin/users/{username}/second-factor", tag = "admin", operation_id = "adminDisableSecondFactor",
     params(UserPath),
@@ -335,7 +335,7 @@ impl From<FormerName> for Former {
 
 /// List the names that an owner had
 ///
-/// Each leads to the owner still, and nobody else can take it.
+/// Each still redirects to the owner, and no other owner can take it.
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/former-names", tag = "owners", operation_id = "listFormerNames",
     params(OwnerPath, ListQuery),

@@ -238,7 +238,7 @@ pub(crate) fn attachment(name: &str) -> String {
     format!("attachment; filename=\"{name}\"")
 }
 
-/// Who may keep a copy: nobody but the client itself where credentials are needed. And always asking first, since a
+/// Who may keep a copy: only the client itself where credentials are needed. And always after asking, since a
 /// package can be deleted and uploaded anew.
 pub(crate) fn cache_control(visibility: Visibility) -> &'static str {
     match visibility {

@@ -27,7 +27,7 @@ use tarn_store::metadata::Visibility;
 const KEYS: &str = "keys";
 
 /// The command that fetches a key of `owner` to where apk looks for it, with nothing but what a stock Alpine has: busybox
-/// `wget`, which has to be told the name. `base_url` is that of the server, without a final `/`.
+/// `wget`, which needs the name on its command line. `base_url` is that of the server, without a final `/`.
 pub fn fetch_command(base_url: &str, owner: &str, name: &KeyName) -> String {
     format!("wget -O /etc/apk/keys/{name} {base_url}/api/packages/{owner}/alpine/{name}")
 }

@@ -44,7 +44,7 @@ const PACKAGES: &str = "/api/packages/";
 
 /// The segments behind `/api/packages/`, percent-decoded. A shorter route leaves the last ones empty.
 ///
-/// Each is parsed when a handler asks for it, so that a caller is told who they are before what they typed wrong.
+/// Each is parsed when a handler asks for it, so that a caller learns that the credentials are wrong before that the path is.
 #[derive(Deserialize)]
 pub(crate) struct Segments {
     owner: String,
@@ -94,7 +94,7 @@ impl Segments {
         }
     }
 
-    /// The owner. A name that breaks the grammar is one that nobody has.
+    /// The owner. A name that breaks the grammar belongs to no owner.
     pub(crate) fn owner(&self) -> Result<OwnerName, ApiError> {
         OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)
     }

@@ -248,7 +248,7 @@ mod tests {
         assert!(!activity.has_stalled(SECOND));
         drop(body);
         assert!(!activity.has_stalled(NO_TIME));
-        // Over HTTP/1 the socket tells.
+        // Over HTTP/1 the socket shows it.
         let (request, ()) = activity.begin(|_| ());
         let _body = request.until_sent(Body::from("bytes"), false);
         assert!(!activity.has_stalled(NO_TIME));

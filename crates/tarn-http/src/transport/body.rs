@@ -36,7 +36,7 @@ const FORM_OVERHEAD: u64 = 64 << 10;
 
 /// The package in a request: the first file of a `multipart/form-data`, and for every other content type the body
 /// itself (`curl --data-binary` calls a raw body `application/x-www-form-urlencoded`). Beside it, how many bytes it has
-/// at least, where the head of the request tells.
+/// at least, where the head of the request says so.
 pub(crate) fn package(
     request: Request,
     limits: &ConnectionLimits,

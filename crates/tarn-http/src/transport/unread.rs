@@ -38,7 +38,7 @@ struct Watched {
 }
 
 impl Ending {
-    /// The body for the handler, and what tells of its end. What the handler leaves is read on and dropped if `is_read_on`.
+    /// The body for the handler, and what reports its end. What the handler leaves is read on and dropped if `is_read_on`.
     pub(crate) fn of(body: Incoming, is_read_on: bool) -> (Body, Self) {
         if body.is_end_stream() {
             return (Body::empty(), Self(None));

@@ -374,7 +374,7 @@ async fn every_answer_to_every_caller() {
                     "{who} {form} {owner}: {main}/{testing}, not {expected}"
                 ));
             }
-            // Wrong passwords slow each other down; that is told elsewhere.
+            // Wrong passwords slow each other down; another test shows that.
             if form == "wrong" {
                 world.server.clock.advance(Duration::from_secs(3600));
             }

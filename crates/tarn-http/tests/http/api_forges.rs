@@ -419,7 +419,7 @@ async fn a_query_is_read_as_the_forges_read_it() {
     let version = server.send(&get("/api/v1/version?x=1")).await.expect(200);
     let expected = concat!("1.24.0+tarn-", env!("CARGO_PKG_VERSION"));
     assert_eq!(version.json()["version"], expected);
-    // A token in a query signs nobody in, and is no reason to refuse either.
+    // A token in a query does not sign in, and is no reason to refuse either.
     let own = read(&server, "alice", "/user?token=x&access_token=y").await;
     assert_eq!(own.expect(200).json()["login"], "alice");
     let org = json!({ "username": "acme" });

@@ -198,7 +198,7 @@ async fn within_an_owner_a_limited_token_sees_its_repositories_only() {
     let named = ask("/api/v1/packages/alice?q=seed").await.expect(200);
     assert_eq!(listed(&named, "name"), ["seed-both", "seed-open"]);
 
-    // What the two repositories have of one version is told apart.
+    // What the two repositories have of one version is listed apart.
     let both = ask("/api/v1/packages/alice/alpine/seed-both/1.0-r0").await;
     let both = both.expect(200).json();
     assert_eq!(both["files"], 1);
@@ -241,7 +241,7 @@ async fn a_version_is_deleted_only_by_who_may_delete_each_of_its_files() {
         answer.json()["detail"].clone()
     };
     assert_eq!(refused("seed-closed").await, refused("seed-never").await);
-    // Nobody in particular is asked for credentials, whether it is there or not.
+    // An anonymous caller is asked for credentials, whether it is there or not.
     for package in ["seed-both", "seed-never", "%7C"] {
         let target = format!("/api/v1/packages/alice/alpine/{package}/1.0-r0");
         let delete = crate::client::delete(target);

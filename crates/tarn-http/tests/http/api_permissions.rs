@@ -1,5 +1,5 @@
 //! Every operation of the API, asked by everybody: the table says who may, and what is answered to the others. An operation
-//! that is not in the table fails the test, and so does a refusal of somebody known that is not in the audit log.
+//! that is not in the table fails the test, and so does a refusal of a known account that is not in the audit log.
 
 mod table;
 
@@ -189,7 +189,7 @@ async fn a_caller_without_the_right_is_refused_before_the_body_is_read() {
             asked = put("", "no JSON").with_method_and_target_of(&asked);
         }
         for (who, answer) in CALLERS.into_iter().zip(answers(whom)) {
-            // Of teams nobody is told which there are, so the caller's rights are asked first there too.
+            // Which teams exist is a secret, so the caller's rights are checked first there too.
             if answer != 0 {
                 let found = world.server.send(&world.by(who, asked.clone())).await;
                 let of = format!("{method} {template} by {who}: {}", found.text());

@@ -144,7 +144,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// A refusal of the API: a problem document that says `words`, which nobody may keep.
+    /// A refusal of the API: a problem document that says `words`, which no cache may keep.
     #[track_caller]
     pub(crate) fn problem(self, status: u16, words: &str) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
@@ -187,7 +187,7 @@ impl Answer {
         self
     }
 
-    /// A refusal: one line of plain text that says `words`, which nobody may keep, and a request id.
+    /// A refusal: one line of plain text that says `words`, which no cache may keep, and a request id.
     #[track_caller]
     pub(crate) fn refusal(self, status: u16, words: &str) -> Self {
         let text = self.text();

@@ -38,12 +38,12 @@ fn from(source: &str, request: Request) -> Request {
     request.header("X-Forwarded-For", source)
 }
 
-/// The request of somebody who tries a password that nobody tried before.
+/// A request with a password that was not tried before.
 fn guess(source: &str, user: &str, number: usize) -> Request {
     from(source, key().basic(user, &format!("guess number {number}")))
 }
 
-/// Guesses until told to wait. How many were looked at.
+/// Guesses until 429. How many were looked at.
 async fn guess_until_slowed(server: &TestServer, source: &str, user: &str) -> usize {
     let mut number = 0;
     loop {

@@ -1,4 +1,4 @@
-//! What is counted, what is shown of it, and that it gives nobody away.
+//! What is counted, what is shown of it, and that it names no account.
 
 use std::{
     fmt::{Debug, Write as _},

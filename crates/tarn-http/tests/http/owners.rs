@@ -49,12 +49,12 @@ async fn a_former_name_leads_readers_to_the_new_one() {
         (HELLO.to_owned(), HELLO.replace("/alice/", "/alicia/")),
         (INDEX.to_owned(), INDEX.replace("/alice/", "/alicia/")),
         (format!("{ALICE}/key"), format!("{ALICIA}/key")),
-        // As it was sent, without the query; whoever wrote the name otherwise is led to the same place.
+        // As it was sent, without the query; a name spelled otherwise redirects to the same place.
         (
             "/api/packages/%41lice/alpine/ed%67e/main/x86_64/hello-1.0-r0.apk?token=x".to_owned(),
             format!("{ALICIA}/ed%67e/main/x86_64/hello-1.0-r0.apk"),
         ),
-        // What is not there is not told before the new name.
+        // The new name comes before whether the file is there.
         (
             format!("{ALICE}/none/main/x86_64/x.apk"),
             format!("{ALICIA}/none/main/x86_64/x.apk"),
@@ -72,7 +72,7 @@ async fn a_former_name_leads_readers_to_the_new_one() {
     let key = server.send(&get(format!("{ALICIA}/key"))).await;
     assert_eq!(key.header("Content-Disposition"), Some(key_name.as_str()));
 
-    // Bodies are not sent twice: what is written is told the name in words.
+    // Bodies are not sent twice: a write gets the name in words.
     let upload = put(format!("{ALICE}/edge/main"), package("new", "x86_64"));
     let told = "called alicia now";
     server
@@ -87,7 +87,7 @@ async fn a_former_name_leads_readers_to_the_new_one() {
         .refusal(404, told);
     let upload = put(format!("{ALICIA}/edge/main"), package("new", "x86_64"));
     server.send(&as_alicia(upload)).await.expect(201);
-    // Nobody signs in under a name that is not theirs any more.
+    // A former name does not sign in.
     let old = get(INDEX).basic("alice", &password("alice"));
     server.send(&old).await.refusal(401, "wrong");
 }
@@ -265,7 +265,7 @@ async fn a_token_of_an_organisation_publishes_also_when_members_change() {
         .send(&get(&file).bearer(token.expose()))
         .await
         .expect(200);
-    // What an owner has of itself is for whoever may read any of it.
+    // What an owner has of itself is for callers who may read any of it.
     let key = get(format!("{base}/key"));
     server
         .send(&key.clone().bearer(token.expose()))

@@ -176,7 +176,7 @@ async fn every_cell_of_the_table() {
                     assert!(read == 200 || answer.header("ETag").is_none());
                 }
             }
-            // What is not there is no more told than what is.
+            // Absent and hidden things get the same answer.
             let target = format!("{base}/none/main/x86_64/APKINDEX.tar.gz");
             let expected = if read == 200 { 404 } else { read };
             let answer = server.send(&by(who, get(&target))).await;

@@ -1,4 +1,4 @@
-//! What an owner may have no more of, and which versions, as an uploader is told.
+//! Quotas, and which versions an owner takes, as an uploader sees them.
 
 use std::collections::BTreeSet;
 

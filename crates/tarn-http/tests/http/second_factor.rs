@@ -239,7 +239,7 @@ async fn of_two_requests_at_once_with_one_code_one_passes() {
         );
         let mut answers = answers.await;
         answers.sort_unstable();
-        // The others count as wrong, so the last of them may be told to wait.
+        // The others count as wrong, so the last of them may get 429.
         assert_eq!(answers[0], 200, "{answers:?}");
         assert!(
             answers[1..]
@@ -349,7 +349,7 @@ async fn nothing_is_said_of_the_code_without_the_right_password() {
         guess("alice"),
         guess("alice").header("X-Gitea-OTP", &world.code()),
         guess("alice").header("X-Gitea-OTP", &world.wrong_code()),
-        // No second factor; nobody.
+        // No second factor; no such account.
         guess("bob").header("X-Gitea-OTP", &world.code()),
         guess("nobody").header("X-Gitea-OTP", &world.code()),
     ] {

@@ -293,7 +293,7 @@ impl TestServer {
             .sum()
     }
 
-    /// Has the database do that, as somebody would who opens it beside the server.
+    /// Has the database do that, as a program that opens it beside the server would.
     pub(crate) fn sql(&self, statement: &str) {
         if on_postgres() {
             drop(tarn_testkit::sql_in(self.folder.path(), statement));

@@ -1,7 +1,7 @@
 -- All times are microseconds since 1970. Identifiers are never given out twice (AUTOINCREMENT): caches are keyed by
 -- them, and the row that comes after a deleted one must not be taken for it.
 
--- Users and organisations: whoever packages belong to.
+-- Users and organisations: the owners of packages.
 CREATE TABLE owners (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     kind        TEXT   NOT NULL CHECK (kind IN ('user', 'organisation')),

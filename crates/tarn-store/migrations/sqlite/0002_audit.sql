@@ -1,9 +1,9 @@
 -- Who did what, to what, when, with what result. Nothing here is ever changed; the retention alone removes, the oldest
--- first. Names stand beside the identifiers, without references: an entry outlives what it tells of.
+-- first. Names stand beside the identifiers, without references: an entry outlives what it is about.
 CREATE TABLE audit_log (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     at          BIGINT NOT NULL,
-    account_id  BIGINT,                               -- who; NULL: nobody signed in, or the server itself
+    account_id  BIGINT,                               -- who; NULL: anonymous, or the server itself
     account     TEXT,
     token_id    BIGINT,                               -- by which token
     token       TEXT,

@@ -1,5 +1,5 @@
 -- What an owner has now: the files of the newest generation of every repository, a noarch file counted once. Moved in the
--- transaction that adds or removes a file, so nobody counts rows to learn whether another one may come.
+-- transaction that adds or removes a file, so no rows are counted to learn whether another one may come.
 CREATE TABLE owner_usage (
     owner_id  BIGINT PRIMARY KEY REFERENCES owners (id) ON DELETE CASCADE,
     bytes     BIGINT NOT NULL CHECK (bytes >= 0),

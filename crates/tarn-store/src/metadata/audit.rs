@@ -23,10 +23,10 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Whoever may run the program on the server's machine.
-    pub const COMMAND_LINE: Self = Self::nobody(Through::CommandLine);
+    /// A user of the command line on the server's machine.
+    pub const COMMAND_LINE: Self = Self::without_account(Through::CommandLine);
     /// The server by itself: expiry, retention.
-    pub const SERVER: Self = Self::nobody(Through::Server);
+    pub const SERVER: Self = Self::without_account(Through::Server);
 
     /// The account that acts: a user, or an organisation by a token of its own.
     pub fn account_id(&self) -> Option<OwnerId> {
@@ -38,7 +38,7 @@ impl Actor {
         Act { by: self, at }
     }
 
-    const fn nobody(through: Through) -> Self {
+    const fn without_account(through: Through) -> Self {
         Self {
             account: None,
             token: None,
@@ -99,7 +99,7 @@ impl Transaction {
     }
 }
 
-/// Something that somebody wanted and did not get.
+/// A request that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Who, as far as that is known.
@@ -108,7 +108,7 @@ pub struct Refused {
     pub at: Timestamp,
     /// What: a noun and a verb, or `sign-in`.
     pub action: &'static str,
-    /// With whose packages. `None`: nobody's, or of whoever is called like the target.
+    /// The owner of the packages. `None`: none, or the owner named as the target.
     pub owner: Option<OwnerId>,
     /// With what of theirs. Of a sign-in: the name that a stranger gave, which is written down where an owner has it. People
     /// type passwords where the name belongs.

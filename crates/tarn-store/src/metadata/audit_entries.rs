@@ -40,7 +40,7 @@ pub struct AuditEntry {
     pub detail: Option<String>,
 }
 
-/// Somebody in the log.
+/// An account in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
     /// By what stays the same, under every name they had.

@@ -1,6 +1,6 @@
 //! Work on many rows, in transactions so short that publishers come in between.
 //!
-//! One transaction writes at a time, and whoever waits for the turn gets it in the order in which they came. So a publisher
+//! One transaction writes at a time, and those that wait get their turn in the order in which they came. So a publisher
 //! waits for one batch at most, and a batch ends when it has taken [`LONGEST`] or has [`MOST`] rows. After each, the work
 //! rests for half as long as the batch took: a part of the time is for others, in other processes too.
 

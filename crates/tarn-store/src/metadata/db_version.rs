@@ -1,6 +1,6 @@
 //! Which version of the database this is: moved on by every commit of every process, before the commit is acknowledged.
 //!
-//! On SQLite it is the header of the shared memory file, read as a file. `PRAGMA data_version` tells the same, but as a
+//! On SQLite it is the header of the shared memory file, read as a file. `PRAGMA data_version` says the same, but as a
 //! statement: 1.45 µs behind a mutex against 0.31 µs, and a request for a file or an index asks three to five times, out of
 //! the 4 µs that all of its lookups may take. Above all, after a commit of another process SQLite reads the first page of
 //! the database anew for it, perhaps from the disk, on an event loop that never may wait for one. The shared memory file is mapped by
@@ -96,7 +96,7 @@ pub(super) struct HeaderWatch {
     /// Never closed. Closing any handle of the file would drop the locks that SQLite holds on it for this process
     /// ("How To Corrupt An SQLite Database File", section 2.2). It is one handle for each database that is opened.
     shared: ManuallyDrop<File>,
-    /// Keeps the file the one that is shared: whoever closes the last connection removes it, and the next one makes
+    /// Keeps the file the one that is shared: the process that closes the last connection removes it, and the next one makes
     /// another. Asking whether it was removed cost as much as reading it, with every answer.
     keeper: Mutex<Option<Connection>>,
     closed: AtomicBool,

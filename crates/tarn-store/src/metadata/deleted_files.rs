@@ -225,7 +225,7 @@ impl Metadata {
     }
 
     /// Records a deleted file of an owner once more, as a new one with the same uploader, in the next generation of its
-    /// repository. Webhooks are told of it as of a publish. `false` when no such deleted file is kept.
+    /// repository. Webhooks get it as they get a publish. `false` when no such deleted file is kept.
     ///
     /// # Errors
     ///

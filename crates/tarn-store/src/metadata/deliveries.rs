@@ -1,6 +1,6 @@
 //! What becomes of the messages in the outbox of the webhooks: taken, sent, finished, looked at, sent once more.
 //!
-//! Whoever sends a message takes it first: the time of its next attempt moves ahead, in one statement, so that no other
+//! A sender takes a message first: the time of its next attempt moves ahead, in one statement, so that no other
 //! node sends it meanwhile, and a node that dies in between leaves a message that is sent again. So a receiver gets every
 //! message at least once.
 
@@ -96,7 +96,7 @@ pub enum Redelivered {
     As(DeliveryId),
     /// It has not ended yet.
     Pending,
-    /// Its webhook is told nothing at present.
+    /// Its webhook is disabled at present.
     Disabled(WebhookId),
 }
 
@@ -261,7 +261,7 @@ impl Metadata {
         })
     }
 
-    /// When the next message is due, whoever it is for. `None`: there is none.
+    /// When the next message is due, for any webhook. `None`: there is none.
     ///
     /// # Errors
     ///
@@ -308,7 +308,7 @@ impl Metadata {
             .collect()
     }
 
-    /// Takes the message to `webhook` that is due longest. Until `lease_until` nobody else takes it; after that, whoever took
+    /// Takes the message to `webhook` that is due longest. Until `lease_until` no other sender takes it; after that, the one that took
     /// it is thought dead.
     ///
     /// # Errors
@@ -357,7 +357,7 @@ impl Metadata {
     }
 
     /// Writes down what came of an attempt, and drops from the log what it is too full for. `false` when the message is not
-    /// this attempt's any more: the webhook was removed or disabled, or somebody else has taken the message since.
+    /// this attempt's any more: the webhook was removed or disabled, or another sender has taken the message since.
     ///
     /// # Errors
     ///

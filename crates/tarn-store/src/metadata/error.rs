@@ -1,4 +1,4 @@
-//! What can go wrong with the database, told apart by what a caller can do about it.
+//! What can go wrong with the database, by what a caller can do about it.
 
 use super::sqlite::{Fault, fault};
 
@@ -79,11 +79,11 @@ pub enum MetadataError {
     #[error("the database failed")]
     Failed(#[source] Cause),
 
-    /// A row was refused because there is an equal one. Where that is nobody's fault, its caller says what it means.
+    /// A row was refused because there is an equal one. Where that is expected, the caller says what it means.
     #[error("the database has a row like this already")]
     Duplicate(#[source] Cause),
 
-    /// A row was refused because one that it names is not there. Where that is nobody's fault, its caller says what it means.
+    /// A row was refused because one that it names is not there. Where that is expected, the caller says what it means.
     #[error("the database has no row that this one names")]
     Dangling(#[source] Cause),
 }
@@ -110,7 +110,7 @@ impl MetadataError {
         }
     }
 
-    /// The same error for somebody else who waited for the same transaction: of its cause, the text.
+    /// The same error for another caller who waited for the same transaction. Of its cause it has the text.
     pub(super) fn for_another(&self) -> Self {
         match self {
             Self::Busy(cause) => Self::Busy(cause.to_string().into()),

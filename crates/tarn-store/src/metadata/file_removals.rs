@@ -170,7 +170,7 @@ async fn live(
         .transpose()
 }
 
-/// Takes one file that is there out. Gives whether a webhook is to be told: see [`Metadata::wake_outbox`].
+/// Removes one file that is there. Gives whether a webhook gets a message: see [`Metadata::wake_outbox`].
 async fn remove(
     transaction: &mut Transaction,
     address: &PackageAddress<'_>,

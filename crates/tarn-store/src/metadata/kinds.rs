@@ -210,7 +210,7 @@ words! {
         Http = "http",
         /// The program, on the server's machine.
         CommandLine = "command-line",
-        /// Nobody: the server keeps house.
+        /// No caller: the server keeps house.
         Server = "server",
     }
 }
@@ -219,7 +219,7 @@ words! {
     WebhookEvent, "event", "published, deleted", {
         /// A package was deleted.
         Deleted = "deleted",
-        /// Somebody wants to see whether it works.
+        /// A test of the webhook was asked for.
         Ping = "ping",
         /// A package was published.
         Published = "published",
@@ -237,11 +237,11 @@ words! {
     }
 }
 words! {
-    /// What came of what somebody wanted.
+    /// What came of a request.
     AuditResult, "result", "done, refused", {
         /// It was done.
         Done = "done",
-        /// It was not: the credentials were wrong, or whoever it was may not.
+        /// It was not: the credentials were wrong, or the caller may not.
         Refused = "refused",
     }
 }

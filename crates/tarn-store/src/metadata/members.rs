@@ -7,7 +7,7 @@ use super::{
     users::user_columns,
 };
 
-/// Somebody who is in a team of an organisation.
+/// A user who is in a team of an organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Who.
@@ -234,11 +234,11 @@ impl Transaction {
 /// Who could look after an organisation. What is later in this list is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Admins {
-    /// Nobody is in a team of the role admin.
+    /// No user is in a team of the role admin.
     None,
     /// Only those are whose accounts are disabled.
     Disabled,
-    /// Somebody is whose account is not.
+    /// One is whose account is not.
     Enabled,
 }
 
@@ -262,8 +262,8 @@ pub(super) async fn admins_of(
     })
 }
 
-/// Holds a change to what the organisation had before it: nobody takes its last admin away, nor the last one whose account is
-/// not disabled. What takes no admin away is fine, whoever is disabled.
+/// Holds a change to what the organisation had before it: its last admin can't be taken away, nor the last one whose account is
+/// not disabled. What takes no admin away is fine, whichever accounts are disabled.
 ///
 /// # Errors
 ///

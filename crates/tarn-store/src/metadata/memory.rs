@@ -144,7 +144,7 @@ mod tests {
         answers.carry(watch.carried(before).await.unwrap());
         assert_eq!(ask(1).await, 0, "it was forgotten");
 
-        // Nobody says that this one changes nothing.
+        // It is not known that this one changes nothing.
         let before = published(&engine, &watch).await;
         assert_eq!(ask(1).await, 1, "it was kept");
 

@@ -7,7 +7,7 @@
 //! Which database it is, and that its statements run on threads that may wait, is the business of `engine.rs`.
 //!
 //! A caller that gives up (drops the future) in the middle of a change leaves nothing behind, but for the last
-//! moment: a commit under way is not called back, nor is a package that is being recorded (`committer.rs`). So whoever goes
+//! moment: a commit under way is not called back, nor is a package that is being recorded (`committer.rs`). So a caller that goes
 //! away without an answer can't know; who gets an answer can rely on it.
 
 mod audit;

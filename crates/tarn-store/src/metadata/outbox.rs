@@ -16,11 +16,11 @@ use super::{
 };
 use tarn_base::clock::Timestamp;
 
-/// How many messages may wait for one webhook. Whoever publishes and deletes in a loop while the receiver hangs would fill the
+/// How many messages may wait for one webhook. A client that publishes and deletes in a loop while the receiver hangs would fill the
 /// disk with more.
 const MOST_PENDING: i64 = 10_000;
 
-/// What happened to a package, for whoever wants to be told.
+/// What happened to a package, for the webhooks.
 pub(super) struct Happened<'a> {
     pub(super) event: WebhookEvent,
     /// The file that was just added or taken out, which is the package in the next field.
@@ -31,8 +31,8 @@ pub(super) struct Happened<'a> {
     pub(super) at: Timestamp,
 }
 
-/// Puts a message for every webhook that wants to be told into the outbox, in the transaction that changes the package.
-/// An owner without webhooks pays for one question of an index, and one whose account is disabled is told nothing. Gives whether there is anything to send.
+/// Puts a message for every webhook that gets this event into the outbox, in the transaction that changes the package.
+/// An owner without webhooks pays for one question of an index, and one whose account is disabled gets nothing. Gives whether there is anything to send.
 pub(super) async fn enqueue(
     transaction: &mut Transaction,
     happened: &Happened<'_>,

@@ -8,14 +8,14 @@ use super::{
 };
 use tarn_base::{clock::Timestamp, names::OwnerName};
 
-/// Whoever packages belong to: a user or an organisation.
+/// The owner of packages: a user or an organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// Stays the same for as long as the owner is there.
     pub id: OwnerId,
     /// A user or an organisation.
     pub kind: OwnerKind,
-    /// As written by whoever made it; compare without regard to case.
+    /// As its maker wrote it; compare without regard to case.
     pub name: String,
     /// Who may read.
     pub visibility: Visibility,
@@ -331,7 +331,7 @@ pub(super) async fn insert_owner(
         ))
         .await?
         .ok_or(AddOwnerError::NameTaken)?;
-    // Looked at afterwards: somebody who gives a name up holds it until it is a former one.
+    // Looked at afterwards: an owner that gives a name up holds it until it is a former one.
     let former = transaction
         .row(sql!(
             "SELECT owner_id FROM former_names WHERE name_lower = $1",

@@ -1,6 +1,6 @@
 //! How much an owner has, and how much they may have.
 //!
-//! What they have is a counter, moved in the transactions that add and remove files. So nobody counts rows, and of two
+//! What they have is a counter, moved in the transactions that add and remove files. So no rows are counted, and of two
 //! uploads that want the last place one gets it.
 
 use super::{
@@ -40,7 +40,7 @@ pub struct Usage {
     pub packages: u64,
 }
 
-/// Why an owner cannot have another file. The text is for whoever uploads it.
+/// Why an owner cannot have another file. The text is for the uploader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OverQuota {
     /// Its bytes do not fit.
@@ -168,7 +168,7 @@ impl Metadata {
         Usage::from_row(&row)
     }
 
-    /// Gives an owner the limits of their own that `change` makes of those they had; with `None`, the server's. Nobody changes
+    /// Gives an owner the limits of their own that `change` makes of those they had; with `None`, the server's. No other caller changes
     /// them in between. `false` when nothing was to be changed. What is there stays, also where it is more than the new limits.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub struct FormerName {
 /// Why an owner keeps its name. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RenameError {
-    /// Somebody else has that name, or had it.
+    /// Another owner has that name, or had it.
     #[error("the name is taken")]
     NameTaken,
     /// Too many are kept from others already.
@@ -45,7 +45,7 @@ async fn rename_in_limits(
     old: &str,
     relimit: Relimit<'_>,
 ) -> Result<u64, MetadataError> {
-    // More than are meant, where a name ends like this one or has a `_`; `relimit` tells.
+    // More than are meant, where a name ends like this one or has a `_`; `relimit` decides.
     let rows = transaction
         .rows(sql!(
             "SELECT id, limits FROM tokens WHERE limits LIKE $1 ORDER BY id",
@@ -123,7 +123,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// When somebody else has or had the name, too many former names would be kept, there is no such owner, or the
+    /// When another owner has or had the name, too many former names would be kept, there is no such owner, or the
     /// database fails.
     pub async fn rename_owner(
         &self,

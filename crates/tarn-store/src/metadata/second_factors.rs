@@ -29,7 +29,7 @@ impl std::fmt::Debug for SecondFactor {
     }
 }
 
-/// What a code that somebody sent turned out to be, before the database is asked whether it counts.
+/// What a code that was sent turned out to be, before the database is asked whether it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeClaim<'a> {
     /// That of this step of the generator (RFC 6238, section 4.2).

@@ -113,7 +113,7 @@ impl Turns {
         turn.await.map_err(waited)?.map_err(|_| closed())
     }
 
-    /// Waits until nobody has a turn, or has taken far too long; there are none from then on.
+    /// Waits until no caller has a turn, or one has taken far too long; there are none from then on.
     async fn close(&self) {
         drop(timeout(TURN_TIMEOUT, self.semaphore.acquire_many(self.at_once)).await);
         self.semaphore.close();

@@ -9,7 +9,7 @@ use super::{
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surveyed {
-    /// Somebody has an account.
+    /// There is an account.
     pub has_users: bool,
     /// The text that only the sealing key opens, once there is one.
     pub sealing_check: Option<Vec<u8>>,

@@ -25,7 +25,7 @@ pub struct Team {
     pub id: TeamId,
     /// Whose.
     pub organisation: OwnerId,
-    /// As written by whoever made it; compare without regard to case.
+    /// As its maker wrote it; compare without regard to case.
     pub name: String,
     /// What its members may do.
     pub role: Role,

@@ -9,12 +9,12 @@ use super::{
 };
 use tarn_base::names::OwnerName;
 
-/// Somebody who signs in.
+/// A user account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// The same number as the [`Owner`]'s.
     pub id: OwnerId,
-    /// As written by whoever made the account.
+    /// As the maker of the account wrote it.
     pub name: String,
     /// Who may read what the user has.
     pub visibility: Visibility,
@@ -225,7 +225,7 @@ impl Metadata {
     /// changed then.
     ///
     /// What was verified with an old password, or before the account was disabled or enabled, counts no more. The webhooks of one
-    /// that is disabled are told nothing, also not what is pending.
+    /// that is disabled get nothing, also not what is pending.
     ///
     /// # Errors
     ///

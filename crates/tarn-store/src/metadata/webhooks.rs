@@ -35,7 +35,7 @@ impl WebhookEvents {
         (these.published || these.deleted).then_some(these)
     }
 
-    /// Whether a webhook with these is told of `event`.
+    /// Whether a webhook with these gets `event`.
     pub const fn contain(self, event: WebhookEvent) -> bool {
         match event {
             WebhookEvent::Published => self.published,
@@ -80,7 +80,7 @@ impl FromStr for WebhookEvents {
 pub struct WebhookRow {
     /// Which one.
     pub id: WebhookId,
-    /// Whose packages it tells of.
+    /// The owner whose events it gets.
     pub owner: OwnerId,
     /// Where it leads. May hold what only the owner should know.
     pub url: String,
@@ -88,9 +88,9 @@ pub struct WebhookRow {
     pub seed: [u8; 16],
     /// The secret, encrypted.
     pub sealed: Vec<u8>,
-    /// What it is told of.
+    /// The events it gets.
     pub events: WebhookEvents,
-    /// Whether it is told anything at present.
+    /// Whether events are sent to it at present.
     pub active: bool,
     /// When it was added.
     pub created_at: Timestamp,
@@ -110,7 +110,7 @@ impl fmt::Debug for WebhookRow {
 /// A webhook to be kept.
 #[derive(Clone, Copy)]
 pub struct NewWebhook<'a> {
-    /// Whose packages it tells of.
+    /// The owner whose events it gets.
     pub owner: OwnerId,
     /// Where it leads.
     pub url: &'a str,
@@ -118,9 +118,9 @@ pub struct NewWebhook<'a> {
     pub seed: &'a [u8; 16],
     /// The secret, encrypted.
     pub sealed: &'a [u8],
-    /// What it is told of.
+    /// The events it gets.
     pub events: WebhookEvents,
-    /// Whether it is told anything from the start.
+    /// Whether events are sent to it from the start.
     pub active: bool,
     /// How many an owner may have.
     pub at_most: u64,
@@ -133,9 +133,9 @@ pub struct WebhookChange<'a> {
     pub url: Option<&'a str>,
     /// The secret, encrypted.
     pub sealed: Option<&'a [u8]>,
-    /// What it is told of.
+    /// The events it gets.
     pub events: Option<WebhookEvents>,
-    /// Whether it is told anything. What is pending for one that is not any more is given up.
+    /// Whether events are sent to it. Disabling it drops what is pending.
     pub active: Option<bool>,
 }
 
@@ -349,7 +349,7 @@ pub(super) async fn give_up_pending_of(
     Ok(())
 }
 
-/// Whoever enables a webhook after a month does not want to be told what happened before it was disabled.
+/// A webhook that is enabled after a month should not get what happened before it was disabled.
 async fn give_up_pending(
     transaction: &mut Transaction,
     id: WebhookId,

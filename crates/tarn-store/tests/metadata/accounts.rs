@@ -20,7 +20,7 @@ async fn roles(metadata: &Metadata, organisation: OwnerId, user: OwnerId) -> Vec
     grants.iter().map(|grant| grant.role).collect()
 }
 
-/// An identifier that this world has given to nobody.
+/// An identifier that no account of this world has.
 async fn nobody() -> OwnerId {
     let other = World::new().await;
     for name in ["b", "c", "d", "e"] {

@@ -20,7 +20,7 @@ fn window(offset: u32, limit: u32) -> Window {
     Window { offset, limit }
 }
 
-/// Does as it is told, looking after each step.
+/// Takes the steps, looking after each.
 async fn check(steps: Vec<(bool, &'static str, &'static str)>) {
     let world = World::new().await;
     let mut there: BTreeSet<(&str, &str)> = BTreeSet::new();

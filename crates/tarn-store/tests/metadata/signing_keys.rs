@@ -156,7 +156,7 @@ impl World {
             .await
     }
 
-    /// When the keys last changed, by the rows; and by what an index is told, which has to be the same.
+    /// When the keys last changed, by the rows; and by what an index is given, which has to be the same.
     async fn keys_changed_at(&self) -> Timestamp {
         let rows = self.metadata.signing_keys(self.alice).await.unwrap();
         let last = rows.iter().map(|row| row.changed_at).max().unwrap();

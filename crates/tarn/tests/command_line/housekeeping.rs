@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Folder, PASSWORD};
 
-/// A registry in which `admin` has three packages, and somebody came with a wrong password.
+/// A registry in which `admin` has three packages, and one request had a wrong password.
 fn with_packages() -> Folder {
     let folder = Folder::with_registry();
     let server = folder.serve(&[], &[]);

@@ -1,4 +1,4 @@
-//! Conditional requests never lie: whoever holds something older gets what is newer.
+//! Conditional requests never lie: a client that holds something older gets what is newer.
 
 use std::time::Duration;
 

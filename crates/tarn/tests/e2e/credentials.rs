@@ -213,7 +213,7 @@ fn who_guesses_passwords_has_to_wait() {
             .iter()
             .all(|answer| [401, 429].contains(&answer.status))
     );
-    // Nobody else is held up by it, nor is a token.
+    // No other caller is held up by it, nor is a token.
     server.alpine("admin", "/key").expect(200);
     let token = server.add_token("admin", "read:package");
     server

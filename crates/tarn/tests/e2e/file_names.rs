@@ -1,4 +1,4 @@
-//! Names with characters that mean something to somebody: in an address, in SQL, to a shell.
+//! Names with characters that have a meaning elsewhere: in an address, in SQL, to a shell.
 
 use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out, server::ADMIN};
 

@@ -52,7 +52,7 @@ fn clients_with_either_key_never_notice_a_rotation() {
         server.index("v1/main").signatures,
         [format!(".SIGN.RSA256.{new}"), format!(".SIGN.RSA256.{old}")]
     );
-    // Whoever comes now has the new key alone.
+    // A client that comes now has only the new key.
     let with_new: Vec<Apk> = lines.iter().map(client).collect();
     look(&with_old, &["hello-1.0-r0"]);
     look(&with_new, &["hello-1.0-r0"]);

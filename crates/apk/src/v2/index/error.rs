@@ -36,7 +36,7 @@ pub enum IndexError {
     /// No signature in front.
     #[error("the index is not signed")]
     NotSigned,
-    /// Signed, but by nobody known.
+    /// Signed, but by no known key.
     #[error("the index is signed, but by none of the trusted keys")]
     Untrusted,
     /// The first signature with a trusted key's name is not that key's. apk does not look at a second.

@@ -68,7 +68,7 @@ pub fn read(
     collect(bytes, limits, Some(trusted))
 }
 
-/// Reads an index whose signature nobody asks for; it may have none.
+/// Reads an index without looking at its signature; it may have none.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What can be wrong with a `.PKGINFO`, in words for whoever made the package.
+//! What can be wrong with a `.PKGINFO`, in words for the maker of the package.
 
 use thiserror::Error;
 

@@ -10,7 +10,7 @@ use super::{
     pax::{self, Extended},
 };
 
-/// What [`TarReader::push`] tells its visitor, in the order of the archive.
+/// What [`TarReader::push`] hands to its visitor, in the order of the archive.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// An entry starts.

@@ -23,7 +23,7 @@ pub enum AccountError {
     /// Users and organisations share their names, whatever the case.
     #[error("there is already a user or an organisation called `{0}`, or one was called so")]
     NameTaken(OwnerName),
-    /// Nobody by that name, or an organisation.
+    /// No user has that name; an organisation may.
     #[error("there is no user called `{0}`")]
     NoUser(OwnerName),
     /// Nothing by that name, or a user.
@@ -49,7 +49,7 @@ pub enum AccountError {
         /// How many.
         count: u64,
     },
-    /// Somebody has to be able to look after the registry.
+    /// The registry would have no administrator left.
     #[error("`{0}` is the last administrator of this server")]
     LastSiteAdmin(OwnerName),
     /// Teams of an organisation share their names, whatever the case.
@@ -60,7 +60,7 @@ pub enum AccountError {
         /// Which.
         team: TeamName,
     },
-    /// Nobody can look after more.
+    /// More could not be kept track of.
     #[error("`{0}` has {MAX_TEAMS} teams, the most there can be")]
     TooManyTeams(OwnerName),
     /// None by that name.
@@ -77,10 +77,10 @@ pub enum AccountError {
     /// Reading is never limited, and an admin can lift every limit.
     #[error("a team of role {0} has no limits")]
     LimitsForRole(Role),
-    /// Nobody could administer it any more.
+    /// It would have no administrator left.
     #[error("`{0}` would be left without an admin")]
     NoAdminLeft(OwnerName),
-    /// Somebody has to be able to look after it.
+    /// It would have no administrator left.
     #[error("`{user}` is the last admin of `{organisation}`")]
     LastAdmin {
         /// The organisation.
@@ -91,7 +91,7 @@ pub enum AccountError {
     /// The new password breaks a rule.
     #[error(transparent)]
     WeakPassword(#[from] WeakPassword),
-    /// A label tells an owner's tokens apart.
+    /// A label distinguishes the tokens of an owner.
     #[error("`{user}` already has a token called `{label}`")]
     LabelTaken {
         /// Whose.
@@ -99,7 +99,7 @@ pub enum AccountError {
         /// Which.
         label: String,
     },
-    /// Nobody can look after more.
+    /// More could not be kept track of.
     #[error("`{0}` has {MAX_TOKENS} tokens, the most there can be")]
     TooManyTokens(OwnerName),
     /// Empty, too long, or with characters that cannot be shown.

@@ -1,6 +1,6 @@
 //! What is done with users, organisations, teams and tokens: the rules, for the command line and every other entry point.
 //!
-//! Whether somebody may do it is asked of [`super::policy`] before; here they may. Each change says who makes it (`by`), and
+//! The caller asks [`super::policy`] for permission first; nothing here checks it. Each change says who makes it (`by`), and
 //! is written down in the transaction that makes it.
 
 mod error;
@@ -23,7 +23,7 @@ use tarn_store::metadata::{Actor, Metadata, Owner, OwnerKind, User, Visibility};
 /// The user that the first run makes.
 pub const FIRST_USER: &str = "admin";
 
-/// Letters and digits that nobody mistakes for one another, for passwords that people type.
+/// Letters and digits that don't look alike, for passwords that people type.
 const READABLE: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
 /// 24 of 31 letters are 118 bits.
 const GENERATED_PASSWORD: usize = 24;
@@ -87,7 +87,7 @@ impl Accounts {
             Some(password) => password,
             None => Secret::new(self.random.text(READABLE, GENERATED_PASSWORD)?),
         };
-        // The name is reserved for paths of the server, and so that nobody but the first run takes it.
+        // The name is reserved for paths of the server, and so that only the first run takes it.
         let Ok(name) = OwnerName::parse(FIRST_USER) else {
             return Ok(None);
         };
@@ -149,7 +149,7 @@ impl Accounts {
         })
     }
 
-    /// Why nobody has that name, when one of that kind had it.
+    /// Why no owner has that name, when one of that kind had it.
     async fn renamed(
         &self,
         name: &OwnerName,

@@ -57,7 +57,7 @@ impl Accounts {
     }
 
     /// Gives a user or an organisation another name. Reads under the old one are led to the new one from then on, and
-    /// nobody else can take the old one. Tokens that are limited to the old name are limited to the new one; patterns with
+    /// no other owner can take the old one. Tokens that are limited to the old name are limited to the new one; patterns with
     /// a `*` in the place of the owner stay. The file names of keys stay as they are. Whether anything changed.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Accounts {
     ) -> Result<bool, AccountError> {
         let owner = self.owner_of(kind, name).await?;
         if new.is_reserved() {
-            // The first run's name is reserved, and may be taken back by whoever had it.
+            // The first run's name is reserved, and only the owner that had it may take it back.
             let had = self.metadata.owner_formerly(new).await?;
             if had.is_none_or(|had| had.id != owner.id) {
                 return Err(AccountError::Reserved(new.clone()));

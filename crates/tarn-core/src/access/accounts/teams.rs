@@ -25,7 +25,7 @@ impl Accounts {
         self.metadata
             .add_team(found.id, team, role, &limits.to_string(), MAX_TEAMS, &act)
             .await
-            .map_err(|error| told(error, organisation, team))
+            .map_err(|error| account_error(error, organisation, team))
     }
 
     /// Changes where a team writes. Whether anything changed.
@@ -46,7 +46,7 @@ impl Accounts {
         self.metadata
             .set_team_limits(&found, &limits.to_string(), &act)
             .await
-            .map_err(|error| told(error, organisation, team))
+            .map_err(|error| account_error(error, organisation, team))
     }
 
     /// Removes a team.
@@ -64,7 +64,7 @@ impl Accounts {
         self.metadata
             .remove_team(&found, &by.at(self.clock.now()))
             .await
-            .map_err(|error| told(error, organisation, team))
+            .map_err(|error| account_error(error, organisation, team))
     }
 
     /// Puts a user into a team. Whether anything changed.
@@ -84,7 +84,7 @@ impl Accounts {
         self.metadata
             .add_team_member(&found, user.id, &by.at(self.clock.now()))
             .await
-            .map_err(|error| told(error, organisation, team))
+            .map_err(|error| account_error(error, organisation, team))
     }
 
     /// Takes a user out of a team. Whether anything changed.
@@ -104,7 +104,7 @@ impl Accounts {
         self.metadata
             .remove_team_member(&found, member.id, &by.at(self.clock.now()))
             .await
-            .map_err(|error| told(error, organisation, team))
+            .map_err(|error| account_error(error, organisation, team))
     }
 
     /// The teams of an organisation: the built-in ones first, then by name.
@@ -164,7 +164,7 @@ fn no_team(organisation: &OwnerName, team: &TeamName) -> AccountError {
     }
 }
 
-fn told(error: TeamError, organisation: &OwnerName, team: &TeamName) -> AccountError {
+fn account_error(error: TeamError, organisation: &OwnerName, team: &TeamName) -> AccountError {
     match error {
         TeamError::NameTaken => AccountError::TeamTaken {
             organisation: organisation.clone(),

@@ -13,7 +13,7 @@ use crate::access::{
 use tarn_base::{clock::Timestamp, names::OwnerName, printable::is_printable, secret::Secret};
 use tarn_store::metadata::{Actor, AddTokenError, NewToken, OwnerKind, Token};
 
-/// A token that somebody wants to have.
+/// A token to be made.
 #[derive(Debug, Clone)]
 pub struct TokenRequest<'a> {
     /// What to call it.

@@ -2,7 +2,7 @@
 //!
 //! A password that was wrong a moment ago is known to be wrong still: it is refused at once, and is no further guess. So a machine
 //! that goes on with an old password doesn't slow down those beside it that have the right one (many share an address). It is known
-//! by its source, too: nobody elsewhere learns from the time an answer takes what was tried here.
+//! by its source, too: the time an answer takes tells other sources nothing about what was tried from here.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -134,7 +134,7 @@ impl Access {
                 Checked::Wrong => self.known_wrong.insert(tried, self.clock.now()).await,
                 Checked::TooManyAttempts(_) | Checked::Failed(_) => {}
             }
-            // Nothing is kept there: an error goes to those who wait, and to nobody after them.
+            // Nothing is kept there: an error goes to the callers that wait now, and to none that come later.
             Err::<(), Checked>(checked)
         };
         match self.under_way.try_get_with(tried, check).await {
@@ -143,7 +143,7 @@ impl Access {
         }
     }
 
-    /// The second factor of a user whose password was right. Nobody else gets an answer that depends on it.
+    /// The second factor of a user whose password was right. No other caller gets an answer that depends on it.
     pub(super) async fn ask_for_code(
         &self,
         user: &User,

@@ -1,4 +1,4 @@
-//! Why somebody is not signed in, or may not do what they ask for.
+//! Why a caller is not signed in, or may not do what they ask for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::access::{
 use tarn_base::{hint::Hint, random::RandomError};
 use tarn_store::metadata::{Actor, MetadataError};
 
-/// Why nobody was signed in. The texts say what to do and never whether the user exists; those of [`AuthError::Stored`],
+/// Why the caller was not signed in. The texts say what to do and never whether the user exists; those of [`AuthError::Stored`],
 /// [`AuthError::SecondFactor`], [`AuthError::Password`] and [`AuthError::Metadata`] are for the log.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AuthError {
@@ -81,7 +81,7 @@ pub enum TokenRefusal {
     Disabled,
 }
 
-/// Why somebody who asked for something does not get it.
+/// Why a caller does not get what they asked for.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AccessError {
     /// It could not be found out.
@@ -93,7 +93,7 @@ pub enum AccessError {
 }
 
 impl AuthError {
-    /// Whether somebody was refused, rather than that nothing could be said.
+    /// Whether the caller was refused. `false`: the question could not be answered.
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::WrongCredentials

@@ -25,7 +25,7 @@ struct State {
     noted: Recent<TokenId, Timestamp>,
     /// What has to be written down.
     waiting: HashMap<TokenId, Timestamp>,
-    /// Whether somebody is about to.
+    /// Whether a task is about to.
     writing: bool,
 }
 
@@ -109,8 +109,11 @@ mod tests {
     fn a_use_is_noted_once_in_an_interval_and_one_writer_is_called() {
         let uses = TokenUses::new(10, INTERVAL);
         let at = Timestamp::from_seconds;
-        assert!(uses.note(&token(1, None), at(100)), "somebody has to write");
-        assert!(!uses.note(&token(2, None), at(101)), "somebody does");
+        assert!(uses.note(&token(1, None), at(100)), "this one has to write");
+        assert!(
+            !uses.note(&token(2, None), at(101)),
+            "a task already writes"
+        );
         assert!(!uses.note(&token(1, None), at(102)));
         assert!(!uses.note(&token(3, Some(at(90))), at(103)));
         let waiting = |uses: &TokenUses| {

@@ -165,7 +165,7 @@ fn a_clock_that_steps_back_never_waits_longer_than_the_delay() {
         guesses.begin("alice", here, earlier, false).unwrap_err(),
         seconds(1)
     );
-    // Nobody waits for years because the clock was wrong for a while.
+    // A clock that was wrong for a while makes no caller wait for years.
     let much_earlier = Timestamp::from_seconds(1_700_000_000);
     guesses.begin("alice", here, much_earlier, false).unwrap();
 }
@@ -263,7 +263,7 @@ fn what_the_database_did_not_take_is_written_the_next_time() {
     let guesses = guesses();
     let (here, elsewhere) = (source("192.0.2.1"), source("192.0.2.2"));
     let wrong = guesses.begin("alice", here, START, false).unwrap();
-    assert!(guesses.confirm(&wrong), "somebody has to write");
+    assert!(guesses.confirm(&wrong), "this one has to write");
     let failed = guesses.changes();
     guesses.put_back(&failed);
     let other = guesses.begin("bob", elsewhere, START, false).unwrap();

@@ -36,10 +36,10 @@ pub(crate) struct Hook {
     kind: &'static str,
     /// Where it leads.
     config: HookConfig,
-    /// What it is told of.
+    /// The events it gets.
     #[schema(example = json!(["published"]))]
     events: Vec<&'static str>,
-    /// Whether it is told anything at present.
+    /// Whether events are sent to it at present.
     active: bool,
     /// When it was made.
     created_at: Moment,
@@ -147,18 +147,18 @@ pub(crate) struct NewHook {
     _kind: Option<HookKind>,
     /// Where it leads; `url` has to be there.
     config: ConfigOrder,
-    /// What it is told of; everything if it is not said.
+    /// The events it gets; all of them by default.
     #[schema(min_items = 1, max_items = 3)]
     events: Option<Vec<Event>>,
-    /// Whether it is told anything from the start; it is if it is not said.
+    /// Whether events are sent to it from the start. The default is true.
     active: Option<bool>,
-    /// Always empty, or `*`: it is told of every branch.
+    /// Always empty, or `*`: it gets events of every branch.
     #[schema(pattern = r"^\*?$")]
     branch_filter: Option<String>,
-    /// Always empty: the signature tells who sends.
+    /// Always empty: the signature proves the sender.
     #[schema(max_length = 0)]
     authorization_header: Option<String>,
-    /// Always false: it is told of one owner.
+    /// Always false: it gets events of one owner.
     is_system_webhook: Option<bool>,
 }
 
@@ -168,18 +168,18 @@ pub(crate) struct NewHook {
 pub(crate) struct HookChange {
     /// Where it leads, and with which secret.
     config: Option<ConfigOrder>,
-    /// What it is told of.
+    /// The events it gets.
     #[schema(min_items = 1, max_items = 3)]
     events: Option<Vec<Event>>,
-    /// Whether it is told anything. What is pending for one that is not any more is given up.
+    /// Whether events are sent to it. Disabling it drops what is pending.
     active: Option<bool>,
-    /// Always empty, or `*`: it is told of every branch.
+    /// Always empty, or `*`: it gets events of every branch.
     #[schema(pattern = r"^\*?$")]
     branch_filter: Option<String>,
-    /// Always empty: the signature tells who sends.
+    /// Always empty: the signature proves the sender.
     #[schema(max_length = 0)]
     authorization_header: Option<String>,
-    /// Always false: it is told of one owner.
+    /// Always false: it gets events of one owner.
     is_system_webhook: Option<bool>,
 }
 
@@ -342,7 +342,7 @@ async fn add(
         new.authorization_header.as_deref(),
         new.is_system_webhook,
     )?;
-    // It tells of packages that the token may not read.
+    // It would send events of packages that the token may not read.
     of.may_also(registry, Action::Read).await?;
     let url = new.config.url.ok_or_else(|| {
         ApiError::Unprocessable("`config` has no `url`; say where the webhook leads".to_owned())

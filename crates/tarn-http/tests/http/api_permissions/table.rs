@@ -9,23 +9,23 @@ pub(super) enum For {
     Whoever,
     /// Everybody whose credentials are right, or who sends none.
     All,
-    /// Whoever may read `guest`, who is public: the same, but for tokens that are limited to others.
+    /// Callers who may read `guest`, who is public: the same, but for tokens that are limited to others.
     Public,
-    /// Whoever may read `club`, which is private.
+    /// Callers who may read `club`, which is private.
     Readers,
     /// Users, by whatever means they sign in.
     SignedIn,
-    /// Whoever administers their own account: not with a token that lacks the scope.
+    /// Callers who administer their own account: not with a token that lacks the scope.
     Oneself,
     /// The same, and no token does it.
     Password,
-    /// Whoever may write to `club`.
+    /// Callers who may write to `club`.
     Writers,
     /// The admins of `club`.
     Admins,
-    /// The same, and the others are told that there is no such thing.
+    /// The same, and the others get 404.
     Hidden,
-    /// Whoever administers the account `guest`, who is none of the callers.
+    /// Callers who administer the account `guest`, who is none of them.
     Guest,
     /// Administrators of the server.
     Site,

@@ -17,7 +17,7 @@ pub struct ReadScope {
     pub(in crate::metadata) repositories: Option<String>,
 }
 
-/// What is in read_scope by name, for whoever narrows it.
+/// What is in `read_scope` by name, for a caller that narrows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InScope<'a> {
     /// The owner's name in lower case.

@@ -68,7 +68,7 @@ macro_rules! page_of_found {
 
 /// For a [`ReadScope`] of all repositories: `$from` leads to the rows of `package_versions` that an index of trigrams finds, the newest of
 /// which have the greatest `$newest`. `$6` has the trigrams of the text, `$12` the pattern of what contains it: a trigram may fold letters
-/// that [`containing`] tells apart.
+/// that [`containing`] distinguishes.
 macro_rules! containing {
     ($from:literal, $newest:literal) => {
         concat!(

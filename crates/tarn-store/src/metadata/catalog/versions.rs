@@ -255,7 +255,7 @@ impl Metadata {
         Ok(page)
     }
 
-    /// The page that `ask` asks for, and the first row, if the whole list has one. Each row tells how long the list is.
+    /// The page that `ask` asks for, and the first row, if the whole list has one. Each row says how long the list is.
     pub(super) async fn page_of_versions(
         &self,
         ask: impl Fn(Window) -> Statement,

@@ -72,7 +72,7 @@ impl Curl {
         self.arg("-H").arg(line)
     }
 
-    /// `name:password`, or nothing for nobody.
+    /// `name:password`, or nothing for an anonymous caller.
     pub(crate) fn user(self, credentials: &str) -> Self {
         if credentials.is_empty() {
             return self;

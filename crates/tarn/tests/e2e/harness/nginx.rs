@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{Curl, Server, becomes_true, tools::NGINX};
 
-/// A free port for nginx, and the base URL that its server is to be told.
+/// A free port for nginx, and the base URL for the server behind it.
 pub(crate) struct Place {
     address: String,
     pub(crate) base: String,
