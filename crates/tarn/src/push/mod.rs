@@ -6,7 +6,7 @@ pub(crate) mod check;
 mod send;
 mod wait;
 
-use std::{path::PathBuf, sync::atomic::AtomicBool, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
@@ -121,9 +121,25 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Each file, and whether it is a package that a server takes.
 type Checks = Vec<(PathBuf, Result<Checked, Failure>)>;
 
+/// Reads the files. Of two that are one package with different bytes, the server could take only one: the second is refused.
 fn checked(files: Vec<PathBuf>, lenient: bool) -> Checks {
+    let mut seen = HashMap::new();
     let check = |file: PathBuf| {
-        let checked = check::check(&file, lenient);
+        let checked = check::check(&file, lenient).and_then(|package| {
+            let name = (package.facts.arch.clone(), package.file_name.clone());
+            let first = (package.path.clone(), package.sha256.clone());
+            let (other, sha256) = seen.entry(name).or_insert(first);
+            if *sha256 == package.sha256 {
+                return Ok(package);
+            }
+            let problem = format!(
+                "is the same package as {}, with other bytes",
+                other.display()
+            );
+            Err(Failure::refused(problem)
+                .about(&file.display().to_string())
+                .hint("push one of them, or raise pkgrel and build it again"))
+        });
         (file, checked)
     };
     files.into_iter().map(check).collect()

@@ -121,8 +121,10 @@ impl Sender<'_> {
         if sha256 == package.sha256 {
             return Ok(true);
         }
-        let size = answer.header(&CONTENT_LENGTH).unwrap_or("some").to_owned();
-        Err(Trouble::Final(differs(package, &size)))
+        Err(Trouble::Final(differs(
+            package,
+            answer.header(&CONTENT_LENGTH),
+        )))
     }
 
     fn file(&self, package: &Checked) -> Url {
@@ -140,7 +142,7 @@ impl Sender<'_> {
             StatusCode::CONFLICT if code.as_deref() == Some("package_exists") || code.is_none() => {
                 // It came in between, or the server did not say so before.
                 drop(text_of(answer).await);
-                Trouble::Final(differs(package, "other"))
+                Trouble::Final(differs(package, None))
             }
             StatusCode::BAD_REQUEST | StatusCode::CONFLICT => {
                 Trouble::Final(Failure::refused(text_of(answer).await))
@@ -154,10 +156,12 @@ impl Sender<'_> {
     }
 }
 
-fn differs(package: &Checked, size: &str) -> Failure {
+/// The refusal of a package whose name is taken. `there`: how many bytes that file has, where the server said so.
+fn differs(package: &Checked, there: Option<&str>) -> Failure {
+    let sizes = there.map(|there| format!(" ({there} there, {} here)", package.size));
     Failure::refused(format!(
-        "the repository has a file of that name with other bytes ({size} there, {} here)",
-        package.size
+        "the repository has a file of that name with other bytes{}",
+        sizes.unwrap_or_default()
     ))
     .hint("raise pkgrel and build it again, or delete the file there first")
 }

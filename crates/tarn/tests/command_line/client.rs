@@ -161,12 +161,15 @@ fn nothing_is_sent_when_one_file_would_be_refused() {
     folder.write("good.apk", package("good").build());
     folder.write("damaged.apk", package("damaged").wrong_data_hash().build());
     folder.write("text.apk", "hello");
+    let again = package("good").file("usr/bin/y", b"#!/bin/sh\nexit\n");
+    folder.write("again.apk", again.build());
     let mut all = String::new();
     for arguments in [
         &["good.apk", "damaged.apk", "text.apk"][..],
         &["good.apk", "damaged.apk", "--dry-run"],
         &["good.apk", "--dry-run"],
         &["."],
+        &["good.apk", "good.apk", "again.apk"],
     ] {
         all.push_str(&served.shown(&served.push(arguments)));
     }
