@@ -49,7 +49,8 @@ pub struct Limits {
     /// Whether `pkgver` may be a version that apk carries and can't order ([`crate::version::Version::parse_lenient`]).
     pub lenient_versions: bool,
     /// A name and a version together. `NAME-VERSION.post-deinstall` is the longest file that apk names after them
-    /// (`src/package.c`, `apk_ipkg_run_script`), and a file system takes names of 255 bytes.
+    /// (`src/package.c`, `apk_ipkg_run_script`), and a file system takes names of 255 bytes. In apk's cache the file of the package is
+    /// shorter: nine bytes go before `.apk` (`src/context.c`, `apk_ctx_init`).
     pub name_and_version: usize,
     /// The ADB block of a v3 package, which is held in memory while the package is read. apk has no bound on it.
     pub database: u64,

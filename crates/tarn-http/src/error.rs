@@ -469,7 +469,7 @@ impl From<PublishError> for ApiError {
         let code = match error {
             PublishError::Body(BodyError::TooSlow) => Code::TooSlow,
             PublishError::Body(_) => Code::IncompleteUpload,
-            PublishError::Package(_) | PublishError::Rule(_) => Code::InvalidPackage,
+            PublishError::Package(_) => Code::InvalidPackage,
             PublishError::FileName { .. } => Code::InvalidRequest,
             PublishError::TooLarge { .. } => Code::UploadTooLarge,
             PublishError::TooManyAtOnce { .. } => Code::TooManyUploads,

@@ -224,7 +224,6 @@ fn refused(file: &PlannedFile, error: PublishError) -> Result<String, ImportErro
         PublishError::TooLarge { .. }
             | PublishError::OverQuota(_)
             | PublishError::Package(_)
-            | PublishError::Rule(_)
             | PublishError::FileName { .. }
             | PublishError::Exists { .. }
             | PublishError::Body(_)

@@ -242,8 +242,8 @@ mod tests {
     use tarn_base::names::{Branch, RepositoryName};
     use tarn_store::metadata::PackageFileId;
 
-    /// Which of these versions, in the order in which they came, a rule that keeps two lets go.
-    fn due_of(versions: &[&str]) -> Vec<String> {
+    /// Which of these versions, that came at 1, 2 and so on, a rule that keeps two lets go of those from before `end`.
+    fn due_before(end: i64, versions: &[&str]) -> Vec<String> {
         let files = (1..).zip(versions).map(|(number, version)| LiveFile {
             id: PackageFileId::from_row(number),
             sequence: number,
@@ -255,10 +255,21 @@ mod tests {
             size: 1,
             created_at: Timestamp::from_seconds(number),
         });
-        due(files.collect(), Timestamp::from_seconds(1_000), 2)
+        due(files.collect(), Timestamp::from_seconds(end), 2)
             .iter()
             .map(|file| file.version.to_string())
             .collect()
+    }
+
+    fn due_of(versions: &[&str]) -> Vec<String> {
+        due_before(1_000, versions)
+    }
+
+    #[test]
+    fn a_file_goes_when_it_is_older_than_the_rule_says_and_not_before() {
+        let versions = ["1.0", "2.0", "3.0", "4.0", "5.0"];
+        assert_eq!(due_before(3, &versions), ["2.0", "1.0"]);
+        assert_eq!(due_before(4, &versions), ["3.0", "2.0", "1.0"]);
     }
 
     #[test]

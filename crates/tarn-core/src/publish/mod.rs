@@ -1,10 +1,9 @@
-//! The way of a package into the registry: receive, inspect, check the rules, record.
+//! The way of a package into the registry: receive, inspect, record.
 //!
 //! 1. [`receive`] streams the body into a temporary file, and each piece passes the reader of `apk` and the hash of
 //!    the blob on its way to the disk.
-//! 2. [`rules`] says what this registry refuses although apk would take it.
-//! 3. The blob is made durable in its place in the store ([`places`]).
-//! 4. One transaction records the package and moves its repository on to the next generation.
+//! 2. The blob is made durable in its place in the store ([`places`]).
+//! 3. One transaction records the package and moves its repository on to the next generation.
 //!
 //! A refusal at any step leaves nothing behind: the temporary file goes with its handle, and a blob that no row came
 //! to need is taken away again. One that was there before the upload stays, known to the database or not: it may be what
@@ -12,11 +11,11 @@
 
 mod check;
 pub mod expiry;
+mod notice;
 mod places;
 mod quotas;
 mod receive;
 mod remove;
-pub mod rules;
 mod signers;
 mod under_way;
 
@@ -45,7 +44,6 @@ pub use self::{
     places::FreeError,
     quotas::{Allowance, QuotaChange, Quotas},
     remove::{Remover, RestoreError},
-    rules::RuleError,
 };
 use self::{places::BeingPut, receive::Received, under_way::UnderWay};
 
@@ -115,9 +113,6 @@ pub enum PublishError {
     /// The body is not a package that apk takes.
     #[error(transparent)]
     Package(#[from] PackageError),
-    /// The body is a package that this registry does not take.
-    #[error(transparent)]
-    Rule(#[from] RuleError),
     /// The sender gave it a name that is not its own.
     #[error(
         "the path ends in {given:?}, and this package is `{own}`; leave the file name off (PUT /{{branch}}/{{repository}}), or \
@@ -248,7 +243,6 @@ impl Publisher {
             Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
             Err(
                 PublishError::Package(_)
-                | PublishError::Rule(_)
                 | PublishError::FileName { .. }
                 | PublishError::OverQuota(_)
                 | PublishError::TooManyAtOnce { .. }
@@ -280,13 +274,12 @@ impl Publisher {
         let received = receive::receive(&self.blobs, body, &limits, most).await?;
         let package = &received.package;
         let facts = package.facts();
-        rules::check(facts)?;
         let published = Published {
             file_name: facts.file_name(),
             arch: facts.arch.clone(),
             size: package.size(),
             is_new: true,
-            notice: rules::notice(facts),
+            notice: notice::notice(facts),
         };
         if let Some(given) = &destination.file_name
             && *given != published.file_name

@@ -203,3 +203,18 @@ impl Publisher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_being_put_until_the_last_upload_of_them_ends() {
+        let (all, sha256) = (BeingPut::default(), Sha256Digest::from_bytes([7; 32]));
+        let (first, second) = (all.begin(sha256), all.begin(sha256));
+        drop(first);
+        assert!(all.has(&sha256) && !all.has(&Sha256Digest::from_bytes([8; 32])));
+        drop(second);
+        assert!(!all.has(&sha256));
+    }
+}

@@ -234,19 +234,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_is_as_large_however_the_bytes_arrive() {
+    fn a_batch_is_as_large_however_the_bytes_arrive_and_two_buffers_take_turns() {
         let content: Vec<u8> = (0..=u8::MAX).cycle().take(3 * BATCH + 5).collect();
         for size in [1, 7, 1000, BATCH - 1, BATCH, BATCH + 1, content.len()] {
-            let (mut batch, mut full) = (Batch::default(), Vec::new());
+            let (mut batch, mut full, mut buffers) = (Batch::default(), Vec::new(), Vec::new());
             for mut piece in content.chunks(size) {
                 while let Some(bytes) = batch.fill(&mut piece) {
                     full.push(bytes.to_vec());
+                    buffers.push(bytes.as_ptr());
                     batch.reuse(bytes);
                 }
                 assert!(piece.is_empty() && batch.filling.capacity() <= 2 * BATCH);
             }
             assert!(full.iter().all(|bytes| bytes.len() == BATCH), "{size}");
             assert_eq!(full.len(), 3, "{size}");
+            assert!(buffers[0] != buffers[1] && buffers[0] == buffers[2]);
             assert!(
                 full.concat() == content[..3 * BATCH] && *batch.filling == content[3 * BATCH..]
             );

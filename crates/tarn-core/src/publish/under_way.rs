@@ -66,3 +66,21 @@ impl Drop for Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_one_of_two_ends_one_more_may_begin_and_no_account_is_remembered_after_its_last() {
+        let under_way = UnderWay::new(2);
+        let begin = || under_way.begin(None);
+        let (first, second) = (begin().unwrap(), begin().unwrap());
+        begin().unwrap_err();
+        drop(first);
+        let third = begin().unwrap();
+        begin().unwrap_err();
+        drop((second, third));
+        assert!(under_way.counts().is_empty());
+    }
+}

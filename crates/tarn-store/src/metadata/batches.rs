@@ -96,3 +96,31 @@ impl Metadata {
             .map_err(|error| MetadataError::Failed(error.into()))?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_does_something_and_ends_with_its_rows_or_with_its_time() {
+        let hour = Duration::from_secs(3_600);
+        // For one that begins later no time has passed yet.
+        let (later, long_ago) = (
+            Instant::now() + hour,
+            Instant::now().checked_sub(hour).unwrap(),
+        );
+        for (began, rows, has_room) in [
+            (later, MOST - 1, true),
+            (later, MOST, false),
+            (long_ago, 1, false),
+            (long_ago, 0, true),
+        ] {
+            let batch = Batch { began, rows };
+            assert_eq!(batch.has_room(), has_room, "{rows}");
+        }
+        let mut batch = Batch::begin();
+        batch.add(3);
+        batch.add(4);
+        assert_eq!(batch.rows(), 7);
+    }
+}

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use apk::arch::Arch;
+use futures_util::{FutureExt as _, future::join_all};
 use tarn_store::metadata::{
-    Act, Actor, BlobStanding, Metadata, MetadataError, OwnerId, PackageAddress, PackageFormat,
-    RecordError,
+    Act, Actor, BlobStanding, Metadata, MetadataError, NewWebhook, OwnerId, PackageAddress,
+    PackageFormat, RecordError, WebhookEvents,
 };
 
 use crate::{
-    ACT, START, World, actor, add_user, blob, branch, digest, main_repository, open, package,
-    record,
+    ACT, START, World, Writer, actor, add_user, blob, branch, digest, main_repository, open,
+    package, record,
 };
 
 #[tokio::test]
@@ -114,6 +115,48 @@ async fn one_that_fails_in_a_shared_transaction_fails_alone() {
     assert_eq!((next.generation, next.sequence), (5, 5));
     let listed = world.index_at(next, "x86_64", next.generation).await;
     assert_eq!(listed.len(), 5, "{listed:?}");
+}
+
+#[tokio::test]
+async fn no_transaction_records_more_than_64_packages() {
+    let world = World::new().await;
+    let names: Vec<String> = (0..66).map(|number| format!("p{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (recorded, transactions) = world.record_together(&names).await;
+    assert!(recorded.iter().all(Result::is_ok));
+    // The first has one of its own, and of the 65 others one waits once more.
+    assert_eq!(transactions, 3);
+}
+
+#[tokio::test]
+async fn what_fills_the_outbox_announces_it_also_beside_others_in_a_transaction() {
+    let world = World::new().await;
+    let webhook = NewWebhook {
+        owner: world.alice,
+        url: "https://hooks.example/",
+        seed: &[1; 16],
+        sealed: b"sealed",
+        events: WebhookEvents::ALL,
+        active: true,
+        at_most: 1,
+    };
+    let added = world.metadata.add_webhook(webhook, "", &ACT).await;
+    added.unwrap();
+    let bob = add_user(&world.metadata, "bob").await;
+    let is_filled = || world.metadata.outbox_filled().now_or_never().is_some();
+    let record = |owner, name| record(&world.metadata, owner, name, "x86_64", START);
+    record(bob, "a").await.unwrap();
+    assert!(!is_filled(), "nothing is to be sent");
+    record(world.alice, "b").await.unwrap();
+    assert!(is_filled());
+    let writer = Writer::of(&world.folder);
+    let together = [(bob, "c"), (bob, "d"), (world.alice, "e"), (bob, "f")];
+    let together = together.map(|(owner, name)| record(owner, name));
+    let (recorded, ()) = tokio::join!(join_all(together), async { drop(writer) });
+    assert!(recorded.iter().all(Result::is_ok));
+    assert!(is_filled());
+    assert!(world.remove("e", "x86_64", START).await);
+    assert!(is_filled());
 }
 
 #[tokio::test]

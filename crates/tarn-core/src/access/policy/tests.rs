@@ -46,8 +46,8 @@ org  public  edge-member     +++a +sss +++s +++s +s+s ++ss sssa
 org  public  admin-member    ++++ +sss +++s +++s +s+s ++ss sss+
 org  public  site-admin      ++++ +sss +++s +++s +s+s ++ss sss+
 org  public  disabled-member nnnn nnnn nnnn nnnn nnnn nnnn nnnn
-org  public  own-token       .... +sss +++s +++s +s+s ++ss ....
-org  public  other-token     .... +sss +rrs +rrs +srs +rss ....
+org  public  own-token       .... +sss +++s +++s +s+s ++ss sssa
+org  public  other-token     .... +sss +rrs +rrs +srs +rss sssa
 org  limited anonymous       cccc
 org  limited stranger        +rra +sss +rrs ppps +srs +rss sssa
 org  limited read-member     +rra +sss +rrs ppps +srs +rss sssa
@@ -56,8 +56,8 @@ org  limited ci-member       +lla +sss +lls ppps +sls +lss sssa
 org  limited edge-member     +++a +sss +++s ppps +s+s ++ss sssa
 org  limited admin-member    ++++ +sss +++s ppps +s+s ++ss sss+
 org  limited site-admin      ++++ +sss +++s ppps +s+s ++ss sss+
-org  limited own-token       .... +sss +++s ppps +s+s ++ss ....
-org  limited other-token     .... nsss nnns ppps nsns nnss ....
+org  limited own-token       .... +sss +++s ppps +s+s ++ss sssa
+org  limited other-token     .... nsss nnns ppps nsns nnss sssa
 org  private anonymous       cccc
 org  private stranger        nnnn nsss nnns ppps nsns nnss sssn
 org  private read-member     +rra +sss +rrs ppps +srs +rss sssa
@@ -68,8 +68,8 @@ org  private admin-member    ++++ +sss +++s ppps +s+s ++ss sss+
 org  private site-admin      ++++ +sss +++s ppps +s+s ++ss sss+
 org  private disabled-member nnnn nnnn nnnn nnnn nnnn nnnn nnnn
 org  private disabled-admin  nnnn nnnn nnnn nnnn nnnn nnnn nnnn
-org  private own-token       .... +sss +++s ppps +s+s ++ss ....
-org  private other-token     .... nsss nnns ppps nsns nnss ....
+org  private own-token       .... +sss +++s ppps +s+s ++ss sssa
+org  private other-token     .... nsss nnns ppps nsns nnss sssa
 ";
 
 const OWNER: i64 = 7;

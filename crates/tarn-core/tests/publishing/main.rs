@@ -1,6 +1,8 @@
-//! Uploads that are cut off at any point, asked of the publisher itself.
+//! Uploads that are cut off at any point, and packages that go by themselves, asked of the publisher itself.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+mod expiry;
 
 use std::{
     future::Future,

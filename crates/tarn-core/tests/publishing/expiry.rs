@@ -1,0 +1,99 @@
+//! What the rules of an owner remove, and which packages are taken at all.
+
+use std::time::Duration;
+
+use apk::{limits::Limits, v2::builder::PackageBuilder};
+use bytes::Bytes;
+use futures_util::stream;
+use tarn_base::hint::Hint as _;
+use tarn_core::{
+    access::PlacePattern,
+    publish::{PublishError, check, expiry::Run},
+};
+use tarn_store::metadata::{Actor, LiveFile};
+
+use crate::{open, publish};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[tokio::test]
+async fn a_rule_removes_what_is_older_than_its_days_and_a_dry_run_names_each_file_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    for (name, version) in [
+        ("hello", "1.0-r0"),
+        ("hello", "2.0-r0"),
+        ("hello", "3.0-r0"),
+        ("other", "1.0-r0"),
+        ("other", "2.0-r0"),
+    ] {
+        let package = PackageBuilder::new(name, version).build();
+        publish(&registry, alice, package).await.unwrap();
+    }
+    let expiry = registry.administration().expiry();
+    let by = &Actor::COMMAND_LINE;
+    let pattern = |text: &str| text.parse::<PlacePattern>().unwrap();
+    let set =
+        async |text: &str, days, keep| expiry.set(alice, &pattern(text), days, keep, by).await;
+    let run = async |run: Run<'_>| {
+        let mut told = Vec::new();
+        let told_of = |file: &LiveFile| told.push(format!("{} {}", file.name, file.version));
+        let count = expiry.run(None, run, told_of).await.unwrap();
+        assert_eq!(count, told.len() as u64);
+        told.sort();
+        told
+    };
+    registry.clock().advance(31 * DAY);
+    set("edge/testing", 30, 1).await.unwrap();
+    assert!(run(Run::Dry).await.is_empty(), "of another repository");
+    set("edge/*", 31, 1).await.unwrap();
+    assert!(run(Run::Dry).await.is_empty(), "31 days old, and not older");
+    registry.clock().advance(DAY / 24);
+    set("edge/main", 31, 2).await.unwrap();
+    let old = ["hello 1.0-r0", "hello 2.0-r0", "other 1.0-r0"];
+    for how in [Run::Dry, Run::Dry, Run::Remove(by)] {
+        assert_eq!(run(how).await, old);
+    }
+    assert!(run(Run::Remove(by)).await.is_empty());
+
+    set("edge/*", 36_500, 1_000_000).await.unwrap();
+    for (days, keep, refusal) in [
+        (
+            0,
+            1,
+            "the age of a rule must be 1 to 36500 days; change `--older-than`, or `days` in the JSON",
+        ),
+        (
+            36_501,
+            1,
+            "the age of a rule must be 1 to 36500 days; change `--older-than`, or `days` in the JSON",
+        ),
+        (
+            1,
+            1_000_001,
+            "a rule leaves at most 1000000 versions; choose fewer",
+        ),
+    ] {
+        let refused = set("edge/*", days, keep).await.unwrap_err();
+        assert_eq!(refused.line(), refusal);
+    }
+    assert!(expiry.remove(alice, &pattern("edge/*"), by).await.unwrap());
+    assert!(!expiry.remove(alice, &pattern("edge/*"), by).await.unwrap());
+    assert_eq!(expiry.rules(Some(alice)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_check_takes_a_package_of_just_as_many_bytes_as_an_upload_may_have() {
+    let package = Bytes::from(PackageBuilder::new("hello", "1.0-r0").build());
+    let size = package.len() as u64;
+    let checked = async |most| {
+        let body = stream::iter([Ok(package.clone())]);
+        check(body, &Limits::default(), most).await
+    };
+    assert_eq!(checked(size).await.unwrap(), "hello-1.0-r0.apk");
+    let refused = checked(size - 1).await.unwrap_err();
+    assert!(
+        matches!(refused, PublishError::TooLarge { limit } if limit == size - 1),
+        "{refused}"
+    );
+}
