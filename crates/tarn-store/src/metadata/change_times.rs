@@ -58,6 +58,9 @@ mod tests {
         for now in [7_999_999, 7_500_001, 7_500_000, 7_499_999, 1_000_000] {
             assert_eq!(next_change(previous, at(now)), at(8_000_000), "{now}");
         }
+        // In a burst, as far ahead of the clock as one may be.
+        let (last, now) = (at(110_000_000), at(101_000_000));
+        assert_eq!(next_change(last, now), at(111_000_000));
         let hour = at(3_600_000_000);
         assert_eq!(next_change(hour, at(0)), at(3_601_000_000));
         assert_eq!(next_change(at(0), at(0)), at(1_000_000));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tarn_base::names::{OwnerName, TeamName};
 use tarn_store::metadata::{
-    AddOwnerError, AddTokenError, Bearer, ChangeUserError, Metadata, MetadataError, NewToken,
-    NewUser, OwnerId, OwnerKind, Role, TeamError, UserChange, Visibility,
+    AddOwnerError, AddTokenError, AuditFilter, Bearer, ChangeUserError, Metadata, MetadataError,
+    NewToken, NewUser, OwnerId, OwnerKind, Role, TeamError, UserChange, Visibility,
 };
 
 use crate::{ACT, START, World, act, add_user, open};
@@ -397,4 +397,26 @@ async fn an_organisation_has_so_many_teams() {
     assert!(matches!(refused, TeamError::TooMany), "{refused}");
     metadata.remove_team(&first, &ACT).await.unwrap();
     add("two").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_with_packages_goes_only_with_them_and_the_log_says_how_many() {
+    let world = World::new().await;
+    let bob = add_user(&world.metadata, "bob").await;
+    for name in ["busybox", "zlib"] {
+        world.record(name, "x86_64").await.unwrap();
+    }
+    let remove = async |owner, with| world.metadata.remove_owner(owner, with, &ACT).await;
+    let refused = remove(world.alice, false).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the owner has 2 packages");
+    assert_eq!(remove(world.alice, true).await.unwrap(), 2);
+    assert_eq!(remove(bob, false).await.unwrap(), 0);
+    let deleted = AuditFilter {
+        action: Some("user.delete".to_owned()),
+        ..AuditFilter::default()
+    };
+    let log = world.metadata.audit_entries(&deleted, None, 10).await;
+    let log = log.unwrap();
+    let details: Vec<_> = log.iter().map(|entry| entry.detail.as_deref()).collect();
+    assert_eq!(details, [None, Some("with 2 packages")]);
 }

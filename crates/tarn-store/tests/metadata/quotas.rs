@@ -3,7 +3,7 @@
 use apk::{arch::Arch, name::PackageName, version::Version};
 use proptest::{collection::vec, prelude::*};
 use tarn_store::metadata::{
-    NewBlob, NewPackageFile, OverQuota, OwnQuota, Quota, RecordError, Usage,
+    AuditFilter, NewBlob, NewPackageFile, OverQuota, OwnQuota, Quota, RecordError, Usage,
 };
 
 use crate::{ACT, START, World, blob, digest, package};
@@ -226,6 +226,43 @@ proptest! {
             }
         });
     }
+}
+
+#[tokio::test]
+async fn the_log_says_which_limits_an_owner_was_given() {
+    let world = World::new().await;
+    let unlimited = OwnQuota {
+        unlimited: true,
+        upload: Some(7),
+        ..OwnQuota::default()
+    };
+    for quota in [Some(at_most(3)), Some(unlimited), None] {
+        let changed = world.metadata.change_quota(world.alice, |_| quota, &ACT);
+        assert!(changed.await.unwrap());
+    }
+    let changes = AuditFilter {
+        action: Some("quota.".to_owned()),
+        ..AuditFilter::default()
+    };
+    let log = world.metadata.audit_entries(&changes, None, 10).await;
+    let log: Vec<_> = log
+        .unwrap()
+        .into_iter()
+        .map(|entry| (entry.action, entry.detail.unwrap_or_default()))
+        .collect();
+    let wanted = [
+        ("quota.delete", ""),
+        (
+            "quota.change",
+            "bytes: no limit, packages: no limit, one upload: 7",
+        ),
+        (
+            "quota.change",
+            "bytes: the server's, packages: 3, one upload: the server's",
+        ),
+    ];
+    let wanted = wanted.map(|(action, detail)| (action.to_owned(), detail.to_owned()));
+    assert_eq!(log, wanted);
 }
 
 #[tokio::test]
