@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{Context, SHA512, digest};
+use sha2::{Digest, Sha512};
 use thiserror::Error;
 
 use super::{
@@ -25,9 +25,9 @@ impl KeyId {
 
     /// The name of `key`.
     pub fn of(key: &PublicKey) -> Self {
-        let digest = digest(&SHA512, key.bare());
+        let digest = Sha512::digest(key.bare());
         let mut name = [0; Self::LENGTH];
-        name.copy_from_slice(digest.as_ref().split_at(Self::LENGTH).0);
+        name.copy_from_slice(digest.split_at(Self::LENGTH).0);
         Self(name)
     }
 }
@@ -67,7 +67,7 @@ pub struct PayloadDigest {
 impl PayloadDigest {
     /// The digest of an uncompressed payload of this schema.
     pub fn of(schema: Schema, payload: &[u8]) -> Self {
-        let sha512 = digest(&SHA512, payload).as_ref().to_vec();
+        let sha512 = Sha512::digest(payload).to_vec();
         Self { schema, sha512 }
     }
 
@@ -91,12 +91,12 @@ impl PayloadDigest {
 
 /// Computes a [`PayloadDigest`] piece by piece. A clone goes on from where it was cloned.
 #[derive(Clone)]
-pub struct PayloadHasher(Context);
+pub struct PayloadHasher(Sha512);
 
 impl PayloadHasher {
     /// The state of the empty payload.
     pub fn new() -> Self {
-        Self(Context::new(&SHA512))
+        Self(Sha512::new())
     }
 
     /// Adds bytes to the payload.
@@ -106,7 +106,7 @@ impl PayloadHasher {
 
     /// Ends the payload, which is of this schema.
     pub fn finish(self, schema: Schema) -> PayloadDigest {
-        let sha512 = self.0.finish().as_ref().to_vec();
+        let sha512 = self.0.finalize().to_vec();
         PayloadDigest { schema, sha512 }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads what is new in a state as it will be sent, by the independent reader.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, ops::Range, sync::Arc};
 
 use apk::{
     limits::Limits,
@@ -13,6 +13,7 @@ use apk::{
 
 use super::{
     State,
+    array::{self, Middle, Sorted},
     part::{Entries, Key, Part},
 };
 use crate::index::engine::EngineError;
@@ -62,10 +63,7 @@ impl State {
     fn check_last(&self, before: Option<&Self>, limits: &Limits) -> Result<(), Fault> {
         let last = &self.open.last;
         let before = before.map(|before| &before.open.last);
-        let before = before.filter(|before| {
-            let same = last.writer.bytes().starts_with(before.writer.bytes());
-            same && before.base == last.base
-        });
+        let before = before.filter(|before| before.is_start_of(last).is_some());
         let known = before.map_or(0, |before| before.entries.len());
         let bytes = last.writer.bytes();
         let mut start = 0;
@@ -90,47 +88,92 @@ impl State {
         )
     }
 
-    /// Where nothing moved, what is new stands between others in the right order. Otherwise every package is asked for.
+    /// Of packages that are where they were, the order is the one that was looked at before. Each of the others has to stand between
+    /// its neighbours.
     fn check_array(&self, before: Option<&Self>) -> Result<(), Fault> {
         let count: usize = self.entries().map(Entries::len).sum();
         if count != self.sorted.len() {
             return Err(Fault::Array);
         }
-        let mut old = before.map_or(&[][..], |before| &before.sorted).iter();
-        let mut expected = old.next();
-        let mut new = Vec::new();
-        for (index, value) in self.sorted.iter().enumerate() {
-            if Some(value) == expected {
-                expected = old.next();
-            } else {
-                new.push(index);
+        for piece in array::new_pieces(before.map(|before| &before.sorted), &self.sorted) {
+            if piece.run.inflate(&[])? != piece.words {
+                return Err(Fault::Other);
             }
         }
-        let is_sorted = if expected.is_none() {
-            let both_sides = new.iter().flat_map(|index| [*index, *index + 1]);
-            both_sides
-                .filter(|index| (1..self.sorted.len()).contains(index))
-                .all(|index| self.is_sorted_at(index))
-        } else {
-            (1..self.sorted.len()).all(|index| self.is_sorted_at(index))
-        };
-        let ends = [self.sorted.first(), self.sorted.last()];
-        let is_there = |value: &Value| self.key_of(*value).is_some();
-        if is_sorted && ends.into_iter().flatten().all(is_there) {
-            Ok(())
-        } else {
-            Err(Fault::Array)
+        let none = Sorted::default();
+        let before_sorted = before.map_or(&none, |before| &before.sorted);
+        let shared = Shared::between(before, self)?;
+        // Where the one before is whole in this one, no place of it means anything else.
+        let means_the_same = |value| shared.all || shared.has(value);
+        let Middle {
+            old,
+            new,
+            in_front,
+            behind,
+        } = Middle::of(before_sorted, &self.sorted, means_the_same);
+        let stays = |value: &&Value| shared.has(**value);
+        if !old.iter().filter(stays).eq(new.iter().filter(stays)) {
+            return Err(Fault::Array);
         }
+        let mut last: Option<(Value, Option<Key<'_>>)> = None;
+        for value in in_front.into_iter().chain(new).chain(behind) {
+            let both_stay = shared.has(value) && last.is_none_or(|(last, _)| shared.has(last));
+            if both_stay {
+                last = Some((value, None));
+                continue;
+            }
+            let key = self.key_of(value).ok_or(Fault::Array)?;
+            if let Some((before, before_key)) = last {
+                let before_key = before_key.or_else(|| self.key_of(before));
+                if !before_key.ok_or(Fault::Array)?.compare(&key).is_lt() {
+                    return Err(Fault::Array);
+                }
+            }
+            last = Some((value, Some(key)));
+        }
+        Ok(())
+    }
+}
+
+/// The places of packages that two states have in common: they share the bytes there.
+struct Shared {
+    places: Vec<Range<usize>>,
+    /// Whether these are all the places of the state before.
+    all: bool,
+}
+
+impl Shared {
+    fn between(before: Option<&State>, after: &State) -> Result<Self, EngineError> {
+        let Some(before) = before else {
+            let places = Vec::new();
+            return Ok(Self { places, all: true });
+        };
+        let known: HashSet<*const Part> = before.parts().map(Arc::as_ptr).collect();
+        let mut places: Vec<Range<usize>> = Vec::new();
+        let mut parts = 0;
+        for part in after.parts() {
+            if !known.contains(&Arc::as_ptr(part)) {
+                continue;
+            }
+            parts += 1;
+            match places.last_mut() {
+                Some(last) if last.end == part.base => last.end = part.end()?,
+                _ => places.push(part.base..part.end()?),
+            }
+        }
+        let last = before.open.last.is_start_of(&after.open.last);
+        let all = parts == known.len() && last.is_some();
+        places.extend(last);
+        Ok(Self { places, all })
     }
 
-    /// Whether the packages there and before it are in the order that apk has.
-    fn is_sorted_at(&self, index: usize) -> bool {
-        let key = |index: usize| self.key_of(*self.sorted.get(index)?);
-        let before = index.checked_sub(1).and_then(key);
-        match (before, key(index)) {
-            (Some(before), Some(after)) => before.compare(&after).is_lt(),
-            _ => false,
-        }
+    fn has(&self, value: Value) -> bool {
+        let place = value.content() as usize;
+        let behind = self.places.partition_point(|range| range.start <= place);
+        let range = behind
+            .checked_sub(1)
+            .and_then(|index| self.places.get(index));
+        range.is_some_and(|range| range.contains(&place))
     }
 }
 
@@ -201,7 +244,8 @@ mod tests {
         let one = state(&State::empty(), &[(1, "b"), (2, "d")]);
         let two = state(&one, &[(3, "c")]);
         assert_eq!(two.check(Some(&one), &limits), Ok(()));
-        let [b, c, d] = *two.sorted else {
+        let all = Middle::of(&Sorted::default(), &two.sorted, |_| true).new;
+        let [b, c, d] = *all else {
             unreachable!("three packages")
         };
         for wrong in [
@@ -212,7 +256,7 @@ mod tests {
             &[b, c, d, d],
         ] {
             let wrong = State {
-                sorted: wrong.into(),
+                sorted: Sorted::of(wrong, &one.sorted).unwrap(),
                 ..two.clone()
             };
             assert_eq!(wrong.check(Some(&one), &limits), Err(Fault::Array));

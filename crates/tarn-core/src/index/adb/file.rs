@@ -22,6 +22,9 @@ const DEFLATED: &[u8] = b"ADBd";
 /// The most bytes of a stored block of deflate (RFC 1951, section 3.2.4).
 const STORED: usize = 0xffff;
 
+/// Bytes of a value.
+const WORD: usize = 4;
+
 /// A hole that holds nothing.
 const EMPTY: [u8; layout::HOLE] = [0; layout::HOLE];
 
@@ -47,8 +50,8 @@ pub struct Unsigned {
     end: usize,
     /// The root object, in the last hole.
     root: [u8; layout::HOLE],
-    /// What is behind the last package.
-    array: Vec<u8>,
+    /// What is behind the last package: zeros, and how many slots the array has.
+    array_head: Vec<u8>,
 }
 
 impl State {
@@ -83,22 +86,25 @@ impl State {
 
         let last = self.open.last.writer.bytes();
         let start = self.open.last.writer.end();
-        let array = array(&self.sorted, start)?;
-        let place = value(Type::Array, start.next_multiple_of(4))?;
-        let packages = if self.sorted.is_empty() {
+        let array_head = array_head(self.sorted.len(), start)?;
+        let place = value(Type::Array, start.next_multiple_of(WORD))?;
+        let packages = if self.sorted.len() == 0 {
             Value::NULL
         } else {
             place
         };
         let hole = root_object(packages);
-        for bytes in [&hole, last, &array] {
+        for bytes in [&hole, last, &array_head] {
             hasher.update(bytes);
+        }
+        for piece in &self.sorted.pieces {
+            hasher.update(&piece.words);
         }
         let unsigned = Unsigned {
             digest: hasher.finish(Schema::Index),
-            end: start + array.len(),
+            end: start + array_head.len() + self.sorted.len() * WORD,
             root: hole,
-            array,
+            array_head,
         };
         Ok((Prefix { root, after }, unsigned))
     }
@@ -136,8 +142,11 @@ impl Unsigned {
         let pieces = state.open.last.compressed();
         segments.extend(pieces.map(|piece| piece.deflated.clone()));
 
-        let mut tail = self.array.clone();
-        tail.resize(tail.len() + block::padding_after(self.end), 0);
+        segments.push(stored(&self.array_head, false).into());
+        let pieces = state.sorted.pieces.iter();
+        segments.extend(pieces.map(|piece| piece.run.deflated.clone()));
+
+        let mut tail = vec![0; block::padding_after(self.end)];
         for signature in signatures {
             block::write(&mut tail, BlockKind::Signature, signature).map_err(too_large)?;
         }
@@ -157,6 +166,9 @@ impl Unsigned {
         }
         for piece in state.open.last.compressed() {
             sha256.update(&piece.deflated);
+        }
+        for piece in &state.sorted.pieces {
+            sha256.update(piece.sha256);
         }
         sha256.finalize().into()
     }
@@ -185,20 +197,14 @@ fn root_object(packages: Value) -> [u8; layout::HOLE] {
     hole
 }
 
-/// Zeros up to where a row may stand, and the row of all packages.
-fn array(sorted: &[Value], start: usize) -> Result<Vec<u8>, EngineError> {
-    let padding = start.next_multiple_of(4) - start;
-    if sorted.is_empty() {
-        return Ok(vec![0; padding]);
+/// Zeros up to where a row may stand, and the count of the row of all packages.
+fn array_head(packages: usize, start: usize) -> Result<Vec<u8>, EngineError> {
+    let mut head = vec![0; start.next_multiple_of(WORD) - start];
+    if packages > 0 {
+        let count = u32::try_from(packages + 1).map_err(|_| EngineError::TooLarge)?;
+        head.extend(count.to_le_bytes());
     }
-    let count = u32::try_from(sorted.len() + 1).map_err(|_| EngineError::TooLarge)?;
-    let mut bytes = Vec::with_capacity(padding + 4 + sorted.len() * 4);
-    bytes.resize(padding, 0);
-    bytes.extend(count.to_le_bytes());
-    for value in sorted {
-        bytes.extend(value.word().to_le_bytes());
-    }
-    Ok(bytes)
+    Ok(head)
 }
 
 /// Blocks of deflate that hold `bytes` as they are. `last` says whether the stream ends with them.

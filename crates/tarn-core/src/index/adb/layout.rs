@@ -16,6 +16,8 @@
 //!   start of the payload says which one that is, and what is behind it is hashed at each append, for the root says where
 //!   the array is. So the root moves when a run ends, and all is hashed then.
 
+use apk::v3::value::Value;
+
 use crate::index::engine::layout::rank;
 
 /// The ranks of [`rank`] that end a piece of the last run, which is compressed by itself, and a run.
@@ -44,8 +46,22 @@ pub(super) fn ends_run(sequence: i64) -> bool {
     rank(sequence) >= RUN_RANK
 }
 
+/// How many values a piece of the array has on average: a power of two.
+const ARRAY_PIECE: u32 = 512;
+
+/// Whether this value ends a piece of the array.
+pub(super) fn ends_array_piece(value: Value) -> bool {
+    // Places are alike in their lower bits: mixed (the finaliser of MurmurHash3).
+    let mut mixed = value.word();
+    mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
+    mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+    (mixed ^ (mixed >> 16)).is_multiple_of(ARRAY_PIECE)
+}
+
 #[cfg(test)]
 mod tests {
+    use apk::v3::value::Type;
+
     use super::*;
 
     #[test]
@@ -55,5 +71,14 @@ mod tests {
         let expected = 1_000_000 / 256;
         assert!(ends.len().abs_diff(expected) < expected / 10);
         assert!(ends.into_iter().all(ends_piece));
+    }
+
+    #[test]
+    fn pieces_of_the_array_have_the_length_they_are_meant_to_have() {
+        // Packages of a chunk stand behind each other.
+        let values = (0..1_000_000).filter_map(|number| Value::new(Type::Object, number * 88));
+        let ends = values.filter(|value| ends_array_piece(*value)).count();
+        let expected = 1_000_000 / ARRAY_PIECE as usize;
+        assert!(ends.abs_diff(expected) < expected / 5, "{ends}");
     }
 }

@@ -21,6 +21,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use apk::v3::value::Value;
 
 use self::{
+    array::Sorted,
     cut::Cut,
     open::Open,
     part::{Entries, Key, Part, Source},
@@ -50,7 +51,7 @@ pub struct State {
     closed: Vec<Arc<Part>>,
     open: Open,
     /// The values of all packages, sorted by name, version and hash.
-    sorted: Arc<[Value]>,
+    sorted: Sorted,
 }
 
 impl State {
@@ -59,7 +60,7 @@ impl State {
         Self {
             closed: Vec::new(),
             open: Open::at(layout::HEADER),
-            sorted: Arc::new([]),
+            sorted: Sorted::default(),
         }
     }
 
@@ -97,7 +98,7 @@ impl State {
         let mut state = Self {
             closed,
             open,
-            sorted: Arc::new([]),
+            sorted: Sorted::default(),
         };
         state.sorted = array::after(&self.sorted, &moves, &state)?;
         Ok(state)
@@ -123,10 +124,10 @@ impl State {
         self.sorted.len() as u64
     }
 
-    /// Bytes that it and its file take in memory, roughly. The array is in both.
+    /// Bytes that it and its file take in memory, roughly.
     pub fn weight(&self) -> u64 {
         let closed = self.closed.iter().map(|part| part.weight());
-        closed.sum::<u64>() + self.open.weight() + size_of_val(&*self.sorted) as u64 * 2 + 1024
+        closed.sum::<u64>() + self.open.weight() + self.sorted.weight() + 1024
     }
 
     /// Every part that is complete, in the order of the payload.

@@ -1,6 +1,6 @@
 //! The chunk at the end, which grows: runs that are complete, and the packages since the last of them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use apk::v3::{value::Value, writer::Writer};
 use bytes::Bytes;
@@ -45,6 +45,13 @@ impl Last {
             pieces: Vec::new(),
             rest: None,
         }
+    }
+
+    /// The places that both have, when the other one goes on from this one.
+    pub(super) fn is_start_of(&self, other: &Self) -> Option<Range<usize>> {
+        let (ours, theirs) = (self.writer.bytes(), other.writer.bytes());
+        let is_start = self.base == other.base && theirs.starts_with(ours);
+        is_start.then(|| self.base..self.base + ours.len())
     }
 
     pub(super) fn compressed(&self) -> impl Iterator<Item = &Run> {

@@ -111,8 +111,8 @@ pub(super) struct Entries {
 struct Entry {
     sequence: i64,
     value: Value,
-    /// Where its key begins.
-    key: usize,
+    /// Where its key begins. There is one of these for each package in memory.
+    key: u32,
 }
 
 impl Entries {
@@ -120,7 +120,8 @@ impl Entries {
         self.list.push(Entry {
             sequence,
             value,
-            key: self.keys.len(),
+            // A payload ends at 256 MiB, and with it what is copied out of it.
+            key: u32::try_from(self.keys.len()).unwrap_or(u32::MAX),
         });
         for (text, end) in [(key.name, &[0][..]), (key.version, &[0]), (key.hash, &[])] {
             self.keys.extend_from_slice(text);
@@ -142,9 +143,9 @@ impl Entries {
 
     /// The key of the `index`th.
     pub(super) fn key(&self, index: usize) -> Option<Key<'_>> {
-        let start = self.list.get(index)?.key;
+        let start = self.list.get(index)?.key as usize;
         let next = self.list.get(index + 1);
-        let end = next.map_or(self.keys.len(), |next| next.key);
+        let end = next.map_or(self.keys.len(), |next| next.key as usize);
         let mut fields = self.keys.get(start..end)?.splitn(3, |byte| *byte == 0);
         Some(Key {
             name: fields.next()?,
