@@ -7,11 +7,11 @@ use apk::{
     arch::Arch,
     limits::Limits,
     v2::{
-        builder::PackageBuilder,
         package::PackageReader,
         record::{self, Record},
     },
 };
+use apk_testkit::v2::PackageBuilder;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -16,9 +16,9 @@ use apk::{
     digest::{Identity, PackageHash, Sha256Digest},
     facts::{Format, PackageFacts},
     name::PackageName,
-    v2::builder::PackageBuilder,
     version::Version,
 };
+use apk_testkit::v2::PackageBuilder;
 use sha2::{Digest, Sha256};
 use tarn_store::metadata::{IndexedPackage, StoredFacts};
 

@@ -5,10 +5,8 @@
 
 use std::{error::Error, fs, time::Instant};
 
-use apk::{
-    limits::Limits,
-    v2::{builder::PackageBuilder, package::PackageReader},
-};
+use apk::{limits::Limits, v2::package::PackageReader};
+use apk_testkit::v2::PackageBuilder;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let size: u64 = std::env::args()

@@ -8,15 +8,15 @@ use apk::{
     limits::Limits,
     sign::{Algorithm, KeyName, SigningKey},
     v2::{
-        builder::PackageBuilder,
         gzip::compress_member,
         index::{self, Description},
         package::{PackageReader, Script},
         record,
         tar::{END_OF_ARCHIVE, EntryHeader, EntryKind},
     },
-    v3::{self, container::Compression, schema::package},
+    v3::{container::Compression, schema::package},
 };
+use apk_testkit::v2::PackageBuilder;
 
 const PKGINFO: &str = "# Generated\npkgname = hello\npkgver = 1.0_rc1-r2\npkgdesc = Says hello\nurl = https://example.org/\n\
     builddate = 1700000000\npackager = Someone <someone@example.org>\nsize = 4096\narch = x86_64\norigin = hello\n\
@@ -183,7 +183,7 @@ type Seed<'a> = dyn Fn(&str, &str, &[u8]) -> Result<(), Box<dyn Error>> + 'a;
 
 /// Seeds for every layer of a v3 package.
 fn v3_seeds(seed: &Seed<'_>, key: &SigningKey) -> Result<(), Box<dyn Error>> {
-    let full = v3::builder::PackageBuilder::new("hello", "1.0-r0")
+    let full = apk_testkit::v3::PackageBuilder::new("hello", "1.0-r0")
         .list(package::DEPENDS, &Dependency::parse_list("a b>1 !c")?)
         .tag("tag")
         .file("usr/bin/hello", b"hello")

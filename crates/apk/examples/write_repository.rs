@@ -14,12 +14,12 @@ use apk::{
     limits::Limits,
     sign::{KeyName, KeySize, SigningKey},
     v2::{
-        builder::PackageBuilder,
         index::{self, Description},
         package::{PackageReader, Script},
         record,
     },
 };
+use apk_testkit::v2::PackageBuilder;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args()

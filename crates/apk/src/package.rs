@@ -163,8 +163,8 @@ mod tests {
 
     #[test]
     fn the_first_bytes_tell_the_format() {
-        let v2 = v2::builder::PackageBuilder::new("hello", "1.0-r0").build();
-        let v3 = v3::builder::PackageBuilder::new("hello", "1.0-r0").build();
+        let v2 = apk_testkit::v2::PackageBuilder::new("hello", "1.0-r0").build();
+        let v3 = apk_testkit::v3::PackageBuilder::new("hello", "1.0-r0").build();
         let (v2, v3) = (read(&v2).unwrap(), read(&v3.unwrap()).unwrap());
         assert!(matches!(v2, Package::V2(_)) && matches!(v3, Package::V3(_)));
         assert_eq!(v2.facts().format.as_str(), "v2");

@@ -10,7 +10,6 @@ use apk::{
     limits::Limits,
     sign::{Algorithm, KeyName, KeySize, PublicKey, SigningKey},
     v2::{
-        builder::PackageBuilder,
         gzip::compress_member,
         index::{self, Description, IndexError},
         package::PackageReader,
@@ -18,6 +17,7 @@ use apk::{
         tar::{END_OF_ARCHIVE, EntryHeader, EntryKind, padding},
     },
 };
+use apk_testkit::v2::PackageBuilder;
 use sha2::{Digest, Sha256};
 
 fn key() -> (KeyName, SigningKey) {

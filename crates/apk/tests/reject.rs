@@ -9,13 +9,13 @@ use apk::{
     limits::Limits,
     sign::SigningKey,
     v2::{
-        builder::PackageBuilder,
         package::PackageReader,
         pkginfo,
         record::Record,
         tar::{EntryHeader, EntryKind, padding},
     },
 };
+use apk_testkit::v2::PackageBuilder;
 use sha1::{Digest, Sha1};
 
 /// Gives every file of a folder to a reader, and compares what it answers. Returns how many files there were, and

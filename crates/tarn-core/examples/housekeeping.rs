@@ -20,7 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apk::{sign::KeySize, v2::builder::PackageBuilder};
+use apk::sign::KeySize;
+use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::stream;
 use rusqlite::{Connection, params};

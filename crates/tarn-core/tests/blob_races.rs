@@ -17,7 +17,8 @@ use std::{
     time::Duration,
 };
 
-use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
+use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize};
+use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::stream;
 use sha2::{Digest as _, Sha256};

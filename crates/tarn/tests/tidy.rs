@@ -193,3 +193,22 @@ fn is_test(code: &str, name: &str) -> bool {
         found
     })
 }
+
+#[test]
+fn the_product_depends_on_no_testkit() {
+    let crates = fs::read_dir(workspace().join("crates")).unwrap();
+    for folder in crates.map(|entry| entry.unwrap().path()) {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let (before_tests, _) = manifest
+            .split_once("[dev-dependencies]")
+            .unwrap_or((&manifest, ""));
+        let mut lines = before_tests
+            .lines()
+            .filter(|line| !line.starts_with("name"));
+        assert!(
+            !lines.any(|line| line.contains("testkit")),
+            "{} has a testkit among its dependencies",
+            folder.display()
+        );
+    }
+}

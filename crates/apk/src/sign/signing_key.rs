@@ -205,11 +205,11 @@ impl SigningKey {
     }
 
     /// A signature of any algorithm of v2 that is made at all: `Rsa256`, and `Rsa512`.
-    pub(crate) fn sign_with(
-        &self,
-        algorithm: Algorithm,
-        message: &[u8],
-    ) -> Result<Vec<u8>, SignError> {
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`]: another algorithm, a key that is no RSA key, or the library refused.
+    pub fn sign_with(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, SignError> {
         match algorithm {
             Algorithm::Rsa256 => self.sign(message),
             Algorithm::Rsa512 => {

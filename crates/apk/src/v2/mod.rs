@@ -1,6 +1,5 @@
 //! The v2 formats: packages of gzip members and the `APKINDEX.tar.gz`.
 
-pub mod builder;
 pub mod gzip;
 pub mod index;
 pub mod package;

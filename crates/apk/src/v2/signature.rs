@@ -244,8 +244,8 @@ pub enum MemberError {
     Wrong(KeyName),
 }
 
-/// Writes a signature member from entry names and signatures.
-pub(super) fn write_member(signatures: &[(String, Vec<u8>)]) -> Vec<u8> {
+/// Writes a signature member from entry names and signatures, whatever they are.
+pub fn write_member(signatures: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut tar = Vec::new();
     for (name, signature) in signatures {
         let size = signature.len() as u64;

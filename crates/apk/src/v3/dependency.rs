@@ -69,10 +69,11 @@ fn text(dependency: &Dependency) -> Option<&str> {
 }
 
 /// Writes a list as a sorted array without repetitions; null when it is empty.
-pub(in crate::v3) fn write_list(
-    writer: &mut Writer,
-    dependencies: &[Dependency],
-) -> Result<Value, PayloadFull> {
+///
+/// # Errors
+///
+/// [`PayloadFull`].
+pub fn write_list(writer: &mut Writer, dependencies: &[Dependency]) -> Result<Value, PayloadFull> {
     let mut sorted: Vec<&Dependency> = dependencies.iter().collect();
     sorted.sort_by(|one, other| order(one, other));
     let mut values = Vec::with_capacity(sorted.len());

@@ -23,9 +23,8 @@
 //! kind 3 is a header with a 64-bit length, not an illegal block) the code is right.
 
 pub mod block;
-pub mod builder;
 pub mod container;
-mod dependency;
+pub mod dependency;
 mod error;
 mod fields;
 pub mod index;

@@ -10,12 +10,12 @@ use apk::{
     limits::Limits,
     sign::{Algorithm, KeyName, SigningKey},
     v2::{
-        builder::{PackageBuilder, Sections},
         gzip::compress_member,
         package::{Package, PackageError, PackageReader, Script},
         tar::{END_OF_ARCHIVE, EntryHeader, EntryKind, padding},
     },
 };
+use apk_testkit::v2::{PackageBuilder, Sections};
 use proptest::prelude::*;
 use sha1::{Digest, Sha1};
 

@@ -16,13 +16,13 @@ use apk::{
     v2::{self, package::Script},
     v3::{
         block::{self, BlockKind},
-        builder::PackageBuilder,
         container::{self, Compression},
         index::{self, PackageHash},
         package::{FileKind, Package, PackageError, PackageReader},
         schema::{Schema, package},
     },
 };
+use apk_testkit::v3::PackageBuilder;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -215,7 +215,7 @@ fn both_formats_give_the_same_facts() {
         .file("usr/bin/hello", b"hello")
         .build();
     let v3 = read(&v3.unwrap()).unwrap();
-    let file = v2::builder::PackageBuilder::new("hello", "1.0-r0")
+    let file = apk_testkit::v2::PackageBuilder::new("hello", "1.0-r0")
         .file("usr/bin/hello", b"hello")
         .build();
     let mut reader = v2::package::PackageReader::new(Limits::default());

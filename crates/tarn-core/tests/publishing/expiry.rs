@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use apk::{limits::Limits, v2::builder::PackageBuilder};
+use apk::limits::Limits;
+use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::stream;
 use tarn_base::hint::Hint as _;

@@ -12,7 +12,8 @@ use std::{
     time::Duration,
 };
 
-use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize, v2::builder::PackageBuilder};
+use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize};
+use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use sha2::{Digest, Sha256};

@@ -12,9 +12,8 @@ mod tls;
 
 use std::{io, net::IpAddr, path::Path, time::Duration};
 
-use apk::{
-    arch::Arch, name::PackageName, sign::KeySize, v2::builder::PackageBuilder, version::Version,
-};
+use apk::{arch::Arch, name::PackageName, sign::KeySize, version::Version};
+use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::stream;
 use tarn_base::{

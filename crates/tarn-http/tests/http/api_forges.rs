@@ -292,7 +292,7 @@ async fn the_fields_that_are_not_looked_at_are_in_the_description() {
 async fn the_latest_version_is_the_one_that_came_last() {
     let server = world().await;
     let version = |version: &str| {
-        apk::v2::builder::PackageBuilder::new("hello", version)
+        apk_testkit::v2::PackageBuilder::new("hello", version)
             .arch("x86_64")
             .build()
     };

@@ -1,7 +1,7 @@
 //! What the lists of the API leave out where a token is limited: what it may not read is neither listed, nor counted, nor
 //! found.
 
-use apk::v2::builder::PackageBuilder;
+use apk_testkit::v2::PackageBuilder;
 use tarn_core::access::TokenRequest;
 use tarn_store::metadata::{OwnerKind, Visibility};
 

@@ -1,6 +1,6 @@
 //! The API's lists of packages, versions and files, the search, and deleting a version.
 
-use apk::v2::builder::PackageBuilder;
+use apk_testkit::v2::PackageBuilder;
 use serde_json::Value;
 use tarn_core::access::TokenRequest;
 use tarn_store::metadata::{OwnerKind, Visibility};

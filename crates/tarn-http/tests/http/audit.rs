@@ -265,7 +265,7 @@ async fn old_versions_expire_the_same_way_and_the_newest_stay() {
     let alice = alice.unwrap().unwrap().id;
     let versions = ["1.9-r0", "1.10-r0", "1.2-r0"];
     for version in versions {
-        let package = apk::v2::builder::PackageBuilder::new("foo", version).build();
+        let package = apk_testkit::v2::PackageBuilder::new("foo", version).build();
         server
             .publish("edge/main", package.clone())
             .await
@@ -349,7 +349,7 @@ async fn a_dry_run_of_two_rules_tells_what_a_run_of_them_removes() {
     let alice = metadata.owner(&crate::server::name("alice")).await;
     let alice = alice.unwrap().unwrap().id;
     for version in ["3-r0", "1-r0", "2-r0"] {
-        let package = apk::v2::builder::PackageBuilder::new("foo", version).build();
+        let package = apk_testkit::v2::PackageBuilder::new("foo", version).build();
         server.publish("edge/main", package).await.expect(201);
         server.clock.advance(11 * day);
     }

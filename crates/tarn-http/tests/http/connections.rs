@@ -129,7 +129,7 @@ async fn who_reads_too_slowly_is_let_go() {
     })
     .take(SIZE)
     .collect();
-    let large = apk::v2::builder::PackageBuilder::new("hello", "1.0-r0")
+    let large = apk_testkit::v2::PackageBuilder::new("hello", "1.0-r0")
         .arch("x86_64")
         .file("usr/share/large", &content)
         .build();

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use apk::v2::builder::PackageBuilder;
+use apk_testkit::v2::PackageBuilder;
 use tarn_core::jobs::{Freed, free, sweep};
 use tarn_store::metadata::Visibility;
 

@@ -111,7 +111,7 @@ async fn what_comes_before_the_file_is_bounded() {
 #[tokio::test]
 async fn the_limit_of_an_upload_holds_inside_a_form() {
     let server = TestServer::start_with(|settings| settings.max_upload = 100_000).await;
-    let large = apk::v2::builder::PackageBuilder::new("large", "1.0-r0")
+    let large = apk_testkit::v2::PackageBuilder::new("large", "1.0-r0")
         .random_file("usr/share/large", 120_000)
         .build();
     let body = form("X", &[(FILE, large)], true);

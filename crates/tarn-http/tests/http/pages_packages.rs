@@ -1,6 +1,7 @@
 //! The pages of repositories and packages: what they say, and that nothing of a package is more than text on them.
 
-use apk::v2::{builder::PackageBuilder, package::Script};
+use apk::v2::package::Script;
+use apk_testkit::v2::PackageBuilder;
 
 use crate::{
     client::get,

@@ -110,7 +110,7 @@ async fn file_names_are_compared_exactly() {
 #[tokio::test]
 async fn versions_with_unusual_characters_are_found_however_a_client_writes_them() {
     let server = TestServer::start().await;
-    let file = apk::v2::builder::PackageBuilder::new("libstdc++", "1.0~abc123-r0").build();
+    let file = apk_testkit::v2::PackageBuilder::new("libstdc++", "1.0~abc123-r0").build();
     server.publish("edge/main", file).await.expect(201);
     for name in [
         "libstdc++-1.0~abc123-r0.apk",
@@ -289,7 +289,7 @@ async fn an_upload_may_end_in_the_file_name_of_the_package_and_in_no_other() {
     server.send(&upload("hello-1%2E0-r0.apk")).await.expect(201);
     server.send(&get(HELLO)).await.expect(200);
     // As curl and goreleaser send it.
-    let file = apk::v2::builder::PackageBuilder::new("libstdc++", "1.0~abc123-r0").build();
+    let file = apk_testkit::v2::PackageBuilder::new("libstdc++", "1.0~abc123-r0").build();
     let target = format!("{ALICE}/edge/main/libstdc++-1.0~abc123-r0.apk");
     let request = put(target, file).basic("alice", &password("alice"));
     server.send(&request).await.expect(201);

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use apk::{
-    limits::Limits,
-    v2::{builder::PackageBuilder, index::read_unverified},
-};
+use apk::{limits::Limits, v2::index::read_unverified};
+use apk_testkit::v2::PackageBuilder;
 use serde_json::json;
 use tarn_core::{
     access::PlacePattern,

@@ -1,6 +1,6 @@
 //! What an upload is refused for, and that nothing of it stays.
 
-use apk::v2::builder::PackageBuilder;
+use apk_testkit::v2::PackageBuilder;
 
 use crate::{
     client::{get, put},

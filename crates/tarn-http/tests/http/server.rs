@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use apk::{sign::KeySize, v2::builder::PackageBuilder};
+use apk::sign::KeySize;
+use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::client::conn::http2;

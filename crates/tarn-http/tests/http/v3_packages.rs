@@ -6,10 +6,9 @@ use apk::{
     limits::Limits,
     sign::{KeyName, SigningKey},
     v2::index as index_v2,
-    v3::{
-        builder::PackageBuilder, container::Compression, index as index_v3, schema::package as slot,
-    },
+    v3::{container::Compression, index as index_v3, schema::package as slot},
 };
+use apk_testkit::v3::PackageBuilder;
 use serde_json::Value;
 
 use crate::{
@@ -213,7 +212,7 @@ async fn the_api_says_of_which_format_a_file_is_and_who_signed_it() {
         .sign(&stranger)
         .sign(&key);
     server.publish("edge/main", built(&file)).await.expect(201);
-    let v2 = apk::v2::builder::PackageBuilder::new("hello", "1.0-r0")
+    let v2 = apk_testkit::v2::PackageBuilder::new("hello", "1.0-r0")
         .sign(&key_name, &key)
         .sign(&KeyName::parse("other.rsa.pub").unwrap(), &key);
     server.publish("edge/main", v2.build()).await.expect(201);

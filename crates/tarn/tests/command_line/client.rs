@@ -9,10 +9,8 @@ use std::{
     thread,
 };
 
-use apk::{
-    sign::{KeySize, SigningKey},
-    v2::builder::PackageBuilder,
-};
+use apk::sign::{KeySize, SigningKey};
+use apk_testkit::v2::PackageBuilder;
 use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::Value;

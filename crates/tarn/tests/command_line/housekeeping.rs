@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use apk::v2::builder::PackageBuilder;
+use apk_testkit::v2::PackageBuilder;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use insta::assert_snapshot;
 use rustix::process::Signal;

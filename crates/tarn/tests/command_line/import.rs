@@ -11,9 +11,9 @@ use std::{
 use apk::{
     limits::Limits,
     sign::{KeyName, KeySize, SigningKey},
-    v2::builder::PackageBuilder,
     v3::{self, container::Compression},
 };
+use apk_testkit::v2::PackageBuilder;
 use insta::assert_snapshot;
 use rustix::process::Signal;
 
@@ -127,7 +127,7 @@ fn a_repository_in_a_folder_is_taken_over_with_its_key() {
 fn packages_that_only_one_of_two_indexes_lists_come_too() {
     let folder = with_repository();
     // The index of v3 has the package of v3 besides those that the other lists.
-    let modern = v3::builder::PackageBuilder::new("modern", "1.0-r0")
+    let modern = apk_testkit::v3::PackageBuilder::new("modern", "1.0-r0")
         .build()
         .unwrap();
     folder.write("repo/x86_64/modern-1.0-r0.apk", &modern);

@@ -6,13 +6,13 @@ use apk::{
     limits::Limits,
     sign::{KeyName, KeySize, SigningKey},
     v2::{
-        builder::PackageBuilder,
         index::{self, Description},
         package::{PackageReader, Script},
         record,
     },
     v3::{self, container::Compression},
 };
+use apk_testkit::v2::PackageBuilder;
 use insta::assert_snapshot;
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apk::v2::builder::PackageBuilder;
+use apk_testkit::v2::PackageBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{

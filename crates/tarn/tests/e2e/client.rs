@@ -6,10 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use apk::{
-    sign::{KeySize, SigningKey},
-    v3,
-};
+use apk::sign::{KeySize, SigningKey};
 
 use crate::{
     harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare, server::ADMIN},
@@ -61,7 +58,7 @@ fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
         );
     }
     // One of the other format.
-    let modern = v3::builder::PackageBuilder::new("modern", "1.0-r0")
+    let modern = apk_testkit::v3::PackageBuilder::new("modern", "1.0-r0")
         .build()
         .unwrap();
     let path = folder.path().join("modern.apk");

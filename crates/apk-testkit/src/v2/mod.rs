@@ -1,26 +1,28 @@
-//! Making packages, good and bad, for tests and fuzzers. Nothing in the server uses it.
+//! v2 packages.
 //!
 //! What comes out is the same bytes every time. Every rule of the format can be broken on request.
 
 mod data;
 
-use crate::sign::{Algorithm, KeyName, SigningKey};
-use data::Data;
+use apk::{
+    sign::{Algorithm, KeyName, SigningKey},
+    v2::{
+        gzip::{MemberWriter, compress_member},
+        package::Script,
+        signature::write_member,
+        tar::{END_OF_ARCHIVE, EntryHeader, padding},
+    },
+};
 use sha2::{Digest, Sha256};
 
-use super::{
-    gzip::{MemberWriter, compress_member},
-    package::Script,
-    signature::write_member,
-    tar::{END_OF_ARCHIVE, EntryHeader, padding},
-};
+use self::data::Data;
 
 /// Makes one package. Without further calls it is a valid one, unsigned, of architecture `x86_64`, with one small file.
 ///
 /// # Examples
 ///
 /// ```
-/// # use apk::v2::builder::PackageBuilder;
+/// # use apk_testkit::v2::PackageBuilder;
 /// let file = PackageBuilder::new("hello", "1.0-r0")
 ///     .field("depend", "so:libc.musl-x86_64.so.1")
 ///     .file("usr/bin/hello", b"#!/bin/sh\necho hello\n")

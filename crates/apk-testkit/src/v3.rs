@@ -1,20 +1,23 @@
-//! Making v3 packages for tests and fuzzers. Nothing in the server uses it. What comes out is the same bytes every time.
+//! v3 packages. What comes out is the same bytes every time.
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest::{SHA256, digest};
-
-use super::{
-    block::{self, BlockKind},
-    container::{self, Compression},
-    dependency::write_list,
-    index::WriteError,
-    schema::{Schema, acl, directory, file, package, package_file, scripts},
-    signature::{self, PayloadDigest},
-    value::Value,
-    writer::{PayloadFull, Writer},
+use apk::{
+    dependency::Dependency,
+    script::Script,
+    sign::SigningKey,
+    v3::{
+        block::{self, BlockKind},
+        container::{self, Compression},
+        dependency::write_list,
+        index::WriteError,
+        schema::{Schema, acl, directory, file, package, package_file, scripts},
+        signature::{self, PayloadDigest},
+        value::Value,
+        writer::{PayloadFull, Writer},
+    },
 };
-use crate::{dependency::Dependency, script::Script, sign::SigningKey};
+use sha2::{Digest, Sha256};
 
 /// Makes one package as `apk mkpkg` does. Without further calls it is a valid one, unsigned, of architecture `x86_64`, without
 /// files.
@@ -22,7 +25,7 @@ use crate::{dependency::Dependency, script::Script, sign::SigningKey};
 /// # Examples
 ///
 /// ```
-/// # use apk::v3::builder::PackageBuilder;
+/// # use apk_testkit::v3::PackageBuilder;
 /// let file = PackageBuilder::new("hello", "1.0-r0")
 ///     .file("usr/bin/hello", b"#!/bin/sh\necho hello\n")
 ///     .build()?;
@@ -326,7 +329,7 @@ fn write_file(writer: &mut Writer, name: &str, entry: &Entry) -> Result<Value, P
     match entry {
         Entry::File(content) => {
             fields[file::SIZE - 1] = writer.integer(content.len() as u64)?;
-            fields[file::HASHES - 1] = writer.blob(digest(&SHA256, content).as_ref())?;
+            fields[file::HASHES - 1] = writer.blob(&Sha256::digest(content))?;
         }
         Entry::Other(target) => fields[file::TARGET - 1] = writer.blob(target)?,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sha1::{Digest, Sha1};
 
-use crate::v2::tar::{END_OF_ARCHIVE, EntryHeader, EntryKind, padding};
+use apk::v2::tar::{END_OF_ARCHIVE, EntryHeader, EntryKind, padding};
 
 /// The entries of a data section, in order.
 #[derive(Debug, Clone, Default)]
