@@ -1,9 +1,10 @@
 //! A v3 package: as it is, and as the ADB block of a valid file. However the bytes arrive, the result is the same. What is accepted
-//! can stand in an index.
+//! can stand in an index. A reader that doesn't keep the contents says the same of everything else.
 #![no_main]
 
 use apk::{
     limits::Limits,
+    memory::Memory,
     v3::{
         block::{self, BlockKind},
         container,
@@ -42,9 +43,18 @@ fn can_be_listed(package: &Package) {
 }
 
 fn read(bytes: &[u8], piece: usize) -> Result<Package, PackageError> {
-    let mut reader = PackageReader::new(Limits::tiny());
-    for piece in bytes.chunks(piece) {
-        reader.push(piece)?;
-    }
-    reader.finish()
+    let with = |mut reader: PackageReader| {
+        for piece in bytes.chunks(piece) {
+            reader.push(piece)?;
+        }
+        reader.finish()
+    };
+    let whole = with(PackageReader::new(Limits::tiny()));
+    let facts = with(PackageReader::of_facts(Limits::tiny(), &Memory::unbounded()));
+    let without_contents = whole.clone().map(|mut package| {
+        package.contents = None;
+        package
+    });
+    assert_eq!(facts, without_contents);
+    whole
 }

@@ -58,7 +58,7 @@ fn read_package(bytes: &[u8]) -> Result<String, Box<dyn Error>> {
     let package = reader.finish()?;
     let entries = match &package {
         Package::V2(package) => package.data_entries,
-        Package::V3(package) => package.entries() as u64,
+        Package::V3(package) => package.entries,
     };
     let facts = package.facts();
     let mut line = format!(

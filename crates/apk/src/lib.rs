@@ -9,6 +9,7 @@ pub mod dependency;
 pub mod digest;
 pub mod facts;
 pub mod limits;
+pub mod memory;
 pub mod name;
 pub mod package;
 mod quoted;

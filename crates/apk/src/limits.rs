@@ -54,8 +54,12 @@ pub struct Limits {
     pub name_and_version: usize,
     /// The ADB block of a v3 package, which is held in memory while the package is read. apk has no bound on it.
     pub database: u64,
-    /// What the ADB block of a v3 package says, spelled out in memory: its paths above all, some 200 bytes each.
+    /// What the ADB block of a v3 package says, spelled out: its paths above all, some 200 bytes each. It takes so much memory where
+    /// the paths are wanted, and time in proportion to it everywhere.
     pub database_spelled_out: u64,
+    /// How much memory the reader of a v3 package may take for the ADB block and the window of zstd before it asks a
+    /// [`crate::memory::Memory`] for more. Of 5,600 packages of OpenWrt feeds the largest ADB block has 9 KB.
+    pub package_memory: u64,
     /// The window of zstd in a v3 package, which is allocated. zstd itself, and so apk, takes 128 MiB, which only the levels 20 to
     /// 22 ask for; the levels up to 19 ask for 8 MiB at most.
     pub zstd_window: u64,
@@ -89,6 +93,7 @@ impl Default for Limits {
             name_and_version: 255 - "-.post-deinstall".len(),
             database: 16 << 20,
             database_spelled_out: 64 << 20,
+            package_memory: 512 << 10,
             zstd_window: 8 << 20,
             index: 2 << 30,
             index_records: 4_000_000,
@@ -143,6 +148,7 @@ impl Limits {
             name_and_version: 48,
             database: 8 << 10,
             database_spelled_out: 32 << 10,
+            package_memory: 2 << 10,
             zstd_window: 8 << 20,
             index: 64 << 10,
             index_records: 16,

@@ -6,6 +6,7 @@ use crate::{
     digest::PackageHash,
     facts::PackageFacts,
     limits::Limits,
+    memory::Memory,
     sign::{KeyName, PublicKey},
     v2, v3,
 };
@@ -103,7 +104,7 @@ pub enum PackageError {
     V3(#[from] v3::package::PackageError),
 }
 
-/// Reads a package of one format as its bytes arrive, in memory that does not grow with the files in it.
+/// Reads a package of one format as its bytes arrive, in memory that does not grow with the files in it, but for the ADB block of v3.
 pub trait PackageReader: std::fmt::Debug + Send {
     /// Takes the next bytes of the file.
     ///
@@ -144,8 +145,14 @@ impl PackageReader for v3::package::PackageReader {
 /// begins with `ADB` (apk-tools `src/adb.h`); everything else is for the reader of v2 packages, which says what it takes it
 /// for.
 pub fn reader(start: &[u8], limits: &Limits) -> Box<dyn PackageReader> {
+    reader_within(start, limits, &Memory::unbounded())
+}
+
+/// The same, and what it needs much memory for it takes from `memory`.
+pub fn reader_within(start: &[u8], limits: &Limits, memory: &Memory) -> Box<dyn PackageReader> {
     if start.starts_with(b"ADB") {
-        Box::new(v3::package::PackageReader::new(limits.clone()))
+        let limits = limits.clone();
+        Box::new(v3::package::PackageReader::of_facts(limits, memory))
     } else {
         Box::new(v2::package::PackageReader::new(limits.clone()))
     }

@@ -181,11 +181,14 @@ impl Reader {
 
 /// The list of a v3 package.
 fn listed(package: v3::Package) -> Listing {
+    let Some(contents) = package.contents else {
+        return Listing::default();
+    };
     let mut listing = Listing {
-        scripts: package.scripts,
+        scripts: contents.scripts,
         ..Listing::default()
     };
-    for directory in package.directories {
+    for directory in contents.directories {
         if !directory.path.is_empty() {
             listing.entries.push(ListedEntry {
                 path: directory.path.clone(),

@@ -26,6 +26,9 @@ pub struct Settings {
     pub key_size: apk::sign::KeySize,
     /// How large the parts of a package may be.
     pub package_limits: apk::limits::Limits,
+    /// How much memory v3 packages with a large ADB block, or with zstd, take on their way in, all of them together, in bytes. At least
+    /// as much as one of them may need ([`apk::limits::Limits::database`], twice, and `zstd_window`).
+    pub package_memory: u64,
     /// The largest upload, in bytes.
     pub max_upload: u64,
     /// How many uploads one account may have under way.
@@ -164,6 +167,7 @@ impl Settings {
             sealing_key: None,
             key_size: apk::sign::KeySize::Rsa4096,
             package_limits: apk::limits::Limits::default(),
+            package_memory: 64 << 20,
             max_upload: 4 << 30,
             max_uploads: 100,
             quota: Quota::default(),

@@ -224,6 +224,7 @@ fn refused(file: &PlannedFile, error: PublishError) -> Result<String, ImportErro
         PublishError::TooLarge { .. }
             | PublishError::OverQuota(_)
             | PublishError::Package(_)
+            | PublishError::Database(_)
             | PublishError::FileName { .. }
             | PublishError::Exists { .. }
             | PublishError::Body(_)

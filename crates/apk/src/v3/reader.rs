@@ -42,7 +42,7 @@ pub struct Payload<'a> {
 }
 
 /// A row of slots: an object or an array.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Slots<'a> {
     /// The words after the count, four bytes each.
     words: &'a [u8],

@@ -80,6 +80,14 @@ impl Unpacker {
         self.produced
     }
 
+    /// Bytes of memory that zstd has allocated, its window above all.
+    pub fn window(&self) -> u64 {
+        match &self.stream {
+            Stream::Zstd { context, .. } => context.sizeof() as u64,
+            _ => 0,
+        }
+    }
+
     /// Takes the next bytes of the file, and hands what they unpack to on, in pieces of at most 64 KiB.
     ///
     /// # Errors

@@ -27,11 +27,12 @@ pub(crate) fn normalize(value: Value) -> Value {
 /// The whole package, normalized.
 pub(crate) fn package(package: &Package) -> Value {
     let mut scripts = Map::new();
-    for (script, text) in &package.scripts {
+    let contents = package.contents.as_ref().unwrap();
+    for (script, text) in &contents.scripts {
         scripts.insert(script.to_string(), String::from_utf8_lossy(text).into());
     }
     let facts = &package.facts;
-    let paths: Vec<Value> = package.directories.iter().map(directory).collect();
+    let paths: Vec<Value> = contents.directories.iter().map(directory).collect();
     without_empty(json!({
         "info": info(facts),
         "paths": paths,

@@ -12,6 +12,7 @@ use apk::{
     dependency::Dependency,
     facts::Format,
     limits::Limits,
+    memory::Memory,
     sign::{PublicKey, SigningKey},
     v2::{self, package::Script},
     v3::{
@@ -75,7 +76,7 @@ fn says_of_a_package_what_apk_adbdump_says() {
         assert_eq!(other.signed_by().count(), 0);
     }
     let empty = read(include_bytes!("../v3/package-virtual.apk")).unwrap();
-    assert_eq!((empty.facts.installed_size, empty.entries()), (0, 0));
+    assert_eq!((empty.facts.installed_size, empty.entries), (0, 0));
 }
 
 #[test]
@@ -170,7 +171,8 @@ fn reads_what_the_builder_makes_in_every_compression() {
     let key = SigningKey::from_pem(KEY).unwrap();
     let plain = full().sign(&key).compression(Compression::None);
     let package = read(&plain.build().unwrap()).unwrap();
-    let kinds: Vec<&FileKind> = package
+    let contents = package.contents.as_ref().unwrap();
+    let kinds: Vec<&FileKind> = contents
         .directories
         .iter()
         .flat_map(|directory| &directory.files)
@@ -204,7 +206,7 @@ fn reads_what_the_builder_makes_in_every_compression() {
         }
         let other = read(&packed.build().unwrap()).unwrap();
         assert_eq!(other.compression, compression);
-        assert_eq!(other.directories, package.directories);
+        assert_eq!(other.contents, package.contents);
         assert_eq!(other.hash, package.hash);
     }
 }
@@ -290,6 +292,66 @@ fn stays_within_its_limits() {
         read(head),
         Err(PackageError::DatabaseTooLarge { .. })
     ));
+}
+
+#[test]
+fn readers_share_the_memory_for_large_databases_and_for_zstd() {
+    let limits = Limits {
+        package_memory: 2 << 10,
+        ..Limits::default()
+    };
+    let memory = Memory::of(128 << 10);
+    let read = |file: &[u8], memory: &Memory| {
+        let mut reader = PackageReader::of_facts(limits.clone(), memory);
+        for piece in file.chunks(1000) {
+            reader.push(piece)?;
+        }
+        reader.finish()
+    };
+    let small = PackageBuilder::new("small", "1").build().unwrap();
+    let large = (0..1200).fold(PackageBuilder::new("large", "1"), |builder, number| {
+        builder.file(&format!("usr/share/large/{number}"), b"")
+    });
+    let large = large.compression(Compression::None).build().unwrap();
+    let zstd = full().compression(Compression::Zstd).build().unwrap();
+    let package = read(&large, &memory).unwrap();
+    assert!((30 << 10..64 << 10).contains(&package.database_size));
+    assert_eq!((package.entries, &package.contents), (1201, &None));
+
+    // One that has come half holds its share, and no other large one is read beside it.
+    let mut half = PackageReader::of_facts(limits.clone(), &memory);
+    half.push(&large[..large.len() - 8]).unwrap();
+    assert!(memory.left() < 100 << 10, "{}", memory.left());
+    let rest = Memory::of(1 << 10);
+    for file in [&large, &zstd] {
+        let refused = read(file, &rest).unwrap_err();
+        assert!(
+            matches!(refused, PackageError::Memory(taken) if taken.wanted > 3 << 10),
+            "{refused:?}"
+        );
+        assert_eq!(rest.left(), 1 << 10);
+    }
+    assert!(read(&small, &rest).is_ok());
+    drop(half);
+    assert_eq!(memory.left(), 128 << 10);
+    assert!(read(&zstd, &Memory::of(16 << 20)).is_ok());
+}
+
+#[test]
+fn both_readers_say_the_same_of_a_package() {
+    for file in [full().build().unwrap(), BY_APK.to_vec()] {
+        let mut reader = PackageReader::of_facts(Limits::default(), &Memory::unbounded());
+        reader.push(&file).unwrap();
+        let facts = reader.finish().unwrap();
+        let whole = read(&file).unwrap();
+        let contents = whole.contents.as_ref().unwrap();
+        let files = contents.directories.iter();
+        let entries = files.map(|directory| directory.files.len() as u64 + 1);
+        assert_eq!(entries.sum::<u64>(), whole.entries);
+        let mut expected = whole.clone();
+        expected.contents = None;
+        assert_eq!(facts, expected);
+    }
 }
 
 #[test]

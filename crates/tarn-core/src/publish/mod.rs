@@ -21,7 +21,13 @@ mod under_way;
 
 use std::sync::Arc;
 
-use apk::{arch::Arch, limits::Limits, package::PackageError};
+use apk::{
+    arch::Arch,
+    limits::Limits,
+    memory::{Memory, MemoryTaken},
+    package::PackageError,
+    v3::package as v3,
+};
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
@@ -112,7 +118,13 @@ pub enum PublishError {
     OverQuota(#[from] OverQuota),
     /// The body is not a package that apk takes.
     #[error(transparent)]
-    Package(#[from] PackageError),
+    Package(PackageError),
+    /// What is in front of the files' data of a v3 package is larger than is read.
+    #[error(transparent)]
+    Database(PackageError),
+    /// Other v3 packages on their way in hold the memory that this one needs.
+    #[error(transparent)]
+    Memory(MemoryTaken),
     /// The sender gave it a name that is not its own.
     #[error(
         "the path ends in {given:?}, and this package is `{own}`; leave the file name off (PUT /{{branch}}/{{repository}}), or \
@@ -159,6 +171,16 @@ pub enum PublishError {
     Gone,
 }
 
+impl From<PackageError> for PublishError {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::V3(v3::PackageError::Memory(taken)) => Self::Memory(taken),
+            PackageError::V3(v3::PackageError::DatabaseTooLarge { .. }) => Self::Database(error),
+            error => Self::Package(error),
+        }
+    }
+}
+
 /// A package that was taken in.
 #[derive(Debug, Clone)]
 pub struct Published {
@@ -181,6 +203,8 @@ pub struct Publisher {
     blobs: Blobs,
     clock: Clock,
     limits: Limits,
+    /// For what v3 packages have in front of their files' data, all uploads together.
+    memory: Memory,
     max_upload: u64,
     quota: Quota,
     max_index: u64,
@@ -202,6 +226,7 @@ impl Publisher {
             blobs,
             clock,
             limits,
+            memory: Memory::of(settings.package_memory),
             max_upload: settings.max_upload,
             quota: settings.quota,
             max_index: settings.max_index,
@@ -243,6 +268,8 @@ impl Publisher {
             Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
             Err(
                 PublishError::Package(_)
+                | PublishError::Database(_)
+                | PublishError::Memory(_)
                 | PublishError::FileName { .. }
                 | PublishError::OverQuota(_)
                 | PublishError::TooManyAtOnce { .. }
@@ -271,7 +298,7 @@ impl Publisher {
         let own = self.metadata.version_rule(destination.owner).await?;
         let lenient = own.unwrap_or(self.versions) == VersionRule::Lenient;
         let limits = self.limits.with_lenient_versions(lenient);
-        let received = receive::receive(&self.blobs, body, &limits, most).await?;
+        let received = receive::receive(&self.blobs, body, &limits, &self.memory, most).await?;
         let package = &received.package;
         let facts = package.facts();
         let published = Published {

@@ -3,6 +3,7 @@
 use apk::{
     digest::Sha256Digest,
     limits::Limits,
+    memory::Memory,
     package::{self, Package, PackageReader},
 };
 use bytes::{Bytes, BytesMut};
@@ -15,9 +16,8 @@ use tarn_store::blobs::{BlobKey, Blobs, Expected, Incoming};
 
 /// How many bytes are gathered before they go to a worker thread. Two such batches exist for each upload: one that
 /// fills from the network, one that is hashed, read and written. Together with what the HTTP library reads ahead (at most
-/// twice 408 KiB) and the reader of packages, an upload of a v2 package takes less than 2 MiB of memory. The reader of v3 packages
-/// holds what is in front of the files' data besides, and the window of zstd (see `database_spelled_out` and `zstd_window` of
-/// [`Limits`]).
+/// twice 408 KiB) and the reader of packages, an upload takes less than 2 MiB of memory. The reader of v3 packages takes what it
+/// needs beyond [`Limits::package_memory`] from the [`Memory`] that all uploads share, or refuses the package.
 const BATCH: usize = 256 << 10;
 
 /// An upload that is complete, readable and still temporary.
@@ -55,6 +55,7 @@ trait Stage: Send + 'static {
 /// The reader of packages: of which format, the first batch says.
 struct Reading {
     limits: Limits,
+    memory: Memory,
     reader: Option<Box<dyn PackageReader>>,
 }
 
@@ -70,7 +71,7 @@ impl Stage for Reading {
     fn take(&mut self, batch: &[u8]) -> Result<(), PublishError> {
         let reader = self
             .reader
-            .get_or_insert_with(|| package::reader(batch, &self.limits));
+            .get_or_insert_with(|| package::reader_within(batch, &self.limits, &self.memory));
         Ok(reader.push(batch)?)
     }
 }
@@ -110,10 +111,12 @@ pub(super) async fn receive(
     blobs: &Blobs,
     body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     limits: &Limits,
+    memory: &Memory,
     max_upload: u64,
 ) -> Result<Received, PublishError> {
     let mut reading = Worker::Idle(Box::new(Reading {
         limits: limits.clone(),
+        memory: memory.clone(),
         reader: None,
     }));
     let hash = Sha256::new();

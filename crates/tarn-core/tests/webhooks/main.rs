@@ -95,6 +95,11 @@ impl World {
     }
 
     async fn publish(&self, name: &str) -> Result<Published, PublishError> {
+        self.publish_file(PackageBuilder::new(name, "1.0-r0").build())
+            .await
+    }
+
+    async fn publish_file(&self, package: Vec<u8>) -> Result<Published, PublishError> {
         let destination = Destination {
             owner: self.alice.id,
             branch: branch(),
@@ -104,7 +109,6 @@ impl World {
             file_name: None,
             if_exists: IfExists::Refuse,
         };
-        let package = PackageBuilder::new(name, "1.0-r0").build();
         let body = stream::iter([Ok(Bytes::from(package))]);
         self.registry.publisher().publish(destination, body).await
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tarn_core::publish::PublishError;
 use tarn_store::metadata::{Actor, DeliveryState, UserChange, WebhookEvent, WebhookEvents};
@@ -97,6 +97,45 @@ async fn a_message_about_a_package_has_a_signature_over_its_very_bytes() {
         told["package"]["alpine"]["path"],
         "/api/packages/alice/alpine/edge/main/x86_64/hello-1.0-r0.apk"
     );
+}
+
+#[tokio::test]
+async fn a_v3_package_is_reported_in_the_words_of_v2() {
+    let world = World::new().await;
+    let receiver = Receiver::new().await;
+    world.add(&receiver.url()).await;
+    world.publish("hello").await.unwrap();
+    let file = apk_testkit::v3::PackageBuilder::new("world", "1.0-r0").build();
+    let file = file.unwrap();
+    let published = world.publish_file(file.clone()).await.unwrap();
+    assert!(world.delete("world").await);
+    world.deliver().await;
+    let received = receiver.received();
+    let [v2, v3, deleted] = &received[..] else {
+        unreachable!("three messages")
+    };
+    let (v2, v3, deleted) = (v2.json(), v3.json(), deleted.json());
+    assert_eq!(v3["action"], "created");
+    assert_eq!(deleted["action"], "deleted");
+    assert_eq!(deleted["package"]["alpine"], v3["package"]["alpine"]);
+    let alpine = &v3["package"]["alpine"];
+    assert_eq!(alpine["architecture"], "x86_64");
+    assert_eq!(alpine["size"], published.size);
+    let sha256 = Sha256::digest(&file);
+    let sha256: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(alpine["sha256"], sha256);
+    // Every field but those that make the difference.
+    let fields = |message: &Value| {
+        let text = message.to_string();
+        let text = text.replace("world", "hello");
+        let mut message: Value = serde_json::from_str(&text).unwrap();
+        for field in ["size", "sha256"] {
+            message["package"]["alpine"][field] = json!(null);
+        }
+        message["package"]["id"] = json!(null);
+        message
+    };
+    assert_eq!(fields(&v3), fields(&v2));
 }
 
 #[tokio::test]

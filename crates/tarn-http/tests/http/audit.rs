@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl TestServer {
-    async fn log(&self) -> Vec<AuditEntry> {
+    pub(crate) async fn log(&self) -> Vec<AuditEntry> {
         self.registry.refusals().flush().await;
         self.registry
             .metadata()

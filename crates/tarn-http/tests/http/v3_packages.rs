@@ -191,6 +191,68 @@ async fn what_apk_3_would_stumble_over_is_400_in_the_words_of_v2_and_leaves_noth
 }
 
 #[tokio::test]
+async fn the_audit_log_has_uploads_deletions_and_refusals_of_v3_packages() {
+    let server = TestServer::start().await;
+    server
+        .publish("edge/main", built(&world()))
+        .await
+        .expect(201);
+    let path = HELLO.replace("hello", "world");
+    let gone = delete(&path).basic("alice", &password("alice"));
+    server.send(&gone).await.expect(204);
+    let anonymous = put(format!("{ALICE}/edge/main"), built(&world()));
+    server.send(&anonymous).await.expect(401);
+    let log = server.log().await;
+    for action in ["package.delete", "package.publish"] {
+        let entry = log.iter().find(|entry| entry.action == action).unwrap();
+        assert_eq!(entry.account.as_deref(), Some("alice"));
+        assert_eq!(entry.owner.as_deref(), Some("alice"));
+        assert_eq!(entry.address.as_deref(), Some("127.0.0.1"));
+        assert_eq!(entry.target, "edge/main/x86_64/world-1.0-r0.apk");
+    }
+    assert_eq!(
+        log.iter()
+            .filter(|entry| entry.target.contains("world"))
+            .count(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_database_over_the_limit_is_413_and_one_without_memory_for_it_503() {
+    let limited = TestServer::start_with(|settings| {
+        settings.package_limits.database = 200;
+    });
+    let limited = limited.await;
+    let answer = limited.publish("edge/main", built(&world())).await;
+    let answer = answer.refusal(413, "and at most 200 are read");
+    assert_eq!(answer.header("X-Tarn-Error"), Some("upload_too_large"));
+
+    // As when others hold what there is.
+    let server = TestServer::start_with(|settings| {
+        settings.package_limits.package_memory = 1 << 10;
+        settings.package_memory = 8 << 10;
+    });
+    let server = server.await;
+    let of_files = |name: &str, files: usize| {
+        let paths = (0..files).map(|number| format!("usr/share/{name}/{number}"));
+        let builder = PackageBuilder::new(name, "1.0-r0");
+        built(&paths.fold(builder, |builder, path| builder.file(&path, b"x")))
+    };
+    let large = of_files("large", 1000);
+    let answer = server.publish("edge/main", large).await;
+    let answer = answer.refusal(503, "bytes of memory are needed to read this package");
+    assert_eq!(answer.header("Retry-After"), Some("5"));
+    assert_eq!(server.blobs(), 0);
+    // What was held is given back each time.
+    for number in 0..10 {
+        let smaller = of_files(&format!("smaller{number}"), 100);
+        server.publish("edge/main", smaller).await.expect(201);
+    }
+    server.publish("edge/main", hello()).await.expect(201);
+}
+
+#[tokio::test]
 async fn the_api_says_of_which_format_a_file_is_and_who_signed_it() {
     let server = TestServer::start().await;
     let alice = server.registry.metadata().owner(&name("alice")).await;

@@ -178,7 +178,7 @@ impl Shown {
         Self {
             size: package.size,
             identity,
-            entries: package.entries() as u64,
+            entries: package.entries,
             signatures,
             ..Self::new(package.facts, parts)
         }

@@ -2,12 +2,18 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
-use flate2::{Compression, write::GzEncoder};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{
+    Compression,
+    write::{DeflateEncoder, GzEncoder},
+};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -139,6 +145,68 @@ fn a_package_of_a_gibibyte_streams_through_little_memory() {
     );
     let grown = peak_memory(server.pid()).saturating_sub(before);
     assert!(grown < ALLOWED_GROWTH, "the download took {grown} KiB more");
+}
+
+/// The start of a v3 package that says it has a database of 15 MiB, of which all but the end is there; compressed to 16 KiB.
+fn hostile_v3() -> Vec<u8> {
+    let mut file = b"ADB.pckg".to_vec();
+    file.extend((15_u32 << 20).to_le_bytes());
+    file.resize((15 << 20) - (64 << 10), 0);
+    let mut packed = DeflateEncoder::new(b"ADBd".to_vec(), Compression::default());
+    packed.write_all(&file).unwrap();
+    packed.flush().unwrap();
+    // Without the block that ends the stream.
+    let mut packed = packed.finish().unwrap();
+    packed.truncate(packed.len() - 2);
+    packed
+}
+
+#[test]
+fn many_v3_packages_with_large_databases_take_little_memory() {
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("usual", "1-r0"));
+    let before = peak_memory(server.pid());
+    let mut body = hostile_v3();
+    // Stored blocks of deflate that hold nothing: the body is as long as a batch of the server, and the database gets no further.
+    let nothing = [0, 0, 0, 0xff, 0xff];
+    body.extend(nothing.iter().cycle().take((300 << 10) / 5 * 5));
+    let head = format!(
+        "PUT /api/packages/admin/alpine/v1/main HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {}\r\n\
+         Content-Length: {}\r\n\r\n",
+        STANDARD.encode(ADMIN),
+        body.len() + 1
+    );
+    let address = server.base.strip_prefix("http://").unwrap();
+    let mut uploads: Vec<TcpStream> = (0..60)
+        .map(|_| {
+            let mut upload = TcpStream::connect(address).unwrap();
+            upload.write_all(head.as_bytes()).unwrap();
+            upload.write_all(&body).unwrap();
+            upload
+        })
+        .collect();
+    // The answer comes once the rest was sent. Some hold what there is until then, and the others are refused.
+    std::thread::sleep(Duration::from_secs(2));
+    let mut refused = 0;
+    for upload in &mut uploads {
+        upload
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        upload.write_all(&[0]).unwrap();
+        let mut answer = [0; 1024];
+        let length = upload.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        let is_refused = answer.starts_with("HTTP/1.1 503 ");
+        assert!(
+            is_refused || answer.starts_with("HTTP/1.1 400 "),
+            "{answer}"
+        );
+        refused += usize::from(is_refused);
+    }
+    assert!((1..60).contains(&refused), "{refused} refused");
+    let grown = peak_memory(server.pid()).saturating_sub(before);
+    assert!(grown < 300 << 10, "the uploads took {grown} KiB more");
+    server.publish("v1/main", &Package::new("usual", "2-r0"));
 }
 
 /// A server whose data folder is a file system of its own, of `size` mebibytes.

@@ -79,6 +79,19 @@ fn apk_installs_upgrades_audits_verifies_and_deletes_v3_packages() {
     }
     let link = fs::read_link(apk.root().join("usr/bin/link")).unwrap();
     assert_eq!(link, Path::new("../share/tarn/full"));
+    // Not every file system of a test takes attributes.
+    let attribute = |path: &Path| {
+        let mut value = [0; 100];
+        let length = rustix::fs::getxattr(path, "user.comment", &mut value[..]).ok()?;
+        value.get(..length).map(<[u8]>::to_vec)
+    };
+    let installed = apk.root().join("usr/bin/full");
+    let probe = apk.root().join("probe");
+    fs::write(&probe, "").unwrap();
+    let flags = rustix::fs::XattrFlags::empty();
+    if rustix::fs::setxattr(&probe, "user.comment", b"x", flags).is_ok() {
+        assert_eq!(attribute(&installed).as_deref(), Some(&b"an attribute"[..]));
+    }
     let audited = apk.expect(&[
         "audit",
         "--check-permissions",

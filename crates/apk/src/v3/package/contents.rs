@@ -1,6 +1,6 @@
 //! The paths of a package.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{cmp::Ordering, collections::HashMap, fmt, sync::Arc};
 
 use aws_lc_rs::digest;
 
@@ -11,7 +11,7 @@ use crate::{
     v3::{
         error::FieldError,
         fields::{Field, Fields},
-        reader::Slots,
+        reader::{Payload, Slots},
         schema::{acl, directory, file},
         value::Value,
     },
@@ -132,13 +132,6 @@ impl fmt::Display for ContentHash {
     }
 }
 
-impl File {
-    /// Whether the package has a data block for it.
-    pub(super) fn has_data(&self) -> bool {
-        self.kind == FileKind::Regular && self.size != 0
-    }
-}
-
 /// A directory and a name in it as one path.
 pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     if directory.is_empty() {
@@ -150,126 +143,158 @@ pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
 /// Reads the paths of a package.
 pub(super) struct Contents<'f, 'a> {
     fields: &'f mut Fields<'a>,
-    /// Those that were read, by their word.
+    /// Whether they are wanted, or only looked at.
+    keeps: bool,
+    /// ACLs that were read, by their word.
     acls: HashMap<u32, Arc<Acl>>,
+    /// Stands for every ACL where they are not wanted.
+    no_acl: Arc<Acl>,
+    rows: Slots<'a>,
     directories: Vec<Directory>,
-    count: u64,
+    /// Directories so far, and files in the last of them.
+    read: (usize, usize),
+    files: u64,
+}
+
+/// How many ACLs are remembered. Packages have a handful.
+const ACLS: usize = 1024;
+
+/// The paths that were read.
+pub(super) struct Paths {
+    /// Empty where they were only looked at.
+    pub(super) directories: Vec<Directory>,
+    /// How many paths there are.
+    pub(super) entries: u64,
 }
 
 impl<'f, 'a> Contents<'f, 'a> {
-    pub(super) fn new(fields: &'f mut Fields<'a>) -> Self {
+    /// With `keeps`, the paths are given. Without, they are looked at just so, and no memory is held for them.
+    pub(super) fn new(fields: &'f mut Fields<'a>, keeps: bool) -> Self {
+        let no_acl = Arc::new(Acl {
+            mode: 0,
+            user: String::new(),
+            group: String::new(),
+            xattrs: Vec::new(),
+        });
         Self {
             fields,
+            keeps,
             acls: HashMap::new(),
+            no_acl,
+            rows: Slots::default(),
             directories: Vec::new(),
-            count: 0,
+            read: (0, 0),
+            files: 0,
         }
     }
 
     /// Reads the array of directories.
-    pub(super) fn read(mut self, value: Value) -> Result<Vec<Directory>, PackageError> {
+    pub(super) fn read(mut self, value: Value) -> Result<Paths, PackageError> {
         let rows = self.fields.slots(value, size_of::<Directory>());
-        let rows = rows.map_err(|problem| PackageError::Field {
+        self.rows = rows.map_err(|problem| PackageError::Field {
             field: "paths",
             problem,
         })?;
         let limit = self.fields.limits.paths;
-        if rows.len() > limit {
+        if self.rows.len() > limit {
             return Err(PackageError::TooMany {
                 what: "directories",
                 limit: limit as u64,
             });
         }
-        for row in rows.iter() {
-            self.directory(row)?;
+        let mut before = None;
+        for row in self.rows.iter() {
+            before = Some(self.directory(before, row)?);
         }
-        Ok(self.directories)
+        Ok(Paths {
+            directories: self.directories,
+            entries: self.rows.len() as u64 + self.files,
+        })
     }
 
-    fn directory(&mut self, row: Value) -> Result<(), PackageError> {
-        let before = self.directories.last();
-        let before = before.map(|before| before.path.clone()).unwrap_or_default();
-        let after = At(&before);
+    /// Reads the directory that comes after `before`. Gives its path.
+    fn directory(
+        &mut self,
+        before: Option<&'a [u8]>,
+        row: Value,
+    ) -> Result<&'a [u8], PackageError> {
+        let after = At(before.unwrap_or_default());
         let row = self.fields.object(row, directory::SLOTS);
         let row = row.map_err(after.field("path after it"))?;
         let path = self.bytes(row.value(directory::NAME));
         let path = path.map_err(after.field("name of the path after it"))?;
-        let at = At(&path);
+        let at = At(path);
         if !path.is_empty() {
             let limit = self.fields.limits.path;
-            check_link_target(&path, true, limit)
+            check_link_target(path, true, limit)
                 .map_err(|problem| at.field("name")(problem.into()))?;
         }
-        let sorted = self
-            .directories
-            .last()
-            .is_none_or(|before| before.path < path);
-        if !sorted {
-            let problem = FieldError::Order(Quoted::new(&path));
+        if before.is_some_and(|before| before >= path) {
+            let problem = FieldError::Order(Quoted::new(path));
             return Err(at.field("name")(problem));
         }
         let acl = self
             .acl(row.value(directory::ACL))
             .map_err(at.field("acl"))?;
-        let files = self
+        let rows = self
             .fields
             .slots(row.value(directory::FILES), size_of::<File>());
-        let files = files.map_err(at.field("files"))?;
-        self.directories.push(Directory {
-            path: path.clone(),
-            acl,
-            files: Vec::with_capacity(files.len()),
-        });
-        for row in files.iter() {
+        let rows = rows.map_err(at.field("files"))?;
+        self.read = (self.read.0 + 1, 0);
+        let mut files = Vec::with_capacity(if self.keeps { rows.len() } else { 0 });
+        let mut before: Option<&[u8]> = None;
+        for row in rows.iter() {
             let row = self
                 .fields
                 .object(row, file::SLOTS)
                 .map_err(at.field("file"))?;
-            let file = self.file(&path, row)?;
-            let Some(directory) = self.directories.last_mut() else {
-                continue;
-            };
-            if directory
-                .files
-                .last()
-                .is_some_and(|before| before.name >= file.name)
-            {
-                let problem = FieldError::Order(Quoted::new(&file.name));
+            let (name, file) = self.file(path, row)?;
+            if before.is_some_and(|before| before >= name) {
+                let problem = FieldError::Order(Quoted::new(name));
                 return Err(at.field("files")(problem));
             }
-            directory.files.push(file);
+            before = Some(name);
+            self.read.1 += 1;
+            if self.keeps {
+                files.push(file);
+            }
         }
-        Ok(())
+        if self.keeps {
+            self.directories.push(Directory {
+                path: path.to_vec(),
+                acl,
+                files,
+            });
+        }
+        Ok(path)
     }
 
-    fn file(&mut self, directory: &[u8], row: Slots<'a>) -> Result<File, PackageError> {
-        self.count += 1;
+    fn file(&mut self, directory: &[u8], row: Slots<'a>) -> Result<(&'a [u8], File), PackageError> {
+        self.files += 1;
         let limit = self.fields.limits.data_entries;
-        if self.count > limit {
+        if self.files > limit {
             let what = "files";
             return Err(PackageError::TooMany { what, limit });
         }
         let name = self
             .bytes(row.value(file::NAME))
             .map_err(At(directory).field("file name"))?;
-        let path = join(directory, &name);
+        let path = join(directory, name);
         let at = At(&path);
         check_link_target(&path, true, self.fields.limits.path)
             .map_err(FieldError::from)
-            .and_then(|()| check_name(&name))
+            .and_then(|()| check_name(name))
             .map_err(at.field("name"))?;
-        let hash = self
-            .hash(row.value(file::HASHES))
-            .map_err(at.field("hash"))?;
+        let hash = hash(self.fields.payload, row).map_err(at.field("hash"))?;
         let target = self
             .bytes(row.value(file::TARGET))
             .map_err(at.field("target"))?;
-        let kind = self.kind(&target).map_err(at.field("target"))?;
+        let kind = self.kind(target).map_err(at.field("target"))?;
         if kind == FileKind::Regular && hash.is_none() {
             // apk: "ADB schema error" (`src/extract_v3.c`, `apk_extract_v3_file`).
             return Err(at.field("hash")(FieldError::Missing));
         }
-        Ok(File {
+        let file = File {
             acl: self.acl(row.value(file::ACL)).map_err(at.field("acl"))?,
             size: self
                 .fields
@@ -279,18 +304,12 @@ impl<'f, 'a> Contents<'f, 'a> {
                 .fields
                 .number(row.value(file::MTIME))
                 .map_err(at.field("mtime"))?,
-            name,
+            name: name.to_vec(),
             hash,
             kind,
-        })
-    }
-
-    fn hash(&self, value: Value) -> Field<Option<ContentHash>> {
-        let bytes = self.fields.payload.blob(value)?;
-        match ContentHash::from_bytes(bytes) {
-            None if !bytes.is_empty() => Err(FieldError::Digest(bytes.len())),
-            hash => Ok(hash),
-        }
+        };
+        check_empty(&path, &file)?;
+        Ok((name, file))
     }
 
     fn kind(&self, target: &[u8]) -> Field<FileKind> {
@@ -309,8 +328,7 @@ impl<'f, 'a> Contents<'f, 'a> {
         match u16::from_le_bytes(*mode) {
             0o100_000 => {
                 check_link_target(rest, true, limit)?;
-                let names_a_file = self.is_file(rest);
-                if !names_a_file {
+                if !self.is_file(rest) {
                     return Err(FieldError::HardLink(Quoted::new(rest)));
                 }
                 Ok(FileKind::HardLink(rest.to_vec()))
@@ -333,17 +351,25 @@ impl<'f, 'a> Contents<'f, 'a> {
             Some((directory, name)) => (directory, name.get(1..).unwrap_or_default()),
             None => (b"".as_slice(), path),
         };
-        let place = self
-            .directories
-            .binary_search_by(|one| one.path.as_slice().cmp(directory));
-        let directory = place.ok().and_then(|place| self.directories.get(place));
-        let file = directory.and_then(|directory| {
-            let place = directory
-                .files
-                .binary_search_by(|one| one.name.as_slice().cmp(name));
-            directory.files.get(place.ok()?)
-        });
-        file.is_some_and(|file| file.kind == FileKind::Regular)
+        let payload = self.fields.payload;
+        let (directories, files) = self.read;
+        let found = find(payload, self.rows, directories, directory::NAME, directory);
+        let Some((place, row)) = found else {
+            return false;
+        };
+        let Ok(rows) = payload.slots(row.value(directory::FILES)) else {
+            return false;
+        };
+        let read = if place + 1 == directories {
+            files
+        } else {
+            rows.len()
+        };
+        let found = find(payload, rows, read, file::NAME, name);
+        found.is_some_and(|(_, row)| {
+            let target = payload.blob(row.value(file::TARGET));
+            target.is_ok_and(<[u8]>::is_empty)
+        })
     }
 
     fn acl(&mut self, value: Value) -> Field<Arc<Acl>> {
@@ -353,41 +379,99 @@ impl<'f, 'a> Contents<'f, 'a> {
         let row = self.fields.object(value, acl::SLOTS)?;
         let mode = self.fields.number(row.value(acl::MODE))?;
         let bits = u16::try_from(mode).ok().filter(|mode| *mode <= 0o7777);
-        let user = self.fields.text(row.value(acl::USER))?;
-        let group = self.fields.text(row.value(acl::GROUP))?;
+        let user = self.fields.line(row.value(acl::USER))?;
+        let group = self.fields.line(row.value(acl::GROUP))?;
         let rows = self
             .fields
             .slots(row.value(acl::XATTRS), size_of::<Xattr>())?;
-        let xattrs: Field<Vec<Xattr>> = rows.iter().map(|xattr| self.xattr(xattr)).collect();
-        let acl = Arc::new(Acl {
-            mode: bits.ok_or(FieldError::Mode(mode))?,
-            user,
-            group,
-            xattrs: xattrs?,
-        });
+        let mut xattrs = Vec::new();
+        for xattr in rows.iter() {
+            let (name, value) = self.xattr(xattr)?;
+            if self.keeps {
+                let (name, value) = (name.to_vec(), value.to_vec());
+                xattrs.push(Xattr { name, value });
+            }
+        }
+        let mode = bits.ok_or(FieldError::Mode(mode))?;
+        let acl = if self.keeps {
+            let (user, group) = (user.to_owned(), group.to_owned());
+            Arc::new(Acl {
+                mode,
+                user,
+                group,
+                xattrs,
+            })
+        } else {
+            Arc::clone(&self.no_acl)
+        };
         self.fields.spend(size_of::<Acl>() * 2)?;
+        if self.acls.len() == ACLS {
+            self.acls.clear();
+        }
         self.acls.insert(value.word(), Arc::clone(&acl));
         Ok(acl)
     }
 
-    fn xattr(&mut self, value: Value) -> Field<Xattr> {
+    /// The name and the value.
+    fn xattr(&mut self, value: Value) -> Field<(&'a [u8], &'a [u8])> {
         let bytes = self.bytes(value)?;
         let zero = bytes.iter().position(|byte| *byte == 0);
         let parts = zero.and_then(|zero| bytes.split_at_checked(zero));
         match parts {
-            Some((name, value)) if !name.is_empty() => Ok(Xattr {
-                name: name.to_vec(),
-                value: value.get(1..).unwrap_or_default().to_vec(),
-            }),
+            Some((name, value)) if !name.is_empty() => {
+                Ok((name, value.get(1..).unwrap_or_default()))
+            }
             _ => Err(FieldError::Xattr),
         }
     }
 
     /// Any bytes, none when absent. Their number is bounded by what may be spelled out.
-    fn bytes(&mut self, value: Value) -> Field<Vec<u8>> {
+    fn bytes(&mut self, value: Value) -> Field<&'a [u8]> {
         let bytes = self.fields.payload.blob(value)?;
         self.fields.spend(bytes.len())?;
-        Ok(bytes.to_vec())
+        Ok(bytes)
+    }
+}
+
+/// Finds the object whose blob in `slot` is `wanted`, among the first `most` of `rows`, which are sorted by it. Gives its place too.
+fn find<'a>(
+    payload: Payload<'a>,
+    rows: Slots<'a>,
+    most: usize,
+    slot: usize,
+    wanted: &[u8],
+) -> Option<(usize, Slots<'a>)> {
+    let (mut first, mut behind) = (0, most.min(rows.len()));
+    while first < behind {
+        let middle = first + (behind - first) / 2;
+        let row = payload.slots(rows.value(middle + 1)).ok()?;
+        match payload.blob(row.value(slot)).ok()?.cmp(wanted) {
+            Ordering::Less => first = middle + 1,
+            Ordering::Greater => behind = middle,
+            Ordering::Equal => return Some((middle, row)),
+        }
+    }
+    None
+}
+
+/// The hash of a file.
+pub(super) fn hash(payload: Payload<'_>, row: Slots<'_>) -> Field<Option<ContentHash>> {
+    let bytes = payload.blob(row.value(file::HASHES))?;
+    match ContentHash::from_bytes(bytes) {
+        None if !bytes.is_empty() => Err(FieldError::Digest(bytes.len())),
+        hash => Ok(hash),
+    }
+}
+
+/// An empty file has no data block, so apk never compares its hash.
+fn check_empty(path: &[u8], file: &File) -> Result<(), PackageError> {
+    let is_empty = file.kind == FileKind::Regular && file.size == 0;
+    match file.hash {
+        Some(hash) if is_empty && hash.hasher().finish().as_ref() != hash.as_bytes() => {
+            let path = Quoted::new(path);
+            Err(PackageError::Hash { path })
+        }
+        _ => Ok(()),
     }
 }
 

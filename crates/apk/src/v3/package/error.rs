@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::{
     facts::FactsError,
+    memory::MemoryTaken,
     quoted::Quoted,
     script::Script,
     v3::{block::BlockError, container::ContainerError, error::FieldError},
@@ -39,13 +40,18 @@ pub enum PackageError {
     )]
     BlockOrder(u64),
     /// Over [`crate::limits::Limits::database`].
-    #[error("the database of this package is {size} bytes long, and at most {limit} are read")]
+    #[error(
+        "the database of this package is {size} bytes long, and at most {limit} are read; divide the package into some with fewer files"
+    )]
     DatabaseTooLarge {
         /// Its size in bytes.
         size: u64,
         /// The limit in bytes.
         limit: u64,
     },
+    /// It needs more memory than there is for it at the moment.
+    #[error(transparent)]
+    Memory(#[from] MemoryTaken),
     /// One signature, or all of them, are over the limit.
     #[error("the signatures of this package are larger than {0} bytes")]
     SignatureSize(u64),

@@ -6,6 +6,7 @@
 
 mod contents;
 mod error;
+mod expected;
 mod parse;
 mod reader;
 
@@ -28,11 +29,10 @@ pub struct Package {
     pub hash: PackageHash,
     /// Bytes of the whole file.
     pub size: u64,
-    /// Its directories, sorted, with the files in each. One that has the permissions 755, belongs to `root` and has only
-    /// directories in it may be left out.
-    pub directories: Vec<Directory>,
-    /// Its scripts, in the order of the format.
-    pub scripts: Vec<(Script, Vec<u8>)>,
+    /// What is in it, where the reader was to keep that.
+    pub contents: Option<PackageContents>,
+    /// Files, links, devices and directories in it.
+    pub entries: u64,
     /// What its signatures sign.
     pub digest: PayloadDigest,
     /// How the file is compressed.
@@ -45,6 +45,16 @@ pub struct Package {
     signatures: Vec<Vec<u8>>,
 }
 
+/// What is in a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageContents {
+    /// Its directories, sorted, with the files in each. One that has the permissions 755, belongs to `root` and has only
+    /// directories in it may be left out.
+    pub directories: Vec<Directory>,
+    /// Its scripts, in the order of the format.
+    pub scripts: Vec<(Script, Vec<u8>)>,
+}
+
 impl Package {
     /// The keys that its signatures say they are by. Those of a version or a hash that apk does not write are left out.
     pub fn signed_by(&self) -> impl Iterator<Item = KeyId> {
@@ -55,15 +65,6 @@ impl Package {
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
         self.signatures()
             .any(|signature| signature.is_by(key, &self.digest))
-    }
-
-    /// Files, links, devices and directories in it.
-    pub fn entries(&self) -> usize {
-        let files = self
-            .directories
-            .iter()
-            .map(|directory| directory.files.len() + 1);
-        files.sum()
     }
 
     /// Its signatures, unverified, in the order of the file. Those of a version or a hash that apk does not write are left out.

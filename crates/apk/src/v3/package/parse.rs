@@ -3,14 +3,13 @@
 use aws_lc_rs::digest;
 
 use super::{
-    Directory, PackageError,
-    contents::{Contents, FileKind, join},
+    PackageContents, PackageError,
+    contents::{Contents, Paths},
 };
 use crate::{
     digest::Sha256Digest,
     facts::{PackageFacts, V3Facts},
     limits::Limits,
-    quoted::Quoted,
     script::Script,
     v3::{
         error::FieldError,
@@ -27,8 +26,8 @@ use crate::{
 pub(super) struct Parsed {
     pub(super) facts: PackageFacts,
     pub(super) hash: PackageHash,
-    pub(super) directories: Vec<Directory>,
-    pub(super) scripts: Vec<(Script, Vec<u8>)>,
+    pub(super) contents: Option<PackageContents>,
+    pub(super) entries: u64,
     pub(super) digest: PayloadDigest,
     pub(super) size: u64,
 }
@@ -38,8 +37,8 @@ fn at(field: &'static str) -> impl Fn(FieldError) -> PackageError {
     move |problem| PackageError::Field { field, problem }
 }
 
-/// Reads the ADB block.
-pub(super) fn parse(database: &[u8], limits: &Limits) -> Result<Parsed, PackageError> {
+/// Reads the ADB block. With `keeps`, the paths and scripts are given too.
+pub(super) fn parse(database: &[u8], limits: &Limits, keeps: bool) -> Result<Parsed, PackageError> {
     let payload = Payload::new(database).map_err(|error| at("header")(error.into()))?;
     let mut fields = Fields::new(payload, limits, limits.database_spelled_out);
     let root = fields.object(payload.root(), package_file::SLOTS);
@@ -49,13 +48,16 @@ pub(super) fn parse(database: &[u8], limits: &Limits) -> Result<Parsed, PackageE
     let hash = PackageHash::Sha256(Sha256Digest::from_bytes(sha256));
     let row = fields.object(root.value(package_file::INFO), package::SLOTS);
     let info = fields.package(row.map_err(at("info"))?, Some(hash), at)?;
-    let directories = Contents::new(&mut fields).read(root.value(package_file::PATHS))?;
-    check_empty_files(&directories)?;
+    let paths = Contents::new(&mut fields, keeps).read(root.value(package_file::PATHS))?;
+    let Paths {
+        directories,
+        entries,
+    } = paths;
     let scripts = read_scripts(&mut fields, root, limits)?;
     let triggers = fields.lines(root.value(package_file::TRIGGERS));
     let priority = fields.number(root.value(package_file::REPLACES_PRIORITY));
     // Such a package counts as virtual, none of its files would be unpacked, no script run (`src/commit.c`, `src/database.c`).
-    if info.installed_size == 0 && !(directories.is_empty() && scripts.is_empty()) {
+    if info.installed_size == 0 && !(entries == 0 && scripts.is_empty()) {
         return Err(PackageError::NoInstalledSize);
     }
     let facts = PackageFacts::of_v3(
@@ -70,33 +72,28 @@ pub(super) fn parse(database: &[u8], limits: &Limits) -> Result<Parsed, PackageE
     Ok(Parsed {
         facts,
         hash,
-        directories,
-        scripts,
+        contents: keeps.then(|| PackageContents {
+            directories,
+            scripts: owned(&scripts),
+        }),
+        entries,
         digest: PayloadDigest::of(Schema::Package, database),
         size: database.len() as u64,
     })
 }
 
-/// An empty file has no data block, so apk never compares its hash.
-fn check_empty_files(directories: &[Directory]) -> Result<(), PackageError> {
-    for directory in directories {
-        for file in &directory.files {
-            let Some(hash) = file.hash else { continue };
-            let is_empty = file.kind == FileKind::Regular && file.size == 0;
-            if is_empty && hash.hasher().finish().as_ref() != hash.as_bytes() {
-                let path = Quoted::new(&join(&directory.path, &file.name));
-                return Err(PackageError::Hash { path });
-            }
-        }
-    }
-    Ok(())
+fn owned(scripts: &[(Script, &[u8])]) -> Vec<(Script, Vec<u8>)> {
+    let scripts = scripts.iter();
+    scripts
+        .map(|(script, text)| (*script, text.to_vec()))
+        .collect()
 }
 
-fn read_scripts(
-    fields: &mut Fields<'_>,
-    root: Slots<'_>,
+fn read_scripts<'a>(
+    fields: &mut Fields<'a>,
+    root: Slots<'a>,
     limits: &Limits,
-) -> Result<Vec<(Script, Vec<u8>)>, PackageError> {
+) -> Result<Vec<(Script, &'a [u8])>, PackageError> {
     let row = fields.object(root.value(package_file::SCRIPTS), scripts::SLOTS);
     let row = row.map_err(at("scripts"))?;
     let mut found = Vec::new();
@@ -109,7 +106,7 @@ fn read_scripts(
         }
         if !text.is_empty() {
             fields.spend(text.len()).map_err(at("scripts"))?;
-            found.push((name, text.to_vec()));
+            found.push((name, text));
         }
     }
     Ok(found)

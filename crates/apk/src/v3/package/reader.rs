@@ -3,12 +3,13 @@
 use aws_lc_rs::digest;
 
 use super::{
-    DataPlace, File, Package, PackageError,
-    contents::{ContentHash, join},
+    DataPlace, Package, PackageError,
+    expected::{Expected, next_with_data},
     parse::{Parsed, parse},
 };
 use crate::{
     limits::Limits,
+    memory::{Memory, MemoryTaken, Share},
     quoted::Quoted,
     v3::{
         block::{BlockKind, BlockReader, Event},
@@ -20,6 +21,9 @@ use crate::{
 
 /// Reads a package as its bytes arrive, and keeps what is in front of the files' data only: the ADB block, which
 /// [`Limits::database`] bounds, and what it says. Data is hashed as it passes.
+///
+/// What it holds beyond [`Limits::package_memory`], for a large ADB block and for the window of zstd, it takes from a [`Memory`]
+/// that other readers may share.
 #[derive(Debug)]
 pub struct PackageReader {
     /// Bytes that are not enough for a piece yet. A whole piece is read at a time, so that the pieces that the file arrives in
@@ -28,19 +32,30 @@ pub struct PackageReader {
     size: u64,
     unpacker: Unpacker,
     file: OpenFile,
+    memory: Share,
 }
 
 /// What is read at a time, in bytes.
 const PIECE: usize = 32 << 10;
 
 impl PackageReader {
-    /// A reader of one package.
+    /// A reader of one package, which gives all that is in it.
     pub fn new(limits: Limits) -> Self {
+        Self::of(limits, &Memory::unbounded(), true)
+    }
+
+    /// A reader of one package that looks at its paths and scripts, and doesn't give them: so it holds no memory for them.
+    pub fn of_facts(limits: Limits, memory: &Memory) -> Self {
+        Self::of(limits, memory, false)
+    }
+
+    fn of(limits: Limits, memory: &Memory, keeps: bool) -> Self {
         Self {
             piece: Vec::new(),
             size: 0,
             unpacker: Unpacker::new(limits.data_section, limits.zstd_window),
-            file: OpenFile::new(limits),
+            memory: memory.share(limits.package_memory),
+            file: OpenFile::new(limits, keeps),
         }
     }
 
@@ -82,11 +97,14 @@ impl PackageReader {
     }
 
     fn take_piece(&mut self) -> Result<(), PackageError> {
-        let file = &mut self.file;
-        self.unpacker
-            .push(&self.piece, &mut |unpacked: &[u8]| file.push(unpacked))?;
+        let (file, memory) = (&mut self.file, &mut self.memory);
+        let window = self.unpacker.window();
+        self.unpacker.push(&self.piece, &mut |unpacked: &[u8]| {
+            file.push(unpacked, &mut |database| memory.hold(window + database))
+        })?;
         self.piece.clear();
-        Ok(())
+        let (window, database) = (self.unpacker.window(), self.file.content.held());
+        Ok(self.memory.hold(window + database)?)
     }
 }
 
@@ -100,17 +118,20 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: Limits, keeps: bool) -> Self {
         Self {
             head: Vec::new(),
             blocks: BlockReader::new(container::HEAD as u64),
             content: FileContent {
                 limits,
+                keeps,
                 stage: Stage::Database,
                 number: 0,
                 kind: BlockKind::Adb,
+                length: 0,
                 buffer: Vec::new(),
                 parsed: None,
+                database: Vec::new(),
                 signatures: Vec::new(),
                 signatures_size: 0,
                 data: None,
@@ -119,7 +140,12 @@ impl OpenFile {
         }
     }
 
-    fn push(&mut self, unpacked: &[u8]) -> Result<(), PackageError> {
+    /// `hold` is asked before what is kept takes so many bytes of memory.
+    fn push(
+        &mut self,
+        unpacked: &[u8],
+        hold: &mut impl FnMut(u64) -> Result<(), MemoryTaken>,
+    ) -> Result<(), PackageError> {
         let missing = container::HEAD - self.head.len();
         let (head, rest) = unpacked
             .split_at_checked(missing)
@@ -131,7 +157,8 @@ impl OpenFile {
             }
         }
         let content = &mut self.content;
-        self.blocks.push(rest, &mut |event| content.event(event))
+        self.blocks
+            .push(rest, &mut |event| content.event(event, hold))
     }
 
     fn check_head(&self) -> Result<(), PackageError> {
@@ -168,7 +195,8 @@ struct Data {
     length: u64,
     head: Vec<u8>,
     hasher: digest::Context,
-    hash: Option<ContentHash>,
+    /// The file that has to come next.
+    expected: Expected,
 }
 
 impl std::fmt::Debug for Data {
@@ -180,6 +208,35 @@ impl std::fmt::Debug for Data {
     }
 }
 
+impl Data {
+    /// Whether a block with this head is the one that comes next. apk: "ADB block error" (`apk_extract_v3_data_block`).
+    fn check_place(&self, head: [u8; DATA_HEAD], block: u64) -> Result<(), PackageError> {
+        let [a, b, c, d, e, f, g, h] = head;
+        let found = DataPlace {
+            directory: u32::from_le_bytes([a, b, c, d]),
+            file: u32::from_le_bytes([e, f, g, h]),
+        };
+        let expected = &self.expected;
+        let path = || Quoted::new(&expected.path);
+        if found != expected.place {
+            return Err(PackageError::DataOrder {
+                block,
+                found,
+                expected: expected.place,
+                path: path(),
+            });
+        }
+        if self.length != expected.size {
+            return Err(PackageError::DataSize {
+                path: path(),
+                expected: expected.size,
+                found: self.length,
+            });
+        }
+        Ok(())
+    }
+}
+
 /// Bytes in front of the data: the numbers of the directory and of the file (`src/apk_adb.h`, `struct adb_data_package`).
 const DATA_HEAD: usize = 8;
 
@@ -187,13 +244,18 @@ const DATA_HEAD: usize = 8;
 #[derive(Debug)]
 struct FileContent {
     limits: Limits,
+    keeps: bool,
     stage: Stage,
     /// The number of the block at hand, from 1 on.
     number: u64,
     kind: BlockKind,
+    /// How many bytes it has, where it is kept.
+    length: u64,
     /// The content so far of a block that is kept.
     buffer: Vec<u8>,
     parsed: Option<Parsed>,
+    /// The ADB block, once it was read: it says which data comes next.
+    database: Vec<u8>,
     signatures: Vec<Vec<u8>>,
     signatures_size: u64,
     data: Option<Data>,
@@ -202,11 +264,21 @@ struct FileContent {
 }
 
 impl FileContent {
-    fn event(&mut self, event: Event<'_>) -> Result<(), PackageError> {
+    /// Bytes of memory that the database takes.
+    fn held(&self) -> u64 {
+        (self.buffer.len() + self.database.len()) as u64
+    }
+
+    fn event(
+        &mut self,
+        event: Event<'_>,
+        hold: &mut impl FnMut(u64) -> Result<(), MemoryTaken>,
+    ) -> Result<(), PackageError> {
         match event {
             Event::Start { kind, length } => self.start(kind, length),
             Event::Content(bytes) if self.kind == BlockKind::Data => self.data(bytes),
             Event::Content(bytes) => {
+                self.make_room(bytes.len(), hold)?;
                 self.buffer.extend_from_slice(bytes);
                 Ok(())
             }
@@ -233,8 +305,12 @@ impl FileContent {
                     limit: self.limits.database,
                 })
             }
-            BlockKind::Adb => Ok(()),
+            BlockKind::Adb => {
+                self.length = length;
+                Ok(())
+            }
             BlockKind::Signature => {
+                self.length = length;
                 if length > self.limits.signature_entry {
                     return Err(PackageError::SignatureSize(self.limits.signature_entry));
                 }
@@ -248,24 +324,20 @@ impl FileContent {
         }
     }
 
-    /// The next file that has data, from where the last one was.
-    fn find_next(&mut self) -> Option<(DataPlace, &[u8], &File)> {
-        let directories = self.parsed.as_ref()?.directories.as_slice();
-        loop {
-            let directory = directories.get(self.next.0)?;
-            let files = directory.files.get(self.next.1..).unwrap_or_default();
-            let Some(skipped) = files.iter().position(File::has_data) else {
-                self.next = (self.next.0 + 1, 0);
-                continue;
-            };
-            self.next.1 += skipped;
-            let file = directory.files.get(self.next.1)?;
-            let place = DataPlace {
-                directory: u32::try_from(self.next.0 + 1).ok()?,
-                file: u32::try_from(self.next.1 + 1).ok()?,
-            };
-            return Some((place, &directory.path, file));
+    /// Room for so many more bytes of the block. It is reserved once, and what is not written yet takes no memory; what is held is
+    /// rounded up to a power of two.
+    fn make_room(
+        &mut self,
+        bytes: usize,
+        hold: &mut impl FnMut(u64) -> Result<(), MemoryTaken>,
+    ) -> Result<(), PackageError> {
+        let whole = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let filled = (self.buffer.len() + bytes).next_power_of_two().min(whole);
+        hold((self.database.len() + filled) as u64)?;
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve_exact(whole);
         }
+        Ok(())
     }
 
     fn start_data(&mut self, length: u64) -> Result<(), PackageError> {
@@ -273,14 +345,13 @@ impl FileContent {
         let length = length
             .checked_sub(DATA_HEAD as u64)
             .ok_or(PackageError::DataHead(number))?;
-        let (_, _, file) = self.find_next().ok_or(PackageError::DataLeft(number))?;
-        let hash = file.hash;
-        let hasher = hash.map(|hash| hash.hasher());
-        self.data = hasher.map(|hasher| Data {
+        let expected =
+            next_with_data(&self.database, &mut self.next).ok_or(PackageError::DataLeft(number))?;
+        self.data = Some(Data {
             length,
             head: Vec::with_capacity(DATA_HEAD),
-            hasher,
-            hash,
+            hasher: expected.hash.hasher(),
+            expected,
         });
         Ok(())
     }
@@ -295,37 +366,8 @@ impl FileContent {
         if !head.is_empty() {
             data.head.extend_from_slice(head);
             if let Ok(head) = <[u8; DATA_HEAD]>::try_from(data.head.as_slice()) {
-                let length = data.length;
-                self.check_place(head, length)?;
+                data.check_place(head, self.number)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Whether a block with this head is the one that comes next. apk: "ADB block error" (`apk_extract_v3_data_block`).
-    fn check_place(&mut self, head: [u8; DATA_HEAD], length: u64) -> Result<(), PackageError> {
-        let block = self.number;
-        let [a, b, c, d, e, f, g, h] = head;
-        let found = DataPlace {
-            directory: u32::from_le_bytes([a, b, c, d]),
-            file: u32::from_le_bytes([e, f, g, h]),
-        };
-        let (expected, directory, file) = self.find_next().ok_or(PackageError::DataLeft(block))?;
-        let path = || Quoted::new(&join(directory, &file.name));
-        if found != expected {
-            return Err(PackageError::DataOrder {
-                block,
-                found,
-                expected,
-                path: path(),
-            });
-        }
-        if length != file.size {
-            return Err(PackageError::DataSize {
-                path: path(),
-                expected: file.size,
-                found: length,
-            });
         }
         Ok(())
     }
@@ -333,8 +375,9 @@ impl FileContent {
     fn end(&mut self) -> Result<(), PackageError> {
         match self.kind {
             BlockKind::Adb => {
-                let database = std::mem::take(&mut self.buffer);
-                self.parsed = Some(parse(&database, &self.limits)?);
+                self.database = std::mem::take(&mut self.buffer);
+                let parsed = parse(&self.database, &self.limits, self.keeps)?;
+                self.parsed = Some(parsed);
                 Ok(())
             }
             BlockKind::Signature => {
@@ -350,11 +393,8 @@ impl FileContent {
             return Ok(());
         };
         let found = data.hasher.finish();
-        let is_right = data
-            .hash
-            .is_some_and(|hash| hash.as_bytes() == found.as_ref());
-        if !is_right && let Some((_, directory, file)) = self.find_next() {
-            let path = Quoted::new(&join(directory, &file.name));
+        if data.expected.hash.as_bytes() != found.as_ref() {
+            let path = Quoted::new(&data.expected.path);
             return Err(PackageError::Hash { path });
         }
         self.next.1 += 1;
@@ -367,17 +407,16 @@ impl FileContent {
         unpacked_size: u64,
         compression: Compression,
     ) -> Result<Package, PackageError> {
-        if let Some((_, directory, file)) = self.find_next() {
-            let path = join(directory, &file.name);
-            return Err(PackageError::DataMissing(Quoted::new(&path)));
+        if let Some(missing) = next_with_data(&self.database, &mut self.next) {
+            return Err(PackageError::DataMissing(Quoted::new(&missing.path)));
         }
         let parsed = self.parsed.ok_or(PackageError::NoDatabase)?;
         Ok(Package {
             facts: parsed.facts,
             hash: parsed.hash,
             size,
-            directories: parsed.directories,
-            scripts: parsed.scripts,
+            contents: parsed.contents,
+            entries: parsed.entries,
             digest: parsed.digest,
             compression,
             database_size: parsed.size,
