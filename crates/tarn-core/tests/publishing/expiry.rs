@@ -1,4 +1,4 @@
-//! What the rules of an owner remove, and which packages are taken at all.
+//! What the rules of an owner remove, what is given back, and what is taken: of how many bytes, and once.
 
 use std::time::Duration;
 
@@ -6,14 +6,20 @@ use apk::limits::Limits;
 use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::stream;
-use tarn_base::hint::Hint as _;
+use tarn_base::{
+    clock::Clock,
+    hint::Hint as _,
+    names::{Branch, RepositoryName},
+};
 use tarn_core::{
+    Registry,
     access::PlacePattern,
-    publish::{PublishError, check, expiry::Run},
+    jobs,
+    publish::{Destination, IfExists, PublishError, check, expiry::Run},
 };
 use tarn_store::metadata::{Actor, LiveFile};
 
-use crate::{open, publish};
+use crate::{START, delete, open, publish, settings};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -84,6 +90,26 @@ async fn a_rule_removes_what_is_older_than_its_days_and_a_dry_run_names_each_fil
 }
 
 #[tokio::test]
+async fn what_is_given_back_after_its_time_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    for name in ["one", "other"] {
+        let package = PackageBuilder::new(name, "1.0-r0").build();
+        publish(&registry, alice, package).await.unwrap();
+        delete(&registry, alice, &format!("{name}-1.0-r0.apk")).await;
+    }
+    let free = async || {
+        let freed = jobs::free(&registry).await.unwrap();
+        (freed.cleared, freed.forgotten, freed.blobs)
+    };
+    assert_eq!(free().await, (0, 0, 0));
+    let kept = registry.settings().keep_deleted;
+    registry.clock().advance(kept + DAY);
+    assert_eq!(free().await, (0, 2, 2));
+    assert_eq!(free().await, (0, 0, 0));
+}
+
+#[tokio::test]
 async fn a_check_takes_a_package_of_just_as_many_bytes_as_an_upload_may_have() {
     let package = Bytes::from(PackageBuilder::new("hello", "1.0-r0").build());
     let size = package.len() as u64;
@@ -97,4 +123,50 @@ async fn a_check_takes_a_package_of_just_as_many_bytes_as_an_upload_may_have() {
         matches!(refused, PublishError::TooLarge { limit } if limit == size - 1),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn of_two_uploads_of_the_same_bytes_at_once_one_brought_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = Bytes::from(PackageBuilder::new("hello", "1.0-r0").build());
+    let is_new = async || {
+        let destination = Destination {
+            owner: alice,
+            branch: Branch::parse("edge").unwrap(),
+            repository: RepositoryName::parse("main").unwrap(),
+            by: Actor::COMMAND_LINE,
+            announced: None,
+            file_name: None,
+            if_exists: IfExists::Same,
+        };
+        let body = stream::iter([Ok(package.clone())]);
+        let published = registry.publisher().publish(destination, body).await;
+        published.unwrap().is_new
+    };
+    let (one, other) = tokio::join!(is_new(), is_new());
+    assert!(one ^ other);
+    assert!(!is_new().await);
+}
+
+#[tokio::test]
+async fn of_two_uploads_at_once_one_takes_the_last_place_that_the_settings_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    registry.metadata().close().await;
+    drop(registry);
+    let mut settings = settings(&folder);
+    settings.quota.packages = Some(1);
+    let registry = Registry::open(settings, Clock::manual(START))
+        .await
+        .unwrap();
+    let upload = |name| {
+        publish(
+            &registry,
+            alice,
+            PackageBuilder::new(name, "1.0-r0").build(),
+        )
+    };
+    let (one, other) = tokio::join!(upload("one"), upload("other"));
+    assert!(one.is_ok() ^ other.is_ok(), "{one:?} {other:?}");
 }

@@ -38,13 +38,16 @@ use tarn_store::{
 /// 2026-11-22 21:00:00 UTC.
 const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
 
-async fn reopen(folder: &tempfile::TempDir) -> Result<Registry, OpenError> {
-    let settings = Settings {
+fn settings(folder: &tempfile::TempDir) -> Settings {
+    Settings {
         key_size: KeySize::Rsa2048,
         database: database(folder.path()),
         ..Settings::in_folder(folder.path().to_path_buf())
-    };
-    Registry::open(settings, Clock::manual(START)).await
+    }
+}
+
+async fn reopen(folder: &tempfile::TempDir) -> Result<Registry, OpenError> {
+    Registry::open(settings(folder), Clock::manual(START)).await
 }
 
 /// The database of a registry in that folder, on the engine that the tests run on.

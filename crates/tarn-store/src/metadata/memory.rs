@@ -156,6 +156,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_more_answers_are_kept_than_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_engine, watch) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+        let (answers, asked) = (Answers::new(2), AtomicUsize::new(0));
+        let mut given = Vec::new();
+        for question in [1, 2, 1, 2, 3, 3, 1] {
+            let count = async |_: &i32| Ok(asked.fetch_add(1, Ordering::Relaxed));
+            given.push(answers.get(&watch, question, count).await.unwrap());
+        }
+        assert_eq!(given, [0, 1, 0, 1, 2, 2, 3]);
+    }
+
+    #[tokio::test]
     async fn an_old_answer_that_comes_late_does_not_push_out_newer_ones() {
         let folder = tempfile::tempdir().unwrap();
         let (engine, watch) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();

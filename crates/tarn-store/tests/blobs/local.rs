@@ -166,6 +166,25 @@ async fn what_is_in_the_way_is_reported_with_its_path() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("not/there"), "{error}");
+    assert!(
+        error.to_string().contains("was the data folder changed"),
+        "{error}"
+    );
+
+    // A blob that can't be looked for is not one that is absent.
+    let tested = Tested::local().await;
+    let blob = key(b"bytes", 0);
+    let in_the_way = tested.path(&blob).parent().unwrap().to_path_buf();
+    fs::remove_dir(&in_the_way).unwrap();
+    fs::write(&in_the_way, "a file").unwrap();
+    let store = tested.blobs.store();
+    for error in [
+        tested.open(&blob, 5).await.err().unwrap(),
+        store.has(&blob, 5).await.unwrap_err(),
+        store.has_whole(&blob, 5).await.unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("move it away"), "{error}");
+    }
 }
 
 /// Where the test below runs itself in, under a limit on the size of files.

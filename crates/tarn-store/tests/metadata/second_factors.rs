@@ -246,3 +246,25 @@ async fn beginning_again_gives_no_further_guesses() {
     assert_eq!(outcome, CodeOutcome::Refused);
     assert_eq!(begin(b"another").await.wrong_codes, 1);
 }
+
+#[tokio::test]
+async fn a_code_counts_only_for_the_secret_that_it_was_checked_with() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let begin = async |sealed: &[u8]| {
+        let begun = metadata.begin_second_factor(world.alice, sealed, &ACT);
+        assert!(begun.await.unwrap());
+        factor(&world).await
+    };
+    let confirm = async |begun: &SecondFactor| {
+        let step = CodeClaim::Step(100);
+        let confirm =
+            metadata.confirm_second_factor(world.alice, begun, step, &RECOVERY, &ACT, at_once);
+        confirm.await.unwrap()
+    };
+    let (first, second) = (begin(b"first").await, begin(b"second").await);
+    assert_eq!(confirm(&first).await, CodeOutcome::Gone);
+    assert_eq!(confirm(&second).await, CodeOutcome::Taken);
+    // Nor twice, when two requests have read the same.
+    assert_eq!(confirm(&second).await, CodeOutcome::Gone);
+}

@@ -270,6 +270,25 @@ async fn keys_of_the_two_types_come_and_go_beside_each_other() {
 }
 
 #[tokio::test]
+async fn an_import_finds_the_places_of_those_that_it_takes_over_from_and_no_others() {
+    let world = World::new().await;
+    let add = async |new| {
+        let added = world.metadata.add_signing_key(new, OtherKeys::Retire, &ACT);
+        added.await
+    };
+    for name in ["rsa1", "rsa2", "rsa3", "rsa4"] {
+        world.key_at(name, BESIDE_ANY, START).await;
+    }
+    let curve = NewSigningKey {
+        key_type: KeyType::EcP256,
+        ..key(world.alice, "ec")
+    };
+    let refused = add(curve).await;
+    assert!(matches!(refused, Err(AddKeyError::TooManyActive)));
+    add(key(world.alice, "rsa5")).await.unwrap();
+}
+
+#[tokio::test]
 async fn one_key_always_signs_and_never_too_many() {
     let world = World::new().await;
     world.key_at("one", BESIDE_ANY, START).await;
