@@ -27,7 +27,9 @@ pub(crate) fn normalize(value: Value) -> Value {
 /// The whole package, normalized.
 pub(crate) fn package(package: &Package) -> Value {
     let mut scripts = Map::new();
-    let contents = package.contents.as_ref().unwrap();
+    let Some(contents) = &package.contents else {
+        return Value::Null;
+    };
     for (script, text) in &contents.scripts {
         scripts.insert(script.to_string(), String::from_utf8_lossy(text).into());
     }

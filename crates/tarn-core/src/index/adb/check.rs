@@ -262,6 +262,13 @@ mod tests {
             assert_eq!(wrong.check(Some(&one), &limits), Err(Fault::Array));
             assert_eq!(wrong.check(None, &limits), Err(Fault::Array));
         }
+        // The same list, of packages that stand in each other's place.
+        let other = state(&State::empty(), &[(1, "d"), (2, "b")]);
+        let wrong = State {
+            sorted: one.sorted.clone(),
+            ..other
+        };
+        assert_eq!(wrong.check(Some(&one), &limits), Err(Fault::Array));
     }
 
     #[test]
