@@ -147,6 +147,8 @@ async fn of_two_uploads_of_the_same_bytes_at_once_one_brought_them() {
     let (one, other) = tokio::join!(is_new(), is_new());
     assert!(one ^ other);
     assert!(!is_new().await);
+    let counts = registry.publisher().counts();
+    assert_eq!((counts.taken.value(), counts.existing.value()), (1, 2));
 }
 
 #[tokio::test]

@@ -70,6 +70,19 @@ mod tests {
     }
 
     #[test]
+    fn every_node_cuts_at_the_same_records() {
+        // The first numbers that SplitMix64 gives from 0 on; its state moves on by the same step each time.
+        let step = 0x9e37_79b9_7f4a_7c15_u64;
+        for (state, number) in [
+            (0, 0xe220_a839_7b1d_cdaf),
+            (step, 0x6e78_9e6a_a1b9_65f4),
+            (step.wrapping_mul(2), 0x06c4_5d18_8009_454f),
+        ] {
+            assert_eq!(mix(state.cast_signed()), number);
+        }
+    }
+
+    #[test]
     fn a_small_index_is_not_filled_and_a_large_one_by_a_256th_at_most() {
         for text in [0, 1, 366, 4095, 4097, 100_000, EXACT] {
             assert_eq!(entry_size(text), text);
