@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::{
     Metadata, MetadataError, OwnerId, Through, TokenId,
     engine::{Transaction, sql},
+    given::{Given, given},
 };
 use tarn_base::clock::Timestamp;
 
@@ -77,26 +78,33 @@ impl Transaction {
         act: &Act<'_>,
         done: Done<'_>,
     ) -> Result<(), MetadataError> {
-        let account = act.by.account.as_ref();
-        let token = act.by.token.as_ref();
-        let statement = sql!(
-            "INSERT INTO audit_log (at, account_id, account, token_id, token, address, through, action, owner_id, owner, \
-             target, result, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
-             (SELECT name FROM owners WHERE id = $9), $10, 'done', $11)",
-            act.at,
-            account.map(|(id, _)| id.number()),
-            account.map(|(_, name)| name.as_str()),
-            token.map(|(id, _)| id.number()),
-            token.map(|(_, label)| label.as_str()),
-            act.by.address.map(|address| address.to_string()),
-            act.by.through.as_str(),
-            done.action,
-            done.owner,
-            done.target,
-            done.detail
-        );
-        self.run_one("entry of the audit log", statement).await
+        self.given(notes(&[(*act, done)])).await.map(drop)
     }
+}
+
+/// Writes down what a transaction does, in the order in which it does it.
+pub(super) fn notes(entries: &[(Act<'_>, Done<'_>)]) -> Given {
+    given!(
+        (0i64..).zip(entries),
+        |(number, (act, done))| {
+            number: number,
+            at: act.at,
+            account_id: act.by.account.as_ref().map(|(id, _)| id.number()),
+            account: act.by.account.as_ref().map(|(_, name)| name.as_str()),
+            token_id: act.by.token.as_ref().map(|(id, _)| id.number()),
+            token: act.by.token.as_ref().map(|(_, label)| label.as_str()),
+            address: act.by.address.map(|address| address.to_string()),
+            through: act.by.through.as_str(),
+            action: done.action,
+            owner_id: done.owner,
+            target: done.target,
+            detail: done.detail,
+        },
+        "INSERT INTO audit_log (at, account_id, account, token_id, token, address, through, action, owner_id, owner, \
+         target, result, detail) SELECT at, account_id, account, token_id, token, address, through, action, owner_id, \
+         (SELECT owners.name FROM owners WHERE owners.id = given.owner_id), target, 'done', detail FROM given ORDER BY number"
+    )
+    .each_changes("entry of the audit log")
 }
 
 /// A request that was refused.

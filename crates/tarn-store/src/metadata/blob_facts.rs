@@ -19,20 +19,25 @@
 //! 1. Bytes are deleted only after a transaction has marked their key dead ([`Metadata::mark_blobs_dead`]), which it does only
 //!    with one that is unneeded or stray.
 //! 2. A row that is dead stays. The next upload of the same bytes takes the next place.
-//! 3. An upload puts the bytes in their place and then records them there ([`NewBlob::keep`]). That fails if the place was marked
+//! 3. An upload puts the bytes in their place and then records them there ([`kept`]). That fails if the place was marked
 //!    dead meanwhile ([`RecordError::PlaceGone`](super::RecordError::PlaceGone)), and then the upload puts them in the next place.
 //!
 //! So a row that is live was live from its transaction on, and no DELETE of its key was ever asked for. No lock, no clock and no
 //! count of uploads under way decides it. What is left in a dead place, because a server was killed or an upload was late, is
 //! found by the next sweep (`jobs/sweep.rs`).
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, SystemTime},
+};
 
 use apk::digest::Sha256Digest;
 
 use super::{
     Metadata, MetadataError,
-    engine::{Row, Transaction, sql},
+    admission::Admitted,
+    engine::{Row, sql},
+    given::{Given, given},
 };
 use crate::blobs::BlobKey;
 use tarn_base::clock::Timestamp;
@@ -77,6 +82,16 @@ pub enum BlobStanding {
 }
 
 impl BlobFacts {
+    /// Whether an upload that put these bytes there may be recorded: not where the place was given up meanwhile.
+    pub(super) const fn may_be_put_to(&self, place: u32) -> bool {
+        match self.standing {
+            BlobStanding::Dead => place > self.key.place,
+            BlobStanding::Live | BlobStanding::Unneeded | BlobStanding::Stray(_) => {
+                place == self.key.place
+            }
+        }
+    }
+
     /// Where an upload puts these bytes.
     pub const fn place_for_upload(&self) -> u32 {
         match self.standing {
@@ -87,30 +102,49 @@ impl BlobFacts {
 }
 
 impl NewBlob {
-    pub(super) fn size_in_row(&self) -> Result<i64, MetadataError> {
-        size_in_row(self.size)
+    /// Their key in the store.
+    pub(super) const fn key(&self) -> BlobKey {
+        BlobKey {
+            sha256: self.sha256,
+            place: self.place,
+        }
     }
+}
 
-    /// Puts the blob among those in use. `false` when its place was given up: then nothing was changed.
-    pub(super) async fn keep(
-        &self,
-        transaction: &mut Transaction,
-        now: Timestamp,
-    ) -> Result<bool, MetadataError> {
-        let kept = transaction
-            .run(sql!(
-                "INSERT INTO blobs (sha256, size, created_at, place, state) VALUES ($1, $2, $3, $4, 'live') \
-                 ON CONFLICT (sha256) DO UPDATE SET state = 'live', stray_since = NULL, size = excluded.size, \
-                 place = excluded.place WHERE (blobs.place = excluded.place AND blobs.state <> 'dead') \
-                 OR (blobs.place < excluded.place AND blobs.state = 'dead')",
-                self.sha256.as_bytes(),
-                self.size_in_row()?,
-                now,
-                i64::from(self.place)
-            ))
-            .await?;
-        Ok(kept > 0)
+/// The question for what is known of the bytes that new files have: rows for [`facts`].
+pub(super) fn known<'b>(blobs: impl Iterator<Item = &'b NewBlob>) -> Given {
+    let digests: BTreeSet<Sha256Digest> = blobs.map(|blob| blob.sha256).collect();
+    given!(
+        digests,
+        |sha256| { sha256: sha256.as_bytes() },
+        "SELECT blobs.sha256 AS sha256, blobs.size AS size, blobs.place AS place, blobs.state AS state, \
+         blobs.stray_since AS stray_since FROM given JOIN blobs ON blobs.sha256 = given.sha256"
+    )
+}
+
+/// Puts the bytes of files among those in use, in the transaction that records them. All are in a place that they may be put to
+/// ([`BlobFacts::may_be_put_to`]), and the same bytes are in the same one.
+pub(super) fn kept(files: &[&Admitted<'_>]) -> Given {
+    let mut blobs: BTreeMap<Sha256Digest, (&Admitted<'_>, Timestamp)> = BTreeMap::new();
+    for file in files {
+        let blob = blobs
+            .entry(file.publish.new.blob.sha256)
+            .or_insert((file, file.publish.act.at));
+        blob.0 = file;
     }
+    given!(
+        blobs,
+        |(sha256, (file, first_at))| {
+            sha256: sha256.as_bytes(),
+            size: file.size,
+            created_at: first_at,
+            place: i64::from(file.publish.new.blob.place),
+        },
+        "INSERT INTO blobs (sha256, size, created_at, place, state) \
+         SELECT sha256, size, created_at, place, 'live' FROM given WHERE TRUE ON CONFLICT (sha256) DO UPDATE SET \
+         state = 'live', stray_since = NULL, size = excluded.size, place = excluded.place"
+    )
+    .each_changes("blob")
 }
 
 impl Metadata {
@@ -274,7 +308,8 @@ impl Metadata {
     }
 }
 
-fn facts(row: &Row) -> Result<BlobFacts, MetadataError> {
+/// What a row of `blobs` says.
+pub(super) fn facts(row: &Row) -> Result<BlobFacts, MetadataError> {
     Ok(BlobFacts {
         key: key(row)?,
         size: row.size("size")?,
@@ -309,7 +344,7 @@ pub(super) fn place(row: &Row) -> Result<u32, MetadataError> {
     })
 }
 
-fn size_in_row(size: u64) -> Result<i64, MetadataError> {
+pub(super) fn size_in_row(size: u64) -> Result<i64, MetadataError> {
     i64::try_from(size).map_err(|_| MetadataError::Corrupt {
         what: "size",
         value: size.to_string(),

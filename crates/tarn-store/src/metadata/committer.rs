@@ -1,17 +1,16 @@
 //! Publishes that wait at the same time are committed together.
 //!
-//! Of all that recording a package costs, the wait for the disk at the end of a transaction is by far the most, and one
-//! writer's wait is everybody's. So one that finds nobody recording is recorded at once, alone, and those that come
-//! meanwhile gather. One task takes all that wait, has them recorded one after the other in the same transaction, and
-//! committed once; and meanwhile the next ones gather. A transaction has a thread to itself, from its first statement to the
-//! end of its commit ([`Engine::write_here`]).
+//! The wait for the disk at the end of a transaction costs far more than all else of recording a package. So a package that
+//! comes while none is being recorded is recorded at once, in a transaction of its own, and those that come meanwhile gather. One
+//! task takes all that wait and records them in one transaction ([`super::publishing`]), while the next ones gather. On SQLite a
+//! transaction has a thread to itself, from its first statement to the end of its commit ([`Engine::write_here`]). On PostgreSQL its
+//! statements go out together: a batch costs a handful of round trips, however many packages it has.
 //!
-//! What can be refused is refused before anything of that package is written ([`super::packages::refuse`]), so that a refusal
-//! touches nobody else. Any other error undoes the transaction as a whole, and each package of it is tried again in one of
+//! A refusal touches no other package. Any other error undoes the whole transaction, and each package of it is tried again in one of
 //! its own.
 //!
-//! Each package still has a generation of its own, and nobody is answered before the commit that holds it has come
-//! back: what was answered survives a power cut, and what was not may.
+//! Each package has a generation of its own, and none is acknowledged before its commit has returned: what was acknowledged survives
+//! a power cut.
 
 use std::{
     sync::{
@@ -29,9 +28,12 @@ use tokio::{
 
 use super::{
     Act, Actor, Memory, MetadataError, NewPackageFile, RecordError, Recorded,
+    admission::Publish,
     change_times::after_the_wait,
+    db_version::DbVersion,
     engine::{Engine, Transaction},
-    packages::{Origin, record, refuse},
+    packages::Origin,
+    publishing::record_all,
 };
 use tarn_base::clock::Timestamp;
 
@@ -51,7 +53,7 @@ pub(super) struct Committer {
 struct Recording {
     /// Where packages are recorded: not where they come from, since a server that stops ends the threads of its connections first.
     runtime: Handle,
-    /// Held by whoever records.
+    /// Held while packages are recorded.
     turn: Arc<Semaphore>,
     commits: AtomicU64,
     memory: Arc<Memory>,
@@ -60,15 +62,14 @@ struct Recording {
 }
 
 impl Recording {
-    /// Commits a transaction that records packages and nothing else, and wakes whoever waits for what was put into the outbox
-    /// in it.
+    /// Commits a transaction that records packages and nothing else, and wakes the task that sends what was put into the
+    /// outbox in it.
     async fn commit(
         &self,
         transaction: Transaction,
+        before: Option<DbVersion>,
         outbox_filled: bool,
     ) -> Result<(), MetadataError> {
-        // Nobody else writes while this transaction is open.
-        let before = self.memory.watch.version().await;
         transaction.commit().await?;
         self.memory.published(before).await;
         self.commits.fetch_add(1, Ordering::Relaxed);
@@ -91,11 +92,16 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// What is written down of it, once its transaction has begun.
-    fn act(&self) -> Act<'_> {
-        Act {
+    /// What is recorded of it, once its transaction has begun.
+    fn publish(&self) -> Publish<'_> {
+        let act = Act {
             by: &self.by,
             at: after_the_wait(self.at, self.since),
+        };
+        Publish {
+            new: &self.new,
+            origin: Origin::upload(&act),
+            act,
         }
     }
 }
@@ -162,26 +168,26 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, recording: Arc<
         {
             batch.push(next);
         }
-        // Those in a batch that ends by a fault of the program are told so, as their answers are dropped; those after
-        // them are recorded all the same.
+        // A batch that ends by a fault of the program drops its answers, which its callers notice; those after it are
+        // recorded all the same.
         if let Err(error) = start(&engine, batch, &recording, turn).await {
             tracing::error!(%error, "recording packages stopped");
         }
     }
 }
 
-/// Records a batch on a thread that may wait, for locks and for the disk.
+/// Records a batch. Its task holds the turn until it is done.
 fn start(
     engine: &Engine,
     batch: Vec<Waiting>,
     recording: &Arc<Recording>,
     turn: OwnedSemaphorePermit,
 ) -> JoinHandle<()> {
-    let (engine, recording) = (engine.clone(), Arc::clone(recording));
+    let (with, recording) = (engine.clone(), Arc::clone(recording));
     let runtime = recording.runtime.clone();
-    runtime.clone().spawn_blocking(move || {
+    engine.start_writing(&runtime, async move {
         let _turn = turn;
-        runtime.block_on(record_batch(&engine, batch, &recording));
+        record_batch(&with, batch, &recording).await;
     })
 }
 
@@ -189,68 +195,58 @@ fn start(
 enum Failure {
     /// The transaction did not begin or did not commit.
     Transaction(MetadataError),
-    /// A package could not be recorded, and may be in it in part.
-    Package,
+    /// A statement failed, perhaps because of one of the packages.
+    Statement(MetadataError),
 }
 
 async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, recording: &Recording) {
     batch.retain(|waiting| !waiting.answer.is_closed());
-    if batch.len() > 1 {
-        match together(engine, &batch, recording).await {
-            Ok(results) => {
-                for (waiting, result) in batch.into_iter().zip(results) {
-                    answer(waiting.answer, result);
-                }
-                return;
+    let error = match together(engine, &batch, recording).await {
+        Ok(results) => {
+            for (waiting, result) in batch.into_iter().zip(results) {
+                answer(waiting.answer, result);
             }
-            Err(Failure::Transaction(error)) => {
-                for waiting in batch {
-                    answer(waiting.answer, Err(error.for_another().into()));
-                }
-                return;
-            }
-            // Whose fault it was is found out one by one.
-            Err(Failure::Package) => {}
+            return;
         }
+        Err(Failure::Transaction(error)) => error,
+        Err(Failure::Statement(error)) if batch.len() == 1 && !error.is_of_changed_tables() => {
+            error
+        }
+        // Whose fault it was is found out one by one.
+        Err(Failure::Statement(_)) => return one_by_one(engine, batch, recording).await,
+    };
+    let Some(last) = batch.pop() else {
+        return;
+    };
+    for waiting in batch {
+        answer(waiting.answer, Err(error.for_another().into()));
     }
+    answer(last.answer, Err(error.into()));
+}
+
+async fn one_by_one(engine: &Engine, batch: Vec<Waiting>, recording: &Recording) {
     for waiting in batch {
         if waiting.answer.is_closed() {
             continue;
         }
-        let act = Act {
-            by: &waiting.by,
-            at: waiting.at,
+        let batch = std::slice::from_ref(&waiting);
+        let result = match together(engine, batch, recording).await {
+            Ok(results) => results
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Err(stopped().into())),
+            Err(Failure::Transaction(error) | Failure::Statement(error)) => Err(error.into()),
         };
-        let result = alone(engine, &waiting.new, &act, waiting.since, recording).await;
         answer(waiting.answer, result);
     }
 }
 
-/// Whoever went away meanwhile cannot be told.
+/// A caller that left meanwhile gets no answer.
 fn answer(
     to: oneshot::Sender<Result<Recorded, RecordError>>,
     result: Result<Recorded, RecordError>,
 ) {
     let _ = to.send(result);
-}
-
-async fn alone(
-    engine: &Engine,
-    new: &NewPackageFile,
-    act: &Act<'_>,
-    since: Instant,
-    recording: &Recording,
-) -> Result<Recorded, RecordError> {
-    let mut transaction = engine.write_here().await?;
-    let act = Act {
-        by: act.by,
-        at: after_the_wait(act.at, since),
-    };
-    refuse(&mut transaction, new).await?;
-    let (recorded, outbox_filled) =
-        record(&mut transaction, new, &Origin::upload(&act), &act).await?;
-    recording.commit(transaction, outbox_filled).await?;
-    Ok(recorded)
 }
 
 /// What became of each, in one transaction.
@@ -260,27 +256,18 @@ async fn together(
     recording: &Recording,
 ) -> Result<Vec<Result<Recorded, RecordError>>, Failure> {
     let mut transaction = engine.write_here().await.map_err(Failure::Transaction)?;
-    let mut results = Vec::with_capacity(batch.len());
-    let mut outbox_filled = false;
-    for waiting in batch {
-        let result = match refuse(&mut transaction, &waiting.new).await {
-            Ok(()) => {
-                let written = {
-                    let act = waiting.act();
-                    record(&mut transaction, &waiting.new, &Origin::upload(&act), &act).await
-                };
-                let (recorded, filled) = written.map_err(|_| Failure::Package)?;
-                outbox_filled |= filled;
-                Ok(recorded)
-            }
-            Err(RecordError::Metadata(_)) => return Err(Failure::Package),
-            Err(refused) => Err(refused),
-        };
-        results.push(result);
+    let publishes: Vec<_> = batch.iter().map(Waiting::publish).collect();
+    // No other transaction writes while this one is open, so the version is that before its commit.
+    let (outcome, before) = tokio::join!(
+        record_all(&mut transaction, &publishes),
+        recording.memory.watch.version()
+    );
+    let outcome = outcome.map_err(Failure::Statement)?;
+    if outcome.results.iter().any(Result::is_ok) {
+        recording
+            .commit(transaction, before, outcome.outbox_filled)
+            .await
+            .map_err(Failure::Transaction)?;
     }
-    recording
-        .commit(transaction, outbox_filled)
-        .await
-        .map_err(Failure::Transaction)?;
-    Ok(results)
+    Ok(outcome.results)
 }

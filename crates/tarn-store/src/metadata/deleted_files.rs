@@ -15,13 +15,15 @@ use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, v
 use super::{
     Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, Page, Quota,
     RecordError, RepositoryId, StoredFacts, StoredSigners, Window,
+    admission::Publish,
     batches::{Batch, STEP},
     blob_facts::place,
     change_times::after_the_wait,
     engine::{Row, Transaction, sql},
     indexes::identity,
     live_files::{arch, branch, package_name, repository},
-    packages::{Origin, corrupt, record, refuse},
+    packages::{Origin, corrupt},
+    publishing::record,
     removals::unneeded_without,
 };
 use crate::blobs::BlobKey;
@@ -264,14 +266,18 @@ impl Metadata {
             return Ok(false);
         };
         let new = recorded_before(&row, owner, default_quota, max_index)?;
-        refuse(&mut transaction, &new).await?;
         let origin = Origin {
             action: "package.restore",
             uploader: row
                 .value::<Option<i64>>("uploader_id")?
                 .map(OwnerId::from_row),
         };
-        let (_, filled) = record(&mut transaction, &new, &origin, act).await?;
+        let again = Publish {
+            new: &new,
+            act: *act,
+            origin,
+        };
+        let (_, filled) = record(&mut transaction, again).await?;
         transaction.commit().await?;
         self.wake_outbox(filled);
         Ok(true)

@@ -9,7 +9,7 @@ use super::{
     WebhookId, Window,
     engine::{Row, Transaction, sql},
     event_facts::EventFacts,
-    outbox::insert,
+    outbox::{Message, insert},
     webhooks::{WebhookRow, note, webhook_columns},
 };
 use tarn_base::clock::Timestamp;
@@ -100,6 +100,16 @@ pub enum Redelivered {
     Disabled(WebhookId),
 }
 
+async fn insert_one(
+    transaction: &mut Transaction,
+    message: Message<'_>,
+) -> Result<DeliveryId, MetadataError> {
+    let made = insert(transaction, &[message]).await?;
+    made.first()
+        .copied()
+        .ok_or(MetadataError::Missing("delivery"))
+}
+
 /// Drops the oldest finished messages to a webhook, as far as they are more than are kept.
 pub(super) async fn cut_log(
     transaction: &mut Transaction,
@@ -143,14 +153,13 @@ impl Metadata {
         if found.value::<bool>("pending")? {
             return Ok(None);
         }
-        let id = insert(
-            &mut transaction,
+        let message = Message {
             webhook,
-            WebhookEvent::Ping,
-            &facts.to_column()?,
-            act.at,
-        )
-        .await?;
+            event: WebhookEvent::Ping,
+            facts: &facts.to_column()?,
+            at: act.at,
+        };
+        let id = insert_one(&mut transaction, message).await?;
         note(
             &mut transaction,
             act,
@@ -201,7 +210,13 @@ impl Metadata {
         }
         let event = row.word("event", "event")?;
         let facts: &str = row.value("facts")?;
-        let id = insert(&mut transaction, webhook, event, facts, act.at).await?;
+        let message = Message {
+            webhook,
+            event,
+            facts,
+            at: act.at,
+        };
+        let id = insert_one(&mut transaction, message).await?;
         let target = format!("delivery {delivery}");
         note(
             &mut transaction,

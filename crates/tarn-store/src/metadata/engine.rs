@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use apk::digest::Sha256Digest;
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{MetadataError, postgres, sqlite};
 use tarn_base::clock::Timestamp;
@@ -352,6 +353,21 @@ impl Engine {
         match self {
             Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write_here().await?)),
             Self::Postgres(postgres) => Ok(Transaction::Postgres(postgres.write().await?)),
+        }
+    }
+
+    /// Starts work that writes by [`Engine::write_here`] on a runtime: on a thread that may wait, where statements do.
+    pub(super) fn start_writing(
+        &self,
+        runtime: &Handle,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<()> {
+        match self {
+            Self::Sqlite(_) => {
+                let here = runtime.clone();
+                runtime.spawn_blocking(move || here.block_on(work))
+            }
+            Self::Postgres(_) => runtime.spawn(work),
         }
     }
 

@@ -88,6 +88,11 @@ pub enum MetadataError {
     Dangling(#[source] Cause),
 }
 
+/// The tables are other ones than when a statement was prepared: a newer version of the program migrated them meanwhile.
+#[derive(Debug, thiserror::Error)]
+#[error("the tables of the database were changed meanwhile")]
+pub(super) struct TablesChanged(#[source] pub(super) Cause);
+
 /// What the library of the database said.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -118,6 +123,11 @@ impl MetadataError {
             Self::Failed(cause) => Self::Failed(cause.to_string().into()),
             other => Self::Failed(other.to_string().into()),
         }
+    }
+
+    /// Whether a statement would have been done had it been prepared anew.
+    pub(super) fn is_of_changed_tables(&self) -> bool {
+        matches!(self, Self::Busy(cause) if cause.is::<TablesChanged>())
     }
 
     /// Whether a row was refused because one that it names is not there.

@@ -10,7 +10,7 @@ use super::{
     catalog,
     change_times::after_the_wait,
     engine::{Transaction, sql},
-    outbox::{self, Happened},
+    outbox::{self, Happened, Listeners},
     packages::{file_name, move_on, target},
     quotas, relations,
 };
@@ -223,5 +223,7 @@ async fn remove(
         sender: act.by.account_id(),
         at: act.at,
     };
-    outbox::enqueue(transaction, &happened).await
+    let listeners = transaction.given(Listeners::of(&[address.owner])).await?;
+    let listeners = Listeners::from_rows(&listeners.rows)?;
+    outbox::enqueue(transaction, &listeners, &[happened]).await
 }

@@ -10,6 +10,7 @@
 //! moment: a commit under way is not called back, nor is a package that is being recorded (`committer.rs`). So a caller that goes
 //! away without an answer can't know; who gets an answer can rely on it.
 
+mod admission;
 mod audit;
 mod audit_entries;
 mod batches;
@@ -26,6 +27,7 @@ mod event_facts;
 mod expiry_rules;
 mod file_removals;
 mod foreign_tokens;
+mod given;
 mod guesses;
 mod imports;
 mod indexes;
@@ -38,6 +40,7 @@ mod outbox;
 mod owners;
 mod packages;
 mod postgres;
+mod publishing;
 mod quotas;
 mod relations;
 mod removals;

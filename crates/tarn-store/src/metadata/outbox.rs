@@ -3,14 +3,17 @@
 //! A message is put here in the transaction that publishes or deletes the package, so neither is ever there without the
 //! other. What becomes of it is in `deliveries.rs`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tokio::sync::futures::Notified;
 
 use super::{
     DeliveryId, Metadata, MetadataError, OwnerId, OwnerKind, PackageAddress, PackageFileId,
     WebhookEvent, WebhookId,
     deliveries::cut_log,
-    engine::{Transaction, sql},
+    engine::{Row, Transaction},
     event_facts::{AccountFacts, EventFacts, PackageFacts},
+    given::{Given, given},
     packages::file_name,
     webhooks::WebhookEvents,
 };
@@ -18,7 +21,14 @@ use tarn_base::clock::Timestamp;
 
 /// How many messages may wait for one webhook. A client that publishes and deletes in a loop while the receiver hangs would fill the
 /// disk with more.
-const MOST_PENDING: i64 = 10_000;
+const MOST_PENDING: i64 = most_pending!();
+
+macro_rules! most_pending {
+    () => {
+        10_000
+    };
+}
+use most_pending;
 
 /// What happened to a package, for the webhooks.
 pub(super) struct Happened<'a> {
@@ -31,63 +41,114 @@ pub(super) struct Happened<'a> {
     pub(super) at: Timestamp,
 }
 
-/// Puts a message for every webhook that gets this event into the outbox, in the transaction that changes the package.
-/// An owner without webhooks pays for one question of an index, and one whose account is disabled gets nothing. Gives whether there is anything to send.
+/// The active webhooks of some owners.
+#[derive(Debug, Default)]
+pub(super) struct Listeners(Vec<(OwnerId, WebhookId, WebhookEvents)>);
+
+impl Listeners {
+    /// The question for those of `owners`, each named once. A disabled account has none.
+    pub(super) fn of(owners: &[OwnerId]) -> Given {
+        given!(
+            owners,
+            |owner| { owner_id: *owner },
+            "SELECT webhooks.owner_id AS owner_id, webhooks.id AS id, webhooks.events AS events \
+             FROM given JOIN webhooks ON webhooks.owner_id = given.owner_id WHERE webhooks.active AND NOT EXISTS \
+             (SELECT 1 FROM users WHERE users.owner_id = webhooks.owner_id AND users.disabled) ORDER BY webhooks.id"
+        )
+    }
+
+    /// What it gave.
+    pub(super) fn from_rows(rows: &[Row]) -> Result<Self, MetadataError> {
+        let listener = |row: &Row| {
+            Ok((
+                OwnerId::from_row(row.value("owner_id")?),
+                WebhookId::from_row(row.value("id")?),
+                row.word("list of events", "events")?,
+            ))
+        };
+        rows.iter()
+            .map(listener)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    fn wanting<'l>(&'l self, happened: &'l Happened<'_>) -> impl Iterator<Item = WebhookId> + 'l {
+        let Self(listeners) = self;
+        listeners
+            .iter()
+            .filter(|(owner, _, events)| {
+                *owner == happened.package.owner && events.contain(happened.event)
+            })
+            .map(|(_, webhook, _)| *webhook)
+    }
+}
+
+/// Puts a message for every webhook that wants the event into the outbox, in the transaction that changes the packages. Gives whether
+/// there is anything to send.
 pub(super) async fn enqueue(
     transaction: &mut Transaction,
-    happened: &Happened<'_>,
+    listeners: &Listeners,
+    happened: &[Happened<'_>],
 ) -> Result<bool, MetadataError> {
-    let rows = transaction
-        .rows(sql!(
-            "SELECT id, events FROM webhooks WHERE owner_id = $1 AND active AND NOT EXISTS \
-             (SELECT 1 FROM users WHERE users.owner_id = webhooks.owner_id AND users.disabled) ORDER BY id",
-            happened.package.owner
-        ))
-        .await?;
-    let mut told = Vec::new();
-    for row in &rows {
-        let events: WebhookEvents = row.word("list of events", "events")?;
-        if events.contain(happened.event) {
-            told.push(WebhookId::from_row(row.value("id")?));
-        }
-    }
-    if told.is_empty() {
+    let wanted: Vec<&Happened<'_>> = happened
+        .iter()
+        .filter(|happened| listeners.wanting(happened).next().is_some())
+        .collect();
+    if wanted.is_empty() {
         return Ok(false);
     }
-    let facts = describe(transaction, happened).await?;
-    for webhook in told {
-        insert(transaction, webhook, happened.event, &facts, happened.at).await?;
+    let facts = describe(transaction, &wanted).await?;
+    let mut messages = Vec::new();
+    for (happened, facts) in wanted.iter().zip(&facts) {
+        messages.extend(listeners.wanting(happened).map(|webhook| Message {
+            webhook,
+            event: happened.event,
+            facts,
+            at: happened.at,
+        }));
     }
+    insert(transaction, &messages).await?;
     Ok(true)
 }
 
 /// The facts of what just happened, as the tables have it within this transaction.
 async fn describe(
     transaction: &mut Transaction,
-    happened: &Happened<'_>,
-) -> Result<String, MetadataError> {
+    happened: &[&Happened<'_>],
+) -> Result<Vec<String>, MetadataError> {
+    let question = given!(
+        (0i64..).zip(happened),
+        |(number, happened)| {
+            number: number,
+            file_id: happened.file,
+            sender_id: happened.sender,
+        },
+        "SELECT package_files.id AS id, package_files.sha256 AS sha256, package_files.size AS size, \
+         package_files.created_at AS created_at, package_files.uploader_id AS uploader_id, \
+         owners.name AS owner, owners.kind AS kind, \
+         (SELECT uploaders.name FROM owners AS uploaders WHERE uploaders.id = package_files.uploader_id) AS uploader, \
+         (SELECT senders.name FROM owners AS senders WHERE senders.id = given.sender_id) AS sender \
+         FROM given JOIN package_files ON package_files.id = given.file_id \
+         JOIN repositories ON repositories.id = package_files.repository_id \
+         JOIN owners ON owners.id = repositories.owner_id ORDER BY given.number"
+    );
+    let rows = transaction.given(question).await?.rows;
+    if rows.len() != happened.len() {
+        return Err(MetadataError::Missing("package file"));
+    }
+    let described = happened.iter().zip(&rows);
+    described
+        .map(|(happened, row)| facts(happened, row)?.to_column())
+        .collect()
+}
+
+fn facts(happened: &Happened<'_>, row: &Row) -> Result<EventFacts, MetadataError> {
     let Happened { package, .. } = happened;
-    let file_name = file_name(package.name, package.version);
-    let row = transaction
-        .row(sql!(
-            "SELECT package_files.id AS id, package_files.sha256 AS sha256, package_files.size AS size, \
-             package_files.created_at AS created_at, package_files.uploader_id AS uploader_id, \
-             owners.name AS owner, owners.kind AS kind, \
-             (SELECT name FROM owners AS uploaders WHERE uploaders.id = package_files.uploader_id) AS uploader, \
-             (SELECT name FROM owners AS senders WHERE senders.id = $2) AS sender \
-             FROM package_files JOIN repositories ON repositories.id = package_files.repository_id \
-             JOIN owners ON owners.id = repositories.owner_id WHERE package_files.id = $1",
-            happened.file,
-            happened.sender
-        ))
-        .await?
-        .ok_or(MetadataError::Missing("package file"))?;
     let uploader: Option<&str> = row.value("uploader")?;
     let sender: Option<&str> = row.value("sender")?;
-    let at_micros = happened.at.micros();
     let kind: OwnerKind = row.word("kind of owner", "kind")?;
-    let facts = EventFacts {
-        at_micros,
+    Ok(EventFacts {
+        at_micros: happened.at.micros(),
         owner: AccountFacts::new(package.owner.number(), row.value("owner")?),
         is_organisation: kind == OwnerKind::Organisation,
         sender: happened
@@ -105,59 +166,94 @@ async fn describe(
             arch: package.arch.to_string(),
             name: package.name.to_string(),
             version: package.version.to_string(),
-            file_name,
+            file_name: file_name(package.name, package.version),
             size: row.size("size")?,
             sha256: row.digest("sha256")?.to_string(),
             created_at_micros: row.time("created_at")?.micros(),
         }),
-    };
-    facts.to_column()
+    })
 }
 
-/// Puts one message into the outbox; as one that failed, where as many wait as may.
+/// A message to a webhook.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Message<'m> {
+    pub(super) webhook: WebhookId,
+    pub(super) event: WebhookEvent,
+    pub(super) facts: &'m str,
+    pub(super) at: Timestamp,
+}
+
+/// Puts messages into the outbox, in their order; as ones that failed, where as many wait as may.
 pub(super) async fn insert(
     transaction: &mut Transaction,
-    webhook: WebhookId,
-    event: WebhookEvent,
-    facts: &str,
-    now: Timestamp,
-) -> Result<DeliveryId, MetadataError> {
-    let full = transaction
-        .row(sql!(
-            "SELECT 1 AS found FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'pending' LIMIT 1 OFFSET $2",
-            webhook,
-            MOST_PENDING - 1
-        ))
-        .await?
-        .is_some();
-    let statement = if full {
-        sql!(
-            "INSERT INTO webhook_deliveries (webhook_id, event, facts, state, created_at, finished_at, last_error) \
-             VALUES ($1, $2, $3, 'failed', $4, $4, $5) RETURNING id",
-            webhook,
-            event.as_str(),
-            facts,
-            now,
-            format!(
-                "{MOST_PENDING} messages to this webhook were waiting already, the most that may; it was not tried"
-            )
-        )
-    } else {
-        sql!(
-            "INSERT INTO webhook_deliveries (webhook_id, event, facts, state, next_attempt_at, created_at) \
-             VALUES ($1, $2, $3, 'pending', $4, $4) RETURNING id",
-            webhook,
-            event.as_str(),
-            facts,
-            now
-        )
+    messages: &[Message<'_>],
+) -> Result<Vec<DeliveryId>, MetadataError> {
+    let mut waiting = waiting(transaction, messages).await?;
+    let mut full = BTreeSet::new();
+    let mut is_full = |webhook| {
+        let waiting = waiting.entry(webhook).or_default();
+        if *waiting < MOST_PENDING {
+            *waiting += 1;
+            return false;
+        }
+        full.insert(webhook);
+        true
     };
-    let row = transaction.row(statement).await?;
-    let row = row.ok_or(MetadataError::Missing("delivery"))?;
-    if full {
+    let refusal = format!(
+        "{MOST_PENDING} messages to this webhook were waiting already, the most that may; it was not tried"
+    );
+    let statement = given!(
+        (0i64..).zip(messages).map(|(number, message)| (number, message, is_full(message.webhook))),
+        |(number, message, is_full)| {
+            number: number,
+            webhook_id: message.webhook,
+            event: message.event.as_str(),
+            facts: message.facts,
+            state: if is_full { "failed" } else { "pending" },
+            next_attempt_at: (!is_full).then_some(message.at),
+            created_at: message.at,
+            finished_at: is_full.then_some(message.at),
+            last_error: is_full.then_some(refusal.as_str()),
+        },
+        "INSERT INTO webhook_deliveries \
+         (webhook_id, event, facts, state, next_attempt_at, created_at, finished_at, last_error) \
+         SELECT webhook_id, event, facts, state, next_attempt_at, created_at, finished_at, last_error FROM given \
+         ORDER BY number RETURNING id"
+    );
+    let made = transaction
+        .given(statement.each_changes("delivery"))
+        .await?;
+    for webhook in full {
         cut_log(transaction, webhook).await?;
     }
-    Ok(DeliveryId::from_row(row.value("id")?))
+    let id = |row: &Row| Ok(DeliveryId::from_row(row.value("id")?));
+    made.rows.iter().map(id).collect()
+}
+
+/// How many messages to each webhook wait, counted up to as many as may.
+async fn waiting(
+    transaction: &mut Transaction,
+    messages: &[Message<'_>],
+) -> Result<BTreeMap<WebhookId, i64>, MetadataError> {
+    let webhooks: BTreeSet<WebhookId> = messages.iter().map(|message| message.webhook).collect();
+    let question = given!(
+        webhooks,
+        |webhook| { webhook_id: webhook },
+        concat!(
+            "SELECT given.webhook_id AS webhook_id, (SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries \
+             WHERE webhook_deliveries.webhook_id = given.webhook_id AND webhook_deliveries.state = 'pending' LIMIT ",
+            most_pending!(),
+            ") AS those) AS waiting FROM given"
+        )
+    );
+    let rows = transaction.given(question).await?.rows;
+    let waiting = |row: &Row| {
+        Ok((
+            WebhookId::from_row(row.value("webhook_id")?),
+            row.value("waiting")?,
+        ))
+    };
+    rows.iter().map(waiting).collect()
 }
 
 impl Metadata {
@@ -177,7 +273,7 @@ impl Metadata {
 mod tests {
     use super::*;
     use crate::metadata::{
-        Act, Actor, Database, DeliveryState, NewUser, NewWebhook, Visibility, Window,
+        Act, Actor, Database, DeliveryState, NewUser, NewWebhook, Visibility, Window, engine::sql,
     };
     use tarn_base::names::OwnerName;
 
@@ -225,11 +321,16 @@ mod tests {
             facts.as_str()
         );
         transaction.run(filling).await.unwrap();
-        for _ in 0..150 {
-            let event = WebhookEvent::Published;
-            insert(&mut transaction, webhook, event, &facts, at)
-                .await
-                .unwrap();
+        let message = Message {
+            webhook,
+            event: WebhookEvent::Published,
+            facts: &facts,
+            at,
+        };
+        for together in [1, 9, 140] {
+            let messages = vec![message; together];
+            let made = insert(&mut transaction, &messages).await.unwrap();
+            assert_eq!(made.len(), together);
         }
         transaction.commit().await.unwrap();
 

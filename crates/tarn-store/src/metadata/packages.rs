@@ -13,15 +13,10 @@ use apk::{
 };
 
 use super::{
-    Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, PackageFileId, PackageFormat, Quota,
-    RepositoryId, StoredFacts, StoredSigners, WebhookEvent,
-    audit::Done,
-    catalog,
+    Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, PackageFormat, Quota, RepositoryId,
+    StoredFacts, StoredSigners,
     change_times::next_change,
-    engine::{Row, Transaction, sql},
-    outbox::{self, Happened},
-    quotas::{self, usage_columns},
-    relations,
+    engine::{Transaction, sql},
 };
 use tarn_base::{
     clock::Timestamp,
@@ -99,7 +94,7 @@ impl NewPackageFile {
     }
 
     /// The file, by what it is.
-    fn address(&self) -> PackageAddress<'_> {
+    pub(super) fn address(&self) -> PackageAddress<'_> {
         PackageAddress {
             owner: self.owner,
             branch: &self.branch,
@@ -192,7 +187,6 @@ pub struct PackageAddress<'a> {
 pub(super) struct Moved {
     pub(super) repository: RepositoryId,
     pub(super) generation: i64,
-    last_sequence: i64,
     pub(super) changed_at: Timestamp,
 }
 
@@ -240,70 +234,6 @@ pub(super) fn corrupt(what: &'static str, value: &str) -> MetadataError {
     }
 }
 
-/// Whether a package file may be recorded, as this transaction sees it. Changes nothing: others in it go on after a refusal.
-///
-/// # Errors
-///
-/// The refusal, or that the database fails.
-pub(super) async fn refuse(
-    transaction: &mut Transaction,
-    new: &NewPackageFile,
-) -> Result<(), RecordError> {
-    let rows = transaction
-        .rows(sql!(
-            // One question costs less than two: a row for each file of that name, or one without.
-            concat!(
-                "SELECT same.arch AS arch, \
-                 CAST((SELECT COALESCE(MAX(CASE WHEN heads.arch = $6 THEN heads.bytes END), 0) \
-                 + COALESCE(MAX(CASE WHEN heads.arch <> $6 AND ($5 = $6 OR heads.arch = $5) THEN heads.bytes END), 0) \
-                 FROM (SELECT index_heads.arch AS arch, SUM(index_heads.bytes) AS bytes \
-                 FROM repositories JOIN index_heads ON index_heads.repository_id = repositories.id \
-                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
-                 GROUP BY index_heads.arch) AS heads) AS BIGINT) AS index_bytes, ",
-                usage_columns!(),
-                " LEFT JOIN (SELECT package_files.arch AS arch FROM repositories \
-                 JOIN package_files ON package_files.repository_id = repositories.id \
-                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
-                 AND package_files.file_name = $4 AND package_files.removed_at IS NULL) AS same ON TRUE \
-                 WHERE owners.id = $1 ORDER BY same.arch"
-            ),
-            new.owner,
-            new.branch.as_str(),
-            new.repository.as_str(),
-            file_name(&new.name, &new.version),
-            new.arch.as_str(),
-            Arch::noarch().as_str()
-        ))
-        .await?;
-    let mut clash = None;
-    for row in &rows {
-        let Some(existing) = row.value::<Option<&str>>("arch")? else {
-            continue;
-        };
-        let existing = Arch::parse(existing).map_err(|_| corrupt("architecture", existing))?;
-        if existing == new.arch {
-            return Err(RecordError::AlreadyExists);
-        }
-        if existing.is_noarch() || new.arch.is_noarch() {
-            clash.get_or_insert(existing);
-        }
-    }
-    if let Some(existing) = clash {
-        return Err(RecordError::NoarchClash { existing });
-    }
-    let owner = rows.first().ok_or(RecordError::OwnerGone)?;
-    quotas::admit(owner, new.blob.size, new.default_quota)?;
-    let (used, added) = (owner.size("index_bytes")?, new.index_bytes);
-    if used.saturating_add(added) > new.max_index {
-        return Err(RecordError::IndexFull {
-            used,
-            added,
-            limit: new.max_index,
-        });
-    }
-    Ok(())
-}
-
 /// Where a package file that is recorded comes from.
 pub(super) struct Origin {
     /// What the audit log calls it.
@@ -322,132 +252,6 @@ impl Origin {
     }
 }
 
-/// Records a package file that was not refused: all of what that is. Gives whether a webhook is to be told, too: see
-/// [`Metadata::wake_outbox`]. When it gives an error, it may have done a part, and the transaction must not be committed.
-///
-/// # Errors
-///
-/// When the same file was recorded meanwhile, the owner, the uploader or the place of the blob is gone, or the database fails.
-pub(super) async fn record(
-    transaction: &mut Transaction,
-    new: &NewPackageFile,
-    origin: &Origin,
-    act: &Act<'_>,
-) -> Result<(Recorded, bool), RecordError> {
-    // First of all, because the row of the repository is what two changes of it wait at.
-    let moved = move_on_for_new_file(transaction, new, act.at)
-        .await?
-        .ok_or(RecordError::OwnerGone)?;
-    let file_name = file_name(&new.name, &new.version);
-    let index_bytes = i64::try_from(new.index_bytes)
-        .map_err(|_| corrupt("size of a record", &new.index_bytes.to_string()))?;
-    quotas::take(transaction, new.owner, new.blob.size).await?;
-    if !new.blob.keep(transaction, act.at).await? {
-        return Err(RecordError::PlaceGone);
-    }
-    let file = transaction
-        .row(
-            sql!(
-                "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, format, identity, \
-                 index_bytes, signers, facts, sequence, added_at, uploader_id, created_at) \
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 \
-                 WHERE $17 IS NULL OR EXISTS (SELECT 1 FROM owners WHERE id = $17) RETURNING id",
-                moved.repository,
-                new.arch.as_str(),
-                new.name.as_str(),
-                new.version.as_str(),
-                file_name.as_str(),
-                new.blob.sha256.as_bytes(),
-                new.blob.size_in_row()?,
-                new.format.as_str(),
-                new.identity.as_bytes(),
-                index_bytes,
-                new.signers.as_str(),
-                new.facts.as_str(),
-                moved.last_sequence,
-                moved.generation,
-                origin.uploader,
-                act.at,
-                act.by.account_id()
-            ),
-        )
-        .await
-        .map_err(|error| {
-            if error.is_duplicate() {
-                RecordError::AlreadyExists
-            } else {
-                error.into()
-            }
-        })?
-        .ok_or(RecordError::UploaderGone)?;
-    transaction
-        .run_one(
-            "index",
-            sql!(
-                "INSERT INTO index_heads (repository_id, arch, format, generation, changed_at, live, bytes) \
-                 VALUES ($1, $2, $3, $4, $5, 1, $6) ON CONFLICT (repository_id, arch, format) DO UPDATE SET \
-                 generation = excluded.generation, changed_at = excluded.changed_at, live = index_heads.live + 1, \
-                 bytes = index_heads.bytes + excluded.bytes",
-                moved.repository,
-                new.arch.as_str(),
-                new.format.as_str(),
-                moved.generation,
-                moved.changed_at,
-                index_bytes
-            ),
-        )
-        .await?;
-    catalog::added(transaction, new, origin.uploader, act.at).await?;
-    let file = PackageFileId::from_row(file.value("id")?);
-    relations::added(transaction, moved.repository, file, new).await?;
-    let done = Done {
-        action: origin.action,
-        owner: Some(new.owner),
-        target: &target(&new.branch, &new.repository, &new.arch, &file_name),
-        detail: None,
-    };
-    transaction.note(act, done).await?;
-    let happened = Happened {
-        event: WebhookEvent::Published,
-        file,
-        package: new.address(),
-        sender: act.by.account_id(),
-        at: act.at,
-    };
-    let filled = outbox::enqueue(transaction, &happened).await?;
-    let recorded = Recorded {
-        repository: moved.repository,
-        generation: moved.generation,
-        sequence: moved.last_sequence,
-    };
-    Ok((recorded, filled))
-}
-
-/// Moves a repository's generation and sequence on, making the repository when it is new. `None` when the owner is gone.
-async fn move_on_for_new_file(
-    transaction: &mut Transaction,
-    new: &NewPackageFile,
-    now: Timestamp,
-) -> Result<Option<Moved>, MetadataError> {
-    let row = transaction
-        .row(sql!(
-            "INSERT INTO repositories (owner_id, branch, name, generation, last_sequence, changed_at) \
-             SELECT owners.id, $2, $3, 1, 1, 0 FROM owners WHERE owners.id = $1 ON CONFLICT (owner_id, branch, name) DO UPDATE SET \
-             generation = repositories.generation + 1, last_sequence = repositories.last_sequence + 1 \
-             RETURNING id, generation, last_sequence, changed_at, \
-             COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
-             AS keys_changed_at",
-            new.owner,
-            new.branch.as_str(),
-            new.repository.as_str()
-        ))
-        .await?;
-    match row {
-        Some(row) => stamp(transaction, &row, now).await.map(Some),
-        None => Ok(None),
-    }
-}
-
 /// Moves the generation of a repository on, when it is there.
 pub(super) async fn move_on(
     transaction: &mut Transaction,
@@ -457,7 +261,7 @@ pub(super) async fn move_on(
     let row = transaction
         .row(sql!(
             "UPDATE repositories SET generation = generation + 1 WHERE owner_id = $1 AND branch = $2 AND name = $3 \
-             RETURNING id, generation, last_sequence, changed_at, \
+             RETURNING id, generation, changed_at, \
              COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
              AS keys_changed_at",
             address.owner,
@@ -465,18 +269,9 @@ pub(super) async fn move_on(
             address.repository.as_str()
         ))
         .await?;
-    match row {
-        Some(row) => stamp(transaction, &row, now).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Gives the generation that a repository was just moved on to its time.
-async fn stamp(
-    transaction: &mut Transaction,
-    row: &Row,
-    now: Timestamp,
-) -> Result<Moved, MetadataError> {
+    let Some(row) = row else {
+        return Ok(None);
+    };
     let repository = RepositoryId::from_row(row.value("id")?);
     // An index takes the later of its head and the last change of the keys that sign it, so both count.
     let previous = row.time("changed_at")?.max(row.time("keys_changed_at")?);
@@ -491,10 +286,9 @@ async fn stamp(
             ),
         )
         .await?;
-    Ok(Moved {
+    Ok(Some(Moved {
         repository,
         generation: row.value("generation")?,
-        last_sequence: row.value("last_sequence")?,
         changed_at,
-    })
+    }))
 }

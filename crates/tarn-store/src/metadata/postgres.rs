@@ -13,6 +13,7 @@
 pub(super) mod address;
 mod connections;
 mod migrations;
+mod statements;
 mod tls;
 mod transaction;
 mod watch;
@@ -35,7 +36,7 @@ use super::{
     MetadataError,
     db_version::Watch,
     engine::{Engine, Purpose, Row, Statement},
-    error::Cause,
+    error::{Cause, TablesChanged},
 };
 
 /// The oldest version that is known to work, as `server_version_num` has it.
@@ -62,6 +63,7 @@ impl Postgres {
             same_plans: true,
             commits_late: false,
             only_reads: true,
+            by_indexes: false,
         };
         Ok(Self {
             lookups: pool(4, "look something up", reads(10))?,
@@ -82,6 +84,7 @@ impl Postgres {
                 Session {
                     commits_late,
                     only_reads: false,
+                    by_indexes: true,
                     ..reads(60)
                 },
             )?,
@@ -242,7 +245,12 @@ fn hint(error: &tokio_postgres::Error, address: &PostgresAddress) -> String {
 
 /// What an error of PostgreSQL means to a caller.
 pub(super) fn explained(error: tokio_postgres::Error) -> MetadataError {
+    // What a statement gives is not what it gave when it was prepared. The message is in the server's language.
+    let asked_for = error.as_db_error().and_then(|said| said.routine());
     match error.code() {
+        Some(_) if asked_for == Some("RevalidateCachedQuery") => {
+            MetadataError::Busy(TablesChanged(error.into()).into())
+        }
         Some(code) => meaning(code)(error.into()),
         None if is_lost(&error) => MetadataError::Busy(error.into()),
         None => MetadataError::Failed(error.into()),

@@ -3,10 +3,14 @@
 //! What they have is a counter, moved in the transactions that add and remove files. So no rows are counted, and of two
 //! uploads that want the last place one gets it.
 
+use std::collections::BTreeMap;
+
 use super::{
-    Act, Metadata, MetadataError, OwnerId, RecordError,
+    Act, Metadata, MetadataError, OwnerId,
+    admission::Admitted,
     audit::Done,
     engine::{Row, Transaction, sql},
+    given::{Given, given},
 };
 
 /// The most that an owner may have. `None`: no limit.
@@ -118,16 +122,32 @@ impl OwnQuota {
     }
 }
 
-/// What an owner has, and the limits that are theirs alone, as the columns of a SELECT and the tables that they are in.
+/// What an owner has, and the limits that are theirs alone, as the columns of a SELECT with [`usage_joins`].
 macro_rules! usage_columns {
     () => {
         "COALESCE(owner_usage.bytes, 0) AS bytes, COALESCE(owner_usage.packages, 0) AS packages, \
          quotas.unlimited AS own_unlimited, quotas.bytes AS own_bytes, quotas.packages AS own_packages, \
-         quotas.upload AS own_upload FROM owners LEFT JOIN owner_usage ON owner_usage.owner_id = owners.id \
-         LEFT JOIN quotas ON quotas.owner_id = owners.id"
+         quotas.upload AS own_upload"
     };
 }
 pub(super) use usage_columns;
+
+/// The tables of [`usage_columns`], beside `owners`.
+macro_rules! usage_joins {
+    () => {
+        "LEFT JOIN owner_usage ON owner_usage.owner_id = owners.id LEFT JOIN quotas ON quotas.owner_id = owners.id"
+    };
+}
+pub(super) use usage_joins;
+
+/// The question for one owner.
+const USAGE: &str = concat!(
+    "SELECT ",
+    usage_columns!(),
+    " FROM owners ",
+    usage_joins!(),
+    " WHERE owners.id = $1"
+);
 
 impl Metadata {
     /// What an owner has, and the limits that are theirs alone.
@@ -136,13 +156,7 @@ impl Metadata {
     ///
     /// When the database fails.
     pub async fn usage(&self, owner: OwnerId) -> Result<(Usage, OwnQuota), MetadataError> {
-        let row = self
-            .engine
-            .look_up(sql!(
-                concat!("SELECT ", usage_columns!(), " WHERE owners.id = $1"),
-                owner
-            ))
-            .await?;
+        let row = self.engine.look_up(sql!(USAGE, owner)).await?;
         match row {
             Some(row) => Ok((Usage::from_row(&row)?, OwnQuota::from_row(&row)?)),
             None => Ok(Default::default()),
@@ -184,10 +198,7 @@ impl Metadata {
         let mut transaction = self.engine.write().await?;
         transaction.lock_owner(owner).await?;
         let row = transaction
-            .row(sql!(
-                concat!("SELECT ", usage_columns!(), " WHERE owners.id = $1"),
-                owner
-            ))
+            .row(sql!(USAGE, owner))
             .await?
             .ok_or(MetadataError::Missing("owner"))?;
         let quota = change(OwnQuota::from_row(&row)?);
@@ -231,29 +242,53 @@ impl Metadata {
     }
 }
 
-/// Whether an owner may have another file of `size` bytes, by a row with [`usage_columns`].
-///
-/// # Errors
-///
-/// [`RecordError::OverQuota`] when not.
-pub(super) fn admit(row: &Row, size: u64, default: Quota) -> Result<(), RecordError> {
-    let quota = OwnQuota::from_row(row)?.over(default);
-    Ok(quota.admit(Usage::from_row(row)?, size)?)
+/// What an owner has and may have, in the middle of a transaction.
+pub(super) struct Holding {
+    usage: Usage,
+    own: OwnQuota,
 }
 
-/// Counts a file of `size` bytes that comes to an owner, in the transaction that records it.
-pub(super) async fn take(
-    transaction: &mut Transaction,
-    owner: OwnerId,
-    size: u64,
-) -> Result<(), MetadataError> {
-    let statement = sql!(
-        "INSERT INTO owner_usage (owner_id, bytes, packages) VALUES ($1, $2, 1) ON CONFLICT (owner_id) DO UPDATE SET \
-         bytes = owner_usage.bytes + excluded.bytes, packages = owner_usage.packages + 1",
-        owner,
-        in_row(Some(size))?
-    );
-    transaction.run_one("usage of the owner", statement).await
+impl Holding {
+    /// By a row with [`usage_columns`].
+    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            usage: Usage::from_row(row)?,
+            own: OwnQuota::from_row(row)?,
+        })
+    }
+
+    /// Says whether the owner may have another file of `size` bytes.
+    pub(super) fn admit(&self, size: u64, default: Quota) -> Result<(), OverQuota> {
+        self.own.over(default).admit(self.usage, size)
+    }
+
+    /// Counts a file that comes, for those behind it.
+    pub(super) fn take(&mut self, size: u64) {
+        self.usage.bytes = self.usage.bytes.saturating_add(size);
+        self.usage.packages += 1;
+    }
+}
+
+/// Counts files that come to owners, in the transaction that records them.
+pub(super) fn taken(files: &[&Admitted<'_>]) -> Given {
+    let mut taken: BTreeMap<OwnerId, (i64, i64)> = BTreeMap::new();
+    for file in files {
+        let (bytes, packages) = taken.entry(file.publish.new.owner).or_default();
+        *bytes = bytes.saturating_add(file.size);
+        *packages += 1;
+    }
+    given!(
+        taken,
+        |(owner, (bytes, packages))| {
+            owner_id: owner,
+            bytes: bytes,
+            packages: packages,
+        },
+        "INSERT INTO owner_usage (owner_id, bytes, packages) SELECT owner_id, bytes, packages FROM given WHERE TRUE \
+         ON CONFLICT (owner_id) DO UPDATE SET bytes = owner_usage.bytes + excluded.bytes, \
+         packages = owner_usage.packages + excluded.packages"
+    )
+    .each_changes("usage of the owner")
 }
 
 /// Counts a file of `size` bytes that goes, in the transaction that removes it.

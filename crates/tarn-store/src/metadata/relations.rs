@@ -11,8 +11,10 @@ use apk::{arch::Arch, dependency::Dependency, name::PackageName};
 
 use super::{
     Metadata, MetadataError, NewPackageFile, OwnerId, PackageFileId, ReadScope, RepositoryId,
+    admission::Admitted,
     catalog::repository_in_sight,
     engine::{Row, Transaction, sql},
+    given::{Given, given},
     live_files::{arch, branch, package_name, repository},
 };
 use tarn_base::names::{Branch, RepositoryName};
@@ -79,24 +81,27 @@ impl Names {
     }
 }
 
-/// Writes the names in the transaction that records a file.
-pub(super) async fn added(
-    transaction: &mut Transaction,
-    repository: RepositoryId,
-    file: PackageFileId,
-    new: &NewPackageFile,
-) -> Result<(), MetadataError> {
-    for (kind, name) in Names::of(new).0 {
-        let statement = sql!(
-            "INSERT INTO package_names (repository_id, kind, name, file_id) VALUES ($1, $2, $3, $4)",
-            repository,
-            kind,
-            name,
-            file
-        );
-        transaction.run_one("package name", statement).await?;
-    }
-    Ok(())
+/// Writes the names in the transaction that records files, behind the files.
+pub(super) fn added(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
+    let names = files.iter().flat_map(|(repository, file)| {
+        let names = Names::of(file.publish.new).0;
+        names
+            .into_iter()
+            .map(|name| (*repository, file.sequence, name))
+    });
+    given!(
+        names,
+        |(repository, sequence, (kind, name))| {
+            repository_id: repository,
+            sequence: sequence,
+            kind: kind,
+            name: name,
+        },
+        "INSERT INTO package_names (repository_id, kind, name, file_id) SELECT given.repository_id, given.kind, given.name, \
+         (SELECT package_files.id FROM package_files WHERE package_files.repository_id = given.repository_id \
+         AND package_files.sequence = given.sequence) FROM given"
+    )
+    .each_changes("package name")
 }
 
 /// Deletes them in the transaction that removes a file.

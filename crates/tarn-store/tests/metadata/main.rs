@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod batches;
 mod blob_facts;
 mod catalog;
 mod database;
@@ -179,7 +180,14 @@ fn sql(folder: &TempDir, text: &str) -> Vec<Vec<String>> {
         let columns = |row: &str| row.split('|').map(str::to_owned).collect();
         return rows.lines().map(columns).collect();
     }
-    let database = Connection::open(folder.path().join("tarn.db")).unwrap();
+    rows_of(
+        &Connection::open(folder.path().join("tarn.db")).unwrap(),
+        text,
+    )
+}
+
+/// The same in a database of SQLite.
+fn rows_of(database: &Connection, text: &str) -> Vec<Vec<String>> {
     let mut statement = database.prepare(text).unwrap();
     let columns = statement.column_count();
     let rows = statement.query_map([], |row| {

@@ -17,6 +17,11 @@ fn rounds() -> usize {
     if on_postgres() { 300 } else { 30 }
 }
 
+/// How often two race for what only the lock of the one who writes keeps apart.
+fn races() -> usize {
+    if on_postgres() { 1_000 } else { 30 }
+}
+
 /// A world, and the database as another process has it.
 async fn two() -> (World, Metadata) {
     let world = World::new().await;
@@ -24,36 +29,75 @@ async fn two() -> (World, Metadata) {
     (world, other)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_that_publish_what_excludes_the_other_one_is_refused() {
+/// One process publishes a file for `x86_64`, another one the same name for `arch`: one of them gets the place, every time.
+async fn race_for_a_name(arch: &str, refusal: impl Fn(&RecordError) -> bool) {
     let (world, other) = two().await;
-    for round in 0..rounds() {
+    for round in 0..races() {
         let name = format!("race{round}");
-        // The same file, or one that would be served at its paths.
-        let arch = if round % 2 == 0 { "x86_64" } else { "noarch" };
         let (one, two) = tokio::join!(
             record(&world.metadata, world.alice, &name, "x86_64", START),
             record(&other, world.alice, &name, arch, START)
         );
         assert!(one.is_ok() ^ two.is_ok(), "{name}: {one:?} {two:?}");
         let refused = one.err().or(two.err()).unwrap();
-        assert!(
-            matches!(
-                refused,
-                RecordError::AlreadyExists | RecordError::NoarchClash { .. }
-            ),
-            "{refused}"
-        );
+        assert!(refusal(&refused), "{refused}");
     }
     let next = world.record("next", "x86_64").await.unwrap();
-    let generations = rounds() as i64 + 1;
+    let generations = races() as i64 + 1;
     assert_eq!((next.generation, next.sequence), (generations, generations));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_publish_the_same_file_one_is_refused() {
+    race_for_a_name("x86_64", |refused| {
+        matches!(refused, RecordError::AlreadyExists)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_noarch_file_and_one_of_an_architecture_one_is_refused() {
+    race_for_a_name("noarch", |refused| {
+        matches!(refused, RecordError::NoarchClash { .. })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_deleted_while_it_is_published_again_is_there_or_not() {
+    let (world, other) = two().await;
+    world.record("zlib", "x86_64").await.unwrap();
+    let (mut is_there, mut generation) = (true, 1);
+    for round in 0..races() {
+        let publish = record(&other, world.alice, "zlib", "x86_64", START);
+        let (removed, published) = tokio::join!(world.remove("zlib", "x86_64", START), publish);
+        let is_published = match published {
+            Ok(recorded) => {
+                assert!(recorded.generation > generation, "{recorded:?}");
+                true
+            }
+            Err(RecordError::AlreadyExists) => false,
+            Err(error) => panic!("round {round}: {error}"),
+        };
+        // Whichever was first: what is gone can't be deleted, and what is there can't be published.
+        assert!(removed || (!is_there && is_published), "round {round}");
+        assert!(is_published || (is_there && removed), "round {round}");
+        generation += i64::from(removed) + i64::from(is_published);
+        is_there = if is_there { is_published } else { !removed };
+        let found = world.file("x86_64", "zlib-1.0-r0.apk").await;
+        assert_eq!(found.is_some(), is_there, "round {round}");
+    }
+    let next = world.record("next", "x86_64").await.unwrap();
+    assert_eq!(next.generation, generation + 1);
+    let (usage, _) = other.usage(world.alice).await.unwrap();
+    assert_eq!(usage.packages, 1 + u64::from(is_there));
+    assert_eq!(usage, other.counted_usage(world.alice).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_place_in_a_quota_is_taken_once() {
     let (world, other) = two().await;
-    for round in 0..rounds() as u64 / 3 {
+    for round in 0..races() as u64 {
         let publish = async |metadata: &Metadata, letter: char| {
             let name = format!("p{round}{letter}");
             let new = NewPackageFile {
@@ -74,10 +118,10 @@ async fn the_last_place_in_a_quota_is_taken_once() {
         let results = [results.0, results.1, results.2, results.3];
         let taken = results.iter().filter(|result| result.is_ok()).count();
         assert_eq!(taken, 1, "{results:?}");
-        let (usage, _) = world.metadata.usage(world.alice).await.unwrap();
-        assert_eq!(usage.packages, round + 1);
-        assert_eq!(usage, other.counted_usage(world.alice).await.unwrap());
     }
+    let (usage, _) = world.metadata.usage(world.alice).await.unwrap();
+    assert_eq!(usage.packages, races() as u64);
+    assert_eq!(usage, other.counted_usage(world.alice).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -156,7 +200,7 @@ async fn each_message_is_taken_by_one_of_them() {
 async fn identifiers_come_in_the_order_of_commits() {
     let (world, other) = two().await;
     let third = open(&world.folder).await;
-    let count = rounds() / 2;
+    let count = races() / 2;
     let write = async |metadata: &Metadata, letter: char| {
         for number in 0..count {
             let name = format!("{letter}{number}");

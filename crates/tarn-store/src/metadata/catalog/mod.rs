@@ -15,6 +15,8 @@ pub use self::{
     search::{Found, MOST_FOUND},
 };
 
+use std::collections::HashMap;
+
 use apk::{
     arch::Arch,
     digest::{PackageHash, Sha256Digest},
@@ -24,9 +26,11 @@ use apk::{
 };
 
 use super::{
-    MetadataError, NewPackageFile, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId,
-    PackageFormat, StoredFacts, StoredSigners,
+    MetadataError, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId, PackageFormat,
+    StoredFacts, StoredSigners,
+    admission::Admitted,
     engine::{Row, Transaction, sql},
+    given::{Given, given},
     indexes::identity,
     packages::corrupt,
 };
@@ -192,29 +196,42 @@ pub struct CatalogPlace {
     pub version: Version,
 }
 
-/// Keeps the catalog in the transaction that records a file.
-pub(super) async fn added(
-    transaction: &mut Transaction,
-    new: &NewPackageFile,
-    uploader: Option<OwnerId>,
-    at: Timestamp,
-) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "package version",
-            sql!(
-                "INSERT INTO package_versions (owner_id, name, version, description, creator_id, created_at, files) \
-                 VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (owner_id, name, version) DO UPDATE SET \
-                 files = package_versions.files + 1, description = excluded.description",
-                new.owner,
-                new.name.as_str(),
-                new.version.as_str(),
-                new.description.as_str(),
-                uploader,
-                at
-            ),
-        )
-        .await
+/// Keeps the catalog in the transaction that records files.
+pub(super) fn added(files: &[&Admitted<'_>]) -> Given {
+    // In the order in which they first come: that of a list.
+    let mut versions: Vec<(&Admitted<'_>, &str, i64)> = Vec::new();
+    let mut places = HashMap::new();
+    for file in files {
+        let new = file.publish.new;
+        let place = *places
+            .entry((new.owner, new.name.as_str(), new.version.as_str()))
+            .or_insert(versions.len());
+        match versions.get_mut(place) {
+            None => versions.push((file, &new.description, 1)),
+            Some((_, description, files)) => {
+                *description = &new.description;
+                *files += 1;
+            }
+        }
+    }
+    given!(
+        (0i64..).zip(versions),
+        |(number, (first, description, files))| {
+            number: number,
+            owner_id: first.publish.new.owner,
+            name: first.publish.new.name.as_str(),
+            version: first.publish.new.version.as_str(),
+            description: description,
+            creator_id: first.publish.origin.uploader,
+            created_at: first.publish.act.at,
+            files: files,
+        },
+        "INSERT INTO package_versions (owner_id, name, version, description, creator_id, created_at, files) \
+         SELECT owner_id, name, version, description, creator_id, created_at, files FROM given WHERE TRUE ORDER BY number \
+         ON CONFLICT (owner_id, name, version) DO UPDATE SET files = package_versions.files + excluded.files, \
+         description = excluded.description"
+    )
+    .each_changes("package version")
 }
 
 /// Keeps the catalog in the transaction that removes a file.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::*;
-use crate::metadata::sqlite;
+use crate::metadata::{given::given, sqlite};
 
 /// Both kinds of transaction, each on a database of its own.
 async fn both() -> [(Engine, bool, tempfile::TempDir); 2] {
@@ -152,6 +152,85 @@ async fn a_value_is_read_back_as_what_was_given_and_as_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
     reads_back(&engine).await;
+}
+
+#[tokio::test]
+async fn a_statement_about_many_rows_does_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+    takes_many_rows(&engine).await;
+}
+
+/// A statement about many rows does all of them, in their order.
+pub(in crate::metadata) async fn takes_many_rows(engine: &Engine) {
+    let add = |names: &[Option<&'static str>]| {
+        given!(
+            (0i64..).zip(names),
+            |(number, name)| {
+                number: number,
+                name: *name,
+                hash: [7_u8; 32].as_slice(),
+                active: number > 0,
+            },
+            "INSERT INTO owners (kind, name, name_lower, visibility, created_at) \
+             SELECT 'user', COALESCE(name, 'none'), COALESCE(name, 'none'), CASE WHEN active THEN 'public' ELSE 'private' END, \
+             length(hash) + number FROM given ORDER BY number RETURNING id, name, visibility, created_at"
+        )
+    };
+    let names = [Some("größe"), None, Some("third")];
+    let find = given!(
+        ["third", "none", "nobody"],
+        |name| { name: name },
+        "SELECT owners.name AS name FROM given JOIN owners ON owners.name = given.name ORDER BY owners.id"
+    );
+    let mut transaction = engine.write().await.unwrap();
+    // Each sees what those before it did, and one without rows does nothing.
+    let answers = transaction.all(vec![add(&names), add(&[]), find]).await;
+    let answers = answers.unwrap();
+    let made = |row: &Row| {
+        (
+            row.value::<String>("name").unwrap(),
+            row.value::<String>("visibility").unwrap(),
+            row.value::<i64>("created_at").unwrap(),
+        )
+    };
+    let expected = [
+        ("größe", "private", 32),
+        ("none", "public", 33),
+        ("third", "public", 34),
+    ];
+    let expected = expected.map(|(name, seen, at)| (name.to_owned(), seen.to_owned(), at));
+    let [added, nothing, found] = answers.as_slice() else {
+        unreachable!("{answers:?}");
+    };
+    assert_eq!(added.rows.iter().map(made).collect::<Vec<_>>(), expected);
+    assert_eq!((added.changed, nothing.changed), (3, 0));
+    assert!(nothing.rows.is_empty());
+    let mut names: Vec<&str> = found
+        .rows
+        .iter()
+        .map(|row| row.value("name").unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["none", "third"]);
+
+    // One row that changes nothing is missed.
+    let rename = given!(
+        ["third", "nobody"],
+        |name| { name: name },
+        "UPDATE owners SET visibility = 'limited' FROM given WHERE owners.name = given.name"
+    );
+    let error = transaction.given(rename.each_changes("owner")).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(error, MetadataError::Missing("owner")),
+        "{error:?}"
+    );
+    drop(transaction);
+    // What fails in one row fails.
+    let mut transaction = engine.write().await.unwrap();
+    let error = transaction.given(add(&[Some("one"), Some("one")])).await;
+    assert!(error.unwrap_err().is_duplicate());
 }
 
 /// A value is read back as what was given, and as nothing else.

@@ -2,15 +2,10 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
 use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType,
-    tokio_postgres::{
-        self, Client, Config,
-        types::{IsNull, ToSql, Type, to_sql_checked},
-    },
+    tokio_postgres::{self, Client, Config},
 };
-use futures_util::TryStreamExt as _;
 use tokio::{
     runtime::Handle,
     task::JoinHandle,
@@ -20,10 +15,11 @@ use tokio::{
 use super::{
     super::{
         MetadataError,
-        engine::{Row, Statement, Value},
+        engine::{Row, Statement},
+        given::{Answer, Given},
     },
     address::PostgresAddress,
-    explained,
+    statements,
     tls::Tls,
 };
 
@@ -51,6 +47,8 @@ pub(super) struct Session {
     pub(super) commits_late: bool,
     /// Nothing is changed.
     pub(super) only_reads: bool,
+    /// Rows are found by indexes and one after the other, as SQLite does it, however few there were when a statement was planned.
+    pub(super) by_indexes: bool,
 }
 
 impl Default for Session {
@@ -60,6 +58,7 @@ impl Default for Session {
             same_plans: false,
             commits_late: false,
             only_reads: false,
+            by_indexes: false,
         }
     }
 }
@@ -88,6 +87,16 @@ impl Session {
         }
         if self.same_plans {
             options.push_str("-c plan_cache_mode=force_generic_plan ");
+        }
+        if self.by_indexes {
+            for way in [
+                "enable_seqscan",
+                "enable_hashjoin",
+                "enable_mergejoin",
+                "jit",
+            ] {
+                options.push_str(&format!("-c {way}=off "));
+            }
         }
         if self.only_reads {
             options.push_str("-c default_transaction_read_only=on ");
@@ -271,14 +280,21 @@ impl Held {
     /// Every row that a statement gives.
     pub(super) async fn rows(&mut self, statement: &Statement) -> Result<Vec<Row>, MetadataError> {
         let (client, deadline) = self.start()?;
-        let done = timeout(deadline, rows(client, statement)).await;
+        let done = timeout(deadline, statements::rows(client, statement)).await;
         self.ended(done)
     }
 
     /// Runs a statement and gives the number of rows it changed.
     pub(super) async fn run(&mut self, statement: &Statement) -> Result<u64, MetadataError> {
         let (client, deadline) = self.start()?;
-        let done = timeout(deadline, run(client, statement)).await;
+        let done = timeout(deadline, statements::run(client, statement)).await;
+        self.ended(done)
+    }
+
+    /// Runs statements about many rows, in one round trip.
+    pub(super) async fn all(&mut self, all: &[Given]) -> Result<Vec<Answer>, MetadataError> {
+        let (client, deadline) = self.start()?;
+        let done = timeout(deadline, statements::all(client, all)).await;
         self.ended(done)
     }
 
@@ -286,7 +302,7 @@ impl Held {
     pub(super) async fn batch(&mut self, texts: &str) -> Result<(), MetadataError> {
         let (client, deadline) = self.start()?;
         let done = timeout(deadline, client.batch_execute(texts)).await;
-        self.ended(done.map(|done| done.map_err(explained)))
+        self.ended(done.map(|done| Ok(done?)))
     }
 
     fn start(&mut self) -> Result<(&Object, Duration), MetadataError> {
@@ -306,6 +322,19 @@ impl Held {
         let done = done.map_err(|_| gone())?;
         self.is_running = false;
         done
+    }
+
+    /// Whether its statements are to be planned anew.
+    ///
+    /// A plan is kept, and the tables grow: one that was made for few rows looks at all of them once they are many, because all indexes
+    /// looked alike. The server would plan anew when it has analysed the tables, after a minute or more. So this is so after 1, 2, 4, …
+    /// uses of the connection: a plan is at most for half as many rows as there are.
+    pub(super) fn has_old_plans(&self) -> bool {
+        let uses = |client| Object::metrics(client).recycle_count;
+        self.client
+            .as_ref()
+            .map(uses)
+            .is_some_and(usize::is_power_of_two)
     }
 
     /// Whether its connection has ended.
@@ -353,107 +382,4 @@ async fn end(client: &Object, must_stop: bool, tls: Tls) -> bool {
         }
     }
     false
-}
-
-async fn rows(client: &Object, statement: &Statement) -> Result<Vec<Row>, MetadataError> {
-    let prepared = prepare(client, statement).await?;
-    let columns: Arc<[String]> = prepared
-        .columns()
-        .iter()
-        .map(|column| column.name().to_owned())
-        .collect();
-    let stream = client.query_raw(&prepared, statement.values.iter().map(Bound));
-    let rows = stream.await?.map_err(explained);
-    rows.and_then(|row| {
-        let values = (0..columns.len()).map(|column| stored(&row, column));
-        let values: Result<Vec<Value>, MetadataError> = values.collect();
-        let row = values.map(|values| Row::new(Arc::clone(&columns), values));
-        async { row }
-    })
-    .try_collect()
-    .await
-}
-
-async fn run(client: &Object, statement: &Statement) -> Result<u64, MetadataError> {
-    let prepared = prepare(client, statement).await?;
-    let values = statement.values.iter().map(Bound);
-    Ok(client.execute_raw(&prepared, values).await?)
-}
-
-/// The statement, ready to run. Its parameters have the types of their values, whatever the server would guess.
-async fn prepare(
-    client: &Object,
-    statement: &Statement,
-) -> Result<tokio_postgres::Statement, MetadataError> {
-    let types: Vec<Type> = statement.values.iter().map(type_of).collect();
-    let prepared = client.prepare_typed_cached(statement.text, &types).await?;
-    if prepared.params() == types {
-        Ok(prepared)
-    } else {
-        let (wanted, given) = (prepared.params().len(), types.len());
-        let text = format!("a statement of {wanted} parameters was given {given}");
-        Err(MetadataError::Failed(text.into()))
-    }
-}
-
-const fn type_of(value: &Value) -> Type {
-    match value {
-        Value::Integer(_) => Type::INT8,
-        Value::Text(_) => Type::TEXT,
-        Value::Bytes(_) => Type::BYTEA,
-        Value::Flag(_) => Type::BOOL,
-    }
-}
-
-/// A parameter on its way to the server.
-#[derive(Debug)]
-struct Bound<'v>(&'v Value);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(
-        &self,
-        type_: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self.0 {
-            Value::Integer(number) => number.to_sql(type_, out),
-            // PostgreSQL keeps no NUL in a text. None of those that Tarn keeps has one, so what is looked up with one is
-            // not found either way.
-            Value::Text(Some(text)) if text.contains('\0') => {
-                text.replace('\0', "\u{fffd}").to_sql(type_, out)
-            }
-            Value::Text(text) => text.to_sql(type_, out),
-            Value::Bytes(bytes) => bytes.to_sql(type_, out),
-            Value::Flag(flag) => flag.to_sql(type_, out),
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
-
-fn stored(row: &tokio_postgres::Row, column: usize) -> Result<Value, MetadataError> {
-    let Some(described) = row.columns().get(column) else {
-        return Err(MetadataError::Failed("a row without a column".into()));
-    };
-    let absent = Value::Integer(None);
-    Ok(match *described.type_() {
-        Type::INT8 => Value::Integer(row.try_get(column)?),
-        Type::INT4 => Value::Integer(row.try_get::<_, Option<i32>>(column)?.map(i64::from)),
-        Type::BOOL => row
-            .try_get::<_, Option<bool>>(column)?
-            .map_or(absent, Value::Flag),
-        Type::TEXT | Type::VARCHAR | Type::NAME => Value::Text(row.try_get(column)?),
-        Type::BYTEA => row
-            .try_get::<_, Option<Vec<u8>>>(column)?
-            .map_or(absent, Value::Bytes),
-        // No table has one, and sums are cast.
-        ref other => {
-            let text = format!("the column {} is of the type {other}", described.name());
-            return Err(MetadataError::Failed(text.into()));
-        }
-    })
 }

@@ -44,11 +44,14 @@ async fn it_is_an_engine_like_the_other() {
     let address = address(&server);
     let (engine, watch) = open(&address).await.unwrap();
     engine::tests::reads_back(&engine).await;
+    engine::tests::takes_many_rows(&engine).await;
     the_tables_are_those_of_sqlite(&engine).await;
     readers_cannot_write(&engine).await;
     a_transaction_happens_whole_or_not_at_all(&engine).await;
     a_caller_that_leaves_ends_its_statement_and_gives_its_turn_back(&engine).await;
     writers_of_several_processes_take_turns(&address, &engine).await;
+    statements_are_prepared_anew_for_other_tables(&server, &engine).await;
+    one_that_does_nothing_in_its_transaction_loses_it(&address, &engine).await;
     a_statement_that_takes_too_long_is_stopped_as_busy(&address).await;
     what_was_known_is_forgotten_with_the_connection(&server, &engine, &watch).await;
     engine.close().await;
@@ -169,6 +172,50 @@ async fn writers_of_several_processes_take_turns(address: &PostgresAddress, engi
     // It sees what was committed while it waited.
     let (count, ()) = tokio::join!(second, finish);
     assert_eq!(count, 2);
+    other.close().await;
+}
+
+async fn statements_are_prepared_anew_for_other_tables(server: &Server, engine: &Engine) {
+    let ask = || sql!("SELECT created_at FROM owners ORDER BY id");
+    let change = |kind| {
+        let text = format!("ALTER TABLE owners ALTER COLUMN created_at TYPE {kind}");
+        server.sql("tarn", &text);
+    };
+    // As a newer version does it while this one runs. Its connections have prepared the question.
+    let before = engine.rows(ask()).await.unwrap().len();
+    let mut transaction = engine.write().await.unwrap();
+    transaction.rows(ask()).await.unwrap();
+    transaction.commit().await.unwrap();
+    change("INTEGER");
+    for _ in 0..4 {
+        assert_eq!(engine.rows(ask()).await.unwrap().len(), before);
+    }
+    // What a transaction has done is lost with it; the next one works.
+    let mut transaction = engine.write().await.unwrap();
+    let error = transaction.rows(ask()).await.unwrap_err();
+    assert!(error.is_of_changed_tables(), "{error:?}");
+    assert!(matches!(error, MetadataError::Busy(_)), "{error:?}");
+    drop(transaction);
+    let mut transaction = engine.write().await.unwrap();
+    assert_eq!(transaction.rows(ask()).await.unwrap().len(), before);
+    transaction.commit().await.unwrap();
+    change("BIGINT");
+}
+
+/// A process that stops in the middle of a transaction, as one does that is paused.
+async fn one_that_does_nothing_in_its_transaction_loses_it(
+    address: &PostgresAddress,
+    engine: &Engine,
+) {
+    let (other, _) = open(address).await.unwrap();
+    let before = owners(engine).await;
+    let mut paused = other.write().await.unwrap();
+    paused.run(owner("erin")).await.unwrap();
+    // Longer than it may do nothing, and shorter than this one waits.
+    let transaction = engine.write().await.unwrap();
+    assert!(paused.commit().await.is_err());
+    transaction.commit().await.unwrap();
+    assert_eq!(owners(engine).await, before);
     other.close().await;
 }
 

@@ -4,6 +4,7 @@ use super::{
     super::{
         MetadataError,
         engine::{Row, Statement},
+        given::{Answer, Given},
     },
     WRITERS,
     connections::Held,
@@ -23,7 +24,12 @@ impl Transaction {
     /// one that waits for it has taken its snapshot before.
     pub(super) async fn begin(held: &mut Held) -> Result<(), MetadataError> {
         held.in_transaction = true;
-        held.batch(&format!("BEGIN; {WRITERS}")).await
+        let discard = if held.has_old_plans() {
+            "DISCARD PLANS; "
+        } else {
+            ""
+        };
+        held.batch(&format!("{discard}BEGIN; {WRITERS}")).await
     }
 
     /// What has begun on this connection.
@@ -50,6 +56,15 @@ impl Transaction {
     ) -> Result<u64, MetadataError> {
         let changed = self.held.run(&statement).await;
         self.seen(changed)
+    }
+
+    /// Runs statements about many rows, in one round trip.
+    pub(in crate::metadata) async fn all(
+        &mut self,
+        statements: &[Given],
+    ) -> Result<Vec<Answer>, MetadataError> {
+        let answers = self.held.all(statements).await;
+        self.seen(answers)
     }
 
     fn seen<T>(&mut self, done: Result<T, MetadataError>) -> Result<T, MetadataError> {

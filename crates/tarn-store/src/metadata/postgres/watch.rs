@@ -155,6 +155,7 @@ impl Asker {
                 same_plans: true,
                 commits_late: false,
                 only_reads: true,
+                by_indexes: false,
             };
             let (client, task) = self.connector.connect(session).await.ok()?;
             let prepared = client.prepare_typed(SNAPSHOT, &[] as &[Type]).await.ok()?;

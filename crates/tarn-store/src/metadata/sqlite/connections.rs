@@ -17,6 +17,7 @@ use rusqlite::{
 use super::super::{
     MetadataError,
     engine::{Row, Statement, Value},
+    given::{Answer, Given},
 };
 
 /// Statements that a connection keeps ready.
@@ -145,18 +146,9 @@ impl Stop {
 /// Every row that a statement gives.
 pub(super) fn rows(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
     let mut prepared = prepare(connection, statement)?;
-    let columns: Arc<[String]> = prepared
-        .column_names()
-        .into_iter()
-        .map(Into::into)
-        .collect();
-    let mut rows = prepared.raw_query();
+    let columns = columns(&prepared);
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let values = (0..columns.len()).map(|column| stored(column, row.get_ref(column)?));
-        let values = values.collect::<rusqlite::Result<_>>()?;
-        found.push(Row::new(Arc::clone(&columns), values));
-    }
+    collect(&mut prepared, &columns, &mut found)?;
     Ok(found)
 }
 
@@ -166,25 +158,66 @@ pub(super) fn run(connection: &Connection, statement: &Statement) -> rusqlite::R
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
+/// Runs a statement for each of its rows.
+pub(super) fn given(connection: &Connection, given: &Given) -> rusqlite::Result<Answer> {
+    let mut answer = Answer::default();
+    if given.rows.is_empty() {
+        return Ok(answer);
+    }
+    let mut prepared = connection.prepare_cached(&given.text(("VALUES (", ")")))?;
+    let columns = columns(&prepared);
+    let changes = !prepared.readonly();
+    for values in &given.rows {
+        bind(&mut prepared, values)?;
+        collect(&mut prepared, &columns, &mut answer.rows)?;
+        if changes {
+            answer.changed += connection.changes();
+        }
+    }
+    Ok(answer)
+}
+
+fn columns(prepared: &rusqlite::Statement<'_>) -> Arc<[String]> {
+    let names = prepared.column_names();
+    names.into_iter().map(Into::into).collect()
+}
+
+/// Runs what is prepared to its end.
+fn collect(
+    prepared: &mut rusqlite::Statement<'_>,
+    columns: &Arc<[String]>,
+    found: &mut Vec<Row>,
+) -> rusqlite::Result<()> {
+    let mut rows = prepared.raw_query();
+    while let Some(row) = rows.next()? {
+        let values = (0..columns.len()).map(|column| stored(column, row.get_ref(column)?));
+        let values = values.collect::<rusqlite::Result<_>>()?;
+        found.push(Row::new(Arc::clone(columns), values));
+    }
+    Ok(())
+}
+
 /// The statement with its parameters, ready to run.
 fn prepare<'c>(
     connection: &'c Connection,
     statement: &Statement,
 ) -> rusqlite::Result<CachedStatement<'c>> {
     let mut prepared = connection.prepare_cached(statement.text)?;
+    bind(&mut prepared, &statement.values)?;
+    Ok(prepared)
+}
+
+fn bind(prepared: &mut rusqlite::Statement<'_>, values: &[Value]) -> rusqlite::Result<()> {
     for index in 1..=prepared.parameter_count() {
         // SQLite numbers `$5` by where it first stands in the text, not by its name.
         let value = prepared
             .parameter_name(index)
             .and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok())
-            .and_then(|number| statement.values.get(number.checked_sub(1)?))
-            .ok_or(rusqlite::Error::InvalidParameterCount(
-                statement.values.len(),
-                index,
-            ))?;
+            .and_then(|number| values.get(number.checked_sub(1)?))
+            .ok_or(rusqlite::Error::InvalidParameterCount(values.len(), index))?;
         prepared.raw_bind_parameter(index, bound(value))?;
     }
-    Ok(prepared)
+    Ok(())
 }
 
 fn bound(value: &Value) -> ToSqlOutput<'_> {

@@ -9,8 +9,9 @@ use super::{
     super::{
         MetadataError,
         engine::{Row, Statement},
+        given::{Answer, Given},
     },
-    connections::{Connections, Stop, rows, run},
+    connections::{Connections, Stop, given, rows, run},
     on_thread,
 };
 
@@ -51,6 +52,20 @@ impl Transaction {
     ) -> Result<u64, MetadataError> {
         self.with(move |connection| run(connection, &statement))
             .await
+    }
+
+    /// Runs statements about many rows.
+    pub(in crate::metadata) async fn all(
+        &mut self,
+        statements: Vec<Given>,
+    ) -> Result<Vec<Answer>, MetadataError> {
+        self.with(move |connection| {
+            let answers = statements
+                .iter()
+                .map(|statement| given(connection, statement));
+            answers.collect()
+        })
+        .await
     }
 
     async fn with<T: Send + 'static>(

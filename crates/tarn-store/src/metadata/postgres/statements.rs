@@ -1,0 +1,231 @@
+//! What is sent to the server, and what comes back.
+
+use std::{pin::pin, sync::Arc};
+
+use bytes::BytesMut;
+use deadpool_postgres::{
+    ClientWrapper,
+    tokio_postgres::{
+        self, RowStream,
+        types::{IsNull, ToSql, Type, to_sql_checked},
+    },
+};
+use futures_util::{TryStreamExt as _, future::join_all};
+
+use super::super::{
+    MetadataError,
+    engine::{Row, Statement, Value},
+    given::{Answer, Given},
+};
+
+/// How many statements go out together at most. Up to 30 futures are polled in their order by `join_all`, and a statement is sent when its
+/// future is polled first.
+const TOGETHER: usize = 30;
+
+/// Makes the table `given` of one array for each column.
+const FROM_ARRAYS: (&str, &str) = ("SELECT * FROM unnest(", ")");
+
+/// Every row that a statement gives. Where the tables are other ones than when it was prepared, it is prepared anew.
+pub(super) async fn rows(
+    client: &ClientWrapper,
+    statement: &Statement,
+) -> Result<Vec<Row>, MetadataError> {
+    match rows_as_prepared(client, statement).await {
+        Err(error) if forget_prepared(client, &error) => {
+            // In a transaction nothing is done any more. Then that is the cause.
+            let again = rows_as_prepared(client, statement).await;
+            again.map_err(|_| error)
+        }
+        done => done,
+    }
+}
+
+async fn rows_as_prepared(
+    client: &ClientWrapper,
+    statement: &Statement,
+) -> Result<Vec<Row>, MetadataError> {
+    let types: Vec<Type> = statement.values.iter().map(type_of).collect();
+    let prepared = prepare(client, statement.text, &types).await?;
+    let values = statement.values.iter().map(Bound);
+    let stream = client.query_raw(&prepared, values).await?;
+    Ok(answer(stream).await?.rows)
+}
+
+/// Runs a statement and gives the number of rows it changed.
+pub(super) async fn run(
+    client: &ClientWrapper,
+    statement: &Statement,
+) -> Result<u64, MetadataError> {
+    let types: Vec<Type> = statement.values.iter().map(type_of).collect();
+    let prepared = prepare(client, statement.text, &types).await?;
+    let values = statement.values.iter().map(Bound);
+    Ok(client.execute_raw(&prepared, values).await?)
+}
+
+/// Runs statements about many rows: all are sent before the first answer is waited for. In a transaction those behind one that fails do
+/// nothing.
+pub(super) async fn all(
+    client: &ClientWrapper,
+    statements: &[Given],
+) -> Result<Vec<Answer>, MetadataError> {
+    let mut answers = Vec::with_capacity(statements.len());
+    for part in statements.chunks(TOGETHER) {
+        let mut ready = Vec::with_capacity(part.len());
+        for given in part {
+            ready.push(prepare_given(client, given).await?);
+        }
+        let mut running = Vec::with_capacity(part.len());
+        for (given, prepared) in part.iter().zip(&ready) {
+            running.push(run_given(client, given, prepared.as_ref()));
+        }
+        // All are waited for. The first error is the cause of those behind it.
+        for answer in join_all(running).await {
+            answers.push(answer.inspect_err(|error| {
+                forget_prepared(client, error);
+            })?);
+        }
+    }
+    Ok(answers)
+}
+
+async fn run_given(
+    client: &ClientWrapper,
+    given: &Given,
+    prepared: Option<&tokio_postgres::Statement>,
+) -> Result<Answer, MetadataError> {
+    let Some(prepared) = prepared else {
+        return Ok(Answer::default());
+    };
+    let columns: Vec<Vec<Bound<'_>>> = given
+        .by_column()
+        .map(|values| values.map(Bound).collect())
+        .collect();
+    answer(client.query_raw(prepared, columns).await?).await
+}
+
+/// Forgets what was prepared for other tables than there are now, where that is what was wrong.
+fn forget_prepared(client: &ClientWrapper, error: &MetadataError) -> bool {
+    let is_outdated = error.is_of_changed_tables();
+    if is_outdated {
+        client.statement_cache.clear();
+    }
+    is_outdated
+}
+
+/// The statement, ready to run. None when there is nothing to run it for.
+async fn prepare_given(
+    client: &ClientWrapper,
+    given: &Given,
+) -> Result<Option<tokio_postgres::Statement>, MetadataError> {
+    let Some(row) = given.rows.first() else {
+        return Ok(None);
+    };
+    let types: Vec<Type> = row.iter().map(array_of).collect();
+    let text = given.text(FROM_ARRAYS);
+    prepare(client, &text, &types).await.map(Some)
+}
+
+/// The statement, ready to run. Its parameters have the types of their values, whatever the server would guess.
+async fn prepare(
+    client: &ClientWrapper,
+    text: &str,
+    types: &[Type],
+) -> Result<tokio_postgres::Statement, MetadataError> {
+    let prepared = client.prepare_typed_cached(text, types).await?;
+    if prepared.params() == types {
+        Ok(prepared)
+    } else {
+        let (wanted, given) = (prepared.params().len(), types.len());
+        let text = format!("a statement of {wanted} parameters was given {given}");
+        Err(MetadataError::Failed(text.into()))
+    }
+}
+
+/// All that a statement gives.
+async fn answer(stream: RowStream) -> Result<Answer, MetadataError> {
+    let mut stream = pin!(stream);
+    let mut columns: Option<Arc<[String]>> = None;
+    let mut rows = Vec::new();
+    while let Some(row) = stream.try_next().await? {
+        let columns = columns.get_or_insert_with(|| {
+            let names = row.columns().iter().map(|column| column.name().to_owned());
+            names.collect()
+        });
+        let values = (0..columns.len()).map(|column| stored(&row, column));
+        let values: Result<Vec<Value>, MetadataError> = values.collect();
+        rows.push(Row::new(Arc::clone(columns), values?));
+    }
+    let changed = stream.rows_affected().unwrap_or_default();
+    Ok(Answer { rows, changed })
+}
+
+const fn type_of(value: &Value) -> Type {
+    match value {
+        Value::Integer(_) => Type::INT8,
+        Value::Text(_) => Type::TEXT,
+        Value::Bytes(_) => Type::BYTEA,
+        Value::Flag(_) => Type::BOOL,
+    }
+}
+
+const fn array_of(value: &Value) -> Type {
+    match value {
+        Value::Integer(_) => Type::INT8_ARRAY,
+        Value::Text(_) => Type::TEXT_ARRAY,
+        Value::Bytes(_) => Type::BYTEA_ARRAY,
+        Value::Flag(_) => Type::BOOL_ARRAY,
+    }
+}
+
+/// A parameter on its way to the server.
+#[derive(Debug)]
+struct Bound<'v>(&'v Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(
+        &self,
+        type_: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self.0 {
+            Value::Integer(number) => number.to_sql(type_, out),
+            // PostgreSQL keeps no NUL in a text. None of those that Tarn keeps has one, so what is looked up with one is
+            // not found either way.
+            Value::Text(Some(text)) if text.contains('\0') => {
+                text.replace('\0', "\u{fffd}").to_sql(type_, out)
+            }
+            Value::Text(text) => text.to_sql(type_, out),
+            Value::Bytes(bytes) => bytes.to_sql(type_, out),
+            Value::Flag(flag) => flag.to_sql(type_, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn stored(row: &tokio_postgres::Row, column: usize) -> Result<Value, MetadataError> {
+    let Some(described) = row.columns().get(column) else {
+        return Err(MetadataError::Failed("a row without a column".into()));
+    };
+    let absent = Value::Integer(None);
+    Ok(match *described.type_() {
+        Type::INT8 => Value::Integer(row.try_get(column)?),
+        Type::INT4 => Value::Integer(row.try_get::<_, Option<i32>>(column)?.map(i64::from)),
+        Type::BOOL => row
+            .try_get::<_, Option<bool>>(column)?
+            .map_or(absent, Value::Flag),
+        Type::TEXT | Type::VARCHAR | Type::NAME => Value::Text(row.try_get(column)?),
+        Type::BYTEA => row
+            .try_get::<_, Option<Vec<u8>>>(column)?
+            .map_or(absent, Value::Bytes),
+        // No table has one, and sums are cast.
+        ref other => {
+            let text = format!("the column {} is of the type {other}", described.name());
+            return Err(MetadataError::Failed(text.into()));
+        }
+    })
+}
