@@ -16,6 +16,7 @@
 mod access;
 mod content;
 mod corpus;
+mod database;
 mod download;
 mod engine;
 mod http;
@@ -82,8 +83,8 @@ struct Arguments {
     names: Vec<String>,
 }
 
-const NAMES: [&str; 7] = [
-    "engine", "access", "publish", "memory", "download", "upload", "install",
+const NAMES: [&str; 8] = [
+    "engine", "access", "database", "publish", "memory", "download", "upload", "install",
 ];
 
 fn main() -> ExitCode {
@@ -106,6 +107,7 @@ fn run() -> Result<()> {
         let table = match name.as_str() {
             "engine" => engine::run(arguments.effort)?,
             "access" => access::run(arguments.effort)?,
+            "database" => database::run(arguments.effort)?,
             "publish" => publish::run(arguments.effort, &arguments.tarn)?,
             "memory" => memory::run(arguments.effort, &arguments.tarn)?,
             "download" => download::run(arguments.effort, &arguments.tarn)?,

@@ -66,6 +66,11 @@ impl Samples {
         Self(self.0.iter().zip(&base.0).map(|(a, b)| a / b).collect())
     }
 
+    /// Round by round, this divided by a number.
+    pub(crate) fn divided_by(&self, base: f64) -> Self {
+        Self(self.0.iter().map(|sample| sample / base).collect())
+    }
+
     /// The middle one; of an even number, the mean of the two in the middle.
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
