@@ -1,9 +1,9 @@
 //! When each job is due.
 //!
 //! All jobs run once when the server starts, one after the other, and then every day, or as often as the settings say. A
-//! job that fails is reported in the log and tried again the next time. Of several servers on one database, one does a job at a time: it
-//! holds the job's lease. The schedule goes by the registry's clock and only
-//! looks at it now and then, so that a test may move it.
+//! job that fails is reported in the log and tried again the next time. Where servers may share the database, all of them together do a
+//! job that often: the one that does it holds the job's lease, which remembers when it was done last, and so a start is no reason to do it
+//! again. The schedule goes by the registry's clock and only looks at it now and then, so that a test may move it.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Registry;
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::in_batches;
+use tarn_store::metadata::{LeaseAnswer, in_batches};
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -104,11 +104,8 @@ impl Schedule {
         let (due, later): (Vec<_>, Vec<_>) = self.due.iter().partition(|(_, at)| *at <= now);
         self.due = later;
         for (job, _) in due {
-            let after = match self.run_alone(job).await {
-                true => self.interval(job),
-                false => LEASE,
-            };
-            self.due.push((job, now.after(after)));
+            let again = self.run_alone(job, now).await;
+            self.due.push((job, again));
         }
     }
 
@@ -122,21 +119,25 @@ impl Schedule {
         }
     }
 
-    /// Does a job, unless another server does it now, or has taken its lease meanwhile; then `false`.
-    async fn run_alone(&self, job: Job) -> bool {
+    /// Does a job, unless another server does it now, has done it a while ago, or has taken its lease meanwhile. Gives when to ask for it again.
+    async fn run_alone(&self, job: Job, now: Timestamp) -> Timestamp {
+        let interval = self.interval(job);
+        let later = now.after(LEASE);
         // Each step of clearing is a transaction, and a look that finds nothing must not cost one. Beside a SQLite database there is
         // no other server: the data folder has one.
         if job == Job::Clear || !self.registry.metadata().is_shared() {
             self.run(job).await;
-            return true;
+            return now.after(interval);
         }
         let metadata = self.registry.metadata();
-        let lease = match metadata.take_lease(job.name(), LEASE).await {
-            Ok(Some(lease)) => lease,
-            Ok(None) => return false,
+        let asked = metadata.take_lease(job.name(), LEASE, (now, interval));
+        let lease = match asked.await {
+            Ok(LeaseAnswer::Taken(lease)) => lease,
+            Ok(LeaseAnswer::NotDue(at)) => return at,
+            Ok(LeaseAnswer::Busy) => return later,
             Err(error) => {
                 tracing::warn!(%error, job = job.name(), "a job was not begun");
-                return false;
+                return later;
             }
         };
         let lost = async {
@@ -155,13 +156,13 @@ impl Schedule {
             () = self.run(job) => {}
             () = lost => {
                 tracing::warn!(job = job.name(), "another server took a job over, which this one was too slow for");
-                return false;
+                return later;
             }
         }
-        if let Err(error) = metadata.release_lease(&lease).await {
+        if let Err(error) = metadata.release_lease(&lease, now).await {
             tracing::warn!(%error, job = job.name(), "a lease was not given back: it ends within a minute");
         }
-        true
+        now.after(interval)
     }
 
     async fn run(&self, job: Job) {

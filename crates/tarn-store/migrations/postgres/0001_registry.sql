@@ -135,7 +135,8 @@ CREATE TABLE removals (
 CREATE TABLE leases (
     name TEXT COLLATE "C" PRIMARY KEY,
     number BIGINT NOT NULL,
-    ends_at BIGINT NOT NULL
+    ends_at BIGINT NOT NULL,
+    done_at BIGINT
 );
 
 CREATE TABLE foreign_tokens (

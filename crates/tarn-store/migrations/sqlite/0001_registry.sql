@@ -160,5 +160,6 @@ CREATE TABLE removals (
 CREATE TABLE leases (
     name     TEXT   PRIMARY KEY,
     number   BIGINT NOT NULL,                         -- moves on by one each time it is taken
-    ends_at  BIGINT NOT NULL                          -- by the database's clock
+    ends_at  BIGINT NOT NULL,                         -- by the database's clock
+    done_at  BIGINT                                   -- when the work was done last, by the clock of a server; NULL: not yet
 );

@@ -87,7 +87,7 @@ pub use self::{
         OwnerKind, PackageFileId, PackageFormat, RepositoryId, Role, SessionId, SigningKeyId,
         TeamId, Through, TokenId, UnknownWord, VersionRule, Visibility, WebhookEvent, WebhookId,
     },
-    leases::Lease,
+    leases::{Lease, LeaseAnswer},
     live_files::{LiveFile, OldPackage},
     members::Member,
     owners::{AddOwnerError, Owner},

@@ -3,10 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures_util::future::join_all;
-use tarn_base::names::OwnerName;
+use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_store::metadata::{
-    AuditFilter, CodeClaim, Guessed, Metadata, NewPackageFile, NewWebhook, Quota, RecordError,
-    SecondFactor, Visibility, WebhookEvents,
+    AuditFilter, CodeClaim, Guessed, Lease, LeaseAnswer, Metadata, NewPackageFile, NewWebhook,
+    Quota, RecordError, SecondFactor, Visibility, WebhookEvents,
 };
 use tarn_testkit::on_postgres;
 
@@ -260,45 +260,71 @@ async fn wrong_codes_are_counted_together() {
 async fn a_lease_is_held_by_one_and_its_old_holder_changes_nothing() {
     let (world, other) = two().await;
     let long = Duration::from_secs(3_600);
+    // Always due.
+    let due = (START, Duration::ZERO);
     for round in 0..rounds() / 3 {
         let (one, two) = tokio::join!(
-            world.metadata.take_lease("work", long),
-            other.take_lease("work", long)
+            world.metadata.take_lease("work", long, due),
+            other.take_lease("work", long, due)
         );
-        let (one, two) = (one.unwrap(), two.unwrap());
-        assert!(
-            one.is_some() ^ two.is_some(),
-            "round {round}: {one:?} {two:?}"
-        );
-        let held = one.or(two).unwrap();
+        let held = match (one.unwrap(), two.unwrap()) {
+            (LeaseAnswer::Taken(held), LeaseAnswer::Busy)
+            | (LeaseAnswer::Busy, LeaseAnswer::Taken(held)) => held,
+            both => panic!("round {round}: {both:?}"),
+        };
         assert!(other.renew_lease(&held, long).await.unwrap());
-        assert!(
-            world
-                .metadata
-                .take_lease("work", long)
-                .await
-                .unwrap()
-                .is_none()
-        );
-        let elsewhere = world.metadata.take_lease("other work", long).await.unwrap();
-        assert_eq!(elsewhere.is_some(), round == 0);
-        other.release_lease(&held).await.unwrap();
+        let refused = world.metadata.take_lease("work", long, due).await.unwrap();
+        assert_eq!(refused, LeaseAnswer::Busy);
+        let elsewhere = world.metadata.take_lease("other work", long, due);
+        let is_taken = matches!(elsewhere.await.unwrap(), LeaseAnswer::Taken(_));
+        assert_eq!(is_taken, round == 0);
+        other.release_lease(&held, START).await.unwrap();
     }
     // One that ended is taken by another, and neither prolonged nor given back by the one who slept.
-    let slept = world.metadata.take_lease("work", Duration::ZERO).await;
-    let slept = slept.unwrap().unwrap();
-    let held = other.take_lease("work", long).await.unwrap().unwrap();
+    let slept = taken(&world.metadata, Duration::ZERO, due).await;
+    let held = taken(&other, long, due).await;
     assert!(!world.metadata.renew_lease(&slept, long).await.unwrap());
-    world.metadata.release_lease(&slept).await.unwrap();
-    assert!(
-        world
-            .metadata
-            .take_lease("work", long)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    world.metadata.release_lease(&slept, START).await.unwrap();
+    let refused = world.metadata.take_lease("work", long, due).await.unwrap();
+    assert_eq!(refused, LeaseAnswer::Busy);
     assert!(other.renew_lease(&held, long).await.unwrap());
+}
+
+async fn taken(metadata: &Metadata, for_: Duration, due: (Timestamp, Duration)) -> Lease {
+    match metadata.take_lease("work", for_, due).await.unwrap() {
+        LeaseAnswer::Taken(lease) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_one_has_done_is_due_for_none_until_its_time_has_passed() {
+    let (world, other) = two().await;
+    let (long, day) = (Duration::from_secs(3_600), Duration::from_secs(86_400));
+    let (second, no_time) = (Duration::from_secs(1), Duration::ZERO);
+    let asked = async |metadata: &Metadata, now| {
+        let answer = metadata.take_lease("work", no_time, (now, day));
+        answer.await.unwrap()
+    };
+    // Work that was begun and never finished is not done.
+    taken(&world.metadata, no_time, (START, day)).await;
+    let held = taken(&other, long, (START, day)).await;
+    other.release_lease(&held, START).await.unwrap();
+    let due = START.after(day);
+    for metadata in [&world.metadata, &other] {
+        // Also for a server whose clock is a little behind.
+        for now in [START, START.before(second), due.before(second)] {
+            assert_eq!(asked(metadata, now).await, LeaseAnswer::NotDue(due));
+        }
+    }
+    // It is for one that does it more often, and for all when the one that did it was a day ahead of them.
+    for wanted in [
+        (due.before(second), long),
+        (due, day),
+        (START.before(day), day),
+    ] {
+        taken(&world.metadata, no_time, wanted).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -306,7 +332,7 @@ async fn wrong_passwords_are_counted_together_and_a_refused_one_is_not() {
     let (world, other) = two().await;
     let (account, source) = (&[7; 32], "192.0.2.1");
     let before = START.after(Duration::from_secs(1)).micros() - 3_600_000_000;
-    let since = tarn_base::clock::Timestamp::from_micros(before);
+    let since = Timestamp::from_micros(before);
     let most = 10;
     let guess = async |metadata: &Metadata| {
         let decide = |of_account: Guessed, of_source: Guessed| {

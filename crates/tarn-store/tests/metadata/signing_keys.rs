@@ -32,19 +32,22 @@ async fn states(metadata: &Metadata, owner: OwnerId) -> Vec<(String, KeyState)> 
         .collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_make_a_first_key_at_once_agree() {
     let world = World::new().await;
     let other = open(&world.folder).await;
-    let (one, two) = tokio::join!(
-        world
-            .metadata
-            .add_first_signing_key(key(world.alice, "one.rsa.pub"), &ACT),
-        other.add_first_signing_key(key(world.alice, "two.rsa.pub"), &ACT)
-    );
-    let (one, two): (SigningKeyRow, SigningKeyRow) = (one.unwrap(), two.unwrap());
-    assert_eq!(one, two);
-    assert_eq!(other.signing_keys(world.alice).await.unwrap(), [one].into());
+    for number in 0..30 {
+        let owner = add_user(&world.metadata, &format!("owner{number}")).await;
+        let names = ["one", "two"].map(|who| format!("{who}-{number}.rsa.pub"));
+        let [one, two] = names.each_ref().map(|name| key(owner, name));
+        let (one, two) = tokio::join!(
+            world.metadata.add_first_signing_key(one, &ACT),
+            other.add_first_signing_key(two, &ACT)
+        );
+        let (one, two): (SigningKeyRow, SigningKeyRow) = (one.unwrap(), two.unwrap());
+        assert_eq!(one, two);
+        assert_eq!(other.signing_keys(owner).await.unwrap(), [one].into());
+    }
 }
 
 #[tokio::test]
