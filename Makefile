@@ -37,7 +37,7 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges, actionlint, an S3 server, a browser
+install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges, actionlint, two S3 servers, a browser
 	scripts/install-system test
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-cargo-tools $(CACHE)
@@ -45,6 +45,7 @@ install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, c
 	scripts/install-clients $(CACHE)
 	scripts/install-actionlint $(CACHE)
 	scripts/install-versitygw $(CACHE)
+	scripts/install-garage $(CACHE)
 	scripts/install-browser $(CACHE)
 
 format: ## is the code formatted?

@@ -1,13 +1,12 @@
 //! Publishers and sweepers of the same bytes, with a pause at every step, and uploads that die between the put and the record: no
 //! package that was taken ever loses its bytes.
 //!
-//! The publishers and sweepers are those of the server. What they do is a race because all publish one of a few packages, each
-//! into a repository of its own, delete it soon, and keep nothing that was deleted.
+//! The publishers and sweepers are those of the server, or of two servers that share PostgreSQL and an S3 store. What they do is a race
+//! because all publish one of a few packages, each into a repository of its own, delete it soon, and keep nothing that was deleted.
+//!
+//! `TARN_RACE_ROUNDS` sets how many packages are taken in each test.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
-
-#[path = "../../tarn-store/tests/harness/versitygw.rs"]
-mod versitygw;
 
 use std::{
     sync::{
@@ -35,13 +34,16 @@ use tarn_core::{
 };
 use tarn_store::{
     blobs::{BlobKey, Blobs, Expected, S3Credentials, S3Settings, Storage},
-    metadata::{Actor, BlobFacts, FileAddress, NewUser, OwnerId, Visibility},
+    metadata::{Actor, BlobFacts, Database, FileAddress, NewUser, OwnerId, Visibility},
 };
-
-use self::versitygw::{ACCESS_KEY, SECRET_KEY, versitygw_or_leave_out};
+use tarn_testkit::{ACCESS_KEY, Postgres, S3Server, SECRET_KEY};
+use tempfile::TempDir;
 
 /// 2026-11-22 21:00:00 UTC.
 const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+
+/// That of all servers: 32 bytes.
+const SEALING_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// Publishers at once; half as many sweepers.
 const PUBLISHERS: u32 = 6;
@@ -74,7 +76,8 @@ impl Mixed {
 }
 
 struct World {
-    registry: Registry,
+    /// The servers.
+    registries: Vec<Registry>,
     owner: OwnerId,
     packages: Vec<Vec<u8>>,
     mixed: Arc<Mixed>,
@@ -85,27 +88,40 @@ struct World {
 }
 
 impl World {
-    async fn open(folder: &tempfile::TempDir, storage: Storage, rounds: u32) -> Arc<Self> {
-        let settings = Settings {
-            key_size: KeySize::Rsa2048,
-            keep_deleted: Duration::ZERO,
-            storage,
-            ..Settings::in_folder(folder.path().to_path_buf())
-        };
+    /// Opens a registry in each folder; where there are several, they share a database and a store.
+    async fn open(
+        folders: &[TempDir],
+        shared: Option<(&Database, &Storage)>,
+        rounds: u32,
+    ) -> Arc<Self> {
         let mixed = Arc::new(Mixed::default());
-        let pauses = Arc::clone(&mixed);
-        let data_dir = settings.data_dir.clone();
-        let blobs = Blobs::open(data_dir, &settings.storage).await.unwrap();
-        let blobs = blobs.with_pauses(move || pauses.pause());
-        let registry = Registry::over(blobs, settings, Clock::manual(START));
-        let registry = registry.await.unwrap();
+        let clock = Clock::manual(START);
+        let mut registries = Vec::new();
+        for folder in folders {
+            let mut settings = Settings {
+                key_size: KeySize::Rsa2048,
+                keep_deleted: Duration::ZERO,
+                sealing_key: Some(Secret::new(SEALING_KEY.to_owned())),
+                ..Settings::in_folder(folder.path().to_path_buf())
+            };
+            if let Some((database, storage)) = shared {
+                settings.database = database.clone();
+                settings.storage = storage.clone();
+            }
+            let pauses = Arc::clone(&mixed);
+            let blobs = Blobs::open(settings.data_dir.clone(), &settings.storage);
+            let blobs = blobs.await.unwrap().with_pauses(move || pauses.pause());
+            let registry = Registry::over(blobs, settings, clock.clone());
+            registries.push(registry.await.unwrap());
+        }
         let new = NewUser {
             name: &OwnerName::parse("alice").unwrap(),
             password_hash: None,
             admin: false,
             visibility: Visibility::Public,
         };
-        let (metadata, server) = (registry.metadata(), Actor::SERVER);
+        let metadata = registries.first().unwrap().metadata();
+        let server = Actor::SERVER;
         let owner = metadata.add_user(new, &server.at(START)).await;
         let owner = owner.unwrap().id;
         let package = |number| {
@@ -114,7 +130,7 @@ impl World {
                 .build()
         };
         Arc::new(Self {
-            registry,
+            registries,
             owner,
             packages: (0..PACKAGES).map(package).collect(),
             mixed,
@@ -122,6 +138,12 @@ impl World {
             taken: AtomicU32::new(0),
             freed: AtomicU64::new(0),
         })
+    }
+
+    /// The server that number so much is a client or a job of.
+    fn registry(&self, number: u32) -> &Registry {
+        let which = number as usize % self.registries.len();
+        self.registries.get(which).unwrap()
     }
 
     fn is_over(&self) -> bool {
@@ -136,6 +158,7 @@ impl World {
 
     /// Publishes, looks whether the bytes are there, and deletes, over and over.
     async fn publish(self: Arc<Self>, number: u32) {
+        let registry = self.registry(number);
         let branch = Branch::parse("edge").unwrap();
         let repository = RepositoryName::parse(&format!("r{number}")).unwrap();
         let one_less = |left: u32| left.checked_sub(1);
@@ -155,7 +178,7 @@ impl World {
                 if_exists: IfExists::Refuse,
             };
             let body = stream::iter([Ok(Bytes::from(package.to_vec()))]);
-            let published = self.registry.publisher().publish(destination, body).await;
+            let published = registry.publisher().publish(destination, body).await;
             published.unwrap();
             self.taken.fetch_add(1, Ordering::Relaxed);
             let address = FileAddress {
@@ -168,52 +191,51 @@ impl World {
             // At once, and again after whatever was on its way has arrived.
             for wait in [Duration::ZERO, self.mixed.pause()] {
                 tokio::time::sleep(wait).await;
-                let metadata = self.registry.metadata();
+                let metadata = registry.metadata();
                 let found = metadata.package_file(&address).await.unwrap().unwrap();
-                let store = self.registry.blobs().store();
+                let store = registry.blobs().store();
                 let whole = store.has_whole(&found.blob(), found.size).await.unwrap();
                 assert!(whole, "{} was taken and is lost", found.blob());
             }
-            let remover = self.registry.administration().remover();
+            let remover = registry.administration().remover();
             let removed = remover.remove(&address, &Actor::SERVER).await.unwrap();
             assert!(removed.is_some());
         }
     }
 
     /// Puts bytes where an upload would, and dies before it records them.
-    async fn die(self: Arc<Self>) {
+    async fn die(self: Arc<Self>, number: u32) {
+        let registry = self.registry(number);
         while !self.is_over() {
             tokio::time::sleep(Duration::from_micros(self.mixed.below(8 * LONGEST))).await;
             let (_, package) = self.any_package();
             let sha256 = Sha256Digest::from_bytes(Sha256::digest(package).into());
-            let known = self.registry.metadata().blob(&sha256).await.unwrap();
+            let known = registry.metadata().blob(&sha256).await.unwrap();
             let place = known.as_ref().map_or(0, BlobFacts::place_for_upload);
-            let mut incoming = self.registry.blobs().begin().await.unwrap();
+            let mut incoming = registry.blobs().begin().await.unwrap();
             incoming.write(package).unwrap();
             let key = BlobKey { sha256, place };
-            let put = self
-                .registry
-                .blobs()
-                .put(&mut incoming, &key, Expected::New);
+            let put = registry.blobs().put(&mut incoming, &key, Expected::New);
             put.await.unwrap();
         }
     }
 
     /// Frees what was deleted, and now and then compares the store with the database.
     async fn sweep(self: Arc<Self>, number: u32) {
+        let registry = self.registry(number);
         let mut round = number;
         while !self.is_over() {
             round += 1;
             // Deleted a moment ago is long enough ago; and what was left behind is old enough now and then.
             let days = if round.is_multiple_of(40) { 31 } else { 0 };
             let step = Duration::from_secs(days * 86_400 + 1);
-            self.registry.clock().advance(step);
+            registry.clock().advance(step);
             let freed = if round.is_multiple_of(20) {
-                let swept = sweep(&self.registry).await.unwrap();
+                let swept = sweep(registry).await.unwrap();
                 assert_eq!(swept.damaged, 0, "{swept:?}");
                 swept.removed
             } else {
-                free(&self.registry).await.unwrap().blobs
+                free(registry).await.unwrap().blobs
             };
             self.freed.fetch_add(freed, Ordering::Relaxed);
             tokio::time::sleep(self.mixed.pause()).await;
@@ -221,13 +243,14 @@ impl World {
     }
 }
 
-/// Has them all race until so many packages were taken. Gives the folder of the data.
-async fn race(storage: Storage, rounds: u32) {
-    let folder = tempfile::tempdir().unwrap();
-    let world = World::open(&folder, storage, rounds).await;
+/// Has them all race until so many packages were taken, or as many as `TARN_RACE_ROUNDS` says.
+async fn race(folders: &[TempDir], shared: Option<(&Database, &Storage)>, rounds: u32) {
+    let wanted = std::env::var("TARN_RACE_ROUNDS").ok();
+    let rounds = wanted.map_or(rounds, |wanted| wanted.parse().unwrap());
+    let world = World::open(folders, shared, rounds).await;
     let publishers = (0..PUBLISHERS).map(|number| tokio::spawn(Arc::clone(&world).publish(number)));
     let sweepers = (0..PUBLISHERS / 2).map(|number| tokio::spawn(Arc::clone(&world).sweep(number)));
-    let dying = (0..2).map(|_| tokio::spawn(Arc::clone(&world).die()));
+    let dying = (0..2).map(|number| tokio::spawn(Arc::clone(&world).die(number)));
     let all: Vec<_> = publishers.chain(sweepers).chain(dying).collect();
     for one in all {
         one.await.unwrap();
@@ -239,32 +262,42 @@ async fn race(storage: Storage, rounds: u32) {
         "hardly a race: {freed} freed"
     );
     // What was left behind goes in the end, and nothing else was there.
+    let registry = world.registry(0);
     for days in [1, 31, 1] {
         let step = Duration::from_secs(days * 86_400);
-        world.registry.clock().advance(step);
-        sweep(&world.registry).await.unwrap();
+        registry.clock().advance(step);
+        sweep(registry).await.unwrap();
     }
-    assert!(!world.registry.blobs().store().any().await.unwrap());
+    assert!(!registry.blobs().store().any().await.unwrap());
+}
+
+fn folders<const COUNT: usize>() -> [TempDir; COUNT] {
+    [(); COUNT].map(|()| tempfile::tempdir().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_package_that_was_taken_loses_its_bytes_in_files() {
-    race(Storage::DataFolder, 2_000).await;
+    race(&folders::<1>(), None, 2_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_package_that_was_taken_loses_its_bytes_in_an_s3_store() {
-    let Some(server) = versitygw_or_leave_out() else {
+async fn no_package_that_was_taken_by_one_of_two_servers_loses_its_bytes_in_an_s3_store() {
+    let Some(server) = S3Server::versitygw() else {
         return;
     };
-    server.make_bucket("races");
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    postgres.create("tarn", None);
+    let database = Database::Postgres(postgres.url("tarn").parse().unwrap());
     let settings = S3Settings {
         credentials: Some(S3Credentials {
             access_key_id: ACCESS_KEY.to_owned(),
             secret_access_key: Secret::new(SECRET_KEY.to_owned()),
             session_token: None,
         }),
-        ..S3Settings::parse(&server.url("races")).unwrap()
+        ..S3Settings::parse(&server.make_place("races")).unwrap()
     };
-    race(Storage::S3(Box::new(settings)), 300).await;
+    let storage = Storage::S3(Box::new(settings));
+    race(&folders::<2>(), Some((&database, &storage)), 200).await;
 }

@@ -8,11 +8,13 @@
 )]
 
 mod postgres;
+mod s3_server;
 mod suite;
 mod tools;
 
 pub use self::{
     postgres::Postgres,
+    s3_server::{ACCESS_KEY, REGION, S3Server, SECRET_KEY},
     suite::{Session, database_in, on_postgres, sql_in, suite_on_postgres},
     tools::left_out,
 };

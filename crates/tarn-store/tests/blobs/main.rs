@@ -5,8 +5,6 @@
 mod local;
 mod proxy;
 mod s3;
-#[path = "../harness/versitygw.rs"]
-mod versitygw;
 
 use std::{
     fs, io,
@@ -17,23 +15,32 @@ use std::{
 
 use apk::digest::Sha256Digest;
 use futures_util::StreamExt as _;
+use object_store::{
+    ObjectStoreExt as _,
+    aws::{AmazonS3, AmazonS3Builder},
+};
 use sha2::{Digest as _, Sha256};
 use tarn_base::secret::Secret;
 use tarn_store::blobs::{
-    BlobError, BlobKey, Blobs, Body, Expected, S3Credentials, S3Limits, S3Settings, Storage,
+    BlobError, BlobKey, Blobs, Body, Expected, Found, S3Credentials, S3Limits, S3Settings, Storage,
 };
+use tarn_testkit::{ACCESS_KEY, S3Server, SECRET_KEY};
 use tempfile::TempDir;
-
-use self::versitygw::{ACCESS_KEY, SECRET_KEY, Versitygw, versitygw_or_leave_out};
 
 /// An open store.
 struct Tested {
     /// The data folder.
     folder: TempDir,
     blobs: Blobs,
-    /// In which the files and folders of blobs are, whichever store it is.
-    root: PathBuf,
-    is_s3: bool,
+    below: Below,
+}
+
+/// What a store puts blobs into, for a test that damages them.
+enum Below {
+    /// The folder of the files and folders.
+    Files(PathBuf),
+    /// The server, and what the names of objects begin with.
+    Objects(Box<AmazonS3>, String),
 }
 
 impl Tested {
@@ -43,33 +50,44 @@ impl Tested {
             blobs: Blobs::open(folder.path().to_path_buf(), &Storage::DataFolder)
                 .await
                 .unwrap(),
-            root: folder.path().join("blobs"),
+            below: Below::Files(folder.path().join("blobs")),
             folder,
-            is_s3: false,
         }
     }
 
-    async fn s3(server: &Versitygw) -> Self {
-        let (settings, bucket) = new_bucket(server);
+    async fn s3(server: &S3Server) -> Self {
+        let settings = new_place(server);
+        let objects = AmazonS3Builder::new()
+            .with_bucket_name(&settings.bucket)
+            .with_region(&settings.region)
+            .with_endpoint(&server.endpoint)
+            .with_allow_http(true)
+            .with_access_key_id(ACCESS_KEY)
+            .with_secret_access_key(SECRET_KEY)
+            .build();
+        let prefix = format!("{}/blobs", settings.prefix);
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::S3(Box::new(settings));
         Self {
             blobs: Blobs::open(folder.path().to_path_buf(), &storage)
                 .await
                 .unwrap(),
-            root: bucket.join("some/prefix/blobs"),
+            below: Below::Objects(Box::new(objects.unwrap()), prefix),
             folder,
-            is_s3: true,
         }
     }
 
-    /// Both; or one where the server of the other is missing.
-    async fn both() -> Vec<Self> {
+    /// One on files, and one on each S3 server that is installed.
+    async fn all() -> Vec<Self> {
         let mut all = vec![Self::local().await];
-        if let Some(server) = versitygw_or_leave_out() {
+        for server in S3Server::all() {
             all.push(Self::s3(server).await);
         }
         all
+    }
+
+    fn is_s3(&self) -> bool {
+        matches!(self.below, Below::Objects(..))
     }
 
     async fn put(&self, bytes: &[u8], place: u32, expected: Expected) -> Result<bool, BlobError> {
@@ -86,18 +104,41 @@ impl Tested {
         bytes_of(body).await.unwrap()
     }
 
+    /// The file of a blob.
     fn path(&self, key: &BlobKey) -> PathBuf {
-        let name = key.to_string();
-        let (folder, name) = name.split_at(2);
-        self.root.join(folder).join(name)
+        match &self.below {
+            Below::Files(root) => root.join(path_of(key)),
+            Below::Objects(..) => unreachable!("not in files"),
+        }
     }
 
-    /// Has the disk below the store forget or change a blob.
-    fn damage(&self, key: &BlobKey, bytes: Option<&[u8]>) {
-        // Root writes to what is read-only, others do not.
-        fs::remove_file(self.path(key)).unwrap();
+    /// Has what is below the store forget or change a blob.
+    async fn damage(&self, key: &BlobKey, bytes: Option<&[u8]>) {
+        match &self.below {
+            // Root writes to what is read-only, others do not.
+            Below::Files(_) => fs::remove_file(self.path(key)).unwrap(),
+            Below::Objects(server, prefix) => {
+                let path = format!("{prefix}/{}", path_of(key));
+                server.delete(&path.into()).await.unwrap();
+            }
+        }
         if let Some(bytes) = bytes {
-            fs::write(self.path(key), bytes).unwrap();
+            self.write(&path_of(key), bytes).await;
+        }
+    }
+
+    /// Writes a file or an object beside the blobs, as something else would.
+    async fn write(&self, path: &str, bytes: &[u8]) {
+        match &self.below {
+            Below::Files(root) => {
+                let path = root.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, bytes).unwrap();
+            }
+            Below::Objects(server, prefix) => {
+                let path = format!("{prefix}/{path}").into();
+                server.put(&path, bytes.to_vec().into()).await.unwrap();
+            }
         }
     }
 
@@ -106,12 +147,18 @@ impl Tested {
     }
 }
 
-/// Settings of a new bucket, and its folder.
-fn new_bucket(server: &Versitygw) -> (S3Settings, PathBuf) {
+/// Where a blob is, below the folder or the prefix.
+fn path_of(key: &BlobKey) -> String {
+    let name = key.to_string();
+    let (folder, name) = name.split_at(2);
+    format!("{folder}/{name}")
+}
+
+/// Settings of a new place on a server.
+fn new_place(server: &S3Server) -> S3Settings {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let name = format!("bucket-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let folder = server.make_bucket(&name);
-    (settings(&server.url(&name)), folder)
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    settings(&server.make_place(&format!("place-{number}")))
 }
 
 /// The settings of that URL, with the right credentials and little patience.
@@ -181,7 +228,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn a_blob_reads_back_as_it_was_put_whole_and_in_parts() {
-    for tested in Tested::both().await {
+    for tested in Tested::all().await {
         for bytes in [&b""[..], b"one, two", &noise(3_000_001)] {
             let (key, size) = (key(bytes, 0), bytes.len());
             let store = tested.blobs.store();
@@ -201,7 +248,7 @@ async fn a_blob_reads_back_as_it_was_put_whole_and_in_parts() {
             // It is there, and is put once more.
             for expected in [Expected::There, Expected::New] {
                 let put = tested.put(bytes, 0, expected).await.unwrap();
-                assert_eq!(put, tested.is_s3 && expected == Expected::New);
+                assert_eq!(put, tested.is_s3() && expected == Expected::New);
                 assert_eq!(tested.read(&key, size).await, bytes);
             }
         }
@@ -211,7 +258,7 @@ async fn a_blob_reads_back_as_it_was_put_whole_and_in_parts() {
 
 #[tokio::test]
 async fn what_is_absent_is_absent_and_no_error() {
-    for tested in Tested::both().await {
+    for tested in Tested::all().await {
         let (store, absent) = (tested.blobs.store(), key(b"absent", 0));
         assert!(!store.any().await.unwrap());
         assert!(tested.open(&absent, 6).await.unwrap().is_none());
@@ -227,7 +274,7 @@ async fn what_is_absent_is_absent_and_no_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_that_put_the_same_bytes_at_once_all_succeed() {
-    for tested in Tested::both().await {
+    for tested in Tested::all().await {
         let puts = (0..16).map(|number| {
             let blobs = tested.blobs.clone();
             let expected = [Expected::New, Expected::There][number % 2];
@@ -243,7 +290,7 @@ async fn many_that_put_the_same_bytes_at_once_all_succeed() {
 
 #[tokio::test]
 async fn a_damaged_or_missing_blob_is_noticed_and_replaced_by_the_same_bytes() {
-    for tested in Tested::both().await {
+    for tested in Tested::all().await {
         let store = tested.blobs.store();
         for bytes in [&b"whole"[..], &noise(400_000)] {
             let (key, size) = (key(bytes, 0), bytes.len());
@@ -251,19 +298,25 @@ async fn a_damaged_or_missing_blob_is_noticed_and_replaced_by_the_same_bytes() {
             let mut flipped = bytes.to_vec();
             flipped[1] ^= 1;
             for damaged in [Some(&bytes[..3]), Some(&[]), Some(&flipped[..]), None] {
-                tested.damage(&key, damaged);
+                tested.damage(&key, damaged).await;
                 let has_size = damaged.is_some_and(|damaged| damaged.len() == size);
                 assert_eq!(store.has(&key, size as u64).await.unwrap(), has_size);
                 assert!(!store.has_whole(&key, size as u64).await.unwrap());
                 match (tested.open(&key, size).await, has_size) {
                     (Ok(None), false) => assert!(damaged.is_none()),
-                    (Err(BlobError::Damaged { expected, .. }), false) => {
-                        assert_eq!(expected, size as u64);
+                    (
+                        Err(BlobError::Damaged {
+                            expected, found, ..
+                        }),
+                        false,
+                    ) => {
+                        let length = damaged.unwrap().len() as u64;
+                        assert_eq!((expected, found), (size as u64, Found::Bytes(length)));
                     }
                     (Ok(Some(body)), true) => {
                         let read = bytes_of(body).await;
                         // From a file it comes as it is, which apk notices.
-                        assert_eq!(read.is_err(), tested.is_s3);
+                        assert_eq!(read.is_err(), tested.is_s3());
                     }
                     other => panic!("{:?}", other.0.map(|body| body.is_some())),
                 }
@@ -278,18 +331,23 @@ async fn a_damaged_or_missing_blob_is_noticed_and_replaced_by_the_same_bytes() {
 
 #[tokio::test]
 async fn every_blob_is_listed_in_each_place_and_nothing_else() {
-    for tested in Tested::both().await {
+    for tested in Tested::all().await {
         let mut expected = Vec::new();
         for (bytes, place) in [(&b"a"[..], 0), (b"a", 1), (b"bb", 12), (b"ccc", 0)] {
             tested.put(bytes, place, Expected::New).await.unwrap();
             expected.push((key(bytes, place), bytes.len() as u64));
         }
-        let first = tested.path(&expected[0].0);
-        let beside = first.parent().unwrap();
-        for name in ["lost+found", "00", &format!("{}.0", "0".repeat(62))] {
-            fs::write(beside.join(name), "").unwrap();
+        let first = path_of(&expected[0].0);
+        let folder = first.split('/').next().unwrap();
+        let zeros = "0".repeat(62);
+        for name in [
+            "lost+found",
+            "00",
+            &format!("{zeros}.0"),
+            &format!("{zeros}/in"),
+        ] {
+            tested.write(&format!("{folder}/{name}"), b"").await;
         }
-        fs::create_dir(beside.join("0".repeat(62))).unwrap();
         let mut listed = Vec::new();
         for first_byte in 0..=u8::MAX {
             for blob in tested.blobs.store().list(first_byte).await.unwrap() {
@@ -310,7 +368,7 @@ async fn every_blob_is_listed_in_each_place_and_nothing_else() {
 
 #[tokio::test]
 async fn a_removed_blob_is_gone_and_a_reader_reads_on() {
-    for tested in Tested::both().await {
+    for tested in Tested::all().await {
         let (store, bytes) = (tested.blobs.store(), noise(100_000));
         let (key, size) = (key(&bytes, 0), bytes.len());
         tested.put(&bytes, 0, Expected::New).await.unwrap();
@@ -332,7 +390,7 @@ async fn a_removed_blob_is_gone_and_a_reader_reads_on() {
 
 #[tokio::test]
 async fn an_upload_can_be_put_again_after_its_place_was_given_up() {
-    for tested in Tested::both().await {
+    for tested in Tested::all().await {
         let bytes = noise(300_000);
         let mut incoming = tested.blobs.begin().await.unwrap();
         incoming.write(&bytes).unwrap();
@@ -357,7 +415,7 @@ async fn an_upload_can_be_put_again_after_its_place_was_given_up() {
 
 #[tokio::test]
 async fn what_is_dropped_leaves_nothing() {
-    for tested in Tested::both().await {
+    for tested in Tested::all().await {
         let mut incoming = tested.blobs.begin().await.unwrap();
         incoming.write(b"half of someth").unwrap();
         assert_eq!(incoming.size(), 14);

@@ -4,12 +4,12 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use tarn_base::secret::Secret;
 use tarn_store::blobs::{BlobError, Blobs, Expected, S3Limits, S3Settings, Storage, Store};
+use tarn_testkit::{ACCESS_KEY, S3Server, SECRET_KEY};
 
 use crate::{
-    Tested, bytes_of, digest, key, new_bucket, noise,
+    Tested, bytes_of, digest, key, new_place, noise,
     proxy::{Fault, Proxy},
     settings,
-    versitygw::{SECRET_KEY, Versitygw, versitygw_or_leave_out},
 };
 
 /// A bucket behind a proxy, with two blobs in it, and a store that has no connection yet.
@@ -21,9 +21,9 @@ struct BehindProxy {
 }
 
 impl BehindProxy {
-    async fn new(server: &Versitygw) -> Self {
+    async fn new(server: &S3Server) -> Self {
         let proxy = Proxy::start(&server.endpoint).await;
-        let (settings, _) = new_bucket(server);
+        let settings = new_place(server);
         let bytes = noise(600_000);
         let folder = tempfile::tempdir().unwrap();
         let behind = Self {
@@ -86,7 +86,7 @@ fn said(error: &(dyn Error + 'static)) -> String {
 
 #[tokio::test]
 async fn a_download_that_is_cut_or_stalls_goes_on_at_the_right_byte_or_fails() {
-    let Some(server) = versitygw_or_leave_out() else {
+    let Some(server) = S3Server::versitygw() else {
         return;
     };
     let behind = BehindProxy::new(server).await;
@@ -112,14 +112,67 @@ async fn a_download_that_is_cut_or_stalls_goes_on_at_the_right_byte_or_fails() {
 }
 
 #[tokio::test]
+async fn no_fault_of_the_store_is_taken_for_an_absent_blob_or_an_empty_store() {
+    let Some(server) = S3Server::versitygw() else {
+        return;
+    };
+    let behind = BehindProxy::new(server).await;
+    let (key, size) = (key(&behind.bytes, 0), behind.bytes.len() as u64);
+    for (fault, expected) in [
+        (
+            Fault::CutAfter(40),
+            "the connection to the store ended early",
+        ),
+        (Fault::StallAfter(40), "the store sent or took nothing"),
+        (Fault::Deaf, "the store sent or took nothing"),
+        (Fault::Broken, "the store answered 500"),
+    ] {
+        behind.proxy.set(&[], Some(fault));
+        let store = &Store::of(&behind.storage(), behind.folder.path()).unwrap();
+        let (has, whole, part, any, listed, removed) = tokio::join!(
+            store.has(&key, size),
+            store.has_whole(&key, size),
+            store.open(&key, size, 0..10),
+            store.any(),
+            store.list(key.sha256.as_bytes()[0]),
+            store.remove(std::slice::from_ref(&key)),
+        );
+        let errors = [
+            ("has", has.err()),
+            ("has_whole", whole.err()),
+            ("open", part.err()),
+            ("any", any.err()),
+            ("list", listed.err()),
+            ("remove", removed.err()),
+        ];
+        for (what, error) in errors {
+            let error = error.unwrap_or_else(|| panic!("{what} with {fault:?}"));
+            let said = said(&error);
+            assert!(said.contains(expected), "{what} with {fault:?}: {said}");
+        }
+    }
+    behind.proxy.set(&[], None);
+    // A request to delete may have been carried out all the same, and what was not answered is asked again.
+    let blobs = behind.open().await.unwrap();
+    crate::put(&blobs, &behind.bytes, 0, Expected::There)
+        .await
+        .unwrap();
+    assert_eq!(behind.read().await.as_ref(), Ok(&behind.bytes));
+}
+
+#[tokio::test]
 async fn an_upload_that_meets_a_fault_is_tried_again_or_fails_and_says_why() {
-    let Some(server) = versitygw_or_leave_out() else {
+    let Some(server) = S3Server::versitygw() else {
         return;
     };
     let behind = BehindProxy::new(server).await;
     let bytes = noise(30_000_000);
-    // Not answered, not taken, broken: the first time, and then for ever.
+    // Cut, not answered, not taken, broken: the first time, and then for ever.
     for (fault, expected) in [
+        (
+            Fault::CutAfter(0),
+            "the connection to the store ended early",
+        ),
         (Fault::StallAfter(0), "the store sent or took nothing"),
         (Fault::Deaf, "the store sent or took nothing"),
         (Fault::Broken, "the store"),
@@ -147,7 +200,7 @@ async fn an_upload_that_meets_a_fault_is_tried_again_or_fails_and_says_why() {
 
 #[tokio::test]
 async fn a_store_keeps_nothing_of_other_bytes_than_the_hash_is_of() {
-    let Some(server) = versitygw_or_leave_out() else {
+    let Some(server) = S3Server::versitygw() else {
         return;
     };
     let tested = Tested::s3(server).await;
@@ -166,10 +219,10 @@ async fn a_store_keeps_nothing_of_other_bytes_than_the_hash_is_of() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_store_is_said_at_the_start() {
-    let Some(server) = versitygw_or_leave_out() else {
+    let Some(server) = S3Server::versitygw() else {
         return;
     };
-    let (right, _) = new_bucket(server);
+    let right = new_place(server);
     let with = |change: &dyn Fn(&mut S3Settings)| {
         let mut settings = right.clone();
         change(&mut settings);
@@ -186,11 +239,11 @@ async fn what_is_wrong_with_a_store_is_said_at_the_start() {
             "there is no such bucket",
         ),
         (
-            with(&|s| credentials(s, "nobody", SECRET_KEY)),
+            with(&|s| credentials(s, "GKffffffffffffffffffffffff", SECRET_KEY)),
             "does not know the access key",
         ),
         (
-            with(&|s| credentials(s, "tarn-tests", "wrong")),
+            with(&|s| credentials(s, ACCESS_KEY, "wrong")),
             "check AWS_SECRET_ACCESS_KEY",
         ),
         (with(&|s| s.region = "other-2".to_owned()), "region"),
@@ -214,7 +267,7 @@ async fn what_is_wrong_with_a_store_is_said_at_the_start() {
 
 #[tokio::test]
 async fn a_bucket_that_is_gone_is_an_error_and_not_an_absent_blob() {
-    let Some(server) = versitygw_or_leave_out() else {
+    let Some(server) = S3Server::versitygw() else {
         return;
     };
     let settings = settings(&server.url("never-made"));
@@ -230,7 +283,7 @@ async fn a_bucket_that_is_gone_is_an_error_and_not_an_absent_blob() {
 
 #[tokio::test]
 async fn a_prefix_belongs_to_one_registry() {
-    let Some(server) = versitygw_or_leave_out() else {
+    let Some(server) = S3Server::versitygw() else {
         return;
     };
     let tested = Tested::s3(server).await;
@@ -262,10 +315,10 @@ async fn a_prefix_belongs_to_one_registry() {
 
 #[tokio::test]
 async fn a_redirect_leads_to_the_bytes_without_credentials() {
-    let Some(server) = versitygw_or_leave_out() else {
+    let Some(server) = S3Server::versitygw() else {
         return;
     };
-    let (settings, _) = new_bucket(server);
+    let settings = new_place(server);
     let settings = S3Settings {
         public_endpoint: Some(server.endpoint.parse().unwrap()),
         ..settings

@@ -136,7 +136,7 @@ fn nothing_taken_is_lost_when_the_server_is_killed() {
 }
 
 /// Uploads one small package after the other until the server is gone. Gives what each was answered.
-fn stream_of_uploads(
+pub(crate) fn stream_of_uploads(
     server: &Server,
     round: u32,
     client: u32,

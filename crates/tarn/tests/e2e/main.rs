@@ -65,11 +65,10 @@ mod success;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod two_nodes;
+#[cfg(test)]
 mod uploads;
 #[cfg(test)]
 mod v3_packages;
 #[cfg(test)]
 mod versions;
-#[cfg(test)]
-#[path = "../../../tarn-store/tests/harness/versitygw.rs"]
-mod versitygw;

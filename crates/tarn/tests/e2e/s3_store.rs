@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tarn_testkit::{ACCESS_KEY, S3Server, SECRET_KEY};
+
 use crate::{
     harness::{
         Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out,
@@ -14,13 +16,12 @@ use crate::{
         server::{ADMIN, files_below},
     },
     limits::peak_memory,
-    versitygw::{ACCESS_KEY, SECRET_KEY, Versitygw, versitygw_or_leave_out},
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a program with that store, and keeps nothing that was deleted.
-fn with_store(storage: &str) -> Command {
+pub(crate) fn with_store(storage: &str) -> Command {
     let mut command = Command::new("env");
     command
         .env("TARN_STORAGE", storage)
@@ -34,29 +35,28 @@ fn with_store(storage: &str) -> Command {
     command
 }
 
-/// The blobs in a bucket, by their paths in it.
-fn blobs_in(bucket: &Path) -> Vec<PathBuf> {
-    files_below(&bucket.join("some/prefix/blobs"))
+/// The blobs among the objects in a folder, by their paths below `blobs`.
+pub(crate) fn blobs_in(objects: &Path) -> Vec<PathBuf> {
+    files_below(&objects.join("blobs"))
 }
 
-/// A bucket of that name, its folder, and a server whose packages are in it.
-fn server_with(gateway: &Versitygw, name: &str, further: &str) -> (PathBuf, String, Server) {
-    let bucket = gateway.make_bucket(name);
-    let storage = format!("{}{further}", gateway.url(name));
+/// A server whose packages are in a place of that name, its URL, and its folder.
+fn server_with(gateway: &S3Server, name: &str, further: &str) -> (PathBuf, String, Server) {
+    let storage = format!("{}{further}", gateway.make_place(name));
     let server = Server::start_below(with_store(&storage));
-    (bucket, storage, server)
+    (gateway.folder(name), storage, server)
 }
 
 #[test]
 fn a_package_goes_into_the_store_and_to_apk_and_is_freed() {
-    let (Some(alpine), Some(gateway)) = (alpine_or_leave_out(), versitygw_or_leave_out()) else {
+    let (Some(alpine), Some(gateway)) = (alpine_or_leave_out(), S3Server::versitygw()) else {
         return;
     };
-    let (bucket, storage, server) = server_with(gateway, "e2e-installs", "");
+    let (objects, storage, server) = server_with(gateway, "e2e-installs", "");
     let hello = Package::new("hello", "1.0-r0");
     server.publish("v1/main", &hello);
     server.publish("v1/main", &Package::new("other", "1.0-r0"));
-    assert_eq!(blobs_in(&bucket).len(), 2);
+    assert_eq!(blobs_in(&objects).len(), 2);
     assert!(!server.data_folder().join("blobs").exists());
     let repositories = [server.repository("v1/main")];
     let apk = Apk::new(&alpine, &repositories).trusting(&server, "admin", "");
@@ -75,8 +75,8 @@ fn a_package_goes_into_the_store_and_to_apk_and_is_freed() {
     };
     delete(&server);
     let server = server.stop().start_below(with_store(&storage));
-    let freed = becomes_true(PATIENCE, || blobs_in(&bucket).len() == 1);
-    assert!(freed, "{:?}\n{}", blobs_in(&bucket), server.log());
+    let freed = becomes_true(PATIENCE, || blobs_in(&objects).len() == 1);
+    assert!(freed, "{:?}\n{}", blobs_in(&objects), server.log());
     apk.set_repositories(&[server.repository("v1/main")]);
     apk.expect(&["update"]);
     apk.expect(&["add", "other"]);
@@ -84,7 +84,7 @@ fn a_package_goes_into_the_store_and_to_apk_and_is_freed() {
 
     // The same bytes again have another key.
     server.publish("v1/main", &hello);
-    let again = blobs_in(&bucket);
+    let again = blobs_in(&objects);
     let second = again
         .iter()
         .filter(|path| path.to_string_lossy().ends_with(".1"));
@@ -96,14 +96,43 @@ fn a_package_goes_into_the_store_and_to_apk_and_is_freed() {
 }
 
 #[test]
-fn a_damaged_object_is_never_a_complete_download_and_is_replaced_by_an_upload() {
-    let (true, Some(gateway)) = (curl_or_leave_out(), versitygw_or_leave_out()) else {
+fn garage_has_packages_as_well() {
+    let (Some(alpine), Some(garage)) = (alpine_or_leave_out(), S3Server::garage()) else {
         return;
     };
-    let (bucket, _, server) = server_with(gateway, "e2e-damage", "");
+    let storage = garage.make_place("e2e-garage");
+    let server = Server::start_below(with_store(&storage));
+    let noise = Random::new(5).bytes(300_000);
+    let hello = Package::new("hello", "1.0-r0").file("usr/noise", noise);
+    let path = "/v1/main/x86_64/hello-1.0-r0.apk";
+    let publish = |server: &Server| {
+        server.publish("v1/main", &hello);
+        assert!(server.alpine("admin", path).expect(200).body == hello.bytes());
+        let part = server.alpine("admin", path).header("Range: bytes=10-19");
+        assert_eq!(part.expect(206).body, hello.bytes()[10..20]);
+    };
+    publish(&server);
+    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    apk.expect(&["add", "hello"]);
+    // Freed, and taken again.
+    let call = server.alpine("admin", path).user(ADMIN);
+    call.method("DELETE").expect(204);
+    let server = server.stop().start_below(with_store(&storage));
+    let freed = || server.log().contains("space of deleted packages freed");
+    assert!(becomes_true(PATIENCE, freed), "{}", server.log());
+    publish(&server);
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
+}
+
+#[test]
+fn a_damaged_object_is_never_a_complete_download_and_is_replaced_by_an_upload() {
+    let (true, Some(gateway)) = (curl_or_leave_out(), S3Server::versitygw()) else {
+        return;
+    };
+    let (objects, _, server) = server_with(gateway, "e2e-damage", "");
     let package = Package::new("hello", "1.0-r0").file("usr/noise", Random::new(3).bytes(500_000));
     server.publish("v1/main", &package);
-    let object = bucket.join("some/prefix/blobs").join(&blobs_in(&bucket)[0]);
+    let object = objects.join("blobs").join(&blobs_in(&objects)[0]);
     let bytes = fs::read(&object).unwrap();
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
     for flips in [true, false] {
@@ -132,7 +161,7 @@ fn a_damaged_object_is_never_a_complete_download_and_is_replaced_by_an_upload() 
 
 #[test]
 fn downloads_are_redirected_only_without_credentials_and_where_that_is_wanted() {
-    let (Some(alpine), Some(gateway)) = (alpine_or_leave_out(), versitygw_or_leave_out()) else {
+    let (Some(alpine), Some(gateway)) = (alpine_or_leave_out(), S3Server::versitygw()) else {
         return;
     };
     // Another name than that of the registry, for the same address.
@@ -170,10 +199,10 @@ fn downloads_are_redirected_only_without_credentials_and_where_that_is_wanted() 
 
 #[test]
 fn a_large_upload_takes_little_memory() {
-    let (true, Some(gateway)) = (curl_or_leave_out(), versitygw_or_leave_out()) else {
+    let (true, Some(gateway)) = (curl_or_leave_out(), S3Server::versitygw()) else {
         return;
     };
-    let (bucket, _, server) = server_with(gateway, "e2e-memory", "");
+    let (objects, _, server) = server_with(gateway, "e2e-memory", "");
     // What is allocated once is there from now on.
     let small = Package::new("small", "1.0-r0").file("usr/noise", Random::new(1).bytes(8 << 20));
     server.publish("v1/main", &small);
@@ -181,14 +210,14 @@ fn a_large_upload_takes_little_memory() {
     let size = 80 << 20;
     let large = Package::new("large", "1.0-r0").file("usr/noise", Random::new(2).bytes(size));
     server.publish("v1/main", &large);
-    assert_eq!(blobs_in(&bucket).len(), 2);
+    assert_eq!(blobs_in(&objects).len(), 2);
     let grown = peak_memory(server.pid()).saturating_sub(before);
     assert!(grown <= 16 << 10, "{grown} KiB for {size} bytes");
 }
 
 #[test]
 fn a_store_that_cannot_be_used_keeps_the_server_from_starting_and_is_named() {
-    let Some(gateway) = versitygw_or_leave_out() else {
+    let Some(gateway) = S3Server::versitygw() else {
         return;
     };
     let refused = |storage: &str, secret: &str| {
@@ -211,8 +240,7 @@ fn a_store_that_cannot_be_used_keeps_the_server_from_starting_and_is_named() {
         "{said}"
     );
     assert!(said.contains("there is no such bucket: make it"), "{said}");
-    gateway.make_bucket("e2e-refused");
-    let said = refused(&gateway.url("e2e-refused"), "another-secret");
+    let said = refused(&gateway.make_place("e2e-refused"), "another-secret");
     assert!(said.contains("check AWS_SECRET_ACCESS_KEY"), "{said}");
     let said = refused("s3://e2e-refused?endpoint=http://127.0.0.1:1", SECRET_KEY);
     assert!(

@@ -1,4 +1,4 @@
-//! nginx in front of a server, at a path of its own.
+//! nginx in front of a server, at a path of its own, or of several.
 
 use std::{
     fs,
@@ -38,9 +38,14 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Hands everything below the place on to `server`, by the lines of `docs/operations.md`.
     pub(crate) fn start(place: &Place, server: &Server) -> Self {
+        Self::start_over(place, &[server])
+    }
+
+    /// The same over several servers, which take turns with the requests.
+    pub(crate) fn start_over(place: &Place, servers: &[&Server]) -> Self {
         let folder = TempDir::new().unwrap();
         let settings = folder.path().join("nginx.conf");
-        fs::write(&settings, configuration(&folder, place, server)).unwrap();
+        fs::write(&settings, configuration(&folder, place, servers)).unwrap();
         let child = Command::new(NGINX)
             .arg("-e")
             .arg(folder.path().join("error.log"))
@@ -79,7 +84,7 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(folder: &TempDir, place: &Place, server: &Server) -> String {
+fn configuration(folder: &TempDir, place: &Place, servers: &[&Server]) -> String {
     let (folder, address, base) = (folder.path().display(), &place.address, &place.base);
     let path = base.split_once(address.as_str()).unwrap().1;
     let documented = include_str!("../../../../../docs/operations.md")
@@ -88,8 +93,13 @@ fn configuration(folder: &TempDir, place: &Place, server: &Server) -> String {
         .and_then(|rest| rest.split("```").next())
         .unwrap();
     let location = documented
-        .replace("http://127.0.0.1:8080/", &format!("{}/", server.base))
+        .replace("http://127.0.0.1:8080/", "http://servers/")
         .replace("/registry/", &format!("{path}/"));
+    let addresses = servers.iter().map(|server| {
+        let address = server.base.strip_prefix("http://").unwrap();
+        format!("server {address}; ")
+    });
+    let servers: String = addresses.collect();
     // As root, nginx would become a user who cannot write here.
     let user = if rustix::process::geteuid().is_root() {
         "user root;"
@@ -110,6 +120,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    upstream servers {{ {servers}}}
     server {{
         listen {address};
 {location}
