@@ -133,7 +133,7 @@ fn records(index: &[u8]) -> String {
 async fn a_damaged_package_is_reported_and_healed_by_uploading_it_again() {
     let server = TestServer::start().await;
     for (number, length) in [(0, 10), (1, 200_000)] {
-        for damage in ["truncated", "flipped", "missing"] {
+        for damage in ["truncated", "flipped", "missing", "folder"] {
             let package = PackageBuilder::new(&format!("{damage}{number}"), "1.0-r0")
                 .arch("x86_64")
                 .file("usr/share/noise", &noise(length))
@@ -152,6 +152,7 @@ async fn a_damaged_package_is_reported_and_healed_by_uploading_it_again() {
                 match damage {
                     "truncated" => damaged.truncate(100),
                     "flipped" => *damaged.last_mut().unwrap() ^= 1,
+                    "folder" => return fs::create_dir_all(blob.join("found")).unwrap(),
                     _ => return,
                 }
                 fs::write(&blob, damaged).unwrap();
@@ -180,7 +181,7 @@ async fn a_damaged_package_is_reported_and_healed_by_uploading_it_again() {
     fs::remove_file(&blobs[0]).unwrap();
     fs::write(&blobs[0], "damaged").unwrap();
     let swept = sweep(&server.registry).await.unwrap();
-    assert_eq!((swept.damaged, swept.kept), (2, 5));
+    assert_eq!((swept.damaged, swept.kept), (2, 7));
 }
 
 /// Bytes that no compressor makes smaller.

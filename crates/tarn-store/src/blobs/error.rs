@@ -1,6 +1,8 @@
 //! What can go wrong with the blob store.
 
 use std::{
+    fmt,
+    fs::Metadata,
     io,
     path::{Path, PathBuf},
 };
@@ -33,18 +35,18 @@ pub enum BlobError {
         process: Option<u32>,
     },
 
-    /// A blob has another size than the bytes with its digest.
+    /// A blob is not what the bytes with its digest would be.
     #[error(
-        "the blob {object} is damaged: it has {found} bytes and should have {expected}; \
-         check the disk, then upload the same package again, which replaces the file"
+        "the blob {object} is damaged: {found} and should have {expected} bytes; \
+         check the disk, then upload the same package again, which replaces it"
     )]
     Damaged {
         /// The blob.
         object: String,
         /// How many bytes it should have.
         expected: u64,
-        /// How many it has.
-        found: u64,
+        /// What is there.
+        found: Found,
     },
 
     /// The store in the network could not do it.
@@ -84,6 +86,38 @@ pub enum BlobError {
     /// A background thread died: a bug.
     #[error("a background task of the blob store failed")]
     Task(#[source] tokio::task::JoinError),
+}
+
+/// What is in the place of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A file or an object of so many bytes.
+    Bytes(u64),
+    /// A folder.
+    Folder,
+    /// Neither: a pipe, a socket or a device.
+    Other,
+}
+
+impl Found {
+    /// What the operating system says that it is.
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        match metadata {
+            file if file.is_file() => Self::Bytes(file.len()),
+            folder if folder.is_dir() => Self::Folder,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(size) => write!(f, "it has {size} bytes"),
+            Self::Folder => f.write_str("it is a folder"),
+            Self::Other => f.write_str("it is neither a file nor a folder"),
+        }
+    }
 }
 
 fn hint(source: &io::Error) -> &'static str {
@@ -172,6 +206,26 @@ mod tests {
             (io::ErrorKind::Other, "cannot open data/blobs/ab/cd"),
         ] {
             assert_eq!(error(kind).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_damaged_blob_is_reported_with_what_is_there() {
+        for (found, said) in [
+            (Found::Bytes(3), "it has 3 bytes"),
+            (Found::Folder, "it is a folder"),
+            (Found::Other, "it is neither a file nor a folder"),
+        ] {
+            let damaged = BlobError::Damaged {
+                object: "data/blobs/ab/cd".to_owned(),
+                expected: 5,
+                found,
+            };
+            let text = format!(
+                "the blob data/blobs/ab/cd is damaged: {said} and should have 5 bytes; \
+                 check the disk, then upload the same package again, which replaces it"
+            );
+            assert_eq!(damaged.to_string(), text);
         }
     }
 

@@ -19,7 +19,7 @@ use rustix::{
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use super::error::{BlobError, at};
+use super::error::{BlobError, Found, at};
 
 /// The most bytes that are read at once.
 const PIECE: usize = 128 << 10;
@@ -36,24 +36,26 @@ static BUFFERS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 #[derive(Debug, Clone)]
 pub(super) struct OpenFile {
     file: Arc<File>,
-    size: u64,
+    found: Found,
 }
 
 impl OpenFile {
     /// A file that is open and has that many bytes.
     pub(super) fn of(file: Arc<File>, size: u64) -> Self {
-        Self { file, size }
+        Self {
+            file,
+            found: Found::Bytes(size),
+        }
     }
 
-    /// How many bytes it has.
-    pub(super) fn size(&self) -> u64 {
-        self.size
+    /// What it is: a file only with [`Found::Bytes`].
+    pub(super) const fn found(&self) -> Found {
+        self.found
     }
 
     /// Opens the file at `path` if that needs no wait for the disk; `None` when it does.
     pub(super) fn open_cached(path: &Path) -> Option<Result<Option<Self>, BlobError>> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
+        let file = match openat2(CWD, path, FLAGS, Mode::empty(), ResolveFlags::CACHED) {
             Ok(file) => Ok(File::from(file)),
             Err(error @ (Errno::NOENT | Errno::ACCESS)) => Err(error.into()),
             // It would wait, or this kernel does not know the call. What else is wrong is found out by the other way.
@@ -64,7 +66,7 @@ impl OpenFile {
 
     /// Opens the file at `path`; `None` when there is none. Waits for the disk.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, BlobError> {
-        Self::opened(File::open(path), path)
+        Self::opened(open(path), path)
     }
 
     fn opened(file: io::Result<File>, path: &Path) -> Result<Option<Self>, BlobError> {
@@ -73,10 +75,10 @@ impl OpenFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(at("open", path)(error)),
         };
-        let size = file.metadata().map_err(at("look at", path))?.len();
+        let metadata = file.metadata().map_err(at("look at", path))?;
         Ok(Some(Self {
             file: Arc::new(file),
-            size,
+            found: Found::of(&metadata),
         }))
     }
 
@@ -112,6 +114,16 @@ impl OpenFile {
         });
         reading.await.map_err(io::Error::other)?
     }
+}
+
+/// A pipe in the place of a file must not hold up who opens it; for a file the last flag means nothing.
+const FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
+
+/// Opens whatever is at `path` for reading. Waits for the disk, and for nothing else.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    Ok(rustix::fs::open(path, FLAGS, Mode::empty())?.into())
 }
 
 /// A buffer of [`PIECE`] bytes, of which the first `length` are used. It serves again once nobody has its bytes any more.

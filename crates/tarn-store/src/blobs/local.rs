@@ -13,7 +13,8 @@
 //! opened, so that (3) is one sync of one folder.
 //!
 //! A blob that is there already is read back and not written again. Its folder is synced all the same, for the upload that put it
-//! there may not have come to (3). One that the disk has damaged is replaced, by an atomic rename after (1).
+//! there may not have come to (3). One that the disk has damaged is replaced, by an atomic rename after (1). A folder in its place, which
+//! no rename replaces, is removed first, or moved aside when there is something in it.
 
 use std::{
     fs::{DirBuilder, File},
@@ -30,8 +31,8 @@ use sha2::{Digest as _, Sha256};
 use super::{
     BlobError, BlobKey, Body, Freed, Incoming, Listed,
     body::FilePart,
-    error::{at, in_background},
-    file::OpenFile,
+    error::{Found, at, in_background},
+    file::{self, OpenFile},
 };
 
 /// How many bytes of a blob that is there are read at once.
@@ -86,10 +87,10 @@ impl Local {
             }
         };
         match file {
-            Some(file) if file.size() != size => Err(BlobError::Damaged {
+            Some(file) if file.found() != Found::Bytes(size) => Err(BlobError::Damaged {
                 object: path.display().to_string(),
                 expected: size,
-                found: file.size(),
+                found: file.found(),
             }),
             Some(file) => Ok(Some(Body::File(FilePart::new(file, part)))),
             None => Ok(None),
@@ -99,7 +100,7 @@ impl Local {
     pub(super) async fn has(&self, key: &BlobKey, size: u64) -> Result<bool, BlobError> {
         let path = self.path(key);
         in_background(move || match std::fs::metadata(&path) {
-            Ok(found) => Ok(found.is_file() && found.len() == size),
+            Ok(found) => Ok(Found::of(&found) == Found::Bytes(size)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(at("look at", &path)(error)),
         })
@@ -143,6 +144,9 @@ impl Local {
         // Taken: by the same bytes a moment ago, or by damaged ones. Those who read that file read it to its end.
         let was_there = !moved && is_there(incoming.size());
         if !moved && !was_there {
+            if path.is_dir() {
+                clear(&path).map_err(at("move away the folder", &path))?;
+            }
             std::fs::rename(&incoming.path, &path)
                 .map_err(at("replace the damaged blob", &path))?;
             incoming.is_moved = true;
@@ -158,13 +162,17 @@ impl Local {
         in_background(move || {
             let mut freed = Vec::new();
             for path in &paths {
-                let file = match File::open(path) {
+                let file = match file::open(path) {
                     Ok(file) => Some(file),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     // What cannot be opened can be removed all the same.
                     Err(_) => None,
                 };
-                std::fs::remove_file(path).map_err(at("remove", path))?;
+                let removed = match path.is_dir() {
+                    true => clear(path),
+                    false => std::fs::remove_file(path),
+                };
+                removed.map_err(at("remove", path))?;
                 freed.push(file);
             }
             Ok((freed.len() as u64, Freed(freed)))
@@ -211,10 +219,41 @@ fn move_to(incoming: &mut Incoming, place: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Takes a folder out of the place of a blob. What is in it may be someone's: then it stays, under another name beside it.
+fn clear(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+        // Another upload of the same bytes was faster.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(());
+        }
+        done => return done,
+    }
+    for number in 1.. {
+        let mut aside = folder.as_os_str().to_owned();
+        aside.push(format!(".moved-away-{number}"));
+        match renameat_with(CWD, folder, CWD, &aside, RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+            Ok(()) => {
+                let aside = Path::new(&aside).display();
+                tracing::warn!(folder = %aside, "a folder was in the place of a blob and was moved away: look what is in it");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether the file at `path` has that size and digest. It is read to its end.
 fn is_whole(path: &Path, sha256: &Sha256Digest, size: u64) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    if file.metadata()?.len() != size {
+    let mut file = file::open(path)?;
+    if Found::of(&file.metadata()?) != Found::Bytes(size) {
         return Ok(false);
     }
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; READ]);

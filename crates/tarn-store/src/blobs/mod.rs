@@ -34,7 +34,7 @@ use std::{
 
 pub use self::{
     body::{Body, FilePart},
-    error::BlobError,
+    error::{BlobError, Found},
     incoming::Incoming,
     key::BlobKey,
     s3::{S3Credentials, S3Error, S3Limits, S3Settings, S3UrlError},

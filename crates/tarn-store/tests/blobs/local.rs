@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
-use tarn_store::blobs::{BlobError, Blobs, Expected, Storage};
+use tarn_store::blobs::{BlobError, Blobs, Expected, Found, Storage};
 use tempfile::TempDir;
 
 use crate::{Tested, bytes_of, key, names_in, put};
@@ -151,6 +151,77 @@ async fn a_folder_that_went_missing_is_made_again() {
     fs::remove_dir(path.parent().unwrap()).unwrap();
     tested.put(b"bytes", 0, Expected::New).await.unwrap();
     assert!(path.is_file());
+}
+
+#[tokio::test]
+async fn a_blob_that_is_no_file_is_damaged_and_replaced_by_the_same_bytes() {
+    let tested = Tested::local().await;
+    // A folder of that size has the size of the blob on some file systems.
+    let bytes = vec![7; 4096];
+    let (store, key) = (tested.blobs.store(), key(&bytes, 0));
+    let path = tested.path(&key);
+    let cases: [(&dyn Fn(), Found); 3] = [
+        (&|| fs::create_dir(&path).unwrap(), Found::Folder),
+        (
+            &|| fs::create_dir_all(path.join("of/mine")).unwrap(),
+            Found::Folder,
+        ),
+        (
+            &|| {
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                let kind = rustix::fs::FileType::Fifo;
+                rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+            },
+            Found::Other,
+        ),
+    ];
+    for (damage, expected) in cases {
+        damage();
+        assert!(!store.has(&key, 4096).await.unwrap());
+        assert!(!store.has_whole(&key, 4096).await.unwrap());
+        assert!(
+            store
+                .list(key.sha256.as_bytes()[0])
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        let refused = tested.open(&key, 4096).await.err().unwrap();
+        assert!(
+            matches!(refused, BlobError::Damaged { found, .. } if found == expected),
+            "{refused}"
+        );
+        assert!(tested.put(&bytes, 0, Expected::There).await.unwrap());
+        assert_eq!(tested.read(&key, 4096).await, bytes);
+        // And it does not stand in the way when the blob is to go.
+        fs::remove_file(&path).unwrap();
+        damage();
+        assert_eq!(store.remove(&[key]).await.unwrap().0, 1);
+        assert!(!path.exists());
+    }
+    // What was in a folder is still there.
+    let names = names_in(path.parent().unwrap());
+    assert_eq!(names.len(), 2, "{names:?}");
+    for (name, number) in names.iter().zip(1..) {
+        assert!(name.ends_with(&format!(".moved-away-{number}")), "{name}");
+        assert!(path.with_file_name(name).join("of/mine").is_dir());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_off_while_it_is_read_is_never_complete() {
+    let tested = Tested::local().await;
+    let bytes = crate::noise(400_000);
+    let key = key(&bytes, 0);
+    tested.put(&bytes, 0, Expected::New).await.unwrap();
+    let mut body = tested.open(&key, bytes.len()).await.unwrap().unwrap();
+    let first = body.next().await.unwrap().unwrap();
+    let mode = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(tested.path(&key), mode).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(tested.path(&key));
+    file.unwrap().set_len(first.len() as u64 + 1).unwrap();
+    let rest = bytes_of(body).await;
+    assert_eq!(rest.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
 }
 
 #[tokio::test]

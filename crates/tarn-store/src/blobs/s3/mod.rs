@@ -33,7 +33,7 @@ pub use self::{
     error::S3Error,
     settings::{S3Credentials, S3Limits, S3Settings, S3UrlError},
 };
-use super::{BlobError, BlobKey, Body, Expected, Incoming, Listed};
+use super::{BlobError, BlobKey, Body, Expected, Found, Incoming, Listed};
 
 /// An S3 store.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ impl S3 {
             return Err(BlobError::Damaged {
                 object: self.shown(&path),
                 expected: size,
-                found: answer.meta.size,
+                found: Found::Bytes(answer.meta.size),
             });
         }
         let object = self.shown(&path);
