@@ -111,7 +111,7 @@ impl MetadataError {
             Fault::Full => Self::Full(cause),
             Fault::Duplicate => Self::Duplicate(cause),
             Fault::Dangling => Self::Dangling(cause),
-            Fault::Other => Self::Failed(cause),
+            Fault::Unwritten | Fault::Other => Self::Failed(cause),
         }
     }
 

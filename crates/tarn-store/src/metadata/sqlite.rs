@@ -57,6 +57,8 @@ pub(super) enum Fault {
     /// Others hold the database for too long, or the statement took too long.
     Busy,
     Full,
+    /// A write failed. SQLite does not say why.
+    Unwritten,
     /// There is an equal row.
     Duplicate,
     /// A row that is named is not there.
@@ -70,14 +72,19 @@ pub(super) fn fault(code: i32) -> Fault {
     const LOCKED: i32 = 6;
     const INTERRUPTED: i32 = 9;
     const FULL: i32 = 13;
+    const IOERR: i32 = 10;
+    const IOERR_WRITE: i32 = IOERR | (3 << 8);
+    const IOERR_FSYNC: i32 = IOERR | (4 << 8);
+    const IOERR_TRUNCATE: i32 = IOERR | (6 << 8);
     // The shared memory file beside the database could not grow.
-    const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+    const IOERR_SHMSIZE: i32 = IOERR | (19 << 8);
     const CONSTRAINT: i32 = 19;
     const CONSTRAINT_FOREIGNKEY: i32 = CONSTRAINT | (3 << 8);
     const CONSTRAINT_PRIMARYKEY: i32 = CONSTRAINT | (6 << 8);
     const CONSTRAINT_UNIQUE: i32 = CONSTRAINT | (8 << 8);
     match code {
         IOERR_SHMSIZE => Fault::Full,
+        IOERR_WRITE | IOERR_FSYNC | IOERR_TRUNCATE => Fault::Unwritten,
         CONSTRAINT_FOREIGNKEY => Fault::Dangling,
         CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE => Fault::Duplicate,
         code => match code & 0xff {

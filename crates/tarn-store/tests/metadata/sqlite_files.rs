@@ -1,8 +1,8 @@
 //! The file of a SQLite database: who may read it, what happens when it is not as it should be.
 
-use std::{os::unix::fs::PermissionsExt, path::Path};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use tarn_store::metadata::{Database, Metadata, MetadataError, Surveyed};
+use tarn_store::metadata::{Database, Metadata, MetadataError, RecordError, Surveyed};
 
 use crate::{World, add_user, open};
 
@@ -94,4 +94,42 @@ async fn a_path_that_looks_like_a_url_is_a_path() {
     add_user(&metadata, "alice").await;
     metadata.close().await;
     assert!(path.is_file());
+}
+
+/// Where the test below runs itself in, under a limit on the size of files.
+const LIMITED: &str = "TARN_TEST_LIMITED";
+
+#[tokio::test]
+async fn a_file_that_may_not_grow_any_more_is_a_full_disk() {
+    // The limit would bind the other tests too.
+    if std::env::var_os(LIMITED).is_none() {
+        let test = "sqlite_files::a_file_that_may_not_grow_any_more_is_a_full_disk";
+        // 2 MiB, less than the log may have. The signal that comes with it is ignored, so that the write fails (EFBIG).
+        let output = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(LIMITED, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("1 passed"), "{said}");
+        return;
+    }
+    let world = World::new().await;
+    let mut recorded = 0;
+    let refused = loop {
+        match world.record(&format!("p{recorded}"), "x86_64").await {
+            Ok(_) => recorded += 1,
+            Err(refused) => break refused,
+        }
+        assert!(recorded < 2_000, "the limit does not hold");
+    };
+    assert!(
+        matches!(refused, RecordError::Metadata(MetadataError::Full(_))),
+        "{refused:?}"
+    );
+    let (usage, _) = world.metadata.usage(world.alice).await.unwrap();
+    assert_eq!(usage.packages, recorded);
 }

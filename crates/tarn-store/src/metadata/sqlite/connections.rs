@@ -1,6 +1,8 @@
 //! Connections to one database, and the statements that run on them.
 
 use std::{
+    fs::File,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -13,11 +15,18 @@ use rusqlite::{
     CachedStatement, Connection,
     types::{ToSqlOutput, Type, ValueRef},
 };
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{Resource, getrlimit},
+};
 
-use super::super::{
-    MetadataError,
-    engine::{Row, Statement, Value},
-    given::{Answer, Given},
+use super::{
+    super::{
+        MetadataError,
+        engine::{Row, Statement, Value},
+        given::{Answer, Given},
+    },
+    Fault, fault,
 };
 
 /// Statements that a connection keeps ready.
@@ -138,9 +147,50 @@ impl Stop {
                 )
                 .into(),
             ),
-            _ => error.into(),
+            _ => explained(connection, error),
         })
     }
+}
+
+/// What an error means that a statement or a commit ended with. SQLite tells a full disk apart by `ENOSPC`; a quota that is used up, a
+/// limit on the size of files and a broken disk are one code to it (`unixWrite` in `os_unix.c`). So it is looked up what it was.
+pub(super) fn explained(connection: &Connection, error: rusqlite::Error) -> MetadataError {
+    let code = error.sqlite_error().map(|said| said.extended_code);
+    let is_unwritten = code.is_some_and(|code| fault(code) == Fault::Unwritten);
+    match connection.path() {
+        Some(path) if is_unwritten && !has_room(Path::new(path)) => {
+            MetadataError::Full(error.into())
+        }
+        _ => error.into(),
+    }
+}
+
+/// Whether the files of that database may grow a little, as far as that can be found out.
+fn has_room(database: &Path) -> bool {
+    const LITTLE: usize = 64 << 10;
+    let largest = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+    let may_grow = ["", "-wal"].iter().all(|suffix| {
+        let mut path = database.as_os_str().to_owned();
+        path.push(suffix);
+        let size = std::fs::metadata(path).map_or(0, |file| file.len());
+        size.saturating_add(LITTLE as u64) <= largest
+    });
+    let folder = database.parent().unwrap_or(Path::new("/"));
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let written = rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(io::Error::from)
+        .and_then(|file| {
+            let mut file = File::from(file);
+            file.write_all(&[0; LITTLE])?;
+            file.sync_data()
+        });
+    let is_full = written.is_err_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
+    });
+    may_grow && !is_full
 }
 
 /// Every row that a statement gives.

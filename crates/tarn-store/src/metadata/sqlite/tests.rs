@@ -177,9 +177,10 @@ fn extended_codes_are_distinguished() {
     for (codes, expected) in [
         (&[5, 261, 517, 6, 262, 9][..], Fault::Busy),
         (&[13, 4874], Fault::Full),
+        (&[778, 1034, 1546], Fault::Unwritten),
         (&[1555, 2067], Fault::Duplicate),
         (&[787], Fault::Dangling),
-        (&[1, 10, 19, 275, 1299], Fault::Other),
+        (&[1, 10, 19, 266, 275, 1299], Fault::Other),
     ] {
         for code in codes {
             assert_eq!(fault(*code), expected, "{code}");

@@ -11,7 +11,7 @@ use super::{
         engine::{Row, Statement},
         given::{Answer, Given},
     },
-    connections::{Connections, Stop, given, rows, run},
+    connections::{Connections, Stop, explained, given, rows, run},
     on_thread,
 };
 
@@ -91,7 +91,11 @@ impl Transaction {
     /// Makes it last. Dropped, it still commits.
     pub(in crate::metadata) async fn commit(mut self) -> Result<(), MetadataError> {
         let open = self.open.take().ok_or_else(over)?;
-        let commit = move || Ok(open.connection()?.execute_batch("COMMIT")?);
+        let commit = move || {
+            let connection = open.connection()?;
+            let done = connection.execute_batch("COMMIT");
+            done.map_err(|error| explained(connection, error))
+        };
         match &self.runtime {
             None => commit(),
             Some(runtime) => on_thread(runtime, commit).await?,
@@ -136,6 +140,7 @@ impl Open {
     ) -> Result<Self, MetadataError> {
         let connection = home.take()?;
         let begun = connection.execute_batch("BEGIN IMMEDIATE");
+        let begun = begun.map_err(|error| explained(&connection, error));
         let open = Self {
             connection: Some(connection),
             home,
