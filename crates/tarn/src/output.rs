@@ -50,7 +50,7 @@ pub(crate) fn print_table<const COLUMNS: usize>(
         note(&format!("there is no {what} yet"));
         return Ok(());
     }
-    print(&table(Some(heading), rows, &mut [0; COLUMNS]))
+    print(&table(heading, rows))
 }
 
 /// Prints one thing for people: a line a fact, the names lined up.
@@ -78,7 +78,8 @@ pub(crate) fn moment(moment: Timestamp) -> String {
 }
 
 /// Prints a long list page by page, so that no more than a page is in memory: as [`print_table`] and [`print_json`] do, but
-/// for columns that are as wide as the pages so far want them.
+/// for columns of set widths, since what is to come is not known. A longer cell shifts those behind it in its own line; so the
+/// one whose length has no bound comes last.
 #[derive(Debug)]
 pub(crate) struct Listing<const COLUMNS: usize> {
     what: &'static str,
@@ -89,16 +90,17 @@ pub(crate) struct Listing<const COLUMNS: usize> {
 }
 
 impl<const COLUMNS: usize> Listing<COLUMNS> {
-    /// A list of `what`, for people or as a JSON array.
+    /// A list of `what`, for people, with a column for each heading and width, or as a JSON array.
     pub(crate) const fn new(
         what: &'static str,
         heading: [&'static str; COLUMNS],
+        widths: [usize; COLUMNS],
         json: bool,
     ) -> Self {
         Self {
             what,
             heading,
-            widths: [0; COLUMNS],
+            widths,
             json,
             is_empty: true,
         }
@@ -115,7 +117,8 @@ impl<const COLUMNS: usize> Listing<COLUMNS> {
         } else {
             let rows: Vec<_> = entries.iter().map(row).collect();
             let heading = self.is_empty.then_some(self.heading);
-            table(heading, &rows, &mut self.widths)
+            let rows = printable_rows(heading, &rows);
+            padded(&rows, &self.widths)
         };
         if entries.is_empty() {
             return Ok(());
@@ -150,33 +153,40 @@ impl<const COLUMNS: usize> Listing<COLUMNS> {
     }
 }
 
-/// Lines whose columns are at least that wide, and as wide as the widest cell; which is what `widths` is then.
-fn table<const COLUMNS: usize>(
-    heading: Option<[&str; COLUMNS]>,
-    rows: &[[String; COLUMNS]],
-    widths: &mut [usize; COLUMNS],
-) -> String {
-    let mut lines: Vec<_> = heading
-        .map(|heading| heading.map(str::to_owned))
-        .into_iter()
-        .collect();
-    lines.extend(
-        rows.iter()
-            .map(|row| row.each_ref().map(|cell| printable(cell))),
-    );
+/// Lines whose columns are as wide as their widest cell.
+fn table<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
+    let lines = printable_rows(Some(heading), rows);
+    let mut widths = [0; COLUMNS];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = (*width).max(cell.chars().count());
         }
     }
+    padded(&lines, &widths)
+}
+
+/// The heading and the rows, with nothing in them that moves a cursor.
+fn printable_rows<const COLUMNS: usize>(
+    heading: Option<[&str; COLUMNS]>,
+    rows: &[[String; COLUMNS]],
+) -> Vec<[String; COLUMNS]> {
+    let heading = heading.map(|heading| heading.map(str::to_owned));
+    let rows = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell)));
+    heading.into_iter().chain(rows).collect()
+}
+
+/// Lines of cells that are at least that wide.
+fn padded<const COLUMNS: usize>(lines: &[[String; COLUMNS]], widths: &[usize; COLUMNS]) -> String {
     let mut text = String::new();
-    for line in &lines {
-        let padded: Vec<String> = line
+    for line in lines {
+        let cells: Vec<String> = line
             .iter()
-            .zip(&*widths)
+            .zip(widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
-        text.push_str(padded.join("  ").trim_end());
+        text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     text
@@ -205,7 +215,7 @@ mod tests {
             ["bo\x07b".to_owned(), "no".to_owned()],
         ];
         assert_eq!(
-            table(Some(["NAME", "ADMIN"]), &rows, &mut [0; 2]),
+            table(["NAME", "ADMIN"], &rows),
             "NAME      ADMIN\nalice     yes\nbo\\u{7}b  no\n"
         );
     }
@@ -213,7 +223,7 @@ mod tests {
     #[test]
     fn a_list_in_pages_is_the_array_of_all() {
         let all = serde_json::json!([{ "a": 1, "b": [2] }, { "a": "x" }, 3]);
-        let mut listing = Listing::new("thing", [], true);
+        let mut listing = Listing::new("thing", [], [], true);
         let mut text = String::new();
         for page in all.as_array().unwrap().chunks(2) {
             text.push_str(&listing.objects(page).unwrap());

@@ -71,17 +71,24 @@ impl From<&LiveFile> for Shown {
     }
 }
 
+/// The width of a column with the sizes of packages: 4 GiB, the largest unless a setting allows more, has ten digits.
+const BYTES: usize = 10;
+
+/// The width of a column with moments, `2026-11-29T12:00:00Z`.
+const MOMENT: usize = 20;
+
 /// The list of files, as a table or as JSON.
 pub(crate) const fn listing(json: bool) -> Listing<3> {
-    Listing::new("package", ["FILE", "BYTES", "PUBLISHED"], json)
+    let heading = ["BYTES", "PUBLISHED", "FILE"];
+    Listing::new("package", heading, [BYTES, MOMENT, 0], json)
 }
 
 /// One line of the table.
 pub(crate) fn row(file: &Shown) -> [String; 3] {
     [
-        file.file.clone(),
         file.size.to_string(),
         file.published_at.clone(),
+        file.file.clone(),
     ]
 }
 
@@ -140,8 +147,9 @@ async fn list_deleted(
     registry: &Administration,
 ) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(name).await?;
-    let heading = ["FILE", "BYTES", "DELETED", "KEPT UNTIL"];
-    let mut listing = Listing::new("deleted package", heading, json);
+    let heading = ["BYTES", "DELETED", "KEPT UNTIL", "FILE"];
+    let widths = [BYTES, MOMENT, MOMENT, 0];
+    let mut listing = Listing::new("deleted package", heading, widths, json);
     let mut offset = 0;
     loop {
         let window = Window {
@@ -165,10 +173,10 @@ async fn list_deleted(
         let shown: Vec<ShownDeleted> = shown.collect();
         listing.page(&shown, |file| {
             [
-                file.file.clone(),
                 file.size.to_string(),
                 file.deleted_at.clone(),
                 file.kept_until.clone(),
+                file.file.clone(),
             ]
         })?;
     }
