@@ -1,8 +1,9 @@
 //! What to write in the place of a version that apk can't order.
 //!
 //! The versions come from elsewhere: semver (`1.2.3-rc.1+meta`), Debian (`1.2.3~dev`), Python (`1.0b2`), Maven
-//! (`1.2.3-SNAPSHOT`), dates (`2024-01-15`). What has a meaning in apk's grammar is put there; a word without one is left
-//! out.
+//! (`1.2.3-SNAPSHOT`), dates (`2024-01-15`), `git describe` (`1.2.3-5-g92081f1`). What has a meaning in apk's grammar is put there. Another word
+//! behind `-` or `~` is that of a version before the release, to semver and to Debian, so it becomes `_pre`: left out, it would make the
+//! release of it. What says nothing, such as `final`, is left out.
 
 use super::{LONGEST_NUMBER, is_carried, order::Scanner};
 use crate::limits::Limits;
@@ -48,6 +49,23 @@ fn suffix(word: &str, digits: &str) -> Option<&'static str> {
         "c" if !digits.is_empty() => "rc",
         _ => return None,
     })
+}
+
+/// Words of a release itself.
+const RELEASE: [&str; 5] = ["final", "ga", "lts", "release", "stable"];
+
+/// Whether a word that apk has no suffix for stands for a state before the release.
+fn is_before_release(piece: &Piece<'_>) -> bool {
+    let word = piece.text.to_ascii_lowercase();
+    // A part of a hash says nothing, and neither does a single letter.
+    let says_something = word.len() > 1 && !is_hash(&word) && !RELEASE.contains(&&*word);
+    matches!(piece.separator, Some('-' | '~')) && says_something
+}
+
+/// Whether a word may be what a hash begins with, perhaps with the `g` of `git describe` in front.
+fn is_hash(word: &str) -> bool {
+    let digits = word.strip_prefix('g').unwrap_or(word);
+    digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A piece of a version: digits, or a word.
@@ -128,6 +146,15 @@ fn is_orderable(version: &str) -> bool {
 
 fn with_words(number: &str, pieces: Vec<Piece<'_>>) -> Option<String> {
     let (mut version, mut revision) = (number.to_owned(), "0");
+    if let [count, hash, ..] = pieces.as_slice()
+        && count.is_number()
+        && hash.separator == Some('-')
+        && hash.text.starts_with('g')
+        && is_hash(hash.text)
+    {
+        // So many commits after the tag, and the hash of the last.
+        return Some(format!("{version}_p{}-r0", count.text));
+    }
     let mut pieces = pieces.into_iter().peekable();
     while let Some(piece) = pieces.next() {
         if piece.is_number() {
@@ -146,6 +173,9 @@ fn with_words(number: &str, pieces: Vec<Piece<'_>>) -> Option<String> {
         } else if let Some(suffix) = suffix(piece.text, digits) {
             version.push('_');
             version.push_str(suffix);
+            version.push_str(digits);
+        } else if version == number && is_before_release(&piece) {
+            version.push_str("_pre");
             version.push_str(digits);
         } else if piece.separator.is_none() {
             // `92081f1` is a hash: no part of it says what is newer.
