@@ -158,7 +158,12 @@ impl Drop for SlowDisk {
         for process in members.lines() {
             let _ = fs::write(Path::new(CONTROLLER).join("cgroup.procs"), process);
         }
-        // An empty group goes; a group that is left over slows nothing down.
-        let _ = fs::remove_dir(&self.0);
+        // The kernel needs a moment until a group is empty. One that is left over slows nothing down.
+        for _ in 0..50 {
+            if fs::remove_dir(&self.0).is_ok() {
+                break;
+            }
+            sleep(Duration::from_millis(20));
+        }
     }
 }
