@@ -20,8 +20,8 @@ use tarn_base::{
     secret::Secret,
 };
 use tarn_store::metadata::{
-    Actor, AddTokenError, FileHistory, ForeignHash, ImportedUser, Metadata, MetadataError,
-    NewForeignToken, NewUser, OwnerId, Visibility,
+    Actor, AddTokenError, FileHistory, ForeignHash, Imported, ImportedUser, Metadata,
+    MetadataError, NewForeignToken, NewUser, OwnerId, Visibility,
 };
 
 /// An account to be imported.
@@ -160,12 +160,34 @@ impl Imports {
         })
     }
 
-    /// Gives package files the dates, creators and download counts that they had elsewhere.
+    /// The account that one of a forge became in an earlier import, also when it was deleted since.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn file_history(&self, files: &[FileHistory]) -> Result<(), MetadataError> {
-        self.metadata.set_file_history(files).await
+    pub async fn known_account(&self, name: &OwnerName) -> Result<Option<OwnerId>, MetadataError> {
+        self.metadata.imported_account(&name.lower()).await
+    }
+
+    /// Whether an earlier import brought this, or found it here.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn knows(&self, thing: &Imported) -> Result<bool, MetadataError> {
+        self.metadata.was_imported(thing).await
+    }
+
+    /// Remembers what came or was found, and gives package files the dates, creators and download counts that they had elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn remember(
+        &self,
+        things: &[Imported],
+        files: &[FileHistory],
+    ) -> Result<(), MetadataError> {
+        self.metadata.remember_imported(things, files).await
     }
 }

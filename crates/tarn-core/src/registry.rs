@@ -303,14 +303,35 @@ impl Registry {
         Self::over(blobs, settings, clock).await
     }
 
-    /// The same over a store that is open: that of the settings.
+    /// Opens a registry that is there for an import, beside its server where one runs: it publishes, and everything that two
+    /// servers share is safe to share with it. It makes no sealing key, as [`Administration::open_existing`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::open`], and when another import runs.
+    pub async fn open_beside(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        let blobs = Blobs::open_beside(settings.data_dir.clone(), &settings.storage).await?;
+        Self::with(blobs, settings, clock, false).await
+    }
+
+    /// What [`Registry::open`] gives, over a store that is open: that of the settings.
     ///
     /// # Errors
     ///
     /// As [`Registry::open`].
     pub async fn over(blobs: Blobs, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        Self::with(blobs, settings, clock, true).await
+    }
+
+    async fn with(
+        blobs: Blobs,
+        settings: Settings,
+        clock: Clock,
+        may_make_key: bool,
+    ) -> Result<Self, OpenError> {
         let metadata = open_database(&settings, &blobs).await?;
-        let administration = Administration::over(metadata, &settings, &clock, true).await?;
+        let administration =
+            Administration::over(metadata, &settings, &clock, may_make_key).await?;
         let metadata = administration.metadata();
         let keys = administration.keys().clone();
         let limits = settings.package_limits.clone();

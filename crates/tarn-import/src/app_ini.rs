@@ -3,6 +3,8 @@
 //! The forges read the file with the Go library `gopkg.in/ini.v1`, whose rules about quotes, comments and `%(name)s` are kept here:
 //! a secret key that is read otherwise opens nothing. The places of files follow `modules/setting/` of Gitea 1.23.
 
+mod storage;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -11,6 +13,7 @@ use std::{
 use configparser::ini::Ini;
 use tarn_base::secret::Secret;
 
+pub use self::storage::Storage;
 use crate::Program;
 
 /// The secret key of a forge that was set up without one (`modules/setting/security.go`).
@@ -44,7 +47,7 @@ pub enum AppIniError {
     NoWorkPath,
     /// Another database than those that are read.
     #[error(
-        "the forge's database is `{0}`; an import reads sqlite3 and postgres (convert it with the forge's `dump` and `restore`)"
+        "the forge's database is `{0}`; an import reads sqlite3 and postgres: have the forge write its tables for SQLite with `dump --database sqlite3`, and load them into a file (\"Another database\" in docs/moving-from-a-forge.md)"
     )]
     Database(String),
     /// The value of `SECRET_KEY_URI` is no file.
@@ -86,15 +89,6 @@ impl std::fmt::Debug for PostgresSettings {
             .field("user", &self.user)
             .finish_non_exhaustive()
     }
-}
-
-/// Where the forge keeps the bytes of packages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Storage {
-    /// A folder.
-    Local(PathBuf),
-    /// Something else: what the forge calls it.
-    Elsewhere(String),
 }
 
 /// What an import needs to know.
@@ -271,62 +265,6 @@ impl AppIni {
         Ok(Secret::new(
             key.unwrap_or_else(|| DEFAULT_SECRET_KEY.to_owned()),
         ))
-    }
-
-    /// Where the packages are: `getStorage` in `modules/setting/storage.go`, for the section `packages`.
-    fn storage(&self, data: &Path) -> Storage {
-        const KINDS: [&str; 3] = ["local", "minio", "azureblob"];
-        let own = "packages";
-        let named = "storage.packages";
-        let kind_of = |section: &str| self.value(section, "STORAGE_TYPE");
-        let has_own = self.has(own);
-        let of_kind = |kind: &str| {
-            let section = format!("storage.{kind}");
-            self.has(&section).then_some(section)
-        };
-        // The section that says where, and whether it is that of the packages themselves or that of all storage.
-        let (target, is_own, is_of_all) = match kind_of(own).filter(|_| has_own) {
-            Some(kind) => match of_kind(&kind) {
-                Some(section) => (section, false, false),
-                None => (own.to_owned(), true, false),
-            },
-            None if self.has(named) => match kind_of(named) {
-                Some(kind) => match of_kind(&kind) {
-                    Some(section) => (section, false, false),
-                    None => (named.to_owned(), false, false),
-                },
-                None if self.value(named, "PATH").is_none() => ("storage".to_owned(), false, true),
-                None => (named.to_owned(), false, false),
-            },
-            None => ("storage".to_owned(), false, true),
-        };
-        let kind = kind_of(&target).unwrap_or_else(|| {
-            let of_section = target
-                .strip_prefix("storage.")
-                .filter(|kind| KINDS.contains(kind));
-            of_section.unwrap_or("local").to_owned()
-        });
-        if kind != "local" {
-            return Storage::Elsewhere(kind);
-        }
-        let path = self.value(&target, "PATH");
-        let usual = match &path {
-            None => data.join(own),
-            Some(path) if is_of_all => data.join(path).join(own),
-            Some(path) => data.join(path),
-        };
-        let overriding = match (is_own, has_own, target != named && self.has(named)) {
-            (true, _, _) => None,
-            (false, true, _) => Some(own),
-            (false, false, true) => Some(named),
-            (false, false, false) => None,
-        };
-        let overridden = overriding.and_then(|section| self.value(section, "PATH"));
-        Storage::Local(match (overridden, path) {
-            (None, _) => usual,
-            (Some(own_path), Some(path)) => data.join(path).join(own_path),
-            (Some(own_path), None) => data.join(own_path),
-        })
     }
 }
 

@@ -1,32 +1,50 @@
 //! Carrying a plan out: accounts first, then what they own.
 //!
-//! What is there already is left as it is, and nothing that an administrator took away here comes back by itself: a member who is not
-//! in a team any more is in the report, and a token that was revoked stays revoked.
+//! What is there already is left as it is, and nothing that was deleted here comes back by itself: what came or was found is
+//! remembered, and what was remembered and is not there is in the report.
+
+mod teams;
 
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
 };
 
-use tarn_base::{
-    names::{OwnerName, TeamName},
-    secret::Secret,
-};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use tarn_base::{names::OwnerName, secret::Secret};
 use tarn_core::{
     Registry,
-    access::{AccountError, PlacePattern, TeamLimits},
+    access::{AccountError, PlacePattern},
     imports::{TokenImport, UserImport},
     keys::{Import, KeyError},
     publish::expiry::ExpiryError,
     webhooks::{WebhookError, WebhookOrder},
 };
-use tarn_store::metadata::{Actor, BUILT_IN_TEAMS, Owner, OwnerId, OwnerKind, Role, WebhookEvents};
+use tarn_store::metadata::{
+    Actor, Imported, ImportedKind, MetadataError, Owner, OwnerId, OwnerKind, Role, WebhookEvents,
+};
 
 use crate::{
-    Forge, ImportError, Progress, packages,
+    Forge, ImportError, Progress,
+    files::Files,
+    packages,
     plan::{Plan, PlannedHook, PlannedOrganisation, PlannedTeam, PlannedToken, PlannedUser},
     report::{Kind, Report},
 };
+
+/// Why something that came earlier does not come again.
+pub(crate) const DELETED: &str =
+    "an earlier import brought it, and it was deleted here since; `--again` brings it back";
+
+/// How a plan is carried out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// The folder of the packages' bytes, where it is another than the forge's settings say.
+    pub packages: Option<&'a Path>,
+    /// Whether what an earlier import brought and was deleted here since comes again.
+    pub again: bool,
+}
 
 /// Who is here, by their identifiers in the forge.
 #[derive(Debug, Default)]
@@ -37,6 +55,8 @@ pub(crate) struct Known {
     pub(crate) owners: HashMap<i64, Owner>,
     /// Those who came with this run.
     new: HashSet<i64>,
+    /// Those who came with an earlier one.
+    earlier: HashSet<i64>,
 }
 
 impl Known {
@@ -49,20 +69,21 @@ impl Known {
     }
 }
 
-/// Imports what is planned. `packages` is the folder of the packages' bytes, where it is another than the forge's settings say.
+/// Imports what is planned.
 ///
 /// # Errors
 ///
 /// When the registry fails. What was imported until then stays, and is there already in the next run.
 pub async fn carry(
     (forge, plan): (&Forge, &mut Plan),
-    packages: Option<&Path>,
+    options: Options<'_>,
     (registry, by): (&Registry, &Actor),
     progress: Progress<'_>,
 ) -> Result<Report, ImportError> {
     let mut run = Run {
         registry,
         by,
+        again: options.again,
         known: Known::default(),
         report: std::mem::take(&mut plan.report),
     };
@@ -86,16 +107,19 @@ pub async fn carry(
         run.signing_key(*owner, key).await?;
     }
     progress(&format!("signing keys: {}", plan.signing_keys.len()));
-    match packages::folder(forge, packages) {
-        Ok(folder) => {
+    match Files::of(forge, options.packages) {
+        Ok(files) => {
             let Run { known, report, .. } = &mut run;
-            packages::carry((plan, known), &folder, (registry, by), report, progress).await?;
+            let carrying = packages::Carrying {
+                files: &files,
+                known,
+                registry,
+                by,
+                again: options.again,
+            };
+            carrying.all(plan, report, progress).await?;
         }
-        Err(None) => {}
-        Err(Some(why)) => {
-            let what = format!("{} packages", plan.files.len());
-            run.report.left_out(Kind::Package, what, why);
-        }
+        Err(why) => run.report.no_packages(plan.files.len(), why),
     }
     for rule in &plan.rules {
         run.rule(rule.owner, rule.days, rule.keep).await?;
@@ -115,22 +139,71 @@ pub async fn carry(
 struct Run<'a> {
     registry: &'a Registry,
     by: &'a Actor,
+    again: bool,
     known: Known,
     report: Report,
 }
 
+/// What is here of an account of the forge.
+enum Here {
+    Owner(Owner),
+    /// It was here, and was deleted.
+    Gone,
+    Nothing,
+}
+
 impl Run<'_> {
+    /// Looks for an account: for what it became in an earlier run, whatever that is called now, and by its name.
+    async fn here(&mut self, id: i64, name: &OwnerName) -> Result<Here, MetadataError> {
+        let metadata = self.registry.metadata();
+        let imports = self.registry.administration().imports();
+        let earlier = imports.known_account(name).await?;
+        if let Some(earlier) = earlier
+            && let Some(owner) = metadata.owner_by_id(earlier).await?
+        {
+            self.known.earlier.insert(id);
+            return Ok(Here::Owner(owner));
+        }
+        Ok(match metadata.owner(name).await? {
+            Some(owner) => Here::Owner(owner),
+            None if earlier.is_some() && !self.again => Here::Gone,
+            None => Here::Nothing,
+        })
+    }
+
+    async fn remember(&self, thing: Imported) -> Result<(), MetadataError> {
+        let imports = self.registry.administration().imports();
+        match imports.knows(&thing).await? {
+            true => Ok(()),
+            false => imports.remember(&[thing], &[]).await,
+        }
+    }
+
+    /// Whether something that is not here came earlier, and is not to come again.
+    async fn is_deleted(&self, thing: &Imported) -> Result<bool, MetadataError> {
+        let imports = self.registry.administration().imports();
+        Ok(!self.again && imports.knows(thing).await?)
+    }
+
     async fn user(&mut self, user: &PlannedUser) -> Result<(), ImportError> {
-        let found = self.registry.metadata().owner(&user.name).await?;
-        if let Some(owner) = found {
-            if owner.kind != OwnerKind::User {
+        match self.here(user.id, &user.name).await? {
+            Here::Owner(owner) if owner.kind != OwnerKind::User => {
                 let why = "an organisation here has this name";
                 self.report.left_out(Kind::User, user.name.as_str(), why);
                 return Ok(());
             }
-            self.report.there(Kind::User);
-            self.know(user.id, owner);
-            return Ok(());
+            Here::Owner(owner) => {
+                self.report.there(Kind::User);
+                self.remember(account(&user.name, owner.id)).await?;
+                self.know(user.id, owner);
+                return Ok(());
+            }
+            Here::Gone => {
+                let name = user.name.as_str();
+                self.report.left_out(Kind::User, name, DELETED);
+                return Ok(());
+            }
+            Here::Nothing => {}
         }
         let import = UserImport {
             name: &user.name,
@@ -148,6 +221,7 @@ impl Run<'_> {
                     self.report.imported(Kind::SecondFactor);
                 }
                 self.known.new.insert(user.id);
+                self.remember(account(&user.name, id)).await?;
                 let owner = Owner {
                     id,
                     kind: OwnerKind::User,
@@ -188,17 +262,21 @@ impl Run<'_> {
     ) -> Result<(), ImportError> {
         let name = planned.name.as_str();
         let accounts = self.registry.administration().accounts();
-        match self.registry.metadata().owner(&planned.name).await? {
-            Some(owner) if owner.kind != OwnerKind::Organisation => {
+        let owner = match self.here(planned.id, &planned.name).await? {
+            Here::Owner(owner) if owner.kind != OwnerKind::Organisation => {
                 let why = "a user here has this name";
                 self.report.left_out(Kind::Organisation, name, why);
                 return Ok(());
             }
-            Some(owner) => {
-                self.report.there(Kind::Organisation);
-                self.know(planned.id, owner);
+            Here::Gone => {
+                self.report.left_out(Kind::Organisation, name, DELETED);
+                return Ok(());
             }
-            None => {
+            Here::Owner(owner) => {
+                self.report.there(Kind::Organisation);
+                owner
+            }
+            Here::Nothing => {
                 let first = planned
                     .admins
                     .iter()
@@ -215,12 +293,14 @@ impl Run<'_> {
                     Ok(owner) => {
                         self.report.imported(Kind::Organisation);
                         self.known.new.insert(planned.id);
-                        self.know(planned.id, owner);
+                        owner
                     }
                     Err(error) => return self.not_made(Kind::Organisation, name, error),
                 }
             }
-        }
+        };
+        self.remember(account(&planned.name, owner.id)).await?;
+        self.know(planned.id, owner);
         let admins = PlannedTeam {
             name: None,
             role: Role::Admin,
@@ -228,73 +308,6 @@ impl Run<'_> {
         };
         for team in [&admins].into_iter().chain(&planned.teams) {
             self.team(planned, team, plan).await?;
-        }
-        Ok(())
-    }
-
-    async fn team(
-        &mut self,
-        organisation: &PlannedOrganisation,
-        team: &PlannedTeam,
-        plan: &Plan,
-    ) -> Result<(), ImportError> {
-        let accounts = self.registry.administration().accounts();
-        let of_role = |(_, role): &&(&str, Role)| *role == team.role;
-        let built_in = BUILT_IN_TEAMS.iter().find(of_role).map(|(name, _)| *name);
-        let built_in = built_in.and_then(|name| TeamName::parse(name).ok());
-        let Some(name) = team.name.clone().or(built_in) else {
-            return Ok(());
-        };
-        let mut is_new = self.known.new.contains(&organisation.id);
-        if team.name.is_some() {
-            match accounts.find_team(&organisation.name, &name).await {
-                Ok(_) => self.report.there(Kind::Team),
-                Err(AccountError::NoTeam { .. }) => {
-                    let limits = TeamLimits::default();
-                    let made = accounts
-                        .add_team(&organisation.name, &name, team.role, &limits, self.by)
-                        .await;
-                    if let Err(error) = made {
-                        let what = format!("{}/{name}", organisation.name);
-                        return self.not_made(Kind::Team, &what, error);
-                    }
-                    self.report.imported(Kind::Team);
-                    is_new = true;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let members = accounts.team_members(&organisation.name, &name).await?;
-        let members: HashSet<OwnerId> = members.iter().map(|user| user.id).collect();
-        for id in &team.members {
-            let what = format!(
-                "{} in {}/{name}",
-                self.known.name_of(plan, *id),
-                organisation.name
-            );
-            let Some((user, user_name)) = self.known.users.get(id) else {
-                self.report
-                    .left_out(Kind::Member, what, "the user is not imported");
-                continue;
-            };
-            if members.contains(user) {
-                // Who made the organisation is in a team of it before this.
-                match is_new {
-                    true => self.report.imported(Kind::Member),
-                    false => self.report.there(Kind::Member),
-                }
-            } else if is_new || self.known.new.contains(id) {
-                accounts
-                    .add_team_member(&organisation.name, &name, user_name, self.by)
-                    .await?;
-                self.report.imported(Kind::Member);
-            } else {
-                let why = format!(
-                    "is in this team of the forge, and not here any more, or an earlier import was cut off: `tarn org team member {} {name} {user_name}` adds them",
-                    organisation.name
-                );
-                self.report.left_out(Kind::Member, what, why);
-            }
         }
         Ok(())
     }
@@ -351,8 +364,14 @@ impl Run<'_> {
             return Ok(());
         };
         let expiry = self.registry.administration().expiry();
+        let thing = thing(ImportedKind::Rule, "*/*", owner.id);
         if !expiry.rules(Some(owner.id)).await?.is_empty() {
             self.report.there(Kind::Rule);
+            self.remember(thing).await?;
+            return Ok(());
+        }
+        if self.is_deleted(&thing).await? {
+            self.report.left_out(Kind::Rule, owner.name, DELETED);
             return Ok(());
         }
         let made = match "*/*".parse::<PlacePattern>() {
@@ -360,7 +379,10 @@ impl Run<'_> {
             Err(error) => Err(error.into()),
         };
         match made {
-            Ok(_) => self.report.imported(Kind::Rule),
+            Ok(_) => {
+                self.report.imported(Kind::Rule);
+                self.remember(thing).await?;
+            }
             Err(ExpiryError::Metadata(error)) => return Err(error.into()),
             Err(error) => self
                 .report
@@ -374,6 +396,9 @@ impl Run<'_> {
             return Ok(());
         };
         let webhooks = self.registry.administration().webhooks();
+        // The path of a URL may be secret.
+        let hash = sha256(hook.url.trim_end_matches('/'));
+        let thing = thing(ImportedKind::Webhook, &hash, owner.id);
         let added = match webhooks.list(&owner).await {
             Ok(listed)
                 if listed
@@ -381,6 +406,11 @@ impl Run<'_> {
                     .any(|known| is_same(known.target.as_str(), &hook.url)) =>
             {
                 self.report.there(Kind::Webhook);
+                self.remember(thing).await?;
+                return Ok(());
+            }
+            Ok(_) if self.is_deleted(&thing).await? => {
+                self.report.left_out(Kind::Webhook, owner.name, DELETED);
                 return Ok(());
             }
             Ok(_) => {
@@ -395,7 +425,10 @@ impl Run<'_> {
             Err(error) => Err(error),
         };
         match added {
-            Ok(_) => self.report.imported(Kind::Webhook),
+            Ok(_) => {
+                self.report.imported(Kind::Webhook);
+                self.remember(thing).await?;
+            }
             Err(WebhookError::Metadata(error)) => return Err(error.into()),
             Err(error) => self
                 .report
@@ -408,4 +441,21 @@ impl Run<'_> {
 /// Whether two URLs are one: an empty path is written as `/` here.
 fn is_same(known: &str, given: &str) -> bool {
     known.trim_end_matches('/') == given.trim_end_matches('/')
+}
+
+fn thing(kind: ImportedKind, name: &str, owner: OwnerId) -> Imported {
+    Imported {
+        kind,
+        name: name.to_owned(),
+        owner,
+    }
+}
+
+/// An account of the forge, and what it is here.
+fn account(name: &OwnerName, is: OwnerId) -> Imported {
+    thing(ImportedKind::Account, &name.lower(), is)
+}
+
+fn sha256(text: &str) -> String {
+    STANDARD_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }

@@ -1,6 +1,6 @@
 //! What is read of a forge: the rows of its tables, as they are there.
 //!
-//! The tables are those of `models/` in Gitea 1.20 to 1.23 and in Forgejo up to November 2026. What a version lacks is asked for only
+//! The tables are those of `models/` in Gitea 1.20 to 1.27 and in Forgejo up to November 2026. What a version lacks is asked for only
 //! where it is there.
 
 mod rows;

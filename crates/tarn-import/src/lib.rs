@@ -14,6 +14,7 @@
 
 pub mod app_ini;
 pub mod carry;
+mod files;
 pub mod forge;
 mod generator;
 mod packages;
@@ -21,8 +22,6 @@ mod passwords;
 pub mod plan;
 pub mod report;
 pub mod source;
-
-use std::path::PathBuf;
 
 use tarn_core::{access::AccountError, keys::KeyError, publish::PublishError};
 use tarn_store::metadata::MetadataError;
@@ -60,14 +59,6 @@ pub enum ImportError {
     /// An owner was asked for that the forge doesn't have.
     #[error("the forge has no user or organisation called `{0}`")]
     NoOwner(String),
-    /// The package storage is not there.
-    #[error("cannot read the package storage {}", path.display())]
-    Packages {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// The registry did not take an account.
     #[error(transparent)]
     Account(#[from] AccountError),

@@ -121,6 +121,26 @@ impl Report {
         self.note(kind, what, why, true);
     }
 
+    /// Some were not imported, all for one reason.
+    pub(crate) fn left_out_many(
+        &mut self,
+        kind: Kind,
+        count: u64,
+        what: impl Into<String>,
+        why: impl Into<String>,
+    ) {
+        self.of(kind).left_out += count;
+        self.note(kind, what, why, true);
+    }
+
+    /// The storage of the packages could not be used. Nothing is to be said where there are none.
+    pub(crate) fn no_packages(&mut self, count: usize, why: String) {
+        if count > 0 {
+            let all = u64::try_from(count).unwrap_or(u64::MAX);
+            self.left_out_many(Kind::Package, all, format!("{count} packages"), why);
+        }
+    }
+
     /// One is not what it was.
     pub(crate) fn changed(&mut self, kind: Kind, what: impl Into<String>, why: impl Into<String>) {
         self.note(kind, what, why, false);

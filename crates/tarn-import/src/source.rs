@@ -10,13 +10,14 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use tarn_store::metadata::{BadAddress, MetadataError, PostgresAddress};
 use tokio::task::spawn_blocking;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, config::Host};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::app_ini::{ForgeDatabase, PostgresSettings};
 
-/// How long a PostgreSQL server may take to answer at first.
-const CONNECT: Duration = Duration::from_secs(20);
+/// How long a forge that runs may hold the database.
+const BUSY: Duration = Duration::from_secs(20);
 
 /// Why the forge's database could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,14 +31,12 @@ pub enum SourceError {
     /// PostgreSQL.
     #[error("cannot read the forge's database")]
     Postgres(#[from] tokio_postgres::Error),
-    /// Over TLS.
-    #[error(
-        "the forge's SSL_MODE is `{0}`; an import connects without TLS: run it on a machine that reaches PostgreSQL by a socket or a private network, with a copy of app.ini that says `disable`"
-    )]
-    Tls(String),
-    /// HOST, or NAME, cannot be understood.
-    #[error("HOST of the forge's database is `{0}`, which is no host and port")]
-    Host(String),
+    /// A PostgreSQL server that can't be reached.
+    #[error(transparent)]
+    Unreached(#[from] MetadataError),
+    /// HOST, NAME or SSL_MODE cannot be understood.
+    #[error("[database] in app.ini can't be used")]
+    Address(#[from] BadAddress),
     /// Something that an import needs is not there.
     #[error(
         "the forge's database has no table `{0}`: is it one of a Forgejo or a Gitea, from version 1.20 on?"
@@ -177,14 +176,10 @@ fn open_sqlite(path: &Path) -> Result<Connection, SourceError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
-    let mut address = "file:".to_owned();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
-            address.push(char::from(*byte));
-        } else {
-            address.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    let mut address = format!(
+        "file:{}",
+        percent_encoded(path.as_os_str().as_encoded_bytes())
+    );
     address.push_str(if has_log {
         "?mode=ro"
     } else {
@@ -194,7 +189,7 @@ fn open_sqlite(path: &Path) -> Result<Connection, SourceError> {
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(address, flags)?;
-    connection.busy_timeout(CONNECT)?;
+    connection.busy_timeout(BUSY)?;
     connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
     Ok(connection)
 }
@@ -235,42 +230,7 @@ fn text_of(value: ValueRef<'_>) -> Option<String> {
 }
 
 async fn open_postgres(settings: &PostgresSettings) -> Result<Client, SourceError> {
-    if !matches!(
-        settings.ssl_mode.as_str(),
-        "" | "disable" | "allow" | "prefer"
-    ) {
-        return Err(SourceError::Tls(settings.ssl_mode.clone()));
-    }
-    let mut config = Config::new();
-    config
-        .user(&settings.user)
-        .password(&settings.password)
-        // What follows a `?` are options of another client.
-        .dbname(settings.name.split('?').next().unwrap_or_default())
-        .connect_timeout(CONNECT)
-        .application_name("tarn import");
-    let bad_host = || SourceError::Host(settings.host.clone());
-    match settings.host.rsplit_once(':') {
-        _ if settings.host.starts_with('/') => drop(config.host(&settings.host)),
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            config
-                .host(host.trim_matches(['[', ']']))
-                .port(port.parse().map_err(|_| bad_host())?);
-        }
-        _ if settings.host.is_empty() => drop(config.host("127.0.0.1")),
-        _ => drop(config.host(&settings.host)),
-    }
-    if let Some(Host::Tcp(host)) = config.get_hosts().first()
-        && host.is_empty()
-    {
-        return Err(bad_host());
-    }
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "the connection to the forge's database ended");
-        }
-    });
+    let client = address(settings)?.connect().await?;
     client
         .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await?;
@@ -281,6 +241,58 @@ async fn open_postgres(settings: &PostgresSettings) -> Result<Client, SourceErro
             .await?;
     }
     Ok(client)
+}
+
+/// The address that a forge's settings mean, as `--database` would say it (`getPostgreSQLConnectionString` in
+/// `modules/setting/database.go`).
+fn address(settings: &PostgresSettings) -> Result<PostgresAddress, SourceError> {
+    // What follows a `?` are options of the forge's client, of which one says what this one needs to know.
+    let (name, options) = settings
+        .name
+        .split_once('?')
+        .unwrap_or((settings.name.as_str(), ""));
+    let roots = options
+        .split('&')
+        .find_map(|option| option.strip_prefix("sslrootcert="));
+    let (host, port) = match settings.host.rsplit_once(':') {
+        _ if settings.host.starts_with('/') => (settings.host.as_str(), "5432"),
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
+        _ if settings.host.is_empty() => ("127.0.0.1", "5432"),
+        _ => (settings.host.as_str(), "5432"),
+    };
+    let mode = match settings.ssl_mode.as_str() {
+        "" => "disable",
+        "allow" => "prefer",
+        mode => mode,
+    };
+    let mut url = "postgres:///?application_name=tarn%20import&connect_timeout=20".to_owned();
+    for (parameter, value) in [
+        ("host", host.trim_matches(['[', ']'])),
+        ("port", port),
+        ("user", settings.user.as_str()),
+        ("password", settings.password.as_str()),
+        ("dbname", name),
+        ("sslmode", mode),
+    ] {
+        url.push_str(&format!(
+            "&{parameter}={}",
+            percent_encoded(value.as_bytes())
+        ));
+    }
+    if let Some(roots) = roots {
+        url.push_str(&format!("&sslrootcert={roots}"));
+    }
+    Ok(url.parse()?)
+}
+
+/// Bytes as they may stand in a URL, whatever they are.
+fn percent_encoded(bytes: &[u8]) -> String {
+    let encoded = |byte: &u8| match byte {
+        b'/' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    bytes.iter().map(encoded).collect()
 }
 
 async fn rows_of_postgres(client: &Client, question: &str) -> Result<Vec<Row>, SourceError> {
@@ -304,4 +316,36 @@ async fn rows_of_postgres(client: &Client, question: &str) -> Result<Vec<Row>, S
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_of_a_forge_are_an_address() {
+        let settings = |host: &str, ssl_mode: &str, name: &str| PostgresSettings {
+            host: host.to_owned(),
+            name: name.to_owned(),
+            user: "git ea".to_owned(),
+            password: "p&w=%#+".to_owned(),
+            ssl_mode: ssl_mode.to_owned(),
+            schema: String::new(),
+        };
+        let read = |host, ssl_mode, name| address(&settings(host, ssl_mode, name));
+        let shown = |host, ssl_mode, name| read(host, ssl_mode, name).unwrap().to_string();
+        assert!(shown("db:5433", "require", "forge").contains("db:5433"));
+        assert!(shown("[::1]:5433", "", "forge").contains("::1"));
+        assert!(shown("/run/postgresql", "verify-full", "forge").contains("/run/postgresql"));
+        assert!(read("db", "verify-ca", "forge?sslrootcert=/ca.pem").is_ok());
+        let same = read("db", "verify-ca", "forge").unwrap();
+        assert_ne!(
+            read("db", "verify-ca", "forge?sslrootcert=/ca.pem").unwrap(),
+            same
+        );
+        for (host, ssl_mode) in [("db:x", ""), ("db", "maybe")] {
+            let refused = read(host, ssl_mode, "forge").unwrap_err();
+            assert!(!format!("{refused:?}").contains("p&w"), "{refused:?}");
+        }
+    }
 }

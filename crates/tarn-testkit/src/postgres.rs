@@ -20,6 +20,7 @@ const USER: &str = "postgres";
 pub struct Postgres {
     programs: PathBuf,
     folder: TempDir,
+    port: String,
 }
 
 /// Where a file system in memory has room for the databases of a suite, some 2 GiB of many small files, it is much faster. One that syncs
@@ -74,7 +75,13 @@ impl Postgres {
             .prefix("pg")
             .tempdir_in(place(settings))
             .unwrap();
-        let server = Self { programs, folder };
+        let port = settings.iter().find_map(|set| set.strip_prefix("port="));
+        let port = port.unwrap_or("5432").to_owned();
+        let server = Self {
+            programs,
+            folder,
+            port,
+        };
         give(server.folder.path());
         let data = server.data();
         server.run(
@@ -142,7 +149,9 @@ impl Postgres {
     ///
     /// When it fails.
     pub fn sql(&self, database: &str, text: &str) -> String {
-        sql(self.folder.path(), database, text).expect("the SQL is right")
+        let mut command = psql(self.folder.path(), database);
+        let output = command.args(["-p", &self.port, "-c", text]).output();
+        answer(&output.unwrap()).expect("the SQL is right")
     }
 
     /// Stops the server at once and starts it again.
@@ -235,9 +244,12 @@ pub(crate) fn create(socket: &Path, name: &str, of: Option<&str>) -> Result<(), 
 
 /// Runs SQL and gives what it prints, a line a row, or what the server said when that failed.
 pub(crate) fn sql(socket: &Path, database: &str, text: &str) -> Result<String, String> {
-    let output = psql(socket, database).args(["-c", text]).output().unwrap();
+    answer(&psql(socket, database).args(["-c", text]).output().unwrap())
+}
+
+fn answer(output: &Output) -> Result<String, String> {
     if output.status.success() {
-        Ok(String::from_utf8(output.stdout).unwrap())
+        Ok(String::from_utf8(output.stdout.clone()).unwrap())
     } else {
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }

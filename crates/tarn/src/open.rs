@@ -4,7 +4,7 @@ use std::env;
 
 use tarn_base::{clock::Clock, hint::Hint, secret::Secret};
 use tarn_core::{
-    Administration, OpenError, Registry,
+    Administration, OpenError, Registry, Survey,
     settings::{ConnectionLimits, Proxies, Settings},
 };
 use tarn_store::{
@@ -93,12 +93,24 @@ pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administ
         .map_err(|error| Failure::hinted(&error))
 }
 
-/// Opens a registry that is there for this process alone, as its server would.
-pub(crate) async fn in_place_of_server(flags: &RegistryFlags) -> Result<Registry, Failure> {
+/// Opens a registry that is there for an import, beside its server where one runs.
+pub(crate) async fn beside_server(flags: &RegistryFlags) -> Result<Registry, Failure> {
     let settings = existing(flags).await?;
-    Registry::open(settings, Clock::system())
+    Registry::open_beside(settings, Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))
+}
+
+/// The same, and where there is none yet it is made, which no server may do meanwhile.
+pub(crate) async fn beside_server_or_new(settings: Settings) -> Result<Registry, Failure> {
+    let opened = async {
+        let survey = Survey::of(&settings).await?;
+        match survey.is_first_run || survey.makes_sealing_key {
+            true => Registry::open(settings, Clock::system()).await,
+            false => Registry::open_beside(settings, Clock::system()).await,
+        }
+    };
+    opened.await.map_err(|error| Failure::hinted(&error))
 }
 
 /// Takes the sealing key that is there now for that of the registry.

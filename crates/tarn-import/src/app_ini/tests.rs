@@ -1,5 +1,7 @@
 //! What of an `app.ini` is read, and how.
 
+use url::Url;
+
 use super::*;
 
 fn settings(text: &str) -> ForgeSettings {
@@ -14,7 +16,19 @@ fn settings(text: &str) -> ForgeSettings {
 fn packages(text: &str) -> String {
     match settings(&format!("[database]\nDB_TYPE = sqlite3\n{text}")).packages {
         Storage::Local(path) => path.display().to_string(),
-        Storage::Elsewhere(kind) => format!("elsewhere: {kind}"),
+        Storage::S3(settings) => {
+            let endpoint = settings.endpoint.as_ref().map_or("amazon", Url::as_str);
+            let credentials = settings.credentials.as_ref().unwrap();
+            assert_eq!(credentials.secret_access_key.expose(), "s#s");
+            let style = if settings.is_path_style {
+                "path"
+            } else {
+                "dns"
+            };
+            let (region, key) = (&settings.region, &credentials.access_key_id);
+            format!("{settings} at {endpoint} in {region} as {key} by {style}")
+        }
+        Storage::Elsewhere(why) => why,
     }
 }
 
@@ -115,14 +129,58 @@ fn the_packages_are_where_the_forge_has_them() {
             "/l",
         ),
         ("[packages]\nBASE = /b\nPATH = %(BASE)s/p", "/b/p"),
-        ("[storage]\nSTORAGE_TYPE = minio", "elsewhere: minio"),
-        ("[packages]\nSTORAGE_TYPE = minio", "elsewhere: minio"),
+        (
+            "[storage]\nSTORAGE_TYPE = minio",
+            "the forge keeps them in S3, and app.ini has no key for it (MINIO_ACCESS_KEY_ID)",
+        ),
         (
             "[storage.packages]\nSTORAGE_TYPE = my\n[storage.my]\nSTORAGE_TYPE = azureblob",
-            "elsewhere: azureblob",
+            "the forge keeps them in `azureblob`",
         ),
     ] {
         assert_eq!(packages(text), path, "{text}");
+    }
+}
+
+#[test]
+fn a_store_of_packages_is_where_the_forge_has_it() {
+    const KEY: &str = "MINIO_ACCESS_KEY_ID = k\nMINIO_SECRET_ACCESS_KEY = `s#s`";
+    for (text, store) in [
+        (
+            format!("[storage]\nSTORAGE_TYPE = minio\n{KEY}"),
+            "s3://gitea/packages at http://localhost:9000/ in us-east-1 as k by path",
+        ),
+        (
+            format!("[storage]\nSTORAGE_TYPE = minio\nMINIO_BASE_PATH = a/b/\n{KEY}"),
+            "s3://gitea/a/b/packages at http://localhost:9000/ in us-east-1 as k by path",
+        ),
+        (
+            format!(
+                "[packages]\nSTORAGE_TYPE = minio\nMINIO_ENDPOINT = s3.example.org\nMINIO_USE_SSL = true\nMINIO_BUCKET = own\nMINIO_LOCATION = eu-1\nMINIO_BASE_PATH = /p/\nMINIO_BUCKET_LOOKUP_TYPE = dns\n{KEY}"
+            ),
+            "s3://own/p at https://s3.example.org/ in eu-1 as k by dns",
+        ),
+        // What is common stands once, and the section of the packages has the rest.
+        (
+            format!(
+                "[storage]\nSTORAGE_TYPE = minio\nMINIO_ENDPOINT = s3.eu-1.amazonaws.com\nMINIO_LOCATION = eu-1\n{KEY}\n[storage.packages]\nMINIO_BUCKET = own"
+            ),
+            "s3://own/packages at amazon in eu-1 as k by dns",
+        ),
+        (
+            format!(
+                "[storage.my]\nSTORAGE_TYPE = minio\nMINIO_BUCKET = all\n{KEY}\n[packages]\nSTORAGE_TYPE = my\nMINIO_BUCKET = own\nMINIO_BASE_PATH = p"
+            ),
+            "s3://own/p at http://localhost:9000/ in us-east-1 as k by path",
+        ),
+        (
+            format!(
+                "[storage]\nSTORAGE_TYPE = minio\n{KEY}\n[packages]\nENABLED = true\nMINIO_BASE_PATH = p/"
+            ),
+            "s3://gitea/p at http://localhost:9000/ in us-east-1 as k by path",
+        ),
+    ] {
+        assert_eq!(packages(&text), store, "{text}");
     }
 }
 

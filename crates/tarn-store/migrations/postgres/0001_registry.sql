@@ -147,3 +147,10 @@ CREATE TABLE foreign_tokens (
 );
 CREATE INDEX foreign_tokens_last_eight ON foreign_tokens (last_eight) WHERE token_id IS NOT NULL;
 CREATE INDEX foreign_tokens_token ON foreign_tokens (token_id) WHERE token_id IS NOT NULL;
+
+CREATE TABLE imported (
+    kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('account', 'team', 'member', 'package', 'rule', 'webhook')),
+    name TEXT COLLATE "C" NOT NULL,
+    owner_id BIGINT NOT NULL,
+    PRIMARY KEY (kind, name, owner_id)
+);

@@ -49,6 +49,15 @@ CREATE TABLE foreign_tokens (
 CREATE INDEX foreign_tokens_last_eight ON foreign_tokens (last_eight) WHERE token_id IS NOT NULL;
 CREATE INDEX foreign_tokens_token ON foreign_tokens (token_id) WHERE token_id IS NOT NULL;
 
+-- What imports brought, by the name that it has in the forge or in the index (metadata/imports.rs). A row stays when what it became is
+-- deleted, so that a later run does not bring it back.
+CREATE TABLE imported (
+    kind      TEXT   NOT NULL CHECK (kind IN ('account', 'team', 'member', 'package', 'rule', 'webhook')),
+    name      TEXT   NOT NULL,
+    owner_id  BIGINT NOT NULL,                        -- of an account, what it became; else whose it is
+    PRIMARY KEY (kind, name, owner_id)
+);
+
 CREATE TABLE signing_keys (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id    BIGINT NOT NULL REFERENCES owners (id) ON DELETE CASCADE,

@@ -24,7 +24,8 @@ pub enum BlobError {
 
     /// Another process has the store open.
     #[error(
-        "another server{} uses this data folder (it holds {}): stop it first, or take another data folder",
+        "another {}{} uses this data folder (it holds {}): stop it first, or take another data folder",
+        if path.ends_with("import.lock") { "import" } else { "server" },
         process.map_or_else(String::new, |process| format!(", process {process},")),
         path.display()
     )]
@@ -244,5 +245,10 @@ mod tests {
             in_use(None).to_string(),
             "another server uses this data folder (it holds data/blobs.lock): stop it first, or take another data folder"
         );
+        let import = BlobError::InUse {
+            path: "data/import.lock".into(),
+            process: Some(7),
+        };
+        assert!(import.to_string().starts_with("another import, process 7,"));
     }
 }

@@ -29,10 +29,28 @@ const WRITE_BACK: u64 = 4 * 1024 * 1024;
 /// How many bytes are copied at once.
 const COPY: usize = 128 * 1024;
 
-/// Where uploads are received: the folder `tmp` of a data folder, for this process only.
+/// Which process receives uploads in a data folder. There is one of each at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Receiver {
+    /// The server.
+    Server,
+    /// An import, which may run beside it.
+    Import,
+}
+
+impl Receiver {
+    /// The folder of its temporary files, and the file that it holds locked.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Server => ("tmp", "blobs.lock"),
+            Self::Import => ("tmp-import", "import.lock"),
+        }
+    }
+}
+
+/// Where uploads are received: a folder in a data folder, for this process only.
 #[derive(Debug)]
 pub(super) struct Receiving {
-    /// `tmp/`
     temporary: PathBuf,
     incoming: AtomicU64,
     /// Locked for as long as it is open.
@@ -41,11 +59,12 @@ pub(super) struct Receiving {
 
 impl Receiving {
     /// Takes the folder for this process and removes what an earlier one left unfinished.
-    pub(super) fn open(data_dir: &Path) -> Result<Self, BlobError> {
-        let temporary = data_dir.join("tmp");
+    pub(super) fn open(data_dir: &Path, receiver: Receiver) -> Result<Self, BlobError> {
+        let (folder, lock_file) = receiver.names();
+        let temporary = data_dir.join(folder);
         make_folder(data_dir)?;
         // First of all: nothing here may be touched while another process has it.
-        let lock = lock(&data_dir.join("blobs.lock"))?;
+        let lock = lock(&data_dir.join(lock_file))?;
         make_folder(&temporary)?;
         sync_folder(data_dir)?;
         remove_unfinished(&temporary)?;

@@ -13,6 +13,8 @@
 //! ```text
 //! tmp/             what is being received; nothing here is needed after a restart
 //! blobs.lock       held while a server runs, with its process id
+//! tmp-import/      the same two of an import, which may run beside a server
+//! import.lock
 //! ```
 
 mod body;
@@ -37,9 +39,14 @@ pub use self::{
     error::{BlobError, Found},
     incoming::Incoming,
     key::BlobKey,
-    s3::{S3Credentials, S3Error, S3Limits, S3Settings, S3UrlError},
+    s3::{Objects, S3Credentials, S3Error, S3Limits, S3Settings, S3UrlError},
 };
-use self::{error::in_background, incoming::Receiving, local::Local, s3::S3};
+use self::{
+    error::in_background,
+    incoming::{Receiver, Receiving},
+    local::Local,
+    s3::S3,
+};
 
 /// Where blobs are kept.
 #[derive(Debug, Clone)]
@@ -270,10 +277,27 @@ impl Blobs {
     /// [`BlobError::InUse`] when another process has the data folder; when a folder cannot be made or read; when the store
     /// cannot be used.
     pub async fn open(data_dir: PathBuf, storage: &Storage) -> Result<Self, BlobError> {
+        Self::open_for(Receiver::Server, data_dir, storage).await
+    }
+
+    /// Opens the store for an import, which receives in a folder of its own: a server may run beside it, or be started meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::InUse`] when another import has the data folder; else as [`Blobs::open`].
+    pub async fn open_beside(data_dir: PathBuf, storage: &Storage) -> Result<Self, BlobError> {
+        Self::open_for(Receiver::Import, data_dir, storage).await
+    }
+
+    async fn open_for(
+        receiver: Receiver,
+        data_dir: PathBuf,
+        storage: &Storage,
+    ) -> Result<Self, BlobError> {
         let store = Store::of(storage, &data_dir)?;
         let kind = store.kind.clone();
         let (receiving, probe) = in_background(move || {
-            let receiving = Receiving::open(&data_dir)?;
+            let receiving = Receiving::open(&data_dir, receiver)?;
             let receiving = Arc::new(receiving);
             let probe = match kind {
                 Kind::Local(local) => {

@@ -1,5 +1,5 @@
-//! What comes from another registry with a past: accounts with a hash that another program made, and the dates, creators and
-//! counts of package files.
+//! What comes from another registry with a past: accounts with a hash that another program made, the dates, creators and
+//! counts of package files, and the memory of what came.
 
 use apk::{name::PackageName, version::Version};
 
@@ -22,6 +22,47 @@ pub struct ImportedUser<'a> {
     pub disabled: bool,
     /// The second factor, in force from the start.
     pub second_factor: Option<&'a SealFactor<'a>>,
+}
+
+/// What a row of `imported` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportedKind {
+    /// A user or an organisation.
+    Account,
+    /// A team of an organisation.
+    Team,
+    /// That a user is in a team.
+    Member,
+    /// A package file.
+    Package,
+    /// The expiry rule of an owner.
+    Rule,
+    /// A webhook.
+    Webhook,
+}
+
+impl ImportedKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Team => "team",
+            Self::Member => "member",
+            Self::Package => "package",
+            Self::Rule => "rule",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// Something that an import brought, or found here. It is remembered also when it is deleted here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// What.
+    pub kind: ImportedKind,
+    /// Its name at the source, the same in every run. It is kept as it is: what is secret has to be hashed.
+    pub name: String,
+    /// Of an account, what it became; else whose it is.
+    pub owner: OwnerId,
 }
 
 /// What is known of a package file from before it came here.
@@ -111,14 +152,64 @@ impl Metadata {
         Ok(id)
     }
 
-    /// Gives package files the dates, creators and counts that they had elsewhere, all in one transaction. Nothing happens to a
-    /// file that is gone.
+    /// The account that one of a forge became in an earlier import, also when it is gone by now. The name is in lower case.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn set_file_history(&self, files: &[FileHistory]) -> Result<(), MetadataError> {
+    pub async fn imported_account(&self, name: &str) -> Result<Option<OwnerId>, MetadataError> {
+        let row = self
+            .engine
+            .row(sql!(
+                "SELECT owner_id FROM imported WHERE kind = $1 AND name = $2 ORDER BY owner_id DESC LIMIT 1",
+                ImportedKind::Account.as_str(),
+                name
+            ))
+            .await?;
+        row.map(|row| Ok(OwnerId::from_row(row.value("owner_id")?)))
+            .transpose()
+    }
+
+    /// Whether an earlier import brought this, or found it here.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn was_imported(&self, thing: &Imported) -> Result<bool, MetadataError> {
+        let row = self
+            .engine
+            .row(sql!(
+                "SELECT kind FROM imported WHERE kind = $1 AND name = $2 AND owner_id = $3",
+                thing.kind.as_str(),
+                thing.name.as_str(),
+                thing.owner
+            ))
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Remembers what an import brought or found, in one transaction with the dates, creators and counts that package files had
+    /// elsewhere. Nothing happens to a file that is gone.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn remember_imported(
+        &self,
+        things: &[Imported],
+        files: &[FileHistory],
+    ) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
+        for Imported { kind, name, owner } in things {
+            transaction
+                .run(sql!(
+                    "INSERT INTO imported (kind, name, owner_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                    kind.as_str(),
+                    name.as_str(),
+                    *owner
+                ))
+                .await?;
+        }
         for file in files {
             let downloads = i64::try_from(file.downloads).unwrap_or(i64::MAX);
             transaction

@@ -80,7 +80,7 @@ pub use self::{
     file_removals::Removed,
     foreign_tokens::{ForeignHash, NewForeignToken},
     guesses::{GuessCount, Guessed},
-    imports::{FileHistory, ImportedUser, SealFactor},
+    imports::{FileHistory, Imported, ImportedKind, ImportedUser, SealFactor},
     indexes::{IndexChanges, IndexHead, IndexedPackage},
     kinds::{
         AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, KeyType, OwnerId,

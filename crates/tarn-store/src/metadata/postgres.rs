@@ -12,6 +12,7 @@
 
 pub(super) mod address;
 mod connections;
+mod elsewhere;
 mod migrations;
 mod statements;
 mod tls;

@@ -122,6 +122,27 @@ async fn a_second_server_on_the_same_folder_is_refused() {
 }
 
 #[tokio::test]
+async fn an_import_receives_beside_the_server_and_only_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = || folder.path().to_path_buf();
+    let beside = || Blobs::open_beside(path(), &Storage::DataFolder);
+    let import = beside().await.unwrap();
+    let mut incoming = import.begin().await.unwrap();
+    incoming.write(b"by").unwrap();
+    // A server that is started meanwhile takes nothing away from it.
+    let server = open(&folder).await.unwrap();
+    incoming.write(b"tes").unwrap();
+    let key = key(b"bytes", 0);
+    let put = import.put(&mut incoming, &key, Expected::New);
+    assert!(put.await.unwrap());
+    assert!(server.store().has(&key, 5).await.unwrap());
+    let text = beside().await.unwrap_err().to_string();
+    assert!(text.contains("another import"), "{text}");
+    drop((import, incoming));
+    beside().await.unwrap();
+}
+
+#[tokio::test]
 async fn only_the_user_of_the_server_reads_a_blob_and_no_one_writes_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -3,8 +3,8 @@
 use apk::{name::PackageName, version::Version};
 use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_store::metadata::{
-    AddTokenError, Bearer, FileHistory, ForeignHash, ImportedUser, NewForeignToken, NewUser,
-    Visibility,
+    AddTokenError, Bearer, FileHistory, ForeignHash, Imported, ImportedKind, ImportedUser,
+    NewForeignToken, NewUser, OwnerId, Visibility,
 };
 
 use crate::{ACT, START, World};
@@ -199,7 +199,52 @@ async fn a_file_gets_the_past_that_it_had() {
         creator: None,
         downloads: 3,
     };
-    metadata.set_file_history(&[past]).await.unwrap();
+    metadata.remember_imported(&[], &[past]).await.unwrap();
     let dated = world.file("x86_64", "hello-1.0-r0.apk").await.unwrap();
     assert_eq!((file.created_at, dated.created_at), (START, then));
+}
+
+#[tokio::test]
+async fn what_was_imported_is_remembered_once_and_when_it_is_gone() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let name = OwnerName::parse("bob").unwrap();
+    let new = ImportedUser {
+        user: NewUser {
+            name: &name,
+            password_hash: None,
+            admin: false,
+            visibility: Visibility::Public,
+        },
+        disabled: false,
+        second_factor: None,
+    };
+    let bob = metadata.import_user(new, &ACT).await.unwrap();
+    let thing = |kind, name: &str, owner: OwnerId| Imported {
+        kind,
+        name: name.to_owned(),
+        owner,
+    };
+    let account = thing(ImportedKind::Account, "bob", bob);
+    let hello = thing(ImportedKind::Package, "v3.23/main/x86_64/hello#00", bob);
+    assert_eq!(metadata.imported_account("bob").await.unwrap(), None);
+    let things = [account, hello.clone()];
+    for _ in 0..2 {
+        metadata.remember_imported(&things, &[]).await.unwrap();
+    }
+    assert!(metadata.was_imported(&hello).await.unwrap());
+    let of_alice = thing(ImportedKind::Package, &hello.name, world.alice);
+    let rule = thing(ImportedKind::Rule, &hello.name, bob);
+    for other in [of_alice, rule] {
+        assert!(!metadata.was_imported(&other).await.unwrap(), "{other:?}");
+    }
+
+    metadata.remove_owner(bob, true, &ACT).await.unwrap();
+    assert_eq!(metadata.imported_account("bob").await.unwrap(), Some(bob));
+    assert!(metadata.was_imported(&hello).await.unwrap());
+    // One that was made again counts from then on.
+    let again = thing(ImportedKind::Account, "bob", world.alice);
+    let newer = world.alice.max(bob);
+    metadata.remember_imported(&[again], &[]).await.unwrap();
+    assert_eq!(metadata.imported_account("bob").await.unwrap(), Some(newer));
 }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use tarn_base::clock::Clock;
-use tarn_core::{OpenError, Registry};
+use tarn_core::Registry;
 use tarn_import::{Forge, ForgeSettings, ImportError, Kind, Plan, Program, Report, carry};
 use tarn_store::metadata::{MetadataError, VersionRule};
 use tracing::Level;
@@ -30,6 +29,9 @@ pub(crate) struct Arguments {
     /// The folder of the packages' bytes, if it is another than app.ini says: a copy of an S3 bucket, for example
     #[arg(long, value_name = "FOLDER")]
     packages: Option<PathBuf>,
+    /// Also what an earlier import brought and was deleted here since
+    #[arg(long)]
+    again: bool,
     /// Only say what would be imported and what would not; write nothing
     #[arg(long)]
     dry_run: bool,
@@ -59,10 +61,12 @@ impl Arguments {
                 tarn_import::try_packages((&forge, &plan), packages, limits, &progress).await;
             plan.planned(read)
         } else {
-            let registry = Registry::open(settings, Clock::system())
-                .await
-                .map_err(|error| not_opened(&error))?;
-            let imported = carry::carry((&forge, &mut plan), packages, (&registry, &BY), &progress);
+            let registry = open::beside_server_or_new(settings).await?;
+            let options = carry::Options {
+                packages,
+                again: self.again,
+            };
+            let imported = carry::carry((&forge, &mut plan), options, (&registry, &BY), &progress);
             let report = imported.await.map_err(|error| {
                 failed(&error).hint("what was imported until then stays; repair that and run the same command again")
             })?;
@@ -128,9 +132,4 @@ async fn without_administrator(registry: &Registry) -> Result<(), MetadataError>
 
 fn failed(error: &ImportError) -> Failure {
     Failure::from_error(error)
-}
-
-fn not_opened(error: &OpenError) -> Failure {
-    Failure::hinted(error)
-        .about("cannot open the registry; is its server running? Stop it for the import")
 }

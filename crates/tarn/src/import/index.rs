@@ -3,35 +3,26 @@
 //! An index is verified by the keys that were given before anything of it is used. Each package passes a reader on its way to the
 //! publishing service, and has to be what the index says that it is, or nothing of it is kept.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashSet, path::PathBuf};
 
 use apk::{
     arch::Arch,
-    digest::PackageHash,
     limits::Limits,
     sign::{KeyName, PublicKey, SigningKey},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::StreamExt as _;
 use tarn_base::{
     names::{Branch, OwnerName, RepositoryName},
     secret::Secret,
 };
-use tarn_core::{
-    Registry,
-    index::Format,
-    keys::Import,
-    publish::{Destination, IfExists},
-};
+use tarn_core::{Registry, index::Format, keys::Import};
 use tarn_store::metadata::Owner;
 
 use super::{
-    checked::{checked, of_body, of_publisher, of_source},
+    checked::of_source,
     listing::{self, Listed},
-    report::{Outcome, Report},
+    publishing::Run,
+    report::Report,
     source::Source,
 };
 use crate::{
@@ -49,11 +40,8 @@ use crate::{
 /// The names of indexes. A repository may have one of each line; the second has v3 packages that the first can't list.
 const INDEXES: [&[&str]; 2] = [&["APKINDEX.tar.gz"], &["Packages.adb", "packages.adb"]];
 
-/// How many packages are on their way at once.
-const AT_ONCE: usize = 4;
-
-/// How often a package is asked for again.
-const RETRIES: u32 = 5;
+/// How often an index or a package is asked for again.
+pub(super) const RETRIES: u32 = 5;
 
 /// `tarn import index`.
 #[derive(Debug, clap::Args)]
@@ -66,10 +54,10 @@ pub(crate) struct Arguments {
     owner: OwnerName,
     /// The branch, such as v3.23
     #[arg(long, value_parser = Branch::parse)]
-    branch: Branch,
+    pub(super) branch: Branch,
     /// The repository, such as main
     #[arg(long, value_parser = RepositoryName::parse)]
-    repository: RepositoryName,
+    pub(super) repository: RepositoryName,
     /// A public key that clients of the repository trust, under its file name in /etc/apk/keys; may be given more than once
     #[arg(long = "key", value_name = "PUB", required_unless_present_any = ["allow_untrusted", "signing_key"])]
     keys: Vec<PathBuf>,
@@ -85,9 +73,12 @@ pub(crate) struct Arguments {
     /// Only this architecture; may be given more than once [default: all that are there, of a server those of Alpine]
     #[arg(long = "arch", value_name = "ARCH", value_parser = Arch::parse)]
     archs: Vec<Arch>,
+    /// Also packages that an earlier import brought and that were deleted here since
+    #[arg(long)]
+    pub(super) again: bool,
     /// Read and check everything, and publish nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Show no progress, only what went wrong
     #[arg(long, short)]
     quiet: bool,
@@ -97,8 +88,8 @@ pub(crate) struct Arguments {
 
 /// What the command line says, as far as that can be known before the registry is opened.
 pub(super) struct Understood {
-    arguments: Arguments,
-    source: Source,
+    pub(super) arguments: Arguments,
+    pub(super) source: Source,
     index: Option<String>,
     keys: Option<Vec<TrustedKey>>,
     signing: Option<(KeyName, Secret, PublicKey)>,
@@ -165,13 +156,7 @@ pub(super) async fn run(understood: &Understood, registry: &Registry) -> Result<
     if !arguments.dry_run {
         import_key(understood, registry, &owner).await?;
     }
-    let run = Run {
-        understood,
-        registry,
-        owner: &owner,
-        progress: &progress,
-        seen: Mutex::default(),
-    };
+    let run = Run::new(understood, registry, &owner, &progress);
     let mut report = Report::default();
     for index in &indexes {
         run.index(index, &mut report).await?;
@@ -181,11 +166,11 @@ pub(super) async fn run(understood: &Understood, registry: &Registry) -> Result<
 }
 
 /// One index that was found and verified.
-struct Found {
+pub(super) struct Found {
     /// The folder it is in, from the source; empty for the source itself.
-    folder: String,
-    format: Format,
-    packages: Vec<Listed>,
+    pub(super) folder: String,
+    pub(super) format: Format,
+    pub(super) packages: Vec<Listed>,
 }
 
 /// Every index of the source. All are read before the first package is, so that a wrong key changes nothing.
@@ -276,7 +261,7 @@ fn folders(arguments: &Arguments, source: &Source) -> Result<Vec<String>, Failur
     Ok(folders)
 }
 
-fn path(folder: &str, name: &str) -> String {
+pub(super) fn path(folder: &str, name: &str) -> String {
     match folder {
         "" => name.to_owned(),
         folder => format!("{folder}/{name}"),
@@ -339,138 +324,4 @@ async fn import_key(
         key.name, owner.name
     ));
     Ok(())
-}
-
-/// Everything that importing one package needs.
-struct Run<'a> {
-    understood: &'a Understood,
-    registry: &'a Registry,
-    owner: &'a Owner,
-    progress: &'a Progress,
-    /// What is there: from before, or imported by this run. A noarch package is in the index of every architecture.
-    seen: Mutex<HashSet<PackageHash>>,
-}
-
-impl Run<'_> {
-    async fn index(&self, found: &Found, report: &mut Report) -> Result<(), Failure> {
-        if !self.understood.arguments.dry_run {
-            let there = self.there(found).await?;
-            self.seen().extend(there);
-        }
-        let importing = found
-            .packages
-            .iter()
-            .map(async |package| (package, self.package(&found.folder, package).await));
-        let mut imported = stream::iter(importing).buffered(AT_ONCE);
-        while let Some((package, ended)) = imported.next().await {
-            self.progress.one_done(package.size);
-            let name = path(&found.folder, &package.file_name);
-            self.progress.apart(|| report.add(&name, ended))?;
-        }
-        Ok(())
-    }
-
-    async fn package(&self, folder: &str, package: &Listed) -> Result<Outcome, Trouble> {
-        if self.seen().contains(&package.hash) {
-            return Ok(Outcome::Unchanged);
-        }
-        let name = &package.file_name;
-        let attempt = async || self.attempt(folder, package).await;
-        let note = |text: &str| self.progress.note(&format!("{name}: {text}"));
-        let bar = self.progress.begin(name, package.size);
-        let ended = persist(RETRIES, attempt, note).await;
-        bar.end();
-        if ended.is_ok() {
-            self.seen().insert(package.hash);
-        }
-        ended
-    }
-
-    /// What the repository of this registry has already, as its own indexes say.
-    async fn there(&self, found: &Found) -> Result<Vec<PackageHash>, Failure> {
-        let arguments = &self.understood.arguments;
-        let archs: BTreeSet<Arch> = found
-            .packages
-            .iter()
-            .filter_map(|package| package.arch.clone())
-            .collect();
-        let mut there = Vec::new();
-        for arch in archs {
-            let index = self
-                .registry
-                .indexes()
-                .current(
-                    self.owner,
-                    &arguments.branch,
-                    &arguments.repository,
-                    &arch,
-                    found.format,
-                )
-                .await
-                .map_err(|error| Failure::from_error(&error))?;
-            let Some(index) = index else {
-                continue;
-            };
-            let length = index.segments().length();
-            let bytes: Vec<u8> = index.segments().part(0..length).flatten().collect();
-            there.extend(
-                listing::read(&bytes, None)?
-                    .into_iter()
-                    .map(|package| package.hash),
-            );
-        }
-        Ok(there)
-    }
-
-    fn seen(&self) -> MutexGuard<'_, HashSet<PackageHash>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn destination(&self) -> Destination {
-        let arguments = &self.understood.arguments;
-        Destination {
-            owner: self.owner.id,
-            branch: arguments.branch.clone(),
-            repository: arguments.repository.clone(),
-            by: BY.clone(),
-            announced: None,
-            file_name: None,
-            if_exists: IfExists::Same,
-        }
-    }
-
-    async fn attempt(&self, folder: &str, package: &Listed) -> Result<Outcome, Trouble> {
-        let source = &self.understood.source;
-        let mut content = None;
-        for path in &package.paths {
-            content = source.open(&self::path(folder, path)).await?;
-            if content.is_some() {
-                break;
-            }
-        }
-        let Some(content) = content else {
-            return Err(Trouble::Final(Failure::refused(
-                "the index lists it, and its file is not there",
-            )));
-        };
-        let mut checked = Box::pin(checked(content, package.hash));
-        if self.understood.arguments.dry_run {
-            while checked.try_next().await.map_err(of_body)?.is_some() {}
-            return Ok(Outcome::Checked);
-        }
-        let destination = Destination {
-            announced: Some(package.size).filter(|size| *size > 0),
-            ..self.destination()
-        };
-        match self
-            .registry
-            .publisher()
-            .publish(destination, checked)
-            .await
-        {
-            Ok(published) if published.is_new => Ok(Outcome::Imported(published.notice)),
-            Ok(_) => Ok(Outcome::Unchanged),
-            Err(error) => Err(of_publisher(error)),
-        }
-    }
 }

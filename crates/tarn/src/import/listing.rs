@@ -3,6 +3,7 @@
 use apk::{
     arch::Arch, digest::PackageHash, limits::Limits, v2::index as index_v2, v3::index as index_v3,
 };
+use tarn_base::clock::Timestamp;
 use tarn_core::index::Format;
 
 use crate::{failure::Failure, inspect::TrustedKey};
@@ -18,6 +19,8 @@ pub(super) struct Listed {
     pub(super) hash: PackageHash,
     /// Bytes of the file; 0 where the index does not say.
     pub(super) size: u64,
+    /// When it was built. `None`: the index does not say.
+    pub(super) built_at: Option<Timestamp>,
     /// Where its file may be, from the folder of the index, in the order to look.
     pub(super) paths: Vec<String>,
 }
@@ -61,6 +64,7 @@ fn read_v2(
             arch: record.arch().cloned(),
             hash: PackageHash::Identity(*record.identity()),
             size: record.size().unwrap_or_default(),
+            built_at: built_at(record.build_date().unwrap_or_default()),
         });
     })
     .map_err(|error| Failure::from_error(&error).into_refused())?;
@@ -101,10 +105,17 @@ fn read_v3(
                 arch: Some(package.arch),
                 hash: package.hash,
                 size: package.size,
+                built_at: built_at(package.build_date),
                 paths,
             })
         })
         .collect()
+}
+
+/// A build date of an index, in seconds since 1970. 0 stands for none.
+fn built_at(seconds: u64) -> Option<Timestamp> {
+    let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+    Some(Timestamp::from_seconds(seconds))
 }
 
 /// The path that a `pkgname-spec` gives (apk-tools `doc/apk-mkndx.8.scd`): `${name}`, `${version}`, `${arch}`, and `${name:3}`,

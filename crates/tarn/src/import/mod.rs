@@ -4,6 +4,7 @@ mod checked;
 mod forge;
 mod index;
 mod listing;
+mod publishing;
 mod report;
 mod source;
 
@@ -20,13 +21,13 @@ pub(crate) enum Action {
     Gitea(forge::Arguments),
 }
 
-/// Opens the registry in the place of its server, and does what the command line says.
+/// Opens the registry, beside its server where one runs, and does what the command line says.
 pub(crate) async fn run(group: Group<Action>) -> Result<(), Failure> {
     let (action, flags) = group.into_parts();
     match action {
         Action::Index(arguments) => {
             let arguments = arguments.understood()?;
-            let registry = open::in_place_of_server(&flags).await?;
+            let registry = open::beside_server(&flags).await?;
             index::run(&arguments, &registry).await
         }
         Action::Forgejo(arguments) => arguments.run(tarn_import::Program::Forgejo, &flags).await,

@@ -14,6 +14,8 @@ pub(super) enum Outcome {
     Imported(Option<String>),
     /// It was there before.
     Unchanged,
+    /// An earlier import brought it, and it was deleted here since.
+    Deleted,
     /// It would have been imported.
     Checked,
 }
@@ -23,6 +25,7 @@ pub(super) enum Outcome {
 pub(super) struct Report {
     imported: usize,
     unchanged: usize,
+    deleted: usize,
     checked: usize,
     refused: usize,
     failed: usize,
@@ -43,6 +46,13 @@ impl Report {
                 ("imported", &mut self.imported)
             }
             Ok(Outcome::Unchanged) => ("unchanged", &mut self.unchanged),
+            Ok(Outcome::Deleted) => {
+                self.deleted += 1;
+                return output::print(&format!(
+                    "left out {}: it came with an earlier import and was deleted here since; `--again` brings it back\n",
+                    printable(name)
+                ));
+            }
             Ok(Outcome::Checked) => ("checked", &mut self.checked),
             Err(Trouble::Fatal(failure)) => return Err(failure.about(name)),
             Err(Trouble::Final(failure) | Trouble::Passing(failure, _)) => {
@@ -68,6 +78,7 @@ impl Report {
             (self.imported, "imported"),
             (self.checked, "checked"),
             (self.unchanged, "unchanged"),
+            (self.deleted, "left out"),
             (self.refused, "refused"),
             (self.failed, "failed"),
         ];
@@ -80,7 +91,12 @@ impl Report {
             true => "the index lists no package".to_owned(),
             false => counts.join(", "),
         });
-        let all = self.imported + self.unchanged + self.checked + self.refused + self.failed;
+        let all = self.imported
+            + self.unchanged
+            + self.deleted
+            + self.checked
+            + self.refused
+            + self.failed;
         let not_imported = self.refused + self.failed;
         let what = match dry_run {
             true => format!("{not_imported} of {all} packages would not be imported"),

@@ -18,7 +18,7 @@ use crate::{
 const X86_64: &str = "v3.23|main|x86_64";
 
 /// A forge in which alice has three packages, one of them damaged, and acme has one.
-fn forge() -> (Forge, SigningKey) {
+pub(crate) fn forge() -> (Forge, SigningKey) {
     let forge = Forge::new();
     let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
     forge.sign(1, &key.to_pkcs8_pem().unwrap());
@@ -45,21 +45,21 @@ fn forge() -> (Forge, SigningKey) {
     (forge, key)
 }
 
-fn import(forge: &Forge, data: &TempDir, more: &[&str]) -> Output {
+pub(crate) fn import(forge: &Forge, data: &TempDir, more: &[&str]) -> Output {
     let app_ini = forge.app_ini();
     let mut arguments = vec!["import", "gitea", "--app-ini", app_ini.to_str().unwrap()];
     arguments.extend(more);
     tarn_in(data.path(), &arguments)
 }
 
-fn report(output: &Output) -> String {
+pub(crate) fn report(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// The counts of a kind in a report: imported, there, left out.
-fn counts(report: &str, kind: &str) -> Vec<u64> {
+pub(crate) fn counts(report: &str, kind: &str) -> Vec<u64> {
     let line = report.lines().find(|line| line.starts_with(kind)).unwrap();
     let numbers = line[kind.len()..].split_whitespace();
     numbers.map(|number| number.parse().unwrap()).collect()
@@ -172,6 +172,111 @@ fn everything_is_imported_once_and_the_rest_is_told() {
     assert_eq!(counts(&more, "packages"), [1, 2, 1]);
     let none = import(&forge, &data, &["--owner", "nobody"]);
     assert_eq!(none.status.code(), Some(1));
+}
+
+#[test]
+fn what_was_deleted_or_renamed_here_does_not_come_back_by_itself() {
+    let (forge, _) = forge();
+    let data = TempDir::new().unwrap();
+    report(&import(&forge, &data, &[]));
+    let hello = "v3.23/main/x86_64/hello-1.0-r0.apk";
+    for command in [
+        &["package", "delete", "alice", hello][..],
+        &["webhook", "delete", "alice", "1"],
+        &["expiry", "delete", "alice", "*/*"],
+        &[
+            "org", "team", "member", "acme", "readers", "dave", "--remove",
+        ],
+        &["org", "team", "delete", "acme", "devs"],
+        &["user", "delete", "erin"],
+        &["user", "rename", "carol", "caroline"],
+    ] {
+        report(&tarn_in(data.path(), command));
+    }
+    let said = report(&import(&forge, &data, &[]));
+    for (kind, expected) in [
+        ("users", [0, 6, 1]),
+        ("teams", [0, 0, 1]),
+        ("members", [0, 2, 1]),
+        ("packages", [0, 2, 2]),
+        ("expiry rules", [0, 0, 2]),
+        ("webhooks", [0, 0, 2]),
+    ] {
+        assert_eq!(counts(&said, kind), expected, "{kind}: {said}");
+    }
+    let why =
+        "an earlier import brought it, and it was deleted here since; `--again` brings it back";
+    for what in [
+        "users: erin",
+        "teams: acme/devs",
+        "members: dave in acme/readers",
+        "packages: 1 of Alice",
+        "expiry rules: Alice",
+        "webhooks: Alice",
+    ] {
+        assert!(said.contains(&format!("{what}: {why}")), "{what}\n{said}");
+    }
+    let rows = database(&data);
+    let names = "SELECT group_concat(name, ' ') FROM (SELECT name FROM owners ORDER BY id)";
+    assert_eq!(
+        text(&rows, names),
+        "Alice bob caroline dave frank grace acme",
+        "the renamed user is the same one"
+    );
+    // What is new in the forge comes all the same: a package, and a member of a team that came earlier.
+    forge.publish(
+        (1, 1, 1_680_000_000),
+        X86_64,
+        &Package::new("hello", "1.1-r0"),
+    );
+    forge.join(3, 2);
+    let more = report(&import(&forge, &data, &[]));
+    assert_eq!(counts(&more, "packages"), [1, 2, 2]);
+    assert_eq!(counts(&more, "members"), [1, 2, 1]);
+
+    let all = report(&import(&forge, &data, &["--again"]));
+    for (kind, expected) in [
+        ("users", [1, 6, 0]),
+        ("teams", [1, 0, 0]),
+        ("members", [2, 3, 0]),
+        ("packages", [1, 3, 1]),
+        ("expiry rules", [1, 0, 1]),
+        ("webhooks", [1, 0, 1]),
+    ] {
+        assert_eq!(counts(&all, kind), expected, "{kind}: {all}");
+    }
+}
+
+#[test]
+fn an_import_runs_beside_the_server_which_shows_at_once_what_came() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let (forge, key) = forge();
+    let server = Server::start();
+    server
+        .alpine("alice", "/v3.23/main/x86_64/APKINDEX.tar.gz")
+        .expect(404);
+    let output = server.run_tarn(
+        &[
+            "import",
+            "gitea",
+            "--app-ini",
+            forge.app_ini().to_str().unwrap(),
+        ],
+        "",
+    );
+    let said = report(&output);
+    assert_eq!(counts(&said, "packages"), [3, 0, 1], "{said}");
+    let index = server.alpine("alice", "/v3.23/main/x86_64/APKINDEX.tar.gz");
+    let index = index.user(&format!("alice:{TOKEN}")).expect(200);
+    assert!(!index.body.is_empty());
+    let public = server.alpine("alice", "/key").expect(200);
+    assert_eq!(public.body, key.public_key().to_pem().as_bytes());
+    // What was received for the server is still its own.
+    let folder = server.data_folder().join("tmp-import");
+    assert_eq!(files_below(&folder), Vec::<std::path::PathBuf>::new());
+    server.publish("v1/main", &Package::new("after", "1.0-r0"));
 }
 
 #[test]

@@ -27,6 +27,8 @@ mod forge_clients;
 #[cfg(test)]
 mod forge_import;
 #[cfg(test)]
+mod forge_sources;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod index_v3;

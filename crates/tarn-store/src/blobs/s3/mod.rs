@@ -11,14 +11,16 @@
 //! Absent means that the store answered `NoSuchKey`, and nothing else: a bucket that is gone answers 404, too.
 
 mod error;
+mod objects;
 mod probe;
 mod put;
 mod settings;
 mod verified;
 
-use std::{error::Error, ops::Range, sync::Arc, time::Duration};
+use std::{error::Error, io, ops::Range, sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use object_store::{
     ClientOptions, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt as _, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
@@ -31,6 +33,7 @@ use url::Url;
 pub(super) use self::probe::PROBE;
 pub use self::{
     error::S3Error,
+    objects::Objects,
     settings::{S3Credentials, S3Limits, S3Settings, S3UrlError},
 };
 use super::{BlobError, BlobKey, Body, Expected, Found, Incoming, Listed};
@@ -160,26 +163,37 @@ impl S3 {
         let Some(answer) = self.get(&path, (!is_whole).then_some(part)).await? else {
             return Ok(None);
         };
+        let pieces = self.pieces(answer, &path, size)?;
+        Ok(Some(Body::Stream(match is_whole {
+            true => verified::stream(pieces, *key, size),
+            false => pieces,
+        })))
+    }
+
+    /// What the store sends of an object, which should have that many bytes.
+    fn pieces(
+        &self,
+        answer: GetResult,
+        path: &Path,
+        size: u64,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, BlobError> {
+        let object = self.shown(path);
         if answer.meta.size != size {
             return Err(BlobError::Damaged {
-                object: self.shown(&path),
+                object,
                 expected: size,
                 found: Found::Bytes(answer.meta.size),
             });
         }
-        let object = self.shown(&path);
         let stall = self.settings.limits.stall;
         let pieces = answer.into_stream().map(move |piece| {
             piece.map_err(|error| {
                 let source = S3Error::from_library(&error, stall);
                 tracing::warn!(blob = object, error = %source, "a blob could not be read to its end");
-                std::io::Error::other(source)
+                io::Error::other(source)
             })
         });
-        Ok(Some(Body::Stream(match is_whole {
-            true => verified::stream(pieces.boxed(), *key, size),
-            false => pieces.boxed(),
-        })))
+        Ok(pieces.boxed())
     }
 
     pub(super) async fn has(&self, key: &BlobKey, size: u64) -> Result<bool, BlobError> {

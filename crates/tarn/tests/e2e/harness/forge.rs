@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params, types::Value};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -233,6 +233,72 @@ impl Forge {
         );
         let blob = self.database.last_insert_rowid();
         self.run("INSERT INTO package_file (version_id, blob_id, name, composite_key, created_unix) VALUES (?, ?, ?, ?, ?)", params![version, blob, name, place, created]);
+    }
+
+    /// Puts a user into a team.
+    pub(crate) fn join(&self, team: i64, user: i64) {
+        self.run(
+            "INSERT INTO team_user (team_id, uid) VALUES (?, ?)",
+            params![team, user],
+        );
+    }
+
+    /// Replaces the settings.
+    pub(crate) fn set(&self, settings: &str) {
+        let settings = format!("{settings}\n[security]\nSECRET_KEY = fixture-secret-key\n");
+        fs::write(self.app_ini(), settings).unwrap();
+    }
+
+    /// The database as SQL for PostgreSQL, with the types that the forge's columns have there.
+    pub(crate) fn as_sql_of_postgres(&self) -> String {
+        let flags = [
+            "is_active",
+            "prohibit_login",
+            "is_admin",
+            "is_restricted",
+            "is_internal",
+            "enabled",
+        ];
+        let mut sql = String::new();
+        for table in TABLES.replace("INTEGER PRIMARY KEY", "BIGINT").lines() {
+            let mut line = table.replace("INTEGER", "BIGINT");
+            for flag in flags {
+                line = line.replace(&format!("{flag} BIGINT"), &format!("{flag} BOOLEAN"));
+            }
+            sql.push_str(&line);
+            sql.push('\n');
+        }
+        let question = "SELECT name FROM sqlite_master WHERE type = 'table'";
+        let mut names = self.database.prepare(question).unwrap();
+        let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        for name in names.map(Result::unwrap) {
+            let question = format!("SELECT * FROM \"{name}\"");
+            let mut statement = self.database.prepare(&question).unwrap();
+            let columns: Vec<String> = statement
+                .column_names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+            let mut rows = statement.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let value = |(at, column): (usize, &String)| match row.get::<_, Value>(at).unwrap()
+                {
+                    Value::Integer(flag) if flags.contains(&column.as_str()) => {
+                        (flag != 0).to_string()
+                    }
+                    Value::Integer(number) => number.to_string(),
+                    Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+                    _ => "NULL".to_owned(),
+                };
+                let values: Vec<String> = columns.iter().enumerate().map(value).collect();
+                sql.push_str(&format!(
+                    "INSERT INTO \"{name}\" ({}) VALUES ({});\n",
+                    columns.join(", "),
+                    values.join(", ")
+                ));
+            }
+        }
+        sql
     }
 
     fn run(&self, statement: &str, values: &[&dyn rusqlite::ToSql]) {
