@@ -16,5 +16,5 @@ pub use self::{
     postgres::Postgres,
     s3_server::{ACCESS_KEY, REGION, S3Server, SECRET_KEY},
     suite::{Session, database_in, on_postgres, sql_in, suite_on_postgres},
-    tools::left_out,
+    tools::{left_out, not_run},
 };

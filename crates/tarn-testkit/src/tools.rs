@@ -8,14 +8,24 @@ use std::{collections::BTreeSet, env, io::Write as _, sync::Mutex};
 ///
 /// Where nothing may be left out: in CI, and with `TARN_REQUIRE_TOOLS`.
 pub fn left_out(what: &'static str) {
-    static SAID: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     assert!(
         !set("CI") && !set("TARN_REQUIRE_TOOLS"),
         "{what} is missing, and nothing may be left out here; `make test` installs it"
     );
+    say_once(what, "left out: tests that need", "`make test` installs it");
+}
+
+/// Says once that tests were not run because `what` is not here. For programs that nothing of this project installs, so it is no failure anywhere.
+pub fn not_run(what: &'static str) {
+    say_once(what, "not run: tests that need", "nothing installs it");
+}
+
+/// Writes a line around the test runner's capture, once for each `what`.
+fn say_once(what: &'static str, begin: &str, end: &str) {
+    static SAID: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     if SAID.lock().unwrap().insert(what) {
-        let line = format!("left out: tests that need {what}; `make test` installs it\n");
+        let line = format!("{begin} {what}; {end}\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
 }

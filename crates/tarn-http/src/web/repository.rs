@@ -59,6 +59,11 @@ impl RepositoryPage {
         url.replacen("://", &format!("://{credentials}@"), 1)
     }
 
+    /// Whether the address has a port. `HTTP_AUTH` of apko is cut at each colon, so it can't name one.
+    fn has_port(&self) -> bool {
+        self.host.contains(':')
+    }
+
     /// The host without its port.
     fn host_name(&self) -> &str {
         let port = self.host.rsplit_once(':');

@@ -171,3 +171,38 @@ async fn the_headers_of_lists_are_documented_where_they_are_sent() {
     assert_eq!(headers("/api/v1/audit/export"), [""; 0]);
     assert_eq!(headers("/api/v1/user"), [""; 0]);
 }
+
+#[tokio::test]
+async fn the_table_of_the_forges_api_is_true() {
+    let server = TestServer::start().await;
+    let document = document(&server).await;
+    // Names of parameters don't matter.
+    let shape = |path: &str| {
+        let segments = path.split('/').map(|segment| {
+            let parameter = segment.starts_with('{');
+            if parameter { "{}" } else { segment }
+        });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    let mut answered = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for method in METHODS {
+            if operations.get(method.to_lowercase()).is_some() {
+                answered.insert(format!("{method} {}", shape(path)));
+            }
+        }
+    }
+    let page = include_str!("../../../../docs/forge-api.md");
+    let (_, table) = page.split_once("## The API").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut seen = [0, 0];
+    for row in rows {
+        let (route, rest) = row.split_once("` | ").unwrap();
+        let (method, path) = route.split_once(' ').unwrap();
+        let is_answered = answered.contains(&format!("{method} /api/v1{}", shape(path)));
+        assert_eq!(rest.starts_with("yes |"), is_answered, "{row}");
+        assert_eq!(rest.starts_with("no |"), !is_answered, "{row}");
+        seen[usize::from(is_answered)] += 1;
+    }
+    assert!(seen[0] > 3 && seen[1] > 20, "{seen:?}");
+}

@@ -65,9 +65,10 @@ async fn a_repository_says_how_to_use_it_and_what_it_has() {
         format!("echo v3 {url}/edge/main &gt;&gt; /etc/apk/repositories"),
         "machine registry.test login USER password TOKEN".to_owned(),
         format!("--upload-file hello-1.0-r0.apk {url}/edge/main"),
+        // With one slash, apko would take it for a mirror of Alpine.
+        format!("    - {url}//edge/main\n"),
+        format!("    target: {url}/edge/main?if-exists=same\n    custom_artifact_name: true</pre>"),
     ] {
-        // The shell of the page escapes nothing but `>`.
-        let line = line.replace("&gt;", ">").replace('>', "&gt;");
         assert!(text.contains(&line), "{line}\n{text}");
     }
     let rows = |text: &str| -> Vec<String> {
@@ -100,6 +101,35 @@ async fn a_repository_says_how_to_use_it_and_what_it_has() {
             .map(|name| format!("{base}/{name}"))
             .collect();
         assert_eq!(rows(&text), expected, "{query}");
+    }
+}
+
+/// `HTTP_AUTH` of apko is cut at each colon.
+#[tokio::test]
+async fn apko_gets_the_credentials_in_the_urls_where_the_host_has_a_port() {
+    let server = TestServer::start().await;
+    server.add_user("hidden", Visibility::Private).await;
+    let path = "/api/packages/hidden/alpine/edge/main";
+    let upload = crate::client::put(path, package("tool", "x86_64"));
+    let upload = upload.basic("hidden", &password("hidden"));
+    server.send(&upload).await.expect(201);
+    let on = async |host: &str| {
+        let page = page("/hidden/edge/main").host(host);
+        let page = page.basic("hidden", &password("hidden"));
+        let text = server.send(&page).await.expect(200).text();
+        let (_, tab) = text.split_once("aria-label=\"apko, melange\"").unwrap();
+        tab.split_once("</section>").unwrap().0.to_owned()
+    };
+    let without = on("registry.test").await;
+    let variable = "export HTTP_AUTH=basic:registry.test:USER:TOKEN";
+    assert!(without.contains(variable), "{without}");
+    let with = on("registry.test:8080").await;
+    let url = "http://USER:TOKEN@registry.test:8080/api/packages/hidden/alpine";
+    for line in [
+        format!("    - {url}//edge/main\n"),
+        format!("    - {url}/hidden@"),
+    ] {
+        assert!(with.contains(&line) && !with.contains("export"), "{with}");
     }
 }
 

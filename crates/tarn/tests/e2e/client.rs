@@ -9,7 +9,9 @@ use std::{
 use apk::sign::{KeySize, SigningKey};
 
 use crate::{
-    harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare, server::ADMIN},
+    harness::{
+        Apk, Package, Server, alpine_or_leave_out, apk::bare, documents::block_of, server::ADMIN,
+    },
     tls::{certificate, folder_with, start},
 };
 
@@ -180,18 +182,6 @@ fn clients_of_an_imported_repository_notice_nothing() {
     assert_eq!(client(server.repository("v1/main")), before);
 }
 
-/// The block of README.md that has `text` in it.
-fn readme_block(text: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let readme = fs::read_to_string(path).unwrap();
-    let blocks = readme.split("```sh\n").skip(1);
-    let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
-    blocks
-        .find(|block| block.contains(text))
-        .expect("a block")
-        .to_owned()
-}
-
 #[test]
 fn the_first_screen_of_the_readme_is_true() {
     let Some(alpine) = alpine_or_leave_out() else {
@@ -240,8 +230,8 @@ fn the_first_screen_of_the_readme_is_true() {
         let ended = command.current_dir(folder.path()).output().unwrap();
         assert!(ended.status.success(), "{block}: {}", text(&ended.stderr));
     };
-    shell(&readme_block("curl -fsS --user admin:PASSWORD"));
-    let install = readme_block("wget -O /etc/apk/keys/KEY");
+    shell(&block_of("README.md", "curl -fsS --user admin:PASSWORD"));
+    let install = block_of("README.md", "wget -O /etc/apk/keys/KEY");
     assert!(
         install
             .trim_end()

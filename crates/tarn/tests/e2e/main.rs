@@ -11,6 +11,8 @@ mod access;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod build_tools;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod commands;

