@@ -9,6 +9,8 @@ API_EXAMPLES := 10
 cargo-test bench bench-test: export TARN_TEST_CACHE := $(CACHE)
 export PATH := $(CACHE)/bin:$(PATH):$(HOME)/.cargo/bin
 export CARGO_TERM_COLOR ?= auto
+# pip warns root of nothing that is done here: all goes into folders of its own.
+export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
 .PHONY: help run dist test install format lint cargo-test packaging-test api-test screenshots fuzz deny
@@ -37,8 +39,9 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, an Alpine root, cargo-fuzz, cargo-deny, schemathesis, clients of the forges, actionlint, two S3 servers, a browser
+install: ## install what the tests call: programs, Go and Node.js, an Alpine root, cargo-fuzz, cargo-deny, cargo-deb, schemathesis, clients of the forges, nfpm, Renovate, actionlint, two S3 servers, a browser
 	scripts/install-system test
+	scripts/install-languages $(CACHE)
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-cargo-tools $(CACHE)
 	scripts/install-schemathesis $(CACHE)

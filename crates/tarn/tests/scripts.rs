@@ -50,10 +50,26 @@ fn run(machine: &TempDir, script: &str, arguments: &[&str]) -> (bool, String) {
 fn a_missing_or_old_rust_is_named_in_one_line_with_what_to_type() {
     let wanted = env!("CARGO_PKG_RUST_VERSION");
     for (programs, said) in [
-        (&[][..], "not installed; type: curl "),
+        (
+            &[("curl", ""), ("apt-get", "")][..],
+            "not installed; type: curl ",
+        ),
+        // What the command needs, where it is missing.
+        (
+            &[("apt-get", ""), ("id", "echo 0")],
+            "type: apt-get update && apt-get install -y curl ca-certificates && curl ",
+        ),
+        (
+            &[("dnf", ""), ("id", "echo 1000")],
+            "type: sudo dnf install -y curl && curl ",
+        ),
+        (
+            &[("apk", ""), ("curl", ""), ("id", "echo 0")],
+            "type: apk add rustup && rustup-init -y && . ~/.cargo/env",
+        ),
         (
             &[("cargo", "echo 'cargo 1.70.0 (ec8a8a0ca 2023-04-25)'")],
-            "this is 1.70.0; install a newer one",
+            "this is 1.70.0; type: curl --proto ",
         ),
         (
             &[("cargo", "echo 'cargo 0.99.0'"), ("rustup", "exit 1")],
