@@ -1,6 +1,7 @@
 //! The rules of the registry: who may do what, how a package gets in, and how an index is made. No SQL, no HTTP server.
 
 pub mod access;
+pub mod certificates;
 pub mod contents;
 pub mod imports;
 pub mod index;

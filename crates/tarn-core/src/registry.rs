@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
+    certificates::Certificates,
     contents::Contents,
     imports::Imports,
     index::Indexes,
@@ -282,6 +283,7 @@ struct Parts {
     administration: Administration,
     blobs: Blobs,
     access: Access,
+    certificates: Option<Certificates>,
     refusals: Refusals,
     indexes: Indexes,
     contents: Contents,
@@ -343,8 +345,13 @@ impl Registry {
             &administration.sealer,
         )?;
         access.recall_guesses().await?;
+        let certificates = settings.acme.clone().map(|acme| {
+            let sealer = Arc::clone(&administration.sealer);
+            Certificates::new(metadata.clone(), sealer, clock.clone(), acme)
+        });
         Ok(Self(Arc::new(Parts {
             access,
+            certificates,
             refusals: Refusals::start(metadata.clone(), clock.clone(), settings.refusals),
             contents: Contents::new(blobs.clone(), limits.clone()),
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
@@ -391,6 +398,11 @@ impl Registry {
     /// Who a caller is.
     pub fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// The certificate that an authority issues, where one does.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.0.certificates.as_ref()
     }
 
     /// What was refused, on its way into the audit log.

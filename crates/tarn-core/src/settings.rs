@@ -4,7 +4,10 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::access::{AccessLimits, RefusalLimits};
+use crate::{
+    access::{AccessLimits, RefusalLimits},
+    certificates::AcmeSettings,
+};
 use tarn_base::{counter::Counter, secret::Secret};
 use tarn_store::{
     blobs::Storage,
@@ -63,6 +66,8 @@ pub struct Settings {
     pub proxies: Proxies,
     /// The URL under which clients reach the server, without a final `/`. `None`: as their requests name it.
     pub base_url: Option<String>,
+    /// How an authority issues the server's certificate, where one does.
+    pub acme: Option<AcmeSettings>,
     /// Networks of addresses that are not public and that webhooks may lead to all the same.
     pub webhook_networks: Vec<IpNet>,
 }
@@ -185,6 +190,7 @@ impl Settings {
             api: ApiLimits::default(),
             proxies: Proxies::default(),
             base_url: None,
+            acme: None,
             webhook_networks: Vec::new(),
         }
     }

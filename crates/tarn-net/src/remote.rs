@@ -199,6 +199,22 @@ impl Remote {
         answer(url, with(request, credentials)).await
     }
 
+    /// Sends a request with a small body. A redirect is the answer and is not followed.
+    ///
+    /// # Errors
+    ///
+    /// When there is no head of an answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, RemoteError> {
+        let request = self.staying.request(method, url.clone());
+        answer(url, request.headers(headers).body(body)).await
+    }
+
     /// Puts `size` bytes to `url`. A redirect is the answer and is not followed.
     ///
     /// # Errors
@@ -299,6 +315,11 @@ impl Answer {
     /// A header of the answer, where it is there and is text.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// All headers of the answer.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
     }
 
     /// How many bytes the body has, where the server said so.

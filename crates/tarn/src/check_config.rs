@@ -15,9 +15,10 @@ use tarn_store::{
 };
 
 use crate::{
+    certificate,
     failure::Failure,
-    open, output, serve,
-    settings::{Configuration, Environment, ServerFlags},
+    open, output,
+    settings::{Configuration, Environment, ServerFlags, TlsFrom},
 };
 
 /// `tarn check-config`.
@@ -77,12 +78,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     findings.extend(store(&configuration).await);
     findings.push(address(&configuration));
-    if let Some(files) = configuration.tls.clone() {
-        findings.push(match serve::tls(files) {
-            Ok(_) => Finding::Good("the certificate and its key can be used".to_owned()),
-            Err(failure) => Finding::Bad(failure),
-        });
-    }
+    findings.extend(tls(&configuration));
     findings.extend(base_url(&configuration));
     findings.extend(proxies(&configuration));
     let mut first = None;
@@ -97,6 +93,27 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     first.map_or(Ok(()), Err)
+}
+
+fn tls(configuration: &Configuration) -> Option<Finding> {
+    let (checked, text) = match configuration.tls.as_ref()? {
+        TlsFrom::Files { certificate, key } => (
+            certificate::of_files(certificate, key).map(drop),
+            "the certificate and its key can be used".to_owned(),
+        ),
+        TlsFrom::Authority(settings) => (
+            certificate::acme(settings).map(drop),
+            format!(
+                "the server will order a certificate for {} from {}, which was not asked now",
+                settings.names.join(", "),
+                settings.directory
+            ),
+        ),
+    };
+    Some(match checked {
+        Ok(()) => Finding::Good(text),
+        Err(failure) => Finding::Bad(failure),
+    })
 }
 
 fn print(configuration: &Configuration, json: bool) -> Result<(), Failure> {

@@ -5,6 +5,7 @@
 
 mod administration;
 mod audit;
+mod certificate;
 mod check_config;
 mod completions;
 mod descriptors;

@@ -5,7 +5,6 @@ use std::{
     error::Error,
     io,
     net::SocketAddr,
-    path::PathBuf,
     sync::{Arc, mpsc},
     thread,
 };
@@ -13,16 +12,15 @@ use std::{
 use apk::sign::KeyName;
 use tarn_base::{clock::Clock, names::OwnerName};
 use tarn_core::{Registry, access::AccountError, jobs};
-use tarn_http::Tls;
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
 use crate::{
-    descriptors,
+    certificate, descriptors,
     failure::Failure,
     first_run::Welcome,
     logging, open, output,
-    settings::{Configuration, Environment, ServerFlags},
+    settings::{Configuration, Environment, ServerFlags, TlsFrom},
     signals,
 };
 
@@ -43,13 +41,24 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!(%variable, "this variable is no setting of Tarn; is it mistyped?");
     }
     let shutdown = signals::shutdown()?;
-    let tls = configuration.tls.clone().map(tls).transpose()?;
     let mut library_settings = open::library_settings(&configuration);
+    let files = match &configuration.tls {
+        Some(TlsFrom::Files { certificate, key }) => Some(certificate::of_files(certificate, key)?),
+        Some(TlsFrom::Authority(settings)) => {
+            library_settings.acme = Some(certificate::acme(settings)?);
+            None
+        }
+        None => None,
+    };
     let connections = &mut library_settings.connections;
     connections.max_open = descriptors::make_room(connections.max_open);
     let registry = Registry::open(library_settings, Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))?;
+    let issued = registry
+        .certificates()
+        .map(certificate::issued)
+        .transpose()?;
     // Before the account is made: its password would be lost if there was nowhere to listen.
     let (listener, address) = listen(configuration.listen).await?;
     let first_run = registry
@@ -89,13 +98,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         shutdown.await;
         drop(stop);
     };
-    if let Some(tls) = &tls {
-        tokio::spawn(signals::keep_current(Arc::clone(tls))?);
+    let keeping = match issued.as_ref().zip(registry.certificates()) {
+        Some((tls, certificates)) => Some(certificate::keep(Arc::clone(tls), certificates).await?),
+        None => None,
+    };
+    let tls = files.or(issued);
+    match &tls {
+        Some(tls) => drop(tokio::spawn(signals::keep_current(Arc::clone(tls))?)),
+        None => signals::survive_hangup()?,
     }
     let served = tarn_http::serve(registry.clone(), listener, tls, shutdown).await;
     drop(stop_jobs);
     // They end at their next step.
     let _ = jobs.await;
+    if let Some((stop, keeping)) = keeping {
+        drop(stop);
+        let _ = keeping.await;
+    }
     if let Err(error) = registry.access().write_down().await {
         tracing::warn!(%error, "the last wrong passwords are not counted at the next start, and the last uses of tokens are not recorded");
     }
@@ -107,12 +126,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     served.map_err(|error| Failure::from_error(&error))?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The certificate and the key of these files.
-pub(crate) fn tls((certificate, key): (PathBuf, PathBuf)) -> Result<Arc<Tls>, Failure> {
-    let loaded = Tls::load(certificate, key).map_err(|error| Failure::hinted(&error))?;
-    Ok(Arc::new(loaded))
 }
 
 fn scheme(configuration: &Configuration) -> &'static str {
@@ -200,6 +213,11 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure
 fn base_url(configuration: &Configuration, address: SocketAddr) -> String {
     if let Some(url) = &configuration.base_url {
         return url.clone();
+    }
+    if let Some(TlsFrom::Authority(settings)) = &configuration.tls
+        && let Some(name) = settings.names.first()
+    {
+        return format!("https://{name}");
     }
     let (port, scheme) = (address.port(), scheme(configuration));
     match address {

@@ -1,7 +1,13 @@
 //! Signals. The first SIGTERM or SIGINT asks the server to stop in order, the second ends it at once. SIGHUP has the certificate
-//! read again. And SIGXFSZ, which does nothing.
+//! read again, where there is one. And SIGXFSZ, which does nothing.
 
-use std::{error::Error, process, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io::{self, IsTerminal as _},
+    process,
+    sync::Arc,
+    time::Duration,
+};
 
 use tarn_http::Tls;
 use tokio::{
@@ -61,6 +67,19 @@ pub(crate) fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
 
 fn handler(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::new("cannot listen for signals").because(&error))
+}
+
+/// Has SIGHUP do nothing, which `systemctl reload` sends, unless a person has started the process in a terminal: a server in
+/// a window that is closed is to end with it.
+///
+/// # Errors
+///
+/// When the operating system refuses.
+pub(crate) fn survive_hangup() -> Result<(), Failure> {
+    match io::stdin().is_terminal() {
+        true => Ok(()),
+        false => handler(SignalKind::hangup()).map(drop),
+    }
 }
 
 /// Reads the certificate again when its files change, and on SIGHUP. Never ends.

@@ -12,7 +12,7 @@ mod text;
 
 pub use self::requests::{RequestCounts, Route};
 use self::text::Exposition;
-use crate::{Registry, index::Format};
+use crate::{Registry, certificates::CertificateCounts, index::Format};
 pub use tarn_base::counter::{Counter, Histogram};
 
 /// What `index/` counts.
@@ -102,12 +102,36 @@ pub async fn exposition(registry: &Registry) -> String {
             ("result=\"failed\"", passwords.failed.value()),
         ],
     );
+    if let Some(certificates) = registry.certificates() {
+        certificate(&mut text, certificates.counts());
+    }
     text.counter(
         "tarn_log_lines_lost_total",
         "Log lines that could not be written, or came faster than they were read.",
         [("", registry.settings().lost_log_lines.value())],
     );
     text.finish()
+}
+
+fn certificate(text: &mut Exposition, counts: &CertificateCounts) {
+    text.gauge(
+        "tarn_certificate_expiry_timestamp_seconds",
+        "When the certificate in use ends. 0: there is none yet. Only with `acme-domain`.",
+        counts.not_after(),
+    );
+    text.counter(
+        "tarn_certificate_orders_total",
+        "Certificates that this server ordered, by result. Only with `acme-domain`.",
+        [
+            ("result=\"issued\"", counts.issued.value()),
+            ("result=\"failed\"", counts.failed.value()),
+        ],
+    );
+    text.gauge(
+        "tarn_certificate_failed_orders",
+        "Orders that failed since the last certificate was issued, of all servers. Only with `acme-domain`.",
+        counts.failing(),
+    );
 }
 
 fn requests(text: &mut Exposition, counts: &RequestCounts) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod body;
+mod challenge;
 pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod health;

@@ -144,13 +144,13 @@ async fn serve_connection(
     let Some(tls) = &app.tls else {
         return serve_http1(stream, peer, place, app).await;
     };
-    let handshake = timeout(
-        app.registry.settings().connections.head,
-        tls.acceptor().accept(stream),
-    );
+    let handshake = timeout(app.registry.settings().connections.head, tls.accept(stream));
     let stream = tokio::select! {
         stream = handshake => stream??,
         () = place.activity.asked_to_close() => return Ok(()),
+    };
+    let Some(stream) = stream else {
+        return Ok(());
     };
     if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
         serve_http2(stream, peer, place, app).await

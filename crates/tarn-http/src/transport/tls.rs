@@ -1,4 +1,4 @@
-//! TLS: the certificate and its key from files, which are read again when they change.
+//! TLS: the certificate and its key from files, which are read again when they change, or from an authority (`challenge.rs`).
 
 use std::{
     fs, io,
@@ -9,18 +9,24 @@ use std::{
 use apk::digest::Sha256Digest;
 use sha2::{Digest as _, Sha256};
 use tarn_base::hint::Hint;
+use tarn_core::certificates::{Certificates, ServerCertificate};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::{
-    TlsAcceptor,
+    LazyConfigAcceptor, TlsAcceptor,
     rustls::{
         self, ServerConfig,
         crypto::aws_lc_rs,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        server::Acceptor,
     },
+    server::TlsStream,
 };
 
+use super::challenge;
+
 /// The protocols that are offered, the preferred one first.
+pub(super) const PROTOCOLS: &[&[u8]] = &[HTTP_2, b"http/1.1"];
 pub(crate) const HTTP_2: &[u8] = b"h2";
-const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// Why there can be no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +52,9 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
     },
+    /// What an authority issued cannot be used.
+    #[error("the certificate that was issued cannot be used")]
+    Issued(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Certificate and key cannot be used, or not together.
     #[error("the certificate {} cannot be used with the key {}", certificate.display(), key.display())]
     Unusable {
@@ -70,24 +79,31 @@ impl Hint for TlsError {
                 "`tls-cert` is a file with the server's certificate and, after it, those of its issuers"
             }
             Self::NoKey { .. } => "`tls-key` is a file with the certificate's private key",
+            Self::Issued(_) => "check `acme-domain`",
             Self::Unusable { .. } => "give the key with which the certificate was requested",
         };
         Some(hint.to_owned())
     }
 }
 
-/// A certificate with its key, as they are in two files.
+/// A certificate with its key.
 #[derive(Debug)]
 pub struct Tls {
-    certificate: PathBuf,
-    key: PathBuf,
+    origin: Origin,
     loaded: Mutex<Loaded>,
+}
+
+/// Where the certificate comes from.
+#[derive(Debug)]
+enum Origin {
+    Files { certificate: PathBuf, key: PathBuf },
+    Authority(Certificates),
 }
 
 #[derive(Debug, Clone)]
 struct Loaded {
-    /// Of both files.
-    sha256: Sha256Digest,
+    /// Of both files; nothing where there are none.
+    sha256: Option<Sha256Digest>,
     config: Arc<ServerConfig>,
 }
 
@@ -100,14 +116,47 @@ impl Tls {
     pub fn load(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let files = Files::read(&certificate, &key)?;
         let loaded = Mutex::new(Loaded {
-            sha256: files.sha256(),
+            sha256: Some(files.sha256()),
             config: files.config(&certificate, &key)?,
         });
         Ok(Self {
-            certificate,
-            key,
+            origin: Origin::Files { certificate, key },
             loaded,
         })
+    }
+
+    /// A certificate that an authority issues. Until [`Tls::present`] is called there is one that the server signed itself.
+    ///
+    /// # Errors
+    ///
+    /// When the names of the certificate are none.
+    pub fn issued(certificates: Certificates) -> Result<Self, TlsError> {
+        let config = challenge::until_issued(certificates.names());
+        let config = config.map_err(|error| TlsError::Issued(error.into()))?;
+        Ok(Self {
+            origin: Origin::Authority(certificates),
+            loaded: Mutex::new(Loaded {
+                sha256: None,
+                config,
+            }),
+        })
+    }
+
+    /// Has connections from now on get that certificate.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used with its key. Connections get what they got before then.
+    pub fn present(&self, issued: &ServerCertificate) -> Result<(), TlsError> {
+        let unusable = |error: rustls::Error| TlsError::Issued(error.into());
+        let unreadable = |error: rustls::pki_types::pem::Error| TlsError::Issued(error.into());
+        let chain = CertificateDer::pem_slice_iter(issued.chain.as_bytes());
+        let chain = chain.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+        let private = PrivateKeyDer::from_pem_slice(issued.private_key.expose().as_bytes());
+        let private = private.map_err(unreadable)?;
+        let config = config(chain, private, PROTOCOLS).map_err(unusable)?;
+        self.replace(None, Arc::new(config));
+        Ok(())
     }
 
     /// Reads the files again. Gives whether they were others; connections from now on have what is in them. After an error
@@ -117,24 +166,50 @@ impl Tls {
     ///
     /// As [`Tls::load`].
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let files = Files::read(&self.certificate, &self.key)?;
-        let sha256 = files.sha256();
+        let Origin::Files { certificate, key } = &self.origin else {
+            return Ok(false);
+        };
+        let files = Files::read(certificate, key)?;
+        let sha256 = Some(files.sha256());
         if self.loaded().sha256 == sha256 {
             return Ok(false);
         }
-        let config = files.config(&self.certificate, &self.key)?;
-        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Loaded { sha256, config };
+        self.replace(sha256, files.config(certificate, key)?);
         Ok(true)
     }
 
-    /// What takes the next connection.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.loaded().config)
+    /// Takes the next connection. `None` where it was an authority that looked for a proof: it has it, and wants nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When the client does not finish the handshake, and when an authority asks for a name that nothing is ordered for.
+    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<Option<TlsStream<S>>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Origin::Authority(certificates) = &self.origin else {
+            let acceptor = TlsAcceptor::from(self.loaded().config);
+            return acceptor.accept(stream).await.map(Some);
+        };
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let hello = begun.client_hello();
+        if !challenge::is_asked_for(&hello) {
+            return begun.into_stream(self.loaded().config).await.map(Some);
+        }
+        let name = hello.server_name().map(str::to_owned);
+        let config = challenge::answer(certificates, name.as_deref()).await?;
+        begun.into_stream(config).await?.shutdown().await?;
+        Ok(None)
     }
 
     fn loaded(&self) -> Loaded {
         let loaded = self.loaded.lock();
         loaded.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, sha256: Option<Sha256Digest>, config: Arc<ServerConfig>) {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        *loaded = Loaded { sha256, config };
     }
 }
 
@@ -177,21 +252,26 @@ impl Files {
         let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::NoKey {
             path: key.to_owned(),
         })?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            // TLS 1.2 and 1.3.
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| {
-                builder
-                    .with_no_client_auth()
-                    .with_single_cert(chain, private)
-            });
-        let mut config = config.map_err(|source| TlsError::Unusable {
+        let config = config(chain, private, PROTOCOLS).map_err(|source| TlsError::Unusable {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             source,
         })?;
-        config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1_1.to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+/// A server with that certificate and key, which offers those protocols over TLS 1.2 and 1.3.
+pub(super) fn config(
+    chain: Vec<CertificateDer<'static>>,
+    private: PrivateKeyDer<'static>,
+    protocols: &[&[u8]],
+) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)?;
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(config)
 }

@@ -16,6 +16,7 @@ mod audit_entries;
 mod batches;
 mod blob_facts;
 mod catalog;
+mod certificates;
 mod change_times;
 mod committer;
 mod db_version;
@@ -72,6 +73,7 @@ pub use self::{
         CatalogVersion, FileOfPackage, FilesWanted, Found, InScope, ListedFile, MOST_FOUND,
         OwnersWanted, Page, ReadScope, RepositoryState, Window,
     },
+    certificates::{CertificateOf, FailedOrders, StoredCertificate},
     deleted_files::{Deleted, DeletedFile, Waiting},
     deliveries::{Delivery, Outcome, Redelivered, TakenDelivery},
     error::MetadataError,

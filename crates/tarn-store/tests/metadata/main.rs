@@ -8,6 +8,7 @@ mod audit;
 mod batches;
 mod blob_facts;
 mod catalog;
+mod certificates;
 mod database;
 mod deleted_files;
 mod guesses;

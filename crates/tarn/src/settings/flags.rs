@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, builder::PathBufValueParser};
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, builder::PathBufValueParser,
+};
 
 use super::table::{self, CONFIG_VARIABLE, Setting, Taken};
 
@@ -55,6 +57,10 @@ impl<const SERVER: bool> Args for Flags<SERVER> {
                 .value_name(setting.value)
                 .help_heading("Settings")
                 .global(!SERVER)
+                .action(match setting.is_list() {
+                    true => ArgAction::Append,
+                    false => ArgAction::Set,
+                })
                 .help(help)
         });
         let command = command.args(arguments).arg(config);
@@ -74,8 +80,8 @@ impl<const SERVER: bool> FromArgMatches for Flags<SERVER> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = taken::<SERVER>()
             .filter_map(|setting| {
-                let value = matches.get_one::<String>(setting.name)?;
-                Some((setting.name, value.clone()))
+                let values: Vec<_> = matches.get_many::<String>(setting.name)?.cloned().collect();
+                Some((setting.name, values.join(",")))
             })
             .collect();
         Ok(Self {

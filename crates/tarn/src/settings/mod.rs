@@ -3,6 +3,7 @@
 mod file;
 mod flags;
 pub(crate) mod table;
+mod tls;
 pub(crate) mod values;
 
 use std::{
@@ -25,11 +26,14 @@ use tarn_store::{
 use tracing::Level;
 use url::Url;
 
-pub(crate) use self::flags::{Flags, RegistryFlags, ServerFlags};
 use self::{
     file::Entry,
     table::{CONFIG_FILE, CONFIG_VARIABLE, Setting, Taken},
     values::{LogFormat, Refused},
+};
+pub(crate) use self::{
+    flags::{Flags, RegistryFlags, ServerFlags},
+    tls::{Acme, TlsFrom},
 };
 use crate::{failure::Failure, secret};
 
@@ -115,8 +119,8 @@ pub(crate) struct Configuration {
     pub(crate) listen: SocketAddr,
     /// The URL that clients use, without a final `/`, where it is set.
     pub(crate) base_url: Option<String>,
-    /// The files of the certificate and of its key, where TLS is spoken.
-    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Where the certificate comes from, where TLS is spoken.
+    pub(crate) tls: Option<TlsFrom>,
     /// The proxies that are believed about the source of a request.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// The header in which they name it.
@@ -241,12 +245,7 @@ impl Layers {
         let listen = self.required(&table::LISTEN, values::address)?;
         let base_url = self.parsed(&table::BASE_URL, values::base_url)?;
         if base_url.is_none() {
-            let scheme = if self.given(&table::TLS_CERT)?.is_some() {
-                "https"
-            } else {
-                "http"
-            };
-            let url = format!("{scheme}://{listen}");
+            let url = self.usual_url(listen)?;
             self.note(&table::BASE_URL, url, Source::Default);
         }
         if let (Storage::S3(settings), Some(url)) = (&storage, &base_url)
@@ -258,25 +257,7 @@ impl Layers {
             )
             .hint("give the store a host name of its own"));
         }
-        let tls = (
-            self.path_of(&table::TLS_CERT)?,
-            self.path_of(&table::TLS_KEY)?,
-        );
-        for (path, setting) in [(&tls.0, &table::TLS_CERT), (&tls.1, &table::TLS_KEY)] {
-            if path.is_none() {
-                self.note(setting, "none".to_owned(), Source::Default);
-            }
-        }
-        let tls = match tls {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            _ => {
-                return Err(Failure::usage(
-                    "one of `tls-cert` and `tls-key` is set without the other",
-                )
-                .hint("set both, or neither"));
-            }
-        };
+        let tls = self.tls()?;
         let trusted_proxies = self.parsed(&table::TRUSTED_PROXIES, values::networks)?;
         if trusted_proxies.is_none() {
             self.note(&table::TRUSTED_PROXIES, "none".to_owned(), Source::Default);

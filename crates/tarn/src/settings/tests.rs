@@ -141,3 +141,79 @@ fn variables_that_are_no_settings_are_noticed() {
     let environment = environment(&[("TARN_LISTNE", "x"), ("TARN_LISTEN", "y"), ("PATH", "z")]);
     assert_eq!(environment.unknown().collect::<Vec<_>>(), ["TARN_LISTNE"]);
 }
+
+#[test]
+fn the_certificate_comes_from_files_or_from_an_authority() {
+    let resolve = |given: &[(&'static str, &str)]| {
+        Configuration::resolve(&flags(given, None), environment(&[]))
+            .map(|configuration| configuration.tls)
+            .map_err(|failure| failure.to_string())
+    };
+    let refused = |given: &[(&'static str, &str)]| resolve(given).unwrap_err();
+    assert!(resolve(&[]).unwrap().is_none());
+    let files = [("tls-cert", "c"), ("tls-key", "k")];
+    assert!(matches!(resolve(&files), Ok(Some(TlsFrom::Files { .. }))));
+    let acme = ("acme-domain", "a.example.org, B.Example.org,a.example.org");
+    let Ok(Some(TlsFrom::Authority(settings))) = resolve(&[acme]) else {
+        panic!("an authority");
+    };
+    assert_eq!(settings.names, ["a.example.org", "b.example.org"]);
+    assert_eq!(
+        settings.directory.host_str(),
+        Some("acme-v02.api.letsencrypt.org")
+    );
+    for file in files {
+        let text = refused(&[acme, file]);
+        assert!(
+            text.contains("`acme-domain` is set together with `tls-cert` or `tls-key`"),
+            "{text}"
+        );
+    }
+    for (name, value) in [
+        ("acme-email", "a@example.org"),
+        ("acme-directory", "https://ca.example.org/dir"),
+        ("acme-ca", "ca.pem"),
+    ] {
+        let text = refused(&[(name, value)]);
+        assert!(
+            text.contains(&format!("`{name}` is set without `acme-domain`")),
+            "{text}"
+        );
+    }
+    for (name, value, said) in [
+        ("acme-domain", "*.example.org", "stands for many names"),
+        ("acme-domain", "192.0.2.1", "is an address"),
+        (
+            "acme-domain",
+            "https://a.example.org",
+            "is not a name of a host",
+        ),
+        ("acme-domain", "a..b", "is not a name of a host"),
+        ("acme-email", "example.org", "is not an address"),
+        (
+            "acme-directory",
+            "http://ca.example.org",
+            "is not a URL that begins with https://",
+        ),
+    ] {
+        let text = refused(&[acme, (name, value)][usize::from(name == "acme-domain")..]);
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn the_url_of_a_server_with_a_certificate_is_its_first_name() {
+    let configuration = Configuration::resolve(
+        &flags(
+            &[("acme-domain", "packages.example.org,b.example.org")],
+            None,
+        ),
+        environment(&[]),
+    )
+    .unwrap();
+    let shown = configuration
+        .report
+        .iter()
+        .find(|(setting, _, _)| setting.name == "base-url");
+    assert_eq!(shown.unwrap().1, "https://packages.example.org");
+}

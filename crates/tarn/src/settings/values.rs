@@ -1,6 +1,10 @@
 //! What the values of settings look like as text. Each parser says what is wrong and what to write instead.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use tarn_base::hint::Hint as _;
@@ -12,6 +16,7 @@ use tarn_store::{
     blobs::{S3Settings, Storage},
     metadata::{Database, PostgresAddress, VersionRule},
 };
+use url::Url;
 
 /// Why a value was refused: what is wrong with it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +163,72 @@ pub(crate) fn networks(text: &str) -> Result<Vec<IpNet>, Refused> {
         networks.push(network);
     }
     Ok(networks)
+}
+
+/// Names of the server, separated by commas, for a certificate.
+pub(crate) fn names(text: &str) -> Result<Vec<String>, Refused> {
+    const HINT: &str =
+        "write the names under which clients reach the server, such as packages.example.org";
+    let mut names = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        if name.parse::<IpAddr>().is_ok() {
+            return refused(format!("`{name}` is an address"), HINT);
+        }
+        if name.starts_with("*.") {
+            return refused(
+                format!("`{name}` stands for many names, which the server cannot prove to have"),
+                "name each of them, or get the certificate with another program and give it with `tls-cert`",
+            );
+        }
+        let labels = name.split('.');
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        if name.len() > 253 || !labels.clone().all(is_label) {
+            return refused(format!("`{name}` is not a name of a host"), HINT);
+        }
+        let name = name.to_ascii_lowercase();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    // What Let's Encrypt takes.
+    if names.len() > 100 {
+        return refused("there are more than 100 names", "leave some out");
+    }
+    Ok(names)
+}
+
+/// An address of electronic mail.
+pub(crate) fn email(text: &str) -> Result<String, Refused> {
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b",?<>\"".contains(&byte));
+    match text.split_once('@') {
+        Some((name, host)) if is_plain && !name.is_empty() && !host.is_empty() => {
+            Ok(text.to_owned())
+        }
+        _ => refused(
+            format!("`{text}` is not an address"),
+            "write it like admin@example.org",
+        ),
+    }
+}
+
+/// The URL of an authority's directory.
+pub(crate) fn directory(text: &str) -> Result<Url, Refused> {
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "https" && url.host().is_some() => Ok(url),
+        _ => refused(
+            format!("`{text}` is not a URL that begins with https://"),
+            "write the directory's URL as the authority gives it, such as https://acme-v02.api.letsencrypt.org/directory",
+        ),
+    }
 }
 
 /// The header in which proxies name the source of a request.

@@ -9,6 +9,8 @@ mod harness;
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod acme;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod build_tools;

@@ -36,6 +36,7 @@ migrations! {
     "V6__webhooks" from "0006_webhooks.sql",
     "V7__catalog" from "0007_catalog.sql",
     "V8__sessions" from "0008_sessions.sql",
+    "V9__certificates" from "0009_certificates.sql",
 }
 
 /// Where refinery writes down which migrations were made.

@@ -8,6 +8,7 @@ pub(crate) mod index;
 pub(crate) mod mkpkg;
 pub(crate) mod nginx;
 pub(crate) mod package;
+pub(crate) mod pebble;
 pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod tar;

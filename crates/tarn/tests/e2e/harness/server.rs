@@ -96,7 +96,9 @@ impl Server {
             "the real port: {}",
             server.base
         );
-        let ready = becomes_true(PATIENCE, || server.curl("/healthz").run().status == 200);
+        // Whatever its certificate is by now.
+        let asked = || server.curl("/healthz").arg("-k").run().status == 200;
+        let ready = becomes_true(PATIENCE, asked);
         assert!(ready, "/healthz never answered 200:\n{}", server.log());
         server
     }
@@ -248,6 +250,17 @@ impl Stopped {
         Server::spawn(command, self.data)
     }
 
+    /// The same with further arguments of `serve`.
+    pub(crate) fn start_with(self, arguments: &[String]) -> Server {
+        let mut command = serve_command(Command::new(TARN), self.data.path());
+        command.args(arguments);
+        Server::spawn(command, self.data)
+    }
+
+    pub(crate) fn data_folder(&self) -> &Path {
+        self.data.path()
+    }
+
     /// The same by way of `wrapper`, as [`Server::start_below`].
     pub(crate) fn start_below(self, mut wrapper: Command) -> Server {
         wrapper.arg(TARN);
@@ -287,8 +300,10 @@ pub(crate) fn credentials_of(name: &str) -> String {
 
 fn serve_command(mut command: Command, data: &Path) -> Command {
     command
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .args(["serve", "--data-dir"])
         .arg(data)
+        // Not a flag, which a test may give itself.
+        .env("TARN_LISTEN", "127.0.0.1:0")
         .env("TARN_ADMIN_PASSWORD", PASSWORD);
     on_its_database(&mut command, data);
     command

@@ -165,6 +165,12 @@ pub(crate) fn strace_or_leave_out(calls: &str, trace: &Path) -> Option<Command> 
     present.then(traced)
 }
 
+/// Pebble, an authority that speaks ACME. `None` means that the caller leaves its test out.
+pub(crate) fn pebble_or_leave_out() -> Option<PathBuf> {
+    let program = cache_folder()?.join("bin/pebble");
+    present_or_leave_out("Pebble", program.is_file()).then_some(program)
+}
+
 fn cache_folder() -> Option<PathBuf> {
     if let Some(folder) = env::var_os("TARN_TEST_CACHE") {
         return Some(PathBuf::from(folder));

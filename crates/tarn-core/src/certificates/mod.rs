@@ -1,0 +1,402 @@
+//! The server's certificate, where an authority issues it by ACME.
+//!
+//! Certificate, account and challenges are rows, and the private keys among them are sealed. So one certificate serves all servers on one
+//! database: one of them orders, under a lease; all look for a new one every few seconds; and the authority may connect to any of them,
+//! which answers out of the row of the challenge. A restart finds the certificate and orders none.
+//!
+//! It is renewed when a third of its life is left: for one of 90 days 30 days before its end. An order that fails is tried again
+//! after a minute, and after ever longer pauses, since authorities count failures and refuse those who try too often.
+
+mod due;
+
+use std::{
+    error::Error,
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::{sleep, timeout};
+
+use self::due::{due_at, pause_after};
+use tarn_base::{
+    clock::{Clock, Timestamp},
+    counter::Counter,
+    hint::Hint as _,
+    sealer::{SealError, Sealer},
+    secret::Secret,
+};
+use tarn_net::{AcmeError, Authority};
+use tarn_store::metadata::{CertificateOf, Metadata, MetadataError, StoredCertificate};
+
+/// How often the rows are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long an order may take. An authority is given up after half of it.
+const ORDER: Duration = Duration::from_secs(300);
+
+/// For how long the lease is held: longer than an order takes.
+const LEASE: Duration = Duration::from_secs(360);
+
+/// The name of the lease.
+const LEASE_NAME: &str = "certificate";
+
+/// The account is not of an owner.
+const NO_OWNER: i64 = 0;
+
+/// How the certificate comes about.
+#[derive(Debug, Clone)]
+pub struct AcmeSettings {
+    /// Who issues it.
+    pub authority: Authority,
+    /// For which names, at least one: in lower case.
+    pub names: Vec<String>,
+    /// Where the authority writes to about it.
+    pub email: Option<String>,
+}
+
+/// A certificate with its key.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    /// The certificate and those of its issuers, in PEM.
+    pub chain: String,
+    /// Its private key, in PEM.
+    pub private_key: Secret,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
+}
+
+/// What is known of the certificate, for the metrics.
+#[derive(Debug, Default)]
+pub struct CertificateCounts {
+    /// Certificates that this server had issued.
+    pub issued: Counter,
+    /// Orders of this server that failed.
+    pub failed: Counter,
+    /// When the certificate in use ends, in seconds since 1970; 0 where there is none.
+    not_after: AtomicI64,
+    /// How many orders failed since the last that did not, of whichever server.
+    failing: AtomicU64,
+}
+
+impl CertificateCounts {
+    /// When the certificate in use ends, in seconds since 1970; 0 where there is none.
+    pub fn not_after(&self) -> u64 {
+        u64::try_from(self.not_after.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    /// How many orders failed since the last that did not.
+    pub fn failing(&self) -> u64 {
+        self.failing.load(Ordering::Relaxed)
+    }
+}
+
+/// Why there is no new certificate.
+#[derive(Debug, thiserror::Error)]
+enum OrderError {
+    #[error(transparent)]
+    Acme(#[from] AcmeError),
+    #[error("the database failed: {0}")]
+    Metadata(#[from] MetadataError),
+    #[error("a private key: {0}")]
+    Seal(#[from] SealError),
+    #[error("the order was given up after {} seconds", ORDER.as_secs())]
+    GivenUp,
+}
+
+/// The certificate of a server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Certificates(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    metadata: Metadata,
+    sealer: Arc<Sealer>,
+    clock: Clock,
+    settings: AcmeSettings,
+    /// The names as the rows have them.
+    key: String,
+    started_at: Timestamp,
+    counts: CertificateCounts,
+}
+
+impl Certificates {
+    pub(crate) fn new(
+        metadata: Metadata,
+        sealer: Arc<Sealer>,
+        clock: Clock,
+        settings: AcmeSettings,
+    ) -> Self {
+        let mut names = settings.names.clone();
+        names.sort_unstable();
+        Self(Arc::new(Parts {
+            metadata,
+            sealer,
+            started_at: clock.now(),
+            clock,
+            settings,
+            key: names.join(","),
+            counts: CertificateCounts::default(),
+        }))
+    }
+
+    /// The names that it is for, as the settings give them.
+    pub fn names(&self) -> &[String] {
+        &self.0.settings.names
+    }
+
+    /// What is known of it.
+    pub fn counts(&self) -> &CertificateCounts {
+        &self.0.counts
+    }
+
+    /// The digest that the authority wants to find under a name now.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn challenge(&self, name: &str) -> Result<Option<[u8; 32]>, MetadataError> {
+        self.0
+            .metadata
+            .acme_challenge(name, self.0.clock.now())
+            .await
+    }
+
+    /// What keeps the certificate. `present` takes each one into use, and says why where it can't.
+    pub fn keeper<P>(&self, present: P) -> Keeper<P>
+    where
+        P: Fn(&ServerCertificate) -> Result<(), Box<dyn Error + Send + Sync>>,
+    {
+        Keeper {
+            certificates: self.clone(),
+            present,
+            shown: None,
+        }
+    }
+
+    fn of(&self) -> CertificateOf<'_> {
+        CertificateOf {
+            directory: self.0.settings.authority.directory(),
+            names: &self.0.key,
+        }
+    }
+
+    fn opened(&self, stored: &StoredCertificate) -> Result<ServerCertificate, SealError> {
+        let name = format!("certificate/{}", self.0.key);
+        let private_key = self.0.sealer.open(NO_OWNER, &name, &stored.private_key)?;
+        Ok(ServerCertificate {
+            chain: stored.chain.clone(),
+            private_key,
+            not_after: stored.not_after,
+        })
+    }
+
+    /// The account's credentials. One whose row another key sealed is as good as none.
+    async fn account(&self) -> Result<Secret, OrderError> {
+        let Parts {
+            metadata,
+            sealer,
+            settings,
+            ..
+        } = &*self.0;
+        let directory = settings.authority.directory();
+        let email = settings.email.as_deref().unwrap_or_default();
+        let name = format!("acme/{directory}");
+        if let Some(sealed) = metadata.acme_account(directory, email).await?
+            && let Ok(credentials) = sealer.open(NO_OWNER, &name, &sealed)
+        {
+            return Ok(credentials);
+        }
+        let credentials = settings
+            .authority
+            .register(settings.email.as_deref())
+            .await?;
+        let sealed = sealer.seal(NO_OWNER, &name, credentials.expose())?;
+        metadata
+            .keep_acme_account(directory, email, &sealed)
+            .await?;
+        Ok(credentials)
+    }
+
+    /// Orders a certificate, and keeps it.
+    async fn order(&self) -> Result<StoredCertificate, OrderError> {
+        let Parts {
+            metadata,
+            sealer,
+            clock,
+            settings,
+            ..
+        } = &*self.0;
+        let credentials = self.account().await?;
+        let begun = settings
+            .authority
+            .begin(&credentials, &settings.names)
+            .await?;
+        for proof in begun.proofs() {
+            let now = clock.now();
+            metadata
+                .keep_acme_challenge(&proof.name, &proof.digest, now, now.after(ORDER))
+                .await?;
+        }
+        let proofs = begun.proofs().to_vec();
+        let issued = begun.finish().await;
+        for proof in proofs {
+            metadata.forget_acme_challenge(&proof.name).await?;
+        }
+        let issued = issued?;
+        let name = format!("certificate/{}", self.0.key);
+        let new = StoredCertificate {
+            private_key: sealer.seal(NO_OWNER, &name, issued.private_key.expose())?,
+            chain: issued.chain,
+            not_before: issued.not_before,
+            not_after: issued.not_after,
+        };
+        metadata.keep_certificate(self.of(), &new).await?;
+        Ok(new)
+    }
+
+    /// Orders one if it is time for it, on the only server that does so now.
+    async fn order_if_due(&self) -> Result<(), MetadataError> {
+        if !self.is_due().await? {
+            return Ok(());
+        }
+        let Parts { metadata, .. } = &*self.0;
+        // Beside a SQLite database there is no other server.
+        if !metadata.is_shared() {
+            return self.order_and_tell().await;
+        }
+        let Some(lease) = metadata.take_lease(LEASE_NAME, LEASE).await? else {
+            return Ok(());
+        };
+        // Another server may have done it since.
+        let done = match self.is_due().await {
+            Ok(true) => self.order_and_tell().await,
+            other => other.map(drop),
+        };
+        metadata.release_lease(&lease).await?;
+        done
+    }
+
+    async fn is_due(&self) -> Result<bool, MetadataError> {
+        let Parts {
+            metadata,
+            clock,
+            started_at,
+            counts,
+            ..
+        } = &*self.0;
+        let held = metadata.certificate(self.of()).await?;
+        let held = held.filter(|stored| self.opened(stored).is_ok());
+        let failed = metadata.failed_orders(self.of()).await?;
+        let failing = failed.map_or(0, |failed| u64::from(failed.count));
+        counts.failing.store(failing, Ordering::Relaxed);
+        Ok(due_at(held.as_ref(), failed, *started_at) <= clock.now())
+    }
+
+    async fn order_and_tell(&self) -> Result<(), MetadataError> {
+        let Parts {
+            metadata,
+            clock,
+            counts,
+            ..
+        } = &*self.0;
+        let names = &self.0.key;
+        let ordered = timeout(ORDER, self.order()).await;
+        let error = match ordered.unwrap_or(Err(OrderError::GivenUp)) {
+            Ok(new) => {
+                counts.issued.one();
+                let until = new.not_after.rfc3339_micros();
+                tracing::info!(names, until, "a certificate was issued");
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        counts.failed.one();
+        let now = clock.now();
+        let count = metadata.note_failed_order(self.of(), now).await?;
+        let next = now.after(pause_after(count)).rfc3339_micros();
+        let hint = match &error {
+            OrderError::Acme(error) => error.hint(),
+            _ => None,
+        };
+        let held = metadata.certificate(self.of()).await?;
+        let until = held.map(|held| held.not_after.rfc3339_micros());
+        match until {
+            Some(until) => tracing::warn!(
+                names, %error, hint, next, "the certificate was not renewed; the one in use is valid until {until}"
+            ),
+            None => {
+                tracing::error!(names, %error, hint, next, "no certificate was issued, and there is none")
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the certificate of a server new.
+#[derive(Debug)]
+pub struct Keeper<P> {
+    certificates: Certificates,
+    present: P,
+    /// The chain of the certificate in use.
+    shown: Option<String>,
+}
+
+impl<P> Keeper<P>
+where
+    P: Fn(&ServerCertificate) -> Result<(), Box<dyn Error + Send + Sync>>,
+{
+    /// Takes the newest certificate into use, where it is another one than before.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn look(&mut self) -> Result<(), MetadataError> {
+        let Parts {
+            metadata, counts, ..
+        } = &*self.certificates.0;
+        let Some(stored) = metadata.certificate(self.certificates.of()).await? else {
+            return Ok(());
+        };
+        if self.shown.as_ref() == Some(&stored.chain) {
+            return Ok(());
+        }
+        let presented = match self.certificates.opened(&stored) {
+            Ok(certificate) => (self.present)(&certificate),
+            Err(error) => Err(error.into()),
+        };
+        match presented {
+            Ok(()) => counts
+                .not_after
+                .store(stored.not_after.seconds(), Ordering::Relaxed),
+            Err(error) => tracing::error!(%error, "the certificate in the database cannot be used"),
+        }
+        // Not again every few seconds.
+        self.shown = Some(stored.chain);
+        Ok(())
+    }
+
+    /// Orders and renews it, and takes it into use, until `shutdown` is ready.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let keep = async {
+            loop {
+                let looked = match self.certificates.order_if_due().await {
+                    Ok(()) => self.look().await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = looked {
+                    tracing::warn!(%error, "the certificate could not be looked after");
+                }
+                sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            () = pin!(shutdown) => {}
+            () = keep => {}
+        }
+    }
+}

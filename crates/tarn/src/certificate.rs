@@ -1,0 +1,71 @@
+//! The server's certificate: from files, or from an authority that issues it by ACME.
+
+use std::{fs, path::Path, sync::Arc};
+
+use tarn_core::{
+    OpenError,
+    certificates::{AcmeSettings, Certificates, ServerCertificate},
+};
+use tarn_http::Tls;
+use tarn_net::Authority;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::{failure::Failure, settings::Acme};
+
+/// The certificate and the key of these files.
+pub(crate) fn of_files(certificate: &Path, key: &Path) -> Result<Arc<Tls>, Failure> {
+    let loaded = Tls::load(certificate.to_owned(), key.to_owned());
+    loaded
+        .map(Arc::new)
+        .map_err(|error| Failure::hinted(&error))
+}
+
+/// How an authority issues the certificate. Asks nobody yet.
+pub(crate) fn acme(settings: &Acme) -> Result<AcmeSettings, Failure> {
+    let more = settings.ca.as_ref().map(|path| {
+        fs::read(path).map_err(|error| {
+            Failure::usage(format!(
+                "cannot read the certificates in {}",
+                path.display()
+            ))
+            .because(&error)
+            .hint("check `acme-ca`")
+        })
+    });
+    let more = more.transpose()?;
+    let authority =
+        Authority::new(settings.directory.clone(), more.as_deref()).map_err(|error| {
+            Failure::usage("the authority cannot be asked")
+            .because(&error)
+            .hint("`acme-ca` has to hold certificates that begin with -----BEGIN CERTIFICATE-----")
+        })?;
+    Ok(AcmeSettings {
+        authority,
+        names: settings.names.clone(),
+        email: settings.email.clone(),
+    })
+}
+
+/// What gives connections the certificate that an authority issues.
+pub(crate) fn issued(certificates: &Certificates) -> Result<Arc<Tls>, Failure> {
+    let tls = Tls::issued(certificates.clone()).map_err(|error| Failure::hinted(&error))?;
+    Ok(Arc::new(tls))
+}
+
+/// Has connections get what an authority issued, from now on, and has it renewed until the sender is dropped.
+pub(crate) async fn keep(
+    tls: Arc<Tls>,
+    certificates: &Certificates,
+) -> Result<(oneshot::Sender<()>, JoinHandle<()>), Failure> {
+    let present = move |new: &ServerCertificate| tls.present(new).map_err(Into::into);
+    let mut keeper = certificates.keeper(present);
+    keeper
+        .look()
+        .await
+        .map_err(|error| Failure::hinted(&OpenError::from(error)))?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    Ok((stop, tokio::spawn(keeper.run(stopped))))
+}

@@ -1,0 +1,255 @@
+//! The certificate that an authority issues by ACME: Pebble, which looks for the server on loopback as Let's Encrypt would on port 443.
+
+use std::{fs, process::Command, time::Duration};
+
+use tarn_testkit::Postgres;
+
+use crate::{
+    harness::{
+        Apk, Curl, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out,
+        pebble::{Pebble, free_port},
+    },
+    tls::certificate,
+};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+const YEAR: u32 = 365 * 86_400;
+
+/// The arguments with which a server on that port asks that authority for a certificate for `name`.
+fn arguments(port: u16, directory: &str, name: &str) -> Vec<String> {
+    let listen = format!("127.0.0.1:{port}");
+    let ca = certificate("first").to_str().unwrap().to_owned();
+    [
+        ["--listen", &listen],
+        ["--acme-domain", name],
+        ["--acme-email", "admin@example.org"],
+        ["--acme-directory", directory],
+        ["--acme-ca", &ca],
+        ["--metrics", "on"],
+    ]
+    .concat()
+    .into_iter()
+    .map(str::to_owned)
+    .collect()
+}
+
+fn start(port: u16, directory: &str, name: &str, more: &[&str]) -> Server {
+    let own = arguments(port, directory, name);
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    Server::start_with(&[&own, more].concat())
+}
+
+/// The certificates that a server shows to a client that verifies them for `localhost`. `None`: the client refuses them.
+fn shown(server: &Server, pebble: &Pebble) -> Option<String> {
+    let base = server.base.replace("127.0.0.1", "localhost");
+    let call = Curl::new(&base, "/healthz").arg("--cacert");
+    let answer = call
+        .arg(pebble.root())
+        .arg("-w")
+        .arg("%{http_code} %{certs}")
+        .run();
+    (answer.status == 200).then_some(answer.written)
+}
+
+fn wait_for_first(server: &Server, pebble: &Pebble) -> String {
+    let mut first = None;
+    let issued = becomes_true(PATIENCE, || {
+        first = shown(server, pebble);
+        first.is_some()
+    });
+    assert!(issued, "{}", server.log());
+    first.unwrap()
+}
+
+/// A number of the metrics.
+fn metric(server: &Server, name: &str) -> u64 {
+    let text = server.curl("/metrics").arg("-k").expect(200);
+    let line = text.text().lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("no {name}"))
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+/// What comes of a TLS-ALPN-01 handshake for `localhost`. `None`: there is no Python.
+fn asked_as_an_authority(port: u16) -> Option<String> {
+    let script = "import socket, ssl, sys
+context = ssl._create_unverified_context()
+context.set_alpn_protocols(['acme-tls/1'])
+try:
+    context.wrap_socket(socket.create_connection(('127.0.0.1', int(sys.argv[1]))), server_hostname='localhost')
+    print('answered')
+except (ssl.SSLError, ConnectionError):
+    print('refused')";
+    let python = Command::new("python3")
+        .args(["-c", script, &port.to_string()])
+        .output();
+    Some(
+        String::from_utf8(python.ok()?.stdout)
+            .unwrap()
+            .trim()
+            .to_owned(),
+    )
+}
+
+#[test]
+fn a_certificate_is_ordered_and_is_there_again_after_a_restart() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let port = free_port();
+    let Some(pebble) = Pebble::start(port, YEAR) else {
+        return;
+    };
+    let server = start(port, &pebble.directory(), "LOCALHOST", &[]);
+    assert!(server.base.starts_with("https://"), "{}", server.base);
+    let first = wait_for_first(&server, &pebble);
+    assert!(metric(&server, "tarn_certificate_expiry_timestamp_seconds") > 1_700_000_000);
+    assert_eq!(
+        metric(&server, "tarn_certificate_orders_total{result=\"issued\"}"),
+        1
+    );
+    // An authority that asks again, or anyone in its place, gets no proof: nothing is being ordered.
+    assert_eq!(
+        asked_as_an_authority(port).as_deref().unwrap_or("refused"),
+        "refused"
+    );
+
+    if let Some(alpine) = alpine_or_leave_out() {
+        let hello = Package::new("hello", "1.0-r0").bytes();
+        let upload = server.alpine("admin", "/v1/main").arg("-k");
+        upload
+            .user(crate::harness::server::ADMIN)
+            .upload_bytes(&hello)
+            .expect(201);
+        let repository = server
+            .repository("v1/main")
+            .replace("127.0.0.1", "localhost");
+        let root = pebble.root();
+        let apk = Apk::new(&alpine, &[repository]).env("SSL_CERT_FILE", root.to_str().unwrap());
+        let key = server.alpine("admin", "/key").arg("-k").expect(200);
+        let name = key
+            .require("content-disposition")
+            .split('"')
+            .nth(1)
+            .unwrap();
+        apk.with_key(name, &key.body).expect(&["add", "hello"]);
+    }
+
+    let stopped = server.stop();
+    for file in fs::read_dir(stopped.data_folder()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap_or_default();
+        let has_key = bytes.windows(11).any(|window| window == b"PRIVATE KEY");
+        assert!(!has_key, "a private key in the clear in {}", path.display());
+    }
+    let own = arguments(port, &pebble.directory(), "localhost");
+    let server = stopped.start_with(&own);
+    assert_eq!(
+        shown(&server, &pebble).as_ref(),
+        Some(&first),
+        "{}",
+        server.log()
+    );
+    assert_eq!(
+        metric(&server, "tarn_certificate_orders_total{result=\"issued\"}"),
+        0
+    );
+}
+
+#[test]
+fn a_certificate_is_renewed_before_its_end_and_a_renewal_that_fails_is_reported() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let port = free_port();
+    let Some(pebble) = Pebble::start(port, 15) else {
+        return;
+    };
+    let server = start(port, &pebble.directory(), "localhost", &[]);
+    let first = wait_for_first(&server, &pebble);
+    let renewed = becomes_true(PATIENCE, || {
+        shown(&server, &pebble).is_some_and(|now| now != first)
+    });
+    assert!(renewed, "{}", server.log());
+    drop(pebble);
+    let reported = becomes_true(PATIENCE, || {
+        metric(&server, "tarn_certificate_failed_orders") == 1
+    });
+    assert!(reported, "{}", server.log());
+    let log = server.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("was not renewed"))
+        .unwrap();
+    for part in ["WARN", "localhost", "https://127.0.0.1:", "next="] {
+        assert!(line.contains(part), "{part:?} in {line}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_certificate_is_said() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    // Nothing listens where this authority looks.
+    let Some(pebble) = Pebble::start(free_port(), YEAR) else {
+        return;
+    };
+    for (name, said) in [
+        (
+            "packages.example",
+            "the authority refuses: Order included an identifier for which issuance is forbidden by policy",
+        ),
+        (
+            "localhost",
+            "the authority did not find this server under localhost: ",
+        ),
+    ] {
+        let server = start(0, &pebble.directory(), name, &[]);
+        let is_said = becomes_true(PATIENCE, || server.log().contains(said));
+        let log = server.log();
+        assert!(is_said, "{said} in {log}");
+        let line = log.lines().find(|line| line.contains(said)).unwrap();
+        assert!(line.contains("ERROR") && line.contains("hint="), "{line}");
+        // It serves those who don't mind, and counts.
+        assert_eq!(
+            metric(&server, "tarn_certificate_expiry_timestamp_seconds"),
+            0
+        );
+        assert!(shown(&server, &pebble).is_none());
+    }
+}
+
+#[test]
+fn servers_on_one_database_answer_for_each_other_and_share_the_certificate() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let (Some(postgres), port) = (Postgres::start(), free_port()) else {
+        return;
+    };
+    // It looks at the port of the second server.
+    let Some(pebble) = Pebble::start(port, YEAR) else {
+        return;
+    };
+    postgres.create("tarn", None);
+    let url = postgres.url("tarn");
+    // The second server gets no certificate: nothing answers at its directory.
+    let nowhere = format!("https://127.0.0.1:{}/dir", free_port());
+    let two = start(port, &nowhere, "localhost", &["--database", &url]);
+    let key = two.data_folder().join("secret.key");
+    let more = [
+        "--database",
+        &url,
+        "--secret-key-file",
+        key.to_str().unwrap(),
+    ];
+    let one = start(0, &pebble.directory(), "localhost", &more);
+    let first = wait_for_first(&one, &pebble);
+    let stopped = two.stop();
+    let mut own = arguments(port, &pebble.directory(), "localhost");
+    own.extend(["--database".to_owned(), url]);
+    let two = stopped.start_with(&own);
+    assert_eq!(shown(&two, &pebble).as_ref(), Some(&first), "{}", two.log());
+}

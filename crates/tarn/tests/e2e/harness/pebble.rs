@@ -1,0 +1,123 @@
+//! Pebble, a certificate authority that speaks ACME, on loopback. Everything it forgets when it ends.
+
+use std::{
+    fs,
+    net::{TcpListener, UdpSocket},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{Curl, becomes_true, tools::pebble_or_leave_out};
+use crate::tls::certificate;
+
+/// An authority. It is stopped when it is dropped.
+pub(crate) struct Pebble {
+    port: u16,
+    child: Child,
+    folder: TempDir,
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// A name server for as long as the process lives: every name leads to 127.0.0.1, also where the machine's own `localhost` is `::1`.
+/// Gives its address.
+fn name_server() -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let mut query = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut query) {
+            // The name begins behind the head of 12 bytes and ends with a zero; type and class follow (RFC 1035, section 4.1).
+            let name = query[12..length].iter().position(|byte| *byte == 0);
+            let Some(end) = name.map(|name| 12 + name + 5) else {
+                continue;
+            };
+            let is_ipv4 = query[end - 4..end] == [0, 1, 0, 1];
+            let mut answer = query[..2].to_vec();
+            answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_ipv4), 0, 0, 0, 0]);
+            answer.extend(&query[12..end]);
+            if is_ipv4 {
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
+            }
+            let _ = socket.send_to(&answer, from);
+        }
+    });
+    address
+}
+
+impl Pebble {
+    /// One that looks for servers on `tls_port`, and whose certificates are valid for so many seconds. It refuses
+    /// `packages.example`. `None`: the caller leaves its test out.
+    pub(crate) fn start(tls_port: u16, validity: u32) -> Option<Self> {
+        let program = pebble_or_leave_out()?;
+        let folder = TempDir::new().unwrap();
+        let (port, management) = (free_port(), free_port());
+        let config = serde_json::json!({"pebble": {
+            "listenAddress": format!("127.0.0.1:{port}"),
+            "managementListenAddress": format!("127.0.0.1:{management}"),
+            "certificate": certificate("first"),
+            "privateKey": certificate("first.key"),
+            "httpPort": 1,
+            "tlsPort": tls_port,
+            "domainBlocklist": ["packages.example"],
+            "retryAfter": {"authz": 1, "order": 1},
+            "keyAlgorithm": "ecdsa",
+            "profiles": {"default": {"description": "", "validityPeriod": validity}},
+        }});
+        let path = folder.path().join("config.json");
+        fs::write(&path, config.to_string()).unwrap();
+        let child = Command::new(program)
+            .arg("-config")
+            .arg(&path)
+            .args(["-dnsserver", &name_server()])
+            .env("PEBBLE_VA_NOSLEEP", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pebble = Self {
+            port,
+            child,
+            folder,
+        };
+        let asked = |port: u16, path: &str| {
+            let call = Curl::new(&format!("https://127.0.0.1:{port}"), path);
+            let answer = call.run();
+            (answer.status == 200).then_some(answer.body)
+        };
+        let mut root = None;
+        let is_ready = becomes_true(Duration::from_secs(30), || {
+            root = asked(management, "/roots/0");
+            root.is_some() && asked(port, "/dir").is_some()
+        });
+        assert!(is_ready, "pebble does not start");
+        fs::write(pebble.root(), root.unwrap()).unwrap();
+        Some(pebble)
+    }
+
+    /// The URL of its directory.
+    pub(crate) fn directory(&self) -> String {
+        format!("https://127.0.0.1:{}/dir", self.port)
+    }
+
+    /// The file with the certificate by which what it issues is verified.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("root.pem")
+    }
+}
+
+impl Drop for Pebble {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
