@@ -15,6 +15,8 @@ mod transport;
 mod web;
 
 pub use crate::{
+    api::document::document as api_description,
+    code::refusals,
     packages::key::fetch_command,
     transport::{
         connections::BEYOND,

@@ -25,6 +25,7 @@ mod package;
 mod progress;
 mod push;
 mod quota;
+mod reference;
 mod remote;
 mod secret;
 mod serve;
@@ -106,6 +107,9 @@ enum Command {
     Completions(completions::Arguments),
     /// Write the manual pages into a folder
     ManPages(completions::ManPages),
+    /// Print a page of the reference that is made from the code
+    #[command(hide = true)]
+    Reference(reference::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -147,6 +151,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::ManPages(arguments) => {
             completions::write_pages(&arguments, CommandLine::command())
         }
+        Command::Reference(arguments) => reference::run(&arguments, CommandLine::command()),
     }
 }
 

@@ -64,7 +64,8 @@ pub(crate) async fn show() -> Response {
     ([(header::CONTENT_TYPE, content_type)], DOCUMENT.clone()).into_response()
 }
 
-pub(super) fn document() -> Value {
+/// The description of the JSON API: an OpenAPI 3.1 document.
+pub fn document() -> Value {
     let mut head = Head::openapi();
     head.merge(routes::api().into_openapi());
     let mut document = serde_json::to_value(head).unwrap_or_default();

@@ -14,20 +14,30 @@ use std::{
 
 use crate::harness::Folder;
 
-/// Every document with command blocks, with its name.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every document, with its name.
 fn documents() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     let mut paths: Vec<PathBuf> = [
         "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
         "packaging/README.md",
     ]
     .map(|name| root.join(name))
     .into();
-    let docs = fs::read_dir(root.join("docs")).unwrap();
-    let docs = docs.map(|entry| entry.unwrap().path());
-    paths.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    for folder in ["docs", "docs/reference"] {
+        let docs = fs::read_dir(root.join(folder)).unwrap();
+        let docs = docs.map(|entry| entry.unwrap().path());
+        paths.extend(
+            docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")),
+        );
+    }
     paths.sort();
     let read = |path: PathBuf| {
         let name = path.strip_prefix(&root).unwrap().display().to_string();
@@ -157,6 +167,60 @@ fn every_command_block_is_run_or_marked() {
         wrong.join("\n")
     );
     assert!(taken > 20, "only {taken} commands were found");
+}
+
+/// Where the links of a document lead to that are no URLs.
+fn links(text: &str) -> Vec<&str> {
+    let mut inside = false;
+    let prose = text.lines().filter(|line| {
+        let is_fence = line.trim_start().starts_with("```");
+        inside ^= is_fence;
+        !inside && !is_fence
+    });
+    let ends = |line| str::split(line, "](").skip(1);
+    let targets = prose.flat_map(ends).filter_map(|rest| rest.split_once(')'));
+    let targets = targets.map(|(target, _)| target);
+    targets.filter(|target| !target.contains("://")).collect()
+}
+
+/// The anchors of a document's headings, as forges make them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    let mut wrong = Vec::new();
+    for (name, text) in documents() {
+        for link in links(&text) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => root().join(&name),
+                path => root().join(&name).parent().unwrap().join(path),
+            };
+            let found = match anchor {
+                "" => target.exists(),
+                anchor => fs::read_to_string(&target)
+                    .is_ok_and(|text| anchors(&text).iter().any(|found| found == anchor)),
+            };
+            if !found {
+                wrong.push(format!("{name}: {link}"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "these lead nowhere:\n{}",
+        wrong.join("\n")
+    );
 }
 
 fn code_below(folder: &Path) -> String {

@@ -20,6 +20,7 @@ mod import;
 mod inspect;
 mod keys;
 mod logging;
+mod reference;
 mod serving;
 mod settings;
 mod webhooks;

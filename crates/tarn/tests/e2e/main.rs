@@ -55,6 +55,8 @@ mod races;
 #[cfg(test)]
 mod ranges;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod removal;

@@ -36,7 +36,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Hands everything below the place on to `server`, by the lines of `docs/operations.md`.
+    /// Hands everything below the place on to `server`, by the lines of `docs/proxies.md` for a registry below a path.
     pub(crate) fn start(place: &Place, server: &Server) -> Self {
         Self::start_over(place, &[server])
     }
@@ -87,14 +87,14 @@ impl Drop for Nginx {
 fn configuration(folder: &TempDir, place: &Place, servers: &[&Server]) -> String {
     let (folder, address, base) = (folder.path().display(), &place.address, &place.base);
     let path = base.split_once(address.as_str()).unwrap().1;
-    let documented = include_str!("../../../../../docs/operations.md")
+    let documented = include_str!("../../../../../docs/proxies.md")
         .split("```nginx\n")
-        .nth(1)
+        .nth(2)
         .and_then(|rest| rest.split("```").next())
         .unwrap();
     let location = documented
         .replace("http://127.0.0.1:8080/", "http://servers/")
-        .replace("/registry/", &format!("{path}/"));
+        .replace("/packages/", &format!("{path}/"));
     let addresses = servers.iter().map(|server| {
         let address = server.base.strip_prefix("http://").unwrap();
         format!("server {address}; ")
