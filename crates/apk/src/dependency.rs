@@ -337,6 +337,17 @@ impl Dependency {
         }
     }
 
+    /// Whether something that provides the name in that version satisfies this, as far as versions say: a `><` asks for an
+    /// identity, and `provides` without a version satisfies every bound (apk-tools 3 `src/version.c`,
+    /// `apk_version_compare_fuzzy`). The `!` of a conflict is left out of it.
+    #[must_use]
+    pub fn may_be_met_by(&self, version: Option<&Version>) -> bool {
+        match (&self.bound, version) {
+            (Bound::Version(wanted), Some(version)) => version.satisfies(self.operator, wanted),
+            _ => true,
+        }
+    }
+
     /// The identity after `><`.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {

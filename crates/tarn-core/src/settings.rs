@@ -70,6 +70,21 @@ pub struct Settings {
     pub acme: Option<AcmeSettings>,
     /// Networks of addresses that are not public and that webhooks may lead to all the same.
     pub webhook_networks: Vec<IpNet>,
+    /// The same as it was given, for administrators to look at.
+    pub given: Vec<GivenSetting>,
+}
+
+/// A setting as it was given to the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenSetting {
+    /// Its name: that of the flag, without the dashes.
+    pub name: &'static str,
+    /// The value in force; that of a secret is masked.
+    pub value: String,
+    /// Where it came from: a flag, a variable, a line of a file, or `default`.
+    pub source: String,
+    /// What it does, in sentences.
+    pub help: &'static str,
 }
 
 /// How much the JSON API takes and gives at once.
@@ -192,6 +207,7 @@ impl Settings {
             base_url: None,
             acme: None,
             webhook_networks: Vec::new(),
+            given: Vec::new(),
         }
     }
 

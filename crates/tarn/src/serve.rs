@@ -11,7 +11,7 @@ use std::{
 
 use apk::sign::KeyName;
 use tarn_base::{clock::Clock, names::OwnerName};
-use tarn_core::{Registry, access::AccountError, jobs};
+use tarn_core::{Registry, access::AccountError, jobs, settings::GivenSetting};
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
@@ -20,7 +20,10 @@ use crate::{
     failure::Failure,
     first_run::Welcome,
     logging, open, output,
-    settings::{Configuration, Environment, ServerFlags, TlsFrom},
+    settings::{
+        Configuration, Environment, ServerFlags, Source, TlsFrom,
+        table::{self, Setting},
+    },
     signals,
 };
 
@@ -52,6 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let connections = &mut library_settings.connections;
     connections.max_open = descriptors::make_room(connections.max_open);
+    library_settings.given = given(&configuration, library_settings.connections.max_open);
     let registry = Registry::open(library_settings, Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))?;
@@ -126,6 +130,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     served.map_err(|error| Failure::from_error(&error))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The settings in force, for the page of the administrators. Of connections there are as many as file descriptors allow.
+fn given(configuration: &Configuration, max_open: usize) -> Vec<GivenSetting> {
+    let given = |(setting, value, source): &(&'static Setting, String, Source)| GivenSetting {
+        name: setting.name,
+        value: if setting.name == table::MAX_CONNECTIONS.name
+            && max_open < configuration.max_connections
+        {
+            format!("{max_open}: the limit of file descriptors allows no more than that of {value}")
+        } else {
+            value.clone()
+        },
+        source: source.to_string(),
+        help: setting.help,
+    };
+    configuration.report.iter().map(given).collect()
 }
 
 fn scheme(configuration: &Configuration) -> &'static str {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Dependency, DependencyError, Operator};
-use crate::limits::Limits;
+use crate::{limits::Limits, version::Version};
 
 const IDENTITY: &str = "Q19UI7UxyiUywG6aew9c3lCBPshsE=";
 
@@ -201,5 +201,23 @@ proptest! {
             prop_assert_eq!(dependency.to_string(), text.as_str());
         }
         let _ = Dependency::parse_list(&text);
+    }
+}
+
+#[test]
+fn what_provides_a_name_meets_a_bound_as_apk_has_it() {
+    for (wanted, version, met) in [
+        ("foo", Some("1"), true),
+        ("foo>=2", Some("2.1-r0"), true),
+        ("foo>=2", Some("1-r0"), false),
+        ("foo~1", Some("1.9"), true),
+        ("foo<1", Some("1"), false),
+        // What has no version, and what is asked for by identity.
+        ("foo>=2", None, true),
+        ("foo><Q19UI7UxyiUywG6aew9c3lCBPshsE=", Some("1"), true),
+    ] {
+        let wanted = Dependency::parse(wanted).unwrap();
+        let version = version.map(|version| Version::parse(version).unwrap());
+        assert_eq!(wanted.may_be_met_by(version.as_ref()), met, "{wanted}");
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use apk::digest::Sha256Digest;
 
-use super::{Segments, v2, v3};
+use super::{Segments, Standing, v2, v3};
 use tarn_base::clock::Timestamp;
 
 /// A signed index, verified and ready to be sent.
@@ -63,6 +63,7 @@ pub(super) struct Made {
     pub(super) keys_changed_at: Timestamp,
     pub(super) base: Base,
     pub(super) signed: SignedIndex,
+    pub(super) standing: Standing,
     /// Until when the next one is not begun.
     pub(super) rests_until: Option<Instant>,
 }

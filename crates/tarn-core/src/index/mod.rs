@@ -15,6 +15,7 @@ mod made;
 mod makers;
 mod segments;
 mod signatures;
+mod standing;
 #[cfg(test)]
 mod tests;
 pub mod v2;
@@ -45,7 +46,7 @@ use tarn_store::metadata::{
     IndexHead, Metadata, MetadataError, Owner, PackageFormat, RepositoryId, StoredFactsError,
 };
 
-pub use self::{made::SignedIndex, segments::Segments};
+pub use self::{made::SignedIndex, segments::Segments, standing::Standing};
 
 /// How many indexes of architectures without packages of their own are made at once: see [`Place::is_of_a_guest`].
 const GUESTS: usize = 1;
@@ -399,6 +400,12 @@ impl Indexes {
             }
         };
         let changed_at = head.changed_at.max(keys.changed_at);
+        let signed_by = keys
+            .active
+            .iter()
+            .filter(|key| place.format == Format::V3 || key.key.signs_v2())
+            .map(|key| key.name.clone())
+            .collect();
         let (generation, keys_changed_at, limits, arch) = (
             head.generation,
             keys.changed_at,
@@ -451,6 +458,13 @@ impl Indexes {
             generation,
             keys_changed_at,
             base,
+            standing: Standing {
+                generation,
+                packages: live,
+                bytes: segments.length(),
+                signed_by,
+                verified_at: self.keys.now(),
+            },
             rests_until: in_a_burst.then(|| Instant::now() + rest),
             signed: SignedIndex {
                 segments,

@@ -202,6 +202,7 @@ async fn an_index_in_memory_that_is_wrong_is_wrong_once() {
         keys_changed_at: other.keys_changed_at,
         base: other.base.clone(),
         signed: other.signed.clone(),
+        standing: other.standing.clone(),
         rests_until: None,
     };
     indexes.made.insert(place.clone(), Arc::new(wrong)).await;

@@ -8,6 +8,6 @@ mod sweep;
 pub use self::{
     expire::expire,
     retain::{forget_expired_sessions, forget_expired_tokens, retain},
-    schedule::{Schedule, run},
+    schedule::{Job, Schedule, run},
     sweep::{Freed, SweepError, Swept, free, sweep},
 };

@@ -5,7 +5,12 @@
 //! job that often: the one that does it holds the job's lease, which remembers when it was done last, and so a start is no reason to do it
 //! again. The schedule goes by the registry's clock and only looks at it now and then, so that a test may move it.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{
+    error::Error,
+    future::Future,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use tokio::time::sleep;
 
@@ -14,7 +19,7 @@ use super::{
 };
 use crate::Registry;
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::{LeaseAnswer, in_batches};
+use tarn_store::metadata::{JobRun, LeaseAnswer, in_batches};
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -34,19 +39,36 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
 /// For how long the lease of a job is held without a word of its holder's. It is prolonged three times as often.
 const LEASE: Duration = Duration::from_secs(60);
 
+/// A piece of housekeeping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Job {
+pub enum Job {
+    /// Deletes the rows of what was removed with its owner.
     Clear,
+    /// Applies the rules of expiry.
     Expire,
+    /// Frees the bytes that are not kept any longer.
     Free,
+    /// Compares the store with the database.
     Sweep,
+    /// Cuts the audit log to its retention.
     Retain,
+    /// Forgets tokens that expired long ago, and sessions that have ended.
     Forget,
 }
 
 impl Job {
-    /// The name of its lease.
-    const fn name(self) -> &'static str {
+    /// All of them, in the order in which they run at the start.
+    pub const ALL: [Self; 6] = [
+        Self::Clear,
+        Self::Expire,
+        Self::Free,
+        Self::Sweep,
+        Self::Retain,
+        Self::Forget,
+    ];
+
+    /// Its name: that of its lease, and of the row of its last run.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Clear => "clear",
             Self::Expire => "expire",
@@ -86,15 +108,7 @@ impl Schedule {
     /// A schedule on which every job is due now.
     pub fn new(registry: Registry) -> Self {
         let now = registry.clock().now();
-        let jobs = [
-            Job::Clear,
-            Job::Expire,
-            Job::Free,
-            Job::Sweep,
-            Job::Retain,
-            Job::Forget,
-        ];
-        let due = jobs.map(|job| (job, now)).to_vec();
+        let due = Job::ALL.map(|job| (job, now)).to_vec();
         Self { registry, due }
     }
 
@@ -165,64 +179,104 @@ impl Schedule {
         now.after(interval)
     }
 
+    /// Does a job, and notes how that went.
     async fn run(&self, job: Job) {
-        let registry = &self.registry;
-        match job {
-            Job::Clear => {
-                let metadata = registry.metadata();
-                match in_batches(|| metadata.clear_removed()).await {
-                    Ok(0) => {}
-                    Ok(rows) => tracing::info!(rows, "rows of what was removed deleted"),
-                    Err(error) => {
-                        tracing::warn!(%error, "the rows of what was removed were not all deleted");
-                    }
-                }
+        let began_at = self.registry.clock().now();
+        let began = Instant::now();
+        let result = match self.work(job).await {
+            Ok(None) => return,
+            Ok(Some(done)) => Ok(done),
+            Err(problem) => {
+                tracing::warn!(error = problem, job = job.name(), "a job was not all done");
+                Err(problem)
             }
-            Job::Free => match free(registry).await {
-                Ok(freed) if freed == Freed::default() => {}
-                Ok(Freed {
-                    forgotten, blobs, ..
-                }) => tracing::info!(forgotten, blobs, "space of deleted packages freed"),
-                Err(error) => {
-                    tracing::warn!(%error, "the space of deleted packages was not all freed");
-                }
-            },
-            Job::Sweep => match sweep(registry).await {
-                Ok(swept) => tell(swept),
-                Err(error) => {
-                    tracing::warn!(%error, "blobs that no package needs were not all looked for");
-                }
-            },
-            Job::Expire => match expire(registry).await {
-                Ok(0) => {}
-                Ok(removed) => tracing::info!(removed, "packages expired"),
-                Err(error) => tracing::warn!(%error, "packages that expired were not all removed"),
-            },
-            Job::Retain => match retain(registry).await {
-                Ok(0) => {}
-                Ok(removed) => tracing::info!(removed, "old entries of the audit log removed"),
-                Err(error) => {
-                    tracing::warn!(%error, "old entries of the audit log were not all removed");
-                }
-            },
-            Job::Forget => {
-                match forget_expired_tokens(registry).await {
-                    Ok(0) => {}
-                    Ok(removed) => tracing::info!(removed, "tokens that expired long ago removed"),
-                    Err(error) => {
-                        tracing::warn!(%error, "tokens that expired long ago were not all removed");
-                    }
-                }
-                match forget_expired_sessions(registry).await {
-                    Ok(0) => {}
-                    Ok(removed) => tracing::info!(removed, "sessions that ended removed"),
-                    Err(error) => {
-                        tracing::warn!(%error, "sessions that ended were not all removed");
-                    }
-                }
-            }
+        };
+        let run = JobRun {
+            job: job.name().to_owned(),
+            began_at,
+            took: began.elapsed(),
+            result,
+        };
+        if let Err(error) = self.registry.metadata().note_job_run(&run).await {
+            tracing::warn!(%error, job = job.name(), "the run of a job was not noted");
         }
     }
+
+    /// Does a job. Gives what it did, in words, where that is to be noted.
+    async fn work(&self, job: Job) -> Result<Option<String>, String> {
+        let registry = &self.registry;
+        let done = match job {
+            Job::Clear => {
+                let metadata = registry.metadata();
+                let rows = in_batches(|| metadata.clear_removed())
+                    .await
+                    .map_err(said)?;
+                // It is looked for every few seconds.
+                if rows == 0 {
+                    return Ok(None);
+                }
+                tracing::info!(rows, "rows of what was removed deleted");
+                format!("{rows} rows of what was removed deleted")
+            }
+            Job::Free => {
+                let freed = free(registry).await.map_err(said)?;
+                let Freed {
+                    forgotten, blobs, ..
+                } = freed;
+                if freed != Freed::default() {
+                    tracing::info!(forgotten, blobs, "space of deleted packages freed");
+                }
+                format!("{forgotten} deleted packages forgotten, {blobs} files freed")
+            }
+            Job::Sweep => {
+                let swept = sweep(registry).await.map_err(said)?;
+                tell(swept);
+                format!(
+                    "{} files are right, {} removed, {} missing or damaged, {} unknown",
+                    swept.kept,
+                    swept.removed,
+                    swept.damaged,
+                    swept.strays + swept.older
+                )
+            }
+            Job::Expire => {
+                let removed = expire(registry).await.map_err(said)?;
+                if removed > 0 {
+                    tracing::info!(removed, "packages expired");
+                }
+                format!("{removed} packages expired")
+            }
+            Job::Retain => {
+                let removed = retain(registry).await.map_err(said)?;
+                if removed > 0 {
+                    tracing::info!(removed, "old entries of the audit log removed");
+                }
+                format!("{removed} old entries of the audit log removed")
+            }
+            Job::Forget => {
+                let tokens = forget_expired_tokens(registry).await.map_err(said);
+                let sessions = forget_expired_sessions(registry).await.map_err(said);
+                let (tokens, sessions) = (tokens?, sessions?);
+                if tokens + sessions > 0 {
+                    tracing::info!(tokens, sessions, "what expired long ago removed");
+                }
+                format!("{tokens} expired tokens and {sessions} ended sessions removed")
+            }
+        };
+        Ok(Some(done))
+    }
+}
+
+/// Why a job failed, with its causes, as the log and the page about the health of the server say it.
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands a value over")]
+fn said(error: impl Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// What a sweep did, and what it could not account for.

@@ -131,6 +131,11 @@ impl Keys {
         }
     }
 
+    /// The time by the registry's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Lets go of opened keys that were not used for an hour. By itself the cache does so only while it is used.
     pub(crate) async fn forget_unused(&self) {
         self.opened.run_pending_tasks().await;

@@ -92,6 +92,11 @@ pub async fn exposition(registry: &Registry) -> String {
         "Transactions that recorded packages; uploads at the same time share one.",
         [("", registry.metadata().recording_transactions())],
     );
+    text.counter(
+        "tarn_database_queries_total",
+        "Queries that only read; what is answered from memory is none.",
+        [("", registry.metadata().questions())],
+    );
     let passwords = registry.access().password_counts();
     text.counter(
         "tarn_password_checks_total",

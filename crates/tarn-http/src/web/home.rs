@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{
     links::OfOwner,
     page::{Frame, Keep, Visit},
-    shown::{Count, Time},
+    shown::{Count, Time, short},
 };
 use crate::error::ApiError;
 use tarn_core::Registry;
@@ -19,8 +19,9 @@ use tarn_store::metadata::{CatalogOwner, CatalogVersion, OwnersWanted, Window};
 /// How many owners are named.
 const OWNERS: u32 = 60;
 
-/// How many versions are named that were published last.
-const RECENT: u32 = 15;
+/// How many packages are named that were published last, and at how many versions of theirs is looked for that.
+const RECENT: usize = 15;
+const RECENT_VERSIONS: u32 = 60;
 
 /// How many results a page of a search has.
 const RESULTS: u32 = 30;
@@ -69,11 +70,25 @@ impl Entry {
             owner_link: links.owner().to_owned(),
             name: version.name.as_str().to_owned(),
             version: version.version.as_str().to_owned(),
-            description: version.description,
+            description: short(&version.description).into_owned(),
             published: Time(version.created_at),
             owner: version.owner.name,
         }
     }
+}
+
+/// The newest version of each package, at most so many: of one that is published again and again the others are left out.
+pub(super) fn newest_of_each(versions: Vec<CatalogVersion>, most: usize) -> Vec<CatalogVersion> {
+    let mut newest: Vec<CatalogVersion> = Vec::with_capacity(most);
+    for version in versions {
+        let is_it = |known: &CatalogVersion| {
+            known.name == version.name && known.owner.name == version.owner.name
+        };
+        if newest.len() < most && !newest.iter().any(is_it) {
+            newest.push(version);
+        }
+    }
+    newest
 }
 
 /// What is looked for.
@@ -104,10 +119,10 @@ pub(super) async fn show(
     let metadata = registry.metadata();
     let wanted = OwnersWanted::default();
     let owners = metadata.visible_owners(&scope, wanted, window).await?;
-    let recent = metadata.newest_versions(&scope, RECENT).await?;
+    let recent = metadata.newest_versions(&scope, RECENT_VERSIONS).await?;
     let base = &visit.frame.base;
     let page = Home {
-        recent: recent
+        recent: newest_of_each(recent, RECENT)
             .into_iter()
             .map(|version| Entry::of(base, version))
             .collect(),

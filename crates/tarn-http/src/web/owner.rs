@@ -1,13 +1,19 @@
 //! `/{owner}`: what an owner has, and the keys that sign it.
 
 use askama::Template;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    http::StatusCode,
+    response::Response,
+};
+use serde::Deserialize;
 
 use super::{
+    home::newest_of_each,
     links::OfOwner,
     page::{Frame, Keep, Visit},
     redirect,
-    shown::{Bytes, Count, Time},
+    shown::{Bytes, Count, Time, short},
 };
 use crate::{error::ApiError, packages::path::Segments};
 use tarn_core::{Registry, access::Action, keys::ListedKey, publish::Allowance};
@@ -16,10 +22,17 @@ use tarn_store::metadata::{
 };
 
 /// How many repositories a page has.
-const REPOSITORIES: u32 = 200;
+const REPOSITORIES: u32 = 50;
 
-/// How many new versions.
-const RECENT: u32 = 10;
+/// Up to so many numbers of packages are links to those packages.
+const LINKS: usize = 200;
+
+/// The most architectures that have a column of their own.
+const COLUMNS: usize = 24;
+
+/// How many packages are named that were published last, and at how many versions of theirs is looked for that.
+const RECENT: usize = 10;
+const RECENT_VERSIONS: u32 = 40;
 
 #[derive(Template)]
 #[template(path = "owner.html")]
@@ -29,6 +42,8 @@ struct OwnerPage {
     owner: Owner,
     matrix: Matrix,
     recent: Vec<CatalogVersion>,
+    page: u32,
+    pages: u64,
     keys: Vec<ListedKey>,
     allowance: Option<Allowance>,
     may_publish: bool,
@@ -39,8 +54,8 @@ struct Matrix {
     /// Those that any repository has packages for, `noarch` last.
     architectures: Vec<String>,
     rows: Vec<Row>,
-    /// How many repositories there are beyond these.
-    more: u64,
+    /// How many repositories there are in all.
+    total: u64,
 }
 
 /// A repository.
@@ -61,6 +76,7 @@ impl Matrix {
             .collect();
         architectures.sort_by_key(|arch| (arch == "noarch", arch.clone()));
         architectures.dedup();
+        architectures.truncate(COLUMNS);
         let rows = repositories.iter().map(|repository| {
             let packages = |arch: &String| {
                 let found = repository
@@ -76,13 +92,24 @@ impl Matrix {
                 packages: architectures.iter().map(packages).collect(),
             }
         });
-        let rows: Vec<Row> = rows.collect();
         Self {
-            more: total.saturating_sub(rows.len() as u64),
-            rows,
+            total,
+            rows: rows.collect(),
             architectures,
         }
     }
+
+    /// Whether the numbers are links.
+    const fn has_links(&self) -> bool {
+        self.architectures.len() * self.rows.len() <= LINKS
+    }
+}
+
+/// Which page of the repositories.
+#[derive(Deserialize)]
+pub(super) struct Paging {
+    #[serde(default)]
+    page: u32,
 }
 
 /// What an owner is, in words.
@@ -107,19 +134,26 @@ pub(super) async fn show(
     State(registry): State<Registry>,
     visit: Visit,
     segments: Segments,
+    paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let viewer = &visit.viewer;
     let authorized = viewer.authorize(&registry, &segments, Action::Read).await?;
     let owner = authorized.owner;
+    let page = paging.map_or(1, |Query(paging)| paging.page.max(1));
     let (metadata, access) = (registry.metadata(), registry.access());
     let scope = viewer.read_scope(&registry).await?;
-    let first = |limit| Window { offset: 0, limit };
+    let window = Window {
+        offset: (page - 1).saturating_mul(REPOSITORIES),
+        limit: REPOSITORIES,
+    };
     let repositories = metadata
-        .listed_repositories(&scope, owner.id, first(REPOSITORIES))
+        .listed_repositories(&scope, owner.id, window)
         .await?;
-    let recent = metadata
-        .listed_versions(&scope, owner.id, first(RECENT))
-        .await?;
+    let window = Window {
+        offset: 0,
+        limit: RECENT_VERSIONS,
+    };
+    let recent = metadata.listed_versions(&scope, owner.id, window).await?;
     let administers = viewer.may(access, &owner, Action::Administer, None).await?;
     let allowance = if administers {
         let quotas = registry.administration().quotas();
@@ -131,7 +165,9 @@ pub(super) async fn show(
         links: OfOwner::new(&visit.frame.base, &owner.name),
         frame: visit.frame.clone(),
         matrix: Matrix::of(&repositories.entries, repositories.total),
-        recent: recent.entries,
+        recent: newest_of_each(recent.entries, RECENT),
+        page,
+        pages: repositories.total.div_ceil(u64::from(REPOSITORIES)),
         keys: registry.keys().list(&owner).await?,
         allowance,
         may_publish: viewer.may(access, &owner, Action::Publish, None).await?,

@@ -11,21 +11,34 @@ use url::form_urlencoded;
 use super::{
     links::OfOwner,
     page::{Frame, Keep, Visit},
-    shown::{Bytes, Count, FullTime, Time},
+    shown::{Bytes, Count, FullTime, Room, Time, escaped_length, short},
 };
 use crate::{authorize::AuthorizedPlace, code::Code, error::ApiError, packages::path::Segments};
-use apk::sign::KeyName;
+use apk::{arch::Arch, sign::KeyName};
 use tarn_core::{
     Registry,
     access::{Action, Place},
+    index::{Format, Standing},
 };
-use tarn_store::metadata::{FilesWanted, KeyState, ListedFile, RepositoryState, Visibility};
+use tarn_store::metadata::{
+    FilesWanted, KeyState, ListedFile, PackageFormat, RepositoryState, Visibility,
+};
 
 /// How many files a page looks at. A package has one for each version and architecture.
 const FILES: u32 = 200;
 
 /// How many packages a page has.
 const PACKAGES: usize = 100;
+
+/// How many bytes the packages of a page and the state of its indexes have: fewer packages are shown where their texts are long.
+const LISTS: usize = 40 << 10;
+
+/// What the tags of a package in the list take, and those of an index.
+const ENTRY: usize = 370;
+const INDEX: usize = 460;
+
+/// Of how many architectures the state of the indexes is shown.
+const ARCHITECTURES: usize = 24;
 
 #[derive(Template)]
 #[template(path = "repository.html")]
@@ -43,6 +56,7 @@ struct RepositoryPage {
     key: KeyName,
     keys: Vec<(String, String)>,
     state: RepositoryState,
+    indexes: Vec<Index>,
     /// An architecture that has packages, for what needs one.
     some_arch: String,
     entries: Vec<Entry>,
@@ -73,6 +87,17 @@ impl RepositoryPage {
     }
 }
 
+/// An index of the repository.
+struct Index {
+    arch: String,
+    file: &'static str,
+    link: String,
+    /// The last generation that changed it.
+    generation: i64,
+    /// What this server has in memory of it.
+    standing: Option<Standing>,
+}
+
 /// What the path says, as it is written.
 struct Named {
     owner: String,
@@ -96,7 +121,7 @@ struct Entry {
 /// What of the packages is wanted.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Wanted {
-    /// What the name begins with.
+    /// What is in the name.
     #[serde(default)]
     name: String,
     /// Of this architecture.
@@ -147,7 +172,7 @@ impl Wanted {
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let (arch, origin) = (some(&self.arch), some(&self.origin));
         let wanted = FilesWanted {
-            prefix: &self.name,
+            text: &self.name,
             arch: arch.as_deref(),
             origin: origin.as_deref(),
         };
@@ -165,7 +190,7 @@ impl Wanted {
 }
 
 /// The packages of a page, and where the next one begins.
-fn grouped(files: &[ListedFile], by_age: bool) -> (Vec<Entry>, Option<String>) {
+fn grouped(files: &[ListedFile], by_age: bool, room: &mut Room) -> (Vec<Entry>, Option<String>) {
     let is_cut = files.len() == FILES as usize;
     let mut shown = files;
     if is_cut && !by_age {
@@ -194,6 +219,8 @@ fn grouped(files: &[ListedFile], by_age: bool) -> (Vec<Entry>, Option<String>) {
         match found.and_then(|at| groups.get_mut(near + at)) {
             Some(group) => group.push(file),
             None if is_full => break,
+            // One at least: the next page begins behind it.
+            None if !room.take(size(file)) && last.is_some() => break,
             None => groups.push(vec![file]),
         }
         last = Some(file);
@@ -210,6 +237,12 @@ fn grouped(files: &[ListedFile], by_age: bool) -> (Vec<Entry>, Option<String>) {
         groups.iter().filter_map(|group| Entry::of(group)).collect(),
         next,
     )
+}
+
+/// Bytes that a package takes in the list, roughly.
+fn size(file: &ListedFile) -> usize {
+    let names = 2 * file.name.as_str().len() + file.version.as_str().len();
+    ENTRY + names + escaped_length(&short(&file.description))
 }
 
 impl Entry {
@@ -229,7 +262,7 @@ impl Entry {
             version: newest.version.as_str().to_owned(),
             is_orderable: newest.version.is_orderable(),
             versions: versions.len(),
-            description: newest.description.clone(),
+            description: short(&newest.description).into_owned(),
             architectures: of_newest
                 .map(|file| file.arch.as_str().to_owned())
                 .collect(),
@@ -268,6 +301,50 @@ pub(super) fn no_such_repository() -> ApiError {
     ApiError::Refused(Code::NoSuchPath, text.to_owned())
 }
 
+/// Both indexes of each architecture, as far as this server has them in memory.
+async fn indexes(
+    registry: &Registry,
+    base: &str,
+    place: &AuthorizedPlace,
+    state: &RepositoryState,
+) -> Vec<Index> {
+    let owner = &place.authorized.owner.name;
+    let folder = format!(
+        "{base}/api/packages/{owner}/alpine/{}/{}",
+        place.branch, place.repository
+    );
+    let architectures = state.architectures.iter().map(|state| &state.arch);
+    let architectures = architectures.filter(|arch| **arch != Arch::noarch());
+    let mut indexes = Vec::new();
+    for arch in architectures.take(ARCHITECTURES) {
+        for (format, packages) in [
+            (Format::V2, PackageFormat::V2),
+            (Format::V3, PackageFormat::V3),
+        ] {
+            let standing = registry.indexes().in_memory(state.id, arch, format);
+            indexes.push(Index {
+                link: format!("{folder}/{arch}/{}", format.file_name()),
+                arch: arch.as_str().to_owned(),
+                file: format.file_name(),
+                generation: state.index_generation(arch, packages),
+                standing: standing.await,
+            });
+        }
+    }
+    indexes
+}
+
+impl Index {
+    /// Bytes that it takes on the page, roughly.
+    fn size(&self) -> usize {
+        let keys = self
+            .standing
+            .iter()
+            .flat_map(|standing| &standing.signed_by);
+        INDEX + self.link.len() + keys.map(|key| key.as_str().len() + 20).sum::<usize>()
+    }
+}
+
 /// The page.
 pub(super) async fn show(
     State(registry): State<Registry>,
@@ -279,7 +356,10 @@ pub(super) async fn show(
     let owner = &place.authorized.owner;
     let wanted = wanted.map_or_else(|_| Wanted::default(), |Query(wanted)| wanted);
     let files = wanted.files(&registry, &state).await?;
-    let (entries, next) = grouped(&files, wanted.is_by_age());
+    let mut room = Room::of(LISTS);
+    let indexes = indexes(&registry, &visit.frame.base, &place, &state).await;
+    room.take(indexes.iter().map(Index::size).sum());
+    let (entries, next) = grouped(&files, wanted.is_by_age(), &mut room);
     let next = next.map(|after| wanted.query(&wanted.sort, &after));
     let (key, _) = registry.keys().public_key(owner).await?;
     let keys = registry.keys().list(owner).await?;
@@ -318,6 +398,7 @@ pub(super) async fn show(
             repository: place.repository.as_str().to_owned(),
         },
         state,
+        indexes,
         entries,
         next,
         wanted,

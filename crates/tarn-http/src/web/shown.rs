@@ -1,6 +1,6 @@
 //! How pages write numbers and times.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use askama::filters::HtmlSafe;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -22,6 +22,92 @@ pub(crate) struct Time(pub(crate) Timestamp);
 /// The same with the time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FullTime(pub(crate) Timestamp);
+
+/// How many bytes of texts a page may have yet: what it says of packages is as long as they make it.
+#[derive(Debug)]
+pub(crate) struct Room(usize);
+
+/// A list on a page, as far as there was room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cut<T> {
+    pub(crate) shown: Vec<T>,
+    /// How many entries are left out.
+    pub(crate) more: usize,
+}
+
+impl Room {
+    /// Room for so many bytes.
+    pub(crate) const fn of(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    /// Takes so many bytes where there are as many.
+    pub(crate) const fn take(&mut self, bytes: usize) -> bool {
+        match self.0.checked_sub(bytes) {
+            Some(left) => {
+                self.0 = left;
+                true
+            }
+            None => {
+                self.0 = 0;
+                false
+            }
+        }
+    }
+
+    /// The beginning of a text that has room.
+    pub(crate) fn beginning<'t>(&mut self, text: &'t str) -> &'t str {
+        let mut left = self.0;
+        let end = text.char_indices().find_map(|(at, character)| {
+            let size = escaped_length(character.encode_utf8(&mut [0; 4]));
+            match left.checked_sub(size) {
+                Some(rest) => {
+                    left = rest;
+                    None
+                }
+                None => Some(at),
+            }
+        });
+        self.0 = if end.is_some() { 0 } else { left };
+        end.and_then(|end| text.get(..end)).unwrap_or(text)
+    }
+
+    /// The beginning of a list that has room. `size` is what an entry takes.
+    pub(crate) fn fill<T>(&mut self, mut entries: Vec<T>, size: impl Fn(&T) -> usize) -> Cut<T> {
+        let end = entries.iter().position(|entry| !self.take(size(entry)));
+        let end = end.unwrap_or(entries.len());
+        let more = entries.len() - end;
+        entries.truncate(end);
+        Cut {
+            shown: entries,
+            more,
+        }
+    }
+}
+
+impl<T> Cut<T> {
+    /// Whether there was nothing to show.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.shown.is_empty() && self.more == 0
+    }
+}
+
+/// How many bytes a text takes once it is escaped.
+pub(crate) fn escaped_length(text: &str) -> usize {
+    let special = |byte: u8| b"<>&\"'".contains(&byte);
+    text.len() + 5 * text.bytes().filter(|byte| special(*byte)).count()
+}
+
+/// The longest text in a cell of a list, in characters.
+const LONGEST: usize = 160;
+
+/// A text for a cell of a list: cut where it is long.
+pub(crate) fn short(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or(text).trim_end())),
+    }
+}
 
 /// [`Bytes`], for templates, which call with references.
 pub(crate) const fn bytes(number: &u64) -> Bytes {
@@ -153,6 +239,28 @@ mod tests {
         ] {
             assert_eq!(Bytes(bytes).to_string(), text, "{bytes}");
         }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(short("short"), "short");
+        let long = "é".repeat(LONGEST);
+        assert_eq!(short(&long), long);
+        assert_eq!(short(&format!("{long}é")), format!("{long}…"));
+    }
+
+    #[test]
+    fn a_list_ends_where_there_is_no_room() {
+        let mut room = Room::of(10);
+        let of = |texts: &[&'static str]| texts.to_vec();
+        let cut = room.fill(of(&["abc", "<", "e"]), |text| escaped_length(text));
+        assert_eq!((cut.shown, cut.more), (of(&["abc", "<", "e"]), 0));
+        let cut = room.fill(of(&["f", "g"]), |text| text.len());
+        assert_eq!((cut.shown, cut.more), (of(&[]), 2));
+        let mut room = Room::of(10);
+        assert_eq!(room.beginning("é<"), "é<");
+        assert_eq!(room.beginning("éa"), "é");
+        assert_eq!(room.beginning("a"), "");
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod tools;
 mod v3_packages;
 mod web_access;
 mod web_admin;
+mod web_cost;
 mod web_owner;
 mod web_session;
 mod web_settings;

@@ -26,6 +26,8 @@ async fn with_packages() -> TestServer {
         .arch("x86_64")
         .field("origin", "greet")
         .field("depend", "so:libgreet.so.2")
+        .field("depend", "hello>=2")
+        .field("depend", "hello<3")
         .field("depend", "so:libc.musl-x86_64.so.1")
         .field("url", "https://greet.example/")
         .script(Script::PostInstall, "#!/bin/sh\necho '<b>installed</b>'\n")
@@ -86,6 +88,8 @@ async fn a_repository_says_how_to_use_it_and_what_it_has() {
     );
     for (query, expected) in [
         ("?name=lib", &["libgreet"][..]),
+        ("?name=EET", &["greet", "libgreet"]),
+        ("?name=eet&arch=x86_64&sort=newest", &["greet", "libgreet"]),
         ("?arch=aarch64", &["greet"]),
         ("?origin=greet", &["greet", "libgreet"]),
         ("?sort=newest", &["greet", "greet", "libgreet", "hello"]),
@@ -134,6 +138,55 @@ async fn apko_gets_the_credentials_in_the_urls_where_the_host_has_a_port() {
 }
 
 #[tokio::test]
+async fn a_repository_shows_the_state_of_its_indexes() {
+    let server = with_packages().await;
+    let state = async || {
+        let text = server.send(&page("/alice/edge/main")).await.text();
+        let (_, state) = text.split_once("id=\"indexes\"").unwrap();
+        let state = state.split("</table>").next().unwrap();
+        let rows = state.split("<tr>").skip(2);
+        rows.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let not_made = "not made since the start of this server";
+    let before = state().await;
+    assert_eq!(before.len(), 4, "{before:#?}");
+    assert!(
+        before.iter().all(|row| row.contains(not_made)),
+        "{before:#?}"
+    );
+    let index = get(crate::server::INDEX);
+    let index = server.send(&index).await.expect(200);
+    let key = server.send(&get("/api/packages/alice/alpine/key")).await;
+    let key = key.header("Content-Disposition").unwrap().to_owned();
+    let key = key.split('"').nth(1).unwrap();
+    let after = state().await;
+    let [_, _, v2, v3] = after.as_slice() else {
+        panic!("{after:#?}");
+    };
+    let size = match index.body.len() {
+        bytes if bytes < 1024 => format!("{bytes} B"),
+        bytes => format!("{:.1} KiB", bytes as f64 / 1024.0),
+    };
+    for part in [
+        "<td>x86_64</td>".to_owned(),
+        "/edge/main/x86_64/APKINDEX.tar.gz\">APKINDEX.tar.gz</a>".to_owned(),
+        "<td class=\"num\">3</td><td class=\"num\">3</td>".to_owned(),
+        format!("<td class=\"num\">{size}</td>"),
+        "<time datetime=\"2026-11-22T21:0".to_owned(),
+        format!("by {key}</span>"),
+    ] {
+        assert!(v2.contains(&part), "{part}: {v2}");
+    }
+    assert!(v3.contains(not_made), "{v3}");
+    // The next generation is made when somebody asks for it.
+    let more = PackageBuilder::new("more", "1.0-r0").arch("x86_64").build();
+    server.publish("edge/main", more).await.expect(201);
+    let after = state().await;
+    let outdated = "<td class=\"num\">3 <span class=\"soft\">of 5</span></td>";
+    assert!(after[2].contains(outdated), "{}", after[2]);
+}
+
+#[tokio::test]
 async fn a_package_says_what_it_has_to_do_with_others() {
     let server = with_packages().await;
     let answer = server.send(&page("/alice/edge/main/greet")).await;
@@ -144,6 +197,9 @@ async fn a_package_says_what_it_has_to_do_with_others() {
         "<pre>apk add greet=2.0-r0</pre>",
         "<a href=\"/alice/edge/main/libgreet\"><code>so:libgreet.so.2</code></a> <span class=\"soft\">libgreet</span>",
         "<code>so:libc.musl-x86_64.so.1</code> <span class=\"pill\">elsewhere</span>",
+        "<code>hello&#62;=2</code> <span class=\"pill warn\">only 1.0-r0 here</span>",
+        "<a href=\"/alice/edge/main/hello\"><code>hello&#60;3</code></a>",
+        "It needs <code>hello&#62;=2</code>, and alice has only 1.0-r0",
         "<a href=\"https://greet.example/\" rel=\"nofollow noopener noreferrer\">",
         "<a href=\"/alice/edge/main/greet/1.10-r0/aarch64\"><code>1.10-r0</code></a>",
         "href=\"/api/packages/alice/alpine/edge/main/x86_64/greet-2.0-r0.apk\"",
@@ -160,6 +216,10 @@ async fn a_package_says_what_it_has_to_do_with_others() {
         required.contains("<a href=\"/alice/edge/main/greet\">greet</a>"),
         "{required}"
     );
+    let hello = server.send(&page("/alice/edge/main/hello")).await;
+    let hello = hello.expect(200).text();
+    let wants = "greet</a> <span class=\"pill warn\">wants hello&#62;=2</span>";
+    assert!(hello.contains(wants), "{hello}");
     let old = server.send(&page("/alice/edge/main/greet/1.10-r0")).await;
     assert!(
         old.expect(200)

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use tarn_core::{jobs::Schedule, settings::GivenSetting};
 use tarn_store::metadata::Visibility;
-use tarn_testkit::on_postgres;
 
 use crate::{
     browser::Browser,
@@ -14,7 +14,15 @@ use crate::{
 
 /// A server whose administrator is `root`.
 async fn world() -> TestServer {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(|settings| {
+        settings.given = vec![GivenSetting {
+            name: "listen",
+            value: "<127.0.0.1:80>".to_owned(),
+            source: "tarn.toml:7".to_owned(),
+            help: "The address.",
+        }];
+    })
+    .await;
     server.add_user("root", Visibility::Public).await;
     server
         .accounts()
@@ -41,18 +49,43 @@ async fn every_page_of_administration_is_there() {
         is_page(&root.get(path).await.expect(200));
     }
     let health = root.get("/-/admin").await.text();
+    assert_eq!(health.matches("nothing to do yet").count(), 6, "{health}");
+    Schedule::new(server.registry.clone()).run_due().await;
+    let health = root.get("/-/admin").await.text();
+    assert_eq!(
+        health
+            .matches("<span class=\"pill ok\">done</span>")
+            .count(),
+        5
+    );
+    for part in [
+        "Apply the expiry rules</td><td><time datetime=\"2026-11-22T21:00:00Z\">",
+        "0 packages expired",
+        "0 files are right, 0 removed, 0 missing or damaged, 0 unknown",
+    ] {
+        assert!(health.contains(part), "{part}: {health}");
+    }
+    // A job that fails says why.
+    let folder = server.registry.settings().data_dir.join("blobs");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, b"no folder").unwrap();
+    server.clock.advance(Duration::from_secs(2 * 86_400));
+    Schedule::new(server.registry.clone()).run_due().await;
+    let failed = root.get("/-/admin").await.text();
+    assert!(
+        failed.contains("<span class=\"pill bad\">failed</span> "),
+        "{failed}"
+    );
     assert_eq!(health.matches(">answers<").count(), 3, "{health}");
     assert!(health.contains("2 accounts."));
     let settings = root.get("/-/admin/settings").await.text();
-    let database = if on_postgres() {
-        "postgres://"
-    } else {
-        "tarn.db"
-    };
-    assert!(
-        settings.contains("7 days") && settings.contains(database),
-        "{settings}"
-    );
+    for part in [
+        "<code>listen</code><br><span class=\"soft\">The address.</span>",
+        "<td class=\"path\">&#60;127.0.0.1:80&#62;</td>",
+        "<code>tarn.toml:7</code>",
+    ] {
+        assert!(settings.contains(part), "{part}: {settings}");
+    }
     root.get("/-/admin/accounts/nobody").await.expect(404);
     let export = root.get("/-/admin/audit/export").await.expect(200);
     assert!(export.text().lines().count() > 2);

@@ -126,6 +126,14 @@ CREATE TABLE index_heads (
     PRIMARY KEY (repository_id, arch, format)
 );
 
+CREATE TABLE job_runs (
+    job TEXT COLLATE "C" PRIMARY KEY,
+    began_at BIGINT NOT NULL,
+    took BIGINT NOT NULL CHECK (took >= 0),
+    done TEXT COLLATE "C",
+    problem TEXT COLLATE "C"
+);
+
 CREATE TABLE removals (
     kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('owner', 'webhook')),
     id BIGINT NOT NULL,

@@ -30,6 +30,7 @@ CREATE TABLE package_names (
     repository_id BIGINT NOT NULL,
     kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'replaces')),
     name TEXT COLLATE "C" NOT NULL,
+    bounds TEXT COLLATE "C" NOT NULL,
     file_id BIGINT NOT NULL REFERENCES package_files (id) ON DELETE CASCADE,
     PRIMARY KEY (repository_id, kind, name, file_id)
 );

@@ -158,6 +158,15 @@ CREATE TABLE index_heads (
     PRIMARY KEY (repository_id, arch, format)
 );
 
+-- The last run of each piece of housekeeping, by any server: metadata/job_runs.rs.
+CREATE TABLE job_runs (
+    job       TEXT   PRIMARY KEY,
+    began_at  BIGINT NOT NULL,                        -- by the clock of the server that did it
+    took      BIGINT NOT NULL CHECK (took >= 0),      -- microseconds
+    done      TEXT,                                   -- what it did; NULL: it failed
+    problem   TEXT                                    -- why it failed
+);
+
 -- What is gone for everybody but still has rows, which are deleted in batches: metadata/removals.rs.
 CREATE TABLE removals (
     kind   TEXT   NOT NULL CHECK (kind IN ('owner', 'webhook')),

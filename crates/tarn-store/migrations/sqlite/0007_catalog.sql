@@ -51,6 +51,7 @@ CREATE TABLE package_names (
     repository_id  BIGINT NOT NULL,
     kind           TEXT   NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'replaces')),
     name           TEXT   NOT NULL,                   -- a package provides its own name, too
+    bounds         TEXT   NOT NULL,                   -- what it says of the version: '', '=1.2', or '>=1.2 <2'
     file_id        BIGINT NOT NULL REFERENCES package_files (id) ON DELETE CASCADE,
     PRIMARY KEY (repository_id, kind, name, file_id)
 ) WITHOUT ROWID;

@@ -10,7 +10,7 @@ use apk::digest::Sha256Digest;
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{MetadataError, postgres, sqlite};
-use tarn_base::clock::Timestamp;
+use tarn_base::{clock::Timestamp, counter::Counter};
 
 /// A parameter of a statement, or a value of a row.
 #[derive(Debug, Clone)]
@@ -300,9 +300,18 @@ impl Engine {
         purpose: Purpose,
         statement: Statement,
     ) -> Result<Vec<Row>, MetadataError> {
+        self.questions().one();
         match self {
             Self::Sqlite(sqlite) => sqlite.ask(purpose, statement).await,
             Self::Postgres(postgres) => postgres.ask(purpose, statement).await,
+        }
+    }
+
+    /// How many questions were asked so far, outside of transactions that write.
+    pub(super) fn questions(&self) -> &Counter {
+        match self {
+            Self::Sqlite(sqlite) => &sqlite.questions,
+            Self::Postgres(postgres) => &postgres.questions,
         }
     }
 

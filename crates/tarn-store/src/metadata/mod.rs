@@ -32,6 +32,7 @@ mod given;
 mod guesses;
 mod imports;
 mod indexes;
+mod job_runs;
 mod kinds;
 mod leases;
 mod live_files;
@@ -84,6 +85,7 @@ pub use self::{
     guesses::{GuessCount, Guessed},
     imports::{FileHistory, Imported, ImportedKind, ImportedUser, SealFactor},
     indexes::{IndexChanges, IndexHead, IndexedPackage},
+    job_runs::JobRun,
     kinds::{
         AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, KeyType, OwnerId,
         OwnerKind, PackageFileId, PackageFormat, RepositoryId, Role, SessionId, SigningKeyId,
@@ -96,7 +98,7 @@ pub use self::{
     packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
     postgres::{BadAddress, PostgresAddress},
     quotas::{OverQuota, OwnQuota, Quota, Usage},
-    relations::{MOST_RELATED, Provider, RelatedPackage},
+    relations::{Dependent, MOST_DEPENDENTS, MOST_RELATED, Provider, RelatedPackage},
     removals::RemoveOwnerError,
     renames::{FormerName, MAX_FORMER_NAMES, Relimit, RenameError},
     second_factors::{CodeClaim, CodeOutcome, SecondFactor},
@@ -219,6 +221,12 @@ impl Metadata {
             memory,
             outbox_filled,
         })
+    }
+
+    /// How many questions the database was asked so far. What memory answers is none, and those inside of transactions that write are
+    /// left out.
+    pub fn questions(&self) -> u64 {
+        self.engine.questions().value()
     }
 
     /// Waits for what is under way and closes. Every use after this is an error.

@@ -19,7 +19,7 @@ mod tls;
 mod transaction;
 mod watch;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::tokio_postgres::{self, error::SqlState};
 use tokio::{runtime::Handle, time::timeout};
@@ -39,6 +39,7 @@ use super::{
     engine::{Engine, Purpose, Row, Statement},
     error::{Cause, TablesChanged},
 };
+use tarn_base::counter::Counter;
 
 /// The oldest version that is known to work, as `server_version_num` has it.
 const OLDEST: i64 = 150_000;
@@ -54,6 +55,8 @@ pub(super) struct Postgres {
     lists: Pool,
     others: Pool,
     writers: Pool,
+    /// How many questions were asked, outside of transactions that write.
+    pub(super) questions: Arc<Counter>,
 }
 
 impl Postgres {
@@ -89,6 +92,7 @@ impl Postgres {
                     ..reads(60)
                 },
             )?,
+            questions: Arc::default(),
         })
     }
 

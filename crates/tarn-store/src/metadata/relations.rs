@@ -3,11 +3,12 @@
 //!
 //! A package of Alpine depends on some ten names, and few of them are those of packages (`so:libz.so.1`). So the names are rows,
 //! written in the transaction that records a file and deleted in the one that removes it: a page asks an index, whatever
-//! the owner has. Versions are not compared: a name is found, and the page says which version has it.
+//! the owner has. Beside each name is what the file says of the version; who asks compares the two
+//! ([`Dependency::may_be_met_by`]).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use apk::{arch::Arch, dependency::Dependency, name::PackageName};
+use apk::{arch::Arch, dependency::Dependency, limits::Limits, name::PackageName};
 
 use super::{
     Metadata, MetadataError, NewPackageFile, OwnerId, PackageFileId, ReadScope, RepositoryId,
@@ -19,8 +20,11 @@ use super::{
 };
 use tarn_base::names::{Branch, RepositoryName};
 
-/// The most packages that one question about relations gives.
+/// The most packages of one source that are given.
 pub const MOST_RELATED: u32 = 100;
+
+/// The most answers to the question for what depends on a file.
+pub const MOST_DEPENDENTS: u32 = 300;
 
 /// The most answers to the question for what provides the names a file wants.
 const MOST_PROVIDERS: u32 = 1_000;
@@ -39,28 +43,39 @@ pub struct RelatedPackage {
 /// A package that provides a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// The name that it provides, as a dependency has it.
-    pub provided: String,
+    /// The name and the version that it provides; its own name with its own version.
+    pub provides: Dependency,
     /// The package.
     pub package: RelatedPackage,
     /// Its architecture; may be noarch.
     pub arch: Arch,
 }
 
-/// What a new file is found by.
+/// A package that depends on something that a file provides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependent {
+    /// The package.
+    pub package: RelatedPackage,
+    /// What it wants: one name, with one bound on the version or several.
+    pub wants: Vec<Dependency>,
+    /// The file's part: that name, with the version that it provides.
+    pub provides: Dependency,
+}
+
+/// What a new file is found by, each with what it says of the version.
 #[derive(Debug, Default)]
-struct Names(BTreeSet<(&'static str, String)>);
+struct Names(BTreeMap<(&'static str, String), String>);
 
 impl Names {
     /// Those of a file. What can't be read has none: it was put into the database by other hands.
     fn of(new: &NewPackageFile) -> Self {
         let mut names = Self::default();
-        names.add("provides", new.name.as_str());
+        names.add("provides", new.name.as_str(), &format!("={}", new.version));
         let Ok(facts) = new.facts.read() else {
             return names;
         };
         if !facts.origin.is_empty() {
-            names.add("origin", &facts.origin);
+            names.add("origin", &facts.origin, "");
         }
         names.add_all("provides", &facts.provides);
         names.add_all("depends", &facts.depends);
@@ -69,16 +84,41 @@ impl Names {
         names
     }
 
-    fn add(&mut self, kind: &'static str, name: &str) {
-        self.0.insert((kind, name.to_owned()));
+    fn add(&mut self, kind: &'static str, name: &str, bound: &str) {
+        let bounds = self.0.entry((kind, name.to_owned())).or_default();
+        if !bounds.is_empty() && !bound.is_empty() {
+            bounds.push(' ');
+        }
+        bounds.push_str(bound);
     }
 
     /// Of a conflict (`!name`) there is nothing to be found.
     fn add_all(&mut self, kind: &'static str, dependencies: &[Dependency]) {
         for dependency in dependencies.iter().filter(|wanted| !wanted.conflict()) {
-            self.add(kind, dependency.name());
+            let text = dependency.to_string();
+            let bound = text.strip_prefix(dependency.name()).unwrap_or_default();
+            self.add(kind, dependency.name(), bound);
         }
     }
+}
+
+/// A name with its bounds, as they stand in a row. What can't be read was put there by other hands, and bounds nothing.
+fn with_bounds(name: &str, bounds: &str) -> Vec<Dependency> {
+    let limits = Limits::default();
+    bounds
+        .split(' ')
+        .filter_map(|bound| Dependency::parse_stored(&format!("{name}{bound}"), &limits).ok())
+        .collect()
+}
+
+/// What a row says that a package provides.
+fn provided(row: &Row, bounds: &'static str) -> Result<Dependency, MetadataError> {
+    let (name, bounds): (&str, &str) = (row.value("provided")?, row.value(bounds)?);
+    let found = with_bounds(name, bounds).into_iter().next();
+    found.ok_or_else(|| MetadataError::Corrupt {
+        what: "provided name",
+        value: name.chars().take(64).collect(),
+    })
 }
 
 /// Writes the names in the transaction that records files, behind the files.
@@ -91,13 +131,14 @@ pub(super) fn added(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
     });
     given!(
         names,
-        |(repository, sequence, (kind, name))| {
+        |(repository, sequence, ((kind, name), bounds))| {
             repository_id: repository,
             sequence: sequence,
             kind: kind,
             name: name,
+            bounds: bounds,
         },
-        "INSERT INTO package_names (repository_id, kind, name, file_id) SELECT given.repository_id, given.kind, given.name, \
+        "INSERT INTO package_names (repository_id, kind, name, bounds, file_id) SELECT given.repository_id, given.kind, given.name, given.bounds, \
          (SELECT package_files.id FROM package_files WHERE package_files.repository_id = given.repository_id \
          AND package_files.sequence = given.sequence) FROM given"
     )
@@ -131,8 +172,8 @@ impl Metadata {
             .engine
             .list(sql!(
                 concat!(
-                    "SELECT DISTINCT wanted.name AS provided, package_files.name AS name, package_files.arch AS arch, \
-                     repositories.branch AS branch, repositories.name AS repository \
+                    "SELECT DISTINCT wanted.name AS provided, found.bounds AS bounds, package_files.name AS name, \
+                     package_files.arch AS arch, repositories.branch AS branch, repositories.name AS repository \
                      FROM package_names AS wanted CROSS JOIN repositories \
                      JOIN package_names AS found ON found.repository_id = repositories.id AND found.kind = 'provides' \
                      AND found.name = wanted.name JOIN package_files ON package_files.id = found.file_id \
@@ -150,7 +191,7 @@ impl Metadata {
             .await?;
         let provider = |row: &Row| {
             Ok(Provider {
-                provided: row.value("provided")?,
+                provides: provided(row, "bounds")?,
                 package: RelatedPackage::from_row(row)?,
                 arch: arch(row)?,
             })
@@ -158,7 +199,8 @@ impl Metadata {
         rows.iter().map(provider).collect()
     }
 
-    /// The packages of an owner that depend on something that a file provides, at most [`MOST_RELATED`]; by name.
+    /// The packages of an owner that depend on something that a file provides, by name; one as often as what it wants differs, at
+    /// most [`MOST_DEPENDENTS`] in all.
     ///
     /// # Errors
     ///
@@ -168,14 +210,15 @@ impl Metadata {
         read_scope: &ReadScope,
         owner: OwnerId,
         file: PackageFileId,
-    ) -> Result<Vec<RelatedPackage>, MetadataError> {
+    ) -> Result<Vec<Dependent>, MetadataError> {
         // The limit is inside: of a library that everything needs, a page names some.
         let rows = self
             .engine
             .list(sql!(
                 concat!(
                     "SELECT DISTINCT package_files.name AS name, repositories.branch AS branch, \
-                     repositories.name AS repository FROM package_names AS provided CROSS JOIN repositories \
+                     repositories.name AS repository, provided.name AS provided, provided.bounds AS bounds, \
+                     wanting.bounds AS wanted FROM package_names AS provided CROSS JOIN repositories \
                      JOIN package_names AS wanting ON wanting.repository_id = repositories.id AND wanting.kind = 'depends' \
                      AND wanting.name = provided.name JOIN package_files ON package_files.id = wanting.file_id \
                      WHERE provided.file_id = $2 AND provided.kind = 'provides' AND repositories.owner_id = $1 \
@@ -186,10 +229,23 @@ impl Metadata {
                 owner,
                 file,
                 read_scope.repositories.as_deref(),
-                i64::from(MOST_RELATED)
+                i64::from(MOST_DEPENDENTS)
             ))
             .await?;
-        related(&rows)
+        let dependent = |row: &Row| {
+            let provides = provided(row, "bounds")?;
+            Ok(Dependent {
+                package: RelatedPackage::from_row(row)?,
+                wants: with_bounds(provides.name(), row.value("wanted")?),
+                provides,
+            })
+        };
+        let mut dependents: Vec<Dependent> = rows
+            .iter()
+            .map(dependent)
+            .collect::<Result<_, MetadataError>>()?;
+        dependents.sort_by(|a, b| a.package.cmp(&b.package));
+        Ok(dependents)
     }
 
     /// The packages of a repository that came from the source `origin`, at most [`MOST_RELATED`]; by name.

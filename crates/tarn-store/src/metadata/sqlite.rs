@@ -41,6 +41,7 @@ use super::{
     db_version::{HeaderWatch, Watch},
     engine::{Engine, Purpose, Row, Statement},
 };
+use tarn_base::counter::Counter;
 
 /// How long a writer waits for a writer in another process (the command line writes while the server runs).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -157,6 +158,8 @@ pub(super) struct Sqlite {
     /// Whose turn it is to write. In turns nothing waits for the lock of the database but for another process, and SQLite waits
     /// for it in sleeps.
     writers: Turns,
+    /// How many questions were asked, outside of transactions that write.
+    pub(super) questions: Arc<Counter>,
 }
 
 impl Sqlite {
@@ -174,6 +177,7 @@ impl Sqlite {
             others: Readers::new(4, "read", 60),
             writing: Arc::new(Connections::new(path.to_path_buf(), writer)),
             writers: Turns::new(1, "write: others went on writing for too long"),
+            questions: Arc::default(),
         }
     }
 

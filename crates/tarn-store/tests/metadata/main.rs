@@ -14,6 +14,7 @@ mod deleted_files;
 mod guesses;
 mod imports;
 mod indexes;
+mod job_runs;
 mod on_postgres;
 mod packages;
 mod processes;

@@ -5,7 +5,9 @@ use apk::{
     dependency::Dependency,
     digest::{Identity, PackageHash},
 };
-use tarn_store::metadata::{FilesWanted, OwnerId, PackageFileId, ReadScope, RelatedPackage};
+use tarn_store::metadata::{
+    Dependent, FilesWanted, OwnerId, PackageFileId, ReadScope, RelatedPackage,
+};
 
 use crate::{ACT, START, World, add_user, blob, branch, facts, main_repository};
 
@@ -60,7 +62,7 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
     let lib = ("libz", "x86_64");
     let lib = record(&world, alice, lib, ("zlib", "", "so:libz.so.1=1.3")).await;
     let tool = ("minizip", "x86_64");
-    let wants = ("zlib", "so:libz.so.1>=1.2 musl !bad", "");
+    let wants = ("zlib", "so:libz.so.1>=1.2 so:libz.so.1<2 musl !bad", "");
     let tool = record(&world, alice, tool, wants).await;
     // The same names elsewhere mean nothing here: of another architecture, of another owner.
     record(&world, alice, ("other", "aarch64"), ("zlib", "", "musl")).await;
@@ -74,11 +76,19 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
         .unwrap();
     let found: Vec<_> = found
         .iter()
-        .map(|found| (found.provided.as_str(), found.package.name.as_str()))
+        .map(|found| (found.provides.to_string(), found.package.name.as_str()))
         .collect();
-    assert_eq!(found, [("so:libz.so.1", "libz")]);
+    assert_eq!(found, [("so:libz.so.1=1.3".to_owned(), "libz")]);
     let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
-    assert_eq!(names(&dependents), ["minizip"]);
+    let wants = |wanted: &Dependent| -> Vec<String> {
+        wanted.wants.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        dependents.iter().map(wants).collect::<Vec<_>>(),
+        [["so:libz.so.1>=1.2", "so:libz.so.1<2"]]
+    );
+    assert_eq!(dependents[0].provides.to_string(), "so:libz.so.1=1.3");
+    assert_eq!(dependents[0].package.name.as_str(), "minizip");
     let state = metadata
         .repository_state(&scope, alice, &branch(), &main_repository())
         .await
@@ -95,7 +105,7 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
     let restored = metadata.restore_package(alice, tool, no_quota, u64::MAX, &ACT);
     assert!(restored.await.unwrap());
     let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
-    assert_eq!(names(&dependents), ["minizip"]);
+    assert_eq!(dependents.len(), 1);
 }
 
 #[tokio::test]
@@ -144,11 +154,29 @@ async fn a_repository_is_read_a_part_at_a_time() {
         ["bash x86_64", "zsh noarch"]
     );
     let some = FilesWanted {
-        prefix: "ba",
+        text: "aS",
         arch: Some("x86_64"),
         origin: None,
     };
     assert_eq!(shown(by_name(some, "").await.unwrap()), ["bash x86_64"]);
+    // Any part of the name, and nothing but the name; the characters of patterns are themselves.
+    for (text, found) in [
+        ("s", &["bash x86_64", "zsh noarch"][..]),
+        ("1.0", &[]),
+        ("%", &[]),
+        ("b_sh", &[]),
+    ] {
+        let some = FilesWanted { text, ..all };
+        assert_eq!(shown(by_name(some, "").await.unwrap()), found, "{text}");
+        let mut newest = shown(
+            metadata
+                .files_by_age(state.id, some, i64::MAX, 9)
+                .await
+                .unwrap(),
+        );
+        newest.sort();
+        assert_eq!(newest, found, "{text}");
+    }
     let newest = metadata
         .files_by_age(state.id, all, i64::MAX, 2)
         .await

@@ -104,10 +104,20 @@ async fn page(
         of.own_shell("/tokens", "Tokens", problem)
     };
     let chosen = form.all("scope");
-    let scopes = Scope::ALL
-        .iter()
-        .filter(|scope| !is_organisation || **scope != Scope::Admin);
+    let mut scopes = Scope::ALL.to_vec();
+    scopes.retain(|scope| !is_organisation || *scope != Scope::Admin);
+    // What programs need most comes first.
+    scopes.sort_by_key(|scope| match scope {
+        Scope::ReadPackage => 0,
+        Scope::WritePackage => 1,
+        Scope::DeletePackage => 2,
+        Scope::NoDelete => 3,
+        Scope::PublicOnly => 4,
+        Scope::ReadUser => 5,
+        Scope::Admin => 6,
+    });
     let scopes: Vec<Choice> = scopes
+        .iter()
         .map(|scope| Choice {
             scope: scope.as_str(),
             means: means(*scope),

@@ -1,4 +1,4 @@
-//! `/-/admin`: whether database and storage answer; and the settings.
+//! `/-/admin`: whether database and storage answer, and how the jobs went; and the settings.
 
 use std::time::Instant;
 
@@ -11,7 +11,8 @@ use super::super::{
     shown,
 };
 use crate::error::ApiError;
-use tarn_store::metadata::Database;
+use tarn_core::{jobs::Job, settings::GivenSetting};
+use tarn_store::metadata::JobRun;
 
 #[derive(Template)]
 #[template(path = "admin/health.html")]
@@ -19,7 +20,36 @@ struct HealthPage<'a> {
     frame: &'a Frame,
     shell: &'a Shell,
     checks: Vec<Check>,
-    counts: Vec<(&'static str, u64)>,
+    jobs: Vec<JobState>,
+    lost_log_lines: u64,
+}
+
+/// A job and its last run, by whichever server did it.
+struct JobState {
+    what: &'static str,
+    run: Option<JobRun>,
+}
+
+impl JobState {
+    /// What a job does, for people.
+    const fn what(job: Job) -> &'static str {
+        match job {
+            Job::Clear => "Delete what removed owners leave",
+            Job::Expire => "Apply the expiry rules",
+            Job::Free => "Free the space of deleted packages",
+            Job::Sweep => "Compare storage with database",
+            Job::Retain => "Cut the audit log to its retention",
+            Job::Forget => "Forget expired tokens and ended sessions",
+        }
+    }
+
+    /// How long its last run took.
+    fn took(run: &JobRun) -> String {
+        match run.took.as_secs_f64() {
+            took if took < 1.0 => format!("{:.1} ms", took * 1_000.0),
+            took => format!("{took:.1} s"),
+        }
+    }
 }
 
 /// Something that has to answer.
@@ -56,7 +86,7 @@ impl Check {
 struct SettingsPage<'a> {
     frame: &'a Frame,
     shell: &'a Shell,
-    settings: Vec<(&'static str, String)>,
+    settings: &'a [GivenSetting],
 }
 
 pub(super) async fn show(site: Site) -> Result<Response, ApiError> {
@@ -64,7 +94,10 @@ pub(super) async fn show(site: Site) -> Result<Response, ApiError> {
     let began = Instant::now();
     let users = registry.metadata().user_count().await;
     let database = users
-        .map(|users| format!("{users} accounts."))
+        .map(|users| match users {
+            1 => "1 account.".to_owned(),
+            users => format!("{users} accounts."),
+        })
         .map_err(|error| error.to_string());
     let mut checks = vec![Check::of("Database", began, database)];
     let began = Instant::now();
@@ -91,109 +124,33 @@ pub(super) async fn show(site: Site) -> Result<Response, ApiError> {
         })
         .map_err(|error| error.to_string());
     checks.push(Check::of("Messages to webhooks", began, mail));
+    // Where the database fails, the line above says so.
+    let mut runs = registry.metadata().job_runs().await.unwrap_or_default();
+    let jobs = Job::ALL.map(|job| JobState {
+        what: JobState::what(job),
+        run: runs
+            .iter()
+            .position(|run| run.job == job.name())
+            .map(|at| runs.swap_remove(at)),
+    });
     let shell = site.shell("", "Health", None);
     let page = HealthPage {
         frame: site.frame(),
         shell: &shell,
         checks,
-        counts: vec![(
-            "Log lines that could not be written",
-            registry.settings().lost_log_lines.value(),
-        )],
+        jobs: jobs.into(),
+        lost_log_lines: registry.settings().lost_log_lines.value(),
     };
     site.show(&page, &shell)
 }
 
-/// What holds now, without the secrets: the sealing key, and the password in the address of a database.
+/// What holds now, as it was given, with secrets masked.
 pub(super) async fn settings(site: Site) -> Result<Response, ApiError> {
-    let settings = site.registry.settings();
-    let days = |duration: std::time::Duration| format!("{} days", duration.as_secs() / 86_400);
-    let seconds = |duration: std::time::Duration| format!("{} seconds", duration.as_secs());
-    let limit = |limit: Option<u64>| limit.map_or("none".to_owned(), |limit| limit.to_string());
-    let bytes = |bytes: u64| shown::Bytes(bytes).to_string();
-    let rows = vec![
-        ("Data folder", settings.data_dir.display().to_string()),
-        ("Database", database(&settings.database)),
-        (
-            "Sealing key",
-            if settings.sealing_key.is_some() {
-                "from a setting"
-            } else {
-                "in the data folder"
-            }
-            .to_owned(),
-        ),
-        (
-            "Base URL",
-            settings
-                .base_url
-                .clone()
-                .unwrap_or_else(|| "as requests name it".to_owned()),
-        ),
-        ("Largest upload", bytes(settings.max_upload)),
-        (
-            "Uploads at once, of one account",
-            settings.max_uploads.to_string(),
-        ),
-        (
-            "Quota in bytes, of an owner without one",
-            limit(settings.quota.bytes),
-        ),
-        (
-            "Quota in packages, of an owner without one",
-            limit(settings.quota.packages),
-        ),
-        ("Versions", settings.versions.as_str().to_owned()),
-        ("Deleted packages are kept for", days(settings.keep_deleted)),
-        ("Expiry runs every", seconds(settings.expiry_interval)),
-        (
-            "Audit log is kept for",
-            settings.audit_retention.map_or("ever".to_owned(), days),
-        ),
-        ("Largest index", bytes(settings.max_index)),
-        ("Memory for indexes", bytes(settings.index_cache)),
-        (
-            "Connections at once",
-            settings.connections.max_open.to_string(),
-        ),
-        (
-            "Connections at once, of one source",
-            settings.connections.share().to_string(),
-        ),
-        (
-            "Trusted proxies",
-            settings
-                .proxies
-                .trusted
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
-        (
-            "Metrics",
-            if settings.metrics {
-                "shown at /metrics"
-            } else {
-                "off"
-            }
-            .to_owned(),
-        ),
-        ("A session ends after", days(settings.access.sessions.idle)),
-    ];
     let shell = site.shell("/settings", "Settings", None);
     let page = SettingsPage {
         frame: site.frame(),
         shell: &shell,
-        settings: rows,
+        settings: &site.registry.settings().given,
     };
     site.show(&page, &shell)
-}
-
-/// Where the database is.
-fn database(database: &Database) -> String {
-    match database {
-        Database::Sqlite(path) => format!("SQLite, {}", path.display()),
-        Database::Postgres(address) => format!("PostgreSQL, {address}"),
-    }
 }

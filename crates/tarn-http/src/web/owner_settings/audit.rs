@@ -26,7 +26,7 @@ use tarn_core::{Registry, access::audit::Export};
 use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, MetadataError, Named};
 
 /// How many entries a page has.
-const PAGE: u32 = 100;
+const PAGE: u32 = 50;
 
 const DAY: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]");
 

@@ -19,7 +19,7 @@ use tarn_core::{
 use tarn_store::metadata::{Deleted, DeletedFile, Window};
 
 /// How many a page has.
-const PAGE: u32 = 100;
+const PAGE: u32 = 50;
 
 #[derive(Deserialize)]
 pub(super) struct Paged {

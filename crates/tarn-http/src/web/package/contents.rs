@@ -14,7 +14,7 @@ use crate::{
     web::{
         links::OfOwner,
         page::{Frame, Keep, Visit},
-        shown::{Bytes, Count},
+        shown::{Bytes, Count, Room, escaped_length},
     },
 };
 use apk::v2::{package::ListedEntry, tar::EntryKind};
@@ -23,6 +23,10 @@ use tarn_store::metadata::FileAddress;
 
 /// How many entries a page has.
 const ENTRIES: usize = 250;
+
+/// How many bytes the entries of a page have: fewer where their paths are long. The tags of each are [`ENTRY`].
+const LISTED: usize = 36 << 10;
+const ENTRY: usize = 130;
 
 /// How many bytes of scripts a page has.
 const SCRIPTS: usize = 16 << 10;
@@ -109,6 +113,27 @@ fn mode(entry: &ListedEntry) -> String {
     text
 }
 
+/// Where each page begins; one at least.
+fn starts(entries: &[ListedEntry]) -> Vec<usize> {
+    let mut starts = vec![0];
+    let (mut room, mut count) = (Room::of(LISTED), 0);
+    for (at, entry) in entries.iter().enumerate() {
+        // What is no UTF-8 takes three bytes on a page.
+        let escaped = |path: &[u8]| escaped_length(&String::from_utf8_lossy(path));
+        let size = ENTRY + escaped(&entry.path) + escaped(&entry.link_to);
+        if !room.take(size) || count == ENTRIES {
+            // An entry that is too long for a page is alone on it.
+            if count > 0 {
+                starts.push(at);
+            }
+            (room, count) = (Room::of(LISTED), 0);
+            room.take(size);
+        }
+        count += 1;
+    }
+    starts
+}
+
 /// The page.
 pub(in crate::web) async fn show(
     State(registry): State<Registry>,
@@ -129,19 +154,22 @@ pub(in crate::web) async fn show(
     let file = registry.metadata().package_file(&address).await?;
     let file = file.ok_or(ApiError::NoSuchFile)?;
     let listing = registry.contents().of(&file.blob(), file.size).await?;
-    let pages = listing.entries.len().div_ceil(ENTRIES).max(1);
+    let starts = starts(&listing.entries);
+    let pages = starts.len();
     let page = paging
         .ok()
         .and_then(|Query(paging)| paging.page.parse().ok());
     let page = page.unwrap_or(1).clamp(1, pages);
-    let mut room = SCRIPTS;
+    let first = starts.get(page - 1).copied().unwrap_or_default();
+    let end = starts.get(page).copied().unwrap_or(listing.entries.len());
+    let mut room = Room::of(SCRIPTS);
     let scripts = listing.scripts.iter().map(|(script, text)| {
-        let shown = text.get(..text.len().min(room)).unwrap_or_default();
-        room -= shown.len();
+        let text = String::from_utf8_lossy(text);
+        let shown = room.beginning(&text);
         Script {
             name: script.as_str(),
-            text: String::from_utf8_lossy(shown).into_owned(),
             is_cut: shown.len() < text.len(),
+            text: shown.to_owned(),
         }
     });
     let page = ContentsPage {
@@ -156,8 +184,8 @@ pub(in crate::web) async fn show(
         entries: listing
             .entries
             .iter()
-            .skip((page - 1) * ENTRIES)
-            .take(ENTRIES)
+            .skip(first)
+            .take(end - first)
             .map(Shown::of)
             .collect(),
         total: listing.entries.len() as u64,
@@ -172,6 +200,30 @@ pub(in crate::web) async fn show(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn entry(path: &str) -> ListedEntry {
+        ListedEntry {
+            path: path.as_bytes().to_vec(),
+            kind: EntryKind::File,
+            mode: 0o644,
+            size: 0,
+            link_to: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_page_ends_after_so_many_entries_or_bytes() {
+        assert_eq!(starts(&[]), [0]);
+        let many = vec![entry("usr/bin/hello"); ENTRIES * 2];
+        // Short paths: by number, or by the bytes of the tags.
+        let found = starts(&many);
+        assert_eq!(found[0], 0);
+        assert!(found.len() >= 2 && found[1] <= ENTRIES, "{found:?}");
+        let long = "<".repeat(4_085);
+        let long = [entry("a"), entry(&long), entry(&long), entry("b")];
+        // Escaped, each long path takes more than half of a page.
+        assert_eq!(starts(&long), [0, 2]);
+    }
 
     #[test]
     fn modes_are_written_as_ls_writes_them() {

@@ -14,16 +14,16 @@ use serde::Deserialize;
 
 use self::{
     facts::Facts,
-    related::{Link, Wanted, links_to, wanted},
+    related::{Lack, Link, Wanted, Wanting, links_to, wanted, wanting},
 };
 use super::{
     links::OfOwner,
     page::{Frame, Keep, Visit},
     redirect, repository,
-    shown::{Bytes, Time},
+    shown::{Bytes, Cut, Room, Time, escaped_length},
 };
 use crate::{authorize::AuthorizedPlace, code::Code, error::ApiError, packages::path::Segments};
-use apk::{limits::Limits, name::PackageName, version::Version};
+use apk::{dependency::Dependency, limits::Limits, name::PackageName, version::Version};
 use tarn_core::{
     Registry,
     access::{Action, Place},
@@ -35,6 +35,16 @@ const FILES: u32 = 300;
 
 /// How many versions the table has.
 const ROWS: usize = 60;
+
+/// How many bytes the lists of a page have: a package may name thousands of others.
+const LISTS: usize = 40 << 10;
+
+/// How many dependencies are warned of that are there in other versions only.
+const UNMET: usize = 8;
+
+/// What the tags of an entry in a list take, and those of a row in the table of versions.
+const ENTRY: usize = 90;
+const ROW: usize = 440;
 
 /// In how many places one version is looked for.
 const PLACES: u32 = 100;
@@ -51,15 +61,21 @@ struct PackagePage {
     chosen: FileOfPackage,
     is_newest: bool,
     facts: Facts,
-    rows: Vec<Row>,
-    more_rows: usize,
-    depends: Vec<Wanted>,
-    install_if: Vec<Wanted>,
-    replaces: Vec<Wanted>,
+    rows: Cut<Row>,
+    depends: Cut<Wanted>,
+    install_if: Cut<Wanted>,
+    replaces: Cut<Wanted>,
+    provides: Cut<String>,
+    recommends: Cut<String>,
+    triggers: Cut<String>,
+    tags: Cut<String>,
+    /// How many names it depends on that no package of the owner has.
     missing: usize,
-    dependents: Vec<Link>,
-    siblings: Vec<Link>,
-    elsewhere: Vec<Link>,
+    /// What it depends on in a version that the owner's packages do not have, and those that they have.
+    unmet: Vec<(String, String)>,
+    dependents: Cut<Wanting>,
+    siblings: Cut<Link>,
+    elsewhere: Cut<Link>,
     suggestion: Option<String>,
     may_delete: bool,
 }
@@ -185,17 +201,42 @@ pub(super) async fn show(
         })
         .collect();
     elsewhere.dedup();
+    let siblings = links_to(&siblings, found.name.as_str(), here, &links);
+    let dependents = wanting(&dependents, found.name.as_str(), here, &links);
+    // In the order of what matters: the first have room before the others.
+    let mut room = Room::of(LISTS);
+    let of_link = |link: &Link| ENTRY + link.text.len() + link.href.len();
+    let of_wanting = |wanting: &Wanting| {
+        of_link(&wanting.link)
+            + wanting
+                .unmet
+                .as_ref()
+                .map_or(0, |text| ENTRY + escaped_length(text))
+    };
+    let of_text = |text: &String| ENTRY + escaped_length(text);
+    let texts = |list: &[Dependency]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let page = PackagePage {
-        rows: rows(&found, &links, &visit.frame),
-        more_rows: found.files.len().saturating_sub(ROWS),
-        missing: depends.iter().filter(|wanted| wanted.is_missing).count(),
-        depends,
-        install_if: list(&facts.install_if),
-        replaces: list(&facts.replaces),
+        missing: depends
+            .iter()
+            .filter(|wanted| wanted.lack == Lack::Name)
+            .count(),
+        unmet: depends
+            .iter()
+            .filter_map(Wanted::unmet)
+            .take(UNMET)
+            .collect(),
+        depends: room.fill(depends, Wanted::size),
+        rows: rows(&found, &links, &visit.frame, &mut room),
+        provides: room.fill(texts(&facts.provides), of_text),
+        dependents: room.fill(dependents, of_wanting),
+        siblings: room.fill(siblings, of_link),
+        install_if: room.fill(list(&facts.install_if), Wanted::size),
+        replaces: room.fill(list(&facts.replaces), Wanted::size),
+        recommends: room.fill(texts(&facts.recommends), of_text),
+        elsewhere: room.fill(elsewhere, of_link),
+        triggers: room.fill(facts.triggers.clone(), of_text),
+        tags: room.fill(facts.tags.clone(), of_text),
         facts,
-        dependents: links_to(&dependents, found.name.as_str(), here, &links),
-        siblings: links_to(&siblings, found.name.as_str(), here, &links),
-        elsewhere,
         suggestion: chosen.version.suggestion(),
         is_newest: found
             .files
@@ -213,7 +254,7 @@ pub(super) async fn show(
     visit.show(&page, Keep::Revalidated)
 }
 
-fn rows(found: &Found, links: &OfOwner, frame: &Frame) -> Vec<Row> {
+fn rows(found: &Found, links: &OfOwner, frame: &Frame, room: &mut Room) -> Cut<Row> {
     let (branch, repository) = (found.place.branch.as_str(), found.place.repository.as_str());
     let owner = &found.place.authorized.owner.name;
     let base = format!(
@@ -233,7 +274,10 @@ fn rows(found: &Found, links: &OfOwner, frame: &Frame) -> Vec<Row> {
             is_chosen: file.id == found.chosen.id,
         }
     };
-    found.files.iter().take(ROWS).map(row).collect()
+    let rows = found.files.iter().take(ROWS).map(row).collect();
+    let mut rows = room.fill(rows, |row| ROW + row.link.len() + row.download.len());
+    rows.more = found.files.len() - rows.shown.len();
+    rows
 }
 
 /// `/{owner}/-/packages/alpine/{name}` and `…/{version}`, as in Gitea: redirects to the package's page in the repository that its

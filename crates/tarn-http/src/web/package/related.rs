@@ -1,9 +1,11 @@
 //! The names that a package wants, as links to what provides them.
 
-use super::super::links::OfOwner;
-use apk::dependency::Dependency;
+use std::collections::BTreeMap;
+
+use super::super::{links::OfOwner, shown::escaped_length};
+use apk::{dependency::Dependency, version::Version};
 use tarn_base::names::{Branch, RepositoryName};
-use tarn_store::metadata::{Provider, RelatedPackage};
+use tarn_store::metadata::{Dependent, Provider, RelatedPackage};
 
 /// A link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +19,53 @@ pub(super) struct Link {
 pub(super) struct Wanted {
     /// As the package has it, with what it says of the version.
     pub(super) text: String,
-    /// The package that provides it: in this repository if it can be, else in this branch, else elsewhere.
+    /// The package that provides it in a version that will do: in this repository if it can be, else in this branch, else elsewhere.
     pub(super) provider: Option<Link>,
     /// How many other packages provide it, too.
     pub(super) others: usize,
-    /// Whether no package of the owner does. Of a conflict none is wanted.
-    pub(super) is_missing: bool,
+    /// Why none of the owner's does.
+    pub(super) lack: Lack,
 }
+
+impl Wanted {
+    /// What it wants in a version that is not there, and the versions that are.
+    pub(super) fn unmet(&self) -> Option<(String, String)> {
+        match &self.lack {
+            Lack::Version(versions) => Some((self.text.clone(), versions.join(", "))),
+            Lack::None | Lack::Name => None,
+        }
+    }
+
+    /// Bytes that it takes on a page, roughly.
+    pub(super) fn size(&self) -> usize {
+        let link = self.provider.as_ref();
+        let link = link.map_or(0, |link| link.text.len() + link.href.len());
+        let versions = self.unmet().map_or(0, |(_, versions)| versions.len());
+        130 + escaped_length(&self.text) + link + versions
+    }
+}
+
+/// What is missing of a name that a package wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// Nothing; or it is a conflict, of which none is wanted.
+    None,
+    /// No package of the owner has the name.
+    Name,
+    /// Packages have it in these versions, the newest first, and none of them will do.
+    Version(Vec<String>),
+}
+
+/// A package that wants something of the page's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanting {
+    pub(super) link: Link,
+    /// What it wants, where the version on the page will not do.
+    pub(super) unmet: Option<String>,
+}
+
+/// How many versions are named that will not do.
+const VERSIONS: usize = 3;
 
 /// Where the page is.
 type Here<'a> = (&'a Branch, &'a RepositoryName);
@@ -59,9 +101,12 @@ pub(super) fn wanted(
 ) -> Vec<Wanted> {
     let one = |dependency: &Dependency| {
         let name = dependency.name();
-        let mut found: Vec<&RelatedPackage> = providers
+        let named = |provider: &&Provider| provider.provides.name() == name;
+        let named: Vec<&Provider> = providers.iter().filter(named).collect();
+        let will_do = |provider: &&&Provider| dependency.may_be_met_by(provider.provides.version());
+        let mut found: Vec<&RelatedPackage> = named
             .iter()
-            .filter(|provider| provider.provided == name)
+            .filter(will_do)
             .map(|provider| &provider.package)
             .collect();
         // A package of that very name comes before one that only provides it.
@@ -70,14 +115,72 @@ pub(super) fn wanted(
             (distance(package, here), !is_named_so, (*package).clone())
         });
         found.dedup();
+        let lack = match (found.is_empty(), named.is_empty()) {
+            _ if dependency.conflict() => Lack::None,
+            (false, _) => Lack::None,
+            (true, true) => Lack::Name,
+            (true, false) => Lack::Version(versions(&named)),
+        };
         Wanted {
             text: dependency.to_string(),
             provider: found.first().map(|package| link_to(package, here, links)),
             others: found.len().saturating_sub(1),
-            is_missing: found.is_empty() && !dependency.conflict(),
+            lack,
         }
     };
     dependencies.iter().map(one).collect()
+}
+
+/// The versions in which a name is provided, the newest first.
+fn versions(providers: &[&Provider]) -> Vec<String> {
+    let mut versions: Vec<&Version> = providers
+        .iter()
+        .filter_map(|provider| provider.provides.version())
+        .collect();
+    versions.sort_by(|a, b| b.compare(a));
+    versions.dedup();
+    versions
+        .into_iter()
+        .take(VERSIONS)
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// The packages that want something of the page's, those of this repository first. One of which several files want different things
+/// is content when one of them is.
+pub(super) fn wanting(
+    dependents: &[Dependent],
+    name: &str,
+    here: Here<'_>,
+    links: &OfOwner,
+) -> Vec<Wanting> {
+    let mut packages: BTreeMap<(u8, &RelatedPackage), Option<String>> = BTreeMap::new();
+    for dependent in dependents {
+        let place = distance(&dependent.package, here);
+        if dependent.package.name.as_str() == name && place == 0 {
+            continue;
+        }
+        let version = dependent.provides.version();
+        let is_met = |wanted: &&Dependency| wanted.may_be_met_by(version);
+        let unmet: Vec<String> = dependent
+            .wants
+            .iter()
+            .filter(|wanted| !is_met(wanted))
+            .map(ToString::to_string)
+            .collect();
+        let unmet = (!unmet.is_empty()).then(|| unmet.join(" "));
+        packages
+            .entry((place, &dependent.package))
+            .and_modify(|known| *known = known.take().and(unmet.clone()))
+            .or_insert(unmet);
+    }
+    packages
+        .into_iter()
+        .map(|((_, package), unmet)| Wanting {
+            link: link_to(package, here, links),
+            unmet,
+        })
+        .collect()
 }
 
 /// Links to other packages, those of this repository first. The one called `name` in this repository is the page's own.
@@ -104,30 +207,38 @@ mod tests {
 
     use super::*;
 
-    fn provider(provided: &str, name: &str, branch: &str) -> Provider {
+    fn package(name: &str, branch: &str) -> RelatedPackage {
+        RelatedPackage {
+            name: PackageName::parse(name).unwrap(),
+            branch: Branch::parse(branch).unwrap(),
+            repository: RepositoryName::parse("main").unwrap(),
+        }
+    }
+
+    fn provider(provides: &str, name: &str, branch: &str) -> Provider {
         Provider {
-            provided: provided.to_owned(),
-            package: RelatedPackage {
-                name: PackageName::parse(name).unwrap(),
-                branch: Branch::parse(branch).unwrap(),
-                repository: RepositoryName::parse("main").unwrap(),
-            },
+            provides: Dependency::parse(provides).unwrap(),
+            package: package(name, branch),
             arch: Arch::parse("x86_64").unwrap(),
         }
     }
 
-    #[test]
-    fn a_name_leads_to_the_nearest_package_that_provides_it() {
-        let (branch, repository) = (
+    fn here() -> (Branch, RepositoryName) {
+        (
             Branch::parse("edge").unwrap(),
             RepositoryName::parse("main").unwrap(),
-        );
+        )
+    }
+
+    #[test]
+    fn a_name_leads_to_the_nearest_package_that_provides_it() {
+        let (branch, repository) = here();
         let links = OfOwner::new("/tarn", "acme");
         let providers = [
-            provider("so:libz.so.1", "zlib", "v3.22"),
-            provider("so:libz.so.1", "zlib-ng", "edge"),
+            provider("so:libz.so.1=1.3", "zlib", "v3.22"),
+            provider("so:libz.so.1=1.3", "zlib-ng", "edge"),
             provider("sh", "dash", "edge"),
-            provider("sh", "sh", "edge"),
+            provider("sh=1.2-r0", "sh", "edge"),
         ];
         let dependencies = ["so:libz.so.1", "sh>=1", "nothing", "!busybox"];
         let dependencies = dependencies.map(|text| Dependency::parse(text).unwrap());
@@ -136,22 +247,70 @@ mod tests {
             .iter()
             .map(|wanted| {
                 let href = wanted.provider.as_ref().map(|link| link.href.as_str());
-                (wanted.text.as_str(), href, wanted.others, wanted.is_missing)
+                (wanted.text.as_str(), href, wanted.others, &wanted.lack)
             })
             .collect();
+        let zlib = Some("/tarn/acme/edge/main/zlib-ng");
         assert_eq!(
             shown,
             [
-                (
-                    "so:libz.so.1",
-                    Some("/tarn/acme/edge/main/zlib-ng"),
-                    1,
-                    false
-                ),
-                ("sh>=1", Some("/tarn/acme/edge/main/sh"), 1, false),
-                ("nothing", None, 0, true),
-                ("!busybox", None, 0, false),
+                ("so:libz.so.1", zlib, 1, &Lack::None),
+                ("sh>=1", Some("/tarn/acme/edge/main/sh"), 1, &Lack::None),
+                ("nothing", None, 0, &Lack::Name),
+                ("!busybox", None, 0, &Lack::None),
             ]
         );
+    }
+
+    #[test]
+    fn only_a_version_that_will_do_is_linked() {
+        let (branch, repository) = here();
+        let links = OfOwner::new("", "acme");
+        let providers = [
+            provider("foo=1.0-r0", "foo", "edge"),
+            provider("foo=1.2-r0", "foo", "edge"),
+            provider("foo=2.0-r0", "foo-next", "v3.22"),
+        ];
+        for (text, href, lack) in [
+            ("foo>=2", Some("/acme/v3.22/main/foo-next"), Lack::None),
+            ("foo~1", Some("/acme/edge/main/foo"), Lack::None),
+            (
+                "foo>=3",
+                None,
+                Lack::Version(["2.0-r0", "1.2-r0", "1.0-r0"].map(str::to_owned).to_vec()),
+            ),
+        ] {
+            let dependency = [Dependency::parse(text).unwrap()];
+            let found = wanted(&dependency, &providers, (&branch, &repository), &links);
+            let found = found.first().unwrap();
+            let found_href = found.provider.as_ref().map(|link| link.href.as_str());
+            assert_eq!((found_href, &found.lack), (href, &lack), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_package_that_wants_another_version_says_so() {
+        let (branch, repository) = here();
+        let links = OfOwner::new("", "acme");
+        let dependent = |name, wants: &[&str]| Dependent {
+            package: package(name, "edge"),
+            wants: wants
+                .iter()
+                .map(|text| Dependency::parse(text).unwrap())
+                .collect(),
+            provides: Dependency::parse("foo=1.0-r0").unwrap(),
+        };
+        let dependents = [
+            dependent("old-and-new", &["foo>=2"]),
+            dependent("old-and-new", &["foo"]),
+            dependent("new", &["foo>=2", "foo<3"]),
+            dependent("foo", &["foo"]),
+        ];
+        let found = wanting(&dependents, "foo", (&branch, &repository), &links);
+        let found: Vec<_> = found
+            .iter()
+            .map(|wanting| (wanting.link.text.as_str(), wanting.unmet.as_deref()))
+            .collect();
+        assert_eq!(found, [("new", Some("foo>=2")), ("old-and-new", None)]);
     }
 }

@@ -2,9 +2,11 @@
 
 use apk::{arch::Arch, name::PackageName, version::Version};
 
-use super::{parse_arch, parse_name, parse_version, repository_in_sight, visible};
+use super::{
+    parse_arch, parse_name, parse_version, repository_in_sight, versions::containing, visible,
+};
 use crate::metadata::{
-    Metadata, MetadataError, OwnerId, PackageFileId, ReadScope, RepositoryId,
+    Metadata, MetadataError, OwnerId, PackageFileId, PackageFormat, ReadScope, RepositoryId,
     engine::{Row, sql},
 };
 use apk::digest::Sha256Digest;
@@ -24,6 +26,8 @@ pub struct RepositoryState {
     pub changed_at: Timestamp,
     /// Of each architecture that has packages of its own, `noarch` among them; by name.
     pub architectures: Vec<ArchitectureState>,
+    /// The last generation that changed packages of an architecture and format, also where none are left.
+    heads: Vec<(Arch, PackageFormat, i64)>,
 }
 
 /// What a repository has of one architecture.
@@ -88,15 +92,24 @@ pub struct FileOfPackage {
 /// Which files of a repository are wanted, and where the part begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FilesWanted<'a> {
-    /// What the name begins with.
-    pub prefix: &'a str,
+    /// What is in the name, in any letters' case (of `A` to `Z`). Empty: anything.
+    pub text: &'a str,
     /// The architecture; `None`: of all.
     pub arch: Option<&'a str>,
     /// The source package; `None`: of all.
     pub origin: Option<&'a str>,
 }
 
-/// The columns of [`ListedFile`] and where they come from. `$1` the repository, `$2` the architecture, `$3` the origin.
+impl FilesWanted<'_> {
+    /// The pattern that the name has to be like.
+    fn pattern(&self) -> Option<String> {
+        (!self.text.is_empty()).then(|| containing(&self.text.to_ascii_lowercase()))
+    }
+}
+
+/// The columns of [`ListedFile`] and where they come from. `$1` the repository, `$2` the architecture, `$3` the origin, `$5` the
+/// pattern of the name. The index of live files has the file name, which begins with the name: what is not wanted is passed over
+/// there, without a look at its row.
 macro_rules! listed_files {
     ($rest:literal) => {
         concat!(
@@ -110,23 +123,22 @@ macro_rules! listed_files {
              WHERE package_files.repository_id = $1 AND package_files.removed_at IS NULL \
              AND (CAST($2 AS TEXT) IS NULL OR package_files.arch = $2) AND (CAST($3 AS TEXT) IS NULL OR EXISTS \
              (SELECT 1 FROM package_names WHERE package_names.repository_id = $1 AND package_names.kind = 'origin' \
-             AND package_names.name = $3 AND package_names.file_id = package_files.id)) AND ",
+             AND package_names.name = $3 AND package_names.file_id = package_files.id)) \
+             AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.file_name) LIKE $5 ESCAPE '\\') \
+             AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.name) LIKE $5 ESCAPE '\\') AND ",
             $rest
         )
     };
 }
 
-/// The part behind the file name `$4`, of names that begin with `$5` (`$6` is what comes after all of those).
+/// The part behind the file name `$4`.
 const BY_NAME: &str = listed_files!(
-    "package_files.file_name > $4 AND package_files.file_name >= $5 AND package_files.file_name < $6 \
-     ORDER BY package_files.file_name, package_files.arch LIMIT $7"
+    "package_files.file_name > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6"
 );
 
 /// The part that came before the sequence `$4`, the newest first.
-const NEWEST: &str = listed_files!(
-    "package_files.sequence < $4 AND package_files.file_name >= $5 AND package_files.file_name < $6 \
-     ORDER BY package_files.sequence DESC LIMIT $7"
-);
+const NEWEST: &str =
+    listed_files!("package_files.sequence < $4 ORDER BY package_files.sequence DESC LIMIT $6");
 
 impl Metadata {
     /// The state of a repository of an owner.
@@ -147,9 +159,9 @@ impl Metadata {
                 concat!(
                     "SELECT repositories.id AS id, repositories.generation AS generation, \
                      repositories.changed_at AS changed_at, index_heads.arch AS arch, \
-                     index_heads.generation AS index_generation, index_heads.changed_at AS index_changed_at, \
+                     index_heads.format AS format, index_heads.generation AS index_generation, index_heads.changed_at AS index_changed_at, \
                      index_heads.live AS live, index_heads.bytes AS bytes FROM repositories \
-                     LEFT JOIN index_heads ON index_heads.repository_id = repositories.id AND index_heads.live > 0 \
+                     LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
                      WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 AND ",
                     repository_in_sight!(4),
                     " ORDER BY index_heads.arch"
@@ -168,16 +180,24 @@ impl Metadata {
             generation: first.value("generation")?,
             changed_at: first.time("changed_at")?,
             architectures: Vec::new(),
+            heads: Vec::new(),
         };
         for row in &rows {
             if let Some(arch) = row.value::<Option<&str>>("arch")? {
-                state.add(ArchitectureState {
+                let next = ArchitectureState {
                     arch: parse_arch(arch)?,
                     generation: row.value("index_generation")?,
                     changed_at: row.time("index_changed_at")?,
                     packages: row.size("live")?,
                     bytes: row.size("bytes")?,
-                });
+                };
+                let format = row.word("package format", "format")?;
+                state
+                    .heads
+                    .push((next.arch.clone(), format, next.generation));
+                if next.packages > 0 {
+                    state.add(next);
+                }
             }
         }
         Ok(Some(state))
@@ -203,8 +223,7 @@ impl Metadata {
                 wanted.arch,
                 wanted.origin,
                 after,
-                wanted.prefix,
-                format!("{}{}", wanted.prefix, char::MAX),
+                wanted.pattern(),
                 i64::from(most)
             ))
             .await?;
@@ -231,8 +250,7 @@ impl Metadata {
                 wanted.arch,
                 wanted.origin,
                 before,
-                wanted.prefix,
-                format!("{}{}", wanted.prefix, char::MAX),
+                wanted.pattern(),
                 i64::from(most)
             ))
             .await?;
@@ -315,6 +333,21 @@ impl Metadata {
 }
 
 impl RepositoryState {
+    /// The last generation that changed the index of an architecture and format, which has the packages of `noarch` too, and
+    /// in v3 those of v2. 0 when none ever did.
+    pub fn index_generation(&self, arch: &Arch, format: PackageFormat) -> i64 {
+        let noarch = Arch::noarch();
+        let is_in = |(of, has, _): &&(Arch, PackageFormat, i64)| {
+            (of == arch || *of == noarch)
+                && (*has == PackageFormat::V2 || format == PackageFormat::V3)
+        };
+        let generations = self.heads.iter().filter(is_in);
+        generations
+            .map(|(_, _, generation)| *generation)
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Adds what a row says. An architecture may have several, of different formats.
     fn add(&mut self, next: ArchitectureState) {
         match self.architectures.last_mut() {
@@ -380,16 +413,7 @@ mod tests {
             (NEWEST, "(repository_id=? AND sequence<?)"),
         ] {
             let question = format!("EXPLAIN QUERY PLAN {question}").leak();
-            let statement = sql!(
-                question,
-                1_i64,
-                "x86_64",
-                None::<&str>,
-                "0",
-                "a",
-                "b",
-                1_i64
-            );
+            let statement = sql!(question, 1_i64, "x86_64", None::<&str>, "0", "%a%", 1_i64);
             let plan = metadata.engine.rows(statement).await.unwrap();
             let steps: Vec<&str> = plan
                 .iter()

@@ -1,0 +1,169 @@
+//! What a page costs: queries of the database, and bytes.
+
+use apk_testkit::v2::PackageBuilder;
+
+use crate::{
+    browser::Browser,
+    client::{Answer, get},
+    pages::{is_page, page},
+    server::{BY, TestServer, name},
+};
+
+/// The most bytes of a page before it is compressed.
+const LARGEST: usize = 60 << 10;
+
+/// Characters that are longest once they are escaped.
+const HOSTILE: &str = "<\"&'>";
+
+#[tokio::test]
+async fn a_page_asks_for_what_it_shows_and_little_else() {
+    let server = TestServer::with_hello().await;
+    let accounts = server.accounts();
+    accounts.set_admin(&name("alice"), true, &BY).await.unwrap();
+    let mut alice = Browser::signed_in(&server, "alice").await;
+    // How many lists each page shows; two more are for what is around it.
+    for (path, lists) in [
+        // Owners, and what is new.
+        ("/", 2),
+        ("/?q=hello", 1),
+        // Repositories, new versions, usage and what waits to be freed.
+        ("/alice", 4),
+        // The state of the indexes, packages.
+        ("/alice/edge/main", 2),
+        ("/alice/edge/main?name=ell&sort=newest", 2),
+        ("/alice/edge/main?origin=hello", 2),
+        // The repository, versions, fields, depends, required by.
+        ("/alice/edge/main/hello", 5),
+        // The repository, versions, the file.
+        ("/alice/edge/main/hello/1.0-r0/x86_64/contents", 3),
+        ("/alice/-/feed.atom", 1),
+        ("/alice/edge/main/-/feed.atom", 2),
+        ("/-/settings", 0),
+        ("/-/settings/sessions", 1),
+        ("/-/settings/tokens", 1),
+        ("/-/settings/second-factor", 1),
+        ("/-/settings/organisations", 1),
+        ("/-/owners/alice", 1),
+        ("/-/owners/alice/keys", 1),
+        ("/-/owners/alice/deleted", 1),
+        ("/-/owners/alice/expiry", 1),
+        ("/-/owners/alice/usage", 2),
+        ("/-/owners/alice/webhooks", 1),
+        ("/-/owners/alice/audit", 1),
+        // Accounts, messages.
+        ("/-/admin", 3),
+        ("/-/admin/accounts", 1),
+        ("/-/admin/accounts/alice", 3),
+        ("/-/admin/organisations", 1),
+        ("/-/admin/audit", 1),
+        ("/-/admin/settings", 0),
+    ] {
+        // What every request needs is in memory after the first.
+        alice.get(path).await.expect(200);
+        let before = server.registry.metadata().questions();
+        alice.get(path).await.expect(200);
+        let asked = server.registry.metadata().questions() - before;
+        assert!(asked <= lists + 2, "{path}: {asked} queries");
+    }
+}
+
+/// A page, which is not too large.
+async fn small(server: &TestServer, path: &str) -> Answer {
+    let answer = server.send(&page(path)).await.expect(200);
+    is_page(&answer);
+    let size = answer.body.len();
+    assert!(size <= LARGEST, "{path}: {size} bytes");
+    answer
+}
+
+/// The paths in the first column of a list.
+fn names(text: &str) -> impl Iterator<Item = String> {
+    let rows = text.split("<td class=\"name\"><a href=\"").skip(1);
+    rows.map(|row| row.split('"').next().unwrap().to_owned())
+}
+
+/// The path of the next page, if there is one.
+fn next(text: &str, path: &str) -> Option<String> {
+    let (_, link) = text.split_once("rel=\"next\" href=\"")?;
+    let link = link.split('"').next().unwrap().replace("&#38;", "&");
+    let query = link.split('#').next().unwrap();
+    let next = format!("{}{query}", path.split('?').next().unwrap());
+    assert_ne!(next, path);
+    Some(next)
+}
+
+#[tokio::test]
+async fn no_page_is_large_whatever_packages_say() {
+    const PACKAGES: usize = 130;
+    let server = TestServer::start().await;
+    let long = "x".repeat(90);
+    let mut lists = PackageBuilder::new("lists", "1.0-r0").arch("x86_64");
+    for number in 0..1_100 {
+        lists = lists.field("depend", &format!("{long}{number}"));
+    }
+    lists = lists.field("provides", &format!("so:{long}=1"));
+    for number in 0..300 {
+        lists = lists.file(&format!("{}{number}", HOSTILE.repeat(18)), b"x");
+    }
+    let packages = (0..PACKAGES).map(|number| {
+        PackageBuilder::new(&format!("{long}{number:03}"), "1.0-r0")
+            .arch(["x86_64", "aarch64", "noarch", "riscv64"][number % 4])
+            .field("origin", "lists")
+            .field("pkgdesc", &HOSTILE.repeat(300))
+            .field("depend", &format!("so:{long}"))
+            .build()
+    });
+    for package in packages.chain([lists.build()]) {
+        server.publish("edge/main", package).await.expect(201);
+    }
+    for number in 0..60 {
+        let package = PackageBuilder::new("hello", "1.0-r0")
+            .arch("x86_64")
+            .build();
+        let place = format!("v3.{number}/main");
+        server.publish(&place, package).await.expect(201);
+    }
+    // What is in memory is shown.
+    for arch in ["x86_64", "aarch64", "riscv64"] {
+        for file in ["APKINDEX.tar.gz", "Packages.adb"] {
+            let path = format!("/api/packages/alice/alpine/edge/main/{arch}/{file}");
+            server.send(&get(path)).await.expect(200);
+        }
+    }
+    for (first, expected) in [
+        ("/alice/edge/main", PACKAGES + 1),
+        ("/alice/edge/main?sort=newest", PACKAGES + 1),
+        ("/alice", 61),
+    ] {
+        let (mut found, mut path) = (Vec::new(), Some(first.to_owned()));
+        while let Some(here) = path {
+            let text = small(&server, &here).await.text();
+            // Below the repositories are new versions.
+            let list = text.split("<h2>Recently published").next().unwrap();
+            found.extend(names(list));
+            path = next(&text, &here);
+        }
+        found.sort();
+        found.dedup();
+        assert_eq!(found.len(), expected, "{first}");
+    }
+    for path in [
+        "/",
+        "/?q=xxx",
+        "/alice/edge/main/lists",
+        &format!("/alice/edge/main/{long}000"),
+    ] {
+        small(&server, path).await;
+    }
+    let text = small(&server, "/alice/edge/main/lists").await.text();
+    assert!(text.contains("<p class=\"soft\">and "), "{text}");
+    // Every file is on one page of the contents.
+    let path = "/alice/edge/main/lists/1.0-r0/x86_64/contents";
+    let (mut files, mut path) = (0, Some(path.to_owned()));
+    while let Some(here) = path {
+        let text = small(&server, &here).await.text();
+        files += text.matches("<td class=\"path\">").count();
+        path = next(&text, &here);
+    }
+    assert_eq!(files, 300);
+}
