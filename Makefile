@@ -70,7 +70,8 @@ api-test: ## ask each operation of the JSON API API_EXAMPLES times whether it ke
 
 screenshots: export TARN_TEST_CACHE := $(CACHE)
 screenshots: export TARN_SCREENSHOTS := $(CURDIR)/target/screenshots
-screenshots: ## write pictures of the pages, narrow and wide, light and dark, to target/screenshots
+screenshots: export TARN_SCREENSHOTS_OF ?= main
+screenshots: ## write pictures of the ten main pages, narrow and wide, light and dark, to target/screenshots; TARN_SCREENSHOTS_OF=all: of every page
 	scripts/install-browser $(CACHE)
 	TARN_REQUIRE_TOOLS=1 cargo test --locked --package tarn --test e2e -- browser::
 

@@ -24,6 +24,9 @@ const validator = new HtmlValidate({
 
 export const [base, password, folder] = process.argv.slice(2);
 
+/** A text that would be more than text wherever it is not escaped. The package of the tests says it, too. */
+export const HOSTILE = `"><script>ran=1</script><img src=//evil.example/x onerror=ran=1>'&`;
+
 /** What was wrong with any page. */
 export const problems = [];
 
@@ -62,8 +65,9 @@ export async function open(options = {}) {
 export async function signIn(page, name = "admin", to = "/") {
   await page.goto(`/-/login?to=${encodeURIComponent(to)}`);
   await page.getByLabel("Name", { exact: true }).fill(name);
-  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByLabel("Password", { exact: true }).fill(name === "admin" ? password : `${name}-Password-1`);
   await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL((url) => url.pathname !== "/-/login");
 }
 
 /** Runs axe on the page as it is now. */

@@ -17,6 +17,7 @@ pub(crate) struct Package {
     version: String,
     arch: String,
     fields: String,
+    usual: Option<String>,
     pkginfo: Option<Vec<u8>>,
     datahash: Option<String>,
     files: Vec<(String, Vec<u8>)>,
@@ -31,6 +32,7 @@ impl Package {
             version: version.to_owned(),
             arch: "x86_64".to_owned(),
             fields: String::new(),
+            usual: None,
             pkginfo: None,
             datahash: None,
             files: vec![(format!("usr/share/tarn/{name}"), version.into())],
@@ -52,6 +54,12 @@ impl Package {
     /// The whole PKGINFO but its last line, the datahash, which is added unless it is there.
     pub(crate) fn pkginfo(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.pkginfo = Some(text.into());
+        self
+    }
+
+    /// What PKGINFO says but for further fields and the datahash; `ARCH` in it is the architecture.
+    pub(crate) fn usual(mut self, text: &str) -> Self {
+        self.usual = Some(text.to_owned());
         self
     }
 
@@ -107,6 +115,9 @@ impl Package {
     }
 
     fn usual_pkginfo(&self) -> String {
+        if let Some(text) = &self.usual {
+            return format!("{}{}", text.replace("ARCH", &self.arch), self.fields);
+        }
         let size: usize = self.files.iter().map(|(_, content)| content.len()).sum();
         format!(
             "# Made for a test\npkgname = {name}\npkgver = {version}\npkgdesc = The package {name} of a test\n\

@@ -1,11 +1,13 @@
 //! `tarn serve` as a process, and the other commands of `tarn` on its data folder.
 
 use std::{
+    env,
+    ffi::OsString,
     fs,
     io::{BufRead as _, BufReader, Read, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, LazyLock, Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -24,7 +26,10 @@ pub(crate) const ADMIN: &str = "admin:Open-Sesame_42";
 /// How the hash of a password begins that the server made.
 pub(crate) const DEFAULT_COST: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
-const TARN: &str = env!("CARGO_BIN_EXE_tarn");
+/// The binary that is tested: that of this build, or the one that `TARN_TEST_BINARY` names, such as `target/release/tarn`.
+static TARN: LazyLock<OsString> = LazyLock::new(|| {
+    env::var_os("TARN_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tarn").into())
+});
 
 /// How long a server may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,21 +58,21 @@ impl Server {
     /// The same with further arguments of `serve`.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let data = Arc::new(TempDir::new().unwrap());
-        let mut command = serve_command(Command::new(TARN), data.path());
+        let mut command = serve_command(Command::new(&*TARN), data.path());
         command.args(arguments);
         Self::spawn(command, data)
     }
 
     /// Starts on a folder that another command made.
     pub(crate) fn start_on(data: Arc<TempDir>) -> Self {
-        let command = serve_command(Command::new(TARN), data.path());
+        let command = serve_command(Command::new(&*TARN), data.path());
         Self::spawn(command, data)
     }
 
     /// Starts by way of `wrapper`, a command that ends in running the program given to it as arguments.
     pub(crate) fn start_below(mut wrapper: Command) -> Self {
         let data = Arc::new(TempDir::new().unwrap());
-        wrapper.env("DATA", data.path()).arg(TARN);
+        wrapper.env("DATA", data.path()).arg(&*TARN);
         Self::spawn(serve_command(wrapper, data.path()), data)
     }
 
@@ -146,7 +151,7 @@ impl Server {
 
     /// Runs another command of `tarn` on the data folder, with `input` on its standard input.
     pub(crate) fn run_tarn(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = Command::new(TARN);
+        let mut command = Command::new(&*TARN);
         on_its_database(&mut command, self.data_folder());
         let mut child = command
             .args(arguments)
@@ -246,7 +251,7 @@ impl Server {
 impl Stopped {
     /// Starts again on the same data.
     pub(crate) fn start(self) -> Server {
-        let command = serve_command(Command::new(TARN), self.data.path());
+        let command = serve_command(Command::new(&*TARN), self.data.path());
         Server::spawn(command, self.data)
     }
 
@@ -263,7 +268,7 @@ impl Stopped {
 
     /// The same by way of `wrapper`, as [`Server::start_below`].
     pub(crate) fn start_below(self, mut wrapper: Command) -> Server {
-        wrapper.arg(TARN);
+        wrapper.arg(&*TARN);
         let command = serve_command(wrapper, self.data.path());
         Server::spawn(command, self.data)
     }
@@ -280,7 +285,7 @@ impl Drop for Server {
 
 /// Runs a command of `tarn` on a data folder that no server has.
 pub(crate) fn tarn_in(data: &Path, arguments: &[&str]) -> Output {
-    Command::new(TARN)
+    Command::new(&*TARN)
         .args(arguments)
         .arg("--data-dir")
         .arg(data)

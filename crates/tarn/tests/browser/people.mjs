@@ -1,0 +1,164 @@
+// What people do with the pages: from the first sign-in to a published package, by mouse, by keyboard, and without scripts.
+
+import { readFile } from "node:fs/promises";
+import { accessible, base, code, expect, folder, open, password, signIn } from "./world.mjs";
+
+/** From an empty server to a package that apk can fetch, by mouse. */
+export async function firstRun() {
+  const page = await open();
+  await page.goto("/");
+  await page.getByRole("link", { name: "Sign in", exact: true }).click();
+  await page.getByLabel("Name", { exact: true }).fill("admin");
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("navigation", { name: "Account" }).getByRole("link", { name: "admin", exact: true }).waitFor();
+  await page.goto("/-/upload/admin");
+  await page.getByLabel("Branch").fill("v3.23");
+  await page.getByLabel("Repository").fill("main");
+  await page.getByLabel("Package files").setInputFiles([`${folder}/hello-1.0-r0.apk`, `${folder}/world-1.0-r0.apk`]);
+  await page.getByRole("button", { name: "Upload" }).click();
+  await page.waitForURL("**/admin/v3.23/main");
+  const index = await page.context().request.get("/api/packages/admin/alpine/v3.23/main/x86_64/APKINDEX.tar.gz");
+  expect(index.status() === 200, `the index: ${index.status()}`);
+  // What is refused is said in the server's words, file by file.
+  await page.goto("/-/upload/admin?branch=v3.23&repository=main");
+  await page.getByLabel("Package files").setInputFiles(`${folder}/hello-1.0-r0.apk`);
+  await page.getByRole("button", { name: "Upload" }).click();
+  await page.getByText(/package file already exists/i).waitFor();
+  await page.context().close();
+}
+
+/** Turns the second factor on, signs in with it, and turns it off. */
+export async function secondFactor() {
+  const page = await open();
+  await signIn(page, "admin", "/-/settings/second-factor");
+  await page.getByRole("button", { name: "Set up a second factor" }).click();
+  await page.getByRole("img", { name: /QR code/ }).waitFor();
+  await accessible(page, "second factor: the QR code");
+  await page.getByText("Type it instead").click();
+  const secret = (await page.locator("#secret").innerText()).replaceAll(" ", "");
+  await page.getByRole("textbox", { name: "Code" }).fill(code(secret));
+  await page.getByRole("button", { name: "Turn it on" }).click();
+  const recovery = (await page.locator("#recovery-codes").innerText()).trim().split("\n");
+  expect(recovery.length === 10, `${recovery.length} recovery codes`);
+  await accessible(page, "second factor: the recovery codes");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await signIn(page, "admin", "/-/settings/second-factor");
+  await page.getByRole("heading", { name: "Type the code" }).waitFor();
+  await accessible(page, "sign in: code");
+  // Each code is taken once, so this is the next one.
+  await page.getByRole("textbox", { name: "Code" }).fill(code(secret, 1));
+  await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("recovery codes left").waitFor();
+  await page.getByLabel("Code or recovery code").fill(recovery[0]);
+  await page.getByRole("button", { name: "Turn the second factor off" }).click();
+  await page.getByText("The second factor is off.").waitFor();
+  await page.context().close();
+}
+
+/** Makes a token, and publishes with what the page shows. */
+export async function token() {
+  const page = await open();
+  await signIn(page, "admin", "/-/settings/tokens");
+  await page.getByLabel("Name", { exact: true }).fill("ci");
+  await page.getByLabel(/^write:package/).check();
+  await page.getByLabel("Expires after").fill("30");
+  await page.getByRole("button", { name: "Add the token" }).click();
+  const shown = await page.locator("#token").innerText();
+  await accessible(page, "tokens: a new one");
+  const body = await readFile(`${folder}/third-1.0-r0.apk`);
+  const answer = await fetch(`${base}/api/packages/admin/alpine/edge/main`, {
+    method: "PUT", body, headers: { Authorization: `Bearer ${shown.trim()}` },
+  });
+  expect(answer.status === 201, `published with the token: ${answer.status}`);
+  await page.reload().catch(() => {});
+  await page.goto("/-/settings/tokens");
+  await page.getByRole("button", { name: "Revoke ci" }).click();
+  await page.getByText("The token ci is revoked.").waitFor();
+  await page.context().close();
+}
+
+/** Deletes a package, restores it, and rotates the key. */
+export async function deleteAndRestore() {
+  const page = await open();
+  const file = "/api/packages/admin/alpine/v3.23/main/x86_64/hello-1.0-r0.apk";
+  await signIn(page, "admin", "/-/delete/admin/v3.23/main/x86_64/hello-1.0-r0.apk");
+  await page.getByRole("button", { name: "Delete the package" }).click();
+  await page.getByText("hello-1.0-r0.apk is deleted.").waitFor();
+  expect((await page.context().request.get(file)).status() === 404, "it is deleted");
+  await accessible(page, "deleted packages");
+  await page.getByRole("button", { name: /Restore hello 1.0-r0/ }).click();
+  await page.getByText("hello 1.0-r0 is restored.").waitFor();
+  expect((await page.context().request.get(file)).status() === 200, "it is restored");
+  await page.getByRole("link", { name: "Signing keys" }).click();
+  await page.getByRole("button", { name: "Add a new key" }).click();
+  await page.getByText("signs from now on").waitFor();
+  await page.getByRole("button", { name: /^Retire/ }).last().click();
+  await page.getByText("The key is retired.").waitFor();
+  await page.context().close();
+}
+
+/** By keyboard only: signs in, makes an organisation, signs out. */
+export async function keyboard() {
+  const page = await open();
+  const focus = (label) => page.evaluate((label) => {
+    const at = document.activeElement;
+    const name = at.labels?.[0]?.textContent || at.getAttribute("aria-label") || at.textContent;
+    return name.trim().startsWith(label);
+  }, label);
+  const tabTo = async (label) => {
+    for (let presses = 0; presses < 60; presses += 1) {
+      if (await focus(label)) {
+        const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+        expect(outline !== "none", `${label} shows no focus`);
+        return;
+      }
+      await page.keyboard.press("Tab");
+    }
+    throw new Error(`no way by Tab to ${label} on ${page.url()}`);
+  };
+  await page.goto("/");
+  await page.keyboard.press("Tab");
+  expect(await focus("Skip to content"), "the first stop is the link past the header");
+  await tabTo("Sign in");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/-/login**");
+  expect(await focus("Name"), "the name has the focus");
+  await page.keyboard.type("admin");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type(password);
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.pathname === "/");
+  await tabTo("Administration");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/-/admin");
+  await tabTo("Organisations");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/-/admin/organisations");
+  await tabTo("Name");
+  await page.keyboard.type("keys-only");
+  await page.keyboard.press("Enter");
+  await page.getByText("keys-only is added.").waitFor();
+  await tabTo("Sign out");
+  await page.keyboard.press("Enter");
+  await page.getByText("You are signed out.").waitFor();
+  await page.context().close();
+}
+
+/** The same without scripts: sign in, upload, make a token. */
+export async function withoutScripts() {
+  const page = await open({ javaScriptEnabled: false });
+  await signIn(page, "admin", "/-/upload/admin?branch=edge&repository=testing");
+  await page.getByLabel("Package files").setInputFiles(`${folder}/hello-1.0-r0.apk`);
+  await page.getByRole("button", { name: "Upload" }).click();
+  await page.waitForURL("**/admin/edge/testing");
+  await page.goto("/-/settings/tokens");
+  await page.getByLabel("Name", { exact: true }).fill("without scripts");
+  await page.getByLabel(/^read:package/).check();
+  await page.getByRole("button", { name: "Add the token" }).click();
+  await page.locator("#token").waitFor();
+  await page.getByRole("link", { name: "Sessions" }).click();
+  await page.getByRole("button", { name: "End all other sessions" }).click();
+  await page.getByText(/ended|no other session/).waitFor();
+  await page.context().close();
+}
