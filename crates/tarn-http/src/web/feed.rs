@@ -7,7 +7,7 @@ use super::{links::OfOwner, page::Visit, repository, shown::Time};
 use crate::{error::ApiError, packages::path::Segments};
 use tarn_base::clock::Timestamp;
 use tarn_core::{Registry, access::Action};
-use tarn_store::metadata::{CatalogVersion, FilesWanted, ListedFile, Window};
+use tarn_store::metadata::{CatalogVersion, FilesWanted, ListedFile};
 
 /// How many entries a feed has.
 const ENTRIES: u32 = 50;
@@ -98,16 +98,12 @@ pub(super) async fn of_owner(
     let authorized = visit.viewer.authorize(&registry, &segments, Action::Read);
     let owner = authorized.await?.owner;
     let scope = visit.viewer.read_scope(&registry).await?;
-    let window = Window {
-        offset: 0,
-        limit: ENTRIES,
-    };
-    let versions = registry
-        .metadata()
-        .listed_versions(&scope, owner.id, window)
+    let metadata = registry.metadata();
+    let versions = metadata
+        .newest_versions_of(&scope, owner.id, ENTRIES)
         .await?;
     let links = OfOwner::new(&visit.frame.origin, &owner.name);
-    let versions = versions.entries.iter();
+    let versions = versions.iter();
     let entries = versions.map(|version| Entry::of_version(version, &links));
     let urls = (links.feed(), links.owner().to_owned());
     Feed::new(&owner.name, &owner.name, urls, entries.collect()).send(&visit)

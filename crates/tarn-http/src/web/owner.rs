@@ -149,11 +149,9 @@ pub(super) async fn show(
     let repositories = metadata
         .listed_repositories(&scope, owner.id, window)
         .await?;
-    let window = Window {
-        offset: 0,
-        limit: RECENT_VERSIONS,
-    };
-    let recent = metadata.listed_versions(&scope, owner.id, window).await?;
+    let recent = metadata
+        .newest_versions_of(&scope, owner.id, RECENT_VERSIONS)
+        .await?;
     let administers = viewer.may(access, &owner, Action::Administer, None).await?;
     let allowance = if administers {
         let quotas = registry.administration().quotas();
@@ -165,7 +163,7 @@ pub(super) async fn show(
         links: OfOwner::new(&visit.frame.base, &owner.name),
         frame: visit.frame.clone(),
         matrix: Matrix::of(&repositories.entries, repositories.total),
-        recent: newest_of_each(recent.entries, RECENT),
+        recent: newest_of_each(recent, RECENT),
         page,
         pages: repositories.total.div_ceil(u64::from(REPOSITORIES)),
         keys: registry.keys().list(&owner).await?,

@@ -94,6 +94,21 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
         .await
         .unwrap()
         .unwrap();
+    let of_zlib = FilesWanted {
+        origin: Some("zlib"),
+        ..FilesWanted::default()
+    };
+    let files = metadata.files_by_name(state.id, of_zlib, "", 9).await;
+    let found = files.unwrap();
+    let found: Vec<_> = found.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(found, ["libz", "minizip", "other"]);
+    let files = metadata.files_by_age(state.id, of_zlib, i64::MAX, 2).await;
+    let found = files.unwrap();
+    let found: Vec<_> = found.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(found, ["other", "minizip"]);
+    let newest = metadata.newest_versions_of(&scope, alice, 2).await.unwrap();
+    let newest: Vec<_> = newest.iter().map(|found| found.name.as_str()).collect();
+    assert_eq!(newest, ["other", "minizip"]);
     let siblings = metadata.packages_from(state.id, "zlib").await.unwrap();
     assert_eq!(names(&siblings), ["libz", "minizip", "other"]);
 
@@ -162,6 +177,9 @@ async fn a_repository_is_read_a_part_at_a_time() {
     // Any part of the name, and nothing but the name; the characters of patterns are themselves.
     for (text, found) in [
         ("s", &["bash x86_64", "zsh noarch"][..]),
+        // By its trigrams.
+        ("BaS", &["bash x86_64"]),
+        ("ashes", &[]),
         ("1.0", &[]),
         ("%", &[]),
         ("b_sh", &[]),

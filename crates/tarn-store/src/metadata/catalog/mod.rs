@@ -5,13 +5,15 @@
 
 mod lists;
 mod read_scope;
+mod repository_files;
 mod repository_page;
 mod search;
 mod versions;
 
 pub use self::{
     read_scope::{InScope, ReadScope},
-    repository_page::{ArchitectureState, FileOfPackage, FilesWanted, ListedFile, RepositoryState},
+    repository_files::{FilesWanted, ListedFile},
+    repository_page::{ArchitectureState, FileOfPackage, RepositoryState},
     search::{Found, MOST_FOUND},
 };
 

@@ -1,10 +1,8 @@
-//! One repository, as pages and listings show it: its state, and its files a part at a time.
+//! One repository, as pages and listings show it: its state, what an index lists, and the files of a package.
 
 use apk::{arch::Arch, name::PackageName, version::Version};
 
-use super::{
-    parse_arch, parse_name, parse_version, repository_in_sight, versions::containing, visible,
-};
+use super::{parse_arch, parse_version, repository_in_sight, visible};
 use crate::metadata::{
     Metadata, MetadataError, OwnerId, PackageFileId, PackageFormat, ReadScope, RepositoryId,
     engine::{Row, sql},
@@ -45,29 +43,6 @@ pub struct ArchitectureState {
     pub bytes: u64,
 }
 
-/// A file in a list of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedFile {
-    /// Which one.
-    pub id: PackageFileId,
-    /// Its place in the repository: later files have greater ones.
-    pub sequence: i64,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The package's name.
-    pub name: PackageName,
-    /// The package's version.
-    pub version: Version,
-    /// The name of the file.
-    pub file_name: String,
-    /// Bytes.
-    pub size: u64,
-    /// When it was recorded.
-    pub created_at: Timestamp,
-    /// `pkgdesc` of the file of this version that came last, whatever its repository.
-    pub description: String,
-}
-
 /// One file of a package, with what its page says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileOfPackage {
@@ -88,57 +63,6 @@ pub struct FileOfPackage {
     /// Who uploaded it, where that is known and the viewer may know of them.
     pub uploader: Option<String>,
 }
-
-/// Which files of a repository are wanted, and where the part begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FilesWanted<'a> {
-    /// What is in the name, in any letters' case (of `A` to `Z`). Empty: anything.
-    pub text: &'a str,
-    /// The architecture; `None`: of all.
-    pub arch: Option<&'a str>,
-    /// The source package; `None`: of all.
-    pub origin: Option<&'a str>,
-}
-
-impl FilesWanted<'_> {
-    /// The pattern that the name has to be like.
-    fn pattern(&self) -> Option<String> {
-        (!self.text.is_empty()).then(|| containing(&self.text.to_ascii_lowercase()))
-    }
-}
-
-/// The columns of [`ListedFile`] and where they come from. `$1` the repository, `$2` the architecture, `$3` the origin, `$5` the
-/// pattern of the name. The index of live files has the file name, which begins with the name: what is not wanted is passed over
-/// there, without a look at its row.
-macro_rules! listed_files {
-    ($rest:literal) => {
-        concat!(
-            "SELECT package_files.id AS id, package_files.sequence AS sequence, package_files.arch AS arch, \
-             package_files.name AS name, package_files.version AS version, package_files.file_name AS file_name, \
-             package_files.size AS size, package_files.created_at AS created_at, \
-             package_versions.description AS description FROM package_files \
-             JOIN repositories ON repositories.id = package_files.repository_id \
-             LEFT JOIN package_versions ON package_versions.owner_id = repositories.owner_id \
-             AND package_versions.name = package_files.name AND package_versions.version = package_files.version \
-             WHERE package_files.repository_id = $1 AND package_files.removed_at IS NULL \
-             AND (CAST($2 AS TEXT) IS NULL OR package_files.arch = $2) AND (CAST($3 AS TEXT) IS NULL OR EXISTS \
-             (SELECT 1 FROM package_names WHERE package_names.repository_id = $1 AND package_names.kind = 'origin' \
-             AND package_names.name = $3 AND package_names.file_id = package_files.id)) \
-             AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.file_name) LIKE $5 ESCAPE '\\') \
-             AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.name) LIKE $5 ESCAPE '\\') AND ",
-            $rest
-        )
-    };
-}
-
-/// The part behind the file name `$4`.
-const BY_NAME: &str = listed_files!(
-    "package_files.file_name > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6"
-);
-
-/// The part that came before the sequence `$4`, the newest first.
-const NEWEST: &str =
-    listed_files!("package_files.sequence < $4 ORDER BY package_files.sequence DESC LIMIT $6");
 
 impl Metadata {
     /// The state of a repository of an owner.
@@ -201,60 +125,6 @@ impl Metadata {
             }
         }
         Ok(Some(state))
-    }
-
-    /// The files of a repository by name, at most `most`: those behind the file name `after`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn files_by_name(
-        &self,
-        repository: RepositoryId,
-        wanted: FilesWanted<'_>,
-        after: &str,
-        most: u32,
-    ) -> Result<Vec<ListedFile>, MetadataError> {
-        let rows = self
-            .engine
-            .list(sql!(
-                BY_NAME,
-                repository,
-                wanted.arch,
-                wanted.origin,
-                after,
-                wanted.pattern(),
-                i64::from(most)
-            ))
-            .await?;
-        rows.iter().map(ListedFile::from_row).collect()
-    }
-
-    /// The files of a repository, the newest first, at most `most`: those from before the sequence `before`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn files_by_age(
-        &self,
-        repository: RepositoryId,
-        wanted: FilesWanted<'_>,
-        before: i64,
-        most: u32,
-    ) -> Result<Vec<ListedFile>, MetadataError> {
-        let rows = self
-            .engine
-            .list(sql!(
-                NEWEST,
-                repository,
-                wanted.arch,
-                wanted.origin,
-                before,
-                wanted.pattern(),
-                i64::from(most)
-            ))
-            .await?;
-        rows.iter().map(ListedFile::from_row).collect()
     }
 
     /// The names and dates of all files that the index of an architecture lists, those of `noarch` too; by name.
@@ -362,24 +232,6 @@ impl RepositoryState {
     }
 }
 
-impl ListedFile {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
-            sequence: row.value("sequence")?,
-            arch: parse_arch(row.value("arch")?)?,
-            name: parse_name(row.value("name")?)?,
-            version: parse_version(row.value("version")?)?,
-            file_name: row.value("file_name")?,
-            size: row.size("size")?,
-            created_at: row.time("created_at")?,
-            description: row
-                .value::<Option<String>>("description")?
-                .unwrap_or_default(),
-        })
-    }
-}
-
 impl FileOfPackage {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
@@ -392,39 +244,5 @@ impl FileOfPackage {
             created_at: row.time("created_at")?,
             uploader: row.value("uploader")?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metadata::Database;
-
-    #[tokio::test]
-    async fn a_part_of_a_repository_is_found_by_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("tarn.db"));
-        let metadata = Metadata::open(&database).await.unwrap();
-        for (question, expected) in [
-            (
-                BY_NAME,
-                "package_files_live (repository_id=? AND file_name>?",
-            ),
-            (NEWEST, "(repository_id=? AND sequence<?)"),
-        ] {
-            let question = format!("EXPLAIN QUERY PLAN {question}").leak();
-            let statement = sql!(question, 1_i64, "x86_64", None::<&str>, "0", "%a%", 1_i64);
-            let plan = metadata.engine.rows(statement).await.unwrap();
-            let steps: Vec<&str> = plan
-                .iter()
-                .map(|row| row.value("detail").unwrap())
-                .collect();
-            assert!(
-                steps.iter().any(|step| step.contains(expected)),
-                "{steps:#?}"
-            );
-            let sorts = |step: &&str| step.contains("B-TREE FOR ORDER BY");
-            assert!(!steps.iter().any(sorts), "{steps:#?}");
-        }
     }
 }

@@ -184,7 +184,7 @@ fn find(
 
 /// Every three characters of the text that follow each other, as FTS5 is asked for what has all of them ("FTS5 Phrases" in
 /// SQLite's documentation). None for a shorter text.
-fn trigrams(text: &str) -> Option<String> {
+pub(super) fn trigrams(text: &str) -> Option<String> {
     // The text of a question ends at a NUL, which no name has and no description.
     let characters: Vec<char> = text.replace('\0', "\u{fffd}").chars().collect();
     let quoted = characters.windows(3).take(MOST_TRIGRAMS).map(|trigram| {

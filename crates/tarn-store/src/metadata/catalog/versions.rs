@@ -94,6 +94,14 @@ const NEWEST: &str = concat!(
     " ORDER BY page.id DESC"
 );
 
+/// The same of one owner, whatever a [`ReadScope`] of all repositories knows of others: `$5` is the owner.
+const NEWEST_OF_OWNER: &str = concat!(
+    "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, 0 AS total FROM package_versions \
+     WHERE owner_id = $5 ORDER BY id DESC LIMIT $6) ",
+    versions_in_page!(""),
+    " ORDER BY page.id DESC"
+);
+
 impl Metadata {
     /// The newest versions of all owners that `read_scope` may know of, at most `most`. None where it leaves some repositories
     /// only: which of the newest are in them is not known without looking at all.
@@ -115,6 +123,41 @@ impl Metadata {
             read_scope.limited,
             read_scope.account,
             read_scope.owners.as_deref(),
+            i64::from(most)
+        );
+        let rows = self.engine.list(statement).await?;
+        rows.iter().map(CatalogVersion::from_row).collect()
+    }
+
+    /// The newest versions of an owner's packages, at most `most`. Other than [`Metadata::listed_versions`] it does not count all of
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn newest_versions_of(
+        &self,
+        read_scope: &ReadScope,
+        owner: OwnerId,
+        most: u32,
+    ) -> Result<Vec<CatalogVersion>, MetadataError> {
+        if read_scope.repositories.is_some() {
+            let window = Window {
+                offset: 0,
+                limit: most,
+            };
+            return Ok(self
+                .listed_versions(read_scope, owner, window)
+                .await?
+                .entries);
+        }
+        let statement = sql!(
+            NEWEST_OF_OWNER,
+            read_scope.everything,
+            read_scope.limited,
+            read_scope.account,
+            read_scope.owners.as_deref(),
+            owner,
             i64::from(most)
         );
         let rows = self.engine.list(statement).await?;

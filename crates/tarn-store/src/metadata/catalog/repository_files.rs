@@ -1,0 +1,274 @@
+//! The files of one repository, a part at a time: by name or the newest first, all or those that are looked for.
+
+use apk::{arch::Arch, name::PackageName, version::Version};
+
+use super::{parse_arch, parse_name, parse_version, search::trigrams, versions::containing};
+use crate::metadata::{
+    Metadata, MetadataError, PackageFileId, RepositoryId,
+    engine::{Row, Value, sql},
+};
+use tarn_base::clock::Timestamp;
+
+/// A file in a list of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFile {
+    /// Which one.
+    pub id: PackageFileId,
+    /// Its place in the repository: later files have greater ones.
+    pub sequence: i64,
+    /// The package's own architecture; may be noarch.
+    pub arch: Arch,
+    /// The package's name.
+    pub name: PackageName,
+    /// The package's version.
+    pub version: Version,
+    /// The name of the file.
+    pub file_name: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// `pkgdesc` of the file of this version that came last, whatever its repository.
+    pub description: String,
+}
+
+/// Which files of a repository are wanted, and where the part begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FilesWanted<'a> {
+    /// What is in the name, in any letters' case (of `A` to `Z`). Empty: anything.
+    pub text: &'a str,
+    /// The architecture; `None`: of all.
+    pub arch: Option<&'a str>,
+    /// The source package; `None`: of all.
+    pub origin: Option<&'a str>,
+}
+
+impl FilesWanted<'_> {
+    /// The pattern that the name has to be like.
+    fn pattern(&self) -> Option<String> {
+        (!self.text.is_empty()).then(|| containing(&self.text.to_ascii_lowercase()))
+    }
+}
+
+/// The columns of [`ListedFile`] and where they come from. `$1` the repository, `$2` the architecture, `$3` the origin, `$5` the
+/// pattern of the name. `$from` leads to the files that are looked at: all of the repository, whose index of live files begins
+/// with the name and is passed over without a look at the rows, or few of them, which are sorted then.
+macro_rules! listed_files {
+    ($from:literal, $where:literal, $rest:literal) => {
+        concat!(
+            "SELECT package_files.id AS id, package_files.sequence AS sequence, package_files.arch AS arch, \
+             package_files.name AS name, package_files.version AS version, package_files.file_name AS file_name, \
+             package_files.size AS size, package_files.created_at AS created_at, \
+             package_versions.description AS description FROM ",
+            $from,
+            " JOIN repositories ON repositories.id = package_files.repository_id \
+             LEFT JOIN package_versions ON package_versions.owner_id = repositories.owner_id \
+             AND package_versions.name = package_files.name AND package_versions.version = package_files.version \
+             WHERE ",
+            $where,
+            "package_files.repository_id = $1 AND package_files.removed_at IS NULL \
+             AND (CAST($2 AS TEXT) IS NULL OR package_files.arch = $2) AND (CAST($3 AS TEXT) IS NULL OR EXISTS \
+             (SELECT 1 FROM package_names WHERE package_names.repository_id = $1 AND package_names.kind = 'origin' \
+             AND package_names.name = $3 AND package_names.file_id = package_files.id)) \
+             AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.file_name) LIKE $5 ESCAPE '\\') \
+             AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.name) LIKE $5 ESCAPE '\\') AND ",
+            $rest
+        )
+    };
+}
+
+/// The same, of all files, of those from one source, and of those of the versions whose identifiers are in the JSON `$7`.
+macro_rules! ways {
+    ($rest:literal) => {
+        [
+            listed_files!("package_files", "", $rest),
+            listed_files!(
+                "package_names AS sourced CROSS JOIN package_files",
+                "sourced.repository_id = $1 AND sourced.kind = 'origin' AND sourced.name = $3 AND package_files.id = sourced.file_id AND ",
+                $rest
+            ),
+            listed_files!(
+                "json_each($7) AS matched CROSS JOIN package_versions AS named CROSS JOIN package_files",
+                "named.id = matched.value AND package_files.file_name = named.name || '-' || named.version || '.apk' AND ",
+                $rest
+            ),
+        ]
+    };
+}
+
+/// The part behind the file name `$4`.
+const BY_NAME: [&str; 3] = ways!(
+    "package_files.file_name > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6"
+);
+
+/// The part that came before the sequence `$4`, the newest first.
+const NEWEST: [&str; 3] =
+    ways!("package_files.sequence < $4 ORDER BY package_files.sequence DESC LIMIT $6");
+
+/// Up to so many files of one source, or versions that a text finds, are looked at one by one. Where there are more, the first of a
+/// page are soon found among all.
+const FEW: usize = 1_000;
+
+/// The versions of all owners that a text finds, some of them: by their trigrams `$1`, and on PostgreSQL by the pattern `$2`.
+const FOUND_ON_SQLITE: &str = "SELECT rowid AS id FROM package_search WHERE package_search MATCH $1 AND $2 IS NOT NULL LIMIT $3";
+const FOUND_ON_POSTGRES: &str = "SELECT id FROM package_versions WHERE $1 IS NOT NULL AND (LOWER(name) LIKE $2 ESCAPE '\\' \
+     OR LOWER(description) LIKE $2 ESCAPE '\\') LIMIT $3";
+
+/// Which files are looked at.
+enum Way {
+    All,
+    Sourced,
+    /// The identifiers of versions, as JSON.
+    Named(String),
+}
+
+impl Metadata {
+    /// The files of a repository by name, at most `most`: those behind the file name `after`.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn files_by_name(
+        &self,
+        repository: RepositoryId,
+        wanted: FilesWanted<'_>,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<ListedFile>, MetadataError> {
+        self.files(BY_NAME, repository, wanted, after.into(), most)
+            .await
+    }
+
+    /// The files of a repository, the newest first, at most `most`: those from before the sequence `before`.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn files_by_age(
+        &self,
+        repository: RepositoryId,
+        wanted: FilesWanted<'_>,
+        before: i64,
+        most: u32,
+    ) -> Result<Vec<ListedFile>, MetadataError> {
+        self.files(NEWEST, repository, wanted, before.into(), most)
+            .await
+    }
+
+    async fn files(
+        &self,
+        [all, sourced, named]: [&'static str; 3],
+        repository: RepositoryId,
+        wanted: FilesWanted<'_>,
+        cursor: Value,
+        most: u32,
+    ) -> Result<Vec<ListedFile>, MetadataError> {
+        let way = self.way(repository, wanted).await?;
+        let text = match &way {
+            Way::All => all,
+            Way::Sourced => sourced,
+            Way::Named(_) => named,
+        };
+        let mut statement = sql!(
+            text,
+            repository,
+            wanted.arch,
+            wanted.origin,
+            cursor,
+            wanted.pattern(),
+            i64::from(most)
+        );
+        if let Way::Named(versions) = way {
+            statement.values.push(versions.into());
+        }
+        let rows = self.engine.list(statement).await?;
+        rows.iter().map(ListedFile::from_row).collect()
+    }
+
+    /// Which files have to be looked at to find those that are wanted.
+    async fn way(
+        &self,
+        repository: RepositoryId,
+        wanted: FilesWanted<'_>,
+    ) -> Result<Way, MetadataError> {
+        let more = i64::try_from(FEW + 1).unwrap_or(i64::MAX);
+        if let Some(origin) = wanted.origin {
+            let statement = sql!(
+                "SELECT file_id AS id FROM package_names WHERE repository_id = $1 AND kind = 'origin' AND name = $2 LIMIT $3",
+                repository,
+                origin,
+                more
+            );
+            let is_few = self.engine.list(statement).await?.len() <= FEW;
+            return Ok(if is_few { Way::Sourced } else { Way::All });
+        }
+        let trigrams = trigrams(&wanted.text.to_ascii_lowercase());
+        let (Some(trigrams), Some(pattern)) = (trigrams, wanted.pattern()) else {
+            return Ok(Way::All);
+        };
+        let text = self.engine.text(FOUND_ON_SQLITE, FOUND_ON_POSTGRES);
+        let rows = self
+            .engine
+            .list(sql!(text, trigrams, pattern, more))
+            .await?;
+        if rows.len() > FEW {
+            return Ok(Way::All);
+        }
+        let ids = rows.iter().map(|row| row.value::<i64>("id"));
+        let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+        Ok(Way::Named(format!("{ids:?}")))
+    }
+}
+
+impl ListedFile {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: PackageFileId::from_row(row.value("id")?),
+            sequence: row.value("sequence")?,
+            arch: parse_arch(row.value("arch")?)?,
+            name: parse_name(row.value("name")?)?,
+            version: parse_version(row.value("version")?)?,
+            file_name: row.value("file_name")?,
+            size: row.size("size")?,
+            created_at: row.time("created_at")?,
+            description: row
+                .value::<Option<String>>("description")?
+                .unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Database;
+
+    #[tokio::test]
+    async fn a_part_of_a_repository_is_found_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("tarn.db"));
+        let metadata = Metadata::open(&database).await.unwrap();
+        for (question, expected) in [
+            (
+                BY_NAME,
+                "package_files_live (repository_id=? AND file_name>?",
+            ),
+            (NEWEST, "(repository_id=? AND sequence<?)"),
+        ] {
+            let [question, ..] = question;
+            let question = format!("EXPLAIN QUERY PLAN {question}").leak();
+            let statement = sql!(question, 1_i64, "x86_64", None::<&str>, "0", "%a%", 1_i64);
+            let plan = metadata.engine.rows(statement).await.unwrap();
+            let steps: Vec<&str> = plan
+                .iter()
+                .map(|row| row.value("detail").unwrap())
+                .collect();
+            assert!(
+                steps.iter().any(|step| step.contains(expected)),
+                "{steps:#?}"
+            );
+            let sorts = |step: &&str| step.contains("B-TREE FOR ORDER BY");
+            assert!(!steps.iter().any(sorts), "{steps:#?}");
+        }
+    }
+}
