@@ -31,7 +31,9 @@ use tarn_base::{
     secret::Secret,
 };
 use tarn_net::{AcmeError, Authority};
-use tarn_store::metadata::{CertificateOf, Metadata, MetadataError, StoredCertificate};
+use tarn_store::metadata::{
+    CertificateOf, LeaseAnswer, Metadata, MetadataError, StoredCertificate,
+};
 
 /// How often the rows are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -264,12 +266,16 @@ impl Certificates {
         if !self.is_due().await? {
             return Ok(());
         }
-        let Parts { metadata, .. } = &*self.0;
+        let Parts {
+            metadata, clock, ..
+        } = &*self.0;
         // Beside a SQLite database there is no other server.
         if !metadata.is_shared() {
             return self.order_and_tell().await;
         }
-        let Some(lease) = metadata.take_lease(LEASE_NAME, LEASE).await? else {
+        // The certificate says when an order is due, not the lease.
+        let due = (clock.now(), Duration::ZERO);
+        let LeaseAnswer::Taken(lease) = metadata.take_lease(LEASE_NAME, LEASE, due).await? else {
             return Ok(());
         };
         // Another server may have done it since.
@@ -277,7 +283,7 @@ impl Certificates {
             Ok(true) => self.order_and_tell().await,
             other => other.map(drop),
         };
-        metadata.release_lease(&lease).await?;
+        metadata.release_lease(&lease, clock.now()).await?;
         done
     }
 

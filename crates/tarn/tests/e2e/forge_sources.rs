@@ -2,13 +2,12 @@
 
 use std::{fs, net::TcpListener, path::Path};
 
-use tarn_testkit::Postgres;
+use tarn_testkit::{ACCESS_KEY, Postgres, REGION, S3Server, SECRET_KEY};
 use tempfile::TempDir;
 
 use crate::{
     forge_import::{counts, forge, import, report},
     harness::server::files_below,
-    versitygw::{ACCESS_KEY, REGION, SECRET_KEY, versitygw_or_leave_out},
 };
 
 /// The numbers of packages: imported, there, left out.
@@ -31,11 +30,12 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn packages_are_read_from_the_store_of_the_forge() {
-    let Some(gateway) = versitygw_or_leave_out() else {
+    let Some(gateway) = S3Server::versitygw() else {
         return;
     };
     let (forge, _) = forge();
-    let bucket = gateway.make_bucket("forge");
+    let _ = gateway.make_place("forge");
+    let bucket = gateway.folder("forge");
     copy(&forge.packages(), &bucket.join("base/packages"));
     fs::remove_dir_all(forge.packages()).unwrap();
     let host = gateway.endpoint.trim_start_matches("http://");
@@ -43,14 +43,17 @@ fn packages_are_read_from_the_store_of_the_forge() {
         forge.set(&format!(
             "[database]\nDB_TYPE = sqlite3\n[storage]\nSTORAGE_TYPE = minio\nMINIO_ENDPOINT = {host}\n\
              MINIO_ACCESS_KEY_ID = {ACCESS_KEY}\nMINIO_SECRET_ACCESS_KEY = {secret}\nMINIO_LOCATION = {REGION}\n\
-             MINIO_BUCKET = forge\nMINIO_BASE_PATH = base/"
+             MINIO_BUCKET = forge\nMINIO_BASE_PATH = some/prefix/base/"
         ));
     };
     let data = TempDir::new().unwrap();
     with_secret("another");
     let refused = report(&import(&forge, &data, &[]));
     assert_eq!(packages(&refused), [0, 0, 4], "{refused}");
-    assert!(refused.contains("s3://forge/base/packages/"), "{refused}");
+    assert!(
+        refused.contains("s3://forge/some/prefix/base/packages/"),
+        "{refused}"
+    );
     with_secret(SECRET_KEY);
     let dry = report(&import(&forge, &data, &["--dry-run"]));
     assert_eq!(packages(&dry), [3, 0, 1], "{dry}");

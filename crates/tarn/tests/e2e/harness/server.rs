@@ -257,7 +257,7 @@ impl Stopped {
 
     /// The same with further arguments of `serve`.
     pub(crate) fn start_with(self, arguments: &[String]) -> Server {
-        let mut command = serve_command(Command::new(TARN), self.data.path());
+        let mut command = serve_command(Command::new(&*TARN), self.data.path());
         command.args(arguments);
         Server::spawn(command, self.data)
     }
