@@ -187,24 +187,3 @@ fn extended_codes_are_distinguished() {
         }
     }
 }
-
-#[test]
-fn a_result_code_is_read_with_what_extends_it() {
-    // The numbers are those of "Result and Error Codes" in SQLite's documentation.
-    for (code, meaning) in [
-        (5, Fault::Busy),          // SQLITE_BUSY
-        (517, Fault::Busy),        // SQLITE_BUSY_SNAPSHOT
-        (262, Fault::Busy),        // SQLITE_LOCKED_SHAREDCACHE
-        (9, Fault::Busy),          // SQLITE_INTERRUPT
-        (13, Fault::Full),         // SQLITE_FULL
-        (4_874, Fault::Full),      // SQLITE_IOERR_SHMSIZE
-        (778, Fault::Other),       // SQLITE_IOERR_WRITE
-        (787, Fault::Dangling),    // SQLITE_CONSTRAINT_FOREIGNKEY
-        (1_555, Fault::Duplicate), // SQLITE_CONSTRAINT_PRIMARYKEY
-        (2_067, Fault::Duplicate), // SQLITE_CONSTRAINT_UNIQUE
-        (275, Fault::Other),       // SQLITE_CONSTRAINT_CHECK
-        (1, Fault::Other),         // SQLITE_ERROR
-    ] {
-        assert_eq!(fault(code), meaning, "{code}");
-    }
-}
