@@ -156,7 +156,7 @@ git init -q . && git remote add origin https://example.org/hello/hello.git
 git config user.email alice@example.org && git config user.name Alice
 printf 'module example.org/hello\n\ngo 1.21\n' >go.mod
 printf 'package main\n\nfunc main() { println("hello") }\n' >main.go
-printf 'dist/\nbin/\ngo/\n' >.gitignore
+printf 'dist/\nbin/\ngo/\n.cache/\n' >.gitignore
 git add . && git commit -q -m 'Say hello' && git tag v1.2.3
 "#;
 
