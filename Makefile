@@ -86,7 +86,7 @@ BENCH_CARGO := cargo run --release --locked --manifest-path bench/Cargo.toml --t
 
 .PHONY: bench bench-quick bench-record bench-test
 
-bench: ## ratios to nginx and `apk index`; BENCH=engine chooses (engine access publish memory download upload install)
+bench: ## ratios to nginx and `apk index`; BENCH=engine chooses (engine access database publish memory download upload install)
 	scripts/install-system
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-bench
