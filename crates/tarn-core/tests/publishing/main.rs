@@ -415,12 +415,10 @@ async fn the_blobs_of_an_owner_who_was_removed_go_within_a_day() {
         .await
         .unwrap();
     let blob = digest(&package);
-    assert!(is_there(&registry, &blob).await);
     if tarn_testkit::on_postgres() {
-        // Another server on that database, or this one started again: the work of the day is done.
-        Schedule::new(registry.clone()).run_due().await;
-        assert!(is_there(&registry, &blob).await);
+        Schedule::new(registry.clone()).run_due().await; // To another server the day's work is done.
     }
+    assert!(is_there(&registry, &blob).await);
     registry.clock().advance(Duration::from_secs(86_400));
     schedule.run_due().await;
     assert!(!is_there(&registry, &blob).await);

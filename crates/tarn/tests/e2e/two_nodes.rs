@@ -93,35 +93,22 @@ impl Nodes {
         self.postgres.sql("tarn", text)
     }
 
-    /// Starts one of them again, after it was stopped or killed.
+    /// Stops one of them with that signal, and starts it again.
     fn restart(self, which: usize, signal: Signal) -> Self {
-        let Self {
-            both,
-            postgres,
-            storage,
-            objects,
-            sealing_key,
-        } = self;
-        let mut numbered = (0..).zip(both);
-        let both = [(); 2].map(|()| {
-            let (number, node) = numbered.next().unwrap();
-            if number != which {
-                return node;
-            }
+        let mut wrapper = with_store(&self.storage);
+        wrapper
+            .env("TARN_DATABASE", self.postgres.url("tarn"))
+            .env("TARN_SECRET_KEY_FILE", &self.sealing_key);
+        let again = |node: Server| {
             node.signal(signal);
-            let mut wrapper = with_store(&storage);
-            wrapper
-                .env("TARN_DATABASE", postgres.url("tarn"))
-                .env("TARN_SECRET_KEY_FILE", &sealing_key);
             node.wait().start_below(wrapper)
-        });
-        Self {
-            both,
-            postgres,
-            storage,
-            objects,
-            sealing_key,
-        }
+        };
+        let [one, two] = self.both;
+        let both = match which {
+            0 => [again(one), two],
+            _ => [one, again(two)],
+        };
+        Self { both, ..self }
     }
 
     /// What both answer alike.
@@ -159,17 +146,9 @@ fn what_one_node_has_done_the_other_one_serves_next() {
     };
     packages(&nodes);
     the_same_at_once(&nodes);
-    nodes.command(
-        &[
-            "user",
-            "add",
-            "bob",
-            "--password-stdin",
-            "--visibility",
-            "private",
-        ],
-        &format!("{}\n", password_of("bob")),
-    );
+    let add = ["user", "add", "bob", "--password-stdin"];
+    let private = [&add[..], &["--visibility", "private"]].concat();
+    nodes.command(&private, &format!("{}\n", password_of("bob")));
     tokens(&nodes);
     sessions(&nodes);
     passwords(&nodes);
