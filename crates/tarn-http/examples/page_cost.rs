@@ -147,8 +147,9 @@ fn processor_time() -> Outcome<f64> {
 }
 
 async fn add_user(registry: &Registry, name: &str) -> Outcome<OwnerId> {
+    let name = OwnerName::parse(name)?;
     let new = NewUser {
-        name: &OwnerName::parse(name)?,
+        name: &name,
         password_hash: None,
         admin: false,
         visibility: Visibility::Public,
