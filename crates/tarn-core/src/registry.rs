@@ -17,42 +17,18 @@ use crate::{
 };
 use tarn_base::{
     clock::Clock,
-    hint::Hint,
-    random::{Random, RandomError},
+    random::Random,
     sealer::{Sealer, SealerError},
 };
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::{
-    blobs::{BlobError, Blobs, Storage},
-    metadata::{Act, Actor, Database, Metadata, MetadataError},
+    blobs::{Blobs, Storage},
+    metadata::{Act, Actor, Database, Metadata},
 };
 
-/// Why a registry could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The database.
-    #[error("cannot open the database")]
-    Metadata(#[from] MetadataError),
-    /// The store of the blobs.
-    #[error("cannot open the store of the packages")]
-    Blobs(#[from] BlobError),
-    /// There are packages, and a database that has never heard of anybody.
-    #[error(
-        "{blobs} has the files of packages, and the database {database} is new: is it the right one, and the right data folder? Nothing was changed"
-    )]
-    StrangeBlobs {
-        /// Where the blobs are.
-        blobs: String,
-        /// The database.
-        database: String,
-    },
-    /// The key that seals private keys.
-    #[error(transparent)]
-    Sealer(#[from] SealerError),
-    /// Random bytes.
-    #[error("the operating system has no random bytes")]
-    Random(#[from] RandomError),
-}
+mod error;
+
+pub use error::OpenError;
 
 /// The sealing key of the settings, else the one in the data folder. Makes nothing.
 fn sealing_key(settings: &Settings) -> Result<Option<Sealer>, SealerError> {
@@ -493,17 +469,4 @@ async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, O
     let identifier = metadata.identifier(&new).await?;
     blobs.store().claim(&identifier).await?;
     Ok(metadata)
-}
-
-impl Hint for OpenError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::StrangeBlobs { .. } => {
-                "restore the database from the backup, or to begin anew move the files away"
-                    .to_owned()
-            }
-            Self::Sealer(error) => return error.hint(),
-            _ => return None,
-        })
-    }
 }

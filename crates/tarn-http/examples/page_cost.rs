@@ -147,14 +147,14 @@ fn processor_time() -> Outcome<f64> {
 }
 
 async fn add_user(registry: &Registry, name: &str) -> Outcome<OwnerId> {
-    let name = OwnerName::parse(name)?;
     let new = NewUser {
-        name: &name,
+        name: &OwnerName::parse(name)?,
         password_hash: None,
         admin: false,
         visibility: Visibility::Public,
     };
-    let act = Actor::COMMAND_LINE.at(registry.clock().now());
+    let by = Actor::COMMAND_LINE;
+    let act = by.at(registry.clock().now());
     Ok(registry.metadata().add_user(new, &act).await?.id)
 }
 
