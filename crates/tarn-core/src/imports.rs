@@ -161,28 +161,16 @@ impl Imports {
     }
 
     /// The account that one of a forge became in an earlier import, also when it was deleted since.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn known_account(&self, name: &OwnerName) -> Result<Option<OwnerId>, MetadataError> {
         self.metadata.imported_account(&name.lower()).await
     }
 
     /// Whether an earlier import brought this, or found it here.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn knows(&self, thing: &Imported) -> Result<bool, MetadataError> {
         self.metadata.was_imported(thing).await
     }
 
     /// Remembers what came or was found, and gives package files the dates, creators and download counts that they had elsewhere.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn remember(
         &self,
         things: &[Imported],

@@ -127,10 +127,6 @@ impl Source {
     }
 
     /// Every row of the answer to a question. Its text is this crate's own and holds no value from outside.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn rows(&self, question: &'static str) -> Result<Vec<Row>, SourceError> {
         match self {
             Self::Sqlite(connection) => {
@@ -146,10 +142,6 @@ impl Source {
     }
 
     /// Whether a table has a column. Forges of different versions have different ones.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn has(&self, table: &'static str, column: &str) -> Result<bool, SourceError> {
         let rows = match self {
             Self::Sqlite(_) => {

@@ -58,10 +58,6 @@ impl AuditLog {
 
     /// Whom a filter means: an owner who is called so, or was and still leads there, under every name they had; or one who
     /// is gone, by the name that the log has.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn named(&self, name: &OwnerName) -> Result<Named, MetadataError> {
         let found = match self.metadata.owner(name).await? {
             None => self.metadata.owner_formerly(name).await?,
@@ -75,10 +71,6 @@ impl AuditLog {
 
     /// The newest entries that fit, newest first; those before the entry `before` where one is given. At most `most`, and
     /// never more than [`LONGEST_PAGE`].
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn page(
         &self,
         filter: &AuditFilter,
@@ -102,10 +94,6 @@ impl AuditLog {
 
 impl Export {
     /// The next page; an empty one at the end.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn next_page(&mut self) -> Result<Vec<AuditEntry>, MetadataError> {
         if self.ended {
             return Ok(Vec::new());

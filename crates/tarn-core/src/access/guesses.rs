@@ -160,10 +160,6 @@ impl Guesses {
     }
 
     /// The same, where several servers count together: in the rows of the database, in one transaction.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub(super) async fn begin_together(
         &self,
         (metadata, most): (&Metadata, u32),
@@ -198,10 +194,6 @@ impl Guesses {
     }
 
     /// The attempt of [`Guesses::begin_together`] was right.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub(super) async fn forgive_together(
         &self,
         metadata: &Metadata,

@@ -117,19 +117,11 @@ impl Sessions {
     }
 
     /// The sessions of a user that count now, the one that was used last first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn list(&self, user: OwnerId) -> Result<Vec<Session>, MetadataError> {
         self.metadata.sessions(user, self.clock.now()).await
     }
 
     /// Ends a session of a user: its next request is anonymous, whichever process it asks. Whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn end(
         &self,
         user: OwnerId,
@@ -141,10 +133,6 @@ impl Sessions {
     }
 
     /// Ends all sessions of a user but the one of `keep`. Gives how many ended.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn end_others(
         &self,
         user: OwnerId,

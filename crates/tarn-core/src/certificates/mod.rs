@@ -157,10 +157,6 @@ impl Certificates {
     }
 
     /// The digest that the authority wants to find under a name now.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn challenge(&self, name: &str) -> Result<Option<[u8; 32]>, MetadataError> {
         self.0
             .metadata
@@ -357,10 +353,6 @@ where
     P: Fn(&ServerCertificate) -> Result<(), Box<dyn Error + Send + Sync>>,
 {
     /// Takes the newest certificate into use, where it is another one than before.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn look(&mut self) -> Result<(), MetadataError> {
         let Parts {
             metadata, counts, ..

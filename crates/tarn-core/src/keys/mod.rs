@@ -178,10 +178,6 @@ impl Keys {
 
     /// The PEM of the key called `name`, if it signs `owner`'s indexes. What does not sign is not handed out: a client
     /// that trusts it alone could not use the indexes.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn public_key_called(
         &self,
         owner: &Owner,

@@ -70,10 +70,6 @@ impl Expiry {
     }
 
     /// The rules of an owner, or of all.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn rules(&self, owner: Option<OwnerId>) -> Result<Vec<ExpiryRule>, MetadataError> {
         self.metadata.expiry_rules(owner).await
     }
@@ -114,10 +110,6 @@ impl Expiry {
     }
 
     /// Takes the rule for that pattern away. Whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn remove(
         &self,
         owner: OwnerId,

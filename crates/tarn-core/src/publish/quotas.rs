@@ -53,10 +53,6 @@ impl Quotas {
     }
 
     /// What an owner has and may have.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn allowance(&self, owner: OwnerId) -> Result<Allowance, MetadataError> {
         let (used, own) = self.metadata.usage(owner).await?;
         Ok(Allowance {

@@ -287,10 +287,6 @@ impl Deliverer {
     }
 
     /// Drops from the log what was finished too long ago. Gives how much that was.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn prune(&self) -> Result<u64, MetadataError> {
         let Parts {
             metadata,

@@ -249,10 +249,6 @@ impl Webhooks {
     }
 
     /// The webhooks of an owner, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn list(&self, owner: &Owner) -> Result<Vec<Webhook>, WebhookError> {
         let rows = self.metadata.webhooks(owner.id).await?;
         rows.iter().map(Webhook::from_row).collect()

@@ -146,10 +146,6 @@ impl Named {
 impl Metadata {
     /// The newest entries that fit, newest first, at most `most`; those before the entry `before` where one is given.
     /// The last entry of a page is where the next one goes on.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn audit_entries(
         &self,
         filter: &AuditFilter,
@@ -221,10 +217,6 @@ impl Metadata {
     }
 
     /// Removes the oldest entries from before `end`, at most `most`, and writes down that it did. Gives how many went.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn prune_audit_log(
         &self,
         end: Timestamp,

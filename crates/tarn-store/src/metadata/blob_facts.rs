@@ -149,10 +149,6 @@ pub(super) fn kept(files: &[&Admitted<'_>]) -> Given {
 
 impl Metadata {
     /// What the database knows of the bytes with that hash; `None` when it never heard of them.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn blob(&self, sha256: &Sha256Digest) -> Result<Option<BlobFacts>, MetadataError> {
         self.engine
             .look_up(sql!(
@@ -166,10 +162,6 @@ impl Metadata {
 
     /// The blobs whose digest begins with that byte. All 256 together are all that the database knows; one at a time they
     /// take little memory.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn known_blobs(&self, first_byte: u8) -> Result<Vec<BlobFacts>, MetadataError> {
         let end = first_byte.checked_add(1);
         self.engine
@@ -186,10 +178,6 @@ impl Metadata {
     }
 
     /// The first unneeded blobs behind `after`, at most `most`, in the order of their digests.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn unneeded_blobs(
         &self,
         after: Option<&Sha256Digest>,
@@ -210,10 +198,6 @@ impl Metadata {
 
     /// Notes a blob that was found in the store and never recorded. `false` when the database knows these bytes by now, in this
     /// place or in another one: then nothing was changed.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn note_stray_blob(
         &self,
         stray: &BlobKey,
@@ -275,10 +259,6 @@ impl Metadata {
 
     /// When this database was made, by the clock of the machine and not by the registry's: to be compared with the
     /// times of files.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn made_at(&self) -> Result<SystemTime, MetadataError> {
         let row = self
             .engine
@@ -289,10 +269,6 @@ impl Metadata {
     }
 
     /// The identifier of this database, the same in every copy of it: `new`, if it has none yet.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn identifier(&self, new: &str) -> Result<String, MetadataError> {
         self.engine
             .run(sql!(

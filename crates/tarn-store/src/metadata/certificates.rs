@@ -38,10 +38,6 @@ pub struct CertificateOf<'a> {
 
 impl Metadata {
     /// The certificate that was issued last.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn certificate(
         &self,
         of: CertificateOf<'_>,
@@ -67,10 +63,6 @@ impl Metadata {
     }
 
     /// Keeps a certificate in the place of the one before, and forgets the orders that failed.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn keep_certificate(
         &self,
         of: CertificateOf<'_>,
@@ -101,10 +93,6 @@ impl Metadata {
     }
 
     /// The orders that failed since a certificate was issued, where there are any.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn failed_orders(
         &self,
         of: CertificateOf<'_>,
@@ -127,10 +115,6 @@ impl Metadata {
     }
 
     /// Counts one more order that failed. Gives how many there are.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn note_failed_order(
         &self,
         of: CertificateOf<'_>,
@@ -154,10 +138,6 @@ impl Metadata {
     }
 
     /// The sealed credentials of the account that was made with that address.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn acme_account(
         &self,
         directory: &str,
@@ -175,10 +155,6 @@ impl Metadata {
     }
 
     /// Keeps the sealed credentials of an account.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn keep_acme_account(
         &self,
         directory: &str,
@@ -199,10 +175,6 @@ impl Metadata {
 
     /// Lets every server answer what the authority asks about a name, until `ends_at`. `digest`: the SHA-256 of the key
     /// authorization (RFC 8737, section 3). What ended by `now` is forgotten.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn keep_acme_challenge(
         &self,
         name: &str,
@@ -226,20 +198,12 @@ impl Metadata {
     }
 
     /// Answers the authority no more about a name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn forget_acme_challenge(&self, name: &str) -> Result<(), MetadataError> {
         let statement = sql!("DELETE FROM acme_challenges WHERE name = $1", name);
         self.engine.run(statement).await.map(drop)
     }
 
     /// What the authority is to be answered about a name, while it may ask.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn acme_challenge(
         &self,
         name: &str,

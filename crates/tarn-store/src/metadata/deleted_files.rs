@@ -121,10 +121,6 @@ macro_rules! restorable {
 impl Metadata {
     /// The deleted files of an owner that can be restored, the one deleted last first. A file in whose place another one is
     /// by now is not among them.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn deleted_files(
         &self,
         owner: OwnerId,
@@ -161,10 +157,6 @@ impl Metadata {
     }
 
     /// One deleted file of an owner. `None` when none is kept.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn deleted_file(
         &self,
         owner: OwnerId,
@@ -202,10 +194,6 @@ impl Metadata {
 
     /// What the deleted files of an owner keep on the disk that none of the owner's other files needs. What other owners have is
     /// not looked at: it would say whether another owner has certain bytes.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn waiting_to_be_freed(&self, owner: OwnerId) -> Result<Waiting, MetadataError> {
         let rows = self
             .engine
@@ -322,10 +310,6 @@ impl Metadata {
     }
 
     /// Has deletions whose time lies ahead of the clock count from now on. Gives how many of a batch those were.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn correct_deletion_times(&self, now: Timestamp) -> Result<u64, MetadataError> {
         let ahead = sql!(
             "SELECT 1 AS one FROM package_files WHERE deleted_at > $1 LIMIT 1",

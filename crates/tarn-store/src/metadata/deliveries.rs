@@ -232,10 +232,6 @@ impl Metadata {
     }
 
     /// The messages to a webhook of `owner`, newest first; those in `state` where one is named.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn deliveries(
         &self,
         (owner, webhook): (OwnerId, WebhookId),
@@ -277,10 +273,6 @@ impl Metadata {
     }
 
     /// When the next message is due, for any webhook. `None`: there is none.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn next_delivery_at(&self) -> Result<Option<Timestamp>, MetadataError> {
         match self
             .engine
@@ -296,10 +288,6 @@ impl Metadata {
     }
 
     /// The webhooks that a message is due for, and whose they are, the one that waits longest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn webhooks_with_mail(
         &self,
         now: Timestamp,
@@ -325,10 +313,6 @@ impl Metadata {
 
     /// Takes the message to `webhook` that is due longest. Until `lease_until` no other sender takes it; after that, the one that took
     /// it is thought dead.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn take_delivery(
         &self,
         webhook: WebhookId,
@@ -373,10 +357,6 @@ impl Metadata {
 
     /// Writes down what came of an attempt, and drops from the log what it is too full for. `false` when the message is not
     /// this attempt's any more: the webhook was removed or disabled, or another sender has taken the message since.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn finish_delivery(
         &self,
         taken: &TakenDelivery,
@@ -411,10 +391,6 @@ impl Metadata {
     }
 
     /// Drops messages that were finished before `before` from the log, at most so many. Gives how many those were.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn prune_deliveries(
         &self,
         before: Timestamp,

@@ -90,10 +90,6 @@ impl Metadata {
     }
 
     /// Takes an owner's rule for a pattern away. `false` when there was none.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn remove_expiry_rule(
         &self,
         owner: OwnerId,
@@ -124,10 +120,6 @@ impl Metadata {
     }
 
     /// The rules of an owner, or of all, in the order in which they were made.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn expiry_rules(
         &self,
         owner: Option<OwnerId>,

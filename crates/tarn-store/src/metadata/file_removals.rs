@@ -72,10 +72,6 @@ impl Metadata {
     }
 
     /// Takes a package file out of its repository. `false` when no such file is there; nothing was changed then.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn remove_package(
         &self,
         address: &PackageAddress<'_>,
@@ -85,10 +81,6 @@ impl Metadata {
     }
 
     /// The same, but only when it is still that very file, and not one of the same name that came after it.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn remove_package_file(
         &self,
         address: &PackageAddress<'_>,

@@ -124,10 +124,6 @@ impl Metadata {
     }
 
     /// The tokens of forges that end in these eight characters and whose text is not known yet.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn foreign_tokens_ending(
         &self,
         last_eight: &str,
@@ -147,10 +143,6 @@ impl Metadata {
 
     /// Notes the SHA-256 of the text of a forge's token, now that the text is known. Nothing happens to one that was revoked, or
     /// whose text another request showed meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn know_foreign_token(
         &self,
         token: TokenId,

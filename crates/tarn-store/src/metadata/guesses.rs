@@ -24,10 +24,6 @@ pub struct GuessCount {
 
 impl Metadata {
     /// What was counted since then, the newest first, at most `most` of them.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn guesses(
         &self,
         since: Timestamp,
@@ -54,10 +50,6 @@ impl Metadata {
 
     /// Writes counts down in the place of older ones, in one transaction. Forgets what is from before `since`, and the oldest
     /// beyond `most`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn keep_guesses(
         &self,
         counts: &[GuessCount],
@@ -136,10 +128,6 @@ impl Metadata {
     }
 
     /// Takes one attempt back that was right: the account's are forgotten; of the source's, this one.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn forgive_guess(
         &self,
         (account, source): (&[u8; 32], &str),

@@ -153,10 +153,6 @@ impl Metadata {
     }
 
     /// The account that one of a forge became in an earlier import, also when it is gone by now. The name is in lower case.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn imported_account(&self, name: &str) -> Result<Option<OwnerId>, MetadataError> {
         let row = self
             .engine
@@ -171,10 +167,6 @@ impl Metadata {
     }
 
     /// Whether an earlier import brought this, or found it here.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn was_imported(&self, thing: &Imported) -> Result<bool, MetadataError> {
         let row = self
             .engine
@@ -190,10 +182,6 @@ impl Metadata {
 
     /// Remembers what an import brought or found, in one transaction with the dates, creators and counts that package files had
     /// elsewhere. Nothing happens to a file that is gone.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn remember_imported(
         &self,
         things: &[Imported],

@@ -104,10 +104,6 @@ const FEW: i64 = 4;
 impl Metadata {
     /// The newest state of the index of an architecture and format: its own packages and the noarch ones. `None` when there is
     /// no such repository.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn index_head(
         &self,
         owner: OwnerId,
@@ -167,10 +163,6 @@ impl Metadata {
     /// The packages in the index of an architecture and format at a generation, now or in the past, in the order of the index: its
     /// own and the noarch ones, at most `most` of them from behind the sequence `after` on. The same question has the same
     /// answer for as long as no package that the generation had is forgotten.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn index_rows(
         &self,
         repository: RepositoryId,
@@ -200,10 +192,6 @@ impl Metadata {
     /// What happened to the index of an architecture and format after the generation `since`, up to and with the generation `to`.
     /// Packages that came and went in between are left out. `None` when that is not known any more, because a package that
     /// went after `since` is forgotten.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn index_changes(
         &self,
         repository: RepositoryId,

@@ -23,10 +23,6 @@ pub struct JobRun {
 
 impl Metadata {
     /// Notes a run in the place of the one before it.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn note_job_run(&self, run: &JobRun) -> Result<(), MetadataError> {
         let took = i64::try_from(run.took.as_micros()).unwrap_or(i64::MAX);
         let statement = sql!(
@@ -43,10 +39,6 @@ impl Metadata {
     }
 
     /// The last run of each job that ever ran, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn job_runs(&self) -> Result<Vec<JobRun>, MetadataError> {
         let statement =
             sql!("SELECT job, began_at, took, done, problem FROM job_runs ORDER BY job");

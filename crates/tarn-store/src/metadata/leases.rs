@@ -65,10 +65,6 @@ const RENEW: (&str, &str) = with_now!(
 
 impl Metadata {
     /// Takes the lease of that name for so long, unless another holds it, or the work was done less than `every` before `now`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn take_lease(
         &self,
         name: &'static str,
@@ -96,10 +92,6 @@ impl Metadata {
     }
 
     /// Holds a lease for so long from now. `false` when another has taken it since: then its work is no more this server's.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn renew_lease(&self, lease: &Lease, for_: Duration) -> Result<bool, MetadataError> {
         let text = self.engine.text(RENEW.0, RENEW.1);
         let statement = sql!(text, lease.name, lease.number, micros(for_));

@@ -68,10 +68,6 @@ const PAGE: &str = live_files!(
 impl Metadata {
     /// The package files of a repository in the order in which they came, at most `most`: those behind the sequence
     /// `after`. The last one of a page is where the next goes on; 0 is before the first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn live_files(
         &self,
         repository: RepositoryId,
@@ -87,10 +83,6 @@ impl Metadata {
     }
 
     /// The repositories of an owner that ever had a package.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn repositories(
         &self,
         owner: OwnerId,
@@ -113,10 +105,6 @@ impl Metadata {
     }
 
     /// The packages of a repository that have more than `keep` versions, one of them from before `end`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn old_packages(
         &self,
         repository: RepositoryId,
@@ -144,10 +132,6 @@ impl Metadata {
     }
 
     /// All versions of a package, in the order in which they came.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn versions(&self, package: &OldPackage) -> Result<Vec<LiveFile>, MetadataError> {
         // The range of file names lets the index of live files find them: `.` comes after `-`.
         self.engine

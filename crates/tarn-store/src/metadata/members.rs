@@ -155,10 +155,6 @@ impl Metadata {
     }
 
     /// The members of an organisation, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn members(&self, organisation: OwnerId) -> Result<Vec<Member>, MetadataError> {
         let rows = self
             .engine
@@ -194,10 +190,6 @@ impl Metadata {
     }
 
     /// The members of a team, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn team_members(&self, team: &Team) -> Result<Vec<User>, MetadataError> {
         self.engine
             .rows(sql!(

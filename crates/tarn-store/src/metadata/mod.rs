@@ -1,8 +1,10 @@
 //! Facts: who there is, what they published, at which generation. The only module that knows SQL.
 //!
 //! Every change is one transaction: saved whole, or it never happened. Inside one there is nothing but SQL: no file,
-//! no network, no waiting for anybody. Every change looks at how many rows it changed. What is committed survives a
+//! no network, no waiting for other callers. Every change looks at how many rows it changed. What is committed survives a
 //! power cut.
+//!
+//! Every function fails with a [`MetadataError`] when the database does. A section `# Errors` stands where there is more to say.
 //!
 //! Which database it is, and that its statements run on threads that may wait, is the business of `engine.rs`.
 //!

@@ -53,10 +53,6 @@ impl Owner {
 
 impl Metadata {
     /// The owner of that name, without regard to case.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn owner(&self, name: &OwnerName) -> Result<Option<Owner>, MetadataError> {
         let ask = async |name: &String| {
             self.engine
@@ -75,10 +71,6 @@ impl Metadata {
     }
 
     /// The owner with that identifier.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn owner_by_id(&self, id: OwnerId) -> Result<Option<Owner>, MetadataError> {
         self.engine
             .row(sql!(
@@ -95,10 +87,6 @@ impl Metadata {
     }
 
     /// All owners, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn owners(&self) -> Result<Vec<Owner>, MetadataError> {
         self.engine
             .rows(sql!(
@@ -190,10 +178,6 @@ impl Metadata {
     }
 
     /// The rule about versions that is an owner's own. `None`: the server's holds.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn version_rule(&self, owner: OwnerId) -> Result<Option<VersionRule>, MetadataError> {
         let row = self
             .engine

@@ -151,10 +151,6 @@ const USAGE: &str = concat!(
 
 impl Metadata {
     /// What an owner has, and the limits that are theirs alone.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn usage(&self, owner: OwnerId) -> Result<(Usage, OwnQuota), MetadataError> {
         let row = self.engine.look_up(sql!(USAGE, owner)).await?;
         match row {
@@ -164,10 +160,6 @@ impl Metadata {
     }
 
     /// What an owner has, counted file by file: what [`Metadata::usage`] should say.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn counted_usage(&self, owner: OwnerId) -> Result<Usage, MetadataError> {
         let row = self
             .engine

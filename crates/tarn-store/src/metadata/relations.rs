@@ -157,10 +157,6 @@ pub(super) async fn removed(
 impl Metadata {
     /// The packages of an owner that provide what a file wants: the names that it depends on, replaces, or is installed with.
     /// Only packages that can be installed beside it: of its architecture and of `noarch`, or of any where it is of `noarch` itself.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn providers_for(
         &self,
         read_scope: &ReadScope,
@@ -201,10 +197,6 @@ impl Metadata {
 
     /// The packages of an owner that depend on something that a file provides, by name; one as often as what it wants differs, at
     /// most [`MOST_DEPENDENTS`] in all.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn dependents_on(
         &self,
         read_scope: &ReadScope,
@@ -249,10 +241,6 @@ impl Metadata {
     }
 
     /// The packages of a repository that came from the source `origin`, at most [`MOST_RELATED`]; by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn packages_from(
         &self,
         repository: RepositoryId,

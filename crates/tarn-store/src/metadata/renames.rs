@@ -67,10 +67,6 @@ async fn rename_in_limits(
 
 impl Metadata {
     /// The owner that had that name, without regard to case.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn owner_formerly(&self, name: &OwnerName) -> Result<Option<Owner>, MetadataError> {
         let ask = async |name: &String| {
             self.engine
@@ -94,10 +90,6 @@ impl Metadata {
     }
 
     /// The names that an owner had, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn former_names(&self, owner: OwnerId) -> Result<Vec<FormerName>, MetadataError> {
         self.engine
             .rows(sql!(
@@ -213,10 +205,6 @@ impl Metadata {
     }
 
     /// Lets a former name go: it leads nowhere any more, and is free for everybody. `false` when it is none.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn release_name(
         &self,
         name: &OwnerName,

@@ -68,10 +68,6 @@ const SELECT: &str = "SELECT sealed, confirmed_at, wrong_codes, last_wrong_at FR
 
 impl Metadata {
     /// The second factor of a user, begun or in force.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn second_factor(
         &self,
         user: OwnerId,
@@ -90,10 +86,6 @@ impl Metadata {
     }
 
     /// How many recovery codes of a user are left.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn recovery_codes_left(&self, user: OwnerId) -> Result<u64, MetadataError> {
         self.engine
             .row(sql!(
@@ -143,10 +135,6 @@ impl Metadata {
     /// Puts the secret that was begun in force, by the code of `claim`, with these recovery codes in the place of any
     /// others. What was verified before counts no more. `wait` says for how long after the last of so many wrong codes none is
     /// looked at.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn confirm_second_factor(
         &self,
         user: OwnerId,
@@ -179,10 +167,6 @@ impl Metadata {
 
     /// Uses a code up, in one step with finding out whether it may still be used: of two requests with one code, one gets
     /// [`CodeOutcome::Taken`]. `factor` is the one that the code was compared with.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn use_code(
         &self,
         user: OwnerId,
@@ -199,10 +183,6 @@ impl Metadata {
 
     /// Takes a user's second factor away, and the recovery codes with it: one that was begun, or with `in_force` whatever there
     /// is. What was verified before counts no more. `false` when there was none such.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn remove_second_factor(
         &self,
         user: OwnerId,
@@ -227,10 +207,6 @@ impl Metadata {
     }
 
     /// Puts new recovery codes in the place of the old ones, used or not. `false` when no second factor is in force.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn renew_recovery_codes(
         &self,
         user: OwnerId,

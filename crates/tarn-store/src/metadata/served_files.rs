@@ -67,10 +67,6 @@ const LONGEST_FILE_NAME: usize = 255;
 
 impl Metadata {
     /// The package file served at that path. The file name is compared exactly.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn package_file(
         &self,
         address: &FileAddress<'_>,

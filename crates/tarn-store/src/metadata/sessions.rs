@@ -139,10 +139,6 @@ impl Metadata {
 
     /// The session with that SHA-256 and its user, if the user's credentials are still those with which it began. Whether it has
     /// expired, or the user is disabled, is for the caller to see.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn session(&self, hash: &[u8; 32]) -> Result<Option<(Session, User)>, MetadataError> {
         let ask = async |hash: &[u8; 32]| {
             self.engine
@@ -169,10 +165,6 @@ impl Metadata {
     }
 
     /// The sessions of a user that count at that moment, the one that was used last first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn sessions(
         &self,
         user: OwnerId,
@@ -198,10 +190,6 @@ impl Metadata {
     }
 
     /// Ends a session of a user, which counts no more from then on. `false` when there was none.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn end_session(
         &self,
         user: OwnerId,
@@ -231,10 +219,6 @@ impl Metadata {
     }
 
     /// Ends the sessions of a user, all but the one of `keep`. Gives how many ended.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn end_sessions(
         &self,
         user: OwnerId,
@@ -265,10 +249,6 @@ impl Metadata {
     }
 
     /// Notes that a session was used, and when it ends now. Nothing happens to one that has ended meanwhile, or was used later.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn touch_session(
         &self,
         session: SessionId,
@@ -285,10 +265,6 @@ impl Metadata {
     }
 
     /// Notes that the password was given once more. `false` when the session has ended meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn prove_session(
         &self,
         session: SessionId,
@@ -316,10 +292,6 @@ impl Metadata {
 
     /// Deletes sessions that expired before `end`, at most `most`. They counted no more anyway, so nothing is written down.
     /// Gives how many went.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn forget_expired_sessions(
         &self,
         end: Timestamp,

@@ -147,10 +147,6 @@ impl SigningKeyRow {
 
 impl Metadata {
     /// All keys of an owner in every state, newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn signing_keys(
         &self,
         owner: OwnerId,

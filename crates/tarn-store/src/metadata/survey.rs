@@ -50,20 +50,12 @@ impl Metadata {
     }
 
     /// The text that only the sealing key of this database opens, once there is one.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn sealing_check(&self) -> Result<Option<Vec<u8>>, MetadataError> {
         sealing_check(&self.engine).await
     }
 
     /// Keeps `sealed` as that text, unless there is one. Gives the one that is there then: of two processes that start at once, the
     /// first decides.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn keep_sealing_check(&self, sealed: &[u8]) -> Result<Vec<u8>, MetadataError> {
         let mut transaction = self.engine.write().await?;
         transaction
@@ -82,10 +74,6 @@ impl Metadata {
     }
 
     /// Puts `sealed` in the place of that text, for a new sealing key after the old one was lost.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn replace_sealing_check(
         &self,
         sealed: &[u8],

@@ -87,10 +87,6 @@ impl Team {
 
 impl Metadata {
     /// What the teams of an organisation grant a user; nothing when the user is in none of them.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn team_grants(
         &self,
         organisation: OwnerId,
@@ -122,10 +118,6 @@ impl Metadata {
     }
 
     /// The teams of an organisation: the built-in ones first, then by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn teams(&self, organisation: OwnerId) -> Result<Vec<Team>, MetadataError> {
         self.engine
             .rows(sql!(
@@ -144,10 +136,6 @@ impl Metadata {
     }
 
     /// The team of an organisation with that name, without regard to case.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn team(
         &self,
         organisation: OwnerId,
@@ -169,10 +157,6 @@ impl Metadata {
     }
 
     /// The team of that number, with its organisation.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn team_by_number(
         &self,
         number: i64,
@@ -194,10 +178,6 @@ impl Metadata {
     }
 
     /// The teams in which a user is, with their organisations, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn teams_of_user(&self, user: OwnerId) -> Result<Vec<(Owner, Team)>, MetadataError> {
         self.engine
             .rows(sql!(

@@ -183,10 +183,6 @@ impl Metadata {
 
     /// The token with that SHA-256 and whose it is. Whether it has expired, or the user is disabled, is for the
     /// caller to see.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn token(&self, hash: &[u8; 32]) -> Result<Option<(Token, Bearer)>, MetadataError> {
         let ask = async |hash: &[u8; 32]| {
             self.engine
@@ -209,10 +205,6 @@ impl Metadata {
     }
 
     /// The tokens of an owner, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn tokens(&self, owner: OwnerId) -> Result<Vec<Token>, MetadataError> {
         self.engine
             .rows(sql!(
@@ -230,10 +222,6 @@ impl Metadata {
     }
 
     /// Forgets the token of an owner with that label, which counts no more from then on. `false` when there was none.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn remove_token(
         &self,
         owner: OwnerId,
@@ -264,10 +252,6 @@ impl Metadata {
 
     /// Forgets tokens that expired before `end`, at most `most`. They counted no more anyway, so nothing is written down. Gives
     /// how many went.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn forget_expired_tokens(
         &self,
         end: Timestamp,
@@ -283,10 +267,6 @@ impl Metadata {
 
     /// Notes when tokens were used, all in one transaction. Nothing happens to one that has been removed meanwhile, or was
     /// used later.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn touch_tokens(&self, uses: &[(TokenId, Timestamp)]) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
         for (id, at) in uses {

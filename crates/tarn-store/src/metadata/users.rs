@@ -101,10 +101,6 @@ impl User {
 
 impl Metadata {
     /// The user of that name, without regard to case. An organisation is none.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn user(&self, name: &OwnerName) -> Result<Option<User>, MetadataError> {
         let ask = async |name: &String| {
             self.engine
@@ -127,10 +123,6 @@ impl Metadata {
     }
 
     /// The user with that identifier.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn user_by_id(&self, id: OwnerId) -> Result<Option<User>, MetadataError> {
         self.engine
             .row(sql!(
@@ -147,10 +139,6 @@ impl Metadata {
     }
 
     /// All users, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn users(&self) -> Result<Vec<User>, MetadataError> {
         self.engine
             .rows(sql!(concat!(
@@ -165,10 +153,6 @@ impl Metadata {
     }
 
     /// How many users there are, disabled ones too. None means that this is the first run.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn user_count(&self) -> Result<i64, MetadataError> {
         self.engine
             .row(sql!("SELECT COUNT(*) AS count FROM users"))
@@ -260,10 +244,6 @@ impl Metadata {
 
     /// Puts another hash of the same password in the place of `old`. What was verified with it still counts. Nothing happens when
     /// the user has another hash by now.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn replace_password_hash(
         &self,
         user: OwnerId,

@@ -243,10 +243,6 @@ impl Metadata {
     }
 
     /// The webhooks of an owner, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn webhooks(&self, owner: OwnerId) -> Result<Vec<WebhookRow>, MetadataError> {
         self.engine
             .rows(sql!(

@@ -48,10 +48,6 @@ impl Accounts {
     }
 
     /// The rule about versions that is an owner's own. `None`: the server's holds.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn version_rule(&self, owner: OwnerId) -> Result<Option<VersionRule>, AccountError> {
         Ok(self.metadata.version_rule(owner).await?)
     }
@@ -94,20 +90,12 @@ impl Accounts {
     }
 
     /// The names that an owner had and still leads from.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn former_names(&self, owner: &Owner) -> Result<Vec<FormerName>, AccountError> {
         Ok(self.metadata.former_names(owner.id).await?)
     }
 
     /// Lets a former name go: it is free for everybody. Whether it was one. For administrators of the server: who relies
     /// on the old name gets whatever its next owner has.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn release_name(&self, name: &OwnerName, by: &Actor) -> Result<bool, AccountError> {
         let act = by.at(self.clock.now());
         Ok(self.metadata.release_name(name, &act).await?)
@@ -164,10 +152,6 @@ impl Accounts {
     }
 
     /// Every organisation.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn organisations(&self) -> Result<Vec<Owner>, AccountError> {
         let mut owners = self.metadata.owners().await?;
         owners.retain(|owner| owner.kind == OwnerKind::Organisation);

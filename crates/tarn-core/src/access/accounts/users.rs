@@ -148,10 +148,6 @@ impl Accounts {
     }
 
     /// Every user.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn users(&self) -> Result<Vec<User>, AccountError> {
         Ok(self.metadata.users().await?)
     }

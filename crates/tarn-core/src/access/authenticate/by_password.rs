@@ -174,10 +174,6 @@ impl Access {
     }
 
     /// Reads what an earlier process counted of wrong passwords, once, before the first request.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
     pub async fn recall_guesses(&self) -> Result<(), MetadataError> {
         let now = self.clock.now();
         let Passwords {

@@ -130,10 +130,6 @@ pub(in super::super) struct Log<'a> {
 
 impl<'a> Log<'a> {
     /// The entries that `filter` lets through, newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub(in super::super) async fn new(
         registry: &Registry,
         (frame, shell, path): (&'a Frame, &'a Shell, &'a str),

@@ -25,10 +25,6 @@ macro_rules! wanted {
 
 impl Metadata {
     /// The owners that are wanted, as far as `read_scope` may know of them; by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn visible_owners(
         &self,
         read_scope: &ReadScope,
@@ -90,10 +86,6 @@ impl Metadata {
     }
 
     /// Every user, disabled ones too, with when the account was made; by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn listed_users(
         &self,
         window: Window,
@@ -139,10 +131,6 @@ impl Metadata {
     /// The repositories of an owner, by branch and name.
     ///
     /// Those in `read_scope`; that the owner itself is, has been asked.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn listed_repositories(
         &self,
         read_scope: &ReadScope,
@@ -191,10 +179,6 @@ impl Metadata {
     }
 
     /// The files of one version, by branch, repository and architecture. One look-up for each repository of the owner.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn files_of_version(
         &self,
         read_scope: &ReadScope,
@@ -252,10 +236,6 @@ impl Metadata {
 
     /// Where the files of one version are, or of all versions: branch, repository and the package's own architecture, in that
     /// order.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn places_of_package(
         &self,
         read_scope: &ReadScope,

@@ -64,10 +64,6 @@ impl ReadScope {
 impl Metadata {
     /// What is left of `read_scope` where `keeps` says so: of the owners that it may know of, and of their repositories, as they
     /// are at this moment. One that comes later is not in read_scope.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn narrowed(
         &self,
         read_scope: &ReadScope,

@@ -124,10 +124,6 @@ enum Way {
 
 impl Metadata {
     /// The files of a repository by name, at most `most`: those behind the file name `after`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn files_by_name(
         &self,
         repository: RepositoryId,
@@ -140,10 +136,6 @@ impl Metadata {
     }
 
     /// The files of a repository, the newest first, at most `most`: those from before the sequence `before`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn files_by_age(
         &self,
         repository: RepositoryId,

@@ -66,10 +66,6 @@ pub struct FileOfPackage {
 
 impl Metadata {
     /// The state of a repository of an owner.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn repository_state(
         &self,
         read_scope: &ReadScope,
@@ -128,10 +124,6 @@ impl Metadata {
     }
 
     /// The names and dates of all files that the index of an architecture lists, those of `noarch` too; by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn files_in_index(
         &self,
         repository: RepositoryId,
@@ -162,10 +154,6 @@ impl Metadata {
     }
 
     /// The files of one package in a repository, at most `most`, those that came last first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn files_of_package(
         &self,
         read_scope: &ReadScope,

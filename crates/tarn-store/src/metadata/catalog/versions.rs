@@ -105,10 +105,6 @@ const NEWEST_OF_OWNER: &str = concat!(
 impl Metadata {
     /// The newest versions of all owners that `read_scope` may know of, at most `most`. None where it leaves some repositories
     /// only: which of the newest are in them is not known without looking at all.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn newest_versions(
         &self,
         read_scope: &ReadScope,
@@ -131,10 +127,6 @@ impl Metadata {
 
     /// The newest versions of an owner's packages, at most `most`. Other than [`Metadata::listed_versions`] it does not count all of
     /// them.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn newest_versions_of(
         &self,
         read_scope: &ReadScope,
@@ -165,10 +157,6 @@ impl Metadata {
     }
 
     /// The versions of an owner's packages, the newest first. `read_scope` decides which creators are named.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn listed_versions(
         &self,
         read_scope: &ReadScope,
@@ -181,10 +169,6 @@ impl Metadata {
     }
 
     /// Those of them whose name contains `text`, in any letters' case.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn versions_named_like(
         &self,
         read_scope: &ReadScope,
@@ -202,10 +186,6 @@ impl Metadata {
     }
 
     /// The versions of one package of an owner, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn versions_of(
         &self,
         read_scope: &ReadScope,
@@ -226,10 +206,6 @@ impl Metadata {
     }
 
     /// One version of a package of an owner.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
     pub async fn version(
         &self,
         read_scope: &ReadScope,

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::{TcpListener, UdpSocket},
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
@@ -28,29 +29,36 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// A name server for as long as the process lives: every name leads to 127.0.0.1, also where the machine's own `localhost` is `::1`.
-/// Gives its address.
+/// Gives its address. Pebble asks over TCP.
 fn name_server() -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
-        let mut query = [0; 512];
-        while let Ok((length, from)) = socket.recv_from(&mut query) {
-            // The name begins behind the head of 12 bytes and ends with a zero; type and class follow (RFC 1035, section 4.1).
-            let name = query[12..length].iter().position(|byte| *byte == 0);
-            let Some(end) = name.map(|name| 12 + name + 5) else {
-                continue;
-            };
-            let is_ipv4 = query[end - 4..end] == [0, 1, 0, 1];
-            let mut answer = query[..2].to_vec();
-            answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_ipv4), 0, 0, 0, 0]);
-            answer.extend(&query[12..end]);
-            if is_ipv4 {
-                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
-            }
-            let _ = socket.send_to(&answer, from);
+        for mut connection in listener.incoming().flatten() {
+            thread::spawn(move || while answer_query(&mut connection).is_some() {});
         }
     });
     address
+}
+
+/// Answers one query. `None` at the end of the connection.
+fn answer_query(connection: &mut TcpStream) -> Option<()> {
+    let mut length = [0; 2];
+    connection.read_exact(&mut length).ok()?;
+    let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
+    connection.read_exact(&mut query).ok()?;
+    // The name begins behind the head of 12 bytes and ends with a zero; type and class follow (RFC 1035, section 4.1).
+    let name = query[12..].iter().position(|byte| *byte == 0)?;
+    let end = 12 + name + 5;
+    let is_ipv4 = query[end - 4..end] == [0, 1, 0, 1];
+    let mut answer = query[..2].to_vec();
+    answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_ipv4), 0, 0, 0, 0]);
+    answer.extend(&query[12..end]);
+    if is_ipv4 {
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
+    }
+    let length = u16::try_from(answer.len()).ok()?.to_be_bytes();
+    connection.write_all(&[&length[..], &answer].concat()).ok()
 }
 
 impl Pebble {
