@@ -58,8 +58,13 @@ const RELEASE: [&str; 5] = ["final", "ga", "lts", "release", "stable"];
 fn is_before_release(piece: &Piece<'_>) -> bool {
     let word = piece.text.to_ascii_lowercase();
     // A part of a hash says nothing, and neither does a single letter.
-    let says_something = word.len() > 1 && !is_hash(&word) && !RELEASE.contains(&&*word);
+    let says_something = word.len() > 1 && !is_hash(&word) && !is_of_release(&word);
     matches!(piece.separator, Some('-' | '~')) && says_something
+}
+
+/// Whether a word is one of a release, in any letters' case.
+fn is_of_release(word: &str) -> bool {
+    RELEASE.iter().any(|one| one.eq_ignore_ascii_case(word))
 }
 
 /// Whether a word may be what a hash begins with, perhaps with the `g` of `git describe` in front.
@@ -177,7 +182,7 @@ fn with_words(number: &str, pieces: Vec<Piece<'_>>) -> Option<String> {
         } else if version == number && is_before_release(&piece) {
             version.push_str("_pre");
             version.push_str(digits);
-        } else if piece.separator.is_none() {
+        } else if piece.separator.is_none() && !is_of_release(piece.text) {
             // `92081f1` is a hash: no part of it says what is newer.
             return None;
         }

@@ -62,7 +62,7 @@ fn says_what_is_wrong_and_what_to_do() {
         ("1_p.1", format!("`1_p.1` is not a version apk understands: `.1` {no}; write `1_p1-r0`")),
         ("1.0 ", format!("`1.0 ` is not a version apk understands: ` ` {belongs}")),
         ("1.0A", format!("`1.0A` is not a version apk understands: `A` {belongs}")),
-        ("1~abG", format!("`1~abG` is not a version apk understands: `~abG` {no}; write `1-r0`")),
+        ("1~abG", format!("`1~abG` is not a version apk understands: `~abG` {no}; write `1_pre-r0`")),
         (
             "1.18446744073709551616",
             "`1.18446744073709551616` is not a version apk can order: the number `18446744073709551616` is over \
