@@ -53,3 +53,4 @@ mod web_cost;
 mod web_owner;
 mod web_session;
 mod web_settings;
+mod web_templates;

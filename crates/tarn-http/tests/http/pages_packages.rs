@@ -11,10 +11,10 @@ use crate::{
 use tarn_store::metadata::{Role, Visibility};
 
 /// A text that would be more than text wherever it is not escaped.
-const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'&";
+pub(crate) const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'&";
 
 /// A server with packages that have to do with each other.
-async fn with_packages() -> TestServer {
+pub(crate) async fn with_packages() -> TestServer {
     let server = TestServer::with_hello().await;
     let lib = PackageBuilder::new("libgreet", "2.0-r0")
         .arch("x86_64")
@@ -329,7 +329,7 @@ async fn what_a_package_says_is_text_on_every_page() {
     }
 }
 
-fn url_encoded(text: &str) -> String {
+pub(crate) fn url_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
