@@ -172,8 +172,14 @@ impl Local {
                     true => clear(path),
                     false => std::fs::remove_file(path),
                 };
-                removed.map_err(at("remove", path))?;
-                freed.push(file);
+                match removed {
+                    // Another sweep removed it since it was opened.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    removed => {
+                        removed.map_err(at("remove", path))?;
+                        freed.push(file);
+                    }
+                }
             }
             Ok((freed.len() as u64, Freed(freed)))
         })

@@ -60,8 +60,8 @@ fn packages_are_read_from_the_store_of_the_forge() {
     // As many bytes as were uploaded, and other ones.
     let files = files_below(&bucket);
     let turn = || {
-        for file in &files {
-            let bytes: Vec<u8> = fs::read(file).unwrap().iter().map(|byte| !byte).collect();
+        for file in files.iter().map(|file| bucket.join(file)) {
+            let bytes: Vec<u8> = fs::read(&file).unwrap().iter().map(|byte| !byte).collect();
             fs::write(file, bytes).unwrap();
         }
     };
