@@ -332,7 +332,7 @@ impl Certificates {
                 names, %error, hint, next, "the certificate was not renewed; the one in use is valid until {until}"
             ),
             None => {
-                tracing::error!(names, %error, hint, next, "no certificate was issued, and there is none")
+                tracing::error!(names, %error, hint, next, "no certificate was issued, and there is none");
             }
         }
         Ok(())

@@ -268,7 +268,6 @@ impl Schedule {
 }
 
 /// Why a job failed, with its causes, as the log and the page about the health of the server say it.
-#[expect(clippy::needless_pass_by_value, reason = "map_err hands a value over")]
 fn said(error: impl Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -43,7 +43,7 @@ pub(super) async fn answer(
     let digest = digest.ok_or_else(unknown)?;
     let mut params = CertificateParams::new([name]).map_err(io::Error::other)?;
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(&digest)];
-    let (chain, key) = signed_by_itself(params).map_err(io::Error::other)?;
+    let (chain, key) = signed_by_itself(&params).map_err(io::Error::other)?;
     let config = showing(chain, key).map_err(io::Error::other)?;
     Ok(Arc::new(config))
 }
@@ -75,13 +75,13 @@ pub(super) fn until_issued(names: &[String]) -> io::Result<Arc<ServerConfig>> {
     let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
     let name = "Tarn: the certificate is still being ordered";
     params.distinguished_name.push(DnType::CommonName, name);
-    let (chain, key) = signed_by_itself(params).map_err(io::Error::other)?;
+    let (chain, key) = signed_by_itself(&params).map_err(io::Error::other)?;
     let config = config(chain, key, super::tls::PROTOCOLS).map_err(io::Error::other)?;
     Ok(Arc::new(config))
 }
 
 fn signed_by_itself(
-    params: CertificateParams,
+    params: &CertificateParams,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), rcgen::Error> {
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;

@@ -31,7 +31,8 @@ async fn a_page_asks_for_what_it_shows_and_little_else() {
         // The state of the indexes, packages.
         ("/alice/edge/main", 2),
         ("/alice/edge/main?name=ell&sort=newest", 2),
-        ("/alice/edge/main?origin=hello", 2),
+        // And whether few packages have that source.
+        ("/alice/edge/main?origin=hello", 3),
         // The repository, versions, fields, depends, required by.
         ("/alice/edge/main/hello", 5),
         // The repository, versions, the file.

@@ -31,13 +31,13 @@ struct Sections {
 impl AppIni {
     pub(super) fn storage(&self, data: &Path) -> Storage {
         let sections = self.sections();
-        let kind = self.kind(&sections.target).unwrap_or_else(|| {
-            let of_section = sections.target.strip_prefix("storage.");
-            let kinds = ["local", "minio", "azureblob"];
-            let of_section = of_section.filter(|kind| kinds.contains(kind));
-            of_section.unwrap_or("local").to_owned()
-        });
-        match kind.as_str() {
+        let below = sections.target.strip_prefix("storage.");
+        let kinds = ["local", "minio", "azureblob"];
+        let kind = self
+            .kind(&sections.target)
+            .or_else(|| Some(below.filter(|name| kinds.contains(name))?.to_owned()))
+            .or_else(|| below.and_then(|_| self.kind(OF_ALL)));
+        match kind.as_deref().unwrap_or("local") {
             "local" => Storage::Local(self.folder(&sections, data)),
             "minio" => match self.s3(&sections) {
                 Ok(settings) => Storage::S3(Box::new(settings)),

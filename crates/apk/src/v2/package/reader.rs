@@ -31,7 +31,8 @@ const BUFFER: usize = 64 << 10;
 /// # Examples
 ///
 /// ```
-/// # use apk::{limits::Limits, v2::{builder::PackageBuilder, package::PackageReader}};
+/// # use apk::{limits::Limits, v2::package::PackageReader};
+/// # use apk_testkit::v2::PackageBuilder;
 /// let file = PackageBuilder::new("hello", "1.0-r0").build();
 /// let mut reader = PackageReader::new(Limits::default());
 /// for piece in file.chunks(1000) {
