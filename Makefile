@@ -1,7 +1,7 @@
 # `make run` builds and serves. `make test` is everything that CI does.
 
 CACHE := $(or $(TARN_TEST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tarn-tests)
-FUZZ_SECONDS := 10
+FUZZ_SECONDS := 5
 API_EXAMPLES := 10
 
 # What the tests need is found here; nothing of it lies in a target folder. `make run` is not told: the server would take the
