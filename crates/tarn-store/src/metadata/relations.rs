@@ -115,10 +115,13 @@ fn with_bounds(name: &str, bounds: &str) -> Vec<Dependency> {
 fn provided(row: &Row, bounds: &'static str) -> Result<Dependency, MetadataError> {
     let (name, bounds): (&str, &str) = (row.value("provided")?, row.value(bounds)?);
     let found = with_bounds(name, bounds).into_iter().next();
-    found.ok_or_else(|| MetadataError::Corrupt {
-        what: "provided name",
-        value: name.chars().take(64).collect(),
-    })
+    let without = || Dependency::parse_stored(name, &Limits::default()).ok();
+    found
+        .or_else(without)
+        .ok_or_else(|| MetadataError::Corrupt {
+            what: "provided name",
+            value: name.chars().take(64).collect(),
+        })
 }
 
 /// Writes the names in the transaction that records files, behind the files.

@@ -135,6 +135,9 @@ async fn a_repository_is_read_a_part_at_a_time() {
         world.record(name, arch).await.unwrap();
     }
     let metadata = &world.metadata;
+    // Another owner's packages of the same names and versions are not seen here.
+    let bob = add_user(metadata, "bob").await;
+    record(&world, bob, ("bash", "x86_64"), ("", "", "")).await;
     let scope = ReadScope::EVERYTHING;
     let state = metadata
         .repository_state(&scope, world.alice, &branch(), &main_repository())

@@ -51,7 +51,7 @@ impl FilesWanted<'_> {
 }
 
 /// The columns of [`ListedFile`] and where they come from. `$1` the repository, `$2` the architecture, `$3` the origin, `$5` the
-/// pattern of the name. `$from` leads to the files that are looked at: all of the repository, whose index of live files begins
+/// pattern of the name. `$from` selects the files to look at: all of the repository, whose index of live files begins
 /// with the name and is passed over without a look at the rows, or few of them, which are sorted then.
 macro_rules! listed_files {
     ($from:literal, $where:literal, $rest:literal) => {
@@ -89,7 +89,7 @@ macro_rules! ways {
             ),
             listed_files!(
                 "json_each($7) AS matched CROSS JOIN package_versions AS named CROSS JOIN package_files",
-                "named.id = matched.value AND package_files.file_name = named.name || '-' || named.version || '.apk' AND ",
+                "named.id = matched.value AND named.owner_id = repositories.owner_id AND package_files.file_name = named.name || '-' || named.version || '.apk' AND ",
                 $rest
             ),
         ]
