@@ -153,7 +153,8 @@ enum Here {
 }
 
 impl Run<'_> {
-    /// Looks for an account: for what it became in an earlier run, whatever that is called now, and by its name.
+    /// Looks for an account: for what it became in an earlier run, whatever that is called now, and by its name. A name that was given
+    /// to another since is not that account.
     async fn here(&mut self, id: i64, name: &OwnerName) -> Result<Here, MetadataError> {
         let metadata = self.registry.metadata();
         let imports = self.registry.administration().imports();
@@ -165,8 +166,8 @@ impl Run<'_> {
             return Ok(Here::Owner(owner));
         }
         Ok(match metadata.owner(name).await? {
+            _ if earlier.is_some() && !self.again => Here::Gone,
             Some(owner) => Here::Owner(owner),
-            None if earlier.is_some() && !self.again => Here::Gone,
             None => Here::Nothing,
         })
     }
@@ -194,7 +195,6 @@ impl Run<'_> {
             }
             Here::Owner(owner) => {
                 self.report.there(Kind::User);
-                self.remember(account(&user.name, owner.id)).await?;
                 self.know(user.id, owner);
                 return Ok(());
             }
@@ -293,13 +293,13 @@ impl Run<'_> {
                     Ok(owner) => {
                         self.report.imported(Kind::Organisation);
                         self.known.new.insert(planned.id);
+                        self.remember(account(&planned.name, owner.id)).await?;
                         owner
                     }
                     Err(error) => return self.not_made(Kind::Organisation, name, error),
                 }
             }
         };
-        self.remember(account(&planned.name, owner.id)).await?;
         self.know(planned.id, owner);
         let admins = PlannedTeam {
             name: None,

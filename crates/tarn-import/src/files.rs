@@ -69,7 +69,7 @@ impl Files {
     /// Why there are none, in words for the report. What is wrong with the storage as a whole is said for each package.
     pub(crate) async fn open(&self, file: &PlannedFile) -> Result<Body, String> {
         let sha256 = Sha256Digest::parse_hex(&file.sha256)
-            .map_err(|_| "its hash in the forge's database is none")?;
+            .map_err(|_| "its hash in the forge's database is not a SHA-256")?;
         let hex = sha256.to_hex();
         // `BlobHash256Key.RelativePath` in `modules/packages/content_store.go`.
         let name = match (hex.get(..2), hex.get(2..4)) {

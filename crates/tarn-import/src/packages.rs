@@ -1,6 +1,6 @@
 //! The packages of a plan on their way to the publishing service.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use apk::{digest::Sha256Digest, limits::Limits};
 use futures_util::{StreamExt as _, stream};
@@ -9,6 +9,7 @@ use tarn_core::{Registry, publish};
 use tarn_store::metadata::{
     Actor, FileAddress, FileHistory, Imported, ImportedKind, Owner, RecordError,
 };
+use tokio::time::sleep;
 
 use crate::{
     Forge, ImportError, Progress,
@@ -22,6 +23,10 @@ use crate::{
 const AT_ONCE: usize = 8;
 /// After how many packages there is a line of progress, and they are remembered with their dates.
 const STEP: usize = 100;
+/// For how long a package waits whose reading needs more memory than the others leave.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often it waits.
+const PAUSES: u32 = 60;
 /// How one package ended.
 enum Ended {
     New(Box<FileHistory>, Option<String>),
@@ -58,7 +63,13 @@ impl Carrying<'_> {
         let mut deleted: BTreeMap<String, u64> = BTreeMap::new();
         while let Some((file, ended)) = all.next().await {
             let owner = self.known.name_of(plan, file.owner);
-            let ended = ended?;
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(error) => {
+                    imports.remember(&things, &history).await?;
+                    return Err(error);
+                }
+            };
             if matches!(ended, Ended::New(..) | Ended::There(_)) {
                 things.extend(self.thing(file));
             }
@@ -125,22 +136,30 @@ impl Carrying<'_> {
         {
             return Ok(Ended::Deleted);
         }
-        let body = match self.files.open(file).await {
-            Ok(body) => body,
-            Err(why) => return Ok(Ended::LeftOut(why)),
-        };
-        let destination = Destination {
-            owner: owner.id,
-            branch: file.branch.clone(),
-            repository: file.repository.clone(),
-            by: self.by.clone(),
-            announced: Some(file.size),
-            file_name: Some(file.name.clone()),
-            if_exists: IfExists::Refuse,
-        };
-        let notice = match self.registry.publisher().publish(destination, body).await {
-            Ok(Published { notice, .. }) => notice,
-            Err(error) => return refused(file, error).map(Ended::LeftOut),
+        let mut pauses = PAUSES;
+        let notice = loop {
+            let body = match self.files.open(file).await {
+                Ok(body) => body,
+                Err(why) => return Ok(Ended::LeftOut(why)),
+            };
+            let destination = Destination {
+                owner: owner.id,
+                branch: file.branch.clone(),
+                repository: file.repository.clone(),
+                by: self.by.clone(),
+                announced: Some(file.size),
+                file_name: Some(file.name.clone()),
+                if_exists: IfExists::Refuse,
+            };
+            match self.registry.publisher().publish(destination, body).await {
+                Ok(Published { notice, .. }) => break notice,
+                // The other packages on their way hold it.
+                Err(PublishError::Memory(_)) if pauses > 0 => {
+                    pauses -= 1;
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return refused(file, error).map(Ended::LeftOut),
+            }
         };
         match self.find(file, owner).await? {
             Some((_, _, past)) => Ok(Ended::New(past, notice)),

@@ -54,7 +54,10 @@ impl Run<'_> {
                 return Ok(());
             };
             origin = found;
-            self.remember(thing).await?;
+            // What was here before any import never becomes the forge's.
+            if origin != Origin::Here {
+                self.remember(thing).await?;
+            }
         }
         let accounts = self.registry.administration().accounts();
         let members = accounts.team_members(&organisation, &name).await?;
@@ -80,7 +83,7 @@ impl Run<'_> {
             } else if self.is_deleted(&thing).await? {
                 self.report.left_out(Kind::Member, what, DELETED);
                 continue;
-            } else if origin != Origin::Here || self.known.new.contains(member) {
+            } else if origin != Origin::Here {
                 let accounts = self.registry.administration().accounts();
                 accounts
                     .add_team_member(&organisation, &name, &user_name, self.by)
@@ -88,7 +91,7 @@ impl Run<'_> {
                 self.report.imported(Kind::Member);
             } else {
                 let why = format!(
-                    "is in this team of the forge, and the team was here before: `tarn org team member {organisation} {name} {user_name}` adds them"
+                    "the team existed here before the import; to add the user, run `tarn org team member {organisation} {name} {user_name}`"
                 );
                 self.report.left_out(Kind::Member, what, why);
                 continue;

@@ -84,6 +84,8 @@ pub(super) fn of_publisher(error: PublishError) -> Trouble {
         | PublishError::Metadata(_)
         | PublishError::Worker(_)
         | PublishError::Gone) => Trouble::Fatal(Failure::from_error(&error)),
+        // The other packages on their way hold it.
+        error @ PublishError::Memory(_) => Trouble::Passing(Failure::from_error(&error), None),
         error => Trouble::Final(Failure::from_error(&error).into_refused()),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 /// The arguments of both.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The forge's settings file. The forge is only read; stop it before the last import, so that nothing is published behind it
+    /// The forge's settings file. The forge is only read; stop it before the last import, so that nothing published there is missed
     #[arg(long, value_name = "FILE")]
     app_ini: PathBuf,
     /// Only this user or organisation, with its members; may be given several times
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// The folder of the packages' bytes, if it is another than app.ini says: a copy of an S3 bucket, for example
     #[arg(long, value_name = "FOLDER")]
     packages: Option<PathBuf>,
-    /// Also what an earlier import brought and was deleted here since
+    /// Also import what an earlier import brought and was since deleted here
     #[arg(long)]
     again: bool,
     /// Only say what would be imported and what would not; write nothing

@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
     /// A public key that clients of the repository trust, under its file name in /etc/apk/keys; may be given more than once
     #[arg(long = "key", value_name = "PUB", required_unless_present_any = ["allow_untrusted", "signing_key"])]
     keys: Vec<PathBuf>,
-    /// Take an index although no key says that it is genuine
+    /// Accept an index that no given key verifies
     #[arg(long, conflicts_with_all = ["keys", "signing_key"])]
     allow_untrusted: bool,
     /// The private key that signs the repository: the owner signs with it from now on, so clients need no other
@@ -73,7 +73,7 @@ pub(crate) struct Arguments {
     /// Only this architecture; may be given more than once [default: all that are there, of a server those of Alpine]
     #[arg(long = "arch", value_name = "ARCH", value_parser = Arch::parse)]
     archs: Vec<Arch>,
-    /// Also packages that an earlier import brought and that were deleted here since
+    /// Also import packages that an earlier import brought and that were since deleted here
     #[arg(long)]
     pub(super) again: bool,
     /// Read and check everything, and publish nothing
