@@ -31,14 +31,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum AcmeError {
-    /// The authority was not reached, or what answered was none.
-    #[error("the authority cannot be asked: {0}")]
+    /// The authority was not reached, or the answer was not ACME.
+    #[error("cannot reach the authority: {0}")]
     Asking(String),
     /// It refuses the account or the order.
-    #[error("the authority refuses: {0}")]
+    #[error("the authority refused: {0}")]
     Refused(String),
+    /// It does not know the account.
+    #[error("the authority does not know the account that was made there; another is made")]
+    NoAccount,
     /// It looked at the names and did not find what it asked for.
-    #[error("the authority did not find this server under {0}")]
+    #[error("the authority did not reach this server at {0}")]
     NotFound(String),
     /// It does not take proofs that this server can give.
     #[error("the authority does not take proofs by TLS-ALPN-01 of {0}")]
@@ -61,7 +64,7 @@ impl Hint for AcmeError {
                 "check `acme-directory`, and that the server may connect to it; name a private authority's certificate with `acme-ca`"
             }
             Self::NotFound(_) => {
-                "the name must lead to this server, and its port 443 to the port that this server listens on, with no proxy between that speaks TLS"
+                "the name must resolve to this server, and its port 443 must reach the port that this server listens on, with no proxy between that speaks TLS"
             }
             Self::NoChallenge(_) => "use an authority that does, or `tls-cert` and `tls-key`",
             Self::Refused(_) => "check `acme-domain` and `acme-email`",
@@ -74,6 +77,7 @@ impl Hint for AcmeError {
 impl From<Error> for AcmeError {
     fn from(error: Error) -> Self {
         match error {
+            Error::Api(problem) if is_of_account(&problem) => Self::NoAccount,
             Error::Api(problem) => Self::Refused(text_of(&problem)),
             Error::Timeout(_) => Self::Slow,
             Error::Json(_) => Self::Asking("what answers there does not speak ACME".to_owned()),
@@ -89,6 +93,12 @@ impl From<Error> for AcmeError {
             error => Self::Asking(error.to_string()),
         }
     }
+}
+
+/// RFC 8555, section 6.7.
+fn is_of_account(problem: &Problem) -> bool {
+    let kind = problem.r#type.as_deref();
+    kind == Some("urn:ietf:params:acme:error:accountDoesNotExist")
 }
 
 fn text_of(problem: &Problem) -> String {
@@ -108,8 +118,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// The authority with that directory. Its TLS is trusted when an authority of the operating system, or one of `more` in PEM,
-    /// stands for it.
+    /// The authority with that directory. Its TLS certificate is verified against the system's authorities and those in `more`
+    /// (PEM).
     ///
     /// # Errors
     ///
@@ -376,7 +386,12 @@ mod tests {
         )
         .unwrap();
         let error = AcmeError::from(Error::Api(problem));
-        assert_eq!(error.to_string(), "the authority refuses: no such name");
+        assert_eq!(error.to_string(), "the authority refused: no such name");
         assert!(error.hint().unwrap().contains("`acme-domain`"));
+        let problem: Problem =
+            serde_json::from_str(r#"{"type":"urn:ietf:params:acme:error:accountDoesNotExist"}"#)
+                .unwrap();
+        let error = AcmeError::from(Error::Api(problem));
+        assert!(matches!(error, AcmeError::NoAccount));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn of_files(certificate: &Path, key: &Path) -> Result<Arc<Tls>, Failu
         .map_err(|error| Failure::hinted(&error))
 }
 
-/// How an authority issues the certificate. Asks nobody yet.
+/// How an authority issues the certificate. Sends no request yet.
 pub(crate) fn acme(settings: &Acme) -> Result<AcmeSettings, Failure> {
     let more = settings.ca.as_ref().map(|path| {
         fs::read(path).map_err(|error| {
@@ -35,7 +35,7 @@ pub(crate) fn acme(settings: &Acme) -> Result<AcmeSettings, Failure> {
     let more = more.transpose()?;
     let authority =
         Authority::new(settings.directory.clone(), more.as_deref()).map_err(|error| {
-            Failure::usage("the authority cannot be asked")
+            Failure::usage("cannot reach the authority")
             .because(&error)
             .hint("`acme-ca` has to hold certificates that begin with -----BEGIN CERTIFICATE-----")
         })?;

@@ -19,16 +19,18 @@ const PAUSES: [Duration; 5] = [
 ];
 
 /// When a certificate is to be ordered. A server that was started since the last failure does not wait for longer than the first
-/// pause: it was probably started because something was put right.
+/// pause: it was probably started because something was put right. A failure from after `now` is that of a wrong clock, and counts
+/// for nothing.
 pub(super) fn due_at(
     held: Option<&StoredCertificate>,
     failed: Option<FailedOrders>,
-    started_at: Timestamp,
+    (started_at, now): (Timestamp, Timestamp),
 ) -> Timestamp {
     let renewal = held.map(|held| {
         let life = held.not_after.since(held.not_before);
         held.not_after.before(life / RENEWED_AT)
     });
+    let failed = failed.filter(|failed| failed.at <= now.after(pause_after(1)));
     let retry = failed.map(|failed| {
         let pause = match failed.at < started_at {
             true => pause_after(1),
@@ -66,8 +68,11 @@ mod tests {
 
     #[test]
     fn a_certificate_is_renewed_when_a_third_of_its_life_is_left() {
-        assert_eq!(due_at(None, None, at(7)), at(0));
-        assert_eq!(due_at(Some(&of_90_days()), None, at(7)), at(60 * DAY));
+        assert_eq!(due_at(None, None, (at(7), at(7))), at(0));
+        assert_eq!(
+            due_at(Some(&of_90_days()), None, (at(7), at(7))),
+            at(60 * DAY)
+        );
     }
 
     #[test]
@@ -77,7 +82,7 @@ mod tests {
                 count,
                 at: at(60 * DAY),
             };
-            due_at(Some(&of_90_days()), Some(failed), at(0))
+            due_at(Some(&of_90_days()), Some(failed), (at(0), at(60 * DAY)))
                 .since(at(60 * DAY))
                 .as_secs()
         };
@@ -91,8 +96,17 @@ mod tests {
             count: 9,
             at: at(100),
         };
-        assert_eq!(due_at(None, Some(failed), at(101)), at(160));
-        assert_eq!(due_at(None, Some(failed), at(99)), at(100 + 21_600));
+        let due = |started_at| due_at(None, Some(failed), (at(started_at), at(102)));
+        assert_eq!((due(101), due(99)), (at(160), at(100 + 21_600)));
+    }
+
+    #[test]
+    fn a_failure_noted_by_a_wrong_clock_holds_nothing_up() {
+        let failed = FailedOrders {
+            count: 1,
+            at: at(1_000 * DAY),
+        };
+        assert_eq!(due_at(None, Some(failed), (at(0), at(7))), at(0));
     }
 
     #[test]
@@ -102,7 +116,7 @@ mod tests {
             at: at(100),
         };
         assert_eq!(
-            due_at(Some(&of_90_days()), Some(failed), at(0)),
+            due_at(Some(&of_90_days()), Some(failed), (at(0), at(100))),
             at(60 * DAY)
         );
     }

@@ -50,7 +50,7 @@ const LEASE_NAME: &str = "certificate";
 /// The account is not of an owner.
 const NO_OWNER: i64 = 0;
 
-/// How the certificate comes about.
+/// How to order the certificate.
 #[derive(Debug, Clone)]
 pub struct AcmeSettings {
     /// Who issues it.
@@ -108,6 +108,8 @@ enum OrderError {
     Seal(#[from] SealError),
     #[error("the order was given up after {} seconds", ORDER.as_secs())]
     GivenUp,
+    #[error("the new certificate has to be renewed already: check this server's clock")]
+    Old,
 }
 
 /// The certificate of a server. Cheap to clone.
@@ -193,7 +195,7 @@ impl Certificates {
         })
     }
 
-    /// The account's credentials. One whose row another key sealed is as good as none.
+    /// The account's credentials. Credentials sealed with another key are replaced.
     async fn account(&self) -> Result<Secret, OrderError> {
         let Parts {
             metadata,
@@ -233,7 +235,14 @@ impl Certificates {
         let begun = settings
             .authority
             .begin(&credentials, &settings.names)
-            .await?;
+            .await;
+        if let Err(AcmeError::NoAccount) = begun {
+            // The next order makes another.
+            let email = settings.email.as_deref().unwrap_or_default();
+            let directory = settings.authority.directory();
+            metadata.forget_acme_account(directory, email).await?;
+        }
+        let begun = begun?;
         for proof in begun.proofs() {
             let now = clock.now();
             metadata
@@ -243,7 +252,11 @@ impl Certificates {
         let proofs = begun.proofs().to_vec();
         let issued = begun.finish().await;
         for proof in proofs {
-            metadata.forget_acme_challenge(&proof.name).await?;
+            let forgotten = metadata.forget_acme_challenge(&proof.name, &proof.digest);
+            if let Err(error) = forgotten.await {
+                // It ends by itself.
+                tracing::warn!(%error, "an answer to the authority was not forgotten");
+            }
         }
         let issued = issued?;
         let name = format!("certificate/{}", self.0.key);
@@ -254,7 +267,11 @@ impl Certificates {
             not_after: issued.not_after,
         };
         metadata.keep_certificate(self.of(), &new).await?;
-        Ok(new)
+        let now = clock.now();
+        match due_at(Some(&new), None, (self.0.started_at, now)) <= now {
+            true => Err(OrderError::Old),
+            false => Ok(new),
+        }
     }
 
     /// Orders one if it is time for it, on the only server that does so now.
@@ -296,7 +313,8 @@ impl Certificates {
         let failed = metadata.failed_orders(self.of()).await?;
         let failing = failed.map_or(0, |failed| u64::from(failed.count));
         counts.failing.store(failing, Ordering::Relaxed);
-        Ok(due_at(held.as_ref(), failed, *started_at) <= clock.now())
+        let now = clock.now();
+        Ok(due_at(held.as_ref(), failed, (*started_at, now)) <= now)
     }
 
     async fn order_and_tell(&self) -> Result<(), MetadataError> {
@@ -307,6 +325,9 @@ impl Certificates {
             ..
         } = &*self.0;
         let names = &self.0.key;
+        // Counted before: a server that can't write, or ends in the middle of each order, must not order again and again.
+        let now = clock.now();
+        let count = metadata.note_failed_order(self.of(), now).await?;
         let ordered = timeout(ORDER, self.order()).await;
         let error = match ordered.unwrap_or(Err(OrderError::GivenUp)) {
             Ok(new) => {
@@ -318,8 +339,6 @@ impl Certificates {
             Err(error) => error,
         };
         counts.failed.one();
-        let now = clock.now();
-        let count = metadata.note_failed_order(self.of(), now).await?;
         let next = now.after(pause_after(count)).rfc3339_micros();
         let hint = match &error {
             OrderError::Acme(error) => error.hint(),
@@ -332,7 +351,7 @@ impl Certificates {
                 names, %error, hint, next, "the certificate was not renewed; the one in use is valid until {until}"
             ),
             None => {
-                tracing::error!(names, %error, hint, next, "no certificate was issued, and there is none");
+                tracing::error!(names, %error, hint, next, "no certificate was issued; there is none yet");
             }
         }
         Ok(())
@@ -382,12 +401,10 @@ where
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let keep = async {
             loop {
-                let looked = match self.certificates.order_if_due().await {
-                    Ok(()) => self.look().await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = looked {
-                    tracing::warn!(%error, "the certificate could not be looked after");
+                let ordered = self.certificates.order_if_due().await;
+                let looked = self.look().await;
+                if let Err(error) = ordered.and(looked) {
+                    tracing::warn!(%error, "could not check the certificate");
                 }
                 sleep(LOOK).await;
             }

@@ -18,7 +18,7 @@ use tarn_core::certificates::Certificates;
 /// The protocol by which an authority asks (RFC 8737, section 6.2).
 const ACME_TLS_1: &[u8] = b"acme-tls/1";
 
-/// Whether it is an authority that connects: it offers that protocol and no other.
+/// Whether the client is an authority: it offers that protocol and no other.
 pub(super) fn is_asked_for(hello: &ClientHello<'_>) -> bool {
     hello
         .alpn()
@@ -36,6 +36,10 @@ pub(super) async fn answer(
 ) -> io::Result<Arc<ServerConfig>> {
     let unknown = || io::Error::other("no order of a certificate for that name is under way");
     let name = name.ok_or_else(unknown)?.to_ascii_lowercase();
+    // Without a question to the database: anyone may ask for any name.
+    if !certificates.names().contains(&name) {
+        return Err(unknown());
+    }
     let digest = certificates
         .challenge(&name)
         .await

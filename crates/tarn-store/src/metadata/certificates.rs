@@ -173,6 +173,34 @@ impl Metadata {
             .map(drop)
     }
 
+    /// Answers the authority no more about a name, unless another answer has taken the place of this one.
+    pub async fn forget_acme_challenge(
+        &self,
+        name: &str,
+        digest: &[u8; 32],
+    ) -> Result<(), MetadataError> {
+        let statement = sql!(
+            "DELETE FROM acme_challenges WHERE name = $1 AND digest = $2",
+            name,
+            digest.as_slice()
+        );
+        self.engine.run(statement).await.map(drop)
+    }
+
+    /// Forgets an account that the authority does not know any more.
+    pub async fn forget_acme_account(
+        &self,
+        directory: &str,
+        email: &str,
+    ) -> Result<(), MetadataError> {
+        let statement = sql!(
+            "DELETE FROM acme_accounts WHERE directory = $1 AND email = $2",
+            directory,
+            email
+        );
+        self.engine.run(statement).await.map(drop)
+    }
+
     /// Lets every server answer what the authority asks about a name, until `ends_at`. `digest`: the SHA-256 of the key
     /// authorization (RFC 8737, section 3). What ended by `now` is forgotten.
     pub async fn keep_acme_challenge(
@@ -196,13 +224,6 @@ impl Metadata {
         transaction.run_one("challenge", kept).await?;
         transaction.commit().await
     }
-
-    /// Answers the authority no more about a name.
-    pub async fn forget_acme_challenge(&self, name: &str) -> Result<(), MetadataError> {
-        let statement = sql!("DELETE FROM acme_challenges WHERE name = $1", name);
-        self.engine.run(statement).await.map(drop)
-    }
-
     /// What the authority is to be answered about a name, while it may ask.
     pub async fn acme_challenge(
         &self,

@@ -19,7 +19,7 @@ pub struct Lease {
     number: i64,
 }
 
-/// What a server gets that wants to do a piece of work.
+/// The answer to a server that asks for a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseAnswer {
     /// It may begin.

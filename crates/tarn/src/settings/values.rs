@@ -223,9 +223,16 @@ pub(crate) fn email(text: &str) -> Result<String, Refused> {
 /// The URL of an authority's directory.
 pub(crate) fn directory(text: &str) -> Result<Url, Refused> {
     match Url::parse(text) {
-        Ok(url) if url.scheme() == "https" && url.host().is_some() => Ok(url),
+        Ok(url)
+            if url.scheme() == "https"
+                && url.host().is_some()
+                && url.username().is_empty()
+                && url.password().is_none() =>
+        {
+            Ok(url)
+        }
         _ => refused(
-            format!("`{text}` is not a URL that begins with https://"),
+            format!("`{text}` is not a URL that begins with https:// and has no user in it"),
             "write the directory's URL as the authority gives it, such as https://acme-v02.api.letsencrypt.org/directory",
         ),
     }

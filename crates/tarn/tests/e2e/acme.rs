@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use tarn_testkit::Postgres;
+use tarn_testkit::{Postgres, left_out};
 
 use crate::{
     harness::{
@@ -71,7 +71,7 @@ fn metric(server: &Server, name: &str) -> u64 {
         .unwrap()
 }
 
-/// What comes of a TLS-ALPN-01 handshake for `localhost`. `None`: there is no Python.
+/// What comes of a TLS-ALPN-01 handshake for `localhost`. `None`, and says so, where there is no Python.
 fn asked_as_an_authority(port: u16) -> Option<String> {
     let script = "import socket, ssl, sys
 context = ssl._create_unverified_context()
@@ -84,12 +84,11 @@ except (ssl.SSLError, ConnectionError):
     let python = Command::new("python3")
         .args(["-c", script, &port.to_string()])
         .output();
-    Some(
-        String::from_utf8(python.ok()?.stdout)
-            .unwrap()
-            .trim()
-            .to_owned(),
-    )
+    let Ok(python) = python else {
+        left_out("Python");
+        return None;
+    };
+    Some(String::from_utf8(python.stdout).unwrap().trim().to_owned())
 }
 
 #[test]
@@ -110,10 +109,9 @@ fn a_certificate_is_ordered_and_is_there_again_after_a_restart() {
         1
     );
     // An authority that asks again, or anyone in its place, gets no proof: nothing is being ordered.
-    assert_eq!(
-        asked_as_an_authority(port).as_deref().unwrap_or("refused"),
-        "refused"
-    );
+    if let Some(came) = asked_as_an_authority(port) {
+        assert_eq!(came, "refused");
+    }
 
     if let Some(alpine) = alpine_or_leave_out() {
         let hello = Package::new("hello", "1.0-r0").bytes();
@@ -199,11 +197,11 @@ fn what_stands_in_the_way_of_a_certificate_is_said() {
     for (name, said) in [
         (
             "packages.example",
-            "the authority refuses: Order included an identifier for which issuance is forbidden by policy",
+            "the authority refused: Order included an identifier for which issuance is forbidden by policy",
         ),
         (
             "localhost",
-            "the authority did not find this server under localhost: ",
+            "the authority did not reach this server at localhost: ",
         ),
     ] {
         let server = start(0, &pebble.directory(), name, &[]);

@@ -1,4 +1,4 @@
-//! Pebble, a certificate authority that speaks ACME, on loopback. Everything it forgets when it ends.
+//! Pebble, a certificate authority that speaks ACME, on loopback. It keeps nothing after it ends.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// A name server for as long as the process lives: every name leads to 127.0.0.1, also where the machine's own `localhost` is `::1`.
+/// A name server for as long as the process lives: every name resolves to 127.0.0.1, also where the machine's own `localhost` is `::1`.
 /// Gives its address. Pebble asks over TCP.
 fn name_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
