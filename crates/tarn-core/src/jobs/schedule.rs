@@ -1,7 +1,7 @@
 //! When each job is due.
 //!
 //! All jobs run once when the server starts, one after the other, and then every day, or as often as the settings say. A
-//! job that fails is reported in the log and tried again the next time. Where servers may share the database, all of them together do a
+//! job that fails is reported in the log and tried again within the hour. Where servers may share the database, all of them together do a
 //! job that often: the one that does it holds the job's lease, which remembers when it was done last, and so a start is no reason to do it
 //! again. The schedule goes by the registry's clock and only looks at it now and then, so that a test may move it.
 
@@ -36,7 +36,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(86_400);
 /// How often the log and the tokens are cut to what their retention leaves.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
 
-/// For how long the lease of a job is held without a word of its holder's. It is prolonged three times as often.
+/// How soon a job that failed is tried again, where it is not due before.
+const RETRY: Duration = Duration::from_secs(3_600);
+
+/// For how long the lease of a job is held without being renewed. It is renewed three times as often.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// A piece of housekeeping.
@@ -115,10 +118,14 @@ impl Schedule {
     /// Does what is due.
     pub async fn run_due(&mut self) {
         let now = self.registry.clock().now();
-        let (due, later): (Vec<_>, Vec<_>) = self.due.iter().partition(|(_, at)| *at <= now);
+        // None is due later than after an interval from the time that another server wrote down, unless a clock was wrong.
+        let is_due = |(job, at): &&(Job, Timestamp)| {
+            *at <= now || *at > now.after(self.interval(*job).max(LEASE) * 2)
+        };
+        let (due, later): (Vec<_>, Vec<_>) = self.due.iter().partition(is_due);
         self.due = later;
         for (job, _) in due {
-            let again = self.run_alone(job, now).await;
+            let again = self.run_alone(job, self.registry.clock().now()).await;
             self.due.push((job, again));
         }
     }
@@ -140,8 +147,12 @@ impl Schedule {
         // Each step of clearing is a transaction, and a look that finds nothing must not cost one. Beside a SQLite database there is
         // no other server: the data folder has one.
         if job == Job::Clear || !self.registry.metadata().is_shared() {
-            self.run(job).await;
-            return now.after(interval);
+            let worked = self.run(job).await;
+            return now.after(if worked {
+                interval
+            } else {
+                interval.min(RETRY)
+            });
         }
         let metadata = self.registry.metadata();
         let asked = metadata.take_lease(job.name(), LEASE, (now, interval));
@@ -166,31 +177,38 @@ impl Schedule {
                 }
             }
         };
-        tokio::select! {
-            () = self.run(job) => {}
+        let worked = tokio::select! {
+            worked = self.run(job) => worked,
             () = lost => {
-                tracing::warn!(job = job.name(), "another server took a job over, which this one was too slow for");
+                tracing::warn!(job = job.name(), "lost the lease of a job: another server has taken it");
                 return later;
             }
-        }
-        if let Err(error) = metadata.release_lease(&lease, now).await {
+        };
+        // What failed is as good as done long ago, so that it is due again soon.
+        let again = now.after(if worked {
+            interval
+        } else {
+            interval.min(RETRY)
+        });
+        if let Err(error) = metadata.release_lease(&lease, again.before(interval)).await {
             tracing::warn!(%error, job = job.name(), "a lease was not given back: it ends within a minute");
         }
-        now.after(interval)
+        again
     }
 
-    /// Does a job, and notes how that went.
-    async fn run(&self, job: Job) {
+    /// Does a job, and notes how that went. `false`: it failed.
+    async fn run(&self, job: Job) -> bool {
         let began_at = self.registry.clock().now();
         let began = Instant::now();
         let result = match self.work(job).await {
-            Ok(None) => return,
+            Ok(None) => return true,
             Ok(Some(done)) => Ok(done),
             Err(problem) => {
                 tracing::warn!(error = problem, job = job.name(), "a job was not all done");
                 Err(problem)
             }
         };
+        let worked = result.is_ok();
         let run = JobRun {
             job: job.name().to_owned(),
             began_at,
@@ -200,6 +218,7 @@ impl Schedule {
         if let Err(error) = self.registry.metadata().note_job_run(&run).await {
             tracing::warn!(%error, job = job.name(), "the run of a job was not noted");
         }
+        worked
     }
 
     /// Does a job. Gives what it did, in words, where that is to be noted.

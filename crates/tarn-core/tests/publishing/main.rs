@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 mod expiry;
+mod jobs;
 
 use std::{
     future::Future,
@@ -399,30 +400,6 @@ async fn packages_beside_a_new_database_keep_the_server_from_starting() {
     let registry = reopen(&folder).await.unwrap();
     assert_eq!(sweep(&registry).await.unwrap().kept, 1);
     assert!(is_there(&registry, &digest(&package)).await);
-}
-
-#[tokio::test]
-async fn the_blobs_of_an_owner_who_was_removed_go_within_a_day() {
-    let folder = tempfile::tempdir().unwrap();
-    let (registry, alice) = open(&folder).await;
-    let package = PackageBuilder::new("hello", "1.0-r0").build();
-    publish(&registry, alice, package.clone()).await.unwrap();
-    let mut schedule = Schedule::new(registry.clone());
-    schedule.run_due().await;
-    registry
-        .metadata()
-        .remove_owner(alice, true, &Actor::SERVER.at(START))
-        .await
-        .unwrap();
-    let blob = digest(&package);
-    if tarn_testkit::on_postgres() {
-        Schedule::new(registry.clone()).run_due().await; // To another server the day's work is done.
-    }
-    assert!(is_there(&registry, &blob).await);
-    registry.clock().advance(Duration::from_secs(86_400));
-    schedule.run_due().await;
-    assert!(!is_there(&registry, &blob).await);
-    assert_eq!(standing(&registry, &blob).await, Some(BlobStanding::Dead));
 }
 
 async fn delete(registry: &Registry, owner: OwnerId, file_name: &str) {
