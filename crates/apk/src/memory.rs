@@ -8,13 +8,14 @@ use std::sync::{
 
 use thiserror::Error;
 
-/// So many bytes for all. Clones are one.
+/// A budget of bytes that several readers share. Clones share it too.
 #[derive(Debug, Clone)]
 pub struct Memory {
     left: Arc<AtomicU64>,
+    whole: Option<Arc<Self>>,
 }
 
-/// Others hold what is wanted.
+/// The budget is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "{wanted} bytes of memory are needed to read this package, and other large v3 packages hold them at the moment: send it again \
@@ -26,10 +27,19 @@ pub struct MemoryTaken {
 }
 
 impl Memory {
-    /// So many bytes.
+    /// A budget of `bytes`.
     pub fn of(bytes: u64) -> Self {
         Self {
             left: Arc::new(AtomicU64::new(bytes)),
+            whole: None,
+        }
+    }
+
+    /// A budget of `bytes` for some of the readers of this one. What they hold counts in both.
+    pub fn part(&self, bytes: u64) -> Self {
+        Self {
+            whole: Some(Arc::new(self.clone())),
+            ..Self::of(bytes)
         }
     }
 
@@ -38,9 +48,26 @@ impl Memory {
         Self::of(u64::MAX)
     }
 
-    /// Bytes that nobody holds.
+    /// Bytes that are free.
     pub fn left(&self) -> u64 {
         self.left.load(Ordering::Relaxed)
+    }
+
+    /// Gives `held` back and takes `wanted` at once. `false`: there is not so much, and nothing changes.
+    fn exchange(&self, held: u64, wanted: u64) -> bool {
+        let change = |left: u64| left.saturating_add(held).checked_sub(wanted);
+        let changed = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        let Some(whole) = self.whole.as_ref().filter(|_| changed.is_ok()) else {
+            return changed.is_ok();
+        };
+        let is_there = whole.exchange(held, wanted);
+        if !is_there {
+            self.left.fetch_add(wanted, Ordering::Relaxed);
+            self.left.fetch_sub(held, Ordering::Relaxed);
+        }
+        is_there
     }
 
     /// A share of nothing yet, for a reader that may hold `free` bytes without asking.
@@ -69,10 +96,9 @@ impl Share {
     /// [`MemoryTaken`], and it holds what it held before.
     pub fn hold(&mut self, bytes: u64) -> Result<(), MemoryTaken> {
         let wanted = bytes.saturating_sub(self.free);
-        let left = &self.memory.left;
-        let take = |left: u64| left.saturating_add(self.taken).checked_sub(wanted);
-        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .map_err(|_| MemoryTaken { wanted: bytes })?;
+        if !self.memory.exchange(self.taken, wanted) {
+            return Err(MemoryTaken { wanted: bytes });
+        }
         self.taken = wanted;
         Ok(())
     }
@@ -80,7 +106,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.memory.left.fetch_add(self.taken, Ordering::Relaxed);
+        self.memory.exchange(self.taken, 0);
     }
 }
 
@@ -112,5 +138,24 @@ mod tests {
         other.hold(1100).unwrap();
         drop(other);
         assert_eq!(memory.left(), 1000);
+    }
+
+    #[test]
+    fn a_part_holds_no_more_than_its_own_and_than_the_whole_has() {
+        let memory = Memory::of(1000);
+        let part = memory.part(600);
+        let mut one = part.share(0);
+        assert!(one.hold(601).is_err());
+        one.hold(600).unwrap();
+        assert_eq!((part.left(), memory.left()), (0, 400));
+        assert!(part.share(0).hold(1).is_err());
+        let other = memory.part(600);
+        let mut two = other.share(0);
+        assert!(two.hold(401).is_err());
+        assert_eq!((other.left(), memory.left()), (600, 400));
+        two.hold(400).unwrap();
+        drop(one);
+        two.hold(500).unwrap();
+        assert_eq!((part.left(), other.left(), memory.left()), (600, 100, 500));
     }
 }

@@ -52,7 +52,7 @@ pub struct AccessLimits {
     pub password_cost: PasswordCost,
     /// How many passwords are hashed at once.
     pub parallel_passwords: usize,
-    /// How many more may wait for that; any further one gets 429 or 503 with `Retry-After`.
+    /// How many more may wait for that; any further one is refused, with how long to wait.
     pub waiting_passwords: usize,
     /// How many verified passwords are remembered, as keyed hashes.
     pub verified_passwords: u64,
@@ -67,7 +67,7 @@ pub struct AccessLimits {
     /// A request with a password that has to wait no longer than this is held until then. One that would have to wait longer is
     /// told to come back.
     pub longest_delay: Duration,
-    /// How many requests are held at once; any further one gets 429 or 503 with `Retry-After`.
+    /// How many requests are held at once; any further one is refused, with how long to wait.
     pub held_requests: usize,
     /// How many wrong passwords are known again, as keyed hashes: one that a machine sends again and again is one guess.
     pub known_wrong_passwords: u64,

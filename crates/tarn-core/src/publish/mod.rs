@@ -22,11 +22,7 @@ mod under_way;
 use std::sync::Arc;
 
 use apk::{
-    arch::Arch,
-    limits::Limits,
-    memory::{Memory, MemoryTaken},
-    package::PackageError,
-    v3::package as v3,
+    arch::Arch, limits::Limits, memory::MemoryTaken, package::PackageError, v3::package as v3,
 };
 use bytes::Bytes;
 use futures_util::Stream;
@@ -203,8 +199,6 @@ pub struct Publisher {
     blobs: Blobs,
     clock: Clock,
     limits: Limits,
-    /// For what v3 packages have in front of their files' data, all uploads together.
-    memory: Memory,
     max_upload: u64,
     quota: Quota,
     max_index: u64,
@@ -226,14 +220,13 @@ impl Publisher {
             blobs,
             clock,
             limits,
-            memory: Memory::of(settings.package_memory),
             max_upload: settings.max_upload,
             quota: settings.quota,
             max_index: settings.max_index,
             versions: settings.versions,
             being_put: BeingPut::default(),
             keepers: Arc::new(Semaphore::new(KEEPERS)),
-            under_way: UnderWay::new(settings.max_uploads),
+            under_way: UnderWay::new(settings.max_uploads, settings.package_memory),
             counts: Arc::default(),
         }
     }
@@ -293,12 +286,12 @@ impl Publisher {
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
-        let _turn = self.under_way.begin(destination.by.account_id())?;
+        let turn = self.under_way.begin(destination.by.account_id())?;
         let most = self.admit(&destination).await?;
         let own = self.metadata.version_rule(destination.owner).await?;
         let lenient = own.unwrap_or(self.versions) == VersionRule::Lenient;
         let limits = self.limits.with_lenient_versions(lenient);
-        let received = receive::receive(&self.blobs, body, &limits, &self.memory, most).await?;
+        let received = receive::receive(&self.blobs, body, &limits, &turn.memory, most).await?;
         let package = &received.package;
         let facts = package.facts();
         let published = Published {

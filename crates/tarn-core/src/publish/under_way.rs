@@ -6,13 +6,18 @@ use std::{
 };
 
 use super::PublishError;
+use apk::memory::Memory;
 use tarn_store::metadata::OwnerId;
 
 /// How many uploads each account has under way. Clones are one.
 #[derive(Debug, Clone)]
 pub(super) struct UnderWay {
     limit: usize,
-    counts: Arc<Mutex<HashMap<Option<OwnerId>, usize>>>,
+    memory: Memory,
+    /// Bytes of that memory for each account.
+    share: u64,
+    /// How many each account has, and its part of the memory.
+    counts: Arc<Mutex<HashMap<Option<OwnerId>, (usize, Memory)>>>,
 }
 
 /// One upload under way, until it is dropped.
@@ -20,13 +25,18 @@ pub(super) struct UnderWay {
 pub(super) struct Turn {
     account: Option<OwnerId>,
     under_way: UnderWay,
+    /// What the account's uploads may hold together.
+    pub(super) memory: Memory,
 }
 
 impl UnderWay {
-    /// At most `limit` for each account.
-    pub(super) fn new(limit: usize) -> Self {
+    /// At most `limit` for each account, and for all of them `memory` bytes for what v3 packages have in front of their files'
+    /// data. One account gets half of that at most.
+    pub(super) fn new(limit: usize, memory: u64) -> Self {
         Self {
             limit,
+            memory: Memory::of(memory),
+            share: memory / 2,
             counts: Arc::default(),
         }
     }
@@ -38,19 +48,23 @@ impl UnderWay {
     /// [`PublishError::TooManyAtOnce`].
     pub(super) fn begin(&self, account: Option<OwnerId>) -> Result<Turn, PublishError> {
         let mut counts = self.counts();
-        let count = counts.entry(account).or_default();
+        let (count, memory) = counts
+            .entry(account)
+            .or_insert_with(|| (0, self.memory.part(self.share)));
         if *count >= self.limit {
             return Err(PublishError::TooManyAtOnce { limit: self.limit });
         }
         *count += 1;
+        let memory = memory.clone();
         drop(counts);
         Ok(Turn {
             account,
             under_way: self.clone(),
+            memory,
         })
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<Option<OwnerId>, usize>> {
+    fn counts(&self) -> MutexGuard<'_, HashMap<Option<OwnerId>, (usize, Memory)>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,7 +72,7 @@ impl UnderWay {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut counts = self.under_way.counts();
-        if let Some(count) = counts.get_mut(&self.account) {
+        if let Some((count, _)) = counts.get_mut(&self.account) {
             *count -= 1;
             if *count == 0 {
                 counts.remove(&self.account);
@@ -73,14 +87,20 @@ mod tests {
 
     #[test]
     fn where_one_of_two_ends_one_more_may_begin_and_no_account_is_remembered_after_its_last() {
-        let under_way = UnderWay::new(2);
+        let under_way = UnderWay::new(2, 1000);
         let begin = || under_way.begin(None);
         let (first, second) = (begin().unwrap(), begin().unwrap());
         begin().unwrap_err();
         drop(first);
         let third = begin().unwrap();
         begin().unwrap_err();
-        drop((second, third));
+        // The uploads of an account share its half of the memory.
+        let mut held = second.memory.share(0);
+        held.hold(500).unwrap();
+        third.memory.share(0).hold(1).unwrap_err();
+        let other = under_way.begin(Some(OwnerId::from_row(1))).unwrap();
+        other.memory.share(0).hold(500).unwrap();
+        drop((second, third, other));
         assert!(under_way.counts().is_empty());
     }
 }

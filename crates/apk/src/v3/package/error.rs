@@ -41,7 +41,7 @@ pub enum PackageError {
     BlockOrder(u64),
     /// Over [`crate::limits::Limits::database`].
     #[error(
-        "the database of this package is {size} bytes long, and at most {limit} are read; divide the package into some with fewer files"
+        "the database of this package is {size} bytes long, and at most {limit} are read; split it into packages with fewer files"
     )]
     DatabaseTooLarge {
         /// Its size in bytes.

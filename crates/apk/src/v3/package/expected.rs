@@ -5,6 +5,7 @@ use super::{
     contents::{hash, join},
 };
 use crate::v3::{
+    error::FieldError,
     reader::Payload,
     schema::{directory, file, package_file},
     value::Value,
@@ -21,42 +22,50 @@ pub(super) struct Expected {
 
 /// The first file with data in a database that was read, from `next` on: the numbers of a directory and of a file in it, both from 0
 /// on, which move to that file.
-pub(super) fn next_with_data(database: &[u8], next: &mut (usize, usize)) -> Option<Expected> {
-    let payload = Payload::new(database).ok()?;
-    let root = payload.slots(payload.root()).ok()?;
-    let paths = payload.slots(root.value(package_file::PATHS)).ok()?;
+///
+/// # Errors
+///
+/// When something in it can't be read, which a check of the whole database has found before.
+pub(super) fn next_with_data(
+    database: &[u8],
+    next: &mut (usize, usize),
+) -> Result<Option<Expected>, FieldError> {
+    let payload = Payload::new(database)?;
+    let root = payload.slots(payload.root())?;
+    let paths = payload.slots(root.value(package_file::PATHS))?;
     loop {
         if next.0 >= paths.len() {
-            return None;
+            return Ok(None);
         }
-        let row = payload.slots(paths.value(next.0 + 1)).ok()?;
-        let files = payload.slots(row.value(directory::FILES)).ok()?;
+        let row = payload.slots(paths.value(next.0 + 1))?;
+        let files = payload.slots(row.value(directory::FILES))?;
         if next.1 >= files.len() {
             *next = (next.0 + 1, 0);
             continue;
         }
-        let file = payload.slots(files.value(next.1 + 1)).ok()?;
+        let file = payload.slots(files.value(next.1 + 1))?;
         let size = match file.value(file::SIZE) {
             Value::NULL => 0,
-            size => payload.integer(size).ok()?,
+            size => payload.integer(size)?,
         };
-        let is_regular = payload.blob(file.value(file::TARGET)).ok()?.is_empty();
+        let is_regular = payload.blob(file.value(file::TARGET))?.is_empty();
         if !is_regular || size == 0 {
             next.1 += 1;
             continue;
         }
-        let blob = |slot: Value| payload.blob(slot).ok();
-        return Some(Expected {
+        let number =
+            |from_zero: usize| u32::try_from(from_zero + 1).map_err(|_| FieldError::Missing);
+        return Ok(Some(Expected {
             place: DataPlace {
-                directory: u32::try_from(next.0 + 1).ok()?,
-                file: u32::try_from(next.1 + 1).ok()?,
+                directory: number(next.0)?,
+                file: number(next.1)?,
             },
             path: join(
-                blob(row.value(directory::NAME))?,
-                blob(file.value(file::NAME))?,
+                payload.blob(row.value(directory::NAME))?,
+                payload.blob(file.value(file::NAME))?,
             ),
             size,
-            hash: hash(payload, file).ok()??,
-        });
+            hash: hash(payload, file)?.ok_or(FieldError::Missing)?,
+        }));
     }
 }

@@ -340,13 +340,20 @@ impl FileContent {
         Ok(())
     }
 
+    /// The file that the next data has to be of.
+    fn next_file(&mut self) -> Result<Option<Expected>, PackageError> {
+        next_with_data(&self.database, &mut self.next).map_err(|problem| PackageError::Field {
+            field: "paths",
+            problem,
+        })
+    }
+
     fn start_data(&mut self, length: u64) -> Result<(), PackageError> {
         let number = self.number;
         let length = length
             .checked_sub(DATA_HEAD as u64)
             .ok_or(PackageError::DataHead(number))?;
-        let expected =
-            next_with_data(&self.database, &mut self.next).ok_or(PackageError::DataLeft(number))?;
+        let expected = self.next_file()?.ok_or(PackageError::DataLeft(number))?;
         self.data = Some(Data {
             length,
             head: Vec::with_capacity(DATA_HEAD),
@@ -407,10 +414,10 @@ impl FileContent {
         unpacked_size: u64,
         compression: Compression,
     ) -> Result<Package, PackageError> {
-        if let Some(missing) = next_with_data(&self.database, &mut self.next) {
+        let parsed = self.parsed.take().ok_or(PackageError::NoDatabase)?;
+        if let Some(missing) = self.next_file()? {
             return Err(PackageError::DataMissing(Quoted::new(&missing.path)));
         }
-        let parsed = self.parsed.ok_or(PackageError::NoDatabase)?;
         Ok(Package {
             facts: parsed.facts,
             hash: parsed.hash,
