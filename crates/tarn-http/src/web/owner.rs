@@ -54,6 +54,8 @@ struct Matrix {
     /// Those that any repository has packages for, `noarch` last.
     architectures: Vec<String>,
     rows: Vec<Row>,
+    /// How many further architectures have no column.
+    more: usize,
     /// How many repositories there are in all.
     total: u64,
 }
@@ -74,9 +76,14 @@ impl Matrix {
             .flat_map(|repository| &repository.architectures)
             .map(|(arch, _)| arch.as_str().to_owned())
             .collect();
-        architectures.sort_by_key(|arch| (arch == "noarch", arch.clone()));
+        architectures.sort_by_key(|arch| (arch != "noarch", arch.clone()));
         architectures.dedup();
+        let more = architectures.len().saturating_sub(COLUMNS);
         architectures.truncate(COLUMNS);
+        // Packages for every architecture have the last column, and always have one.
+        if architectures.first().is_some_and(|first| first == "noarch") {
+            architectures.rotate_left(1);
+        }
         let rows = repositories.iter().map(|repository| {
             let packages = |arch: &String| {
                 let found = repository
@@ -96,6 +103,7 @@ impl Matrix {
             total,
             rows: rows.collect(),
             architectures,
+            more,
         }
     }
 

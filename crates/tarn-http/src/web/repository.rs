@@ -357,7 +357,11 @@ pub(super) async fn show(
     let wanted = wanted.map_or_else(|_| Wanted::default(), |Query(wanted)| wanted);
     let files = wanted.files(&registry, &state).await?;
     let mut room = Room::of(LISTS);
-    let indexes = indexes(&registry, &visit.frame.base, &place, &state).await;
+    // On the first page of the packages.
+    let indexes = match wanted.after.is_empty() {
+        true => indexes(&registry, &visit.frame.base, &place, &state).await,
+        false => Vec::new(),
+    };
     room.take(indexes.iter().map(Index::size).sum());
     let (entries, next) = grouped(&files, wanted.is_by_age(), &mut room);
     let next = next.map(|after| wanted.query(&wanted.sort, &after));

@@ -49,7 +49,7 @@ async fn every_page_of_administration_is_there() {
         is_page(&root.get(path).await.expect(200));
     }
     let health = root.get("/-/admin").await.text();
-    assert_eq!(health.matches("nothing to do yet").count(), 6, "{health}");
+    assert_eq!(health.matches("has not run yet").count(), 6, "{health}");
     Schedule::new(server.registry.clone()).run_due().await;
     let health = root.get("/-/admin").await.text();
     assert_eq!(

@@ -124,14 +124,18 @@ pub(super) async fn show(site: Site) -> Result<Response, ApiError> {
         })
         .map_err(|error| error.to_string());
     checks.push(Check::of("Messages to webhooks", began, mail));
-    // Where the database fails, the line above says so.
-    let mut runs = registry.metadata().job_runs().await.unwrap_or_default();
+    let began = Instant::now();
+    let runs = registry
+        .metadata()
+        .job_runs()
+        .await
+        .unwrap_or_else(|error| {
+            checks.push(Check::of("Runs of jobs", began, Err(error.to_string())));
+            Vec::new()
+        });
     let jobs = Job::ALL.map(|job| JobState {
         what: JobState::what(job),
-        run: runs
-            .iter()
-            .position(|run| run.job == job.name())
-            .map(|at| runs.swap_remove(at)),
+        run: runs.iter().find(|run| run.job == job.name()).cloned(),
     });
     let shell = site.shell("", "Health", None);
     let page = HealthPage {

@@ -182,6 +182,15 @@ pub(super) async fn show(
     let links = OfOwner::new(&visit.frame.base, &owner.name);
     let here = (branch, repository);
     let list = |texts: &[_]| wanted(texts, &providers, here, &links);
+    // What is replaced, and what a package is installed with, need not be there.
+    let optional = |texts: &[_]| {
+        let all = list(texts).into_iter();
+        all.map(|wanted| Wanted {
+            lack: Lack::None,
+            ..wanted
+        })
+        .collect::<Vec<_>>()
+    };
     let depends = list(&facts.depends);
     let at = Place { branch, repository };
     let access = registry.access();
@@ -230,8 +239,8 @@ pub(super) async fn show(
         provides: room.fill(texts(&facts.provides), of_text),
         dependents: room.fill(dependents, of_wanting),
         siblings: room.fill(siblings, of_link),
-        install_if: room.fill(list(&facts.install_if), Wanted::size),
-        replaces: room.fill(list(&facts.replaces), Wanted::size),
+        install_if: room.fill(optional(&facts.install_if), Wanted::size),
+        replaces: room.fill(optional(&facts.replaces), Wanted::size),
         recommends: room.fill(texts(&facts.recommends), of_text),
         elsewhere: room.fill(elsewhere, of_link),
         triggers: room.fill(facts.triggers.clone(), of_text),

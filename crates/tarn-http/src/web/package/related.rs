@@ -131,7 +131,7 @@ pub(super) fn wanted(
     dependencies.iter().map(one).collect()
 }
 
-/// The versions in which a name is provided, the newest first.
+/// The versions in which a name is provided, the newest first. Where there are more than are named, the last says so.
 fn versions(providers: &[&Provider]) -> Vec<String> {
     let mut versions: Vec<&Version> = providers
         .iter()
@@ -139,11 +139,9 @@ fn versions(providers: &[&Provider]) -> Vec<String> {
         .collect();
     versions.sort_by(|a, b| b.compare(a));
     versions.dedup();
-    versions
-        .into_iter()
-        .take(VERSIONS)
-        .map(ToString::to_string)
-        .collect()
+    let more = (versions.len() > VERSIONS).then(|| "…".to_owned());
+    let named = versions.into_iter().take(VERSIONS);
+    named.map(ToString::to_string).chain(more).collect()
 }
 
 /// The packages that want something of the page's, those of this repository first. One of which several files want different things
