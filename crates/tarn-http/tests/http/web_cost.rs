@@ -59,12 +59,16 @@ async fn a_page_asks_for_what_it_shows_and_little_else() {
         ("/-/admin/audit", 1),
         ("/-/admin/settings", 0),
     ] {
-        // What every request needs is in memory after the first.
+        // What every request needs is in memory after the first, and what the
+        // server asks for itself now and then is not of the page.
         alice.get(path).await.expect(200);
-        let before = server.registry.metadata().questions();
-        alice.get(path).await.expect(200);
-        let asked = server.registry.metadata().questions() - before;
-        assert!(asked <= lists + 2, "{path}: {asked} queries");
+        let mut fewest = u64::MAX;
+        for _ in 0..5 {
+            let before = server.registry.metadata().questions();
+            alice.get(path).await.expect(200);
+            fewest = fewest.min(server.registry.metadata().questions() - before);
+        }
+        assert!(fewest <= lists + 2, "{path}: {fewest} queries");
     }
 }
 
