@@ -59,7 +59,8 @@ lint: ## clippy, warnings are errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 cargo-test: ## unit, integration and end-to-end tests; nothing may be left out
-	TARN_REQUIRE_TOOLS=1 cargo test --workspace --locked
+	env -u TARN_WRITE_REFERENCE -u TARN_SCREENSHOTS -u TARN_TEST_BINARY -u TARN_RACE_ROUNDS -u INSTA_FORCE_PASS \
+		INSTA_UPDATE=no TARN_REQUIRE_TOOLS=1 cargo test --workspace --locked
 
 packaging-test: ## what is in packaging/, as far as one machine can try it
 	cargo build --locked --package tarn

@@ -3,9 +3,9 @@
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -21,6 +21,8 @@ pub struct Postgres {
     programs: PathBuf,
     folder: TempDir,
     port: String,
+    /// Stops the server and deletes the folder when its input ends: with this process, however that ends.
+    keeper: Option<Child>,
 }
 
 /// Where a file system in memory has room for the databases of a suite, some 2 GiB of many small files, it is much faster. One that syncs
@@ -77,13 +79,15 @@ impl Postgres {
             .unwrap();
         let port = settings.iter().find_map(|set| set.strip_prefix("port="));
         let port = port.unwrap_or("5432").to_owned();
-        let server = Self {
+        let mut server = Self {
             programs,
             folder,
             port,
+            keeper: None,
         };
         give(server.folder.path());
         let data = server.data();
+        server.keeper = Some(server.keeper());
         server.run(
             "initdb",
             &[
@@ -177,21 +181,41 @@ impl Postgres {
         );
     }
 
-    fn as_its_user(&self, program: &str, arguments: &[&str]) -> Output {
+    fn keeper(&self) -> Child {
+        let stop = self.command_as_its_user("pg_ctl");
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", r#"read -r _; "$@"; rm -rf "$0""#])
+            .arg(self.folder.path())
+            .arg(stop.get_program())
+            .args(stop.get_args())
+            .args(["-D", &self.data(), "-w", "-m", "immediate", "stop"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // An interrupt at the terminal ends the tests only.
+            .process_group(0);
+        shell.spawn().unwrap()
+    }
+
+    fn command_as_its_user(&self, program: &str) -> Command {
         let program = self.programs.join(program);
         // The server refuses to run as root.
-        let mut command = if is_root() {
-            let mut command = Command::new("setpriv");
-            command.args([
-                format!("--reuid={USER}"),
-                format!("--regid={USER}"),
-                "--init-groups".to_owned(),
-            ]);
-            command.arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
+        if !is_root() {
+            return Command::new(program);
+        }
+        let mut command = Command::new("setpriv");
+        command.args([
+            format!("--reuid={USER}"),
+            format!("--regid={USER}"),
+            "--init-groups".to_owned(),
+        ]);
+        command.arg(program);
+        command
+    }
+
+    fn as_its_user(&self, program: &str, arguments: &[&str]) -> Output {
+        let mut command = self.command_as_its_user(program);
         // The server must not keep this process's output open.
         command
             .args(arguments)
@@ -211,8 +235,10 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let data = self.data();
-        self.as_its_user("pg_ctl", &["-D", &data, "-w", "-m", "immediate", "stop"]);
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     env, fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -52,7 +53,7 @@ impl S3Server {
         SERVER.get_or_init(start_versitygw).as_ref()
     }
 
-    /// Garage, which does some things otherwise: it ignores conditions of a PUT. None, and says so, where it is not installed.
+    /// Garage, which differs in places: it ignores conditions of a PUT. None, and says so, where it is not installed.
     ///
     /// # Panics
     ///
@@ -168,6 +169,8 @@ fn below_a_shell(folder: &Path, program: &Path) -> Command {
     let script =
         r#""$@" </dev/null & server=$!; read -r _; kill "$server"; wait "$server"; rm -rf "$0""#;
     let mut shell = Command::new("sh");
+    // An interrupt at the terminal ends the tests, and the shell goes on until the folder is gone.
+    shell.process_group(0);
     shell.args(["-c", script]).arg(folder).arg(program);
     shell
         .stdin(Stdio::piped())
@@ -204,9 +207,9 @@ fn is_healthy(admin: SocketAddr) -> bool {
 }
 
 fn new_folder(name: &str) -> PathBuf {
-    let folder = env::temp_dir().join(format!("tarn-{name}-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder
+    let prefix = format!("tarn-{name}-");
+    let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
+    folder.unwrap().keep()
 }
 
 fn free_address() -> SocketAddr {

@@ -199,11 +199,10 @@ fn the_product_depends_on_no_testkit() {
     let crates = fs::read_dir(workspace().join("crates")).unwrap();
     for folder in crates.map(|entry| entry.unwrap().path()) {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-        let (before_tests, _) = manifest
-            .split_once("[dev-dependencies]")
-            .unwrap_or((&manifest, ""));
-        let mut lines = before_tests
-            .lines()
+        let sections = manifest.split("\n[");
+        let of_product = sections.filter(|section| !section.contains("dev-dependencies]"));
+        let mut lines = of_product
+            .flat_map(str::lines)
             .filter(|line| !line.starts_with("name"));
         assert!(
             !lines.any(|line| line.contains("testkit")),
