@@ -116,7 +116,7 @@ impl OpenFile {
     }
 }
 
-/// A pipe in the place of a file must not hold up who opens it; for a file the last flag means nothing.
+/// A pipe in the place of a file must not block the open; for a file the last flag means nothing.
 const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK);

@@ -144,7 +144,7 @@ impl Local {
         // Taken: by the same bytes a moment ago, or by damaged ones. Those who read that file read it to its end.
         let was_there = !moved && is_there(incoming.size());
         if !moved && !was_there {
-            if path.is_dir() {
+            if is_folder(&path) {
                 clear(&path).map_err(at("move away the folder", &path))?;
             }
             std::fs::rename(&incoming.path, &path)
@@ -168,7 +168,7 @@ impl Local {
                     // What cannot be opened can be removed all the same.
                     Err(_) => None,
                 };
-                let removed = match path.is_dir() {
+                let removed = match is_folder(path) {
                     true => clear(path),
                     false => std::fs::remove_file(path),
                 };
@@ -225,7 +225,12 @@ fn move_to(incoming: &mut Incoming, place: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Takes a folder out of the place of a blob. What is in it may be someone's: then it stays, under another name beside it.
+/// Whether there is a folder. A symbolic link to one is none: it is removed like a file.
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_dir())
+}
+
+/// Takes a folder out of the place of a blob. A folder that is not empty is renamed and kept.
 fn clear(folder: &Path) -> io::Result<()> {
     match std::fs::remove_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}

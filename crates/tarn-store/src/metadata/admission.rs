@@ -149,8 +149,8 @@ impl<'p> Admission<'p> {
 
     /// Takes in what a row of [`files`] says.
     fn see_file(&mut self, row: &Row, publishes: &[Publish<'_>]) -> Result<(), MetadataError> {
-        let publish = at_in(publishes, row)?;
-        let (repository, has_account) = at(&mut self.packages, row)?;
+        let seen = publishes.iter().zip(&mut self.packages);
+        let (publish, (repository, has_account)) = at(seen, row)?;
         *has_account = row.value("has_account")?;
         let there: Option<&str> = row.value("architectures")?;
         let Some(repository) = self.repositories.get_mut(*repository) else {
@@ -218,7 +218,7 @@ impl<'p> Admission<'p> {
 }
 
 impl<'p> Repository<'p> {
-    /// That of a package, of which nothing was asked yet.
+    /// The repository of a package, before the database was asked.
     fn unknown(new: &'p NewPackageFile) -> Self {
         Self {
             owner: new.owner,
@@ -292,16 +292,9 @@ impl<'p> Repository<'p> {
 }
 
 /// The item that a row is about, by its number.
-fn at<'i, T>(items: &'i mut [T], row: &Row) -> Result<&'i mut T, MetadataError> {
+fn at<T>(items: impl IntoIterator<Item = T>, row: &Row) -> Result<T, MetadataError> {
     let item = usize::try_from(row.value::<i64>("number")?).ok();
-    item.and_then(|number| items.get_mut(number))
-        .ok_or(MetadataError::Missing("row that was asked for"))
-}
-
-/// The same, to be read.
-fn at_in<'i, T>(items: &'i [T], row: &Row) -> Result<&'i T, MetadataError> {
-    let item = usize::try_from(row.value::<i64>("number")?).ok();
-    item.and_then(|number| items.get(number))
+    item.and_then(|number| items.into_iter().nth(number))
         .ok_or(MetadataError::Missing("row that was asked for"))
 }
 

@@ -201,6 +201,9 @@ enum Failure {
 
 async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, recording: &Recording) {
     batch.retain(|waiting| !waiting.answer.is_closed());
+    if batch.is_empty() {
+        return;
+    }
     let error = match together(engine, &batch, recording).await {
         Ok(results) => {
             for (waiting, result) in batch.into_iter().zip(results) {

@@ -343,8 +343,8 @@ impl Engine {
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened. One that had an error other than a
-    /// refusal of [`super::packages::refuse`] is to be dropped: PostgreSQL does nothing more in it.
+    /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened. One in which a statement failed is to
+    /// be dropped: PostgreSQL does nothing more in it.
     ///
     /// It holds the lock of the one who writes from the first. On SQLite (BEGIN IMMEDIATE) a transaction that read first and asked
     /// for the lock later would be refused with "busy" whenever another wrote in between, however long it waited. On

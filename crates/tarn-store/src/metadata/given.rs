@@ -16,7 +16,7 @@ pub(super) struct Given {
     text: &'static str,
     /// Each has a value for each column. In one column all are of one type.
     pub(super) rows: Vec<Vec<Value>>,
-    /// What each row must change one of.
+    /// What each row must change exactly one of, for the error.
     pub(super) changes: Option<&'static str>,
 }
 
