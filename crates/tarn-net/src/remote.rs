@@ -175,7 +175,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When there is no head of an answer.
+    /// When the server cannot be reached or does not answer.
     pub async fn get(
         &self,
         url: &Url,
@@ -203,7 +203,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When there is no head of an answer.
+    /// When the server cannot be reached or does not answer.
     pub(crate) async fn send(
         &self,
         method: Method,

@@ -288,6 +288,9 @@ fn address(configuration: &Configuration) -> Finding {
 /// What a base URL would do to clients.
 fn base_url(configuration: &Configuration) -> Option<Finding> {
     let Some(url) = &configuration.base_url else {
+        if configuration.tls.is_some() {
+            return None;
+        }
         if configuration.listen.ip().is_loopback() {
             return Some(Finding::Notable(format!(
                 "only this machine can reach {}; set `base-url` when a proxy stands in front, or `listen` on another address",

@@ -97,13 +97,13 @@ enum Command {
     Health(health::Arguments),
     /// Read a package or an index as strictly as the server does, and show what it says
     Inspect(inspect::Arguments),
-    /// Take over what is elsewhere: an existing repository, a Forgejo or a Gitea
+    /// Import from elsewhere: an existing repository, a Forgejo or a Gitea
     Import(Group<import::Action>),
-    /// Publish packages on a server: checked before, many at once, tried again where that is safe
+    /// Publish packages to a server: checked first, several at once, retried where that is safe
     Push(push::Arguments),
     /// Fetch the public key of an owner from a server, and put it where apk finds it
     InstallKey(install_key::Arguments),
-    /// Print what makes a shell complete the commands of `tarn`
+    /// Print the shell completions of `tarn`
     Completions(completions::Arguments),
     /// Write the manual pages into a folder
     ManPages(completions::ManPages),

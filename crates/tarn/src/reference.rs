@@ -184,7 +184,7 @@ fn errors() -> String {
         "errors",
         "Every refusal has its code in the header `X-Tarn-Error`, and the JSON API also in the field `code` of its answer. Compare codes, not texts: a code is never \
          renamed, a text may change. [The JSON API](../api.md#refusals) says what else is in a refusal.\n\n\
-         A request that is no HTTP (two lengths, a head of more than 32 KiB) is answered 400 or 431 by the HTTP library, without a text or a code.\n\n\
+         A request that is not valid HTTP (two lengths, a head of more than 32 KiB) is answered 400 or 431 by the HTTP library, without a text or a code.\n\n\
          | code | status | when |\n|---|---|---|",
     );
     for (code, status, when) in tarn_http::refusals() {

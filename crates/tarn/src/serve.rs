@@ -11,7 +11,12 @@ use std::{
 
 use apk::sign::KeyName;
 use tarn_base::{clock::Clock, names::OwnerName};
-use tarn_core::{Registry, access::AccountError, jobs, settings::GivenSetting};
+use tarn_core::{
+    Registry,
+    access::AccountError,
+    jobs,
+    settings::{ConnectionLimits, GivenSetting},
+};
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
 
@@ -55,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let connections = &mut library_settings.connections;
     connections.max_open = descriptors::make_room(connections.max_open);
-    library_settings.given = given(&configuration, library_settings.connections.max_open);
+    library_settings.given = given(&configuration, &library_settings.connections);
     let registry = Registry::open(library_settings, Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))?;
@@ -133,13 +138,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// The settings in force, for the page of the administrators. Of connections there are as many as file descriptors allow.
-fn given(configuration: &Configuration, max_open: usize) -> Vec<GivenSetting> {
+fn given(configuration: &Configuration, connections: &ConnectionLimits) -> Vec<GivenSetting> {
+    let max_open = connections.max_open;
     let given = |(setting, value, source): &(&'static Setting, String, Source)| GivenSetting {
         name: setting.name,
-        value: if setting.name == table::MAX_CONNECTIONS.name
+        value: if setting.name == table::MAX_OF_SOURCE.name {
+            connections.share().to_string()
+        } else if setting.name == table::MAX_CONNECTIONS.name
             && max_open < configuration.max_connections
         {
-            format!("{max_open}: the limit of file descriptors allows no more than that of {value}")
+            format!("{max_open} (set to {value}; limited by the number of file descriptors)")
         } else {
             value.clone()
         },

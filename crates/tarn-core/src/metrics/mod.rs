@@ -94,7 +94,7 @@ pub async fn exposition(registry: &Registry) -> String {
     );
     text.counter(
         "tarn_database_queries_total",
-        "Queries that only read; what is answered from memory is none.",
+        "Queries that only read. Answers from memory are not counted.",
         [("", registry.metadata().questions())],
     );
     let passwords = registry.access().password_counts();
@@ -121,7 +121,7 @@ pub async fn exposition(registry: &Registry) -> String {
 fn certificate(text: &mut Exposition, counts: &CertificateCounts) {
     text.gauge(
         "tarn_certificate_expiry_timestamp_seconds",
-        "When the certificate in use ends. 0: there is none yet. Only with `acme-domain`.",
+        "When the certificate in use expires; 0 if there is none yet. Only with `acme-domain`.",
         counts.not_after(),
     );
     text.counter(
@@ -208,7 +208,7 @@ fn indexes(text: &mut Exposition, counts: &IndexCounts) {
     );
     text.counter(
         "tarn_index_refused_total",
-        "Indexes that failed their verification and were not served. Not 0: look into the log, and report it.",
+        "Indexes that failed verification and were not served. If it is above 0, read the log and report it.",
         [("", counts.refused.value())],
     );
 }

@@ -39,7 +39,7 @@ use crate::routes;
         (name = "organisations", description = "Organisations and their members"),
         (name = "teams", description = "Teams of organisations"),
         (name = "keys", description = "The keys that sign indexes"),
-        (name = "quotas", description = "What owners may have, and what goes by itself"),
+        (name = "quotas", description = "What owners may store, and what is deleted automatically"),
         (name = "webhooks", description = "Messages to other servers about packages"),
         (name = "audit", description = "Who did what"),
         (name = "admin", description = "Accounts, for administrators of the server"),
@@ -167,7 +167,7 @@ fn refusals(changes: bool, operation: &Value) -> Vec<(&'static str, &'static str
         ]);
     }
     if changes {
-        refusals.push(("409", "Something that is there stands against it"));
+        refusals.push(("409", "It conflicts with something that exists"));
         refusals.push(("507", "The disk of the server is full"));
     }
     if in_path {

@@ -339,7 +339,7 @@ pub(crate) struct RuleOrder {
     keep: u32,
 }
 
-/// List the rules by which an owner's packages go
+/// List the rules by which an owner's packages expire
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "listExpiryRules",
     params(OwnerPath, ListQuery),

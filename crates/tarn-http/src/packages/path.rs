@@ -44,7 +44,7 @@ const PACKAGES: &str = "/api/packages/";
 
 /// The segments behind `/api/packages/`, percent-decoded. A shorter route leaves the last ones empty.
 ///
-/// Each is parsed when a handler asks for it, so that a caller learns that the credentials are wrong before that the path is.
+/// Each is parsed when a handler asks for it, so that a caller learns of wrong credentials before a wrong path.
 #[derive(Deserialize)]
 pub(crate) struct Segments {
     owner: String,

@@ -21,8 +21,8 @@ const MAX_TEXT: u64 = 4 << 10;
 /// The flags of every command that asks a server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConnectArguments {
-    /// A file with a token, for a server that asks who you are. Before it come a user and password in the URL and TARN_TOKEN;
-    /// behind it, ~/.netrc
+    /// A file with a token, for a server that asks for credentials. A user and password in the URL and TARN_TOKEN take precedence
+    /// over it; it takes precedence over ~/.netrc
     #[arg(
         long,
         value_name = "FILE",

@@ -78,13 +78,13 @@ settings! {
     TLS_KEY: "tls-key", "TARN_TLS_KEY", "FILE", "", ByTheServer,
         "The private key of that certificate, in PEM.";
     ACME_DOMAIN: "acme-domain", "TARN_ACME_DOMAIN", "NAMES", "", ByTheServer,
-        "The names for which an authority issues the certificate by ACME, separated by commas. With it the server speaks TLS without `tls-cert`, orders the certificate, renews it, and keeps it in the database. Port 443 of each name must lead to the port that the server listens on. Setting it agrees to the authority's terms.";
+        "The names for which an authority issues the certificate by ACME, separated by commas. With it the server speaks TLS without `tls-cert`, orders the certificate, renews it, and keeps it in the database. Port 443 of each name must reach the port that the server listens on. By setting it you agree to the authority's terms.";
     ACME_EMAIL: "acme-email", "TARN_ACME_EMAIL", "ADDRESS", "", ByTheServer,
-        "The address under which the authority can reach the operator. Without it the account has none.";
+        "The e-mail address at which the authority can reach the operator. Without it, the account has no address.";
     ACME_DIRECTORY: "acme-directory", "TARN_ACME_DIRECTORY", "URL", "https://acme-v02.api.letsencrypt.org/directory", ByTheServer,
         "The directory of the authority. The default is that of Let's Encrypt.";
     ACME_CA: "acme-ca", "TARN_ACME_CA", "FILE", "", ByTheServer,
-        "Certificates in PEM that are trusted when the server connects to the authority, besides those of the operating system: for an authority of a network of your own.";
+        "Certificates (PEM) to trust besides those of the operating system when connecting to the authority, for a private authority.";
     TRUSTED_PROXIES: "trusted-proxies", "TARN_TRUSTED_PROXIES", "NETWORKS", "", ByTheServer,
         "The proxies that are trusted to name the client's address: addresses or networks, separated by commas, such as `127.0.0.1,10.0.0.0/8`. Without it no proxy is trusted, and the source of a request is the address that connects.";
     PROXY_HEADER: "proxy-header", "TARN_PROXY_HEADER", "HEADER", "x-forwarded-for", ByTheServer,

@@ -236,7 +236,7 @@ fn no_command_makes_a_second_sealing_key_beside_that_of_the_server() {
     let server = folder.serve(&[], &variables);
     let pem = small_key().to_pkcs8_pem().unwrap();
     let import = ["key", "import", "admin", "-", "--name", "ci.rsa.pub"];
-    // The administrator's shell has not the server's key.
+    // The administrator's shell does not have the server's key.
     let said = folder.tarn_with(&import, &[], &pem);
     assert_snapshot!("sealing_key_not_told", said.all());
     assert!(!folder.path("tarn-data/secret.key").exists());
