@@ -15,7 +15,7 @@ use tarn_core::{
     Registry,
     access::{Action, Caller},
 };
-use tarn_store::metadata::{Actor, Owner, OwnerId, Visibility};
+use tarn_store::metadata::{Actor, Owner, OwnerId, Role, Visibility};
 
 /// An owner that the caller may administer.
 pub(crate) struct Administered {
@@ -47,6 +47,27 @@ impl Administered {
         self.presented
             .allow(registry, &self.caller, &self.owner, action, None)
             .await
+    }
+
+    /// Refuses a token that lets others do what it may not do itself, or for longer, or from elsewhere. With the password, everything
+    /// may be granted that the caller administers.
+    pub(crate) async fn may_grant(&self, registry: &Registry, role: Role) -> Result<(), ApiError> {
+        let Some(token) = self.caller.token() else {
+            return Ok(());
+        };
+        let rights: &[Action] = match role {
+            Role::Read => &[Action::Read],
+            Role::Write | Role::Admin => &[Action::Read, Action::Publish, Action::Delete],
+        };
+        for right in rights {
+            self.may_also(registry, *right).await?;
+        }
+        if token.expires_at.is_none() && token.networks.are_unlimited() {
+            return Ok(());
+        }
+        let why = "this token expires or is bound to networks, and who is let in is not; use the password, or a token without either";
+        self.note(registry, &why);
+        Err(ApiError::Refused(Code::PasswordNeeded, why.to_owned()))
     }
 
     /// An owner that was found by something else than its name, once it is known who asks.

@@ -398,6 +398,7 @@ pub(crate) async fn set_member(
     extract::Json(new): extract::Json<NewRole>,
 ) -> Result<StatusCode, ApiError> {
     let role: Role = word(&new.role)?;
+    of.may_grant(&registry, role).await?;
     registry
         .administration()
         .accounts()

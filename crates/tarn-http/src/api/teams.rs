@@ -219,6 +219,7 @@ pub(crate) async fn add(
     let role = word(&new.permission)?;
     check_units(role, new.units.as_deref(), new.units_map.as_ref())?;
     let limits: TeamLimits = administer::list("limits", &new.limits)?;
+    of.may_grant(&registry, role).await?;
     let accounts = registry.administration().accounts();
     let team = accounts
         .add_team(&of.name, &name, role, &limits, &of.by)
@@ -266,6 +267,7 @@ pub(crate) async fn change(
     let accounts = registry.administration().accounts();
     if let Some(limits) = &change.limits {
         let limits: TeamLimits = administer::list("limits", limits)?;
+        of.may_grant(&registry, team.role).await?;
         accounts
             .set_team_limits(&of.name, &name, &limits, &of.by)
             .await?;
@@ -334,10 +336,11 @@ pub(crate) async fn member(
 )]
 pub(crate) async fn add_member(
     State(registry): State<Registry>,
-    Found { of, name, .. }: Found,
+    Found { of, name, team }: Found,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
     let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
+    of.may_grant(&registry, team.role).await?;
     let accounts = registry.administration().accounts();
     accounts
         .add_team_member(&of.name, &name, &user, &of.by)

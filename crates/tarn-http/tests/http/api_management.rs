@@ -1,5 +1,7 @@
 //! What is administered through the API: what it shows once, what a token is kept from, and what is written down.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tarn_core::access::{Code, TokenRequest};
 use tarn_store::metadata::{OwnerKind, Role, Visibility};
@@ -114,6 +116,52 @@ async fn a_token_makes_no_wider_token_and_adds_no_member() {
     ask(&server, begin)
         .await
         .problem(403, "a token changes no password");
+    // Who is let in does what the token may not do, or goes on when it has ended.
+    server.add_organisation("acme", Visibility::Public).await;
+    server.set_member("acme", "root", Role::Admin).await;
+    let team = json(
+        "POST",
+        "/api/v1/orgs/acme/teams",
+        &json!({ "name": "ci", "permission": "write", "limits": ["edge/*"] }),
+    );
+    let team = ask(&server, by("root", team)).await.expect(201).json()["id"].clone();
+    let widen = format!("/api/v1/teams/{team}");
+    let join = format!("{widen}/members/alice");
+    let grants = [
+        (
+            "PUT",
+            "/api/v1/orgs/acme/members/alice",
+            json!({ "role": "admin" }),
+        ),
+        (
+            "PUT",
+            "/api/v1/orgs/acme/members/alice",
+            json!({ "role": "read" }),
+        ),
+        (
+            "POST",
+            "/api/v1/orgs/acme/teams",
+            json!({ "name": "more", "permission": "write" }),
+        ),
+        ("PATCH", &widen, json!({ "limits": [] })),
+        ("PUT", &join, json!(null)),
+    ];
+    let soon = server
+        .token_for("root", "admin,write:package", Some(Duration::from_secs(60)))
+        .await;
+    for (method, target, body) in &grants {
+        let order = json(method, *target, body).bearer(&admin);
+        ask(&server, order).await.problem(401, "lacks the scope");
+        let order = json(method, *target, body).bearer(&soon);
+        ask(&server, order).await.problem(403, "expires");
+    }
+    let whole = server.token("root", "admin,write:package").await;
+    let order = json(
+        "PUT",
+        "/api/v1/orgs/acme/members/alice",
+        &json!({ "role": "write" }),
+    );
+    ask(&server, order.bearer(&whole)).await.expect(204);
     // What is left of administering works, and says by which token it was done.
     let order = json(
         "PATCH",
