@@ -145,7 +145,12 @@ impl Remote {
         };
         Ok(Self {
             staying: client(Policy::none())?,
-            following: client(Policy::limited(REDIRECTS))?,
+            following: client(Policy::custom(|attempt| {
+                match may_follow(attempt.previous(), attempt.url()) {
+                    Ok(()) => attempt.follow(),
+                    Err(why) => attempt.error(why),
+                }
+            }))?,
         })
     }
 
@@ -244,6 +249,18 @@ impl Remote {
             () = stalled(&moved) => Err(RemoteError::Stalled { origin: origin(url) }),
         }
     }
+}
+
+/// Whether a redirect is followed. What was asked for over TLS must not come from anyone on the way.
+fn may_follow(previous: &[Url], next: &Url) -> Result<(), &'static str> {
+    if previous.len() > REDIRECTS {
+        return Err("it redirects again and again");
+    }
+    let is_secret = previous.last().is_some_and(|url| url.scheme() == "https");
+    if is_secret && next.scheme() != "https" {
+        return Err("it redirects from https to http, which is not followed");
+    }
+    Ok(())
 }
 
 /// Ends once the count has not changed for as long as a connection may be silent.
@@ -407,6 +424,17 @@ mod tests {
             password: Secret::new("hunter22".to_owned()),
         };
         assert!(!format!("{token:?} {password:?}").contains("hunter22"));
+    }
+
+    #[test]
+    fn a_redirect_never_leads_out_of_tls_nor_in_a_circle() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let (secret, plain) = (url("https://a.example/"), url("http://a.example/"));
+        assert_eq!(may_follow(std::slice::from_ref(&plain), &plain), Ok(()));
+        assert_eq!(may_follow(std::slice::from_ref(&plain), &secret), Ok(()));
+        assert_eq!(may_follow(std::slice::from_ref(&secret), &secret), Ok(()));
+        assert!(may_follow(&[plain.clone(), secret.clone()], &plain).is_err());
+        assert!(may_follow(&vec![secret.clone(); REDIRECTS + 1], &secret).is_err());
     }
 
     #[test]

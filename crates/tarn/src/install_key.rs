@@ -81,7 +81,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                     .hint("ask the owner; it may have been changed on the way"),
             );
         }
-        None if owner.is_plain() => output::note(&format!(
+        None if answer.url().scheme() == "http" => output::note(&format!(
             "this key came over http, where anyone on the way can put their own; compare its SHA-256 with `tarn key list` on the server: {found}"
         )),
         _ => {}
