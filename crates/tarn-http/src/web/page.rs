@@ -7,7 +7,8 @@ use axum::{
     body::Body,
     extract::FromRequestParts,
     http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts,
+        uri::PathAndQuery,
     },
     response::Response,
 };
@@ -54,8 +55,8 @@ pub(crate) struct Visit {
     pub(crate) frame: Frame,
     conditions: Conditions,
     cookies: Cookies,
-    /// Pages are answered one at a time to each source, as lists are.
-    _turn: Turn,
+    /// Pages are answered one at a time to each source, as lists are. A form has no turn: others would wait for its body.
+    _turn: Option<Turn>,
 }
 
 /// What is around a page: base.html.
@@ -289,7 +290,10 @@ impl FromRequestParts<Registry> for Visit {
             cookies,
             frame,
             conditions: Conditions::of(&parts.headers),
-            _turn: turn(parts, registry).await?,
+            _turn: match parts.method {
+                Method::GET | Method::HEAD => Some(turn(parts, registry).await?),
+                _ => None,
+            },
         })
     }
 }

@@ -8,6 +8,7 @@ use tarn_store::metadata::Visibility;
 use crate::{
     browser::{Browser, form},
     client::Answer,
+    pages::page,
     second_factor::enrol,
     server::{BY, TestServer, name, password},
 };
@@ -32,6 +33,19 @@ async fn is_signed_in(browser: &mut Browser<'_>) -> bool {
             false
         }
         other => panic!("{other}: {}", answer.text()),
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_still_being_sent_holds_up_no_page() {
+    let server = TestServer::start().await;
+    let mut slow = server.connect().await;
+    let head = "POST /-/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\
+                Content-Type: application/x-www-form-urlencoded\r\n\r\nn";
+    slow.write(head.as_bytes()).await;
+    // Nothing says that the server has it; so often it would have.
+    for _ in 0..20 {
+        server.send(&page("/-/login")).await.expect(200);
     }
 }
 
