@@ -29,9 +29,6 @@ const CUT: ListingLimits = ListingLimits {
     bytes: 128 << 20,
 };
 
-/// The largest v3 package that is read, in bytes: its reader goes to the end, since it checks the content too.
-const LARGEST_V3: u64 = 64 << 20;
-
 /// What a v3 package begins with (apk-tools `src/adb.h`).
 const V3_MAGIC: &[u8] = b"ADB";
 
@@ -103,12 +100,12 @@ impl Contents {
             let _turn = self.turns.acquire().await;
             let body = self.blobs.store().open_whole(key, size).await?;
             let body = body.ok_or(ContentsError::Missing(*key))?;
-            self.read(body, size).await.map(Arc::new)
+            self.read(body).await.map(Arc::new)
         };
         self.kept.try_get_with(key.sha256, reading).await
     }
 
-    async fn read(&self, mut body: Body, size: u64) -> Result<Listing, ContentsError> {
+    async fn read(&self, mut body: Body) -> Result<Listing, ContentsError> {
         let mut reader = None;
         let mut is_whole = false;
         while !is_whole {
@@ -123,12 +120,6 @@ impl Contents {
                 Some(reader) => reader,
                 None => Reader::for_file(&piece, &self.limits),
             };
-            if size > LARGEST_V3 && matches!(next, Reader::V3(_)) {
-                return Ok(Listing {
-                    is_cut: true,
-                    ..Listing::default()
-                });
-            }
             let pushed = spawn_blocking(move || next.push(&piece).map(|()| next));
             let next = pushed.await??;
             if next.is_done() || is_whole {
@@ -167,23 +158,20 @@ impl Reader {
     fn is_done(&self) -> bool {
         match self {
             Self::V2(reader) => reader.is_done(),
-            Self::V3(_) => false,
+            Self::V3(reader) => reader.has_database(),
         }
     }
 
     fn finish(self) -> Result<Listing, ContentsError> {
         match self {
             Self::V2(reader) => Ok(reader.finish()),
-            Self::V3(reader) => Ok(listed(reader.finish()?)),
+            Self::V3(reader) => Ok(listed(reader.into_contents()?)),
         }
     }
 }
 
 /// The list of a v3 package.
-fn listed(package: v3::Package) -> Listing {
-    let Some(contents) = package.contents else {
-        return Listing::default();
-    };
+fn listed(contents: v3::PackageContents) -> Listing {
     let mut listing = Listing {
         scripts: contents.scripts,
         ..Listing::default()

@@ -212,6 +212,22 @@ fn reads_what_the_builder_makes_in_every_compression() {
 }
 
 #[test]
+fn the_list_of_the_files_needs_no_data() {
+    let large = full().file("usr/share/large", &[7; 200_000]);
+    let file = large.compression(Compression::None).build().unwrap();
+    let listed = |bytes: &[u8]| {
+        let mut reader = PackageReader::new(Limits::default());
+        reader.push(bytes).unwrap();
+        (reader.has_database(), reader.into_contents())
+    };
+    let (has_database, contents) = listed(&file[..file.len() / 2]);
+    assert!(has_database);
+    assert_eq!(contents.ok(), read(&file).unwrap().contents);
+    let (has_database, contents) = listed(&file[..100]);
+    assert!(!has_database && contents.is_err());
+}
+
+#[test]
 fn both_formats_give_the_same_facts() {
     let v3 = PackageBuilder::new("hello", "1.0-r0")
         .file("usr/bin/hello", b"hello")

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 
 use super::{
-    DataPlace, Package, PackageError,
+    DataPlace, Package, PackageContents, PackageError,
     expected::{Expected, next_with_data},
     parse::{Parsed, parse},
 };
@@ -94,6 +94,23 @@ impl PackageReader {
         let compression = self.unpacker.compression().unwrap_or_default();
         self.file
             .finish(self.size, self.unpacker.produced(), compression)
+    }
+
+    /// Whether the ADB block was read, which says all but the files' data.
+    pub const fn has_database(&self) -> bool {
+        self.file.content.parsed.is_some()
+    }
+
+    /// What the ADB block says of paths and scripts. What comes behind it may be missing, and is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`PackageError`], also where the block is not there yet. This is for packages that [`PackageReader::finish`] has accepted.
+    pub fn into_contents(mut self) -> Result<PackageContents, PackageError> {
+        self.take_piece()?;
+        let parsed = self.file.content.parsed.take();
+        let contents = parsed.and_then(|parsed| parsed.contents);
+        contents.ok_or(PackageError::NoDatabase)
     }
 
     fn take_piece(&mut self) -> Result<(), PackageError> {
