@@ -193,8 +193,8 @@ fn multiply(folder: &Path, packages: i64) -> Outcome<()> {
          INSERT INTO package_versions (owner_id, name, version, description, created_at, files) \
          SELECT owner_id, name || number, version, description, created_at, 1 FROM package_versions, more \
          WHERE package_versions.id = (SELECT MAX(id) FROM package_versions); \
-         INSERT INTO package_names (repository_id, kind, name, bounds, file_id) \
-         SELECT files.repository_id, names.kind, CASE WHEN names.kind = 'provides' THEN files.name ELSE names.name END, names.bounds, \
+         INSERT INTO package_names (owner_id, repository_id, kind, name, bounds, file_id) \
+         SELECT names.owner_id, files.repository_id, names.kind, CASE WHEN names.kind = 'provides' THEN files.name ELSE names.name END, names.bounds, \
          files.id FROM package_files AS files, package_names AS names \
          WHERE files.id > (SELECT id FROM template) AND names.file_id = (SELECT id FROM template)",
     )?;

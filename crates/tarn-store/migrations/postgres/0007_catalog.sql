@@ -27,11 +27,12 @@ END
 $$;
 
 CREATE TABLE package_names (
+    owner_id BIGINT NOT NULL,
     repository_id BIGINT NOT NULL,
     kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'replaces')),
     name TEXT COLLATE "C" NOT NULL,
     bounds TEXT COLLATE "C" NOT NULL,
     file_id BIGINT NOT NULL REFERENCES package_files (id) ON DELETE CASCADE,
-    PRIMARY KEY (repository_id, kind, name, file_id)
+    PRIMARY KEY (owner_id, kind, name, repository_id, file_id)
 );
 CREATE INDEX package_names_file ON package_names (file_id, kind, name);

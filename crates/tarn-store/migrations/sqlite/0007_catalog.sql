@@ -48,11 +48,12 @@ ORDER BY MIN(package_files.id);
 -- The names that the files of the newest generation have, provide and want, without versions: by these pages find what needs what.
 -- metadata/relations.rs keeps them in the transactions that record and remove files.
 CREATE TABLE package_names (
+    owner_id       BIGINT NOT NULL,                   -- the repository's
     repository_id  BIGINT NOT NULL,
     kind           TEXT   NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'replaces')),
     name           TEXT   NOT NULL,                   -- a package provides its own name, too
-    bounds         TEXT   NOT NULL,                   -- what it says of the version: '', '=1.2', or '>=1.2 <2'
+    bounds         TEXT   NOT NULL,                   -- what it says of the version: '', '=1.2', or '>=1.2 <2'; '' too where it says much
     file_id        BIGINT NOT NULL REFERENCES package_files (id) ON DELETE CASCADE,
-    PRIMARY KEY (repository_id, kind, name, file_id)
+    PRIMARY KEY (owner_id, kind, name, repository_id, file_id)
 ) WITHOUT ROWID;
 CREATE INDEX package_names_file ON package_names (file_id, kind, name);

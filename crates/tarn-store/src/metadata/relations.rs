@@ -62,9 +62,13 @@ pub struct Dependent {
     pub provides: Dependency,
 }
 
+/// Of a name that a file bounds more often than this, nothing is kept of the version: each bound is read and compared for every page
+/// that names the file.
+const MOST_BOUNDS: usize = 8;
+
 /// What a new file is found by, each with what it says of the version.
 #[derive(Debug, Default)]
-struct Names(BTreeMap<(&'static str, String), String>);
+struct Names(BTreeMap<(&'static str, String), Vec<String>>);
 
 impl Names {
     /// Those of a file. What can't be read has none: it was put into the database by other hands.
@@ -86,10 +90,22 @@ impl Names {
 
     fn add(&mut self, kind: &'static str, name: &str, bound: &str) {
         let bounds = self.0.entry((kind, name.to_owned())).or_default();
-        if !bounds.is_empty() && !bound.is_empty() {
-            bounds.push(' ');
+        if !bound.is_empty() && bounds.len() <= MOST_BOUNDS {
+            bounds.push(bound.to_owned());
         }
-        bounds.push_str(bound);
+    }
+
+    /// As they stand in rows.
+    fn into_rows(self) -> impl Iterator<Item = ((&'static str, String), String)> {
+        self.0.into_iter().map(|(name, bounds)| {
+            let says_much = bounds.len() > MOST_BOUNDS;
+            let bounds = if says_much {
+                String::new()
+            } else {
+                bounds.join(" ")
+            };
+            (name, bounds)
+        })
     }
 
     /// Of a conflict (`!name`) there is nothing to be found.
@@ -127,10 +143,8 @@ fn provided(row: &Row, bounds: &'static str) -> Result<Dependency, MetadataError
 /// Writes the names in the transaction that records files, behind the files.
 pub(super) fn added(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
     let names = files.iter().flat_map(|(repository, file)| {
-        let names = Names::of(file.publish.new).0;
-        names
-            .into_iter()
-            .map(|name| (*repository, file.sequence, name))
+        let names = Names::of(file.publish.new).into_rows();
+        names.map(|name| (*repository, file.sequence, name))
     });
     given!(
         names,
@@ -141,7 +155,9 @@ pub(super) fn added(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
             name: name,
             bounds: bounds,
         },
-        "INSERT INTO package_names (repository_id, kind, name, bounds, file_id) SELECT given.repository_id, given.kind, given.name, given.bounds, \
+        "INSERT INTO package_names (owner_id, repository_id, kind, name, bounds, file_id) \
+         SELECT (SELECT repositories.owner_id FROM repositories WHERE repositories.id = given.repository_id), \
+         given.repository_id, given.kind, given.name, given.bounds, \
          (SELECT package_files.id FROM package_files WHERE package_files.repository_id = given.repository_id \
          AND package_files.sequence = given.sequence) FROM given"
     )
@@ -173,11 +189,11 @@ impl Metadata {
                 concat!(
                     "SELECT DISTINCT wanted.name AS provided, found.bounds AS bounds, package_files.name AS name, \
                      package_files.arch AS arch, repositories.branch AS branch, repositories.name AS repository \
-                     FROM package_names AS wanted CROSS JOIN repositories \
-                     JOIN package_names AS found ON found.repository_id = repositories.id AND found.kind = 'provides' \
-                     AND found.name = wanted.name JOIN package_files ON package_files.id = found.file_id \
+                     FROM package_names AS wanted CROSS JOIN package_names AS found \
+                     JOIN repositories ON repositories.id = found.repository_id \
+                     JOIN package_files ON package_files.id = found.file_id \
                      WHERE wanted.file_id = $2 AND wanted.kind IN ('depends', 'install_if', 'replaces') \
-                     AND repositories.owner_id = $1 AND ($3 = 'noarch' OR package_files.arch IN ($3, 'noarch')) AND ",
+                     AND found.owner_id = $1 AND found.kind = 'provides' AND found.name = wanted.name AND ($3 = 'noarch' OR package_files.arch IN ($3, 'noarch')) AND ",
                     repository_in_sight!(4),
                     " LIMIT $5"
                 ),
@@ -213,11 +229,11 @@ impl Metadata {
                 concat!(
                     "SELECT DISTINCT package_files.name AS name, repositories.branch AS branch, \
                      repositories.name AS repository, provided.name AS provided, provided.bounds AS bounds, \
-                     wanting.bounds AS wanted FROM package_names AS provided CROSS JOIN repositories \
-                     JOIN package_names AS wanting ON wanting.repository_id = repositories.id AND wanting.kind = 'depends' \
-                     AND wanting.name = provided.name JOIN package_files ON package_files.id = wanting.file_id \
-                     WHERE provided.file_id = $2 AND provided.kind = 'provides' AND repositories.owner_id = $1 \
-                     AND wanting.file_id <> $2 AND ",
+                     wanting.bounds AS wanted FROM package_names AS provided CROSS JOIN package_names AS wanting \
+                     JOIN repositories ON repositories.id = wanting.repository_id \
+                     JOIN package_files ON package_files.id = wanting.file_id \
+                     WHERE provided.file_id = $2 AND provided.kind = 'provides' AND wanting.owner_id = $1 \
+                     AND wanting.kind = 'depends' AND wanting.name = provided.name AND wanting.file_id <> $2 AND ",
                     repository_in_sight!(3),
                     " LIMIT $4"
                 ),
@@ -256,7 +272,8 @@ impl Metadata {
                  repositories.name AS repository FROM package_names \
                  JOIN package_files ON package_files.id = package_names.file_id \
                  JOIN repositories ON repositories.id = package_names.repository_id \
-                 WHERE package_names.repository_id = $1 AND package_names.kind = 'origin' AND package_names.name = $2 LIMIT $3",
+                 WHERE package_names.owner_id = (SELECT owner_id FROM repositories WHERE id = $1) \
+                 AND package_names.repository_id = $1 AND package_names.kind = 'origin' AND package_names.name = $2 LIMIT $3",
                 repository,
                 origin,
                 i64::from(MOST_RELATED)

@@ -121,6 +121,14 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
     assert!(restored.await.unwrap());
     let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
     assert_eq!(dependents.len(), 1);
+    // What bounds a name without end is found, and its bounds are not.
+    let bounds: String = (0..9).map(|n| format!("so:libz.so.1>{n} ")).collect();
+    record(&world, alice, ("many", "x86_64"), ("", &bounds, "")).await;
+    let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
+    let of_many = dependents
+        .iter()
+        .find(|found| found.package.name.as_str() == "many");
+    assert_eq!(of_many.map(wants).unwrap(), ["so:libz.so.1"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The names that a package wants, as links to what provides them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::{links::OfOwner, shown::escaped_length};
 use apk::{dependency::Dependency, version::Version};
@@ -99,10 +99,14 @@ pub(super) fn wanted(
     here: Here<'_>,
     links: &OfOwner,
 ) -> Vec<Wanted> {
+    let mut by_name: HashMap<&str, Vec<&Provider>> = HashMap::new();
+    for provider in providers {
+        let name = provider.provides.name();
+        by_name.entry(name).or_default().push(provider);
+    }
     let one = |dependency: &Dependency| {
         let name = dependency.name();
-        let named = |provider: &&Provider| provider.provides.name() == name;
-        let named: Vec<&Provider> = providers.iter().filter(named).collect();
+        let named = by_name.get(name).map_or(&[][..], Vec::as_slice);
         let will_do = |provider: &&&Provider| dependency.may_be_met_by(provider.provides.version());
         let mut found: Vec<&RelatedPackage> = named
             .iter()
@@ -119,7 +123,7 @@ pub(super) fn wanted(
             _ if dependency.conflict() => Lack::None,
             (false, _) => Lack::None,
             (true, true) => Lack::Name,
-            (true, false) => Lack::Version(versions(&named)),
+            (true, false) => Lack::Version(versions(named)),
         };
         Wanted {
             text: dependency.to_string(),

@@ -68,8 +68,8 @@ macro_rules! listed_files {
             $where,
             "package_files.repository_id = $1 AND package_files.removed_at IS NULL \
              AND (CAST($2 AS TEXT) IS NULL OR package_files.arch = $2) AND (CAST($3 AS TEXT) IS NULL OR EXISTS \
-             (SELECT 1 FROM package_names WHERE package_names.repository_id = $1 AND package_names.kind = 'origin' \
-             AND package_names.name = $3 AND package_names.file_id = package_files.id)) \
+             (SELECT 1 FROM package_names WHERE package_names.file_id = package_files.id AND package_names.kind = 'origin' \
+             AND package_names.name = $3)) \
              AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.file_name) LIKE $5 ESCAPE '\\') \
              AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.name) LIKE $5 ESCAPE '\\') AND ",
             $rest
@@ -84,7 +84,7 @@ macro_rules! ways {
             listed_files!("package_files", "", $rest),
             listed_files!(
                 "package_names AS sourced CROSS JOIN package_files",
-                "sourced.repository_id = $1 AND sourced.kind = 'origin' AND sourced.name = $3 AND package_files.id = sourced.file_id AND ",
+                "sourced.owner_id = (SELECT owner_id FROM repositories WHERE id = $1) AND sourced.repository_id = $1 AND sourced.kind = 'origin' AND sourced.name = $3 AND package_files.id = sourced.file_id AND ",
                 $rest
             ),
             listed_files!(
@@ -186,7 +186,8 @@ impl Metadata {
         let more = i64::try_from(FEW + 1).unwrap_or(i64::MAX);
         if let Some(origin) = wanted.origin {
             let statement = sql!(
-                "SELECT file_id AS id FROM package_names WHERE repository_id = $1 AND kind = 'origin' AND name = $2 LIMIT $3",
+                "SELECT file_id AS id FROM package_names WHERE owner_id = (SELECT owner_id FROM repositories WHERE id = $1) \
+                 AND repository_id = $1 AND kind = 'origin' AND name = $2 LIMIT $3",
                 repository,
                 origin,
                 more
