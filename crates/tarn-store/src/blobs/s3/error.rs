@@ -167,3 +167,109 @@ pub(super) fn is_absent(error: &object_store::Error) -> bool {
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of an error for that answer.
+    fn said(status: &str, code: &str, message: &str) -> String {
+        let document =
+            format!("<Error><Code>{code}</Code><Message>{message}</Message><Key/></Error>");
+        S3Error::from_answer(status, &document).to_string()
+    }
+
+    #[test]
+    fn an_answer_of_a_store_is_reported_with_what_to_do() {
+        for (status, code, message, text) in [
+            ("404", "NoSuchBucket", "", "there is no such bucket"),
+            ("403", "InvalidAccessKeyId", "", "check AWS_ACCESS_KEY_ID"),
+            ("403", "XAdminUserNotFound", "", "check AWS_ACCESS_KEY_ID"),
+            (
+                "403",
+                "AccessDenied",
+                "Forbidden: No such key: GK12",
+                "check AWS_ACCESS_KEY_ID",
+            ),
+            (
+                "403",
+                "SignatureDoesNotMatch",
+                "",
+                "check AWS_SECRET_ACCESS_KEY",
+            ),
+            ("403", "AccessDenied", "", "the access key may not do that"),
+            (
+                "403",
+                "AllAccessDisabled",
+                "",
+                "the access key may not do that",
+            ),
+            ("403", "RequestTimeTooSkewed", "", "set them"),
+            ("400", "BadDigest", "", "kept nothing"),
+            ("400", "InvalidDigest", "", "kept nothing"),
+            ("400", "XAmzContentSHA256Mismatch", "", "kept nothing"),
+            (
+                "400",
+                "AuthorizationHeaderMalformed",
+                "expecting eu-1",
+                "another region (expecting eu-1): correct `region`",
+            ),
+            (
+                "301",
+                "PermanentRedirect",
+                "",
+                "another region: correct `region`",
+            ),
+            (
+                "400",
+                "InvalidRequest",
+                "unexpected scope",
+                "another region (unexpected scope)",
+            ),
+            (
+                "400",
+                "InvalidRequest",
+                "the region is wrong",
+                "another region (the region is wrong)",
+            ),
+            (
+                "503",
+                "SlowDown",
+                "later\n",
+                "the store answered 503 SlowDown: later",
+            ),
+        ] {
+            let said = said(status, code, message);
+            assert!(said.contains(text), "{code}: {said}");
+        }
+        // No S3 store answers so, but what stands in front of one does.
+        for (status, document, text) in [
+            ("307", "<html>", "another region: correct `region`"),
+            ("502", "<html>", "the store answered 502 <html>"),
+            ("502", "", "the store answered 502 "),
+        ] {
+            let said = S3Error::from_answer(status, document).to_string();
+            assert!(said.contains(text), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_a_store_says_is_cut_and_has_no_control_characters() {
+        let said = said("500", "InternalError", &"\u{1b}[2Jx".repeat(200));
+        assert!(said.chars().count() < 350 && !said.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn another_attempt_may_succeed_where_the_network_failed() {
+        for error in [
+            S3Error::Unreachable(String::new()),
+            S3Error::Stalled(Duration::ZERO),
+            S3Error::Cut(String::new()),
+        ] {
+            assert!(error.is_passing(), "{error}");
+        }
+        for error in [S3Error::NoBucket, S3Error::Answer("500".to_owned())] {
+            assert!(!error.is_passing(), "{error}");
+        }
+    }
+}
