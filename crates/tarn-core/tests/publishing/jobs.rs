@@ -47,3 +47,56 @@ async fn a_job_that_failed_is_tried_again_within_the_hour() {
     schedule.run_due().await;
     assert!(worked().await);
 }
+
+#[tokio::test]
+async fn a_sweep_decides_about_a_blob_by_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    let sha256 = digest(&package);
+    let file_in = |place| {
+        let key = BlobKey { sha256, place }.to_string();
+        let (first, rest) = key.split_at(2);
+        folder.path().join("blobs").join(first).join(rest)
+    };
+    let delete_and_free = async || {
+        delete(&registry, alice, "hello-1.0-r0.apk").await;
+        registry
+            .clock()
+            .advance(2 * registry.settings().keep_deleted);
+        sweep(&registry).await.unwrap()
+    };
+    publish(&registry, alice, package.clone()).await.unwrap();
+    assert_eq!(delete_and_free().await.removed, 1);
+    publish(&registry, alice, package.clone()).await.unwrap();
+    // One of a server that was killed before it removed it, and one of a newer copy of the database.
+    for place in [0, 2] {
+        std::fs::write(file_in(place), &package).unwrap();
+    }
+    let swept = Swept {
+        kept: 1,
+        removed: 1,
+        strays: 1,
+        ..Swept::default()
+    };
+    assert_eq!(sweep(&registry).await.unwrap(), swept);
+    let there = [0, 1, 2].map(|place| file_in(place).exists());
+    assert_eq!(there, [false, true, true]);
+
+    let swept = Swept { kept: 0, ..swept };
+    assert_eq!(delete_and_free().await, swept);
+    let stray = Some(BlobStanding::Stray(registry.clock().now()));
+    assert_eq!(standing(&registry, &sha256).await, stray);
+    // The stray is taken away by hand, and two come late into places that were given up.
+    std::fs::remove_file(file_in(2)).unwrap();
+    for late in [1, 2] {
+        std::fs::write(file_in(late), &package).unwrap();
+        if late == 2 {
+            let dead = Some(BlobStanding::Dead);
+            assert_eq!(standing(&registry, &sha256).await, dead);
+        }
+        let swept = Swept { strays: 0, ..swept };
+        assert_eq!(sweep(&registry).await.unwrap(), swept);
+        assert!(!file_in(late).exists(), "{late}");
+    }
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tarn_base::names::{OwnerName, TeamName};
 use tarn_store::metadata::{
     AddOwnerError, AddTokenError, AuditFilter, Bearer, ChangeUserError, Metadata, MetadataError,
-    NewToken, NewUser, OwnerId, OwnerKind, Role, TeamError, UserChange, Visibility,
+    NewToken, NewUser, OwnerId, OwnerKind, RemoveOwnerError, Role, TeamError, UserChange,
+    Visibility,
 };
 
 use crate::{ACT, START, World, act, add_user, open};
@@ -195,6 +196,47 @@ async fn a_change_of_an_unknown_account_is_refused() {
     ));
     // The organisation was not made either.
     assert_eq!(metadata.owner(&name("club")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_last_site_administrator_who_is_not_disabled_stays_one() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let add = async |user: &str| {
+        let new = NewUser {
+            name: &name(user),
+            password_hash: None,
+            admin: true,
+            visibility: Visibility::Public,
+        };
+        metadata.add_user(new, &ACT).await.unwrap().id
+    };
+    let change = async |user, admin, disabled| {
+        let change = UserChange {
+            admin,
+            disabled,
+            ..UserChange::default()
+        };
+        metadata.change_user(user, change, &ACT).await
+    };
+    let (root, other) = (add("root").await, add("other").await);
+    assert!(change(other, None, Some(true)).await.unwrap());
+    for (admin, disabled) in [(Some(false), None), (None, Some(true))] {
+        let refused = change(root, admin, disabled).await;
+        let is_last = matches!(refused, Err(ChangeUserError::LastSiteAdmin));
+        assert!(is_last, "{refused:?}");
+    }
+    let refused = metadata.remove_owner(root, false, &ACT).await;
+    let is_last = matches!(refused, Err(RemoveOwnerError::LastSiteAdmin));
+    assert!(is_last, "{refused:?}");
+    // What changes nothing is not refused, nor what is done with those who do not count.
+    assert!(!change(root, Some(true), Some(false)).await.unwrap());
+    assert!(change(other, Some(false), None).await.unwrap());
+    assert!(change(world.alice, None, Some(true)).await.unwrap());
+
+    assert!(change(other, Some(true), Some(false)).await.unwrap());
+    assert!(change(root, Some(false), None).await.unwrap());
+    metadata.remove_owner(root, false, &ACT).await.unwrap();
 }
 
 #[tokio::test]

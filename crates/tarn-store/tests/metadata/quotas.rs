@@ -103,6 +103,24 @@ async fn the_bytes_of_an_index_are_counted_in_the_transaction_that_changes_it() 
             .all(|refused| matches!(refused, Err(RecordError::IndexFull { .. })))
     );
     assert_eq!(records("x86_64").await, 4 * zlib + tzdata);
+    // A noarch package has to fit into the largest of them.
+    let added = bytes("noarch", "noarch");
+    let full = 4 * zlib + tzdata + added;
+    let noarch = async |max_index| {
+        let file = NewPackageFile {
+            max_index,
+            ..package(world.alice, "noarch", "noarch", blob("noarch"))
+        };
+        world.metadata.record_package(&file, &ACT).await
+    };
+    let refused = noarch(full - 1).await;
+    assert!(
+        matches!(refused, Err(RecordError::IndexFull { used, .. }) if used == full - added),
+        "{refused:?}"
+    );
+    noarch(full).await.unwrap();
+    assert_eq!(records("aarch64").await, tzdata + added);
+    assert!(world.remove("noarch", "noarch", START).await);
     assert!(world.remove("zlib", "x86_64", START).await);
     assert!(world.remove("tzdata", "noarch", START).await);
     assert_eq!(records("x86_64").await, 3 * zlib);

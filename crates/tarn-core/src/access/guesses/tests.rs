@@ -274,4 +274,23 @@ fn what_the_database_did_not_take_is_written_the_next_time() {
     for count in failed {
         assert!(counts.contains(&count), "{count:?}");
     }
+
+    // What is to be forgotten, too; and nothing that is remembered no more.
+    let right = guesses.begin("alice", here, START, false).unwrap();
+    let _ = guesses.forgive(&right);
+    let failed = guesses.changes();
+    assert!(failed.iter().any(|count| count.count == 0), "{failed:?}");
+    let mut with_old = failed.clone();
+    with_old.push(GuessCount {
+        account: vec![9; 32],
+        source: here.to_string(),
+        count: 3,
+        last_at: START,
+    });
+    guesses.put_back(&with_old);
+    let counts = guesses.changes();
+    assert_eq!(counts.len(), failed.len());
+    for count in failed {
+        assert!(counts.contains(&count), "{count:?}");
+    }
 }

@@ -196,7 +196,7 @@ async fn accounts_and_their_tokens() {
         hash: &[7; 32],
         scopes: "read:package",
         limits: "acme/*/*",
-        networks: "",
+        networks: "192.0.2.0/24",
         expires_at: None,
         at_most: 10,
     };
@@ -220,7 +220,7 @@ async fn accounts_and_their_tokens() {
             "user.admin.remove|alice||-",
             "user.visibility|alice||from public to private",
             "user.rename|alicia|alice|from alice to alicia",
-            "token.add|alicia|ci|read:package on acme/*/*",
+            "token.add|alicia|ci|read:package on acme/*/* from 192.0.2.0/24",
             "token.revoke|alicia|ci|-",
             "name.release|alicia|alice|-",
             "user.delete|alicia|alicia|-",
