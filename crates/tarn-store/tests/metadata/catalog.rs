@@ -9,9 +9,10 @@ use proptest::{
     sample::select,
     test_runner::{Config, TestRunner},
 };
-use tarn_store::metadata::{ReadScope, Window};
+use tarn_base::names::{Branch, RepositoryName};
+use tarn_store::metadata::{NewPackageFile, PackageFormat, ReadScope, Window};
 
-use crate::{START, World};
+use crate::{ACT, START, World, blob, package};
 
 const NAMES: [&str; 3] = ["busybox", "zlib", "musl"];
 const ARCHITECTURES: [&str; 3] = ["x86_64", "aarch64", "noarch"];
@@ -150,4 +151,50 @@ async fn the_files_of_a_version_are_those_of_that_spelling() {
             .unwrap();
         assert_eq!(found.is_some(), files > 0);
     }
+}
+
+#[tokio::test]
+async fn a_repository_is_listed_once_with_what_each_architecture_has() {
+    let world = World::new().await;
+    for (place, name, arch, format) in [
+        ("edge/main", "zlib", "x86_64", PackageFormat::V2),
+        ("edge/main", "xz", "x86_64", PackageFormat::V3),
+        ("edge/main", "zlib", "aarch64", PackageFormat::V2),
+        ("edge/community", "zlib", "x86_64", PackageFormat::V2),
+        ("v3.22/community", "zlib", "x86_64", PackageFormat::V2),
+    ] {
+        let (branch, repository) = place.split_once('/').unwrap();
+        let new = NewPackageFile {
+            branch: Branch::parse(branch).unwrap(),
+            repository: RepositoryName::parse(repository).unwrap(),
+            format,
+            ..package(world.alice, name, arch, blob(name))
+        };
+        world.metadata.record_package(&new, &ACT).await.unwrap();
+    }
+    let listed = world
+        .metadata
+        .listed_repositories(&ReadScope::EVERYTHING, world.alice, window(0, 100))
+        .await
+        .unwrap();
+    let found: Vec<_> = listed
+        .entries
+        .iter()
+        .map(|repository| {
+            let architectures = repository.architectures.iter();
+            let architectures = architectures.map(|(arch, live)| format!("{arch} {live}"));
+            let architectures: Vec<_> = architectures.collect();
+            let (branch, name) = (&repository.branch, &repository.name);
+            format!("{branch}/{name}: {}", architectures.join(", "))
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "edge/community: x86_64 1",
+            "edge/main: aarch64 1, x86_64 2",
+            "v3.22/community: x86_64 1",
+        ]
+    );
+    assert_eq!(listed.total, 3);
 }
