@@ -44,12 +44,8 @@ install: ## install what the tests call: programs, Go and Node.js, an Alpine roo
 	scripts/install-languages $(CACHE)
 	scripts/install-alpine-root $(CACHE)
 	scripts/install-cargo-tools $(CACHE)
-	scripts/install-schemathesis $(CACHE)
 	scripts/install-clients $(CACHE)
-	scripts/install-actionlint $(CACHE)
-	scripts/install-versitygw $(CACHE)
-	scripts/install-garage $(CACHE)
-	scripts/install-pebble $(CACHE)
+	scripts/install-go-tools $(CACHE)
 	scripts/install-browser $(CACHE)
 
 format: ## is the code formatted?
@@ -88,9 +84,8 @@ BENCH_CARGO := cargo run --release --locked --manifest-path bench/Cargo.toml --t
 .PHONY: bench bench-quick bench-record bench-test
 
 bench: ## ratios to nginx and `apk index`; BENCH=engine chooses (engine access database publish memory download upload install)
-	scripts/install-system
+	scripts/install-system bench
 	scripts/install-alpine-root $(CACHE)
-	scripts/install-bench
 	cargo build --release --locked --package tarn
 	$(BENCH_CARGO) -- $(BENCH_FLAGS) $(BENCH)
 
