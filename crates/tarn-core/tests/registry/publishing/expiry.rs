@@ -19,7 +19,8 @@ use tarn_core::{
 };
 use tarn_store::metadata::{Actor, LiveFile};
 
-use crate::{START, delete, open, publish, settings};
+use super::{delete, open, publish};
+use crate::{START, settings};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -157,7 +158,7 @@ async fn of_two_uploads_at_once_one_takes_the_last_place_that_the_settings_give(
     let (registry, alice) = open(&folder).await;
     registry.metadata().close().await;
     drop(registry);
-    let mut settings = settings(&folder);
+    let mut settings = settings(folder.path());
     settings.quota.packages = Some(1);
     let registry = Registry::open(settings, Clock::manual(START))
         .await

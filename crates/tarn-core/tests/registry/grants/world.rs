@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
-use apk::sign::KeySize;
 use proptest::{prelude::*, test_runner::TestCaseError};
 use tarn_base::{
     clock::Clock,
@@ -20,9 +19,9 @@ use tarn_core::{
 };
 use tarn_store::metadata::{OwnerId, OwnerKind, Role, Visibility};
 
-use crate::{
-    ACTIONS, BY, FIRST_NAMES, HERE, NEW_NAMES, OWNERS, PLACES, SCOPES, START, TEAM_LIMITS, TEAMS,
-    USERS, VISIBILITIES,
+use super::{
+    ACTIONS, BY, FIRST_NAMES, HERE, NEW_NAMES, OWNERS, PLACES, SCOPES, TEAM_LIMITS, TEAMS, USERS,
+    VISIBILITIES,
     facts::{Facts, Token, Who},
     steps::Step,
 };
@@ -48,10 +47,11 @@ fn password(user: usize) -> Secret {
 impl World {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(START);
-        let mut settings = Settings::in_folder(folder.path().to_path_buf());
-        settings.key_size = KeySize::Rsa2048;
-        settings.access = AccessLimits::tiny();
+        let clock = Clock::manual(crate::START);
+        let settings = Settings {
+            access: AccessLimits::tiny(),
+            ..crate::settings(folder.path())
+        };
         let registry = Registry::open(settings, clock.clone()).await.unwrap();
         let metadata = registry.metadata().clone();
         let random = Random::system();

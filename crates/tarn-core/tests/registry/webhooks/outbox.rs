@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tarn_core::publish::PublishError;
 use tarn_store::metadata::{Actor, DeliveryState, UserChange, WebhookEvent, WebhookEvents};
 
-use crate::{
+use super::{
     SECRET, World,
     receiver::{Receiver, status},
     states,

@@ -16,7 +16,7 @@ use tarn_store::metadata::{
     Act, NewBlob, NewPackageFile, OwnerId, OwnersWanted, ReadScope, Window,
 };
 
-use crate::{BY, OWNERS, PLACES, START, facts::Who, world::World};
+use super::{BY, OWNERS, PLACES, facts::Who, world::World};
 
 /// An owner, and a number of one of the places, or `None` for the owner itself.
 type Seen = (usize, Option<usize>);
@@ -59,7 +59,10 @@ impl World {
                     size: 7,
                 },
             );
-            let act = Act { by: &BY, at: START };
+            let act = Act {
+                by: &BY,
+                at: crate::START,
+            };
             let metadata = self.registry.metadata();
             metadata.record_package(&package, &act).await.unwrap();
         }

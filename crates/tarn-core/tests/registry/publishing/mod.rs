@@ -1,77 +1,35 @@
 //! Uploads that are cut off at any point, and packages that go by themselves, asked of the publisher itself.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
-
 mod expiry;
 mod jobs;
 
-use std::{
-    future::Future,
-    path::{Path, PathBuf},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::Future, path::PathBuf, pin::pin, task::Poll, time::Duration};
 
-use apk::{arch::Arch, digest::Sha256Digest, sign::KeySize};
+use apk::digest::Sha256Digest;
 use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use sha2::{Digest, Sha256};
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    names::{Branch, OwnerName, RepositoryName},
-};
+use tarn_base::clock::Clock;
 use tarn_core::{
     OpenError, Registry,
     jobs::{Schedule, Swept, sweep},
     publish::{Destination, IfExists, PublishError, Published},
-    settings::Settings,
 };
 use tarn_store::{
     blobs::{BlobKey, Expected},
-    metadata::{
-        Actor, BlobStanding, Database, FileAddress, Metadata, NewUser, OwnerId, RecordError,
-        STRAY_GRACE, Visibility,
-    },
+    metadata::{Actor, BlobStanding, FileAddress, OwnerId, RecordError, STRAY_GRACE},
 };
 
-/// 2026-11-22 21:00:00 UTC.
-const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
-
-fn settings(folder: &tempfile::TempDir) -> Settings {
-    Settings {
-        key_size: KeySize::Rsa2048,
-        database: database(folder.path()),
-        ..Settings::in_folder(folder.path().to_path_buf())
-    }
-}
+use crate::{START, add_user, arch, branch, main_repository, settings};
 
 async fn reopen(folder: &tempfile::TempDir) -> Result<Registry, OpenError> {
-    Registry::open(settings(folder), Clock::manual(START)).await
-}
-
-/// The database of a registry in that folder, on the engine that the tests run on.
-fn database(folder: &Path) -> Database {
-    match tarn_testkit::database_in(folder) {
-        Some(url) => Database::Postgres(url.parse().unwrap()),
-        None => Database::Sqlite(folder.join("tarn.db")),
-    }
+    Registry::open(settings(folder.path()), Clock::manual(START)).await
 }
 
 async fn open(folder: &tempfile::TempDir) -> (Registry, OwnerId) {
     let registry = reopen(folder).await.unwrap();
-    let new = NewUser {
-        name: &OwnerName::parse("alice").unwrap(),
-        password_hash: None,
-        admin: false,
-        visibility: Visibility::Public,
-    };
-    let alice = registry
-        .metadata()
-        .add_user(new, &Actor::SERVER.at(START))
-        .await
-        .unwrap();
+    let alice = add_user(&registry, "alice").await;
     (registry, alice.id)
 }
 
@@ -91,8 +49,8 @@ async fn publish_by(
 ) -> Result<Published, PublishError> {
     let destination = Destination {
         owner,
-        branch: Branch::parse("edge").unwrap(),
-        repository: RepositoryName::parse("main").unwrap(),
+        branch: branch(),
+        repository: main_repository(),
         by,
         announced: None,
         file_name: None,
@@ -297,16 +255,11 @@ async fn a_blob_that_is_older_than_the_database_is_never_swept() {
 async fn an_upload_that_cannot_be_recorded_takes_back_what_it_brought_and_nothing_that_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let (registry, alice) = open(&folder).await;
-    let new = NewUser {
-        name: &OwnerName::parse("bob").unwrap(),
-        password_hash: None,
-        admin: false,
-        visibility: Visibility::Public,
-    };
-    let (metadata, server) = (registry.metadata(), Actor::SERVER);
+    let bob = add_user(&registry, "bob").await.id;
+    let server = Actor::SERVER;
     let act = server.at(START);
-    let bob = metadata.add_user(new, &act).await.unwrap().id;
-    metadata.remove_owner(bob, false, &act).await.unwrap();
+    let removed = registry.metadata().remove_owner(bob, false, &act).await;
+    removed.unwrap();
     let gone = Actor {
         account: Some((bob, "bob".to_owned())),
         ..Actor::COMMAND_LINE
@@ -403,15 +356,12 @@ async fn packages_beside_a_new_database_keep_the_server_from_starting() {
 }
 
 async fn delete(registry: &Registry, owner: OwnerId, file_name: &str) {
-    let (branch, repository) = (
-        Branch::parse("edge").unwrap(),
-        RepositoryName::parse("main").unwrap(),
-    );
+    let (branch, repository) = (branch(), main_repository());
     let address = FileAddress {
         owner,
         branch: &branch,
         repository: &repository,
-        arch: &Arch::parse("x86_64").unwrap(),
+        arch: &arch(),
         file_name,
     };
     let remover = registry.administration().remover();
@@ -455,23 +405,4 @@ async fn after_a_crash_between_any_two_steps_of_freeing_the_next_run_goes_on() {
             delete(&registry, alice, "hello-1.0-r0.apk").await;
         }
     }
-}
-
-#[test]
-fn every_test_passes_on_postgresql_too() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let migrate = |url: &str| {
-        let database = Database::Postgres(url.parse().unwrap());
-        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
-    };
-    tarn_testkit::suite_on_postgres(
-        &[
-            // They move the file of SQLite about.
-            "--skip",
-            "an_older_copy_of_the_database_costs_no_package",
-            "--skip",
-            "packages_beside_a_new_database_keep_the_server_from_starting",
-        ],
-        migrate,
-    );
 }

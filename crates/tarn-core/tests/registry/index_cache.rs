@@ -1,36 +1,13 @@
 //! More indexes than fit into memory: each is served whole, and the memory for them stays within its limit. The same with
 //! 200 repositories of 5,000 packages and a real server is `make bench BENCH=memory`.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
-
-use apk::{
-    arch::Arch,
-    digest::{Identity, PackageHash, Sha256Digest},
-    facts::{self, PackageFacts},
-    limits::Limits,
-    name::PackageName,
-    sign::KeySize,
-    v2::index::for_each_record,
-    v3,
-    version::Version,
-};
+use apk::{limits::Limits, v2::index::for_each_record, v3};
 use futures_util::future::join_all;
 use serde_json::Value;
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    names::{Branch, OwnerName, RepositoryName},
-};
-use tarn_core::{
-    Registry,
-    index::{Format, SignedIndex},
-    settings::Settings,
-};
-use tarn_store::metadata::{
-    Actor, NewBlob, NewPackageFile, NewUser, Owner, RecordError, Visibility,
-};
+use tarn_base::{clock::Clock, names::RepositoryName};
+use tarn_core::{Registry, index::Format, settings::Settings};
 
-/// 2026-11-22 21:00:00 UTC.
-const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+use crate::{START, add_user, arch, branch, bytes, record, settings};
 
 const REPOSITORIES: u64 = 20;
 const PACKAGES: u64 = 200;
@@ -42,14 +19,6 @@ fn repository(number: u64) -> RepositoryName {
     RepositoryName::parse(&format!("repository{number}")).unwrap()
 }
 
-fn branch() -> Branch {
-    Branch::parse("edge").unwrap()
-}
-
-fn arch() -> Arch {
-    Arch::parse("x86_64").unwrap()
-}
-
 /// Bytes that look like a hash.
 fn mixed<const N: usize>(number: u64) -> [u8; N] {
     let mut state = number;
@@ -59,73 +28,25 @@ fn mixed<const N: usize>(number: u64) -> [u8; N] {
     })
 }
 
-async fn record(
-    registry: &Registry,
-    alice: &Owner,
-    of: u64,
-    number: u64,
-) -> Result<(), RecordError> {
-    let metadata = registry.metadata();
-    let digest = Sha256Digest::from_bytes(mixed(of * PACKAGES + number));
-    let identity = Identity::from_bytes(mixed(of * PACKAGES + number));
-    let format = facts::Format::V2 { data_hash: digest };
-    let facts = PackageFacts {
-        description: format!("The package {number} of {of}"),
-        license: "MIT".to_owned(),
-        installed_size: 1,
-        ..PackageFacts::new(
-            format,
-            PackageName::parse(&format!("package{number}")).unwrap(),
-            Version::parse("1.0-r0").unwrap(),
-            arch(),
-        )
-    };
-    let new = NewPackageFile::new(
-        alice.id,
-        branch(),
-        repository(of),
-        &facts,
-        PackageHash::Identity(identity),
-        NewBlob {
-            place: 0,
-            sha256: digest,
-            size: 7,
-        },
-    );
-    metadata
-        .record_package(&new, &Actor::SERVER.at(START))
-        .await?;
-    Ok(())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_indexes_than_fit_are_served_within_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings {
-        key_size: KeySize::Rsa2048,
         index_cache: LIMIT,
-        ..Settings::in_folder(folder.path().to_path_buf())
+        ..settings(folder.path())
     };
     let registry = Registry::open(settings, Clock::manual(START))
         .await
         .unwrap();
-    let name = OwnerName::parse("alice").unwrap();
-    let new = NewUser {
-        name: &name,
-        password_hash: None,
-        admin: false,
-        visibility: Visibility::Public,
-    };
-    registry
-        .metadata()
-        .add_user(new, &Actor::SERVER.at(START))
-        .await
-        .unwrap();
-    let alice = registry.metadata().owner(&name).await.unwrap().unwrap();
+    let alice = add_user(&registry, "alice").await;
     for number in 0..PACKAGES {
-        let recorded =
-            join_all((0..REPOSITORIES).map(|of| record(&registry, &alice, of, number))).await;
-        recorded.into_iter().collect::<Result<(), _>>().unwrap();
+        join_all((0..REPOSITORIES).map(async |of| {
+            let (name, hash) = (format!("package{number}"), mixed(of * PACKAGES + number));
+            let description = format!("The package {number} of {of}");
+            let says = (name.as_str(), description.as_str());
+            record(&registry, &alice, repository(of), says, hash, START).await;
+        }))
+        .await;
     }
 
     let mut most = 0;
@@ -176,18 +97,10 @@ async fn more_indexes_than_fit_are_served_within_the_limit() {
         assert_eq!(index.packages.len() as u64, PACKAGES, "{repository:?}");
         let json = indexes.json(&alice, &branch, &repository, &arch);
         let json: Value =
-            serde_json::from_slice(&self::bytes(&json.await.unwrap().unwrap())).unwrap();
+            serde_json::from_slice(&crate::bytes(&json.await.unwrap().unwrap())).unwrap();
         assert_eq!(json["packages"].as_array().unwrap().len() as u64, PACKAGES);
         let (cached, _) = indexes.cached().await;
         assert!(cached <= LIMIT, "{cached} bytes");
     }
     assert_eq!(counts.made_v3.value(), REPOSITORIES);
-}
-
-fn bytes(index: &SignedIndex) -> Vec<u8> {
-    let segments = index.segments();
-    segments
-        .part(0..segments.length())
-        .flat_map(Vec::from)
-        .collect()
 }

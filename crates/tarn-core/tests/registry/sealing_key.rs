@@ -1,7 +1,5 @@
 //! The sealing key: made once, missed when it is gone, and never taken for that of another database.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
-
 use std::path::Path;
 
 use tarn_base::{

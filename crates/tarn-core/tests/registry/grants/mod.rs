@@ -5,28 +5,20 @@
 //! The rules here look at plain facts that the test keeps itself. The registry is a real one, on a real database, asked as
 //! every request asks it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends where something fails"
-)]
-
 mod facts;
 mod lists;
 mod steps;
 mod world;
 
 use proptest::{prelude::*, test_runner::TestCaseError};
-use tarn_base::clock::Timestamp;
 use tarn_core::access::Action;
 use tarn_store::metadata::{Actor, Role, Visibility};
 
-use crate::{
+use self::{
     steps::{beginning, steps},
     world::World,
 };
 
-pub(crate) const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
 pub(crate) static BY: Actor = Actor::COMMAND_LINE;
 pub(crate) const HERE: [u8; 4] = [192, 0, 2, 7];
 

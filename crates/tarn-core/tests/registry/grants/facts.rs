@@ -6,7 +6,7 @@ use tarn_base::secret::Secret;
 use tarn_core::access::Action;
 use tarn_store::metadata::Visibility;
 
-use crate::{SCOPES, TEAMS, USERS};
+use super::{SCOPES, TEAMS, USERS};
 
 /// The facts, as the test keeps them.
 pub(crate) struct Facts {

@@ -11,7 +11,7 @@ use tarn_net::Target;
 use tarn_store::metadata::{Actor, WebhookEvents};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{
+use super::{
     SECRET, World, client,
     receiver::{Receiver, status},
 };

@@ -1,7 +1,5 @@
 //! Webhooks, on a real registry and a real receiver: what arrives, when it is sent again, and where it never goes.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
-
 mod administration;
 mod answers;
 mod networks;
@@ -10,32 +8,25 @@ mod receiver;
 mod secrecy;
 mod tls;
 
-use std::{io, net::IpAddr, path::Path, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
-use apk::{arch::Arch, name::PackageName, sign::KeySize, version::Version};
+use apk::{name::PackageName, version::Version};
 use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::stream;
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    names::{Branch, OwnerName, RepositoryName},
-    secret::Secret,
-};
+use tarn_base::{clock::Clock, secret::Secret};
 use tarn_core::{
     Registry,
     publish::{Destination, IfExists, PublishError, Published},
-    settings::Settings,
     webhooks::{Added, Deliverer, DeliveryLimits},
 };
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::metadata::{
-    Actor, Database, Delivery, DeliveryState, Metadata, NewUser, Owner, PackageAddress, Visibility,
-    WebhookEvents, Window,
+    Actor, Delivery, DeliveryState, Owner, PackageAddress, WebhookEvents, Window,
 };
 use tempfile::TempDir;
 
-/// 2026-11-22 21:00:00 UTC.
-const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
+use crate::{START, add_user, arch, branch, main_repository, settings};
 
 /// The secret of the webhooks here.
 const SECRET: &str = "a secret of the tests";
@@ -121,7 +112,7 @@ impl World {
                     owner: self.alice.id,
                     branch: &branch(),
                     repository: &main_repository(),
-                    arch: &Arch::parse("x86_64").unwrap(),
+                    arch: &arch(),
                     name: &PackageName::parse(name).unwrap(),
                     version: &Version::parse("1.0-r0").unwrap(),
                 },
@@ -216,57 +207,11 @@ fn client_trusting(
 }
 
 async fn open(folder: &TempDir, clock: &Clock) -> Registry {
-    let settings = Settings {
-        key_size: KeySize::Rsa2048,
-        database: database(folder.path()),
-        ..Settings::in_folder(folder.path().to_path_buf())
-    };
+    let settings = settings(folder.path());
     Registry::open(settings, clock.clone()).await.unwrap()
-}
-
-/// The database of a registry in that folder, on the engine that the tests run on.
-fn database(folder: &Path) -> Database {
-    match tarn_testkit::database_in(folder) {
-        Some(url) => Database::Postgres(url.parse().unwrap()),
-        None => Database::Sqlite(folder.join("tarn.db")),
-    }
-}
-
-async fn add_user(registry: &Registry, name: &str) -> Owner {
-    let name = OwnerName::parse(name).unwrap();
-    let new = NewUser {
-        name: &name,
-        password_hash: None,
-        admin: false,
-        visibility: Visibility::Public,
-    };
-    registry
-        .metadata()
-        .add_user(new, &Actor::SERVER.at(START))
-        .await
-        .unwrap();
-    registry.metadata().owner(&name).await.unwrap().unwrap()
-}
-
-fn branch() -> Branch {
-    Branch::parse("edge").unwrap()
-}
-
-fn main_repository() -> RepositoryName {
-    RepositoryName::parse("main").unwrap()
 }
 
 /// How far the messages have come, newest first.
 fn states(log: &[Delivery]) -> Vec<DeliveryState> {
     log.iter().map(|delivery| delivery.state).collect()
-}
-
-#[test]
-fn every_test_passes_on_postgresql_too() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let migrate = |url: &str| {
-        let database = Database::Postgres(url.parse().unwrap());
-        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
-    };
-    tarn_testkit::suite_on_postgres(&[], migrate);
 }

@@ -1,22 +1,19 @@
 //! Keys of the curve P-256, beside the RSA key.
 
 use apk::{
-    arch::Arch,
     limits::Limits,
     sign::{KeyName, SigningKey},
     v2, v3,
 };
-use tarn_base::{
-    names::{Branch, RepositoryName},
-    secret::Secret,
-};
+use tarn_base::secret::Secret;
 use tarn_core::{
     index::{Format, Indexes},
     keys::{Import, KeyError},
 };
 use tarn_store::metadata::{KeyState, KeyType};
 
-use crate::{BY, World, bytes};
+use super::{BY, World};
+use crate::{arch, branch, bytes, main_repository};
 
 #[tokio::test]
 async fn a_key_of_the_curve_p_256_signs_v3_indexes_beside_the_rsa_key() {
@@ -52,11 +49,7 @@ async fn a_key_of_the_curve_p_256_signs_v3_indexes_beside_the_rsa_key() {
         1 << 20,
         limits.clone(),
     );
-    let (branch, name) = (
-        Branch::parse("edge").unwrap(),
-        RepositoryName::parse("main").unwrap(),
-    );
-    let arch = Arch::parse("x86_64").unwrap();
+    let (branch, name, arch) = (branch(), main_repository(), arch());
     let again = indexes.current(&world.alice, &branch, &name, &arch, Format::V3);
     assert!(bytes(&again.await.unwrap().unwrap()) == v3);
 

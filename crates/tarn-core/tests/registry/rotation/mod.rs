@@ -1,25 +1,17 @@
 //! From one signing key to the next: which keys sign an index, and what its date and its ETag say of it.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
-
 mod curve;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use apk::{
-    arch::Arch,
-    digest::{Identity, PackageHash, Sha256Digest},
-    facts::{self, PackageFacts},
     limits::Limits,
-    name::PackageName,
     sign::{KeyName, KeySize, PublicKey, SigningKey},
     v2, v3,
-    version::Version,
 };
 use tarn_base::{
     clock::{Clock, Timestamp},
     hint::Hint as _,
-    names::{Branch, OwnerName, RepositoryName},
     secret::Secret,
 };
 use tarn_core::{
@@ -28,11 +20,10 @@ use tarn_core::{
     keys::{Import, KeyError, ListedKey},
     settings::Settings,
 };
-use tarn_store::metadata::{
-    Act, Actor, Database, KeyState, KeyType, Metadata, NewBlob, NewPackageFile, NewUser, Owner,
-    Visibility,
-};
+use tarn_store::metadata::{Actor, KeyState, KeyType, Owner};
 use tempfile::TempDir;
+
+use crate::{add_user, arch, branch, bytes, main_repository, record, settings};
 
 /// 2026-11-22 21:00:00.25 UTC.
 const START: Timestamp = Timestamp::from_micros(1_795_381_200_250_000);
@@ -47,22 +38,6 @@ struct World {
     alice: Owner,
 }
 
-fn settings(folder: &Path) -> Settings {
-    Settings {
-        key_size: KeySize::Rsa2048,
-        database: database(folder),
-        ..Settings::in_folder(folder.to_owned())
-    }
-}
-
-/// The database of a registry in that folder, on the engine that the tests run on.
-fn database(folder: &Path) -> Database {
-    match tarn_testkit::database_in(folder) {
-        Some(url) => Database::Postgres(url.parse().unwrap()),
-        None => Database::Sqlite(folder.join("tarn.db")),
-    }
-}
-
 impl World {
     /// A server whose clock stands still, with a package of alice's.
     async fn new() -> Self {
@@ -71,19 +46,7 @@ impl World {
         let registry = Registry::open(settings(folder.path()), clock.clone())
             .await
             .unwrap();
-        let name = OwnerName::parse("alice").unwrap();
-        let new = NewUser {
-            name: &name,
-            password_hash: None,
-            admin: false,
-            visibility: Visibility::Public,
-        };
-        registry
-            .metadata()
-            .add_user(new, &Actor::SERVER.at(START))
-            .await
-            .unwrap();
-        let alice = registry.metadata().owner(&name).await.unwrap().unwrap();
+        let alice = add_user(&registry, "alice").await;
         let world = Self {
             folder,
             registry,
@@ -95,50 +58,19 @@ impl World {
     }
 
     async fn publish(&self, name: &str) {
-        let metadata = self.registry.metadata();
-        let now = self.clock.now();
-        let mut digest = [0; 32];
-        for (place, byte) in digest.iter_mut().zip(name.bytes()) {
+        let mut hash = [0; 32];
+        for (place, byte) in hash.iter_mut().zip(name.bytes()) {
             *place = byte;
         }
-        let digest = Sha256Digest::from_bytes(digest);
-        let facts = PackageFacts::new(
-            facts::Format::V2 {
-                data_hash: Sha256Digest::from_bytes([0; 32]),
-            },
-            PackageName::parse(name).unwrap(),
-            Version::parse("1.0-r0").unwrap(),
-            Arch::parse("x86_64").unwrap(),
-        );
-        let new = NewPackageFile::new(
-            self.alice.id,
-            Branch::parse("edge").unwrap(),
-            RepositoryName::parse("main").unwrap(),
-            &facts,
-            PackageHash::Identity(Identity::from_bytes([0; 20])),
-            NewBlob {
-                place: 0,
-                sha256: digest,
-                size: 7,
-            },
-        );
-        let act = Act {
-            by: &Actor::COMMAND_LINE,
-            at: now,
-        };
-        metadata.record_package(&new, &act).await.unwrap();
+        let (repository, now) = (main_repository(), self.clock.now());
+        let says = (name, "");
+        record(&self.registry, &self.alice, repository, says, hash, now).await;
     }
 
     async fn index(&self, format: Format) -> SignedIndex {
         self.registry
             .indexes()
-            .current(
-                &self.alice,
-                &Branch::parse("edge").unwrap(),
-                &RepositoryName::parse("main").unwrap(),
-                &Arch::parse("x86_64").unwrap(),
-                format,
-            )
+            .current(&self.alice, &branch(), &main_repository(), &arch(), format)
             .await
             .unwrap()
             .unwrap()
@@ -178,14 +110,6 @@ impl World {
         assert_eq!(v2, v3);
         v2
     }
-}
-
-fn bytes(index: &SignedIndex) -> Vec<u8> {
-    let segments = index.segments();
-    segments
-        .part(0..segments.length())
-        .flat_map(|run| run.to_vec())
-        .collect()
 }
 
 #[tokio::test]
@@ -462,14 +386,4 @@ async fn with_a_new_sealing_key_a_rotation_replaces_what_cannot_be_opened() {
     let refused = keys.reactivate(&world.alice, &old, &BY).await.unwrap_err();
     assert!(matches!(refused, KeyError::Sealed { .. }), "{refused}");
     assert!(keys.signing_keys(&world.alice).await.is_ok());
-}
-
-#[test]
-fn every_test_passes_on_postgresql_too() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let migrate = |url: &str| {
-        let database = Database::Postgres(url.parse().unwrap());
-        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
-    };
-    tarn_testkit::suite_on_postgres(&[], migrate);
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tarn_store::metadata::Role;
 
-use crate::{NEW_NAMES, OWNERS, SCOPES, TEAM_LIMITS, TEAMS, USERS, VISIBILITIES};
+use super::{NEW_NAMES, OWNERS, SCOPES, TEAM_LIMITS, TEAMS, USERS, VISIBILITIES};
 
 /// One change.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use tarn_base::secret::Secret;
 use tarn_core::webhooks::{ChangeOrder, SecretChange, WebhookError};
 use tarn_store::metadata::{Actor, DeliveryState, WebhookEvent, WebhookEvents};
 
-use crate::{
+use super::{
     ALL, SECRET, World, add_user,
     receiver::{Receiver, Says, status},
     states,

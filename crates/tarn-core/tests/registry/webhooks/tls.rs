@@ -19,7 +19,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::{
+use super::{
     World, client_trusting,
     receiver::{Receiver, status},
 };

@@ -1,12 +1,9 @@
 //! The rules about accounts, asked of the service that the command line and every other entry point use.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+use std::{net::IpAddr, time::Duration};
 
-use std::{net::IpAddr, path::Path, time::Duration};
-
-use apk::sign::KeySize;
 use tarn_base::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     names::{OwnerName, TeamName},
     random::Random,
     secret::Secret,
@@ -19,9 +16,9 @@ use tarn_core::{
     },
     settings::Settings,
 };
-use tarn_store::metadata::{
-    Actor, Database, Metadata, OwnerKind, OwnersWanted, Role, Visibility, Window,
-};
+use tarn_store::metadata::{Actor, OwnerKind, OwnersWanted, Role, Visibility, Window};
+
+use crate::{START, settings};
 
 static BY: Actor = Actor::COMMAND_LINE;
 const USER: OwnerKind = OwnerKind::User;
@@ -44,11 +41,11 @@ impl World {
     /// A registry with the public user alice.
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(Timestamp::from_seconds(1_795_381_200));
-        let mut settings = Settings::in_folder(folder.path().to_path_buf());
-        settings.database = database(folder.path());
-        settings.key_size = KeySize::Rsa2048;
-        settings.access = AccessLimits::tiny();
+        let clock = Clock::manual(START);
+        let settings = Settings {
+            access: AccessLimits::tiny(),
+            ..settings(folder.path())
+        };
         let registry = Registry::open(settings, clock.clone()).await.unwrap();
         let metadata = registry.metadata().clone();
         let accounts = Accounts::with(metadata, clock, Random::system(), PasswordCost::TINY);
@@ -318,7 +315,7 @@ async fn reserved_names_are_refused_and_taken_back_by_their_former_owner() {
     reserved(accounts.rename(USER, &alice, &api, &BY).await.map(drop));
 
     let other = tempfile::tempdir().unwrap();
-    let clock = Clock::manual(Timestamp::from_seconds(1_795_381_200));
+    let clock = Clock::manual(START);
     let registry = Registry::open(Settings::in_folder(other.path().to_path_buf()), clock).await;
     let registry = registry.unwrap();
     let accounts = registry.administration().accounts();
@@ -466,22 +463,4 @@ async fn of_two_disabled_admins_one_can_be_taken_away() {
     assert!(left.await.unwrap());
     accounts.remove(USER, &carol, false, &BY).await.unwrap();
     assert_eq!(accounts.members(&acme).await.unwrap().len(), 2);
-}
-
-/// The database of a registry in that folder, on the engine that the tests run on.
-fn database(folder: &Path) -> Database {
-    match tarn_testkit::database_in(folder) {
-        Some(url) => Database::Postgres(url.parse().unwrap()),
-        None => Database::Sqlite(folder.join("tarn.db")),
-    }
-}
-
-#[test]
-fn every_test_passes_on_postgresql_too() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let migrate = |url: &str| {
-        let database = Database::Postgres(url.parse().unwrap());
-        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
-    };
-    tarn_testkit::suite_on_postgres(&[], migrate);
 }

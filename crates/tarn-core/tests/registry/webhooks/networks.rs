@@ -11,7 +11,7 @@ use std::{
 
 use tarn_store::metadata::DeliveryState;
 
-use crate::{World, client, receiver::Receiver, states};
+use super::{World, client, receiver::Receiver, states};
 
 const FORBIDDEN: &str = "it has no public address, and private ones are not allowed here; ask the administrator of the \
                          registry to open its network";
