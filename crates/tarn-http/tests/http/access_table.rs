@@ -312,6 +312,29 @@ impl World {
         }
     }
 
+    /// Whatever is read of an owner is answered alike, and what is not there like what is hidden.
+    async fn ask_for_the_rest(&self, sign: impl Fn(Request) -> Request, owner: &str) {
+        let base = format!("/api/packages/{owner}/alpine");
+        let status = async |path: &str| {
+            let target = format!("{base}/{path}");
+            let got = self.server.send(&sign(get(&target))).await;
+            let by_head = self.server.send(&sign(head(&target))).await;
+            assert_eq!(got.status, by_head.status, "{target}");
+            assert!(got.status == 200 || got.header("ETag").is_none());
+            got.status
+        };
+        let index = status("edge/main/x86_64/APKINDEX.tar.gz").await;
+        for path in [
+            "key",
+            "edge/main/x86_64/Packages.adb",
+            "edge/main/x86_64/packages.adb",
+        ] {
+            assert_eq!(status(path).await, index, "{base}/{path}");
+        }
+        let absent = if index == 200 { 404 } else { index };
+        assert_eq!(status("none/main/x86_64/APKINDEX.tar.gz").await, absent);
+    }
+
     /// The three letters of a cell, asked of a place that has the package `seed`.
     async fn ask(&self, sign: impl Fn(Request) -> Request, owner: &str, place: &str) -> String {
         let base = format!("/api/packages/{owner}/alpine/{place}");
@@ -367,6 +390,9 @@ async fn every_answer_to_every_caller() {
         for (owner, ..) in OWNERS {
             let expected = cells.next().unwrap();
             let sign = world.signer(who, form, owner).await;
+            if ["nothing", "password"].contains(&form) {
+                world.ask_for_the_rest(&sign, owner).await;
+            }
             let main = world.ask(&sign, owner, "edge/main").await;
             let testing = world.ask(&sign, owner, "edge/testing").await;
             if expected != format!("{main}/{testing}") {
@@ -384,4 +410,53 @@ async fn every_answer_to_every_caller() {
     }
     assert_eq!(wrong, [""; 0]);
     assert_eq!(rows, 117);
+}
+
+#[tokio::test]
+async fn no_trick_gets_a_byte_of_a_private_package() {
+    let server = TestServer::start().await;
+    server.add_user("paul", Visibility::Private).await;
+    let base = "/api/packages/paul/alpine";
+    let secret = package("secret", "x86_64");
+    let upload = put(format!("{base}/edge/main"), secret).basic("paul", &password("paul"));
+    server.send(&upload).await.expect(201);
+    let file = format!("{base}/edge/main/x86_64/secret-1.0-r0.apk");
+    let own = get(&file).basic("paul", &password("paul"));
+    let etag = server
+        .send(&own)
+        .await
+        .expect(200)
+        .header("ETag")
+        .unwrap()
+        .to_owned();
+    for request in [
+        get(&file).header("Range", "bytes=0-0"),
+        get(&file).header("Range", "bytes=99999999-"),
+        get(&file).header("If-None-Match", &etag),
+        get(&file).header("If-None-Match", "*"),
+        get(&file).header("If-Modified-Since", "Fri, 31 Dec 2055 23:59:59 GMT"),
+        get(format!("http://paul:x@alice.test{file}")),
+        get(file.replace("paul", "PAUL")),
+        get(file.replace("paul", "%70aul")),
+        head(&file),
+        delete(&file),
+    ] {
+        let answer = server.send(&request).await.expect(401);
+        for name in [
+            "ETag",
+            "Last-Modified",
+            "Content-Range",
+            "Content-Disposition",
+        ] {
+            assert_eq!(answer.header(name), None, "{request:?}");
+        }
+        assert!(!answer.text().contains("secret"), "{request:?}");
+    }
+    for target in [
+        "/api/packages/alice/alpine/../../paul/alpine/edge/main/x86_64/secret-1.0-r0.apk",
+        "/api/packages/alice/alpine/edge/main/x86_64/secret-1.0-r0.apk",
+        "/api/packages/alice/alpine/edge/main/x86_64/..%2f..%2f..%2f..%2f..%2fpaul",
+    ] {
+        server.send(&get(target)).await.refusal(404, "");
+    }
 }

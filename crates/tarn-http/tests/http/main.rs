@@ -39,7 +39,6 @@ mod owners;
 mod pages;
 mod pages_packages;
 mod paths;
-mod permissions;
 mod quotas;
 mod refusals;
 mod second_factor;

@@ -45,6 +45,9 @@ async fn names_beyond_the_grammar_are_refused() {
         ("@edge", "not allowed"),
         ("edge@2026", "not allowed"),
         ("a%20b", "not allowed"),
+        ("a%0Ab", "not allowed"),
+        ("a:b", "not allowed"),
+        ("a*", "not allowed"),
         ("%C3%BC", "not allowed"),
         ("%25", "not allowed"),
         ("%zz", "not allowed"),
@@ -91,6 +94,13 @@ async fn file_names_are_compared_exactly() {
         "hello-1.0-r0",
         "%zz",
         "%2568ello-1.0-r0.apk",
+        "libstdc%20%20-1.0-r0.apk",
+        "hello-.apk",
+        ".apk",
+        "%",
+        "%ff%fe-1.0-r0.apk",
+        "..%2fx86_64%2fhello-1.0-r0.apk",
+        &"a".repeat(6000),
         "apkindex.tar.gz",
     ] {
         let target = format!("{ALICE}/edge/main/x86_64/{name}");

@@ -21,6 +21,11 @@ async fn what_is_no_package_is_400_and_leaves_nothing() {
         ("nothing", Vec::new(), "empty"),
         ("text", b"hello".to_vec(), "no .apk"),
         ("zeros", vec![0; 4096], "no .apk"),
+        (
+            "an ADB file that ends",
+            b"ADBd\0\0\0\0 and more".to_vec(),
+            "",
+        ),
         ("half", whole[..whole.len() / 2].to_vec(), "truncated"),
         (
             "all but a byte",
@@ -31,7 +36,7 @@ async fn what_is_no_package_is_400_and_leaves_nothing() {
         ("two packages", two, "follow"),
         ("no name", builder().without("pkgname").build(), "pkgname"),
         ("a path", field("pkgname", "../hello"), "pkgname"),
-        ("a blank", field("pkgname", "he llo"), "pkgname"),
+        ("a space", field("pkgname", "he llo"), "pkgname"),
         ("a version", field("pkgver", "one"), "pkgver"),
         ("an architecture", field("arch", "x86/64"), "arch"),
         (

@@ -1,7 +1,7 @@
 //! The ways in which apk and curl say who they are.
 
 use crate::harness::{
-    Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
+    Apk, Package, Server, alpine_or_leave_out,
     server::{credentials_of, password_of},
 };
 
@@ -109,115 +109,4 @@ fn a_password_with_special_characters_works_percent_encoded_in_the_address() {
     let apk = Apk::new(&alpine, &repositories).trusting(&server, "dora", plain);
     assert_eq!(apk.search(&[]), ["secret-1.0-r0"]);
     apk.expect(&["add", "secret"]);
-}
-
-#[test]
-fn every_form_of_credentials_of_the_contract_is_taken_and_a_query_string_is_not() {
-    if !curl_or_leave_out() {
-        return;
-    }
-    let server = server_with_private_owner();
-    let token = server.add_token("carol", "read:package");
-    let index = "/v1/main/x86_64/APKINDEX.tar.gz";
-    let headers = [
-        format!("Authorization: Bearer {token}"),
-        format!("Authorization: token {token}"),
-    ];
-    for header in headers {
-        server.alpine("carol", index).header(&header).expect(200);
-    }
-    let users = ["{}:", "{}:x-oauth-basic", "carol:{}", "x:{}"];
-    for user in users.map(|form| form.replace("{}", &token)) {
-        server.alpine("carol", index).user(&user).expect(200);
-    }
-    for name in ["token", "access_token", "private_token", "api_key"] {
-        let path = format!("{index}?{name}={token}");
-        server.alpine("carol", &path).expect(401);
-    }
-    assert!(
-        !server.log().contains(&token),
-        "a token in the log:\n{}",
-        server.log()
-    );
-}
-
-#[test]
-fn wrong_credentials_are_refused_even_where_none_are_needed() {
-    if !curl_or_leave_out() {
-        return;
-    }
-    let server = Server::start();
-    server.publish("v1/main", &Package::new("hello", "1.0-r0"));
-    let token = server.add_token("admin", "read:package");
-    let paths = [
-        "/key",
-        "/v1/main/x86_64/APKINDEX.tar.gz",
-        "/v1/main/x86_64/hello-1.0-r0.apk",
-    ];
-    // Few enough that no guess has to wait.
-    for (path, user) in
-        paths
-            .into_iter()
-            .zip(["admin:wrong", "nobody:wrong", &format!("x:{token}x")])
-    {
-        let answer = server.alpine("admin", path).user(user).expect(401);
-        assert!(
-            answer
-                .require("www-authenticate")
-                .starts_with("Basic realm=\""),
-            "{answer}"
-        );
-        answer.assert_plain_refusal();
-        server.alpine("admin", path).expect(200);
-    }
-    for value in [
-        "Bearer wrong",
-        "token wrong",
-        "Basic !!!",
-        "Basic",
-        "Digest x",
-        "Bearer",
-    ] {
-        let header = format!("Authorization: {value}");
-        server
-            .alpine("admin", "/key")
-            .header(&header)
-            .expect(401)
-            .assert_plain_refusal();
-    }
-}
-
-#[test]
-fn who_guesses_passwords_has_to_wait() {
-    if !curl_or_leave_out() {
-        return;
-    }
-    let server = Server::start();
-    server.publish("v1/main", &Package::new("hello", "1.0-r0"));
-    let guess = |number: u32| {
-        server
-            .alpine("admin", "/key")
-            .user(&format!("admin:guess{number}"))
-            .run()
-    };
-    let answers: Vec<_> = (0..30).map(guess).collect();
-    let held_up = answers
-        .iter()
-        .find(|answer| answer.status == 429)
-        .expect("a guess that had to wait");
-    let seconds: u64 = held_up.require("retry-after").parse().unwrap();
-    assert!(seconds > 0, "{held_up}");
-    held_up.assert_plain_refusal();
-    assert!(
-        answers
-            .iter()
-            .all(|answer| [401, 429].contains(&answer.status))
-    );
-    // No other caller is held up by it, nor is a token.
-    server.alpine("admin", "/key").expect(200);
-    let token = server.add_token("admin", "read:package");
-    server
-        .alpine("admin", "/key")
-        .user(&format!("x:{token}"))
-        .expect(200);
 }

@@ -275,7 +275,7 @@ fn no_shape_of_pkginfo_breaks_an_index() {
         ("no line end", with("s1", b"# the end")),
         ("a cut key", with("s2", b"depend")),
         (
-            "no blanks",
+            "no spaces",
             String::from_utf8(usual("s3"))
                 .unwrap()
                 .replace(" = ", "=")
@@ -347,7 +347,7 @@ fn apk_reads_the_longest_line_that_is_taken() {
     // apk reads by lines into a buffer of 128 KiB, and apk 3 may lose 7 bytes of that. A record has to fit with all its lines.
     let too_long = (128 << 10) - 7;
     let longest = (128 << 10) - 512;
-    // `p:` and a line feed, and between the names a blank.
+    // `p:` and a line feed, and between the names a space.
     let provides = |length: usize| -> Vec<u8> {
         let mut left = length - 3;
         let mut lines = String::new();

@@ -300,38 +300,3 @@ fn a_write_beyond_the_limit_on_file_sizes_gives_507_and_the_server_goes_on() {
     );
     assert_eq!(server.stop().status.code(), Some(0));
 }
-
-#[test]
-fn a_body_over_the_limit_is_413_and_leaves_nothing() {
-    if !curl_or_leave_out() {
-        return;
-    }
-    let server = Server::start_with(&["--max-upload-size", "100KiB"]);
-    server.publish("v1/main", &Package::new("small", "1-r0"));
-    let before = server.stored_files();
-    let content = Random::new(23).bytes(200_000);
-    let large = Package::new("large", "1-r0")
-        .file("usr/large", content)
-        .bytes();
-    let upload = || server.alpine("admin", "/v1/main").user(ADMIN);
-    let answers = [
-        upload().upload_bytes(&large).expect(413),
-        upload()
-            .header("Transfer-Encoding: chunked")
-            .upload_bytes(&large)
-            .expect(413),
-        upload()
-            .header("Expect: 100-continue")
-            .upload_bytes(&large)
-            .expect(413),
-    ];
-    for answer in answers {
-        answer.assert_plain_refusal();
-        assert_eq!(
-            answer.exit_code, 0,
-            "the answer did not arrive whole: {answer}"
-        );
-    }
-    assert_eq!(server.stored_files(), before);
-    assert_eq!(server.index("v1/main").packages(), ["small-1-r0"]);
-}

@@ -107,51 +107,6 @@ fn a_body_out_of_a_pipe_is_taken() {
 }
 
 #[test]
-fn a_refused_upload_need_not_be_sent() {
-    if !curl_or_leave_out() {
-        return;
-    }
-    let server = Server::start();
-    let large = Random::new(7).bytes(8 << 20);
-    for credentials in ["", "admin:wrong"] {
-        let upload = server.alpine("admin", "/v1/main").user(credentials);
-        let answer = upload
-            .header("Expect: 100-continue")
-            .upload_bytes(&large)
-            .expect(401);
-        assert_eq!(answer.written, "401 0 1", "the body was sent: {answer}");
-    }
-}
-
-#[test]
-fn forms_without_a_file_and_broken_forms_are_refused() {
-    if !curl_or_leave_out() {
-        return;
-    }
-    let server = Server::start();
-    let before = server.stored_files();
-    let package = Package::new("hello", "1.0-r0").bytes();
-    let refused = [
-        call(&server).method("PUT").arg("-F").arg("comment=hello"),
-        call(&server)
-            .header("Content-Type: multipart/form-data")
-            .upload_bytes(&package),
-        call(&server)
-            .header("Content-Type: multipart/form-data; boundary=x")
-            .upload_bytes(&package),
-        call(&server)
-            .header("Content-Type: multipart/form-data; boundary=x")
-            .upload_bytes(
-                b"--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\ncut",
-            ),
-    ];
-    for call in refused {
-        call.expect(400).assert_plain_refusal();
-    }
-    assert_eq!(server.stored_files(), before);
-}
-
-#[test]
 fn a_package_that_came_in_any_way_installs() {
     let Some(alpine) = alpine_or_leave_out() else {
         return;

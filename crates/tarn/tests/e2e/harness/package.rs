@@ -19,7 +19,6 @@ pub(crate) struct Package {
     fields: String,
     usual: Option<String>,
     pkginfo: Option<Vec<u8>>,
-    datahash: Option<String>,
     files: Vec<(String, Vec<u8>)>,
     scripts: Vec<(String, String)>,
 }
@@ -34,7 +33,6 @@ impl Package {
             fields: String::new(),
             usual: None,
             pkginfo: None,
-            datahash: None,
             files: vec![(format!("usr/share/tarn/{name}"), version.into())],
             scripts: Vec::new(),
         }
@@ -63,11 +61,6 @@ impl Package {
         self
     }
 
-    pub(crate) fn datahash(mut self, hex: &str) -> Self {
-        self.datahash = Some(hex.to_owned());
-        self
-    }
-
     pub(crate) fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.to_owned(), content.into()));
         self
@@ -85,8 +78,7 @@ impl Package {
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let data = tar::gzip(&self.data_archive(), 1);
-        let hash = self.datahash.clone();
-        let hash = hash.unwrap_or_else(|| hex(&Sha256::digest(&data)));
+        let hash = hex(&Sha256::digest(&data));
         let mut bytes = self.control_section(&hash);
         bytes.extend_from_slice(&data);
         bytes

@@ -36,7 +36,7 @@ pub(crate) fn entry(name: &str, kind: u8, mode: u32, content: &[u8]) -> Vec<u8> 
 
 /// The pax header that stands before a file of a data section and holds its SHA-1. apk 3 installs no file without it.
 pub(crate) fn checksum(sha1_hex: &str) -> Vec<u8> {
-    // The length at the front counts itself: 2 digits, and the blank, the key, `=` and the line feed.
+    // The length at the front counts itself: 2 digits, and the space, the key, `=` and the line feed.
     let record = format!(" APK-TOOLS.checksum.SHA1={sha1_hex}\n");
     let record = format!("{}{record}", record.len() + 2);
     entry("PaxHeaders/checksum", b'x', 0o644, record.as_bytes())
