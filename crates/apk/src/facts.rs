@@ -1,8 +1,10 @@
 //! What a package says of itself, whatever its format, in values that cannot be wrong.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     arch::Arch, dependency::Dependency, digest::Sha256Digest, limits::Limits, name::PackageName,
-    script::Script, v3::index::IndexedPackage, version::Version,
+    script::Script, version::Version,
 };
 
 pub use error::FactsError;
@@ -11,15 +13,18 @@ pub(crate) use fit::{LARGEST_DATE, LARGEST_PRIORITY, LARGEST_SIZE, Length, Lengt
 mod error;
 mod fit;
 mod relations;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 /// The format of a package, with what only that format has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Format {
     /// gzip and tar.
     V2 {
         /// `datahash`: SHA-256 of the data section as it is in the file, compressed.
+        #[serde(with = "stored")]
         data_hash: Sha256Digest,
     },
     /// An ADB file.
@@ -47,57 +52,90 @@ impl Format {
 /// it ([`crate::v2::pkginfo`], [`crate::v3::package`]), after [`PackageFacts::check`]: it holds nothing that an apk client
 /// would choke on.
 ///
-/// Texts are empty and numbers 0 where the package says nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Texts are empty and numbers 0 where the package says nothing. They are stored as JSON without what is empty or 0 (`facts/stored.rs`):
+/// a field that was not known when a package came is as in one that says nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PackageFacts {
     /// The format of the file.
     pub format: Format,
     /// The name.
+    #[serde(with = "stored")]
     pub name: PackageName,
     /// The version, revision included.
+    #[serde(with = "stored")]
     pub version: Version,
     /// The architecture; may be `noarch`.
+    #[serde(with = "stored")]
     pub arch: Arch,
     /// One line of text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// The home page.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub url: String,
     /// The license.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub license: String,
     /// The source package.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub origin: String,
     /// Who maintains it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub maintainer: String,
     /// Who built it. Never in v3, and not in an index.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub packager: String,
     /// The commit of the source tree: text in v2, lower-case hex digits in v3.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub commit: String,
     /// Seconds since 1970.
+    #[serde(default, skip_serializing_if = "is_0")]
     pub build_date: u64,
     /// Bytes on disk once installed.
+    #[serde(default, skip_serializing_if = "is_0")]
     pub installed_size: u64,
     /// Which of several providers comes first.
+    #[serde(default, skip_serializing_if = "is_0")]
     pub provider_priority: u64,
     /// Which of several packages with the same file keeps it. Not in an index.
+    #[serde(default, skip_serializing_if = "is_0")]
     pub replaces_priority: u64,
     /// What it depends on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "stored::list")]
     pub depends: Vec<Dependency>,
     /// What it provides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "stored::list")]
     pub provides: Vec<Dependency>,
     /// Whose files it may overwrite. Not in a v2 index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "stored::list")]
     pub replaces: Vec<Dependency>,
     /// What makes apk install it unasked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "stored::list")]
     pub install_if: Vec<Dependency>,
     /// What it recommends. Only in v3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "stored::list")]
     pub recommends: Vec<Dependency>,
     /// The layer of the file system: 0 is the root, 1 OpenWrt's `uvol`. Only in v3.
+    #[serde(default, skip_serializing_if = "is_0")]
     pub layer: u64,
     /// Tags. Only in v3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// The directories whose change runs the trigger script. Not in an index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<String>,
     /// Which scripts it brings. Not in an index. In v2 they stand beside `.PKGINFO`: the reader of the package adds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "stored::list")]
     pub scripts: Vec<Script>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands a reference over"
+)]
+fn is_0(number: &u64) -> bool {
+    *number == 0
 }
 
 impl PackageFacts {
@@ -131,66 +169,6 @@ impl PackageFacts {
         }
     }
 
-    /// The facts of a v3 package: `info` is the object that an index would have too.
-    pub(crate) fn of_v3(info: IndexedPackage, more: V3Facts) -> Self {
-        // Taken apart without `..`: a new field has to be thought of here.
-        let IndexedPackage {
-            name,
-            version,
-            hash: _,
-            description,
-            arch,
-            license,
-            origin,
-            maintainer,
-            url,
-            commit,
-            build_date,
-            installed_size,
-            // A file can't say how large it is itself.
-            size: _,
-            provider_priority,
-            depends,
-            provides,
-            replaces,
-            install_if,
-            recommends,
-            layer,
-            tags,
-        } = info;
-        let V3Facts {
-            replaces_priority,
-            triggers,
-            scripts,
-        } = more;
-        Self {
-            format: Format::V3,
-            name,
-            version,
-            arch,
-            description,
-            url,
-            license,
-            origin,
-            maintainer,
-            packager: String::new(),
-            commit,
-            build_date,
-            installed_size,
-            provider_priority,
-            replaces_priority,
-            depends,
-            provides,
-            replaces,
-            install_if,
-            recommends,
-            layer,
-            tags,
-            triggers,
-            scripts,
-        }
-    }
-
     /// What the file of the package is called in the folder of its architecture (apk-tools `src/context.c`,
     /// `default_reponame_spec`).
     pub fn file_name(&self) -> String {
@@ -211,14 +189,6 @@ impl PackageFacts {
         fit::check(self, lengths, limits)?;
         relations::check(self)
     }
-}
-
-/// What a v3 package says of itself that an index has no place for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct V3Facts {
-    pub(crate) replaces_priority: u64,
-    pub(crate) triggers: Vec<String>,
-    pub(crate) scripts: Vec<Script>,
 }
 
 /// What a format calls the fields.

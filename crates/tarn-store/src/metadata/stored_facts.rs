@@ -1,21 +1,8 @@
-//! What a package says of itself, as the row of its file has it: JSON, whatever the format of the file.
-//!
-//! It is written of facts that were checked, and read by a reader that checks less: a later version may be stricter about
-//! new packages, and what was taken in stays readable. A field that was not known when a row was written is as in a package
-//! that says nothing of it.
+//! What a package says of itself, as the row of its file has it: JSON, whatever the format of the file. `apk::facts` says how it looks.
 
 use std::borrow::Cow;
 
-use apk::{
-    arch::Arch,
-    dependency::Dependency,
-    digest::Sha256Digest,
-    facts::{Format, PackageFacts},
-    limits::Limits,
-    name::PackageName,
-    script::Script,
-    version::Version,
-};
+use apk::facts::PackageFacts;
 use serde::{Deserialize, Serialize};
 
 /// Facts as they are stored. Reading them costs some microseconds: not for an event loop where there are many.
@@ -36,7 +23,7 @@ impl StoredFacts {
     /// As facts are stored.
     pub fn of(facts: &PackageFacts) -> Self {
         // Strings and numbers always have a JSON.
-        Self(serde_json::to_string(&Form::of(facts)).unwrap_or_default())
+        Self(serde_json::to_string(facts).unwrap_or_default())
     }
 
     /// As they stand in a row.
@@ -55,8 +42,7 @@ impl StoredFacts {
     ///
     /// [`StoredFactsError`] when something else was put there.
     pub fn read(&self) -> Result<PackageFacts, StoredFactsError> {
-        let form: Form<'_> = serde_json::from_str(&self.0).map_err(wrong)?;
-        form.read()
+        serde_json::from_str(&self.0).map_err(wrong)
     }
 
     /// Only the description.
@@ -74,226 +60,6 @@ impl StoredFacts {
         let described: Described<'_> = serde_json::from_str(&self.0).map_err(wrong)?;
         Ok(described.description.into_owned())
     }
-}
-
-/// A text that is not copied where it has no escapes in it.
-#[derive(Serialize, Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The JSON. What is empty or 0 is left out.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Form<'a> {
-    format: FormOfFormat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    data_hash: Option<String>,
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    version: Cow<'a, str>,
-    #[serde(borrow)]
-    arch: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    description: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    url: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    license: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    origin: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    maintainer: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    packager: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
-    commit: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "is_0")]
-    build_date: u64,
-    #[serde(default, skip_serializing_if = "is_0")]
-    installed_size: u64,
-    #[serde(default, skip_serializing_if = "is_0")]
-    provider_priority: u64,
-    #[serde(default, skip_serializing_if = "is_0")]
-    replaces_priority: u64,
-    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    depends: Vec<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    provides: Vec<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    replaces: Vec<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    install_if: Vec<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    recommends: Vec<Text<'a>>,
-    #[serde(default, skip_serializing_if = "is_0")]
-    layer: u64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    tags: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    triggers: Vec<String>,
-    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    scripts: Vec<Text<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum FormOfFormat {
-    V2,
-    V3,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands a reference over"
-)]
-fn is_0(number: &u64) -> bool {
-    *number == 0
-}
-
-impl<'a> Form<'a> {
-    fn of(facts: &'a PackageFacts) -> Self {
-        // Taken apart without `..`: a new field has to be thought of here.
-        let PackageFacts {
-            format,
-            name,
-            version,
-            arch,
-            description,
-            url,
-            license,
-            origin,
-            maintainer,
-            packager,
-            commit,
-            build_date,
-            installed_size,
-            provider_priority,
-            replaces_priority,
-            depends,
-            provides,
-            replaces,
-            install_if,
-            recommends,
-            layer,
-            tags,
-            triggers,
-            scripts,
-        } = facts;
-        let (format, data_hash) = match format {
-            Format::V2 { data_hash } => (FormOfFormat::V2, Some(data_hash.to_hex())),
-            Format::V3 => (FormOfFormat::V3, None),
-        };
-        Self {
-            format,
-            data_hash,
-            name: name.as_str().into(),
-            version: version.as_str().into(),
-            arch: arch.as_str().into(),
-            description: description.into(),
-            url: url.into(),
-            license: license.into(),
-            origin: origin.into(),
-            maintainer: maintainer.into(),
-            packager: packager.into(),
-            commit: commit.into(),
-            build_date: *build_date,
-            installed_size: *installed_size,
-            provider_priority: *provider_priority,
-            replaces_priority: *replaces_priority,
-            depends: texts(depends),
-            provides: texts(provides),
-            replaces: texts(replaces),
-            install_if: texts(install_if),
-            recommends: texts(recommends),
-            layer: *layer,
-            tags: tags.clone(),
-            triggers: triggers.clone(),
-            scripts: texts(scripts),
-        }
-    }
-
-    fn read(self) -> Result<PackageFacts, StoredFactsError> {
-        let limits = Limits::for_stored();
-        let Self {
-            format,
-            data_hash,
-            name,
-            version,
-            arch,
-            description,
-            url,
-            license,
-            origin,
-            maintainer,
-            packager,
-            commit,
-            build_date,
-            installed_size,
-            provider_priority,
-            replaces_priority,
-            depends,
-            provides,
-            replaces,
-            install_if,
-            recommends,
-            layer,
-            tags,
-            triggers,
-            scripts,
-        } = self;
-        let list = |texts: &[Text<'_>]| -> Result<Vec<Dependency>, StoredFactsError> {
-            let texts = texts.iter();
-            texts
-                .map(|text| Dependency::parse_stored(&text.0, &limits).map_err(wrong))
-                .collect()
-        };
-        Ok(PackageFacts {
-            format: match format {
-                FormOfFormat::V2 => {
-                    let data_hash = data_hash.unwrap_or_default();
-                    Format::V2 {
-                        data_hash: Sha256Digest::parse_hex(&data_hash).map_err(wrong)?,
-                    }
-                }
-                FormOfFormat::V3 => Format::V3,
-            },
-            name: PackageName::parse_within(&name, &limits).map_err(wrong)?,
-            version: Version::parse_lenient(&version, &limits).map_err(wrong)?,
-            arch: Arch::parse(&arch).map_err(wrong)?,
-            description: description.into_owned(),
-            url: url.into_owned(),
-            license: license.into_owned(),
-            origin: origin.into_owned(),
-            maintainer: maintainer.into_owned(),
-            packager: packager.into_owned(),
-            commit: commit.into_owned(),
-            build_date,
-            installed_size,
-            provider_priority,
-            replaces_priority,
-            depends: list(&depends)?,
-            provides: list(&provides)?,
-            replaces: list(&replaces)?,
-            install_if: list(&install_if)?,
-            recommends: list(&recommends)?,
-            layer,
-            tags,
-            triggers,
-            scripts: scripts
-                .iter()
-                .map(|text| {
-                    let mut all = Script::ALL.into_iter();
-                    let script = all.find(|script| script.as_str() == text.0);
-                    script.ok_or_else(|| wrong(format!("`{}` is no script", text.0)))
-                })
-                .collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-fn texts<T: ToString>(list: &[T]) -> Vec<Text<'static>> {
-    let texts = list.iter().map(ToString::to_string);
-    texts.map(|text| Text(text.into())).collect()
 }
 
 /// One signature that a package brought along, and whether it is by a key of its owner.
@@ -342,6 +108,11 @@ impl StoredSigners {
 
 #[cfg(test)]
 mod tests {
+    use apk::{
+        arch::Arch, dependency::Dependency, digest::Sha256Digest, facts::Format, name::PackageName,
+        script::Script, version::Version,
+    };
+
     use super::*;
 
     fn full() -> PackageFacts {
@@ -413,7 +184,7 @@ mod tests {
             ("", "EOF"),
             (r#"{"format":"v3","name":"a","version":"1"}"#, "arch"),
             (
-                r#"{"format":"v2","name":"a","version":"1","arch":"x"}"#,
+                r#"{"format":{"v2":{"data_hash":"00"}},"name":"a","version":"1","arch":"x"}"#,
                 "SHA-256",
             ),
             (

@@ -24,7 +24,11 @@ pub use write::{WriteError, payload, record, write};
 
 pub use crate::digest::PackageHash;
 use crate::{
-    arch::Arch, dependency::Dependency, facts::PackageFacts, name::PackageName, version::Version,
+    arch::Arch,
+    dependency::Dependency,
+    facts::{Format, PackageFacts},
+    name::PackageName,
+    version::Version,
 };
 
 use super::signature::KeyId;
@@ -101,4 +105,54 @@ pub struct IndexedPackage {
     pub layer: u64,
     /// `tags`, which only v3 packages have.
     pub tags: Vec<String>,
+}
+
+impl IndexedPackage {
+    /// The facts of a v3 package that says the same of itself, without what an index has no place for.
+    pub(crate) fn into_facts(self) -> PackageFacts {
+        // Taken apart without `..`: a new field has to be thought of here.
+        let Self {
+            name,
+            version,
+            hash: _,
+            description,
+            arch,
+            license,
+            origin,
+            maintainer,
+            url,
+            commit,
+            build_date,
+            installed_size,
+            // A file can't say how large it is itself.
+            size: _,
+            provider_priority,
+            depends,
+            provides,
+            replaces,
+            install_if,
+            recommends,
+            layer,
+            tags,
+        } = self;
+        PackageFacts {
+            description,
+            license,
+            origin,
+            maintainer,
+            url,
+            commit,
+            build_date,
+            installed_size,
+            provider_priority,
+            depends,
+            provides,
+            replaces,
+            install_if,
+            recommends,
+            layer,
+            tags,
+            ..PackageFacts::new(Format::V3, name, version, arch)
+        }
+    }
 }

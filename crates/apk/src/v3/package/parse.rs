@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     digest::Sha256Digest,
-    facts::{PackageFacts, V3Facts},
+    facts::PackageFacts,
     limits::Limits,
     script::Script,
     v3::{
@@ -60,14 +60,12 @@ pub(super) fn parse(database: &[u8], limits: &Limits, keeps: bool) -> Result<Par
     if info.installed_size == 0 && !(entries == 0 && scripts.is_empty()) {
         return Err(PackageError::NoInstalledSize);
     }
-    let facts = PackageFacts::of_v3(
-        info,
-        V3Facts {
-            replaces_priority: priority.map_err(at("replaces-priority"))?,
-            triggers: triggers.map_err(at("triggers"))?,
-            scripts: scripts.iter().map(|(script, _)| *script).collect(),
-        },
-    );
+    let facts = PackageFacts {
+        replaces_priority: priority.map_err(at("replaces-priority"))?,
+        triggers: triggers.map_err(at("triggers"))?,
+        scripts: scripts.iter().map(|(script, _)| *script).collect(),
+        ..info.into_facts()
+    };
     facts.check(limits)?;
     Ok(Parsed {
         facts,
