@@ -8,7 +8,7 @@ use tarn_core::{
     Administration,
     access::{Accounts, OwnerPattern, TokenRequest},
 };
-use tarn_store::metadata::OwnerKind;
+use tarn_store::metadata::{OwnerKind, Token};
 
 use crate::{
     administration::BY,
@@ -168,14 +168,28 @@ async fn list(
         .tokens(kind, owner)
         .await?
         .into_iter()
-        .map(|token| Shown {
-            name: token.label,
-            scopes: token.scopes,
-            limits: words(&token.limits),
-            networks: words(&token.networks),
-            created_at: moment(token.created_at),
-            expires_at: token.expires_at.map(moment),
-            last_used_at: token.last_used_at.map(moment),
+        .map(|token| {
+            // Taken apart without `..`: a new field has to be thought of here.
+            let Token {
+                id: _,
+                owner: _,
+                label,
+                scopes,
+                limits,
+                networks,
+                created_at,
+                expires_at,
+                last_used_at,
+            } = token;
+            Shown {
+                name: label,
+                scopes,
+                limits: words(&limits),
+                networks: words(&networks),
+                created_at: moment(created_at),
+                expires_at: expires_at.map(moment),
+                last_used_at: last_used_at.map(moment),
+            }
         })
         .collect();
     if json {

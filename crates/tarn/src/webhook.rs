@@ -181,10 +181,11 @@ impl ShownDelivery {
 
 fn event(text: &str) -> Result<WebhookEvent, String> {
     match text.parse() {
-        Ok(event @ (WebhookEvent::Published | WebhookEvent::Deleted)) => Ok(event),
-        Ok(WebhookEvent::Ping) => {
-            Err("every webhook can be tested; write published or deleted".to_owned())
-        }
+        Ok(WebhookEvent::Ping) => Err(format!(
+            "every webhook can be tested; write {}",
+            WebhookEvent::WORDS.join(" or ")
+        )),
+        Ok(event) => Ok(event),
         Err(error) => Err(error.line()),
     }
 }

@@ -73,6 +73,15 @@ struct Ping<'a> {
     sender: Option<Account<'a>>,
 }
 
+/// What Gitea and Forgejo call an event and the action in its message. A ping is none of theirs.
+pub(super) const fn forge_names(event: WebhookEvent) -> (&'static str, &'static str) {
+    match event {
+        WebhookEvent::Published => ("package", "created"),
+        WebhookEvent::Deleted => ("package", "deleted"),
+        WebhookEvent::Ping => ("ping", "ping"),
+    }
+}
+
 /// The body of the message about an event, as it is signed and sent. The same facts give the same bytes.
 pub fn render(event: WebhookEvent, facts: &EventFacts) -> String {
     let EventFacts {
@@ -85,11 +94,7 @@ pub fn render(event: WebhookEvent, facts: &EventFacts) -> String {
     let at = rfc3339(*at_micros);
     let owner = Account::from(owner);
     let sender = sender.as_ref().map(Account::from);
-    let action = match event {
-        WebhookEvent::Published => "created",
-        WebhookEvent::Deleted => "deleted",
-        WebhookEvent::Ping => "ping",
-    };
+    let (_, action) = forge_names(event);
     match package {
         Some(package) => json(&PackagePayload {
             action,

@@ -5,7 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::InvalidHeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use tarn_base::secret::Secret;
-use tarn_store::metadata::{DeliveryId, TakenDelivery, WebhookEvent};
+use tarn_store::metadata::{DeliveryId, TakenDelivery};
+
+use super::payload::forge_names;
 
 /// HMAC-SHA256 of `body` under the webhook's secret, in hex.
 pub fn sign(secret: &Secret, body: &[u8]) -> String {
@@ -38,14 +40,6 @@ pub fn delivery_name(seed: &[u8; 16], id: DeliveryId) -> String {
     name
 }
 
-/// What Gitea and Forgejo call the event; a ping is none of theirs.
-fn event_header(event: WebhookEvent) -> &'static str {
-    match event {
-        WebhookEvent::Published | WebhookEvent::Deleted => "package",
-        WebhookEvent::Ping => "ping",
-    }
-}
-
 /// The headers of a message: Tarn's own, and under the names that receivers of Gitea and Forgejo look for
 /// (`services/webhook/deliver.go` in both).
 ///
@@ -60,7 +54,7 @@ pub(super) fn headers(
     let signature = sign(secret, body.as_bytes());
     let prefixed = format!("sha256={signature}");
     let name = delivery_name(&taken.webhook.seed, taken.id);
-    let event = event_header(taken.event);
+    let (event, _) = forge_names(taken.event);
     let mut headers = HeaderMap::new();
     for (header, value) in [
         ("x-tarn-delivery", name.as_str()),

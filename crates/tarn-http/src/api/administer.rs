@@ -38,7 +38,7 @@ impl Administered {
     }
 
     /// Refuses a caller who administers the owner and may not do this with what it has, which administering would do for
-    /// them: a token with `admin` alone has no right to packages.
+    /// them: a token with only `admin` has no right to packages.
     pub(crate) async fn may_also(
         &self,
         registry: &Registry,

@@ -17,6 +17,7 @@ use super::{
     extract::Query,
     paging::{ListUrl, Number, Paging, link},
     paths::OwnerPath,
+    words::Ended,
 };
 use crate::error::ApiError;
 use tarn_base::{clock::Timestamp, names::OwnerName};
@@ -24,7 +25,7 @@ use tarn_core::{
     Registry,
     access::audit::{AuditLine, Export},
 };
-use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, MetadataError, Named};
+use tarn_store::metadata::{AuditEntry, AuditFilter, MetadataError, Named};
 
 /// An entry. Names are those of that time.
 #[derive(ToSchema)]
@@ -61,16 +62,6 @@ pub(crate) struct Entry {
     result: String,
     /// What changed into what, or why not.
     detail: Option<String>,
-}
-
-/// Whether the request was carried out.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Ended {
-    /// It was.
-    Done,
-    /// It was not.
-    Refused,
 }
 
 /// The longest beginning of an action that is asked for, in characters.
@@ -122,10 +113,7 @@ impl AuditQuery {
                 Some(action) => Some(at_most(MAX_ACTION, "action", action)?),
                 None => None,
             },
-            result: self.result.map(|result| match result {
-                Ended::Done => AuditResult::Done,
-                Ended::Refused => AuditResult::Refused,
-            }),
+            result: self.result.map(|Ended(result)| result),
             address: match self.address.as_deref() {
                 Some(address) => Some(at_most(MAX_ADDRESS, "address", address)?),
                 None => None,
@@ -204,7 +192,7 @@ fn next(url: &ListUrl, last: i64, limit: u32) -> String {
 }
 
 /// All of it, a page at a time. A database that fails on the way ends the answer in the middle, which a client notices.
-fn exported(export: Export) -> Response {
+pub(crate) fn exported(export: Export) -> Response {
     let pages = stream::try_unfold(export, async |mut export| {
         let page = export.next_page().await?;
         if page.is_empty() {
@@ -217,7 +205,7 @@ fn exported(export: Export) -> Response {
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-pub(crate) fn lines(entries: &[AuditEntry]) -> Bytes {
+fn lines(entries: &[AuditEntry]) -> Bytes {
     let mut bytes = Vec::new();
     for entry in entries {
         // A structure of texts and numbers always has a JSON form.

@@ -10,6 +10,7 @@ use super::{
     moment::Moment,
     paging::{ListQuery, Pages},
     paths::{KeyPath, OwnerPath},
+    words::NewType,
 };
 use crate::error::ApiError;
 use tarn_core::{
@@ -52,25 +53,12 @@ impl From<ListedKey> for Key {
     }
 }
 
-/// What kind of key is made.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-enum NewType {
-    /// RSA.
-    #[default]
-    #[serde(rename = "rsa")]
-    Rsa,
-    /// Of the curve P-256.
-    #[serde(rename = "ec-p256")]
-    EcP256,
-}
-
 /// Which key is made.
 #[derive(Deserialize, IntoParams)]
 pub(crate) struct RotateQuery {
     /// Its type.
-    #[serde(default)]
-    #[param(required = false, inline)]
-    r#type: NewType,
+    #[param(required = false, value_type = NewType, inline)]
+    r#type: Option<NewType>,
 }
 
 /// What came of asking for a state.
@@ -125,10 +113,7 @@ pub(crate) async fn rotate(
     of: Of<OwnerPath>,
     Query(wanted): Query<RotateQuery>,
 ) -> Result<(StatusCode, Json<Key>), ApiError> {
-    let key_type = match wanted.r#type {
-        NewType::Rsa => KeyType::Rsa,
-        NewType::EcP256 => KeyType::EcP256,
-    };
+    let key_type = wanted.r#type.map_or(KeyType::Rsa, |NewType(wanted)| wanted);
     let key = registry.keys().rotate(&of.owner, key_type, &of.by).await?;
     Ok((StatusCode::CREATED, Json(key.into())))
 }

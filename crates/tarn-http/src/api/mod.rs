@@ -29,6 +29,7 @@ pub(super) mod tokens;
 pub(super) mod user;
 pub(super) mod users;
 mod versions;
+mod words;
 
 /// What every path of the API begins with.
 pub(super) const PREFIX: &str = "/api/v1";

@@ -9,11 +9,11 @@ use super::{
     callers::{Of, Reading, Seeing, SeeingUser, Site},
     extract::{self, Path, Query},
     moment::Moment,
-    owners::Visibility,
     paging::{ListQuery, Pages},
     paths::{OrganisationPath, UserPath},
     user::Person,
     users::RemovalQuery,
+    words::{Permission, Visibility},
 };
 use crate::{code::Code, error::ApiError};
 use tarn_base::names::OwnerName;
@@ -78,16 +78,6 @@ pub(crate) struct OrganisationChange {
     /// Who may read what it has. Left out or empty: it stays.
     #[schema(pattern = "^(public|limited|private)?$")]
     visibility: Option<String>,
-}
-
-/// What a member may do.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "the words of the document alone")]
-pub(crate) enum Permission {
-    Read,
-    Write,
-    Admin,
 }
 
 /// A member of an organisation.
@@ -315,7 +305,7 @@ pub(crate) async fn remove(
 
 /// Rename an organisation
 ///
-/// The old name leads to the new one. The file names of keys stay as they are.
+/// The old name redirects to the new one. The file names of keys stay as they are.
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/rename", tag = "organisations", operation_id = "renameOrg",
     params(OrganisationPath),

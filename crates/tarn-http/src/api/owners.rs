@@ -10,6 +10,7 @@ use super::{
     moment::Moment,
     paging::{ListQuery, ListUrl, Number, Pages, Paging},
     paths::{OwnerPath, UserPath},
+    words::{OwnerKind, Visibility},
 };
 use crate::error::ApiError;
 use tarn_base::names::MAX_BYTES;
@@ -34,25 +35,6 @@ pub(crate) struct Owner {
     /// Who may read what it has.
     #[schema(value_type = Visibility)]
     visibility: &'static str,
-}
-
-/// What an owner is.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "the words of the document alone")]
-enum OwnerKind {
-    User,
-    Organisation,
-}
-
-/// Who may read what an owner has: everybody, everybody who is signed in, or the owner and the members alone.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "the words of the document alone")]
-pub(crate) enum Visibility {
-    Public,
-    Limited,
-    Private,
 }
 
 impl From<tarn_store::metadata::Owner> for Owner {
@@ -155,7 +137,7 @@ pub(crate) struct OwnersQuery {
 
 /// List the owners whose packages the caller may read
 ///
-/// By name. A private owner is in the list for its members and for site administrators alone.
+/// By name. A private owner is in the list only for its members and for site administrators.
 #[utoipa::path(
     get,
     path = "/api/v1/owners",

@@ -11,6 +11,7 @@ use super::{
     moment::Moment,
     paging::{ListQuery, Pages},
     paths::{OwnerPath, RulePath},
+    words::VersionWord,
 };
 use crate::{code::Code, error::ApiError};
 use tarn_core::{
@@ -183,17 +184,6 @@ pub(crate) async fn reset(
     let quotas = registry.administration().quotas();
     quotas.set(owner.id, None, &by).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Which versions the packages of an owner may have.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "the words of the document alone")]
-enum VersionWord {
-    /// Those that every apk orders.
-    Strict,
-    /// Those too that apk installs without knowing what is newer, such as `1.2.3-rc.1`.
-    Lenient,
 }
 
 /// Which versions the packages of an owner may have.

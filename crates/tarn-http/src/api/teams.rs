@@ -16,10 +16,10 @@ use super::{
     callers::Of,
     extract::{self, Path},
     forges::not_here,
-    organisations::Permission,
     paging::{ListQuery, Pages},
     paths::{OrganisationPath, TeamPath, UserPath},
     user::Person,
+    words::Permission,
 };
 use crate::{
     authorize::{Presented, wanted},
@@ -84,7 +84,7 @@ pub(crate) struct NewTeam {
     #[serde(default)]
     #[schema(max_items = 64, example = json!(["edge/testing"]))]
     limits: Vec<String>,
-    /// If it is said, `repo.packages` has to be in it: a team is about packages alone.
+    /// If it is said, `repo.packages` has to be in it: a team is about packages only.
     units: Option<Vec<String>>,
     /// If it is said, `repo.packages` has to be in it, with the same as `permission`.
     units_map: Option<HashMap<String, String>>,
@@ -103,7 +103,7 @@ pub(crate) struct TeamChange {
     /// What its members may do already, or nothing: it stays.
     #[schema(pattern = "^(read|write|admin)?$")]
     permission: Option<String>,
-    /// If it is said, `repo.packages` has to be in it: a team is about packages alone.
+    /// If it is said, `repo.packages` has to be in it: a team is about packages only.
     units: Option<Vec<String>>,
     /// If it is said, `repo.packages` has to be in it, with what its members may do.
     units_map: Option<HashMap<String, String>>,
@@ -130,7 +130,7 @@ fn check_units(
         asked == role.as_str() || role == Role::Admin || (role == Role::Read && asked == "none");
     not_here(
         !fits,
-        "a team is about packages alone here; say the same in `permission` and for `repo.packages`, or leave the units out",
+        "a team is about packages only; say the same in `permission` and for `repo.packages`, or leave the units out",
     )
 }
 

@@ -1,15 +1,12 @@
 //! Access tokens of users and of organisations, with the field names of Forgejo and Gitea. Theirs are shown with the last
 //! eight characters; here only the hash is kept, so that is known once, in the answer that makes the token.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, Type},
-};
+use utoipa::ToSchema;
 
 use super::{
     administer::{Administered, list},
@@ -18,11 +15,12 @@ use super::{
     moment::Moment,
     paging::{ListQuery, Pages},
     paths::{OrganisationPath, TokenPath, UserPath},
+    words::TokenScope,
 };
 use crate::{code::Code, error::ApiError};
 use tarn_core::{
     Registry,
-    access::{AccountError, Scope, TokenRequest},
+    access::{AccountError, TokenRequest},
 };
 use tarn_store::metadata::Token;
 
@@ -59,15 +57,27 @@ impl From<Token> for AccessToken {
             let words = list.split(separated).filter(|word| !word.is_empty());
             words.map(str::to_owned).collect()
         };
+        // Taken apart without `..`: a new field has to be thought of here.
+        let Token {
+            id,
+            owner: _,
+            label,
+            scopes,
+            limits,
+            networks,
+            created_at,
+            expires_at,
+            last_used_at,
+        } = token;
         Self {
-            id: token.id.number(),
-            name: token.label,
-            scopes: words(&token.scopes, ','),
-            limits: words(&token.limits, ','),
-            networks: words(&token.networks, ','),
-            created_at: token.created_at.into(),
-            expires_at: token.expires_at.map(Moment::from),
-            last_used_at: token.last_used_at.map(Moment::from),
+            id: id.number(),
+            name: label,
+            scopes: words(&scopes, ','),
+            limits: words(&limits, ','),
+            networks: words(&networks, ','),
+            created_at: created_at.into(),
+            expires_at: expires_at.map(Moment::from),
+            last_used_at: last_used_at.map(Moment::from),
         }
     }
 }
@@ -108,24 +118,6 @@ pub(crate) struct TokenOrder {
     /// From when on it counts no more. None: never.
     #[schema(format = DateTime, example = "2027-01-01T00:00:00Z")]
     expires_at: Option<String>,
-}
-
-/// What a token may be used for, as this server spells it and as the forges do.
-struct TokenScope;
-
-impl PartialSchema for TokenScope {
-    fn schema() -> RefOr<Schema> {
-        let words = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(Scope::words()));
-        words.into()
-    }
-}
-
-impl ToSchema for TokenScope {
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("TokenScope")
-    }
 }
 
 impl TokenOrder {

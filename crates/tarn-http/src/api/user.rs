@@ -9,7 +9,7 @@ use super::{
     callers::{AskingUser, Own, OwnByPassword},
     extract,
     moment::Moment,
-    owners::Visibility,
+    words::Visibility,
 };
 use crate::error::ApiError;
 use tarn_base::{clock::Timestamp, secret::Secret};

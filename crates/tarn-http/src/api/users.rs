@@ -34,7 +34,7 @@ pub(crate) struct NewUser {
         example = "alice"
     )]
     username: String,
-    /// The password. Not by a token. None, or empty: the account signs in by tokens alone.
+    /// The password. Not by a token. None, or empty: the account signs in by tokens only.
     #[schema(max_length = 1024, format = Password)]
     password: Option<String>,
     /// Whether it administers the server. Not by a token.
@@ -269,7 +269,7 @@ pub(crate) async fn remove(
 
 /// Rename an account
 ///
-/// The old name leads to the new one. The file names of keys stay as they are.
+/// The old name redirects to the new one. The file names of keys stay as they are.
 #[utoipa::path(
     post, path = "/api/v1/admin/users/{username}/rename", tag = "admin", operation_id = "adminRenameUser",
     params(UserPath),

@@ -27,8 +27,8 @@ CREATE TABLE tokens (
     label         TEXT    NOT NULL,
     hash          BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),   -- SHA-256 of the token
     scopes        TEXT    NOT NULL,                   -- separated by commas, sorted
-    limits        TEXT    NOT NULL,                   -- owner/branch/repository, separated by blanks; empty: none
-    networks      TEXT    NOT NULL,                   -- in CIDR form, separated by blanks; empty: from anywhere
+    limits        TEXT    NOT NULL,                   -- owner/branch/repository, separated by spaces; empty: none
+    networks      TEXT    NOT NULL,                   -- in CIDR form, separated by spaces; empty: from anywhere
     created_by    BIGINT  REFERENCES users (owner_id) ON DELETE SET NULL,   -- NULL: the command line, or one who is gone
     created_at    BIGINT  NOT NULL,
     expires_at    BIGINT,

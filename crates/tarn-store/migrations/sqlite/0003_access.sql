@@ -14,7 +14,7 @@ CREATE TABLE teams (
     name             TEXT    NOT NULL,
     name_lower       TEXT    NOT NULL,
     role             TEXT    NOT NULL CHECK (role IN ('read', 'write', 'admin')),
-    limits           TEXT    NOT NULL,                -- branch/repository, separated by blanks; empty: none
+    limits           TEXT    NOT NULL,                -- branch/repository, separated by spaces; empty: none
     built_in         BOOLEAN NOT NULL,                -- of these there is one for each role, made with the organisation
     created_at       BIGINT  NOT NULL,
     UNIQUE (organisation_id, name_lower),

@@ -17,7 +17,7 @@ CREATE INDEX webhooks_owner ON webhooks (owner_id);
 CREATE TABLE webhook_deliveries (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
     webhook_id       BIGINT NOT NULL,
-    event            TEXT   NOT NULL CHECK (event IN ('published', 'deleted', 'ping')),
+    event            TEXT   NOT NULL,
     facts            TEXT   NOT NULL,                 -- what happened, as JSON; the message is rendered when it is sent
     state            TEXT   NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
     attempts         BIGINT NOT NULL DEFAULT 0,

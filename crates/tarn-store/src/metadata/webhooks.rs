@@ -10,46 +10,43 @@ use super::{
 };
 use tarn_base::clock::Timestamp;
 
-/// The events that a webhook receives: at least one of published and deleted. Every one can be pinged.
+/// The events that a webhook receives: at least one. One bit each, in the order of the enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WebhookEvents {
-    /// Packages that are published.
-    pub published: bool,
-    /// Packages that are deleted.
-    pub deleted: bool,
+pub struct WebhookEvents(u8);
+
+const fn bit(event: WebhookEvent) -> u8 {
+    1 << event as u8
 }
 
 impl WebhookEvents {
-    /// Everything that happens to packages.
-    pub const ALL: Self = Self {
-        published: true,
-        deleted: true,
+    /// All that can be chosen.
+    pub const ALL: Self = {
+        let (mut bits, mut rest) = (0, WebhookEvent::ALL);
+        while let Some((event, others)) = rest.split_first() {
+            bits |= bit(*event);
+            rest = others;
+        }
+        Self(bits)
     };
 
-    /// Exactly these. `None` when nothing of it happens to packages.
+    /// Exactly these. `None` when none of them can be chosen.
     pub fn of(events: &[WebhookEvent]) -> Option<Self> {
-        let these = Self {
-            published: events.contains(&WebhookEvent::Published),
-            deleted: events.contains(&WebhookEvent::Deleted),
-        };
-        (these.published || these.deleted).then_some(these)
+        let these = events.iter().fold(0, |bits, event| bits | bit(*event)) & Self::ALL.0;
+        (these != 0).then_some(Self(these))
     }
 
-    /// Whether a webhook with these gets `event`.
+    /// Whether a webhook with these gets `event`. Every one gets a test.
     pub const fn contain(self, event: WebhookEvent) -> bool {
-        match event {
-            WebhookEvent::Published => self.published,
-            WebhookEvent::Deleted => self.deleted,
-            WebhookEvent::Ping => true,
-        }
+        matches!(event, WebhookEvent::Ping) || self.0 & bit(event) != 0
     }
 
     /// Their words, sorted.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
-        [WebhookEvent::Deleted, WebhookEvent::Published]
-            .into_iter()
-            .filter(move |event| self.contain(*event))
-            .map(WebhookEvent::as_str)
+        let chosen = WebhookEvent::ALL.iter();
+        let chosen = chosen.filter(|event| self.contain(**event));
+        let mut words: Vec<&str> = chosen.map(|event| event.as_str()).collect();
+        words.sort_unstable();
+        words.into_iter()
     }
 }
 

@@ -1,19 +1,20 @@
 //! Webhooks: `/api/v1/user/hooks` and `/api/v1/orgs/{org}/hooks`, with the field names of Forgejo and Gitea. The secret is
 //! shown once, where it was made here.
 
-pub(crate) mod organisation;
-pub(crate) mod own;
+mod routes;
 
 use axum::{Json, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+pub(crate) use self::routes::{organisation, own};
 use super::{
     administer::Administered,
     forges::not_here,
     moment::Moment,
     paging::{ListUrl, Number, Pages, Paging},
     paths::{DeliveryPath, HookPath},
+    words::{EVENTS, Event, MessageEvent, State},
 };
 use crate::{code::Code, error::ApiError};
 use tarn_base::secret::Secret;
@@ -22,7 +23,7 @@ use tarn_core::{
     access::Action,
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError, WebhookOrder},
 };
-use tarn_store::metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents};
+use tarn_store::metadata::{Delivery, WebhookEvent, WebhookEvents};
 
 /// A webhook.
 #[derive(Serialize, ToSchema)]
@@ -88,18 +89,6 @@ impl HookWithSecret {
             secret: secret.map(|secret| secret.expose().to_owned()),
         }
     }
-}
-
-/// The events that a webhook receives. `package`, as the forges call it, is both.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Event {
-    /// A package was published.
-    Published,
-    /// A package was deleted.
-    Deleted,
-    /// Both.
-    Package,
 }
 
 /// Whose form the messages are to have. It is the same for all three: that of this server, with the fields of theirs.
@@ -203,23 +192,22 @@ fn only_what_there_is(
     )
 }
 
-/// As many events as there are words for them.
-const MOST_EVENTS: usize = 3;
+// The most entries of `events` in the description.
+const _: () = assert!(WebhookEvent::ALL.len() + 1 == 3);
 
 fn events(order: &[Event]) -> Result<WebhookEvents, ApiError> {
-    if order.len() > MOST_EVENTS {
+    // As many as there are words for them.
+    let most = EVENTS.len();
+    if order.len() > most {
         return Err(ApiError::Unprocessable(format!(
-            "`events` has more than {MOST_EVENTS} entries; say each event once"
+            "`events` has more than {most} entries; say each event once"
         )));
     }
-    let mut events = Vec::new();
-    for event in order {
-        match event {
-            Event::Published => events.push(WebhookEvent::Published),
-            Event::Deleted => events.push(WebhookEvent::Deleted),
-            Event::Package => events.extend([WebhookEvent::Published, WebhookEvent::Deleted]),
-        }
-    }
+    let events: Vec<WebhookEvent> = order
+        .iter()
+        .flat_map(|Event(events)| *events)
+        .copied()
+        .collect();
     WebhookEvents::of(&events).ok_or_else(|| {
         ApiError::Unprocessable(
             "`events` is empty; say published, deleted or both, or leave it out".to_owned(),
@@ -236,7 +224,7 @@ pub(crate) struct HookDelivery {
     /// What the receiver gets as its name.
     delivery: String,
     /// What it is about.
-    #[schema(pattern = "^(published|deleted|ping)$", example = "published")]
+    #[schema(value_type = MessageEvent, example = "published")]
     event: &'static str,
     /// How far it has come.
     #[schema(pattern = "^(pending|delivered|failed)$", example = "delivered")]
@@ -272,28 +260,6 @@ impl HookDelivery {
             next_attempt_at: delivery.next_attempt_at.map(Moment::from),
             created_at: delivery.created_at.into(),
             finished_at: delivery.finished_at.map(Moment::from),
-        }
-    }
-}
-
-/// How far a message has come.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    /// It is still to be sent, or sent again.
-    Pending,
-    /// It arrived.
-    Delivered,
-    /// It was given up.
-    Failed,
-}
-
-impl From<State> for DeliveryState {
-    fn from(state: State) -> Self {
-        match state {
-            State::Pending => Self::Pending,
-            State::Delivered => Self::Delivered,
-            State::Failed => Self::Failed,
         }
     }
 }
@@ -421,7 +387,7 @@ async fn deliveries(
 ) -> Result<Response, ApiError> {
     let number = hook.number()?;
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
-    let state = query.state.map(DeliveryState::from);
+    let state = query.state.map(|State(state)| state);
     let webhooks = registry.administration().webhooks();
     let webhook = webhooks.one(&of.owner, number).await?;
     let page = webhooks.deliveries(&of.owner, number, state, paging.window());

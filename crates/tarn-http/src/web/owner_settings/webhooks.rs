@@ -12,7 +12,7 @@ use super::super::{
 use crate::error::ApiError;
 use tarn_base::secret::Secret;
 use tarn_core::webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder};
-use tarn_store::metadata::{Delivery, DeliveryState, WebhookEvents, Window};
+use tarn_store::metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents, Window};
 
 /// How many deliveries a page has.
 const DELIVERIES: u32 = 50;
@@ -207,16 +207,12 @@ pub(super) async fn redeliver(
 }
 
 fn events(form: &Form) -> Result<WebhookEvents, ApiError> {
-    let events = WebhookEvents {
-        published: form.has("event", "published"),
-        deleted: form.has("event", "deleted"),
-    };
-    if !events.published && !events.deleted {
-        return Err(ApiError::Unprocessable(
-            "a webhook needs at least one event; tick one".to_owned(),
-        ));
-    }
-    Ok(events)
+    let ticked = form.all("event");
+    let chosen = WebhookEvent::ALL.iter().copied();
+    let chosen = chosen.filter(|event| ticked.contains(&event.as_str()));
+    WebhookEvents::of(&chosen.collect::<Vec<_>>()).ok_or_else(|| {
+        ApiError::Unprocessable("a webhook needs at least one event; tick one".to_owned())
+    })
 }
 
 /// The secret in the form; none when the field is empty.
