@@ -68,7 +68,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         .collect();
     let configuration = Configuration::resolve(&arguments.flags, environment)?;
     print(&configuration, arguments.json)?;
-    findings.push(data_folder(&configuration.data_dir));
+    findings.push(data_folder(&configuration.registry.data_dir));
     findings.extend(database_folder(&configuration));
     if !findings
         .iter()
@@ -206,7 +206,7 @@ fn not_writable(folder: &Path) -> Option<Finding> {
 
 /// The folder of a database that is kept in a file outside of the data folder.
 fn database_folder(configuration: &Configuration) -> Option<Finding> {
-    let Database::Sqlite(path) = &configuration.database else {
+    let Database::Sqlite(path) = &configuration.registry.database else {
         return None;
     };
     let folder = match path.parent() {
@@ -214,7 +214,7 @@ fn database_folder(configuration: &Configuration) -> Option<Finding> {
         Some(folder) => folder,
         None => Path::new("/"),
     };
-    if folder == configuration.data_dir {
+    if folder == configuration.registry.data_dir {
         return None;
     }
     Some(match fs::metadata(folder) {
@@ -257,8 +257,9 @@ async fn first_steps(configuration: &Configuration) -> Vec<Finding> {
 /// Whether a store in the network answers. Nothing is written there.
 async fn store(configuration: &Configuration) -> Option<Finding> {
     let settings = open::library_settings(configuration);
-    let Storage::S3(s3) = &settings.storage else {
-        return None;
+    let s3 = match &settings.storage {
+        Storage::DataFolder => return None,
+        Storage::S3(s3) => s3,
     };
     let answer = async {
         Store::of(&settings.storage, &settings.data_dir)?
@@ -287,7 +288,7 @@ fn address(configuration: &Configuration) -> Finding {
 
 /// What a base URL would do to clients.
 fn base_url(configuration: &Configuration) -> Option<Finding> {
-    let Some(url) = &configuration.base_url else {
+    let Some(url) = &configuration.registry.base_url else {
         if configuration.tls.is_some() {
             return None;
         }
@@ -312,8 +313,8 @@ fn base_url(configuration: &Configuration) -> Option<Finding> {
 /// What not knowing the sources of requests would do.
 fn proxies(configuration: &Configuration) -> Option<Finding> {
     let behind_a_proxy =
-        configuration.base_url.is_some() && configuration.listen.ip().is_loopback();
-    (behind_a_proxy && configuration.trusted_proxies.is_empty()).then(|| {
+        configuration.registry.base_url.is_some() && configuration.listen.ip().is_loopback();
+    (behind_a_proxy && configuration.registry.proxies.trusted.is_empty()).then(|| {
         Finding::Notable(
             "without `trusted-proxies` all requests seem to come from the proxy, and one client's wrong passwords slow down sign-in for everyone"
                 .to_owned(),

@@ -3,13 +3,10 @@
 use std::env;
 
 use tarn_base::{clock::Clock, hint::Hint, secret::Secret};
-use tarn_core::{
-    Administration, OpenError, Registry, Survey,
-    settings::{ConnectionLimits, Proxies, Settings},
-};
+use tarn_core::{Administration, OpenError, Registry, Survey, settings::Settings};
 use tarn_store::{
     blobs::{S3Credentials, Storage},
-    metadata::{Actor, Database, Metadata, Quota},
+    metadata::{Actor, Database, Metadata},
 };
 use tracing::Level;
 
@@ -19,42 +16,13 @@ use crate::{
     settings::{Configuration, Environment, RegistryFlags},
 };
 
-/// The settings of the library, from those of the command line.
+/// What the registry opens with, in this process.
 pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
-    let defaults = Settings::in_folder(configuration.data_dir.clone());
+    let settings = configuration.registry.clone();
     Settings {
-        database: configuration.database.clone(),
-        storage: with_credentials(configuration.storage.clone()),
-        sealing_key: configuration.secret_key.clone(),
-        max_upload: configuration.max_upload_size,
-        max_uploads: configuration.max_uploads,
-        quota: Quota {
-            bytes: configuration.quota_bytes,
-            packages: configuration.quota_packages,
-        },
-        versions: configuration.versions,
-        keep_deleted: configuration.keep_deleted,
-        expiry_interval: configuration.expiry_interval,
-        audit_retention: configuration.audit_retention,
-        max_index: configuration.max_index_size,
-        index_cache: configuration.index_cache_size,
-        metrics: configuration.metrics,
+        storage: with_credentials(settings.storage.clone()),
         lost_log_lines: logging::lost_lines(),
-        connections: ConnectionLimits {
-            head: configuration.request_timeout,
-            stall: configuration.stall_timeout,
-            drain: configuration.stop_timeout,
-            max_open: configuration.max_connections,
-            max_of_source: configuration.max_of_source,
-            ..defaults.connections
-        },
-        proxies: Proxies {
-            trusted: configuration.trusted_proxies.clone(),
-            header: configuration.proxy_header,
-        },
-        base_url: configuration.base_url.clone(),
-        webhook_networks: configuration.webhook_networks.clone(),
-        ..defaults
+        ..settings
     }
 }
 
@@ -126,15 +94,16 @@ async fn existing(flags: &RegistryFlags) -> Result<Settings, Failure> {
     let configuration = Configuration::resolve(flags, Environment::of_process())?;
     logging::install(&configuration, Level::WARN);
     let settings = library_settings(&configuration);
-    let folder = configuration.data_dir.display();
-    let is_there = match &configuration.database {
+    let registry = &configuration.registry;
+    let folder = registry.data_dir.display();
+    let is_there = match &registry.database {
         Database::Sqlite(path) => path.try_exists().map_err(|error| {
             Failure::new(format!("cannot look into {folder}"))
                 .because(&error)
                 .hint("run this as the user that runs the server")
         })?,
         Database::Postgres(_) => {
-            let found = Metadata::survey(&configuration.database).await;
+            let found = Metadata::survey(&registry.database).await;
             let failed = |error| Failure::hinted(&OpenError::from(error));
             found.map_err(failed)?.has_users
         }
@@ -142,7 +111,7 @@ async fn existing(flags: &RegistryFlags) -> Result<Settings, Failure> {
     if is_there {
         return Ok(settings);
     }
-    Err(match &configuration.database {
+    Err(match &registry.database {
         Database::Sqlite(_) => Failure::new(format!("there is no registry in {folder}")).hint(
             format!("check `--data-dir`, or make one: tarn serve --data-dir {folder}"),
         ),

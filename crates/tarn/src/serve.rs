@@ -88,7 +88,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 || "tarn".to_owned(),
                 |program| program.to_string_lossy().into_owned(),
             ),
-            data_dir: &configuration.data_dir,
+            data_dir: &configuration.registry.data_dir,
             base_url: base_url(&configuration, address),
         };
         announce(welcome.account(), first_run.generated);
@@ -96,7 +96,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         announce(welcome.commands(key.as_ref()), false);
     }
     announce(format!("listening on {scheme}://{address}\n"), false);
-    tracing::info!(%address, data_dir = %configuration.data_dir.display(), "serving");
+    tracing::info!(%address, data_dir = %configuration.registry.data_dir.display(), "serving");
     let (stop, stopped) = oneshot::channel::<()>();
     let delivering = tokio::spawn(deliver(registry.clone(), stopped));
     let (stop_jobs, jobs_stopped) = oneshot::channel::<()>();
@@ -145,7 +145,7 @@ fn given(configuration: &Configuration, connections: &ConnectionLimits) -> Vec<G
         value: if setting.name == table::MAX_OF_SOURCE.name {
             connections.share().to_string()
         } else if setting.name == table::MAX_CONNECTIONS.name
-            && max_open < configuration.max_connections
+            && max_open < configuration.registry.connections.max_open
         {
             format!("{max_open} (set to {value}; limited by the number of file descriptors)")
         } else {
@@ -240,7 +240,7 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure
 /// The URL for the commands that the first run prints. They are typed on this machine first, so an address that stands
 /// for all of them becomes that of this machine.
 fn base_url(configuration: &Configuration, address: SocketAddr) -> String {
-    if let Some(url) = &configuration.base_url {
+    if let Some(url) = &configuration.registry.base_url {
         return url.clone();
     }
     if let Some(TlsFrom::Authority(settings)) = &configuration.tls

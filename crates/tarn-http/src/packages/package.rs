@@ -16,10 +16,7 @@ use crate::{
     error::ApiError,
 };
 use tarn_core::{Registry, access::Action};
-use tarn_store::{
-    blobs::Storage,
-    metadata::{FileAddress, PackageFile},
-};
+use tarn_store::metadata::{FileAddress, PackageFile};
 
 /// 200, 206 or 304 with the file as it was uploaded, or 302 to where it is.
 pub(crate) async fn show(
@@ -71,10 +68,7 @@ async fn elsewhere(
     file: &File<'_>,
     headers: &HeaderMap,
 ) -> Result<Option<Response>, ApiError> {
-    let Storage::S3(settings) = &registry.settings().storage else {
-        return Ok(None);
-    };
-    let Some(public) = &settings.public_endpoint else {
+    let Some(public) = registry.settings().storage.public_endpoint() else {
         return Ok(None);
     };
     let has_credentials = [header::AUTHORIZATION, header::COOKIE]

@@ -34,6 +34,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use url::Url;
+
 pub use self::{
     body::{Body, FilePart},
     error::{BlobError, Found},
@@ -55,6 +57,16 @@ pub enum Storage {
     DataFolder,
     /// In an S3 store.
     S3(Box<S3Settings>),
+}
+
+impl Storage {
+    /// Where clients are sent for downloads, if the store serves them itself.
+    pub fn public_endpoint(&self) -> Option<&Url> {
+        match self {
+            Self::DataFolder => None,
+            Self::S3(settings) => settings.public_endpoint.as_ref(),
+        }
+    }
 }
 
 /// Blobs that were removed and are still open: the file system takes their bytes back with the last handle.

@@ -13,15 +13,13 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use ipnet::IpNet;
 use tarn_base::secret::Secret;
-use tarn_core::settings::ForwardedHeader;
+use tarn_core::settings::{ConnectionLimits, Proxies, Settings};
 use tarn_store::{
     blobs::Storage,
-    metadata::{Database, VersionRule},
+    metadata::{Database, Quota},
 };
 use tracing::Level;
 use url::Url;
@@ -109,58 +107,12 @@ impl fmt::Display for Source {
 /// The settings in force.
 #[derive(Debug)]
 pub(crate) struct Configuration {
-    /// The data folder, as written.
-    pub(crate) data_dir: PathBuf,
-    /// Where the database is.
-    pub(crate) database: Database,
-    /// Where the packages are kept; without the credentials of an S3 store.
-    pub(crate) storage: Storage,
+    /// What a registry opens with; without the credentials of an S3 store.
+    pub(crate) registry: Settings,
     /// Where the server listens.
     pub(crate) listen: SocketAddr,
-    /// The URL that clients use, without a final `/`, where it is set.
-    pub(crate) base_url: Option<String>,
     /// Where the certificate comes from, where TLS is spoken.
     pub(crate) tls: Option<TlsFrom>,
-    /// The proxies that are believed about the source of a request.
-    pub(crate) trusted_proxies: Vec<IpNet>,
-    /// The header in which they name it.
-    pub(crate) proxy_header: ForwardedHeader,
-    /// The largest package taken, in bytes.
-    pub(crate) max_upload_size: u64,
-    /// Uploads of one account under way at once.
-    pub(crate) max_uploads: usize,
-    /// The most bytes of one owner, where that is limited.
-    pub(crate) quota_bytes: Option<u64>,
-    /// The most package files of one owner, where that is limited.
-    pub(crate) quota_packages: Option<u64>,
-    /// Which versions packages may have.
-    pub(crate) versions: VersionRule,
-    /// For how long deleted packages can be restored.
-    pub(crate) keep_deleted: Duration,
-    /// How often what expired is removed.
-    pub(crate) expiry_interval: Duration,
-    /// For how long the audit log is kept; none for ever.
-    pub(crate) audit_retention: Option<Duration>,
-    /// The most bytes of the records of one index.
-    pub(crate) max_index_size: u64,
-    /// The memory for indexes, in bytes.
-    pub(crate) index_cache_size: u64,
-    /// Connections open at once.
-    pub(crate) max_connections: usize,
-    /// How many of them one source may have, where that is set.
-    pub(crate) max_of_source: Option<usize>,
-    /// For the head of a request.
-    pub(crate) request_timeout: Duration,
-    /// For the next bytes of a body.
-    pub(crate) stall_timeout: Duration,
-    /// For requests under way when the server stops.
-    pub(crate) stop_timeout: Duration,
-    /// Whether counts are shown.
-    pub(crate) metrics: bool,
-    /// Private networks that webhooks may connect to.
-    pub(crate) webhook_networks: Vec<IpNet>,
-    /// The sealing key as base64, where it is set or read from a file.
-    pub(crate) secret_key: Option<Secret>,
     /// The password of the first run's account, where it is set.
     pub(crate) admin_password: Option<Secret>,
     /// How log lines look.
@@ -248,8 +200,8 @@ impl Layers {
             let url = self.usual_url(listen)?;
             self.note(&table::BASE_URL, url, Source::Default);
         }
-        if let (Storage::S3(settings), Some(url)) = (&storage, &base_url)
-            && let Some(public) = settings.public_endpoint.as_ref().and_then(Url::host_str)
+        if let Some(url) = &base_url
+            && let Some(public) = storage.public_endpoint().and_then(Url::host_str)
             && Url::parse(url).is_ok_and(|url| url.host_str() == Some(public))
         {
             return Err(Failure::usage(
@@ -263,27 +215,29 @@ impl Layers {
             self.note(&table::TRUSTED_PROXIES, "none".to_owned(), Source::Default);
         }
         let proxy_header = self.required(&table::PROXY_HEADER, values::proxy_header)?;
-        let max_upload_size = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
+        let max_upload = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
         let max_uploads = self.required(&table::MAX_UPLOADS, values::count)?;
-        let quota_bytes = self.limit(&table::QUOTA_BYTES, values::size)?;
-        let quota_packages = self.limit(&table::QUOTA_PACKAGES, |text| {
-            values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
-        })?;
+        let quota = Quota {
+            bytes: self.limit(&table::QUOTA_BYTES, values::size)?,
+            packages: self.limit(&table::QUOTA_PACKAGES, |text| {
+                values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
+            })?,
+        };
         let versions = self.required(&table::VERSIONS, values::versions)?;
         let keep_deleted = self.required(&table::KEEP_DELETED, values::duration_or_none)?;
         let expiry_interval = self.required(&table::EXPIRY_INTERVAL, values::duration)?;
         let audit_retention = self.required(&table::AUDIT_RETENTION, values::retention)?;
-        let max_index_size = self.required(&table::MAX_INDEX_SIZE, values::size)?;
-        let index_cache_size = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
-        let max_connections = self.required(&table::MAX_CONNECTIONS, values::count)?;
+        let max_index = self.required(&table::MAX_INDEX_SIZE, values::size)?;
+        let index_cache = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
+        let max_open = self.required(&table::MAX_CONNECTIONS, values::count)?;
         let max_of_source = self.parsed(&table::MAX_OF_SOURCE, values::count)?;
         if max_of_source.is_none() {
-            let half = (max_connections / 2).max(1).to_string();
+            let half = (max_open / 2).max(1).to_string();
             self.note(&table::MAX_OF_SOURCE, half, Source::Default);
         }
-        let request_timeout = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
-        let stall_timeout = self.required(&table::STALL_TIMEOUT, values::duration)?;
-        let stop_timeout = self.required(&table::STOP_TIMEOUT, values::duration)?;
+        let head = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
+        let stall = self.required(&table::STALL_TIMEOUT, values::duration)?;
+        let drain = self.required(&table::STOP_TIMEOUT, values::duration)?;
         let metrics = self.required(&table::METRICS, values::switch)?;
         let webhook_networks = self.parsed(&table::WEBHOOK_ALLOWED_NETWORKS, values::networks)?;
         if webhook_networks.is_none() {
@@ -299,38 +253,46 @@ impl Layers {
                 Source::Default,
             );
         }
-        let secret_key = match self.secret(&table::SECRET_KEY)? {
+        let sealing_key = match self.secret(&table::SECRET_KEY)? {
             Some(key) => Some(key),
             None => key_file.as_deref().map(secret::from_file).transpose()?,
         };
         let admin_password = self.secret(&table::ADMIN_PASSWORD)?;
-        Ok(Configuration {
-            data_dir,
+        let defaults = Settings::in_folder(data_dir);
+        let registry = Settings {
             database,
             storage,
-            listen,
-            base_url,
-            tls,
-            trusted_proxies: trusted_proxies.unwrap_or_default(),
-            proxy_header,
-            max_upload_size,
+            sealing_key,
+            max_upload,
             max_uploads,
-            quota_bytes,
-            quota_packages,
+            quota,
             versions,
+            audit_retention,
             keep_deleted,
             expiry_interval,
-            audit_retention,
-            max_index_size,
-            index_cache_size,
-            max_connections,
-            max_of_source,
-            request_timeout,
-            stall_timeout,
-            stop_timeout,
+            max_index,
+            index_cache,
             metrics,
+            connections: ConnectionLimits {
+                head,
+                stall,
+                drain,
+                max_open,
+                max_of_source,
+                ..defaults.connections
+            },
+            proxies: Proxies {
+                trusted: trusted_proxies.unwrap_or_default(),
+                header: proxy_header,
+            },
+            base_url,
             webhook_networks: webhook_networks.unwrap_or_default(),
-            secret_key,
+            ..defaults
+        };
+        Ok(Configuration {
+            registry,
+            listen,
+            tls,
             admin_password,
             log_format,
             log_level,

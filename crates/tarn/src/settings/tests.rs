@@ -57,7 +57,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_that_over_the_default() {
         source_of(&configuration, "log-format"),
         Source::File(path, 3)
     );
-    assert_eq!(configuration.max_upload_size, 4 << 30);
+    assert_eq!(configuration.registry.max_upload, 4 << 30);
     assert_eq!(
         source_of(&configuration, "max-upload-size"),
         Source::Default
@@ -90,9 +90,9 @@ fn a_path_in_the_file_is_meant_from_the_folder_of_the_file() {
         environment(&[("TARN_CONFIG", path.to_str().unwrap())]),
     )
     .unwrap();
-    assert_eq!(configuration.data_dir, folder.path().join("data"));
+    assert_eq!(configuration.registry.data_dir, folder.path().join("data"));
     let database = Database::Sqlite(PathBuf::from("/x/y.db"));
-    assert_eq!(configuration.database, database);
+    assert_eq!(configuration.registry.database, database);
 }
 
 #[test]
@@ -119,14 +119,17 @@ fn secrets_are_masked_in_the_report_and_in_debug_output() {
     .unwrap();
     let shown = format!("{configuration:?}");
     assert!(!shown.contains("hunter"), "{shown}");
-    assert_eq!(configuration.secret_key.unwrap().expose(), "hunter2");
+    assert_eq!(
+        configuration.registry.sealing_key.unwrap().expose(),
+        "hunter2"
+    );
     assert_eq!(configuration.admin_password.unwrap().expose(), "hunter3");
 }
 
 #[test]
 fn an_empty_variable_counts_as_not_set_and_an_empty_flag_is_refused() {
     let resolved = Configuration::resolve(&flags(&[], None), environment(&[("TARN_BASE_URL", "")]));
-    assert_eq!(resolved.unwrap().base_url, None);
+    assert_eq!(resolved.unwrap().registry.base_url, None);
     let refused = Configuration::resolve(&flags(&[("data-dir", "")], None), environment(&[]));
     assert!(
         refused
