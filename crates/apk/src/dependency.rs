@@ -1,6 +1,6 @@
 //! Dependencies: what `depend`, `provides`, `install_if` and `replaces` list.
 
-use std::{cmp::Ordering, fmt};
+use std::fmt;
 
 use thiserror::Error;
 
@@ -11,74 +11,10 @@ use crate::{
     version::{Version, VersionError},
 };
 
-/// How a dependency bounds the version (apk-tools `src/version.c`, `apk_version_op_string`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operator {
-    /// None: any version does.
-    Any,
-    /// `=`
-    Equal,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-    /// `~`, also written `=~` or `~=`: the versions that start with this one.
-    Fuzzy,
-    /// `<~`: older, or starting with this one.
-    LessOrFuzzy,
-    /// `>~`: newer, or starting with this one.
-    GreaterOrFuzzy,
-    /// `><`: the one package with this identity.
-    Checksum,
-}
+pub use crate::version::Operator;
 
 /// The characters apk takes for an operator (apk-tools `src/ctype.c`, `APK_CTYPE_DEPENDENCY_COMPARER`).
 const OPERATOR_CHARACTERS: [char; 4] = ['<', '=', '>', '~'];
-
-impl Operator {
-    /// Reads an operator in the spellings that all of apk's parsers and apko's know. `None` for any other text.
-    ///
-    /// apk itself takes the characters in any order and number (`=>`, `==`). One spelling each is enough in an index;
-    /// those of a package are put right ([`Dependency::parse_list`]).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "" => Self::Any,
-            "=" => Self::Equal,
-            "<" => Self::Less,
-            "<=" => Self::LessOrEqual,
-            ">" => Self::Greater,
-            ">=" => Self::GreaterOrEqual,
-            "~" | "=~" | "~=" => Self::Fuzzy,
-            "<~" => Self::LessOrFuzzy,
-            ">~" => Self::GreaterOrFuzzy,
-            "><" => Self::Checksum,
-            _ => return None,
-        })
-    }
-
-    /// Whether a version of this order to the wanted one satisfies the operator.
-    pub(crate) fn accepts(self, order: Ordering) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Equal | Self::Fuzzy => order.is_eq(),
-            Self::Less => order.is_lt(),
-            Self::LessOrEqual | Self::LessOrFuzzy => order.is_le(),
-            Self::Greater => order.is_gt(),
-            Self::GreaterOrEqual | Self::GreaterOrFuzzy => order.is_ge(),
-            Self::Checksum => false,
-        }
-    }
-
-    /// Whether the wanted version stands for every version that starts with it.
-    pub(crate) fn is_fuzzy(self) -> bool {
-        matches!(self, Self::Fuzzy | Self::LessOrFuzzy | Self::GreaterOrFuzzy)
-    }
-}
 
 /// One dependency, e.g. `busybox`, `so:libc.musl-x86_64.so.1`, `!libressl` or `musl>=1.2`.
 ///
@@ -126,7 +62,7 @@ pub enum DependencyError {
     },
     /// No name before the operator.
     #[error(
-        "{dependency} has no name: write for example `busybox` or `musl>=1.2`, without blanks inside"
+        "{dependency} has no name: write for example `busybox` or `musl>=1.2`, without spaces inside"
     )]
     NameMissing {
         /// The text found.
@@ -184,9 +120,9 @@ pub enum DependencyError {
         /// What is wrong with the identity.
         source: DigestError,
     },
-    /// A list that starts with a blank: apk reads a dependency without a name there.
+    /// A list that starts with a space: apk reads a dependency without a name there.
     #[error(
-        "the list starts with a blank: take the blank out, apk would read a dependency without a name"
+        "the list starts with a space: take the space out, apk would read a dependency without a name"
     )]
     LeadingBlank,
 }
@@ -279,22 +215,22 @@ impl Dependency {
         })
     }
 
-    /// Reads a list of dependencies with blanks between them, within the default [`Limits`]. An operator may have its
+    /// Reads a list of dependencies with spaces between them, within the default [`Limits`]. An operator may have its
     /// characters in any order and number, as apk reads it; it is given back in its one spelling.
     ///
     /// # Errors
     ///
-    /// [`DependencyError`] for the first that is wrong, and for a list that starts with a blank.
+    /// [`DependencyError`] for the first that is wrong, and for a list that starts with a space.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, DependencyError> {
         Self::read_list(text, &Limits::default())?.collect()
     }
 
-    /// The dependencies of a list with blanks between them, one after the other, each of at most [`Limits::dependency`]
+    /// The dependencies of a list with spaces between them, one after the other, each of at most [`Limits::dependency`]
     /// bytes.
     ///
     /// # Errors
     ///
-    /// [`DependencyError`] for a list that starts with a blank (apk reads a dependency without a name there; blanks
+    /// [`DependencyError`] for a list that starts with a space (apk reads a dependency without a name there; spaces
     /// between and after the others do no harm: apk-tools `src/package.c`, `apk_blob_pull_dep`). The iterator gives one
     /// for each dependency that is wrong.
     pub(crate) fn read_list(

@@ -5,7 +5,6 @@ use std::{cmp::Ordering, fmt};
 use thiserror::Error;
 
 use crate::{
-    dependency::Operator,
     limits::Limits,
     quoted::Quoted,
     version::{
@@ -265,6 +264,72 @@ impl Version {
     #[must_use]
     pub fn satisfies(&self, operator: Operator, other: &Self) -> bool {
         satisfies_as_written(&self.0, operator, &other.0)
+    }
+}
+
+/// How a dependency bounds the version (apk-tools `src/version.c`, `apk_version_op_string`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operator {
+    /// None: any version does.
+    Any,
+    /// `=`
+    Equal,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `~`, also written `=~` or `~=`: the versions that start with this one.
+    Fuzzy,
+    /// `<~`: older, or starting with this one.
+    LessOrFuzzy,
+    /// `>~`: newer, or starting with this one.
+    GreaterOrFuzzy,
+    /// `><`: the one package with this identity.
+    Checksum,
+}
+
+impl Operator {
+    /// Reads an operator in the spellings that all of apk's parsers and apko's know. `None` for any other text.
+    ///
+    /// apk itself takes the characters in any order and number (`=>`, `==`). One spelling each is enough in an index;
+    /// those of a package are put right ([`crate::dependency::Dependency::parse_list`]).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "" => Self::Any,
+            "=" => Self::Equal,
+            "<" => Self::Less,
+            "<=" => Self::LessOrEqual,
+            ">" => Self::Greater,
+            ">=" => Self::GreaterOrEqual,
+            "~" | "=~" | "~=" => Self::Fuzzy,
+            "<~" => Self::LessOrFuzzy,
+            ">~" => Self::GreaterOrFuzzy,
+            "><" => Self::Checksum,
+            _ => return None,
+        })
+    }
+
+    /// Whether a version of this order to the wanted one satisfies the operator.
+    pub(crate) fn accepts(self, order: Ordering) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Equal | Self::Fuzzy => order.is_eq(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual | Self::LessOrFuzzy => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual | Self::GreaterOrFuzzy => order.is_ge(),
+            Self::Checksum => false,
+        }
+    }
+
+    /// Whether the wanted version stands for every version that starts with it.
+    pub(crate) fn is_fuzzy(self) -> bool {
+        matches!(self, Self::Fuzzy | Self::LessOrFuzzy | Self::GreaterOrFuzzy)
     }
 }
 

@@ -8,7 +8,7 @@ mod authorize;
 mod code;
 mod cross_site;
 mod error;
-mod metrics;
+mod monitoring;
 mod packages;
 mod routes;
 mod transport;

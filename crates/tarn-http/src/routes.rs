@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{Method, Uri},
+    http::Method,
     middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{get, put},
@@ -23,13 +23,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api::{
-        self, audit, deleted, document, hooks, keys, organisations, owners, packages, parameters,
-        quotas, search, second_factor, server_version, teams, tokens, user, users,
+        audit, deleted, document, hooks, keys, organisations, owners, packages, parameters, quotas,
+        search, second_factor, server_version, teams, tokens, user, users,
     },
     authorize::Presented,
-    code::Code,
-    error::ApiError,
-    metrics,
+    error::{ApiError, no_such_route, wrong_method},
+    monitoring,
 };
 use crate::{
     packages::{
@@ -39,7 +38,6 @@ use crate::{
         path::{Segments, TrailingSlash, folded},
         upload,
     },
-    transport::health,
     web,
 };
 use tarn_core::{Registry, settings::Settings};
@@ -121,8 +119,8 @@ fn router(registry: Registry) -> Router {
     let api_router = api().split_for_parts().0;
     let api_router = api_router.route_layer(from_fn(parameters::check));
     Router::new()
-        .route("/healthz", get(health::show))
-        .route("/metrics", get(metrics::show))
+        .route("/healthz", get(monitoring::show_health))
+        .route("/metrics", get(monitoring::show_metrics))
         .route("/api/packages/{owner}/alpine/key", get(key::show))
         .route(
             "/api/packages/{owner}/alpine/jwks.json",
@@ -261,33 +259,4 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
         .routes(routes!(hooks::organisation::deliveries))
         .routes(routes!(hooks::organisation::test))
         .routes(routes!(hooks::organisation::redeliver))
-}
-
-/// 404.
-pub(super) async fn no_such_route(uri: Uri) -> ApiError {
-    let path = uri.path();
-    if api::is_under(path) {
-        let text = format!(
-            "nothing is at {path}; {}/openapi.json describes what there is",
-            api::PREFIX
-        );
-        return ApiError::Refused(Code::NoSuchPath, text);
-    }
-    ApiError::NoSuchRoute(path.to_owned())
-}
-
-/// 405.
-pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
-    let path = uri.path();
-    let text = if api::is_under(path) {
-        format!(
-            "{method} is not for this path; the header Allow names what is, {}/openapi.json describes it",
-            api::PREFIX
-        )
-    } else {
-        format!(
-            "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file"
-        )
-    };
-    ApiError::WrongMethod(text).into_response()
 }

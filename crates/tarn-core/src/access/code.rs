@@ -8,7 +8,7 @@ use tarn_base::secret::Secret;
 
 /// The letters of recovery codes: none is mistaken for another.
 pub(super) const RECOVERY_LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
-/// How many a code has, blanks and dashes left out: 16 of 31 letters are 79 bits.
+/// How many a code has, spaces and dashes left out: 16 of 31 letters are 79 bits.
 pub(super) const RECOVERY_LENGTH: usize = 16;
 /// The longest text that is looked at, in bytes.
 const MAX_TEXT: usize = 64;
@@ -34,7 +34,7 @@ impl fmt::Debug for Code {
 }
 
 impl Code {
-    /// Parses a code. Blanks and dashes in it do not count, nor does the case.
+    /// Parses a code. Spaces and dashes in it do not count, nor does the case.
     ///
     /// # Errors
     ///

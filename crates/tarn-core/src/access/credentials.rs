@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use super::{
     code::{Code, NotACode},
-    passwords::BESIDE_TOKEN,
-    tokens,
+    passwords::MAX_SECRET,
+    tokens::{self, BESIDE_TOKEN},
 };
 use tarn_base::hint::Hint;
 use tarn_base::secret::Secret;
@@ -15,8 +15,6 @@ use tarn_base::secret::Secret;
 const MAX_HEADER: usize = 4096;
 /// The longest user name, in bytes: a token may stand there.
 const MAX_USER: usize = 255;
-/// The longest password or token, in bytes.
-pub(super) const MAX_SECRET: usize = 1024;
 
 /// Why an `Authorization` header was refused. The text is fit for the person who sent it, and holds nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +28,7 @@ pub enum CredentialsError {
     /// Neither Basic nor Bearer nor token.
     #[error("the Authorization header has a scheme this server does not know")]
     UnknownScheme,
-    /// A scheme and nothing after it, or blanks inside a token.
+    /// A scheme and nothing after it, or spaces inside a token.
     #[error("the Authorization header holds no credentials after its scheme")]
     NoCredentials,
     /// What follows `Basic` cannot be decoded.
@@ -81,8 +79,8 @@ impl Credentials {
             return Err(CredentialsError::TooLong);
         }
         let header = header.trim_ascii();
-        let blank = header.iter().position(u8::is_ascii_whitespace);
-        let (scheme, rest) = match blank.and_then(|at| header.split_at_checked(at)) {
+        let space = header.iter().position(u8::is_ascii_whitespace);
+        let (scheme, rest) = match space.and_then(|at| header.split_at_checked(at)) {
             Some((scheme, rest)) => (scheme, rest.trim_ascii()),
             None => (header, &[][..]),
         };

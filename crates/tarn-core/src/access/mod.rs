@@ -113,7 +113,7 @@ impl Default for AccessLimits {
 }
 
 impl AccessLimits {
-    /// For tests: the production limits with password hashes that cost next to nothing. Nobody waits inside of a request: what has to
+    /// For tests: the production limits with password hashes that cost next to nothing. No request waits: what has to
     /// wait is refused.
     pub fn tiny() -> Self {
         Self {

@@ -56,7 +56,7 @@ impl Networks {
 impl FromStr for Networks {
     type Err = NetworksError;
 
-    /// Parses networks and addresses separated by blanks or commas. None: from anywhere.
+    /// Parses networks and addresses separated by spaces or commas. None: from anywhere.
     fn from_str(list: &str) -> Result<Self, NetworksError> {
         let separator = |c: char| c == ',' || c.is_ascii_whitespace();
         let mut networks = Vec::new();
@@ -101,12 +101,12 @@ pub fn parse_network(text: &str) -> Result<IpNet, NetworksError> {
     Ok(network)
 }
 
-/// The canonical form, as the database keeps it: sorted, separated by blanks.
+/// The canonical form, as the database keeps it: sorted, separated by spaces.
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, network) in self.0.iter().enumerate() {
-            let blank = if number == 0 { "" } else { " " };
-            write!(f, "{blank}{network}")?;
+            let space = if number == 0 { "" } else { " " };
+            write!(f, "{space}{network}")?;
         }
         Ok(())
     }

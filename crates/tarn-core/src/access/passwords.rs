@@ -7,10 +7,13 @@ use argon2::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{credentials::MAX_SECRET, foreign, tokens};
-use crate::metrics::PasswordCounts;
-use tarn_base::hint::Hint;
+use super::{
+    foreign,
+    tokens::{self, BESIDE_TOKEN},
+};
 use tarn_base::{
+    counter::Counter,
+    hint::Hint,
     random::{Random, RandomError},
     secret::Secret,
 };
@@ -18,6 +21,20 @@ use tarn_store::metadata::ForeignHash;
 
 /// The fewest characters of a new password.
 pub(super) const MIN_CHARACTERS: usize = 8;
+
+/// The longest password or token, in bytes.
+pub(super) const MAX_SECRET: usize = 1024;
+
+/// How many passwords were compared with a hash. Those that were right lately are not compared.
+#[derive(Debug, Default)]
+pub struct PasswordCounts {
+    /// The right ones.
+    pub right: Counter,
+    /// The wrong ones.
+    pub wrong: Counter,
+    /// Those that could not be compared.
+    pub failed: Counter,
+}
 
 /// How much work one password hash is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +105,6 @@ pub enum PasswordError {
     #[error("the password could not be hashed: the server is stopping")]
     Stopping,
 }
-
-/// What stands in place of a password where the user name is a token.
-pub(super) const BESIDE_TOKEN: &str = "x-oauth-basic";
 
 /// Whether `password` may become a user's password.
 ///

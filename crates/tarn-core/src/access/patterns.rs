@@ -280,7 +280,7 @@ macro_rules! list {
         impl FromStr for $type {
             type Err = PatternError;
 
-            /// Parses patterns separated by blanks or commas. None: no limit.
+            /// Parses patterns separated by spaces or commas. None: no limit.
             fn from_str(list: &str) -> Result<Self, PatternError> {
                 let separator = |c: char| c == ',' || c.is_ascii_whitespace();
                 let mut patterns = Vec::new();
@@ -296,12 +296,12 @@ macro_rules! list {
             }
         }
 
-        /// The canonical form, as the database keeps it: sorted, separated by blanks.
+        /// The canonical form, as the database keeps it: sorted, separated by spaces.
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 for (number, pattern) in self.0.iter().enumerate() {
-                    let blank = if number == 0 { "" } else { " " };
-                    write!(f, "{blank}{pattern}")?;
+                    let space = if number == 0 { "" } else { " " };
+                    write!(f, "{space}{pattern}")?;
                 }
                 Ok(())
             }

@@ -55,7 +55,7 @@ pub enum Denied {
         needed: Scope,
     },
     /// The token is for public owners, and this one is not (403).
-    #[error("the token is for public owners alone")]
+    #[error("the token is for public owners only")]
     PublicOnlyToken,
     /// The token is for other owners, branches or repositories (403).
     #[error("the token is limited to other places")]

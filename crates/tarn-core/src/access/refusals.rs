@@ -224,7 +224,7 @@ impl Writer {
             },
         );
         if now == i64::MAX {
-            // Told early: the same minute may go on, with its limits.
+            // Reported early: the same minute may go on, with its limits.
             self.minute.number = over.number;
             self.minute.written = over.written;
             self.minute.sources = over

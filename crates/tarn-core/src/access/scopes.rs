@@ -17,7 +17,7 @@ pub enum Scope {
     DeletePackage,
     /// Takes deleting out of writing. Narrows [`Scope::WritePackage`], grants nothing.
     NoDelete,
-    /// Works on public owners alone. Narrows the other scopes, grants nothing.
+    /// Works on public owners only. Narrows the other scopes, grants nothing.
     PublicOnly,
     /// Reads packages.
     ReadPackage,

@@ -35,7 +35,7 @@ use tarn_store::metadata::{
 /// How many recovery codes there are at once.
 const RECOVERY_CODES: usize = 10;
 
-/// What the secret is called where it is sealed. No signing key can have that name: it has a blank.
+/// What the secret is called where it is sealed. No signing key can have that name: it has a space.
 pub(crate) const SEALED_AS: &str = "second factor";
 
 /// Why something was not done with a second factor. The texts are fit for the caller, but for those of

@@ -4,8 +4,34 @@ use std::{sync::Arc, time::Instant};
 
 use apk::digest::Sha256Digest;
 
-use super::{Segments, Standing, v2, v3};
-use tarn_base::clock::Timestamp;
+use super::{Format, Segments, Standing, v2, v3};
+use tarn_base::{clock::Timestamp, counter::Counter};
+
+/// What is counted of indexes.
+#[derive(Debug, Default)]
+pub struct IndexCounts {
+    /// Requests for an index that there is.
+    pub asked: Counter,
+    /// Those of them that an index in memory answered.
+    pub from_memory: Counter,
+    /// `APKINDEX.tar.gz` made.
+    pub made_v2: Counter,
+    /// `Packages.adb` made.
+    pub made_v3: Counter,
+    /// Signatures made for `APKINDEX.tar.gz`.
+    pub signatures: Counter,
+    /// Indexes that were made, failed their verification, and were not served.
+    pub refused: Counter,
+}
+
+impl IndexCounts {
+    pub(super) fn made(&self, format: Format) -> &Counter {
+        match format {
+            Format::V2 => &self.made_v2,
+            Format::V3 => &self.made_v3,
+        }
+    }
+}
 
 /// A signed index, verified and ready to be sent.
 #[derive(Debug, Clone)]

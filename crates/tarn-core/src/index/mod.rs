@@ -37,16 +37,17 @@ use self::{
     made::{Base, Made, etag},
     makers::Makers,
 };
-use crate::{
-    keys::{KeyError, Keys, OwnerKeys},
-    metrics::IndexCounts,
-};
+use crate::keys::{KeyError, Keys, OwnerKeys};
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_store::metadata::{
     IndexHead, Metadata, MetadataError, Owner, PackageFormat, RepositoryId, StoredFactsError,
 };
 
-pub use self::{made::SignedIndex, segments::Segments, standing::Standing};
+pub use self::{
+    made::{IndexCounts, SignedIndex},
+    segments::Segments,
+    standing::Standing,
+};
 
 /// How many indexes of architectures without packages of their own are made at once: see [`Place::is_of_a_guest`].
 const GUESTS: usize = 1;

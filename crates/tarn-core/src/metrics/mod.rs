@@ -12,60 +12,8 @@ mod text;
 
 pub use self::requests::{RequestCounts, Route};
 use self::text::Exposition;
-use crate::{Registry, certificates::CertificateCounts, index::Format};
+use crate::{Registry, certificates::CertificateCounts, index::IndexCounts};
 pub use tarn_base::counter::{Counter, Histogram};
-
-/// What `index/` counts.
-#[derive(Debug, Default)]
-pub struct IndexCounts {
-    /// Requests for an index that there is.
-    pub asked: Counter,
-    /// Those of them that an index in memory answered.
-    pub from_memory: Counter,
-    /// `APKINDEX.tar.gz` made.
-    pub made_v2: Counter,
-    /// `Packages.adb` made.
-    pub made_v3: Counter,
-    /// Signatures made for `APKINDEX.tar.gz`.
-    pub signatures: Counter,
-    /// Indexes that were made, failed their verification, and were not served.
-    pub refused: Counter,
-}
-
-impl IndexCounts {
-    pub(crate) fn made(&self, format: Format) -> &Counter {
-        match format {
-            Format::V2 => &self.made_v2,
-            Format::V3 => &self.made_v3,
-        }
-    }
-}
-
-/// What `publish/` counts: how uploads ended.
-#[derive(Debug, Default)]
-pub struct PublishCounts {
-    /// Taken in.
-    pub taken: Counter,
-    /// The file was there.
-    pub existing: Counter,
-    /// No package, or not one for this registry.
-    pub refused: Counter,
-    /// The body ended early, was too slow or too large.
-    pub cut_off: Counter,
-    /// A fault of the server.
-    pub failed: Counter,
-}
-
-/// What `access/` counts: passwords that were compared with a hash. Those that were right lately are not compared.
-#[derive(Debug, Default)]
-pub struct PasswordCounts {
-    /// The right ones.
-    pub right: Counter,
-    /// The wrong ones.
-    pub wrong: Counter,
-    /// Those that could not be compared.
-    pub failed: Counter,
-}
 
 /// All that was counted, as Prometheus reads it.
 pub async fn exposition(registry: &Registry) -> String {

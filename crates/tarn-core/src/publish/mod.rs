@@ -28,9 +28,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
-use crate::{metrics::PublishCounts, settings::Settings};
+use crate::settings::Settings;
 use tarn_base::{
     clock::Clock,
+    counter::Counter,
     names::{Branch, RepositoryName},
 };
 use tarn_store::{
@@ -48,6 +49,21 @@ pub use self::{
     remove::{Remover, RestoreError},
 };
 use self::{places::BeingPut, receive::Received, under_way::UnderWay};
+
+/// How many uploads ended how.
+#[derive(Debug, Default)]
+pub struct PublishCounts {
+    /// Taken in.
+    pub taken: Counter,
+    /// The file was there.
+    pub existing: Counter,
+    /// No package, or not one for this registry.
+    pub refused: Counter,
+    /// The body ended early, was too slow or too large.
+    pub cut_off: Counter,
+    /// A fault of the server.
+    pub failed: Counter,
+}
 
 /// How many uploads are made durable and recorded at once.
 const KEEPERS: usize = 64;

@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     authorize::Presented,
-    error::ApiError,
-    routes::{no_such_route, wrong_method},
+    error::{ApiError, no_such_route, wrong_method},
     web::{self, links::OfOwner},
 };
 use tarn_core::{Registry, access::Action};

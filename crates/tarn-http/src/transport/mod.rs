@@ -5,7 +5,6 @@ pub(crate) mod body;
 mod challenge;
 pub(crate) mod connection;
 pub(crate) mod connections;
-pub(crate) mod health;
 pub(crate) mod message;
 pub(crate) mod pace;
 pub(crate) mod server;

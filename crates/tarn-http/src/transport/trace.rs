@@ -5,8 +5,6 @@
 
 use std::{
     any::Any,
-    error::Error,
-    fmt::Write as _,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -28,40 +26,14 @@ use crate::{
     api,
     code::Code,
     cross_site,
-    error::{ApiError, Refusal},
+    error::{ApiError, Fault, Refusal},
     routes::Routes,
     web::{self, ErrorPage},
 };
-use tarn_base::clock::Clock;
+use tarn_base::{clock::Clock, hint::with_causes};
 use tarn_core::metrics::{RequestCounts, Route};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// A fault of the server, on its way from the handler to the log.
-pub(crate) struct Fault(pub(crate) Box<dyn Error + Send + Sync>);
-
-impl Fault {
-    pub(crate) fn shared(self) -> SharedFault {
-        SharedFault(Arc::new(self))
-    }
-}
-
-/// [`Fault`], as an answer can carry it.
-#[derive(Clone)]
-pub(crate) struct SharedFault(Arc<Fault>);
-
-impl SharedFault {
-    /// The error and everything that caused it, on one line.
-    fn chain(&self) -> String {
-        let mut text = self.0.0.to_string();
-        let mut cause = self.0.0.source();
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        text
-    }
-}
 
 /// Where requests get their ids from: the moment the server started, and a number.
 #[derive(Debug)]
@@ -120,8 +92,8 @@ pub(crate) async fn answer(
     };
 
     let status = response.status();
-    if let Some(fault) = response.extensions_mut().remove::<SharedFault>() {
-        tracing::error!(request_id = id, %source, %method, path, status = status.as_u16(), error = fault.chain(), "request failed");
+    if let Some(fault) = response.extensions_mut().remove::<Fault>() {
+        tracing::error!(request_id = id, %source, %method, path, status = status.as_u16(), error = with_causes(&*fault.0), "request failed");
         let says_nothing = |refusal: &Refusal| refusal.code == Code::InternalError;
         if response.extensions().get().is_some_and(says_nothing) {
             *response.body_mut() = Body::from(format!(

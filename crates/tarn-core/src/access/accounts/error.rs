@@ -110,7 +110,7 @@ pub enum AccountError {
     NoLifetime,
     /// It would administer where its limits do not reach.
     #[error(
-        "a token with the scope admin can be limited to owners alone, not to branches or repositories"
+        "a token with the scope admin can be limited to owners only, not to branches or repositories"
     )]
     AdminWithLimits,
     /// Administering is for people.
@@ -182,7 +182,7 @@ impl Hint for AccountError {
             Self::AdminWithLimits => "write OWNER/*/*".to_owned(),
             Self::AdminOfOrganisation => "make one for a user who is its admin".to_owned(),
             Self::WiderThanMaker(..) => "narrow them, or sign in with a password".to_owned(),
-            _ => return None,
+            Self::Password(..) | Self::Random(..) | Self::Metadata(..) => return None,
         })
     }
 }

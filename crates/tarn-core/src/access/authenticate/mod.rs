@@ -30,14 +30,13 @@ use super::{
     caller::Caller,
     credentials::{Credentials, CredentialsError},
     guesses::Guesses,
-    passwords::Checker,
+    passwords::{Checker, PasswordCounts},
     patterns::Place,
     policy::{self, Action, TeamGrant},
     second_factor::SecondFactors,
     sessions::Sessions,
     tokens,
 };
-use crate::metrics::PasswordCounts;
 use tarn_base::random::{Random, RandomError};
 use tarn_base::{
     clock::{Clock, Timestamp},

@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_package_that_apk_would_not_take_is_refused() {
-        let wrong = state(&State::empty(), &[(1, "a name with blanks")]);
+        let wrong = state(&State::empty(), &[(1, "a name with spaces")]);
         let refused = wrong.check(None, &Limits::default()).unwrap_err();
         assert!(
             matches!(

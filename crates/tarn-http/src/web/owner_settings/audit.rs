@@ -4,12 +4,10 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use axum::{
-    body::Body,
     extract::Query,
     http::{HeaderValue, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
-use futures_util::stream;
 use serde::Deserialize;
 use time::{Date, format_description::FormatItem, macros::format_description};
 use url::form_urlencoded;
@@ -20,10 +18,10 @@ use super::super::{
     page::Frame,
     shown,
 };
-use crate::{api::audit::lines, error::ApiError};
+use crate::{api::audit, error::ApiError};
 use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_core::{Registry, access::audit::Export};
-use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, MetadataError, Named};
+use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, Named};
 
 /// How many entries a page has.
 const PAGE: u32 = 50;
@@ -208,18 +206,9 @@ pub(super) async fn export(
 
 /// 200 with entries, one a line, as a file.
 pub(in super::super) fn exported(export: Export) -> Response {
-    let pages = stream::try_unfold(export, async |mut export| {
-        let page = export.next_page().await?;
-        if page.is_empty() {
-            return Ok::<_, MetadataError>(None);
-        }
-        Ok(Some((lines(&page), export)))
-    });
-    let content_type = HeaderValue::from_static("application/x-ndjson");
+    let mut response = audit::exported(export);
     let disposition = HeaderValue::from_static("attachment; filename=\"audit.ndjson\"");
-    let headers = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CONTENT_DISPOSITION, disposition),
-    ];
-    (headers, Body::from_stream(pages)).into_response()
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_DISPOSITION, disposition);
+    response
 }

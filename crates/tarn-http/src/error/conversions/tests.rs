@@ -1,5 +1,10 @@
 //! That what can be tried again is not called a fault.
 
+use axum::{
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+
 use super::*;
 
 #[test]

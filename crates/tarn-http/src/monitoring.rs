@@ -1,4 +1,4 @@
-//! `GET /metrics`: what was counted, for Prometheus.
+//! `GET /healthz`, whether this server can serve, and `GET /metrics`, what was counted, for Prometheus.
 
 use axum::{
     extract::State,
@@ -9,8 +9,19 @@ use axum::{
 use super::error::ApiError;
 use tarn_core::{Registry, metrics};
 
+/// 200 once the database answers.
+pub(super) async fn show_health(
+    State(registry): State<Registry>,
+) -> Result<&'static str, ApiError> {
+    registry.metadata().user_count().await?;
+    Ok("ok\n")
+}
+
 /// The text, where the settings say that there is one.
-pub(super) async fn show(State(registry): State<Registry>, uri: Uri) -> Result<Response, ApiError> {
+pub(super) async fn show_metrics(
+    State(registry): State<Registry>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
     if !registry.settings().metrics {
         return Err(ApiError::NoSuchRoute(uri.path().to_owned()));
     }
