@@ -1,9 +1,21 @@
-//! What to do about an error, apart from what is wrong.
+//! How an error is said: what is wrong, what caused it, and what to do about it.
 //!
 //! The `Display` of an error says what is wrong. [`Hint::hint`] says what to do, as it is done at the command line;
 //! an interface where it is done otherwise gives a hint of its own. Nothing takes a text apart.
 
-use std::error::Error;
+use std::{error::Error, fmt::Write as _};
+
+/// An error and everything that caused it, on one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
 
 /// An error whose texts are for people.
 pub trait Hint: Error {

@@ -11,8 +11,9 @@ use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
+use tarn_base::hint::with_causes;
 use tarn_core::publish::BodyError;
-use tarn_store::blobs::{BlobError, Objects};
+use tarn_store::blobs::Objects;
 use tokio::io::AsyncReadExt as _;
 
 use crate::{Forge, Storage, plan::PlannedFile};
@@ -43,7 +44,7 @@ impl Files {
             (None, Storage::S3(settings)) => {
                 return match Objects::of(settings) {
                     Ok(objects) => Ok(Self::Objects(objects)),
-                    Err(error) => Err(explained(&error)),
+                    Err(error) => Err(with_causes(&error)),
                 };
             }
             (None, Storage::Elsewhere(why)) => {
@@ -83,7 +84,7 @@ impl Files {
                     .map(|piece| piece.map_err(|error| BodyError::Gone(error.into())))
                     .boxed()),
                 Ok(None) => Err(MISSING.to_owned()),
-                Err(error) => Err(explained(&error)),
+                Err(error) => Err(with_causes(&error)),
             },
         }
     }
@@ -114,13 +115,4 @@ async fn open_in(folder: &Path, name: &str, expected: u64) -> Result<Body, Strin
         }
     });
     Ok(pieces.boxed())
-}
-
-/// What went wrong with the storage, with its cause: an error of a store says only what it was about.
-fn explained(error: &BlobError) -> String {
-    use std::error::Error as _;
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }

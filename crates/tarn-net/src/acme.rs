@@ -16,7 +16,11 @@ use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, BodyWrapper, BytesResponse, ChallengeType,
     Error, HttpClient, Identifier, NewAccount, NewOrder, Order, OrderStatus, Problem, RetryPolicy,
 };
-use tarn_base::{clock::Timestamp, hint::Hint, secret::Secret};
+use tarn_base::{
+    clock::Timestamp,
+    hint::{Hint, with_causes},
+    secret::Secret,
+};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::Url;
 
@@ -81,15 +85,7 @@ impl From<Error> for AcmeError {
             Error::Api(problem) => Self::Refused(text_of(&problem)),
             Error::Timeout(_) => Self::Slow,
             Error::Json(_) => Self::Asking("what answers there does not speak ACME".to_owned()),
-            Error::Other(error) => {
-                let mut text = error.to_string();
-                let mut source = error.source();
-                while let Some(cause) = source {
-                    let _ = write!(text, ": {cause}");
-                    source = cause.source();
-                }
-                Self::Asking(text)
-            }
+            Error::Other(error) => Self::Asking(with_causes(&*error)),
             error => Self::Asking(error.to_string()),
         }
     }

@@ -1,13 +1,11 @@
 //! Housekeeping beside the requests.
 
-mod expire;
 mod retain;
 mod schedule;
 mod sweep;
 
 pub use self::{
-    expire::expire,
-    retain::{forget_expired_sessions, forget_expired_tokens, retain},
+    retain::{expire, forget_expired_sessions, forget_expired_tokens, retain},
     schedule::{Job, Schedule, run},
     sweep::{Freed, SweepError, Swept, free, sweep},
 };

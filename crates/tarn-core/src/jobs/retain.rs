@@ -1,9 +1,14 @@
-//! Keeping the audit log for as long as the settings say, tokens for a while after they expired, and sessions until they end.
+//! What ends by itself: packages by the rules of their owners, entries of the audit log, and tokens and sessions that have expired.
+//!
+//! Each function gives how many went. When the database fails, what was removed until then stays removed.
 
 use std::time::Duration;
 
-use crate::Registry;
-use tarn_store::metadata::{Act, Actor, MetadataError};
+use crate::{
+    Registry,
+    publish::expiry::{ExpiryError, Run},
+};
+use tarn_store::metadata::{Actor, MetadataError, in_batches};
 
 /// For how long a token that has expired is still listed, so that its owner finds out why it does not work any more.
 const EXPIRED_TOKENS: Duration = Duration::from_secs(30 * 86_400);
@@ -11,62 +16,35 @@ const EXPIRED_TOKENS: Duration = Duration::from_secs(30 * 86_400);
 /// How many rows go in one transaction: few enough that an upload does not wait for long.
 const BATCH: u32 = 1_000;
 
-/// Removes the entries of the audit log that are older than its retention. Gives how many went.
+/// Applies the expiry rules of every owner.
 ///
 /// # Errors
 ///
-/// When the database fails; what was removed until then stays removed.
+/// When a rule can't be read.
+pub async fn expire(registry: &Registry) -> Result<u64, ExpiryError> {
+    let expiry = registry.administration().expiry();
+    expiry.run(None, Run::Remove(&Actor::SERVER), |_| {}).await
+}
+
+/// Removes the entries of the audit log that are older than its retention.
 pub async fn retain(registry: &Registry) -> Result<u64, MetadataError> {
     let Some(retention) = registry.settings().audit_retention else {
         return Ok(0);
     };
-    let at = registry.clock().now();
-    let by = &Actor::SERVER;
-    let mut removed = 0;
-    loop {
-        let gone = registry
-            .metadata()
-            .prune_audit_log(at.before(retention), BATCH, &Act { by, at })
-            .await?;
-        removed += gone;
-        if gone < u64::from(BATCH) {
-            return Ok(removed);
-        }
-    }
+    let (metadata, at) = (registry.metadata(), registry.clock().now());
+    let server = Actor::SERVER;
+    let act = server.at(at);
+    in_batches(|| metadata.prune_audit_log(at.before(retention), BATCH, &act)).await
 }
 
-/// Forgets tokens that expired long ago. Gives how many went.
-///
-/// # Errors
-///
-/// When the database fails; what was removed until then stays removed.
+/// Forgets tokens that expired long ago.
 pub async fn forget_expired_tokens(registry: &Registry) -> Result<u64, MetadataError> {
     let end = registry.clock().now().before(EXPIRED_TOKENS);
-    let metadata = registry.metadata();
-    let mut removed = 0;
-    loop {
-        let gone = metadata.forget_expired_tokens(end, BATCH).await?;
-        removed += gone;
-        if gone < u64::from(BATCH) {
-            return Ok(removed);
-        }
-    }
+    in_batches(|| registry.metadata().forget_expired_tokens(end, BATCH)).await
 }
 
-/// Forgets sessions that have ended. Gives how many went.
-///
-/// # Errors
-///
-/// When the database fails; what was removed until then stays removed.
+/// Forgets sessions that have ended.
 pub async fn forget_expired_sessions(registry: &Registry) -> Result<u64, MetadataError> {
     let end = registry.clock().now();
-    let metadata = registry.metadata();
-    let mut removed = 0;
-    loop {
-        let gone = metadata.forget_expired_sessions(end, BATCH).await?;
-        removed += gone;
-        if gone < u64::from(BATCH) {
-            return Ok(removed);
-        }
-    }
+    in_batches(|| registry.metadata().forget_expired_sessions(end, BATCH)).await
 }

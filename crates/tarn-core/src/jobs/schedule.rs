@@ -6,7 +6,6 @@
 //! again. The schedule goes by the registry's clock and only looks at it now and then, so that a test may move it.
 
 use std::{
-    error::Error,
     future::Future,
     pin::pin,
     time::{Duration, Instant},
@@ -18,7 +17,7 @@ use super::{
     Freed, Swept, expire, forget_expired_sessions, forget_expired_tokens, free, retain, sweep,
 };
 use crate::Registry;
-use tarn_base::clock::Timestamp;
+use tarn_base::{clock::Timestamp, hint::with_causes};
 use tarn_store::metadata::{JobRun, LeaseAnswer, in_batches};
 
 /// How often the clock is looked at.
@@ -229,7 +228,7 @@ impl Schedule {
                 let metadata = registry.metadata();
                 let rows = in_batches(|| metadata.clear_removed())
                     .await
-                    .map_err(said)?;
+                    .map_err(|error| with_causes(&error))?;
                 // It is looked for every few seconds.
                 if rows == 0 {
                     return Ok(None);
@@ -238,7 +237,7 @@ impl Schedule {
                 format!("{rows} rows of what was removed deleted")
             }
             Job::Free => {
-                let freed = free(registry).await.map_err(said)?;
+                let freed = free(registry).await.map_err(|error| with_causes(&error))?;
                 let Freed {
                     forgotten, blobs, ..
                 } = freed;
@@ -248,7 +247,7 @@ impl Schedule {
                 format!("{forgotten} deleted packages forgotten, {blobs} files freed")
             }
             Job::Sweep => {
-                let swept = sweep(registry).await.map_err(said)?;
+                let swept = sweep(registry).await.map_err(|error| with_causes(&error))?;
                 tell(swept);
                 format!(
                     "{} files are right, {} removed, {} missing or damaged, {} unknown",
@@ -259,22 +258,30 @@ impl Schedule {
                 )
             }
             Job::Expire => {
-                let removed = expire(registry).await.map_err(said)?;
+                let removed = expire(registry)
+                    .await
+                    .map_err(|error| with_causes(&error))?;
                 if removed > 0 {
                     tracing::info!(removed, "packages expired");
                 }
                 format!("{removed} packages expired")
             }
             Job::Retain => {
-                let removed = retain(registry).await.map_err(said)?;
+                let removed = retain(registry)
+                    .await
+                    .map_err(|error| with_causes(&error))?;
                 if removed > 0 {
                     tracing::info!(removed, "old entries of the audit log removed");
                 }
                 format!("{removed} old entries of the audit log removed")
             }
             Job::Forget => {
-                let tokens = forget_expired_tokens(registry).await.map_err(said);
-                let sessions = forget_expired_sessions(registry).await.map_err(said);
+                let tokens = forget_expired_tokens(registry)
+                    .await
+                    .map_err(|error| with_causes(&error));
+                let sessions = forget_expired_sessions(registry)
+                    .await
+                    .map_err(|error| with_causes(&error));
                 let (tokens, sessions) = (tokens?, sessions?);
                 if tokens + sessions > 0 {
                     tracing::info!(tokens, sessions, "what expired long ago removed");
@@ -284,17 +291,6 @@ impl Schedule {
         };
         Ok(Some(done))
     }
-}
-
-/// Why a job failed, with its causes, as the log and the page about the health of the server say it.
-fn said(error: impl Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// What a sweep did, and what it could not account for.

@@ -10,6 +10,7 @@ use super::{
     Act, AddTokenError, Metadata, MetadataError, OwnerId, TokenId,
     audit::Done,
     engine::{Row, sql},
+    tokens,
 };
 use tarn_base::clock::Timestamp;
 
@@ -75,15 +76,7 @@ impl Metadata {
         if known.is_some() {
             return Ok(false);
         }
-        let count = transaction
-            .row(sql!(
-                "SELECT COUNT(*) AS count FROM tokens WHERE owner_id = $1",
-                new.owner
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("count of tokens"))?
-            .size("count")?;
-        if count >= new.at_most {
+        if tokens::count(&mut transaction, new.owner).await? >= new.at_most {
             return Err(AddTokenError::TooMany);
         }
         let row = transaction

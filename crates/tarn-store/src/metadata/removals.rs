@@ -182,21 +182,9 @@ async fn clear_owner(
             batch.add(1);
         }
     }
-    while batch.has_room() {
-        let gone = transaction
-            .run(sql!(
-                "DELETE FROM package_versions WHERE id IN \
-                 (SELECT id FROM package_versions WHERE owner_id = $1 LIMIT $2)",
-                owner,
-                i64::from(STEP)
-            ))
-            .await?;
-        batch.add(gone);
-        if gone < u64::from(STEP) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let versions = "DELETE FROM package_versions WHERE id IN \
+                    (SELECT id FROM package_versions WHERE owner_id = $1 LIMIT $2)";
+    clear(transaction, versions, owner.number(), batch).await
 }
 
 /// Deletes the messages to a webhook that is gone, as far as the batch has room. Whether those are all.
@@ -205,15 +193,20 @@ async fn clear_webhook(
     webhook: WebhookId,
     batch: &mut Batch,
 ) -> Result<bool, MetadataError> {
+    let messages = "DELETE FROM webhook_deliveries WHERE id IN \
+                    (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 LIMIT $2)";
+    clear(transaction, messages, webhook.number(), batch).await
+}
+
+/// Runs a statement that deletes at most so many (`$2`) rows of `$1`, as far as the batch has room. Whether those are all.
+async fn clear(
+    transaction: &mut Transaction,
+    text: &'static str,
+    of: i64,
+    batch: &mut Batch,
+) -> Result<bool, MetadataError> {
     while batch.has_room() {
-        let gone = transaction
-            .run(sql!(
-                "DELETE FROM webhook_deliveries WHERE id IN \
-                 (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 LIMIT $2)",
-                webhook,
-                i64::from(STEP)
-            ))
-            .await?;
+        let gone = transaction.run(sql!(text, of, i64::from(STEP))).await?;
         batch.add(gone);
         if gone < u64::from(STEP) {
             return Ok(true);

@@ -282,7 +282,11 @@ impl Metadata {
     }
 }
 
-async fn count(transaction: &mut Transaction, owner: OwnerId) -> Result<u64, MetadataError> {
+/// How many tokens an owner has, those that have expired among them.
+pub(super) async fn count(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+) -> Result<u64, MetadataError> {
     transaction
         .row(sql!(
             "SELECT COUNT(*) AS count FROM tokens WHERE owner_id = $1",

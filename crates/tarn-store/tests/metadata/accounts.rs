@@ -95,54 +95,29 @@ async fn what_one_signs_in_with_moves_the_credential_version_on() {
         let user = metadata.user_by_id(alice).await.unwrap().unwrap();
         user.credential_version
     };
+    let change = async |order: UserChange<'_>| {
+        metadata.change_user(alice, order, &ACT).await.unwrap();
+    };
+    let password = |password_hash| UserChange {
+        password_hash: Some(password_hash),
+        ..UserChange::default()
+    };
     assert_eq!(version().await, 1);
-    metadata
-        .change_user(
-            alice,
-            UserChange {
-                password_hash: Some(Some("new")),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
+    change(password(Some("new"))).await;
     assert_eq!(version().await, 2);
-    metadata
-        .change_user(
-            alice,
-            UserChange {
-                disabled: Some(true),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
+    let disable = UserChange {
+        disabled: Some(true),
+        ..UserChange::default()
+    };
+    change(disable).await;
     assert_eq!(version().await, 3);
-    metadata
-        .change_user(
-            alice,
-            UserChange {
-                password_hash: Some(None),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
+    change(password(None)).await;
     assert_eq!(version().await, 4);
-    metadata
-        .change_user(
-            alice,
-            UserChange {
-                admin: Some(true),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
+    let promote = UserChange {
+        admin: Some(true),
+        ..UserChange::default()
+    };
+    change(promote).await;
     metadata
         .set_visibility(alice, Visibility::Limited, &ACT)
         .await

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -200,57 +201,23 @@ impl Said {
     }
 }
 
-/// `text` with each RFC 3339 date put as `[date]`, and the blanks that fill its column kept in number.
+/// `text` with each RFC 3339 date put as `[date]`.
 pub(crate) fn without_dates(text: &str) -> String {
-    const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd";
-    let bytes = text.as_bytes();
-    let mut shown = String::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let end = at + FORM.len();
-        let is_date = end <= bytes.len()
-            && bytes[at..end]
-                .iter()
-                .zip(FORM)
-                .all(|(byte, form)| match form {
-                    b'd' => byte.is_ascii_digit(),
-                    form => byte == form,
-                });
-        if is_date {
-            shown.push_str("[date]");
-            at = end;
-            while at < bytes.len() && (bytes[at] == b'.' || bytes[at].is_ascii_digit()) {
-                at += 1;
-            }
-            if at < bytes.len() && bytes[at] == b'Z' {
-                at += 1;
-            }
-        } else {
-            let character = text[at..].chars().next().unwrap();
-            shown.push(character);
-            at += character.len_utf8();
-        }
-    }
-    shown
+    let date = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9.]*Z?";
+    replaced(date, text, "[date]")
 }
 
 /// `text` with each SHA-256 in hex put as `[sha256]`.
 pub(crate) fn without_hashes(text: &str) -> String {
-    let mut shown = String::new();
-    let mut digits = String::new();
-    for character in text.chars().chain(['\0']) {
-        if character.is_ascii_hexdigit() {
-            digits.push(character);
-            continue;
-        }
-        match digits.len() {
-            64 => shown.push_str("[sha256]"),
-            _ => shown.push_str(&digits),
-        }
-        digits.clear();
-        shown.push(character);
-    }
-    shown.trim_end_matches('\0').to_owned()
+    replaced(r"(?-u:\b)[0-9a-f]{64}(?-u:\b)", text, "[sha256]")
+}
+
+/// `text` with what is like `pattern` replaced.
+pub(crate) fn replaced(pattern: &str, text: &str, by: &str) -> String {
+    Regex::new(pattern)
+        .unwrap()
+        .replace_all(text, by)
+        .into_owned()
 }
 
 /// The names in a folder, sorted.

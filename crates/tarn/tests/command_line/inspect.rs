@@ -16,7 +16,7 @@ use apk_testkit::v2::PackageBuilder;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::harness::{Folder, without_hashes};
+use crate::harness::{Folder, replaced, without_hashes};
 
 fn hello() -> PackageBuilder {
     PackageBuilder::new("hello", "1.0-r0")
@@ -29,12 +29,11 @@ fn hello() -> PackageBuilder {
 
 /// What `inspect` says of a package, without what depends on how well it was compressed.
 fn without_measures(said: &str) -> String {
-    said.lines()
-        .map(|line| match line.split_whitespace().next() {
-            Some(label @ ("identity" | "datahash" | "size")) => format!("{label:<13}[measured]\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect()
+    replaced(
+        "(?m)^((?:identity|datahash|size) +).*$",
+        said,
+        "$1[measured]",
+    )
 }
 
 /// The index of `packages`, signed.

@@ -81,100 +81,34 @@ async fn accounts_and_their_tokens() {
     let (metadata, mut since) = (&world.metadata, 0);
     let root = world.add_user("root", &ACT).await;
     let alice = world.add_user("alice", &ACT).await;
-    metadata
-        .change_user(
-            alice,
-            UserChange {
-                password_hash: Some(Some("x")),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
-    metadata
-        .change_user(
-            alice,
-            UserChange {
-                password_hash: Some(None),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
+    let change = async |who, order: UserChange<'_>| metadata.change_user(who, order, &ACT).await;
+    let password = async |password_hash| {
+        let order = UserChange {
+            password_hash: Some(password_hash),
+            ..UserChange::default()
+        };
+        change(alice, order).await.unwrap();
+    };
+    let disabled = |disabled| UserChange {
+        disabled: Some(disabled),
+        ..UserChange::default()
+    };
+    let admin = |admin| UserChange {
+        admin: Some(admin),
+        ..UserChange::default()
+    };
+    let disable = async |yes| change(alice, disabled(yes)).await.unwrap();
+    let make_admin = async |yes| change(alice, admin(yes)).await.unwrap();
+    password(Some("x")).await;
+    password(None).await;
     for _ in 0..2 {
-        metadata
-            .change_user(
-                alice,
-                UserChange {
-                    disabled: Some(true),
-                    ..UserChange::default()
-                },
-                &ACT,
-            )
-            .await
-            .unwrap();
-        metadata
-            .change_user(
-                alice,
-                UserChange {
-                    admin: Some(true),
-                    ..UserChange::default()
-                },
-                &ACT,
-            )
-            .await
-            .unwrap();
+        disable(true).await;
+        make_admin(true).await;
     }
-    metadata
-        .change_user(
-            alice,
-            UserChange {
-                disabled: Some(false),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
-    metadata
-        .change_user(
-            alice,
-            UserChange {
-                admin: Some(false),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
-    assert!(
-        metadata
-            .change_user(
-                root,
-                UserChange {
-                    admin: Some(false),
-                    ..UserChange::default()
-                },
-                &ACT
-            )
-            .await
-            .is_err()
-    );
-    assert!(
-        metadata
-            .change_user(
-                root,
-                UserChange {
-                    disabled: Some(true),
-                    ..UserChange::default()
-                },
-                &ACT
-            )
-            .await
-            .is_err()
-    );
+    disable(false).await;
+    make_admin(false).await;
+    assert!(change(root, admin(false)).await.is_err());
+    assert!(change(root, disabled(true)).await.is_err());
     assert!(metadata.remove_owner(root, true, &ACT).await.is_err());
     for _ in 0..2 {
         let private = Visibility::Private;
