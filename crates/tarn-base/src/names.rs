@@ -221,7 +221,7 @@ impl OwnerName {
 }
 
 impl Branch {
-    /// Parses a branch, blanks around it trimmed.
+    /// Parses a branch, spaces around it trimmed.
     ///
     /// # Errors
     ///
@@ -234,7 +234,7 @@ impl Branch {
 }
 
 impl RepositoryName {
-    /// Parses a repository, blanks around it trimmed.
+    /// Parses a repository, spaces around it trimmed.
     ///
     /// # Errors
     ///

@@ -68,7 +68,7 @@ pub struct Settings {
     pub base_url: Option<String>,
     /// How an authority issues the server's certificate, where one does.
     pub acme: Option<AcmeSettings>,
-    /// Networks of addresses that are not public and that webhooks may lead to all the same.
+    /// Networks of addresses that are not public and that webhooks may connect to all the same.
     pub webhook_networks: Vec<IpNet>,
     /// The same as it was given, for administrators to look at.
     pub given: Vec<GivenSetting>,

@@ -1,4 +1,4 @@
-//! Which addresses a webhook may lead to: public ones, and those of networks that the administrator opened.
+//! Which addresses a webhook may connect to: public ones, and those of networks that the administrator opened.
 //!
 //! The ranges are those of the IANA special-purpose address registries (RFC 6890 and its updates) that are not globally
 //! reachable, multicast, and one address that a cloud took for itself. An IPv6 address that carries an IPv4 address is judged by that one as well.
@@ -42,12 +42,12 @@ const SIX_TO_FOUR: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0),
 /// NAT64, RFC 6052: the last 32 bits are an IPv4 address. What DNS64 gives a host without IPv4.
 const NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
-/// An address that no webhook may lead to.
+/// An address that no webhook may connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is no public address")]
 pub struct Forbidden(pub IpAddr);
 
-/// Says which addresses a webhook may lead to.
+/// Says which addresses a webhook may connect to.
 #[derive(Debug, Clone, Default)]
 pub struct AddressRules {
     opened: Vec<IpNet>,
@@ -59,7 +59,7 @@ impl AddressRules {
         Self { opened }
     }
 
-    /// Whether a webhook may lead to `address`.
+    /// Whether a webhook may connect to `address`.
     ///
     /// # Errors
     ///

@@ -39,7 +39,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&text)
 }
 
-/// Prints a table for people: a heading, then one line a row, columns set apart by two blanks. Without rows it prints
+/// Prints a table for people: a heading, then one line a row, columns set apart by two spaces. Without rows it prints
 /// nothing, and says on standard error that there is none of `what`.
 pub(crate) fn print_table<const COLUMNS: usize>(
     what: &str,

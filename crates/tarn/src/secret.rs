@@ -17,7 +17,7 @@ const MAX_BYTES: u64 = 4096;
 /// What stands for a secret where it would be shown.
 pub(crate) const MASK: &str = "(secret)";
 
-/// Reads a file with one secret, blanks around it dropped. A file that everyone can read is refused.
+/// Reads a file with one secret, spaces around it dropped. A file that everyone can read is refused.
 pub(crate) fn from_file(path: &Path) -> Result<Secret, Failure> {
     let failure =
         |what: &str| Failure::usage(format!("{what} the secret key file {}", path.display()));

@@ -1,6 +1,6 @@
 //! `.PKGINFO`: what a v2 package says of itself.
 //!
-//! The format is a text of lines `key = value`, with one blank on each side of the first `=` that has them. Lines that start with
+//! The format is a text of lines `key = value`, with one space on each side of the first `=` that has them. Lines that start with
 //! `#` are comments, and lines with an unknown key, or without ` = `, mean nothing to apk (apk-tools `src/package.c`,
 //! `read_info_line`). The writers are abuild's `prepare_metafiles` and melange's and nfpm's templates.
 //!
@@ -10,7 +10,7 @@
 //! - what is not UTF-8, and control characters (a line feed ends an index line; a NUL ends apk's strings; an escape
 //!   reaches the terminal that runs `apk search`);
 //! - `pkgname`, `pkgver`, `arch` or `datahash` twice with different values, and a known key that apk would overlook for
-//!   its blanks;
+//!   its spaces;
 //! - relations with itself that no apk installs, and what does not fit into an index ([`PackageFacts::check`]);
 //! - names, versions, architectures and dependencies that are none ([`PackageName`], [`Version`], [`Arch`],
 //!   [`Dependency`]), and no `pkgname`, `pkgver`, `arch` or `datahash` at all;
@@ -141,10 +141,10 @@ fn known(key: &str) -> Option<&'static str> {
     KEYS.into_iter().find(|&known| known == key)
 }
 
-/// A key that apk does not know, or would know but for its blanks.
+/// A key that apk does not know, or would know but for its spaces.
 fn overlooked<T>(key: &str) -> Result<Option<T>, PkginfoError> {
     match known(key.trim()) {
-        Some(field) => Err(PkginfoError::Blanks { field }),
+        Some(field) => Err(PkginfoError::Spaces { field }),
         None => Ok(None),
     }
 }

@@ -154,7 +154,7 @@ pub(super) fn at<'a>(
     }
 }
 
-/// Runs something that waits for the disk where it holds nobody up.
+/// Runs something that waits for the disk on a thread that may wait.
 pub(super) async fn in_background<T, F>(work: F) -> Result<T, BlobError>
 where
     T: Send + 'static,

@@ -106,7 +106,7 @@ impl OpenFile {
     pub(super) async fn read(self, first: u64, length: u64) -> io::Result<Bytes> {
         let permit = WAITING_READS.acquire().await.map_err(io::Error::other)?;
         let reading = spawn_blocking(move || {
-            // With the thread, also when nobody waits for it any more.
+            // With the thread, also when no caller waits for it any more.
             let _permit = permit;
             let mut buffer = Buffer::of(length);
             let read = self.file.read_at(buffer.space(), first)?;
@@ -126,7 +126,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, FLAGS, Mode::empty())?.into())
 }
 
-/// A buffer of [`PIECE`] bytes, of which the first `length` are used. It serves again once nobody has its bytes any more.
+/// A buffer of [`PIECE`] bytes, of which the first `length` are used. It serves again once none of its bytes are in use.
 struct Buffer {
     bytes: Vec<u8>,
     length: usize,

@@ -151,7 +151,7 @@ pub enum RecordError {
     /// The owner was removed while the upload was under way.
     #[error("the owner was removed while the upload was under way; nothing was stored")]
     OwnerGone,
-    /// Whoever acts was removed while the upload was under way.
+    /// The caller was removed while the upload was under way.
     #[error(
         "the account that uploads was removed while the upload was under way; nothing was stored"
     )]
@@ -192,7 +192,7 @@ pub(super) struct Moved {
 
 impl Metadata {
     /// Records a package file: the repository made when it is new, its generation moved on. All of it is one transaction,
-    /// which others who record at the same time share ([`super::committer`]). Whoever acts is its uploader.
+    /// which others who record at the same time share ([`super::committer`]). The one who acts is its uploader.
     ///
     /// # Errors
     ///
@@ -243,7 +243,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// An upload of whoever acts.
+    /// An upload by the one who acts.
     pub(super) fn upload(act: &Act<'_>) -> Self {
         Self {
             action: "package.publish",

@@ -1,4 +1,4 @@
-//! Names that owners had: they lead to the owner still, and are taken for everybody else.
+//! Names that owners had: they still point to the owner, and no other owner can take them.
 
 use std::fmt::Write as _;
 

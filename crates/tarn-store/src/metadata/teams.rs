@@ -198,7 +198,7 @@ impl Metadata {
             .collect()
     }
 
-    /// Makes a team, where there are fewer than `at_most`. `limits` is for the role of write alone: the table refuses it elsewhere.
+    /// Makes a team, where there are fewer than `at_most`. `limits` is for the role of write only: the table refuses it elsewhere.
     ///
     /// # Errors
     ///

@@ -18,7 +18,7 @@ pub struct User {
     pub name: String,
     /// Who may read what the user has.
     pub visibility: Visibility,
-    /// The password's hash in PHC form. `None`: signs in by tokens alone.
+    /// The password's hash in PHC form. `None`: signs in by tokens only.
     pub password_hash: Option<String>,
     /// Moves on when what the user signs in with changes, so that what was verified before counts no more.
     pub credential_version: i64,
@@ -44,7 +44,7 @@ impl std::fmt::Debug for User {
 pub struct NewUser<'a> {
     /// The name, still free.
     pub name: &'a OwnerName,
-    /// The password's hash in PHC form. `None`: signs in by tokens alone.
+    /// The password's hash in PHC form. `None`: signs in by tokens only.
     pub password_hash: Option<&'a str>,
     /// Whether it passes every check.
     pub admin: bool,
@@ -55,7 +55,7 @@ pub struct NewUser<'a> {
 /// What changes of a user; `None` stays as it is.
 #[derive(Clone, Copy, Default)]
 pub struct UserChange<'a> {
-    /// The password's hash in PHC form. `Some(None)`: signs in by tokens alone from now on.
+    /// The password's hash in PHC form. `Some(None)`: signs in by tokens only from now on.
     pub password_hash: Option<Option<&'a str>>,
     /// Who may read what the user has.
     pub visibility: Option<Visibility>,

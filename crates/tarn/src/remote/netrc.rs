@@ -1,6 +1,6 @@
 //! `.netrc`: which user name and password are for which machine.
 //!
-//! The format is that of inetutils' `.netrc` as curl reads it: words apart by blanks and line feeds, quoted where they hold
+//! The format is that of inetutils' `.netrc` as curl reads it: words apart by spaces and line feeds, quoted where they hold
 //! some; `macdef` runs up to an empty line; `#` begins a comment where a word would begin.
 
 use tarn_base::secret::Secret;

@@ -23,7 +23,7 @@ pub enum PkginfoError {
         line: usize,
     },
     /// A control character, the carriage return included.
-    #[error("{place}: take the control character U+{code:04X} out{}", if *.code == 0x0d { ", lines end with a line feed alone" } else { "" })]
+    #[error("{place}: take the control character U+{code:04X} out{}", if *.code == 0x0d { ", lines end with a line feed only" } else { "" })]
     Control {
         /// The key or the number of the line.
         place: String,
@@ -42,9 +42,9 @@ pub enum PkginfoError {
     },
     /// A known key that apk would overlook.
     #[error(
-        "{field}: write `{field} = value` with one blank on each side of `=` and none before the key, apk overlooks the line otherwise"
+        "{field}: write `{field} = value` with one space on each side of `=` and none before the key, apk overlooks the line otherwise"
     )]
-    Blanks {
+    Spaces {
         /// The key.
         field: &'static str,
     },
@@ -69,7 +69,7 @@ pub enum PkginfoError {
         size: u64,
     },
     /// Not a number, or one that is too large.
-    #[error("{field}: {value} is no number from 0 to {largest}, write it in digits alone")]
+    #[error("{field}: {value} is no number from 0 to {largest}, write it in digits only")]
     Number {
         /// The key.
         field: &'static str,
@@ -100,7 +100,7 @@ pub enum PkginfoError {
     },
     /// A dependency that apk 2 reads, and cannot write down once the package is installed.
     #[error(
-        "{field}: {dependency} breaks every system of apk 2 that installs it, write `<`, `<=`, `>`, `>=` or `~` alone"
+        "{field}: {dependency} breaks every system of apk 2 that installs it, write only `<`, `<=`, `>`, `>=` or `~`"
     )]
     Unwritable {
         /// The key.

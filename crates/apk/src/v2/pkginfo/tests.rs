@@ -176,9 +176,9 @@ fn a_version_that_apk_cannot_order_is_for_lenient_readers() {
 
 #[test]
 fn the_last_line_needs_no_line_feed_and_blanks_in_a_text_stay() {
-    let text = least("pkgdesc =  two blanks ");
+    let text = least("pkgdesc =  two spaces ");
     let info = parse(text.as_bytes(), &Limits::default()).unwrap();
-    assert_eq!(info.description, " two blanks ");
+    assert_eq!(info.description, " two spaces ");
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn a_line_of_the_index_is_filled_to_the_last_byte() {
         dependency: 255,
         ..Limits::tiny()
     };
-    // `D:`, two names with a blank between, and the line feed: 256 bytes.
+    // `D:`, two names with a space between, and the line feed: 256 bytes.
     let names = |last: usize| {
         least(&format!(
             "depend = {}\ndepend = {}\n",

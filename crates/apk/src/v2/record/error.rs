@@ -93,9 +93,9 @@ pub enum RecordError {
         /// What is wrong with it.
         source: DependencyError,
     },
-    /// A list that has not exactly one blank between its entries.
-    #[error("{field}: the list must not be empty and must have one blank between its entries")]
-    Blanks {
+    /// A list that has not exactly one space between its entries.
+    #[error("{field}: the list must not be empty and must have one space between its entries")]
+    Spaces {
         /// The letter.
         field: char,
     },

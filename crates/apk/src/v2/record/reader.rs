@@ -276,7 +276,7 @@ fn read_dependencies(
     text.split(' ')
         .map(|one| {
             if one.is_empty() {
-                return Err(RecordError::Blanks { field });
+                return Err(RecordError::Spaces { field });
             }
             Dependency::parse_in_index(one, limits)
                 .map_err(|source| RecordError::Dependency { field, source })

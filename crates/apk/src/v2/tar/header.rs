@@ -95,7 +95,7 @@ fn text(field: &[u8]) -> &[u8] {
     field.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// A number in octal digits, ended by NULs and blanks. As `get_octal` in `src/tar.c`, but for leading blanks, which apk
+/// A number in octal digits, ended by NULs and spaces. As `get_octal` in `src/tar.c`, but for leading spaces, which apk
 /// reads as the end of the number as well, and so as 0 or an error: there must be none. An empty field is 0.
 fn octal(field: &[u8], name: &'static str) -> Result<u64, FieldError> {
     let mut value: u64 = 0;
@@ -114,7 +114,7 @@ fn octal(field: &[u8], name: &'static str) -> Result<u64, FieldError> {
     }
 }
 
-/// POSIX: the sum of all bytes, those of the sum itself taken as blanks. Old tars summed signed bytes; apk's writers and
+/// POSIX: the sum of all bytes, those of the sum itself taken as spaces. Old tars summed signed bytes; apk's writers and
 /// GNU tar never did, and apk itself does not look.
 fn check_sum(block: &[u8; BLOCK]) -> Result<(), TarError> {
     let mut cursor = Cursor::new(block);
@@ -127,7 +127,7 @@ fn check_sum(block: &[u8; BLOCK]) -> Result<(), TarError> {
         .map(|byte| u64::from(*byte))
         .sum::<u64>()
         + 8 * u64::from(b' ');
-    // Some writers pad this one field with blanks in front.
+    // Some writers pad this one field with spaces in front.
     let digits = field.trim_ascii_start();
     match octal(digits, "checksum") {
         Ok(found) if found == sum => Ok(()),

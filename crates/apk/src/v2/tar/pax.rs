@@ -79,7 +79,7 @@ fn for_each_record<'a>(
             .take_through(b' ')
             .ok_or(TarError::Pax("a line has no length"))?;
         let length = decimal(digits)?;
-        // The length counts itself and the blank after it.
+        // The length counts itself and the space after it.
         let rest = usize::try_from(length)
             .ok()
             .and_then(|length| length.checked_sub(digits.len() + 1));
@@ -115,7 +115,7 @@ fn text(value: &[u8]) -> Result<Vec<u8>, TarError> {
     Ok(value.to_vec())
 }
 
-/// Decimal digits and nothing else: no sign, no blank, no leading zero, no overflow.
+/// Decimal digits and nothing else: no sign, no space, no leading zero, no overflow.
 fn decimal(digits: &[u8]) -> Result<u64, TarError> {
     let wrong = TarError::Pax("a number is not one");
     if digits.is_empty()

@@ -10,7 +10,7 @@ pub enum IndexError {
     /// It is no ADB file, or not one that unpacks.
     #[error(transparent)]
     Container(#[from] ContainerError),
-    /// Its blocks cannot be told apart.
+    /// It cannot be divided into blocks.
     #[error(transparent)]
     Block(#[from] BlockError),
     /// Another kind of ADB file.

@@ -42,7 +42,7 @@ pub fn visit(
     visit_file(bytes, limits, Some(trusted), package)
 }
 
-/// Reads an index whoever signed it, to show what is in it.
+/// Reads an index without checking who signed it, to show what is in it.
 ///
 /// # Errors
 ///

@@ -25,7 +25,7 @@ pub enum PackageError {
     /// It does not unpack.
     #[error("{0}")]
     Container(ContainerError),
-    /// Its blocks cannot be told apart.
+    /// It cannot be divided into blocks.
     #[error(transparent)]
     Block(#[from] BlockError),
     /// Another kind of ADB file.

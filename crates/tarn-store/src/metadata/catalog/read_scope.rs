@@ -27,7 +27,7 @@ pub struct InScope<'a> {
 }
 
 impl ReadScope {
-    /// Public owners alone.
+    /// Only public owners.
     pub const PUBLIC: Self = Self {
         everything: false,
         limited: false,
