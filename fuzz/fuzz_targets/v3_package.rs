@@ -1,5 +1,6 @@
 //! A v3 package: as it is, and as the ADB block of a valid file. However the bytes arrive, the result is the same. What is accepted
-//! can stand in an index. A reader that doesn't keep the contents says the same of everything else.
+//! can stand in an index. A reader that doesn't keep the contents says the same of everything else,
+//! and one that reads nothing else, the same of them.
 #![no_main]
 
 use apk::{
@@ -9,7 +10,7 @@ use apk::{
         block::{self, BlockKind},
         container,
         index::{IndexEntry, payload, read_unverified},
-        package::{Package, PackageError, PackageReader},
+        package::{ContentsReader, Package, PackageError, PackageReader},
         schema::Schema,
     },
 };
@@ -56,5 +57,10 @@ fn read(bytes: &[u8], piece: usize) -> Result<Package, PackageError> {
         package
     });
     assert_eq!(facts, without_contents);
+    let mut reader = ContentsReader::new(Limits::tiny());
+    let contents = bytes.chunks(piece).find_map(|piece| reader.push(piece).transpose());
+    if let Ok(package) = &whole {
+        assert_eq!(contents.and_then(Result::ok), package.contents);
+    }
     whole
 }

@@ -134,14 +134,14 @@ impl Contents {
 /// A reader of either format.
 enum Reader {
     V2(Box<ListingReader>),
-    V3(Box<v3::PackageReader>),
+    V3(Box<v3::ContentsReader>, Option<v3::PackageContents>),
 }
 
 impl Reader {
     /// The one for a file that begins so.
     fn for_file(beginning: &[u8], limits: &Limits) -> Self {
         if beginning.starts_with(V3_MAGIC) {
-            Self::V3(Box::new(v3::PackageReader::new(limits.clone())))
+            Self::V3(Box::new(v3::ContentsReader::new(limits.clone())), None)
         } else {
             Self::V2(Box::new(ListingReader::new(limits, CUT)))
         }
@@ -149,23 +149,25 @@ impl Reader {
 
     fn push(&mut self, piece: &[u8]) -> Result<(), ContentsError> {
         match self {
-            Self::V2(reader) => Ok(reader.push(piece)?),
-            Self::V3(reader) => Ok(reader.push(piece)?),
+            Self::V2(reader) => reader.push(piece)?,
+            Self::V3(reader, contents) => *contents = reader.push(piece)?,
         }
+        Ok(())
     }
 
     /// Whether no more bytes are needed.
     fn is_done(&self) -> bool {
         match self {
             Self::V2(reader) => reader.is_done(),
-            Self::V3(reader) => reader.has_database(),
+            Self::V3(_, contents) => contents.is_some(),
         }
     }
 
     fn finish(self) -> Result<Listing, ContentsError> {
         match self {
             Self::V2(reader) => Ok(reader.finish()),
-            Self::V3(reader) => Ok(listed(reader.into_contents()?)),
+            Self::V3(_, Some(contents)) => Ok(listed(contents)),
+            Self::V3(_, None) => Err(v3::PackageError::NoDatabase.into()),
         }
     }
 }

@@ -19,8 +19,10 @@ use apk::{
         block::{self, BlockKind},
         container::{self, Compression},
         index::{self, PackageHash},
-        package::{FileKind, Package, PackageError, PackageReader},
-        schema::{Schema, package},
+        package::{ContentsReader, FileKind, Package, PackageError, PackageReader},
+        schema::{Schema, directory, file, package},
+        value::Value,
+        writer::Writer,
     },
 };
 use apk_testkit::v3::PackageBuilder;
@@ -212,22 +214,6 @@ fn reads_what_the_builder_makes_in_every_compression() {
 }
 
 #[test]
-fn the_list_of_the_files_needs_no_data() {
-    let large = full().file("usr/share/large", &[7; 200_000]);
-    let file = large.compression(Compression::None).build().unwrap();
-    let listed = |bytes: &[u8]| {
-        let mut reader = PackageReader::new(Limits::default());
-        reader.push(bytes).unwrap();
-        (reader.has_database(), reader.into_contents())
-    };
-    let (has_database, contents) = listed(&file[..file.len() / 2]);
-    assert!(has_database);
-    assert_eq!(contents.ok(), read(&file).unwrap().contents);
-    let (has_database, contents) = listed(&file[..100]);
-    assert!(!has_database && contents.is_err());
-}
-
-#[test]
 fn both_formats_give_the_same_facts() {
     let v3 = PackageBuilder::new("hello", "1.0-r0")
         .file("usr/bin/hello", b"hello")
@@ -310,6 +296,58 @@ fn stays_within_its_limits() {
     ));
 }
 
+/// The database of a package in which `directories` directories share one array of `files` files.
+fn shared_files(directories: usize, files: usize) -> Vec<u8> {
+    let mut writer = Writer::new();
+    let mut info = [Value::NULL; package::SLOTS - 1];
+    for (slot, text) in [
+        (package::NAME, "shared"),
+        (package::VERSION, "1"),
+        (package::ARCH, "x86_64"),
+    ] {
+        info[slot - 1] = writer.blob(text.as_bytes()).unwrap();
+    }
+    info[package::INSTALLED_SIZE - 1] = writer.integer(1).unwrap();
+    let info = writer.object(&info).unwrap();
+    let link = writer.blob(b"\0\xa0target").unwrap();
+    let names = |writer: &mut Writer, count| {
+        let name = |number| writer.blob(format!("{number:06}").as_bytes()).unwrap();
+        (0..count).map(name).collect::<Vec<Value>>()
+    };
+    let names_of_files = names(&mut writer, files);
+    let rows = names_of_files.into_iter().map(|name| {
+        let mut row = [Value::NULL; file::SLOTS - 1];
+        row[file::NAME - 1] = name;
+        row[file::TARGET - 1] = link;
+        writer.object(&row).unwrap()
+    });
+    let rows: Vec<Value> = rows.collect();
+    let all = writer.array(&rows).unwrap();
+    let names_of_directories = names(&mut writer, directories);
+    let rows = names_of_directories.into_iter().map(|name| {
+        let mut row = [Value::NULL; directory::SLOTS - 1];
+        row[directory::NAME - 1] = name;
+        row[directory::FILES - 1] = all;
+        writer.object(&row).unwrap()
+    });
+    let rows: Vec<Value> = rows.collect();
+    let paths = writer.array(&rows).unwrap();
+    let root = writer.object(&[info, paths]).unwrap();
+    writer.finish(root)
+}
+
+#[test]
+fn what_many_directories_share_counts_for_each_of_them() {
+    let file =
+        |directories, files| of_blocks(&[(BlockKind::Adb, &shared_files(directories, files))]);
+    assert_eq!(read(&file(3, 5)).unwrap().entries, 18);
+    // 25 million paths in 200 KB.
+    let bomb = file(5000, 5000);
+    assert!(bomb.len() < 300 << 10, "{} bytes", bomb.len());
+    let refused = read(&bomb).unwrap_err().to_string();
+    assert!(refused.contains("when it is spelled out"), "{refused}");
+}
+
 #[test]
 fn readers_share_the_memory_for_large_databases_and_for_zstd() {
     let limits = Limits {
@@ -351,6 +389,38 @@ fn readers_share_the_memory_for_large_databases_and_for_zstd() {
     drop(half);
     assert_eq!(memory.left(), 128 << 10);
     assert!(read(&zstd, &Memory::of(16 << 20)).is_ok());
+}
+
+#[test]
+fn the_contents_are_read_without_the_data_behind_them() {
+    // 64 MiB in a few bytes: what a page shows of it may not cost that.
+    let bomb = full().file("usr/share/bomb", &vec![0; 64 << 20]);
+    let bomb = bomb.compression(Compression::Zstd).build().unwrap();
+    assert!(bomb.len() < 64 << 10, "{} bytes", bomb.len());
+    let tight = Limits {
+        data_section: 128 << 10,
+        ..Limits::default()
+    };
+    assert!(read_in(&bomb, 1000, &tight).is_err());
+    let mut reader = ContentsReader::new(tight);
+    let contents = reader.push(&bomb).unwrap().unwrap();
+    let directories = contents.directories.iter();
+    let files = directories.flat_map(|directory| &directory.files);
+    assert!(
+        files
+            .clone()
+            .any(|file| file.name == b"bomb" && file.size == 64 << 20)
+    );
+
+    for file in [full().build().unwrap(), BY_APK.to_vec()] {
+        let whole = read(&file).unwrap().contents;
+        for piece in [1, 100, file.len()] {
+            let mut reader = ContentsReader::new(Limits::default());
+            let mut pieces = file.chunks(piece);
+            let found = pieces.find_map(|piece| reader.push(piece).unwrap());
+            assert_eq!(found, whole);
+        }
+    }
 }
 
 #[test]

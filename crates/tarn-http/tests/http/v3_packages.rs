@@ -5,7 +5,7 @@ use apk::{
     dependency::Dependency,
     limits::Limits,
     sign::{KeyName, SigningKey},
-    v2::index as index_v2,
+    v2::{index as index_v2, package::Script},
     v3::{container::Compression, index as index_v3, schema::package as slot},
 };
 use apk_testkit::v3::PackageBuilder;
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::{
     client::{delete, get, put},
+    pages::{is_page, page},
     server::{ALICE, HELLO, INDEX, TestServer, hello, name, package, password},
 };
 
@@ -89,6 +90,47 @@ async fn a_v3_package_is_taken_in_listed_for_apk_3_alone_sent_and_deleted() {
     server.send(&gone).await.expect(204);
     server.send(&get(&path)).await.expect(404);
     assert_eq!(names(&server, INDEX_V3).await, ["hello", "more"]);
+    // Builders with zstd go up to its level 19; apk reads what it was built for.
+    let zstd = PackageBuilder::new("zstd", "1.0-r0").file("usr/share/zstd", b"zstd\n");
+    let zstd = built(&zstd.compression(Compression::Zstd).level(19));
+    server.publish("edge/main", zstd.clone()).await.expect(201);
+    assert_eq!(names(&server, INDEX_V3).await, ["hello", "more", "zstd"]);
+    let sent = server.send(&get(HELLO.replace("hello", "zstd"))).await;
+    assert_eq!(sent.expect(200).body, zstd);
+}
+
+#[tokio::test]
+async fn pages_show_what_is_in_a_v3_package() {
+    let server = TestServer::start().await;
+    let file = world()
+        .file("usr/share/empty", &vec![0; 8 << 20])
+        .symbolic_link("usr/share/link", "../<world>")
+        .hard_link("usr/share/worlds", "usr/share/world")
+        .script(Script::PostInstall, "#!/bin/sh\necho '<b>'\n")
+        .number(slot::LAYER, 1)
+        .tag("greeting");
+    let file = built(&file.compression(Compression::Zstd));
+    server.publish("edge/main", file).await.expect(201);
+    let text = async |path: &str| {
+        let answer = server.send(&page(path)).await.expect(200);
+        is_page(&answer);
+        answer.text()
+    };
+    let contents = text("/alice/edge/main/world/1.0-r0/x86_64/contents").await;
+    for part in [
+        "<td class=\"path\"><code>usr/share/world</code>",
+        "<code>usr/share/link</code> → <code>../&#60;world&#62;</code>",
+        "<code>usr/share/worlds</code> → <code>usr/share/world</code>",
+        "8.0 MiB",
+        "<h3>post-install</h3>",
+        "echo &#39;&#60;b&#62;&#39;",
+    ] {
+        assert!(contents.contains(part), "{part}\n{contents}");
+    }
+    let package = text("/alice/edge/main/world").await;
+    for part in ["greeting", "v3"] {
+        assert!(package.contains(part), "{part}\n{package}");
+    }
 }
 
 #[tokio::test]

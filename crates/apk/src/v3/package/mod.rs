@@ -7,11 +7,13 @@
 mod contents;
 mod error;
 mod expected;
+mod front;
 mod parse;
 mod reader;
 
 pub use contents::{Acl, ContentHash, Directory, File, FileKind, Xattr};
 pub use error::{DataPlace, PackageError};
+pub use front::ContentsReader;
 pub use reader::PackageReader;
 
 use super::{

@@ -96,23 +96,6 @@ impl PackageReader {
             .finish(self.size, self.unpacker.produced(), compression)
     }
 
-    /// Whether the ADB block was read, which says all but the files' data.
-    pub const fn has_database(&self) -> bool {
-        self.file.content.parsed.is_some()
-    }
-
-    /// What the ADB block says of paths and scripts. What comes behind it may be missing, and is not looked at.
-    ///
-    /// # Errors
-    ///
-    /// [`PackageError`], also where the block is not there yet. This is for packages that [`PackageReader::finish`] has accepted.
-    pub fn into_contents(mut self) -> Result<PackageContents, PackageError> {
-        self.take_piece()?;
-        let parsed = self.file.content.parsed.take();
-        let contents = parsed.and_then(|parsed| parsed.contents);
-        contents.ok_or(PackageError::NoDatabase)
-    }
-
     fn take_piece(&mut self) -> Result<(), PackageError> {
         let (file, memory) = (&mut self.file, &mut self.memory);
         let window = self.unpacker.window();
@@ -127,7 +110,7 @@ impl PackageReader {
 
 /// The file without its compression.
 #[derive(Debug)]
-struct OpenFile {
+pub(super) struct OpenFile {
     /// The first bytes, until they name the schema.
     head: Vec<u8>,
     blocks: BlockReader,
@@ -135,7 +118,7 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn new(limits: Limits, keeps: bool) -> Self {
+    pub(super) fn new(limits: Limits, keeps: bool) -> Self {
         Self {
             head: Vec::new(),
             blocks: BlockReader::new(container::HEAD as u64),
@@ -157,8 +140,13 @@ impl OpenFile {
         }
     }
 
+    /// What is in the package, the first time it is asked for after the ADB block was read.
+    pub(super) fn take_contents(&mut self) -> Option<PackageContents> {
+        self.content.parsed.as_mut()?.contents.take()
+    }
+
     /// `hold` is asked before what is kept takes so many bytes of memory.
-    fn push(
+    pub(super) fn push(
         &mut self,
         unpacked: &[u8],
         hold: &mut impl FnMut(u64) -> Result<(), MemoryTaken>,
