@@ -12,7 +12,8 @@ use thiserror::Error;
 #[derive(Debug, Clone)]
 pub struct Memory {
     left: Arc<AtomicU64>,
-    whole: Option<Arc<Self>>,
+    /// What some of the readers hold together, where those have a bound of their own.
+    of_part: Option<Arc<AtomicU64>>,
 }
 
 /// The budget is used up.
@@ -31,15 +32,16 @@ impl Memory {
     pub fn of(bytes: u64) -> Self {
         Self {
             left: Arc::new(AtomicU64::new(bytes)),
-            whole: None,
+            of_part: None,
         }
     }
 
-    /// A budget of `bytes` for some of the readers of this one. What they hold counts in both.
-    pub fn part(&self, bytes: u64) -> Self {
+    /// The same budget for some of its readers, who together never take more than they leave to all others: the first such part
+    /// may hold half, the next one half of what is left, and so on. However many parts take all they can, there is some left.
+    pub fn part(&self) -> Self {
         Self {
-            whole: Some(Arc::new(self.clone())),
-            ..Self::of(bytes)
+            left: Arc::clone(&self.left),
+            of_part: Some(Arc::default()),
         }
     }
 
@@ -55,19 +57,23 @@ impl Memory {
 
     /// Gives `held` back and takes `wanted` at once. `false`: there is not so much, and nothing changes.
     fn exchange(&self, held: u64, wanted: u64) -> bool {
-        let change = |left: u64| left.saturating_add(held).checked_sub(wanted);
+        let of_part = self.of_part.as_deref();
+        let together = of_part.map_or(0, |part| {
+            part.fetch_add(wanted, Ordering::Relaxed);
+            part.fetch_sub(held, Ordering::Relaxed).saturating_sub(held)
+        });
+        let change = |left: u64| {
+            let left = left.saturating_add(held).checked_sub(wanted)?;
+            (wanted <= held || together <= left).then_some(left)
+        };
         let changed = self
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
-        let Some(whole) = self.whole.as_ref().filter(|_| changed.is_ok()) else {
-            return changed.is_ok();
-        };
-        let is_there = whole.exchange(held, wanted);
-        if !is_there {
-            self.left.fetch_add(wanted, Ordering::Relaxed);
-            self.left.fetch_sub(held, Ordering::Relaxed);
+        if let (Err(_), Some(part)) = (changed, of_part) {
+            part.fetch_add(held, Ordering::Relaxed);
+            part.fetch_sub(wanted, Ordering::Relaxed);
         }
-        is_there
+        changed.is_ok()
     }
 
     /// A share of nothing yet, for a reader that may hold `free` bytes without asking.
@@ -141,21 +147,31 @@ mod tests {
     }
 
     #[test]
-    fn a_part_holds_no_more_than_its_own_and_than_the_whole_has() {
+    fn a_part_never_takes_more_than_it_leaves_to_the_others() {
         let memory = Memory::of(1000);
-        let part = memory.part(600);
+        let part = memory.part();
         let mut one = part.share(0);
-        assert!(one.hold(601).is_err());
-        one.hold(600).unwrap();
-        assert_eq!((part.left(), memory.left()), (0, 400));
-        assert!(part.share(0).hold(1).is_err());
-        let other = memory.part(600);
+        assert!(one.hold(501).is_err());
+        one.hold(300).unwrap();
+        // What its readers hold counts together.
+        let mut another = part.share(0);
+        assert!(another.hold(201).is_err());
+        another.hold(200).unwrap();
+        assert_eq!(memory.left(), 500);
+        let other = memory.part();
         let mut two = other.share(0);
-        assert!(two.hold(401).is_err());
-        assert_eq!((other.left(), memory.left()), (600, 400));
-        two.hold(400).unwrap();
-        drop(one);
-        two.hold(500).unwrap();
-        assert_eq!((part.left(), other.left(), memory.left()), (600, 100, 500));
+        assert!(two.hold(251).is_err());
+        two.hold(250).unwrap();
+        let third = memory.part();
+        let mut three = third.share(0);
+        three.hold(125).unwrap();
+        assert!(memory.part().share(0).hold(62).is_ok());
+        // Less may be held at any time, and what is given back is there for all.
+        assert!(one.hold(301).is_err() && one.hold(299).is_ok());
+        drop((one, another));
+        two.hold(437).unwrap();
+        drop((two, three));
+        assert_eq!(memory.left(), 1000);
+        part.share(0).hold(500).unwrap();
     }
 }

@@ -14,8 +14,6 @@ use tarn_store::metadata::OwnerId;
 pub(super) struct UnderWay {
     limit: usize,
     memory: Memory,
-    /// Bytes of that memory for each account.
-    share: u64,
     /// How many each account has, and its part of the memory.
     counts: Arc<Mutex<HashMap<Option<OwnerId>, (usize, Memory)>>>,
 }
@@ -31,12 +29,11 @@ pub(super) struct Turn {
 
 impl UnderWay {
     /// At most `limit` for each account, and for all of them `memory` bytes for what v3 packages have in front of their files'
-    /// data. One account gets half of that at most.
+    /// data. One account never holds more of that than it leaves to the others.
     pub(super) fn new(limit: usize, memory: u64) -> Self {
         Self {
             limit,
             memory: Memory::of(memory),
-            share: memory / 2,
             counts: Arc::default(),
         }
     }
@@ -50,7 +47,7 @@ impl UnderWay {
         let mut counts = self.counts();
         let (count, memory) = counts
             .entry(account)
-            .or_insert_with(|| (0, self.memory.part(self.share)));
+            .or_insert_with(|| (0, self.memory.part()));
         if *count >= self.limit {
             return Err(PublishError::TooManyAtOnce { limit: self.limit });
         }
@@ -94,12 +91,12 @@ mod tests {
         drop(first);
         let third = begin().unwrap();
         begin().unwrap_err();
-        // The uploads of an account share its half of the memory.
+        // The uploads of an account leave as much memory to others as they hold together.
         let mut held = second.memory.share(0);
         held.hold(500).unwrap();
         third.memory.share(0).hold(1).unwrap_err();
         let other = under_way.begin(Some(OwnerId::from_row(1))).unwrap();
-        other.memory.share(0).hold(500).unwrap();
+        other.memory.share(0).hold(250).unwrap();
         drop((second, third, other));
         assert!(under_way.counts().is_empty());
     }
