@@ -175,10 +175,12 @@ fn the_index_says_of_both_formats_what_apk_mkndx_says() {
         files.push(package.write_into(folder.path()));
     }
     let ours = folder.path().join("ours.adb");
-    let answer = server
-        .alpine("admin", "/v1/main/x86_64/Packages.adb")
-        .expect(200);
-    fs::write(&ours, answer.body).unwrap();
+    let index = |name| {
+        server
+            .alpine("admin", &format!("/v1/main/x86_64/{name}"))
+            .expect(200)
+    };
+    fs::write(&ours, index("Packages.adb").body).unwrap();
     let theirs = folder.path().join("theirs.adb");
     let files: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
     let output = ["--output", theirs.to_str().unwrap()];
@@ -186,6 +188,9 @@ fn the_index_says_of_both_formats_what_apk_mkndx_says() {
     let run = bare(&alpine, &arguments);
     assert!(run.success, "{}", run.output);
     assert_eq!(dumped(&alpine, &ours), dumped(&alpine, &theirs));
+    let json = ["adbdump", "--allow-untrusted", "--format", "json"];
+    let json = bare(&alpine, &[&json[..], &[ours.to_str().unwrap()]].concat());
+    assert_eq!(index("index.json").text(), json.output);
 }
 
 #[test]
@@ -252,23 +257,26 @@ fn a_package_that_is_signed_itself_is_shown_with_its_signer() {
     let server = Server::start();
     server.publish("v1/main", &Package::new("v2-hello", "1.0-r0"));
     let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("own.rsa");
-    fs::write(
-        &key,
-        server.tarn(&["key", "export", "admin", "--private"], ""),
-    )
-    .unwrap();
-    let package = Mkpkg::new("signed", "1.0-r0").argument("--sign-key", key.to_str().unwrap());
-    let answer = server.publish_v3(&alpine, "v1/main", &package);
-    assert!(answer.body.is_empty(), "{answer}");
-    let path = "/api/v1/packages/admin/alpine/signed/1.0-r0/files";
-    let files = server.curl(path).user(ADMIN).expect(200);
-    let files: serde_json::Value = serde_json::from_slice(&files.body).unwrap();
     let disposition = server.alpine("admin", "/key").expect(200);
-    let name = disposition.require("content-disposition").split('"').nth(1);
-    assert_eq!(files[0]["format"], "v3");
-    assert_eq!(files[0]["signatures"][0]["verified_by"].as_str(), name);
-    let sent = package.bytes(&alpine);
-    let sha256 = <sha2::Sha256 as sha2::Digest>::digest(&sent);
-    assert_eq!(files[0]["sha256"], hex(&sha256));
+    let rsa = disposition.require("content-disposition").split('"').nth(1);
+    // As OpenWrt's builders have them.
+    let curve = server.tarn(&["key", "rotate", "admin", "--type", "ec-p256"], "");
+    for (version, name) in [("1.0-r0", rsa.unwrap()), ("1.1-r0", curve.trim_end())] {
+        let key = folder.path().join(version);
+        let private = server.tarn(&["key", "export", "admin", name, "--private"], "");
+        fs::write(&key, private).unwrap();
+        let package = Mkpkg::new("signed", version).argument("--sign-key", key.to_str().unwrap());
+        // Once: a signature on a curve is another each time.
+        let sent = package.bytes(&alpine);
+        let call = server.alpine("admin", "/v1/main").user(ADMIN);
+        let answer = call.upload_bytes(&sent).expect(201);
+        assert!(answer.body.is_empty(), "{answer}");
+        let path = format!("/api/v1/packages/admin/alpine/signed/{version}/files");
+        let files = server.curl(&path).user(ADMIN).expect(200);
+        let files: serde_json::Value = serde_json::from_slice(&files.body).unwrap();
+        assert_eq!(files[0]["format"], "v3");
+        assert_eq!(files[0]["signatures"][0]["verified_by"], name);
+        let sha256 = <sha2::Sha256 as sha2::Digest>::digest(&sent);
+        assert_eq!(files[0]["sha256"], hex(&sha256));
+    }
 }
