@@ -84,9 +84,9 @@ impl Signer {
 
     /// The index of v3 of these packages, from nothing.
     pub(super) fn first_v3(&self, packages: &[IndexedPackage]) -> Result<v3::Made> {
-        let state = v3::append(&adb::State::empty(), packages)?;
+        let gathered = v3::gather(adb::Gathered::default(), packages)?;
         let live = packages.len() as u64;
-        Ok(v3::first(state, live, &self.keys, &self.limits)?)
+        Ok(v3::first(gathered, live, &self.keys, &self.limits)?)
     }
 
     /// The index of v3 after a change.

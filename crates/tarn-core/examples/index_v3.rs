@@ -72,18 +72,18 @@ fn measure(
 ) -> Outcome<()> {
     let limits = Limits::default();
     let before = Instant::now();
-    let mut state = adb::State::empty();
+    let mut gathered = adb::Gathered::default();
     let mut number = 0;
     while number < size {
         let until = (number + 8192).min(size);
         let packages: Vec<IndexedPackage> = (number..until)
             .map(|number| package(number, records))
             .collect::<Outcome<_>>()?;
-        state = v3::append(&state, &packages)?;
+        gathered = v3::gather(gathered, &packages)?;
         number = until;
     }
     let live = u64::try_from(size)?;
-    let (mut base, segments, _) = v3::first(state, live, keys, &limits)?;
+    let (mut base, segments, _) = v3::first(gathered, live, keys, &limits)?;
     println!(
         "{size} packages, from nothing: {:.0} ms",
         before.elapsed().as_secs_f64() * 1e3
@@ -133,6 +133,20 @@ fn measure(
         add / bare,
         bare * 1e3
     );
+    mean(size / 8, bare, &mut |_| {
+        let added = vec![package(number, records)?];
+        number += 1;
+        live += 1;
+        let changes = IndexChanges {
+            added,
+            ..IndexChanges::default()
+        };
+        let before = Instant::now();
+        let (next, ..) = v3::next(&base, changes, live, keys, &limits)?;
+        let spent = before.elapsed().as_secs_f64();
+        base = next;
+        Ok(spent)
+    })?;
     let mut gone = size / 3;
     let remove = median(|| {
         gone += 7;
@@ -148,6 +162,20 @@ fn measure(
         Ok(spent)
     })?;
     println!("  one fewer: {:.2} ms", remove * 1e3);
+    Ok(())
+}
+
+/// Prints the mean of so many appends, with those in which the newer packages join the others, and the longest.
+fn mean(appends: i64, bare: f64, append: &mut impl FnMut(i64) -> Outcome<f64>) -> Outcome<()> {
+    let spent = (0..appends).map(append).collect::<Outcome<Vec<f64>>>()?;
+    let mean = spent.iter().sum::<f64>() / spent.len() as f64;
+    let longest = spent.iter().copied().fold(0.0, f64::max);
+    println!(
+        "  the mean of {appends} more: {:.3} ms, {:.2} signatures; the longest {:.0} ms",
+        mean * 1e3,
+        mean / bare,
+        longest * 1e3
+    );
     Ok(())
 }
 

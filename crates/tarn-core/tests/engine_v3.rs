@@ -11,6 +11,7 @@ use apk::{
         block::{BlockKind, Blocks},
         container,
         index::{Index, read_unverified},
+        reader::Payload,
         schema::{Schema, dependency, package},
         signature::PayloadDigest,
         value::Value,
@@ -19,7 +20,7 @@ use apk::{
 };
 use proptest::prelude::*;
 use tarn_core::index::{
-    adb::{Changes, Prefix, Record, State},
+    adb::{Changes, Gathered, Prefix, Record, State},
     engine::EngineError,
 };
 
@@ -81,14 +82,11 @@ fn records(sequences: impl IntoIterator<Item = i64>) -> BTreeMap<i64, Record> {
 /// The index of these packages, from nothing, some at a time.
 fn derived(records: &BTreeMap<i64, Record>) -> State {
     let records: Vec<Record> = records.values().cloned().collect();
-    let add = |state: State, added: &[Record]| {
-        let changes = Changes {
-            added: added.to_vec(),
-            ..Changes::default()
-        };
-        state.apply(&changes).unwrap()
-    };
-    records.chunks(1000).fold(State::empty(), add)
+    let mut gathered = Gathered::default();
+    for some in records.chunks(1000) {
+        gathered.add(some).unwrap();
+    }
+    gathered.index().unwrap()
 }
 
 /// Stands for a signature: the engine does not look into it.
@@ -224,6 +222,59 @@ fn a_file_is_hardly_larger_than_one_run_of_the_compressor() {
             file.len()
         );
     }
+}
+
+/// As a repository comes to two versions of most packages: all of them first, and then, in another order, newer ones.
+#[test]
+fn versions_that_came_far_apart_are_together() {
+    let number = |sequence: i64| match sequence {
+        ..=2500 => sequence,
+        _ => (sequence * 7) % 2300,
+    };
+    let packages = (1..=4700).map(|sequence| {
+        let text = |salt: i64| format!("{:x}", number(sequence).wrapping_mul(salt));
+        let mut writer = Writer::new();
+        let mut fields = [Value::NULL; package::SLOTS - 1];
+        for (slot, text) in [
+            (package::NAME, format!("package-{}", text(0x9e37_79b9))),
+            (package::VERSION, format!("1.{sequence}-r0")),
+            (
+                package::DESCRIPTION,
+                format!(
+                    "{} of {}",
+                    text(0x5851_f42d_4c95_7f2d),
+                    text(0x2545_f491_4f6c_dd1d)
+                ),
+            ),
+            (
+                package::URL,
+                format!("https://example.org/{}", text(0x1405_7b7e_f767_814f)),
+            ),
+            (
+                package::HASHES,
+                format!("{:020x}", sequence.wrapping_mul(0x9e37_79b9_7f4a)),
+            ),
+            (package::ARCH, "x86_64".to_owned()),
+        ] {
+            fields[slot - 1] = writer.blob(text.as_bytes()).unwrap();
+        }
+        let root = writer.object(&fields).unwrap();
+        let payload = writer.finish(root).into();
+        (sequence, Record { sequence, payload })
+    });
+    let packages: BTreeMap<i64, Record> = packages.collect();
+    let (file, ..) = file(&derived(&packages), None);
+    // What apk would write of the same packages: sorted, without a part.
+    let whole = payload(&file).0;
+    let whole = Payload::new(&whole).unwrap();
+    let mut writer = Writer::new();
+    let root = writer.copy(whole, whole.root()).unwrap();
+    let sorted = in_one_run(&writer.finish(root));
+    assert!(
+        file.len() * 100 <= sorted * 115,
+        "{} bytes, {sorted} sorted",
+        file.len()
+    );
 }
 
 /// What happens between two readers: so many come, after gaps, and so many of those there go.

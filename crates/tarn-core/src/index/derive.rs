@@ -24,20 +24,20 @@ impl Indexes {
     ) -> Result<Result<State, Problem>, IndexError> {
         let arch = place.arch.clone();
         let append =
-            move |before: &State, packages: &[IndexedPackage]| v2::append(before, packages, &arch);
+            move |before: State, packages: &[IndexedPackage]| v2::append(&before, packages, &arch);
         match State::empty() {
             Ok(empty) => self.derive(place, head, empty, append).await,
             Err(error) => Ok(Err(error.into())),
         }
     }
 
-    /// The state of `Packages.adb`, or why there is none.
+    /// The packages of `Packages.adb`, or why there are none.
     pub(super) async fn derive_v3(
         &self,
         place: &Place,
         head: &IndexHead,
-    ) -> Result<Result<adb::State, Problem>, IndexError> {
-        self.derive(place, head, adb::State::empty(), v3::append)
+    ) -> Result<Result<adb::Gathered, Problem>, IndexError> {
+        self.derive(place, head, adb::Gathered::default(), v3::gather)
             .await
     }
 
@@ -47,7 +47,7 @@ impl Indexes {
         place: &Place,
         head: &IndexHead,
         empty: S,
-        append: impl Fn(&S, &[IndexedPackage]) -> Result<S, Problem> + Send + Sync + 'static,
+        append: impl Fn(S, &[IndexedPackage]) -> Result<S, Problem> + Send + Sync + 'static,
     ) -> Result<Result<S, Problem>, IndexError> {
         let append = Arc::new(append);
         let (most, mut after) = (at_once(head), 0);
@@ -68,7 +68,7 @@ impl Indexes {
             };
             after = last.sequence;
             let append = Arc::clone(&append);
-            state = spawn_blocking(move || append(&before, &packages)).await?;
+            state = spawn_blocking(move || append(before, &packages)).await?;
         }
         Ok(state)
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     Problem, Segments,
-    adb::{Changes, Prefix, Record, State},
+    adb::{Changes, Gathered, Prefix, Record, State},
     engine::EngineError,
     signatures::Signatures,
 };
@@ -42,26 +42,28 @@ impl Base {
     }
 }
 
-/// The state after further packages: an index is derived from nothing in parts, so that it is never in memory whole.
+/// Takes further packages: an index is derived from nothing in parts, so that the facts of all are never in memory.
 ///
 /// # Errors
 ///
-/// When it cannot be put together.
-pub fn append(state: &State, packages: &[IndexedPackage]) -> Result<State, Problem> {
-    let changes = Changes {
-        added: records(packages)?,
-        ..Changes::default()
-    };
-    Ok(state.apply(&changes)?)
+/// When one of them cannot be written.
+pub fn gather(mut before: Gathered, packages: &[IndexedPackage]) -> Result<Gathered, Problem> {
+    before.add(&records(packages)?)?;
+    Ok(before)
 }
 
-/// Makes an index of a state that was derived from nothing. The independent reader reads all of it.
+/// Makes an index of all its packages. The independent reader reads all of it.
 ///
 /// # Errors
 ///
 /// When it cannot be put together, cannot be signed, or is not what the reader finds in it.
-pub fn first(state: State, live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<Made, Problem> {
-    let (base, segments, etag) = sign(state, None, keys)?;
+pub fn first(
+    packages: Gathered,
+    live: u64,
+    keys: &OwnerKeys,
+    limits: &Limits,
+) -> Result<Made, Problem> {
+    let (base, segments, etag) = sign(packages.index()?, None, keys)?;
     let file: Vec<u8> = segments
         .part(0..segments.length())
         .flat_map(Vec::from)
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_no_key_signs_is_not_served() {
-        let refused = first(State::empty(), 0, &signed_by(&[]), &Limits::default());
+        let refused = first(Gathered::default(), 0, &signed_by(&[]), &Limits::default());
         assert!(
             matches!(&refused, Err(Problem::Signature(text)) if text == "no key signs"),
             "{refused:?}"

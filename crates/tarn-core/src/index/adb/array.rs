@@ -214,14 +214,14 @@ pub(super) struct Middle {
 }
 
 impl Middle {
-    /// `means_the_same` says of a value whether it does.
+    /// `means_the_same` says whether the values of a piece that both have do.
     pub(super) fn of(
         before: &Sorted,
         after: &Sorted,
-        means_the_same: impl Fn(Value) -> bool,
+        means_the_same: impl Fn(&Piece) -> bool,
     ) -> Self {
         let same = |(one, other): &(&Arc<Piece>, &Arc<Piece>)| {
-            Arc::ptr_eq(one, other) && one.values().all(&means_the_same)
+            Arc::ptr_eq(one, other) && means_the_same(one)
         };
         let (old, new) = (before.pieces.as_slice(), after.pieces.as_slice());
         let front = old.iter().zip(new).take_while(same).count();

@@ -13,7 +13,7 @@ use apk::{
 
 use super::{
     State,
-    array::{self, Middle, Sorted},
+    array::{self, Middle, Piece, Sorted},
     part::{Entries, Key, Part},
 };
 use crate::index::engine::EngineError;
@@ -104,7 +104,8 @@ impl State {
         let before_sorted = before.map_or(&none, |before| &before.sorted);
         let shared = Shared::between(before, self)?;
         // Where the one before is whole in this one, no place of it means anything else.
-        let means_the_same = |value| shared.all || shared.has(value);
+        let means_the_same =
+            |piece: &Piece| shared.all || piece.values().all(|value| shared.has(value));
         let Middle {
             old,
             new,

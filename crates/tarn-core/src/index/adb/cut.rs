@@ -10,7 +10,7 @@ use apk::v3::value::Value;
 use super::{
     layout,
     open::Open,
-    part::{Part, Source},
+    part::{Key, Part, Source},
 };
 use crate::index::engine::EngineError;
 
@@ -33,7 +33,7 @@ pub(super) struct Moves {
     /// Where those were that are gone.
     pub(super) gone: BTreeSet<Value>,
     /// Those that are new.
-    pub(super) added: BTreeSet<i64>,
+    pub(super) added: Vec<i64>,
     /// Where everything is that was written.
     pub(super) written: HashMap<i64, Value>,
 }
@@ -61,32 +61,68 @@ impl<'a> Cut<'a> {
         self.pending.is_empty() && self.base() == Ok(base)
     }
 
-    /// Takes a closed chunk: as it is, where nothing before it or in it changed.
+    /// Writes the packages that are settled: those in `parts` up to the sequence `last`, and those that join them. Gives how many chunks
+    /// they are, and those of `parts` that are settled no more.
+    pub(super) fn settle(
+        &mut self,
+        parts: &[Arc<Part>],
+        last: i64,
+        joining: &[Source],
+    ) -> Result<(usize, Vec<Source>), EngineError> {
+        let joining = joining.iter().map(|source| Ok((source.key()?, source)));
+        let mut joining = joining.collect::<Result<Vec<(Key<'_>, &Source)>, EngineError>>()?;
+        joining.sort_by(|(one, _), (other, _)| one.compare(other));
+        let mut joining = joining.as_slice();
+        let mut leaving = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            let end = part.entries.last_key();
+            let inside = joining
+                .partition_point(|(key, _)| end.is_some_and(|end| key.compare(&end).is_lt()));
+            let (inside, behind) = joining.split_at_checked(inside).unwrap_or((joining, &[]));
+            joining = behind;
+            let ends = part.ends_by_itself() || (index + 1 == parts.len() && behind.is_empty());
+            let stays = ends && inside.is_empty() && self.is_in_step(part.base);
+            if stays && part.entries.are_up_to(last) && !part.entries.touches(self.removed) {
+                self.closed.push(Arc::clone(part));
+                continue;
+            }
+            let mut inside = inside.iter().peekable();
+            for source in part.sources()? {
+                if source.sequence > last {
+                    leaving.push(source);
+                    continue;
+                }
+                while let Some((key, joins)) = inside.peek()
+                    && key.compare(&source.key()?).is_lt()
+                {
+                    self.take((*joins).clone())?;
+                    inside.next();
+                }
+                self.take(source)?;
+            }
+            for (_, joins) in inside {
+                self.take((*joins).clone())?;
+            }
+        }
+        for (_, joins) in joining {
+            self.take((*joins).clone())?;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        if !pending.is_empty() {
+            self.close(&pending)?;
+        }
+        Ok((self.closed.len(), leaving))
+    }
+
+    /// Takes a closed chunk behind those: as it is, where nothing before it or in it changed.
     pub(super) fn keep_or_take(&mut self, part: &Arc<Part>) -> Result<(), EngineError> {
         if self.is_in_step(part.base) && !part.entries.touches(self.removed) {
             self.closed.push(Arc::clone(part));
             return Ok(());
         }
-        for source in part.sources()? {
-            self.take(source)?;
-        }
-        Ok(())
-    }
-
-    /// Takes a package that was there.
-    pub(super) fn take(&mut self, source: Source) -> Result<(), EngineError> {
-        if self.removed.contains(&source.sequence) {
-            self.moves.gone.insert(source.value);
-            return Ok(());
-        }
-        self.moves.moved.insert(source.value, source.sequence);
-        self.push(source)
-    }
-
-    /// Takes a package that is new.
-    pub(super) fn add(&mut self, source: Source) -> Result<(), EngineError> {
-        self.moves.added.insert(source.sequence);
-        self.push(source)
+        let mut sources = part.sources()?;
+        sources.sort_by_key(|source| source.sequence);
+        sources.into_iter().try_for_each(|source| self.take(source))
     }
 
     /// Goes on with the chunk that was open.
@@ -94,7 +130,16 @@ impl<'a> Cut<'a> {
         self.open = Some(open);
     }
 
-    fn push(&mut self, source: Source) -> Result<(), EngineError> {
+    /// Takes the next package, unless it is removed.
+    pub(super) fn take(&mut self, source: Source) -> Result<(), EngineError> {
+        if source.is_new {
+            self.moves.added.push(source.sequence);
+        } else if self.removed.contains(&source.sequence) {
+            self.moves.gone.insert(source.value);
+            return Ok(());
+        } else {
+            self.moves.moved.insert(source.value, source.sequence);
+        }
         let ends_run = layout::ends_run(source.sequence);
         let Some(open) = &mut self.open else {
             self.pending.push(source);
@@ -108,9 +153,11 @@ impl<'a> Cut<'a> {
         self.moves.written.insert(source.sequence, value);
         if ends_run && open.len() >= layout::LEAST {
             let sources = open.sources()?;
+            let moves = &mut self.moves;
+            let added: BTreeSet<i64> = moves.added.iter().copied().collect();
             for source in &sources {
-                if !self.moves.added.contains(&source.sequence) {
-                    self.moves.moved.insert(source.value, source.sequence);
+                if !added.contains(&source.sequence) {
+                    moves.moved.insert(source.value, source.sequence);
                 }
             }
             self.close(&sources)?;

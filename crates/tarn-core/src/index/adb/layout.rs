@@ -1,31 +1,62 @@
 //! Where the payload of a v3 index is cut: a function of nothing but the packages in it, never of the history of a process.
 //!
 //! ```text
-//! header | chunk | chunk | … | hole | run | hole | run | … | hole | packages since | array
-//!   └── root ────────────────────────────────────────────────→ ┘
+//! header | settled chunk | … | chunk | … | hole | run | hole | run | … | hole | packages since | array
+//!   └── root ────────────────────────────────────────────────────────────→ ┘
 //! ```
 //!
 //! Values point at absolute places, so what stands behind a part that grows would have to be written anew. So packages
-//! stand in the order of their sequence, cut into parts that share nothing, and only the last part grows:
+//! are cut into parts that share nothing, and only the last part grows:
 //!
+//! - Most packages are settled: all up to one of the newest eighth ([`last_settled`]). They stand sorted by name, so that all
+//!   versions of one stand together, whenever they came: each text that they share is there once. When another package becomes
+//!   the last settled one, they are all written anew: after so many appends as a sixteenth of them are, on average.
+//! - The others stand in the order of their sequence.
 //! - A run ends with a package whose mixed sequence number says so ([`ends_run`]), one in 256 on average.
-//! - A chunk ends with the first run after which it has [`LEAST`] packages or more. A closed chunk is written by columns and
-//!   sorted by name, which compresses best, and filled with zeros to a multiple of [`STEP`]: so a package that goes moves
-//!   nothing behind its chunk, most of the time.
+//! - A chunk ends with the first package that ends a run after which it has [`LEAST`] packages or more; of the settled ones, the last chunk with
+//!   the last of them. A chunk is written by columns and sorted by name, which compresses best, and filled with zeros to a multiple
+//!   of [`STEP`]: so a package that goes moves nothing behind its chunk, most of the time.
 //! - The hole in front of a run has room for the root object. The last one holds it, the others zeros. The header at the very
 //!   start of the payload says which one that is, and what is behind it is hashed at each append, for the root says where
 //!   the array is. So the root moves when a run ends, and all is hashed then.
 
 use apk::v3::value::Value;
 
-use crate::index::engine::layout::rank;
+use crate::index::engine::layout::{mix, rank};
 
 /// The ranks of [`rank`] that end a piece of the last run, which is compressed by itself, and a run.
 const PIECE_RANK: usize = 1;
 const RUN_RANK: usize = 3;
 
+/// From how many packages on there are settled ones. Fewer fit into a chunk and an open one.
+const FEWEST: usize = 2048;
+
+/// What part of all packages the newest are.
+const NEWEST: usize = 8;
+
+/// How many of `count` packages are the newest.
+pub(super) fn newest(count: usize) -> usize {
+    count / NEWEST
+}
+
+/// The sequence of the last settled package of an index of `count`: of the newest, the one whose mixed sequence number is the largest.
+/// `sequences` are those of the newest at least, in any order.
+///
+/// It is followed by another when it is no longer among the newest, or when one comes whose number is larger.
+pub(super) fn last_settled(count: usize, mut sequences: Vec<i64>) -> Option<i64> {
+    if count < FEWEST {
+        return None;
+    }
+    let older = sequences.len().saturating_sub(newest(count));
+    if older > 0 {
+        sequences.select_nth_unstable(older);
+    }
+    let newest = sequences.into_iter().skip(older);
+    newest.max_by_key(|sequence| mix(*sequence))
+}
+
 /// How many packages a closed chunk has at least. More of them share more, and cost more when one of them goes.
-pub(super) const LEAST: usize = 1536;
+pub(super) const LEAST: usize = 1024;
 
 /// Chunks end at multiples of this, in bytes.
 pub(super) const STEP: usize = 16 << 10;
@@ -63,6 +94,27 @@ mod tests {
     use apk::v3::value::Type;
 
     use super::*;
+
+    #[test]
+    fn most_packages_are_settled_and_they_are_written_anew_rarely() {
+        let mut there: Vec<i64> = (1..2_000).collect();
+        assert_eq!(last_settled(there.len(), there.clone()), None);
+        let (mut last, mut written) = (None, 0);
+        for sequence in 2_000..8_000 {
+            there.push(sequence);
+            let newest = there[there.len() - newest(there.len())..].to_vec();
+            let settled = last_settled(there.len(), newest.clone());
+            if sequence % 100 == 0 {
+                // Those that are older make no difference.
+                assert_eq!(last_settled(there.len(), there.clone()), settled);
+                assert!(settled.is_none_or(|last| newest.contains(&last)));
+            }
+            if settled != last {
+                (last, written) = (settled, written + there.len());
+            }
+        }
+        assert!(written < 20 * there.len(), "{written} packages");
+    }
 
     #[test]
     fn runs_have_the_length_they_are_meant_to_have() {

@@ -12,6 +12,7 @@ mod array;
 mod check;
 mod cut;
 mod file;
+mod gathered;
 mod layout;
 mod open;
 mod part;
@@ -30,6 +31,7 @@ use super::engine::EngineError;
 
 pub use self::{
     file::{Prefix, Unsigned},
+    gathered::Gathered,
     part::Record,
 };
 
@@ -48,7 +50,12 @@ pub struct Changes {
 /// All of an index but its hash and its signatures.
 #[derive(Debug, Clone)]
 pub struct State {
+    /// First those of settled packages, then those of newer ones.
     closed: Vec<Arc<Part>>,
+    /// How many of these are of settled packages.
+    settled: usize,
+    /// The last settled package.
+    last_settled: Option<i64>,
     open: Open,
     /// The values of all packages, sorted by name, version and hash.
     sorted: Sorted,
@@ -59,6 +66,8 @@ impl State {
     pub fn empty() -> Self {
         Self {
             closed: Vec::new(),
+            settled: 0,
+            last_settled: None,
             open: Open::at(layout::HEADER),
             sorted: Sorted::default(),
         }
@@ -71,32 +80,61 @@ impl State {
     /// [`EngineError::Inconsistent`] when a removed package is not there, or an added one is not above all others;
     /// [`EngineError::Full`] over 256 MiB.
     pub fn apply(&self, changes: &Changes) -> Result<Self, EngineError> {
-        self.check_order(&changes.added)?;
-        let mut cut = Cut::new(&changes.removed);
-        for part in &self.closed {
-            cut.keep_or_take(part)?;
-        }
-        let stays = cut.is_in_step(self.open.base)
-            && changes.added.len() <= FEW
-            && !self.open.touches(&changes.removed);
-        if stays {
-            cut.go_on(self.open.clone());
-        } else {
-            for source in self.open.sources()? {
-                cut.take(source)?;
+        let added = changes.added.iter().map(Source::of);
+        let added = added.collect::<Result<_, _>>()?;
+        self.after(&changes.removed, added)
+    }
+
+    fn after(&self, removed: &BTreeSet<i64>, added: Vec<Source>) -> Result<Self, EngineError> {
+        self.check_order(&added)?;
+        let last_settled = self.last_settled_after(removed, &added);
+        let (settled, newer) = self
+            .closed
+            .split_at_checked(self.settled)
+            .unwrap_or_default();
+        let mut cut = Cut::new(removed);
+        let chunks = if last_settled == self.last_settled {
+            let (chunks, _) = cut.settle(settled, i64::MAX, &[])?;
+            for part in newer {
+                cut.keep_or_take(part)?;
             }
-        }
-        for record in &changes.added {
-            cut.add(Source::of(record)?)?;
-        }
+            let stays =
+                cut.is_in_step(self.open.base) && added.len() <= FEW && !self.open.touches(removed);
+            if stays {
+                cut.go_on(self.open.clone());
+            } else {
+                self.open
+                    .sources()?
+                    .into_iter()
+                    .try_for_each(|source| cut.take(source))?;
+            }
+            added.into_iter().try_for_each(|source| cut.take(source))?;
+            chunks
+        } else {
+            let last = last_settled.unwrap_or(i64::MIN);
+            let mut joining = self.open.sources()?;
+            for part in newer {
+                joining.extend(part.sources()?);
+            }
+            joining.extend(added);
+            let newer = joining.extract_if(.., |source| source.sequence > last);
+            let mut newer: Vec<Source> = newer.collect();
+            let (chunks, leaving) = cut.settle(settled, last, &joining)?;
+            newer.extend(leaving);
+            newer.sort_by_key(|source| source.sequence);
+            newer.into_iter().try_for_each(|source| cut.take(source))?;
+            chunks
+        };
         let (closed, open, moves) = cut.finish()?;
-        if moves.gone.len() != changes.removed.len() {
+        if moves.gone.len() != removed.len() {
             return Err(EngineError::Inconsistent(
                 "a package to remove is not there",
             ));
         }
         let mut state = Self {
             closed,
+            settled: chunks,
+            last_settled,
             open,
             sorted: Sorted::default(),
         };
@@ -104,18 +142,34 @@ impl State {
         Ok(state)
     }
 
-    fn check_order(&self, added: &[Record]) -> Result<(), EngineError> {
-        let last = self
-            .entries()
-            .last()
-            .and_then(|entries| entries.sequences().max());
-        let added = added.iter().map(|record| record.sequence);
+    fn check_order(&self, added: &[Source]) -> Result<(), EngineError> {
+        let newer = self.newer().flat_map(Entries::sequences);
+        let last = newer.chain(self.last_settled).max();
+        let added = added.iter().map(|source| source.sequence);
         if last.into_iter().chain(added).is_sorted_by(|a, b| a < b) {
             Ok(())
         } else {
             Err(EngineError::Inconsistent(
                 "an added package is not above all others",
             ))
+        }
+    }
+
+    /// Which package is the last settled one afterwards.
+    fn last_settled_after(&self, removed: &BTreeSet<i64>, added: &[Source]) -> Option<i64> {
+        let count = (self.sorted.len() + added.len()).saturating_sub(removed.len());
+        let added = added.iter().map(|source| source.sequence);
+        let newer: usize = self.newer().map(Entries::len).sum();
+        match self.last_settled {
+            // Packages that only come push others out of the newest, and bring none of the old ones back.
+            Some(last) if removed.is_empty() && newer + added.len() < layout::newest(count) => {
+                layout::last_settled(count, added.chain([last]).collect())
+            }
+            _ => {
+                let there = self.entries().flat_map(Entries::sequences);
+                let there = there.filter(|sequence| !removed.contains(sequence));
+                layout::last_settled(count, there.chain(added).collect())
+            }
         }
     }
 
@@ -140,6 +194,13 @@ impl State {
         let parts = self.parts().map(|part| &part.entries);
         let all = parts.chain([&self.open.last.entries]);
         all.filter(|entries| entries.len() > 0)
+    }
+
+    /// What is in the parts behind those of settled packages.
+    fn newer(&self) -> impl Iterator<Item = &Entries> {
+        let closed = self.closed.iter().skip(self.settled);
+        let parts = closed.chain(&self.open.runs).map(|part| &part.entries);
+        parts.chain([&self.open.last.entries])
     }
 
     /// What the package that `value` points at is sorted by.

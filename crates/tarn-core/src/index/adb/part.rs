@@ -35,8 +35,10 @@ pub struct Record {
 pub(super) struct Source {
     pub(super) sequence: i64,
     pub(super) value: Value,
-    bytes: Bytes,
-    base: usize,
+    pub(super) bytes: Bytes,
+    pub(super) base: usize,
+    /// Whether the index has not had it before.
+    pub(super) is_new: bool,
 }
 
 impl Source {
@@ -47,6 +49,7 @@ impl Source {
             value: payload.root(),
             bytes: record.payload.clone(),
             base: 0,
+            is_new: true,
         })
     }
 
@@ -154,6 +157,10 @@ impl Entries {
         })
     }
 
+    pub(super) fn last_key(&self) -> Option<Key<'_>> {
+        self.key(self.len().checked_sub(1)?)
+    }
+
     /// The key of the package that `value` points at.
     pub(super) fn key_of(&self, value: Value) -> Option<Key<'_>> {
         let found = self.list.binary_search_by_key(&value, |entry| entry.value);
@@ -167,17 +174,20 @@ impl Entries {
                 .any(|sequence| sequences.contains(&sequence))
     }
 
-    /// The packages in the order of their sequence, out of the bytes that begin at `base`.
-    pub(super) fn sources(&self, bytes: &Bytes, base: usize) -> Vec<Source> {
-        let source = |entry: &Entry| Source {
+    /// Whether none of them comes after the sequence `last`.
+    pub(super) fn are_up_to(&self, last: i64) -> bool {
+        last == i64::MAX || self.sequences().all(|sequence| sequence <= last)
+    }
+
+    /// The packages in the order of their places, out of the bytes that begin at `base`.
+    pub(super) fn sources(&self, bytes: &Bytes, base: usize) -> impl Iterator<Item = Source> {
+        self.list.iter().map(move |entry| Source {
             sequence: entry.sequence,
             value: entry.value,
             bytes: bytes.clone(),
             base,
-        };
-        let mut sources: Vec<Source> = self.list.iter().map(source).collect();
-        sources.sort_by_key(|source| source.sequence);
-        sources
+            is_new: false,
+        })
     }
 
     pub(super) fn weight(&self) -> u64 {
@@ -279,9 +289,15 @@ impl Part {
         Ok(self.base + length)
     }
 
-    /// Its packages in the order of their sequence.
+    /// Whether the chunk ends here whatever comes behind it.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        let last = self.entries.sequences().last();
+        last.is_some_and(layout::ends_run) && self.entries.len() >= layout::LEAST
+    }
+
+    /// Its packages in the order of their places.
     pub(super) fn sources(&self) -> Result<Vec<Source>, EngineError> {
-        Ok(self.entries.sources(&self.bytes()?, self.base))
+        Ok(self.entries.sources(&self.bytes()?, self.base).collect())
     }
 
     pub(super) fn weight(&self) -> u64 {

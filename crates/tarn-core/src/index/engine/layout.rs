@@ -22,7 +22,7 @@ const EXACT: u64 = 1 << 20;
 const STEPS: u64 = 256;
 
 /// A bijection of 64 bits that leaves no pattern (the finaliser of SplitMix64).
-fn mix(sequence: i64) -> u64 {
+pub(in crate::index) fn mix(sequence: i64) -> u64 {
     let mut mixed = sequence.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
