@@ -75,9 +75,11 @@ impl<'a> Cut<'a> {
         let mut joining = joining.as_slice();
         let mut leaving = Vec::new();
         for (index, part) in parts.iter().enumerate() {
-            let end = part.entries.last_key();
-            let inside = joining
-                .partition_point(|(key, _)| end.is_some_and(|end| key.compare(&end).is_lt()));
+            let is_in_it = |key: &Key<'_>| {
+                let end = part.entries.last_key();
+                end.is_some_and(|end| key.compare(&end).is_lt())
+            };
+            let inside = joining.partition_point(|(key, _)| is_in_it(key));
             let (inside, behind) = joining.split_at_checked(inside).unwrap_or((joining, &[]));
             joining = behind;
             let ends = part.ends_by_itself() || (index + 1 == parts.len() && behind.is_empty());
@@ -86,23 +88,7 @@ impl<'a> Cut<'a> {
                 self.closed.push(Arc::clone(part));
                 continue;
             }
-            let mut inside = inside.iter().peekable();
-            for source in part.sources()? {
-                if source.sequence > last {
-                    leaving.push(source);
-                    continue;
-                }
-                while let Some((key, joins)) = inside.peek()
-                    && key.compare(&source.key()?).is_lt()
-                {
-                    self.take((*joins).clone())?;
-                    inside.next();
-                }
-                self.take(source)?;
-            }
-            for (_, joins) in inside {
-                self.take((*joins).clone())?;
-            }
+            self.merge(part, inside, last, &mut leaving)?;
         }
         for (_, joins) in joining {
             self.take((*joins).clone())?;
@@ -112,6 +98,31 @@ impl<'a> Cut<'a> {
             self.close(&pending)?;
         }
         Ok((self.closed.len(), leaving))
+    }
+
+    /// Takes the packages of a chunk up to the sequence `last`, and those that come between them. The others are `leaving`.
+    fn merge(
+        &mut self,
+        part: &Part,
+        joining: &[(Key<'_>, &Source)],
+        last: i64,
+        leaving: &mut Vec<Source>,
+    ) -> Result<(), EngineError> {
+        let mut joining = joining.iter().peekable();
+        for source in part.sources()? {
+            if source.sequence > last {
+                leaving.push(source);
+                continue;
+            }
+            while let Some((key, joins)) = joining.peek()
+                && key.compare(&source.key()?).is_lt()
+            {
+                self.take((*joins).clone())?;
+                joining.next();
+            }
+            self.take(source)?;
+        }
+        joining.try_for_each(|(_, joins)| self.take((*joins).clone()))
     }
 
     /// Takes a closed chunk behind those: as it is, where nothing before it or in it changed.

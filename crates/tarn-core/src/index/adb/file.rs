@@ -36,9 +36,9 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// Bytes it takes in memory, roughly: a state of SHA-512 is some 220.
+    /// Bytes it takes in memory, roughly: a state of SHA-512 is some 220, and is allocated by itself.
     pub fn weight(&self) -> u64 {
-        self.after.len() as u64 * 256
+        self.after.len() as u64 * 320
     }
 }
 
