@@ -2,12 +2,14 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread::sleep,
     time::Duration,
 };
+
+use tarn_testkit::free_address;
 
 use super::Running;
 use crate::{Result, http::Connection, measure::process_cpu};
@@ -31,8 +33,7 @@ impl Nginx {
         let folder = folder.join("nginx");
         let files = folder.join("files");
         fs::create_dir_all(&files)?;
-        let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
-        let (address, tls_address) = (free()?, free()?);
+        let (address, tls_address) = (free_address(), free_address());
         let settings = folder.join("nginx.conf");
         fs::write(&settings, configuration(&folder, address, tls_address))?;
         let master = Command::new("nginx")

@@ -15,6 +15,6 @@ mod tools;
 pub use self::{
     postgres::Postgres,
     s3_server::{ACCESS_KEY, REGION, S3Server, SECRET_KEY},
-    suite::{Session, database_in, on_postgres, sql_in, suite_on_postgres},
-    tools::{left_out, not_run},
+    suite::{Session, database_in, on_postgres, run_on_postgres, sql_in},
+    tools::{free_address, left_out, not_run},
 };

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::left_out;
+use crate::{free_address, left_out};
 
 /// The name of a key that may do everything, as Garage wants one.
 pub const ACCESS_KEY: &str = "GK00112233445566778899aabb";
@@ -210,11 +210,6 @@ fn new_folder(name: &str) -> PathBuf {
     let prefix = format!("tarn-{name}-");
     let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
     folder.unwrap().keep()
-}
-
-fn free_address() -> SocketAddr {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap()
 }
 
 /// Where a program is: in the cache of the tests, or on the path.

@@ -21,7 +21,7 @@ const TEMPLATE: &str = "tarn";
 /// # Panics
 ///
 /// When one of the tests fails.
-pub fn suite_on_postgres(arguments: &[&str], migrate: impl FnOnce(&str)) {
+pub fn run_on_postgres(arguments: &[&str], migrate: impl FnOnce(&str)) {
     if on_postgres() {
         return;
     }
@@ -37,6 +37,24 @@ pub fn suite_on_postgres(arguments: &[&str], migrate: impl FnOnce(&str)) {
         .status()
         .unwrap();
     assert!(status.success(), "on PostgreSQL: {status}");
+}
+
+/// Makes the test that runs all others of the program once more on PostgreSQL ([`run_on_postgres`]), but for those that
+/// `--skip` names in the arguments. For programs that know `tarn_store`, which makes the tables.
+#[macro_export]
+macro_rules! suite_on_postgres {
+    ($($argument:literal),* $(,)?) => {
+        #[test]
+        fn every_test_passes_on_postgresql_too() {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let migrate = |url: &str| {
+                let database = tarn_store::metadata::Database::Postgres(url.parse().unwrap());
+                let opened = tarn_store::metadata::Metadata::open(&database);
+                runtime.block_on(async { opened.await.unwrap().close().await });
+            };
+            $crate::run_on_postgres(&[$($argument),*], migrate);
+        }
+    };
 }
 
 /// Whether the tests of this program run on PostgreSQL.

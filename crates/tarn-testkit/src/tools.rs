@@ -1,6 +1,23 @@
-//! What is missing on this machine.
+//! What this machine has: which programs, and which ports are free.
 
-use std::{collections::BTreeSet, env, io::Write as _, sync::Mutex};
+use std::{
+    collections::BTreeSet,
+    env,
+    io::Write as _,
+    net::{SocketAddr, TcpListener},
+    sync::Mutex,
+};
+
+/// An address on this machine whose port was free a moment ago.
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
 
 /// Says once that tests are left out because `what` is missing. The line goes around the test runner's capture, so that it is seen.
 ///

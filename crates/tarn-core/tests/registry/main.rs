@@ -30,7 +30,7 @@ use tarn_base::{
 };
 use tarn_core::{Registry, index::SignedIndex, settings::Settings};
 use tarn_store::metadata::{
-    Actor, Database, Metadata, NewBlob, NewPackageFile, NewUser, Owner, Visibility,
+    Actor, Database, NewBlob, NewPackageFile, NewUser, Owner, Visibility,
 };
 
 /// 2026-11-22 21:00:00 UTC.
@@ -118,22 +118,17 @@ fn bytes(index: &SignedIndex) -> Vec<u8> {
     runs.flat_map(Vec::from).collect()
 }
 
-#[test]
-fn every_test_passes_on_postgresql_too() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let migrate = |url: &str| {
-        let database = Database::Postgres(url.parse().unwrap());
-        runtime.block_on(async { Metadata::open(&database).await.unwrap().close().await });
-    };
-    let left_out = [
-        // They move the file of SQLite about.
-        "an_older_copy_of_the_database_costs_no_package",
-        "packages_beside_a_new_database_keep_the_server_from_starting",
-        // What they show does not depend on the database.
-        "grants::",
-        "index_cache::",
-        "sealing_key::",
-    ];
-    let arguments: Vec<&str> = left_out.iter().flat_map(|name| ["--skip", name]).collect();
-    tarn_testkit::suite_on_postgres(&arguments, migrate);
-}
+tarn_testkit::suite_on_postgres!(
+    // They move the file of SQLite about.
+    "--skip",
+    "an_older_copy_of_the_database_costs_no_package",
+    "--skip",
+    "packages_beside_a_new_database_keep_the_server_from_starting",
+    // What they show does not depend on the database.
+    "--skip",
+    "grants::",
+    "--skip",
+    "index_cache::",
+    "--skip",
+    "sealing_key::",
+);

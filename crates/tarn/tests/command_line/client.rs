@@ -227,11 +227,7 @@ fn a_wrong_place_is_refused_in_words() {
     let served = Served::start();
     let folder = &served.folder;
     folder.write("a.apk", package("a").build());
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let free = tarn_testkit::free_address().to_string();
     let mut all = String::new();
     for to in [
         format!("http://{}/nobody/v3.23/main", served.address),

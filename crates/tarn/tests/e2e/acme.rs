@@ -2,12 +2,12 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use tarn_testkit::{Postgres, left_out};
+use tarn_testkit::{Postgres, free_address, left_out};
 
 use crate::{
     harness::{
         Apk, Curl, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out,
-        pebble::{Pebble, free_port},
+        pebble::Pebble,
     },
     tls::certificate,
 };
@@ -96,7 +96,7 @@ fn a_certificate_is_ordered_and_is_there_again_after_a_restart() {
     if !curl_or_leave_out() {
         return;
     }
-    let port = free_port();
+    let port = free_address().port();
     let Some(pebble) = Pebble::start(port, YEAR) else {
         return;
     };
@@ -160,7 +160,7 @@ fn a_certificate_is_renewed_before_its_end_and_a_renewal_that_fails_is_reported(
     if !curl_or_leave_out() {
         return;
     }
-    let port = free_port();
+    let port = free_address().port();
     let Some(pebble) = Pebble::start(port, 15) else {
         return;
     };
@@ -191,7 +191,7 @@ fn what_stands_in_the_way_of_a_certificate_is_said() {
         return;
     }
     // Nothing listens where this authority looks.
-    let Some(pebble) = Pebble::start(free_port(), YEAR) else {
+    let Some(pebble) = Pebble::start(free_address().port(), YEAR) else {
         return;
     };
     for (name, said) in [
@@ -224,7 +224,7 @@ fn servers_on_one_database_answer_for_each_other_and_share_the_certificate() {
     if !curl_or_leave_out() {
         return;
     }
-    let (Some(postgres), port) = (Postgres::start(), free_port()) else {
+    let (Some(postgres), port) = (Postgres::start(), free_address().port()) else {
         return;
     };
     // It looks at the port of the second server.
@@ -234,7 +234,7 @@ fn servers_on_one_database_answer_for_each_other_and_share_the_certificate() {
     postgres.create("tarn", None);
     let url = postgres.url("tarn");
     // The second server gets no certificate: nothing answers at its directory.
-    let nowhere = format!("https://127.0.0.1:{}/dir", free_port());
+    let nowhere = format!("https://127.0.0.1:{}/dir", free_address().port());
     let two = start(port, &nowhere, "localhost", &["--database", &url]);
     let key = two.data_folder().join("secret.key");
     let more = [

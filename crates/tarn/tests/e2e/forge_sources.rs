@@ -1,6 +1,6 @@
 //! A forge whose packages are in an S3 store, and one whose database is on PostgreSQL behind TLS.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{fs, path::Path};
 
 use tarn_testkit::{ACCESS_KEY, Postgres, REGION, S3Server, SECRET_KEY};
 use tempfile::TempDir;
@@ -79,9 +79,7 @@ fn a_database_on_postgresql_is_read_over_tls() {
     const CERTIFICATE: &str = include_str!("certificates/first.pem");
     const KEY: &str = include_str!("certificates/first.key.pem");
     const ANOTHER: &str = include_str!("certificates/second.pem");
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = tarn_testkit::free_address().port();
     let settings = [
         "listen_addresses=127.0.0.1",
         &format!("port={port}"),

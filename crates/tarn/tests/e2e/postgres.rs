@@ -18,7 +18,7 @@ fn the_core_of_it_passes_on_postgresql_too() {
         "uploads::",
     ];
     // The server makes its tables.
-    tarn_testkit::suite_on_postgres(&chosen, |_| {});
+    tarn_testkit::run_on_postgres(&chosen, |_| {});
 }
 
 #[test]

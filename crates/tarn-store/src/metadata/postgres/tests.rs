@@ -315,9 +315,7 @@ async fn tls_is_what_sslmode_says() {
     const CERTIFICATE: &str = include_str!("../../../../tarn/tests/e2e/certificates/first.pem");
     const KEY: &str = include_str!("../../../../tarn/tests/e2e/certificates/first.key.pem");
     const ANOTHER: &str = include_str!("../../../../tarn/tests/e2e/certificates/second.pem");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = tarn_testkit::free_address().port();
     let settings = [
         "listen_addresses=127.0.0.1",
         &format!("port={port}"),

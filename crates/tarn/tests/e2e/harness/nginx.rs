@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
+use tarn_testkit::free_address;
 use tempfile::TempDir;
 
 use super::{Curl, Server, becomes_true, tools::NGINX};
@@ -19,8 +19,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn below(path: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let address = free_address().to_string();
         Self {
             base: format!("http://{address}{path}"),
             address,

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use tarn_testkit::free_address;
 use tempfile::TempDir;
 
 use super::{Curl, becomes_true, tools::pebble_or_leave_out};
@@ -20,12 +21,6 @@ pub(crate) struct Pebble {
     port: u16,
     child: Child,
     folder: TempDir,
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// A name server for as long as the process lives: every name resolves to 127.0.0.1, also where the machine's own `localhost` is `::1`.
@@ -67,7 +62,7 @@ impl Pebble {
     pub(crate) fn start(tls_port: u16, validity: u32) -> Option<Self> {
         let program = pebble_or_leave_out()?;
         let folder = TempDir::new().unwrap();
-        let (port, management) = (free_port(), free_port());
+        let (port, management) = (free_address().port(), free_address().port());
         let config = serde_json::json!({"pebble": {
             "listenAddress": format!("127.0.0.1:{port}"),
             "managementListenAddress": format!("127.0.0.1:{management}"),
