@@ -7,6 +7,7 @@ pub mod imports;
 pub mod index;
 pub mod jobs;
 pub mod keys;
+mod leased;
 pub mod metrics;
 pub mod publish;
 mod registry;

@@ -23,6 +23,7 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 use self::due::{due_at, pause_after};
+use crate::leased::{Leased, under_lease};
 use tarn_base::{
     clock::{Clock, Timestamp},
     counter::Counter,
@@ -31,18 +32,13 @@ use tarn_base::{
     secret::Secret,
 };
 use tarn_net::{AcmeError, Authority};
-use tarn_store::metadata::{
-    CertificateOf, LeaseAnswer, Metadata, MetadataError, StoredCertificate,
-};
+use tarn_store::metadata::{CertificateOf, Metadata, MetadataError, StoredCertificate};
 
 /// How often the rows are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// How long an order may take. An authority is given up after half of it.
 const ORDER: Duration = Duration::from_secs(300);
-
-/// For how long the lease is held: longer than an order takes.
-const LEASE: Duration = Duration::from_secs(360);
 
 /// The name of the lease.
 const LEASE_NAME: &str = "certificate";
@@ -282,22 +278,20 @@ impl Certificates {
         let Parts {
             metadata, clock, ..
         } = &*self.0;
-        // Beside a SQLite database there is no other server.
-        if !metadata.is_shared() {
-            return self.order_and_tell().await;
-        }
+        let work = async {
+            // Another server may have done it since.
+            let done = match self.is_due().await {
+                Ok(true) => self.order_and_tell().await,
+                other => other.map(drop),
+            };
+            (done, clock.now())
+        };
         // The certificate says when an order is due, not the lease.
         let due = (clock.now(), Duration::ZERO);
-        let LeaseAnswer::Taken(lease) = metadata.take_lease(LEASE_NAME, LEASE, due).await? else {
-            return Ok(());
-        };
-        // Another server may have done it since.
-        let done = match self.is_due().await {
-            Ok(true) => self.order_and_tell().await,
-            other => other.map(drop),
-        };
-        metadata.release_lease(&lease, clock.now()).await?;
-        done
+        match under_lease(metadata, LEASE_NAME, due, work).await? {
+            Leased::Done(done) => done,
+            Leased::Elsewhere | Leased::NotDue(_) => Ok(()),
+        }
     }
 
     async fn is_due(&self) -> Result<bool, MetadataError> {

@@ -16,9 +16,12 @@ use tokio::time::sleep;
 use super::{
     Freed, Swept, expire, forget_expired_sessions, forget_expired_tokens, free, retain, sweep,
 };
-use crate::Registry;
+use crate::{
+    Registry,
+    leased::{LEASE, Leased, under_lease},
+};
 use tarn_base::{clock::Timestamp, hint::with_causes};
-use tarn_store::metadata::{JobRun, LeaseAnswer, in_batches};
+use tarn_store::metadata::{JobRun, in_batches};
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -37,9 +40,6 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// How soon a job that failed is tried again, where it is not due before.
 const RETRY: Duration = Duration::from_secs(3_600);
-
-/// For how long the lease of a job is held without being renewed. It is renewed three times as often.
-const LEASE: Duration = Duration::from_secs(60);
 
 /// A piece of housekeeping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,57 +142,30 @@ impl Schedule {
     /// Does a job, unless another server does it now, has done it a while ago, or has taken its lease meanwhile. Gives when to ask for it again.
     async fn run_alone(&self, job: Job, now: Timestamp) -> Timestamp {
         let interval = self.interval(job);
-        let later = now.after(LEASE);
-        // Each step of clearing is a transaction, and a look that finds nothing must not cost one. Beside a SQLite database there is
-        // no other server: the data folder has one.
-        if job == Job::Clear || !self.registry.metadata().is_shared() {
+        let work = async {
             let worked = self.run(job).await;
-            return now.after(if worked {
+            // What failed is as good as done long ago, so that it is due again soon.
+            let again = now.after(if worked {
                 interval
             } else {
                 interval.min(RETRY)
             });
+            (again, again.before(interval))
+        };
+        // Each step of clearing is a transaction, and a look that finds nothing must not cost one.
+        if job == Job::Clear {
+            return work.await.0;
         }
         let metadata = self.registry.metadata();
-        let asked = metadata.take_lease(job.name(), LEASE, (now, interval));
-        let lease = match asked.await {
-            Ok(LeaseAnswer::Taken(lease)) => lease,
-            Ok(LeaseAnswer::NotDue(at)) => return at,
-            Ok(LeaseAnswer::Busy) => return later,
+        match under_lease(metadata, job.name(), (now, interval), work).await {
+            Ok(Leased::Done(again)) => again,
+            Ok(Leased::NotDue(at)) => at,
+            Ok(Leased::Elsewhere) => now.after(LEASE),
             Err(error) => {
                 tracing::warn!(%error, job = job.name(), "a job was not begun");
-                return later;
+                now.after(LEASE)
             }
-        };
-        let lost = async {
-            loop {
-                sleep(LEASE / 3).await;
-                match metadata.renew_lease(&lease, LEASE).await {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, job = job.name(), "a lease was not prolonged");
-                    }
-                }
-            }
-        };
-        let worked = tokio::select! {
-            worked = self.run(job) => worked,
-            () = lost => {
-                tracing::warn!(job = job.name(), "lost the lease of a job: another server has taken it");
-                return later;
-            }
-        };
-        // What failed is as good as done long ago, so that it is due again soon.
-        let again = now.after(if worked {
-            interval
-        } else {
-            interval.min(RETRY)
-        });
-        if let Err(error) = metadata.release_lease(&lease, again.before(interval)).await {
-            tracing::warn!(%error, job = job.name(), "a lease was not given back: it ends within a minute");
         }
-        again
     }
 
     /// Does a job, and notes how that went. `false`: it failed.
