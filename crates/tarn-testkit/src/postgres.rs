@@ -69,13 +69,23 @@ impl Postgres {
     /// As above.
     #[must_use]
     pub fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Option<Self> {
+        Self::start_in(&place(settings), settings, files)
+    }
+
+    /// The same, with its data below a folder, which its user has to be able to open.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    #[must_use]
+    pub fn start_in(place: &Path, settings: &[&str], files: &[(&str, &str)]) -> Option<Self> {
         let Some(programs) = programs() else {
             left_out("PostgreSQL 15");
             return None;
         };
         let folder = tempfile::Builder::new()
             .prefix("pg")
-            .tempdir_in(place(settings))
+            .tempdir_in(place)
             .unwrap();
         let port = settings.iter().find_map(|set| set.strip_prefix("port="));
         let port = port.unwrap_or("5432").to_owned();
