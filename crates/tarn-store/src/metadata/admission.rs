@@ -12,8 +12,8 @@ use super::{
     RepositoryId,
     blob_facts::{self, size_in_row},
     change_times::next_change,
-    engine::{Row, Transaction},
-    given::{Given, given},
+    engine::Row,
+    given::{Answer, Given, given},
     outbox::Listeners,
     packages::{Origin, corrupt, file_name},
     quotas::{Holding, usage_columns, usage_joins},
@@ -63,6 +63,19 @@ pub(super) struct Repository<'p> {
     files: HashMap<String, Vec<Arch>>,
 }
 
+/// The questions for all that `publishes` are judged by, whatever the time is.
+pub(super) fn questions(publishes: &[Publish<'_>]) -> Vec<Given> {
+    let mut owners: Vec<OwnerId> = publishes.iter().map(|publish| publish.new.owner).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    vec![
+        repositories(&Admission::unasked(publishes).repositories),
+        files(publishes),
+        blob_facts::known(publishes.iter().map(|publish| &publish.new.blob)),
+        Listeners::of(&owners),
+    ]
+}
+
 /// What packages are judged by.
 pub(super) struct Admission<'p> {
     pub(super) repositories: Vec<Repository<'p>>,
@@ -76,22 +89,12 @@ pub(super) struct Admission<'p> {
 }
 
 impl<'p> Admission<'p> {
-    /// Asks for all that `publishes` are judged by.
-    pub(super) async fn of(
-        transaction: &mut Transaction,
+    /// By the answers to [`questions`].
+    pub(super) fn of(
         publishes: &'p [Publish<'p>],
+        answers: &[Answer],
     ) -> Result<Self, MetadataError> {
         let mut admission = Self::unasked(publishes);
-        let mut owners: Vec<OwnerId> = publishes.iter().map(|publish| publish.new.owner).collect();
-        owners.sort_unstable();
-        owners.dedup();
-        let questions = vec![
-            repositories(&admission.repositories),
-            files(publishes),
-            blob_facts::known(publishes.iter().map(|publish| &publish.new.blob)),
-            Listeners::of(&owners),
-        ];
-        let answers = transaction.all(questions).await?;
         let mut answers = answers.iter().map(|answer| answer.rows.as_slice());
         let mut next = || answers.next().unwrap_or_default();
         for row in next() {

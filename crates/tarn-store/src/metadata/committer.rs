@@ -4,7 +4,7 @@
 //! comes while none is being recorded is recorded at once, in a transaction of its own, and those that come meanwhile gather. One
 //! task takes all that wait and records them in one transaction ([`super::publishing`]), while the next ones gather. On SQLite a
 //! transaction has a thread to itself, from its first statement to the end of its commit ([`Engine::write_here`]). On PostgreSQL its
-//! statements go out together: a batch costs a handful of round trips, however many packages it has.
+//! statements go out together: a batch costs two round trips, however many packages it has.
 //!
 //! A refusal touches no other package. Any other error undoes the whole transaction, and each package of it is tried again in one of
 //! its own.
@@ -15,23 +15,23 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
     runtime::Handle,
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
+    time::timeout,
 };
 
 use super::{
     Act, Actor, Memory, MetadataError, NewPackageFile, RecordError, Recorded,
-    admission::Publish,
+    admission::{Publish, questions},
     change_times::after_the_wait,
-    db_version::DbVersion,
-    engine::{Engine, Transaction},
+    engine::{Engine, Failure},
     packages::Origin,
     publishing::record_all,
 };
@@ -39,6 +39,9 @@ use tarn_base::clock::Timestamp;
 
 /// The most packages in one transaction. Others who write, the command line for one, wait for no more than that.
 const MOST: usize = 64;
+
+/// How long a batch waits at most for those who were answered a moment ago.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// The way to the task that records packages.
 #[derive(Debug)]
@@ -55,29 +58,12 @@ struct Recording {
     runtime: Handle,
     /// Held while packages are recorded.
     turn: Arc<Semaphore>,
+    /// How many were recorded together last.
+    last: AtomicUsize,
     commits: AtomicU64,
     memory: Arc<Memory>,
     /// Whom to wake when there is something to tell webhooks.
     outbox_filled: Arc<Notify>,
-}
-
-impl Recording {
-    /// Commits a transaction that records packages and nothing else, and wakes the task that sends what was put into the
-    /// outbox in it.
-    async fn commit(
-        &self,
-        transaction: Transaction,
-        before: Option<DbVersion>,
-        outbox_filled: bool,
-    ) -> Result<(), MetadataError> {
-        transaction.commit().await?;
-        self.memory.published(before).await;
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        if outbox_filled {
-            self.outbox_filled.notify_one();
-        }
-        Ok(())
-    }
 }
 
 /// A package that is to be recorded.
@@ -113,6 +99,7 @@ impl Committer {
         let recording = Arc::new(Recording {
             runtime: Handle::current(),
             turn: Arc::new(Semaphore::new(1)),
+            last: AtomicUsize::new(0),
             commits: AtomicU64::new(0),
             memory,
             outbox_filled,
@@ -139,9 +126,12 @@ impl Committer {
             since: Instant::now(),
             answer,
         };
-        match Arc::clone(&self.recording.turn).try_acquire_owned() {
-            Ok(turn) => drop(start(&self.engine, vec![waiting], &self.recording, turn)),
-            Err(_) => self.waiting.send(waiting).await.map_err(|_| stopped())?,
+        // Where there was one and not many, no other is about to come.
+        let is_alone = self.recording.last.load(Ordering::Relaxed) <= 1;
+        let turn = is_alone.then(|| Arc::clone(&self.recording.turn).try_acquire_owned());
+        match turn {
+            Some(Ok(turn)) => drop(start(&self.engine, vec![waiting], &self.recording, turn)),
+            _ => self.waiting.send(waiting).await.map_err(|_| stopped())?,
         }
         answered.await.map_err(|_| stopped())?
     }
@@ -163,15 +153,32 @@ async fn run(engine: Engine, mut queue: mpsc::Receiver<Waiting>, recording: Arc<
             return;
         };
         let mut batch = vec![first];
-        while batch.len() < MOST
-            && let Ok(next) = queue.try_recv()
-        {
-            batch.push(next);
-        }
+        let expected = recording.last.load(Ordering::Relaxed);
+        gather(&mut queue, &mut batch, expected).await;
         // A batch that ends by a fault of the program drops its answers, which its callers notice; those after it are
         // recorded all the same.
         if let Err(error) = start(&engine, batch, &recording, turn).await {
             tracing::error!(%error, "recording packages stopped");
+        }
+    }
+}
+
+/// Takes all who wait. Those who were answered together come again together, so it waits a moment for `expected` of them: without that
+/// the first of them would be recorded alone, and every second wait for the disk would be for a few.
+async fn gather(queue: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>, expected: usize) {
+    let began = Instant::now();
+    while batch.len() < MOST {
+        let next = match queue.try_recv() {
+            Ok(next) => Some(next),
+            Err(_) if batch.len() >= expected => None,
+            Err(_) => {
+                let rest = GATHER.saturating_sub(began.elapsed());
+                timeout(rest, queue.recv()).await.ok().flatten()
+            }
+        };
+        match next {
+            Some(next) => batch.push(next),
+            None => return,
         }
     }
 }
@@ -184,19 +191,12 @@ fn start(
     turn: OwnedSemaphorePermit,
 ) -> JoinHandle<()> {
     let (with, recording) = (engine.clone(), Arc::clone(recording));
+    recording.last.store(batch.len(), Ordering::Relaxed);
     let runtime = recording.runtime.clone();
     engine.start_writing(&runtime, async move {
         let _turn = turn;
         record_batch(&with, batch, &recording).await;
     })
-}
-
-/// Why a batch was not recorded. Nothing of it was.
-enum Failure {
-    /// The transaction did not begin or did not commit.
-    Transaction(MetadataError),
-    /// A statement failed, perhaps because of one of the packages.
-    Statement(MetadataError),
 }
 
 async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, recording: &Recording) {
@@ -258,19 +258,21 @@ async fn together(
     batch: &[Waiting],
     recording: &Recording,
 ) -> Result<Vec<Result<Recorded, RecordError>>, Failure> {
-    let mut transaction = engine.write_here().await.map_err(Failure::Transaction)?;
-    let publishes: Vec<_> = batch.iter().map(Waiting::publish).collect();
+    let asking: Vec<_> = batch.iter().map(Waiting::publish).collect();
+    let (transaction, answers) = engine.write_asking(questions(&asking)).await?;
     // No other transaction writes while this one is open, so the version is that before its commit.
-    let (outcome, before) = tokio::join!(
-        record_all(&mut transaction, &publishes),
-        recording.memory.watch.version()
-    );
-    let outcome = outcome.map_err(Failure::Statement)?;
-    if outcome.results.iter().any(Result::is_ok) {
-        recording
-            .commit(transaction, before, outcome.outbox_filled)
-            .await
-            .map_err(Failure::Transaction)?;
+    let watch = &recording.memory.watch;
+    let before = watch.version_told(transaction.snapshot());
+    // By the clock of now: the wait for other processes is over.
+    let publishes: Vec<_> = batch.iter().map(Waiting::publish).collect();
+    let outcome = record_all(transaction, &publishes, &answers).await?;
+    if let Some(snapshot) = outcome.committed {
+        let after = watch.version_told(snapshot.as_deref());
+        recording.memory.published(before, after);
+        recording.commits.fetch_add(1, Ordering::Relaxed);
+        if outcome.outbox_filled {
+            recording.outbox_filled.notify_one();
+        }
     }
     Ok(outcome.results)
 }

@@ -72,10 +72,22 @@ impl Watch {
         }
     }
 
+    /// The version now, of which PostgreSQL has just told the snapshot.
+    pub(super) fn version_told(&self, snapshot: Option<&str>) -> Option<DbVersion> {
+        match self {
+            Self::Sqlite(watch) => watch.version(),
+            Self::Postgres(watch) => Some(DbVersion::Postgres(watch.version_of(snapshot?))),
+        }
+    }
+
     /// The versions before and after one transaction that was just committed, where no other came in between. `before` was
     /// read inside of it, when no other could write.
-    pub(super) async fn carried(&self, before: Option<DbVersion>) -> Option<Carried> {
-        let (from, to) = (before?, self.version().await?);
+    pub(super) fn carried(
+        &self,
+        before: Option<DbVersion>,
+        after: Option<DbVersion>,
+    ) -> Option<Carried> {
+        let (from, to) = (before?, after?);
         to.follows(&from).then_some(Carried { from, to })
     }
 

@@ -4,12 +4,19 @@
 //! `$2`, …) and [`Row`]s, in none of which is a type of an engine's library. An engine is an arm in each `match` here, and a
 //! module: `sqlite.rs`, `postgres.rs`. What a text may say is what both understand; [`Engine::text`] is for the rest.
 
+mod transaction;
+
 use std::sync::Arc;
 
 use apk::digest::Sha256Digest;
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{MetadataError, postgres, sqlite};
+pub(super) use self::transaction::{Failure, Transaction};
+use super::{
+    MetadataError,
+    given::{Answer, Given},
+    postgres, sqlite,
+};
 use tarn_base::{clock::Timestamp, counter::Counter};
 
 /// A parameter of a statement, or a value of a row.
@@ -352,7 +359,29 @@ impl Engine {
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
         match self {
             Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write().await?)),
-            Self::Postgres(postgres) => Ok(Transaction::Postgres(postgres.write().await?)),
+            Self::Postgres(postgres) => {
+                let (transaction, _) = postgres.write(&[]).await?;
+                Ok(Transaction::Postgres(transaction))
+            }
+        }
+    }
+
+    /// The same as [`Engine::write_here`], with the answers to questions about many rows. On PostgreSQL that is one round trip.
+    pub(super) async fn write_asking(
+        &self,
+        questions: Vec<Given>,
+    ) -> Result<(Transaction, Vec<Answer>), Failure> {
+        match self {
+            Self::Sqlite(_) => {
+                let begun = self.write_here().await;
+                let mut transaction = begun.map_err(Failure::Transaction)?;
+                let answers = transaction.all(questions).await;
+                Ok((transaction, answers.map_err(Failure::Statement)?))
+            }
+            Self::Postgres(postgres) => {
+                let (transaction, answers) = postgres.write(&questions).await?;
+                Ok((Transaction::Postgres(transaction), answers))
+            }
         }
     }
 
@@ -361,7 +390,7 @@ impl Engine {
     pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
         match self {
             Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write_here().await?)),
-            Self::Postgres(postgres) => Ok(Transaction::Postgres(postgres.write().await?)),
+            Self::Postgres(_) => self.write().await,
         }
     }
 
@@ -409,65 +438,6 @@ impl Engine {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
             Self::Postgres(postgres) => postgres.close().await,
-        }
-    }
-}
-
-/// A transaction that may write.
-#[derive(Debug)]
-pub(super) enum Transaction {
-    Sqlite(sqlite::Transaction),
-    Postgres(postgres::Transaction),
-}
-
-impl Transaction {
-    /// The first row that a statement gives.
-    pub(super) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, MetadataError> {
-        // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its work.
-        Ok(self.rows(statement).await?.into_iter().next())
-    }
-
-    /// All rows that a statement gives.
-    pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
-        match self {
-            Self::Sqlite(transaction) => transaction.rows(statement).await,
-            Self::Postgres(transaction) => transaction.rows(statement).await,
-        }
-    }
-
-    /// Runs a statement and gives the number of rows it changed.
-    pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, MetadataError> {
-        match self {
-            Self::Sqlite(transaction) => transaction.run(statement).await,
-            Self::Postgres(transaction) => transaction.run(statement).await,
-        }
-    }
-
-    /// Runs a statement that must change one row.
-    ///
-    /// # Errors
-    ///
-    /// [`MetadataError::Missing`] with `what` when it changes none.
-    pub(super) async fn run_one(
-        &mut self,
-        what: &'static str,
-        statement: Statement,
-    ) -> Result<(), MetadataError> {
-        match self.run(statement).await? {
-            1 => Ok(()),
-            0 => Err(MetadataError::Missing(what)),
-            _ => Err(MetadataError::Corrupt {
-                what,
-                value: "more than one".to_owned(),
-            }),
-        }
-    }
-
-    /// Makes it last. When this gives back an error, whether it did is not known. Dropped, it still commits.
-    pub(super) async fn commit(self) -> Result<(), MetadataError> {
-        match self {
-            Self::Sqlite(transaction) => transaction.commit().await,
-            Self::Postgres(transaction) => transaction.commit().await,
         }
     }
 }

@@ -65,15 +65,32 @@ impl Given {
     }
 
     /// The whole text for an engine that makes `given` by `source`, in which `$1`, `$2`, … are the columns.
-    pub(super) fn text(&self, (before, after): (&str, &str)) -> String {
+    pub(super) fn text(&self, source: (&str, &str)) -> String {
+        format!("WITH {} {}", self.table(source), self.text)
+    }
+
+    /// A text that changes the same and gives no rows. Where it does not change one row for each that is given, it fails with a division by
+    /// zero. For PostgreSQL, where each column is an array.
+    pub(super) fn checked_text(&self, source: (&str, &str)) -> String {
+        let returning = match self.text.contains(" RETURNING ") {
+            true => "",
+            false => " RETURNING 1",
+        };
+        format!(
+            "WITH {}, changed AS ({}{returning}) SELECT 1 / CAST(COUNT(*) = CARDINALITY($1) AS INTEGER) AS one FROM changed",
+            self.table(source),
+            self.text
+        )
+    }
+
+    fn table(&self, (before, after): (&str, &str)) -> String {
         let parameters: Vec<String> = (1..=self.columns.len())
             .map(|number| format!("${number}"))
             .collect();
         format!(
-            "WITH given ({}) AS ({before}{}{after}) {}",
+            "given ({}) AS ({before}{}{after})",
             self.columns.join(", "),
             parameters.join(", "),
-            self.text
         )
     }
 

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!((ask(1).await, ask(1).await), (0, 0));
 
         let before = published(&engine, &watch).await;
-        answers.carry(watch.carried(before).await.unwrap());
+        answers.carry(watch.carried(before, watch.version().await).unwrap());
         assert_eq!(ask(1).await, 0, "it was forgotten");
 
         // It is not known that this one changes nothing.
@@ -150,8 +150,8 @@ mod tests {
 
         // Another came in between.
         published(&engine, &watch).await;
-        assert!(watch.carried(before).await.is_none());
-        assert!(watch.carried(None).await.is_none());
+        assert!(watch.carried(before, watch.version().await).is_none());
+        assert!(watch.carried(None, watch.version().await).is_none());
         assert_eq!(ask(1).await, 2);
     }
 
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(first.await.unwrap(), "first");
         let late = answers.get(&watch, 2, async |_| {
             let before = published(&engine, &watch).await;
-            answers.carry(watch.carried(before).await.unwrap());
+            answers.carry(watch.carried(before, watch.version().await).unwrap());
             Ok("late")
         });
         assert_eq!(late.await.unwrap(), "late");

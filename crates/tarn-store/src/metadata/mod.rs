@@ -181,8 +181,12 @@ impl Memory {
     }
 
     /// Keeps what a transaction that only published did not change. `before` is the version that was read inside of it.
-    async fn published(&self, before: Option<db_version::DbVersion>) {
-        let Some(over) = self.watch.carried(before).await else {
+    fn published(
+        &self,
+        before: Option<db_version::DbVersion>,
+        after: Option<db_version::DbVersion>,
+    ) {
+        let Some(over) = self.watch.carried(before, after) else {
             return;
         };
         self.owners.carry(over);

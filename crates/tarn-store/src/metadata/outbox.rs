@@ -72,6 +72,12 @@ impl Listeners {
             .map(Self)
     }
 
+    /// Whether there are none.
+    pub(super) const fn is_empty(&self) -> bool {
+        let Self(listeners) = self;
+        listeners.is_empty()
+    }
+
     fn wanting<'l>(&'l self, happened: &'l Happened<'_>) -> impl Iterator<Item = WebhookId> + 'l {
         let Self(listeners) = self;
         listeners

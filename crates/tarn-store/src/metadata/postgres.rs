@@ -26,7 +26,7 @@ use tokio::{runtime::Handle, time::timeout};
 
 pub use self::address::{BadAddress, PostgresAddress};
 use self::{
-    connections::{Connector, Pool, Session},
+    connections::{Connector, Held, Pool, Session},
     tls::Tls,
 };
 pub(super) use self::{
@@ -36,8 +36,9 @@ pub(super) use self::{
 use super::{
     MetadataError,
     db_version::Watch,
-    engine::{Engine, Purpose, Row, Statement},
+    engine::{Engine, Failure, Purpose, Row, Statement},
     error::{Cause, TablesChanged},
+    given::{Answer, Given},
 };
 use tarn_base::counter::Counter;
 
@@ -124,19 +125,26 @@ impl Postgres {
         }
     }
 
-    /// A transaction that may write: see [`Engine::write`].
-    pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
-        let mut held = self.writers.take().await?;
-        match Transaction::begin(&mut held).await {
-            Err(error) if held.is_lost() => {
-                tracing::debug!(%error, "a connection was lost");
+    /// A transaction that may write, and what it answers: see [`Engine::write_asking`].
+    pub(super) async fn write(
+        &self,
+        questions: &[Given],
+    ) -> Result<(Transaction, Vec<Answer>), Failure> {
+        let mut held = self.writer().await?;
+        let begun = match Transaction::begin(&mut held, questions).await {
+            Err(failure) if held.is_lost() => {
+                tracing::debug!(error = %failure.error(), "a connection was lost");
                 drop(held);
-                held = self.writers.take().await?;
-                Transaction::begin(&mut held).await?;
+                held = self.writer().await?;
+                Transaction::begin(&mut held, questions).await?
             }
             begun => begun?,
-        }
-        Ok(Transaction::over(held))
+        };
+        Ok((Transaction::over(held, begun.before), begun.answers))
+    }
+
+    async fn writer(&self) -> Result<Held, Failure> {
+        self.writers.take().await.map_err(Failure::Transaction)
     }
 
     /// Waits for what is under way and closes every connection.

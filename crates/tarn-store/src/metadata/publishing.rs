@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use super::{
     MetadataError, PackageFileId, PackageFormat, RecordError, Recorded, RepositoryId, WebhookEvent,
-    admission::{Admission, Admitted, Publish, Repository},
+    admission::{Admission, Admitted, Publish, Repository, questions},
     audit::{Done, notes},
     blob_facts, catalog,
-    engine::{Row, Transaction},
-    given::{Given, given},
+    engine::{Failure, Transaction},
+    given::{Answer, Given, given},
     outbox::{self, Happened},
     packages::target,
     quotas, relations,
@@ -24,48 +24,38 @@ pub(super) struct Outcome {
     pub(super) results: Vec<Result<Recorded, RecordError>>,
     /// Whether a webhook has something to be sent: see [`super::Metadata::wake_outbox`].
     pub(super) outbox_filled: bool,
+    /// Whether something went in, and the snapshot after that where PostgreSQL has told it.
+    pub(super) committed: Option<Option<String>>,
 }
 
-/// Records package files, as if one after the other: what one of them changes is there for those behind it.
+/// Records package files, as if one after the other: what one of them changes is there for those behind it. `answers` are those to
+/// [`super::admission::questions`]. Commits where something goes in.
 ///
 /// # Errors
 ///
-/// When the database fails. It may have done a part then, and the transaction must not be committed.
+/// When the database fails. Nothing was recorded then, unless it failed at the commit.
 pub(super) async fn record_all(
-    transaction: &mut Transaction,
+    mut transaction: Transaction,
     publishes: &[Publish<'_>],
-) -> Result<Outcome, MetadataError> {
-    let mut admission = Admission::of(transaction, publishes).await?;
-    let admitted: Vec<_> = publishes
-        .iter()
-        .enumerate()
-        .map(|(place, publish)| admission.admit(place, publish))
-        .collect();
-    let files: Vec<&Admitted<'_>> = admitted.iter().flatten().collect();
+    answers: &[Answer],
+) -> Result<Outcome, Failure> {
+    let mut judged = Judged::of(publishes, answers).map_err(Failure::Statement)?;
     let mut outbox_filled = false;
-    if !files.is_empty() {
-        make_repositories(transaction, &mut admission.repositories).await?;
-        let ids = write(transaction, &admission.repositories, &files).await?;
-        let happened: Vec<_> = files
-            .iter()
-            .zip(ids)
-            .map(|(file, id)| file.happened(id))
-            .collect();
-        outbox_filled = outbox::enqueue(transaction, &admission.listeners, &happened).await?;
+    let mut committed = None;
+    if judged.files().next().is_some() {
+        let statements = judged.statements(&mut transaction).await;
+        let mut statements = statements.map_err(Failure::Statement)?;
+        if !judged.admission.listeners.is_empty() {
+            let written = judged.write(&mut transaction, statements).await;
+            outbox_filled = written.map_err(Failure::Statement)?;
+            statements = Vec::new();
+        }
+        committed = Some(transaction.commit_with(statements).await?);
     }
-    let recorded = |file: Admitted<'_>| -> Result<Recorded, RecordError> {
-        Ok(Recorded {
-            repository: id(&admission.repositories, file.repository)?,
-            generation: file.generation,
-            sequence: file.sequence,
-        })
-    };
     Ok(Outcome {
-        results: admitted
-            .into_iter()
-            .map(|file| file.and_then(recorded))
-            .collect(),
+        results: judged.results(),
         outbox_filled,
+        committed,
     })
 }
 
@@ -78,10 +68,84 @@ pub(super) async fn record(
     transaction: &mut Transaction,
     publish: Publish<'_>,
 ) -> Result<(Recorded, bool), RecordError> {
-    let outcome = record_all(transaction, &[publish]).await?;
-    let result = outcome.results.into_iter().next();
+    let publishes = [publish];
+    let answers = transaction.all(questions(&publishes)).await?;
+    let mut judged = Judged::of(&publishes, &answers)?;
+    let mut outbox_filled = false;
+    if judged.files().next().is_some() {
+        let statements = judged.statements(transaction).await?;
+        outbox_filled = judged.write(transaction, statements).await?;
+    }
+    let result = judged.results().into_iter().next();
     let recorded = result.ok_or(MetadataError::Missing("package file"))??;
-    Ok((recorded, outcome.outbox_filled))
+    Ok((recorded, outbox_filled))
+}
+
+/// Package files of which it is decided whether they go in.
+struct Judged<'p> {
+    admission: Admission<'p>,
+    admitted: Vec<Result<Admitted<'p>, RecordError>>,
+}
+
+impl<'p> Judged<'p> {
+    fn of(publishes: &'p [Publish<'p>], answers: &[Answer]) -> Result<Self, MetadataError> {
+        let mut admission = Admission::of(publishes, answers)?;
+        let admitted = publishes
+            .iter()
+            .enumerate()
+            .map(|(place, publish)| admission.admit(place, publish))
+            .collect();
+        Ok(Self {
+            admission,
+            admitted,
+        })
+    }
+
+    /// Those that go in.
+    fn files(&self) -> impl Iterator<Item = &Admitted<'p>> {
+        self.admitted.iter().flatten()
+    }
+
+    /// Makes the repositories that are not there, and gives the statements that write all else but what webhooks are sent.
+    async fn statements(
+        &mut self,
+        transaction: &mut Transaction,
+    ) -> Result<Vec<Given>, MetadataError> {
+        let repositories = &mut self.admission.repositories;
+        make_repositories(transaction, repositories).await?;
+        let files: Vec<&Admitted<'_>> = self.files().collect();
+        statements(&self.admission.repositories, &files)
+    }
+
+    /// Runs these statements and writes what webhooks are sent, whether there is something.
+    async fn write(
+        &self,
+        transaction: &mut Transaction,
+        statements: Vec<Given>,
+    ) -> Result<bool, MetadataError> {
+        let answers = transaction.all(statements).await?;
+        let inserted = answers.get(PACKAGE_FILES);
+        let inserted = inserted.map_or(&[][..], |answer| &answer.rows);
+        let mut happened = Vec::with_capacity(inserted.len());
+        for (file, row) in self.files().zip(inserted) {
+            happened.push(file.happened(PackageFileId::from_row(row.value("id")?)));
+        }
+        outbox::enqueue(transaction, &self.admission.listeners, &happened).await
+    }
+
+    /// What became of each.
+    fn results(self) -> Vec<Result<Recorded, RecordError>> {
+        let repositories = &self.admission.repositories;
+        let recorded = |file: Admitted<'_>| -> Result<Recorded, RecordError> {
+            Ok(Recorded {
+                repository: id(repositories, file.repository)?,
+                generation: file.generation,
+                sequence: file.sequence,
+            })
+        };
+        let admitted = self.admitted.into_iter();
+        admitted.map(|file| file.and_then(recorded)).collect()
+    }
 }
 
 /// Makes the repositories that are not there, in the order of the first files that go into them.
@@ -115,12 +179,14 @@ async fn make_repositories(
     Ok(())
 }
 
-/// Writes all that is known of the files before their identifiers are, and gives those.
-async fn write(
-    transaction: &mut Transaction,
+/// The place of the statement that gives the identifiers of the files among [`statements`].
+const PACKAGE_FILES: usize = 2;
+
+/// All that is written of files before their identifiers are known, a statement for each table.
+fn statements(
     repositories: &[Repository<'_>],
     files: &[&Admitted<'_>],
-) -> Result<Vec<PackageFileId>, MetadataError> {
+) -> Result<Vec<Given>, MetadataError> {
     let mut rows = Vec::with_capacity(files.len());
     let mut targets = Vec::with_capacity(files.len());
     for file in files {
@@ -133,7 +199,7 @@ async fn write(
         .map(|(file, target)| (file.publish.act, file.done(target)))
         .collect();
     // A row that another names comes before it.
-    let statements = vec![
+    Ok(vec![
         moved_on(repositories),
         blob_facts::kept(files),
         package_files(&rows),
@@ -142,11 +208,7 @@ async fn write(
         catalog::added(files),
         relations::added(&rows),
         notes(&entries),
-    ];
-    let answers = transaction.all(statements).await?;
-    let inserted = answers.get(2).map_or(&[][..], |answer| &answer.rows);
-    let id = |row: &Row| Ok(PackageFileId::from_row(row.value("id")?));
-    inserted.iter().map(id).collect()
+    ])
 }
 
 fn id(repositories: &[Repository<'_>], place: usize) -> Result<RepositoryId, MetadataError> {

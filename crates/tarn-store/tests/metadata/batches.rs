@@ -299,13 +299,21 @@ fn any_publish() -> impl Strategy<Value = Publish> {
 async fn any_packages_together_come_to_what_they_come_to_one_after_the_other() {
     let mut runner = TestRunner::deterministic();
     let mut seen = HashSet::new();
-    for _ in 0..8 {
+    for round in 0..8 {
         let publishes = prop::collection::vec(any_publish(), 50);
         let mut publishes = publishes.new_tree(&mut runner).unwrap().current();
         // What is recorded alone, while the others gather.
         let mut first = new(ALICE, "first", "x86_64");
         first.blob.size = 1;
         publishes.insert(0, (first, actor(ALICE)));
+        if round % 2 == 1 {
+            // Without a webhook there is nothing to write once the identifiers are known.
+            for (new, _) in &mut publishes {
+                if new.owner == ALICE {
+                    new.owner = BOB;
+                }
+            }
+        }
         let said = compare(&publishes).await;
         seen.extend(said);
     }
@@ -344,5 +352,56 @@ async fn a_batch_is_a_constant_number_of_statements_on_postgresql() {
         );
         let rows = sql(&registry.folder, &counted);
         assert_eq!(rows, [["t", "1"]], "{table}");
+    }
+}
+
+#[tokio::test]
+async fn those_who_were_answered_together_come_together_again() {
+    let registry = Registry::here().await;
+    let publishes = |round: u32| -> Vec<Publish> {
+        let names = (0..20).map(|number| new(ALICE, &format!("p{round}-{number}"), "x86_64"));
+        names.map(|new| (new, actor(ALICE))).collect()
+    };
+    registry.record_together(&publishes(0)).await;
+    for round in 1..6 {
+        // Nothing is recorded by now.
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        let before = registry.metadata.recording_transactions();
+        let publishes = publishes(round);
+        let answers = join_all(publishes.iter().map(|publish| registry.record(publish))).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(registry.metadata.recording_transactions() - before, 1);
+    }
+}
+
+#[tokio::test]
+async fn no_publish_looks_at_all_files_of_its_repository_on_postgresql() {
+    if !tarn_testkit::on_postgres() {
+        return;
+    }
+    // What is asked for the first package is planned while there is none, and the plans are kept.
+    let registry = Registry::here().await;
+    for round in 0..4 {
+        let names = (0..50).map(|number| new(ALICE, &format!("p{round}-{number}"), "x86_64"));
+        let publishes: Vec<Publish> = names.map(|new| (new, actor(ALICE))).collect();
+        let records = publishes.iter().map(|publish| registry.record(publish));
+        assert!(join_all(records).await.iter().all(Result::is_ok));
+    }
+    registry.metadata.close().await;
+    // A connection counts when it ends.
+    let counts = "SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes WHERE relname = 'package_files' AND idx_tup_read > 0 \
+                  ORDER BY indexrelname";
+    let all = "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'package_files'";
+    while sql(&registry.folder, all) != [["200"]] {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for counted in sql(&registry.folder, counts) {
+        // Those that find one file by its number in the repository, or by its name.
+        let fits = [
+            "package_files_key",
+            "package_files_live",
+            "package_files_pkey",
+        ];
+        assert!(fits.contains(&counted[0].as_str()), "{counted:?}");
     }
 }

@@ -161,6 +161,13 @@ async fn a_statement_about_many_rows_does_all_of_them() {
     takes_many_rows(&engine).await;
 }
 
+#[tokio::test]
+async fn statements_are_committed_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+    commits_with_statements(&engine).await;
+}
+
 /// A statement about many rows does all of them, in their order.
 pub(in crate::metadata) async fn takes_many_rows(engine: &Engine) {
     let add = |names: &[Option<&'static str>]| {
@@ -231,6 +238,75 @@ pub(in crate::metadata) async fn takes_many_rows(engine: &Engine) {
     let mut transaction = engine.write().await.unwrap();
     let error = transaction.given(add(&[Some("one"), Some("one")])).await;
     assert!(error.unwrap_err().is_duplicate());
+}
+
+/// Statements that are committed with the transaction do all or nothing.
+pub(in crate::metadata) async fn commits_with_statements(engine: &Engine) {
+    let add = |names: [&'static str; 2]| {
+        given!(
+            names,
+            |name| { name: name },
+            "INSERT INTO owners (kind, name, name_lower, visibility, created_at) SELECT 'user', name, name, 'public', 0 FROM given RETURNING id"
+        )
+        .each_changes("owner")
+    };
+    let limit = |name: &'static str| {
+        given!(
+            [name],
+            |name| { name: name },
+            "UPDATE owners SET visibility = 'limited' FROM given WHERE owners.name = given.name"
+        )
+    };
+    let found = async || {
+        let question = "SELECT name, visibility FROM owners WHERE name LIKE 'with-%' ORDER BY name";
+        let rows = engine.rows(sql!(question)).await.unwrap();
+        let said = |row: &Row| {
+            let (name, visibility): (&str, &str) =
+                (row.value("name").unwrap(), row.value("visibility").unwrap());
+            format!("{name} {visibility}")
+        };
+        rows.iter().map(said).collect::<Vec<_>>()
+    };
+    // One that changes nothing, where it has to; one that fails; and what was asked first stays undone with them.
+    for (last, missing) in [
+        (limit("nobody").each_changes("limit"), true),
+        (add(["with-c", "with-c"]), false),
+    ] {
+        let (mut transaction, answers) = engine.write_asking(vec![limit("nobody")]).await.unwrap();
+        assert_eq!(answers.len(), 1);
+        transaction.given(add(["with-a", "with-b"])).await.unwrap();
+        let statements = vec![add(["with-c", "with-d"]), last];
+        let failure = transaction.commit_with(statements).await.unwrap_err();
+        let Failure::Statement(error) = failure else {
+            unreachable!("{failure:?}");
+        };
+        let is_missing = matches!(error, MetadataError::Missing("limit"));
+        assert_eq!(
+            (is_missing, error.is_duplicate()),
+            (missing, !missing),
+            "{error:?}"
+        );
+        assert_eq!(found().await, [""; 0]);
+    }
+    let (transaction, _) = engine.write_asking(vec![]).await.unwrap();
+    let statements = vec![
+        add(["with-a", "with-b"]),
+        add(["with-c", "with-d"]),
+        limit("with-b").each_changes("limit"),
+        limit("nobody"),
+    ];
+    transaction.commit_with(statements).await.unwrap();
+    let expected = [
+        "with-a public",
+        "with-b limited",
+        "with-c public",
+        "with-d public",
+    ];
+    assert_eq!(found().await, expected);
+    engine
+        .run(sql!("DELETE FROM owners WHERE name LIKE 'with-%'"))
+        .await
+        .unwrap();
 }
 
 /// A value is read back as what was given, and as nothing else.

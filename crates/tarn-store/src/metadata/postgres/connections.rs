@@ -16,10 +16,10 @@ use super::{
     super::{
         MetadataError,
         engine::{Row, Statement},
-        given::{Answer, Given},
+        given::Answer,
     },
     address::PostgresAddress,
-    statements,
+    statements::{self, Failed, Sent},
     tls::Tls,
 };
 
@@ -47,7 +47,8 @@ pub(super) struct Session {
     pub(super) commits_late: bool,
     /// Nothing is changed.
     pub(super) only_reads: bool,
-    /// Rows are found by indexes and one after the other, as SQLite does it, however few there were when a statement was planned.
+    /// Rows are found by indexes and one after the other, as SQLite does it. A plan is made once, often for empty tables, where looking at
+    /// all rows costs least; and they grow by thousands before the server has analysed them, after a minute or more.
     pub(super) by_indexes: bool,
 }
 
@@ -291,18 +292,12 @@ impl Held {
         self.ended(done)
     }
 
-    /// Runs statements about many rows, in one round trip.
-    pub(super) async fn all(&mut self, all: &[Given]) -> Result<Vec<Answer>, MetadataError> {
-        let (client, deadline) = self.start()?;
+    /// Sends all in one round trip.
+    pub(super) async fn all(&mut self, all: &[Sent<'_>]) -> Result<Vec<Answer>, Failed> {
+        let unsent = |error| Failed { at: 0, error };
+        let (client, deadline) = self.start().map_err(unsent)?;
         let done = timeout(deadline, statements::all(client, all)).await;
-        self.ended(done)
-    }
-
-    /// Runs texts without parameters.
-    pub(super) async fn batch(&mut self, texts: &str) -> Result<(), MetadataError> {
-        let (client, deadline) = self.start()?;
-        let done = timeout(deadline, client.batch_execute(texts)).await;
-        self.ended(done.map(|done| Ok(done?)))
+        self.ended(done.map(Ok)).map_err(unsent)?
     }
 
     fn start(&mut self) -> Result<(&Object, Duration), MetadataError> {
@@ -324,17 +319,9 @@ impl Held {
         done
     }
 
-    /// Whether its statements are to be planned anew.
-    ///
-    /// A plan is kept, and the tables grow: one that was made for few rows looks at all of them once they are many, because all indexes
-    /// looked alike. The server would plan anew when it has analysed the tables, after a minute or more. So this is so after 1, 2, 4, …
-    /// uses of the connection: a plan is at most for half as many rows as there are.
-    pub(super) fn has_old_plans(&self) -> bool {
-        let uses = |client| Object::metrics(client).recycle_count;
-        self.client
-            .as_ref()
-            .map(uses)
-            .is_some_and(usize::is_power_of_two)
+    /// Whether something was sent whose answer did not come, and will not.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.is_running || self.is_lost()
     }
 
     /// Whether its connection has ended.

@@ -1,26 +1,28 @@
 //! What is sent to the server, and what comes back.
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
 
 use bytes::BytesMut;
 use deadpool_postgres::{
     ClientWrapper,
     tokio_postgres::{
-        self, RowStream,
+        self, RowStream, SimpleQueryMessage,
+        error::SqlState,
         types::{IsNull, ToSql, Type, to_sql_checked},
     },
 };
-use futures_util::{TryStreamExt as _, future::join_all};
+use futures_util::{TryStreamExt as _, future::maybe_done};
 
 use super::super::{
     MetadataError,
     engine::{Row, Statement, Value},
     given::{Answer, Given},
 };
-
-/// How many statements go out together at most. Up to 30 futures are polled in their order by `join_all`, and a statement is sent when its
-/// future is polled first.
-const TOGETHER: usize = 30;
 
 /// Makes the table `given` of one array for each column.
 const FROM_ARRAYS: (&str, &str) = ("SELECT * FROM unnest(", ")");
@@ -62,30 +64,97 @@ pub(super) async fn run(
     Ok(client.execute_raw(&prepared, values).await?)
 }
 
-/// Runs statements about many rows: all are sent before the first answer is waited for. In a transaction those behind one that fails do
-/// nothing.
+/// One of those that are sent together.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sent<'s> {
+    /// Texts without parameters. What they give, they give as texts.
+    Texts(&'s str),
+    /// A statement about many rows.
+    Given(&'s Given),
+    /// The same where what follows is sent before its result was looked at: it fails where it does not change as many rows as it must, and
+    /// gives none.
+    Checked(&'s Given),
+}
+
+/// The first of those sent together that failed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// How many are before it.
+    pub(super) at: usize,
+    pub(super) error: MetadataError,
+}
+
+type Running<'r> = Pin<Box<dyn Future<Output = Result<Answer, MetadataError>> + Send + 'r>>;
+
+/// Sends all before the first answer is waited for. In a transaction those behind one that fails do nothing, and a COMMIT is a ROLLBACK.
 pub(super) async fn all(
     client: &ClientWrapper,
-    statements: &[Given],
-) -> Result<Vec<Answer>, MetadataError> {
-    let mut answers = Vec::with_capacity(statements.len());
-    for part in statements.chunks(TOGETHER) {
-        let mut ready = Vec::with_capacity(part.len());
-        for given in part {
-            ready.push(prepare_given(client, given).await?);
-        }
-        let mut running = Vec::with_capacity(part.len());
-        for (given, prepared) in part.iter().zip(&ready) {
-            running.push(run_given(client, given, prepared.as_ref()));
-        }
-        // All are waited for. The first error is the cause of those behind it.
-        for answer in join_all(running).await {
-            answers.push(answer.inspect_err(|error| {
-                forget_prepared(client, error);
-            })?);
-        }
+    statements: &[Sent<'_>],
+) -> Result<Vec<Answer>, Failed> {
+    let mut ready = Vec::with_capacity(statements.len());
+    for (at, sent) in statements.iter().enumerate() {
+        let prepared = match sent {
+            Sent::Texts(_) => Ok(None),
+            Sent::Given(given) => prepare_given(client, given, given.text(FROM_ARRAYS)).await,
+            Sent::Checked(given) => {
+                prepare_given(client, given, given.checked_text(FROM_ARRAYS)).await
+            }
+        };
+        ready.push(prepared.map_err(|error| Failed { at, error })?);
     }
-    Ok(answers)
+    let mut running: Vec<Running<'_>> = Vec::with_capacity(statements.len());
+    for (sent, prepared) in statements.iter().zip(&ready) {
+        running.push(match sent {
+            Sent::Texts(texts) => Box::pin(run_texts(client, texts)),
+            Sent::Given(given) => Box::pin(run_given(client, given, prepared.as_ref())),
+            Sent::Checked(given) => Box::pin(run_checked(client, given, prepared.as_ref())),
+        });
+    }
+    let answers = in_order(running).await;
+    let looked_at = answers.into_iter().enumerate().map(|(at, answer)| {
+        // The first error is the cause of those behind it.
+        answer.map_err(|error| {
+            forget_prepared(client, &error);
+            Failed { at, error }
+        })
+    });
+    looked_at.collect()
+}
+
+/// Waits for all. A statement is sent when its future is polled first, and that is done in their order.
+async fn in_order<F: Future + Unpin>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut all: Vec<_> = futures.into_iter().map(maybe_done).collect();
+    poll_fn(|context| {
+        let mut is_pending = false;
+        for one in &mut all {
+            is_pending |= Pin::new(one).poll(context).is_pending();
+        }
+        if is_pending {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+    let done = all.iter_mut();
+    done.filter_map(|one| Pin::new(one).take_output()).collect()
+}
+
+async fn run_texts(client: &ClientWrapper, texts: &str) -> Result<Answer, MetadataError> {
+    let messages = client.simple_query(texts).await?;
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let rows = rows.map(|row| {
+        let columns = row.columns().iter().map(|column| column.name().to_owned());
+        let values = (0..row.len()).map(|column| Value::from(row.get(column)));
+        Row::new(columns.collect(), values.collect())
+    });
+    Ok(Answer {
+        rows: rows.collect(),
+        changed: 0,
+    })
 }
 
 async fn run_given(
@@ -96,11 +165,30 @@ async fn run_given(
     let Some(prepared) = prepared else {
         return Ok(Answer::default());
     };
-    let columns: Vec<Vec<Bound<'_>>> = given
-        .by_column()
-        .map(|values| values.map(Bound).collect())
-        .collect();
-    answer(client.query_raw(prepared, columns).await?).await
+    answer(client.query_raw(prepared, arrays(given)).await?).await
+}
+
+async fn run_checked(
+    client: &ClientWrapper,
+    given: &Given,
+    prepared: Option<&tokio_postgres::Statement>,
+) -> Result<Answer, MetadataError> {
+    let Some(prepared) = prepared else {
+        return Ok(Answer::default());
+    };
+    match client.execute_raw(prepared, arrays(given)).await {
+        Ok(_) => Ok(Answer::default()),
+        Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
+            Err(MetadataError::Missing(given.changes.unwrap_or("row")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The values of each column.
+fn arrays(given: &Given) -> Vec<Vec<Bound<'_>>> {
+    let columns = given.by_column();
+    columns.map(|values| values.map(Bound).collect()).collect()
 }
 
 /// Forgets what was prepared for other tables than there are now, where that is what was wrong.
@@ -116,12 +204,12 @@ fn forget_prepared(client: &ClientWrapper, error: &MetadataError) -> bool {
 async fn prepare_given(
     client: &ClientWrapper,
     given: &Given,
+    text: String,
 ) -> Result<Option<tokio_postgres::Statement>, MetadataError> {
     let Some(row) = given.rows.first() else {
         return Ok(None);
     };
     let types: Vec<Type> = row.iter().map(array_of).collect();
-    let text = given.text(FROM_ARRAYS);
     prepare(client, &text, &types).await.map(Some)
 }
 

@@ -45,6 +45,7 @@ async fn it_is_an_engine_like_the_other() {
     let (engine, watch) = open(&address).await.unwrap();
     engine::tests::reads_back(&engine).await;
     engine::tests::takes_many_rows(&engine).await;
+    engine::tests::commits_with_statements(&engine).await;
     the_tables_are_those_of_sqlite(&engine).await;
     readers_cannot_write(&engine).await;
     a_transaction_happens_whole_or_not_at_all(&engine).await;

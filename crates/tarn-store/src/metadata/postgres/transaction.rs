@@ -3,41 +3,57 @@
 use super::{
     super::{
         MetadataError,
-        engine::{Row, Statement},
+        engine::{Failure, Row, Statement},
         given::{Answer, Given},
     },
     WRITERS,
     connections::Held,
+    statements::{Failed, Sent},
+    watch::SNAPSHOT,
 };
 
 /// A transaction that may write. Dropped before its commit, it is rolled back.
 #[derive(Debug)]
 pub(in crate::metadata) struct Transaction {
     held: Held,
+    /// The snapshot before it, in the words of the server: no other transaction writes until it ends.
+    before: Option<String>,
     /// A statement failed: PostgreSQL does nothing more in this transaction, and would answer COMMIT with ROLLBACK, which is
     /// no error.
     has_failed: bool,
 }
 
 impl Transaction {
-    /// Begins on this connection, when no other transaction of any process writes. The lock is had in a statement of its own, since
-    /// one that waits for it has taken its snapshot before.
-    pub(super) async fn begin(held: &mut Held) -> Result<(), MetadataError> {
+    /// Begins on this connection, when no other transaction of any process writes, and asks questions, in one round trip. The lock is had in a
+    /// statement of its own, since one that waits for it has taken its snapshot before.
+    pub(super) async fn begin(held: &mut Held, questions: &[Given]) -> Result<Begun, Failure> {
         held.in_transaction = true;
-        let discard = if held.has_old_plans() {
-            "DISCARD PLANS; "
-        } else {
-            ""
-        };
-        held.batch(&format!("{discard}BEGIN; {WRITERS}")).await
+        let texts = format!("BEGIN; {WRITERS}; {SNAPSHOT}");
+        let mut all = vec![Sent::Texts(&texts)];
+        all.extend(questions.iter().map(Sent::Given));
+        let answers = held.all(&all).await.map_err(|failed| match failed.at {
+            0 => Failure::Transaction(failed.error),
+            _ => Failure::Statement(failed.error),
+        })?;
+        let mut answers = answers.into_iter();
+        Ok(Begun {
+            before: answers.next().as_ref().and_then(snapshot),
+            answers: answers.collect(),
+        })
     }
 
     /// What has begun on this connection.
-    pub(super) const fn over(held: Held) -> Self {
+    pub(super) fn over(held: Held, before: Option<String>) -> Self {
         Self {
             held,
+            before,
             has_failed: false,
         }
+    }
+
+    /// The snapshot before it, in the words of the server.
+    pub(in crate::metadata) fn before(&self) -> Option<&str> {
+        self.before.as_deref()
     }
 
     /// All rows that a statement gives.
@@ -63,8 +79,9 @@ impl Transaction {
         &mut self,
         statements: &[Given],
     ) -> Result<Vec<Answer>, MetadataError> {
-        let answers = self.held.all(statements).await;
-        self.seen(answers)
+        let all: Vec<Sent<'_>> = statements.iter().map(Sent::Given).collect();
+        let answers = self.held.all(&all).await;
+        self.seen(answers.map_err(|failed| failed.error))
     }
 
     fn seen<T>(&mut self, done: Result<T, MetadataError>) -> Result<T, MetadataError> {
@@ -72,16 +89,48 @@ impl Transaction {
         done
     }
 
-    /// Makes it last. Dropped, it still commits.
-    pub(in crate::metadata) async fn commit(mut self) -> Result<(), MetadataError> {
+    /// Runs statements about many rows and makes all of it last, in one round trip: a statement that does not change as many rows as it must
+    /// fails on the server, and a COMMIT behind one that failed rolls back. Gives the snapshot after it, in the words of the server. Dropped,
+    /// it still commits.
+    pub(in crate::metadata) async fn commit(
+        mut self,
+        statements: &[Given],
+    ) -> Result<Option<String>, Failure> {
         if self.has_failed {
             let text = "a statement of this transaction failed, so it can't be committed";
-            return Err(MetadataError::Failed(text.into()));
+            return Err(Failure::Statement(MetadataError::Failed(text.into())));
         }
+        let commit = format!("COMMIT; {SNAPSHOT}");
+        let mut all = Vec::with_capacity(statements.len() + 1);
+        for given in statements {
+            all.push(match given.changes {
+                Some(_) => Sent::Checked(given),
+                None => Sent::Given(given),
+            });
+        }
+        all.push(Sent::Texts(&commit));
         self.held.is_committing = true;
-        self.held.batch("COMMIT").await?;
+        let answers = match self.held.all(&all).await {
+            Ok(answers) => answers,
+            // What has an answer that is an error was before the COMMIT. Without an answer it is not known whether that was read.
+            Err(Failed { at, error }) if at < statements.len() && !self.held.is_unanswered() => {
+                return Err(Failure::Statement(error));
+            }
+            Err(Failed { error, .. }) => return Err(Failure::Transaction(error)),
+        };
         self.held.is_committing = false;
         self.held.in_transaction = false;
-        Ok(())
+        Ok(answers.last().and_then(snapshot))
     }
+}
+
+/// What is there once a transaction has begun.
+pub(super) struct Begun {
+    pub(super) before: Option<String>,
+    /// To the questions.
+    pub(super) answers: Vec<Answer>,
+}
+
+fn snapshot(answer: &Answer) -> Option<String> {
+    answer.rows.last()?.value("snapshot").ok()
 }

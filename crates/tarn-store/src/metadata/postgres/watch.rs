@@ -6,7 +6,10 @@
 //! was known is forgotten, for the server behind it may be another one.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,7 +25,8 @@ use super::{
     connections::{Connector, Session, Task},
 };
 
-const SNAPSHOT: &str = "SELECT CAST(pg_current_snapshot() AS TEXT)";
+/// The question.
+pub(super) const SNAPSHOT: &str = "SELECT CAST(pg_current_snapshot() AS TEXT) AS snapshot";
 /// How long an answer may take until nothing is thought known.
 const WITHIN: Duration = Duration::from_secs(2);
 /// After how long another connection is tried when there was none to be had.
@@ -72,16 +76,29 @@ type Asked = oneshot::Sender<Option<DbVersion>>;
 pub(in crate::metadata) struct SnapshotWatch {
     /// None from [`SnapshotWatch::close`] on.
     asked: Mutex<Option<mpsc::UnboundedSender<Asked>>>,
+    /// How many connections have asked so far.
+    connections: Arc<AtomicU64>,
 }
 
 impl SnapshotWatch {
     pub(super) fn start(connector: Connector) -> Self {
         let (asked, queue) = mpsc::unbounded_channel();
         let runtime = connector.runtime().clone();
-        runtime.spawn(answer(Asker::new(connector), queue));
+        let connections = Arc::new(AtomicU64::new(0));
+        runtime.spawn(answer(
+            Asker::new(connector, Arc::clone(&connections)),
+            queue,
+        ));
         Self {
             asked: Mutex::new(Some(asked)),
+            connections,
         }
+    }
+
+    /// The version that another connection to this server was told. It equals what the connection is told that asks now, and no later
+    /// one.
+    pub(in crate::metadata) fn version_of(&self, snapshot: &str) -> SnapshotVersion {
+        SnapshotVersion::of(self.connections.load(Ordering::Acquire), snapshot)
     }
 
     /// The version now. None when it is not known.
@@ -116,16 +133,16 @@ async fn answer(mut asker: Asker, mut queue: mpsc::UnboundedReceiver<Asked>) {
 struct Asker {
     connector: Connector,
     open: Option<(Client, Statement, Task)>,
-    connections: u64,
+    connections: Arc<AtomicU64>,
     not_before: Option<Instant>,
 }
 
 impl Asker {
-    const fn new(connector: Connector) -> Self {
+    const fn new(connector: Connector, connections: Arc<AtomicU64>) -> Self {
         Self {
             connector,
             open: None,
-            connections: 0,
+            connections,
             not_before: None,
         }
     }
@@ -159,13 +176,14 @@ impl Asker {
             };
             let (client, task) = self.connector.connect(session).await.ok()?;
             let prepared = client.prepare_typed(SNAPSHOT, &[] as &[Type]).await.ok()?;
-            self.connections += 1;
+            self.connections.fetch_add(1, Ordering::AcqRel);
             self.open = Some((client, prepared, task));
         }
         let (client, prepared, _) = self.open.as_ref()?;
         let row = client.query_one(prepared, &[]).await.ok()?;
         let text: &str = row.try_get(0).ok()?;
-        Some(SnapshotVersion::of(self.connections, text))
+        let connection = self.connections.load(Ordering::Acquire);
+        Some(SnapshotVersion::of(connection, text))
     }
 }
 

@@ -1,0 +1,121 @@
+//! A transaction that may write, on whichever database.
+
+use super::{
+    super::{MetadataError, given::Given, postgres, sqlite},
+    Row, Statement,
+};
+
+/// Why a transaction came to nothing.
+#[derive(Debug)]
+pub(in crate::metadata) enum Failure {
+    /// It did not begin, or its commit failed: whether that happened is not known.
+    Transaction(MetadataError),
+    /// A statement failed, and nothing was done.
+    Statement(MetadataError),
+}
+
+impl Failure {
+    pub(in crate::metadata) const fn error(&self) -> &MetadataError {
+        let (Self::Transaction(error) | Self::Statement(error)) = self;
+        error
+    }
+}
+
+impl From<Failure> for MetadataError {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Transaction(error) | Failure::Statement(error)) = failure;
+        error
+    }
+}
+
+/// A transaction that may write.
+#[derive(Debug)]
+pub(in crate::metadata) enum Transaction {
+    Sqlite(sqlite::Transaction),
+    Postgres(postgres::Transaction),
+}
+
+impl Transaction {
+    /// The first row that a statement gives.
+    pub(in crate::metadata) async fn row(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Option<Row>, MetadataError> {
+        // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its work.
+        Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// All rows that a statement gives.
+    pub(in crate::metadata) async fn rows(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Vec<Row>, MetadataError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rows(statement).await,
+            Self::Postgres(transaction) => transaction.rows(statement).await,
+        }
+    }
+
+    /// Runs a statement and gives the number of rows it changed.
+    pub(in crate::metadata) async fn run(
+        &mut self,
+        statement: Statement,
+    ) -> Result<u64, MetadataError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.run(statement).await,
+            Self::Postgres(transaction) => transaction.run(statement).await,
+        }
+    }
+
+    /// Runs a statement that must change one row.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] with `what` when it changes none.
+    pub(in crate::metadata) async fn run_one(
+        &mut self,
+        what: &'static str,
+        statement: Statement,
+    ) -> Result<(), MetadataError> {
+        match self.run(statement).await? {
+            1 => Ok(()),
+            0 => Err(MetadataError::Missing(what)),
+            _ => Err(MetadataError::Corrupt {
+                what,
+                value: "more than one".to_owned(),
+            }),
+        }
+    }
+
+    /// Makes it last. When this gives back an error, whether it did is not known. Dropped, it still commits.
+    pub(in crate::metadata) async fn commit(self) -> Result<(), MetadataError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => {
+                transaction.commit(&[]).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs statements about many rows and makes all of it last: on PostgreSQL in one round trip, which tells the snapshot after it, too.
+    pub(in crate::metadata) async fn commit_with(
+        mut self,
+        statements: Vec<Given>,
+    ) -> Result<Option<String>, Failure> {
+        if let Self::Postgres(transaction) = self {
+            return transaction.commit(&statements).await;
+        }
+        self.all(statements).await.map_err(Failure::Statement)?;
+        self.commit().await.map_err(Failure::Transaction)?;
+        Ok(None)
+    }
+
+    /// The snapshot before it, where the server has told it.
+    pub(in crate::metadata) fn snapshot(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(transaction) => transaction.before(),
+        }
+    }
+}
