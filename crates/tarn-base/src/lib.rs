@@ -1,4 +1,4 @@
-//! The ground: names, time, secrets, random numbers and counters. Nothing here knows packages, databases or HTTP.
+//! The ground: names, time, sizes, secrets, random numbers and counters. Nothing here knows packages, databases or HTTP.
 
 pub mod clock;
 pub mod counter;
@@ -9,5 +9,6 @@ pub mod random;
 pub mod sealer;
 pub mod secret;
 mod secret_file;
+pub mod size;
 
 pub use self::secret_file::SecretFileError;

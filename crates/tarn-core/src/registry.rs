@@ -190,6 +190,7 @@ impl Administration {
                 Arc::clone(&sealer),
                 clock.clone(),
                 Random::system(),
+                AddressRules::new(settings.webhook_networks.clone()),
             ),
             imports: Imports::new(metadata.clone(), Arc::clone(&sealer), clock.clone()),
             sealer,

@@ -114,6 +114,7 @@ codes! {
     FileDamaged INTERNAL_SERVER_ERROR "file_damaged" "the server's copy of the file is missing or damaged; upload the same package again"
     InternalError INTERNAL_SERVER_ERROR "internal_error" "the server failed; its log says more, under the request id"
     Busy SERVICE_UNAVAILABLE "busy" "the server is busy; wait as long as `Retry-After` says"
+    DatabaseUnreachable SERVICE_UNAVAILABLE "database_unreachable" "the server can't reach its database; its log says why"
     DiskFull INSUFFICIENT_STORAGE "disk_full" "the disk of the server is full; nothing was stored"
 }
 

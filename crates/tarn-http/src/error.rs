@@ -178,7 +178,7 @@ impl IntoResponse for ApiError {
             Self::TooManyAttempts { retry_after, .. } => {
                 Some((header::RETRY_AFTER, (retry_after.as_secs() + 1).to_string()))
             }
-            Self::Busy(_) | Self::Refused(Code::TooManyUploads, _) => {
+            Self::Busy(_) | Self::Refused(Code::TooManyUploads | Code::DatabaseUnreachable, _) => {
                 Some((header::RETRY_AFTER, "5".to_owned()))
             }
             _ => None,
@@ -226,9 +226,33 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
             api::PREFIX
         )
     } else {
-        format!(
-            "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file"
-        )
+        match (method.as_str(), behind_owner(path)) {
+            ("PUT" | "POST", Some(1)) => {
+                format!("the repository is missing in this path; PUT publishes to {PLACE}")
+            }
+            ("PUT" | "POST", Some(4..)) => format!(
+                "this path is too long: PUT publishes to {PLACE}, and no name can have a `/`"
+            ),
+            ("POST", Some(_)) => format!("POST is not for this path; publish with PUT to {PLACE}"),
+            _ => format!(
+                "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file"
+            ),
+        }
     };
     ApiError::WrongMethod(text).into_response()
+}
+
+/// Where packages are published.
+const PLACE: &str = "/api/packages/{owner}/alpine/{branch}/{repository}";
+
+/// How many segments of a path stand behind the owner of packages; `None` for other paths.
+fn behind_owner(path: &str) -> Option<usize> {
+    let (_, rest) = path
+        .strip_prefix("/api/packages/")?
+        .split_once("/alpine/")?;
+    Some(
+        rest.split('/')
+            .filter(|segment| !segment.is_empty())
+            .count(),
+    )
 }

@@ -59,6 +59,23 @@ pub enum RemoteError {
         origin: String,
         /// What was wrong.
         problem: &'static str,
+        /// What the library says, which is for people who may see the certificate.
+        #[source]
+        source: rustls::Error,
+    },
+    /// It answered what is no TLS, as a server does that speaks plain HTTP there.
+    #[error("{origin} does not speak TLS")]
+    NotTls {
+        /// Scheme, host and port.
+        origin: String,
+    },
+    /// It answered a plain request with what is no HTTP, as a server does that speaks TLS there.
+    #[error("what {origin} answered is no HTTP: {problem}")]
+    NotHttp {
+        /// Scheme, host and port.
+        origin: String,
+        /// What was wrong.
+        problem: String,
     },
     /// No connection.
     #[error("no connection to {origin}: {problem}")]
@@ -85,6 +102,11 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
+    /// Whether the server shows the certificate of an authority as its own.
+    pub fn is_of_authority(&self) -> bool {
+        matches!(self, Self::Tls { source, .. } if tls::is_of_authority(source))
+    }
+
     /// Whether the next attempt may go better.
     pub const fn may_pass(&self) -> bool {
         matches!(
@@ -388,16 +410,28 @@ fn failed(url: &Url, error: &reqwest::Error) -> RemoteError {
     let origin = origin(url);
     let mut innermost: &dyn Error = error;
     let mut tls = None;
+    let mut is_no_http = false;
     while let Some(source) = innermost.source() {
         innermost = source;
+        is_no_http |= source.downcast_ref().is_some_and(hyper::Error::is_parse);
         tls = tls.or_else(|| tls_error(source));
     }
     let tls = tls.or_else(|| tls_error(innermost));
-    if let Some(error) = tls {
-        let problem = tls::problem_of(error);
-        return RemoteError::Tls { origin, problem };
+    match tls {
+        Some(rustls::Error::InvalidMessage(_)) => return RemoteError::NotTls { origin },
+        Some(error) => {
+            return RemoteError::Tls {
+                origin,
+                problem: tls::problem_of(error),
+                source: error.clone(),
+            };
+        }
+        None => {}
     }
     let problem = innermost.to_string();
+    if url.scheme() == "http" && is_no_http {
+        return RemoteError::NotHttp { origin, problem };
+    }
     if error.is_connect() {
         return RemoteError::Connect { origin, problem };
     }

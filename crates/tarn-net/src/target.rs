@@ -1,9 +1,14 @@
 //! Where a webhook leads: a URL that was parsed, and that shows no more than its origin.
 
-use std::fmt;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use tarn_base::hint::Hint;
 use url::{Host, Url};
+
+use crate::{AddressRules, Forbidden};
 
 /// The longest URL, in bytes.
 pub const MAX_URL: usize = 2048;
@@ -99,6 +104,18 @@ impl Target {
         }
     }
 
+    /// The address that the URL itself says, where messages may not be sent to it under `rules`. What a name stands for is not known before
+    /// a message is sent, but for `localhost`.
+    pub fn forbidden_by(&self, rules: &AddressRules) -> Option<Forbidden> {
+        let address = match &self.host {
+            Host::Ipv4(address) => IpAddr::from(*address),
+            Host::Ipv6(address) => IpAddr::from(*address),
+            Host::Domain(name) if name == "localhost" => IpAddr::from(Ipv4Addr::LOCALHOST),
+            Host::Domain(_) => return None,
+        };
+        rules.check(address).err()
+    }
+
     /// What stands in the first line of the request.
     pub(super) fn path_and_query(&self) -> String {
         match self.url.query() {
@@ -125,7 +142,7 @@ impl Hint for TargetError {
         Some(match self {
             Self::TooLong => "use a shorter one".to_owned(),
             Self::NotAUrl(..) => "write one such as https://ci.example.org/hooks/tarn".to_owned(),
-            Self::Scheme => "no other kind of receiver is known".to_owned(),
+            Self::Scheme => "write one such as https://ci.example.org/hooks/tarn".to_owned(),
             Self::Credentials => "let the receiver check the signature instead".to_owned(),
             Self::Fragment => "leave it out, or write it as %23".to_owned(),
         })

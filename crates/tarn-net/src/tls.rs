@@ -46,9 +46,21 @@ pub(crate) fn problem_of(error: &rustls::Error) -> &'static str {
             CertificateError::UnknownIssuer => {
                 "its certificate is of an authority that this machine does not know"
             }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet"
+            }
+            _ if is_of_authority(error) => {
+                "its certificate is that of an authority, not of a server"
+            }
             _ => "its certificate is not accepted",
         },
         rustls::Error::AlertReceived(_) => "it refused",
         _ => "what it said was no TLS that Tarn speaks",
     }
+}
+
+/// Whether a server was refused because it shows the certificate of an authority as its own. The library has no word of its own for that.
+pub(crate) fn is_of_authority(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other))
+        if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }

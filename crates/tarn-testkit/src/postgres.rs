@@ -182,6 +182,16 @@ impl Postgres {
         );
     }
 
+    /// Stops the server at once; [`Self::restart`] starts it again.
+    ///
+    /// # Panics
+    ///
+    /// When that fails.
+    pub fn stop(&self) {
+        let data = self.data();
+        self.run("pg_ctl", &["-D", &data, "-w", "-m", "immediate", "stop"]);
+    }
+
     fn run(&self, program: &str, arguments: &[&str]) {
         let output = self.as_its_user(program, arguments);
         assert!(

@@ -1,7 +1,10 @@
 //! `tarn audit`: who did what.
 
 use tarn_base::{clock::Timestamp, names::OwnerName};
-use tarn_core::{Administration, access::audit::AuditLine};
+use tarn_core::{
+    Administration,
+    access::{AccountError, audit::AuditLine},
+};
 use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, Named};
 use time::{
     Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description,
@@ -168,9 +171,22 @@ fn print(entries: &[AuditEntry]) -> Result<(), Failure> {
 
 impl Wanted {
     async fn filter(self, registry: &Administration) -> Result<AuditFilter, Failure> {
+        let owner = named(registry, self.owner, |owner| AuditFilter {
+            owner,
+            ..AuditFilter::default()
+        });
+        let owner = owner.await?;
+        let account = named(registry, self.account, |account| AuditFilter {
+            account,
+            ..AuditFilter::default()
+        });
+        let account = account.await?;
+        if let Some(action) = &self.action {
+            check_action(registry, action).await?;
+        }
         Ok(AuditFilter {
-            owner: named(registry, self.owner).await?,
-            account: named(registry, self.account).await?,
+            owner,
+            account,
             action: self.action,
             result: self.refused.then_some(AuditResult::Refused),
             address: self.address.map(|address| address.to_string()),
@@ -180,13 +196,64 @@ impl Wanted {
     }
 }
 
+/// Whom a name means. One that no owner has, nor any entry that `only` is for, is a mistyped one.
 async fn named(
     registry: &Administration,
     name: Option<OwnerName>,
+    only: impl FnOnce(Option<Named>) -> AuditFilter,
 ) -> Result<Option<Named>, Failure> {
     let Some(name) = name else {
         return Ok(None);
     };
-    let named = registry.audit().named(&name).await;
-    named.map(Some).map_err(|error| Failure::from_error(&error))
+    let named = registry.audit().named(&name).await?;
+    if matches!(named, Named::Name(_)) {
+        let filter = only(Some(named.clone()));
+        if registry.audit().page(&filter, None, 1).await?.is_empty() {
+            return Err(AccountError::NoOwner(name).into());
+        }
+    }
+    Ok(Some(named))
+}
+
+/// What actions of the log begin with. Those that are not here are looked for in the log.
+const ACTIONS: [&str; 18] = [
+    "audit.",
+    "expiry.",
+    "factor.",
+    "key.",
+    "name.",
+    "org.",
+    "owner.",
+    "package.",
+    "quota.",
+    "recovery-code",
+    "sealing-key.",
+    "server.",
+    "session.",
+    "sign-in",
+    "team.",
+    "token.",
+    "user.",
+    "webhook.",
+];
+
+/// Refuses what no action begins with.
+async fn check_action(registry: &Administration, action: &str) -> Result<(), Failure> {
+    if ACTIONS
+        .iter()
+        .any(|known| known.starts_with(action) || action.starts_with(known))
+    {
+        return Ok(());
+    }
+    let filter = AuditFilter {
+        action: Some(action.to_owned()),
+        ..AuditFilter::default()
+    };
+    if registry.audit().page(&filter, None, 1).await?.is_empty() {
+        return Err(Failure::new(format!(
+            "no entry of the log has an action that begins with `{action}`"
+        ))
+        .hint(format!("most begin with one of {}", ACTIONS.join(", "))));
+    }
+    Ok(())
 }

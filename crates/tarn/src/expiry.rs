@@ -4,7 +4,7 @@ use serde::Serialize;
 use tarn_base::names::OwnerName;
 use tarn_core::{Administration, access::PlacePattern, publish::expiry::Run};
 
-use crate::{administration::BY, failure::Failure, output, package};
+use crate::{administration::BY, failure::Failure, output, package, settings::values};
 
 /// `tarn expiry …`.
 #[derive(Debug, clap::Subcommand)]
@@ -26,8 +26,8 @@ pub(crate) enum Action {
         /// The repositories: branch/repository, where `*` stands for any run of characters
         #[arg(value_name = "REPOSITORIES")]
         pattern: PlacePattern,
-        /// Delete files that were published more than this many days ago, 1 to 36500
-        #[arg(long, value_name = "DAYS")]
+        /// Delete files that were published more than this many days ago, 1 to 36500, such as 30 or 30d
+        #[arg(long, value_name = "DAYS", value_parser = days)]
         older_than: u32,
         /// The number of newest versions of each package and architecture to keep, however old
         #[arg(long, value_name = "NUMBER", default_value_t = 1)]
@@ -62,6 +62,15 @@ struct Shown {
     repositories: String,
     older_than_days: u32,
     keep: u32,
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    values::days(text).map_err(|refused| {
+        format!(
+            "{}; write a number of days, such as 30 or 30d",
+            refused.problem
+        )
+    })
 }
 
 /// Does what the arguments say.

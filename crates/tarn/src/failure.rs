@@ -48,6 +48,8 @@ pub(crate) struct Failure {
     what: String,
     causes: Vec<String>,
     hint: Option<String>,
+    /// What else is wrong, each said in the same parts.
+    others: Vec<Self>,
 }
 
 impl Failure {
@@ -58,7 +60,14 @@ impl Failure {
             what: what.into(),
             causes: Vec::new(),
             hint: None,
+            others: Vec::new(),
         }
+    }
+
+    /// This one and another, which ends as this one does.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.others.push(other);
+        self
     }
 
     /// Something that was asked for in a wrong way.
@@ -177,6 +186,9 @@ impl fmt::Display for Failure {
         }
         if let Some(hint) = &self.hint {
             write!(f, "\nhint: {}", printable(hint))?;
+        }
+        for other in &self.others {
+            write!(f, "\n{other}")?;
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ impl Welcome<'_> {
             let password = self.first_run.password.expose();
             format!(
                 "{password}   (shown this once; change it: \
-                 {program} user password {user} --password-stdin --data-dir {folder})"
+                 {program} user password {user} --data-dir {folder})"
             )
         } else {
             "the one in TARN_ADMIN_PASSWORD".to_owned()
@@ -62,7 +62,7 @@ impl Welcome<'_> {
         format!(
             "The first command publishes a package; the others install it, as root on an Alpine client:\n\
              \n\
-             \x20 curl -fsS --user {credentials} --upload-file hello-1.0-r0.apk {alpine}/v3.23/main\n\
+             \x20 curl -sS --fail-with-body --user {credentials} --upload-file hello-1.0-r0.apk {alpine}/v3.23/main\n\
              \x20 {fetch_key}\n\
              \x20 echo {alpine}/v3.23/main >> /etc/apk/repositories && apk add --update-cache hello\n\
              \n"
@@ -94,9 +94,9 @@ mod tests {
     fn a_generated_password_is_shown_and_filled_in() {
         let text = welcome(true);
         assert_eq!(text.matches("hunter2hunter2").count(), 2, "{text}");
-        assert!(text.contains(": target/release/tarn user password admin --password-stdin "));
+        assert!(text.contains(": target/release/tarn user password admin "));
         assert!(text.contains(
-            "  curl -fsS --user admin:hunter2hunter2 --upload-file hello-1.0-r0.apk \
+            "  curl -sS --fail-with-body --user admin:hunter2hunter2 --upload-file hello-1.0-r0.apk \
              https://packages.example.org/api/packages/admin/alpine/v3.23/main\n"
         ));
         assert!(text.contains(

@@ -27,9 +27,10 @@ pub(crate) struct Arguments {
 
 /// Asks, and says nothing where all is well.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let of_settings = arguments.url.is_none();
     let url = match arguments.url {
         Some(url) => url,
-        None => of_settings(&arguments.flags)?,
+        None => self::of_settings(&arguments.flags)?,
     };
     let asked = url.join(PATH).map_err(|error| {
         Failure::usage("the URL cannot be asked")
@@ -38,10 +39,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     })?;
     // Nothing is sent that would be worth reading, and the certificate is seldom for the address.
     let remote = Remote::trusting_everyone().map_err(|error| unanswered(&error))?;
-    let mut answer = remote
-        .get(&asked, None)
-        .await
-        .map_err(|error| unanswered(&error))?;
+    let mut answer = remote.get(&asked, None).await.map_err(|error| {
+        let failure = unanswered(&error);
+        match of_settings {
+            true => failure.hint(
+                "check whether the server is running; this is where the settings say that it listens, so name one that was started with \
+                 flags: tarn health --url http://HOST:PORT",
+            ),
+            false => failure,
+        }
+    })?;
     match answer.status() {
         StatusCode::OK => Ok(()),
         _ => Err(Failure::new(text_of(&mut answer).await).about(url.as_str())),

@@ -29,7 +29,7 @@ const KEYS: &str = "etc/apk/keys";
 /// `tarn install-key`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// HOST/OWNER, or the URL of a repository as it stands in /etc/apk/repositories
+    /// HOST/OWNER, or a repository: HOST/OWNER/BRANCH/REPOSITORY, or its URL as it stands in /etc/apk/repositories
     #[arg(value_name = "HOST/OWNER", value_parser = OwnerPlace::parse)]
     owner: OwnerPlace,
     /// The root of the system that is to trust the key
@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .await
         .map_err(|error| unanswered(&error))?;
     if answer.status() != StatusCode::OK {
-        let hint = "check the URL: HOST/OWNER";
+        let hint = "check the URL: HOST/OWNER, or HOST/OWNER/BRANCH/REPOSITORY";
         let not_found = answer.status() == StatusCode::NOT_FOUND;
         let failure = refused_caller(&mut answer, credentials.is_some()).await;
         return Err(if not_found {

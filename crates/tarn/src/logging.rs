@@ -55,8 +55,9 @@ thread_local! {
 pub(crate) fn install(configuration: &Configuration, default: Level) {
     let level = configuration.log_level.unwrap_or(default).as_str();
     let others = if level == "ERROR" { "error" } else { "warn" };
+    // The pool of connections to PostgreSQL warns of each that it finds lost. Whether the database can be reached is said elsewhere.
     let filter = EnvFilter::new(format!(
-        "{others},tarn={level},registry={level},apk={level}"
+        "{others},deadpool=error,tarn={level},registry={level},apk={level}"
     ));
     let log = LOG.get_or_init(|| Log::start(standard_error()));
     let builder = fmt()

@@ -107,6 +107,9 @@ enum Command {
     Completions(completions::Arguments),
     /// Write the manual pages into a folder
     ManPages(completions::ManPages),
+    /// Print the version, as `--version` does
+    #[command(hide = true)]
+    Version,
     /// Print a page of the reference that is made from the code
     #[command(hide = true)]
     Reference(reference::Arguments),
@@ -151,6 +154,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::ManPages(arguments) => {
             completions::write_pages(&arguments, CommandLine::command())
         }
+        Command::Version => output::print(&CommandLine::command().render_version()),
         Command::Reference(arguments) => reference::run(&arguments, CommandLine::command()),
     }
 }

@@ -112,6 +112,14 @@ async fn existing(flags: &RegistryFlags) -> Result<Settings, Failure> {
         return Ok(settings);
     }
     Err(match &registry.database {
+        // Another one there would have keys that do not fit.
+        Database::Sqlite(path) if registry.data_dir.join("secret.key").exists() => {
+            Failure::new(format!(
+                "the registry in {folder} has its database elsewhere: there is a sealing key, and no {}",
+                path.display()
+            ))
+            .hint("give this command the database of the server: TARN_DATABASE, or the server's settings file with `--config` or TARN_CONFIG")
+        }
         Database::Sqlite(_) => Failure::new(format!("there is no registry in {folder}")).hint(
             format!("check `--data-dir`, or make one: tarn serve --data-dir {folder}"),
         ),

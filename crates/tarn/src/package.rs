@@ -3,8 +3,8 @@
 use apk::arch::Arch;
 use serde::Serialize;
 use tarn_base::names::{Branch, OwnerName, RepositoryName};
-use tarn_core::{Administration, publish::RestoreError};
-use tarn_store::metadata::{Deleted, FileAddress, LiveFile, Window};
+use tarn_core::{Administration, access::matches, publish::RestoreError};
+use tarn_store::metadata::{Deleted, FileAddress, LiveFile, Owner, PackageAddress, Window};
 
 use crate::{
     administration::BY,
@@ -20,6 +20,8 @@ pub(crate) enum Action {
         /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
+        /// Only files whose path matches, such as 'v3.23/main/*'; `*` stands for any run of characters
+        files: Option<String>,
         /// List those that were deleted and can be restored, the most recently deleted first
         #[arg(long)]
         deleted: bool,
@@ -36,13 +38,17 @@ pub(crate) enum Action {
         /// deleted from there, the last one
         file: String,
     },
-    /// Delete a package file; an index fetched afterwards lacks it, and `package restore` brings it back for a while
+    /// Delete package files; an index fetched afterwards lacks them, and `package restore` brings each back for a while
     Delete {
         /// The owner
         #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
-        /// The package file: branch/repository/architecture/name-version.apk, as `package list` shows it
+        /// The package file: branch/repository/architecture/name-version.apk, as `package list` shows it; or a pattern such as
+        /// 'v3.23/main/*', where `*` stands for any run of characters
         file: String,
+        /// Only list what would be deleted
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -79,8 +85,13 @@ const MOMENT: usize = 20;
 
 /// The list of files, as a table or as JSON.
 pub(crate) const fn listing(json: bool) -> Listing<3> {
+    listing_of("package", json)
+}
+
+/// The same of files that are called `what` where there is none.
+const fn listing_of(what: &'static str, json: bool) -> Listing<3> {
     let heading = ["BYTES", "PUBLISHED", "FILE"];
-    Listing::new("package", heading, [BYTES, MOMENT, 0], json)
+    Listing::new(what, heading, [BYTES, MOMENT, 0], json)
 }
 
 /// One line of the table.
@@ -100,36 +111,69 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
     match action {
         Action::List {
             owner,
-            deleted: false,
+            files,
+            deleted,
             json,
-        } => list(&owner, json, registry).await,
-        Action::List { owner, json, .. } => list_deleted(&owner, json, registry).await,
+        } => {
+            let pattern = files.as_deref().unwrap_or("*");
+            match deleted {
+                false => list(&owner, pattern, json, registry).await,
+                true => list_deleted(&owner, pattern, json, registry).await,
+            }
+        }
         Action::Restore { owner, file } => restore(&owner, &file, registry).await,
-        Action::Delete { owner, file } => delete(&owner, &file, registry).await,
+        Action::Delete {
+            owner,
+            file,
+            dry_run,
+        } if dry_run || file.contains('*') => {
+            delete_matching(&owner, &file, dry_run, registry).await
+        }
+        Action::Delete { owner, file, .. } => delete(&owner, &file, registry).await,
     }
 }
 
-async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result<(), Failure> {
+async fn list(
+    name: &OwnerName,
+    pattern: &str,
+    json: bool,
+    registry: &Administration,
+) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(name).await?;
+    let what = match pattern {
+        "*" => "package",
+        _ => "such package",
+    };
+    let mut listing = listing_of(what, json);
+    each_page(&owner, pattern, registry, |page| {
+        let shown: Vec<Shown> = page.iter().map(Shown::from).collect();
+        listing.page(&shown, row)
+    })
+    .await?;
+    listing.end()
+}
+
+/// Gives `each` the files of an owner whose paths match, a page after the other.
+async fn each_page(
+    owner: &Owner,
+    pattern: &str,
+    registry: &Administration,
+    mut each: impl FnMut(Vec<LiveFile>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let metadata = registry.metadata();
-    let mut listing = listing(json);
-    let repositories = metadata.repositories(owner.id).await;
-    for (repository, _, _) in repositories.map_err(|error| Failure::from_error(&error))? {
+    for (repository, _, _) in metadata.repositories(owner.id).await? {
         let mut after = 0;
         loop {
-            let page = metadata
-                .live_files(repository, after, PAGE)
-                .await
-                .map_err(|error| Failure::from_error(&error))?;
+            let mut page = metadata.live_files(repository, after, PAGE).await?;
             let Some(last) = page.last() else {
                 break;
             };
             after = last.sequence;
-            let shown: Vec<Shown> = page.iter().map(Shown::from).collect();
-            listing.page(&shown, row)?;
+            page.retain(|file| matches(pattern, &Shown::from(file).file));
+            each(page)?;
         }
     }
-    listing.end()
+    Ok(())
 }
 
 /// One file, in the JSON of `package list --deleted`.
@@ -143,6 +187,7 @@ struct ShownDeleted {
 
 async fn list_deleted(
     name: &OwnerName,
+    pattern: &str,
     json: bool,
     registry: &Administration,
 ) -> Result<(), Failure> {
@@ -170,7 +215,9 @@ async fn list_deleted(
             deleted_at: moment(file.deleted_at),
             kept_until: moment(registry.remover().kept_until(file.deleted_at)),
         });
-        let shown: Vec<ShownDeleted> = shown.collect();
+        let shown: Vec<ShownDeleted> = shown
+            .filter(|shown| matches(pattern, &shown.file))
+            .collect();
         listing.page(&shown, |file| {
             [
                 file.size.to_string(),
@@ -196,7 +243,7 @@ impl<'a> FilePath<'a> {
         let &[branch, repository, arch, file_name] = parts.as_slice() else {
             return Err(
                 Failure::usage(format!("`{file}` is not the path of a package file"))
-                    .hint("write branch/repository/architecture/name-version.apk"),
+                    .hint("write branch/repository/architecture/name-version.apk; `package delete` also takes a pattern, such as 'v3.23/main/*'"),
             );
         };
         Ok(Self {
@@ -222,7 +269,15 @@ async fn restore(name: &OwnerName, file: &str, registry: &Administration) -> Res
         let found = registry.remover().find_deleted(owner.id, wanted).await?;
         registry.remover().restore(owner.id, &found, &BY).await
     };
-    restored.await.map_err(|error| match error {
+    let restored = restored.await;
+    if matches!(restored, Err(RestoreError::Unneeded)) {
+        output::note(&format!(
+            "{file} of {} is there; there is nothing to restore",
+            owner.name
+        ));
+        return Ok(());
+    }
+    restored.map_err(|error| match error {
         RestoreError::NotKept => {
             Failure::new(format!("{} has no deleted package file {file}", owner.name)).hint(format!(
                 "`tarn package list {} --deleted` shows those that can be restored; to bring back another, upload it again",
@@ -233,6 +288,62 @@ async fn restore(name: &OwnerName, file: &str, registry: &Administration) -> Res
     })?;
     output::note(&format!("restored {file} of {}", owner.name));
     Ok(())
+}
+
+/// Deletes the files whose paths match, or only lists them.
+async fn delete_matching(
+    name: &OwnerName,
+    pattern: &str,
+    dry_run: bool,
+    registry: &Administration,
+) -> Result<(), Failure> {
+    let owner = registry.accounts().find_owner(name).await?;
+    let mut files = Vec::new();
+    each_page(&owner, pattern, registry, |page| {
+        files.extend(page);
+        Ok(())
+    })
+    .await?;
+    if files.is_empty() {
+        let problem = format!("{} has no package file {pattern}", owner.name);
+        let hint = format!("`tarn package list {}` shows those there are", owner.name);
+        return Err(Failure::new(problem).hint(hint));
+    }
+    if dry_run {
+        let mut listing = listing(false);
+        let shown: Vec<Shown> = files.iter().map(Shown::from).collect();
+        listing.page(&shown, row)?;
+        listing.end()?;
+        output::note(&format!(
+            "{} would be deleted; nothing was changed",
+            files.len()
+        ));
+        return Ok(());
+    }
+    let mut deleted = 0;
+    for some in files.chunks(PAGE as usize) {
+        let some: Vec<_> = some
+            .iter()
+            .map(|file| (address(&owner, file), file.id))
+            .collect();
+        deleted += registry.remover().remove_package_files(&some, &BY).await?;
+    }
+    output::note(&format!(
+        "deleted {deleted} package files of {}; `tarn package list {} --deleted` shows those that can be restored",
+        owner.name, owner.name
+    ));
+    Ok(())
+}
+
+fn address<'a>(owner: &Owner, file: &'a LiveFile) -> PackageAddress<'a> {
+    PackageAddress {
+        owner: owner.id,
+        branch: &file.branch,
+        repository: &file.repository,
+        arch: &file.arch,
+        name: &file.name,
+        version: &file.version,
+    }
 }
 
 async fn delete(name: &OwnerName, file: &str, registry: &Administration) -> Result<(), Failure> {

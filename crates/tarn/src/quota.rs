@@ -1,7 +1,7 @@
 //! `tarn quota`: what owners may have.
 
 use serde::Serialize;
-use tarn_base::names::OwnerName;
+use tarn_base::{names::OwnerName, size::Size};
 use tarn_core::{
     Administration,
     publish::{Allowance, QuotaChange},
@@ -111,36 +111,37 @@ async fn show(name: &OwnerName, json: bool, registry: &Administration) -> Result
     if json {
         return output::print_json(&shown);
     }
-    let row = |what: &str, used: String, limit: Option<u64>, own: bool| {
+    let row = |what: &str, used: String, limit: Option<String>, own: bool| {
         [
             what.to_owned(),
             used,
-            limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string()),
-            if own { "owner" } else { "server" }.to_owned(),
+            limit.unwrap_or_else(|| "none".to_owned()),
+            if own { "the owner" } else { "the server" }.to_owned(),
         ]
     };
+    let size = |bytes| Size(bytes).exact();
     let (bytes, packages) = (&shown.bytes, &shown.packages);
     let rows = [
         row(
             "bytes",
-            bytes.used.to_string(),
-            bytes.limit,
+            Size(bytes.used).to_string(),
+            bytes.limit.map(size),
             bytes.limit_is_own,
         ),
         row(
             "packages",
             packages.used.to_string(),
-            packages.limit,
+            packages.limit.map(|limit| limit.to_string()),
             packages.limit_is_own,
         ),
         row(
             "one upload",
             String::new(),
-            Some(shown.upload_limit),
+            Some(size(shown.upload_limit)),
             shown.upload_limit_is_own,
         ),
     ];
-    output::print_table("limit", ["WHAT", "USED", "LIMIT", "SET FOR THE"], &rows)?;
+    output::print_table("limit", ["WHAT", "USED", "LIMIT", "SET FOR"], &rows)?;
     if !(bytes.limit_is_own && packages.limit_is_own && shown.upload_limit_is_own) {
         output::note(
             "limits of the server are shown as this command finds them in tarn.toml and the variables; flags of `tarn serve` it cannot see",

@@ -3,8 +3,16 @@
 use std::{
     fs,
     io::{self, BufRead, BufReader, IsTerminal, Read},
-    os::unix::fs::MetadataExt,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::MetadataExt,
+    },
     path::Path,
+};
+
+use rustix::{
+    io::Errno,
+    termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr},
 };
 
 use tarn_base::secret::Secret;
@@ -45,6 +53,7 @@ pub(crate) fn from_file(path: &Path) -> Result<Secret, Failure> {
     }
     Ok(Secret::new(text.trim().to_owned()))
 }
+
 /// The password on standard input, when `--password-stdin` says that it is there. `command` is what the hint shows, from
 /// `tarn` on.
 ///
@@ -57,7 +66,53 @@ pub(crate) fn password(from_stdin: bool, command: &str) -> Result<Secret, Failur
     if from_stdin {
         return line("password").map_err(|failure| failure.hint(hint));
     }
+    if io::stdin().is_terminal() {
+        return typed_twice();
+    }
     Err(Failure::usage("no password was given").hint(hint))
+}
+
+/// A new password that is typed at a terminal, which does not show it. It is asked for twice, since a slip does not show.
+fn typed_twice() -> Result<Secret, Failure> {
+    let terminal = io::stdin();
+    let _hidden = Hidden::begin(&terminal)?;
+    let mut input = terminal.lock();
+    output::prompt("new password: ");
+    let first = line_from(&mut input, true, "password")?;
+    output::prompt("the same again: ");
+    let second = line_from(&mut input, true, "password")?;
+    if first.expose() != second.expose() {
+        return Err(Failure::usage("the two passwords are not the same").hint("type them again"));
+    }
+    Ok(first)
+}
+
+/// While it lives, the terminal does not show what is typed but for the end of a line.
+struct Hidden<'a> {
+    terminal: BorrowedFd<'a>,
+    before: Termios,
+}
+
+impl<'a> Hidden<'a> {
+    fn begin(terminal: &'a impl AsFd) -> Result<Self, Failure> {
+        let terminal = terminal.as_fd();
+        let failure = |error: Errno| {
+            Failure::new("cannot hide what is typed at this terminal")
+                .because(&io::Error::from(error))
+        };
+        let before = tcgetattr(terminal).map_err(failure)?;
+        let mut modes = before.clone();
+        modes.local_modes.remove(LocalModes::ECHO);
+        modes.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(terminal, OptionalActions::Now, &modes).map_err(failure)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Hidden<'_> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
 }
 
 /// A secret on standard input, up to its end, or up to Enter where it is typed; `what` is what to call it.
@@ -66,14 +121,13 @@ pub(crate) fn password(from_stdin: bool, command: &str) -> Result<Secret, Failur
 ///
 /// When there is no single line of text.
 pub(crate) fn line(what: &str) -> Result<Secret, Failure> {
-    let input = io::stdin().lock();
-    let is_typed = input.is_terminal();
-    if is_typed {
-        output::note(&format!(
-            "type the {what} and Enter; it is shown as you type"
-        ));
+    let input = io::stdin();
+    if !input.is_terminal() {
+        return line_from(input.lock(), false, what);
     }
-    line_from(input, is_typed, what)
+    let _hidden = Hidden::begin(&input)?;
+    output::prompt(&format!("{what}: "));
+    line_from(input.lock(), true, what)
 }
 
 fn line_from(input: impl Read, is_typed: bool, what: &str) -> Result<Secret, Failure> {

@@ -12,10 +12,10 @@ use std::{
 use apk::sign::KeyName;
 use tarn_base::{clock::Clock, names::OwnerName};
 use tarn_core::{
-    Registry,
-    access::AccountError,
+    Registry, Survey,
+    access::{AccountError, check_new},
     jobs,
-    settings::{ConnectionLimits, GivenSetting},
+    settings::{ConnectionLimits, GivenSetting, Settings},
 };
 use tokio::{net::TcpListener, sync::oneshot};
 use tracing::Level;
@@ -61,6 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let connections = &mut library_settings.connections;
     connections.max_open = descriptors::make_room(connections.max_open);
     library_settings.given = given(&configuration, &library_settings.connections);
+    check_first_run(&configuration, &library_settings).await?;
     let registry = Registry::open(library_settings, Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))?;
@@ -137,6 +138,24 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses a first run that would fail after it has made the registry, so that it leaves nothing behind.
+async fn check_first_run(
+    configuration: &Configuration,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    // What the survey fails for, opening reports.
+    if !Survey::of(settings)
+        .await
+        .is_ok_and(|found| found.is_first_run)
+    {
+        return Ok(());
+    }
+    if let Some(password) = &configuration.admin_password {
+        check_new(password).map_err(|weak| open::refused_admin_password(&weak))?;
+    }
+    listen(configuration.listen).await.map(drop)
+}
+
 /// The settings in force, for the page of the administrators. Of connections there are as many as file descriptors allow.
 fn given(configuration: &Configuration, connections: &ConnectionLimits) -> Vec<GivenSetting> {
     let max_open = connections.max_open;
@@ -192,7 +211,7 @@ fn announcer() -> impl Fn(String, bool) {
                 tracing::error!(
                     %error,
                     "standard output could not be written, so the password of `admin` was not shown; set another one: \
-                     tarn user password admin --password-stdin"
+                     tarn user password admin"
                 );
             } else {
                 tracing::warn!(%error, "standard output could not be written; the server goes on");

@@ -22,7 +22,7 @@ pub(crate) enum Action {
         /// The name, as in the URL of their packages
         #[arg(value_parser = OwnerName::parse_new)]
         name: OwnerName,
-        /// Read the password from standard input: one line; the newline is stripped
+        /// Read the password from standard input: one line; the newline is stripped [default: ask for it at the terminal]
         #[arg(long)]
         password_stdin: bool,
         /// Set no password: the user signs in with tokens only
@@ -80,7 +80,7 @@ pub(crate) enum Action {
         /// The user
         #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
-        /// Read the password from standard input: one line; the newline is stripped
+        /// Read the password from standard input: one line; the newline is stripped [default: ask for it at the terminal]
         #[arg(long)]
         password_stdin: bool,
     },

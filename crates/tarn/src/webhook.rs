@@ -279,6 +279,7 @@ async fn add(
         .add(&owner, url, events, secret, &BY)
         .await
         .map_err(failed)?;
+    warn(registry, &added.webhook);
     let number = added.webhook.id;
     if let Some(secret) = added.generated {
         output::print(&format!("{}\n", secret.expose()))?;
@@ -317,7 +318,16 @@ async fn change(
         "changed webhook {} of {}",
         which.number, owner.name
     ));
+    let webhook = registry.webhooks().one(&owner, which.number).await;
+    warn(registry, &webhook.map_err(failed)?);
     Ok(())
+}
+
+/// Says why nothing can be sent to a webhook, as far as the settings say so that this command finds.
+fn warn(registry: &Administration, webhook: &Webhook) {
+    if let Some(warning) = registry.webhooks().warning(webhook) {
+        output::note(&format!("warning: {warning}"));
+    }
 }
 
 async fn list(owner: &OwnerName, json: bool, registry: &Administration) -> Result<(), Failure> {
@@ -399,7 +409,7 @@ async fn deliveries(
 fn sent(delivery: i64) -> Result<(), Failure> {
     output::print(&format!("{delivery}\n"))?;
     output::note(
-        "the running server sends it within seconds; `tarn webhook deliveries` shows what comes of it",
+        "this is the number of the delivery; the running server sends it within seconds, and `tarn webhook deliveries` shows what comes of it",
     );
     Ok(())
 }

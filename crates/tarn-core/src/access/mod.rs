@@ -37,7 +37,7 @@ pub use guesses::network;
 pub use networks::{MAX_NETWORKS, Networks, NetworksError, parse_network};
 pub use passwords::{PasswordCost, PasswordError, WeakPassword, check_new};
 pub use patterns::{
-    MAX_PATTERNS, OwnerPattern, PatternError, Place, PlacePattern, TeamLimits, TokenLimits,
+    MAX_PATTERNS, OwnerPattern, PatternError, Place, PlacePattern, TeamLimits, TokenLimits, matches,
 };
 pub use policy::{Action, Denied, TeamGrant, decide, decide_site};
 pub use refusals::{RefusalLimits, Refusals};

@@ -46,6 +46,27 @@ pub enum PatternError {
     TooMany,
 }
 
+/// Whether a pattern, in which `*` stands for any run of characters, matches the whole of `text`: what stands before the first `*`
+/// begins it, what stands behind the last one ends it, and what stands between two is looked for from the left. To take the first place
+/// where such a piece is found is never wrong, since it leaves the most to the pieces behind it.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(mut last) = pieces.next() else {
+        return rest.is_empty();
+    };
+    for next in pieces {
+        match rest.split_once(last) {
+            Some((_, behind)) => rest = behind,
+            None => return false,
+        }
+        last = next;
+    }
+    rest.ends_with(last)
+}
+
 /// One part of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Part(String);
@@ -71,28 +92,12 @@ impl Part {
         Some(Self(part))
     }
 
-    /// Whether the part matches the whole of `name`: what stands before the first `*` begins it, what stands behind the
-    /// last one ends it, and what stands between two is looked for from the left. To take the first place where such a
-    /// piece is found is never wrong, since it leaves the most to the pieces behind it.
+    /// Whether the part matches the whole of `name`.
     ///
     /// `name` may be another part: then the answer is whether this one matches all that the other matches, because the
     /// `*` of the other can be matched by a `*` alone.
     fn matches(&self, name: &str) -> bool {
-        let mut pieces = self.0.split('*');
-        let Some(mut rest) = pieces.next().and_then(|first| name.strip_prefix(first)) else {
-            return false;
-        };
-        let Some(mut last) = pieces.next() else {
-            return rest.is_empty();
-        };
-        for next in pieces {
-            match rest.split_once(last) {
-                Some((_, behind)) => rest = behind,
-                None => return false,
-            }
-            last = next;
-        }
-        rest.ends_with(last)
+        matches(&self.0, name)
     }
 
     fn matches_everything(&self) -> bool {

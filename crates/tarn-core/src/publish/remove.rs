@@ -40,6 +40,9 @@ pub enum RestoreError {
     /// The file in the store is gone or damaged.
     #[error("the bytes of the deleted package file are gone: the disk lost them")]
     BytesGone,
+    /// That very file is there: it was restored or published again.
+    #[error("the package file is there; there is nothing to restore")]
+    Unneeded,
     /// Another file is there by now.
     #[error(
         "another package file has the place of the deleted one, for the architecture {existing}"
@@ -186,6 +189,9 @@ impl Remover {
         match restored {
             Ok(true) => Ok(()),
             Ok(false) => Err(RestoreError::NotKept),
+            Err(RecordError::AlreadyExists) if self.is_there(owner, file).await? => {
+                Err(RestoreError::Unneeded)
+            }
             Err(RecordError::AlreadyExists) => Err(RestoreError::Taken {
                 existing: file.arch.clone(),
             }),
@@ -193,14 +199,27 @@ impl Remover {
             Err(error) => Err(error.into()),
         }
     }
+
+    /// Whether what is served in the place of a deleted file is that file.
+    async fn is_there(&self, owner: OwnerId, file: &DeletedFile) -> Result<bool, MetadataError> {
+        let address = FileAddress {
+            owner,
+            branch: &file.branch,
+            repository: &file.repository,
+            arch: &file.arch,
+            file_name: &format!("{}-{}.apk", file.name, file.version),
+        };
+        let found = self.metadata.package_file(&address).await?;
+        Ok(found.is_some_and(|found| found.sha256 == file.sha256 && found.arch == file.arch))
+    }
 }
 
 impl Hint for RestoreError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotKept => "the list of deleted packages names those that can be restored, and a new upload brings back any other".to_owned(),
-Self::BytesGone => "upload the package again".to_owned(),
-Self::Taken { .. } => "delete that one first".to_owned(),
+            Self::BytesGone => "upload the package again".to_owned(),
+            Self::Taken { .. } => "delete that one first".to_owned(),
             _ => return None,
         })
     }

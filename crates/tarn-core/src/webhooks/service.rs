@@ -10,7 +10,7 @@ use tarn_base::{
     sealer::{SealError, Sealer},
     secret::Secret,
 };
-use tarn_net::{Target, TargetError};
+use tarn_net::{AddressRules, Target, TargetError};
 use tarn_store::metadata::{
     AccountFacts, Act, Actor, AddWebhookError, Delivery, DeliveryId, DeliveryState, EventFacts,
     Metadata, MetadataError, NewWebhook, Owner, Page, Redelivered, WebhookChange, WebhookEvents,
@@ -160,22 +160,33 @@ pub struct Webhooks {
     sealer: Arc<Sealer>,
     clock: Clock,
     random: Random,
+    rules: AddressRules,
 }
 
 impl Webhooks {
-    /// Webhooks in `metadata`, their secrets sealed by `sealer`.
+    /// Webhooks in `metadata`, their secrets sealed by `sealer`, for messages that are sent under `rules`.
     pub const fn new(
         metadata: Metadata,
         sealer: Arc<Sealer>,
         clock: Clock,
         random: Random,
+        rules: AddressRules,
     ) -> Self {
         Self {
             metadata,
             sealer,
             clock,
             random,
+            rules,
         }
+    }
+
+    /// Why nothing can be sent to a webhook as the server is set up, as far as its URL says that.
+    pub fn warning(&self, webhook: &Webhook) -> Option<String> {
+        let forbidden = webhook.target.forbidden_by(&self.rules)?;
+        Some(format!(
+            "nothing will be sent to this webhook: {forbidden}, and the server's `webhook-allowed-networks` does not have it"
+        ))
     }
 
     /// Adds a webhook that receives these from the start. Without a secret, one is made and given back.

@@ -163,7 +163,10 @@ fn refusals(changes: bool, operation: &Value) -> Vec<(&'static str, &'static str
                 "429",
                 "Too many wrong credentials; `Retry-After` says when to go on",
             ),
-            ("503", "The database is busy; try again in a few seconds"),
+            (
+                "503",
+                "The database is busy or can't be reached; try again in a few seconds",
+            ),
         ]);
     }
     if changes {

@@ -157,7 +157,12 @@ impl From<Arc<MetadataError>> for ApiError {
     fn from(error: Arc<MetadataError>) -> Self {
         match &*error {
             MetadataError::Busy(_) => Self::Busy(
-                "the database is busy; nothing was stored, try again in a few seconds".to_owned(),
+                "the database is busy; nothing was changed, try again in a few seconds".to_owned(),
+            ),
+            MetadataError::Unreachable(_) => Self::Refused(
+                Code::DatabaseUnreachable,
+                "the server can't reach its database; try again in a few seconds, and tell the operator if that doesn't help"
+                    .to_owned(),
             ),
             MetadataError::Full(_) => Self::DiskFull(Box::new(error)),
             MetadataError::Missing(_)
@@ -299,7 +304,9 @@ impl From<RestoreError> for ApiError {
         match error {
             RestoreError::NotKept => Self::of(Code::NoSuchFile, &error),
             RestoreError::BytesGone => Self::of(Code::BytesGone, &error),
-            RestoreError::Taken { .. } => Self::of(Code::PackageExists, &error),
+            RestoreError::Taken { .. } | RestoreError::Unneeded => {
+                Self::of(Code::PackageExists, &error)
+            }
             RestoreError::Record(error) => PublishError::Record(error).into(),
             RestoreError::Blob(error) => error.into(),
         }

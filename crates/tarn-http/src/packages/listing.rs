@@ -14,12 +14,14 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{
     discovery::{self, kept},
+    index::IndexFile,
     path::{Segments, TrailingSlash},
     setup,
 };
 use crate::{
     api::paging::turn,
     authorize::Presented,
+    code::Code,
     error::ApiError,
     web::{
         links::{OfOwner, segment},
@@ -63,7 +65,7 @@ async fn list(
         .authorize_place(registry, segments, Action::Read)
         .await?;
     let owner = &place.authorized.owner;
-    let arch = Arch::parse(segments.file())?;
+    let arch = architecture(segments.file())?;
     let turn = turn(parts, registry).await?;
     // Whether the caller may see the repository has been asked.
     let everything = ReadScope::EVERYTHING;
@@ -107,6 +109,21 @@ async fn list(
     ];
     let response = (headers, Body::from_stream(whole)).into_response();
     Ok(kept(response, owner.visibility))
+}
+
+/// The architecture that a list is of. A client that asks for a file here takes the repository for the folder that has it, and finds
+/// that it is not there, as on any web server.
+fn architecture(segment: &str) -> Result<Arch, ApiError> {
+    let below = format!("it is in the folder of an architecture: …/{{architecture}}/{segment}");
+    if IndexFile::called(segment).is_some() {
+        let text = format!("the repository has an index for each architecture; {below}");
+        return Err(ApiError::Refused(Code::NoSuchIndex, text));
+    }
+    if segment.ends_with(".apk") {
+        let text = format!("no such package file; if there is one, {below}");
+        return Err(ApiError::Refused(Code::NoSuchFile, text));
+    }
+    Ok(Arch::parse(segment)?)
 }
 
 /// The beginning of a list. All names in it are of letters, digits and a few marks that HTML gives no meaning.

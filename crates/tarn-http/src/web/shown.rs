@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use askama::filters::HtmlSafe;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use tarn_base::clock::Timestamp;
+use tarn_base::{clock::Timestamp, size::Size};
 
 /// A number of bytes: `812 B`, `1.9 KiB`, `12.5 MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +114,11 @@ pub(crate) const fn bytes(number: &u64) -> Bytes {
     Bytes(*number)
 }
 
+/// A number of bytes as it can be typed into a form again.
+pub(crate) fn exact_bytes(number: &u64) -> String {
+    Size(*number).exact()
+}
+
 /// [`Count`], for templates.
 pub(crate) const fn count(number: &u64) -> Count {
     Count(*number)
@@ -131,24 +136,7 @@ pub(crate) const fn full_time(at: &Timestamp) -> FullTime {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-        if self.0 < 1024 {
-            return write!(f, "{} B", self.0);
-        }
-        // Tenths of the unit, rounded to the nearest.
-        let mut tenths = u128::from(self.0) * 10;
-        let mut unit = "B";
-        for next in UNITS {
-            tenths = (tenths + 512) / 1024;
-            unit = next;
-            if tenths < 10_235 {
-                break;
-            }
-        }
-        match (tenths / 10, tenths % 10) {
-            (whole, _) if whole >= 100 => write!(f, "{} {unit}", (tenths + 5) / 10),
-            (whole, tenth) => write!(f, "{whole}.{tenth} {unit}"),
-        }
+        Size(self.0).fmt(f)
     }
 }
 
@@ -223,23 +211,6 @@ impl HtmlSafe for FullTime {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_in_units_that_can_be_read() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1945, "1.9 KiB"),
-            (102_400, "100 KiB"),
-            (1_048_575, "1.0 MiB"),
-            (13_107_200, "12.5 MiB"),
-            (4 << 30, "4.0 GiB"),
-            (u64::MAX, "16.0 EiB"),
-        ] {
-            assert_eq!(Bytes(bytes).to_string(), text, "{bytes}");
-        }
-    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {

@@ -60,7 +60,7 @@ async fn a_deleted_package_is_restored_by_the_api_until_its_bytes_are_freed() {
     assert_eq!(list().await, serde_json::json!([]));
     assert_eq!(quota().await["deleted_bytes"], 0);
     let taken = restore(&entry["id"]).await;
-    taken.problem(409, "another package file has the place");
+    taken.problem(409, "there is nothing to restore");
 
     // The disk lost it, and an upload brings it back.
     remove().await;
@@ -91,6 +91,12 @@ async fn a_deleted_package_is_restored_by_the_api_until_its_bytes_are_freed() {
     }
     server.publish("edge/main", hello()).await.expect(201);
     assert_eq!(server.send(&get(HELLO)).await.expect(200).body, hello());
+    remove().await;
+    let deleted = list().await[0]["id"].clone();
+    let other = PackageBuilder::new("hello", "1.0-r0").file("usr/bin/other", b"x");
+    server.publish("edge/main", other.build()).await.expect(201);
+    let taken = restore(&deleted).await;
+    taken.problem(409, "another package file has the place");
 }
 
 #[tokio::test]

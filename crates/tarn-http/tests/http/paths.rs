@@ -31,6 +31,33 @@ async fn segments_are_decoded_and_the_owner_has_no_case() {
 }
 
 #[tokio::test]
+async fn what_was_mistyped_in_a_path_is_named() {
+    let server = TestServer::with_hello().await;
+    // A client that takes the repository for the folder of its index finds nothing there.
+    for (method, path, status, code, words) in [
+        ("GET", "/edge/main/APKINDEX.tar.gz", 404, "no_such_index", "/{architecture}/APKINDEX.tar.gz"),
+        ("GET", "/edge/main/packages.adb", 404, "no_such_index", "/{architecture}/packages.adb"),
+        ("GET", "/edge/main/hello-1.0-r0.apk", 404, "no_such_file", "/{architecture}/hello"),
+        ("PUT", "/feature/foo/main", 400, "invalid_request", "no name can have a `/`"),
+        ("PUT", "/feature/foo/bar/main", 405, "method_not_allowed", "no name can have a `/`"),
+        ("PUT", "/v3.23", 405, "method_not_allowed", "the repository is missing"),
+        ("POST", "/v3.23", 405, "method_not_allowed", "the repository is missing"),
+        ("POST", "/v3.23/main", 405, "method_not_allowed", "publish with PUT to"),
+    ] {
+        let target = format!("{ALICE}{path}");
+        let order = match method {
+            "PUT" => put(target, hello()),
+            method => request(method, target),
+        };
+        let answer = server.send(&order.basic("alice", &password("alice"))).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("X-Tarn-Error"), Some(code), "{method} {path}");
+        let text = answer.text();
+        assert!(text.contains(words), "{method} {path}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn names_beyond_the_grammar_are_refused() {
     let server = TestServer::start().await;
     let long = "x".repeat(65);

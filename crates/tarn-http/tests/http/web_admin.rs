@@ -198,11 +198,13 @@ async fn organisations_and_limits_are_made() {
     alice.get("/-/owners/acme/members").await.expect(200);
     let usage = "/-/owners/acme/usage";
     let page = root
-        .post_and_follow(usage, &[("bytes", "2048"), ("packages", "")])
+        .post_and_follow(usage, &[("bytes", "2 KiB"), ("packages", "")])
         .await
         .text();
     assert!(page.contains("of 2.0 KiB"), "{page}");
+    assert!(page.contains("value=\"2 KiB\""), "{page}");
     root.post(usage, &[("bytes", "-1")]).await.expect(422);
+    root.post(usage, &[("bytes", "2 dozen")]).await.expect(422);
     let page = root.post_and_follow(usage, &[("bytes", "")]).await.text();
     assert!(page.contains("without a limit"), "{page}");
 }

@@ -320,6 +320,14 @@ async fn webhooks_are_added_tested_and_sent_again() {
         .text();
     assert!(page.contains("There are no webhooks."));
     browser.get(&one).await.expect(404);
+    // What the server will not send to is said at once.
+    assert!(!page.contains("nothing will be sent"));
+    let fields = [("url", "http://192.168.0.1/"), ("event", "published")];
+    let page = browser.post(path, &fields).await.expect(200).text();
+    assert!(
+        page.contains("nothing will be sent to this webhook: 192.168.0.1 is no public address"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

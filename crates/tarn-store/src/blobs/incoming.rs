@@ -1,7 +1,7 @@
 //! A blob that is being received.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{Read as _, Write as _},
     num::NonZeroU64,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
@@ -62,6 +62,13 @@ impl Receiving {
     pub(super) fn open(data_dir: &Path, receiver: Receiver) -> Result<Self, BlobError> {
         let (folder, lock_file) = receiver.names();
         let temporary = data_dir.join(folder);
+        if let Some(above) = data_dir.parent()
+            && !above.as_os_str().is_empty()
+            && !above.exists()
+        {
+            // Not closed to others, as the data folder is: these may be anyone's.
+            fs::create_dir_all(above).map_err(at("make the folder", above))?;
+        }
         make_folder(data_dir)?;
         // First of all: nothing here may be touched while another process has it.
         let lock = lock(&data_dir.join(lock_file))?;

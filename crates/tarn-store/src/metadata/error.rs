@@ -9,6 +9,10 @@ pub enum MetadataError {
     #[error("the database is busy")]
     Busy(#[source] Cause),
 
+    /// There is no connection to the database, or no more. Trying again helps once it is back.
+    #[error("the database can't be reached")]
+    Unreachable(#[source] Cause),
+
     /// The disk of the database is full. Nothing helps but space.
     #[error("the disk that holds the database is full")]
     Full(#[source] Cause),
@@ -119,6 +123,7 @@ impl MetadataError {
     pub(super) fn for_another(&self) -> Self {
         match self {
             Self::Busy(cause) => Self::Busy(cause.to_string().into()),
+            Self::Unreachable(cause) => Self::Unreachable(cause.to_string().into()),
             Self::Full(cause) => Self::Full(cause.to_string().into()),
             Self::Failed(cause) => Self::Failed(cause.to_string().into()),
             other => Self::Failed(other.to_string().into()),

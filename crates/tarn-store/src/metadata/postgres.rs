@@ -265,7 +265,7 @@ pub(super) fn explained(error: tokio_postgres::Error) -> MetadataError {
             MetadataError::Busy(TablesChanged(error.into()).into())
         }
         Some(code) => meaning(code)(error.into()),
-        None if is_lost(&error) => MetadataError::Busy(error.into()),
+        None if is_lost(&error) => MetadataError::Unreachable(error.into()),
         None => MetadataError::Failed(error.into()),
     }
 }
@@ -280,15 +280,18 @@ fn meaning(code: &SqlState) -> fn(Cause) -> MetadataError {
         SqlState::OBJECT_IN_USE,
         SqlState::TOO_MANY_CONNECTIONS,
         SqlState::OUT_OF_MEMORY,
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::CANNOT_CONNECT_NOW,
         SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         // The server became a standby.
         SqlState::READ_ONLY_SQL_TRANSACTION,
     ];
+    const AWAY: &[SqlState] = &[
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+    ];
     match code {
         code if BUSY.contains(code) => MetadataError::Busy,
+        code if AWAY.contains(code) => MetadataError::Unreachable,
         code if *code == SqlState::DISK_FULL => MetadataError::Full,
         code if *code == SqlState::UNIQUE_VIOLATION => MetadataError::Duplicate,
         code if *code == SqlState::FOREIGN_KEY_VIOLATION => MetadataError::Dangling,

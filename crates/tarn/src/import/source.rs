@@ -142,8 +142,12 @@ impl Source {
                 let mut answer = remote.get(&url, credentials.as_ref()).await?;
                 match answer.status() {
                     StatusCode::OK => {}
-                    // Stores of files answer 403 for what is not there to everyone who may not list them.
-                    StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => {
+                    // Stores of files answer 403 for what is not there to everyone who may not list them. Servers that know which
+                    // paths there can be may answer 400 for others.
+                    StatusCode::NOT_FOUND
+                    | StatusCode::GONE
+                    | StatusCode::FORBIDDEN
+                    | StatusCode::BAD_REQUEST => {
                         return Ok(None);
                     }
                     status if may_pass(status) => {
@@ -155,7 +159,7 @@ impl Source {
                     }
                     _ => {
                         let failure = refused_caller(&mut answer, credentials.is_some()).await;
-                        return Err(Trouble::Fatal(failure.about(url.as_str())));
+                        return Err(Trouble::Fatal(failure));
                     }
                 }
                 let pieces = try_unfold(answer, async |mut answer| {

@@ -25,12 +25,13 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 /// `tarn inspect`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// An .apk, or an index: an APKINDEX.tar.gz or a Packages.adb
-    file: PathBuf,
-    /// A public key that has to have signed the file. Its file name counts, as apk finds keys by it, but for files of v3
+    /// An .apk, or an index: an APKINDEX.tar.gz or a Packages.adb; may be several
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A public key that has to have signed each file. Its file name counts, as apk finds keys by it, but for files of v3
     #[arg(long, value_name = "PUB")]
     key: Option<PathBuf>,
-    /// As JSON, for scripts
+    /// As JSON, for scripts: one object a file
     #[arg(long)]
     json: bool,
 }
@@ -61,23 +62,35 @@ impl Signature {
     }
 }
 
-/// Reads the file and prints what it says.
+/// Reads the files and prints what each says. One that is refused keeps none of the others from being read.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let trusted = arguments.key.as_deref().map(TrustedKey::read).transpose()?;
-    let trusted = trusted.as_ref();
-    let file = &arguments.file;
+    let mut failures = Vec::new();
+    for (number, file) in arguments.files.iter().enumerate() {
+        if number > 0 && !arguments.json {
+            output::print("\n")?;
+        }
+        failures.extend(inspect(file, trusted.as_ref(), arguments.json).err());
+    }
+    failures
+        .into_iter()
+        .reduce(Failure::and)
+        .map_or(Ok(()), Err)
+}
+
+fn inspect(file: &Path, trusted: Option<&TrustedKey>, json: bool) -> Result<(), Failure> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     if name.ends_with(".apk") {
-        return package::inspect(file, trusted)?.print(arguments.json);
+        return package::inspect(file, trusted)?.print(json);
     }
     if name.ends_with(".tar.gz") || name.ends_with(".adb") {
-        return index::inspect(file, trusted)?.print(arguments.json);
+        return index::inspect(file, trusted)?.print(json);
     }
     // The content decides, not the name. When it is neither, the error is that of a package.
     match package::inspect(file, trusted) {
-        Ok(package) => package.print(arguments.json),
+        Ok(package) => package.print(json),
         Err(failure) => match index::inspect(file, trusted) {
-            Ok(index) => index.print(arguments.json),
+            Ok(index) => index.print(json),
             Err(_) => Err(failure),
         },
     }

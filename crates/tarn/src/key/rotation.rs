@@ -21,9 +21,24 @@ pub(super) async fn rotate(
     let key = registry.keys().rotate(&owner, key_type, &BY).await?;
     output::print(&format!("{}\n", key.name))?;
     output::note(&signs(&key.name, &owner));
-    let signing = signing(registry, &owner).await?;
+    if key_type == KeyType::EcP256 {
+        output::note(
+            "it signs Packages.adb, which apk 3 reads; give it to those clients, OpenWrt's among them. Clients of APKINDEX.tar.gz go on \
+             with the RSA key",
+        );
+        output::note(&fetch(&owner, &key.name));
+    }
+    // A rotation of the other type that is open is not what this is about.
+    let mut signing = signing(registry, &owner).await?;
+    signing.retain(|(of_type, _)| *of_type == key_type);
     note_overlap(&owner, &signing);
     Ok(())
+}
+
+/// The command with which a client gets a key.
+fn fetch(owner: &Owner, name: &KeyName) -> String {
+    let command = tarn_http::fetch_command("https://HOST", &owner.name, name);
+    format!("  {command}")
 }
 
 /// Ends it, or takes it back.
@@ -103,10 +118,10 @@ pub(super) fn note_overlap(owner: &Owner, signing: &[(KeyType, KeyName)]) {
 
 fn note_newer(owner: &Owner, newest: &KeyName, older: &[&KeyName]) {
     output::note(&format!(
-        "clients with any key that is active work; give every client {newest} (GET /api/packages/{}/alpine/{newest}), then \
-         end the overlap:",
-        owner.name
+        "clients with any key that is active work; give every client {newest}:"
     ));
+    output::note(&fetch(owner, newest));
+    output::note("then end the overlap:");
     for old in older {
         output::note(&format!("  tarn key retire {} {old}", owner.name));
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Read as _,
+    io::{ErrorKind, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -90,7 +90,16 @@ pub(crate) fn check(path: &Path, lenient: bool) -> Result<Checked, Failure> {
     let shown = path.display().to_string();
     let unreadable =
         |error: &std::io::Error| Failure::new(format!("cannot read {shown}")).because(error);
-    let mut file = File::open(path).map_err(|error| unreadable(&error))?;
+    let mut file = File::open(path).map_err(|error| {
+        let failure = unreadable(&error);
+        match error.kind() {
+            ErrorKind::NotFound if shown.contains('*') => failure
+                .into_usage()
+                .hint("the shell found no file for this pattern: check the folder"),
+            ErrorKind::NotFound => failure.into_usage().hint("check the path"),
+            _ => failure,
+        }
+    })?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Failure::usage(format!("{shown} is a folder"))
             .hint(format!("name the packages in it: {shown}/*.apk")));

@@ -276,8 +276,8 @@ impl Report {
         if self.failures.is_empty() {
             return Ok(());
         }
-        let is_refusal = |failure: &Failure| failure.exit() == Exit::Refused;
-        let all_refused = self.failures.iter().all(is_refusal);
+        let all = |exit| self.failures.iter().all(|failure| failure.exit() == exit);
+        let (all_refused, all_usage) = (all(Exit::Refused), all(Exit::Usage));
         for failure in &self.failures {
             output::note(&failure.to_string());
         }
@@ -285,6 +285,7 @@ impl Report {
         let what = format!("{not_done} of {} packages {what}", self.files.len());
         Err(match all_refused {
             true => Failure::refused(what),
+            false if all_usage => Failure::usage(what),
             false => Failure::new(what),
         })
     }

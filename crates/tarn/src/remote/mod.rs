@@ -69,6 +69,12 @@ impl ConnectArguments {
 pub(crate) fn unanswered(error: &RemoteError) -> Failure {
     let failure = Failure::from_error(error);
     match error {
+        RemoteError::Tls { .. } if error.is_of_authority() => failure.hint(
+            "give the server a certificate that is not an authority's: openssl req -x509 … -addext basicConstraints=critical,CA:FALSE; \
+             `--ca-file` then takes it as it takes that of an authority",
+        ),
+        RemoteError::NotTls { .. } => failure.hint("if it answers plain HTTP, write http:// in front of the host"),
+        RemoteError::NotHttp { .. } => failure.hint("if it answers over TLS, write https:// in place of http://"),
         RemoteError::Tls { .. } => failure.hint(
             "check the host name; trust the authority of a network of your own with `--ca-file`",
         ),
@@ -96,13 +102,16 @@ pub(crate) async fn text_of(answer: &mut Answer) -> String {
 /// What an answer means that says that the caller, not the package, is wrong.
 pub(crate) async fn refused_caller(answer: &mut Answer, had_credentials: bool) -> Failure {
     let status = answer.status();
+    let code = answer.header(&ERROR_CODE).map(str::to_owned);
     let location = answer.header(&LOCATION).map(str::to_owned);
     let text = text_of(answer).await;
     let failure = Failure::new(text);
     match status {
-        StatusCode::UNAUTHORIZED if had_credentials => failure.hint(
-            "check the token, and that it has the scope that this needs: tarn token list --user NAME",
-        ),
+        StatusCode::UNAUTHORIZED if had_credentials => failure.hint(match code.as_deref() {
+            Some("token_scope_missing") => "make a token with the scope that this needs: tarn token add --user NAME --scope SCOPE",
+            Some("token_expired") => "make another token: tarn token add --user NAME",
+            _ => "check that it is the whole token, and that it was not revoked: tarn token list --user NAME",
+        }),
         StatusCode::UNAUTHORIZED => failure.hint(
             "give a token in the variable TARN_TOKEN or with `--token-file`, or put the host into ~/.netrc",
         ),

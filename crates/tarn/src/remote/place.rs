@@ -57,12 +57,17 @@ pub(crate) struct RepositoryPlace {
 }
 
 impl OwnerPlace {
-    /// Reads `HOST/OWNER`, with or without `https://` in front and a path between them, and any URL of the owner's packages.
+    /// Reads `HOST/OWNER`, with or without `https://` in front, the place of a repository as [`RepositoryPlace::parse`] reads it, and any
+    /// URL of the owner's packages. Where the server is below a path, two segments are that path and the owner, more are a repository's.
     pub(crate) fn parse(text: &str) -> Result<Self, PlaceError> {
         let (url, segments) = taken_apart(text)?;
         if let Some((before, owner, _)) = packages(&segments) {
             return Self::new(url, before, owner);
         }
+        let segments = match segments.as_slice() {
+            [of_owner @ .., _, _] if !of_owner.is_empty() => of_owner,
+            all => all,
+        };
         match segments.split_last() {
             Some((owner, before)) => Self::new(url, before, owner),
             None => Err(PlaceError::Incomplete("an owner")),
@@ -276,6 +281,7 @@ mod tests {
             "https://apk.example.org/alice/",
             "https://apk.example.org/api/packages/alice/alpine",
             "https://apk.example.org/api/packages/alice/alpine/v3.23/main",
+            "apk.example.org/alice/v3.23/main",
         ] {
             let place = OwnerPlace::parse(text).unwrap();
             assert_eq!(
@@ -283,6 +289,15 @@ mod tests {
                 "https://apk.example.org/api/packages/alice/alpine/key",
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn an_owner_is_found_below_a_path() {
+        for text in ["h/t/alice", "h/t/alice/v3.23/main"] {
+            let place = OwnerPlace::parse(text).unwrap();
+            let key = "https://h/t/api/packages/alice/alpine/key";
+            assert_eq!(place.key().as_str(), key, "{text}");
         }
     }
 

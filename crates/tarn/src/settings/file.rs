@@ -19,23 +19,31 @@ pub(super) struct Entry {
     pub(super) line: usize,
 }
 
+/// The values of the file, by the names of their settings.
+pub(super) type Entries = BTreeMap<&'static str, Entry>;
+
 /// Reads the settings file at `path`; without one there are no entries when it is not `required`.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is not TOML, or says what no setting says. Each names the line.
-pub(super) fn read(path: &Path, required: bool) -> Result<BTreeMap<&'static str, Entry>, Failure> {
+/// When the file cannot be read. What is no TOML in it, or says what no setting says, is given beside the entries; each names the line.
+pub(super) fn read(path: &Path, required: bool) -> Result<(Entries, Vec<Failure>), Failure> {
     let shown = path.display();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !required => {
-            return Ok(BTreeMap::new());
+            return Ok(Default::default());
         }
         Err(error) => {
             return Err(
                 Failure::usage(format!("cannot read the settings file {shown}"))
                     .because(&error)
-                    .hint("check the path given with `--config` or TARN_CONFIG"),
+                    .hint(match error.kind() {
+                        io::ErrorKind::PermissionDenied => {
+                            "run this as the user that runs the server, or name another file with `--config`"
+                        }
+                        _ => "check the path given with `--config` or TARN_CONFIG",
+                    }),
             );
         }
     };
@@ -46,49 +54,96 @@ pub(super) fn read(path: &Path, required: bool) -> Result<BTreeMap<&'static str,
         ))
         .hint("check that it is the right file"));
     }
-    parse(&text, &shown.to_string())
+    Ok(parse(&text, &shown.to_string()))
 }
 
-/// Parses the text of a settings file; `shown` is its name in errors.
-fn parse(text: &str, shown: &str) -> Result<BTreeMap<&'static str, Entry>, Failure> {
-    let document = DeTable::parse(text).map_err(|error| {
+/// Parses the text of a settings file; `shown` is its name in errors. Gives what can be understood, and what is wrong with the rest, line
+/// by line.
+fn parse(text: &str, shown: &str) -> (Entries, Vec<Failure>) {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut failures = BTreeMap::new();
+    for error in errors {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
-        Failure::usage(format!("{shown}:{line}: {}", error.message()))
-            .hint("a line looks like this: listen = \"127.0.0.1:8080\"")
-    })?;
+        // The first of a line says most.
+        failures.entry(line).or_insert_with(|| {
+            Failure::usage(format!("{shown}:{line}: {}", error.message()))
+                .hint(written(text.lines().nth(line - 1).unwrap_or_default()))
+        });
+    }
     let mut entries = BTreeMap::new();
     for (key, value) in document.get_ref() {
-        let name: &str = key.get_ref();
         let line = line_of(text, key.span().start);
-        let Some(setting) = table::ALL.iter().find(|setting| setting.name == name) else {
-            return Err(
-                Failure::usage(format!("{shown}:{line}: there is no setting `{name}`"))
-                    .hint(suggestion(name)),
-            );
-        };
-        if !setting.in_file() {
-            return Err(Failure::usage(format!(
-                "{shown}:{line}: `{name}` is a secret and does not belong in this file"
-            ))
-            .hint(format!("give it in the variable {}", setting.variable)));
+        if failures.contains_key(&line) {
+            continue;
         }
-        let value = scalar(value.get_ref()).ok_or_else(|| {
-            Failure::usage(format!(
-                "{shown}:{line}: `{name}` takes one value, not {}",
-                match value.get_ref().type_str() {
-                    "table" => "a table",
-                    "array" => "a list",
-                    other => other,
-                }
-            ))
-            .hint(format!(
-                "write it like this: {name} = \"{}\"",
-                setting.value
-            ))
-        })?;
-        entries.insert(setting.name, Entry { value, line });
+        match entry(key.get_ref(), value.get_ref(), &format!("{shown}:{line}")) {
+            Ok((name, value)) => drop(entries.insert(name, Entry { value, line })),
+            Err(failure) => drop(failures.insert(line, failure)),
+        }
     }
-    Ok(entries)
+    (entries, failures.into_values().collect())
+}
+
+/// A line that is no TOML as it has to be written: with its value in quotes, where it says one.
+fn written(line: &str) -> String {
+    if let Some((name, value)) = line.split_once('=')
+        && let (name, value) = (name.trim(), value.trim())
+        && table::ALL.iter().any(|setting| setting.name == name)
+        && !value.is_empty()
+        && !value.contains(['"', '\'', '\\', '#', '[', '{'])
+    {
+        return format!("put the value in quotes: {name} = \"{}\"", shown(value));
+    }
+    "a line looks like this: listen = \"127.0.0.1:8080\"".to_owned()
+}
+
+/// A value as an error may show it: a URL may hold a password.
+fn shown(value: &str) -> &str {
+    match value.contains("://") {
+        true => "…",
+        false => value,
+    }
+}
+
+/// The setting that a key names, and its value as text. `place` is the file and the line, for errors.
+fn entry(name: &str, value: &DeValue<'_>, place: &str) -> Result<(&'static str, String), Failure> {
+    let Some(setting) = table::ALL.iter().find(|setting| setting.name == name) else {
+        return Err(
+            Failure::usage(format!("{place}: there is no setting `{name}`")).hint(suggestion(name)),
+        );
+    };
+    if !setting.in_file() {
+        return Err(Failure::usage(format!(
+            "{place}: `{name}` is a secret and does not belong in this file"
+        ))
+        .hint(format!("give it in the variable {}", setting.variable)));
+    }
+    let text = scalar(value).ok_or_else(|| {
+        Failure::usage(format!(
+            "{place}: `{name}` takes one value, not {}",
+            match value.type_str() {
+                "table" => "a table",
+                "array" => "a list",
+                other => other,
+            }
+        ))
+        .hint(format!(
+            "write it like this: {name} = \"{}\"",
+            joined(value).unwrap_or_else(|| setting.value.to_owned())
+        ))
+    })?;
+    Ok((setting.name, text))
+}
+
+/// The values of a list as one text, as settings have them.
+fn joined(value: &DeValue<'_>) -> Option<String> {
+    let DeValue::Array(values) = value else {
+        return None;
+    };
+    let values: Option<Vec<String>> = values.iter().map(|value| scalar(value.get_ref())).collect();
+    values
+        .filter(|values| !values.is_empty())
+        .map(|values| shown(&values.join(",")).to_owned())
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<String> {
@@ -163,16 +218,21 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> String {
-        parse(text, "tarn.toml").unwrap_err().to_string()
+        let (_, failures) = parse(text, "tarn.toml");
+        failures
+            .into_iter()
+            .reduce(Failure::and)
+            .unwrap()
+            .to_string()
     }
 
     #[test]
     fn takes_text_and_numbers_and_remembers_the_line() {
-        let entries = parse(
+        let (entries, failures) = parse(
             "# mine\nlisten = \"127.0.0.1:1\"\n\nmax-upload-size = 1_000\n",
             "tarn.toml",
-        )
-        .unwrap();
+        );
+        assert!(failures.is_empty());
         assert_eq!(
             entries["listen"],
             Entry {
@@ -221,7 +281,28 @@ mod tests {
     }
 
     #[test]
+    fn every_wrong_line_is_reported_with_the_value_that_was_meant() {
+        assert_eq!(
+            refusal(
+                "listen = 127.0.0.1:21090\ntrusted-proxies = [\"10.0.0.0/8\", \"192.168.0.1\"]\nlog-level = \"debug\"\n\
+                 base_url = \"https://x\"\n"
+            ),
+            "error: tarn.toml:1: invalid float, expected nothing\n\
+             hint: put the value in quotes: listen = \"127.0.0.1:21090\"\n\
+             error: tarn.toml:2: `trusted-proxies` takes one value, not a list\n\
+             hint: write it like this: trusted-proxies = \"10.0.0.0/8,192.168.0.1\"\n\
+             error: tarn.toml:4: there is no setting `base_url`\n\
+             hint: did you mean `base-url`?"
+        );
+    }
+
+    #[test]
     fn what_is_no_toml_is_refused_with_its_line() {
+        let text = refusal("database = postgres://tarn:hunter2@db/tarn\n");
+        assert!(
+            text.ends_with("hint: put the value in quotes: database = \"…\""),
+            "{text}"
+        );
         let text = refusal("listen = \"a\"\nbase-url = \n");
         assert!(text.starts_with("error: tarn.toml:2: "), "{text}");
         let text = refusal("listen = \"a\"\nlisten = \"b\"\n");

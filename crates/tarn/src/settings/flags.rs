@@ -43,9 +43,11 @@ impl<const SERVER: bool> Args for Flags<SERVER> {
             .help_heading("Settings")
             // Given behind the command, wherever that stands in its group.
             .global(!SERVER)
+            .hide_short_help(!SERVER)
             .help(format!(
-                "The settings file [env: {CONFIG_VARIABLE}] [default: {} in the working folder, if it is there]",
-                table::CONFIG_FILE
+                "The settings file [env: {CONFIG_VARIABLE}] [default: {} in the working folder, else {}, if one is there]",
+                table::CONFIG_FILE,
+                table::SYSTEM_CONFIG_FILE
             ));
         let arguments = taken::<SERVER>().map(|setting| {
             let mut help = format!("{} [env: {}]", setting.help, setting.variable);
@@ -57,6 +59,7 @@ impl<const SERVER: bool> Args for Flags<SERVER> {
                 .value_name(setting.value)
                 .help_heading("Settings")
                 .global(!SERVER)
+                .hide_short_help(!SERVER)
                 .action(match setting.is_list() {
                     true => ArgAction::Append,
                     false => ArgAction::Set,

@@ -25,7 +25,7 @@ use tracing::Level;
 use url::Url;
 
 use self::{
-    file::Entry,
+    file::Entries,
     table::{CONFIG_FILE, CONFIG_VARIABLE, Setting, Taken},
     values::{LogFormat, Refused},
 };
@@ -127,9 +127,11 @@ pub(crate) struct Configuration {
 struct Layers {
     flags: BTreeMap<&'static str, String>,
     environment: Environment,
-    file: BTreeMap<&'static str, Entry>,
+    file: Entries,
     path: PathBuf,
     report: Vec<(&'static Setting, String, Source)>,
+    /// What makes no sense. It counts as not given.
+    refused: Vec<Failure>,
 }
 
 impl Configuration {
@@ -146,15 +148,24 @@ impl Configuration {
             Some(path) => Some(path.clone()),
             None => environment.value(CONFIG_VARIABLE)?.map(PathBuf::from),
         };
-        let path = named.clone().unwrap_or_else(|| PathBuf::from(CONFIG_FILE));
+        let usual = || usual_file(|path| Path::new(path).exists());
+        let path = named.clone().unwrap_or_else(|| usual().into());
+        let (file, refused) = file::read(&path, named.is_some())?;
         let mut layers = Layers {
             flags: flags.given.clone(),
             environment,
-            file: file::read(&path, named.is_some())?,
+            file,
             path,
             report: Vec::new(),
+            refused,
         };
-        layers.understand()
+        let understood = layers.understand();
+        // All that is wrong is said at once.
+        match (layers.refused.into_iter().reduce(Failure::and), understood) {
+            (None, understood) => understood,
+            (Some(refused), Ok(_)) => Err(refused),
+            (Some(refused), Err(failure)) => Err(refused.and(failure)),
+        }
     }
 }
 
@@ -333,9 +344,16 @@ impl Layers {
         let Some((value, source)) = self.given(setting)? else {
             return Ok(None);
         };
-        let parsed = understood(setting, &source, parse(&value))?;
-        self.note(setting, value, source);
-        Ok(Some(parsed))
+        match understood(setting, &source, parse(&value)) {
+            Ok(parsed) => {
+                self.note(setting, value, source);
+                Ok(Some(parsed))
+            }
+            Err(failure) => {
+                self.refused.push(failure);
+                Ok(None)
+            }
+        }
     }
 
     /// The value of a setting without which there is no limit.
@@ -386,6 +404,15 @@ impl Layers {
         };
         self.note(setting, secret::MASK.to_owned(), source);
         Ok(Some(Secret::new(value)))
+    }
+}
+
+/// The settings file when none is named: the one in the working folder, else that of the packages, so that commands find the registry of
+/// the service. It need not be there.
+fn usual_file(is_there: impl Fn(&str) -> bool) -> &'static str {
+    match is_there(CONFIG_FILE) {
+        true => CONFIG_FILE,
+        false => table::SYSTEM_CONFIG_FILE,
     }
 }
 

@@ -104,7 +104,7 @@ settings! {
     EXPIRY_INTERVAL: "expiry-interval", "TARN_EXPIRY_INTERVAL", "TIME", "1h", ByTheServer,
         "How often the rules of `tarn expiry` are applied.";
     AUDIT_RETENTION: "audit-retention", "TARN_AUDIT_RETENTION", "DAYS", "365", ByTheServer,
-        "For how many days the audit log is kept. 0 keeps it for ever.";
+        "For how many days the audit log is kept, e.g. `365` or `365d`. 0 keeps it for ever.";
     MAX_INDEX_SIZE: "max-index-size", "TARN_MAX_INDEX_SIZE", "SIZE", "256MiB", ByTheServer,
         "How many bytes the records of one index may have together, before they are compressed. A package beyond that is refused. 30,000 packages of Alpine have about 12 MB.";
     INDEX_CACHE_SIZE: "index-cache-size", "TARN_INDEX_CACHE_SIZE", "SIZE", "256MiB", ByTheServer,
@@ -147,6 +147,9 @@ pub(crate) const CLIENT_VARIABLES: &[&str] = &[
 /// The settings file that is read when none is named, if it is there.
 pub(crate) const CONFIG_FILE: &str = "tarn.toml";
 
+/// Where it is looked for next: the one that the packages install for the service.
+pub(crate) const SYSTEM_CONFIG_FILE: &str = "/etc/tarn/tarn.toml";
+
 /// The settings that are no flags, for the end of a command's help.
 pub(crate) fn variables_help() -> String {
     let mut text = String::from("Secrets, which can be given only as variables:\n");
@@ -162,7 +165,7 @@ pub(crate) fn help() -> String {
         "Start with `tarn serve`. The other commands change the registry that `--data-dir` names, also while its server runs. \
          `tarn help COMMAND` describes one command.\n\nSettings:\n\
          A flag takes precedence over its variable, the variable over tarn.toml, and that over the default. tarn.toml is read from the \
-         working folder, or from where --config or TARN_CONFIG says; its keys are the flags without the dashes, such as \
+         working folder, else from /etc/tarn, or from where --config or TARN_CONFIG says; its keys are the flags without the dashes, such as \
          listen = \"0.0.0.0:8080\". `tarn check-config` shows what is in force and where it comes from.\n",
     );
     for setting in ALL {

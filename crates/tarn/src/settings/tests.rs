@@ -96,6 +96,17 @@ fn a_path_in_the_file_is_meant_from_the_folder_of_the_file() {
 }
 
 #[test]
+fn commands_find_the_settings_of_the_service_where_there_are_no_nearer_ones() {
+    assert_eq!(super::usual_file(|_| true), "tarn.toml");
+    assert_eq!(
+        super::usual_file(|path| path != "tarn.toml"),
+        "/etc/tarn/tarn.toml"
+    );
+    let failure = super::file::read(std::path::Path::new("/etc/tarn/there-is-none.toml"), false);
+    assert!(failure.unwrap().0.is_empty());
+}
+
+#[test]
 fn a_wrong_value_names_where_it_came_from() {
     let failure =
         Configuration::resolve(&flags(&[], None), environment(&[("TARN_LISTEN", "8080")]))

@@ -7,7 +7,10 @@ use std::{
 };
 
 use ipnet::IpNet;
-use tarn_base::hint::Hint as _;
+use tarn_base::{
+    hint::Hint as _,
+    size::{Size, SizeError},
+};
 use tarn_core::{
     access::{NetworksError, parse_network},
     settings::ForwardedHeader,
@@ -17,6 +20,9 @@ use tarn_store::{
     metadata::{Database, PostgresAddress, VersionRule},
 };
 use url::Url;
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 /// Why a value was refused: what is wrong with it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,45 +266,14 @@ pub(crate) fn versions(text: &str) -> Result<VersionRule, Refused> {
     })
 }
 
-/// A number of bytes: `1048576`, `500MiB`, `2GiB`, `500MB`. A unit of two letters counts in thousands.
+/// A number of bytes: `1048576`, `500MiB`, `2GiB`, `500MB`.
 pub(crate) fn size(text: &str) -> Result<u64, Refused> {
-    const UNITS: &[(&str, u64)] = &[
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("TiB", 1 << 40),
-        ("KB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-        ("B", 1),
-    ];
-    let (number, unit) = UNITS
-        .iter()
-        .find_map(|(name, unit)| Some((strip_suffix_ignoring_case(text, name)?, *unit)))
-        .unwrap_or((text, 1));
-    match number
-        .trim_end()
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
-    {
-        Some(0) => refused(
-            "no package would fit into 0 bytes",
-            "write a size such as 2GiB",
-        ),
-        Some(size) => Ok(size),
-        None => refused(
-            format!("`{text}` is not a size"),
-            "write a whole number and a unit, such as 500MiB or 2GiB",
-        ),
-    }
-}
-
-fn strip_suffix_ignoring_case<'t>(text: &'t str, suffix: &str) -> Option<&'t str> {
-    let at = text.len().checked_sub(suffix.len())?;
-    let (head, tail) = text.split_at_checked(at)?;
-    tail.eq_ignore_ascii_case(suffix).then_some(head)
+    text.parse()
+        .map(|Size(size)| size)
+        .map_err(|error: SizeError| Refused {
+            problem: error.to_string(),
+            hint: error.hint().unwrap_or_default(),
+        })
 }
 
 /// A length of time: a whole number and `s`, `m`, `h`, `d`, `w` or `y` (365 days).
@@ -308,16 +283,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Refused> {
         Some('s') => 1,
         Some('m') => 60,
         Some('h') => 3_600,
-        Some('d') => 86_400,
-        Some('w') => 7 * 86_400,
-        Some('y') => 365 * 86_400,
+        Some('d') => DAY,
+        Some('w') => 7 * DAY,
+        Some('y') => 365 * DAY,
         _ => return refused(format!("`{text}` is not a length of time"), HINT),
     };
     let number = text
         .split_at_checked(text.len() - 1)
         .map_or("", |(number, _)| number);
     // 1,000 years: what ends later is meant to have no end, and would only overflow a date somewhere.
-    const LONGEST: u64 = 1_000 * 365 * 86_400;
+    const LONGEST: u64 = 1_000 * 365 * DAY;
     match number
         .parse::<u64>()
         .ok()
@@ -338,14 +313,33 @@ pub(crate) fn duration_or_none(text: &str) -> Result<Duration, Refused> {
     }
 }
 
-/// A number of days, or `None` for 0, which stands for ever.
+/// A length of time in whole days, with a unit (`30d`, `4w`, `1y`) or as the number of days; `None` for 0, which stands for ever.
 pub(crate) fn retention(text: &str) -> Result<Option<Duration>, Refused> {
-    const HINT: &str = "write a whole number of days, such as 365, or 0 for ever";
-    match text.parse::<u32>() {
-        Ok(0) => Ok(None),
-        Ok(days) if days <= 365_000 => Ok(Some(Duration::from_secs(u64::from(days) * 86_400))),
-        Ok(_) => refused(format!("{text} days are longer than 1000 years"), HINT),
-        Err(_) => refused(format!("`{text}` is not a number of days"), HINT),
+    match days(text)? {
+        0 => Ok(None),
+        days => Ok(Some(Duration::from_secs(u64::from(days) * DAY))),
+    }
+}
+
+/// How many days, at most 1000 years: `30`, or `30d`, `4w`, `1y`.
+pub(crate) fn days(text: &str) -> Result<u32, Refused> {
+    const HINT: &str = "write a number of days, such as 365 or 365d, or 0 for ever";
+    let days = match text.parse::<u32>() {
+        Ok(days) => u64::from(days),
+        Err(_) => {
+            let length = duration(text).map_err(|_| Refused {
+                problem: format!("`{text}` is not a number of days"),
+                hint: HINT.to_owned(),
+            })?;
+            if length.as_secs() % DAY > 0 {
+                return refused(format!("`{text}` is not a number of whole days"), HINT);
+            }
+            length.as_secs() / DAY
+        }
+    };
+    match u32::try_from(days) {
+        Ok(days) if days <= 365_000 => Ok(days),
+        _ => refused(format!("{text} days are longer than 1000 years"), HINT),
     }
 }
 

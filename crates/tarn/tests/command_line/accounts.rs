@@ -49,6 +49,10 @@ fn no_command_but_serve_makes_a_registry() {
     }
     assert!(!folder.path("tarn-data").exists());
     assert!(!folder.path("elsewhere").exists());
+    // A folder with a sealing key belongs to a registry whose database is elsewhere.
+    folder.write("secret.key", "");
+    let said = folder.tarn(&["user", "list", "--data-dir", "."]);
+    assert_snapshot!("database_elsewhere", said.all());
 }
 
 #[test]

@@ -233,6 +233,8 @@ fn a_wrong_place_is_refused_in_words() {
         format!("http://{}/nobody/v3.23/main", served.address),
         format!("http://{}/v3.23/main", served.address),
         "ftp://example.org/a/b/c".to_owned(),
+        // Where no scheme is written, it is https.
+        format!("{}/admin/v3.23/main", served.address),
         format!("http://{free}/admin/v3.23/main"),
     ] {
         let arguments = ["push", "a.apk", "--quiet", "--retries", "0", "--to", &to];
@@ -240,6 +242,7 @@ fn a_wrong_place_is_refused_in_words() {
         all.push_str(&served.shown(&said).replace(&free, "[free]"));
     }
     all.push_str(&folder.tarn(&["push", "a.apk"]).all());
+    all.push_str(&served.shown(&served.push(&["out/*.apk"])));
     assert_snapshot!("wrong_places", all);
 }
 
@@ -405,6 +408,13 @@ fn a_key_is_put_where_apk_looks_and_another_one_stays() {
     assert!(!folder.path("elsewhere").exists());
     let nobody = format!("http://{}/nobody", served.address);
     say(&folder.tarn(&["install-key", &nobody, "--keys-dir", "elsewhere"]));
+    // The owner is named in the place of a repository too, as `push` has it.
+    let said = folder.tarn(&["install-key", &served.to(), "--keys-dir", "of-repository"]);
+    assert!(
+        said.line().starts_with("of-repository/admin@"),
+        "{}",
+        said.stdout
+    );
     assert_snapshot!("keys_installed", all);
     assert_eq!(names_in(&keys).len(), 1);
 }
@@ -425,9 +435,14 @@ fn a_server_that_serves_is_healthy_and_one_that_does_not_is_not() {
         (busy.exit, busy.stderr.as_str()),
         (1, format!("error: http://{address}/: busy\n").as_str())
     );
-    assert_eq!(
-        folder.tarn(&["health", "--url", "http://127.0.0.1:1"]).exit,
-        1
+    let absent = folder.tarn(&["health", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(absent.exit, 1);
+    assert!(!absent.stderr.contains("--url"), "{}", absent.stderr);
+    let absent = folder.tarn_with(&["health"], &[("TARN_LISTEN", "127.0.0.1:1")], "");
+    assert!(
+        absent.stderr.contains("tarn health --url"),
+        "{}",
+        absent.stderr
     );
 }
 

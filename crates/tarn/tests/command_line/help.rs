@@ -15,6 +15,12 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn the_short_help_lists_the_commands() {
     assert_snapshot!("short", help(&["-h"]));
+    // That of a command is about the command; which registry is meant is in the long one.
+    let short = help(&["user", "list", "-h"]);
+    assert!(
+        short.contains("--json") && !short.contains("--data-dir"),
+        "{short}"
+    );
 }
 
 #[test]
@@ -72,5 +78,7 @@ fn an_unknown_command_is_refused_with_the_nearest_one() {
 #[test]
 fn the_version_is_data() {
     let expected = format!("tarn {}", env!("CARGO_PKG_VERSION"));
-    assert_eq!(Folder::empty().tarn(&["--version"]).line(), expected);
+    for version in ["--version", "version"] {
+        assert_eq!(Folder::empty().tarn(&[version]).line(), expected);
+    }
 }

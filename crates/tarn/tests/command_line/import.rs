@@ -249,9 +249,14 @@ fn unreliable(root: PathBuf) -> String {
             };
             let stream = reader.get_mut();
             let Ok(content) = fs::read(root.join(path.trim_start_matches('/'))) else {
-                let _ = stream.write_all(
-                    b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-                );
+                // Some servers call a path that can't be one of theirs a bad request.
+                let status = match number {
+                    0 => "400 Bad Request",
+                    _ => "404 Not Found",
+                };
+                let head =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let _ = stream.write_all(head.as_bytes());
                 continue;
             };
             let head = format!(

@@ -70,6 +70,11 @@ fn a_package_is_shown() {
     assert_eq!(package["depends"][1], "!busybox");
     assert_eq!(package["scripts"][0], "post-install");
     assert_eq!(package["signatures"], Value::Array(Vec::new()));
+    // One that can't be read keeps none of the others from being read.
+    let two = folder.tarn(&["inspect", "nowhere.apk", "hello-1.0-r0.apk", "--json"]);
+    assert_eq!(two.exit, 1, "{}", two.stderr);
+    assert!(two.stderr.contains("nowhere.apk"), "{}", two.stderr);
+    assert_eq!(two.stdout, said.stdout);
 }
 
 #[test]

@@ -159,10 +159,16 @@ fn a_key_of_the_curve_p_256_stands_beside_the_rsa_key() {
         .strip_suffix(".pem")
         .unwrap();
     // Each type has one key, so no overlap is to be ended.
+    let (signs, rest) = made.stderr.split_once('\n').unwrap();
     assert_eq!(
-        made.stderr,
-        format!("{curve} signs the indexes of admin from the next request on\n")
+        signs,
+        format!("{curve} signs the indexes of admin from the next request on")
     );
+    let fetch =
+        format!("  wget -O /etc/apk/keys/{curve} https://HOST/api/packages/admin/alpine/{curve}\n");
+    assert!(rest.starts_with("it signs Packages.adb, which apk 3 reads"));
+    assert!(rest.ends_with(&fetch), "{rest}");
+    assert!(!rest.contains("retire"), "{rest}");
     assert_eq!(active_keys(&folder), [curve.clone(), rsa.clone()]);
     let public = folder.tarn(&["key", "export", "admin", &curve]);
     let read = PublicKey::from_pem(public.stdout.as_bytes()).unwrap();
@@ -184,7 +190,17 @@ fn a_key_of_the_curve_p_256_stands_beside_the_rsa_key() {
              clients need it in /etc/apk/keys\n"
         )
     );
-    assert_eq!(active_keys(&folder), [name, rsa]);
+    assert_eq!(active_keys(&folder), [name, rsa.clone()]);
+    // A rotation of RSA keys that is open is not what one of the other type is about.
+    assert_eq!(folder.tarn(&["key", "rotate", "admin"]).exit, 0);
+    let again = folder.tarn(&["key", "rotate", "admin", "--type", "ec-p256"]);
+    assert_eq!(again.exit, 0, "{}", again.stderr);
+    assert!(
+        again.stderr.contains("tarn key retire admin admin@"),
+        "{}",
+        again.stderr
+    );
+    assert!(!again.stderr.contains(&rsa), "{}", again.stderr);
     let refused = folder.tarn(&["key", "rotate", "admin", "--type", "dsa"]);
     assert_eq!(refused.exit, 2);
     assert!(

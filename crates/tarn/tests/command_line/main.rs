@@ -23,4 +23,5 @@ mod logging;
 mod reference;
 mod serving;
 mod settings;
+mod terminal;
 mod webhooks;

@@ -79,8 +79,12 @@ fn a_weak_password_leaves_no_account_behind() {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--log-level", "error"];
     let said = folder.tarn_with(&serve, &[("TARN_ADMIN_PASSWORD", "hunter2")], "");
     assert_snapshot!("weak_password", said.all());
-    let server = folder.serve(&[], &[]);
+    // Nor anything else.
+    assert_eq!(names_in(&folder.path(".")), [""; 0]);
+    // The folders above the data folder are made too.
+    let server = folder.serve(&["--data-dir", "above/data"], &[]);
     assert!(server.welcome.starts_with("Welcome to Tarn."));
+    assert_eq!(names_in(&folder.path("above")), ["data"]);
 }
 
 #[test]
@@ -90,6 +94,7 @@ fn a_taken_port_does_not_cost_the_first_password() {
     let address = taken.local_addr().unwrap().to_string();
     let said = folder.tarn(&["serve", "--listen", &address]);
     assert_snapshot!("taken_port", said.all().replace(&address, "[address]"));
+    assert_eq!(names_in(&folder.path(".")), [""; 0]);
     let server = folder.serve(&[], &[]);
     assert!(server.welcome.contains("  password  "));
 }

@@ -111,7 +111,12 @@ fn both(folder: &Folder, variables: &[(&str, &str)]) -> String {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--log-level", "error"];
     let served = folder.tarn_with(&serve, variables, "");
     let names = || {
-        let mut names = names_in(&folder.path("tarn-data"));
+        // A first run that is refused makes nothing.
+        let data = folder.path("tarn-data");
+        let mut names = match data.exists() {
+            true => names_in(&data),
+            false => Vec::new(),
+        };
         // SQLite reads the log of a server that ended in a hurry by way of this.
         names.retain(|name| name != "tarn.db-shm");
         names

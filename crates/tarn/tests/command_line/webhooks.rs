@@ -105,6 +105,19 @@ fn a_secret_that_is_made_is_printed_once_and_alone() {
     assert_ne!(said.line(), secret);
     let listed = folder.tarn(&["webhook", "list", "admin", "--json"]);
     assert!(!listed.stdout.contains(said.line()));
+    // What the server will not send to is said at once, as far as the URL says it.
+    let near = ["webhook", "add", "admin", "http://localhost:1/hook"];
+    let warned = folder.tarn(&near);
+    assert!(
+        warned.stderr.starts_with(
+            "warning: nothing will be sent to this webhook: 127.0.0.1 is no public address"
+        ),
+        "{}",
+        warned.stderr
+    );
+    let opened = [("TARN_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8")];
+    let quiet = folder.tarn_with(&near, &opened, "");
+    assert!(!quiet.stderr.contains("warning"), "{}", quiet.stderr);
 }
 
 #[test]

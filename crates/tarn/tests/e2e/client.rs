@@ -81,6 +81,39 @@ fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
         "{said}"
     );
 
+    // What is wrong can't pass, and is not tried again.
+    let plain = to.replacen("https://", "http://", 1);
+    let refused = tarn(folder.path(), &["push", "--to", &plain, &files[0]], &token);
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains(" is no HTTP: ") && said.contains("write https://"),
+        "{said}"
+    );
+    assert!(!said.contains("trying again"), "{said}");
+    let own_folder = folder_with("authority");
+    let own = start(own_folder.path());
+    let own_to = format!("{}/admin/v1/main", own.base);
+    let own_authority = certificate("authority");
+    let arguments_of_own = [
+        "push",
+        "--to",
+        &own_to,
+        &files[0],
+        "--ca-file",
+        own_authority.to_str().unwrap(),
+    ];
+    let refused = tarn(folder.path(), &arguments_of_own, &token);
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("is that of an authority, not of a server"),
+        "{said}"
+    );
+    assert!(
+        said.contains("caused by: ") && said.contains("CA:FALSE"),
+        "{said}"
+    );
+    drop(own);
+
     let authority = certificate("first");
     let authority = ["--ca-file", authority.to_str().unwrap()];
     let pushed = tarn(
@@ -230,7 +263,10 @@ fn the_first_screen_of_the_readme_is_true() {
         let ended = command.current_dir(folder.path()).output().unwrap();
         assert!(ended.status.success(), "{block}: {}", text(&ended.stderr));
     };
-    shell(&block_of("README.md", "curl -fsS --user admin:PASSWORD"));
+    shell(&block_of(
+        "README.md",
+        "curl -sS --fail-with-body --user admin:PASSWORD",
+    ));
     let install = block_of("README.md", "wget -O /etc/apk/keys/KEY");
     assert!(
         install

@@ -2,7 +2,7 @@
 
 use tarn_testkit::Postgres;
 
-use crate::harness::Server;
+use crate::harness::{Server, curl_or_leave_out};
 
 #[test]
 fn the_core_of_it_passes_on_postgresql_too() {
@@ -38,4 +38,35 @@ fn a_command_makes_no_registry_in_a_database_that_has_none() {
     );
     let tables = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'";
     assert_eq!(postgres.sql("empty", tables), "0\n");
+}
+
+#[test]
+fn a_database_that_is_away_is_not_called_busy() {
+    if !curl_or_leave_out() {
+        return;
+    }
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    postgres.create("tarn", None);
+    let server = Server::start_with(&["--database", &postgres.url("tarn")]);
+    postgres.stop();
+    for path in ["/healthz", "/api/v1/owners/admin"] {
+        let answer = server.curl(path).expect(503);
+        assert_eq!(answer.require("x-tarn-error"), "database_unreachable");
+        assert_eq!(answer.require("retry-after"), "5");
+    }
+    // The log says once which one it is.
+    let log = server.log();
+    assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+    let line = log.lines().find(|line| line.contains("ERROR")).unwrap();
+    assert!(line.contains("the database can't be reached"), "{line}");
+    assert!(
+        line.contains("postgres://") && line.contains("error="),
+        "{line}"
+    );
+    assert!(!log.contains("deadpool"), "{log}");
+    postgres.restart();
+    server.curl("/healthz").expect(200);
+    assert!(server.log().contains("the database can be reached again"));
 }

@@ -5,6 +5,8 @@
 //!   -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
 //!   -addext keyUsage=digitalSignature -keyout first.key.pem -out first.pem
 //! ```
+//!
+//! `authority.pem` is made in the same way, without the last two extensions: openssl makes it an authority's then.
 
 use std::{
     fs,

@@ -6,6 +6,7 @@ use axum::{
 };
 
 use super::*;
+use tarn_store::metadata::MetadataError;
 
 #[test]
 fn no_space_for_the_first_key_of_an_owner_is_507_for_a_reader_of_an_index() {
@@ -19,7 +20,9 @@ fn no_space_for_the_first_key_of_an_owner_is_507_for_a_reader_of_an_index() {
 #[test]
 fn a_busy_database_is_for_trying_again_whatever_needed_it() {
     let busy = || MetadataError::Busy("the disk is slow".into());
+    let unreachable = MetadataError::Unreachable("connection refused".into());
     for error in [
+        ApiError::from(unreachable),
         ApiError::from(busy()),
         IndexError::from(busy()).into(),
         IndexError::Keys(busy().into()).into(),

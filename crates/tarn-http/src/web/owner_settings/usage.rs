@@ -10,6 +10,10 @@ use super::super::{
     shown,
 };
 use crate::error::ApiError;
+use tarn_base::{
+    hint::Hint as _,
+    size::{Size, SizeError},
+};
 use tarn_core::{access::decide_site, publish::Allowance};
 use tarn_store::metadata::OwnQuota;
 
@@ -54,12 +58,21 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
                 )),
             },
         };
+        let size = |field: &str| match form.text(field) {
+            "" => Ok(None),
+            // An owner who may have nothing.
+            "0" => Ok(Some(0)),
+            text => text
+                .parse()
+                .map(|Size(size)| Some(size))
+                .map_err(|error: SizeError| ApiError::Unprocessable(error.line())),
+        };
         let unlimited = form.has("unlimited", "yes");
         let own = OwnQuota {
             unlimited,
-            bytes: number("bytes")?.filter(|_| !unlimited),
+            bytes: size("bytes")?.filter(|_| !unlimited),
             packages: number("packages")?.filter(|_| !unlimited),
-            upload: number("upload")?.filter(|upload| *upload > 0),
+            upload: size("upload")?.filter(|upload| *upload > 0),
         };
         let own = (own != OwnQuota::default()).then_some(own);
         let quotas = of.registry.administration().quotas();

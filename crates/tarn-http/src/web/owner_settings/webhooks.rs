@@ -37,6 +37,7 @@ struct WebhookPage<'a> {
     deliveries: &'a [Delivery],
     more: u64,
     secret: Option<Secret>,
+    warning: Option<String>,
 }
 
 impl WebhookPage<'_> {
@@ -98,6 +99,7 @@ async fn one_page(
         shell: &shell,
         path: &of.path(&format!("/webhooks/{id}")),
         webhook: &webhook,
+        warning: webhooks.warning(&webhook),
         more: found.total.saturating_sub(found.entries.len() as u64),
         deliveries: &found.entries,
         secret,

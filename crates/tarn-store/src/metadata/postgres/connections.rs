@@ -1,6 +1,13 @@
 //! Connections to one server, and the statements that run on them.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt::Write as _,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType,
@@ -16,6 +23,7 @@ use super::{
     super::{
         MetadataError,
         engine::{Row, Statement},
+        error::Cause,
         given::Answer,
     },
     address::PostgresAddress,
@@ -115,6 +123,48 @@ pub(super) struct Connector {
     config: Config,
     tls: Tls,
     runtime: Handle,
+    reached: Arc<Reached>,
+}
+
+/// Whether the server could be reached the last time, so that the log says once that it can't, and once that it can again.
+#[derive(Debug)]
+struct Reached {
+    /// The database, as the log names it.
+    database: String,
+    /// None until it was reached for the first time: who opens it says why that failed.
+    last: Mutex<Option<bool>>,
+}
+
+impl Reached {
+    /// Notes that there is a new connection, or why there is none.
+    fn note(&self, failed: Option<&dyn Error>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = &self.database;
+        match (*last, failed) {
+            (None | Some(false), Some(_)) => return,
+            (Some(true), Some(error)) => {
+                tracing::error!(
+                    database,
+                    error = chain(error),
+                    "the database can't be reached"
+                );
+            }
+            (Some(false), None) => tracing::warn!(database, "the database can be reached again"),
+            (None | Some(true), None) => {}
+        }
+        *last = Some(failed.is_none());
+    }
+}
+
+/// An error and what lies behind it, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl Connector {
@@ -123,6 +173,10 @@ impl Connector {
             config: address.config().clone(),
             tls,
             runtime,
+            reached: Arc::new(Reached {
+                database: address.to_string(),
+                last: Mutex::default(),
+            }),
         }
     }
 
@@ -150,7 +204,10 @@ impl Connector {
         &self,
         config: Config,
     ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-        let (client, connection) = config.connect(self.tls.clone()).await?;
+        let connected = config.connect(self.tls.clone()).await;
+        let failed = connected.as_ref().err().map(|error| error as &dyn Error);
+        self.reached.note(failed);
+        let (client, connection) = connected?;
         let task = self.runtime.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the database ended");
@@ -233,11 +290,16 @@ impl Pool {
                 MetadataError::Busy(format!("timed out waiting to {what}").into())
             }
             PoolError::Timeout(_) => {
-                MetadataError::Busy("timed out connecting to the database".into())
+                let error: Cause = "timed out connecting".into();
+                self.connector.reached.note(Some(&*error));
+                MetadataError::Unreachable(error)
             }
             PoolError::Closed => MetadataError::Failed("the database was closed".into()),
             // Whatever the reason is, it worked when the database was opened.
-            PoolError::Backend(error) => MetadataError::Busy(error.into()),
+            PoolError::Backend(error) => match MetadataError::from(error) {
+                MetadataError::Failed(error) => MetadataError::Unreachable(error),
+                error => error,
+            },
             error => MetadataError::Failed(error.into()),
         })?;
         Ok(Held {
@@ -351,7 +413,7 @@ impl Drop for Held {
 }
 
 fn gone() -> MetadataError {
-    MetadataError::Busy("the database does not answer".into())
+    MetadataError::Unreachable("it does not answer".into())
 }
 
 /// Ends what a connection does, and gives whether that is known to have ended.

@@ -300,7 +300,9 @@ fn codes_are_told_apart() {
         ("40P01", "busy"),
         ("55P03", "busy"),
         ("57014", "busy"),
-        ("57P01", "busy"),
+        ("53300", "busy"),
+        ("57P01", "can't be reached"),
+        ("57P03", "can't be reached"),
         ("42601", "failed"),
         ("23514", "failed"),
     ] {

@@ -122,31 +122,23 @@ fn proxy_headers_are_the_two_that_are_read() {
 }
 
 #[test]
-fn sizes_have_units() {
-    assert_eq!(size("1"), Ok(1));
-    assert_eq!(size("7b"), Ok(7));
-    assert_eq!(size("2GiB"), Ok(2 << 30));
-    assert_eq!(size("2 gib"), Ok(2 << 30));
-    assert_eq!(size("500MB"), Ok(500_000_000));
-    for text in [
-        "",
-        "0",
-        "-1",
-        "1.5GiB",
-        "GiB",
-        "99999999TiB",
-        "1 PiB",
-        "1€B",
-    ] {
-        assert!(size(text).is_err(), "{text}");
-    }
-}
-
-#[test]
 fn a_retention_is_a_number_of_days_or_for_ever() {
     assert_eq!(retention("1"), Ok(Some(Duration::from_secs(86_400))));
     assert_eq!(retention("0"), Ok(None));
-    for text in ["", "-1", "1d", "365001", "99999999999"] {
+    for (text, in_days) in [("30d", 30), ("48h", 2), ("2w", 14), ("1y", 365)] {
+        assert_eq!(days(text), Ok(in_days), "{text}");
+    }
+    for text in [
+        "",
+        "-1",
+        "d",
+        "0d",
+        "36h",
+        "1x",
+        "365001",
+        "365001d",
+        "99999999999",
+    ] {
         assert!(retention(text).is_err(), "{text}");
     }
 }

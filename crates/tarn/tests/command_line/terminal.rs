@@ -1,0 +1,62 @@
+//! What is typed at a terminal.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::harness::Folder;
+
+/// A terminal and the two ends of what is typed and shown there.
+fn terminal() -> (File, File) {
+    let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&near).unwrap();
+    unlockpt(&near).unwrap();
+    let name = ptsname(&near, Vec::new()).unwrap();
+    let mut options = File::options();
+    let far = options
+        .read(true)
+        .write(true)
+        .open(name.to_str().unwrap())
+        .unwrap();
+    (near.into(), far)
+}
+
+#[test]
+fn a_password_that_is_typed_is_asked_for_twice_and_not_shown() {
+    let folder = Folder::with_registry();
+    for (second, exit) in [("correct horse", 0), ("correct hose", 2)] {
+        let (mut near, far) = terminal();
+        let mut command = folder.command(&["user", "password", "admin"], &[]);
+        command.stdin(far.try_clone().unwrap()).stderr(far);
+        let mut child = command.spawn().unwrap();
+        // Its ends of the terminal must not stay open here.
+        drop(command);
+        let mut shown = String::new();
+        for (prompt, answer) in [
+            ("new password: ", "correct horse"),
+            ("the same again: ", second),
+        ] {
+            while !shown.ends_with(prompt) {
+                let mut piece = [0; 256];
+                let read = near.read(&mut piece).unwrap();
+                shown.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+            }
+            near.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(exit), "{shown}");
+        // A terminal whose other end is closed gives an error once it is read to its end.
+        let mut rest = Vec::new();
+        let _ = near.read_to_end(&mut rest);
+        shown.push_str(std::str::from_utf8(&rest).unwrap());
+        assert!(!shown.contains("correct"), "{shown}");
+        let said = if exit == 0 {
+            "changed the password of admin"
+        } else {
+            "are not the same"
+        };
+        assert!(shown.contains(said), "{shown}");
+    }
+}
