@@ -45,6 +45,8 @@ pub(super) const RETRIES: u32 = 5;
 
 /// `tarn import index`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("trust").required(true).multiple(true)
+    .args(["keys", "signing_key", "allow_untrusted"])))]
 pub(crate) struct Arguments {
     /// The repository as it stands in /etc/apk/repositories, a folder that holds it, or an index file with the packages beside it
     #[arg(value_name = "URL|DIR")]
@@ -59,7 +61,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = RepositoryName::parse)]
     pub(super) repository: RepositoryName,
     /// A public key that clients of the repository trust, under its file name in /etc/apk/keys; may be given more than once
-    #[arg(long = "key", value_name = "PUB", required_unless_present_any = ["allow_untrusted", "signing_key"])]
+    #[arg(long = "key", value_name = "PUB")]
     keys: Vec<PathBuf>,
     /// Accept an index that no given key verifies
     #[arg(long, conflicts_with_all = ["keys", "signing_key"])]
@@ -201,15 +203,8 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
             let Some((path, bytes)) = first(source, &folder, names, progress).await? else {
                 continue;
             };
-            let mut packages = listing::read(&bytes, keys.as_deref()).map_err(|failure| {
-                let failure = failure.about(&source.shown(&path));
-                match keys {
-                    Some(_) => failure.hint(
-                        "give the public key that signs it with `--key`; nothing was imported",
-                    ),
-                    None => failure,
-                }
-            })?;
+            let mut packages = listing::read(&bytes, keys.as_deref())
+                .map_err(|failure| failure.about(&source.shown(&path)))?;
             packages.retain(|package| listed.insert(package.hash));
             let format = listing::format_of(&bytes);
             found.push(Found {

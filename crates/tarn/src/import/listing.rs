@@ -67,8 +67,21 @@ fn read_v2(
             built_at: built_at(record.build_date().unwrap_or_default()),
         });
     })
-    .map_err(|error| Failure::from_error(&error).into_refused())?;
+    .map_err(|error| {
+        use index_v2::IndexError::{BadSignature, NotSigned, Untrusted};
+        let of_key = matches!(error, BadSignature(_) | NotSigned | Untrusted);
+        refused(Failure::from_error(&error), of_key)
+    })?;
     Ok(listed)
+}
+
+/// An index that is not taken. Where it may only be that another key signed it, the hint says so.
+fn refused(failure: Failure, of_key: bool) -> Failure {
+    failure.into_refused().hint(if of_key {
+        "give the public key that signs it with `--key`; nothing was imported"
+    } else {
+        "have the index made again (`apk index`, `apk mkndx`); nothing was imported"
+    })
 }
 
 fn read_v3(
@@ -83,7 +96,10 @@ fn read_v3(
             index_v3::read(bytes, limits, &keys)
         }
     }
-    .map_err(|error| Failure::from_error(&error).into_refused())?;
+    .map_err(|error| {
+        let of_key = matches!(error, index_v3::IndexError::Untrusted);
+        refused(Failure::from_error(&error), of_key)
+    })?;
     let spec = index.pkgname_spec;
     index
         .packages

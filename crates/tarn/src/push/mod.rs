@@ -167,7 +167,7 @@ async fn send_all(
     if let Some(summary) = report.summary() {
         sender.progress.note(&summary);
     }
-    report.end("were not published")
+    report.end("not published")
 }
 
 /// What is said of the files: a line each on standard output as soon as it is known, or all as JSON at the end.

@@ -174,6 +174,15 @@ fn what_is_not_what_the_index_says_is_left_out_and_the_rest_comes() {
         &["--allow-untrusted"],
     );
     assert_snapshot!("import_refused", said.all());
+    let index = fs::read(folder.path("repo/x86_64/APKINDEX.tar.gz")).unwrap();
+    folder.write("cut.tar.gz", &index[..index.len() - 20]);
+    let said = import(&folder, "cut.tar.gz", &["--allow-untrusted"]);
+    assert_eq!(said.exit, 3, "{}", said.stderr);
+    assert!(
+        said.stderr.contains("have the index made again"),
+        "{}",
+        said.stderr
+    );
     assert_eq!(listed(&folder), Vec::<String>::new());
     folder.write(&file("anywhere"), package("anywhere", "noarch"));
     let said = import(&folder, "repo", &["--allow-untrusted", "--arch", "x86_64"]);
