@@ -310,8 +310,16 @@ async fn files(source: &Source) -> Result<Vec<File>, SourceError> {
 }
 
 async fn rules(source: &Source) -> Result<Vec<CleanupRule>, SourceError> {
+    // Forgejo since version 17.
+    let counts_downloads = source
+        .has("package_cleanup_rule", "keep_last_download_days")
+        .await?;
     let rows = source
-        .rows("SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id")
+        .rows(if counts_downloads {
+            "SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern, keep_last_download_days + remove_last_download_days AS download_days FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id"
+        } else {
+            "SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id"
+        })
         .await?;
     rows.iter()
         .map(|row| {
@@ -322,6 +330,7 @@ async fn rules(source: &Source) -> Result<Vec<CleanupRule>, SourceError> {
                 keep: row.number("keep_count")?,
                 days: row.number("remove_days")?,
                 has_pattern: patterns.iter().any(|pattern| !pattern.is_empty()),
+                counts_downloads: row.number("download_days")? != 0,
             })
         })
         .collect()
@@ -343,7 +352,11 @@ async fn hooks(source: &Source) -> Result<Vec<Hook>, SourceError> {
                 events: row.text("events"),
                 active: row.flag("is_active"),
                 kind: row.text("type"),
-                authorizes: !row.text("header_authorization_encrypted").is_empty(),
+                // Text, or bytes, of which `\x` is none.
+                authorizes: !matches!(
+                    row.text("header_authorization_encrypted").as_str(),
+                    "" | "\\x"
+                ),
             })
         })
         .collect()

@@ -60,18 +60,20 @@ const ALL: &str = "all";
 const ADMINISTERING: [&str; 3] = ["write:admin", "write:organization", "write:user"];
 
 /// Scopes of the forges that grant nothing here.
-const NOTHING_HERE: [&str; 12] = [
+const NOTHING_HERE: [&str; 14] = [
     "read:activitypub",
     "read:admin",
     "read:issue",
     "read:misc",
     "read:notification",
     "read:organization",
+    "read:project",
     "read:repository",
     "write:activitypub",
     "write:issue",
     "write:misc",
     "write:notification",
+    "write:project",
     "write:repository",
 ];
 

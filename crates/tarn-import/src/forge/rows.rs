@@ -118,6 +118,8 @@ pub struct CleanupRule {
     pub days: i64,
     /// Whether it has a pattern of versions to keep or to remove.
     pub has_pattern: bool,
+    /// Whether it keeps what was downloaded of late: `keep_last_download_days` or `remove_last_download_days` of newer Forgejo.
+    pub counts_downloads: bool,
 }
 
 /// A row of `webhook`.

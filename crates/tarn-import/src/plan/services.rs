@@ -17,6 +17,9 @@ impl Plan {
             _ if rule.has_pattern => {
                 "it has a pattern of versions, which rules here don't have; without it packages would go that the forge keeps"
             }
+            _ if rule.counts_downloads => {
+                "it keeps what was downloaded of late, which rules here don't; without that packages would go that the forge keeps"
+            }
             (Ok(days), Ok(keep)) => {
                 if days == 0 {
                     let why = "deletes whatever its age, here what is older than a day";

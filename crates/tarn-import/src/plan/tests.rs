@@ -336,6 +336,7 @@ fn a_rule_never_deletes_what_the_forge_kept() {
         keep: 5,
         days: 0,
         has_pattern: false,
+        counts_downloads: false,
     };
     forge.rules = vec![
         rule.clone(),
@@ -347,6 +348,10 @@ fn a_rule_never_deletes_what_the_forge_kept() {
             has_pattern: true,
             ..rule.clone()
         },
+        CleanupRule {
+            counts_downloads: true,
+            ..rule.clone()
+        },
         CleanupRule { keep: -1, ..rule },
     ];
     let plan = Plan::of(&forge);
@@ -356,7 +361,7 @@ fn a_rule_never_deletes_what_the_forge_kept() {
         .map(|rule| (rule.days, rule.keep))
         .collect();
     assert_eq!(numbers, [(1, 5)]);
-    assert_eq!(plan.report.count(Kind::Rule).left_out, 3);
+    assert_eq!(plan.report.count(Kind::Rule).left_out, 4);
 }
 
 #[test]

@@ -32,7 +32,8 @@ const BCRYPT: &str = "$2a$10$GJF/VF.jCWTEaMem0DnnhOYqAxf90n69ix2F7IrhOzF7RAkc3aG
 /// The columns that an import reads, of Gitea 1.23, and no others.
 const TABLES: &str = r#"
 CREATE TABLE "user" (id INTEGER PRIMARY KEY, name TEXT, type INTEGER, passwd TEXT, passwd_hash_algo TEXT, salt TEXT, login_type INTEGER,
-    is_active INTEGER, prohibit_login INTEGER, is_admin INTEGER, is_restricted INTEGER, visibility INTEGER);
+    is_active INTEGER, prohibit_login INTEGER, is_admin INTEGER, is_restricted INTEGER, visibility INTEGER,
+    created_unix INTEGER);
 CREATE TABLE team (id INTEGER PRIMARY KEY, org_id INTEGER, name TEXT, authorize INTEGER);
 CREATE TABLE team_unit (id INTEGER PRIMARY KEY, team_id INTEGER, type INTEGER, access_mode INTEGER);
 CREATE TABLE team_user (id INTEGER PRIMARY KEY, team_id INTEGER, uid INTEGER);
@@ -49,7 +50,7 @@ CREATE TABLE package_blob (id INTEGER PRIMARY KEY, size INTEGER, hash_sha256 TEX
 CREATE TABLE package_cleanup_rule (id INTEGER PRIMARY KEY, enabled INTEGER, owner_id INTEGER, type TEXT, keep_count INTEGER, keep_pattern TEXT,
     remove_days INTEGER, remove_pattern TEXT);
 CREATE TABLE webhook (id INTEGER PRIMARY KEY, repo_id INTEGER, owner_id INTEGER, url TEXT, http_method TEXT, content_type INTEGER, secret TEXT,
-    events TEXT, is_active INTEGER, type TEXT, header_authorization_encrypted TEXT);
+    events TEXT, is_active INTEGER, type TEXT, header_authorization_encrypted BLOB);
 "#;
 
 /// A forge in a folder of its own.
@@ -85,7 +86,7 @@ impl Forge {
                     visibility: i64| {
             let [active, prohibited, admin, restricted] = flags;
             self.run(
-                "INSERT INTO \"user\" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO \"user\" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1500000000)",
                 params![
                     id, name, kind, hash, algorithm, SALT, login, active, prohibited, admin,
                     restricted, visibility
@@ -162,7 +163,7 @@ impl Forge {
         let rule = "INSERT INTO package_cleanup_rule (enabled, owner_id, type, keep_count, keep_pattern, remove_days, remove_pattern) VALUES (1, ?, 'alpine', 3, ?, 30, '')";
         self.run(rule, params![1, ""]);
         self.run(rule, params![10, "1\\..*"]);
-        let hook = "INSERT INTO webhook (repo_id, owner_id, url, http_method, content_type, secret, events, is_active, type, header_authorization_encrypted) VALUES (0, 1, ?, 'POST', 1, 'shared', ?, 1, ?, '')";
+        let hook = "INSERT INTO webhook (repo_id, owner_id, url, http_method, content_type, secret, events, is_active, type, header_authorization_encrypted) VALUES (0, 1, ?, 'POST', 1, 'shared', ?, 1, ?, X'')";
         let packages = r#"{"choose_events":true,"events":{"package":true}}"#;
         self.run(
             hook,
@@ -301,7 +302,7 @@ impl Forge {
         sql
     }
 
-    fn run(&self, statement: &str, values: &[&dyn rusqlite::ToSql]) {
+    pub(crate) fn run(&self, statement: &str, values: &[&dyn rusqlite::ToSql]) {
         self.database.execute(statement, values).unwrap();
     }
 
