@@ -21,7 +21,7 @@ use tarn_base::{
 };
 use tarn_store::metadata::{
     Actor, AddTokenError, FileHistory, ForeignHash, Imported, ImportedUser, Metadata,
-    MetadataError, NewForeignToken, NewUser, OwnerId, Visibility,
+    MetadataError, NewForeignToken, NewUser, Owner, OwnerId, Visibility,
 };
 
 /// An account to be imported.
@@ -29,6 +29,8 @@ use tarn_store::metadata::{
 pub struct UserImport<'a> {
     /// The name, still free.
     pub name: &'a OwnerName,
+    /// What the account is at the source, the same in every run and at no other source.
+    pub known_as: &'a str,
     /// The hash of the password, of a form that [`is_verifiable`] knows. `None`: signs in by tokens only.
     pub password_hash: Option<&'a str>,
     /// Whether the account passes every check.
@@ -116,11 +118,34 @@ impl Imports {
                 admin: user.admin,
                 visibility: user.visibility,
             },
+            known_as: user.known_as,
             disabled: user.disabled,
             second_factor: generator.is_some().then_some(&seal),
         };
         self.metadata
             .import_user(new, &by.at(self.clock.now()))
+            .await
+            .map_err(|error| AccountError::from_adding(error, name))
+    }
+
+    /// Makes an organisation with its first admin. `known_as`: as for a user.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken or reserved.
+    pub async fn organisation(
+        &self,
+        (name, visibility): (&OwnerName, Visibility),
+        known_as: &str,
+        first_admin: OwnerId,
+        by: &Actor,
+    ) -> Result<Owner, AccountError> {
+        if name.is_reserved() {
+            return Err(AccountError::Reserved(name.clone()));
+        }
+        let act = by.at(self.clock.now());
+        self.metadata
+            .import_organisation((name, visibility), known_as, first_admin, &act)
             .await
             .map_err(|error| AccountError::from_adding(error, name))
     }
@@ -161,8 +186,8 @@ impl Imports {
     }
 
     /// The account that one of a forge became in an earlier import, also when it was deleted since.
-    pub async fn known_account(&self, name: &OwnerName) -> Result<Option<OwnerId>, MetadataError> {
-        self.metadata.imported_account(&name.lower()).await
+    pub async fn known_account(&self, known_as: &str) -> Result<Option<OwnerId>, MetadataError> {
+        self.metadata.imported_account(known_as).await
     }
 
     /// Whether an earlier import brought this, or found it here.

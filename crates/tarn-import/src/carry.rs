@@ -44,6 +44,8 @@ pub struct Options<'a> {
     pub packages: Option<&'a Path>,
     /// Whether what an earlier import brought and was deleted here since comes again.
     pub again: bool,
+    /// The accounts here that are those of the same name in the forge, although they did not come from it.
+    pub merge: &'a [String],
 }
 
 /// Who is here, by their identifiers in the forge.
@@ -84,6 +86,7 @@ pub async fn carry(
         registry,
         by,
         again: options.again,
+        merge: options.merge,
         known: Known::default(),
         report: std::mem::take(&mut plan.report),
     };
@@ -140,6 +143,7 @@ struct Run<'a> {
     registry: &'a Registry,
     by: &'a Actor,
     again: bool,
+    merge: &'a [String],
     known: Known,
     report: Report,
 }
@@ -147,6 +151,8 @@ struct Run<'a> {
 /// What is here of an account of the forge.
 enum Here {
     Owner(Owner),
+    /// An account has its name that did not come from this forge.
+    Other,
     /// It was here, and was deleted.
     Gone,
     Nothing,
@@ -154,11 +160,16 @@ enum Here {
 
 impl Run<'_> {
     /// Looks for an account: for what it became in an earlier run, whatever that is called now, and by its name. A name that was given
-    /// to another since is not that account.
-    async fn here(&mut self, id: i64, name: &OwnerName) -> Result<Here, MetadataError> {
+    /// to another since is not that account. Nor is one that was here before, or came from another forge: their people may be others,
+    /// and each would get the rights of the other. Only the administrator knows.
+    async fn here(
+        &mut self,
+        (id, identity): (i64, &str),
+        name: &OwnerName,
+    ) -> Result<Here, MetadataError> {
         let metadata = self.registry.metadata();
         let imports = self.registry.administration().imports();
-        let earlier = imports.known_account(name).await?;
+        let earlier = imports.known_account(identity).await?;
         if let Some(earlier) = earlier
             && let Some(owner) = metadata.owner_by_id(earlier).await?
         {
@@ -167,9 +178,22 @@ impl Run<'_> {
         }
         Ok(match metadata.owner(name).await? {
             _ if earlier.is_some() && !self.again => Here::Gone,
-            Some(owner) => Here::Owner(owner),
+            Some(owner) if self.is_merged(name) => Here::Owner(owner),
+            Some(_) => Here::Other,
             None => Here::Nothing,
         })
+    }
+
+    fn is_merged(&self, name: &OwnerName) -> bool {
+        let is_it = |merged: &String| merged.eq_ignore_ascii_case(name.as_str());
+        self.merge.iter().any(is_it)
+    }
+
+    fn is_other(&mut self, kind: Kind, name: &OwnerName) {
+        let why = format!(
+            "an account here has this name and did not come from this forge; if the two are one, import with `--merge {name}`; if not, rename one of them"
+        );
+        self.report.left_out(kind, name.as_str(), why);
     }
 
     async fn remember(&self, thing: Imported) -> Result<(), MetadataError> {
@@ -187,7 +211,7 @@ impl Run<'_> {
     }
 
     async fn user(&mut self, user: &PlannedUser) -> Result<(), ImportError> {
-        match self.here(user.id, &user.name).await? {
+        match self.here((user.id, &user.identity), &user.name).await? {
             Here::Owner(owner) if owner.kind != OwnerKind::User => {
                 let why = "an organisation here has this name";
                 self.report.left_out(Kind::User, user.name.as_str(), why);
@@ -203,10 +227,15 @@ impl Run<'_> {
                 self.report.left_out(Kind::User, name, DELETED);
                 return Ok(());
             }
+            Here::Other => {
+                self.is_other(Kind::User, &user.name);
+                return Ok(());
+            }
             Here::Nothing => {}
         }
         let import = UserImport {
             name: &user.name,
+            known_as: &user.identity,
             password_hash: user.password_hash.as_ref().map(Secret::expose),
             admin: user.admin,
             disabled: user.disabled,
@@ -221,7 +250,6 @@ impl Run<'_> {
                     self.report.imported(Kind::SecondFactor);
                 }
                 self.known.new.insert(user.id);
-                self.remember(account(&user.name, id)).await?;
                 let owner = Owner {
                     id,
                     kind: OwnerKind::User,
@@ -261,8 +289,8 @@ impl Run<'_> {
         plan: &Plan,
     ) -> Result<(), ImportError> {
         let name = planned.name.as_str();
-        let accounts = self.registry.administration().accounts();
-        let owner = match self.here(planned.id, &planned.name).await? {
+        let here = (planned.id, planned.identity.as_str());
+        let owner = match self.here(here, &planned.name).await? {
             Here::Owner(owner) if owner.kind != OwnerKind::Organisation => {
                 let why = "a user here has this name";
                 self.report.left_out(Kind::Organisation, name, why);
@@ -270,6 +298,10 @@ impl Run<'_> {
             }
             Here::Gone => {
                 self.report.left_out(Kind::Organisation, name, DELETED);
+                return Ok(());
+            }
+            Here::Other => {
+                self.is_other(Kind::Organisation, &planned.name);
                 return Ok(());
             }
             Here::Owner(owner) => {
@@ -281,19 +313,20 @@ impl Run<'_> {
                     .admins
                     .iter()
                     .find_map(|id| self.known.users.get(id));
-                let Some((_, first)) = first else {
+                let Some((first, _)) = first else {
                     let why = "none of its owners is imported";
                     self.report.left_out(Kind::Organisation, name, why);
                     return Ok(());
                 };
-                let made = accounts
-                    .add_organisation(&planned.name, planned.visibility, first, self.by)
+                let imports = self.registry.administration().imports();
+                let new = (&planned.name, planned.visibility);
+                let made = imports
+                    .organisation(new, &planned.identity, *first, self.by)
                     .await;
                 match made {
                     Ok(owner) => {
                         self.report.imported(Kind::Organisation);
                         self.known.new.insert(planned.id);
-                        self.remember(account(&planned.name, owner.id)).await?;
                         owner
                     }
                     Err(error) => return self.not_made(Kind::Organisation, name, error),
@@ -449,11 +482,6 @@ fn thing(kind: ImportedKind, name: &str, owner: OwnerId) -> Imported {
         name: name.to_owned(),
         owner,
     }
-}
-
-/// An account of the forge, and what it is here.
-fn account(name: &OwnerName, is: OwnerId) -> Imported {
-    thing(ImportedKind::Account, &name.lower(), is)
 }
 
 fn sha256(text: &str) -> String {

@@ -144,7 +144,7 @@ impl Forge {
 
 async fn accounts(source: &Source) -> Result<Vec<Account>, SourceError> {
     let rows = source
-        .rows("SELECT id, name, type, passwd, passwd_hash_algo, salt, login_type, is_active, prohibit_login, is_admin, is_restricted, visibility FROM \"user\" ORDER BY id")
+        .rows("SELECT id, name, type, passwd, passwd_hash_algo, salt, login_type, is_active, prohibit_login, is_admin, is_restricted, visibility, created_unix FROM \"user\" ORDER BY id")
         .await?;
     rows.iter()
         .map(|row| {
@@ -163,6 +163,7 @@ async fn accounts(source: &Source) -> Result<Vec<Account>, SourceError> {
                 admin: row.flag("is_admin"),
                 restricted: row.flag("is_restricted"),
                 visibility: row.number("visibility")?,
+                created: row.number("created_unix")?,
             })
         })
         .collect()

@@ -18,6 +18,7 @@ use tarn_core::access::{Scopes, ScopesError, accounts::MAX_LABEL};
 use tarn_store::metadata::{BUILT_IN_TEAMS, ForeignHash, Role, Visibility};
 
 use crate::{
+    ImportError,
     forge::{self, Account, File, Forge, Team, Token},
     generator, passwords,
     report::{Kind, Report},
@@ -117,6 +118,19 @@ impl Plan {
         plan
     }
 
+    /// Whether the forge has these users and organisations.
+    ///
+    /// # Errors
+    ///
+    /// Names the first one that it has not.
+    pub fn check_names(&self, names: &[String]) -> Result<(), ImportError> {
+        let lacks = |name: &&String| !self.names.values().any(|it| it.eq_ignore_ascii_case(name));
+        match names.iter().find(lacks) {
+            Some(name) => Err(ImportError::NoOwner(name.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// The report of a dry run: what is planned, and what became of the packages that were read.
     pub fn planned(&self, packages: Report) -> Report {
         let mut report = self.report.clone();
@@ -201,6 +215,7 @@ impl Plan {
         let visibility = self.visibility(forge, Kind::User, account);
         self.users.push(PlannedUser {
             id: account.id,
+            identity: account.identity(),
             name,
             password_hash,
             generator,
@@ -288,6 +303,7 @@ impl Plan {
         }
         self.organisations.push(PlannedOrganisation {
             id: account.id,
+            identity: account.identity(),
             name,
             visibility,
             admins,

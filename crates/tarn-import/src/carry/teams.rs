@@ -46,7 +46,9 @@ impl Run<'_> {
             _ => Origin::Here,
         };
         if team.name.is_some() {
-            let thing = thing(ImportedKind::Team, &name.lower(), id);
+            // A team that another forge brought is not this one's, and may have other rights.
+            let known_as = format!("{} of {}", name.lower(), planned.identity);
+            let thing = thing(ImportedKind::Team, &known_as, id);
             let Some(found) = self
                 .named_team((&organisation, &name), team.role, &thing)
                 .await?

@@ -31,6 +31,16 @@ pub struct Account {
     pub restricted: bool,
     /// `visibility`: 0 public, 1 limited, 2 private.
     pub visibility: i64,
+    /// `created_unix`.
+    pub created: i64,
+}
+
+impl Account {
+    /// What tells this account from one that has its name in another forge. It is the same in every run, and when the forge moves to
+    /// another machine or database.
+    pub(crate) fn identity(&self) -> String {
+        format!("{}/{}/{}", self.name.to_lowercase(), self.id, self.created)
+    }
 }
 
 /// A row of `team`.

@@ -14,6 +14,8 @@ use tarn_store::metadata::{ForeignHash, Role, Visibility};
 pub struct PlannedUser {
     /// In the forge.
     pub id: i64,
+    /// What tells it from one of another forge.
+    pub identity: String,
     /// The name.
     pub name: OwnerName,
     /// The hash of the password. `None`: signs in by tokens only.
@@ -33,6 +35,8 @@ pub struct PlannedUser {
 pub struct PlannedOrganisation {
     /// In the forge.
     pub id: i64,
+    /// What tells it from one of another forge.
+    pub identity: String,
     /// The name.
     pub name: OwnerName,
     /// Who reads what it has.

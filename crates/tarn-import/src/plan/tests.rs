@@ -25,6 +25,7 @@ fn account(id: i64, name: &str) -> Account {
         admin: false,
         restricted: false,
         visibility: 0,
+        created: 1_600_000_000,
     }
 }
 

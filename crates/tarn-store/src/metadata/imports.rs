@@ -4,10 +4,13 @@
 use apk::{name::PackageName, version::Version};
 
 use super::{
-    Act, AddOwnerError, Metadata, MetadataError, NewUser, OwnerId, OwnerKind, PackageFileId,
-    audit::Done, engine::sql, owners::insert_owner,
+    Act, AddOwnerError, Metadata, MetadataError, NewUser, Owner, OwnerId, OwnerKind, PackageFileId,
+    Visibility,
+    audit::Done,
+    engine::{Transaction, sql},
+    owners::{insert_organisation, insert_owner},
 };
-use tarn_base::clock::Timestamp;
+use tarn_base::{clock::Timestamp, names::OwnerName};
 
 /// Seals the secret of a second factor for the account with that identifier, which is known only inside the transaction.
 /// `None`: it can't.
@@ -18,6 +21,8 @@ pub type SealFactor<'a> = dyn Fn(OwnerId) -> Option<Vec<u8>> + Send + Sync + 'a;
 pub struct ImportedUser<'a> {
     /// As for an account that is added. The hash may be of any form that `access/` verifies.
     pub user: NewUser<'a>,
+    /// What the account is at the source: see [`Imported::name`].
+    pub known_as: &'a str,
     /// Whether the account is disabled.
     pub disabled: bool,
     /// The second factor, in force from the start.
@@ -85,7 +90,7 @@ pub struct FileHistory {
 }
 
 impl Metadata {
-    /// Makes an account with all it signs in with, in one transaction.
+    /// Makes an account with all it signs in with, and remembers that it came, in one transaction.
     ///
     /// # Errors
     ///
@@ -148,18 +153,39 @@ impl Metadata {
             detail: Some(&detail),
         };
         transaction.note(act, done).await?;
+        remember(&mut transaction, &account(new.known_as, id)).await?;
         transaction.commit().await?;
         Ok(id)
     }
 
-    /// The account that one of a forge became in an earlier import, also when it is gone by now. The name is in lower case.
-    pub async fn imported_account(&self, name: &str) -> Result<Option<OwnerId>, MetadataError> {
+    /// Makes an organisation as [`Metadata::add_organisation`] does, and remembers that it came, in one transaction. `known_as` is
+    /// what it is at the source: see [`Imported::name`].
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken, the user is not there ([`MetadataError::Missing`]), or the database fails.
+    pub async fn import_organisation(
+        &self,
+        new: (&OwnerName, Visibility),
+        known_as: &str,
+        first_admin: OwnerId,
+        act: &Act<'_>,
+    ) -> Result<Owner, AddOwnerError> {
+        let mut transaction = self.engine.write().await?;
+        let made = insert_organisation(&mut transaction, new, first_admin, act).await?;
+        remember(&mut transaction, &account(known_as, made.id)).await?;
+        transaction.commit().await?;
+        Ok(made)
+    }
+
+    /// The account that one of a source became in an earlier import, also when it is gone by now.
+    pub async fn imported_account(&self, known_as: &str) -> Result<Option<OwnerId>, MetadataError> {
         let row = self
             .engine
             .row(sql!(
                 "SELECT owner_id FROM imported WHERE kind = $1 AND name = $2 ORDER BY owner_id DESC LIMIT 1",
                 ImportedKind::Account.as_str(),
-                name
+                known_as
             ))
             .await?;
         row.map(|row| Ok(OwnerId::from_row(row.value("owner_id")?)))
@@ -188,15 +214,8 @@ impl Metadata {
         files: &[FileHistory],
     ) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
-        for Imported { kind, name, owner } in things {
-            transaction
-                .run(sql!(
-                    "INSERT INTO imported (kind, name, owner_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                    kind.as_str(),
-                    name.as_str(),
-                    *owner
-                ))
-                .await?;
+        for thing in things {
+            remember(&mut transaction, thing).await?;
         }
         for file in files {
             let downloads = i64::try_from(file.downloads).unwrap_or(i64::MAX);
@@ -224,4 +243,25 @@ impl Metadata {
         }
         transaction.commit().await
     }
+}
+
+fn account(known_as: &str, is: OwnerId) -> Imported {
+    Imported {
+        kind: ImportedKind::Account,
+        name: known_as.to_owned(),
+        owner: is,
+    }
+}
+
+async fn remember(transaction: &mut Transaction, thing: &Imported) -> Result<(), MetadataError> {
+    let Imported { kind, name, owner } = thing;
+    transaction
+        .run(sql!(
+            "INSERT INTO imported (kind, name, owner_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            kind.as_str(),
+            name.as_str(),
+            *owner
+        ))
+        .await?;
+    Ok(())
 }

@@ -111,51 +111,10 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<Owner, AddOwnerError> {
         let mut transaction = self.engine.write().await?;
-        let kind = OwnerKind::Organisation;
-        let id = insert_owner(&mut transaction, kind, name, visibility, act.at).await?;
-        for (team, role) in BUILT_IN_TEAMS {
-            transaction
-                .run_one(
-                    "team",
-                    sql!(
-                        "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
-                         VALUES ($1, $2, $2, $3, '', TRUE, $4)",
-                        id,
-                        team,
-                        role.as_str(),
-                        act.at
-                    ),
-                )
-                .await?;
-        }
-        transaction
-            .run_one(
-                "user",
-                sql!(
-                    "INSERT INTO team_members (team_id, user_id, added_at) \
-                     SELECT teams.id, users.owner_id, $4 FROM teams, users WHERE teams.organisation_id = $1 \
-                     AND teams.built_in = TRUE AND teams.role = $3 AND users.owner_id = $2",
-                    id,
-                    first_admin,
-                    Role::Admin.as_str(),
-                    act.at
-                ),
-            )
-            .await?;
-        let done = Done {
-            action: "org.add",
-            owner: Some(id),
-            target: name.as_str(),
-            detail: Some(visibility.as_str()),
-        };
-        transaction.note(act, done).await?;
+        let new = (name, visibility);
+        let made = insert_organisation(&mut transaction, new, first_admin, act).await?;
         transaction.commit().await?;
-        Ok(Owner {
-            id,
-            kind,
-            name: name.as_str().to_owned(),
-            visibility,
-        })
+        Ok(made)
     }
 
     /// Changes who may read what an owner has. `false` when it was so already; nothing was changed then.
@@ -293,6 +252,59 @@ impl Transaction {
         .transpose()?
         .ok_or(MetadataError::Missing("owner"))
     }
+}
+
+/// Makes an organisation in a transaction, with its built-in teams, its first admin and the note of it.
+pub(super) async fn insert_organisation(
+    transaction: &mut Transaction,
+    (name, visibility): (&OwnerName, Visibility),
+    first_admin: OwnerId,
+    act: &Act<'_>,
+) -> Result<Owner, AddOwnerError> {
+    let kind = OwnerKind::Organisation;
+    let id = insert_owner(transaction, kind, name, visibility, act.at).await?;
+    for (team, role) in BUILT_IN_TEAMS {
+        transaction
+            .run_one(
+                "team",
+                sql!(
+                    "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
+                     VALUES ($1, $2, $2, $3, '', TRUE, $4)",
+                    id,
+                    team,
+                    role.as_str(),
+                    act.at
+                ),
+            )
+            .await?;
+    }
+    transaction
+        .run_one(
+            "user",
+            sql!(
+                "INSERT INTO team_members (team_id, user_id, added_at) \
+                 SELECT teams.id, users.owner_id, $4 FROM teams, users WHERE teams.organisation_id = $1 \
+                 AND teams.built_in = TRUE AND teams.role = $3 AND users.owner_id = $2",
+                id,
+                first_admin,
+                Role::Admin.as_str(),
+                act.at
+            ),
+        )
+        .await?;
+    let done = Done {
+        action: "org.add",
+        owner: Some(id),
+        target: name.as_str(),
+        detail: Some(visibility.as_str()),
+    };
+    transaction.note(act, done).await?;
+    Ok(Owner {
+        id,
+        kind,
+        name: name.as_str().to_owned(),
+        visibility,
+    })
 }
 
 /// Makes the row that users and organisations share.

@@ -121,6 +121,7 @@ async fn an_account_comes_with_all_it_signs_in_with_or_not_at_all() {
     };
     let new = ImportedUser {
         user: user(&bob),
+        known_as: "bob/2",
         disabled: true,
         second_factor: Some(&|id| Some(format!("sealed for {id}").into_bytes())),
     };
@@ -142,11 +143,25 @@ async fn an_account_comes_with_all_it_signs_in_with_or_not_at_all() {
 
     let unsealed = ImportedUser {
         user: user(&carol),
+        known_as: "carol/3",
         disabled: false,
         second_factor: Some(&|_| None),
     };
     assert!(metadata.import_user(unsealed, &ACT).await.is_err());
     assert!(metadata.user(&carol).await.unwrap().is_none());
+    let known = metadata.imported_account("carol/3").await.unwrap();
+    assert_eq!(known, None);
+
+    let acme = OwnerName::parse("acme").unwrap();
+    let new = (&acme, Visibility::Private);
+    let nobody = OwnerId::from_row(99);
+    let made = metadata
+        .import_organisation(new, "acme/4", nobody, &ACT)
+        .await;
+    assert!(made.is_err() && metadata.owner(&acme).await.unwrap().is_none());
+    let made = metadata.import_organisation(new, "acme/4", id, &ACT).await;
+    let known = metadata.imported_account("acme/4").await.unwrap();
+    assert_eq!(known, Some(made.unwrap().id));
 }
 
 #[tokio::test]
@@ -161,6 +176,7 @@ async fn a_hash_is_replaced_only_while_it_is_the_one_that_was_verified() {
             admin: false,
             visibility: Visibility::Public,
         },
+        known_as: "bob/2",
         disabled: false,
         second_factor: None,
     };
@@ -216,6 +232,7 @@ async fn what_was_imported_is_remembered_once_and_when_it_is_gone() {
             admin: false,
             visibility: Visibility::Public,
         },
+        known_as: "bob/2",
         disabled: false,
         second_factor: None,
     };
@@ -225,10 +242,10 @@ async fn what_was_imported_is_remembered_once_and_when_it_is_gone() {
         name: name.to_owned(),
         owner,
     };
-    let account = thing(ImportedKind::Account, "bob", bob);
     let hello = thing(ImportedKind::Package, "v3.23/main/x86_64/hello#00", bob);
     assert_eq!(metadata.imported_account("bob").await.unwrap(), None);
-    let things = [account, hello.clone()];
+    assert_eq!(metadata.imported_account("bob/2").await.unwrap(), Some(bob));
+    let things = [hello.clone()];
     for _ in 0..2 {
         metadata.remember_imported(&things, &[]).await.unwrap();
     }
@@ -240,11 +257,14 @@ async fn what_was_imported_is_remembered_once_and_when_it_is_gone() {
     }
 
     metadata.remove_owner(bob, true, &ACT).await.unwrap();
-    assert_eq!(metadata.imported_account("bob").await.unwrap(), Some(bob));
+    assert_eq!(metadata.imported_account("bob/2").await.unwrap(), Some(bob));
     assert!(metadata.was_imported(&hello).await.unwrap());
     // One that was made again counts from then on.
-    let again = thing(ImportedKind::Account, "bob", world.alice);
+    let again = thing(ImportedKind::Account, "bob/2", world.alice);
     let newer = world.alice.max(bob);
     metadata.remember_imported(&[again], &[]).await.unwrap();
-    assert_eq!(metadata.imported_account("bob").await.unwrap(), Some(newer));
+    assert_eq!(
+        metadata.imported_account("bob/2").await.unwrap(),
+        Some(newer)
+    );
 }

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// The folder of the packages' bytes, if it is another than app.ini says: a copy of an S3 bucket, for example
     #[arg(long, value_name = "FOLDER")]
     packages: Option<PathBuf>,
+    /// This user or organisation of the forge is the one here that has its name already, although it did not come from this forge; may be given several times
+    #[arg(long, value_name = "NAME")]
+    merge: Vec<String>,
     /// Also import what an earlier import brought and was since deleted here
     #[arg(long)]
     again: bool,
@@ -51,6 +54,8 @@ impl Arguments {
         let forge = Forge::read(program, forge_settings, &self.owners).await;
         let forge = forge.map_err(|error| failed(&error))?;
         let mut plan = Plan::of(&forge);
+        plan.check_names(&self.merge)
+            .map_err(|error| failed(&error))?;
         let progress = |line: &str| output::note(line);
         let packages = self.packages.as_deref();
         let report = if self.dry_run {
@@ -65,6 +70,7 @@ impl Arguments {
             let options = carry::Options {
                 packages,
                 again: self.again,
+                merge: &self.merge,
             };
             let imported = carry::carry((&forge, &mut plan), options, (&registry, &BY), &progress);
             let report = imported.await.map_err(|error| {

@@ -263,6 +263,8 @@ fn an_import_runs_beside_the_server_which_shows_at_once_what_came() {
             "gitea",
             "--app-ini",
             forge.app_ini().to_str().unwrap(),
+            "--merge",
+            "alice",
         ],
         "",
     );
@@ -421,8 +423,10 @@ fn an_organisation_from_before_gets_no_members_however_often_a_forge_is_imported
     tarn(&["org", "add", "acme", "--owner", "zoe"]);
     tarn(&["org", "team", "add", "acme", "devs", "--role", "write"]);
     let app_ini = forge.app_ini();
+    let import = ["import", "gitea", "--app-ini", app_ini.to_str().unwrap()];
+    let merge = [&import[..], &["--merge", "acme"]].concat();
     for run in 1..=2 {
-        let said = tarn(&["import", "gitea", "--app-ini", app_ini.to_str().unwrap()]);
+        let said = tarn(&merge);
         assert_eq!(counts(&said, "members")[0], 0, "run {run}: {said}");
         assert!(said.contains("the team existed here before"), "{said}");
         let members = tarn(&["org", "members", "acme", "--json"]);
@@ -432,6 +436,57 @@ fn an_organisation_from_before_gets_no_members_however_often_a_forge_is_imported
     // Another account that has the name of one that was deleted is not that one.
     tarn(&["user", "delete", "erin"]);
     server.add_user("erin", "public");
-    let said = tarn(&["import", "gitea", "--app-ini", app_ini.to_str().unwrap()]);
+    let said = tarn(&import);
     assert!(said.contains("users: erin: an earlier import"), "{said}");
+}
+
+#[test]
+fn accounts_of_two_forges_with_one_name_are_merged_only_when_that_is_asked_for() {
+    let (first, _) = forge();
+    let second = Forge::new();
+    second.run("UPDATE \"user\" SET created_unix = 1400000000", &[]);
+    second.run("UPDATE \"user\" SET name = 'heidi' WHERE id = 3", &[]);
+    second.run(
+        "UPDATE access_token SET uid = 2, token_hash = replace(token_hash, 'a', 'b') WHERE name = 'ci'",
+        &[],
+    );
+    let place = (10, 3, 1_690_000_000);
+    second.publish(place, X86_64, &Package::new("other", "1.0-r0"));
+    let data = TempDir::new().unwrap();
+    report(&import(&first, &data, &[]));
+
+    let said = report(&import(&second, &data, &[]));
+    assert_eq!(counts(&said, "users"), [1, 0, 6], "{said}");
+    assert_eq!(counts(&said, "organisations"), [0, 0, 2], "{said}");
+    assert_eq!(counts(&said, "packages"), [0, 0, 1], "{said}");
+    for what in ["users: Alice", "organisations: acme"] {
+        let why = "an account here has this name and did not come from this forge";
+        assert!(said.contains(&format!("{what}: {why}")), "{said}");
+    }
+    let tokens = |data: &TempDir| {
+        text(
+            &database(data),
+            "SELECT count(*) || '' FROM tokens JOIN owners ON owners.id = owner_id WHERE name = 'bob'",
+        )
+    };
+    assert_eq!(tokens(&data), "0");
+
+    let unknown = import(&second, &data, &["--merge", "acne"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let said = report(&import(
+        &second,
+        &data,
+        &["--merge", "ACME", "--merge", "bob"],
+    ));
+    assert_eq!(counts(&said, "users"), [0, 2, 5], "{said}");
+    assert_eq!(counts(&said, "organisations"), [0, 1, 1], "{said}");
+    assert_eq!(counts(&said, "packages"), [1, 0, 0], "{said}");
+    // heidi read in the second forge; the team of that name came from the first.
+    let why = "heidi in acme/readers: the team existed here before the import";
+    assert!(said.contains(why), "{said}");
+    assert_eq!(tokens(&data), "1");
+    // The first forge is still known as it was.
+    let said = report(&import(&first, &data, &[]));
+    assert_eq!(counts(&said, "users"), [0, 7, 0], "{said}");
+    assert_eq!(counts(&said, "members"), [0, 4, 0], "{said}");
 }
