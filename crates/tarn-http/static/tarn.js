@@ -20,6 +20,13 @@ for (const block of document.querySelectorAll(".copy")) {
   block.append(button);
 }
 
+// A day within the last 24 hours says how long ago it was; its title has the time.
+for (const time of document.querySelectorAll("time[title]")) {
+  const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / 60_000);
+  if (minutes < 0 || minutes >= 24 * 60) continue;
+  time.textContent = minutes < 1 ? "just now" : minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
+}
+
 // `/` goes to the search box.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -31,9 +38,32 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A choice in a list of filters counts at once.
-for (const select of document.querySelectorAll(".filters select")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
+// A list follows what is typed or chosen in its filters.
+for (const form of document.querySelectorAll("form.filters[data-list]")) {
+  const list = document.getElementById(form.dataset.list);
+  const said = form.querySelector("[role=status]");
+  let waiting, asked;
+  const follow = async () => {
+    asked?.abort();
+    asked = new AbortController();
+    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim()));
+    const url = `${location.pathname}?${query}`;
+    try {
+      const answer = await fetch(url, { signal: asked.signal, headers: { Accept: "text/html" } });
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      list.replaceChildren(...page.getElementById(list.id).childNodes);
+      const rows = list.querySelectorAll("tbody tr").length;
+      said.textContent = `${rows} shown`;
+      history.replaceState(null, "", url);
+    } catch {
+      // The next letter came first, or the button has to do.
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(follow, 200);
+  });
 }
 
 // Uploads: one file after the other, with progress. Without a script the form sends them all at once.

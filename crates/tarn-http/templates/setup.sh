@@ -34,6 +34,13 @@ main() {
 		fail "this repository is not public; run this with AUTH=USER:TOKEN in front of sh"
 	fi
 {%- endif %}
+{%- if has_v3 %}
+	# Some packages are in the index of apk 3 only.
+	case $(apk --version) in
+	"apk-tools 2"*){% if is_v3_only %} fail "all packages of this repository are for apk 3, which Alpine has from 3.23 on" ;;{% else %} ;;{% endif %}
+	*) line="v3 $line" ;;
+	esac
+{%- endif %}
 	mkdir -p /etc/apk/keys
 {%- for key in keys %}
 	install_file '/etc/apk/keys/{{ key.name }}' <<'KEY'

@@ -5,7 +5,7 @@ mod team;
 use serde::Serialize;
 use tarn_base::names::OwnerName;
 use tarn_core::{Administration, access::Accounts};
-use tarn_store::metadata::{Member, OwnerKind, Role, Visibility};
+use tarn_store::metadata::{Member, OwnerKind, Role, Visibility, Window};
 
 use crate::{
     administration::BY,
@@ -212,16 +212,22 @@ async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
 
 async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), Failure> {
     let organisation = accounts.find_organisation(name).await?;
-    let members = accounts.members(name).await?.into_iter();
-    let teams = accounts.teams(name).await?.into_iter();
-    let tokens = accounts.tokens(OwnerKind::Organisation, name).await?;
+    let members = accounts.members(name, Window::ALL).await?.entries;
+    let teams = accounts.teams(name, Window::ALL).await?.entries;
+    let tokens = accounts
+        .tokens(OwnerKind::Organisation, name, Window::ALL)
+        .await?
+        .entries;
     let shown = ShownWhole {
         former_names: user::former_names(accounts, name).await?,
         visibility: organisation.visibility.as_str(),
         versions: user::versions(accounts, name).await?,
         name: organisation.name,
-        teams: teams.map(team::Shown::from).collect(),
-        members: members.map(ShownMember::from).collect(),
+        teams: teams
+            .into_iter()
+            .map(|(team, _)| team::Shown::from(team))
+            .collect(),
+        members: members.into_iter().map(ShownMember::from).collect(),
         tokens: tokens.into_iter().map(|token| token.label).collect(),
     };
     if json {
@@ -262,8 +268,8 @@ async fn set_member(
 }
 
 async fn members(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Result<(), Failure> {
-    let members = accounts.members(organisation).await?.into_iter();
-    let shown: Vec<ShownMember> = members.map(ShownMember::from).collect();
+    let members = accounts.members(organisation, Window::ALL).await?.entries;
+    let shown: Vec<ShownMember> = members.into_iter().map(ShownMember::from).collect();
     if json {
         return output::print_json(&shown);
     }

@@ -8,7 +8,7 @@ use tarn_core::{
     Administration,
     access::{Accounts, OwnerPattern, TokenRequest},
 };
-use tarn_store::metadata::{OwnerKind, Token};
+use tarn_store::metadata::{OwnerKind, Token, Window};
 
 use crate::{
     administration::BY,
@@ -165,8 +165,9 @@ async fn list(
 ) -> Result<(), Failure> {
     let words = |list: &str| list.split_whitespace().map(str::to_owned).collect();
     let shown: Vec<Shown> = accounts
-        .tokens(kind, owner)
+        .tokens(kind, owner, Window::ALL)
         .await?
+        .entries
         .into_iter()
         .map(|token| {
             // Taken apart without `..`: a new field has to be thought of here.

@@ -5,7 +5,7 @@ mod factor;
 use serde::Serialize;
 use tarn_base::names::OwnerName;
 use tarn_core::{Administration, access::Accounts};
-use tarn_store::metadata::{OwnerKind, User, VersionRule, Visibility};
+use tarn_store::metadata::{OwnerKind, User, VersionRule, Visibility, Window};
 
 use crate::{
     administration::BY,
@@ -400,13 +400,16 @@ async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
 async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), Failure> {
     let user = accounts.find_user(name).await?;
     let former_names = former_names(accounts, name).await?;
-    let teams = accounts.teams_of(name).await?.into_iter();
-    let teams = teams.map(|(organisation, team)| ShownTeam {
+    let teams = accounts.teams_of(name, Window::ALL).await?.entries;
+    let teams = teams.into_iter().map(|(organisation, team)| ShownTeam {
         organisation: organisation.name,
         team: team.name,
         role: team.role.as_str(),
     });
-    let tokens = accounts.tokens(OwnerKind::User, name).await?;
+    let tokens = accounts
+        .tokens(OwnerKind::User, name, Window::ALL)
+        .await?
+        .entries;
     let shown = ShownWhole {
         user: user.into(),
         versions: versions(accounts, name).await?,

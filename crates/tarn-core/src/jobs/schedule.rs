@@ -206,8 +206,11 @@ impl Schedule {
                 if rows == 0 {
                     return Ok(None);
                 }
-                tracing::info!(rows, "rows of what was removed deleted");
-                format!("{rows} rows of what was removed deleted")
+                tracing::info!(
+                    rows,
+                    "database rows of removed owners and repositories deleted"
+                );
+                format!("{} deleted", counted(rows, "database row"))
             }
             Job::Free => {
                 let freed = free(registry).await.map_err(|error| with_causes(&error))?;
@@ -217,7 +220,11 @@ impl Schedule {
                 if freed != Freed::default() {
                     tracing::info!(forgotten, blobs, "space of deleted packages freed");
                 }
-                format!("{forgotten} deleted packages forgotten, {blobs} files freed")
+                format!(
+                    "{} forgotten, {} freed",
+                    counted(forgotten, "deleted package"),
+                    counted(blobs, "file")
+                )
             }
             Job::Sweep => {
                 let swept = sweep(registry).await.map_err(|error| with_causes(&error))?;
@@ -237,7 +244,7 @@ impl Schedule {
                 if removed > 0 {
                     tracing::info!(removed, "packages expired");
                 }
-                format!("{removed} packages expired")
+                format!("{} expired", counted(removed, "package"))
             }
             Job::Retain => {
                 let removed = retain(registry)
@@ -246,7 +253,10 @@ impl Schedule {
                 if removed > 0 {
                     tracing::info!(removed, "old entries of the audit log removed");
                 }
-                format!("{removed} old entries of the audit log removed")
+                format!(
+                    "{removed} old {} of the audit log removed",
+                    if removed == 1 { "entry" } else { "entries" }
+                )
             }
             Job::Forget => {
                 let tokens = forget_expired_tokens(registry)
@@ -290,4 +300,10 @@ fn tell(swept: Swept) {
              an older copy of the database lacks; each is removed 30 days after it was noticed"
         );
     }
+}
+
+/// `1 package`, `2 packages`.
+fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }

@@ -22,7 +22,7 @@ use tarn_core::{
     access::{AccountError, Action},
 };
 use tarn_store::metadata::{
-    self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, ReadScope, Role,
+    self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, ReadScope, Role, Window,
 };
 
 const KIND: OwnerKind = OwnerKind::Organisation;
@@ -342,9 +342,9 @@ pub(crate) async fn members(
     let members = registry
         .administration()
         .accounts()
-        .members(&of.name)
+        .members(&of.name, pages.window())
         .await?;
-    Ok(pages.answer_part_of(members, OrganisationMember::from))
+    Ok(pages.answer(members, OrganisationMember::from))
 }
 
 /// Show whether a user is a member of an organisation
@@ -363,10 +363,10 @@ pub(crate) async fn is_member(
     let members = registry
         .administration()
         .accounts()
-        .members(&of.name)
+        .members(&of.name, Window::ALL)
         .await?;
     let is_it = |member: &Member| member.user.name.eq_ignore_ascii_case(wanted.as_str());
-    if members.iter().any(is_it) {
+    if members.entries.iter().any(is_it) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(no_member())

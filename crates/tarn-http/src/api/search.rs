@@ -29,11 +29,14 @@ pub(crate) struct SearchQuery {
     limit: Option<Number>,
 }
 
+/// At most so many versions are found whose names begin with the text, and so many others.
+const MOST_FOUND: u32 = 10_000;
+
 /// Search all packages that the caller may read
 ///
 /// By name and description: packages of that very name first, then those whose name begins with it, then the others, each
 /// the newest first. A text of one or two characters finds names that begin with it. A search finds at most 10,000 versions
-/// whose names begin with the text, and 10,000 others; when there may be more, the answer has the header `X-Search-Cut: true`.
+/// whose names begin with the text and, where they are fewer, 10,000 others; when there may be more, the answer has the header `X-Search-Cut: true`.
 /// With a token that is limited to branches or repositories it looks at names only.
 #[utoipa::path(
     get,
@@ -58,7 +61,7 @@ pub(crate) async fn packages(
     let paging = Paging::new(query.page, query.limit, &registry.settings().api);
     let metadata = registry.metadata();
     let found = metadata
-        .search(&read_scope, &query.q, paging.window())
+        .search(&read_scope, &query.q, MOST_FOUND, paging.window())
         .await?;
     let mut response = paging.answer(&url, found.page, Package::from);
     if found.is_cut {

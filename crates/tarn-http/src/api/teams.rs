@@ -31,7 +31,7 @@ use tarn_core::{
     Registry,
     access::{Action, Denied, TeamLimits},
 };
-use tarn_store::metadata::{Role, User};
+use tarn_store::metadata::{Role, User, Window};
 
 /// A team, with the field names of Forgejo and Gitea.
 #[derive(Serialize, ToSchema)]
@@ -198,8 +198,9 @@ pub(crate) async fn list(
     of: Of<OrganisationPath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let teams = registry.administration().accounts().teams(&of.name).await?;
-    Ok(pages.answer_part_of(teams, Team::from))
+    let accounts = registry.administration().accounts();
+    let teams = accounts.teams(&of.name, pages.window()).await?;
+    Ok(pages.answer(teams, |(team, _)| Team::from(team)))
 }
 
 /// Add a team
@@ -304,8 +305,10 @@ pub(crate) async fn members(
     pages: Pages,
 ) -> Result<Response, ApiError> {
     let accounts = registry.administration().accounts();
-    let members = accounts.team_members(&of.name, &name).await?;
-    Ok(pages.answer_part_of(members, Person::from))
+    let members = accounts
+        .team_members(&of.name, &name, pages.window())
+        .await?;
+    Ok(pages.answer(members, Person::from))
 }
 
 /// Show a member of a team
@@ -321,9 +324,10 @@ pub(crate) async fn member(
     Path(path): Path<UserPath>,
 ) -> Result<Json<Person>, ApiError> {
     let accounts = registry.administration().accounts();
-    let members = accounts.team_members(&of.name, &name).await?;
+    let members = accounts.team_members(&of.name, &name, Window::ALL).await?;
     let is_it = |user: &User| user.name.eq_ignore_ascii_case(&path.username);
-    let found = members.into_iter().find(is_it).ok_or_else(no_member)?;
+    let found = members.entries.into_iter().find(is_it);
+    let found = found.ok_or_else(no_member)?;
     Ok(Json(found.into()))
 }
 

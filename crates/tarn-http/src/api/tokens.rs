@@ -22,7 +22,7 @@ use tarn_core::{
     Registry,
     access::{AccountError, TokenRequest},
 };
-use tarn_store::metadata::Token;
+use tarn_store::metadata::{Token, Window};
 
 /// A token, without what it is.
 #[derive(Serialize, ToSchema)]
@@ -151,8 +151,10 @@ async fn list_all(
     pages: &Pages,
 ) -> Result<Response, ApiError> {
     let accounts = registry.administration().accounts();
-    let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
-    Ok(pages.answer_part_of(tokens, AccessToken::from))
+    let tokens = accounts
+        .tokens(of.owner.kind, &of.name, pages.window())
+        .await?;
+    Ok(pages.answer(tokens, AccessToken::from))
 }
 
 async fn make(
@@ -187,7 +189,10 @@ async fn revoke(
     token: &str,
 ) -> Result<StatusCode, ApiError> {
     let accounts = registry.administration().accounts();
-    let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
+    let tokens = accounts
+        .tokens(of.owner.kind, &of.name, Window::ALL)
+        .await?
+        .entries;
     let number: Option<i64> = token.parse().ok();
     let numbered = tokens
         .iter()

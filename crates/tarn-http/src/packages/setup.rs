@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{authorize::Presented, error::ApiError, web::origin};
 use tarn_core::{Registry, access::Action};
-use tarn_store::metadata::Visibility;
+use tarn_store::metadata::{PackageFormat, Visibility};
 
 /// The script. Every value stands between single quotes, or in a document that the shell takes as it is.
 #[derive(Template)]
@@ -26,6 +26,10 @@ struct Setup {
     /// The scheme.
     scheme: String,
     is_public: bool,
+    /// Whether some packages are in the index of v3 only.
+    has_v3: bool,
+    /// Whether all are.
+    is_v3_only: bool,
     keys: Vec<Key>,
 }
 
@@ -52,7 +56,14 @@ pub(super) async fn show(
     let place = presented
         .authorize_place(registry, segments, Action::Read)
         .await?;
+    let scope = presented
+        .read_scope(registry, &place.authorized.caller)
+        .await?;
     let (owner, branch, repository) = (place.authorized.owner, place.branch, place.repository);
+    let metadata = registry.metadata();
+    let state = metadata
+        .repository_state(&scope, owner.id, &branch, &repository)
+        .await?;
     let origin = origin(registry, parts);
     let url = format!(
         "{origin}/api/packages/{}/alpine/{branch}/{repository}",
@@ -65,6 +76,10 @@ pub(super) async fn show(
         address: quoted(address),
         scheme: scheme.to_owned(),
         is_public: owner.visibility == Visibility::Public,
+        has_v3: state
+            .as_ref()
+            .is_some_and(|state| state.formats.contains(&PackageFormat::V3)),
+        is_v3_only: state.is_some_and(|state| state.is_v3_only()),
         keys: keys
             .map(|(key, pem)| Key {
                 name: key.name.to_string(),

@@ -73,6 +73,7 @@ pub(crate) async fn answer(
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let path = uri.path();
     let wants_page = web::is_page(path) && web::wants_page(request.headers());
+    let is_anonymous = wants_page && web::is_anonymous(request.headers());
 
     // Written as one expression: what gets a name before it is awaited is kept twice, and copied.
     let mut response = match AssertUnwindSafe(async {
@@ -105,7 +106,8 @@ pub(crate) async fn answer(
     if api::is_under(path) {
         api::problem::render(&mut response, &id);
     } else if wants_page {
-        ErrorPage::render(&mut response, &id, routes.settings(), (&method, &uri));
+        let request = (&method, &uri, is_anonymous);
+        ErrorPage::render(&mut response, &id, routes.settings(), request);
     }
     let took = started.elapsed();
     counts.answered(Route::of(method.as_str(), path), status.as_u16(), took);

@@ -13,6 +13,7 @@ use crate::{
     code::{Code, ERROR_CODE},
     error::Refusal,
 };
+use tarn_base::names::OwnerName;
 use tarn_core::settings::Settings;
 
 /// A page about an error.
@@ -22,7 +23,13 @@ pub(crate) struct ErrorPage {
     frame: Frame,
     title: &'static str,
     text: String,
-    needs_sign_in: bool,
+    next: &'static str,
+    /// Where a sign-in returns to, where one may help.
+    sign_in: Option<String>,
+    /// The owner in the path, where it has no such page.
+    owner: Option<OwnerName>,
+    /// The page itself, where it may be there a moment later.
+    again: Option<String>,
     request_id: String,
 }
 
@@ -39,6 +46,11 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Whether a request says nothing of its sender.
+pub(crate) fn is_anonymous(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::COOKIE) && !headers.contains_key(header::AUTHORIZATION)
+}
+
 impl ErrorPage {
     /// Gives a refusal the form of a page. An answer that is none stays as it is.
     ///
@@ -47,7 +59,7 @@ impl ErrorPage {
         response: &mut Response,
         request_id: &str,
         settings: &Settings,
-        (method, uri): (&Method, &Uri),
+        (method, uri, is_anonymous): (&Method, &Uri, bool),
     ) {
         let Some(Refusal { code, text }) = response.extensions_mut().remove::<Refusal>() else {
             return;
@@ -72,16 +84,26 @@ impl ErrorPage {
                 "Nothing is here that you may see. Check the address, or sign in with an account that may see it.".to_owned(),
             ),
             Code::CredentialsNeeded => ("Sign in to see this", "This page needs an account.".to_owned()),
-            Code::NoSuchPath => ("Not found", "There is no such page.".to_owned()),
-            Code::InternalError => ("The server failed", "Ask the operator about this request.".to_owned()),
+            Code::NoSuchPath if !text.starts_with("no such") => ("Not found", "There is no such page.".to_owned()),
+            Code::InternalError => ("The server failed", "The log of the server says why.".to_owned()),
             _ if status == StatusCode::NOT_FOUND => ("Not found", sentence(text)),
             _ => (status.canonical_reason().unwrap_or("Error"), sentence(text)),
         };
+        let here = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let is_passing = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::INTERNAL_SERVER_ERROR
+        );
         let page = Self {
-            frame: Frame::of_error(settings),
+            frame: Frame::of_error(settings, is_anonymous, return_to(here)),
+            owner: (code == Code::NoSuchPath).then(|| owner_in(uri)).flatten(),
             title,
+            next: next(status, &text),
             text,
-            needs_sign_in: code == Code::CredentialsNeeded,
+            sign_in: (is_hidden || code == Code::CredentialsNeeded).then(|| return_to(here)),
+            again: (reads && is_passing).then(|| format!("{}{here}", settings.base_path())),
             request_id: request_id.to_owned(),
         };
         // The plain line stays where the page can't be had.
@@ -104,11 +126,43 @@ impl ErrorPage {
     }
 }
 
+/// What to do about a refusal whose line does not say it.
+fn next(status: StatusCode, text: &str) -> &'static str {
+    match status {
+        // The line says what is wrong, and behind a semicolon what to do.
+        _ if text.contains("; ") => "",
+        StatusCode::FORBIDDEN => {
+            "Ask an admin of the owner for it, or sign out and sign in with another account."
+        }
+        StatusCode::CONFLICT => "Go back, look at what is there now, and try again.",
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            "Go back and send less, or ask an administrator of this server for a higher limit."
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            "Wait a moment, then try again."
+        }
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            "Try again. If it fails again, give the operator the number of this request."
+        }
+        _ => "",
+    }
+}
+
+/// The owner whose page the path would be below.
+fn owner_in(uri: &Uri) -> Option<OwnerName> {
+    let (owner, _) = uri.path().strip_prefix('/')?.split_once('/')?;
+    OwnerName::parse(owner).ok()
+}
+
+/// A path as the value of a query.
+fn return_to(here: &str) -> String {
+    form_urlencoded::byte_serialize(here.as_bytes()).collect()
+}
+
 /// Has the browser sign in, and come back to that page.
 fn sign_in_first(response: &mut Response, settings: &Settings, uri: &Uri) {
-    let here = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let here: String = form_urlencoded::byte_serialize(here.as_bytes()).collect();
-    let target = format!("{}/-/login?to={here}", settings.base_path());
+    let here = return_to(uri.path_and_query().map_or("/", PathAndQuery::as_str));
+    let target = format!("{}/-/login?to={here}&needed=yes", settings.base_path());
     let Ok(target) = HeaderValue::try_from(target) else {
         return;
     };
@@ -137,4 +191,57 @@ pub(super) fn sentence(line: String) -> String {
         sentence.push('.');
     }
     sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    /// The page about that refusal of a request for `/alice/edge/main?sort=newest`, or of a form sent there.
+    async fn page(method: Method, code: Code, text: &str) -> (StatusCode, String) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = code.status();
+        let text = text.to_owned();
+        response.extensions_mut().insert(Refusal { code, text });
+        let settings = Settings {
+            base_url: Some("https://packages.example/tarn".to_owned()),
+            ..Settings::in_folder("/nowhere".into())
+        };
+        let uri = Uri::from_static("/alice/edge/main?sort=newest");
+        ErrorPage::render(&mut response, "7f", &settings, (&method, &uri, false));
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_what_to_do_next() {
+        let again = "<a class=\"button\" href=\"/tarn/alice/edge/main?sort=newest\">Try again</a>";
+        let sign_in = "<a class=\"button\" href=\"/tarn/-/login?to=%2Falice%2Fedge%2Fmain%3Fsort%3Dnewest\">Sign in</a>";
+        for (method, code, text, words) in [
+            (Method::GET, Code::NoSuchOwner, "no", sign_in),
+            (Method::GET, Code::Busy, "the server is busy", again),
+            (Method::GET, Code::InternalError, "", again),
+            (Method::GET, Code::TooManyAttempts, "no", "Wait a moment"),
+            (Method::POST, Code::NameTaken, "taken", "Go back, look"),
+            (Method::POST, Code::BodyTooLarge, "too large", "Go back and"),
+            // The line says it.
+            (
+                Method::POST,
+                Code::NameTaken,
+                "taken; take another",
+                "Taken; take another.</p>",
+            ),
+        ] {
+            let (_, page) = page(method, code, text).await;
+            assert!(page.contains(words), "{code:?}: {page}");
+            assert!(page.contains("Request <code>7f</code>"), "{page}");
+        }
+        // A form is not sent again by a link, and what the line says is not said again.
+        let (status, page) = page(Method::POST, Code::Busy, "busy; wait").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!page.contains("Try again") && !page.contains("Wait a moment"));
+    }
 }

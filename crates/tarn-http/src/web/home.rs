@@ -10,14 +10,17 @@ use serde::Deserialize;
 use super::{
     links::OfOwner,
     page::{Frame, Keep, Visit},
+    pager::{PAGE, PageNumber, Pager},
     shown::{Count, Time, short},
 };
 use crate::error::ApiError;
 use tarn_core::Registry;
-use tarn_store::metadata::{CatalogOwner, CatalogVersion, OwnersWanted, Window};
+use tarn_store::metadata::{
+    CatalogOwner, CatalogVersion, OwnersWanted, ReadScope, VersionPlace, Window,
+};
 
-/// How many owners are named.
-const OWNERS: u32 = 60;
+/// How many owners are named on the first page.
+const OWNERS: u32 = 20;
 
 /// How many packages are named that were published last, and at how many versions of theirs is looked for that.
 const RECENT: usize = 15;
@@ -25,6 +28,9 @@ const RECENT_VERSIONS: u32 = 60;
 
 /// How many results a page of a search has.
 const RESULTS: u32 = 30;
+
+/// How many versions a search finds at most whose names begin with the text, and how many others: a longer text finds what is behind them.
+const MOST_FOUND: u32 = 300;
 
 /// The longest text that is looked for, in characters.
 const LONGEST_TEXT: usize = 100;
@@ -45,28 +51,66 @@ struct Results {
     entries: Vec<Entry>,
     total: u64,
     is_cut: bool,
-    page: u32,
-    pages: u64,
-    /// The query of a page, without its number.
-    query: String,
+    pager: Pager,
+}
+
+#[derive(Template)]
+#[template(path = "owners.html")]
+struct OwnersPage {
+    frame: Frame,
+    owners: Vec<CatalogOwner>,
+    pager: Pager,
+    name: String,
 }
 
 /// A version in a list.
-struct Entry {
-    link: String,
-    owner_link: String,
-    owner: String,
-    name: String,
-    version: String,
-    description: String,
-    published: Time,
+pub(super) struct Entry {
+    pub(super) link: String,
+    pub(super) owner_link: String,
+    pub(super) owner: String,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) description: String,
+    pub(super) published: Time,
+    /// A repository that has it: the link to its page, and `branch/repository`.
+    pub(super) place: Option<(String, String)>,
+    /// How many others have it.
+    pub(super) more_places: usize,
 }
 
 impl Entry {
-    fn of(base: &str, version: CatalogVersion) -> Self {
+    /// Of versions, in that order, with the repositories that have them.
+    pub(super) async fn all(
+        registry: &Registry,
+        scope: &ReadScope,
+        base: &str,
+        versions: Vec<CatalogVersion>,
+    ) -> Result<Vec<Self>, ApiError> {
+        let ids: Vec<i64> = versions.iter().map(|version| version.id).collect();
+        let metadata = registry.metadata();
+        let places = metadata.repositories_of_versions(scope, &ids).await?;
+        let entry = |version| Self::of(base, version, &places);
+        Ok(versions.into_iter().map(entry).collect())
+    }
+
+    fn of(base: &str, version: CatalogVersion, places: &[VersionPlace]) -> Self {
         let links = OfOwner::new(base, &version.owner.name);
+        let mut places = places.iter().filter(|place| place.version == version.id);
+        let place = places.next();
         Self {
-            link: links.anywhere(version.name.as_str()),
+            link: place.map_or_else(
+                || links.anywhere(version.name.as_str()),
+                |place| {
+                    let (branch, repository) = (place.branch.as_str(), place.repository.as_str());
+                    links.package(branch, repository, version.name.as_str())
+                },
+            ),
+            place: place.map(|place| {
+                let (branch, repository) = (place.branch.as_str(), place.repository.as_str());
+                let link = links.repository(branch, repository);
+                (link, format!("{branch}/{repository}"))
+            }),
+            more_places: places.count(),
             owner_link: links.owner().to_owned(),
             name: version.name.as_str().to_owned(),
             version: version.version.as_str().to_owned(),
@@ -96,20 +140,26 @@ pub(super) fn newest_of_each(versions: Vec<CatalogVersion>, most: usize) -> Vec<
 pub(super) struct Search {
     #[serde(default)]
     q: String,
+}
+
+/// Which owners are looked for.
+#[derive(Default, Deserialize)]
+pub(super) struct Named {
     #[serde(default)]
-    page: String,
+    name: String,
 }
 
 /// The page.
 pub(super) async fn show(
     State(registry): State<Registry>,
     visit: Visit,
+    number: PageNumber,
     search: Result<Query<Search>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     if let Ok(Query(search)) = search
         && !search.q.trim().is_empty()
     {
-        return show_results(&registry, visit, &search).await;
+        return show_results(&registry, visit, number, &search).await;
     }
     let scope = visit.viewer.read_scope(&registry).await?;
     let window = Window {
@@ -122,10 +172,7 @@ pub(super) async fn show(
     let recent = metadata.newest_versions(&scope, RECENT_VERSIONS).await?;
     let base = &visit.frame.base;
     let page = Home {
-        recent: newest_of_each(recent, RECENT)
-            .into_iter()
-            .map(|version| Entry::of(base, version))
-            .collect(),
+        recent: Entry::all(&registry, &scope, base, newest_of_each(recent, RECENT)).await?,
         more_owners: owners.total.saturating_sub(owners.entries.len() as u64),
         owners: owners.entries,
         frame: visit.frame.clone(),
@@ -136,29 +183,62 @@ pub(super) async fn show(
 async fn show_results(
     registry: &Registry,
     mut visit: Visit,
+    number: PageNumber,
     search: &Search,
 ) -> Result<Response, ApiError> {
     let text: String = search.q.trim().chars().take(LONGEST_TEXT).collect();
-    let number = search.page.parse::<u32>().unwrap_or(1).clamp(1, 1_000);
     let scope = visit.viewer.read_scope(registry).await?;
-    let window = Window {
-        offset: (number - 1) * RESULTS,
-        limit: RESULTS,
-    };
-    let found = registry.metadata().search(&scope, &text, window).await?;
+    let window = number.window(RESULTS);
+    let metadata = registry.metadata();
+    let found = metadata.search(&scope, &text, MOST_FOUND, window).await?;
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("q", &text)
         .finish();
     visit.frame.search = text;
     let base = visit.frame.base.clone();
-    let entries = found.page.entries.into_iter();
+    let (total, nouns) = (found.page.total, ("version", "versions"));
+    let pager = Pager::new(number, total, nouns, &format!("{base}/"));
     let page = Results {
-        entries: entries.map(|version| Entry::of(&base, version)).collect(),
-        total: found.page.total,
+        pager: pager.of_size(RESULTS).keeping(&query),
+        entries: Entry::all(registry, &scope, &base, found.page.entries).await?,
+        total,
         is_cut: found.is_cut,
-        page: number,
-        pages: found.page.total.div_ceil(u64::from(RESULTS)),
-        query,
+        frame: visit.frame.clone(),
+    };
+    visit.show(&page, Keep::Revalidated)
+}
+
+/// `/-/owners`: every owner that the viewer may know of, or those whose names begin with a text.
+pub(super) async fn show_owners(
+    State(registry): State<Registry>,
+    visit: Visit,
+    number: PageNumber,
+    named: Result<Query<Named>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Named { name } = named.map(|Query(named)| named).unwrap_or_default();
+    let name: String = name.trim().chars().take(LONGEST_TEXT).collect();
+    let scope = visit.viewer.read_scope(&registry).await?;
+    let wanted = OwnersWanted {
+        prefix: &name,
+        ..OwnersWanted::default()
+    };
+    let metadata = registry.metadata();
+    let owners = metadata
+        .visible_owners(&scope, wanted, number.window(PAGE))
+        .await?;
+    let path = format!("{}/-/owners", visit.frame.base);
+    let pager = Pager::new(number, owners.total, ("owner", "owners"), &path);
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("name", &name)
+        .finish();
+    let page = OwnersPage {
+        pager: if name.is_empty() {
+            pager
+        } else {
+            pager.keeping(&query)
+        },
+        owners: owners.entries,
+        name,
         frame: visit.frame.clone(),
     };
     visit.show(&page, Keep::Revalidated)

@@ -14,6 +14,7 @@ use super::{
     cookies::Cookies,
     form::{self, Form, Problem},
     page::{Frame, Keep, Visit},
+    pager::{PageNumber, Pager},
     sign_in::{self, Client},
 };
 use crate::{authorize::wanted, code::Code, error::ApiError, packages::path::Segments};
@@ -170,6 +171,17 @@ impl Managed {
         format!("/-/owners/{}{section}", self.owner.name)
     }
 
+    /// The links beside a page of a list of this owner at `section`.
+    pub(crate) fn pager(
+        &self,
+        number: PageNumber,
+        total: u64,
+        nouns: (&'static str, &'static str),
+        section: &str,
+    ) -> Pager {
+        self.pager_at(number, total, nouns, &self.path(section))
+    }
+
     /// Writes down that the viewer, who may administer the owner, is refused for what they sent.
     pub(crate) fn note(&self, why: &dyn Display) {
         let (viewer, action) = (&self.visit.viewer, wanted(Action::Administer));
@@ -242,6 +254,18 @@ impl Permitted {
             problem,
             is_fresh: sign_in::is_fresh(&self.registry, &self.visit),
         }
+    }
+
+    /// The links beside a page of a list at `path`.
+    pub(crate) fn pager_at(
+        &self,
+        number: PageNumber,
+        total: u64,
+        nouns: (&'static str, &'static str),
+        path: &str,
+    ) -> Pager {
+        let path = format!("{}{path}", self.visit.frame.base);
+        Pager::new(number, total, nouns, &path)
     }
 
     /// What is around every page.

@@ -20,6 +20,7 @@ mod owner;
 mod owner_settings;
 mod package;
 mod page;
+mod pager;
 mod publish;
 mod repository;
 mod shown;
@@ -38,7 +39,7 @@ use crate::error::{ApiError, no_such_route};
 use tarn_core::Registry;
 
 pub(crate) use cookies::Cookies;
-pub(crate) use error_page::{ErrorPage, wants_page};
+pub(crate) use error_page::{ErrorPage, is_anonymous, wants_page};
 pub(crate) use page::origin;
 
 /// Whether a path is that of a page, be there something at it or not.
@@ -53,6 +54,7 @@ pub(crate) fn router(registry: Registry) -> Router {
         .route("/", get(home::show))
         .route("/robots.txt", get(robots))
         .route("/-/static/{file}", get(assets::show))
+        .route("/-/owners", get(home::show_owners))
         .route("/{owner}", get(owner::show))
         .route("/{owner}/{branch}", get(owner::show_elsewhere))
         .merge(packages())

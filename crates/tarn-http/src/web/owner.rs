@@ -1,34 +1,28 @@
 //! `/{owner}`: what an owner has, and the keys that sign it.
 
 use askama::Template;
-use axum::{
-    extract::{Query, State, rejection::QueryRejection},
-    http::StatusCode,
-    response::Response,
-};
-use serde::Deserialize;
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{
-    home::newest_of_each,
+    home::{self, newest_of_each},
     links::OfOwner,
     page::{Frame, Keep, Visit},
+    pager::{PAGE, PageNumber, Pager},
     redirect,
-    shown::{Bytes, Count, Time, short},
+    shown::{Bytes, Count, Cut, Time},
 };
 use crate::{error::ApiError, packages::path::Segments};
 use tarn_core::{Registry, access::Action, keys::ListedKey, publish::Allowance};
-use tarn_store::metadata::{
-    CatalogRepository, CatalogVersion, KeyState, Owner, OwnerKind, Visibility, Window,
-};
+use tarn_store::metadata::{CatalogRepository, KeyState, Owner, OwnerKind, Visibility};
 
-/// How many repositories a page has.
-const REPOSITORIES: u32 = 50;
+/// How many retired keys are named.
+const RETIRED: usize = 3;
 
-/// Up to so many numbers of packages are links to those packages.
+/// Up to so many architectures are links to the packages of them.
 const LINKS: usize = 200;
 
-/// The most architectures that have a column of their own.
-const COLUMNS: usize = 24;
+/// How many architectures of a repository are named.
+const ARCHITECTURES: usize = 24;
 
 /// How many packages are named that were published last, and at how many versions of theirs is looked for that.
 const RECENT: usize = 10;
@@ -40,84 +34,44 @@ struct OwnerPage {
     frame: Frame,
     links: OfOwner,
     owner: Owner,
-    matrix: Matrix,
-    recent: Vec<CatalogVersion>,
-    page: u32,
-    pages: u64,
+    repositories: Vec<Row>,
+    /// Whether each architecture is a link.
+    has_links: bool,
+    recent: Vec<home::Entry>,
+    pager: Pager,
     keys: Vec<ListedKey>,
+    /// How many retired keys are not among them.
+    more_keys: usize,
     allowance: Option<Allowance>,
     may_publish: bool,
-}
-
-/// Repositories by architectures.
-struct Matrix {
-    /// Those that any repository has packages for, `noarch` last.
-    architectures: Vec<String>,
-    rows: Vec<Row>,
-    /// How many further architectures have no column.
-    more: usize,
-    /// How many repositories there are in all.
-    total: u64,
 }
 
 /// A repository.
 struct Row {
     branch: String,
     name: String,
+    link: String,
+    /// How many packages it has, by architecture.
+    packages: Cut<(String, Count)>,
     changed_at: Time,
-    /// How many packages of each architecture.
-    packages: Vec<Option<Count>>,
 }
 
-impl Matrix {
-    fn of(repositories: &[CatalogRepository], total: u64) -> Self {
-        let mut architectures: Vec<String> = repositories
-            .iter()
-            .flat_map(|repository| &repository.architectures)
-            .map(|(arch, _)| arch.as_str().to_owned())
-            .collect();
-        architectures.sort_by_key(|arch| (arch != "noarch", arch.clone()));
-        architectures.dedup();
-        let more = architectures.len().saturating_sub(COLUMNS);
-        architectures.truncate(COLUMNS);
-        // Packages for every architecture have the last column, and always have one.
-        if architectures.first().is_some_and(|first| first == "noarch") {
-            architectures.rotate_left(1);
-        }
-        let rows = repositories.iter().map(|repository| {
-            let packages = |arch: &String| {
-                let found = repository
-                    .architectures
-                    .iter()
-                    .find(|(a, _)| a.as_str() == arch);
-                found.map(|(_, packages)| Count(*packages))
-            };
-            Row {
-                branch: repository.branch.as_str().to_owned(),
-                name: repository.name.as_str().to_owned(),
-                changed_at: Time(repository.changed_at),
-                packages: architectures.iter().map(packages).collect(),
-            }
-        });
+impl Row {
+    fn of(repository: &CatalogRepository, links: &OfOwner) -> Self {
+        let (branch, name) = (repository.branch.as_str(), repository.name.as_str());
+        let named = repository.architectures.iter().take(ARCHITECTURES);
+        let packages = named.map(|(arch, packages)| (arch.as_str().to_owned(), Count(*packages)));
         Self {
-            total,
-            rows: rows.collect(),
-            architectures,
-            more,
+            link: links.repository(branch, name),
+            branch: branch.to_owned(),
+            name: name.to_owned(),
+            packages: Cut {
+                shown: packages.collect(),
+                more: repository.architectures.len().saturating_sub(ARCHITECTURES),
+            },
+            changed_at: Time(repository.changed_at),
         }
     }
-
-    /// Whether the numbers are links.
-    const fn has_links(&self) -> bool {
-        self.architectures.len() * self.rows.len() <= LINKS
-    }
-}
-
-/// Which page of the repositories.
-#[derive(Deserialize)]
-pub(super) struct Paging {
-    #[serde(default)]
-    page: u32,
 }
 
 /// What an owner is, in words.
@@ -137,25 +91,30 @@ pub(super) const fn visibility(owner: &Owner) -> &'static str {
     }
 }
 
+/// The keys that sign, and the last retired ones; and how many are left out. All of them are in the settings.
+fn shown_keys(keys: Vec<ListedKey>) -> (Vec<ListedKey>, usize) {
+    let is_active = |key: &ListedKey| key.state == KeyState::Active;
+    let (mut keys, mut retired): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_active);
+    let more = retired.len().saturating_sub(RETIRED);
+    retired.truncate(RETIRED);
+    keys.append(&mut retired);
+    (keys, more)
+}
+
 /// The page.
 pub(super) async fn show(
     State(registry): State<Registry>,
     visit: Visit,
     segments: Segments,
-    paging: Result<Query<Paging>, QueryRejection>,
+    number: PageNumber,
 ) -> Result<Response, ApiError> {
     let viewer = &visit.viewer;
     let authorized = viewer.authorize(&registry, &segments, Action::Read).await?;
     let owner = authorized.owner;
-    let page = paging.map_or(1, |Query(paging)| paging.page.max(1));
     let (metadata, access) = (registry.metadata(), registry.access());
     let scope = viewer.read_scope(&registry).await?;
-    let window = Window {
-        offset: (page - 1).saturating_mul(REPOSITORIES),
-        limit: REPOSITORIES,
-    };
     let repositories = metadata
-        .listed_repositories(&scope, owner.id, window)
+        .listed_repositories(&scope, owner.id, number.window(PAGE))
         .await?;
     let recent = metadata
         .newest_versions_of(&scope, owner.id, RECENT_VERSIONS)
@@ -167,14 +126,29 @@ pub(super) async fn show(
     } else {
         None
     };
+    let (keys, more_keys) = shown_keys(registry.keys().list(&owner).await?);
+    let links = OfOwner::new(&visit.frame.base, &owner.name);
+    let rows: Vec<Row> = repositories
+        .entries
+        .iter()
+        .map(|repository| Row::of(repository, &links))
+        .collect();
+    let recent = newest_of_each(recent, RECENT);
+    let recent = home::Entry::all(&registry, &scope, &visit.frame.base, recent).await?;
+    let nouns = ("repository", "repositories");
     let page = OwnerPage {
-        links: OfOwner::new(&visit.frame.base, &owner.name),
+        pager: Pager::new(number, repositories.total, nouns, links.owner()),
+        links,
         frame: visit.frame.clone(),
-        matrix: Matrix::of(&repositories.entries, repositories.total),
-        recent: newest_of_each(recent, RECENT),
-        page,
-        pages: repositories.total.div_ceil(u64::from(REPOSITORIES)),
-        keys: registry.keys().list(&owner).await?,
+        has_links: rows
+            .iter()
+            .map(|row| row.packages.shown.len())
+            .sum::<usize>()
+            <= LINKS,
+        repositories: rows,
+        recent,
+        keys,
+        more_keys,
         allowance,
         may_publish: viewer.may(access, &owner, Action::Publish, None).await?,
         owner,

@@ -88,16 +88,16 @@ pub(crate) struct Conditions {
 }
 
 impl Frame {
-    /// For a page about an error.
-    pub(crate) fn of_error(settings: &Settings) -> Self {
+    /// For a page about an error, at the path `here` as a value of a query. `is_anonymous`: the request says nothing of its sender.
+    pub(crate) fn of_error(settings: &Settings, is_anonymous: bool, here: String) -> Self {
         Self {
             base: settings.base_path().to_owned(),
             origin: String::new(),
             account: None,
-            knows_viewer: false,
+            knows_viewer: is_anonymous,
             search: String::new(),
             is_admin: false,
-            here: String::new(),
+            here,
             notice: None,
         }
     }

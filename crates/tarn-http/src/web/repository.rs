@@ -21,7 +21,8 @@ use tarn_core::{
     index::{Format, Standing},
 };
 use tarn_store::metadata::{
-    FilesWanted, KeyState, ListedFile, PackageFormat, RepositoryState, Visibility,
+    ArchitectureState, FilesWanted, KeyState, ListedFile, PackageFormat, RepositoryState,
+    Visibility,
 };
 
 /// How many files a page looks at. A package has one for each version and architecture.
@@ -57,8 +58,12 @@ struct RepositoryPage {
     keys: Vec<(String, String)>,
     state: RepositoryState,
     indexes: Vec<Index>,
+    /// What stands before its URL in `/etc/apk/repositories`: `v3 ` where the index of v2 has none of its packages.
+    before: &'static str,
     /// An architecture that has packages, for what needs one.
     some_arch: String,
+    /// The name of the tab that fits the packages best.
+    tab: &'static str,
     entries: Vec<Entry>,
     /// The query of the next page, if there is one.
     next: Option<String>,
@@ -67,6 +72,17 @@ struct RepositoryPage {
 }
 
 impl RepositoryPage {
+    /// How many package files it has.
+    fn packages(&self) -> u64 {
+        let of_each = self.state.architectures.iter();
+        of_each.map(|state| state.packages).sum()
+    }
+
+    /// Whether an architecture has an index for apk 2.
+    fn has_v2(&self, arch: &Arch) -> bool {
+        self.state.index_generation(arch, PackageFormat::V2) > 0
+    }
+
     /// A URL with credentials in front of its host.
     #[expect(clippy::unused_self, reason = "templates call methods of their page")]
     fn with_credentials(&self, url: &str, credentials: &str) -> String {
@@ -110,6 +126,8 @@ struct Entry {
     name: String,
     version: String,
     is_orderable: bool,
+    /// Whether the index of v2 does not list it.
+    is_v3: bool,
     /// How many versions of it this page has seen.
     versions: usize,
     description: String,
@@ -261,6 +279,7 @@ impl Entry {
             name: newest.name.as_str().to_owned(),
             version: newest.version.as_str().to_owned(),
             is_orderable: newest.version.is_orderable(),
+            is_v3: newest.format == PackageFormat::V3,
             versions: versions.len(),
             description: short(&newest.description).into_owned(),
             architectures: of_newest
@@ -322,11 +341,16 @@ async fn indexes(
             (Format::V3, PackageFormat::V3),
         ] {
             let standing = registry.indexes().in_memory(state.id, arch, format);
+            let generation = state.index_generation(arch, packages);
+            // There never was one.
+            if generation == 0 {
+                continue;
+            }
             indexes.push(Index {
                 link: format!("{folder}/{arch}/{}", format.file_name()),
                 arch: arch.as_str().to_owned(),
                 file: format.file_name(),
-                generation: state.index_generation(arch, packages),
+                generation,
                 standing: standing.await,
             });
         }
@@ -381,6 +405,17 @@ pub(super) async fn show(
     let owner_url = format!("{}/api/packages/{}/alpine", frame.origin, owner.name);
     let host = frame.origin.split_once("://").map_or("", |(_, rest)| rest);
     let some_arch = state.architectures.iter().map(|state| state.arch.as_str());
+    let of_alpine: Vec<Arch> = Arch::of_alpine().collect();
+    let is_of_alpine =
+        |state: &ArchitectureState| state.arch.is_noarch() || of_alpine.contains(&state.arch);
+    let tab = match (
+        state.is_v3_only(),
+        state.architectures.iter().any(is_of_alpine),
+    ) {
+        (false, _) => "alpine",
+        (true, true) => "v3",
+        (true, false) => "openwrt",
+    };
     let page = RepositoryPage {
         links: OfOwner::new(&frame.base, &owner.name),
         url: format!("{owner_url}/{}/{}", place.branch, place.repository),
@@ -396,6 +431,8 @@ pub(super) async fn show(
             .max()
             .unwrap_or("x86_64")
             .to_owned(),
+        tab,
+        before: if state.is_v3_only() { "v3 " } else { "" },
         place: Named {
             owner: owner.name.clone(),
             branch: place.branch.as_str().to_owned(),

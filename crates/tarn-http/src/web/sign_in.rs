@@ -36,6 +36,9 @@ const BEGUN_COOKIE: Duration = Duration::from_secs(10 * 60);
 pub(crate) struct Return {
     #[serde(default)]
     to: String,
+    /// `yes`: the page at `to` is not for those who are not signed in.
+    #[serde(default)]
+    needed: String,
 }
 
 /// The browser that sends a request.
@@ -78,6 +81,7 @@ struct LoginPage<'a> {
     to: &'a str,
     name: &'a str,
     problem: Option<&'a Problem>,
+    is_needed: bool,
 }
 
 #[derive(Template)]
@@ -94,7 +98,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query<Return>) -> Result<Re
     if visit.viewer.account().is_some() {
         return redirect(StatusCode::SEE_OTHER, &format!("{}{to}", visit.frame.base));
     }
-    login_page(&visit, to, "", None)
+    login_page(&visit, to, "", None, query.needed == "yes")
 }
 
 fn login_page(
@@ -102,12 +106,14 @@ fn login_page(
     to: &str,
     name: &str,
     problem: Option<&Problem>,
+    is_needed: bool,
 ) -> Result<Response, ApiError> {
     let page = LoginPage {
         frame: &visit.frame,
         to,
         name,
         problem,
+        is_needed,
     };
     let status = problem.map_or(StatusCode::OK, |problem| problem.status);
     visit.show_as(status, &page, Keep::Never)
@@ -139,7 +145,7 @@ pub(super) async fn sign_in(
         }
         Err(error) => {
             let (problem, wait) = refused(&registry, &client, name, error)?;
-            let response = login_page(&visit, to, name, Some(&problem))?;
+            let response = login_page(&visit, to, name, Some(&problem), false)?;
             Ok(with_wait(response, wait))
         }
     }
@@ -191,7 +197,7 @@ pub(super) async fn sign_in_with_code(
         Ok(secret) => signed_in(&visit, &cookies, to, secret.expose()),
         Err(error @ AuthError::BeginAgain) => {
             let (problem, _) = refused(&registry, &client, "", error)?;
-            let mut response = login_page(&visit, to, "", Some(&problem))?;
+            let mut response = login_page(&visit, to, "", Some(&problem), false)?;
             cookies.clear(response.headers_mut(), Cookie::Begun);
             Ok(response)
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tarn_base::secret::Secret;
-use tarn_store::metadata::{Actor, OwnerKind, Visibility};
+use tarn_store::metadata::{Actor, OwnerKind, Visibility, Window};
 
 use serde_json::json;
 
@@ -247,8 +247,9 @@ async fn the_last_use_of_a_token_is_shown_a_moment_later() {
     let token = server.token("alice", "read:package").await;
     let alice = name("alice");
     let last_used = async || {
-        let tokens = server.accounts().tokens(OwnerKind::User, &alice).await;
-        tokens.unwrap()[0].last_used_at
+        let accounts = server.accounts();
+        let tokens = accounts.tokens(OwnerKind::User, &alice, Window::ALL).await;
+        tokens.unwrap().entries[0].last_used_at
     };
     assert_eq!(last_used().await, None);
     server.send(&get(HELLO).bearer(&token)).await;

@@ -50,6 +50,7 @@ mod web_access;
 mod web_admin;
 mod web_cost;
 mod web_owner;
+mod web_paging;
 mod web_session;
 mod web_settings;
 mod web_templates;

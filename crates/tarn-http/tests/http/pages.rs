@@ -104,6 +104,19 @@ async fn a_refusal_is_a_page_for_browsers_and_a_line_for_programs() {
         let line = server.send(&get(target)).await;
         line.refusal(status, "");
     }
+    // Nothing is known of the sender: the way is to sign in.
+    let missing = server.send(&page("/alice/edge/none")).await.expect(404);
+    let text = missing.text();
+    for words in [
+        "href=\"/-/login?to=%2Falice%2Fedge%2Fnone\">Sign in</a>",
+        "No such repository;",
+        "href=\"/alice\">Packages of alice</a>",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let known = page("/alice/edge/none").basic("alice", &password("alice"));
+    let known = server.send(&known).await.expect(404).text();
+    assert!(known.contains(">Your account</a>"), "{known}");
     // What may not be seen is as if it were not there.
     let hidden = page("/carol").basic("alice", &password("alice"));
     let hidden = server.send(&hidden).await.expect(404);

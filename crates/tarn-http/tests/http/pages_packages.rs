@@ -1,12 +1,13 @@
 //! The pages of repositories and packages: what they say, and that nothing of a package is more than text on them.
 
-use apk::v2::package::Script;
+use apk::{v2::package::Script, v3::schema::package as slot};
 use apk_testkit::v2::PackageBuilder;
 
 use crate::{
     client::get,
     pages::{is_page, page},
     server::{TestServer, name, package, password},
+    v3_packages::built,
 };
 use tarn_store::metadata::{Role, Visibility};
 
@@ -51,6 +52,72 @@ pub(crate) async fn with_packages() -> TestServer {
 }
 
 #[tokio::test]
+async fn what_only_apk_3_can_read_says_so() {
+    let server = TestServer::start().await;
+    let v3 = |name: &str, arch: &str| {
+        let package = apk_testkit::v3::PackageBuilder::new(name, "1.0-r1");
+        built(&package.text(slot::ARCH, arch))
+    };
+    let tab = async |repository: &str| {
+        let path = format!("/alice/{repository}");
+        let answer = server.send(&page(&path)).await.expect(200);
+        is_page(&answer);
+        let text = answer.text();
+        let checked = text.split("name=\"use\" id=\"use-").find(|tab| {
+            let (tag, _) = tab.split_once('>').unwrap();
+            tag.ends_with(" checked")
+        });
+        let tab = checked.and_then(|tab| tab.split('"').next());
+        (
+            tab.map(str::to_owned),
+            text.contains("All packages here are for apk 3"),
+            text.matches(">v3</span>").count(),
+            // What is not there has no link, no state and no line.
+            (
+                text.matches("/APKINDEX.tar.gz\">").count(),
+                text.matches("/Packages.adb\">").count(),
+                text.contains(&format!(
+                    "\necho v3 http://registry.test/api/packages/alice/alpine/{repository} &"
+                )),
+                text.contains(&format!(
+                    "\necho http://registry.test/api/packages/alice/alpine/{repository} &"
+                )),
+            ),
+        )
+    };
+    let found = |tab: &str, note, pills, rest| (Some(tab.to_owned()), note, pills, rest);
+    for (repository, arch, expected) in [
+        ("edge/main", "x86_64", "v3"),
+        ("25.12/packages", "aarch64_cortex-a53", "openwrt"),
+    ] {
+        let package = v3("tool", arch);
+        server.publish(repository, package).await.expect(201);
+        assert_eq!(
+            tab(repository).await,
+            found(expected, true, 1, (0, 2, true, false))
+        );
+    }
+    server
+        .publish("edge/main", package("hello", "x86_64"))
+        .await
+        .expect(201);
+    // In the sidebar and in the state of the indexes.
+    let both = (2, 2, true, true);
+    assert_eq!(tab("edge/main").await, found("alpine", false, 1, both));
+    // One package, in one format for each architecture.
+    server
+        .publish("edge/main", package("tool", "aarch64"))
+        .await
+        .expect(201);
+    let text = server.send(&page("/alice/edge/main/tool")).await;
+    let text = text.expect(200).text();
+    assert_eq!(text.matches(">v3</span>").count(), 1, "{text}");
+    assert!(text.contains("This file is for apk 3"), "{text}");
+    let other = server.send(&page("/alice/edge/main/tool/1.0-r0")).await;
+    assert!(!other.expect(200).text().contains("This file is for apk 3"));
+}
+
+#[tokio::test]
 async fn a_repository_says_how_to_use_it_and_what_it_has() {
     let server = with_packages().await;
     let answer = server.send(&page("/alice/edge/main")).await.expect(200);
@@ -62,7 +129,7 @@ async fn a_repository_says_how_to_use_it_and_what_it_has() {
     let key = key.split('"').nth(1).unwrap();
     for line in [
         format!("wget -qO- {url}/edge/main/setup | sh"),
-        format!("wget -O /etc/apk/keys/{key} {url}/{key}"),
+        format!("wget -O /etc/apk/keys/{key} \\\n  {url}/{key}"),
         format!("echo {url}/edge/main &gt;&gt; /etc/apk/repositories"),
         format!("echo v3 {url}/edge/main &gt;&gt; /etc/apk/repositories"),
         "machine registry.test login USER password TOKEN".to_owned(),
@@ -170,8 +237,9 @@ async fn a_repository_shows_the_state_of_its_indexes() {
     for part in [
         "<td>x86_64</td>".to_owned(),
         "/edge/main/x86_64/APKINDEX.tar.gz\">APKINDEX.tar.gz</a>".to_owned(),
-        "<td class=\"num\">3</td><td class=\"num\">3</td>".to_owned(),
-        format!("<td class=\"num\">{size}</td>"),
+        "data-label=\"Generation\">3</td>".to_owned(),
+        "data-label=\"Packages\">3</td>".to_owned(),
+        format!("data-label=\"Size\">{size}</td>"),
         "<time datetime=\"2026-11-22T21:0".to_owned(),
         format!("by {key}</span>"),
     ] {
@@ -182,7 +250,7 @@ async fn a_repository_shows_the_state_of_its_indexes() {
     let more = PackageBuilder::new("more", "1.0-r0").arch("x86_64").build();
     server.publish("edge/main", more).await.expect(201);
     let after = state().await;
-    let outdated = "<td class=\"num\">3 <span class=\"soft\">of 5</span></td>";
+    let outdated = "data-label=\"Generation\">3 <span class=\"soft\">of 5</span></td>";
     assert!(after[2].contains(outdated), "{}", after[2]);
 }
 
@@ -196,7 +264,8 @@ async fn a_package_says_what_it_has_to_do_with_others() {
     for part in [
         "<pre>apk add greet=2.0-r0</pre>",
         "<a href=\"/alice/edge/main/libgreet\"><code>so:libgreet.so.2</code></a> <span class=\"soft\">libgreet</span>",
-        "<code>so:libc.musl-x86_64.so.1</code> <span class=\"pill\">elsewhere</span>",
+        "<h3>Elsewhere</h3>",
+        "<li><code>so:libc.musl-x86_64.so.1</code></li>",
         "<code>hello&#62;=2</code> <span class=\"pill warn\">only 1.0-r0 here</span>",
         "<a href=\"/alice/edge/main/hello\"><code>hello&#60;3</code></a>",
         "It needs <code>hello&#62;=2</code>, and alice has only 1.0-r0",

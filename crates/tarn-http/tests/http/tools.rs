@@ -3,13 +3,14 @@
 
 use std::{fs, path::Path, process::Command};
 
-use apk::sign::PublicKey;
+use apk::{sign::PublicKey, v3::schema::package as slot};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     client::{get, head},
     pages::page,
     server::{ALICE, TestServer, package, password},
+    v3_packages::built,
 };
 use tarn_store::metadata::{OwnerKind, Visibility};
 
@@ -174,6 +175,43 @@ async fn a_script_sets_a_repository_up_once() {
     let name = name.split('"').nth(1).unwrap();
     let installed = fs::read(root.join("etc/apk/keys").join(name)).unwrap();
     assert_eq!(installed, key.body);
+}
+
+#[tokio::test]
+async fn a_script_takes_the_line_that_the_apk_there_needs() {
+    let server = TestServer::start().await;
+    let v3 = apk_testkit::v3::PackageBuilder::new("tool", "1.0-r1");
+    let v3 = built(&v3.text(slot::ARCH, "x86_64"));
+    server.publish("edge/main", v3).await.expect(201);
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    alpine(root);
+    let set_up = async |apk: &str| {
+        let script = server.send(&get(format!("{ALICE}/edge/main/setup"))).await;
+        let script = script.expect(200).text();
+        let script = script.replace("apk --version", &format!("echo 'apk-tools {apk}'"));
+        run(&script, root, None)
+    };
+    let lines = || {
+        let lines = fs::read_to_string(root.join("etc/apk/repositories")).unwrap();
+        lines.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let line = "http://registry.test/api/packages/alice/alpine/edge/main";
+    let (done, said) = set_up("2.14.4, compiled for x86_64.").await;
+    assert!(!done && said.contains("are for apk 3"), "{said}");
+    assert!(!root.join("etc/apk/keys").exists());
+    for (apk, expected) in [
+        ("3.0.8-r0, compiled for x86_64.", format!("v3 {line}")),
+        // Once there are others, too.
+        ("2.14.4, compiled for x86_64.", line.to_owned()),
+        ("3.0.8-r0, compiled for x86_64.", format!("v3 {line}")),
+    ] {
+        let (done, said) = set_up(apk).await;
+        assert!(done, "{said}");
+        assert_eq!(lines(), [expected]);
+        let hello = package("hello", "x86_64");
+        server.publish("edge/main", hello).await;
+    }
 }
 
 #[tokio::test]

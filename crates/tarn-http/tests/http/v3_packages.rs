@@ -24,7 +24,7 @@ fn world() -> PackageBuilder {
     PackageBuilder::new("world", "1.0-r0").file("usr/share/world", b"world\n")
 }
 
-fn built(builder: &PackageBuilder) -> Vec<u8> {
+pub(crate) fn built(builder: &PackageBuilder) -> Vec<u8> {
     builder.build().unwrap()
 }
 

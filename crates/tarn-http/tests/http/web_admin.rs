@@ -59,7 +59,7 @@ async fn every_page_of_administration_is_there() {
         5
     );
     for part in [
-        "Apply the expiry rules</td><td><time datetime=\"2026-11-22T21:00:00Z\">",
+        "Apply the expiry rules</td><td data-label=\"Last run\"><time datetime=\"2026-11-22T21:00:00Z\">",
         "0 packages expired",
         "0 files are right, 0 removed, 0 missing or damaged, 0 unknown",
     ] {

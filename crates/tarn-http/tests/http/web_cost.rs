@@ -1,6 +1,7 @@
 //! What a page costs: queries of the database, and bytes.
 
 use apk_testkit::v2::PackageBuilder;
+use tarn_store::metadata::Visibility;
 
 use crate::{
     browser::Browser,
@@ -20,14 +21,15 @@ async fn a_page_asks_for_what_it_shows_and_little_else() {
     let server = TestServer::with_hello().await;
     let accounts = server.accounts();
     accounts.set_admin(&name("alice"), true, &BY).await.unwrap();
+    server.add_organisation("acme", Visibility::Public).await;
     let mut alice = Browser::signed_in(&server, "alice").await;
     // How many lists each page shows; two more are for what is around it.
     for (path, lists) in [
-        // Owners, and what is new.
-        ("/", 2),
-        ("/?q=hello", 1),
-        // Repositories, new versions, usage and what waits to be freed.
-        ("/alice", 4),
+        // Owners, what is new, and where that is.
+        ("/", 3),
+        ("/?q=hello", 2),
+        // Repositories, new versions and where they are, usage and what waits to be freed.
+        ("/alice", 5),
         // The state of the indexes, packages.
         ("/alice/edge/main", 2),
         ("/alice/edge/main?name=ell&sort=newest", 2),
@@ -39,6 +41,12 @@ async fn a_page_asks_for_what_it_shows_and_little_else() {
         ("/alice/edge/main/hello/1.0-r0/x86_64/contents", 3),
         ("/alice/-/feed.atom", 1),
         ("/alice/edge/main/-/feed.atom", 2),
+        ("/-/owners", 1),
+        ("/-/owners/acme/members", 1),
+        ("/-/owners/acme/teams", 1),
+        ("/-/owners/acme/tokens", 1),
+        // The team and its members.
+        ("/-/owners/acme/teams/readers", 2),
         ("/-/settings", 0),
         ("/-/settings/sessions", 1),
         ("/-/settings/tokens", 1),
@@ -91,8 +99,11 @@ fn names(text: &str) -> impl Iterator<Item = String> {
 fn next(text: &str, path: &str) -> Option<String> {
     let (_, link) = text.split_once("rel=\"next\" href=\"")?;
     let link = link.split('"').next().unwrap().replace("&#38;", "&");
-    let query = link.split('#').next().unwrap();
-    let next = format!("{}{query}", path.split('?').next().unwrap());
+    let link = link.split('#').next().unwrap();
+    let next = match link.starts_with('?') {
+        true => format!("{}{link}", path.split('?').next().unwrap()),
+        false => link.to_owned(),
+    };
     assert_ne!(next, path);
     Some(next)
 }

@@ -140,6 +140,13 @@ async fn keys_are_rotated_and_retired() {
         !page.contains("/keys/retire"),
         "the only key can't be retired"
     );
+    assert!(page.contains("The only RSA key that signs"), "{page}");
+    let fetched = format!("http://registry.test/api/packages/alice/alpine/{first}</pre>");
+    assert!(page.contains(&fetched), "{page}");
+    assert_eq!(
+        page.matches(&*first).count(),
+        page.matches(between(&first, "@", ".rsa")).count()
+    );
     let download = between(&page, "<a class=\"button quiet\" href=\"", "\"").to_owned();
     assert!(
         browser
@@ -230,11 +237,18 @@ async fn members_and_teams_are_looked_after() {
         ("role", "write"),
         ("limits", "edge/kernel"),
     ];
-    let page = browser.post_and_follow(path, &fields).await.text();
-    assert!(page.contains("The team kernel is added."));
-    let members = format!("{path}/members");
-    let bob = [("team", "kernel"), ("user", "bob")];
-    browser.post_and_follow(&members, &bob).await;
+    let page = browser.post_and_follow(path, &fields).await;
+    is_page(&page);
+    assert!(page.text().contains("The team kernel is added."));
+    let kernel = format!("{path}/kernel");
+    let members = format!("{kernel}/members");
+    let bob = [("user", "bob")];
+    let page = browser.post_and_follow(&members, &bob).await.text();
+    assert!(page.contains("bob is in kernel."), "{page}");
+    let page = browser.get(path).await.expect(200).text();
+    let row = between(&page, "/teams/kernel\">kernel</a>", "</tr>");
+    assert!(row.contains("<code>edge/kernel</code>"), "{row}");
+    assert!(row.contains("data-label=\"Members\">1</td>"), "{row}");
     let mut bobs = Browser::signed_in(&server, "bob").await;
     let upload = "/-/upload/acme";
     bobs.upload(upload, ("edge", "main"), &[("a.apk", &hello())])
@@ -244,24 +258,33 @@ async fn members_and_teams_are_looked_after() {
         .upload(upload, ("edge", "kernel"), &[("a.apk", &hello())])
         .await;
     taken.expect(303);
-    let limits = [("team", "kernel"), ("limits", "edge/main edge/kernel")];
+    let limits = [("limits", "edge/main edge/kernel")];
     browser
-        .post_and_follow(&format!("{path}/limits"), &limits)
+        .post_and_follow(&format!("{kernel}/limits"), &limits)
         .await;
     let taken = bobs
         .upload(upload, ("edge", "main"), &[("a.apk", &hello())])
         .await;
     taken.expect(303);
+    for (form, fields, status) in [
+        ("members", [("user", "carol")], 404),
+        ("members", [("user", "a/b")], 422),
+        ("limits", [("limits", "edge")], 422),
+    ] {
+        let form = format!("{kernel}/{form}");
+        browser.post(&form, &fields).await.expect(status);
+    }
     browser
         .post_and_follow(&format!("{members}/remove"), &bob)
         .await;
     let page = browser
-        .post_and_follow(&format!("{path}/remove"), &[("team", "kernel")])
+        .post_and_follow(&format!("{kernel}/remove"), &[])
         .await
         .text();
     assert!(page.contains("The team kernel is deleted."));
+    browser.get(&kernel).await.expect(404);
     browser
-        .post(&format!("{path}/remove"), &[("team", "admins")])
+        .post(&format!("{path}/admins/remove"), &[])
         .await
         .expect(409);
     browser
@@ -292,13 +315,27 @@ async fn webhooks_are_added_tested_and_sent_again() {
     assert!(!between(&page, "<pre id=\"secret-made\">", "</pre>").is_empty());
     let page = browser.get(path).await.expect(200).text();
     let one = between(&page, "<td class=\"name\"><a href=\"", "\"").to_owned();
+    // All of the URL: two webhooks may have one host.
+    assert!(page.contains(">https://hooks.test/x</a>"), "{page}");
+    server.publish("edge/main", hello()).await.expect(201);
+    let page = browser.get(&one).await.expect(200).text();
+    assert!(page.contains("value=\"https://hooks.test/x\""), "{page}");
+    let message = between(&page, "<td class=\"name\">published ", "<time");
+    assert!(message.starts_with("hello 1.0-r0<") && message.contains(">edge/main/x86_64<"));
+    // What is done seldom does not stand behind a long list.
+    assert!(page.find("Delete the webhook") < page.find("<h2>Deliveries"));
     let page = browser
         .post_and_follow(&format!("{one}/test"), &[])
         .await
         .text();
     assert!(page.contains("A test message is on its way."));
     assert!(page.contains(">pending<"), "{page}");
-    let fields = [("event", "deleted"), ("active", "yes"), ("secret", "mine")];
+    let fields = [
+        ("url", "https://hooks.test/y"),
+        ("event", "deleted"),
+        ("active", "yes"),
+        ("secret", "mine"),
+    ];
     let page = browser.post_and_follow(&one, &fields).await.text();
     assert!(
         page.contains("value=\"deleted\" checked") && !page.contains("value=\"published\" checked")

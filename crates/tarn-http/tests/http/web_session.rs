@@ -28,7 +28,7 @@ async fn is_signed_in(browser: &mut Browser<'_>) -> bool {
         303 => {
             assert_eq!(
                 answer.header("Location"),
-                Some("/-/login?to=%2F-%2Fsettings")
+                Some("/-/login?to=%2F-%2Fsettings&needed=yes")
             );
             false
         }
@@ -53,7 +53,14 @@ async fn a_form_that_is_still_being_sent_holds_up_no_page() {
 async fn signs_in_and_out() {
     let server = TestServer::start().await;
     let mut browser = Browser::new(&server);
+    let page = browser.get("/-/login?to=/alice&needed=yes").await;
+    assert!(
+        page.expect(200)
+            .text()
+            .contains("<code>/alice</code> is not public")
+    );
     let page = browser.get("/-/login?to=/alice").await.expect(200);
+    assert!(!page.text().contains("is not public"));
     assert_eq!(page.header("Cache-Control"), Some("no-store"));
     assert!(
         page.text()

@@ -279,7 +279,10 @@ async fn visibility_is_changed_and_private_pages_ask_to_sign_in() {
     browser.get("/alice").await.expect(200);
     let mut stranger = Browser::new(&server);
     let asked = stranger.get("/alice").await.expect(303);
-    assert_eq!(asked.header("Location"), Some("/-/login?to=%2Falice"));
+    assert_eq!(
+        asked.header("Location"),
+        Some("/-/login?to=%2Falice&needed=yes")
+    );
     // A program is answered as ever.
     server.send(&get("/alice")).await.expect(401);
     server

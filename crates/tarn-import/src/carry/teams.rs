@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tarn_base::names::{OwnerName, TeamName};
 use tarn_core::access::{AccountError, TeamLimits};
-use tarn_store::metadata::{BUILT_IN_TEAMS, Imported, ImportedKind, OwnerId, Role};
+use tarn_store::metadata::{BUILT_IN_TEAMS, Imported, ImportedKind, OwnerId, Role, Window};
 
 use super::{DELETED, Run, thing};
 use crate::{
@@ -62,7 +62,8 @@ impl Run<'_> {
             }
         }
         let accounts = self.registry.administration().accounts();
-        let members = accounts.team_members(&organisation, &name).await?;
+        let members = accounts.team_members(&organisation, &name, Window::ALL);
+        let members = members.await?.entries;
         let members: HashSet<OwnerId> = members.iter().map(|user| user.id).collect();
         for member in &team.members {
             let what = format!(

@@ -12,6 +12,8 @@ CREATE TABLE package_versions (
     UNIQUE (owner_id, name, version)
 );
 CREATE INDEX package_versions_owner ON package_versions (owner_id, id);
+CREATE INDEX package_versions_newest ON package_versions (created_at, id);
+CREATE INDEX package_versions_newest_of_owner ON package_versions (owner_id, created_at, id);
 CREATE INDEX package_versions_name ON package_versions (owner_id, name, id);
 CREATE INDEX package_versions_search ON package_versions (LOWER(name), id DESC);
 

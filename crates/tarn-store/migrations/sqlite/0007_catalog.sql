@@ -12,8 +12,11 @@ CREATE TABLE package_versions (
     files        BIGINT NOT NULL CHECK (files >= 0),  -- how many there are; a row goes with the last one
     UNIQUE (owner_id, name, version)
 );
--- The newest of an owner without looking at others.
+-- The last of an owner without looking at others.
 CREATE INDEX package_versions_owner ON package_versions (owner_id, id);
+-- By the time that pages show: what is imported keeps the time at which it was published.
+CREATE INDEX package_versions_newest ON package_versions (created_at, id);
+CREATE INDEX package_versions_newest_of_owner ON package_versions (owner_id, created_at, id);
 CREATE INDEX package_versions_name ON package_versions (owner_id, name, id);
 -- Of all owners by name: a search finds a name whatever its age.
 CREATE INDEX package_versions_search ON package_versions (LOWER(name), id DESC);

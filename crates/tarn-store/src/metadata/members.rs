@@ -1,7 +1,7 @@
 //! Who is in the teams of an organisation.
 
 use super::{
-    Act, Metadata, MetadataError, OwnerId, OwnerKind, Role, Team, TeamError, User,
+    Act, Metadata, MetadataError, OwnerId, OwnerKind, Page, Role, Team, TeamError, User, Window,
     audit::Done,
     engine::{Transaction, sql},
     users::user_columns,
@@ -155,19 +155,36 @@ impl Metadata {
     }
 
     /// The members of an organisation, by name.
-    pub async fn members(&self, organisation: OwnerId) -> Result<Vec<Member>, MetadataError> {
+    pub async fn members(
+        &self,
+        organisation: OwnerId,
+        window: Window,
+    ) -> Result<Page<Member>, MetadataError> {
+        let total = self
+            .count(sql!(
+                "SELECT COUNT(DISTINCT team_members.user_id) AS count FROM teams \
+                 JOIN team_members ON team_members.team_id = teams.id WHERE teams.organisation_id = $1",
+                organisation
+            ))
+            .await?;
         let rows = self
             .engine
-            .rows(sql!(
+            .list(sql!(
                 concat!(
                     "SELECT ",
                     user_columns!(),
-                    ", teams.role AS role, teams.name AS team FROM team_members \
-                     JOIN teams ON teams.id = team_members.team_id \
-                     JOIN users ON users.owner_id = team_members.user_id JOIN owners ON owners.id = users.owner_id \
-                     WHERE teams.organisation_id = $1 ORDER BY owners.name_lower, teams.name_lower"
+                    ", teams.role AS role, teams.name AS team FROM (SELECT DISTINCT owners.id AS id, owners.name_lower AS name_lower \
+                     FROM teams JOIN team_members ON team_members.team_id = teams.id \
+                     JOIN owners ON owners.id = team_members.user_id WHERE teams.organisation_id = $1 \
+                     ORDER BY owners.name_lower LIMIT $2 OFFSET $3) AS page \
+                     JOIN owners ON owners.id = page.id JOIN users ON users.owner_id = page.id \
+                     JOIN team_members ON team_members.user_id = page.id \
+                     JOIN teams ON teams.id = team_members.team_id AND teams.organisation_id = $1 \
+                     ORDER BY owners.name_lower, teams.name_lower"
                 ),
-                organisation
+                organisation,
+                i64::from(window.limit),
+                i64::from(window.offset)
             ))
             .await?;
         let mut members: Vec<Member> = Vec::new();
@@ -186,25 +203,44 @@ impl Metadata {
                 }),
             }
         }
-        Ok(members)
+        Ok(Page {
+            entries: members,
+            total,
+        })
     }
 
     /// The members of a team, by name.
-    pub async fn team_members(&self, team: &Team) -> Result<Vec<User>, MetadataError> {
-        self.engine
-            .rows(sql!(
+    pub async fn team_members(
+        &self,
+        team: &Team,
+        window: Window,
+    ) -> Result<Page<User>, MetadataError> {
+        let total = self
+            .count(sql!(
+                "SELECT COUNT(*) AS count FROM team_members WHERE team_id = $1",
+                team.id
+            ))
+            .await?;
+        let rows = self
+            .engine
+            .list(sql!(
                 concat!(
                     "SELECT ",
                     user_columns!(),
                     " FROM team_members JOIN users ON users.owner_id = team_members.user_id \
-                     JOIN owners ON owners.id = users.owner_id WHERE team_members.team_id = $1 ORDER BY owners.name_lower"
+                     JOIN owners ON owners.id = users.owner_id WHERE team_members.team_id = $1 \
+                     ORDER BY owners.name_lower LIMIT $2 OFFSET $3"
                 ),
-                team.id
+                team.id,
+                i64::from(window.limit),
+                i64::from(window.offset)
             ))
-            .await?
-            .iter()
-            .map(User::from_row)
-            .collect()
+            .await?;
+        let members = rows.iter().map(User::from_row);
+        Ok(Page {
+            entries: members.collect::<Result<_, _>>()?,
+            total,
+        })
     }
 }
 

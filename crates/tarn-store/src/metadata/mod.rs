@@ -73,8 +73,8 @@ pub use self::{
     blob_facts::{BlobFacts, BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
         ArchitectureState, CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository,
-        CatalogVersion, FileOfPackage, FilesWanted, Found, InScope, ListedFile, MOST_FOUND,
-        OwnersWanted, Page, ReadScope, RepositoryState, Window,
+        CatalogVersion, FileOfPackage, FilesWanted, Found, InScope, ListedFile, OwnersWanted, Page,
+        ReadScope, RepositoryState, VersionPlace, Window,
     },
     certificates::{CertificateOf, FailedOrders, StoredCertificate},
     deleted_files::{Deleted, DeletedFile, Waiting},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Act, Metadata, MetadataError, Owner, OwnerId, Role, TeamId,
+    Act, Metadata, MetadataError, Owner, OwnerId, Page, Role, TeamId, Window,
     audit::Done,
     engine::{Row, sql},
     members::{admins_of, an_admin_remains},
@@ -117,22 +117,40 @@ impl Metadata {
             .await
     }
 
-    /// The teams of an organisation: the built-in ones first, then by name.
-    pub async fn teams(&self, organisation: OwnerId) -> Result<Vec<Team>, MetadataError> {
-        self.engine
-            .rows(sql!(
+    /// The teams of an organisation, each with how many members it has: the built-in ones first, then by name.
+    pub async fn teams(
+        &self,
+        organisation: OwnerId,
+        window: Window,
+    ) -> Result<Page<(Team, u64)>, MetadataError> {
+        let total = self
+            .count(sql!(
+                "SELECT COUNT(*) AS count FROM teams WHERE organisation_id = $1",
+                organisation
+            ))
+            .await?;
+        let rows = self
+            .engine
+            .list(sql!(
                 concat!(
                     "SELECT ",
                     team_columns!(),
-                    " FROM teams WHERE teams.organisation_id = $1 \
-                     ORDER BY CASE WHEN teams.built_in THEN teams.id END NULLS LAST, teams.name_lower"
+                    ", (SELECT COUNT(*) FROM team_members WHERE team_members.team_id = teams.id) AS members \
+                     FROM teams WHERE teams.organisation_id = $1 \
+                     ORDER BY CASE WHEN teams.built_in THEN teams.id END NULLS LAST, teams.name_lower LIMIT $2 OFFSET $3"
                 ),
-                organisation
+                organisation,
+                i64::from(window.limit),
+                i64::from(window.offset)
             ))
-            .await?
+            .await?;
+        let teams = rows
             .iter()
-            .map(Team::from_row)
-            .collect()
+            .map(|row| Ok((Team::from_row(row)?, row.size("members")?)));
+        Ok(Page {
+            entries: teams.collect::<Result<_, MetadataError>>()?,
+            total,
+        })
     }
 
     /// The team of an organisation with that name, without regard to case.
@@ -178,9 +196,20 @@ impl Metadata {
     }
 
     /// The teams in which a user is, with their organisations, by name.
-    pub async fn teams_of_user(&self, user: OwnerId) -> Result<Vec<(Owner, Team)>, MetadataError> {
-        self.engine
-            .rows(sql!(
+    pub async fn teams_of_user(
+        &self,
+        user: OwnerId,
+        window: Window,
+    ) -> Result<Page<(Owner, Team)>, MetadataError> {
+        let total = self
+            .count(sql!(
+                "SELECT COUNT(*) AS count FROM team_members WHERE user_id = $1",
+                user
+            ))
+            .await?;
+        let rows = self
+            .engine
+            .list(sql!(
                 concat!(
                     "SELECT ",
                     owner_columns!(),
@@ -188,14 +217,20 @@ impl Metadata {
                     team_columns!(),
                     " FROM team_members JOIN teams ON teams.id = team_members.team_id \
                      JOIN owners ON owners.id = teams.organisation_id WHERE team_members.user_id = $1 \
-                     ORDER BY owners.name_lower, teams.name_lower"
+                     ORDER BY owners.name_lower, teams.name_lower LIMIT $2 OFFSET $3"
                 ),
-                user
+                user,
+                i64::from(window.limit),
+                i64::from(window.offset)
             ))
-            .await?
+            .await?;
+        let teams = rows
             .iter()
-            .map(|row| Ok((Owner::from_row(row)?, Team::from_row(row)?)))
-            .collect()
+            .map(|row| Ok((Owner::from_row(row)?, Team::from_row(row)?)));
+        Ok(Page {
+            entries: teams.collect::<Result<_, MetadataError>>()?,
+            total,
+        })
     }
 
     /// Makes a team, where there are fewer than `at_most`. `limits` is for the role of write only: the table refuses it elsewhere.

@@ -1,9 +1,9 @@
 //! Access tokens. The token itself is never here, only its SHA-256.
 
 use super::{
-    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, TokenId, User,
+    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, Page, TokenId, User, Window,
     audit::Done,
-    engine::{Row, Transaction, sql},
+    engine::{Row, Statement, Transaction, sql},
     users::user_columns,
 };
 use tarn_base::clock::Timestamp;
@@ -205,20 +205,30 @@ impl Metadata {
     }
 
     /// The tokens of an owner, oldest first.
-    pub async fn tokens(&self, owner: OwnerId) -> Result<Vec<Token>, MetadataError> {
-        self.engine
-            .rows(sql!(
+    pub async fn tokens(
+        &self,
+        owner: OwnerId,
+        window: Window,
+    ) -> Result<Page<Token>, MetadataError> {
+        let total = self.count(count_of(owner)).await?;
+        let rows = self
+            .engine
+            .list(sql!(
                 concat!(
                     "SELECT ",
                     token_columns!(),
-                    " FROM tokens WHERE tokens.owner_id = $1 ORDER BY tokens.id"
+                    " FROM tokens WHERE tokens.owner_id = $1 ORDER BY tokens.id LIMIT $2 OFFSET $3"
                 ),
-                owner
+                owner,
+                i64::from(window.limit),
+                i64::from(window.offset)
             ))
-            .await?
-            .iter()
-            .map(Token::from_row)
-            .collect()
+            .await?;
+        let tokens = rows.iter().map(Token::from_row);
+        Ok(Page {
+            entries: tokens.collect::<Result<_, _>>()?,
+            total,
+        })
     }
 
     /// Forgets the token of an owner with that label, which counts no more from then on. `false` when there was none.
@@ -282,16 +292,21 @@ impl Metadata {
     }
 }
 
+/// The question for how many tokens an owner has, those that have expired among them.
+fn count_of(owner: OwnerId) -> Statement {
+    sql!(
+        "SELECT COUNT(*) AS count FROM tokens WHERE owner_id = $1",
+        owner
+    )
+}
+
 /// How many tokens an owner has, those that have expired among them.
 pub(super) async fn count(
     transaction: &mut Transaction,
     owner: OwnerId,
 ) -> Result<u64, MetadataError> {
     transaction
-        .row(sql!(
-            "SELECT COUNT(*) AS count FROM tokens WHERE owner_id = $1",
-            owner
-        ))
+        .row(count_of(owner))
         .await?
         .ok_or(MetadataError::Missing("count of tokens"))?
         .size("count")

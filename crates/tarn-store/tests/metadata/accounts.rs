@@ -6,7 +6,7 @@ use tarn_base::names::{OwnerName, TeamName};
 use tarn_store::metadata::{
     AddOwnerError, AddTokenError, AuditFilter, Bearer, ChangeUserError, Metadata, MetadataError,
     NewToken, NewUser, OwnerId, OwnerKind, RemoveOwnerError, Role, TeamError, UserChange,
-    Visibility,
+    Visibility, Window,
 };
 
 use crate::{ACT, START, World, act, add_user, open};
@@ -246,9 +246,10 @@ async fn members_come_change_and_go() {
             .unwrap()
     );
     let members: Vec<_> = metadata
-        .members(club)
+        .members(club, Window::ALL)
         .await
         .unwrap()
+        .entries
         .into_iter()
         .map(|member| (member.user.name, member.role))
         .collect();
@@ -322,7 +323,7 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
     metadata.touch_tokens(&[(made.id, later)]).await.unwrap();
     // An earlier use that is noted late changes nothing.
     metadata.touch_tokens(&[(made.id, START)]).await.unwrap();
-    let tokens = metadata.tokens(alice).await.unwrap();
+    let tokens = metadata.tokens(alice, Window::ALL).await.unwrap().entries;
     assert_eq!(tokens.len(), 1);
     assert_eq!(tokens[0].last_used_at, Some(later));
 
@@ -382,8 +383,12 @@ async fn an_owner_has_so_many_tokens_and_what_expired_makes_room() {
         metadata.add_token(new, &act(at)).await
     };
     let labels = async || {
-        let tokens = metadata.tokens(alice).await.unwrap().into_iter();
-        tokens.map(|token| token.label).collect::<Vec<_>>()
+        let tokens = metadata.tokens(alice, Window::ALL).await.unwrap();
+        tokens
+            .entries
+            .into_iter()
+            .map(|token| token.label)
+            .collect::<Vec<_>>()
     };
     add(1, None, START).await.unwrap();
     add(2, Some(second(10)), START).await.unwrap();

@@ -9,10 +9,15 @@ use proptest::{
     sample::select,
     test_runner::{Config, TestRunner},
 };
-use tarn_base::names::{Branch, RepositoryName};
-use tarn_store::metadata::{NewPackageFile, PackageFormat, ReadScope, Window};
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, OwnerName, RepositoryName},
+};
+use tarn_store::metadata::{
+    CatalogVersion, NewPackageFile, NewUser, PackageFormat, ReadScope, Visibility, Window,
+};
 
-use crate::{ACT, START, World, blob, package};
+use crate::{ACT, START, World, blob, package, record};
 
 const NAMES: [&str; 3] = ["busybox", "zlib", "musl"];
 const ARCHITECTURES: [&str; 3] = ["x86_64", "aarch64", "noarch"];
@@ -94,7 +99,7 @@ async fn a_page_behind_the_last_still_tells_how_many_there_are() {
     let (metadata, read_scope) = (&world.metadata, &ReadScope::PUBLIC);
     let name = PackageName::parse("zlib").unwrap();
     let search = async |text| {
-        let found = metadata.search(read_scope, text, window(90, 10)).await;
+        let found = metadata.search(read_scope, text, 100, window(90, 10)).await;
         found.map(|found| found.page)
     };
     for (page, total) in [
@@ -121,6 +126,45 @@ async fn a_page_behind_the_last_still_tells_how_many_there_are() {
     ] {
         let page = page.unwrap();
         assert_eq!((page.entries.len(), page.total), (0, total));
+    }
+}
+
+#[tokio::test]
+async fn a_search_ends_after_so_many_hits_of_those_that_the_caller_may_know_of() {
+    let world = World::new().await;
+    let metadata = &world.metadata;
+    let new = NewUser {
+        name: &OwnerName::parse("hidden").unwrap(),
+        password_hash: None,
+        admin: false,
+        visibility: Visibility::Private,
+    };
+    let hidden = metadata.add_user(new, &ACT).await.unwrap().id;
+    // What may be known of came before what may not, which is newer and more than a search finds.
+    for name in ["probe-open", "open-probe"] {
+        world.record(name, "x86_64").await.unwrap();
+    }
+    for number in 0..6 {
+        for name in [format!("probe-{number}"), format!("{number}-probe")] {
+            let recorded = record(metadata, hidden, &name, "x86_64", START).await;
+            recorded.unwrap();
+        }
+    }
+    let scope = |of| match of {
+        "anonymous" => ReadScope::PUBLIC,
+        _ => ReadScope::of_user(hidden),
+    };
+    for (of, most, found, is_cut) in [
+        ("anonymous", 2, 2, false),
+        // Names that begin with the text come first, and there may be others.
+        ("hidden", 2, 2, true),
+        ("hidden", 8, 14, false),
+    ] {
+        let scope = scope(of);
+        let search = metadata.search(&scope, "probe", most, window(0, 20));
+        let search = search.await.unwrap();
+        let said = (search.page.entries.len(), search.is_cut);
+        assert_eq!(said, (found, is_cut), "{of}, {most}");
     }
 }
 
@@ -197,4 +241,40 @@ async fn a_repository_is_listed_once_with_what_each_architecture_has() {
         ]
     );
     assert_eq!(listed.total, 3);
+}
+
+#[tokio::test]
+async fn what_was_published_last_is_first_whenever_it_came() {
+    let world = World::new().await;
+    let days = |days: i64| Timestamp::from_seconds(START.seconds() + days * 86_400);
+    for (name, at) in [("busybox", 3), ("zlib", 1), ("musl", 2)] {
+        world.record_at(name, "x86_64", days(at)).await.unwrap();
+    }
+    let scope = ReadScope::EVERYTHING;
+    let names = |versions: Vec<CatalogVersion>| {
+        let names = versions.iter().map(|version| version.name.to_string());
+        names.collect::<Vec<_>>()
+    };
+    let found = world.metadata.newest_versions(&scope, 2).await.unwrap();
+    assert_eq!(names(found), ["busybox", "musl"]);
+    let of_alice = world.metadata.newest_versions_of(&scope, world.alice, 9);
+    let found = of_alice.await.unwrap();
+    // Which repositories have them is asked for all at once.
+    let ids: Vec<i64> = found.iter().map(|version| version.id).collect();
+    assert_eq!(names(found), ["busybox", "musl", "zlib"]);
+    let places = world.metadata.repositories_of_versions(&scope, &ids);
+    let places = places.await.unwrap();
+    let places = places.iter().map(|place| {
+        let (branch, repository) = (place.branch.as_str(), place.repository.as_str());
+        (place.version, format!("{branch}/{repository}"))
+    });
+    let place = |id: i64| (id, "edge/main".to_owned());
+    // The file that came last first.
+    assert_eq!(
+        places.collect::<Vec<_>>(),
+        [ids[1], ids[2], ids[0]].map(place)
+    );
+    let nowhere = world.metadata.narrowed(&scope, |_| false).await.unwrap();
+    let places = world.metadata.repositories_of_versions(&nowhere, &ids);
+    assert_eq!(places.await.unwrap(), []);
 }

@@ -249,7 +249,7 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
     assert_eq!(world.metadata.owner(&name).await.unwrap(), None);
     let found = world
         .metadata
-        .search(&ReadScope::EVERYTHING, "p", ALL)
+        .search(&ReadScope::EVERYTHING, "p", 100, ALL)
         .await;
     let owners = found
         .unwrap()

@@ -24,6 +24,7 @@ mod second_factors;
 mod sessions;
 mod signing_keys;
 mod sqlite_files;
+mod windows;
 
 use apk::{
     arch::Arch,

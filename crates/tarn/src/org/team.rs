@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use tarn_base::names::{OwnerName, TeamName};
 use tarn_core::access::{Accounts, PlacePattern, TeamLimits};
-use tarn_store::metadata::{Role, Team};
+use tarn_store::metadata::{Role, Team, Window};
 
 use crate::{administration::BY, failure::Failure, output};
 
@@ -212,8 +212,9 @@ fn together(patterns: &[PlacePattern]) -> Result<TeamLimits, Failure> {
 }
 
 async fn list(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Result<(), Failure> {
-    let teams = accounts.teams(organisation).await?.into_iter();
-    let shown: Vec<Shown> = teams.map(Shown::from).collect();
+    let teams = accounts.teams(organisation, Window::ALL).await?.entries;
+    let teams = teams.into_iter();
+    let shown: Vec<Shown> = teams.map(|(team, _)| Shown::from(team)).collect();
     if json {
         return output::print_json(&shown);
     }
@@ -238,8 +239,9 @@ async fn members(
     json: bool,
 ) -> Result<(), Failure> {
     let shown: Vec<ShownMember> = accounts
-        .team_members(organisation, team)
+        .team_members(organisation, team, Window::ALL)
         .await?
+        .entries
         .into_iter()
         .map(|user| ShownMember {
             user: user.name,

@@ -28,6 +28,7 @@ async function fresh() {
 async function shown(page, tab) {
   await page.getByRole("group", { name: "How to use it" }).getByText(tab, { exact: true }).click();
   const section = page.getByRole("region", { name: tab, exact: true });
+  for (const closed of await section.locator("details:not([open]) > summary").all()) await closed.click();
   return section.locator(".copy pre").allInnerTexts();
 }
 

@@ -3,7 +3,7 @@
 import { startsOnAStockAlpine } from "./alpine.mjs";
 import { hostileMetadata } from "./hostile.mjs";
 import { everyPage, fill, screenshots } from "./pages.mjs";
-import { deleteAndRestore, firstRun, keyboard, secondFactor, token, withoutScripts } from "./people.mjs";
+import { deleteAndRestore, filters, firstRun, keyboard, secondFactor, token, withoutScripts } from "./people.mjs";
 import { eachRole } from "./roles.mjs";
 import { problems, start, stop } from "./world.mjs";
 
@@ -11,7 +11,16 @@ const pictures = process.env.TARN_SCREENSHOTS;
 // Pictures need what the pages show, and nothing that is looked for on them.
 const tests = pictures
   ? [fill, () => screenshots(pictures)]
-  : [firstRun, secondFactor, token, deleteAndRestore, keyboard, withoutScripts, fill, eachRole, startsOnAStockAlpine, everyPage, hostileMetadata];
+  : [firstRun, secondFactor, token, deleteAndRestore, keyboard, withoutScripts, filters, fill, roles, everyPage, hostileMetadata];
+
+/** They share nothing. */
+async function roles() {
+  await Promise.all([eachRole(), startsOnAStockAlpine()].map(async (test, number) => {
+    const began = Date.now();
+    await test;
+    console.error(`  ${["eachRole", "startsOnAStockAlpine"][number]}: ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  }));
+}
 
 await start();
 try {

@@ -25,6 +25,39 @@ export async function firstRun() {
   await page.getByLabel("Package files").setInputFiles(`${folder}/hello-1.0-r0.apk`);
   await page.getByRole("button", { name: "Upload" }).click();
   await page.getByText(/package file already exists/i).waitFor();
+  // The same by dropping a file on the form.
+  await page.goto("/-/upload/admin?branch=v3.23&repository=main");
+  const dropped = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(["no package"], "dropped.apk"));
+    return transfer;
+  });
+  await page.dispatchEvent("form.upload", "drop", { dataTransfer: dropped });
+  await page.getByRole("button", { name: "Upload" }).click();
+  const said = page.locator(".progress[aria-live=polite] .note.bad");
+  await said.getByText(/^dropped\.apk: /).waitFor();
+  await page.context().close();
+}
+
+/** A list follows its filters, and the page stays where it is. */
+export async function filters() {
+  const page = await open();
+  await page.goto("/acme/v3.23/main");
+  await page.evaluate(() => { globalThis.stayed = true; });
+  const rows = page.locator("#package-list tbody tr");
+  const all = await rows.count();
+  const becomes = (count, why) => page.waitForFunction(
+    (count) => document.querySelectorAll("#package-list tbody tr").length === count, count,
+  ).catch(() => { throw new Error(`${why}: not ${count} packages`); });
+  await page.getByLabel("Name contains").fill("LIBACME");
+  await becomes(2, "by name");
+  await page.getByRole("status").getByText("2 shown").waitFor({ state: "attached" });
+  await page.getByLabel("Name contains").fill("");
+  await becomes(all, "without a filter");
+  await page.getByLabel("Architecture").selectOption("noarch");
+  await becomes(1, "by architecture");
+  expect(page.url().endsWith("?arch=noarch"), page.url());
+  expect(await page.evaluate(() => globalThis.stayed), "the page was left");
   await page.context().close();
 }
 
@@ -135,7 +168,15 @@ export async function keyboard() {
   await tabTo("Organisations");
   await page.keyboard.press("Enter");
   await page.waitForURL("**/-/admin/organisations");
+  // A refusal has the focus, and the field behind it what was typed.
   await tabTo("Name");
+  await page.keyboard.type("acme");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").waitFor();
+  expect(await page.evaluate(() => document.activeElement.getAttribute("role") === "alert"), "the refusal has the focus");
+  await tabTo("Name");
+  expect(await page.evaluate(() => document.activeElement.value === "acme"), "what was typed is still there");
+  await page.keyboard.press("Control+A");
   await page.keyboard.type("keys-only");
   await page.keyboard.press("Enter");
   await page.getByText("keys-only is added.").waitFor();

@@ -2,7 +2,7 @@
 
 use super::{AccountError, Accounts};
 use tarn_base::names::OwnerName;
-use tarn_store::metadata::{Actor, Member, Owner, Role, Team, TeamError, Visibility};
+use tarn_store::metadata::{Actor, Member, Owner, Page, Role, Team, TeamError, Visibility, Window};
 
 impl Accounts {
     /// Adds an organisation, with a user as its first admin.
@@ -72,9 +72,13 @@ impl Accounts {
     /// # Errors
     ///
     /// When there is no such organisation.
-    pub async fn members(&self, organisation: &OwnerName) -> Result<Vec<Member>, AccountError> {
+    pub async fn members(
+        &self,
+        organisation: &OwnerName,
+        window: Window,
+    ) -> Result<Page<Member>, AccountError> {
         let organisation = self.organisation(organisation).await?;
-        Ok(self.metadata.members(organisation.id).await?)
+        Ok(self.metadata.members(organisation.id, window).await?)
     }
 
     /// The teams in which a user is, with their organisations.
@@ -82,8 +86,12 @@ impl Accounts {
     /// # Errors
     ///
     /// When there is no such user.
-    pub async fn teams_of(&self, user: &OwnerName) -> Result<Vec<(Owner, Team)>, AccountError> {
+    pub async fn teams_of(
+        &self,
+        user: &OwnerName,
+        window: Window,
+    ) -> Result<Page<(Owner, Team)>, AccountError> {
         let user = self.user(user).await?;
-        Ok(self.metadata.teams_of_user(user.id).await?)
+        Ok(self.metadata.teams_of_user(user.id, window).await?)
     }
 }

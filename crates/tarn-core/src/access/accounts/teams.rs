@@ -3,7 +3,7 @@
 use super::{AccountError, Accounts, MAX_TEAMS};
 use crate::access::patterns::TeamLimits;
 use tarn_base::names::{OwnerName, TeamName};
-use tarn_store::metadata::{Actor, MetadataError, Role, Team, TeamError, User};
+use tarn_store::metadata::{Actor, MetadataError, Page, Role, Team, TeamError, User, Window};
 
 impl Accounts {
     /// Adds a team without members. Limits say where a team of role write writes; the other roles have none.
@@ -107,14 +107,18 @@ impl Accounts {
             .map_err(|error| account_error(error, organisation, team))
     }
 
-    /// The teams of an organisation: the built-in ones first, then by name.
+    /// The teams of an organisation, each with how many members it has: the built-in ones first, then by name.
     ///
     /// # Errors
     ///
     /// When there is no such organisation.
-    pub async fn teams(&self, organisation: &OwnerName) -> Result<Vec<Team>, AccountError> {
+    pub async fn teams(
+        &self,
+        organisation: &OwnerName,
+        window: Window,
+    ) -> Result<Page<(Team, u64)>, AccountError> {
         let organisation = self.organisation(organisation).await?;
-        Ok(self.metadata.teams(organisation.id).await?)
+        Ok(self.metadata.teams(organisation.id, window).await?)
     }
 
     /// One team.
@@ -143,9 +147,10 @@ impl Accounts {
         &self,
         organisation: &OwnerName,
         team: &TeamName,
-    ) -> Result<Vec<User>, AccountError> {
+        window: Window,
+    ) -> Result<Page<User>, AccountError> {
         let team = self.find_team(organisation, team).await?;
-        Ok(self.metadata.team_members(&team).await?)
+        Ok(self.metadata.team_members(&team, window).await?)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::access::{
     tokens,
 };
 use tarn_base::{clock::Timestamp, names::OwnerName, printable::is_printable, secret::Secret};
-use tarn_store::metadata::{Actor, AddTokenError, NewToken, OwnerKind, Token};
+use tarn_store::metadata::{Actor, AddTokenError, NewToken, OwnerKind, Page, Token, Window};
 
 /// A token to be made.
 #[derive(Debug, Clone)]
@@ -127,9 +127,10 @@ impl Accounts {
         &self,
         kind: OwnerKind,
         owner: &OwnerName,
-    ) -> Result<Vec<Token>, AccountError> {
+        window: Window,
+    ) -> Result<Page<Token>, AccountError> {
         let owner = self.owner_of(kind, owner).await?;
-        Ok(self.metadata.tokens(owner.id).await?)
+        Ok(self.metadata.tokens(owner.id, window).await?)
     }
 }
 

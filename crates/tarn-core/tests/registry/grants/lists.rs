@@ -129,7 +129,7 @@ impl World {
     async fn found(&self, read_scope: &ReadScope) -> BTreeSet<String> {
         let metadata = self.registry.metadata();
         let found = metadata
-            .search(read_scope, "probe", ALL)
+            .search(read_scope, "probe", 100, ALL)
             .await
             .unwrap()
             .page;

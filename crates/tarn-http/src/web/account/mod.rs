@@ -15,6 +15,7 @@ use super::{
     form::Form,
     manage::{Managed, Own, Shell, or_problem},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
 };
 use crate::error::ApiError;
 use tarn_core::{Registry, access::UserOrder};
@@ -77,6 +78,7 @@ struct OrganisationsPage<'a> {
     frame: &'a Frame,
     shell: &'a Shell,
     teams: &'a [(Owner, Team)],
+    pager: &'a Pager,
 }
 
 async fn profile(Own(own): Own) -> Result<Response, ApiError> {
@@ -150,14 +152,20 @@ async fn change_password(Own(own): Own, form: Form) -> Result<Response, ApiError
     }
 }
 
-async fn organisations(Own(own): Own) -> Result<Response, ApiError> {
+async fn organisations(Own(own): Own, number: PageNumber) -> Result<Response, ApiError> {
     let accounts = own.registry.administration().accounts();
-    let teams = accounts.teams_of(&own.name).await?;
+    let teams = accounts.teams_of(&own.name, number.window(PAGE)).await?;
     let shell = own.own_shell("/organisations", "Organisations", None);
     let page = OrganisationsPage {
         frame: own.frame(),
         shell: &shell,
-        teams: &teams,
+        teams: &teams.entries,
+        pager: &own.pager_at(
+            number,
+            teams.total,
+            ("team", "teams"),
+            "/-/settings/organisations",
+        ),
     };
     own.show(&page, &shell)
 }

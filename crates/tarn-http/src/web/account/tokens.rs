@@ -9,10 +9,11 @@ use super::super::{
     form::{Form, Problem},
     manage::{Managed, Own, Shell, or_problem},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
     shown,
 };
 use crate::{api::administer::list, error::ApiError};
-use tarn_base::secret::Secret;
+use tarn_base::{clock::Timestamp, secret::Secret};
 use tarn_core::access::{Scope, Scopes, TokenRequest};
 use tarn_store::metadata::{OwnerKind, Token};
 
@@ -24,10 +25,18 @@ struct TokensPage<'a> {
     /// Where the forms go.
     path: &'a str,
     tokens: &'a [Token],
+    pager: &'a Pager,
     form: &'a Form,
     scopes: &'a [Choice],
     made: Option<&'a Made>,
     is_organisation: bool,
+    now: Timestamp,
+}
+
+impl TokensPage<'_> {
+    fn is_expired(&self, token: &Token) -> bool {
+        token.expires_at.is_some_and(|end| end <= self.now)
+    }
 }
 
 /// A scope, as the form offers it.
@@ -58,28 +67,39 @@ const fn means(scope: Scope) -> &'static str {
     }
 }
 
-pub(super) async fn show_own(Own(own): Own) -> Result<Response, ApiError> {
-    page(&own, None, &Form::default(), None).await
+pub(super) async fn show_own(Own(own): Own, number: PageNumber) -> Result<Response, ApiError> {
+    page(&own, number, None, &Form::default(), None).await
 }
 
 pub(super) async fn add_own(Own(own): Own, form: Form) -> Result<Response, ApiError> {
     add(&own, &form).await
 }
 
-pub(super) async fn revoke_own(Own(own): Own, form: Form) -> Result<Response, ApiError> {
-    revoke(&own, &form).await
+pub(super) async fn revoke_own(
+    Own(own): Own,
+    number: PageNumber,
+    form: Form,
+) -> Result<Response, ApiError> {
+    revoke(&own, number, &form).await
 }
 
-pub(in super::super) async fn show_of(of: Managed) -> Result<Response, ApiError> {
-    page(&of, None, &Form::default(), None).await
+pub(in super::super) async fn show_of(
+    of: Managed,
+    number: PageNumber,
+) -> Result<Response, ApiError> {
+    page(&of, number, None, &Form::default(), None).await
 }
 
 pub(in super::super) async fn add_of(of: Managed, form: Form) -> Result<Response, ApiError> {
     add(&of, &form).await
 }
 
-pub(in super::super) async fn revoke_of(of: Managed, form: Form) -> Result<Response, ApiError> {
-    revoke(&of, &form).await
+pub(in super::super) async fn revoke_of(
+    of: Managed,
+    number: PageNumber,
+    form: Form,
+) -> Result<Response, ApiError> {
+    revoke(&of, number, &form).await
 }
 
 fn path(of: &Managed) -> String {
@@ -91,12 +111,14 @@ fn path(of: &Managed) -> String {
 
 async fn page(
     of: &Managed,
+    number: PageNumber,
     problem: Option<Problem>,
     form: &Form,
     made: Option<Made>,
 ) -> Result<Response, ApiError> {
     let accounts = of.registry.administration().accounts();
-    let tokens = accounts.tokens(of.owner.kind, &of.name).await?;
+    let window = number.window(PAGE);
+    let tokens = accounts.tokens(of.owner.kind, &of.name, window).await?;
     let is_organisation = of.owner.kind == OwnerKind::Organisation;
     let shell = if is_organisation {
         of.shell("/tokens", "Tokens", problem)
@@ -128,11 +150,13 @@ async fn page(
         frame: of.frame(),
         shell: &shell,
         path: &path(of),
-        tokens: &tokens,
+        tokens: &tokens.entries,
+        pager: &of.pager_at(number, tokens.total, ("token", "tokens"), &path(of)),
         form,
         scopes: &scopes,
         made: made.as_ref(),
         is_organisation,
+        now: of.registry.clock().now(),
     };
     of.show(&page, &shell)
 }
@@ -168,13 +192,13 @@ async fn add(of: &Managed, form: &Form) -> Result<Response, ApiError> {
                 host: host(&of.frame().origin),
                 login: of.owner.name.clone(),
             };
-            page(of, None, &Form::default(), Some(made)).await
+            page(of, PageNumber::FIRST, None, &Form::default(), Some(made)).await
         }
-        Err(problem) => page(of, Some(problem), form, None).await,
+        Err(problem) => page(of, PageNumber::FIRST, Some(problem), form, None).await,
     }
 }
 
-async fn revoke(of: &Managed, form: &Form) -> Result<Response, ApiError> {
+async fn revoke(of: &Managed, number: PageNumber, form: &Form) -> Result<Response, ApiError> {
     let label = form.raw("label");
     let accounts = of.registry.administration().accounts();
     let kind = of.owner.kind;
@@ -184,7 +208,7 @@ async fn revoke(of: &Managed, form: &Form) -> Result<Response, ApiError> {
     } else {
         format!("There is no token {label}.")
     };
-    of.done(&path(of), &notice)
+    of.done(&number.of(&path(of)), &notice)
 }
 
 /// What stands between whitespace or commas.

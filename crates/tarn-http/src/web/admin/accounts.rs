@@ -1,31 +1,19 @@
 //! `/-/admin/accounts`: users, and what an administrator does for them.
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query},
-    response::Response,
-};
-use serde::Deserialize;
+use axum::{extract::Path, response::Response};
 
 use super::super::{
     form::{Form, Problem},
     manage::{Shell, Site, or_problem},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
     shown,
 };
 use crate::{api::administer::owner_name, error::ApiError};
 use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_core::access::{FactorState, Proof, UserOrder};
-use tarn_store::metadata::{Session, User, Visibility, Window};
-
-/// How many a page has.
-const PAGE: u32 = 100;
-
-#[derive(Deserialize)]
-pub(super) struct Paged {
-    #[serde(default)]
-    page: u32,
-}
+use tarn_store::metadata::{Session, User, Visibility};
 
 #[derive(Template)]
 #[template(path = "admin/accounts.html")]
@@ -33,9 +21,7 @@ struct AccountsPage<'a> {
     frame: &'a Frame,
     shell: &'a Shell,
     users: &'a [(User, Timestamp)],
-    total: u64,
-    page: u32,
-    has_more: bool,
+    pager: &'a Pager,
     form: &'a Form,
     visibility: Visibility,
 }
@@ -52,30 +38,29 @@ struct AccountPage<'a> {
     path: &'a str,
 }
 
-pub(super) async fn show(site: Site, Query(paged): Query<Paged>) -> Result<Response, ApiError> {
-    page(&site, paged.page, None, &Form::default()).await
+pub(super) async fn show(site: Site, number: PageNumber) -> Result<Response, ApiError> {
+    page(&site, number, None, &Form::default()).await
 }
 
 async fn page(
     site: &Site,
-    page: u32,
+    number: PageNumber,
     problem: Option<Problem>,
     form: &Form,
 ) -> Result<Response, ApiError> {
-    let window = Window {
-        offset: page.saturating_mul(PAGE),
-        limit: PAGE,
-    };
-    let found = site.registry.metadata().listed_users(window).await?;
+    let metadata = site.registry.metadata();
+    let found = metadata.listed_users(number.window(PAGE)).await?;
     let shell = site.shell("/accounts", "Accounts", problem);
-    let last = u64::from(window.offset) + found.entries.len() as u64;
     let page = AccountsPage {
         frame: site.frame(),
         shell: &shell,
         users: &found.entries,
-        total: found.total,
-        page,
-        has_more: found.total > last,
+        pager: &site.pager_at(
+            number,
+            found.total,
+            ("account", "accounts"),
+            "/-/admin/accounts",
+        ),
         form,
         visibility: form
             .text("visibility")
@@ -108,7 +93,7 @@ pub(super) async fn add(site: Site, form: Form) -> Result<Response, ApiError> {
             let path = format!("/-/admin/accounts/{name}");
             site.done(&path, &format!("The account {name} is added."))
         }
-        Err(problem) => page(&site, 0, Some(problem), &form).await,
+        Err(problem) => page(&site, PageNumber::FIRST, Some(problem), &form).await,
     }
 }
 

@@ -16,10 +16,11 @@ use super::{
     manage::{Shell, Site, or_problem},
     owner_settings::{AuditQuery, Log, exported, read},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
 };
 use crate::{api::administer::owner_name, error::ApiError};
 use tarn_core::Registry;
-use tarn_store::metadata::{Owner, Visibility};
+use tarn_store::metadata::{CatalogOwner, OwnerKind, OwnersWanted, ReadScope, Visibility};
 
 /// The routes.
 pub(super) fn router() -> Router<Registry> {
@@ -52,28 +53,42 @@ pub(super) fn router() -> Router<Registry> {
 struct OrganisationsPage<'a> {
     frame: &'a Frame,
     shell: &'a Shell,
-    organisations: &'a [Owner],
+    organisations: &'a [CatalogOwner],
+    pager: &'a Pager,
     visibility: Visibility,
     form: &'a Form,
     viewer: &'a str,
 }
 
-async fn organisations(site: Site) -> Result<Response, ApiError> {
-    organisations_page(&site, None, &Form::default()).await
+async fn organisations(site: Site, number: PageNumber) -> Result<Response, ApiError> {
+    organisations_page(&site, number, None, &Form::default()).await
 }
 
 async fn organisations_page(
     site: &Site,
+    number: PageNumber,
     problem: Option<Problem>,
     form: &Form,
 ) -> Result<Response, ApiError> {
-    let accounts = site.registry.administration().accounts();
-    let organisations = accounts.organisations().await?;
+    let metadata = site.registry.metadata();
+    let wanted = OwnersWanted {
+        kind: Some(OwnerKind::Organisation),
+        ..OwnersWanted::default()
+    };
+    let window = number.window(PAGE);
+    let scope = ReadScope::EVERYTHING;
+    let organisations = metadata.visible_owners(&scope, wanted, window).await?;
     let shell = site.shell("/organisations", "Organisations", problem);
     let page = OrganisationsPage {
         frame: site.frame(),
         shell: &shell,
-        organisations: &organisations,
+        organisations: &organisations.entries,
+        pager: &site.pager_at(
+            number,
+            organisations.total,
+            ("organisation", "organisations"),
+            "/-/admin/organisations",
+        ),
         visibility: form
             .text("visibility")
             .parse()
@@ -103,7 +118,7 @@ async fn add_organisation(site: Site, form: Form) -> Result<Response, ApiError> 
             let path = format!("/-/owners/{}/members", organisation.name);
             site.done(&path, &format!("{} is added.", organisation.name))
         }
-        Err(problem) => organisations_page(&site, Some(problem), &form).await,
+        Err(problem) => organisations_page(&site, PageNumber::FIRST, Some(problem), &form).await,
     }
 }
 

@@ -16,7 +16,7 @@ use super::super::{
     form::Problem,
     manage::{Managed, Shell},
     page::Frame,
-    shown,
+    shown::{self, Room, escaped_length},
 };
 use crate::{api::audit, error::ApiError};
 use tarn_base::{clock::Timestamp, names::OwnerName};
@@ -25,6 +25,10 @@ use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, Named};
 
 /// How many entries a page has.
 const PAGE: u32 = 50;
+
+/// How many bytes they have: fewer entries are shown where their texts are long. The tags of each are [`ENTRY`].
+const LISTED: usize = 42 << 10;
+const ENTRY: usize = 420;
 
 const DAY: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
@@ -123,6 +127,8 @@ pub(in super::super) struct Log<'a> {
     path: &'a str,
     query: &'a AuditQuery,
     entries: Vec<AuditEntry>,
+    /// Whether there may be older ones.
+    has_older: bool,
     of_server: bool,
 }
 
@@ -140,28 +146,37 @@ impl<'a> Log<'a> {
             Some(filter) => audit.page(filter, query.before, PAGE).await?,
             None => Vec::new(),
         };
+        let is_full = entries.len() >= PAGE as usize;
+        let entries = Room::of(LISTED).fill(entries, size);
         Ok(Self {
             frame,
             shell,
             path,
             query,
-            entries,
+            has_older: is_full || entries.more > 0,
+            entries: entries.shown,
             of_server,
         })
     }
 
     fn older(&self) -> Option<String> {
         let last = self.entries.last()?;
-        let is_full = self.entries.len() >= PAGE as usize;
         let mut query = self.query.text();
         let separator = if query.is_empty() { "" } else { "&" };
         let _ = write!(query, "{separator}before={}", last.id);
-        is_full.then_some(query)
+        self.has_older.then_some(query)
     }
 
     fn export(&self) -> String {
         self.query.text()
     }
+}
+
+/// Bytes that an entry takes on a page, roughly.
+fn size(entry: &AuditEntry) -> usize {
+    let texts = [&entry.account, &entry.token, &entry.owner, &entry.detail];
+    let texts = texts.into_iter().flatten().chain([&entry.target]);
+    ENTRY + texts.map(|text| escaped_length(text)).sum::<usize>()
 }
 
 /// The filter, or why it can't be read.

@@ -1,13 +1,13 @@
 //! `/-/owners/{owner}/deleted`: deleted packages, and how long they can be restored.
 
 use askama::Template;
-use axum::{extract::Query, response::Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::super::{
     form::{Form, Problem},
     manage::{Managed, Shell, or_problem},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
     shown,
 };
 use crate::error::ApiError;
@@ -16,16 +16,7 @@ use tarn_core::{
     access::{Action, Place},
     publish::Remover,
 };
-use tarn_store::metadata::{Deleted, DeletedFile, Window};
-
-/// How many a page has.
-const PAGE: u32 = 50;
-
-#[derive(Deserialize)]
-pub(super) struct Paged {
-    #[serde(default)]
-    page: u32,
-}
+use tarn_store::metadata::{Deleted, DeletedFile};
 
 #[derive(Template)]
 #[template(path = "owner/deleted.html")]
@@ -36,8 +27,7 @@ struct DeletedPage<'a> {
     files: &'a [DeletedFile],
     remover: &'a Remover,
     now: Timestamp,
-    page: u32,
-    has_more: bool,
+    pager: &'a Pager,
 }
 
 impl DeletedPage<'_> {
@@ -60,22 +50,21 @@ impl DeletedPage<'_> {
     }
 }
 
-pub(super) async fn show(of: Managed, Query(paged): Query<Paged>) -> Result<Response, ApiError> {
-    page(&of, paged.page, None).await
+pub(super) async fn show(of: Managed, number: PageNumber) -> Result<Response, ApiError> {
+    page(&of, number, None).await
 }
 
-async fn page(of: &Managed, page: u32, problem: Option<Problem>) -> Result<Response, ApiError> {
-    let window = Window {
-        offset: page.saturating_mul(PAGE),
-        limit: PAGE,
-    };
+async fn page(
+    of: &Managed,
+    number: PageNumber,
+    problem: Option<Problem>,
+) -> Result<Response, ApiError> {
     let found = of
         .registry
         .metadata()
-        .deleted_files(of.owner.id, window)
+        .deleted_files(of.owner.id, number.window(PAGE))
         .await?;
     let shell = of.shell("/deleted", "Deleted packages", problem);
-    let shown = u64::from(window.offset) + found.entries.len() as u64;
     let page = DeletedPage {
         frame: of.frame(),
         shell: &shell,
@@ -83,14 +72,17 @@ async fn page(of: &Managed, page: u32, problem: Option<Problem>) -> Result<Respo
         files: &found.entries,
         remover: of.registry.administration().remover(),
         now: of.registry.clock().now(),
-        page,
-        has_more: found.total > shown,
+        pager: &of.pager(number, found.total, ("package", "packages"), "/deleted"),
     };
     of.show(&page, &shell)
 }
 
 /// Puts one back.
-pub(super) async fn restore(of: Managed, form: Form) -> Result<Response, ApiError> {
+pub(super) async fn restore(
+    of: Managed,
+    number: PageNumber,
+    form: Form,
+) -> Result<Response, ApiError> {
     let restored = async {
         let number = form.number("file", "the file")?;
         let remover = of.registry.administration().remover();
@@ -111,7 +103,7 @@ pub(super) async fn restore(of: Managed, form: Form) -> Result<Response, ApiErro
         Ok::<_, ApiError>(format!("{} {} is restored.", file.name, file.version))
     };
     match or_problem(restored.await)? {
-        Ok(notice) => of.done(&of.path("/deleted"), &notice),
-        Err(problem) => page(&of, 0, Some(problem)).await,
+        Ok(notice) => of.done(&number.of(&of.path("/deleted")), &notice),
+        Err(problem) => page(&of, number, Some(problem)).await,
     }
 }

@@ -15,7 +15,7 @@ use tarn_core::{access::PlacePattern, publish::expiry::Run};
 use tarn_store::metadata::{ExpiryRule, LiveFile};
 
 /// How many files a preview names.
-const NAMED: usize = 100;
+const NAMED: usize = 50;
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {

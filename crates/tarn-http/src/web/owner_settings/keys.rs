@@ -5,8 +5,10 @@ use axum::response::Response;
 
 use super::super::{
     form::{Form, Problem},
+    links::segment,
     manage::{Managed, Shell, or_problem},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
     shown,
 };
 use crate::error::ApiError;
@@ -22,6 +24,8 @@ struct KeysPage<'a> {
     path: &'a str,
     owner: &'a str,
     keys: &'a [ListedKey],
+    listed: &'a [ListedKey],
+    pager: &'a Pager,
 }
 
 impl KeysPage<'_> {
@@ -30,6 +34,21 @@ impl KeysPage<'_> {
         let like_it =
             |other: &&ListedKey| other.state == KeyState::Active && other.key_type == key.key_type;
         key.key_type != KeyType::Rsa || self.keys.iter().filter(like_it).count() > 1
+    }
+
+    /// The key that signs and was made last.
+    fn newest(&self) -> Option<&ListedKey> {
+        let is_active = |key: &&ListedKey| key.state == KeyState::Active;
+        self.keys
+            .iter()
+            .filter(is_active)
+            .max_by_key(|key| key.created_at)
+    }
+
+    /// Where clients fetch it, under its own name.
+    fn public(&self, key: &ListedKey) -> String {
+        let name = segment(key.name.as_str());
+        format!("/api/packages/{}/alpine/{name}", self.owner)
     }
 
     /// Where the public half is.
@@ -42,11 +61,15 @@ impl KeysPage<'_> {
     }
 }
 
-pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
-    page(&of, None).await
+pub(super) async fn show(of: Managed, number: PageNumber) -> Result<Response, ApiError> {
+    page(&of, number, None).await
 }
 
-async fn page(of: &Managed, problem: Option<Problem>) -> Result<Response, ApiError> {
+async fn page(
+    of: &Managed,
+    number: PageNumber,
+    problem: Option<Problem>,
+) -> Result<Response, ApiError> {
     let keys = of.registry.keys().list(&of.owner).await?;
     let shell = of.shell("/keys", "Signing keys", problem);
     let page = KeysPage {
@@ -54,6 +77,8 @@ async fn page(of: &Managed, problem: Option<Problem>) -> Result<Response, ApiErr
         shell: &shell,
         path: &of.path("/keys"),
         owner: &of.owner.name,
+        listed: number.part_of(&keys, PAGE),
+        pager: &of.pager(number, keys.len() as u64, ("key", "keys"), "/keys"),
         keys: &keys,
     };
     of.show(&page, &shell)
@@ -67,17 +92,25 @@ pub(super) async fn rotate(of: Managed, form: Form) -> Result<Response, ApiError
             .parse()
             .map_err(|error| ApiError::invalid_field(&error))?;
         let keys = of.registry.keys();
-        Ok::<_, ApiError>(keys.rotate(&of.owner, key_type, &of.by).await?)
+        let key = keys.rotate(&of.owner, key_type, &of.by).await?;
+        let is_old = |other: &ListedKey| {
+            let is_like_it = other.state == KeyState::Active && other.key_type == key_type;
+            is_like_it && other.name != key.name
+        };
+        let has_old = keys.list(&of.owner).await?.iter().any(is_old);
+        Ok::<_, ApiError>((key, has_old))
     };
     match or_problem(rotated.await)? {
-        Ok(key) => {
-            let notice = format!(
-                "{} signs from now on, beside the key of its type that does. Retire that one once every client has the new one.",
-                key.name.as_str()
-            );
+        Ok((key, has_old)) => {
+            let then = if has_old {
+                "beside the key of its type that does. Retire that one once every client has the new one."
+            } else {
+                "beside the keys of the other type. A client of apk 3 needs one of them."
+            };
+            let notice = format!("{} signs from now on, {then}", key.name.as_str());
             of.done(&of.path("/keys"), &notice)
         }
-        Err(problem) => page(&of, Some(problem)).await,
+        Err(problem) => page(&of, PageNumber::FIRST, Some(problem)).await,
     }
 }
 
@@ -89,7 +122,7 @@ pub(super) async fn retire(of: Managed, form: Form) -> Result<Response, ApiError
     };
     match or_problem(retired.await)? {
         Ok(_) => of.done(&of.path("/keys"), "The key is retired. It signs no more."),
-        Err(problem) => page(&of, Some(problem)).await,
+        Err(problem) => page(&of, PageNumber::FIRST, Some(problem)).await,
     }
 }
 
@@ -101,7 +134,7 @@ pub(super) async fn reactivate(of: Managed, form: Form) -> Result<Response, ApiE
     };
     match or_problem(reactivated.await)? {
         Ok(_) => of.done(&of.path("/keys"), "The key signs again."),
-        Err(problem) => page(&of, Some(problem)).await,
+        Err(problem) => page(&of, PageNumber::FIRST, Some(problem)).await,
     }
 }
 

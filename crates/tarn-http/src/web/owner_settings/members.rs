@@ -7,6 +7,7 @@ use super::super::{
     form::{Form, Problem},
     manage::{Managed, Shell, or_problem},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
 };
 use crate::{api::administer::owner_name, error::ApiError};
 use tarn_store::metadata::{Member, Role};
@@ -18,22 +19,42 @@ struct MembersPage<'a> {
     shell: &'a Shell,
     path: &'a str,
     members: &'a [Member],
+    pager: &'a Pager,
     form: &'a Form,
 }
 
-pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
-    page(&of, None, &Form::default()).await
+/// How many teams of a member are named.
+const TEAMS: usize = 4;
+
+/// The teams of a member, in words.
+fn teams(member: &Member) -> String {
+    let named = member.teams.iter().take(TEAMS).map(String::as_str);
+    let named = named.collect::<Vec<_>>().join(", ");
+    match member.teams.len().saturating_sub(TEAMS) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
-async fn page(of: &Managed, problem: Option<Problem>, form: &Form) -> Result<Response, ApiError> {
+pub(super) async fn show(of: Managed, number: PageNumber) -> Result<Response, ApiError> {
+    page(&of, number, None, &Form::default()).await
+}
+
+async fn page(
+    of: &Managed,
+    number: PageNumber,
+    problem: Option<Problem>,
+    form: &Form,
+) -> Result<Response, ApiError> {
     let accounts = of.registry.administration().accounts();
-    let members = accounts.members(&of.name).await?;
+    let members = accounts.members(&of.name, number.window(PAGE)).await?;
     let shell = of.shell("/members", "Members", problem);
     let page = MembersPage {
         frame: of.frame(),
         shell: &shell,
         path: &of.path("/members"),
-        members: &members,
+        members: &members.entries,
+        pager: &of.pager(number, members.total, ("member", "members"), "/members"),
         form,
     };
     of.show(&page, &shell)
@@ -55,11 +76,15 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
     };
     match or_problem(set.await)? {
         Ok(notice) => of.done(&of.path("/members"), &notice),
-        Err(problem) => page(&of, Some(problem), &form).await,
+        Err(problem) => page(&of, PageNumber::FIRST, Some(problem), &form).await,
     }
 }
 
-pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError> {
+pub(super) async fn remove(
+    of: Managed,
+    number: PageNumber,
+    form: Form,
+) -> Result<Response, ApiError> {
     let removed = async {
         let user = owner_name(form.text("user"))?;
         let accounts = of.registry.administration().accounts();
@@ -67,7 +92,7 @@ pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError
         Ok::<_, ApiError>(format!("{user} is no longer a member."))
     };
     match or_problem(removed.await)? {
-        Ok(notice) => of.done(&of.path("/members"), &notice),
-        Err(problem) => page(&of, Some(problem), &Form::default()).await,
+        Ok(notice) => of.done(&number.of(&of.path("/members")), &notice),
+        Err(problem) => page(&of, number, Some(problem), &Form::default()).await,
     }
 }

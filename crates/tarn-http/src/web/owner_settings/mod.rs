@@ -41,13 +41,7 @@ pub(super) fn router() -> Router<Registry> {
         )
         .route("/-/owners/{owner}/members/remove", post(members::remove))
         .route("/-/owners/{owner}/teams", get(teams::show).post(teams::add))
-        .route("/-/owners/{owner}/teams/limits", post(teams::set_limits))
-        .route("/-/owners/{owner}/teams/remove", post(teams::remove))
-        .route("/-/owners/{owner}/teams/members", post(teams::add_member))
-        .route(
-            "/-/owners/{owner}/teams/members/remove",
-            post(teams::remove_member),
-        )
+        .merge(of_team())
         .route(
             "/-/owners/{owner}/tokens",
             get(tokens::show_of).post(tokens::add_of),
@@ -84,6 +78,24 @@ pub(super) fn router() -> Router<Registry> {
         )
         .route("/-/owners/{owner}/audit", get(audit::show))
         .route("/-/owners/{owner}/audit/export", get(audit::export))
+}
+
+fn of_team() -> Router<Registry> {
+    Router::new()
+        .route("/-/owners/{owner}/teams/{team}", get(teams::show_one))
+        .route(
+            "/-/owners/{owner}/teams/{team}/limits",
+            post(teams::set_limits),
+        )
+        .route("/-/owners/{owner}/teams/{team}/remove", post(teams::remove))
+        .route(
+            "/-/owners/{owner}/teams/{team}/members",
+            post(teams::add_member),
+        )
+        .route(
+            "/-/owners/{owner}/teams/{team}/members/remove",
+            post(teams::remove_member),
+        )
 }
 
 #[derive(Template)]

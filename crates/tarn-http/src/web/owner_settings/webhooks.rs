@@ -7,15 +7,16 @@ use super::super::{
     form::{Form, Problem},
     manage::{Managed, Shell, or_problem},
     page::Frame,
+    pager::{PageNumber, Pager},
     shown,
 };
 use crate::error::ApiError;
 use tarn_base::secret::Secret;
 use tarn_core::webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder};
-use tarn_store::metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents, Window};
+use tarn_store::metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents};
 
 /// How many deliveries a page has.
-const DELIVERIES: u32 = 50;
+const DELIVERIES: u32 = 10;
 
 #[derive(Template)]
 #[template(path = "owner/webhooks.html")]
@@ -35,7 +36,7 @@ struct WebhookPage<'a> {
     path: &'a str,
     webhook: &'a Webhook,
     deliveries: &'a [Delivery],
-    more: u64,
+    pager: &'a Pager,
     secret: Option<Secret>,
     warning: Option<String>,
 }
@@ -76,31 +77,33 @@ async fn page(of: &Managed, problem: Option<Problem>, form: &Form) -> Result<Res
 pub(super) async fn one(
     of: Managed,
     Path((_, id)): Path<(String, i64)>,
+    number: PageNumber,
 ) -> Result<Response, ApiError> {
-    one_page(&of, id, None, None).await
+    one_page(&of, id, number, None, None).await
 }
 
 async fn one_page(
     of: &Managed,
     id: i64,
+    number: PageNumber,
     problem: Option<Problem>,
     secret: Option<Secret>,
 ) -> Result<Response, ApiError> {
     let webhooks = of.registry.administration().webhooks();
     let webhook = webhooks.one(&of.owner, id).await?;
-    let window = Window {
-        offset: 0,
-        limit: DELIVERIES,
-    };
+    let window = number.window(DELIVERIES);
     let found = webhooks.deliveries(&of.owner, id, None, window).await?;
     let shell = of.shell("/webhooks", "Webhook", problem);
+    let section = format!("/webhooks/{id}");
     let page = WebhookPage {
         frame: of.frame(),
         shell: &shell,
-        path: &of.path(&format!("/webhooks/{id}")),
+        path: &of.path(&section),
         webhook: &webhook,
         warning: webhooks.warning(&webhook),
-        more: found.total.saturating_sub(found.entries.len() as u64),
+        pager: &of
+            .pager(number, found.total, ("message", "messages"), &section)
+            .of_size(DELIVERIES),
         deliveries: &found.entries,
         secret,
     };
@@ -121,7 +124,16 @@ pub(super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
     };
     match or_problem(added.await)? {
         Ok(added) => match added.generated {
-            Some(secret) => one_page(&of, added.webhook.id.number(), None, Some(secret)).await,
+            Some(secret) => {
+                one_page(
+                    &of,
+                    added.webhook.id.number(),
+                    PageNumber::FIRST,
+                    None,
+                    Some(secret),
+                )
+                .await
+            }
             None => {
                 let path = format!("/webhooks/{}", added.webhook.id);
                 of.done(&of.path(&path), "The webhook is added.")
@@ -152,12 +164,12 @@ pub(super) async fn change(
         Ok::<_, ApiError>(webhooks.change(&of.owner, id, order, &of.by).await?)
     };
     match or_problem(changed.await)? {
-        Ok(Some(secret)) => one_page(&of, id, None, Some(secret)).await,
+        Ok(Some(secret)) => one_page(&of, id, PageNumber::FIRST, None, Some(secret)).await,
         Ok(None) => of.done(
             &of.path(&format!("/webhooks/{id}")),
             "The webhook is saved.",
         ),
-        Err(problem) => one_page(&of, id, Some(problem), None).await,
+        Err(problem) => one_page(&of, id, PageNumber::FIRST, Some(problem), None).await,
     }
 }
 
@@ -183,7 +195,7 @@ pub(super) async fn test(
             &of.path(&format!("/webhooks/{id}")),
             "A test message is on its way.",
         ),
-        Err(problem) => one_page(&of, id, Some(problem), None).await,
+        Err(problem) => one_page(&of, id, PageNumber::FIRST, Some(problem), None).await,
     }
 }
 
@@ -204,7 +216,7 @@ pub(super) async fn redeliver(
             &of.path(&format!("/webhooks/{id}")),
             "The message is sent again.",
         ),
-        Err(problem) => one_page(&of, id, Some(problem), None).await,
+        Err(problem) => one_page(&of, id, PageNumber::FIRST, Some(problem), None).await,
     }
 }
 

@@ -2,10 +2,9 @@
 
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Path, State},
     response::Response,
 };
-use serde::Deserialize;
 
 use super::{PackagePath, find};
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     web::{
         links::OfOwner,
         page::{Frame, Keep, Visit},
+        pager::PageNumber,
         shown::{Bytes, Count, Room, escaped_length},
     },
 };
@@ -63,13 +63,6 @@ struct Shown {
     size: Option<Bytes>,
     path: String,
     target: String,
-}
-
-/// Which page.
-#[derive(Deserialize)]
-pub(in crate::web) struct Paging {
-    #[serde(default)]
-    page: String,
 }
 
 impl Shown {
@@ -140,7 +133,7 @@ pub(in crate::web) async fn show(
     visit: Visit,
     segments: Segments,
     Path(path): Path<PackagePath>,
-    paging: Result<Query<Paging>, QueryRejection>,
+    number: PageNumber,
 ) -> Result<Response, ApiError> {
     let found = find(&registry, &visit, &segments, &path).await?;
     let chosen = &found.chosen;
@@ -156,10 +149,7 @@ pub(in crate::web) async fn show(
     let listing = registry.contents().of(&file.blob(), file.size).await?;
     let starts = starts(&listing.entries);
     let pages = starts.len();
-    let page = paging
-        .ok()
-        .and_then(|Query(paging)| paging.page.parse().ok());
-    let page = page.unwrap_or(1).clamp(1, pages);
+    let page = number.number().min(pages);
     let first = starts.get(page - 1).copied().unwrap_or_default();
     let end = starts.get(page).copied().unwrap_or(listing.entries.len());
     let mut room = Room::of(SCRIPTS);

@@ -28,13 +28,14 @@ use tarn_core::{
     Registry,
     access::{Action, Place},
 };
-use tarn_store::metadata::{CatalogFile, FileOfPackage, RepositoryState, Window};
+use tarn_store::metadata::{CatalogFile, FileOfPackage, PackageFormat, RepositoryState, Window};
 
 /// How many files of a package a page knows of: those that came last.
 const FILES: u32 = 300;
 
-/// How many versions the table has.
+/// How many versions the table has, and how many of them are seen at once.
 const ROWS: usize = 60;
+const AT_ONCE: usize = 12;
 
 /// How many bytes the lists of a page have: a package may name thousands of others.
 const LISTS: usize = 40 << 10;
@@ -80,6 +81,22 @@ struct PackagePage {
     may_delete: bool,
 }
 
+impl PackagePage {
+    /// The files that the table of versions has at once.
+    fn newest(&self) -> &[Row] {
+        self.rows.shown.get(..AT_ONCE).unwrap_or(&self.rows.shown)
+    }
+
+    /// The others.
+    fn older(&self) -> &[Row] {
+        self.rows.shown.get(AT_ONCE..).unwrap_or_default()
+    }
+
+    fn is_chosen_older(&self) -> bool {
+        self.older().iter().any(|row| row.is_chosen)
+    }
+}
+
 /// One file in the table of versions.
 struct Row {
     version: String,
@@ -90,6 +107,7 @@ struct Row {
     published: Time,
     uploader: Option<String>,
     is_chosen: bool,
+    is_v3: bool,
 }
 
 /// The end of a package's path.
@@ -281,6 +299,7 @@ fn rows(found: &Found, links: &OfOwner, frame: &Frame, room: &mut Room) -> Cut<R
             published: Time(file.created_at),
             uploader: file.uploader.clone(),
             is_chosen: file.id == found.chosen.id,
+            is_v3: file.format == PackageFormat::V3,
         }
     };
     let rows = found.files.iter().take(ROWS).map(row).collect();

@@ -4,7 +4,7 @@ use apk::{name::PackageName, version::Version};
 
 use super::{
     CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, OwnersWanted, Page, ReadScope,
-    Window, repository_in_sight, visible,
+    VersionPlace, Window, repository_in_sight, visible,
 };
 use crate::metadata::{
     Metadata, MetadataError, Owner, OwnerId, OwnerKind, User,
@@ -270,6 +270,34 @@ impl Metadata {
             ))
             .await?;
         rows.iter().map(CatalogPlace::from_row).collect()
+    }
+
+    /// The repositories that have files of the versions with these numbers, as far as `read_scope` shows them: of each version, the one
+    /// that a file came into last is first.
+    pub async fn repositories_of_versions(
+        &self,
+        read_scope: &ReadScope,
+        versions: &[i64],
+    ) -> Result<Vec<VersionPlace>, MetadataError> {
+        if versions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement = sql!(
+            concat!(
+                "SELECT package_versions.id AS version_id, repositories.branch AS branch, repositories.name AS repository \
+                 FROM json_each($1) AS wanted CROSS JOIN package_versions CROSS JOIN repositories CROSS JOIN package_files \
+                 WHERE package_versions.id = wanted.value AND repositories.owner_id = package_versions.owner_id \
+                 AND package_files.repository_id = repositories.id \
+                 AND package_files.file_name = package_versions.name || '-' || package_versions.version || '.apk' \
+                 AND package_files.name = package_versions.name AND package_files.removed_at IS NULL AND ",
+                repository_in_sight!(2),
+                " GROUP BY package_versions.id, repositories.branch, repositories.name ORDER BY MAX(package_files.id) DESC"
+            ),
+            format!("{versions:?}"),
+            read_scope.repositories.as_deref()
+        );
+        let rows = self.engine.list(statement).await?;
+        rows.iter().map(VersionPlace::from_row).collect()
     }
 
     /// The number that a question for `count` gives.

@@ -14,7 +14,7 @@ pub use self::{
     read_scope::{InScope, ReadScope},
     repository_files::{FilesWanted, ListedFile},
     repository_page::{ArchitectureState, FileOfPackage, RepositoryState},
-    search::{Found, MOST_FOUND},
+    search::Found,
 };
 
 use std::collections::HashMap;
@@ -85,6 +85,14 @@ pub struct Window {
     pub limit: u32,
 }
 
+impl Window {
+    /// All of a list.
+    pub const ALL: Self = Self {
+        offset: 0,
+        limit: u32::MAX,
+    };
+}
+
 /// One part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -148,6 +156,17 @@ pub struct CatalogVersion {
     pub created_at: Timestamp,
     /// How many files it has.
     pub files: u64,
+}
+
+/// A repository that has files of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionPlace {
+    /// The number of the version: [`CatalogVersion::id`].
+    pub version: i64,
+    /// The branch.
+    pub branch: Branch,
+    /// The repository.
+    pub repository: RepositoryName,
 }
 
 /// One file of a version.
@@ -316,6 +335,18 @@ impl CatalogVersion {
             creator,
             created_at: row.time("created_at")?,
             files: row.size("files")?,
+        })
+    }
+}
+
+impl VersionPlace {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        let (branch, repository): (&str, &str) = (row.value("branch")?, row.value("repository")?);
+        Ok(Self {
+            version: row.value("version_id")?,
+            branch: Branch::parse(branch).map_err(|_| corrupt("branch", branch))?,
+            repository: RepositoryName::parse(repository)
+                .map_err(|_| corrupt("repository", repository))?,
         })
     }
 }

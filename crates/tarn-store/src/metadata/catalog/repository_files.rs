@@ -4,7 +4,7 @@ use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{parse_arch, parse_name, parse_version, search::trigrams, versions::containing};
 use crate::metadata::{
-    Metadata, MetadataError, PackageFileId, RepositoryId,
+    Metadata, MetadataError, PackageFileId, PackageFormat, RepositoryId,
     engine::{Row, Value, sql},
 };
 use tarn_base::clock::Timestamp;
@@ -28,6 +28,8 @@ pub struct ListedFile {
     pub size: u64,
     /// When it was recorded.
     pub created_at: Timestamp,
+    /// The format of the file.
+    pub format: PackageFormat,
     /// `pkgdesc` of the file of this version that came last, whatever its repository.
     pub description: String,
 }
@@ -58,7 +60,7 @@ macro_rules! listed_files {
         concat!(
             "SELECT package_files.id AS id, package_files.sequence AS sequence, package_files.arch AS arch, \
              package_files.name AS name, package_files.version AS version, package_files.file_name AS file_name, \
-             package_files.size AS size, package_files.created_at AS created_at, \
+             package_files.size AS size, package_files.created_at AS created_at, package_files.format AS format, \
              package_versions.description AS description FROM ",
             $from,
             " JOIN repositories ON repositories.id = package_files.repository_id \
@@ -224,6 +226,7 @@ impl ListedFile {
             file_name: row.value("file_name")?,
             size: row.size("size")?,
             created_at: row.time("created_at")?,
+            format: row.word("package format", "format")?,
             description: row
                 .value::<Option<String>>("description")?
                 .unwrap_or_default(),

@@ -24,6 +24,8 @@ pub struct RepositoryState {
     pub changed_at: Timestamp,
     /// Of each architecture that has packages of its own, `noarch` among them; by name.
     pub architectures: Vec<ArchitectureState>,
+    /// The formats that its packages have.
+    pub formats: Vec<PackageFormat>,
     /// The last generation that changed packages of an architecture and format, also where none are left.
     heads: Vec<(Arch, PackageFormat, i64)>,
 }
@@ -60,6 +62,8 @@ pub struct FileOfPackage {
     pub size: u64,
     /// When it was recorded.
     pub created_at: Timestamp,
+    /// The format of the file.
+    pub format: PackageFormat,
     /// Who uploaded it, where that is known and the viewer may know of them.
     pub uploader: Option<String>,
 }
@@ -100,6 +104,7 @@ impl Metadata {
             generation: first.value("generation")?,
             changed_at: first.time("changed_at")?,
             architectures: Vec::new(),
+            formats: Vec::new(),
             heads: Vec::new(),
         };
         for row in &rows {
@@ -116,6 +121,9 @@ impl Metadata {
                     .heads
                     .push((next.arch.clone(), format, next.generation));
                 if next.packages > 0 {
+                    if !state.formats.contains(&format) {
+                        state.formats.push(format);
+                    }
                     state.add(next);
                 }
             }
@@ -168,7 +176,7 @@ impl Metadata {
                 concat!(
                     "SELECT package_files.id AS id, package_files.arch AS arch, package_files.version AS version, \
                      package_files.file_name AS file_name, package_files.sha256 AS sha256, package_files.size AS size, \
-                     package_files.created_at AS created_at, uploaders.name AS uploader FROM package_files \
+                     package_files.created_at AS created_at, package_files.format AS format, uploaders.name AS uploader FROM package_files \
                      LEFT JOIN owners AS uploaders ON uploaders.id = package_files.uploader_id AND ",
                     visible!("uploaders"),
                     " WHERE package_files.repository_id = $5 AND package_files.file_name > $6 \
@@ -191,6 +199,11 @@ impl Metadata {
 }
 
 impl RepositoryState {
+    /// Whether the index of v2 lists none of its packages: apk needs the line that begins with `v3`.
+    pub fn is_v3_only(&self) -> bool {
+        self.formats == [PackageFormat::V3]
+    }
+
     /// The last generation that changed the index of an architecture and format, which has the packages of `noarch` too, and
     /// in v3 those of v2. 0 when none ever did.
     pub fn index_generation(&self, arch: &Arch, format: PackageFormat) -> i64 {
@@ -230,6 +243,7 @@ impl FileOfPackage {
             sha256: row.digest("sha256")?,
             size: row.size("size")?,
             created_at: row.time("created_at")?,
+            format: row.word("package format", "format")?,
             uploader: row.value("uploader")?,
         })
     }

@@ -14,9 +14,6 @@ use crate::metadata::{
     engine::{Statement, sql},
 };
 
-/// At most so many versions are found whose names begin with the text, and so many others.
-pub const MOST_FOUND: u32 = 10_000;
-
 /// The trigrams of a text that are asked for. Each more costs a list of all rows that have it, and finds hardly fewer: the pattern looks
 /// at the rest of the text.
 const MOST_TRIGRAMS: usize = 12;
@@ -93,15 +90,18 @@ macro_rules! containing {
     };
 }
 
+/// Where the names that begin with the text are as many as are found, it asks for an empty phrase, which nothing has: a condition beside
+/// MATCH would be looked at for each row.
 const CONTAINING_ON_SQLITE: &str = containing!(
     "package_search CROSS JOIN package_versions CROSS JOIN owners \
-     WHERE package_search MATCH $6 AND package_versions.id = package_search.rowid",
+     WHERE package_search MATCH CASE WHEN (SELECT COUNT(*) FROM named) < $9 THEN $6 ELSE '\"\"' END \
+     AND package_versions.id = package_search.rowid",
     "package_search.rowid"
 );
 
 /// `pg_trgm` takes the trigrams out of the pattern itself.
 const CONTAINING_ON_POSTGRES: &str = containing!(
-    "package_versions CROSS JOIN owners WHERE $6 IS NOT NULL",
+    "package_versions CROSS JOIN owners WHERE $6 IS NOT NULL AND (SELECT COUNT(*) FROM named) < $9",
     "package_versions.id"
 );
 
@@ -131,6 +131,10 @@ impl Metadata {
     /// `read_scope` may know of: those of the very name first, then of names that begin with it, then the others; each the newest
     /// first. A text of one or two characters finds names that begin with it; a `read_scope` of some repositories only finds names.
     ///
+    /// Of those that `read_scope` may know of, at most `most` are found whose names begin with the text, and where they are fewer, at most
+    /// `most` others.
+    /// The work grows with `most`, whatever part of them is asked for.
+    ///
     /// # Errors
     ///
     /// When the database fails, or it takes too long.
@@ -138,12 +142,13 @@ impl Metadata {
         &self,
         read_scope: &ReadScope,
         text: &str,
+        most: u32,
         window: Window,
     ) -> Result<Found, MetadataError> {
         let containing = self
             .engine
             .text(CONTAINING_ON_SQLITE, CONTAINING_ON_POSTGRES);
-        let ask = |window| find(containing, read_scope, text, MOST_FOUND, window);
+        let ask = |window| find(containing, read_scope, text, most, window);
         let (page, first) = self.page_of_versions(ask, window).await?;
         let is_cut = first.map_or(Ok(false), |row| row.value("is_cut"))?;
         Ok(Found { page, is_cut })
@@ -182,17 +187,20 @@ fn find(
     )
 }
 
-/// Every three characters of the text that follow each other, as FTS5 is asked for what has all of them ("FTS5 Phrases" in
+/// The text in pieces of three characters, the last of which may overlap, as FTS5 is asked for what has all of them ("FTS5 Phrases" in
 /// SQLite's documentation). None for a shorter text.
 pub(super) fn trigrams(text: &str) -> Option<String> {
     // The text of a question ends at a NUL, which no name has and no description.
     let characters: Vec<char> = text.replace('\0', "\u{fffd}").chars().collect();
-    let quoted = characters.windows(3).take(MOST_TRIGRAMS).map(|trigram| {
+    let last = characters.len().checked_sub(3)?;
+    let starts = (0..last).step_by(3).chain([last]).take(MOST_TRIGRAMS);
+    let pieces = starts.filter_map(|start| characters.get(start..start + 3));
+    let quoted = pieces.map(|trigram| {
         let trigram: String = trigram.iter().collect();
         format!("\"{}\"", trigram.replace('"', "\"\""))
     });
     let all: Vec<String> = quoted.collect();
-    (!all.is_empty()).then(|| all.join(" "))
+    Some(all.join(" "))
 }
 
 #[cfg(test)]
@@ -203,13 +211,8 @@ mod tests {
     fn a_text_is_asked_for_by_its_trigrams() {
         for (text, expected) in [
             ("", None),
-            // Of a long text as many as are enough.
-            (
-                "0123456789abcdefgh",
-                Some(
-                    "\"012\" \"123\" \"234\" \"345\" \"456\" \"567\" \"678\" \"789\" \"89a\" \"9ab\" \"abc\" \"bcd\"",
-                ),
-            ),
+            ("0123456", Some("\"012\" \"345\" \"456\"")),
+            ("012345", Some("\"012\" \"345\"")),
             ("ab", None),
             ("abc", Some("\"abc\"")),
             ("a\"bé", Some("\"a\"\"b\" \"\"\"bé\"")),
@@ -217,5 +220,8 @@ mod tests {
         ] {
             assert_eq!(trigrams(text).as_deref(), expected, "{text:?}");
         }
+        // Of a long text as many as are enough.
+        let long = trigrams(&"abcd".repeat(100)).unwrap();
+        assert_eq!(long.split(' ').count(), MOST_TRIGRAMS);
     }
 }

@@ -1,5 +1,7 @@
 //! The lists of versions.
 
+use std::cmp::Reverse;
+
 use apk::{name::PackageName, version::Version};
 
 use super::{CatalogVersion, Page, ReadScope, Window, visible};
@@ -83,27 +85,27 @@ macro_rules! page_of_owner {
 /// The text of a question for a [`ReadScope`] of all repositories, or of some of them.
 type Texts = (&'static str, &'static str);
 
-/// The newest versions of all owners that a [`ReadScope`] of all repositories may know of, `$5` of them.
+/// The versions of all owners that a [`ReadScope`] of all repositories may know of which were published last, `$5` of them.
 const NEWEST: &str = concat!(
     "WITH page AS (SELECT package_versions.id AS id, package_versions.files AS files, \
      package_versions.created_at AS created_at, CAST(NULL AS BIGINT) AS last_file, 0 AS total FROM package_versions \
      JOIN owners ON owners.id = package_versions.owner_id WHERE ",
     visible!("owners"),
-    " ORDER BY package_versions.id DESC LIMIT $5) ",
+    " ORDER BY package_versions.created_at DESC, package_versions.id DESC LIMIT $5) ",
     versions_in_page!(""),
-    " ORDER BY page.id DESC"
+    " ORDER BY page.created_at DESC, page.id DESC"
 );
 
 /// The same of one owner, whatever a [`ReadScope`] of all repositories knows of others: `$5` is the owner.
 const NEWEST_OF_OWNER: &str = concat!(
     "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, 0 AS total FROM package_versions \
-     WHERE owner_id = $5 ORDER BY id DESC LIMIT $6) ",
+     WHERE owner_id = $5 ORDER BY created_at DESC, id DESC LIMIT $6) ",
     versions_in_page!(""),
-    " ORDER BY page.id DESC"
+    " ORDER BY page.created_at DESC, page.id DESC"
 );
 
 impl Metadata {
-    /// The newest versions of all owners that `read_scope` may know of, at most `most`. None where it leaves some repositories
+    /// The versions of all owners that `read_scope` may know of which were published last, the last first, at most `most`. None where it leaves some repositories
     /// only: which of the newest are in them is not known without looking at all.
     pub async fn newest_versions(
         &self,
@@ -125,8 +127,8 @@ impl Metadata {
         rows.iter().map(CatalogVersion::from_row).collect()
     }
 
-    /// The newest versions of an owner's packages, at most `most`. Other than [`Metadata::listed_versions`] it does not count all of
-    /// them.
+    /// The versions of an owner's packages that were published last, the last first, at most `most`. Other than
+    /// [`Metadata::listed_versions`] it does not count all of them.
     pub async fn newest_versions_of(
         &self,
         read_scope: &ReadScope,
@@ -138,10 +140,12 @@ impl Metadata {
                 offset: 0,
                 limit: most,
             };
-            return Ok(self
+            let mut versions = self
                 .listed_versions(read_scope, owner, window)
                 .await?
-                .entries);
+                .entries;
+            versions.sort_by_key(|version| Reverse((version.created_at, version.id)));
+            return Ok(versions);
         }
         let statement = sql!(
             NEWEST_OF_OWNER,
