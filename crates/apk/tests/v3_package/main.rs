@@ -27,7 +27,6 @@ use apk::{
 };
 use apk_testkit::v3::PackageBuilder;
 use proptest::prelude::*;
-use serde_json::Value;
 
 /// Made by apk 3.0.8 (see `v3/README.md`).
 const BY_APK: &[u8] = include_bytes!("../v3/package.apk");
@@ -53,7 +52,7 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn says_of_a_package_what_apk_adbdump_says() {
-    let dump: Value = serde_json::from_str(include_str!("../v3/package.json")).unwrap();
+    let dump: serde_json::Value = serde_json::from_str(include_str!("../v3/package.json")).unwrap();
     let package = read(BY_APK).unwrap();
     assert_eq!(dump::package(&package), dump::normalize(dump));
     assert_eq!(package.compression, Compression::Deflate);
