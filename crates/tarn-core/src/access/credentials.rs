@@ -276,6 +276,7 @@ mod tests {
         }
         let longest = format!("{}:{}", "u".repeat(MAX_USER), "x".repeat(MAX_SECRET));
         assert!(parse_basic(longest.as_bytes()).is_ok());
+        assert!(parse(&format!("Bearer {}", "x".repeat(MAX_SECRET))).is_ok());
     }
 
     #[test]

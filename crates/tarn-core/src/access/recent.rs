@@ -72,6 +72,20 @@ mod tests {
     }
 
     #[test]
+    fn keeps_the_last_half_of_its_capacity_also_where_one_comes_again_and_again() {
+        let mut recent = Recent::new(10);
+        for key in 0..5 {
+            recent.insert(key, key);
+        }
+        for _ in 0..10 {
+            recent.insert(4, 4);
+        }
+        for key in 0..5 {
+            assert_eq!(recent.entry(&key).copied(), Some(key));
+        }
+    }
+
+    #[test]
     fn forgets_on_request_in_both_generations() {
         let mut recent = Recent::new(4);
         for key in 0..3 {

@@ -218,8 +218,9 @@ fn what_is_forgiven_is_written_down_as_forgotten_if_it_was_written_at_all() {
     let wrong = guesses.begin("alice", here, START, false).unwrap();
     let _ = guesses.confirm(&wrong);
     assert_eq!(guesses.changes().len(), 2);
+    assert!(!guesses.goes_on(), "all is written");
     let right = guesses.begin("alice", here, START, false).unwrap();
-    let _ = guesses.forgive(&right);
+    assert!(guesses.forgive(&right), "this one has to write");
     let mut counts: Vec<_> = guesses
         .changes()
         .into_iter()

@@ -59,6 +59,11 @@ fn what_no_name_could_match_is_refused() {
         assert!(pattern.parse::<OwnerPattern>().is_err(), "{pattern}");
     }
     assert!(
+        format!("{}/b", "x".repeat(64))
+            .parse::<PlacePattern>()
+            .is_ok()
+    );
+    assert!(
         format!("{}/b", "x".repeat(65))
             .parse::<PlacePattern>()
             .is_err()
