@@ -142,6 +142,8 @@ async fn a_place_that_was_given_up_is_never_taken_again() {
     assert_eq!(world.blob("xz").await, stray);
     assert!(world.mark_dead("xz", 4).await);
     assert_eq!(world.blob("xz").await, Some((4, BlobStanding::Dead)));
+    let facts = world.metadata.blob(&digest("xz")).await.unwrap().unwrap();
+    assert_eq!(facts.place_for_upload(), 5);
 }
 
 #[tokio::test]

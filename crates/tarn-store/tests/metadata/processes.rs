@@ -326,6 +326,9 @@ async fn what_one_has_done_is_due_for_none_until_its_time_has_passed() {
     ] {
         taken(&world.metadata, no_time, wanted).await;
     }
+    // While another does what is due, it is not done.
+    taken(&other, long, (due, day)).await;
+    assert_eq!(asked(&world.metadata, due).await, LeaseAnswer::Busy);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
