@@ -227,7 +227,8 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
         )
     } else {
         match (method.as_str(), behind_owner(path)) {
-            ("PUT" | "POST", Some(1)) => {
+            // A key is there, and jwks.json.
+            ("PUT" | "POST", Some(1)) if !path.ends_with("/key") && !path.ends_with(".json") => {
                 format!("the repository is missing in this path; PUT publishes to {PLACE}")
             }
             ("PUT" | "POST", Some(4..)) => format!(

@@ -29,9 +29,7 @@ use tarn_base::{
     names::{Branch, OwnerName, RepositoryName},
 };
 use tarn_core::{Registry, index::SignedIndex, settings::Settings};
-use tarn_store::metadata::{
-    Actor, Database, NewBlob, NewPackageFile, NewUser, Owner, Visibility,
-};
+use tarn_store::metadata::{Actor, Database, NewBlob, NewPackageFile, NewUser, Owner, Visibility};
 
 /// 2026-11-22 21:00:00 UTC.
 const START: Timestamp = Timestamp::from_seconds(1_795_381_200);

@@ -189,13 +189,13 @@ async fn what_is_not_done_here_is_refused_and_leaves_nothing() {
             "POST",
             "/orgs/acme/teams",
             with(&ops, "units", json!(["repo.code"])),
-            "packages alone",
+            "packages only",
         ),
         (
             "POST",
             "/orgs/acme/teams",
             with(&ops, "units_map", json!({ "repo.packages": "read" })),
-            "packages alone",
+            "packages only",
         ),
         (
             "PATCH",
@@ -213,7 +213,7 @@ async fn what_is_not_done_here_is_refused_and_leaves_nothing() {
             "PATCH",
             &team,
             with(&none, "units_map", json!({ "repo.packages": "read" })),
-            "packages alone",
+            "packages only",
         ),
     ] {
         let refused = send(&server, method, path, &body).await;

@@ -35,14 +35,62 @@ async fn what_was_mistyped_in_a_path_is_named() {
     let server = TestServer::with_hello().await;
     // A client that takes the repository for the folder of its index finds nothing there.
     for (method, path, status, code, words) in [
-        ("GET", "/edge/main/APKINDEX.tar.gz", 404, "no_such_index", "/{architecture}/APKINDEX.tar.gz"),
-        ("GET", "/edge/main/packages.adb", 404, "no_such_index", "/{architecture}/packages.adb"),
-        ("GET", "/edge/main/hello-1.0-r0.apk", 404, "no_such_file", "/{architecture}/hello"),
-        ("PUT", "/feature/foo/main", 400, "invalid_request", "no name can have a `/`"),
-        ("PUT", "/feature/foo/bar/main", 405, "method_not_allowed", "no name can have a `/`"),
-        ("PUT", "/v3.23", 405, "method_not_allowed", "the repository is missing"),
-        ("POST", "/v3.23", 405, "method_not_allowed", "the repository is missing"),
-        ("POST", "/v3.23/main", 405, "method_not_allowed", "publish with PUT to"),
+        (
+            "GET",
+            "/edge/main/APKINDEX.tar.gz",
+            404,
+            "no_such_index",
+            "/{architecture}/APKINDEX.tar.gz",
+        ),
+        (
+            "GET",
+            "/edge/main/packages.adb",
+            404,
+            "no_such_index",
+            "/{architecture}/packages.adb",
+        ),
+        (
+            "GET",
+            "/edge/main/hello-1.0-r0.apk",
+            404,
+            "no_such_file",
+            "/{architecture}/hello",
+        ),
+        (
+            "PUT",
+            "/feature/foo/main",
+            400,
+            "invalid_request",
+            "no name can have a `/`",
+        ),
+        (
+            "PUT",
+            "/feature/foo/bar/main",
+            405,
+            "method_not_allowed",
+            "no name can have a `/`",
+        ),
+        (
+            "PUT",
+            "/v3.23",
+            405,
+            "method_not_allowed",
+            "the repository is missing",
+        ),
+        (
+            "POST",
+            "/v3.23",
+            405,
+            "method_not_allowed",
+            "the repository is missing",
+        ),
+        (
+            "POST",
+            "/v3.23/main",
+            405,
+            "method_not_allowed",
+            "publish with PUT to",
+        ),
     ] {
         let target = format!("{ALICE}{path}");
         let order = match method {
@@ -125,7 +173,6 @@ async fn file_names_are_compared_exactly() {
         "hello-.apk",
         ".apk",
         "%",
-        "%ff%fe-1.0-r0.apk",
         "..%2fx86_64%2fhello-1.0-r0.apk",
         &"a".repeat(6000),
         "apkindex.tar.gz",
@@ -318,7 +365,7 @@ async fn an_upload_may_end_in_the_file_name_of_the_package_and_in_no_other() {
         "hello%0A.apk",
     ] {
         let answer = server.send(&upload(name)).await;
-        answer.refusal(400, "(PUT /{branch}/{repository})");
+        answer.refusal(400, "packages are published to /{branch}/{repository}");
         assert_eq!(server.blobs(), 0, "{name}");
     }
     let anonymous = put(format!("{ALICE}/edge/main/hello-1.0-r0.apk"), hello());
