@@ -304,7 +304,7 @@ fn shared_files(directories: usize, files: usize) -> Vec<u8> {
         (package::VERSION, "1"),
         (package::ARCH, "x86_64"),
     ] {
-        info[slot - 1] = writer.blob(text.as_bytes()).unwrap();
+        *info.get_mut(slot - 1).unwrap() = writer.blob(text.as_bytes()).unwrap();
     }
     info[package::INSTALLED_SIZE - 1] = writer.integer(1).unwrap();
     let info = writer.object(&info).unwrap();

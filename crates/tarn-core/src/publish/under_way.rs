@@ -9,13 +9,15 @@ use super::PublishError;
 use apk::memory::Memory;
 use tarn_store::metadata::OwnerId;
 
+/// How many uploads each account has, and its part of the memory; `None` are the uploads of no account.
+type Counts = HashMap<Option<OwnerId>, (usize, Memory)>;
+
 /// How many uploads each account has under way. Clones are one.
 #[derive(Debug, Clone)]
 pub(super) struct UnderWay {
     limit: usize,
     memory: Memory,
-    /// How many each account has, and its part of the memory.
-    counts: Arc<Mutex<HashMap<Option<OwnerId>, (usize, Memory)>>>,
+    counts: Arc<Mutex<Counts>>,
 }
 
 /// One upload under way, until it is dropped.

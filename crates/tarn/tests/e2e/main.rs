@@ -3,6 +3,14 @@
 //! Every test starts a server of its own in a data folder of its own, so they run side by side. What a test needs
 //! from outside is found by [`harness::tools`]; `make test` installs it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something fails"
+)]
+
 mod harness;
 
 mod access;
