@@ -75,27 +75,13 @@ async fn a_token_makes_no_wider_token_and_adds_no_member() {
         let order = json("POST", target, &wider).bearer(&admin);
         ask(&server, order).await.problem(403, "wider scopes");
     }
+    let password = json!({ "password": "another password" });
+    let (code, is_admin) = (json!({ "code": "123456" }), json!({ "admin": true }));
     for (method, target, body) in [
-        (
-            "PUT",
-            "/api/v1/user/password",
-            json!({ "password": "another password" }),
-        ),
-        (
-            "PUT",
-            "/api/v1/user/second-factor",
-            json!({ "code": "123456" }),
-        ),
-        (
-            "PATCH",
-            "/api/v1/admin/users/alice",
-            json!({ "password": "another password" }),
-        ),
-        (
-            "PATCH",
-            "/api/v1/admin/users/alice",
-            json!({ "admin": true }),
-        ),
+        ("PUT", "/api/v1/user/password", password.clone()),
+        ("PUT", "/api/v1/user/second-factor", code),
+        ("PATCH", "/api/v1/admin/users/alice", password),
+        ("PATCH", "/api/v1/admin/users/alice", is_admin),
         (
             "POST",
             "/api/v1/admin/users",

@@ -50,7 +50,7 @@ CREATE TABLE package_blob (id INTEGER PRIMARY KEY, size INTEGER, hash_sha256 TEX
 CREATE TABLE package_cleanup_rule (id INTEGER PRIMARY KEY, enabled INTEGER, owner_id INTEGER, type TEXT, keep_count INTEGER, keep_pattern TEXT,
     remove_days INTEGER, remove_pattern TEXT);
 CREATE TABLE webhook (id INTEGER PRIMARY KEY, repo_id INTEGER, owner_id INTEGER, url TEXT, http_method TEXT, content_type INTEGER, secret TEXT,
-    events TEXT, is_active INTEGER, type TEXT, header_authorization_encrypted BLOB);
+    events TEXT, is_active INTEGER, type TEXT, header_authorization_encrypted BYTEA);
 "#;
 
 /// A forge in a folder of its own.
