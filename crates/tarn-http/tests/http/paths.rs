@@ -365,7 +365,7 @@ async fn an_upload_may_end_in_the_file_name_of_the_package_and_in_no_other() {
         "hello%0A.apk",
     ] {
         let answer = server.send(&upload(name)).await;
-        answer.refusal(400, "packages are published to /{branch}/{repository}");
+        answer.refusal(400, "/{branch}/{repository}");
         assert_eq!(server.blobs(), 0, "{name}");
     }
     let anonymous = put(format!("{ALICE}/edge/main/hello-1.0-r0.apk"), hello());

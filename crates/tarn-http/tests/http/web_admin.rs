@@ -80,8 +80,8 @@ async fn every_page_of_administration_is_there() {
     assert!(health.contains("2 accounts."));
     let settings = root.get("/-/admin/settings").await.text();
     for part in [
-        "<code>listen</code><br><span class=\"soft\">The address.</span>",
-        "<td class=\"path\">&#60;127.0.0.1:80&#62;</td>",
+        "<code>listen</code><span class=\"below\">The address.</span>",
+        "<td class=\"value\">&#60;127.0.0.1:80&#62;<span",
         "<code>tarn.toml:7</code>",
     ] {
         assert!(settings.contains(part), "{part}: {settings}");
