@@ -139,7 +139,7 @@ async fn beside<T>(
             while took.is_empty() || !over.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 publish(&registry, owner, &format!("{what}{}", took.len())).await?;
-                took.push(began.elapsed());
+                took.push((began.elapsed(), began));
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             Outcome::Ok(took)
@@ -151,13 +151,24 @@ async fn beside<T>(
     over.store(true, Ordering::Relaxed);
     let mut took = publishing.await??;
     took.sort();
-    let at = |part: usize| took.get(took.len() * part / 1_000).or(took.last()).copied();
+    let at = |part: usize| took.get(took.len() * part / 1_000).or(took.last());
+    let at = |part: usize| at(part).map(|(took, _)| *took).unwrap_or_default();
+    // When the longest were, since the work began: what comes at regular times has a reason.
+    let longest: Vec<String> = took
+        .iter()
+        .rev()
+        .take(5)
+        .map(|(took, at)| {
+            let at = at.saturating_duration_since(began);
+            format!("{took:.1?} (at {at:.1?})")
+        })
+        .collect();
     println!(
-        "{what}: {all:.1?}; {} publishes, median {:.1?}, 99 % {:.1?}, longest {:.1?}",
+        "{what}: {all:.1?}; {} publishes, median {:.1?}, 99 % {:.1?}, longest {}",
         took.len(),
-        at(500).unwrap_or_default(),
-        at(990).unwrap_or_default(),
-        took.last().copied().unwrap_or_default()
+        at(500),
+        at(990),
+        longest.join(", ")
     );
     Ok(done)
 }

@@ -14,10 +14,10 @@ use super::{Metadata, MetadataError};
 pub(super) const STEP: u32 = 32;
 
 /// How many rows a batch changes at most.
-const MOST: u64 = 1_000;
+const MOST: u64 = 200;
 
 /// After how long a batch takes no more rows. The commit comes on top.
-const LONGEST: Duration = Duration::from_millis(15);
+const LONGEST: Duration = Duration::from_millis(6);
 
 /// The longest rest: a disk that was slow once must not hold the work up for long.
 const LONGEST_REST: Duration = Duration::from_secs(1);
