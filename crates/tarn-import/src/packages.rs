@@ -149,9 +149,11 @@ impl Carrying<'_> {
                 by: self.by.clone(),
                 announced: Some(file.size),
                 file_name: Some(file.name.clone()),
-                if_exists: IfExists::Refuse,
+                // Forgejo keeps a copy of a noarch package for each architecture; here they are one.
+                if_exists: IfExists::Same,
             };
             match self.registry.publisher().publish(destination, body).await {
+                Ok(Published { is_new: false, .. }) => return Ok(Ended::There(None)),
                 Ok(Published { notice, .. }) => break notice,
                 // The other packages on their way hold it.
                 Err(PublishError::Memory(_)) if pauses > 0 => {

@@ -1,13 +1,14 @@
-//! A forge whose packages are in an S3 store, and one whose database is on PostgreSQL behind TLS.
+//! How a forge keeps what is imported: packages in an S3 store, its database on PostgreSQL behind TLS, copies of one package.
 
 use std::{fs, path::Path};
 
+use apk::sign::{KeySize, SigningKey};
 use tarn_testkit::{ACCESS_KEY, Postgres, REGION, S3Server, SECRET_KEY};
 use tempfile::TempDir;
 
 use crate::{
     forge_import::{counts, forge, import, report},
-    harness::server::files_below,
+    harness::{Package, forge::Forge, server::files_below},
 };
 
 /// The numbers of packages: imported, there, left out.
@@ -140,5 +141,23 @@ fn a_database_on_postgresql_is_read_over_tls() {
         ("webhooks", [1, 0, 1]),
     ] {
         assert_eq!(counts(&said, kind), expected, "{kind}: {said}");
+    }
+}
+
+/// Forgejo keeps a copy of a noarch package for each architecture that the repository has.
+#[test]
+fn copies_of_a_noarch_package_are_one_here() {
+    let forge = Forge::new();
+    let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    forge.sign(1, &key.to_pkcs8_pem().unwrap());
+    let noarch = Package::new("hello-doc", "1.0-r0").arch("noarch");
+    for arch in ["x86_64", "aarch64", "armv7"] {
+        let place = format!("v3.23|main|{arch}");
+        forge.publish((1, 1, 1_650_000_000), &place, &noarch);
+    }
+    let data = TempDir::new().unwrap();
+    for expected in [[1, 2, 0], [0, 3, 0]] {
+        let said = report(&import(&forge, &data, &[]));
+        assert_eq!(counts(&said, "packages"), expected, "{said}");
     }
 }
