@@ -19,8 +19,8 @@ const PAUSES: [Duration; 5] = [
 ];
 
 /// When a certificate is to be ordered. A server that was started since the last failure does not wait for longer than the first
-/// pause: it was probably started because something was put right. A failure from after `now` is that of a wrong clock, and counts
-/// for nothing.
+/// pause: it was probably started because something was put right. A failure dated after `now` was noted by a wrong clock and is
+/// ignored.
 pub(super) fn due_at(
     held: Option<&StoredCertificate>,
     failed: Option<FailedOrders>,

@@ -32,7 +32,9 @@ use tarn_base::{
     secret::Secret,
 };
 use tarn_net::{AcmeError, Authority};
-use tarn_store::metadata::{CertificateOf, Metadata, MetadataError, StoredCertificate};
+use tarn_store::metadata::{
+    CertificateOf, FailedOrders, Metadata, MetadataError, StoredCertificate,
+};
 
 /// How often the rows are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -250,8 +252,8 @@ impl Certificates {
         for proof in proofs {
             let forgotten = metadata.forget_acme_challenge(&proof.name, &proof.digest);
             if let Err(error) = forgotten.await {
-                // It ends by itself.
-                tracing::warn!(%error, "an answer to the authority was not forgotten");
+                // It expires by itself.
+                tracing::warn!(%error, "could not remove an answer to the authority");
             }
         }
         let issued = issued?;
@@ -333,6 +335,10 @@ impl Certificates {
             Err(error) => error,
         };
         counts.failed.one();
+        // An order takes minutes: the pause begins when it has failed, also where the certificate that came was too old.
+        let now = clock.now();
+        let failed = FailedOrders { count, at: now };
+        metadata.set_failed_orders(self.of(), failed).await?;
         let next = now.after(pause_after(count)).rfc3339_micros();
         let hint = match &error {
             OrderError::Acme(error) => error.hint(),

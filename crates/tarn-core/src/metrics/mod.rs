@@ -82,7 +82,7 @@ fn certificate(text: &mut Exposition, counts: &CertificateCounts) {
     );
     text.gauge(
         "tarn_certificate_failed_orders",
-        "Orders that failed since the last certificate was issued, of all servers. Only with `acme-domain`.",
+        "Orders since the last certificate was issued that failed or are under way, of all servers. Only with `acme-domain`.",
         counts.failing(),
     );
 }
@@ -156,7 +156,7 @@ fn indexes(text: &mut Exposition, counts: &IndexCounts) {
     );
     text.counter(
         "tarn_index_refused_total",
-        "Indexes that failed verification and were not served. If it is above 0, read the log and report it.",
+        "Indexes that failed verification and were not served. Above 0: report it, with the log.",
         [("", counts.refused.value())],
     );
 }

@@ -137,6 +137,26 @@ impl Metadata {
         Ok(count)
     }
 
+    /// Says how many orders have failed, and when the last one did.
+    pub async fn set_failed_orders(
+        &self,
+        of: CertificateOf<'_>,
+        failed: FailedOrders,
+    ) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        transaction
+            .run(sql!(
+                "INSERT INTO failed_orders (directory, names, failures, failed_at) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (directory, names) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at",
+                of.directory,
+                of.names,
+                i64::from(failed.count),
+                failed.at
+            ))
+            .await?;
+        transaction.commit().await
+    }
+
     /// The sealed credentials of the account that was made with that address.
     pub async fn acme_account(
         &self,

@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 r#"{"format":"v3","name":"a","version":"1","arch":"x","scripts":["y"]}"#,
-                "`y` is no script",
+                "`y` is not a script",
             ),
         ] {
             let error = StoredFacts::from_row(text.to_owned()).read().unwrap_err();

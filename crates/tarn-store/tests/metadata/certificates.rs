@@ -64,7 +64,16 @@ async fn orders_that_failed_are_counted_until_a_certificate_is_issued() {
         .await
         .unwrap();
     assert_eq!(metadata.failed_orders(OF).await.unwrap(), None);
-    assert_eq!(metadata.note_failed_order(OF, START).await.unwrap(), 1);
+    // What came was too old to be used: that counts as well, although it was kept.
+    let failed = FailedOrders {
+        count: 3,
+        at: START,
+    };
+    for _ in 0..2 {
+        metadata.set_failed_orders(OF, failed).await.unwrap();
+        assert_eq!(metadata.failed_orders(OF).await.unwrap(), Some(failed));
+    }
+    assert_eq!(metadata.note_failed_order(OF, START).await.unwrap(), 4);
 }
 
 #[tokio::test]
