@@ -59,18 +59,18 @@ pub enum RemoteError {
         origin: String,
         /// What was wrong.
         problem: &'static str,
-        /// What the library says, which is for people who may see the certificate.
+        /// The library's error, for a person who may see the certificate.
         #[source]
         source: rustls::Error,
     },
-    /// It answered what is no TLS, as a server does that speaks plain HTTP there.
+    /// It does not speak TLS; often a server that speaks plain HTTP on this port.
     #[error("{origin} does not speak TLS")]
     NotTls {
         /// Scheme, host and port.
         origin: String,
     },
-    /// It answered a plain request with what is no HTTP, as a server does that speaks TLS there.
-    #[error("what {origin} answered is no HTTP: {problem}")]
+    /// It did not answer a plain request with HTTP; often a server that speaks TLS on this port.
+    #[error("{origin} did not answer with HTTP: {problem}")]
     NotHttp {
         /// Scheme, host and port.
         origin: String,
@@ -85,12 +85,20 @@ pub enum RemoteError {
         /// What was wrong.
         problem: String,
     },
-    /// The connection ended, or what came was no HTTP.
+    /// The connection ended, or what came is not HTTP.
     #[error("the connection to {origin} failed: {problem}")]
     Broken {
         /// Scheme, host and port.
         origin: String,
         /// What was wrong.
+        problem: String,
+    },
+    /// A redirect that is not followed. Trying again does not help.
+    #[error("{origin}: {problem}")]
+    Redirect {
+        /// Scheme, host and port of what was asked for.
+        origin: String,
+        /// Why not.
         problem: String,
     },
     /// Nothing moved for too long.
@@ -429,6 +437,9 @@ fn failed(url: &Url, error: &reqwest::Error) -> RemoteError {
         None => {}
     }
     let problem = innermost.to_string();
+    if error.is_redirect() {
+        return RemoteError::Redirect { origin, problem };
+    }
     if url.scheme() == "http" && is_no_http {
         return RemoteError::NotHttp { origin, problem };
     }
@@ -448,6 +459,11 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
     use super::*;
 
     #[test]
@@ -469,6 +485,25 @@ mod tests {
         assert_eq!(may_follow(std::slice::from_ref(&secret), &secret), Ok(()));
         assert!(may_follow(&[plain.clone(), secret.clone()], &plain).is_err());
         assert!(may_follow(&vec![secret.clone(); REDIRECTS + 1], &secret).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_redirect_that_is_not_followed_is_no_broken_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = "HTTP/1.1 302 Found\r\nLocation: /\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+                stream.read(&mut [0; 2048]).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let remote = Remote::new(&[]).unwrap();
+        let error = remote.get(&Url::parse(&url).unwrap(), None).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, RemoteError::Redirect { .. }), "{error:?}");
+        assert!(!error.may_pass());
+        assert!(error.to_string().ends_with("it redirects again and again"));
     }
 
     #[test]
