@@ -160,8 +160,8 @@ enum Here {
 
 impl Run<'_> {
     /// Looks for an account: for what it became in an earlier run, whatever that is called now, and by its name. A name that was given
-    /// to another since is not that account. Nor is one that was here before, or came from another forge: their people may be others,
-    /// and each would get the rights of the other. Only the administrator knows.
+    /// to another since is not that account. An account that was here before, or came from another forge, may belong to other people:
+    /// merging would give each the other's rights, so the administrator decides.
     async fn here(
         &mut self,
         (id, identity): (i64, &str),
@@ -191,7 +191,7 @@ impl Run<'_> {
 
     fn is_other(&mut self, kind: Kind, name: &OwnerName) {
         let why = format!(
-            "an account here has this name and did not come from this forge; if the two are one, import with `--merge {name}`; if not, rename one of them"
+            "an account here has this name but did not come from this forge; if it is the same, import with `--merge {name}`, else rename one of them"
         );
         self.report.left_out(kind, name.as_str(), why);
     }

@@ -314,7 +314,10 @@ async fn rules(source: &Source) -> Result<Vec<CleanupRule>, SourceError> {
     // Forgejo since version 17.
     let counts_downloads = source
         .has("package_cleanup_rule", "keep_last_download_days")
-        .await?;
+        .await?
+        && source
+            .has("package_cleanup_rule", "remove_last_download_days")
+            .await?;
     let rows = source
         .rows(if counts_downloads {
             "SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern, keep_last_download_days + remove_last_download_days AS download_days FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id"

@@ -66,7 +66,9 @@ impl Carrying<'_> {
             let ended = match ended {
                 Ok(ended) => ended,
                 Err(error) => {
-                    imports.remember(&things, &history).await?;
+                    if let Err(error) = imports.remember(&things, &history).await {
+                        tracing::warn!(%error, "could not note the packages that were imported");
+                    }
                     return Err(error);
                 }
             };

@@ -122,7 +122,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// Names the first one that it has not.
+    /// [`ImportError::NoOwner`] with the first name the forge does not have.
     pub fn check_names(&self, names: &[String]) -> Result<(), ImportError> {
         let lacks = |name: &&String| !self.names.values().any(|it| it.eq_ignore_ascii_case(name));
         match names.iter().find(lacks) {

@@ -36,10 +36,15 @@ pub struct Account {
 }
 
 impl Account {
-    /// What tells this account from one that has its name in another forge. It is the same in every run, and when the forge moves to
-    /// another machine or database.
+    /// What tells this account from one that has its name in another forge. It is the same in every run, also when the account is
+    /// renamed there or the forge moves to another machine or database.
     pub(crate) fn identity(&self) -> String {
-        format!("{}/{}/{}", self.name.to_lowercase(), self.id, self.created)
+        let (id, created) = (self.id, self.created);
+        match created {
+            // Made by other hands: the number alone would be that of an account in any forge.
+            0 => format!("{id}/{}", self.name.to_lowercase()),
+            _ => format!("{id}/{created}"),
+        }
     }
 }
 

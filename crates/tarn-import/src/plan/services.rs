@@ -15,10 +15,10 @@ impl Plan {
         let why = match (days, keep) {
             _ if !rule.enabled => "it is not enabled",
             _ if rule.has_pattern => {
-                "it has a pattern of versions, which rules here don't have; without it packages would go that the forge keeps"
+                "it has a pattern of versions, which rules here don't have; without it, packages would be deleted that the forge keeps"
             }
             _ if rule.counts_downloads => {
-                "it keeps what was downloaded of late, which rules here don't; without that packages would go that the forge keeps"
+                "it keeps recently downloaded packages, which rules here cannot; without that, packages would be deleted that the forge keeps"
             }
             (Ok(days), Ok(keep)) => {
                 if days == 0 {

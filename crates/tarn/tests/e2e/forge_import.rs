@@ -460,7 +460,7 @@ fn accounts_of_two_forges_with_one_name_are_merged_only_when_that_is_asked_for()
     assert_eq!(counts(&said, "organisations"), [0, 0, 2], "{said}");
     assert_eq!(counts(&said, "packages"), [0, 0, 1], "{said}");
     for what in ["users: Alice", "organisations: acme"] {
-        let why = "an account here has this name and did not come from this forge";
+        let why = "an account here has this name but did not come from this forge";
         assert!(said.contains(&format!("{what}: {why}")), "{said}");
     }
     let tokens = |data: &TempDir| {
