@@ -1,19 +1,16 @@
 //! Memory that readers share: each may hold a little by itself, and more only as long as all of them together hold no more than
 //! there is.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
 /// A budget of bytes that several readers share. Clones share it too.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    left: Arc<AtomicU64>,
+    left: Arc<Mutex<u64>>,
     /// What some of the readers hold together, where those have a bound of their own.
-    of_part: Option<Arc<AtomicU64>>,
+    of_part: Option<Arc<Mutex<u64>>>,
 }
 
 /// The budget is used up.
@@ -31,13 +28,13 @@ impl Memory {
     /// A budget of `bytes`.
     pub fn of(bytes: u64) -> Self {
         Self {
-            left: Arc::new(AtomicU64::new(bytes)),
+            left: Arc::new(Mutex::new(bytes)),
             of_part: None,
         }
     }
 
-    /// The same budget for some of its readers, who together never take more than they leave to all others: the first such part
-    /// may hold half, the next one half of what is left, and so on. However many parts take all they can, there is some left.
+    /// A share of this budget for one group of readers. The first such group may hold at most half, the next half of the rest, and so
+    /// on, so some is always left.
     pub fn part(&self) -> Self {
         Self {
             left: Arc::clone(&self.left),
@@ -52,28 +49,27 @@ impl Memory {
 
     /// Bytes that are free.
     pub fn left(&self) -> u64 {
-        self.left.load(Ordering::Relaxed)
+        *locked(&self.left)
     }
 
     /// Gives `held` back and takes `wanted` at once. `false`: there is not so much, and nothing changes.
     fn exchange(&self, held: u64, wanted: u64) -> bool {
-        let of_part = self.of_part.as_deref();
-        let together = of_part.map_or(0, |part| {
-            part.fetch_add(wanted, Ordering::Relaxed);
-            part.fetch_sub(held, Ordering::Relaxed).saturating_sub(held)
-        });
-        let change = |left: u64| {
-            let left = left.saturating_add(held).checked_sub(wanted)?;
-            (wanted <= held || together <= left).then_some(left)
+        let mut left = locked(&self.left);
+        let mut part = self.of_part.as_deref().map(locked);
+        let together = part
+            .as_deref()
+            .map_or(0, |part| part.saturating_sub(held).saturating_add(wanted));
+        let Some(rest) = left.saturating_add(held).checked_sub(wanted) else {
+            return false;
         };
-        let changed = self
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
-        if let (Err(_), Some(part)) = (changed, of_part) {
-            part.fetch_add(held, Ordering::Relaxed);
-            part.fetch_sub(wanted, Ordering::Relaxed);
+        if wanted > held && together > rest {
+            return false;
         }
-        changed.is_ok()
+        *left = rest;
+        if let Some(part) = &mut part {
+            **part = together;
+        }
+        true
     }
 
     /// A share of nothing yet, for a reader that may hold `free` bytes without asking.
@@ -84,6 +80,10 @@ impl Memory {
             taken: 0,
         }
     }
+}
+
+fn locked(number: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    number.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one reader holds, until it is dropped.

@@ -63,7 +63,7 @@ impl UnderWay {
         })
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<Option<OwnerId>, (usize, Memory)>> {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
