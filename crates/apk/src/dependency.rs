@@ -121,9 +121,7 @@ pub enum DependencyError {
         source: DigestError,
     },
     /// A list that starts with a space: apk reads a dependency without a name there.
-    #[error(
-        "the list starts with a space: take the space out, apk would read a dependency without a name"
-    )]
+    #[error("the list starts with a space: remove it, apk would read a dependency without a name")]
     LeadingBlank,
 }
 

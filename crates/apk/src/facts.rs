@@ -52,8 +52,8 @@ impl Format {
 /// it ([`crate::v2::pkginfo`], [`crate::v3::package`]), after [`PackageFacts::check`]: it holds nothing that an apk client
 /// would choke on.
 ///
-/// Texts are empty and numbers 0 where the package says nothing. They are stored as JSON without what is empty or 0 (`facts/stored.rs`):
-/// a field that was not known when a package came is as in one that says nothing of it.
+/// Texts are empty and numbers 0 where the package says nothing. Stored as JSON without empty fields (`facts/stored.rs`): a field added
+/// later reads as empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackageFacts {

@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(v2.facts().file_name(), v3.facts().file_name());
         for (bytes, text) in [
             (b"".as_slice(), "the file is empty"),
-            (b"AD", "this is no .apk"),
+            (b"AD", "this is not an .apk"),
             (b"ADB", "this is no v3 package"),
             (b"ADB.indx\0\0\0\0", "this is an index of packages"),
             (b"<html>", "HTML"),

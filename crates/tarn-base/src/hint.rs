@@ -1,4 +1,4 @@
-//! How an error is said: what is wrong, what caused it, and what to do about it.
+//! How an error is reported: what is wrong, what caused it, and what to do about it.
 //!
 //! The `Display` of an error says what is wrong. [`Hint::hint`] says what to do, as it is done at the command line;
 //! an interface where it is done otherwise gives a hint of its own. Nothing takes a text apart.

@@ -8,11 +8,11 @@ use crate::hint::Hint;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
-/// Why a text is no number of bytes.
+/// Why a text isn't a number of bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SizeError {
-    /// Nothing fits into it.
-    #[error("no package would fit into 0 bytes")]
+    /// It is 0.
+    #[error("the size must be larger than 0")]
     Zero,
     /// No number, another unit, or too many.
     #[error("`{0}` is not a size")]
@@ -64,14 +64,14 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        const NAMES: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
         if self.0 < 1024 {
             return write!(f, "{} B", self.0);
         }
         // Tenths of the unit, rounded to the nearest.
         let mut tenths = u128::from(self.0) * 10;
         let mut unit = "B";
-        for next in UNITS {
+        for next in NAMES {
             tenths = (tenths + 512) / 1024;
             unit = next;
             if tenths < 10_235 {

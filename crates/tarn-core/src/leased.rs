@@ -20,9 +20,9 @@ pub(crate) enum Leased<T> {
     NotDue(Timestamp),
 }
 
-/// Does `work` under the lease of that name, unless another server does it now, or has done it less than `every` before `now`. It gives
-/// what it comes to, and when it counts as done. Where another server has taken the lease, since this one was paused for long, it is left where
-/// it is. Beside a SQLite database there is no other server, and no lease.
+/// Runs `work` while holding the lease, unless another server holds it or the work was done less than `every` before `now`. `work`
+/// returns its result and the time at which it counts as done. If another server takes the lease meanwhile, `work` is dropped. On
+/// SQLite there is no lease.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub(crate) async fn under_lease<T>(
             match metadata.renew_lease(&lease, LEASE).await {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(error) => tracing::warn!(%error, name, "a lease was not prolonged"),
+                Err(error) => tracing::warn!(%error, name, "could not renew a lease"),
             }
         }
     };
@@ -59,7 +59,7 @@ pub(crate) async fn under_lease<T>(
         }
     };
     if let Err(error) = metadata.release_lease(&lease, done_at).await {
-        tracing::warn!(%error, name, "a lease was not given back: it ends within a minute");
+        tracing::warn!(%error, name, "could not release a lease; it expires within a minute");
     }
     Ok(Leased::Done(done))
 }

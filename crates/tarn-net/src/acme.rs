@@ -42,7 +42,9 @@ pub enum AcmeError {
     #[error("the authority refused: {0}")]
     Refused(String),
     /// It does not know the account.
-    #[error("the authority does not know the account that was made there; another is made")]
+    #[error(
+        "the authority does not know this server's account; the next attempt registers a new one"
+    )]
     NoAccount,
     /// It looked at the names and did not find what it asked for.
     #[error("the authority did not reach this server at {0}")]

@@ -44,7 +44,7 @@ const NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96
 
 /// An address that no webhook may connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no public address")]
+#[error("{0} is not a public address")]
 pub struct Forbidden(pub IpAddr);
 
 /// Says which addresses a webhook may connect to.

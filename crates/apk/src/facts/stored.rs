@@ -40,7 +40,7 @@ impl Stored for Script {
     fn read(text: &str) -> Result<Self, String> {
         let mut all = Self::ALL.into_iter();
         let script = all.find(|script| script.as_str() == text);
-        script.ok_or_else(|| format!("`{text}` is no script"))
+        script.ok_or_else(|| format!("`{text}` is not a script"))
     }
 }
 

@@ -41,7 +41,7 @@ impl SignatureMember {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SignatureError {
     /// A directory or link.
-    #[error("{name} is no regular file")]
+    #[error("{name} is not a regular file")]
     NotAFile {
         /// The entry.
         name: Quoted,

@@ -23,7 +23,7 @@ pub enum Compression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ContainerError {
     /// It starts with something else.
-    #[error("this is no ADB file, which starts with the letters ADB: send a Packages.adb")]
+    #[error("this is not an ADB file, which starts with the letters ADB: send a Packages.adb")]
     Magic,
     /// It is compressed in a way that is not supported.
     #[error("this ADB file is compressed in a way that no apk knows: use deflate, zstd or none")]

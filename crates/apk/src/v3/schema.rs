@@ -130,7 +130,7 @@ pub mod file {
     pub const MTIME: usize = 4;
     /// A blob: a hash of the content, whose length says which.
     pub const HASHES: usize = 5;
-    /// A blob, for what is no regular file with its own content: two bytes of `st_mode`, then the target of a link as it is,
+    /// A blob, for what is not a regular file with its own content: two bytes of `st_mode`, then the target of a link as it is,
     /// or eight bytes of `st_rdev`.
     pub const TARGET: usize = 6;
     /// All slots, the count included.

@@ -165,7 +165,7 @@ fn each_file_that_is_no_package_gets_a_sentence_of_its_own() {
         (&b""[..], "the file is empty; send an .apk"),
         (
             b"hello",
-            "this is no .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
+            "this is not an .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
         ),
         (
             b"\x1f",
@@ -173,15 +173,15 @@ fn each_file_that_is_no_package_gets_a_sentence_of_its_own() {
         ),
         (
             b"PK\x03\x04",
-            "this is no .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
+            "this is not an .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
         ),
         (
             b"\n<!DOCTYPE html>",
-            "this is no .apk but an HTML or XML page; was it downloaded from a wrong address, or behind a login?",
+            "this is not an .apk but an HTML or XML page; was it downloaded from a wrong address, or behind a login?",
         ),
         (
             b"ADBd\x00\x00",
-            "this is no .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
+            "this is not an .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`",
         ),
     ] {
         assert_eq!(refusal(file), expected);
@@ -192,7 +192,7 @@ fn each_file_that_is_no_package_gets_a_sentence_of_its_own() {
     );
     assert_eq!(
         refusal(&compress_member([&[b'x'; 1024][..]], 9)),
-        "this is no .apk: the gzip data holds no tar archive"
+        "this is not an .apk: the gzip data holds no tar archive"
     );
     assert_eq!(
         refusal(&compress_member([], 9)),
@@ -323,7 +323,7 @@ fn rejects_a_control_section_that_apk_reads_otherwise() {
     let link = compress_member([link.to_bytes().as_slice()], 9);
     assert_eq!(
         refusal(&[link, data].concat()),
-        "`.PKGINFO` in the control section is no regular file"
+        "`.PKGINFO` in the control section is not a regular file"
     );
 }
 

@@ -64,8 +64,8 @@ pub struct AccessLimits {
     pub free_guesses_per_source: u32,
     /// The longest that guessing is held up for, however often it was wrong.
     pub longest_wait: Duration,
-    /// A request with a password that has to wait no longer than this is held until then. One that would have to wait longer is
-    /// told to come back.
+    /// A request with a password that has to wait no longer than this is held until then. A request that would wait longer is refused
+    /// with `Retry-After`.
     pub longest_delay: Duration,
     /// How many requests are held at once; any further one is refused, with how long to wait.
     pub held_requests: usize,

@@ -42,7 +42,8 @@ impl Base {
     }
 }
 
-/// Takes further packages: an index is derived from nothing in parts, so that the facts of all are never in memory.
+/// Takes further packages: an index is derived in batches, so the facts of all packages are never in memory together. Their records
+/// are, uncompressed, until the index is written.
 ///
 /// # Errors
 ///

@@ -1,11 +1,12 @@
 //! When each job is due.
 //!
 //! All jobs run once when the server starts, one after the other, and then every day, or as often as the settings say. A
-//! job that fails is reported in the log and tried again within the hour. Where servers may share the database, all of them together do a
+//! job that fails is reported in the log and retried within the hour. Where servers may share the database, all of them together do a
 //! job that often: the one that does it holds the job's lease, which remembers when it was done last, and so a start is no reason to do it
 //! again. The schedule goes by the registry's clock and only looks at it now and then, so that a test may move it.
 
 use std::{
+    error::Error,
     future::Future,
     pin::pin,
     time::{Duration, Instant},
@@ -117,7 +118,8 @@ impl Schedule {
     /// Does what is due.
     pub async fn run_due(&mut self) {
         let now = self.registry.clock().now();
-        // None is due later than after an interval from the time that another server wrote down, unless a clock was wrong.
+        // A lease's time comes from another server's clock. Anything more than two intervals ahead means that a clock was wrong, so the
+        // job runs now.
         let is_due = |(job, at): &&(Job, Timestamp)| {
             *at <= now || *at > now.after(self.interval(*job).max(LEASE) * 2)
         };
@@ -144,7 +146,7 @@ impl Schedule {
         let interval = self.interval(job);
         let work = async {
             let worked = self.run(job).await;
-            // What failed is as good as done long ago, so that it is due again soon.
+            // A failed job is retried within the hour.
             let again = now.after(if worked {
                 interval
             } else {
@@ -175,7 +177,8 @@ impl Schedule {
         let result = match self.work(job).await {
             Ok(None) => return true,
             Ok(Some(done)) => Ok(done),
-            Err(problem) => {
+            Err(error) => {
+                let problem = with_causes(&*error);
                 tracing::warn!(error = problem, job = job.name(), "a job was not all done");
                 Err(problem)
             }
@@ -194,14 +197,12 @@ impl Schedule {
     }
 
     /// Does a job. Gives what it did, in words, where that is to be noted.
-    async fn work(&self, job: Job) -> Result<Option<String>, String> {
+    async fn work(&self, job: Job) -> Result<Option<String>, Box<dyn Error + Send + Sync>> {
         let registry = &self.registry;
         let done = match job {
             Job::Clear => {
                 let metadata = registry.metadata();
-                let rows = in_batches(|| metadata.clear_removed())
-                    .await
-                    .map_err(|error| with_causes(&error))?;
+                let rows = in_batches(|| metadata.clear_removed()).await?;
                 // It is looked for every few seconds.
                 if rows == 0 {
                     return Ok(None);
@@ -213,7 +214,7 @@ impl Schedule {
                 format!("{} deleted", counted(rows, "database row"))
             }
             Job::Free => {
-                let freed = free(registry).await.map_err(|error| with_causes(&error))?;
+                let freed = free(registry).await?;
                 let Freed {
                     forgotten, blobs, ..
                 } = freed;
@@ -227,7 +228,7 @@ impl Schedule {
                 )
             }
             Job::Sweep => {
-                let swept = sweep(registry).await.map_err(|error| with_causes(&error))?;
+                let swept = sweep(registry).await?;
                 tell(swept);
                 format!(
                     "{} files are right, {} removed, {} missing or damaged, {} unknown",
@@ -238,18 +239,14 @@ impl Schedule {
                 )
             }
             Job::Expire => {
-                let removed = expire(registry)
-                    .await
-                    .map_err(|error| with_causes(&error))?;
+                let removed = expire(registry).await?;
                 if removed > 0 {
                     tracing::info!(removed, "packages expired");
                 }
                 format!("{} expired", counted(removed, "package"))
             }
             Job::Retain => {
-                let removed = retain(registry)
-                    .await
-                    .map_err(|error| with_causes(&error))?;
+                let removed = retain(registry).await?;
                 if removed > 0 {
                     tracing::info!(removed, "old entries of the audit log removed");
                 }
@@ -259,17 +256,17 @@ impl Schedule {
                 )
             }
             Job::Forget => {
-                let tokens = forget_expired_tokens(registry)
-                    .await
-                    .map_err(|error| with_causes(&error));
-                let sessions = forget_expired_sessions(registry)
-                    .await
-                    .map_err(|error| with_causes(&error));
+                let tokens = forget_expired_tokens(registry).await;
+                let sessions = forget_expired_sessions(registry).await;
                 let (tokens, sessions) = (tokens?, sessions?);
                 if tokens + sessions > 0 {
                     tracing::info!(tokens, sessions, "what expired long ago removed");
                 }
-                format!("{tokens} expired tokens and {sessions} ended sessions removed")
+                format!(
+                    "{} and {} removed",
+                    counted(tokens, "expired token"),
+                    counted(sessions, "ended session")
+                )
             }
         };
         Ok(Some(done))

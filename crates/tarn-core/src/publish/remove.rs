@@ -41,7 +41,7 @@ pub enum RestoreError {
     #[error("the bytes of the deleted package file are gone: the disk lost them")]
     BytesGone,
     /// That very file is there: it was restored or published again.
-    #[error("the package file is there; there is nothing to restore")]
+    #[error("the package file exists already; there is nothing to restore")]
     Unneeded,
     /// Another file is there by now.
     #[error(

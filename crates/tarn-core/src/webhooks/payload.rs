@@ -73,7 +73,7 @@ struct Ping<'a> {
     sender: Option<Account<'a>>,
 }
 
-/// What Gitea and Forgejo call an event and the action in its message. A ping is none of theirs.
+/// What Gitea and Forgejo call an event, and its action. They have no ping.
 pub(super) const fn forge_names(event: WebhookEvent) -> (&'static str, &'static str) {
     match event {
         WebhookEvent::Published => ("package", "created"),

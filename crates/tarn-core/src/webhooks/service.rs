@@ -185,7 +185,7 @@ impl Webhooks {
     pub fn warning(&self, webhook: &Webhook) -> Option<String> {
         let forbidden = webhook.target.forbidden_by(&self.rules)?;
         Some(format!(
-            "nothing will be sent to this webhook: {forbidden}, and the server's `webhook-allowed-networks` does not have it"
+            "this webhook gets no messages: {forbidden}, and `webhook-allowed-networks` does not list it"
         ))
     }
 

@@ -124,8 +124,6 @@ tarn_testkit::suite_on_postgres!(
     "packages_beside_a_new_database_keep_the_server_from_starting",
     // What they show does not depend on the database.
     "--skip",
-    "grants::",
-    "--skip",
     "index_cache::",
     "--skip",
     "sealing_key::",

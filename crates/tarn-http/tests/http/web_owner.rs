@@ -362,7 +362,7 @@ async fn webhooks_are_added_tested_and_sent_again() {
     let fields = [("url", "http://192.168.0.1/"), ("event", "published")];
     let page = browser.post(path, &fields).await.expect(200).text();
     assert!(
-        page.contains("nothing will be sent to this webhook: 192.168.0.1 is no public address"),
+        page.contains("this webhook gets no messages: 192.168.0.1 is not a public address"),
         "{page}"
     );
 }

@@ -110,7 +110,7 @@ fn a_secret_that_is_made_is_printed_once_and_alone() {
     let warned = folder.tarn(&near);
     assert!(
         warned.stderr.starts_with(
-            "warning: nothing will be sent to this webhook: 127.0.0.1 is no public address"
+            "warning: this webhook gets no messages: 127.0.0.1 is not a public address"
         ),
         "{}",
         warned.stderr

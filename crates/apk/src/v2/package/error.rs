@@ -43,12 +43,12 @@ pub enum PackageError {
     Empty,
     /// Neither gzip nor anything else known.
     #[error(
-        "this is no .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`"
+        "this is not an .apk: it begins neither with gzip data nor with ADB; build one with `abuild`, `melange` or `apk mkpkg`"
     )]
     NotAPackage,
     /// Markup, which is what a failed download leaves.
     #[error(
-        "this is no .apk but an HTML or XML page; was it downloaded from a wrong address, or behind a login?"
+        "this is not an .apk but an HTML or XML page; was it downloaded from a wrong address, or behind a login?"
     )]
     Markup,
     /// `!<arch>` in front, or `debian-binary` in it.
@@ -57,7 +57,7 @@ pub enum PackageError {
     )]
     OtherPackage,
     /// gzip around something that is no tar.
-    #[error("this is no .apk: the gzip data holds no tar archive")]
+    #[error("this is not an .apk: the gzip data holds no tar archive")]
     NotTar,
     /// A gzip member is broken.
     #[error("{section}: {problem}")]
@@ -98,7 +98,7 @@ pub enum PackageError {
         name: Quoted,
     },
     /// `.PKGINFO` or a script that is a link, a directory, …
-    #[error("{name} in the control section is no regular file")]
+    #[error("{name} in the control section is not a regular file")]
     ControlNotAFile {
         /// The entry.
         name: Quoted,

@@ -69,7 +69,7 @@ pub enum PkginfoError {
         size: u64,
     },
     /// Not a number, or one that is too large.
-    #[error("{field}: {value} is no number from 0 to {largest}, write it in digits only")]
+    #[error("{field}: {value} is not a number from 0 to {largest}; use digits only")]
     Number {
         /// The key.
         field: &'static str,

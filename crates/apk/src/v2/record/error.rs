@@ -14,13 +14,13 @@ pub enum RecordError {
     #[error("the record must end with one blank line and have none before")]
     End,
     /// A line that is no field.
-    #[error("{line} is no field of an index: it must be a letter, `:` and a value")]
+    #[error("{line} is not a field of an index: it must be a letter, `:` and a value")]
     NotAField {
         /// The line found.
         line: Quoted,
     },
     /// A field that belongs elsewhere, or nowhere.
-    #[error("{field}: is no field of an index")]
+    #[error("{field}: is not a field of an index")]
     Unknown {
         /// The letter.
         field: char,
@@ -66,7 +66,7 @@ pub enum RecordError {
         code: u32,
     },
     /// A number that is none, or not in its one spelling.
-    #[error("{field}: {value} is no number of 64 bits without leading zeros")]
+    #[error("{field}: {value} is not a number of 64 bits without leading zeros")]
     Number {
         /// The letter.
         field: char,

@@ -23,7 +23,7 @@ pub enum TarError {
     )]
     NoName,
     /// A number that is not octal digits, e.g. in GNU's base 256.
-    #[error("the field `{field}` of a tar header is no octal number, and apk reads no other")]
+    #[error("the field `{field}` of a tar header is not an octal number, and apk reads no other")]
     Number {
         /// The name of the field.
         field: &'static str,
@@ -104,7 +104,7 @@ pub enum TarError {
         problem: PathProblem,
     },
     /// A directory, link or device with content.
-    #[error("{name} is no regular file, yet has {size} bytes of content")]
+    #[error("{name} is not a regular file, yet has {size} bytes of content")]
     UnexpectedContent {
         /// The path.
         name: Quoted,

@@ -34,7 +34,7 @@ pub enum PathProblem {
     #[error("has an empty component (`//`)")]
     EmptyComponent,
     /// A slash at the end of what is no directory.
-    #[error("ends in a slash, but is no directory")]
+    #[error("ends in a slash, but is not a directory")]
     TrailingSlash,
 }
 

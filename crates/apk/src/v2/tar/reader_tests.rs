@@ -200,7 +200,7 @@ fn rejects_what_apk_reads_otherwise() {
         ),
         (
             raw(b"a", b'5', b"x", |_| ()),
-            "`a` is no regular file, yet has 1 bytes of content",
+            "`a` is not a regular file, yet has 1 bytes of content",
         ),
         (
             raw(b"a", b'K', b"target", |_| ()),
@@ -220,7 +220,7 @@ fn rejects_what_apk_reads_otherwise() {
         ),
         (
             raw(b"a", b'0', b"", |block| block[124] = 0x80),
-            "the field `size` of a tar header is no octal number, and apk reads no other",
+            "the field `size` of a tar header is not an octal number, and apk reads no other",
         ),
         (
             raw(b"a", b'x', b"10 path=b\n", |_| ()),

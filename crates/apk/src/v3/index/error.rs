@@ -10,7 +10,7 @@ pub enum IndexError {
     /// It is no ADB file, or not one that unpacks.
     #[error(transparent)]
     Container(#[from] ContainerError),
-    /// It cannot be divided into blocks.
+    /// Its blocks are malformed.
     #[error(transparent)]
     Block(#[from] BlockError),
     /// Another kind of ADB file.

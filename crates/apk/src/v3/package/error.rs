@@ -25,7 +25,7 @@ pub enum PackageError {
     /// It does not unpack.
     #[error("{0}")]
     Container(ContainerError),
-    /// It cannot be divided into blocks.
+    /// Its blocks are malformed.
     #[error(transparent)]
     Block(#[from] BlockError),
     /// Another kind of ADB file.

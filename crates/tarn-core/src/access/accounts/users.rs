@@ -18,7 +18,7 @@ pub struct UserOrder<'a> {
 }
 
 impl Accounts {
-    /// Adds a user. Without a password they sign in by tokens only, as those do whom an identity provider knows.
+    /// Adds a user. Without a password, the user signs in with tokens or through an identity provider.
     ///
     /// # Errors
     ///

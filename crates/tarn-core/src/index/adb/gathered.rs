@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{Record, State, layout, part::Source};
 use crate::index::engine::EngineError;
 
-/// Packages that come some at a time. They are sorted and compressed once, when all are there.
+/// Packages that come in batches. Their records are all in memory, uncompressed, until the index is written: sorted, and compressed once.
 #[derive(Debug, Default)]
 pub struct Gathered {
     sources: Vec<Source>,

@@ -9,8 +9,8 @@
 //! are cut into parts that share nothing, and only the last part grows:
 //!
 //! - Most packages are settled: all up to one of the newest eighth ([`last_settled`]). They stand sorted by name, so that all
-//!   versions of one stand together, whenever they came: each text that they share is there once. When another package becomes
-//!   the last settled one, they are all written anew: after so many appends as a sixteenth of them are, on average.
+//!   versions of one stand together, whenever they came: each text that they share is there once. When the last settled package
+//!   changes, all of them are rewritten: on average once every n/16 appends to an index of n packages.
 //! - The others stand in the order of their sequence.
 //! - A run ends with a package whose mixed sequence number says so ([`ends_run`]), one in 256 on average.
 //! - A chunk ends with the first package that ends a run after which it has [`LEAST`] packages or more; of the settled ones, the last chunk with
@@ -42,7 +42,7 @@ pub(super) fn newest(count: usize) -> usize {
 /// The sequence of the last settled package of an index of `count`: of the newest, the one whose mixed sequence number is the largest.
 /// `sequences` are those of the newest at least, in any order.
 ///
-/// It is followed by another when it is no longer among the newest, or when one comes whose number is larger.
+/// It changes when the package leaves the newest eighth, or a new one has a larger number.
 pub(super) fn last_settled(count: usize, mut sequences: Vec<i64>) -> Option<i64> {
     if count < FEWEST {
         return None;

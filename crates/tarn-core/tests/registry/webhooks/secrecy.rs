@@ -76,7 +76,10 @@ async fn no_log_line_holds_the_secret_or_the_path() {
     nowhere.deliver_due().await.unwrap();
     let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("webhook not delivered"), "{logged}");
-    assert!(logged.contains("10.0.0.1 is no public address"), "{logged}");
+    assert!(
+        logged.contains("10.0.0.1 is not a public address"),
+        "{logged}"
+    );
     tells_nothing(&logged);
 }
 
