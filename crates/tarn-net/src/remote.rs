@@ -494,7 +494,8 @@ mod tests {
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let answer = "HTTP/1.1 302 Found\r\nLocation: /\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-                stream.read(&mut [0; 2048]).await.unwrap();
+                let head = stream.read(&mut [0; 2048]).await.unwrap();
+                assert_ne!(head, 0);
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
         });
