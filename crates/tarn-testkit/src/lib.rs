@@ -9,6 +9,7 @@
 
 mod postgres;
 mod s3_server;
+mod shell;
 mod suite;
 mod tools;
 

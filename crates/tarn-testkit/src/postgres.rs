@@ -3,14 +3,14 @@
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::left_out;
+use crate::{left_out, shell::shell};
 
 /// The user of the server and its administrator.
 const USER: &str = "postgres";
@@ -203,18 +203,15 @@ impl Postgres {
 
     fn keeper(&self) -> Child {
         let stop = self.command_as_its_user("pg_ctl");
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", r#"read -r _; "$@"; rm -rf "$0""#])
-            .arg(self.folder.path())
-            .arg(stop.get_program())
-            .args(stop.get_args())
-            .args(["-D", &self.data(), "-w", "-m", "immediate", "stop"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // An interrupt at the terminal ends the tests only.
-            .process_group(0);
+        let mut shell = shell(r#"read -r _; "$@""#, self.folder.path());
+        shell.arg(stop.get_program()).args(stop.get_args()).args([
+            "-D",
+            &self.data(),
+            "-w",
+            "-m",
+            "immediate",
+            "stop",
+        ]);
         shell.spawn().unwrap()
     }
 

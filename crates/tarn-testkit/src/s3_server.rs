@@ -4,15 +4,14 @@ use std::{
     env, fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
 
-use crate::{free_address, left_out};
+use crate::{free_address, left_out, shell::shell};
 
 /// The name of a key that may do everything, as Garage wants one.
 pub const ACCESS_KEY: &str = "GK00112233445566778899aabb";
@@ -166,16 +165,9 @@ fn start_garage() -> Option<S3Server> {
 
 /// A command that runs `program`, ends it when its own input ends, and then deletes the folder.
 fn below_a_shell(folder: &Path, program: &Path) -> Command {
-    let script =
-        r#""$@" </dev/null & server=$!; read -r _; kill "$server"; wait "$server"; rm -rf "$0""#;
-    let mut shell = Command::new("sh");
-    // An interrupt at the terminal ends the tests, and the shell goes on until the folder is gone.
-    shell.process_group(0);
-    shell.args(["-c", script]).arg(folder).arg(program);
-    shell
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let commands = r#""$@" </dev/null & server=$!; read -r _; kill "$server"; wait "$server""#;
+    let mut shell = shell(commands, folder);
+    shell.arg(program);
     shell
 }
 

@@ -75,7 +75,7 @@ pub(super) struct Entry {
     /// A repository that has it: the link to its page, and `branch/repository`.
     pub(super) place: Option<(String, String)>,
     /// How many others have it.
-    pub(super) more_places: usize,
+    pub(super) more_places: u64,
 }
 
 impl Entry {
@@ -95,8 +95,7 @@ impl Entry {
 
     fn of(base: &str, version: CatalogVersion, places: &[VersionPlace]) -> Self {
         let links = OfOwner::new(base, &version.owner.name);
-        let mut places = places.iter().filter(|place| place.version == version.id);
-        let place = places.next();
+        let place = places.iter().find(|place| place.version == version.id);
         Self {
             link: place.map_or_else(
                 || links.anywhere(version.name.as_str()),
@@ -110,7 +109,7 @@ impl Entry {
                 let link = links.repository(branch, repository);
                 (link, format!("{branch}/{repository}"))
             }),
-            more_places: places.count(),
+            more_places: place.map_or(0, |place| place.others),
             owner_link: links.owner().to_owned(),
             name: version.name.as_str().to_owned(),
             version: version.version.as_str().to_owned(),

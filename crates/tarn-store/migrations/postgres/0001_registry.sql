@@ -111,8 +111,8 @@ CREATE INDEX package_files_added ON package_files (repository_id, added_at);
 CREATE INDEX package_files_removed ON package_files (repository_id, removed_at) WHERE removed_at IS NOT NULL;
 CREATE INDEX package_files_deleted ON package_files (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX package_files_blob ON package_files (sha256, removed_at);
--- Where a repository has few files all indexes that begin with it cost the same, and the planner takes the one made last. So that is one
--- that finds a single file: a plan that is kept while the repository grows must not look at all of its files.
+-- In a small repository all indexes that begin with `repository_id` cost the same, and the planner takes the one made last. These two find
+-- a single file and come last, so a plan kept while the repository grows never reads all of its files.
 ALTER TABLE package_files ADD CONSTRAINT package_files_key UNIQUE (repository_id, sequence);
 CREATE UNIQUE INDEX package_files_live ON package_files (repository_id, file_name, arch) WHERE removed_at IS NULL;
 

@@ -22,7 +22,8 @@ CREATE INDEX package_versions_search ON package_versions (LOWER(name), id DESC);
 DO $$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
-    -- What was added last is put into the index when it comes to so many kB, by the publish that adds to it: 4 MB take 40 ms or more.
+    -- New entries gather in a pending list, and the publish that fills it merges it. At the default of 4 MB that takes 40 ms or more; so
+    -- 512 kB.
     CREATE INDEX package_versions_trigrams ON package_versions USING gin (LOWER(name) gin_trgm_ops, LOWER(description) gin_trgm_ops)
         WITH (gin_pending_list_limit = 512);
 EXCEPTION WHEN undefined_file OR undefined_object OR feature_not_supported OR insufficient_privilege THEN

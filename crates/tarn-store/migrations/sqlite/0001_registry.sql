@@ -14,7 +14,7 @@ CREATE TABLE owners (
 
 CREATE TABLE users (
     owner_id            BIGINT  PRIMARY KEY REFERENCES owners (id) ON DELETE CASCADE,
-    password_hash       TEXT,                         -- NULL: signs in by tokens alone
+    password_hash       TEXT,                         -- NULL: signs in by tokens only
     credential_version  BIGINT  NOT NULL DEFAULT 1,   -- moves on when what the user signs in with changes
     admin               BOOLEAN NOT NULL DEFAULT FALSE,
     disabled            BOOLEAN NOT NULL DEFAULT FALSE
@@ -167,7 +167,7 @@ CREATE TABLE job_runs (
     problem   TEXT                                    -- why it failed
 );
 
--- What is gone for everybody but still has rows, which are deleted in batches: metadata/removals.rs.
+-- What no client can see any more but still has rows, which are deleted in batches: metadata/removals.rs.
 CREATE TABLE removals (
     kind   TEXT   NOT NULL CHECK (kind IN ('owner', 'webhook')),
     id     BIGINT NOT NULL,

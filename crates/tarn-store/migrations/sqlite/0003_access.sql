@@ -1,4 +1,4 @@
--- Names that owners had. Each still leads to its owner, and is taken for everybody else.
+-- Names that owners had. Each still redirects to its owner, and no other owner can take it.
 CREATE TABLE former_names (
     name_lower  TEXT   PRIMARY KEY,
     name        TEXT   NOT NULL,

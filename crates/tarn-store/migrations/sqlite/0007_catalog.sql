@@ -55,7 +55,7 @@ CREATE TABLE package_names (
     repository_id  BIGINT NOT NULL,
     kind           TEXT   NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'replaces')),
     name           TEXT   NOT NULL,                   -- a package provides its own name, too
-    bounds         TEXT   NOT NULL,                   -- what it says of the version: '', '=1.2', or '>=1.2 <2'; '' too where it says much
+    bounds         TEXT   NOT NULL,                   -- what it says of the version: '', '=1.2', or '>=1.2 <2'; '' also where there are more than eight
     file_id        BIGINT NOT NULL REFERENCES package_files (id) ON DELETE CASCADE,
     PRIMARY KEY (owner_id, kind, name, repository_id, file_id)
 ) WITHOUT ROWID;

@@ -133,7 +133,9 @@ fn hint(source: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => {
             ": it, or the folder it should be in, is not there; was the data folder changed while the server ran?"
         }
-        io::ErrorKind::NotADirectory => ": a file is where a folder should be; move it away",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            ": a file is where a folder should be; move it away"
+        }
         _ => "",
     }
 }

@@ -62,11 +62,8 @@ impl Receiving {
     pub(super) fn open(data_dir: &Path, receiver: Receiver) -> Result<Self, BlobError> {
         let (folder, lock_file) = receiver.names();
         let temporary = data_dir.join(folder);
-        if let Some(above) = data_dir.parent()
-            && !above.as_os_str().is_empty()
-            && !above.exists()
-        {
-            // Not closed to others, as the data folder is: these may be anyone's.
+        if let Some(above) = data_dir.parent() {
+            // Made with the usual mode, unlike the data folder: other programs may use them.
             fs::create_dir_all(above).map_err(at("make the folder", above))?;
         }
         make_folder(data_dir)?;

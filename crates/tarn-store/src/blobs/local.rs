@@ -225,7 +225,7 @@ fn move_to(incoming: &mut Incoming, place: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether there is a folder. A symbolic link to one is none: it is removed like a file.
+/// Whether there is a folder. A symbolic link to a folder doesn't count; it is removed like a file.
 fn is_folder(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_dir())
 }

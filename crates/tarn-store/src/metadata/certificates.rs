@@ -244,6 +244,7 @@ impl Metadata {
         transaction.run_one("challenge", kept).await?;
         transaction.commit().await
     }
+
     /// What the authority is to be answered about a name, while it may ask.
     pub async fn acme_challenge(
         &self,

@@ -1,13 +1,14 @@
 //! Publishes that wait at the same time are committed together.
 //!
-//! The wait for the disk at the end of a transaction costs far more than all else of recording a package. So a package that
-//! comes while none is being recorded is recorded at once, in a transaction of its own, and those that come meanwhile gather. One
-//! task takes all that wait and records them in one transaction ([`super::publishing`]), while the next ones gather. On SQLite a
-//! transaction has a thread to itself, from its first statement to the end of its commit ([`Engine::write_here`]). On PostgreSQL its
-//! statements go out together: a batch costs two round trips, however many packages it has.
+//! The wait for the disk at the end of a transaction costs far more than all else of recording a package. A package that comes while
+//! none is being recorded is recorded at once if the last batch was a single package. Those that come meanwhile gather: one task takes
+//! all that wait and records them in one transaction ([`super::publishing`]), while the next ones gather. After a larger batch, the task
+//! waits up to a millisecond for as many packages again. On SQLite a transaction has a thread to itself, from its first statement to the
+//! end of its commit ([`Engine::write_here`]). On PostgreSQL a batch takes two round trips; more where an owner has webhooks or a
+//! repository is new.
 //!
 //! A refusal touches no other package. Any other error undoes the whole transaction, and each package of it is tried again in one of
-//! its own.
+//! its own, unless the database can't be reached.
 //!
 //! Each package has a generation of its own, and none is acknowledged before its commit has returned: what was acknowledged survives
 //! a power cut.
@@ -33,7 +34,7 @@ use super::{
     change_times::after_the_wait,
     engine::{Engine, Failure},
     packages::Origin,
-    publishing::record_all,
+    publishing::{Committed, record_all},
 };
 use tarn_base::clock::Timestamp;
 
@@ -62,7 +63,7 @@ struct Recording {
     last: AtomicUsize,
     commits: AtomicU64,
     memory: Arc<Memory>,
-    /// Whom to wake when there is something to tell webhooks.
+    /// Woken when there are messages to send to webhooks.
     outbox_filled: Arc<Notify>,
 }
 
@@ -126,7 +127,7 @@ impl Committer {
             since: Instant::now(),
             answer,
         };
-        // Where there was one and not many, no other is about to come.
+        // After a batch of one, no other package is expected: record this one now.
         let is_alone = self.recording.last.load(Ordering::Relaxed) <= 1;
         let turn = is_alone.then(|| Arc::clone(&self.recording.turn).try_acquire_owned());
         match turn {
@@ -212,35 +213,50 @@ async fn record_batch(engine: &Engine, mut batch: Vec<Waiting>, recording: &Reco
             return;
         }
         Err(Failure::Transaction(error)) => error,
+        // No package's fault: each would wait for another connection, while no other may write.
+        Err(Failure::Statement(error @ MetadataError::Unreachable(_))) => error,
         Err(Failure::Statement(error)) if batch.len() == 1 && !error.is_of_changed_tables() => {
             error
         }
         // Whose fault it was is found out one by one.
         Err(Failure::Statement(_)) => return one_by_one(engine, batch, recording).await,
     };
-    let Some(last) = batch.pop() else {
-        return;
-    };
-    for waiting in batch {
-        answer(waiting.answer, Err(error.for_another().into()));
-    }
-    answer(last.answer, Err(error.into()));
+    answer_all(batch, error);
 }
 
 async fn one_by_one(engine: &Engine, batch: Vec<Waiting>, recording: &Recording) {
-    for waiting in batch {
+    let mut batch = batch.into_iter();
+    while let Some(waiting) = batch.next() {
         if waiting.answer.is_closed() {
             continue;
         }
-        let batch = std::slice::from_ref(&waiting);
-        let result = match together(engine, batch, recording).await {
+        let alone = std::slice::from_ref(&waiting);
+        let result = match together(engine, alone, recording).await {
             Ok(results) => results
                 .into_iter()
                 .next()
                 .unwrap_or_else(|| Err(stopped().into())),
-            Err(Failure::Transaction(error) | Failure::Statement(error)) => Err(error.into()),
+            Err(Failure::Transaction(error) | Failure::Statement(error)) => {
+                if matches!(error, MetadataError::Unreachable(_)) {
+                    let rest = std::iter::once(waiting).chain(batch);
+                    return answer_all(rest, error);
+                }
+                Err(error.into())
+            }
         };
         answer(waiting.answer, result);
+    }
+}
+
+/// Answers the first with the error, and the others with copies of it.
+fn answer_all(batch: impl IntoIterator<Item = Waiting>, error: MetadataError) {
+    let mut batch = batch.into_iter();
+    let first = batch.next();
+    for waiting in batch {
+        answer(waiting.answer, Err(error.for_another().into()));
+    }
+    if let Some(first) = first {
+        answer(first.answer, Err(error.into()));
     }
 }
 
@@ -262,12 +278,12 @@ async fn together(
     let (transaction, answers) = engine.write_asking(questions(&asking)).await?;
     // No other transaction writes while this one is open, so the version is that before its commit.
     let watch = &recording.memory.watch;
-    let before = watch.version_told(transaction.snapshot());
+    let before = watch.version_at(transaction.snapshot());
     // By the clock of now: the wait for other processes is over.
     let publishes: Vec<_> = batch.iter().map(Waiting::publish).collect();
     let outcome = record_all(transaction, &publishes, &answers).await?;
-    if let Some(snapshot) = outcome.committed {
-        let after = watch.version_told(snapshot.as_deref());
+    if let Some(Committed { snapshot }) = outcome.committed {
+        let after = watch.version_at(snapshot.as_deref());
         recording.memory.published(before, after);
         recording.commits.fetch_add(1, Ordering::Relaxed);
         if outcome.outbox_filled {

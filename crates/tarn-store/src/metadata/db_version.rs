@@ -34,7 +34,7 @@ pub(super) enum DbVersion {
 }
 
 impl DbVersion {
-    /// Whether one commit, and no other, leads from that version to this.
+    /// Whether one commit, and no other, is between that version and this.
     fn follows(&self, before: &Self) -> bool {
         match (self, before) {
             (Self::Sqlite(now), Self::Sqlite(before)) => {
@@ -72,8 +72,8 @@ impl Watch {
         }
     }
 
-    /// The version now, of which PostgreSQL has just told the snapshot.
-    pub(super) fn version_told(&self, snapshot: Option<&str>) -> Option<DbVersion> {
+    /// The version now; on PostgreSQL, that of a snapshot just read.
+    pub(super) fn version_at(&self, snapshot: Option<&str>) -> Option<DbVersion> {
         match self {
             Self::Sqlite(watch) => watch.version(),
             Self::Postgres(watch) => Some(DbVersion::Postgres(watch.version_of(snapshot?))),

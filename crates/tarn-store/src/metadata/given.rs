@@ -18,6 +18,8 @@ pub(super) struct Given {
     pub(super) rows: Vec<Vec<Value>>,
     /// What each row must change exactly one of, for the error.
     pub(super) changes: Option<&'static str>,
+    /// The text has a RETURNING.
+    returning: bool,
 }
 
 /// What a [`Given`] did.
@@ -55,12 +57,19 @@ impl Given {
             text,
             rows,
             changes: None,
+            returning: false,
         }
     }
 
     /// The same, where each row must change one row, and what that is.
     pub(super) const fn each_changes(mut self, what: &'static str) -> Self {
         self.changes = Some(what);
+        self
+    }
+
+    /// The same, of a text that has a RETURNING.
+    pub(super) const fn returning(mut self) -> Self {
+        self.returning = true;
         self
     }
 
@@ -72,7 +81,7 @@ impl Given {
     /// A text that changes the same and gives no rows. Where it does not change one row for each that is given, it fails with a division by
     /// zero. For PostgreSQL, where each column is an array.
     pub(super) fn checked_text(&self, source: (&str, &str)) -> String {
-        let returning = match self.text.contains(" RETURNING ") {
+        let returning = match self.returning {
             true => "",
             false => " RETURNING 1",
         };

@@ -245,11 +245,11 @@ impl Metadata {
     }
 }
 
-fn account(known_as: &str, is: OwnerId) -> Imported {
+fn account(known_as: &str, owner: OwnerId) -> Imported {
     Imported {
         kind: ImportedKind::Account,
         name: known_as.to_owned(),
-        owner: is,
+        owner,
     }
 }
 

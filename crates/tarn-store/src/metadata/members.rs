@@ -6,6 +6,7 @@ use super::{
     engine::{Transaction, sql},
     users::user_columns,
 };
+use tarn_base::names::OwnerName;
 
 /// A user who is in a team of an organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,6 +242,29 @@ impl Metadata {
             entries: members.collect::<Result<_, _>>()?,
             total,
         })
+    }
+
+    /// The member of a team with that name, without regard to case.
+    pub async fn team_member(
+        &self,
+        team: &Team,
+        name: &OwnerName,
+    ) -> Result<Option<User>, MetadataError> {
+        self.engine
+            .row(sql!(
+                concat!(
+                    "SELECT ",
+                    user_columns!(),
+                    " FROM owners JOIN users ON users.owner_id = owners.id \
+                     JOIN team_members ON team_members.user_id = owners.id \
+                     WHERE owners.name_lower = $2 AND team_members.team_id = $1"
+                ),
+                team.id,
+                name.lower()
+            ))
+            .await?
+            .map(|row| User::from_row(&row))
+            .transpose()
     }
 }
 

@@ -72,19 +72,16 @@ impl Listeners {
             .map(Self)
     }
 
-    /// Whether there are none.
-    pub(super) const fn is_empty(&self) -> bool {
-        let Self(listeners) = self;
-        listeners.is_empty()
+    /// Whether there is one of that owner for that event.
+    pub(super) fn want(&self, owner: OwnerId, event: WebhookEvent) -> bool {
+        self.wanting(owner, event).next().is_some()
     }
 
-    fn wanting<'l>(&'l self, happened: &'l Happened<'_>) -> impl Iterator<Item = WebhookId> + 'l {
+    fn wanting(&self, owner: OwnerId, event: WebhookEvent) -> impl Iterator<Item = WebhookId> {
         let Self(listeners) = self;
         listeners
             .iter()
-            .filter(|(owner, _, events)| {
-                *owner == happened.package.owner && events.contain(happened.event)
-            })
+            .filter(move |(of, _, events)| *of == owner && events.contain(event))
             .map(|(_, webhook, _)| *webhook)
     }
 }
@@ -98,7 +95,7 @@ pub(super) async fn enqueue(
 ) -> Result<bool, MetadataError> {
     let wanted: Vec<&Happened<'_>> = happened
         .iter()
-        .filter(|happened| listeners.wanting(happened).next().is_some())
+        .filter(|happened| listeners.want(happened.package.owner, happened.event))
         .collect();
     if wanted.is_empty() {
         return Ok(false);
@@ -106,7 +103,8 @@ pub(super) async fn enqueue(
     let facts = describe(transaction, &wanted).await?;
     let mut messages = Vec::new();
     for (happened, facts) in wanted.iter().zip(&facts) {
-        messages.extend(listeners.wanting(happened).map(|webhook| Message {
+        let webhooks = listeners.wanting(happened.package.owner, happened.event);
+        messages.extend(webhooks.map(|webhook| Message {
             webhook,
             event: happened.event,
             facts,
@@ -226,9 +224,8 @@ pub(super) async fn insert(
          SELECT webhook_id, event, facts, state, next_attempt_at, created_at, finished_at, last_error FROM given \
          ORDER BY number RETURNING id"
     );
-    let made = transaction
-        .given(statement.each_changes("delivery"))
-        .await?;
+    let statement = statement.returning().each_changes("delivery");
+    let made = transaction.given(statement).await?;
     for webhook in full {
         cut_log(transaction, webhook).await?;
     }

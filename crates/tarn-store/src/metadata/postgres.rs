@@ -119,9 +119,11 @@ impl Postgres {
             Err(error) if held.is_lost() => {
                 tracing::debug!(%error, "a connection was lost");
                 drop(held);
-                readers.take().await?.rows(&statement).await
+                let mut held = readers.take().await?;
+                let answer = held.rows(&statement).await;
+                answer.inspect_err(|error| held.note(error))
             }
-            answer => answer,
+            answer => answer.inspect_err(|error| held.note(error)),
         }
     }
 
@@ -136,10 +138,11 @@ impl Postgres {
                 tracing::debug!(error = %failure.error(), "a connection was lost");
                 drop(held);
                 held = self.writer().await?;
-                Transaction::begin(&mut held, questions).await?
+                Transaction::begin(&mut held, questions).await
             }
-            begun => begun?,
+            begun => begun,
         };
+        let begun = begun.inspect_err(|failure| held.note(failure.error()))?;
         Ok((Transaction::over(held, begun.before), begun.answers))
     }
 

@@ -24,8 +24,14 @@ pub(super) struct Outcome {
     pub(super) results: Vec<Result<Recorded, RecordError>>,
     /// Whether a webhook has something to be sent: see [`super::Metadata::wake_outbox`].
     pub(super) outbox_filled: bool,
-    /// Whether something went in, and the snapshot after that where PostgreSQL has told it.
-    pub(super) committed: Option<Option<String>>,
+    /// None when nothing went in.
+    pub(super) committed: Option<Committed>,
+}
+
+/// A commit of packages.
+pub(super) struct Committed {
+    /// The snapshot after it; only PostgreSQL has one.
+    pub(super) snapshot: Option<String>,
 }
 
 /// Records package files, as if one after the other: what one of them changes is there for those behind it. `answers` are those to
@@ -45,12 +51,13 @@ pub(super) async fn record_all(
     if judged.files().next().is_some() {
         let statements = judged.statements(&mut transaction).await;
         let mut statements = statements.map_err(Failure::Statement)?;
-        if !judged.admission.listeners.is_empty() {
+        if judged.is_wanted() {
             let written = judged.write(&mut transaction, statements).await;
             outbox_filled = written.map_err(Failure::Statement)?;
             statements = Vec::new();
         }
-        committed = Some(transaction.commit_with(statements).await?);
+        let snapshot = transaction.commit_with(statements).await?;
+        committed = Some(Committed { snapshot });
     }
     Ok(Outcome {
         results: judged.results(),
@@ -104,6 +111,13 @@ impl<'p> Judged<'p> {
     /// Those that go in.
     fn files(&self) -> impl Iterator<Item = &Admitted<'p>> {
         self.admitted.iter().flatten()
+    }
+
+    /// Whether a webhook wants to know of one that goes in.
+    fn is_wanted(&self) -> bool {
+        let listeners = &self.admission.listeners;
+        let mut owners = self.files().map(|file| file.publish.new.owner);
+        owners.any(|owner| listeners.want(owner, WebhookEvent::Published))
     }
 
     /// Makes the repositories that are not there, and gives the statements that write all else but what webhooks are sent.
@@ -172,7 +186,8 @@ async fn make_repositories(
         "INSERT INTO repositories (owner_id, branch, name, generation, last_sequence, changed_at) \
          SELECT owner_id, branch, name, 0, 0, 0 FROM given ORDER BY number RETURNING id"
     );
-    let made = transaction.given(make.each_changes("repository")).await?;
+    let make = make.returning().each_changes("repository");
+    let made = transaction.given(make).await?;
     for (repository, row) in missing.iter_mut().zip(&made.rows) {
         repository.id = Some(RepositoryId::from_row(row.value("id")?));
     }
@@ -265,6 +280,7 @@ fn package_files(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
          SELECT repository_id, arch, name, version, file_name, sha256, size, format, identity, \
          index_bytes, signers, facts, sequence, added_at, uploader_id, created_at FROM given ORDER BY number RETURNING id"
     )
+    .returning()
     .each_changes("package file")
 }
 

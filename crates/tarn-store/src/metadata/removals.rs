@@ -1,7 +1,7 @@
 //! Removing an owner, with all that goes with it.
 //!
 //! A short transaction deletes the owner's row, and by its references tokens, memberships, teams, former names, signing keys
-//! and webhooks. With it the owner is gone for everybody, and the name is free: a new owner of that name has another
+//! and webhooks. With it the owner is gone for every client, and the name is free: a new owner of that name has another
 //! identifier, and nothing of the old one's. What may be very many rows has no reference to the owner, so it does not go with
 //! that row: repositories, package files, the catalog, messages to webhooks. Nothing finds them by then, since a caller that asks for
 //! them asks for their owner first. The transaction notes in `removals` what is left, and a job deletes it in batches

@@ -107,7 +107,7 @@ impl Metadata {
             .collect()
     }
 
-    /// Gives an owner another name. The old one becomes a former name, unless they differ in case alone. An owner may
+    /// Gives an owner another name. The old one becomes a former name, unless they differ in case only. An owner may
     /// take a former name of its own back. `false` when it is called so already; nothing was changed then.
     ///
     /// Tokens that are limited to the old name are limited to the new one from then on. `relimit` gives the limits that take
@@ -204,7 +204,7 @@ impl Metadata {
         Ok(true)
     }
 
-    /// Lets a former name go: it leads nowhere any more, and is free for everybody. `false` when it is none.
+    /// Lets a former name go: it no longer redirects, and any owner may take it. `false` when it is none.
     pub async fn release_name(
         &self,
         name: &OwnerName,

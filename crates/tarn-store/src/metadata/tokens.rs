@@ -231,6 +231,30 @@ impl Metadata {
         })
     }
 
+    /// The token of an owner with that number; the one with that label, if none has the number.
+    pub async fn token_of(
+        &self,
+        owner: OwnerId,
+        number: Option<i64>,
+        label: &str,
+    ) -> Result<Option<Token>, MetadataError> {
+        self.engine
+            .row(sql!(
+                concat!(
+                    "SELECT ",
+                    token_columns!(),
+                    " FROM tokens WHERE tokens.owner_id = $1 AND (tokens.id = CAST($2 AS BIGINT) OR tokens.label = $3) \
+                     ORDER BY CASE WHEN tokens.label = $3 THEN 1 ELSE 0 END LIMIT 1"
+                ),
+                owner,
+                number,
+                label
+            ))
+            .await?
+            .map(|row| Token::from_row(&row))
+            .transpose()
+    }
+
     /// Forgets the token of an owner with that label, which counts no more from then on. `false` when there was none.
     pub async fn remove_token(
         &self,

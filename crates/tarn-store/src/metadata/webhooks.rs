@@ -1,4 +1,4 @@
-//! Webhooks: whom to tell when an owner's packages change. The secret that signs comes and goes sealed.
+//! Webhooks: URLs that are sent a message when an owner's packages change. The secret that signs comes and goes sealed.
 
 use std::{fmt, str::FromStr};
 
@@ -79,7 +79,7 @@ pub struct WebhookRow {
     pub id: WebhookId,
     /// The owner whose events it gets.
     pub owner: OwnerId,
-    /// Where it leads. May hold what only the owner should know.
+    /// Where messages are sent. May hold what only the owner should know.
     pub url: String,
     /// Random; the secret is sealed to it.
     pub seed: [u8; 16],
@@ -109,7 +109,7 @@ impl fmt::Debug for WebhookRow {
 pub struct NewWebhook<'a> {
     /// The owner whose events it gets.
     pub owner: OwnerId,
-    /// Where it leads.
+    /// Where messages are sent.
     pub url: &'a str,
     /// Random; the secret is sealed to it.
     pub seed: &'a [u8; 16],
@@ -126,7 +126,7 @@ pub struct NewWebhook<'a> {
 /// What changes of a webhook; `None` stays as it is.
 #[derive(Clone, Copy, Default)]
 pub struct WebhookChange<'a> {
-    /// Where it leads.
+    /// Where messages are sent.
     pub url: Option<&'a str>,
     /// The secret, encrypted.
     pub sealed: Option<&'a [u8]>,
@@ -360,7 +360,7 @@ async fn give_up_pending(
     Ok(())
 }
 
-/// Notes what is done with a webhook, under its number and where it leads.
+/// Notes what is done with a webhook, under its number and its URL.
 pub(super) async fn note(
     transaction: &mut Transaction,
     act: &Act<'_>,

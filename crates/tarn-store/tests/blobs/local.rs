@@ -256,7 +256,14 @@ async fn what_is_in_the_way_is_reported_with_its_path() {
     // Folders above that are not there are made.
     let nowhere = folder.path().join("not/there");
     let blobs = Blobs::open(nowhere.clone(), &Storage::DataFolder).await;
-    assert!(blobs.is_ok() && nowhere.join("tmp").is_dir());
+    let blobs = blobs.unwrap();
+    assert!(nowhere.join("tmp").is_dir());
+
+    // One that went missing under an open store is not made again.
+    fs::remove_dir_all(&nowhere).unwrap();
+    let text = blobs.begin().await.unwrap_err().to_string();
+    let hint = "was the data folder changed while the server ran?";
+    assert!(text.contains("tmp") && text.contains(hint), "{text}");
 
     // A blob that can't be looked for is not one that is absent.
     let tested = Tested::local().await;

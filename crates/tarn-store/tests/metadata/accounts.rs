@@ -260,6 +260,12 @@ async fn members_come_change_and_go() {
             ("bob".to_owned(), Role::Write)
         ]
     );
+    let writers = TeamName::parse("writers").unwrap();
+    let writers = metadata.team(club, &writers).await.unwrap().unwrap();
+    for (user, found) in [("BOB", Some(bob)), ("alice", None), ("nobody", None)] {
+        let member = metadata.team_member(&writers, &name(user)).await.unwrap();
+        assert_eq!(member.map(|user| user.id), found, "{user}");
+    }
     assert!(metadata.set_member(club, bob, None, &ACT).await.unwrap());
     assert!(!metadata.set_member(club, bob, None, &ACT).await.unwrap());
     assert_eq!(roles(metadata, club, bob).await, []);
@@ -326,6 +332,24 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
     let tokens = metadata.tokens(alice, Window::ALL).await.unwrap().entries;
     assert_eq!(tokens.len(), 1);
     assert_eq!(tokens[0].last_used_at, Some(later));
+    // A number goes before a label that looks like it.
+    let number = made.id.number();
+    let numeric = NewToken {
+        label: &number.to_string(),
+        hash: &[9; 32],
+        ..new
+    };
+    let numeric = metadata.add_token(numeric, &ACT).await.unwrap();
+    for (owner, number, label, found) in [
+        (alice, Some(number), numeric.label.as_str(), Some(made.id)),
+        (alice, None, "laptop", Some(made.id)),
+        (alice, Some(i64::MAX), &*numeric.label, Some(numeric.id)),
+        (alice, None, "LAPTOP", None),
+        (nobody().await, Some(number), "laptop", None),
+    ] {
+        let token = metadata.token_of(owner, number, label).await.unwrap();
+        assert_eq!(token.map(|token| token.id), found, "{number:?} {label}");
+    }
 
     assert!(metadata.remove_token(alice, "laptop", &ACT).await.unwrap());
     assert!(!metadata.remove_token(alice, "laptop", &ACT).await.unwrap());

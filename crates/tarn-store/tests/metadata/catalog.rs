@@ -14,7 +14,7 @@ use tarn_base::{
     names::{Branch, OwnerName, RepositoryName},
 };
 use tarn_store::metadata::{
-    CatalogVersion, NewPackageFile, NewUser, PackageFormat, ReadScope, Visibility, Window,
+    CatalogVersion, InScope, NewPackageFile, NewUser, PackageFormat, ReadScope, Visibility, Window,
 };
 
 use crate::{ACT, START, World, blob, package, record};
@@ -259,22 +259,43 @@ async fn what_was_published_last_is_first_whenever_it_came() {
     assert_eq!(names(found), ["busybox", "musl"]);
     let of_alice = world.metadata.newest_versions_of(&scope, world.alice, 9);
     let found = of_alice.await.unwrap();
-    // Which repositories have them is asked for all at once.
     let ids: Vec<i64> = found.iter().map(|version| version.id).collect();
     assert_eq!(names(found), ["busybox", "musl", "zlib"]);
-    let places = world.metadata.repositories_of_versions(&scope, &ids);
-    let places = places.await.unwrap();
-    let places = places.iter().map(|place| {
-        let (branch, repository) = (place.branch.as_str(), place.repository.as_str());
-        (place.version, format!("{branch}/{repository}"))
-    });
-    let place = |id: i64| (id, "edge/main".to_owned());
-    // The file that came last first.
-    assert_eq!(
-        places.collect::<Vec<_>>(),
-        [ids[1], ids[2], ids[0]].map(place)
-    );
+    // Also where some repositories only are seen.
+    let some = world.metadata.narrowed(&scope, |_| true).await.unwrap();
+    for (most, expected) in [(9, &["busybox", "musl", "zlib"][..]), (1, &["busybox"])] {
+        let of_alice = world.metadata.newest_versions_of(&some, world.alice, most);
+        assert_eq!(names(of_alice.await.unwrap()), expected);
+    }
+
+    // One of them in two other repositories, too.
+    for repository in ["testing", "community"] {
+        let new = NewPackageFile {
+            repository: RepositoryName::parse(repository).unwrap(),
+            ..package(world.alice, "zlib", "x86_64", blob("zlib"))
+        };
+        world.metadata.record_package(&new, &ACT).await.unwrap();
+    }
+    // Which repositories have them is asked for all at once.
+    let places = async |scope| {
+        let places = world.metadata.repositories_of_versions(scope, &ids);
+        let mut places = places.await.unwrap();
+        places.sort_by_key(|place| ids.iter().position(|id| *id == place.version));
+        let places = places.iter().map(|place| {
+            let (branch, repository) = (place.branch.as_str(), place.repository.as_str());
+            format!("{branch}/{repository} +{}", place.others)
+        });
+        places.collect::<Vec<_>>()
+    };
+    // The one that a file came into last.
+    let expected = ["edge/main +0", "edge/main +0", "edge/community +2"];
+    assert_eq!(places(&scope).await, expected);
+    let main = RepositoryName::parse("main").unwrap();
+    let is_main = |seen: InScope<'_>| seen.repository.is_none_or(|(_, name)| *name == main);
+    let in_main = world.metadata.narrowed(&scope, is_main).await.unwrap();
+    assert_eq!(places(&in_main).await, ["edge/main +0"; 3]);
+    world.remove("zlib", "x86_64", START).await;
+    assert_eq!(places(&in_main).await, ["edge/main +0"; 2]);
     let nowhere = world.metadata.narrowed(&scope, |_| false).await.unwrap();
-    let places = world.metadata.repositories_of_versions(&nowhere, &ids);
-    assert_eq!(places.await.unwrap(), []);
+    assert_eq!(places(&nowhere).await, [""; 0]);
 }

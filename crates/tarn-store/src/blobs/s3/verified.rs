@@ -37,11 +37,13 @@ pub(super) fn stream(
     };
     try_unfold(reading, move |mut reading| async move {
         loop {
+            let Some(hash) = &mut reading.hash else {
+                return Ok(None);
+            };
             let Some(piece) = reading.pieces.next().await else {
-                let Some(hash) = reading.hash.take() else {
-                    return Ok(None);
-                };
-                if reading.left > 0 || *hash.finalize() != key.sha256.as_bytes()[..] {
+                let digest = hash.finalize_reset();
+                reading.hash = None;
+                if reading.left > 0 || *digest != key.sha256.as_bytes()[..] {
                     tracing::error!(blob = %key, "a blob has other bytes than its digest says: check the disk of the store");
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidData,
@@ -54,9 +56,7 @@ pub(super) fn stream(
             if piece.is_empty() {
                 continue;
             }
-            if let Some(hash) = &mut reading.hash {
-                hash.update(&piece);
-            }
+            hash.update(&piece);
             reading.left = reading.left.saturating_sub(piece.len() as u64);
             if let Some(before) = reading.held.replace(piece) {
                 return Ok(Some((before, reading)));

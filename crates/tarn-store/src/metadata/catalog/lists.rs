@@ -272,8 +272,8 @@ impl Metadata {
         rows.iter().map(CatalogPlace::from_row).collect()
     }
 
-    /// The repositories that have files of the versions with these numbers, as far as `read_scope` shows them: of each version, the one
-    /// that a file came into last is first.
+    /// Of each of the versions with these numbers: the repository in `read_scope` that has its newest file, and how many others have files
+    /// of it. None of a version that no repository in `read_scope` has.
     pub async fn repositories_of_versions(
         &self,
         read_scope: &ReadScope,
@@ -284,14 +284,23 @@ impl Metadata {
         }
         let statement = sql!(
             concat!(
-                "SELECT package_versions.id AS version_id, repositories.branch AS branch, repositories.name AS repository \
-                 FROM json_each($1) AS wanted CROSS JOIN package_versions CROSS JOIN repositories CROSS JOIN package_files \
-                 WHERE package_versions.id = wanted.value AND repositories.owner_id = package_versions.owner_id \
-                 AND package_files.repository_id = repositories.id \
-                 AND package_files.file_name = package_versions.name || '-' || package_versions.version || '.apk' \
-                 AND package_files.name = package_versions.name AND package_files.removed_at IS NULL AND ",
+                // The names of packages say which repositories may have a version: an owner may have hundreds of others.
+                "WITH named AS MATERIALIZED (SELECT DISTINCT package_versions.id AS version_id, package_versions.name AS name, \
+                 package_versions.name || '-' || package_versions.version || '.apk' AS file_name, \
+                 package_names.repository_id AS repository_id \
+                 FROM json_each($1) AS wanted CROSS JOIN package_versions CROSS JOIN package_names \
+                 WHERE package_versions.id = wanted.value AND package_names.owner_id = package_versions.owner_id \
+                 AND package_names.kind = 'provides' AND package_names.name = package_versions.name), \
+                 places AS (SELECT named.version_id AS version_id, repositories.branch AS branch, repositories.name AS repository, \
+                 COUNT(*) OVER (PARTITION BY named.version_id) - 1 AS others, \
+                 ROW_NUMBER() OVER (PARTITION BY named.version_id ORDER BY MAX(package_files.id) DESC) AS place \
+                 FROM named CROSS JOIN repositories CROSS JOIN package_files \
+                 WHERE repositories.id = named.repository_id AND package_files.repository_id = repositories.id \
+                 AND package_files.file_name = named.file_name AND package_files.name = named.name \
+                 AND package_files.removed_at IS NULL AND ",
                 repository_in_sight!(2),
-                " GROUP BY package_versions.id, repositories.branch, repositories.name ORDER BY MAX(package_files.id) DESC"
+                " GROUP BY named.version_id, repositories.id, repositories.branch, repositories.name) \
+                 SELECT version_id, branch, repository, others FROM places WHERE place = 1"
             ),
             format!("{versions:?}"),
             read_scope.repositories.as_deref()

@@ -158,7 +158,7 @@ pub struct CatalogVersion {
     pub files: u64,
 }
 
-/// A repository that has files of a version.
+/// The repository that has the newest file of a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionPlace {
     /// The number of the version: [`CatalogVersion::id`].
@@ -167,6 +167,8 @@ pub struct VersionPlace {
     pub branch: Branch,
     /// The repository.
     pub repository: RepositoryName,
+    /// How many other repositories have files of it.
+    pub others: u64,
 }
 
 /// One file of a version.
@@ -347,6 +349,7 @@ impl VersionPlace {
             branch: Branch::parse(branch).map_err(|_| corrupt("branch", branch))?,
             repository: RepositoryName::parse(repository)
                 .map_err(|_| corrupt("repository", repository))?,
+            others: row.size("others")?,
         })
     }
 }

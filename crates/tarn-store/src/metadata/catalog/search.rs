@@ -63,7 +63,7 @@ macro_rules! page_of_found {
     };
 }
 
-/// For a [`ReadScope`] of all repositories: `$from` leads to the rows of `package_versions` that an index of trigrams finds, the newest of
+/// For a [`ReadScope`] of all repositories: `$from` joins the rows of `package_versions` that an index of trigrams finds, the newest of
 /// which have the greatest `$newest`. `$6` has the trigrams of the text, `$12` the pattern of what contains it: a trigram may fold letters
 /// that [`containing`] distinguishes.
 macro_rules! containing {
@@ -90,8 +90,8 @@ macro_rules! containing {
     };
 }
 
-/// Where the names that begin with the text are as many as are found, it asks for an empty phrase, which nothing has: a condition beside
-/// MATCH would be looked at for each row.
+/// Once enough names begin with the text, it matches an empty phrase, which finds nothing. A condition beside MATCH would be evaluated for
+/// each row.
 const CONTAINING_ON_SQLITE: &str = containing!(
     "package_search CROSS JOIN package_versions CROSS JOIN owners \
      WHERE package_search MATCH CASE WHEN (SELECT COUNT(*) FROM named) < $9 THEN $6 ELSE '\"\"' END \
@@ -132,8 +132,7 @@ impl Metadata {
     /// first. A text of one or two characters finds names that begin with it; a `read_scope` of some repositories only finds names.
     ///
     /// Of those that `read_scope` may know of, at most `most` are found whose names begin with the text, and where they are fewer, at most
-    /// `most` others.
-    /// The work grows with `most`, whatever part of them is asked for.
+    /// `most` others. The work grows with `most`, whatever part of them is asked for.
     ///
     /// # Errors
     ///

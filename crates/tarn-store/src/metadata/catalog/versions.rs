@@ -1,7 +1,5 @@
 //! The lists of versions.
 
-use std::cmp::Reverse;
-
 use apk::{name::PackageName, version::Version};
 
 use super::{CatalogVersion, Page, ReadScope, Window, visible};
@@ -12,7 +10,7 @@ use crate::metadata::{
 
 /// The versions that the files in repositories of the [`ReadScope`] in `$5` make, with what those files say of them. It begins
 /// with those repositories and looks at the files in them: beginning with the versions would ask each of them about each
-/// repository. That each file has a name leads SQLite to the index of live files; the others have the removed ones too.
+/// repository. Comparing the name of the file makes SQLite take the index of live files; the others have the removed ones too.
 macro_rules! in_sight {
     ($repositories:literal, $files:literal) => {
         concat!(
@@ -104,9 +102,18 @@ const NEWEST_OF_OWNER: &str = concat!(
     " ORDER BY page.created_at DESC, page.id DESC"
 );
 
+/// The same where a [`ReadScope`] leaves some repositories only: `$6` is the owner.
+const NEWEST_OF_OWNER_IN_SIGHT: &str = concat!(
+    "WITH ",
+    in_sight!(" AND repositories.owner_id = $6", ""),
+    ", page AS (SELECT id, files, created_at, last_file, 0 AS total FROM in_sight ORDER BY created_at DESC, id DESC LIMIT $7) ",
+    versions_in_page!(""),
+    " ORDER BY page.created_at DESC, page.id DESC"
+);
+
 impl Metadata {
-    /// The versions of all owners that `read_scope` may know of which were published last, the last first, at most `most`. None where it leaves some repositories
-    /// only: which of the newest are in them is not known without looking at all.
+    /// The versions of all owners that `read_scope` may know of which were published last, the last first, at most `most`. None where it
+    /// leaves some repositories only: which of the newest are in them is not known without looking at all.
     pub async fn newest_versions(
         &self,
         read_scope: &ReadScope,
@@ -135,27 +142,27 @@ impl Metadata {
         owner: OwnerId,
         most: u32,
     ) -> Result<Vec<CatalogVersion>, MetadataError> {
-        if read_scope.repositories.is_some() {
-            let window = Window {
-                offset: 0,
-                limit: most,
-            };
-            let mut versions = self
-                .listed_versions(read_scope, owner, window)
-                .await?
-                .entries;
-            versions.sort_by_key(|version| Reverse((version.created_at, version.id)));
-            return Ok(versions);
-        }
-        let statement = sql!(
-            NEWEST_OF_OWNER,
-            read_scope.everything,
-            read_scope.limited,
-            read_scope.account,
-            read_scope.owners.as_deref(),
-            owner,
-            i64::from(most)
-        );
+        let statement = match read_scope.repositories.as_deref() {
+            None => sql!(
+                NEWEST_OF_OWNER,
+                read_scope.everything,
+                read_scope.limited,
+                read_scope.account,
+                read_scope.owners.as_deref(),
+                owner,
+                i64::from(most)
+            ),
+            Some(repositories) => sql!(
+                NEWEST_OF_OWNER_IN_SIGHT,
+                read_scope.everything,
+                read_scope.limited,
+                read_scope.account,
+                read_scope.owners.as_deref(),
+                repositories,
+                owner,
+                i64::from(most)
+            ),
+        };
         let rows = self.engine.list(statement).await?;
         rows.iter().map(CatalogVersion::from_row).collect()
     }

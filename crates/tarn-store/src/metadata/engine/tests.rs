@@ -248,6 +248,7 @@ pub(in crate::metadata) async fn commits_with_statements(engine: &Engine) {
             |name| { name: name },
             "INSERT INTO owners (kind, name, name_lower, visibility, created_at) SELECT 'user', name, name, 'public', 0 FROM given RETURNING id"
         )
+        .returning()
         .each_changes("owner")
     };
     let limit = |name: &'static str| {

@@ -98,7 +98,7 @@ impl Transaction {
         }
     }
 
-    /// Runs statements about many rows and makes all of it last: on PostgreSQL in one round trip, which tells the snapshot after it, too.
+    /// Runs statements about many rows and commits. On PostgreSQL that is one round trip, which also returns the snapshot after the commit.
     pub(in crate::metadata) async fn commit_with(
         mut self,
         statements: Vec<Given>,
@@ -111,7 +111,7 @@ impl Transaction {
         Ok(None)
     }
 
-    /// The snapshot before it, where the server has told it.
+    /// The snapshot before it; only PostgreSQL has one.
     pub(in crate::metadata) fn snapshot(&self) -> Option<&str> {
         match self {
             Self::Sqlite(_) => None,

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    fmt::Write as _,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -30,6 +29,7 @@ use super::{
     statements::{self, Failed, Sent},
     tls::Tls,
 };
+use tarn_base::hint::with_causes;
 
 /// How long a caller waits for its turn, to write or to read.
 const TURN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -123,20 +123,20 @@ pub(super) struct Connector {
     config: Config,
     tls: Tls,
     runtime: Handle,
-    reached: Arc<Reached>,
+    pub(super) reached: Arc<Reached>,
 }
 
 /// Whether the server could be reached the last time, so that the log says once that it can't, and once that it can again.
 #[derive(Debug)]
-struct Reached {
+pub(super) struct Reached {
     /// The database, as the log names it.
     database: String,
-    /// None until it was reached for the first time: who opens it says why that failed.
-    last: Mutex<Option<bool>>,
+    /// None until the first connection; the code that opens the database reports why that one failed.
+    pub(super) last: Mutex<Option<bool>>,
 }
 
 impl Reached {
-    /// Notes that there is a new connection, or why there is none.
+    /// Notes that there is a new connection or an answer, or why there is none.
     fn note(&self, failed: Option<&dyn Error>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let database = &self.database;
@@ -145,7 +145,7 @@ impl Reached {
             (Some(true), Some(error)) => {
                 tracing::error!(
                     database,
-                    error = chain(error),
+                    error = with_causes(error),
                     "the database can't be reached"
                 );
             }
@@ -154,17 +154,6 @@ impl Reached {
         }
         *last = Some(failed.is_none());
     }
-}
-
-/// An error and what lies behind it, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 impl Connector {
@@ -331,7 +320,7 @@ pub(super) struct Held {
     client: Option<Object>,
     connector: Arc<Connector>,
     /// How long a statement may take until the server is thought gone.
-    deadline: Duration,
+    pub(super) deadline: Duration,
     /// A statement was sent whose end was not seen.
     is_running: bool,
     pub(super) in_transaction: bool,
@@ -378,7 +367,17 @@ impl Held {
     ) -> Result<T, MetadataError> {
         let done = done.map_err(|_| gone())?;
         self.is_running = false;
+        if done.is_ok() {
+            self.connector.reached.note(None);
+        }
         done
+    }
+
+    /// Notes an error that a caller gets, where it is that the server can't be reached.
+    pub(super) fn note(&self, error: &MetadataError) {
+        if let MetadataError::Unreachable(cause) = error {
+            self.connector.reached.note(Some(&**cause));
+        }
     }
 
     /// Whether something was sent whose answer did not come, and will not.

@@ -121,7 +121,8 @@ pub(super) async fn all(
     looked_at.collect()
 }
 
-/// Waits for all. A statement is sent when its future is polled first, and that is done in their order.
+/// Waits for all. A statement is sent when its future is polled first, and that is done in their order. `join_all` doesn't promise the
+/// order of first polls beyond 30.
 async fn in_order<F: Future + Unpin>(futures: Vec<F>) -> Vec<F::Output> {
     let mut all: Vec<_> = futures.into_iter().map(maybe_done).collect();
     poll_fn(|context| {

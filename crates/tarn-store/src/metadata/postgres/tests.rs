@@ -8,6 +8,7 @@ use super::*;
 use crate::metadata::{
     Database, Metadata,
     engine::{self, sql},
+    given::given,
     sqlite,
 };
 
@@ -53,7 +54,9 @@ async fn it_is_an_engine_like_the_other() {
     writers_of_several_processes_take_turns(&address, &engine).await;
     statements_are_prepared_anew_for_other_tables(&server, &engine).await;
     one_that_does_nothing_in_its_transaction_loses_it(&address, &engine).await;
+    what_is_not_understood_here_may_have_been_committed(&engine).await;
     a_statement_that_takes_too_long_is_stopped_as_busy(&address).await;
+    a_server_that_is_lost_in_a_transaction_is_noted(&address).await;
     what_was_known_is_forgotten_with_the_connection(&server, &engine, &watch).await;
     engine.close().await;
     assert!(engine.rows(sql!("SELECT 1 AS one")).await.is_err());
@@ -235,6 +238,47 @@ async fn a_statement_that_takes_too_long_is_stopped_as_busy(address: &PostgresAd
         pool.take().await.unwrap().rows(&next).await.unwrap().len(),
         1
     );
+}
+
+async fn what_is_not_understood_here_may_have_been_committed(engine: &Engine) {
+    let before = owners(engine).await;
+    let (mut transaction, _) = engine.write_asking(vec![]).await.unwrap();
+    transaction.run(owner("frank")).await.unwrap();
+    let odd = given!(
+        [1i64],
+        |number| { number: number },
+        "SELECT CAST(number AS REAL) AS odd FROM given"
+    );
+    let failure = transaction.commit_with(vec![odd]).await.unwrap_err();
+    assert!(matches!(failure, Failure::Transaction(_)), "{failure:?}");
+    assert_eq!(owners(engine).await, before + 1);
+    let deleted = engine.run(sql!("DELETE FROM owners WHERE name = 'frank'"));
+    assert_eq!(deleted.await.unwrap(), 1);
+}
+
+/// By one that closes the connection, and one that hangs.
+async fn a_server_that_is_lost_in_a_transaction_is_noted(address: &PostgresAddress) {
+    let connector = Connector::new(address, Tls::new(address).await.unwrap(), Handle::current());
+    let pool = Pool::new(&connector, 1, "test", Session::default()).unwrap();
+    let is_reached = || *connector.reached.last.lock().unwrap();
+    for lost in [
+        sql!("SELECT pg_terminate_backend(pg_backend_pid()) AS done FROM pg_sleep(0)"),
+        endless(),
+    ] {
+        let mut held = pool.take().await.unwrap();
+        assert_eq!(is_reached(), Some(true));
+        held.deadline = Duration::from_secs(2);
+        Transaction::begin(&mut held, &[]).await.unwrap();
+        let mut transaction = Transaction::over(held, None);
+        let error = transaction.rows(lost).await.unwrap_err();
+        assert!(matches!(error, MetadataError::Unreachable(_)), "{error:?}");
+        assert_eq!(is_reached(), Some(false));
+        drop(transaction);
+        // The same connection answers again, or another does.
+        let mut held = pool.take().await.unwrap();
+        held.rows(&sql!("SELECT 1 AS one")).await.unwrap();
+    }
+    assert_eq!(is_reached(), Some(true));
 }
 
 async fn what_was_known_is_forgotten_with_the_connection(

@@ -1,5 +1,9 @@
 //! A transaction that may write, while no other does.
 
+use std::{error::Error as _, iter::successors};
+
+use deadpool_postgres::tokio_postgres;
+
 use super::{
     super::{
         MetadataError,
@@ -86,7 +90,7 @@ impl Transaction {
 
     fn seen<T>(&mut self, done: Result<T, MetadataError>) -> Result<T, MetadataError> {
         self.has_failed |= done.is_err();
-        done
+        done.inspect_err(|error| self.held.note(error))
     }
 
     /// Runs statements about many rows and makes all of it last, in one round trip: a statement that does not change as many rows as it must
@@ -112,11 +116,16 @@ impl Transaction {
         self.held.is_committing = true;
         let answers = match self.held.all(&all).await {
             Ok(answers) => answers,
-            // What has an answer that is an error was before the COMMIT. Without an answer it is not known whether that was read.
-            Err(Failed { at, error }) if at < statements.len() && !self.held.is_unanswered() => {
-                return Err(Failure::Statement(error));
+            Err(Failed { at, error }) => {
+                self.held.note(&error);
+                // A statement that the server refused was before the COMMIT. Without an answer, or when an answer was not understood here, it
+                // is not known whether the COMMIT was done.
+                let is_refused = at < statements.len() && is_of_server(&error);
+                return Err(match is_refused && !self.held.is_unanswered() {
+                    true => Failure::Statement(error),
+                    false => Failure::Transaction(error),
+                });
             }
-            Err(Failed { error, .. }) => return Err(Failure::Transaction(error)),
         };
         self.held.is_committing = false;
         self.held.in_transaction = false;
@@ -129,6 +138,16 @@ pub(super) struct Begun {
     pub(super) before: Option<String>,
     /// To the questions.
     pub(super) answers: Vec<Answer>,
+}
+
+/// Whether the server said so: it has a code of the server's, or is that of a statement that changed too few rows.
+fn is_of_server(error: &MetadataError) -> bool {
+    let causes = successors(error.source(), |&cause| cause.source());
+    let mut codes = causes.map(|cause| {
+        let cause = cause.downcast_ref::<tokio_postgres::Error>();
+        cause.and_then(tokio_postgres::Error::code)
+    });
+    matches!(error, MetadataError::Missing(_)) || codes.any(|code| code.is_some())
 }
 
 fn snapshot(answer: &Answer) -> Option<String> {

@@ -2,8 +2,9 @@
 //!
 //! `pg_current_snapshot()` names the transactions that have ended, so it moves with every commit, of other databases of the server too.
 //! Who asks while a question is under way waits for the *next* one: an answer that was on its way already may be from before a commit
-//! that was acknowledged since. One connection asks, so that answers come in the order of what they tell; with a new connection all that
-//! was known is forgotten, for the server behind it may be another one.
+//! that was acknowledged since. One connection asks, so its answers come in the order of the versions; the snapshots that writers read
+//! before and after their commits count too. With a new connection all that was known is forgotten, for the server behind it may be
+//! another one.
 
 use std::{
     sync::{
@@ -25,7 +26,7 @@ use super::{
     connections::{Connector, Session, Task},
 };
 
-/// The question.
+/// Reads the snapshot as text.
 pub(super) const SNAPSHOT: &str = "SELECT CAST(pg_current_snapshot() AS TEXT) AS snapshot";
 /// How long an answer may take until nothing is thought known.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -95,8 +96,8 @@ impl SnapshotWatch {
         }
     }
 
-    /// The version that another connection to this server was told. It equals what the connection is told that asks now, and no later
-    /// one.
+    /// The version for a snapshot that another connection has just read. It equals the version that this watch reads while no other
+    /// transaction ends.
     pub(in crate::metadata) fn version_of(&self, snapshot: &str) -> SnapshotVersion {
         SnapshotVersion::of(self.connections.load(Ordering::Acquire), snapshot)
     }
