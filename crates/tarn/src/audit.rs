@@ -181,9 +181,6 @@ impl Wanted {
             ..AuditFilter::default()
         });
         let account = account.await?;
-        if let Some(action) = &self.action {
-            check_action(registry, action).await?;
-        }
         Ok(AuditFilter {
             owner,
             account,
@@ -196,7 +193,7 @@ impl Wanted {
     }
 }
 
-/// Whom a name means. One that no owner has, nor any entry that `only` is for, is a mistyped one.
+/// The owner that a name stands for. A name that no owner and no entry of the log has is refused as mistyped.
 async fn named(
     registry: &Administration,
     name: Option<OwnerName>,
@@ -213,47 +210,4 @@ async fn named(
         }
     }
     Ok(Some(named))
-}
-
-/// What actions of the log begin with. Those that are not here are looked for in the log.
-const ACTIONS: [&str; 18] = [
-    "audit.",
-    "expiry.",
-    "factor.",
-    "key.",
-    "name.",
-    "org.",
-    "owner.",
-    "package.",
-    "quota.",
-    "recovery-code",
-    "sealing-key.",
-    "server.",
-    "session.",
-    "sign-in",
-    "team.",
-    "token.",
-    "user.",
-    "webhook.",
-];
-
-/// Refuses what no action begins with.
-async fn check_action(registry: &Administration, action: &str) -> Result<(), Failure> {
-    if ACTIONS
-        .iter()
-        .any(|known| known.starts_with(action) || action.starts_with(known))
-    {
-        return Ok(());
-    }
-    let filter = AuditFilter {
-        action: Some(action.to_owned()),
-        ..AuditFilter::default()
-    };
-    if registry.audit().page(&filter, None, 1).await?.is_empty() {
-        return Err(Failure::new(format!(
-            "no entry of the log has an action that begins with `{action}`"
-        ))
-        .hint(format!("most begin with one of {}", ACTIONS.join(", "))));
-    }
-    Ok(())
 }

@@ -66,7 +66,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
             ))
         })
         .collect();
-    let configuration = Configuration::resolve(&arguments.flags, environment)?;
+    let configuration = Configuration::of_command(&arguments.flags, environment)?;
     print(&configuration, arguments.json)?;
     findings.push(data_folder(&configuration.registry.data_dir));
     findings.extend(database_folder(&configuration));

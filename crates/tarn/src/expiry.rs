@@ -65,12 +65,8 @@ struct Shown {
 }
 
 fn days(text: &str) -> Result<u32, String> {
-    values::days(text).map_err(|refused| {
-        format!(
-            "{}; write a number of days, such as 30 or 30d",
-            refused.problem
-        )
-    })
+    values::days(text)
+        .map_err(|problem| format!("{problem}; write a number of days, such as 30 or 30d"))
 }
 
 /// Does what the arguments say.

@@ -29,7 +29,7 @@ pub(crate) enum Exit {
     /// `inspect`, `push`, `import`: a package or an index was read and refused: apk would refuse it, the key did not sign it, or
     /// the registry does not take it.
     Refused = 3,
-    /// A second SIGINT ended the server at once (128 + 2).
+    /// A second SIGINT ended the server at once, or Ctrl-C a command that asked for a secret (128 + 2).
     Interrupted = 130,
     /// A second SIGTERM ended the server at once (128 + 15).
     Terminated = 143,
@@ -75,6 +75,14 @@ impl Failure {
         Self {
             exit: Exit::Usage,
             ..Self::new(what)
+        }
+    }
+
+    /// Ctrl-C, where it is a key and no signal.
+    pub(crate) fn interrupted() -> Self {
+        Self {
+            exit: Exit::Interrupted,
+            ..Self::new("interrupted")
         }
     }
 

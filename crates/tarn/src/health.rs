@@ -43,8 +43,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         let failure = unanswered(&error);
         match of_settings {
             true => failure.hint(
-                "check whether the server is running; this is where the settings say that it listens, so name one that was started with \
-                 flags: tarn health --url http://HOST:PORT",
+                "check that the server is running; this address is from the settings. If it was started with flags: tarn health --url \
+                 http://HOST:PORT",
             ),
             false => failure,
         }
@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Where the server listens. One that listens everywhere is asked on the loopback.
 fn of_settings(flags: &RegistryFlags) -> Result<Url, Failure> {
-    let configuration = Configuration::resolve(flags, Environment::of_process())?;
+    let configuration = Configuration::of_command(flags, Environment::of_process())?;
     let scheme = match configuration.tls {
         Some(_) => "https",
         None => "http",

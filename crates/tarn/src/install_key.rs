@@ -17,7 +17,11 @@ use tarn_net::Answer;
 use crate::{
     failure::{Failure, printable},
     output,
-    remote::{ConnectArguments, credentials, place::OwnerPlace, refused_caller, unanswered},
+    remote::{
+        ConnectArguments, credentials,
+        place::{OwnerPlace, is_plain},
+        refused_caller, unanswered,
+    },
 };
 
 /// The largest public key that is read, in bytes.
@@ -29,7 +33,8 @@ const KEYS: &str = "etc/apk/keys";
 /// `tarn install-key`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// HOST/OWNER, or a repository: HOST/OWNER/BRANCH/REPOSITORY, or its URL as it stands in /etc/apk/repositories
+    /// HOST/OWNER, or a repository: HOST/OWNER/BRANCH/REPOSITORY, or its URL as it stands in /etc/apk/repositories; for a server below a
+    /// path of several segments only a URL with /api/packages/
     #[arg(value_name = "HOST/OWNER", value_parser = OwnerPlace::parse)]
     owner: OwnerPlace,
     /// The root of the system that is to trust the key
@@ -81,7 +86,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                     .hint("ask the owner; it may have been changed on the way"),
             );
         }
-        None if answer.url().scheme() == "http" => output::note(&format!(
+        None if is_plain(answer.url()) => output::note(&format!(
             "this key came over http, where anyone on the way can put their own; compare its SHA-256 with `tarn key list` on the server: {found}"
         )),
         _ => {}

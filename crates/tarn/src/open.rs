@@ -91,7 +91,7 @@ pub(crate) async fn replace_sealing_key(flags: &RegistryFlags, by: &Actor) -> Re
 
 /// The settings of a registry that is there.
 async fn existing(flags: &RegistryFlags) -> Result<Settings, Failure> {
-    let configuration = Configuration::resolve(flags, Environment::of_process())?;
+    let configuration = Configuration::of_command(flags, Environment::of_process())?;
     logging::install(&configuration, Level::WARN);
     let settings = library_settings(&configuration);
     let registry = &configuration.registry;
@@ -138,7 +138,8 @@ mod tests {
     #[test]
     fn the_defaults_here_are_those_of_the_library() {
         let configuration =
-            Configuration::resolve(&Flags::<true>::default(), Environment::default()).unwrap();
+            Configuration::resolve(&Flags::<true>::default(), Environment::default(), None)
+                .unwrap();
         let defaults = Settings::in_folder("./tarn-data".into());
         assert_eq!(
             format!("{:?}", library_settings(&configuration)),

@@ -145,7 +145,7 @@ async fn list(
         _ => "such package",
     };
     let mut listing = listing_of(what, json);
-    each_page(&owner, pattern, registry, |page| {
+    each_page(&owner, pattern, registry, async |page| {
         let shown: Vec<Shown> = page.iter().map(Shown::from).collect();
         listing.page(&shown, row)
     })
@@ -158,7 +158,7 @@ async fn each_page(
     owner: &Owner,
     pattern: &str,
     registry: &Administration,
-    mut each: impl FnMut(Vec<LiveFile>) -> Result<(), Failure>,
+    mut each: impl AsyncFnMut(Vec<LiveFile>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let metadata = registry.metadata();
     for (repository, _, _) in metadata.repositories(owner.id).await? {
@@ -170,7 +170,7 @@ async fn each_page(
             };
             after = last.sequence;
             page.retain(|file| matches(pattern, &Shown::from(file).file));
-            each(page)?;
+            each(page).await?;
         }
     }
     Ok(())
@@ -194,7 +194,11 @@ async fn list_deleted(
     let owner = registry.accounts().find_owner(name).await?;
     let heading = ["BYTES", "DELETED", "KEPT UNTIL", "FILE"];
     let widths = [BYTES, MOMENT, MOMENT, 0];
-    let mut listing = Listing::new("deleted package", heading, widths, json);
+    let what = match pattern {
+        "*" => "deleted package",
+        _ => "such deleted package",
+    };
+    let mut listing = Listing::new(what, heading, widths, json);
     let mut offset = 0;
     loop {
         let window = Window {
@@ -298,39 +302,35 @@ async fn delete_matching(
     registry: &Administration,
 ) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(name).await?;
-    let mut files = Vec::new();
-    each_page(&owner, pattern, registry, |page| {
-        files.extend(page);
+    let (mut found, mut deleted) = (0, 0);
+    let mut listing = listing(false);
+    each_page(&owner, pattern, registry, async |page| {
+        found += page.len();
+        if dry_run {
+            let shown: Vec<Shown> = page.iter().map(Shown::from).collect();
+            return listing.page(&shown, row);
+        }
+        let some: Vec<_> = page
+            .iter()
+            .map(|file| (address(&owner, file), file.id))
+            .collect();
+        deleted += registry.remover().remove_package_files(&some, &BY).await?;
         Ok(())
     })
     .await?;
-    if files.is_empty() {
+    if found == 0 {
         let problem = format!("{} has no package file {pattern}", owner.name);
         let hint = format!("`tarn package list {}` shows those there are", owner.name);
         return Err(Failure::new(problem).hint(hint));
     }
     if dry_run {
-        let mut listing = listing(false);
-        let shown: Vec<Shown> = files.iter().map(Shown::from).collect();
-        listing.page(&shown, row)?;
         listing.end()?;
-        output::note(&format!(
-            "{} would be deleted; nothing was changed",
-            files.len()
-        ));
+        output::note(&format!("{found} would be deleted; nothing was changed"));
         return Ok(());
     }
-    let mut deleted = 0;
-    for some in files.chunks(PAGE as usize) {
-        let some: Vec<_> = some
-            .iter()
-            .map(|file| (address(&owner, file), file.id))
-            .collect();
-        deleted += registry.remover().remove_package_files(&some, &BY).await?;
-    }
     output::note(&format!(
-        "deleted {deleted} package files of {}; `tarn package list {} --deleted` shows those that can be restored",
-        owner.name, owner.name
+        "package files deleted: {deleted}; `tarn package list {} --deleted` shows those that can be restored",
+        owner.name
     ));
     Ok(())
 }

@@ -51,8 +51,9 @@ fn settings() -> String {
     let mut text = head(
         "Settings",
         "settings",
-        "A flag takes precedence over its variable, the variable over `tarn.toml`, and that over the default. `tarn.toml` is read from the working folder, else from `/etc/tarn`, or \
-         from where `--config` or `TARN_CONFIG` says. Its keys are the names below, each with one value as text:\n\n\
+        "A flag takes precedence over its variable, the variable over `tarn.toml`, and that over the default. `tarn.toml` is read from the working folder, or \
+         from where `--config` or `TARN_CONFIG` says. Where there is none and no data folder is given, commands other than `serve` read \
+         `/etc/tarn/tarn.toml`, the settings of the service. The keys are the names below, each with one value as text:\n\n\
          ```toml\nlisten = \"0.0.0.0:8080\"\nbase-url = \"https://packages.example.org\"\n```\n\n\
          `tarn check-config` shows what is in force, where it comes from, and whether it can work. `tarn serve` and `tarn check-config` take every flag; the other \
          commands take those marked *everywhere*.",

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, IsTerminal, Read},
+    io::{self, BufRead, IsTerminal, Read},
     os::{
         fd::{AsFd, BorrowedFd},
         unix::fs::MetadataExt,
@@ -12,7 +12,7 @@ use std::{
 
 use rustix::{
     io::Errno,
-    termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr},
+    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
 };
 
 use tarn_base::secret::Secret;
@@ -78,16 +78,17 @@ fn typed_twice() -> Result<Secret, Failure> {
     let _hidden = Hidden::begin(&terminal)?;
     let mut input = terminal.lock();
     output::prompt("new password: ");
-    let first = line_from(&mut input, true, "password")?;
+    let first = typed(&mut input, "password")?;
     output::prompt("the same again: ");
-    let second = line_from(&mut input, true, "password")?;
+    let second = typed(&mut input, "password")?;
     if first.expose() != second.expose() {
         return Err(Failure::usage("the two passwords are not the same").hint("type them again"));
     }
     Ok(first)
 }
 
-/// While it lives, the terminal does not show what is typed but for the end of a line.
+/// While it lives, the terminal shows nothing that is typed. Ctrl-C is a byte like others: a command that a signal ends would leave the
+/// terminal like that.
 struct Hidden<'a> {
     terminal: BorrowedFd<'a>,
     before: Termios,
@@ -102,8 +103,11 @@ impl<'a> Hidden<'a> {
         };
         let before = tcgetattr(terminal).map_err(failure)?;
         let mut modes = before.clone();
-        modes.local_modes.remove(LocalModes::ECHO);
-        modes.local_modes.insert(LocalModes::ECHONL);
+        let line_editing = LocalModes::ICANON | LocalModes::ISIG;
+        modes.local_modes.remove(LocalModes::ECHO | line_editing);
+        // A read returns with the first byte.
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(terminal, OptionalActions::Now, &modes).map_err(failure)?;
         Ok(Self { terminal, before })
     }
@@ -123,24 +127,56 @@ impl Drop for Hidden<'_> {
 pub(crate) fn line(what: &str) -> Result<Secret, Failure> {
     let input = io::stdin();
     if !input.is_terminal() {
-        return line_from(input.lock(), false, what);
+        return line_from(input.lock(), what);
     }
     let _hidden = Hidden::begin(&input)?;
     output::prompt(&format!("{what}: "));
-    line_from(input.lock(), true, what)
+    typed(input.lock(), what)
 }
 
-fn line_from(input: impl Read, is_typed: bool, what: &str) -> Result<Secret, Failure> {
+/// What is typed up to Enter, with the keys that a terminal understands itself while it edits lines.
+fn typed(input: impl BufRead, what: &str) -> Result<Secret, Failure> {
+    const CTRL_C: u8 = 0x03;
+    const CTRL_D: u8 = 0x04;
+    const BACKSPACE: [u8; 2] = [0x08, 0x7f];
+    const CTRL_U: u8 = 0x15;
     let mut bytes = Vec::new();
-    let mut input = BufReader::new(input.take(MAX_BYTES + 1));
-    let read = if is_typed {
-        input.read_until(b'\n', &mut bytes)
-    } else {
-        input.read_to_end(&mut bytes)
-    };
-    read.map_err(|error| {
-        Failure::new(format!("cannot read the {what} from standard input")).because(&error)
-    })?;
+    for byte in input.bytes() {
+        match byte.map_err(|error| unreadable(what, &error))? {
+            b'\n' | b'\r' | CTRL_D => break,
+            CTRL_C => {
+                output::prompt("\n");
+                return Err(Failure::interrupted());
+            }
+            CTRL_U => bytes.clear(),
+            // The last character, with all bytes that UTF-8 has for it.
+            byte if BACKSPACE.contains(&byte) => {
+                while bytes.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+            }
+            byte => bytes.push(byte),
+        }
+        if bytes.len() as u64 > MAX_BYTES {
+            break;
+        }
+    }
+    output::prompt("\n");
+    one_line(bytes, what)
+}
+
+fn line_from(input: impl Read, what: &str) -> Result<Secret, Failure> {
+    let mut bytes = Vec::new();
+    input
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(what, &error))?;
+    one_line(bytes, what)
+}
+
+fn unreadable(what: &str, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot read the {what} from standard input")).because(error)
+}
+
+fn one_line(bytes: Vec<u8>, what: &str) -> Result<Secret, Failure> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Failure::usage(format!(
             "the {what} on standard input is longer than {MAX_BYTES} bytes"
@@ -166,27 +202,26 @@ fn line_from(input: impl Read, is_typed: bool, what: &str) -> Result<Secret, Fai
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Exit;
     use std::os::unix::fs::PermissionsExt;
 
     fn password_from(input: impl Read) -> Result<Secret, Failure> {
-        line_from(input, false, "password")
-    }
-
-    /// A terminal: it gives a line with every Enter, and has no end.
-    struct Terminal(Vec<&'static str>);
-
-    impl Read for Terminal {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let mut line = self.0.remove(0).as_bytes();
-            line.read(buffer)
-        }
+        line_from(input, "password")
     }
 
     #[test]
-    fn who_types_a_password_ends_it_with_enter() {
-        let terminal = Terminal(vec!["correct horse\n"]);
-        let password = line_from(terminal, true, "password").unwrap();
-        assert_eq!(password.expose(), "correct horse");
+    fn a_password_that_is_typed_ends_with_enter_and_can_be_corrected() {
+        for (keys, password) in [
+            ("correct horse\r", "correct horse"),
+            ("correct hör\x7f\x08orse\nnext line\n", "correct horse"),
+            ("\x7fslip\x15correct horse\x04", "correct horse"),
+        ] {
+            let read = typed(keys.as_bytes(), "password").unwrap();
+            assert_eq!(read.expose(), password, "{keys:?}");
+        }
+        assert!(typed("\n".as_bytes(), "password").is_err());
+        let interrupted = typed("correct\x03".as_bytes(), "password").unwrap_err();
+        assert_eq!(interrupted.exit(), Exit::Interrupted);
     }
 
     #[test]

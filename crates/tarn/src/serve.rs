@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let environment = Environment::of_process();
     let unknown: Vec<String> = environment.unknown().map(str::to_owned).collect();
-    let configuration = Configuration::resolve(&arguments.flags, environment)?;
+    let configuration = Configuration::resolve(&arguments.flags, environment, None)?;
     logging::install(&configuration, Level::INFO);
     for variable in unknown {
         tracing::warn!(%variable, "this variable is no setting of Tarn; is it mistyped?");
@@ -62,6 +62,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     connections.max_open = descriptors::make_room(connections.max_open);
     library_settings.given = given(&configuration, &library_settings.connections);
     check_first_run(&configuration, &library_settings).await?;
+    // Before anything is made: a first run that has nowhere to listen leaves nothing behind.
+    let (listener, address) = listen(configuration.listen).await?;
     let registry = Registry::open(library_settings, Clock::system())
         .await
         .map_err(|error| Failure::hinted(&error))?;
@@ -69,8 +71,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .certificates()
         .map(certificate::issued)
         .transpose()?;
-    // Before the account is made: its password would be lost if there was nowhere to listen.
-    let (listener, address) = listen(configuration.listen).await?;
     let first_run = registry
         .administration()
         .accounts()
@@ -138,22 +138,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a first run that would fail after it has made the registry, so that it leaves nothing behind.
+/// Refuses the password of a first run that would fail for it after it has made the registry, so that it leaves nothing behind.
 async fn check_first_run(
     configuration: &Configuration,
     settings: &Settings,
 ) -> Result<(), Failure> {
-    // What the survey fails for, opening reports.
-    if !Survey::of(settings)
-        .await
-        .is_ok_and(|found| found.is_first_run)
-    {
+    let Some(password) = &configuration.admin_password else {
         return Ok(());
+    };
+    // What the survey fails for, opening reports.
+    match Survey::of(settings).await {
+        Ok(found) if found.is_first_run => {
+            check_new(password).map_err(|weak| open::refused_admin_password(&weak))
+        }
+        _ => Ok(()),
     }
-    if let Some(password) = &configuration.admin_password {
-        check_new(password).map_err(|weak| open::refused_admin_password(&weak))?;
-    }
-    listen(configuration.listen).await.map(drop)
 }
 
 /// The settings in force, for the page of the administrators. Of connections there are as many as file descriptors allow.

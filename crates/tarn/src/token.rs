@@ -170,7 +170,7 @@ async fn list(
         .entries
         .into_iter()
         .map(|token| {
-            // Taken apart without `..`: a new field has to be thought of here.
+            // Without `..`, so that a new field must be handled here.
             let Token {
                 id: _,
                 owner: _,

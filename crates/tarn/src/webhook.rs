@@ -323,7 +323,7 @@ async fn change(
     Ok(())
 }
 
-/// Says why nothing can be sent to a webhook, as far as the settings say so that this command finds.
+/// Warns when the settings that this command reads forbid every delivery to the webhook.
 fn warn(registry: &Administration, webhook: &Webhook) {
     if let Some(warning) = registry.webhooks().warning(webhook) {
         output::note(&format!("warning: {warning}"));
@@ -409,7 +409,7 @@ async fn deliveries(
 fn sent(delivery: i64) -> Result<(), Failure> {
     output::print(&format!("{delivery}\n"))?;
     output::note(
-        "this is the number of the delivery; the running server sends it within seconds, and `tarn webhook deliveries` shows what comes of it",
+        "this is the number of the delivery; the running server sends it within seconds. `tarn webhook deliveries` shows the result",
     );
     Ok(())
 }

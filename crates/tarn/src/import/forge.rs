@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// The folder of the packages' bytes, if it is another than app.ini says: a copy of an S3 bucket, for example
     #[arg(long, value_name = "FOLDER")]
     packages: Option<PathBuf>,
-    /// This user or organisation of the forge is the one here that has its name already, although it did not come from this forge; may be given several times
+    /// Merge this user or organisation of the forge into the one of the same name here, which did not come from this forge; may be given several times
     #[arg(long, value_name = "NAME")]
     merge: Vec<String>,
     /// Also import what an earlier import brought and was since deleted here
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Imports, or says what would be imported.
     pub(crate) async fn run(&self, program: Program, flags: &RegistryFlags) -> Result<(), Failure> {
-        let configuration = Configuration::resolve(flags, Environment::of_process())?;
+        let configuration = Configuration::of_command(flags, Environment::of_process())?;
         logging::install(&configuration, Level::WARN);
         let settings = open::library_settings(&configuration);
         let forge_settings = ForgeSettings::read(program, &self.app_ini, self.work_path.as_deref())

@@ -23,7 +23,7 @@ use super::{
     listing::{self, Listed},
     publishing::Run,
     report::Report,
-    source::Source,
+    source::{Absent, Source},
 };
 use crate::{
     administration::BY,
@@ -197,11 +197,16 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
         None => folders(arguments, source)?,
     };
     let mut found = Vec::new();
+    let mut absent = Absent::default();
     for folder in folders {
         let mut listed = HashSet::new();
         for names in &kinds {
-            let Some((path, bytes)) = first(source, &folder, names, progress).await? else {
-                continue;
+            let (path, bytes) = match first(source, &folder, names, progress).await? {
+                Ok(found) => found,
+                Err(nothing) => {
+                    absent = nothing.or(absent);
+                    continue;
+                }
             };
             let mut packages = listing::read(&bytes, keys.as_deref())
                 .map_err(|failure| failure.about(&source.shown(&path)))?;
@@ -215,8 +220,8 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
         }
     }
     if found.is_empty() {
-        return Err(Failure::new(format!("there is no index at {}", source.shown("")))
-            .hint("give the folder or URL above the architectures, and architectures that Alpine does not have with `--arch`; or name the index file itself"));
+        let failure = Failure::new(format!("there is no index at {}", source.shown("")));
+        return Err(absent.explain(failure).hint("give the folder or URL above the architectures, and architectures that Alpine does not have with `--arch`; or name the index file itself"));
     }
     Ok(found)
 }
@@ -227,14 +232,16 @@ async fn first(
     folder: &str,
     names: &[&str],
     progress: &Progress,
-) -> Result<Option<(String, Vec<u8>)>, Failure> {
+) -> Result<Result<(String, Vec<u8>), Absent>, Failure> {
+    let mut absent = Absent::default();
     for name in names {
         let path = path(folder, name);
-        if let Some(bytes) = whole(source, &path, progress).await? {
-            return Ok(Some((path, bytes)));
+        match whole(source, &path, progress).await? {
+            Ok(bytes) => return Ok(Ok((path, bytes))),
+            Err(nothing) => absent = nothing.or(absent),
         }
     }
-    Ok(None)
+    Ok(Err(absent))
 }
 
 /// Where indexes may be: in the source itself, and in a folder for each architecture.
@@ -268,11 +275,12 @@ async fn whole(
     source: &Source,
     path: &str,
     progress: &Progress,
-) -> Result<Option<Vec<u8>>, Failure> {
+) -> Result<Result<Vec<u8>, Absent>, Failure> {
     let limit = Limits::default().index;
     let attempt = async || {
-        let Some(mut content) = source.open(path).await? else {
-            return Ok(None);
+        let mut content = match source.open(path).await? {
+            Ok(content) => content,
+            Err(absent) => return Ok(Err(absent)),
         };
         let mut bytes = Vec::new();
         while let Some(piece) = content.next().await {
@@ -282,7 +290,7 @@ async fn whole(
                 return Err(Trouble::Final(Failure::refused(what)));
             }
         }
-        Ok(Some(bytes))
+        Ok(Ok(bytes))
     };
     let note = |text: &str| progress.note(&format!("{path}: {text}"));
     persist(RETRIES, attempt, note)

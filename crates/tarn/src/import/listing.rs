@@ -1,7 +1,13 @@
 //! What the index of an existing repository lists, read and verified.
 
+use std::error::Error;
+
 use apk::{
-    arch::Arch, digest::PackageHash, limits::Limits, v2::index as index_v2, v3::index as index_v3,
+    arch::Arch,
+    digest::PackageHash,
+    limits::Limits,
+    v2::index as index_v2,
+    v3::{container::ContainerError, index as index_v3},
 };
 use tarn_base::clock::Timestamp;
 use tarn_core::index::Format;
@@ -68,20 +74,32 @@ fn read_v2(
         });
     })
     .map_err(|error| {
-        use index_v2::IndexError::{BadSignature, NotSigned, Untrusted};
-        let of_key = matches!(error, BadSignature(_) | NotSigned | Untrusted);
-        refused(Failure::from_error(&error), of_key)
+        use index_v2::IndexError as Error;
+        let hint = match error {
+            Error::BadSignature(_) | Error::NotSigned | Error::Untrusted => OTHER_KEY,
+            Error::SignatureSectionTooLarge(_)
+            | Error::TooLarge(_)
+            | Error::TooManyRecords(_)
+            | Error::RecordTooLong { .. } => TOO_LARGE,
+            _ => BROKEN,
+        };
+        refused(&error, hint)
     })?;
     Ok(listed)
 }
 
-/// An index that is not taken. Where it may only be that another key signed it, the hint says so.
-fn refused(failure: Failure, of_key: bool) -> Failure {
-    failure.into_refused().hint(if of_key {
-        "give the public key that signs it with `--key`; nothing was imported"
-    } else {
-        "have the index made again (`apk index`, `apk mkndx`); nothing was imported"
-    })
+/// The hint where another key may have signed it.
+const OTHER_KEY: &str = "give the public key that signs it with `--key`; nothing was imported";
+
+/// The hint where it may be good, and is too large.
+const TOO_LARGE: &str = "that is more than Tarn reads; nothing was imported";
+
+/// The hint where its content is broken.
+const BROKEN: &str = "have the index made again (`apk index`, `apk mkndx`); nothing was imported";
+
+/// An index that is not taken.
+fn refused(error: &(dyn Error + 'static), hint: &str) -> Failure {
+    Failure::from_error(error).into_refused().hint(hint)
 }
 
 fn read_v3(
@@ -97,8 +115,15 @@ fn read_v3(
         }
     }
     .map_err(|error| {
-        let of_key = matches!(error, index_v3::IndexError::Untrusted);
-        refused(Failure::from_error(&error), of_key)
+        use index_v3::IndexError as Error;
+        let hint = match error {
+            Error::Untrusted => OTHER_KEY,
+            Error::SignatureSize(_)
+            | Error::Packages { .. }
+            | Error::Container(ContainerError::TooLarge(_)) => TOO_LARGE,
+            _ => BROKEN,
+        };
+        refused(&error, hint)
     })?;
     let spec = index.pkgname_spec;
     index

@@ -18,6 +18,7 @@ use super::{
     index::{Found, RETRIES, Understood, path},
     listing::{self, Listed},
     report::{Outcome, Report},
+    source::Absent,
 };
 use crate::{
     administration::BY,
@@ -199,18 +200,17 @@ impl<'a> Run<'a> {
 
     async fn attempt(&self, folder: &str, package: &Listed) -> Result<Ended, Trouble> {
         let source = &self.understood.source;
-        let mut content = None;
+        let mut content = Err(Absent::default());
         for path in &package.paths {
             content = source.open(&self::path(folder, path)).await?;
-            if content.is_some() {
+            if content.is_ok() {
                 break;
             }
         }
-        let Some(content) = content else {
-            return Err(Trouble::Final(Failure::refused(
-                "the index lists it, and its file is not there",
-            )));
-        };
+        let content = content.map_err(|absent| {
+            let failure = Failure::refused("the index lists it, and its file is not there");
+            Trouble::Final(absent.explain(failure))
+        })?;
         let mut checked = Box::pin(checked(content, package.hash));
         if self.understood.arguments.dry_run {
             while checked.try_next().await.map_err(of_body)?.is_some() {}

@@ -52,6 +52,25 @@ pub(super) enum Source {
     },
 }
 
+/// There is no file at a path. What a server wrote that takes the path for wrong, where one did.
+#[derive(Debug, Default)]
+pub(super) struct Absent(Option<String>);
+
+impl Absent {
+    /// This, or what an earlier path had where this one says nothing.
+    pub(super) fn or(self, earlier: Self) -> Self {
+        Self(self.0.or(earlier.0))
+    }
+
+    /// The failure that nothing was found, with what the server wrote as its cause.
+    pub(super) fn explain(self, failure: Failure) -> Failure {
+        match self.0 {
+            Some(text) => failure.because(&io::Error::other(text)),
+            None => failure,
+        }
+    }
+}
+
 impl Source {
     /// The source that `text` names, and the name of the index file at its end, where it names one.
     pub(super) fn parse(
@@ -119,14 +138,14 @@ impl Source {
         Ok(Some(names))
     }
 
-    /// The file at `path` below it; `None` where there is none.
-    pub(super) async fn open(&self, path: &str) -> Result<Option<Content>, Trouble> {
+    /// The file at `path` below it, where there is one.
+    pub(super) async fn open(&self, path: &str) -> Result<Result<Content, Absent>, Trouble> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(path);
                 match File::open(&path).await {
-                    Ok(file) => Ok(Some(pieces(file))),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                    Ok(file) => Ok(Ok(pieces(file))),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(Absent(None))),
                     Err(error) => {
                         let failure = Failure::new(format!("cannot read {}", path.display()));
                         Err(Trouble::Final(failure.because(&error)))
@@ -142,13 +161,13 @@ impl Source {
                 let mut answer = remote.get(&url, credentials.as_ref()).await?;
                 match answer.status() {
                     StatusCode::OK => {}
-                    // Stores of files answer 403 for what is not there to everyone who may not list them. Servers that know which
-                    // paths there can be may answer 400 for others.
-                    StatusCode::NOT_FOUND
-                    | StatusCode::GONE
-                    | StatusCode::FORBIDDEN
-                    | StatusCode::BAD_REQUEST => {
-                        return Ok(None);
+                    // Stores of files answer 403 for what is not there to everyone who may not list them.
+                    StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => {
+                        return Ok(Err(Absent(None)));
+                    }
+                    // Servers that know which paths there can be may answer this for others.
+                    StatusCode::BAD_REQUEST => {
+                        return Ok(Err(Absent(Some(text_of(&mut answer).await))));
                     }
                     status if may_pass(status) => {
                         let pause = asked_pause(&answer);
@@ -166,7 +185,7 @@ impl Source {
                     let piece = answer.piece().await?;
                     Ok::<_, SourceError>(piece.map(|piece| (piece, answer)))
                 });
-                Ok(Some(pieces.boxed()))
+                Ok(Ok(pieces.boxed()))
             }
         }
     }

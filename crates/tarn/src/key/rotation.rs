@@ -1,4 +1,4 @@
-//! `tarn key rotate`, `retire` and `reactivate`: from one key to the next without a client that notices.
+//! `tarn key rotate`, `retire` and `reactivate`: rotate signing keys without breaking clients.
 
 use apk::sign::KeyName;
 use tarn_base::names::OwnerName;
@@ -26,11 +26,14 @@ pub(super) async fn rotate(
             "it signs Packages.adb, which apk 3 reads; give it to those clients, OpenWrt's among them. Clients of APKINDEX.tar.gz go on \
              with the RSA key",
         );
-        output::note(&fetch(&owner, &key.name));
     }
     // A rotation of the other type that is open is not what this is about.
     let mut signing = signing(registry, &owner).await?;
     signing.retain(|(of_type, _)| *of_type == key_type);
+    // Otherwise the note about the overlap has it.
+    if key_type == KeyType::EcP256 && signing.len() == 1 {
+        output::note(&fetch(&owner, &key.name));
+    }
     note_overlap(&owner, &signing);
     Ok(())
 }

@@ -20,7 +20,10 @@ use crate::{
     failure::{Exit, Failure, printable},
     output,
     progress::Progress,
-    remote::{ConnectArguments, credentials, place::RepositoryPlace},
+    remote::{
+        ConnectArguments, credentials,
+        place::{RepositoryPlace, is_plain},
+    },
     settings::values,
 };
 
@@ -98,7 +101,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .collect();
     let bytes = packages.iter().map(|package| package.size).sum();
     let progress = Progress::new(arguments.quiet, "uploading", packages.len(), bytes);
-    if credentials.is_some() && to.owner().is_plain() {
+    if credentials.is_some() && is_plain(&to.upload()) {
         progress
             .note("the token crosses the network in the clear; use https:// for more than a trial");
     }

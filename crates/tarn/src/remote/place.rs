@@ -58,7 +58,8 @@ pub(crate) struct RepositoryPlace {
 
 impl OwnerPlace {
     /// Reads `HOST/OWNER`, with or without `https://` in front, the place of a repository as [`RepositoryPlace::parse`] reads it, and any
-    /// URL of the owner's packages. Where the server is below a path, two segments are that path and the owner, more are a repository's.
+    /// URL of the owner's packages. Where the server is below a path, two segments are that path and the owner, more are a repository's: below
+    /// a path of several segments only the URL of the packages names an owner.
     pub(crate) fn parse(text: &str) -> Result<Self, PlaceError> {
         let (url, segments) = taken_apart(text)?;
         if let Some((before, owner, _)) = packages(&segments) {
@@ -95,17 +96,6 @@ impl OwnerPlace {
     /// The name or address of the server, as `.netrc` has it.
     pub(crate) fn host(&self) -> &str {
         self.base.host_str().unwrap_or_default()
-    }
-
-    /// Whether what is sent can be read and changed on the way. On one machine there is no way.
-    pub(crate) fn is_plain(&self) -> bool {
-        let loopback = match self.base.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        self.base.scheme() == "http" && !loopback
     }
 
     /// What the URL itself said about who asks.
@@ -189,6 +179,17 @@ impl fmt::Display for RepositoryPlace {
             .below(&[self.branch.as_str(), self.repository.as_str()]);
         f.write_str(url.as_str())
     }
+}
+
+/// Whether what is sent to or comes from a URL can be read and changed on the way. On one machine there is no way.
+pub(crate) fn is_plain(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() == "http" && !loopback
 }
 
 /// The URL, and the parts of its path, decoded. `https://` is what a text without a scheme means.
@@ -299,6 +300,9 @@ mod tests {
             let key = "https://h/t/api/packages/alice/alpine/key";
             assert_eq!(place.key().as_str(), key, "{text}");
         }
+        let place = OwnerPlace::parse("h/a/b/api/packages/alice/alpine").unwrap();
+        let key = "https://h/a/b/api/packages/alice/alpine/key";
+        assert_eq!(place.key().as_str(), key);
     }
 
     #[test]
@@ -324,7 +328,7 @@ mod tests {
             ("http://[::1]/a", false),
             ("http://localhost:8080/a", false),
         ] {
-            assert_eq!(OwnerPlace::parse(text).unwrap().is_plain(), plain, "{text}");
+            assert_eq!(is_plain(&Url::parse(text).unwrap()), plain, "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 
 use toml::de::{DeTable, DeValue};
 
-use super::table;
+use super::table::{self, Setting};
 use crate::failure::Failure;
 
 /// The largest settings file that is read, in bytes.
@@ -26,7 +26,7 @@ pub(super) type Entries = BTreeMap<&'static str, Entry>;
 ///
 /// # Errors
 ///
-/// When the file cannot be read. What is no TOML in it, or says what no setting says, is given beside the entries; each names the line.
+/// When the file cannot be read. Lines that are not TOML or name no setting are returned beside the entries, each with its line number.
 pub(super) fn read(path: &Path, required: bool) -> Result<(Entries, Vec<Failure>), Failure> {
     let shown = path.display();
     let text = match fs::read_to_string(path) {
@@ -84,17 +84,25 @@ fn parse(text: &str, shown: &str) -> (Entries, Vec<Failure>) {
     (entries, failures.into_values().collect())
 }
 
-/// A line that is no TOML as it has to be written: with its value in quotes, where it says one.
+/// The hint for a line that isn't TOML: the same line with its value in quotes, if it names a setting. A secret is never repeated.
 fn written(line: &str) -> String {
     if let Some((name, value)) = line.split_once('=')
         && let (name, value) = (name.trim(), value.trim())
-        && table::ALL.iter().any(|setting| setting.name == name)
-        && !value.is_empty()
-        && !value.contains(['"', '\'', '\\', '#', '[', '{'])
+        && let Some(setting) = table::ALL.iter().find(|setting| setting.name == name)
     {
-        return format!("put the value in quotes: {name} = \"{}\"", shown(value));
+        if !setting.in_file() {
+            return in_variable(setting);
+        }
+        if !value.is_empty() && !value.contains(['"', '\'', '\\', '#', '[', '{']) {
+            return format!("put the value in quotes: {name} = \"{}\"", shown(value));
+        }
     }
     "a line looks like this: listen = \"127.0.0.1:8080\"".to_owned()
+}
+
+/// The hint for a secret in the file.
+fn in_variable(setting: &Setting) -> String {
+    format!("give it in the variable {}", setting.variable)
 }
 
 /// A value as an error may show it: a URL may hold a password.
@@ -116,7 +124,7 @@ fn entry(name: &str, value: &DeValue<'_>, place: &str) -> Result<(&'static str, 
         return Err(Failure::usage(format!(
             "{place}: `{name}` is a secret and does not belong in this file"
         ))
-        .hint(format!("give it in the variable {}", setting.variable)));
+        .hint(in_variable(setting)));
     }
     let text = scalar(value).ok_or_else(|| {
         Failure::usage(format!(
@@ -303,6 +311,14 @@ mod tests {
             text.ends_with("hint: put the value in quotes: database = \"…\""),
             "{text}"
         );
+        for secret in ["admin-password = hunter2", "secret-key = AbC="] {
+            let text = refusal(secret);
+            assert!(!text.contains("hunter2") && !text.contains("AbC"), "{text}");
+            assert!(
+                text.contains("hint: give it in the variable TARN_"),
+                "{text}"
+            );
+        }
         let text = refusal("listen = \"a\"\nbase-url = \n");
         assert!(text.starts_with("error: tarn.toml:2: "), "{text}");
         let text = refusal("listen = \"a\"\nlisten = \"b\"\n");

@@ -45,7 +45,7 @@ impl<const SERVER: bool> Args for Flags<SERVER> {
             .global(!SERVER)
             .hide_short_help(!SERVER)
             .help(format!(
-                "The settings file [env: {CONFIG_VARIABLE}] [default: {} in the working folder, else {}, if one is there]",
+                "The settings file [env: {CONFIG_VARIABLE}] [default: {} in the working folder; without one and without a data folder, commands other than `serve` read {}]",
                 table::CONFIG_FILE,
                 table::SYSTEM_CONFIG_FILE
             ));

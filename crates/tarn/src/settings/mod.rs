@@ -132,10 +132,26 @@ struct Layers {
     report: Vec<(&'static Setting, String, Source)>,
     /// What makes no sense. It counts as not given.
     refused: Vec<Failure>,
+    /// Settings that do not go together. One that was refused may be the reason.
+    contradictions: Vec<Failure>,
 }
 
 impl Configuration {
-    /// Puts the layers together.
+    /// The settings of a command. Where nothing names another registry, it is for that of the service.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resolve`].
+    pub(crate) fn of_command<const SERVER: bool>(
+        flags: &Flags<SERVER>,
+        environment: Environment,
+    ) -> Result<Self, Failure> {
+        let of_service = Path::new(table::SYSTEM_CONFIG_FILE);
+        Self::resolve(flags, environment, Some(of_service))
+    }
+
+    /// Puts the layers together. `of_service` is the settings file to read when neither a file nor a data folder is named, and the
+    /// working folder has no `tarn.toml`; `serve` has none, since a service names its file.
     ///
     /// # Errors
     ///
@@ -143,13 +159,20 @@ impl Configuration {
     pub(crate) fn resolve<const SERVER: bool>(
         flags: &Flags<SERVER>,
         environment: Environment,
+        of_service: Option<&Path>,
     ) -> Result<Self, Failure> {
         let named = match &flags.config {
             Some(path) => Some(path.clone()),
             None => environment.value(CONFIG_VARIABLE)?.map(PathBuf::from),
         };
-        let usual = || usual_file(|path| Path::new(path).exists());
-        let path = named.clone().unwrap_or_else(|| usual().into());
+        // Of the service's settings, none are for the registry in another data folder.
+        let has_folder = flags.given.contains_key(table::DATA_DIR.name)
+            || environment.value(table::DATA_DIR.variable)?.is_some();
+        let usual = || match of_service {
+            Some(path) if !has_folder && !Path::new(CONFIG_FILE).exists() => path.to_owned(),
+            _ => PathBuf::from(CONFIG_FILE),
+        };
+        let path = named.clone().unwrap_or_else(usual);
         let (file, refused) = file::read(&path, named.is_some())?;
         let mut layers = Layers {
             flags: flags.given.clone(),
@@ -158,70 +181,74 @@ impl Configuration {
             path,
             report: Vec::new(),
             refused,
+            contradictions: Vec::new(),
         };
         let understood = layers.understand();
-        // All that is wrong is said at once.
-        match (layers.refused.into_iter().reduce(Failure::and), understood) {
-            (None, understood) => understood,
-            (Some(refused), Ok(_)) => Err(refused),
-            (Some(refused), Err(failure)) => Err(refused.and(failure)),
-        }
+        // Report everything that is wrong together.
+        let wrong = match layers.refused.is_empty() {
+            true => layers.contradictions,
+            false => layers.refused,
+        };
+        wrong
+            .into_iter()
+            .reduce(Failure::and)
+            .map_or(understood, Err)
     }
 }
 
 impl Layers {
-    fn database(&mut self, data_dir: &Path) -> Result<Database, Failure> {
-        let (database, source) = match self.given(&table::DATABASE)? {
+    fn database(&mut self, data_dir: &Path) -> Database {
+        let given = self.taken(&table::DATABASE, |value, source| {
+            let database = understood(&table::DATABASE, source, values::database(value))?;
+            Ok(match database {
+                Database::Sqlite(path) => Database::Sqlite(beside(source, path)),
+                server @ Database::Postgres(_) => server,
+            })
+        });
+        let (database, source) = match given {
             None => (Database::Sqlite(data_dir.join("tarn.db")), Source::Default),
-            Some((value, source)) => {
-                let database = understood(&table::DATABASE, &source, values::database(&value))?;
-                let database = match database {
-                    Database::Sqlite(path) => Database::Sqlite(beside(&source, path)),
-                    server @ Database::Postgres(_) => server,
-                };
-                (database, source)
-            }
+            Some((database, _, source)) => (database, source),
         };
         let shown = match &database {
             Database::Sqlite(path) => format!("sqlite://{}", path.display()),
             Database::Postgres(address) => address.to_string(),
         };
         self.note(&table::DATABASE, shown, source);
-        Ok(database)
+        database
     }
 
     fn understand(&mut self) -> Result<Configuration, Failure> {
         let data_dir = self
-            .path_of(&table::DATA_DIR)?
+            .path_of(&table::DATA_DIR)
             .unwrap_or_else(|| PathBuf::from(table::DATA_DIR.default));
-        let database = self.database(&data_dir)?;
-        let storage = self.parsed(&table::STORAGE, values::storage)?;
+        let database = self.database(&data_dir);
+        let storage = self.parsed(&table::STORAGE, values::storage);
         if storage.is_none() {
             self.note(&table::STORAGE, "data-dir".to_owned(), Source::Default);
         }
         let storage = storage.unwrap_or(Storage::DataFolder);
-        let key_file = self.path_of(&table::SECRET_KEY_FILE)?;
+        let key_file = self.path_of(&table::SECRET_KEY_FILE);
         if key_file.is_none() {
             let path = data_dir.join("secret.key").display().to_string();
             self.note(&table::SECRET_KEY_FILE, path, Source::Default);
         }
         let listen = self.required(&table::LISTEN, values::address)?;
-        let base_url = self.parsed(&table::BASE_URL, values::base_url)?;
+        let base_url = self.parsed(&table::BASE_URL, values::base_url);
         if base_url.is_none() {
-            let url = self.usual_url(listen)?;
+            let url = self.usual_url(listen);
             self.note(&table::BASE_URL, url, Source::Default);
         }
         if let Some(url) = &base_url
             && let Some(public) = storage.public_endpoint().and_then(Url::host_str)
             && Url::parse(url).is_ok_and(|url| url.host_str() == Some(public))
         {
-            return Err(Failure::usage(
+            self.contradictions.push(Failure::usage(
                 "`public-endpoint` of `storage` has the host name of `base-url`: clients would send the store their credentials",
             )
             .hint("give the store a host name of its own"));
         }
         let tls = self.tls()?;
-        let trusted_proxies = self.parsed(&table::TRUSTED_PROXIES, values::networks)?;
+        let trusted_proxies = self.parsed(&table::TRUSTED_PROXIES, values::networks);
         if trusted_proxies.is_none() {
             self.note(&table::TRUSTED_PROXIES, "none".to_owned(), Source::Default);
         }
@@ -229,10 +256,10 @@ impl Layers {
         let max_upload = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
         let max_uploads = self.required(&table::MAX_UPLOADS, values::count)?;
         let quota = Quota {
-            bytes: self.limit(&table::QUOTA_BYTES, values::size)?,
+            bytes: self.limit(&table::QUOTA_BYTES, values::size),
             packages: self.limit(&table::QUOTA_PACKAGES, |text| {
                 values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
-            })?,
+            }),
         };
         let versions = self.required(&table::VERSIONS, values::versions)?;
         let keep_deleted = self.required(&table::KEEP_DELETED, values::duration_or_none)?;
@@ -241,7 +268,7 @@ impl Layers {
         let max_index = self.required(&table::MAX_INDEX_SIZE, values::size)?;
         let index_cache = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
         let max_open = self.required(&table::MAX_CONNECTIONS, values::count)?;
-        let max_of_source = self.parsed(&table::MAX_OF_SOURCE, values::count)?;
+        let max_of_source = self.parsed(&table::MAX_OF_SOURCE, values::count);
         if max_of_source.is_none() {
             let half = (max_open / 2).max(1).to_string();
             self.note(&table::MAX_OF_SOURCE, half, Source::Default);
@@ -250,13 +277,13 @@ impl Layers {
         let stall = self.required(&table::STALL_TIMEOUT, values::duration)?;
         let drain = self.required(&table::STOP_TIMEOUT, values::duration)?;
         let metrics = self.required(&table::METRICS, values::switch)?;
-        let webhook_networks = self.parsed(&table::WEBHOOK_ALLOWED_NETWORKS, values::networks)?;
+        let webhook_networks = self.parsed(&table::WEBHOOK_ALLOWED_NETWORKS, values::networks);
         if webhook_networks.is_none() {
             let none = "none".to_owned();
             self.note(&table::WEBHOOK_ALLOWED_NETWORKS, none, Source::Default);
         }
         let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
-        let log_level = self.parsed(&table::LOG_LEVEL, values::log_level)?;
+        let log_level = self.parsed(&table::LOG_LEVEL, values::log_level);
         if log_level.is_none() {
             self.note(
                 &table::LOG_LEVEL,
@@ -264,11 +291,11 @@ impl Layers {
                 Source::Default,
             );
         }
-        let sealing_key = match self.secret(&table::SECRET_KEY)? {
-            Some(key) => Some(key),
-            None => key_file.as_deref().map(secret::from_file).transpose()?,
+        let sealing_key = match (self.secret(&table::SECRET_KEY), key_file) {
+            (None, Some(file)) => self.accepted(secret::from_file(&file)),
+            (key, _) => key,
         };
-        let admin_password = self.secret(&table::ADMIN_PASSWORD)?;
+        let admin_password = self.secret(&table::ADMIN_PASSWORD);
         let defaults = Settings::in_folder(data_dir);
         let registry = Settings {
             database,
@@ -336,24 +363,33 @@ impl Layers {
         self.report.push((setting, value, source));
     }
 
+    /// What was read, unless it was refused.
+    fn accepted<T>(&mut self, read: Result<T, Failure>) -> Option<T> {
+        read.map_err(|failure| self.refused.push(failure)).ok()
+    }
+
+    /// What `read` makes of the value that was given, with that and its source.
+    fn taken<T>(
+        &mut self,
+        setting: &'static Setting,
+        read: impl FnOnce(&str, &Source) -> Result<T, Failure>,
+    ) -> Option<(T, String, Source)> {
+        let given = self.given(setting);
+        let (value, source) = self.accepted(given)??;
+        let read = self.accepted(read(&value, &source))?;
+        Some((read, value, source))
+    }
+
     fn parsed<T>(
         &mut self,
         setting: &'static Setting,
         parse: impl FnOnce(&str) -> Result<T, Refused>,
-    ) -> Result<Option<T>, Failure> {
-        let Some((value, source)) = self.given(setting)? else {
-            return Ok(None);
-        };
-        match understood(setting, &source, parse(&value)) {
-            Ok(parsed) => {
-                self.note(setting, value, source);
-                Ok(Some(parsed))
-            }
-            Err(failure) => {
-                self.refused.push(failure);
-                Ok(None)
-            }
-        }
+    ) -> Option<T> {
+        let (parsed, value, source) = self.taken(setting, |value, source| {
+            understood(setting, source, parse(value))
+        })?;
+        self.note(setting, value, source);
+        Some(parsed)
     }
 
     /// The value of a setting without which there is no limit.
@@ -361,12 +397,12 @@ impl Layers {
         &mut self,
         setting: &'static Setting,
         parse: impl FnOnce(&str) -> Result<u64, Refused>,
-    ) -> Result<Option<u64>, Failure> {
-        let limit = self.parsed(setting, parse)?;
+    ) -> Option<u64> {
+        let limit = self.parsed(setting, parse);
         if limit.is_none() {
             self.note(setting, "no limit".to_owned(), Source::Default);
         }
-        Ok(limit)
+        limit
     }
 
     /// The value of a setting that has a default.
@@ -375,7 +411,7 @@ impl Layers {
         setting: &'static Setting,
         parse: impl Fn(&str) -> Result<T, Refused>,
     ) -> Result<T, Failure> {
-        if let Some(value) = self.parsed(setting, &parse)? {
+        if let Some(value) = self.parsed(setting, &parse) {
             return Ok(value);
         }
         let value = understood(setting, &Source::Default, parse(setting.default))?;
@@ -383,36 +419,28 @@ impl Layers {
         Ok(value)
     }
 
-    fn path_of(&mut self, setting: &'static Setting) -> Result<Option<PathBuf>, Failure> {
-        let Some((value, source)) = self.given(setting)? else {
+    fn path_of(&mut self, setting: &'static Setting) -> Option<PathBuf> {
+        let read = |value: &str, source: &Source| Ok(beside(source, PathBuf::from(value)));
+        let Some((path, _, source)) = self.taken(setting, read) else {
             if !setting.default.is_empty() {
                 self.note(setting, setting.default.to_owned(), Source::Default);
             }
-            return Ok(None);
+            return None;
         };
-        let path = beside(&source, PathBuf::from(value));
         self.note(setting, path.display().to_string(), source);
-        Ok(Some(path))
+        Some(path)
     }
 
     /// A setting of which only the presence is shown.
-    fn secret(&mut self, setting: &'static Setting) -> Result<Option<Secret>, Failure> {
+    fn secret(&mut self, setting: &'static Setting) -> Option<Secret> {
         debug_assert_eq!(setting.taken, Taken::AsVariableOnly);
-        let Some((value, source)) = self.given(setting)? else {
+        let read = |value: &str, _: &Source| Ok(Secret::new(value.to_owned()));
+        let Some((secret, _, source)) = self.taken(setting, read) else {
             self.note(setting, "not set".to_owned(), Source::Default);
-            return Ok(None);
+            return None;
         };
         self.note(setting, secret::MASK.to_owned(), source);
-        Ok(Some(Secret::new(value)))
-    }
-}
-
-/// The settings file when none is named: the one in the working folder, else that of the packages, so that commands find the registry of
-/// the service. It need not be there.
-fn usual_file(is_there: impl Fn(&str) -> bool) -> &'static str {
-    match is_there(CONFIG_FILE) {
-        true => CONFIG_FILE,
-        false => table::SYSTEM_CONFIG_FILE,
+        Some(secret)
     }
 }
 

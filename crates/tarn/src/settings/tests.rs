@@ -43,6 +43,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_that_over_the_default() {
     let configuration = Configuration::resolve(
         &flags(&[("listen", "127.0.0.1:1")], Some(path.clone())),
         environment(&[("TARN_LISTEN", "127.0.0.1:2"), ("TARN_LOG_LEVEL", "warn")]),
+        None,
     )
     .unwrap();
     assert_eq!(configuration.listen.port(), 1);
@@ -66,7 +67,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_that_over_the_default() {
 
 #[test]
 fn every_setting_is_in_the_report_once_and_in_order() {
-    let configuration = Configuration::resolve(&flags(&[], None), environment(&[])).unwrap();
+    let configuration = Configuration::resolve(&flags(&[], None), environment(&[]), None).unwrap();
     let reported: Vec<_> = configuration
         .report
         .iter()
@@ -88,6 +89,7 @@ fn a_path_in_the_file_is_meant_from_the_folder_of_the_file() {
     let configuration = Configuration::resolve(
         &flags(&[], None),
         environment(&[("TARN_CONFIG", path.to_str().unwrap())]),
+        None,
     )
     .unwrap();
     assert_eq!(configuration.registry.data_dir, folder.path().join("data"));
@@ -96,25 +98,66 @@ fn a_path_in_the_file_is_meant_from_the_folder_of_the_file() {
 }
 
 #[test]
-fn commands_find_the_settings_of_the_service_where_there_are_no_nearer_ones() {
-    assert_eq!(super::usual_file(|_| true), "tarn.toml");
-    assert_eq!(
-        super::usual_file(|path| path != "tarn.toml"),
-        "/etc/tarn/tarn.toml"
-    );
-    let failure = super::file::read(std::path::Path::new("/etc/tarn/there-is-none.toml"), false);
-    assert!(failure.unwrap().0.is_empty());
+fn commands_find_the_settings_of_the_service_unless_another_registry_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tarn.toml");
+    let port = |given: &[(&'static str, &str)], variables: &[(&str, &str)], of_service| {
+        Configuration::resolve(&flags(given, None), environment(variables), of_service)
+            .unwrap()
+            .listen
+            .port()
+    };
+    assert_eq!(port(&[], &[], Some(&path)), 8080, "it need not be there");
+    fs::write(&path, "listen = \"127.0.0.1:1\"\n").unwrap();
+    assert_eq!(port(&[], &[], Some(&path)), 1);
+    assert_eq!(port(&[], &[], None), 8080);
+    assert_eq!(port(&[("data-dir", "trial")], &[], Some(&path)), 8080);
+    let trial = [("TARN_DATA_DIR", "trial")];
+    assert_eq!(port(&[], &trial, Some(&path)), 8080);
 }
 
 #[test]
 fn a_wrong_value_names_where_it_came_from() {
-    let failure =
-        Configuration::resolve(&flags(&[], None), environment(&[("TARN_LISTEN", "8080")]))
-            .unwrap_err();
+    let failure = Configuration::resolve(
+        &flags(&[], None),
+        environment(&[("TARN_LISTEN", "8080")]),
+        None,
+    )
+    .unwrap_err();
     assert_eq!(
         failure.to_string(),
         "error: `listen` from TARN_LISTEN cannot be used: `8080` is not an address with a port\n\
          hint: write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8080 for every network"
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_reported_together_and_nothing_that_follows_from_it() {
+    let failure = Configuration::resolve(
+        &flags(&[("data-dir", ""), ("database", "mysql://db")], None),
+        environment(&[
+            ("TARN_ACME_DOMAIN", "192.0.2.1"),
+            ("TARN_ACME_EMAIL", "a@example.org"),
+            ("TARN_LISTEN", "8080"),
+            ("TARN_SECRET_KEY_FILE", "/there/is/none"),
+        ]),
+        None,
+    )
+    .unwrap_err()
+    .to_string();
+    let wrong: Vec<&str> = failure
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
+    assert_eq!(
+        wrong,
+        [
+            "error: `data-dir` from --data-dir is empty",
+            "error: `database` from --database cannot be used: this is not a database URL that Tarn knows",
+            "error: `listen` from TARN_LISTEN cannot be used: `8080` is not an address with a port",
+            "error: `acme-domain` from TARN_ACME_DOMAIN cannot be used: `192.0.2.1` is an address",
+            "error: cannot open the secret key file /there/is/none",
+        ]
     );
 }
 
@@ -126,6 +169,7 @@ fn secrets_are_masked_in_the_report_and_in_debug_output() {
             ("TARN_SECRET_KEY", "hunter2"),
             ("TARN_ADMIN_PASSWORD", "hunter3"),
         ]),
+        None,
     )
     .unwrap();
     let shown = format!("{configuration:?}");
@@ -139,9 +183,13 @@ fn secrets_are_masked_in_the_report_and_in_debug_output() {
 
 #[test]
 fn an_empty_variable_counts_as_not_set_and_an_empty_flag_is_refused() {
-    let resolved = Configuration::resolve(&flags(&[], None), environment(&[("TARN_BASE_URL", "")]));
+    let resolved = Configuration::resolve(
+        &flags(&[], None),
+        environment(&[("TARN_BASE_URL", "")]),
+        None,
+    );
     assert_eq!(resolved.unwrap().registry.base_url, None);
-    let refused = Configuration::resolve(&flags(&[("data-dir", "")], None), environment(&[]));
+    let refused = Configuration::resolve(&flags(&[("data-dir", "")], None), environment(&[]), None);
     assert!(
         refused
             .unwrap_err()
@@ -159,7 +207,7 @@ fn variables_that_are_no_settings_are_noticed() {
 #[test]
 fn the_certificate_comes_from_files_or_from_an_authority() {
     let resolve = |given: &[(&'static str, &str)]| {
-        Configuration::resolve(&flags(given, None), environment(&[]))
+        Configuration::resolve(&flags(given, None), environment(&[]), None)
             .map(|configuration| configuration.tls)
             .map_err(|failure| failure.to_string())
     };
@@ -223,6 +271,7 @@ fn the_url_of_a_server_with_a_certificate_is_its_first_name() {
             None,
         ),
         environment(&[]),
+        None,
     )
     .unwrap();
     let shown = configuration

@@ -35,75 +35,85 @@ pub(crate) struct Acme {
 }
 
 impl Layers {
-    /// Where the certificate comes from; `None` where no TLS is spoken.
+    /// Where the certificate comes from; `None` where no TLS is spoken, or where the settings contradict each other.
     pub(super) fn tls(&mut self) -> Result<Option<TlsFrom>, Failure> {
         let files = (
-            self.path_or_none(&table::TLS_CERT)?,
-            self.path_or_none(&table::TLS_KEY)?,
+            self.path_or_none(&table::TLS_CERT),
+            self.path_or_none(&table::TLS_KEY),
         );
-        let names = self.parsed(&table::ACME_DOMAIN, values::names)?;
+        let names = self.parsed(&table::ACME_DOMAIN, values::names);
         if names.is_none() {
             let none = "none".to_owned();
             self.note(&table::ACME_DOMAIN, none, Source::Default);
         }
-        let email = self.parsed(&table::ACME_EMAIL, values::email)?;
+        let email = self.parsed(&table::ACME_EMAIL, values::email);
         if email.is_none() {
             self.note(&table::ACME_EMAIL, "none".to_owned(), Source::Default);
         }
-        let own_directory = self.given(&table::ACME_DIRECTORY)?.is_some();
+        let own_directory = matches!(self.given(&table::ACME_DIRECTORY), Ok(Some(_)));
         let directory = self.required(&table::ACME_DIRECTORY, values::directory)?;
-        let ca = self.path_or_none(&table::ACME_CA)?;
-        match (files, names) {
+        let ca = self.path_or_none(&table::ACME_CA);
+        let (tls, contradiction) = match (files, names) {
             ((None, None), None) => {
                 let without = [
                     ("acme-email", email.is_some()),
                     ("acme-directory", own_directory),
                     ("acme-ca", ca.is_some()),
                 ];
-                match without.iter().find(|(_, is_set)| *is_set) {
-                    None => Ok(None),
-                    Some((name, _)) => Err(Failure::usage(format!(
-                        "`{name}` is set without `acme-domain`"
-                    ))
-                    .hint("name the server with `acme-domain`, or leave it out")),
-                }
+                let unused = without.iter().find(|(_, is_set)| *is_set);
+                let contradiction = unused.map(|(name, _)| {
+                    Failure::usage(format!("`{name}` is set without `acme-domain`"))
+                        .hint("name the server with `acme-domain`, or leave it out")
+                });
+                (None, contradiction)
             }
-            ((None, None), Some(names)) => Ok(Some(TlsFrom::Authority(Acme {
-                names,
-                email,
-                directory,
-                ca,
-            }))),
-            (_, Some(_)) => Err(Failure::usage(
-                "`acme-domain` is set together with `tls-cert` or `tls-key`: the certificate comes from an authority or from files",
-            )
-            .hint("leave `acme-domain` out, or `tls-cert` and `tls-key`")),
-            ((Some(certificate), Some(key)), None) => Ok(Some(TlsFrom::Files { certificate, key })),
-            _ => Err(
-                Failure::usage("one of `tls-cert` and `tls-key` is set without the other")
-                    .hint("set both, or neither"),
-            ),
-        }
+            ((None, None), Some(names)) => {
+                let acme = Acme {
+                    names,
+                    email,
+                    directory,
+                    ca,
+                };
+                (Some(TlsFrom::Authority(acme)), None)
+            }
+            (_, Some(_)) => {
+                let contradiction = Failure::usage(
+                    "`acme-domain` is set together with `tls-cert` or `tls-key`: the certificate comes from an authority or from files",
+                );
+                let hint = "leave `acme-domain` out, or `tls-cert` and `tls-key`";
+                (None, Some(contradiction.hint(hint)))
+            }
+            ((Some(certificate), Some(key)), None) => {
+                (Some(TlsFrom::Files { certificate, key }), None)
+            }
+            _ => {
+                let contradiction =
+                    Failure::usage("one of `tls-cert` and `tls-key` is set without the other");
+                (None, Some(contradiction.hint("set both, or neither")))
+            }
+        };
+        self.contradictions.extend(contradiction);
+        Ok(tls)
     }
 
-    fn path_or_none(&mut self, setting: &'static Setting) -> Result<Option<PathBuf>, Failure> {
-        let path = self.path_of(setting)?;
+    fn path_or_none(&mut self, setting: &'static Setting) -> Option<PathBuf> {
+        let path = self.path_of(setting);
         if path.is_none() {
             self.note(setting, "none".to_owned(), Source::Default);
         }
-        Ok(path)
+        path
     }
 
     /// The URL of the server where none is set: the first name of its certificate, or the address it listens on.
-    pub(super) fn usual_url(&self, listen: std::net::SocketAddr) -> Result<String, Failure> {
-        if let Some((names, _)) = self.given(&table::ACME_DOMAIN)? {
+    pub(super) fn usual_url(&self, listen: std::net::SocketAddr) -> String {
+        if let Ok(Some((names, _))) = self.given(&table::ACME_DOMAIN) {
             let first = names.split(',').next().unwrap_or_default().trim();
-            return Ok(format!("https://{}", first.to_ascii_lowercase()));
+            return format!("https://{}", first.to_ascii_lowercase());
         }
-        let scheme = match self.given(&table::TLS_CERT)? {
-            Some(_) => "https",
-            None => "http",
+        let scheme = match self.given(&table::TLS_CERT) {
+            Ok(Some(_)) => "https",
+            _ => "http",
         };
-        Ok(format!("{scheme}://{listen}"))
+        format!("{scheme}://{listen}")
     }
 }

@@ -315,31 +315,33 @@ pub(crate) fn duration_or_none(text: &str) -> Result<Duration, Refused> {
 
 /// A length of time in whole days, with a unit (`30d`, `4w`, `1y`) or as the number of days; `None` for 0, which stands for ever.
 pub(crate) fn retention(text: &str) -> Result<Option<Duration>, Refused> {
-    match days(text)? {
+    let days = days(text).or_else(|problem| {
+        refused(
+            problem,
+            "write a number of days, such as 365 or 365d, or 0 for ever",
+        )
+    })?;
+    match days {
         0 => Ok(None),
         days => Ok(Some(Duration::from_secs(u64::from(days) * DAY))),
     }
 }
 
-/// How many days, at most 1000 years: `30`, or `30d`, `4w`, `1y`.
-pub(crate) fn days(text: &str) -> Result<u32, Refused> {
-    const HINT: &str = "write a number of days, such as 365 or 365d, or 0 for ever";
+/// How many days, at most 1000 years: `30`, or `30d`, `4w`, `1y`. An error says what is wrong; what to write is up to the caller.
+pub(crate) fn days(text: &str) -> Result<u32, String> {
     let days = match text.parse::<u32>() {
         Ok(days) => u64::from(days),
         Err(_) => {
-            let length = duration(text).map_err(|_| Refused {
-                problem: format!("`{text}` is not a number of days"),
-                hint: HINT.to_owned(),
-            })?;
+            let length = duration(text).map_err(|_| format!("`{text}` is not a number of days"))?;
             if length.as_secs() % DAY > 0 {
-                return refused(format!("`{text}` is not a number of whole days"), HINT);
+                return Err(format!("`{text}` is not a number of whole days"));
             }
             length.as_secs() / DAY
         }
     };
     match u32::try_from(days) {
         Ok(days) if days <= 365_000 => Ok(days),
-        _ => refused(format!("{text} days are longer than 1000 years"), HINT),
+        _ => Err(format!("{text} days are longer than 1000 years")),
     }
 }
 

@@ -180,7 +180,6 @@ fn the_log_is_listed_filtered_and_exported() {
             "audit list --action quota.",
             "audit list --account nobody",
             "audit list --owner nobody",
-            "audit list --action foo",
             "audit list --action token.",
             "audit list --action package. --limit 1",
             "audit list --until 2020-01-01",

@@ -259,13 +259,15 @@ fn unreliable(root: PathBuf) -> String {
             let stream = reader.get_mut();
             let Ok(content) = fs::read(root.join(path.trim_start_matches('/'))) else {
                 // Some servers call a path that can't be one of theirs a bad request.
-                let status = match number {
-                    0 => "400 Bad Request",
-                    _ => "404 Not Found",
+                let (status, text) = match number == 0 || path.contains("no-repo") {
+                    true => ("400 Bad Request", "no repository has that path"),
+                    false => ("404 Not Found", ""),
                 };
-                let head =
-                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                let _ = stream.write_all(head.as_bytes());
+                let length = text.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
+                );
+                let _ = stream.write_all(answer.as_bytes());
                 continue;
             };
             let head = format!(
@@ -302,6 +304,17 @@ fn a_repository_on_a_server_that_breaks_off_is_taken_over_whole() {
         ]
     );
     assert_eq!(listed(&folder).len(), 3);
+    let said = import(&folder, &url.replace("/repo", "/no-repo"), &["--key", KEY]);
+    assert_eq!(said.exit, 1);
+    assert!(
+        said.stderr
+            .contains("there is no index at http://127.0.0.1:")
+            && said
+                .stderr
+                .contains("caused by: no repository has that path"),
+        "{}",
+        said.stderr
+    );
     let said = import(&folder, "http://127.0.0.1:1/nothing", &["--key", KEY]);
     assert_eq!((said.exit, said.stdout.as_str()), (1, ""));
 }

@@ -5,7 +5,10 @@ use std::{
     io::{Read as _, Write as _},
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
 
 use crate::harness::Folder;
 
@@ -24,6 +27,15 @@ fn terminal() -> (File, File) {
     (near.into(), far)
 }
 
+/// Reads what is shown at the terminal until it ends with `prompt`.
+fn await_prompt(near: &mut File, shown: &mut String, prompt: &str) {
+    while !shown.ends_with(prompt) {
+        let mut piece = [0; 256];
+        let read = near.read(&mut piece).unwrap();
+        shown.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+    }
+}
+
 #[test]
 fn a_password_that_is_typed_is_asked_for_twice_and_not_shown() {
     let folder = Folder::with_registry();
@@ -39,11 +51,7 @@ fn a_password_that_is_typed_is_asked_for_twice_and_not_shown() {
             ("new password: ", "correct horse"),
             ("the same again: ", second),
         ] {
-            while !shown.ends_with(prompt) {
-                let mut piece = [0; 256];
-                let read = near.read(&mut piece).unwrap();
-                shown.push_str(std::str::from_utf8(&piece[..read]).unwrap());
-            }
+            await_prompt(&mut near, &mut shown, prompt);
             near.write_all(format!("{answer}\n").as_bytes()).unwrap();
         }
         assert_eq!(child.wait().unwrap().code(), Some(exit), "{shown}");
@@ -59,4 +67,20 @@ fn a_password_that_is_typed_is_asked_for_twice_and_not_shown() {
         };
         assert!(shown.contains(said), "{shown}");
     }
+}
+
+#[test]
+fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was() {
+    let folder = Folder::with_registry();
+    let (mut near, far) = terminal();
+    let mut command = folder.command(&["user", "password", "admin"], &[]);
+    command
+        .stdin(far.try_clone().unwrap())
+        .stderr(far.try_clone().unwrap());
+    let mut child = command.spawn().unwrap();
+    await_prompt(&mut near, &mut String::new(), "new password: ");
+    near.write_all(b"correct\x03").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let modes = tcgetattr(&far).unwrap().local_modes;
+    assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
 }
