@@ -77,6 +77,7 @@ codes! {
     OwnerRenamed NOT_FOUND "owner_renamed" "the owner has another name now; the text names it"
     NoSuchMember NOT_FOUND "no_such_member" "the organisation or the team has no such member"
     NoSuchTeam NOT_FOUND "no_such_team" "there is no such team"
+    NoSuchRepository NOT_FOUND "no_such_repository" "the owner has no such repository"
     NoSuchPackage NOT_FOUND "no_such_package" "the owner has no such package or version"
     NoSuchIndex NOT_FOUND "no_such_index" "there is no package for this branch, repository and architecture"
     NoSuchFile NOT_FOUND "no_such_file" "there is no such package file"

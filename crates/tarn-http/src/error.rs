@@ -6,16 +6,13 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 mod conversions;
 
-use super::{
-    api,
-    code::{Code, ERROR_CODE},
-};
+use super::code::{Code, ERROR_CODE};
 use tarn_base::hint::Hint;
 
 /// A fault of the server, on its way to the log with the answer.
@@ -33,6 +30,8 @@ impl Fault {
 pub(super) enum ApiError {
     /// With a code and a text of its own.
     Refused(Code, String),
+    /// The same, where the text says what is wrong and nothing of what to do.
+    Bare(Code, String),
     BadRequest(String),
     UnknownOwner,
     Moved {
@@ -71,12 +70,22 @@ pub(super) enum ApiError {
 pub(super) struct Refusal {
     pub(super) code: Code,
     pub(super) text: String,
+    /// Whether the line says only what is wrong: a page then says what to do about such a status.
+    pub(super) lacks_hint: bool,
 }
 
 impl ApiError {
     /// A refusal with the texts of `error`.
     pub(super) fn of(code: Code, error: &impl Hint) -> Self {
-        Self::Refused(code, error.line())
+        Self::with_hint(code, error, error.hint())
+    }
+
+    /// A refusal with the text of `error` and that hint in place of its own.
+    fn with_hint(code: Code, error: &impl Hint, hint: Option<String>) -> Self {
+        if hint.is_none() {
+            return Self::Bare(code, error.to_string());
+        }
+        Self::Refused(code, error.line_with(hint))
     }
 
     /// 422 for what `error` says of a field in a body.
@@ -87,7 +96,7 @@ impl ApiError {
     /// The code, which has the status.
     pub(super) fn code(&self) -> Code {
         match self {
-            Self::Refused(code, _) => *code,
+            Self::Refused(code, _) | Self::Bare(code, _) => *code,
             Self::BadRequest(_) => Code::InvalidRequest,
             Self::Moved { .. } => Code::OwnerMoved,
             Self::UnknownOwner => Code::NoSuchOwner,
@@ -121,6 +130,7 @@ impl ApiError {
     fn text(self) -> (String, Option<Fault>) {
         let text = match self {
             Self::Refused(_, text)
+            | Self::Bare(_, text)
             | Self::BadRequest(text)
             | Self::WrongMethod(text)
             | Self::TooLarge(text)
@@ -183,12 +193,17 @@ impl IntoResponse for ApiError {
             }
             _ => None,
         };
+        let lacks_hint = matches!(self, Self::Bare(..) | Self::TooLarge(_) | Self::Internal(_));
         let (text, fault) = self.text();
         let mut response = (status, format!("{text}\n")).into_response();
         response
             .headers_mut()
             .insert(ERROR_CODE.clone(), code.header());
-        response.extensions_mut().insert(Refusal { code, text });
+        response.extensions_mut().insert(Refusal {
+            code,
+            text,
+            lacks_hint,
+        });
         if let Some((name, value)) =
             // From bytes: a path may hold more than ASCII.
             header.and_then(|(name, value)| {
@@ -202,58 +217,4 @@ impl IntoResponse for ApiError {
         }
         response
     }
-}
-
-/// 404.
-pub(super) async fn no_such_route(uri: Uri) -> ApiError {
-    let path = uri.path();
-    if api::is_under(path) {
-        let text = format!(
-            "nothing is at {path}; {}/openapi.json describes what there is",
-            api::PREFIX
-        );
-        return ApiError::Refused(Code::NoSuchPath, text);
-    }
-    ApiError::NoSuchRoute(path.to_owned())
-}
-
-/// 405.
-pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
-    let path = uri.path();
-    let text = if api::is_under(path) {
-        format!(
-            "{method} is not for this path; the header Allow names what is, {}/openapi.json describes it",
-            api::PREFIX
-        )
-    } else {
-        match (method.as_str(), behind_owner(path)) {
-            // A key is there, and jwks.json.
-            ("PUT" | "POST", Some(1)) if !path.ends_with("/key") && !path.ends_with(".json") => {
-                format!("the repository is missing in this path; PUT publishes to {PLACE}")
-            }
-            ("PUT" | "POST", Some(4..)) => format!(
-                "this path is too long: PUT publishes to {PLACE}, and no name can have a `/`"
-            ),
-            ("POST", Some(_)) => format!("POST is not for this path; publish with PUT to {PLACE}"),
-            _ => format!(
-                "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file"
-            ),
-        }
-    };
-    ApiError::WrongMethod(text).into_response()
-}
-
-/// Where packages are published.
-const PLACE: &str = "/api/packages/{owner}/alpine/{branch}/{repository}";
-
-/// How many segments of a path stand behind the owner of packages; `None` for other paths.
-fn behind_owner(path: &str) -> Option<usize> {
-    let (_, rest) = path
-        .strip_prefix("/api/packages/")?
-        .split_once("/alpine/")?;
-    Some(
-        rest.split('/')
-            .filter(|segment| !segment.is_empty())
-            .count(),
-    )
 }

@@ -8,6 +8,7 @@ mod authorize;
 mod code;
 mod cross_site;
 mod error;
+mod fallback;
 mod monitoring;
 mod packages;
 mod routes;

@@ -27,7 +27,8 @@ use super::{
         search, second_factor, server_version, teams, tokens, user, users,
     },
     authorize::Presented,
-    error::{ApiError, no_such_route, wrong_method},
+    error::ApiError,
+    fallback::{no_such_route, wrong_method},
     monitoring,
 };
 use crate::{

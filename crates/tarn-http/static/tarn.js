@@ -20,13 +20,16 @@ for (const block of document.querySelectorAll(".copy")) {
   block.append(button);
 }
 
-// A day within the last 24 hours says how long ago it was; its title has the time.
-for (const time of document.querySelectorAll("time[title]")) {
-  const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / 60_000);
-  // The time of an index runs ahead of the clock, a second for each change.
-  if (minutes < -60 || minutes >= 24 * 60) continue;
-  time.textContent = minutes < 1 ? "just now" : minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
-}
+// A day within the last 24 hours says how long ago it was; its title has the time. Times to come are written without a title.
+const ago = (root) => {
+  for (const time of root.querySelectorAll("time[title]")) {
+    const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / 60_000);
+    // The time of an index runs ahead of the clock, a second for each change.
+    if (minutes < -5 || minutes >= 24 * 60) continue;
+    time.textContent = minutes < 1 ? "just now" : minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
+  }
+};
+ago(document);
 
 // `/` goes to the search box.
 document.addEventListener("keydown", (event) => {
@@ -54,6 +57,7 @@ for (const form of document.querySelectorAll("form.filters[data-list]")) {
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       list.replaceChildren(...page.getElementById(list.id).childNodes);
+      ago(list);
       const rows = list.querySelectorAll("tbody tr").length;
       said.textContent = `${rows} shown`;
       history.replaceState(null, "", url);

@@ -22,7 +22,7 @@ use tarn_core::{
     access::{AccountError, Action},
 };
 use tarn_store::metadata::{
-    self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, ReadScope, Role, Window,
+    self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, ReadScope, Role,
 };
 
 const KIND: OwnerKind = OwnerKind::Organisation;
@@ -131,7 +131,7 @@ fn user(path: &UserPath) -> Result<OwnerName, ApiError> {
 }
 
 fn no_member() -> ApiError {
-    ApiError::Refused(
+    ApiError::Bare(
         Code::NoSuchMember,
         "the organisation has no such member".to_owned(),
     )
@@ -359,17 +359,14 @@ pub(crate) async fn is_member(
     of: Of<OrganisationPath>,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let wanted = user(&path)?;
-    let members = registry
-        .administration()
-        .accounts()
-        .members(&of.name, Window::ALL)
-        .await?;
-    let is_it = |member: &Member| member.user.name.eq_ignore_ascii_case(wanted.as_str());
-    if members.entries.iter().any(is_it) {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
+    let metadata = registry.metadata();
+    let user = metadata.user(&user(&path)?).await?.ok_or_else(no_member)?;
+    // One who is in no team is no member.
+    let grants = metadata.team_grants(of.owner.id, user.id).await?;
+    if grants.is_empty() {
         Err(no_member())
+    } else {
+        Ok(StatusCode::NO_CONTENT)
     }
 }
 

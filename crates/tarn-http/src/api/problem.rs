@@ -43,7 +43,7 @@ pub(crate) struct Problem {
 /// Gives a refusal the form of a problem document. An answer that is none stays as it is.
 pub(crate) fn render(response: &mut Response, request_id: &str) {
     let status = response.status();
-    let Some(Refusal { code, text }) = response.extensions_mut().remove::<Refusal>() else {
+    let Some(Refusal { code, text, .. }) = response.extensions_mut().remove::<Refusal>() else {
         return;
     };
     let text = if code == Code::InternalError {

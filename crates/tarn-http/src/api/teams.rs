@@ -31,7 +31,7 @@ use tarn_core::{
     Registry,
     access::{Action, Denied, TeamLimits},
 };
-use tarn_store::metadata::{Role, User, Window};
+use tarn_store::metadata::Role;
 
 /// A team, with the field names of Forgejo and Gitea.
 #[derive(Serialize, ToSchema)]
@@ -149,7 +149,7 @@ fn no_team() -> ApiError {
 }
 
 fn no_member() -> ApiError {
-    ApiError::Refused(Code::NoSuchMember, "the team has no such member".to_owned())
+    ApiError::Bare(Code::NoSuchMember, "the team has no such member".to_owned())
 }
 
 impl FromRequestParts<Registry> for Found {
@@ -320,15 +320,12 @@ pub(crate) async fn members(
 )]
 pub(crate) async fn member(
     State(registry): State<Registry>,
-    Found { of, name, .. }: Found,
+    Found { team, .. }: Found,
     Path(path): Path<UserPath>,
 ) -> Result<Json<Person>, ApiError> {
-    let accounts = registry.administration().accounts();
-    let members = accounts.team_members(&of.name, &name, Window::ALL).await?;
-    let is_it = |user: &User| user.name.eq_ignore_ascii_case(&path.username);
-    let found = members.entries.into_iter().find(is_it);
-    let found = found.ok_or_else(no_member)?;
-    Ok(Json(found.into()))
+    let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
+    let found = registry.metadata().team_member(&team, &user).await?;
+    Ok(Json(found.ok_or_else(no_member)?.into()))
 }
 
 /// Add a member to a team

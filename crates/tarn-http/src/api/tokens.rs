@@ -22,7 +22,7 @@ use tarn_core::{
     Registry,
     access::{AccountError, TokenRequest},
 };
-use tarn_store::metadata::{Token, Window};
+use tarn_store::metadata::Token;
 
 /// A token, without what it is.
 #[derive(Serialize, ToSchema)]
@@ -189,22 +189,15 @@ async fn revoke(
     token: &str,
 ) -> Result<StatusCode, ApiError> {
     let accounts = registry.administration().accounts();
-    let tokens = accounts
-        .tokens(of.owner.kind, &of.name, Window::ALL)
-        .await?
-        .entries;
-    let number: Option<i64> = token.parse().ok();
-    let numbered = tokens
-        .iter()
-        .find(|found| Some(found.id.number()) == number);
-    let called = || tokens.iter().find(|found| found.label == token);
+    let metadata = registry.metadata();
+    let found = metadata.token_of(of.owner.id, token.parse().ok(), token);
     let missing = || {
         ApiError::Refused(
             Code::NoSuchToken,
             "the owner has no such token; the list names those there are".to_owned(),
         )
     };
-    let found = numbered.or_else(called).ok_or_else(missing)?;
+    let found = found.await?.ok_or_else(missing)?;
     let removed = accounts
         .remove_token(of.owner.kind, &of.name, &found.label, &of.by)
         .await?;

@@ -366,7 +366,7 @@ pub(crate) async fn release_name(
     Site { by, .. }: Site,
     Path(path): Path<FormerNamePath>,
 ) -> Result<StatusCode, ApiError> {
-    let missing = || ApiError::Refused(Code::NoSuchName, "no owner had that name".to_owned());
+    let missing = || ApiError::Bare(Code::NoSuchName, "no owner had that name".to_owned());
     let name = OwnerName::parse(&path.name).map_err(|_| missing())?;
     let accounts = registry.administration().accounts();
     if accounts.release_name(&name, &by).await? {

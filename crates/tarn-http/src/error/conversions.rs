@@ -117,7 +117,7 @@ impl From<AccountError> for ApiError {
                 };
             }
         };
-        Self::Refused(code, error.line_with(hint_here(&error)))
+        Self::with_hint(code, &error, hint_here(&error))
     }
 }
 
@@ -161,7 +161,7 @@ impl From<Arc<MetadataError>> for ApiError {
             ),
             MetadataError::Unreachable(_) => Self::Refused(
                 Code::DatabaseUnreachable,
-                "the server can't reach its database; try again in a few seconds, and tell the operator if that doesn't help"
+                "the server can't reach its database; try again in a few seconds, and ask the operator if that doesn't help"
                     .to_owned(),
             ),
             MetadataError::Full(_) => Self::DiskFull(Box::new(error)),
@@ -255,7 +255,7 @@ impl From<WebhookError> for ApiError {
                 return Self::Internal(Box::new(error));
             }
         };
-        Self::Refused(code, error.line_with(hint))
+        Self::with_hint(code, &error, hint)
     }
 }
 
@@ -281,14 +281,14 @@ impl From<KeyError> for ApiError {
             | KeyError::Stored { .. }
             | KeyError::Stopping => return Self::Internal(Box::new(error)),
         };
-        Self::Refused(code, error.line_with(Some(hint.to_owned())))
+        Self::with_hint(code, &error, Some(hint.to_owned()))
     }
 }
 
 impl From<IndexError> for ApiError {
     fn from(error: IndexError) -> Self {
         match error {
-            // A full disk or a busy database is no fault of the index; an owner's first key is written for it.
+            // Not the index's fault: a full disk or a busy database, met while the owner's first key is stored.
             IndexError::Metadata(error) => error.into(),
             IndexError::Keys(error) => error.into(),
             IndexError::Full(full) => Self::Refused(Code::IndexFull, full.to_string()),
@@ -340,7 +340,12 @@ impl From<PublishError> for ApiError {
                 return Self::Internal(Box::new(error));
             }
         };
-        Self::Refused(code, error.to_string())
+        match error {
+            PublishError::TooLarge { .. } | PublishError::Record(RecordError::AlreadyExists) => {
+                Self::Bare(code, error.to_string())
+            }
+            _ => Self::Refused(code, error.to_string()),
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     authorize::Presented,
-    error::{ApiError, no_such_route, wrong_method},
+    error::ApiError,
+    fallback::{no_such_route, wrong_method},
     web::{self, links::OfOwner},
 };
 use tarn_core::{Registry, access::Action};

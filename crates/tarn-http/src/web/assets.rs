@@ -13,7 +13,7 @@ use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
 use super::page::gzip;
-use crate::error::{ApiError, no_such_route};
+use crate::{error::ApiError, fallback::no_such_route};
 
 #[derive(RustEmbed)]
 #[folder = "static/"]

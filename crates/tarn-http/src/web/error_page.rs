@@ -24,7 +24,7 @@ pub(crate) struct ErrorPage {
     title: &'static str,
     text: String,
     next: &'static str,
-    /// Where a sign-in returns to, where one may help.
+    /// Where a sign-in returns to, if one may help.
     sign_in: Option<String>,
     /// The owner in the path, where it has no such page.
     owner: Option<OwnerName>,
@@ -46,7 +46,7 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a request says nothing of its sender.
+/// Whether a request carries no credentials.
 pub(crate) fn is_anonymous(headers: &HeaderMap) -> bool {
     !headers.contains_key(header::COOKIE) && !headers.contains_key(header::AUTHORIZATION)
 }
@@ -61,17 +61,19 @@ impl ErrorPage {
         settings: &Settings,
         (method, uri, is_anonymous): (&Method, &Uri, bool),
     ) {
-        let Some(Refusal { code, text }) = response.extensions_mut().remove::<Refusal>() else {
+        let Some(Refusal {
+            code,
+            text,
+            lacks_hint,
+        }) = response.extensions_mut().remove::<Refusal>()
+        else {
             return;
         };
         let reads = matches!(*method, Method::GET | Method::HEAD);
         if code == Code::CredentialsNeeded && reads {
             return sign_in_first(response, settings, uri);
         }
-        let is_hidden = matches!(
-            code,
-            Code::AccessDenied | Code::NoSuchOwner | Code::NoSuchPackage
-        );
+        let is_hidden = matches!(code, Code::AccessDenied | Code::NoSuchOwner);
         let status = if is_hidden {
             StatusCode::NOT_FOUND
         } else {
@@ -79,30 +81,38 @@ impl ErrorPage {
         };
         let (title, text) = match code {
             _ if status.is_redirection() => ("This has moved", text),
-            _ if is_hidden => (
+            _ if is_hidden && is_anonymous => (
                 "Not found",
                 "Nothing is here that you may see. Check the address, or sign in with an account that may see it.".to_owned(),
             ),
+            _ if is_hidden => ("Not found", "Nothing is here that you may see. Check the address.".to_owned()),
             Code::CredentialsNeeded => ("Sign in to see this", "This page needs an account.".to_owned()),
-            Code::NoSuchPath if !text.starts_with("no such") => ("Not found", "There is no such page.".to_owned()),
+            Code::NoSuchPath => ("Not found", "There is no such page.".to_owned()),
             Code::InternalError => ("The server failed", "The log of the server says why.".to_owned()),
             _ if status == StatusCode::NOT_FOUND => ("Not found", sentence(text)),
             _ => (status.canonical_reason().unwrap_or("Error"), sentence(text)),
         };
-        let here = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        // A browser can't return to the address of a form.
+        let here = uri.path_and_query().filter(|_| reads);
+        let here = here.map_or("/", PathAndQuery::as_str);
         let is_passing = matches!(
             status,
             StatusCode::TOO_MANY_REQUESTS
                 | StatusCode::SERVICE_UNAVAILABLE
                 | StatusCode::INTERNAL_SERVER_ERROR
         );
+        let lists_owner = matches!(
+            code,
+            Code::NoSuchPath | Code::NoSuchRepository | Code::NoSuchPackage
+        );
+        let may_sign_in = code == Code::CredentialsNeeded || is_hidden && is_anonymous;
         let page = Self {
             frame: Frame::of_error(settings, is_anonymous, return_to(here)),
-            owner: (code == Code::NoSuchPath).then(|| owner_in(uri)).flatten(),
+            owner: lists_owner.then(|| owner_in(uri)).flatten(),
             title,
-            next: next(status, &text),
             text,
-            sign_in: (is_hidden || code == Code::CredentialsNeeded).then(|| return_to(here)),
+            next: if lacks_hint { next(status) } else { "" },
+            sign_in: may_sign_in.then(|| return_to(here)),
             again: (reads && is_passing).then(|| format!("{}{here}", settings.base_path())),
             request_id: request_id.to_owned(),
         };
@@ -115,7 +125,7 @@ impl ErrorPage {
         // Browsers would ask for a password in a window of their own.
         headers.remove(header::WWW_AUTHENTICATE);
         if is_hidden {
-            // The code would tell what the page does not.
+            // The code would reveal what the page hides.
             headers.insert(ERROR_CODE.clone(), Code::NoSuchPath.header());
         }
         headers.insert(
@@ -127,10 +137,8 @@ impl ErrorPage {
 }
 
 /// What to do about a refusal whose line does not say it.
-fn next(status: StatusCode, text: &str) -> &'static str {
+fn next(status: StatusCode) -> &'static str {
     match status {
-        // The line says what is wrong, and behind a semicolon what to do.
-        _ if text.contains("; ") => "",
         StatusCode::FORBIDDEN => {
             "Ask an admin of the owner for it, or sign out and sign in with another account."
         }
@@ -199,18 +207,28 @@ mod tests {
 
     use super::*;
 
-    /// The page about that refusal of a request for `/alice/edge/main?sort=newest`, or of a form sent there.
-    async fn page(method: Method, code: Code, text: &str) -> (StatusCode, String) {
+    /// The page about that refusal of a request for `/alice/edge/main?sort=newest`, or of a form sent there. A text with a semicolon
+    /// says what to do.
+    async fn page(
+        method: Method,
+        is_anonymous: bool,
+        code: Code,
+        text: &str,
+    ) -> (StatusCode, String) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = code.status();
-        let text = text.to_owned();
-        response.extensions_mut().insert(Refusal { code, text });
+        response.extensions_mut().insert(Refusal {
+            code,
+            text: text.to_owned(),
+            lacks_hint: !text.contains(';'),
+        });
         let settings = Settings {
             base_url: Some("https://packages.example/tarn".to_owned()),
             ..Settings::in_folder("/nowhere".into())
         };
         let uri = Uri::from_static("/alice/edge/main?sort=newest");
-        ErrorPage::render(&mut response, "7f", &settings, (&method, &uri, false));
+        let request = (&method, &uri, is_anonymous);
+        ErrorPage::render(&mut response, "7f", &settings, request);
         let status = response.status();
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -220,27 +238,72 @@ mod tests {
     async fn a_refusal_says_what_to_do_next() {
         let again = "<a class=\"button\" href=\"/tarn/alice/edge/main?sort=newest\">Try again</a>";
         let sign_in = "<a class=\"button\" href=\"/tarn/-/login?to=%2Falice%2Fedge%2Fmain%3Fsort%3Dnewest\">Sign in</a>";
-        for (method, code, text, words) in [
-            (Method::GET, Code::NoSuchOwner, "no", sign_in),
-            (Method::GET, Code::Busy, "the server is busy", again),
-            (Method::GET, Code::InternalError, "", again),
-            (Method::GET, Code::TooManyAttempts, "no", "Wait a moment"),
-            (Method::POST, Code::NameTaken, "taken", "Go back, look"),
-            (Method::POST, Code::BodyTooLarge, "too large", "Go back and"),
+        let sign_in_to_home = "<a class=\"button\" href=\"/tarn/-/login?to=%2F\">Sign in</a>";
+        for (method, is_anonymous, code, text, words) in [
+            (Method::GET, true, Code::NoSuchOwner, "no", sign_in),
+            (
+                Method::GET,
+                false,
+                Code::NoSuchOwner,
+                "no",
+                "Check the address.</p>",
+            ),
+            // After the sign-in a browser asks with GET, which a form's address refuses.
+            (
+                Method::POST,
+                true,
+                Code::CredentialsNeeded,
+                "no",
+                sign_in_to_home,
+            ),
+            (
+                Method::GET,
+                false,
+                Code::NoSuchRepository,
+                "no such; look",
+                "No such; look.</p>",
+            ),
+            (Method::GET, false, Code::Busy, "the server is busy", again),
+            (Method::GET, false, Code::InternalError, "", again),
+            (
+                Method::GET,
+                false,
+                Code::TooManyAttempts,
+                "no",
+                "Wait a moment",
+            ),
+            (
+                Method::POST,
+                false,
+                Code::NameTaken,
+                "taken",
+                "Go back, look",
+            ),
+            (
+                Method::POST,
+                false,
+                Code::BodyTooLarge,
+                "too large",
+                "Go back and",
+            ),
             // The line says it.
             (
                 Method::POST,
+                false,
                 Code::NameTaken,
                 "taken; take another",
                 "Taken; take another.</p>",
             ),
         ] {
-            let (_, page) = page(method, code, text).await;
+            let (_, page) = page(method, is_anonymous, code, text).await;
             assert!(page.contains(words), "{code:?}: {page}");
             assert!(page.contains("Request <code>7f</code>"), "{page}");
         }
+        // A signed-in viewer has no use for the button.
+        let (_, page_of_hidden) = page(Method::GET, false, Code::AccessDenied, "no").await;
+        assert!(!page_of_hidden.contains("/-/login?to"), "{page_of_hidden}");
         // A form is not sent again by a link, and what the line says is not said again.
-        let (status, page) = page(Method::POST, Code::Busy, "busy; wait").await;
+        let (status, page) = page(Method::POST, false, Code::Busy, "busy; wait").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(!page.contains("Try again") && !page.contains("Wait a moment"));
     }

@@ -15,6 +15,11 @@ pub(crate) fn segment(text: &str) -> String {
     segment
 }
 
+/// A URL with credentials in front of its host.
+pub(crate) fn with_credentials(url: &str, credentials: &str) -> String {
+    url.replacen("://", &format!("://{credentials}@"), 1)
+}
+
 /// The pages of one owner. All start with a slash; the base path is in them.
 #[derive(Debug, Clone)]
 pub(crate) struct OfOwner {

@@ -35,7 +35,7 @@ use axum::{
     routing::{any, get, post},
 };
 
-use crate::error::{ApiError, no_such_route};
+use crate::{error::ApiError, fallback::no_such_route};
 use tarn_core::Registry;
 
 pub(crate) use cookies::Cookies;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::{
-    links::OfOwner,
+    links::{OfOwner, with_credentials},
     page::{Frame, Keep, Visit},
     shown::{Bytes, Count, FullTime, Room, Time, escaped_length, short},
 };
@@ -81,12 +81,6 @@ impl RepositoryPage {
     /// Whether an architecture has an index for apk 2.
     fn has_v2(&self, arch: &Arch) -> bool {
         self.state.index_generation(arch, PackageFormat::V2) > 0
-    }
-
-    /// A URL with credentials in front of its host.
-    #[expect(clippy::unused_self, reason = "templates call methods of their page")]
-    fn with_credentials(&self, url: &str, credentials: &str) -> String {
-        url.replacen("://", &format!("://{credentials}@"), 1)
     }
 
     /// Whether the address has a port. `HTTP_AUTH` of apko is cut at each colon, so it can't name one.
@@ -317,7 +311,7 @@ pub(super) async fn found(
 
 pub(super) fn no_such_repository() -> ApiError {
     let text = "no such repository; the owner's page lists those there are";
-    ApiError::Refused(Code::NoSuchPath, text.to_owned())
+    ApiError::Refused(Code::NoSuchRepository, text.to_owned())
 }
 
 /// Both indexes of each architecture, as far as this server has them in memory.

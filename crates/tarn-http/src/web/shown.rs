@@ -15,11 +15,12 @@ pub(crate) struct Bytes(pub(crate) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count(pub(crate) u64);
 
-/// A moment as a `<time>` element: the day to be read, all of it for machines and on a closer look.
+/// A past moment as a `<time>` element: the day to be read, all of it for machines and on a closer look. The script says how long
+/// ago it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) Timestamp);
 
-/// The same with the time of day.
+/// Any moment with the time of day; the script leaves it as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FullTime(pub(crate) Timestamp);
 

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::super::{
     form::{Form, Problem},
-    links::segment,
+    links::{segment, with_credentials},
     manage::{Managed, Shell, or_problem},
     page::Frame,
     pager::{PAGE, PageNumber, Pager},
@@ -14,7 +14,7 @@ use super::super::{
 use crate::error::ApiError;
 use apk::sign::KeyName;
 use tarn_core::keys::ListedKey;
-use tarn_store::metadata::{KeyState, KeyType};
+use tarn_store::metadata::{KeyState, KeyType, Visibility};
 
 #[derive(Template)]
 #[template(path = "owner/keys.html")]
@@ -23,6 +23,7 @@ struct KeysPage<'a> {
     shell: &'a Shell,
     path: &'a str,
     owner: &'a str,
+    is_public: bool,
     keys: &'a [ListedKey],
     listed: &'a [ListedKey],
     pager: &'a Pager,
@@ -77,6 +78,7 @@ async fn page(
         shell: &shell,
         path: &of.path("/keys"),
         owner: &of.owner.name,
+        is_public: of.owner.visibility == Visibility::Public,
         listed: number.part_of(&keys, PAGE),
         pager: &of.pager(number, keys.len() as u64, ("key", "keys"), "/keys"),
         keys: &keys,
@@ -92,12 +94,12 @@ pub(super) async fn rotate(of: Managed, form: Form) -> Result<Response, ApiError
             .parse()
             .map_err(|error| ApiError::invalid_field(&error))?;
         let keys = of.registry.keys();
+        // Before the rotation: once the key is made, nothing may fail.
+        let before = keys.list(&of.owner).await?;
+        let is_like_it =
+            |old: &ListedKey| old.state == KeyState::Active && old.key_type == key_type;
+        let has_old = before.iter().any(is_like_it);
         let key = keys.rotate(&of.owner, key_type, &of.by).await?;
-        let is_old = |other: &ListedKey| {
-            let is_like_it = other.state == KeyState::Active && other.key_type == key_type;
-            is_like_it && other.name != key.name
-        };
-        let has_old = keys.list(&of.owner).await?.iter().any(is_old);
         Ok::<_, ApiError>((key, has_old))
     };
     match or_problem(rotated.await)? {

@@ -130,7 +130,7 @@ struct Found {
 
 fn no_such_package() -> ApiError {
     let text = "no such package, version or architecture in this repository; its page lists those there are";
-    ApiError::Refused(Code::NoSuchPath, text.to_owned())
+    ApiError::Refused(Code::NoSuchPackage, text.to_owned())
 }
 
 /// The file that a path is about. Without a version it is the newest, as apk orders them; without an architecture the first.
