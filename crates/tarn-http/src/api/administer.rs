@@ -49,8 +49,8 @@ impl Administered {
             .await
     }
 
-    /// Refuses a token that lets others do what it may not do itself, or for longer, or from elsewhere. With the password, everything
-    /// may be granted that the caller administers.
+    /// Refuses a token that would give others more than it has itself: rights, lifetime or networks. A caller with the password may grant
+    /// any role.
     pub(crate) async fn may_grant(&self, registry: &Registry, role: Role) -> Result<(), ApiError> {
         let Some(token) = self.caller.token() else {
             return Ok(());
@@ -65,7 +65,7 @@ impl Administered {
         if token.expires_at.is_none() && token.networks.are_unlimited() {
             return Ok(());
         }
-        let why = "this token expires or is bound to networks, and who is let in is not; use the password, or a token without either";
+        let why = "this token expires or is limited to networks, and a membership is not; use the password, or a token without these limits";
         self.note(registry, &why);
         Err(ApiError::Refused(Code::PasswordNeeded, why.to_owned()))
     }

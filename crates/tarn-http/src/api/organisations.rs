@@ -373,6 +373,7 @@ pub(crate) async fn is_member(
 /// Change the role of a member of an organisation, or add one
 #[utoipa::path(
     put, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgChangeMember",
+    description = "A token must itself have the rights that it grants, and neither expire nor be limited to networks.",
     params(OrganisationPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewRole,

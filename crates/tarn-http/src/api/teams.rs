@@ -206,6 +206,7 @@ pub(crate) async fn list(
 /// Add a team
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/teams", tag = "teams", operation_id = "orgCreateTeam",
+    description = "A token must itself have the rights that it grants, and neither expire nor be limited to networks.",
     params(OrganisationPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewTeam,
@@ -242,6 +243,7 @@ pub(crate) async fn show(found: Found) -> Result<Json<Team>, ApiError> {
 /// Change where a team writes
 #[utoipa::path(
     patch, path = "/api/v1/teams/{id}", tag = "teams", operation_id = "orgEditTeam",
+    description = "A token must itself have the rights that it grants, and neither expire nor be limited to networks.",
     params(TeamPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = TeamChange,
@@ -331,6 +333,7 @@ pub(crate) async fn member(
 /// Add a member to a team
 #[utoipa::path(
     put, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgAddTeamMember",
+    description = "A token must itself have the rights that it grants, and neither expire nor be limited to networks.",
     params(TeamPath, UserPath),
     security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are in it"))

@@ -354,7 +354,7 @@ pub(crate) async fn former_names(
 
 /// Release a former name
 ///
-/// It leads nowhere, and anybody can be called so. Who relies on it gets whatever its next owner has.
+/// The name then redirects nowhere, and anyone can take it. Who relies on it gets whatever its next owner has.
 #[utoipa::path(
     delete, path = "/api/v1/admin/former-names/{name}", tag = "admin", operation_id = "adminReleaseName",
     params(FormerNamePath),

@@ -1,5 +1,5 @@
 //! Words that stand for one of a few: how the description lists them, and how those in requests are read. They are those of the types
-//! in `metadata/`, so a word that is added there is added here.
+//! in `metadata/`, so a word added there appears here too.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -51,8 +51,8 @@ macro_rules! read {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let word = Cow::<'de, str>::deserialize(deserializer)?;
-                let known = <$of>::WORDS.contains(&&*word).then(|| word.parse().ok());
-                let known = known.flatten().map(Self);
+                let known = <$of>::ALL.iter().find(|known| known.as_str() == word);
+                let known = known.copied().map(Self);
                 known.ok_or_else(|| D::Error::unknown_variant(&word, <$of>::WORDS))
             }
         }

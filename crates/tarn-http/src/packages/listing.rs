@@ -111,8 +111,8 @@ async fn list(
     Ok(kept(response, owner.visibility))
 }
 
-/// The architecture that a list is of. A client that asks for a file here takes the repository for the folder that has it, and finds
-/// that it is not there, as on any web server.
+/// The architecture in the path. A client that asks for an index or package file here left out the architecture, and gets 404 as from any
+/// web server.
 fn architecture(segment: &str) -> Result<Arch, ApiError> {
     let below = format!("it is in the folder of an architecture: …/{{architecture}}/{segment}");
     if IndexFile::called(segment).is_some() {

@@ -75,8 +75,8 @@ fn file_name(given: &str) -> Result<String, ApiError> {
         return Ok(given.to_owned());
     }
     Err(ApiError::BadRequest(format!(
-        "the path goes on behind the repository with {given:?}: packages are published to /{{branch}}/{{repository}}. If that is meant \
-         for a branch with a slash, write it with another character: no name can have a `/`. Architecture, name and version come from the package"
+        "the path has {given:?} after the repository; publish to /{{branch}}/{{repository}}. A name cannot contain `/`: if a branch of yours \
+         does, use another character. Architecture, name and version come from the package"
     )))
 }
 

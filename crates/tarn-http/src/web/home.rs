@@ -29,7 +29,7 @@ const RECENT_VERSIONS: u32 = 60;
 /// How many results a page of a search has.
 const RESULTS: u32 = 30;
 
-/// How many versions a search finds at most whose names begin with the text, and how many others: a longer text finds what is behind them.
+/// A search finds at most so many versions whose names begin with the text, and as many others. A longer text narrows it down.
 const MOST_FOUND: u32 = 300;
 
 /// The longest text that is looked for, in characters.

@@ -55,7 +55,7 @@ pub(crate) struct Visit {
     pub(crate) frame: Frame,
     conditions: Conditions,
     cookies: Cookies,
-    /// Pages are answered one at a time to each source, as lists are. A form has no turn: others would wait for its body.
+    /// Each source gets one page at a time, as with lists. A form takes no turn: a slow body would block the others.
     _turn: Option<Turn>,
 }
 

@@ -11,7 +11,7 @@ use tarn_store::metadata::Window;
 /// How many entries a page of a list has.
 pub(crate) const PAGE: u32 = 30;
 
-/// The number of a page, counted from 1, as `page` in the query of a request says it; 1 where that is no number.
+/// The number of a page, counted from 1, as `page` in the query of a request says it; 1 if it isn't a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageNumber(u32);
 

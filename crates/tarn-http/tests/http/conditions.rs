@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use apk_testkit::v2::PackageBuilder;
+
 use crate::{
     client::{Request, delete, get, head},
-    server::{HELLO, INDEX, TestServer, hello, package, password},
+    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
 };
 
 #[tokio::test]
@@ -119,9 +121,24 @@ async fn a_removed_package_changes_the_index_and_its_date() {
 #[tokio::test]
 async fn ranges_are_parts_of_the_very_file() {
     let server = TestServer::with_hello().await;
-    for target in [INDEX, HELLO] {
+    // Larger than a piece of a download.
+    let large = PackageBuilder::new("large", "1.0-r0").random_file("usr/share/large", 400_000);
+    server.publish("edge/main", large.build()).await.expect(201);
+    let large = format!("{ALICE}/edge/main/x86_64/large-1.0-r0.apk");
+    for target in [INDEX, HELLO, &large] {
         let whole = server.send(&get(target)).await.expect(200);
         let size = whole.body.len();
+        if target == large {
+            assert!(size > 5 << 16, "{size}");
+            for (first, last) in [(65_535, 65_537), (65_536, 131_072), (size - 1, size - 1)] {
+                let range = format!("bytes={first}-{last}");
+                let answer = server.send(&get(target).header("Range", &range)).await;
+                assert!(
+                    answer.expect(206).body == whole.body[first..=last],
+                    "{range}"
+                );
+            }
+        }
         for (range, first, last) in [
             ("bytes=0-0".to_owned(), 0, 0),
             ("bytes=10-19".to_owned(), 10, 19),

@@ -61,7 +61,7 @@ async fn what_was_mistyped_in_a_path_is_named() {
             "/feature/foo/main",
             400,
             "invalid_request",
-            "no name can have a `/`",
+            "A name cannot contain `/`",
         ),
         (
             "PUT",
@@ -187,6 +187,12 @@ async fn file_names_are_compared_exactly() {
             .send(&request)
             .await
             .refusal(404, "no such package file");
+    }
+    for place in ["ed_e/main", "edge/mai_", "EDGE/main"] {
+        let target = format!("{ALICE}/{place}/x86_64/hello-1.0-r0.apk");
+        assert_eq!(server.send(&get(&target)).await.status, 404, "{place}");
+        let request = delete(target).basic("alice", &password("alice"));
+        assert_eq!(server.send(&request).await.status, 404, "{place}");
     }
     server.send(&get(HELLO)).await.expect(200);
 }

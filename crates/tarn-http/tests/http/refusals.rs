@@ -19,8 +19,8 @@ async fn what_is_no_package_is_400_and_leaves_nothing() {
     let field = |key: &str, value: &str| builder().without(key).field(key, value).build();
     for (what, body, words) in [
         ("nothing", Vec::new(), "empty"),
-        ("text", b"hello".to_vec(), "no .apk"),
-        ("zeros", vec![0; 4096], "no .apk"),
+        ("text", b"hello".to_vec(), "not an .apk"),
+        ("zeros", vec![0; 4096], "not an .apk"),
         (
             "an ADB file that ends",
             b"ADBd\0\0\0\0 and more".to_vec(),

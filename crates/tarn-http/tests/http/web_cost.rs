@@ -71,10 +71,13 @@ async fn a_page_asks_for_what_it_shows_and_little_else() {
         // server asks for itself now and then is not of the page.
         alice.get(path).await.expect(200);
         let mut fewest = u64::MAX;
-        for _ in 0..5 {
+        for _ in 0..50 {
             let before = server.registry.metadata().questions();
             alice.get(path).await.expect(200);
             fewest = fewest.min(server.registry.metadata().questions() - before);
+            if fewest <= lists + 2 {
+                break;
+            }
         }
         assert!(fewest <= lists + 2, "{path}: {fewest} queries");
     }

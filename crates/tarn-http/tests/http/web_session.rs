@@ -57,7 +57,7 @@ async fn signs_in_and_out() {
     assert!(
         page.expect(200)
             .text()
-            .contains("<code>/alice</code> is not public")
+            .contains("<code>/alice</code> needs an account")
     );
     let page = browser.get("/-/login?to=/alice").await.expect(200);
     assert!(!page.text().contains("is not public"));

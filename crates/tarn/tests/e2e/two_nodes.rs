@@ -260,6 +260,20 @@ fn tokens(nodes: &Nodes) {
         assert_eq!(read_by(grants, revokes, &bearer), [401, 401]);
     }
     assert_eq!(read_by(one, two, "X-None: 1"), [401, 401]);
+    // Also what is changed on the command line.
+    let add = "token add --user bob --name laptop --scope read:package";
+    let made = nodes.command(&add.split(' ').collect::<Vec<_>>(), "");
+    let bearer = format!("Authorization: Bearer {}", made.trim());
+    assert_eq!(read_by(one, two, &bearer), [200, 200]);
+    nodes.command(
+        &["token", "revoke", "--user", "bob", "--name", "laptop"],
+        "",
+    );
+    assert_eq!(read_by(one, two, &bearer), [401, 401]);
+    for (visibility, status) in [("public", 200), ("private", 401)] {
+        nodes.command(&["user", "visibility", "bob", visibility], "");
+        assert_eq!(read_by(two, one, "X-None: 1"), [status, status]);
+    }
 }
 
 /// Signs in with the form. Gives the header with the session's cookie.

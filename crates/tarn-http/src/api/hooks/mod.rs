@@ -35,7 +35,7 @@ pub(crate) struct Hook {
     #[serde(rename = "type")]
     #[schema(example = "tarn", pattern = "^tarn$")]
     kind: &'static str,
-    /// Where it leads.
+    /// The URL of the receiver.
     config: HookConfig,
     /// The events it gets.
     #[schema(example = json!(["published"]))]
@@ -134,7 +134,7 @@ pub(crate) struct NewHook {
     /// `tarn`, or what the forges call themselves.
     #[serde(rename = "type")]
     _kind: Option<HookKind>,
-    /// Where it leads; `url` has to be there.
+    /// The URL of the receiver, which `url` must give.
     config: ConfigOrder,
     /// The events it gets; all of them by default.
     #[schema(min_items = 1, max_items = 3)]
@@ -155,7 +155,7 @@ pub(crate) struct NewHook {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HookChange {
-    /// Where it leads, and with which secret.
+    /// The URL of the receiver, and the secret.
     config: Option<ConfigOrder>,
     /// The events it gets.
     #[schema(min_items = 1, max_items = 3)]
@@ -311,7 +311,7 @@ async fn add(
     // It would send events of packages that the token may not read.
     of.may_also(registry, Action::Read).await?;
     let url = new.config.url.ok_or_else(|| {
-        ApiError::Unprocessable("`config` has no `url`; say where the webhook leads".to_owned())
+        ApiError::Unprocessable("`config` has no `url`; give the URL of the receiver".to_owned())
     })?;
     let events = match &new.events {
         None => WebhookEvents::ALL,

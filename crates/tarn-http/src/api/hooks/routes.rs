@@ -1,4 +1,4 @@
-//! The routes of webhooks: those of an owner, made once for the caller and once for organisations.
+//! The webhook routes, generated for the caller and for an organisation.
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 
@@ -44,7 +44,7 @@ macro_rules! hooks {
             #[utoipa::path(
                 post, path = concat!($base), tag = "webhooks", operation_id = $add,
                 summary = concat!("Add a webhook for ", $whose),
-                description = "A token needs the scope `read:package` for it too.",
+                description = "A token also needs the scope `read:package`.",
                 params($($owner)?),
                 security(("basic" = []), ("bearer" = []), ("token" = [])),
                 request_body = NewHook,
@@ -76,7 +76,7 @@ macro_rules! hooks {
             #[utoipa::path(
                 patch, path = concat!($base, "/{id}"), tag = "webhooks", operation_id = $change,
                 summary = concat!("Change a webhook of ", $whose),
-                description = "To say where it leads, a token needs the scope `read:package` too.",
+                description = "A token also needs the scope `read:package` to change the URL.",
                 params($($owner,)? HookPath),
                 security(("basic" = []), ("bearer" = []), ("token" = [])),
                 request_body = HookChange,

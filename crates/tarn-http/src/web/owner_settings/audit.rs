@@ -26,7 +26,7 @@ use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, Named};
 /// How many entries a page has.
 const PAGE: u32 = 50;
 
-/// How many bytes they have: fewer entries are shown where their texts are long. The tags of each are [`ENTRY`].
+/// The bytes they may take; longer texts mean fewer entries. The markup of one takes [`ENTRY`].
 const LISTED: usize = 42 << 10;
 const ENTRY: usize = 420;
 
