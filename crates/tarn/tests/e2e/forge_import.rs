@@ -296,7 +296,7 @@ fn people_sign_in_with_what_they_had_and_get_no_more_rights() {
         );
         text(&rows, &question)
     };
-    let server = Server::start_on(Arc::clone(&data));
+    let server = Server::start_on(Arc::clone(&data), &[]);
     let index = "/v3.23/main/x86_64/APKINDEX.tar.gz";
     let signs_in = |credentials: &str, owner: &str, status: u16| {
         server.alpine(owner, index).user(credentials).expect(status);
@@ -355,7 +355,7 @@ fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
     let rows = database(&data);
     let unknown = "SELECT CAST(COUNT(token_id) AS TEXT) FROM foreign_tokens";
     assert_eq!(text(&rows, unknown), "1");
-    let server = Server::start_on(Arc::clone(&data));
+    let server = Server::start_on(Arc::clone(&data), &[]);
     let upload = |version: &str| {
         let package = Package::new("new", version);
         server
@@ -389,7 +389,7 @@ fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
     server.stop();
     let again = report(&import(&forge, &data, &[]));
     assert_eq!(counts(&again, "tokens"), [0, 1, 1]);
-    let server = Server::start_on(data);
+    let server = Server::start_on(data, &[]);
     let index = server.alpine("alice", "/v3.23/main/x86_64/APKINDEX.tar.gz");
     index.user(&format!("alice:{TOKEN}")).expect(401);
 }
@@ -402,7 +402,7 @@ fn apk_goes_on_with_the_key_of_the_forge() {
     let (forge, key) = forge();
     let data = Arc::new(TempDir::new().unwrap());
     report(&import(&forge, &data, &[]));
-    let server = Server::start_on(data);
+    let server = Server::start_on(data, &[]);
     let name = format!("alice@{}.rsa.pub", key.public_key().fingerprint());
     let url = server.repository_as(&format!("alice:{TOKEN}"), "alice", "v3.23/main");
     let apk = Apk::new(&alpine, &[url]).with_key(&name, key.public_key().to_pem().as_bytes());

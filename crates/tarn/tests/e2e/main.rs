@@ -42,6 +42,7 @@ mod rotation;
 mod s3_store;
 mod second_factor;
 mod slow_clients;
+mod team;
 mod tls;
 mod two_nodes;
 mod uploads;

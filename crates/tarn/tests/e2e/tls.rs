@@ -41,9 +41,19 @@ fn put(folder: &Path, name: &str) {
 
 /// A server with the certificate in that folder. Its harness trusts the first.
 pub(crate) fn start(folder: &Path) -> Server {
+    Server::start_with(&arguments(folder).each_ref().map(String::as_str))
+}
+
+/// The same as arguments of `serve`.
+pub(crate) fn arguments(folder: &Path) -> [String; 4] {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));
-    Server::start_with(&["--tls-cert", &certificate, "--tls-key", &key])
+    [
+        "--tls-cert".to_owned(),
+        certificate,
+        "--tls-key".to_owned(),
+        key,
+    ]
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) const ADMIN: &str = "admin:Open-Sesame_42";
 pub(crate) const DEFAULT_COST: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
 /// The binary that is tested: that of this build, or the one that `TARN_TEST_BINARY` names, such as `target/release/tarn`.
-static TARN: LazyLock<OsString> = LazyLock::new(|| {
+pub(crate) static TARN: LazyLock<OsString> = LazyLock::new(|| {
     env::var_os("TARN_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tarn").into())
 });
 
@@ -63,9 +63,10 @@ impl Server {
         Self::spawn(command, data)
     }
 
-    /// Starts on a folder that another command made.
-    pub(crate) fn start_on(data: Arc<TempDir>) -> Self {
-        let command = serve_command(Command::new(&*TARN), data.path());
+    /// Starts on a folder that another command made, with further arguments of `serve`.
+    pub(crate) fn start_on(data: Arc<TempDir>, arguments: &[&str]) -> Self {
+        let mut command = serve_command(Command::new(&*TARN), data.path());
+        command.args(arguments);
         Self::spawn(command, data)
     }
 
