@@ -86,7 +86,7 @@ fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
     let refused = tarn(folder.path(), &["push", "--to", &plain, &files[0]], &token);
     let said = text(&refused.stderr);
     assert!(
-        said.contains(" is no HTTP: ") && said.contains("write https://"),
+        said.contains(" did not answer with HTTP: ") && said.contains("write https://"),
         "{said}"
     );
     assert!(!said.contains("trying again"), "{said}");

@@ -79,20 +79,21 @@ macro_rules! listed_files {
     };
 }
 
-/// The same, of all files, of those from one source, and of those of the versions whose identifiers are in the JSON `$7`.
+/// The same, of all files, of those from one source, and of those of the versions whose identifiers are in the JSON `$7`. For the
+/// latter two, `$few` has to keep SQLite from reading all files in the order of the list.
 macro_rules! ways {
-    ($rest:literal) => {
+    ($rest:literal, $few:literal) => {
         [
             listed_files!("package_files", "", $rest),
             listed_files!(
                 "package_names AS sourced CROSS JOIN package_files",
                 "sourced.owner_id = (SELECT owner_id FROM repositories WHERE id = $1) AND sourced.repository_id = $1 AND sourced.kind = 'origin' AND sourced.name = $3 AND package_files.id = sourced.file_id AND ",
-                $rest
+                $few
             ),
             listed_files!(
                 "json_each($7) AS matched CROSS JOIN package_versions AS named CROSS JOIN package_files",
                 "named.id = matched.value AND named.owner_id = repositories.owner_id AND package_files.file_name = named.name || '-' || named.version || '.apk' AND ",
-                $rest
+                $few
             ),
         ]
     };
@@ -100,12 +101,15 @@ macro_rules! ways {
 
 /// The part behind the file name `$4`.
 const BY_NAME: [&str; 3] = ways!(
-    "package_files.file_name > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6"
+    "package_files.file_name > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6",
+    "+package_files.file_name > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6"
 );
 
 /// The part that came before the sequence `$4`, the newest first.
-const NEWEST: [&str; 3] =
-    ways!("package_files.sequence < $4 ORDER BY package_files.sequence DESC LIMIT $6");
+const NEWEST: [&str; 3] = ways!(
+    "package_files.sequence < $4 ORDER BY package_files.sequence DESC LIMIT $6",
+    "+package_files.sequence < $4 ORDER BY package_files.sequence DESC LIMIT $6"
+);
 
 /// Up to so many files of one source, or versions that a text finds, are looked at one by one. Where there are more, the first of a
 /// page are soon found among all.
@@ -251,20 +255,41 @@ mod tests {
             ),
             (NEWEST, "(repository_id=? AND sequence<?)"),
         ] {
-            let [question, ..] = question;
-            let question = format!("EXPLAIN QUERY PLAN {question}").leak();
-            let statement = sql!(question, 1_i64, "x86_64", None::<&str>, "0", "%a%", 1_i64);
-            let plan = metadata.engine.rows(statement).await.unwrap();
-            let steps: Vec<&str> = plan
-                .iter()
-                .map(|row| row.value("detail").unwrap())
-                .collect();
+            let plan = async |question: &str| {
+                let question = format!("EXPLAIN QUERY PLAN {question}").leak();
+                let mut statement = sql!(question, 1_i64, "x86_64", "a", "0", "%a%", 1_i64);
+                if question.contains("$7") {
+                    statement.values.push("[1]".into());
+                }
+                let plan = metadata.engine.rows(statement).await.unwrap();
+                let steps = plan.iter().map(|row| row.value("detail").unwrap());
+                steps.collect::<Vec<String>>()
+            };
+            let [all, few @ ..] = question;
+            let steps = plan(all).await;
             assert!(
                 steps.iter().any(|step| step.contains(expected)),
                 "{steps:#?}"
             );
-            let sorts = |step: &&str| step.contains("B-TREE FOR ORDER BY");
+            let sorts = |step: &String| step.contains("B-TREE FOR ORDER BY");
             assert!(!steps.iter().any(sorts), "{steps:#?}");
+            // Where few are looked at, no file is read that is not of them.
+            for question in few {
+                let steps = plan(question).await;
+                let ranges =
+                    |step: &String| step.contains("sequence<?") || step.contains("file_name>?");
+                assert!(!steps.iter().any(ranges), "{steps:#?}");
+                let files: Vec<_> = steps
+                    .iter()
+                    .filter(|step| step.contains("package_files"))
+                    .collect();
+                assert!(
+                    files
+                        .iter()
+                        .all(|step| step.contains("file_name=?") || step.contains("PRIMARY KEY")),
+                    "{steps:#?}"
+                );
+            }
         }
     }
 }
