@@ -102,7 +102,7 @@ macro_rules! ways {
 /// The part behind the file name `$4`.
 const BY_NAME: [&str; 3] = ways!(
     "package_files.file_name > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6",
-    "+package_files.file_name > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6"
+    "package_files.file_name || '' > $4 ORDER BY package_files.file_name, package_files.arch LIMIT $6"
 );
 
 /// The part that came before the sequence `$4`, the newest first.
