@@ -30,7 +30,7 @@ impl Fault {
 pub(super) enum ApiError {
     /// With a code and a text of its own.
     Refused(Code, String),
-    /// The same, where the text says what is wrong and nothing of what to do.
+    /// The same, with a text that doesn't say what to do.
     Bare(Code, String),
     BadRequest(String),
     UnknownOwner,
@@ -70,7 +70,7 @@ pub(super) enum ApiError {
 pub(super) struct Refusal {
     pub(super) code: Code,
     pub(super) text: String,
-    /// Whether the line says only what is wrong: a page then says what to do about such a status.
+    /// Whether the text doesn't say what to do: a page then says what helps with its status.
     pub(super) lacks_hint: bool,
 }
 

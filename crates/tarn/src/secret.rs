@@ -87,8 +87,8 @@ fn typed_twice() -> Result<Secret, Failure> {
     Ok(first)
 }
 
-/// While it lives, the terminal shows nothing that is typed. Ctrl-C is a byte like others: a command that a signal ends would leave the
-/// terminal like that.
+/// While it lives, the terminal shows nothing that is typed, and Ctrl-C is read as a byte: a signal would end the command before the terminal
+/// is as it was.
 struct Hidden<'a> {
     terminal: BorrowedFd<'a>,
     before: Termios,
@@ -134,7 +134,7 @@ pub(crate) fn line(what: &str) -> Result<Secret, Failure> {
     typed(input.lock(), what)
 }
 
-/// What is typed up to Enter, with the keys that a terminal understands itself while it edits lines.
+/// What is typed up to Enter. Backspace, Ctrl-U and Ctrl-D do what they do where the terminal itself edits the line.
 fn typed(input: impl BufRead, what: &str) -> Result<Secret, Failure> {
     const CTRL_C: u8 = 0x03;
     const CTRL_D: u8 = 0x04;

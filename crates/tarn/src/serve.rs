@@ -138,7 +138,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses the password of a first run that would fail for it after it has made the registry, so that it leaves nothing behind.
+/// Refuses a weak password of a first run before the registry is made, so that the run leaves nothing behind.
 async fn check_first_run(
     configuration: &Configuration,
     settings: &Settings,

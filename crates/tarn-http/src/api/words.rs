@@ -83,7 +83,7 @@ read! {
     NewType: metadata::KeyType;
 }
 
-/// Events that a webhook receives. `package`, as the forges call it, is all that happens to packages.
+/// The events that a word stands for.
 pub(crate) struct Event(pub(crate) &'static [WebhookEvent]);
 
 /// All that stands for events.

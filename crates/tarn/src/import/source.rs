@@ -52,12 +52,12 @@ pub(super) enum Source {
     },
 }
 
-/// There is no file at a path. What a server wrote that takes the path for wrong, where one did.
+/// There is no file at a path. It has the text of a server that answered 400, if one did.
 #[derive(Debug, Default)]
 pub(super) struct Absent(Option<String>);
 
 impl Absent {
-    /// This, or what an earlier path had where this one says nothing.
+    /// The text of this one; if it has none, that of an earlier path.
     pub(super) fn or(self, earlier: Self) -> Self {
         Self(self.0.or(earlier.0))
     }

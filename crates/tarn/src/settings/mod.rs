@@ -137,7 +137,7 @@ struct Layers {
 }
 
 impl Configuration {
-    /// The settings of a command. Where nothing names another registry, it is for that of the service.
+    /// The settings of a command. If nothing names a registry, the command works on the service's.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl Configuration {
             Some(path) => Some(path.clone()),
             None => environment.value(CONFIG_VARIABLE)?.map(PathBuf::from),
         };
-        // Of the service's settings, none are for the registry in another data folder.
+        // The service's database and store belong to its own data folder.
         let has_folder = flags.given.contains_key(table::DATA_DIR.name)
             || environment.value(table::DATA_DIR.variable)?.is_some();
         let usual = || match of_service {
@@ -363,12 +363,12 @@ impl Layers {
         self.report.push((setting, value, source));
     }
 
-    /// What was read, unless it was refused.
+    /// What was read; a refusal is kept for the report, and counts as nothing read.
     fn accepted<T>(&mut self, read: Result<T, Failure>) -> Option<T> {
         read.map_err(|failure| self.refused.push(failure)).ok()
     }
 
-    /// What `read` makes of the value that was given, with that and its source.
+    /// What `read` makes of the value that was given, with the value and its source. `None` where none was given, or it was refused.
     fn taken<T>(
         &mut self,
         setting: &'static Setting,

@@ -147,7 +147,7 @@ pub(crate) const CLIENT_VARIABLES: &[&str] = &[
 /// The settings file that is read when none is named, if it is there.
 pub(crate) const CONFIG_FILE: &str = "tarn.toml";
 
-/// The one that the packages install for the service, which names it. Commands that name no registry find that of the service by it.
+/// The settings file of the packages' service, whose unit names it. Commands that are told no registry read it to find the service's.
 pub(crate) const SYSTEM_CONFIG_FILE: &str = "/etc/tarn/tarn.toml";
 
 /// The settings that are no flags, for the end of a command's help.
@@ -166,7 +166,8 @@ pub(crate) fn help() -> String {
          `tarn help COMMAND` describes one command.\n\nSettings:\n\
          A flag takes precedence over its variable, the variable over tarn.toml, and that over the default. tarn.toml is read from the \
          working folder, or from where --config or TARN_CONFIG says. Where there is none and no data folder is given, commands other than \
-         `serve` read /etc/tarn/tarn.toml, the settings of the service. The keys are the flags without the dashes, such as listen = \"0.0.0.0:8080\". `tarn check-config` shows what is in force and where it comes from.\n",
+         `serve` read /etc/tarn/tarn.toml, the settings of the service. The keys are the flags without the dashes, such as \
+         listen = \"0.0.0.0:8080\". `tarn check-config` shows what is in force and where it comes from.\n",
     );
     for setting in ALL {
         text.push('\n');

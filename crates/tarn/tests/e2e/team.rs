@@ -9,6 +9,7 @@ use crate::{
         Apk, Package, alpine_or_leave_out,
         documents::block_of,
         server::{Server, TARN, credentials_of},
+        tools::sqlite3_or_leave_out,
     },
     tls::{self, certificate, folder_with, start},
 };
@@ -27,8 +28,8 @@ fn a_team_publishes_from_ci_installs_privately_and_restores_its_backup() {
     let Some(alpine) = alpine_or_leave_out() else {
         return;
     };
-    if tarn_testkit::on_postgres() {
-        // The backup is that of SQLite.
+    // The backup is that of SQLite.
+    if tarn_testkit::on_postgres() || !sqlite3_or_leave_out() {
         return;
     }
     let with_certificate = folder_with("first");

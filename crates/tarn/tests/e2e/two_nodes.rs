@@ -119,7 +119,7 @@ impl Nodes {
     /// What both answer alike.
     fn same(&self, path: &str) -> Answer {
         let ask = |_| [0, 1].map(|n| self.both[n].alpine("admin", path).expect(200));
-        // What changed in this second is not dated yet: its date is that of the answer.
+        // A file that has just changed has another date a second later.
         let at_once = |[one, two]: &[Answer; 2]| one.require("date") == two.require("date");
         let [one, two] = (0..9).map(ask).find(at_once).unwrap();
         for header in ["etag", "last-modified", "content-length", "content-type"] {

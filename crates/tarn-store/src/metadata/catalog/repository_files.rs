@@ -79,8 +79,8 @@ macro_rules! listed_files {
     };
 }
 
-/// The same, of all files, of those from one source, and of those of the versions whose identifiers are in the JSON `$7`. For the
-/// latter two, `$few` has to keep SQLite from reading all files in the order of the list.
+/// The same, of all files, of those from one source, and of those of the versions whose identifiers are in the JSON `$7`. The latter
+/// two take `$few`, whose condition no index fits: SQLite would read all files in the order of the list otherwise.
 macro_rules! ways {
     ($rest:literal, $few:literal) => {
         [

@@ -36,6 +36,11 @@ pub(crate) fn nginx_or_leave_out() -> bool {
     present_or_leave_out("nginx", program_runs(NGINX, "-v")) && curl_or_leave_out()
 }
 
+/// True where `sqlite3` is there.
+pub(crate) fn sqlite3_or_leave_out() -> bool {
+    present_or_leave_out("sqlite3", program_runs("sqlite3", "--version"))
+}
+
 /// True where a process may mount a file system in a name space of its own, as the test of a full disk does.
 pub(crate) fn mounts_or_leave_out() -> bool {
     let mut probe = unshared_mount();
