@@ -129,6 +129,39 @@ async fn a_commit_is_seen_at_once_and_readers_leave_the_log_alone() {
 }
 
 #[tokio::test]
+async fn the_search_index_is_merged_a_little_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    open_in(&folder).await.close().await;
+    let connection = Connection::open(folder.path().join("tarn.db")).unwrap();
+    connection
+        .execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0")
+        .unwrap();
+    let log = || {
+        let log = std::fs::metadata(folder.path().join("tarn.db-wal"));
+        log.map_or(0, |log| log.len())
+    };
+    // What a transaction adds to the log is what it wrote, in pages of 4 KiB.
+    let mut pages = |statement: &str| {
+        let before = log();
+        connection.execute_batch(statement).unwrap();
+        (log() - before) / 4096
+    };
+    let mut most = 0;
+    for version in 0..6_000 {
+        let one = format!(
+            "INSERT INTO package_versions (owner_id, name, version, description, created_at, files) \
+             SELECT 1, 'some-' || hex(randomblob(4)), {version}, hex(randomblob(30)), 0, 1"
+        );
+        most = most.max(pages(&one));
+    }
+    for last in (0..6_000).step_by(16) {
+        let few = format!("DELETE FROM package_versions WHERE id <= {last}");
+        most = most.max(pages(&few));
+    }
+    assert!(most <= 150, "one transaction wrote {most} pages");
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_ends_its_statement_and_gives_its_turn_back() {
     let folder = tempfile::tempdir().unwrap();
     let engine = open_in(&folder).await.engine;
