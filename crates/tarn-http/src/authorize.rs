@@ -7,13 +7,18 @@ use axum::{
     http::{Extensions, HeaderMap, Method, Uri, header, request::Parts},
 };
 
+mod session;
+
 use super::{api, code::Code, error::ApiError};
 use crate::{
     packages::path::Segments,
     transport::source::{Encrypted, Source},
     web,
 };
-use tarn_base::names::{Branch, RepositoryName};
+use tarn_base::{
+    names::{Branch, RepositoryName},
+    secret::Secret,
+};
 use tarn_core::{
     Registry,
     access::{
@@ -36,6 +41,8 @@ pub(super) struct Presented {
     peer: IpAddr,
     method: Method,
     uri: Uri,
+    /// The session of a browser that asks for a file. It counts only where the answer would be 401 without it.
+    session: Option<Secret>,
 }
 
 /// A caller who may do what was asked, and the owner it is done with.
@@ -278,7 +285,13 @@ impl Presented {
             // In a box of its own: what is seldom done is not to be carried about with every request.
             return Err(Box::pin(self.lead_on(registry, segments, &caller, action, place)).await?);
         };
-        self.allow(registry, &caller, &owner, action, place).await?;
+        let caller = match self.allow(registry, &caller, &owner, action, place).await {
+            Ok(()) => caller,
+            Err(refused) if refused.code() != Code::CredentialsNeeded => return Err(refused),
+            Err(refused) => Box::pin(self.reader(registry, &owner, place))
+                .await?
+                .ok_or(refused)?,
+        };
         Ok(Authorized {
             owner,
             caller,
@@ -347,9 +360,12 @@ impl Presented {
     }
 }
 
+/// What stands before the owner in the paths of packages.
+const PACKAGES: &str = "/api/packages/";
+
 /// What stands before the owner in every path that has one.
 const BEFORE_OWNERS: [&str; 8] = [
-    "/api/packages/",
+    PACKAGES,
     "/api/v1/packages/",
     "/api/v1/owners/",
     "/api/v1/orgs/",
@@ -443,6 +459,7 @@ impl Presented {
         Ok(Self {
             credentials,
             peer,
+            session: session::of_reader(registry, (method, uri), headers, extensions),
             method: method.clone(),
             uri: uri.clone(),
         })

@@ -29,7 +29,8 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
     ))
 }
 
-fn is_of_this_site(headers: &HeaderMap) -> bool {
+/// Whether a request was sent by a page of this server, by a person who typed its address, or by a program.
+pub(super) fn is_of_this_site(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(&SEC_FETCH_SITE).iter().peekable();
     if sites.peek().is_some() {
         return sites.all(|site| site == "same-origin" || site == "none");

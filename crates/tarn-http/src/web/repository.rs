@@ -88,6 +88,14 @@ impl RepositoryPage {
         self.host.contains(':')
     }
 
+    /// A URL as the lines name it that clients run: where credentials are needed, with those in the variable `AUTH`.
+    fn with_auth(&self, url: &str) -> String {
+        match self.is_public {
+            true => url.to_owned(),
+            false => with_credentials(url, "$AUTH"),
+        }
+    }
+
     /// The host without its port.
     fn host_name(&self) -> &str {
         let port = self.host.rsplit_once(':');

@@ -51,6 +51,7 @@ mod web_admin;
 mod web_cost;
 mod web_owner;
 mod web_paging;
+mod web_private;
 mod web_session;
 mod web_settings;
 mod web_templates;

@@ -175,35 +175,6 @@ async fn a_repository_says_how_to_use_it_and_what_it_has() {
     }
 }
 
-/// `HTTP_AUTH` of apko is cut at each colon.
-#[tokio::test]
-async fn apko_gets_the_credentials_in_the_urls_where_the_host_has_a_port() {
-    let server = TestServer::start().await;
-    server.add_user("hidden", Visibility::Private).await;
-    let path = "/api/packages/hidden/alpine/edge/main";
-    let upload = crate::client::put(path, package("tool", "x86_64"));
-    let upload = upload.basic("hidden", &password("hidden"));
-    server.send(&upload).await.expect(201);
-    let on = async |host: &str| {
-        let page = page("/hidden/edge/main").host(host);
-        let page = page.basic("hidden", &password("hidden"));
-        let text = server.send(&page).await.expect(200).text();
-        let (_, tab) = text.split_once("aria-label=\"apko, melange\"").unwrap();
-        tab.split_once("</section>").unwrap().0.to_owned()
-    };
-    let without = on("registry.test").await;
-    let variable = "export HTTP_AUTH=basic:registry.test:USER:TOKEN";
-    assert!(without.contains(variable), "{without}");
-    let with = on("registry.test:8080").await;
-    let url = "http://USER:TOKEN@registry.test:8080/api/packages/hidden/alpine";
-    for line in [
-        format!("    - {url}//edge/main\n"),
-        format!("    - {url}/hidden@"),
-    ] {
-        assert!(with.contains(&line) && !with.contains("export"), "{with}");
-    }
-}
-
 #[tokio::test]
 async fn a_repository_shows_the_state_of_its_indexes() {
     let server = with_packages().await;

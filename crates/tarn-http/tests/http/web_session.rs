@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tarn_base::secret::Secret;
-use tarn_store::metadata::Visibility;
+use tarn_store::metadata::{OwnerKind, Visibility};
 
 use crate::{
     browser::{Browser, form},
@@ -162,6 +162,17 @@ async fn asks_for_the_code_of_a_second_factor() {
     let code_page = begin(&mut browser).await;
     browser.get(&code_page).await.expect(200);
     assert!(!is_signed_in(&mut browser).await);
+    // Nor does what the first step gave open a file of a private owner.
+    let accounts = server.accounts();
+    let private = Visibility::Private;
+    accounts
+        .set_visibility(OwnerKind::User, &name("alice"), private, &BY)
+        .await
+        .unwrap();
+    browser
+        .get("/api/packages/alice/alpine/key")
+        .await
+        .expect(401);
     let send = async |browser: &mut Browser<'_>, code: &str| {
         browser
             .post("/-/login/code", &[("code", code), ("to", "/alice")])
@@ -179,6 +190,10 @@ async fn asks_for_the_code_of_a_second_factor() {
     let answer = send(&mut browser, &right).await.expect(303);
     assert_eq!(answer.header("Location"), Some("/alice"));
     assert!(is_signed_in(&mut browser).await);
+    browser
+        .get("/api/packages/alice/alpine/key")
+        .await
+        .expect(200);
     assert!(!browser.cookies.contains_key("tarn-code"));
 
     // Each code once, in whatever browser.
