@@ -8,7 +8,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    links::OfOwner,
+    links::{OfOwner, segment},
     page::{Frame, Keep, Visit},
     pager::{PAGE, PageNumber, Pager},
     shown::{Count, Time, short},
@@ -65,6 +65,7 @@ struct OwnersPage {
 
 /// A version in a list.
 pub(super) struct Entry {
+    /// To the page of that very version.
     pub(super) link: String,
     pub(super) owner_link: String,
     pub(super) owner: String,
@@ -96,14 +97,13 @@ impl Entry {
     fn of(base: &str, version: CatalogVersion, places: &[VersionPlace]) -> Self {
         let links = OfOwner::new(base, &version.owner.name);
         let place = places.iter().find(|place| place.version == version.id);
+        let name = version.name.as_str();
+        let package = place.map_or_else(
+            || links.anywhere(name),
+            |place| links.package(place.branch.as_str(), place.repository.as_str(), name),
+        );
         Self {
-            link: place.map_or_else(
-                || links.anywhere(version.name.as_str()),
-                |place| {
-                    let (branch, repository) = (place.branch.as_str(), place.repository.as_str());
-                    links.package(branch, repository, version.name.as_str())
-                },
-            ),
+            link: format!("{package}/{}", segment(version.version.as_str())),
             place: place.map(|place| {
                 let (branch, repository) = (place.branch.as_str(), place.repository.as_str());
                 let link = links.repository(branch, repository);

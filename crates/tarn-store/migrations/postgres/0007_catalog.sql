@@ -34,7 +34,7 @@ $$;
 CREATE TABLE package_names (
     owner_id BIGINT NOT NULL,
     repository_id BIGINT NOT NULL,
-    kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'replaces')),
+    kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'recommends', 'replaces')),
     name TEXT COLLATE "C" NOT NULL,
     bounds TEXT COLLATE "C" NOT NULL,
     file_id BIGINT NOT NULL REFERENCES package_files (id) ON DELETE CASCADE,

@@ -64,7 +64,7 @@ ORDER BY MIN(package_files.id);
 CREATE TABLE package_names (
     owner_id       BIGINT NOT NULL,                   -- the repository's
     repository_id  BIGINT NOT NULL,
-    kind           TEXT   NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'replaces')),
+    kind           TEXT   NOT NULL CHECK (kind IN ('origin', 'provides', 'depends', 'install_if', 'recommends', 'replaces')),
     name           TEXT   NOT NULL,                   -- a package provides its own name, too
     bounds         TEXT   NOT NULL,                   -- what it says of the version: '', '=1.2', or '>=1.2 <2'; '' also where there are more than eight
     file_id        BIGINT NOT NULL REFERENCES package_files (id) ON DELETE CASCADE,

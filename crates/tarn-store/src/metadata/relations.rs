@@ -84,6 +84,7 @@ impl Names {
         names.add_all("provides", &facts.provides);
         names.add_all("depends", &facts.depends);
         names.add_all("install_if", &facts.install_if);
+        names.add_all("recommends", &facts.recommends);
         names.add_all("replaces", &facts.replaces);
         names
     }
@@ -174,7 +175,8 @@ pub(super) async fn removed(
 }
 
 impl Metadata {
-    /// The packages of an owner that provide what a file wants: the names that it depends on, replaces, or is installed with.
+    /// The packages of an owner that provide what a file wants: the names that it depends on, recommends, replaces, or is
+    /// installed with.
     /// Only packages that can be installed beside it: of its architecture and of `noarch`, or of any where it is of `noarch` itself.
     pub async fn providers_for(
         &self,
@@ -192,7 +194,7 @@ impl Metadata {
                      FROM package_names AS wanted CROSS JOIN package_names AS found \
                      JOIN repositories ON repositories.id = found.repository_id \
                      JOIN package_files ON package_files.id = found.file_id \
-                     WHERE wanted.file_id = $2 AND wanted.kind IN ('depends', 'install_if', 'replaces') \
+                     WHERE wanted.file_id = $2 AND wanted.kind IN ('depends', 'install_if', 'recommends', 'replaces') \
                      AND found.owner_id = $1 AND found.kind = 'provides' AND found.name = wanted.name AND ($3 = 'noarch' OR package_files.arch IN ($3, 'noarch')) AND ",
                     repository_in_sight!(4),
                     " LIMIT $5"

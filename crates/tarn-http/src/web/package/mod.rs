@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use self::{
     facts::Facts,
-    related::{Lack, Link, Wanted, Wanting, links_to, wanted, wanting},
+    related::{Lack, Link, Provided, Wanted, Wanting, links_to, provided, wanted, wanting},
 };
 use super::{
     links::OfOwner,
@@ -23,7 +23,7 @@ use super::{
     shown::{Bytes, Cut, Room, Time, escaped_length},
 };
 use crate::{authorize::AuthorizedPlace, code::Code, error::ApiError, packages::path::Segments};
-use apk::{dependency::Dependency, limits::Limits, name::PackageName, version::Version};
+use apk::{limits::Limits, name::PackageName, version::Version};
 use tarn_core::{
     Registry,
     access::{Action, Place},
@@ -66,8 +66,8 @@ struct PackagePage {
     depends: Cut<Wanted>,
     install_if: Cut<Wanted>,
     replaces: Cut<Wanted>,
-    provides: Cut<String>,
-    recommends: Cut<String>,
+    provides: Cut<Provided>,
+    recommends: Cut<Wanted>,
     triggers: Cut<String>,
     tags: Cut<String>,
     /// How many names it depends on that no package of the owner has.
@@ -129,7 +129,7 @@ struct Found {
 }
 
 fn no_such_package() -> ApiError {
-    let text = "no such package, version or architecture in this repository; its page lists those there are";
+    let text = "no such package, version or architecture in this repository; its page lists the packages that are there";
     ApiError::Refused(Code::NoSuchPackage, text.to_owned())
 }
 
@@ -200,7 +200,7 @@ pub(super) async fn show(
     let links = OfOwner::new(&visit.frame.base, &owner.name);
     let here = (branch, repository);
     let list = |texts: &[_]| wanted(texts, &providers, here, &links);
-    // What is replaced, and what a package is installed with, need not be there.
+    // What is recommended or replaced, and what a package is installed with, need not be there.
     let optional = |texts: &[_]| {
         let all = list(texts).into_iter();
         all.map(|wanted| Wanted {
@@ -229,6 +229,13 @@ pub(super) async fn show(
         .collect();
     elsewhere.dedup();
     let siblings = links_to(&siblings, found.name.as_str(), here, &links);
+    let provides = provided(
+        &facts.provides,
+        &dependents,
+        found.name.as_str(),
+        here,
+        &links,
+    );
     let dependents = wanting(&dependents, found.name.as_str(), here, &links);
     // In the order of what matters: the first have room before the others.
     let mut room = Room::of(LISTS);
@@ -241,7 +248,6 @@ pub(super) async fn show(
                 .map_or(0, |text| ENTRY + escaped_length(text))
     };
     let of_text = |text: &String| ENTRY + escaped_length(text);
-    let texts = |list: &[Dependency]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let page = PackagePage {
         missing: depends
             .iter()
@@ -254,12 +260,12 @@ pub(super) async fn show(
             .collect(),
         depends: room.fill(depends, Wanted::size),
         rows: rows(&found, &links, &visit.frame, &mut room),
-        provides: room.fill(texts(&facts.provides), of_text),
+        provides: room.fill(provides, Provided::size),
         dependents: room.fill(dependents, of_wanting),
         siblings: room.fill(siblings, of_link),
         install_if: room.fill(optional(&facts.install_if), Wanted::size),
         replaces: room.fill(optional(&facts.replaces), Wanted::size),
-        recommends: room.fill(texts(&facts.recommends), of_text),
+        recommends: room.fill(optional(&facts.recommends), Wanted::size),
         elsewhere: room.fill(elsewhere, of_link),
         triggers: room.fill(facts.triggers.clone(), of_text),
         tags: room.fill(facts.tags.clone(), of_text),

@@ -1,8 +1,11 @@
 //! The names that a package wants, as links to what provides them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::super::{links::OfOwner, shown::escaped_length};
+use super::super::{
+    links::OfOwner,
+    shown::{Cut, escaped_length},
+};
 use apk::{dependency::Dependency, version::Version};
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_store::metadata::{Dependent, Provider, RelatedPackage};
@@ -62,6 +65,33 @@ pub(super) struct Wanting {
     pub(super) link: Link,
     /// What it wants, where the version on the page will not do.
     pub(super) unmet: Option<String>,
+}
+
+/// A name that a package provides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Provided {
+    /// As the package has it, with the version.
+    pub(super) text: String,
+    /// The nearest package that depends on the name.
+    pub(super) wanting: Option<Link>,
+    /// How many others do.
+    pub(super) others: usize,
+}
+
+impl Provided {
+    /// Bytes that it takes on a page, roughly.
+    pub(super) fn size(&self) -> usize {
+        let link = self.wanting.as_ref();
+        let link = link.map_or(0, |link| link.text.len() + link.href.len());
+        130 + escaped_length(&self.text) + link
+    }
+}
+
+impl Cut<Wanted> {
+    /// Whether a page lists any of these names beside those that have to come from elsewhere.
+    pub(super) fn has_any_here(&self) -> bool {
+        self.shown.iter().any(|wanted| wanted.lack != Lack::Name)
+    }
 }
 
 /// How many versions are named that will not do.
@@ -146,6 +176,34 @@ fn versions(providers: &[&Provider]) -> Vec<String> {
     let more = (versions.len() > VERSIONS).then(|| "…".to_owned());
     let named = versions.into_iter().take(VERSIONS);
     named.map(ToString::to_string).chain(more).collect()
+}
+
+/// What the package called `name` provides, each with which package needs it.
+pub(super) fn provided(
+    provides: &[Dependency],
+    dependents: &[Dependent],
+    name: &str,
+    here: Here<'_>,
+    links: &OfOwner,
+) -> Vec<Provided> {
+    let mut by_name: HashMap<&str, BTreeSet<(u8, &RelatedPackage)>> = HashMap::new();
+    for dependent in dependents {
+        let place = distance(&dependent.package, here);
+        if dependent.package.name.as_str() != name || place > 0 {
+            let wanting = by_name.entry(dependent.provides.name()).or_default();
+            wanting.insert((place, &dependent.package));
+        }
+    }
+    let one = |provides: &Dependency| {
+        let wanting = by_name.get(provides.name());
+        let nearest = wanting.and_then(BTreeSet::first);
+        Provided {
+            text: provides.to_string(),
+            wanting: nearest.map(|(_, package)| link_to(package, here, links)),
+            others: wanting.map_or(0, |wanting| wanting.len() - 1),
+        }
+    };
+    provides.iter().map(one).collect()
 }
 
 /// The packages that want something of the page's, those of this repository first. One of which several files want different things
@@ -288,6 +346,42 @@ mod tests {
             let found_href = found.provider.as_ref().map(|link| link.href.as_str());
             assert_eq!((found_href, &found.lack), (href, &lack), "{text}");
         }
+    }
+
+    #[test]
+    fn a_provided_name_leads_to_the_nearest_package_that_needs_it() {
+        let (branch, repository) = here();
+        let links = OfOwner::new("", "acme");
+        let dependent = |name, branch, provides| Dependent {
+            package: package(name, branch),
+            wants: vec![Dependency::parse("so:libz.so.1").unwrap()],
+            provides: Dependency::parse(provides).unwrap(),
+        };
+        let dependents = [
+            dependent("git", "v3.22", "so:libz.so.1=1.3"),
+            dependent("png", "edge", "so:libz.so.1=1.3"),
+            dependent("png", "edge", "so:libz.so.1=1.3"),
+            // Itself.
+            dependent("zlib", "edge", "cmd:zcat=1.3"),
+        ];
+        let provides = ["so:libz.so.1=1.3", "cmd:zcat=1.3"];
+        let provides = provides.map(|text| Dependency::parse(text).unwrap());
+        let here = (&branch, &repository);
+        let found = provided(&provides, &dependents, "zlib", here, &links);
+        let found: Vec<_> = found
+            .iter()
+            .map(|name| {
+                let href = name.wanting.as_ref().map(|link| link.href.as_str());
+                (name.text.as_str(), href, name.others)
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("so:libz.so.1=1.3", Some("/acme/edge/main/png"), 1),
+                ("cmd:zcat=1.3", None, 0)
+            ]
+        );
     }
 
     #[test]
