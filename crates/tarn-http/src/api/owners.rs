@@ -106,13 +106,17 @@ impl From<CatalogRepository> for Repository {
             repository: repository.name.as_str().to_owned(),
             generation: repository.generation,
             updated_at: repository.changed_at.into(),
-            packages: repository.architectures.iter().map(|(_, live)| live).sum(),
+            packages: repository
+                .architectures
+                .iter()
+                .map(|state| state.packages)
+                .sum(),
             architectures: repository
                 .architectures
                 .into_iter()
-                .map(|(arch, packages)| Architecture {
-                    name: arch.as_str().to_owned(),
-                    packages,
+                .map(|state| Architecture {
+                    name: state.arch.as_str().to_owned(),
+                    packages: state.packages,
                 })
                 .collect(),
         }

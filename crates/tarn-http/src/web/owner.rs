@@ -18,11 +18,10 @@ use tarn_store::metadata::{CatalogRepository, KeyState, Owner, OwnerKind, Visibi
 /// How many retired keys are named.
 const RETIRED: usize = 3;
 
-/// Up to so many architectures are links to the packages of them.
-const LINKS: usize = 200;
-
-/// How many architectures of a repository are named.
-const ARCHITECTURES: usize = 24;
+/// How many architectures a page names, of all repositories together, and of how many bytes their links are at most: where there are
+/// more, each repository has its share.
+const ARCHITECTURES: usize = 150;
+const LINKS: usize = 12 << 10;
 
 /// How many packages are named that were published last, and at how many versions of theirs is looked for that.
 const RECENT: usize = 10;
@@ -51,27 +50,56 @@ struct Row {
     branch: String,
     name: String,
     link: String,
-    /// How many packages it has, by architecture.
-    packages: Cut<(String, Count)>,
-    changed_at: Time,
+    architectures: Cut<OfArchitecture>,
+}
+
+/// What a repository has of an architecture.
+struct OfArchitecture {
+    arch: String,
+    files: Count,
+    published: Time,
 }
 
 impl Row {
-    fn of(repository: &CatalogRepository, links: &OfOwner) -> Self {
+    /// With `most` architectures.
+    fn of(repository: &CatalogRepository, links: &OfOwner, most: usize) -> Self {
         let (branch, name) = (repository.branch.as_str(), repository.name.as_str());
-        let named = repository.architectures.iter().take(ARCHITECTURES);
-        let packages = named.map(|(arch, packages)| (arch.as_str().to_owned(), Count(*packages)));
+        let of_each = repository.architectures.iter().take(most);
+        let of_each = of_each.map(|state| OfArchitecture {
+            arch: state.arch.as_str().to_owned(),
+            files: Count(state.packages),
+            published: Time(state.published_at),
+        });
         Self {
             link: links.repository(branch, name),
             branch: branch.to_owned(),
             name: name.to_owned(),
-            packages: Cut {
-                shown: packages.collect(),
-                more: repository.architectures.len().saturating_sub(ARCHITECTURES),
+            architectures: Cut {
+                shown: of_each.collect(),
+                more: repository.architectures.len().saturating_sub(most),
             },
-            changed_at: Time(repository.changed_at),
         }
     }
+
+    /// How many rows of the table it has: one for each architecture, one that says that there is none, and one for those left out.
+    fn height(&self) -> usize {
+        let is_cut = usize::from(self.architectures.more > 0);
+        self.architectures.shown.len().max(1) + is_cut
+    }
+}
+
+/// The repositories of a page.
+fn rows(repositories: &[CatalogRepository], links: &OfOwner) -> Vec<Row> {
+    let all: usize = repositories
+        .iter()
+        .map(|repository| repository.architectures.len())
+        .sum();
+    let most = match all <= ARCHITECTURES {
+        true => all,
+        false => (ARCHITECTURES / repositories.len().max(1)).max(1),
+    };
+    let row = |repository| Row::of(repository, links, most);
+    repositories.iter().map(row).collect()
 }
 
 /// What an owner is, in words.
@@ -128,11 +156,7 @@ pub(super) async fn show(
     };
     let (keys, more_keys) = shown_keys(registry.keys().list(&owner).await?);
     let links = OfOwner::new(&visit.frame.base, &owner.name);
-    let rows: Vec<Row> = repositories
-        .entries
-        .iter()
-        .map(|repository| Row::of(repository, &links))
-        .collect();
+    let rows = rows(&repositories.entries, &links);
     let recent = newest_of_each(recent, RECENT);
     let recent = home::Entry::all(&registry, &scope, &visit.frame.base, recent).await?;
     let nouns = ("repository", "repositories");
@@ -142,7 +166,7 @@ pub(super) async fn show(
         frame: visit.frame.clone(),
         has_links: rows
             .iter()
-            .map(|row| row.packages.shown.len())
+            .map(|row| row.architectures.shown.len() * row.link.len())
             .sum::<usize>()
             <= LINKS,
         repositories: rows,

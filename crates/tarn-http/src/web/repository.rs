@@ -36,7 +36,7 @@ const LISTS: usize = 40 << 10;
 
 /// What the tags of a package in the list take, and those of an index.
 const ENTRY: usize = 370;
-const INDEX: usize = 460;
+const INDEX: usize = 620;
 
 /// Of how many architectures the state of the indexes is shown.
 const ARCHITECTURES: usize = 24;
@@ -73,14 +73,15 @@ struct RepositoryPage {
 
 impl RepositoryPage {
     /// How many package files it has.
-    fn packages(&self) -> u64 {
+    fn files(&self) -> u64 {
         let of_each = self.state.architectures.iter();
         of_each.map(|state| state.packages).sum()
     }
 
-    /// Whether an architecture has an index for apk 2.
-    fn has_v2(&self, arch: &Arch) -> bool {
-        self.state.index_generation(arch, PackageFormat::V2) > 0
+    /// Whether it has packages of `noarch`, on the page that shows its indexes.
+    fn has_noarch(&self) -> bool {
+        let mut of_each = self.state.architectures.iter();
+        self.wanted.after.is_empty() && of_each.any(|state| state.arch.is_noarch())
     }
 
     /// Whether the address has a port. `HTTP_AUTH` of apko is cut at each colon, so it can't name one.
@@ -110,8 +111,12 @@ struct Index {
     arch: String,
     file: &'static str,
     link: String,
+    /// The link to the list of the architecture's files.
+    folder: String,
     /// The last generation that changed it.
     generation: i64,
+    /// How many packages it lists.
+    packages: u64,
     /// What this server has in memory of it.
     standing: Option<Standing>,
 }
@@ -352,7 +357,9 @@ async fn indexes(
                 link: format!("{folder}/{arch}/{}", format.file_name()),
                 arch: arch.as_str().to_owned(),
                 file: format.file_name(),
+                folder: format!("{folder}/{arch}/"),
                 generation,
+                packages: state.index_packages(arch, packages),
                 standing: standing.await,
             });
         }
@@ -367,7 +374,10 @@ impl Index {
             .standing
             .iter()
             .flat_map(|standing| &standing.signed_by);
-        INDEX + self.link.len() + keys.map(|key| key.as_str().len() + 20).sum::<usize>()
+        INDEX
+            + self.link.len()
+            + self.folder.len()
+            + keys.map(|key| key.as_str().len() + 20).sum::<usize>()
     }
 }
 

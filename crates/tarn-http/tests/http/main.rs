@@ -52,6 +52,7 @@ mod web_cost;
 mod web_owner;
 mod web_paging;
 mod web_private;
+mod web_repository;
 mod web_session;
 mod web_settings;
 mod web_templates;

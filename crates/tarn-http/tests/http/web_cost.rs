@@ -94,8 +94,9 @@ async fn small(server: &TestServer, path: &str) -> Answer {
 
 /// The paths in the first column of a list.
 fn names(text: &str) -> impl Iterator<Item = String> {
-    let rows = text.split("<td class=\"name\"><a href=\"").skip(1);
-    rows.map(|row| row.split('"').next().unwrap().to_owned())
+    let rows = text.split(" class=\"name\"").skip(1);
+    let links = rows.map(|row| row.split_once("<a href=\"").unwrap().1);
+    links.map(|link| link.split('"').next().unwrap().to_owned())
 }
 
 /// The path of the next page, if there is one.

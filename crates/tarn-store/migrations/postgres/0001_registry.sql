@@ -122,6 +122,7 @@ CREATE TABLE index_heads (
     format TEXT COLLATE "C" NOT NULL CHECK (format IN ('v2', 'v3')),
     generation BIGINT NOT NULL,
     changed_at BIGINT NOT NULL,
+    published_at BIGINT NOT NULL,
     live BIGINT NOT NULL CHECK (live >= 0),
     bytes BIGINT NOT NULL CHECK (bytes >= 0),
     history_from BIGINT NOT NULL DEFAULT 0,

@@ -152,6 +152,7 @@ CREATE TABLE index_heads (
     format         TEXT   NOT NULL CHECK (format IN ('v2', 'v3')), -- of the packages; an index of v3 lists those of v2 too
     generation     BIGINT NOT NULL,                   -- the last that added or removed such a package
     changed_at     BIGINT NOT NULL,                   -- when that was
+    published_at   BIGINT NOT NULL,                   -- the latest created_at of its files, of those that were removed since too
     live           BIGINT NOT NULL CHECK (live >= 0), -- how many are there
     bytes          BIGINT NOT NULL CHECK (bytes >= 0),-- of their records together
     history_from   BIGINT NOT NULL DEFAULT 0,         -- what the generations before this one had is not known any more

@@ -288,6 +288,7 @@ fn package_files(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
 struct Head {
     generation: i64,
     changed_at: Timestamp,
+    published_at: Timestamp,
     live: i64,
     bytes: i64,
 }
@@ -301,11 +302,13 @@ fn index_heads(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
             .or_insert(Head {
                 generation: 0,
                 changed_at: file.changed_at,
+                published_at: file.publish.act.at,
                 live: 0,
                 bytes: 0,
             });
         head.generation = file.generation;
         head.changed_at = file.changed_at;
+        head.published_at = head.published_at.max(file.publish.act.at);
         head.live += 1;
         head.bytes += file.index_bytes;
     }
@@ -317,13 +320,15 @@ fn index_heads(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
             format: format.as_str(),
             generation: head.generation,
             changed_at: head.changed_at,
+            published_at: head.published_at,
             live: head.live,
             bytes: head.bytes,
         },
-        "INSERT INTO index_heads (repository_id, arch, format, generation, changed_at, live, bytes) \
-         SELECT repository_id, arch, format, generation, changed_at, live, bytes FROM given WHERE TRUE \
+        "INSERT INTO index_heads (repository_id, arch, format, generation, changed_at, published_at, live, bytes) \
+         SELECT repository_id, arch, format, generation, changed_at, published_at, live, bytes FROM given WHERE TRUE \
          ON CONFLICT (repository_id, arch, format) DO UPDATE SET generation = excluded.generation, \
-         changed_at = excluded.changed_at, live = index_heads.live + excluded.live, \
+         changed_at = excluded.changed_at, published_at = CASE WHEN excluded.published_at > index_heads.published_at \
+         THEN excluded.published_at ELSE index_heads.published_at END, live = index_heads.live + excluded.live, \
          bytes = index_heads.bytes + excluded.bytes"
     )
     .each_changes("index")

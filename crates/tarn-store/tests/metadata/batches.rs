@@ -33,7 +33,7 @@ const ROWS: [&str; 9] = [
     "SELECT size, place, state, created_at FROM blobs ORDER BY sha256",
     "SELECT id, repository_id, arch, name, version, file_name, size, format, index_bytes, signers, facts, sequence, added_at, \
      uploader_id, created_at FROM package_files ORDER BY id",
-    "SELECT repository_id, arch, format, generation, changed_at, live, bytes FROM index_heads ORDER BY repository_id, arch, format",
+    "SELECT repository_id, arch, format, generation, changed_at, published_at, live, bytes FROM index_heads ORDER BY repository_id, arch, format",
     "SELECT owner_id, name, version, description, creator_id, created_at, files FROM package_versions ORDER BY id",
     "SELECT repository_id, kind, name, file_id FROM package_names ORDER BY repository_id, kind, name, file_id",
     "SELECT owner_id, bytes, packages FROM owner_usage ORDER BY owner_id",

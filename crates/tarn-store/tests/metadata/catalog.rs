@@ -65,7 +65,7 @@ async fn check(steps: Vec<(bool, &'static str, &'static str)>) {
             .entries
             .iter()
             .flat_map(|repository| &repository.architectures)
-            .map(|(_, live)| live)
+            .map(|state| state.packages)
             .sum();
         assert_eq!(live, expected.values().sum::<u64>());
     }
@@ -226,7 +226,8 @@ async fn a_repository_is_listed_once_with_what_each_architecture_has() {
         .iter()
         .map(|repository| {
             let architectures = repository.architectures.iter();
-            let architectures = architectures.map(|(arch, live)| format!("{arch} {live}"));
+            let architectures =
+                architectures.map(|state| format!("{} {}", state.arch, state.packages));
             let architectures: Vec<_> = architectures.collect();
             let (branch, name) = (&repository.branch, &repository.name);
             format!("{branch}/{name}: {}", architectures.join(", "))

@@ -3,8 +3,8 @@
 use apk::{name::PackageName, version::Version};
 
 use super::{
-    CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, OwnersWanted, Page, ReadScope,
-    VersionPlace, Window, repository_in_sight, visible,
+    ArchitectureState, CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, OwnersWanted,
+    Page, ReadScope, VersionPlace, Window, repository_in_sight, visible,
 };
 use crate::metadata::{
     Metadata, MetadataError, Owner, OwnerId, OwnerKind, User,
@@ -152,7 +152,8 @@ impl Metadata {
             .list(sql!(
                 concat!(
                     "SELECT page.id AS id, page.branch AS branch, page.name AS name, page.generation AS generation, \
-                     page.changed_at AS changed_at, index_heads.arch AS arch, index_heads.live AS live FROM \
+                     page.changed_at AS changed_at, index_heads.arch AS arch, index_heads.live AS live, \
+                     index_heads.published_at AS published_at FROM \
                      (SELECT id, branch, name, generation, changed_at FROM repositories WHERE owner_id = $1 AND ",
                     repository_in_sight!(2),
                     " ORDER BY branch, name LIMIT $3 OFFSET $4) AS page \
@@ -168,11 +169,15 @@ impl Metadata {
         let mut entries: Vec<CatalogRepository> = Vec::new();
         for row in &rows {
             let next = CatalogRepository::from_row(row)?;
-            match entries.last_mut() {
-                Some(last) if last.branch == next.branch && last.name == next.name => {
-                    last.add(next.architectures);
-                }
-                _ => entries.push(next),
+            let is_same =
+                |last: &CatalogRepository| last.branch == next.branch && last.name == next.name;
+            if !entries.last().is_some_and(is_same) {
+                entries.push(next);
+            }
+            if let (Some(last), Some(of_one)) =
+                (entries.last_mut(), ArchitectureState::from_row(row)?)
+            {
+                of_one.add_to(&mut last.architectures);
             }
         }
         Ok(Page { entries, total })

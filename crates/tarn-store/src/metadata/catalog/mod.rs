@@ -133,8 +133,8 @@ pub struct CatalogRepository {
     pub generation: i64,
     /// When its packages last changed.
     pub changed_at: Timestamp,
-    /// The architectures that have packages of their own, with how many; `noarch` is one of them.
-    pub architectures: Vec<(Arch, u64)>,
+    /// Of each architecture that has packages of its own, `noarch` among them; by name.
+    pub architectures: Vec<ArchitectureState>,
 }
 
 /// One version of a package of an owner, whatever the repositories and architectures of its files.
@@ -285,28 +285,14 @@ pub(super) async fn removed(
 }
 
 impl CatalogRepository {
-    /// Adds what another row says of it: each format of an architecture has one.
-    fn add(&mut self, architectures: Vec<(Arch, u64)>) {
-        for (arch, live) in architectures {
-            match self.architectures.last_mut() {
-                Some((last, count)) if *last == arch => *count += live,
-                _ => self.architectures.push((arch, live)),
-            }
-        }
-    }
-
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         let (branch, name): (&str, &str) = (row.value("branch")?, row.value("name")?);
-        let architectures = match row.value::<Option<&str>>("arch")? {
-            Some(arch) => vec![(parse_arch(arch)?, row.size("live")?)],
-            None => Vec::new(),
-        };
         Ok(Self {
             branch: Branch::parse(branch).map_err(|_| corrupt("branch", branch))?,
             name: RepositoryName::parse(name).map_err(|_| corrupt("repository", name))?,
             generation: row.value("generation")?,
             changed_at: row.time("changed_at")?,
-            architectures,
+            architectures: Vec::new(),
         })
     }
 }

@@ -39,7 +39,7 @@ pub struct ListedFile {
 pub struct FilesWanted<'a> {
     /// What is in the name, in any letters' case (of `A` to `Z`). Empty: anything.
     pub text: &'a str,
-    /// The architecture; `None`: of all.
+    /// The architecture whose index lists them, those of `noarch` too; `None`: of all.
     pub arch: Option<&'a str>,
     /// The source package; `None`: of all.
     pub origin: Option<&'a str>,
@@ -69,7 +69,7 @@ macro_rules! listed_files {
              WHERE ",
             $where,
             "package_files.repository_id = $1 AND package_files.removed_at IS NULL \
-             AND (CAST($2 AS TEXT) IS NULL OR package_files.arch = $2) AND (CAST($3 AS TEXT) IS NULL OR EXISTS \
+             AND (CAST($2 AS TEXT) IS NULL OR package_files.arch IN ($2, 'noarch')) AND (CAST($3 AS TEXT) IS NULL OR EXISTS \
              (SELECT 1 FROM package_names WHERE package_names.file_id = package_files.id AND package_names.kind = 'origin' \
              AND package_names.name = $3)) \
              AND (CAST($5 AS TEXT) IS NULL OR LOWER(package_files.file_name) LIKE $5 ESCAPE '\\') \

@@ -26,8 +26,8 @@ pub struct RepositoryState {
     pub architectures: Vec<ArchitectureState>,
     /// The formats that its packages have.
     pub formats: Vec<PackageFormat>,
-    /// The last generation that changed packages of an architecture and format, also where none are left.
-    heads: Vec<(Arch, PackageFormat, i64)>,
+    /// Of each architecture and format that ever had packages, also where none are left.
+    heads: Vec<Head>,
 }
 
 /// What a repository has of one architecture.
@@ -35,14 +35,20 @@ pub struct RepositoryState {
 pub struct ArchitectureState {
     /// Which one.
     pub arch: Arch,
-    /// The last generation that added or removed such a package.
-    pub generation: i64,
-    /// When that was.
-    pub changed_at: Timestamp,
     /// How many files.
     pub packages: u64,
-    /// Bytes of their records in an index, uncompressed.
-    pub bytes: u64,
+    /// When the last one was published. Deleting one does not change that.
+    pub published_at: Timestamp,
+}
+
+/// What all files of an architecture and a format have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Head {
+    arch: Arch,
+    format: PackageFormat,
+    /// The last generation that added or removed one.
+    generation: i64,
+    packages: u64,
 }
 
 /// One file of a package, with what its page says of it.
@@ -83,8 +89,8 @@ impl Metadata {
                 concat!(
                     "SELECT repositories.id AS id, repositories.generation AS generation, \
                      repositories.changed_at AS changed_at, index_heads.arch AS arch, \
-                     index_heads.format AS format, index_heads.generation AS index_generation, index_heads.changed_at AS index_changed_at, \
-                     index_heads.live AS live, index_heads.bytes AS bytes FROM repositories \
+                     index_heads.format AS format, index_heads.generation AS index_generation, \
+                     index_heads.live AS live, index_heads.published_at AS published_at FROM repositories \
                      LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
                      WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 AND ",
                     repository_in_sight!(4),
@@ -108,24 +114,21 @@ impl Metadata {
             heads: Vec::new(),
         };
         for row in &rows {
-            if let Some(arch) = row.value::<Option<&str>>("arch")? {
-                let next = ArchitectureState {
-                    arch: parse_arch(arch)?,
-                    generation: row.value("index_generation")?,
-                    changed_at: row.time("index_changed_at")?,
-                    packages: row.size("live")?,
-                    bytes: row.size("bytes")?,
-                };
-                let format = row.word("package format", "format")?;
-                state
-                    .heads
-                    .push((next.arch.clone(), format, next.generation));
-                if next.packages > 0 {
-                    if !state.formats.contains(&format) {
-                        state.formats.push(format);
-                    }
-                    state.add(next);
+            let Some(of_one) = ArchitectureState::from_row(row)? else {
+                continue;
+            };
+            let format = row.word("package format", "format")?;
+            state.heads.push(Head {
+                arch: of_one.arch.clone(),
+                format,
+                generation: row.value("index_generation")?,
+                packages: of_one.packages,
+            });
+            if of_one.packages > 0 {
+                if !state.formats.contains(&format) {
+                    state.formats.push(format);
                 }
+                of_one.add_to(&mut state.architectures);
             }
         }
         Ok(Some(state))
@@ -204,31 +207,54 @@ impl RepositoryState {
         self.formats == [PackageFormat::V3]
     }
 
+    /// When the last file was published of those architectures that have any; `None` where no file is left.
+    pub fn published_at(&self) -> Option<Timestamp> {
+        let of_each = self.architectures.iter();
+        of_each.map(|state| state.published_at).max()
+    }
+
     /// The last generation that changed the index of an architecture and format, which has the packages of `noarch` too, and
     /// in v3 those of v2. 0 when none ever did.
     pub fn index_generation(&self, arch: &Arch, format: PackageFormat) -> i64 {
-        let noarch = Arch::noarch();
-        let is_in = |(of, has, _): &&(Arch, PackageFormat, i64)| {
-            (of == arch || *of == noarch)
-                && (*has == PackageFormat::V2 || format == PackageFormat::V3)
-        };
-        let generations = self.heads.iter().filter(is_in);
-        generations
-            .map(|(_, _, generation)| *generation)
-            .max()
-            .unwrap_or(0)
+        let heads = self.heads_of(arch, format);
+        heads.map(|head| head.generation).max().unwrap_or(0)
     }
 
-    /// Adds what a row says. An architecture may have several, of different formats.
-    fn add(&mut self, next: ArchitectureState) {
-        match self.architectures.last_mut() {
-            Some(last) if last.arch == next.arch => {
-                last.generation = last.generation.max(next.generation);
-                last.changed_at = last.changed_at.max(next.changed_at);
-                last.packages += next.packages;
-                last.bytes += next.bytes;
+    /// How many packages that index lists.
+    pub fn index_packages(&self, arch: &Arch, format: PackageFormat) -> u64 {
+        let heads = self.heads_of(arch, format);
+        heads.map(|head| head.packages).sum()
+    }
+
+    fn heads_of(&self, arch: &Arch, format: PackageFormat) -> impl Iterator<Item = &Head> {
+        self.heads.iter().filter(move |head| {
+            (head.arch == *arch || head.arch.is_noarch())
+                && (head.format == PackageFormat::V2 || format == PackageFormat::V3)
+        })
+    }
+}
+
+impl ArchitectureState {
+    /// What a row says of an architecture; `None` where it has none.
+    pub(super) fn from_row(row: &Row) -> Result<Option<Self>, MetadataError> {
+        let Some(arch) = row.value::<Option<&str>>("arch")? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            arch: parse_arch(arch)?,
+            packages: row.size("live")?,
+            published_at: row.time("published_at")?,
+        }))
+    }
+
+    /// Adds what a row says to those before it. An architecture may have several, of different formats.
+    pub(super) fn add_to(self, states: &mut Vec<Self>) {
+        match states.last_mut() {
+            Some(last) if last.arch == self.arch => {
+                last.packages += self.packages;
+                last.published_at = last.published_at.max(self.published_at);
             }
-            _ => self.architectures.push(next),
+            _ => states.push(self),
         }
     }
 }
