@@ -117,6 +117,7 @@ async fn publish(registry: &Registry, owner: OwnerId, name: &str) -> Outcome<()>
         announced: None,
         file_name: None,
         if_exists: IfExists::Refuse,
+        past: None,
     };
     let package = PackageBuilder::new(name, "1.0-r0").build();
     let body = stream::iter([Ok(Bytes::from(package))]);

@@ -1,7 +1,7 @@
-//! What comes from another registry with its past: accounts with the secrets they sign in with, tokens, and the dates of packages.
+//! What comes from another registry: accounts with the secrets they sign in with, tokens, and the memory of what came.
 //!
 //! For imports only. Everything else that an import makes (organisations, teams, keys, packages, rules) takes the way that it takes
-//! when it is made here.
+//! when it is made here. What a package was elsewhere is published with it ([`crate::publish::Destination`]).
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use tarn_base::{
     secret::Secret,
 };
 use tarn_store::metadata::{
-    Actor, AddTokenError, FileHistory, ForeignHash, Imported, ImportedUser, Metadata,
-    MetadataError, NewForeignToken, NewUser, Owner, OwnerId, Visibility,
+    Actor, AddTokenError, ForeignHash, Imported, ImportedUser, Metadata, MetadataError,
+    NewForeignToken, NewUser, Owner, OwnerId, Visibility,
 };
 
 /// An account to be imported.
@@ -195,12 +195,8 @@ impl Imports {
         self.metadata.was_imported(thing).await
     }
 
-    /// Remembers what came or was found, and gives package files the dates, creators and download counts that they had elsewhere.
-    pub async fn remember(
-        &self,
-        things: &[Imported],
-        files: &[FileHistory],
-    ) -> Result<(), MetadataError> {
-        self.metadata.remember_imported(things, files).await
+    /// Remembers what came or was found.
+    pub async fn remember(&self, things: &[Imported]) -> Result<(), MetadataError> {
+        self.metadata.remember_imported(things).await
     }
 }

@@ -176,6 +176,7 @@ impl World {
                 announced: None,
                 file_name: None,
                 if_exists: IfExists::Refuse,
+                past: None,
             };
             let body = stream::iter([Ok(Bytes::from(package.to_vec()))]);
             let published = registry.publisher().publish(destination, body).await;

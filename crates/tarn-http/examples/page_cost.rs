@@ -167,6 +167,7 @@ async fn publish(registry: &Registry, owner: OwnerId, package: PackageBuilder) -
         announced: None,
         file_name: None,
         if_exists: IfExists::Refuse,
+        past: None,
     };
     let body = stream::iter([Ok(Bytes::from(package.arch("x86_64").build()))]);
     registry.publisher().publish(destination, body).await?;

@@ -3,6 +3,7 @@
 //! What is there already is left as it is, and nothing that was deleted here comes back by itself: what came or was found is
 //! remembered, and what was remembered and is not there is in the report.
 
+mod keys;
 mod teams;
 
 use std::{
@@ -17,7 +18,6 @@ use tarn_core::{
     Registry,
     access::{AccountError, PlacePattern},
     imports::{TokenImport, UserImport},
-    keys::{Import, KeyError},
     publish::expiry::ExpiryError,
     webhooks::{WebhookError, WebhookOrder},
 };
@@ -107,7 +107,7 @@ pub async fn carry(
     }
     progress(&format!("tokens: {}", plan.tokens.len()));
     for (owner, key) in &plan.signing_keys {
-        run.signing_key(*owner, key).await?;
+        run.signing_key(*owner, key, plan).await?;
     }
     progress(&format!("signing keys: {}", plan.signing_keys.len()));
     match Files::of(forge, options.packages) {
@@ -200,7 +200,7 @@ impl Run<'_> {
         let imports = self.registry.administration().imports();
         match imports.knows(&thing).await? {
             true => Ok(()),
-            false => imports.remember(&[thing], &[]).await,
+            false => imports.remember(&[thing]).await,
         }
     }
 
@@ -366,28 +366,6 @@ impl Run<'_> {
             Ok(true) => self.report.imported(Kind::Token),
             Ok(false) => self.report.there(Kind::Token),
             Err(error) => return self.not_made(Kind::Token, &what, error),
-        }
-        Ok(())
-    }
-
-    async fn signing_key(&mut self, id: i64, pem: &Secret) -> Result<(), ImportError> {
-        let Some(owner) = self.known.owners.get(&id).cloned() else {
-            return Ok(());
-        };
-        let keys = self.registry.keys();
-        let imported = keys
-            .import(&owner, pem, None, Import::Beside, self.by)
-            .await;
-        match imported {
-            Ok(_) => self.report.imported(Kind::SigningKey),
-            Err(KeyError::NameTaken { .. }) => self.report.there(Kind::SigningKey),
-            Err(
-                error @ (KeyError::NotAKey(_) | KeyError::Size { .. } | KeyError::TooManyActive),
-            ) => {
-                self.report
-                    .left_out(Kind::SigningKey, owner.name, error.to_string());
-            }
-            Err(error) => return Err(error.into()),
         }
         Ok(())
     }

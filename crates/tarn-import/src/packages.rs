@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use apk::{digest::Sha256Digest, limits::Limits};
+use apk::limits::Limits;
 use futures_util::{StreamExt as _, stream};
 use tarn_core::publish::{BodyError, Destination, IfExists, PublishError, Published};
 use tarn_core::{Registry, publish};
 use tarn_store::metadata::{
-    Actor, FileAddress, FileHistory, Imported, ImportedKind, Owner, RecordError,
+    Actor, FileAddress, Imported, ImportedKind, Owner, PackageFile, Past, RecordError,
 };
 use tokio::time::sleep;
 
@@ -21,7 +21,7 @@ use crate::{
 
 /// How many packages are on their way at once: those that come together share a transaction.
 const AT_ONCE: usize = 8;
-/// After how many packages there is a line of progress, and they are remembered with their dates.
+/// After how many packages there is a line of progress, and they are remembered.
 const STEP: usize = 100;
 /// For how long a package waits whose reading needs more memory than the others leave.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -29,8 +29,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSES: u32 = 60;
 /// How one package ended.
 enum Ended {
-    New(Box<FileHistory>, Option<String>),
-    There(Option<Box<FileHistory>>),
+    /// It came; there may be something to say about it.
+    New(Option<String>),
+    There,
     /// It came earlier, and was deleted here since.
     Deleted,
     LeftOut(String),
@@ -59,47 +60,43 @@ impl Carrying<'_> {
         let mut all = stream::iter(&plan.files)
             .map(async |file| (file, self.one(file).await))
             .buffered(at_once);
-        let (mut done, mut things, mut history) = (0, Vec::new(), Vec::new());
+        let (mut done, mut things) = (0, Vec::new());
         let mut deleted: BTreeMap<String, u64> = BTreeMap::new();
         while let Some((file, ended)) = all.next().await {
             let owner = self.known.name_of(plan, file.owner);
             let ended = match ended {
                 Ok(ended) => ended,
                 Err(error) => {
-                    if let Err(error) = imports.remember(&things, &history).await {
+                    if let Err(error) = imports.remember(&things).await {
                         tracing::warn!(%error, "could not note the packages that were imported");
                     }
                     return Err(error);
                 }
             };
-            if matches!(ended, Ended::New(..) | Ended::There(_)) {
+            if matches!(ended, Ended::New(_) | Ended::There) {
                 things.extend(self.thing(file));
             }
             match ended {
-                Ended::New(past, notice) => {
+                Ended::New(notice) => {
                     report.imported(Kind::Package);
-                    history.push(*past);
                     if let Some(notice) = notice {
                         report.changed(Kind::Package, file.path(&owner), notice);
                     }
                 }
-                Ended::There(past) => {
-                    report.there(Kind::Package);
-                    history.extend(past.map(|past| *past));
-                }
+                Ended::There => report.there(Kind::Package),
                 Ended::Deleted => *deleted.entry(owner).or_default() += 1,
                 Ended::LeftOut(why) => report.left_out(Kind::Package, file.path(&owner), why),
             }
             done += 1;
             if things.len() >= STEP {
-                imports.remember(&things, &history).await?;
-                (things, history) = (Vec::new(), Vec::new());
+                imports.remember(&things).await?;
+                things.clear();
             }
             if done % STEP == 0 || done == plan.files.len() {
                 progress(&format!("packages: {done} of {}", plan.files.len()));
             }
         }
-        imports.remember(&things, &history).await?;
+        imports.remember(&things).await?;
         for (owner, count) in deleted {
             report.left_out_many(Kind::Package, count, format!("{count} of {owner}"), DELETED);
         }
@@ -123,13 +120,12 @@ impl Carrying<'_> {
         let Some(owner) = self.known.owners.get(&file.owner) else {
             return Ok(Ended::LeftOut("its owner is not imported".to_owned()));
         };
-        if let Some((sha256, is_dated, past)) = self.find(file, owner).await? {
-            if sha256.to_hex() != file.sha256 {
+        if let Some(found) = self.find(file, owner).await? {
+            if found.sha256.to_hex() != file.sha256 {
                 let why = "there is another file in its place here, with other bytes";
                 return Ok(Ended::LeftOut(why.to_owned()));
             }
-            // It came with an import that was cut off before its date was written.
-            return Ok(Ended::There((!is_dated).then_some(past)));
+            return Ok(Ended::There);
         }
         let imports = self.registry.administration().imports();
         if !self.again
@@ -139,7 +135,12 @@ impl Carrying<'_> {
             return Ok(Ended::Deleted);
         }
         let mut pauses = PAUSES;
-        let notice = loop {
+        let past = Past {
+            created_at: file.created_at,
+            creator: self.known.users.get(&file.creator).map(|(id, _)| *id),
+            downloads: file.downloads,
+        };
+        loop {
             let body = match self.files.open(file).await {
                 Ok(body) => body,
                 Err(why) => return Ok(Ended::LeftOut(why)),
@@ -153,10 +154,11 @@ impl Carrying<'_> {
                 file_name: Some(file.name.clone()),
                 // Forgejo keeps a copy of a noarch package for each architecture; here they are one.
                 if_exists: IfExists::Same,
+                past: Some(past),
             };
             match self.registry.publisher().publish(destination, body).await {
-                Ok(Published { is_new: false, .. }) => return Ok(Ended::There(None)),
-                Ok(Published { notice, .. }) => break notice,
+                Ok(Published { is_new: false, .. }) => return Ok(Ended::There),
+                Ok(Published { notice, .. }) => return Ok(Ended::New(notice)),
                 // The other packages on their way hold it.
                 Err(PublishError::Memory(_)) if pauses > 0 => {
                     pauses -= 1;
@@ -164,17 +166,15 @@ impl Carrying<'_> {
                 }
                 Err(error) => return refused(file, error).map(Ended::LeftOut),
             }
-        };
-        match self.find(file, owner).await? {
-            Some((_, _, past)) => Ok(Ended::New(past, notice)),
-            None => Ok(Ended::LeftOut(
-                "it was deleted again while it was imported".to_owned(),
-            )),
         }
     }
 
-    /// The file that is in a planned file's place: its hash, whether its past is known already, and that.
-    async fn find(&self, file: &PlannedFile, owner: &Owner) -> Result<Option<Found>, ImportError> {
+    /// The file that is in a planned file's place.
+    async fn find(
+        &self,
+        file: &PlannedFile,
+        owner: &Owner,
+    ) -> Result<Option<PackageFile>, ImportError> {
         let address = FileAddress {
             owner: owner.id,
             branch: &file.branch,
@@ -182,24 +182,9 @@ impl Carrying<'_> {
             arch: &file.arch,
             file_name: &file.name,
         };
-        let found = self.registry.metadata().package_file(&address).await?;
-        Ok(found.map(|found| {
-            let past = FileHistory {
-                file: found.id,
-                owner: owner.id,
-                name: found.name,
-                version: found.version,
-                created_at: file.created_at,
-                creator: self.known.users.get(&file.creator).map(|(id, _)| *id),
-                downloads: file.downloads,
-            };
-            let is_dated = found.created_at == file.created_at;
-            (found.sha256, is_dated, Box::new(past))
-        }))
+        Ok(self.registry.metadata().package_file(&address).await?)
     }
 }
-
-type Found = (Sha256Digest, bool, Box<FileHistory>);
 
 /// Why the registry does not take a package; an error where that is not the package's fault.
 fn refused(file: &PlannedFile, error: PublishError) -> Result<String, ImportError> {

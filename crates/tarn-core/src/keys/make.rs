@@ -119,7 +119,7 @@ impl Keys {
                 KeyType::EcP256 => SigningKey::generate_p256(),
             };
             let key = key.map_err(KeyError::Generate)?;
-            let name = file_name(&owner, key.public_key())?;
+            let name = file_name(&owner.name, key.public_key())?;
             SealedKey::seal(&sealer, &owner, name, &key)
         })
         .await?
@@ -198,11 +198,15 @@ pub(super) fn newest_rsa(active: &[SigningKeyRow]) -> Option<&SigningKeyRow> {
     active.iter().find(|row| row.key_type == KeyType::Rsa)
 }
 
-/// The file name of a key made here: `{owner in lower case}@{hex SHA-256 of the public key's DER}`, and `.rsa.pub` or, for a
+/// The file name of a key made here, or in a forge, for an owner of that name: `{owner in lower case}@{hex SHA-256 of the public key's DER}`, and `.rsa.pub` or, for a
 /// key of an elliptic curve, `.pem`, as OpenWrt calls its keys. At most 137 bytes. Behind `.SIGN.RSA256.` that is more than
 /// the 100 of a tar header; the signature entry has it as a GNU long name.
-pub(super) fn file_name(owner: &Owner, public: &PublicKey) -> Result<KeyName, KeyError> {
-    let owner = owner.name.to_ascii_lowercase();
+///
+/// # Errors
+///
+/// When the name is none that an owner can have.
+pub fn file_name(owner: &str, public: &PublicKey) -> Result<KeyName, KeyError> {
+    let owner = owner.to_ascii_lowercase();
     // An owner's name has no leading dot, so this cannot begin with one.
     let end = match type_of(public) {
         KeyType::Rsa => "rsa.pub",

@@ -21,6 +21,7 @@ use apk::sign::{KeyName, KeySize, PublicKey, SigningKey};
 use moka::future::Cache;
 
 pub use error::{KeyError, StoredProblem};
+pub use make::file_name;
 pub use rotate::{Import, StateChange};
 
 use tarn_base::{

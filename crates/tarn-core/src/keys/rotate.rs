@@ -181,7 +181,7 @@ impl Keys {
         }
         let name = match file_name {
             Some(name) => name,
-            None => make::file_name(owner, key.public_key())?,
+            None => make::file_name(&owner.name, key.public_key())?,
         };
         let made = SealedKey::seal(&self.sealer, owner, name, &key)?;
         let others = match import {

@@ -37,7 +37,7 @@ use tarn_base::{
 use tarn_store::{
     blobs::{BlobError, Blobs, Expected},
     metadata::{
-        Actor, FileAddress, Metadata, MetadataError, OverQuota, OwnerId, Quota, RecordError,
+        Actor, FileAddress, Metadata, MetadataError, OverQuota, OwnerId, Past, Quota, RecordError,
         VersionRule,
     },
 };
@@ -85,6 +85,8 @@ pub struct Destination {
     pub file_name: Option<String>,
     /// What to do where the package is there already.
     pub if_exists: IfExists,
+    /// What an imported package was elsewhere. It is recorded with the package, or not at all where the package is there already.
+    pub past: Option<Past>,
 }
 
 /// What becomes of an upload whose very bytes are there already.

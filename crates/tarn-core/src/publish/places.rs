@@ -139,6 +139,7 @@ impl Publisher {
             signers: StoredSigners::of(&signers),
             default_quota: self.quota,
             max_index: self.max_index,
+            past: destination.past,
             ..NewPackageFile::new(
                 destination.owner,
                 destination.branch.clone(),

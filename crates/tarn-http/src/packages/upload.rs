@@ -45,6 +45,7 @@ pub(crate) async fn put(
         announced,
         file_name,
         if_exists,
+        past: None,
     };
     let published = registry.publisher().publish(destination, package).await?;
     tracing::info!(

@@ -192,6 +192,7 @@ async fn publish(
         announced: None,
         file_name: None,
         if_exists: IfExists::default(),
+        past: None,
     };
     let published = registry.publisher().publish(destination, package).await?;
     tracing::info!(

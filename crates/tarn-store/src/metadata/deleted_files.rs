@@ -376,6 +376,7 @@ fn recorded_before(
         index_bytes: row.size("index_bytes")?,
         default_quota,
         max_index,
+        past: None,
     })
 }
 

@@ -1,16 +1,12 @@
-//! What comes from another registry with a past: accounts with a hash that another program made, the dates, creators and
-//! counts of package files, and the memory of what came.
-
-use apk::{name::PackageName, version::Version};
+//! What comes from another registry: accounts with a hash that another program made, and the memory of what came.
 
 use super::{
-    Act, AddOwnerError, Metadata, MetadataError, NewUser, Owner, OwnerId, OwnerKind, PackageFileId,
-    Visibility,
+    Act, AddOwnerError, Metadata, MetadataError, NewUser, Owner, OwnerId, OwnerKind, Visibility,
     audit::Done,
     engine::{Transaction, sql},
     owners::{insert_organisation, insert_owner},
 };
-use tarn_base::{clock::Timestamp, names::OwnerName};
+use tarn_base::names::OwnerName;
 
 /// Seals the secret of a second factor for the account with that identifier, which is known only inside the transaction.
 /// `None`: it can't.
@@ -68,25 +64,6 @@ pub struct Imported {
     pub name: String,
     /// Of an account, what it became; else whose it is.
     pub owner: OwnerId,
-}
-
-/// What is known of a package file from before it came here.
-#[derive(Debug, Clone)]
-pub struct FileHistory {
-    /// Which file.
-    pub file: PackageFileId,
-    /// Whose repository.
-    pub owner: OwnerId,
-    /// The package's name.
-    pub name: PackageName,
-    /// The package's version.
-    pub version: Version,
-    /// When it was published there.
-    pub created_at: Timestamp,
-    /// Who published it, where that account is known here.
-    pub creator: Option<OwnerId>,
-    /// How often it was downloaded there; those from here are added.
-    pub downloads: u64,
 }
 
 impl Metadata {
@@ -206,40 +183,11 @@ impl Metadata {
         Ok(row.is_some())
     }
 
-    /// Remembers what an import brought or found, in one transaction with the dates, creators and counts that package files had
-    /// elsewhere. Nothing happens to a file that is gone.
-    pub async fn remember_imported(
-        &self,
-        things: &[Imported],
-        files: &[FileHistory],
-    ) -> Result<(), MetadataError> {
+    /// Remembers what an import brought or found, in one transaction.
+    pub async fn remember_imported(&self, things: &[Imported]) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
         for thing in things {
             remember(&mut transaction, thing).await?;
-        }
-        for file in files {
-            let downloads = i64::try_from(file.downloads).unwrap_or(i64::MAX);
-            transaction
-                .run(sql!(
-                    "UPDATE package_files SET created_at = $2, uploader_id = $3, downloads = downloads + $4 WHERE id = $1",
-                    file.file,
-                    file.created_at,
-                    file.creator,
-                    downloads
-                ))
-                .await?;
-            // A version is as old as the first of its files.
-            transaction
-                .run(sql!(
-                    "UPDATE package_versions SET created_at = $4, creator_id = $5 \
-                     WHERE owner_id = $1 AND name = $2 AND version = $3 AND created_at > $4",
-                    file.owner,
-                    file.name.as_str(),
-                    file.version.as_str(),
-                    file.created_at,
-                    file.creator
-                ))
-                .await?;
         }
         transaction.commit().await
     }

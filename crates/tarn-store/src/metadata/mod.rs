@@ -85,7 +85,7 @@ pub use self::{
     file_removals::Removed,
     foreign_tokens::{ForeignHash, NewForeignToken},
     guesses::{GuessCount, Guessed},
-    imports::{FileHistory, Imported, ImportedKind, ImportedUser, SealFactor},
+    imports::{Imported, ImportedKind, ImportedUser, SealFactor},
     indexes::{IndexChanges, IndexHead, IndexedPackage},
     job_runs::JobRun,
     kinds::{
@@ -97,7 +97,7 @@ pub use self::{
     live_files::{LiveFile, OldPackage},
     members::Member,
     owners::{AddOwnerError, Owner},
-    packages::{NewPackageFile, PackageAddress, RecordError, Recorded},
+    packages::{NewPackageFile, PackageAddress, Past, RecordError, Recorded},
     postgres::{BadAddress, PostgresAddress},
     quotas::{OverQuota, OwnQuota, Quota, Usage},
     relations::{Dependent, MOST_DEPENDENTS, MOST_RELATED, Provider, RelatedPackage},

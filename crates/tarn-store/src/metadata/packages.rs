@@ -56,6 +56,19 @@ pub struct NewPackageFile {
     pub default_quota: Quota,
     /// How many bytes the records of one index may have together.
     pub max_index: u64,
+    /// What it was elsewhere. `None`: it is new, and the one who acts publishes it now.
+    pub past: Option<Past>,
+}
+
+/// What a package file was before it came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// When it was published there.
+    pub created_at: Timestamp,
+    /// Who published it, where that account is known here.
+    pub creator: Option<OwnerId>,
+    /// How often it was downloaded there; those from here are added.
+    pub downloads: u64,
 }
 
 impl NewPackageFile {
@@ -90,6 +103,7 @@ impl NewPackageFile {
             index_bytes: record.len() as u64,
             default_quota: Quota::default(),
             max_index: u64::MAX,
+            past: None,
         }
     }
 

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    MetadataError, PackageFileId, PackageFormat, RecordError, Recorded, RepositoryId, WebhookEvent,
+    MetadataError, OwnerId, PackageFileId, PackageFormat, RecordError, Recorded, RepositoryId,
+    WebhookEvent,
     admission::{Admission, Admitted, Publish, Repository, questions},
     audit::{Done, notes},
     blob_facts, catalog,
@@ -214,7 +215,7 @@ fn statements(
         .map(|(file, target)| (file.publish.act, file.done(target)))
         .collect();
     // A row that another names comes before it.
-    Ok(vec![
+    let mut statements = vec![
         moved_on(repositories),
         blob_facts::kept(files),
         package_files(&rows),
@@ -223,7 +224,12 @@ fn statements(
         catalog::added(files),
         relations::added(&rows),
         notes(&entries),
-    ])
+    ];
+    // Few have one, so the others don't pay for the question.
+    if files.iter().any(|file| file.publish.new.past.is_some()) {
+        statements.push(catalog::dated(files));
+    }
+    Ok(statements)
 }
 
 fn id(repositories: &[Repository<'_>], place: usize) -> Result<RepositoryId, MetadataError> {
@@ -272,13 +278,14 @@ fn package_files(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
             facts: file.publish.new.facts.as_str(),
             sequence: file.sequence,
             added_at: file.generation,
-            uploader_id: file.publish.origin.uploader,
-            created_at: file.publish.act.at,
+            uploader_id: file.creator(),
+            created_at: file.created_at(),
+            downloads: file.downloads(),
         },
         "INSERT INTO package_files (repository_id, arch, name, version, file_name, sha256, size, format, identity, \
-         index_bytes, signers, facts, sequence, added_at, uploader_id, created_at) \
+         index_bytes, signers, facts, sequence, added_at, uploader_id, created_at, downloads) \
          SELECT repository_id, arch, name, version, file_name, sha256, size, format, identity, \
-         index_bytes, signers, facts, sequence, added_at, uploader_id, created_at FROM given ORDER BY number RETURNING id"
+         index_bytes, signers, facts, sequence, added_at, uploader_id, created_at, downloads FROM given ORDER BY number RETURNING id"
     )
     .returning()
     .each_changes("package file")
@@ -302,13 +309,13 @@ fn index_heads(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
             .or_insert(Head {
                 generation: 0,
                 changed_at: file.changed_at,
-                published_at: file.publish.act.at,
+                published_at: file.created_at(),
                 live: 0,
                 bytes: 0,
             });
         head.generation = file.generation;
         head.changed_at = file.changed_at;
-        head.published_at = head.published_at.max(file.publish.act.at);
+        head.published_at = head.published_at.max(file.created_at());
         head.live += 1;
         head.bytes += file.index_bytes;
     }
@@ -335,6 +342,23 @@ fn index_heads(files: &[(RepositoryId, &Admitted<'_>)]) -> Given {
 }
 
 impl Admitted<'_> {
+    /// When it was published, here or before it came here.
+    pub(super) fn created_at(&self) -> Timestamp {
+        let past = self.publish.new.past;
+        past.map_or(self.publish.act.at, |past| past.created_at)
+    }
+
+    /// Who published it, if that is known.
+    pub(super) fn creator(&self) -> Option<OwnerId> {
+        let past = self.publish.new.past;
+        past.map_or(self.publish.origin.uploader, |past| past.creator)
+    }
+
+    fn downloads(&self) -> i64 {
+        let past = self.publish.new.past.map_or(0, |past| past.downloads);
+        i64::try_from(past).unwrap_or(i64::MAX)
+    }
+
     /// The file as the audit log names it.
     fn target(&self) -> String {
         let new = self.publish.new;

@@ -5,12 +5,15 @@ use std::{collections::HashSet, time::Duration};
 use futures_util::future::join_all;
 use proptest::{prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner};
 use rusqlite::Connection;
-use tarn_base::names::{Branch, RepositoryName};
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
 use tarn_store::{
     blobs::BlobKey,
     metadata::{
         Act, Actor, Database, Metadata, NewBlob, NewPackageFile, NewWebhook, OwnerId,
-        PackageFormat, Quota, RecordError, Recorded, WebhookEvent, WebhookEvents,
+        PackageFormat, Past, Quota, RecordError, Recorded, WebhookEvent, WebhookEvents,
     },
 };
 use tempfile::TempDir;
@@ -32,7 +35,7 @@ const ROWS: [&str; 9] = [
     "SELECT id, owner_id, branch, name, generation, last_sequence, changed_at FROM repositories ORDER BY id",
     "SELECT size, place, state, created_at FROM blobs ORDER BY sha256",
     "SELECT id, repository_id, arch, name, version, file_name, size, format, index_bytes, signers, facts, sequence, added_at, \
-     uploader_id, created_at FROM package_files ORDER BY id",
+     uploader_id, created_at, downloads FROM package_files ORDER BY id",
     "SELECT repository_id, arch, format, generation, changed_at, published_at, live, bytes FROM index_heads ORDER BY repository_id, arch, format",
     "SELECT owner_id, name, version, description, creator_id, created_at, files FROM package_versions ORDER BY id",
     "SELECT repository_id, kind, name, file_id FROM package_names ORDER BY repository_id, kind, name, file_id",
@@ -271,36 +274,44 @@ fn any_publish() -> impl Strategy<Value = Publish> {
         select(vec![0, 0, 0, 1]),
         any::<bool>(),
         1..4u64,
+        0..8i64,
     );
-    what.prop_map(|(name, arch, repository, who, bytes, place, is_v3, size)| {
-        let (owner, by) = match who {
-            0 => (GONE, ALICE),
-            1 => (ALICE, GONE),
-            2..8 => (BOB, ALICE),
-            _ => (ALICE, ALICE),
-        };
-        let blob = NewBlob {
-            sha256: digest(bytes),
-            place,
-            size,
-        };
-        let new = NewPackageFile {
-            repository: RepositoryName::parse(repository).unwrap(),
-            format: if is_v3 {
-                PackageFormat::V3
-            } else {
-                PackageFormat::V2
-            },
-            default_quota: Quota {
-                packages: Some(9),
-                bytes: Some(18),
-            },
-            index_bytes: 100,
-            max_index: 300,
-            ..package(owner, name, arch, blob)
-        };
-        (new, actor(by))
-    })
+    what.prop_map(
+        |(name, arch, repository, who, bytes, place, is_v3, size, age)| {
+            let (owner, by) = match who {
+                0 => (GONE, ALICE),
+                1 => (ALICE, GONE),
+                2..8 => (BOB, ALICE),
+                _ => (ALICE, ALICE),
+            };
+            let blob = NewBlob {
+                sha256: digest(bytes),
+                place,
+                size,
+            };
+            let new = NewPackageFile {
+                repository: RepositoryName::parse(repository).unwrap(),
+                format: if is_v3 {
+                    PackageFormat::V3
+                } else {
+                    PackageFormat::V2
+                },
+                default_quota: Quota {
+                    packages: Some(9),
+                    bytes: Some(18),
+                },
+                index_bytes: 100,
+                max_index: 300,
+                past: (age < 3).then(|| Past {
+                    created_at: Timestamp::from_seconds(age),
+                    creator: (age > 0).then_some(BOB),
+                    downloads: size,
+                }),
+                ..package(owner, name, arch, blob)
+            };
+            (new, actor(by))
+        },
+    )
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 //! What comes from another registry: accounts with what they sign in with, tokens whose text is not known, files with a past.
 
-use apk::{name::PackageName, version::Version};
 use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_store::metadata::{
-    AddTokenError, Bearer, FileHistory, ForeignHash, Imported, ImportedKind, ImportedUser,
-    NewForeignToken, NewUser, OwnerId, Visibility,
+    AddTokenError, Bearer, ForeignHash, Imported, ImportedKind, ImportedUser, NewForeignToken,
+    NewPackageFile, NewUser, OwnerId, Past, Visibility,
 };
 
-use crate::{ACT, START, World};
+use crate::{ACT, START, World, blob, package};
 
 fn kept(number: u8) -> ForeignHash {
     ForeignHash {
@@ -200,24 +199,54 @@ async fn a_hash_is_replaced_only_while_it_is_the_one_that_was_verified() {
 }
 
 #[tokio::test]
-async fn a_file_gets_the_past_that_it_had() {
+async fn a_file_comes_with_the_past_that_it_had_and_dates_its_version() {
     let world = World::new().await;
     let metadata = &world.metadata;
-    world.record("hello", "x86_64").await.unwrap();
-    let file = world.file("x86_64", "hello-1.0-r0.apk").await.unwrap();
-    let then = Timestamp::from_seconds(1_000);
-    let past = FileHistory {
-        file: file.id,
-        owner: world.alice,
-        name: PackageName::parse("hello").unwrap(),
-        version: Version::parse("1.0-r0").unwrap(),
-        created_at: then,
-        creator: None,
-        downloads: 3,
+    let bob = OwnerId::from_row(77);
+    let publish = async |arch: &str, past: Option<(i64, OwnerId)>| {
+        let past = past.map(|(seconds, creator)| Past {
+            created_at: Timestamp::from_seconds(seconds),
+            creator: Some(creator),
+            downloads: 3,
+        });
+        let new = NewPackageFile {
+            past,
+            ..package(world.alice, "hello", arch, blob(arch))
+        };
+        metadata.record_package(&new, &ACT).await.unwrap();
+        let version = "SELECT created_at, creator_id FROM package_versions";
+        world.sql(version).remove(0)
     };
-    metadata.remember_imported(&[], &[past]).await.unwrap();
-    let dated = world.file("x86_64", "hello-1.0-r0.apk").await.unwrap();
-    assert_eq!((file.created_at, dated.created_at), (START, then));
+    let seconds = |seconds: i64| Timestamp::from_seconds(seconds).micros().to_string();
+    let alice = world.alice.number().to_string();
+    let new = publish("x86_64", None).await;
+    assert_eq!(new[0], START.micros().to_string());
+    // The version is as old as the first of its files, whichever came first.
+    for (arch, past, version) in [
+        ("aarch64", (2_000, bob), [seconds(2_000), "77".to_owned()]),
+        (
+            "armv7",
+            (3_000, world.alice),
+            [seconds(2_000), "77".to_owned()],
+        ),
+        (
+            "riscv64",
+            (1_000, world.alice),
+            [seconds(1_000), alice.clone()],
+        ),
+    ] {
+        assert_eq!(publish(arch, Some(past)).await, version, "{arch}");
+    }
+    let files = "SELECT arch, created_at, uploader_id, downloads FROM package_files WHERE arch IN ('aarch64', 'riscv64') ORDER BY arch";
+    assert_eq!(
+        world.sql(files),
+        [
+            ["aarch64", &seconds(2_000), "77", "3"],
+            ["riscv64", &seconds(1_000), &alice, "3"],
+        ]
+    );
+    let file = world.file("aarch64", "hello-1.0-r0.apk").await.unwrap();
+    assert_eq!(file.created_at, Timestamp::from_seconds(2_000));
 }
 
 #[tokio::test]
@@ -247,7 +276,7 @@ async fn what_was_imported_is_remembered_once_and_when_it_is_gone() {
     assert_eq!(metadata.imported_account("bob/2").await.unwrap(), Some(bob));
     let things = [hello.clone()];
     for _ in 0..2 {
-        metadata.remember_imported(&things, &[]).await.unwrap();
+        metadata.remember_imported(&things).await.unwrap();
     }
     assert!(metadata.was_imported(&hello).await.unwrap());
     let of_alice = thing(ImportedKind::Package, &hello.name, world.alice);
@@ -262,7 +291,7 @@ async fn what_was_imported_is_remembered_once_and_when_it_is_gone() {
     // One that was made again counts from then on.
     let again = thing(ImportedKind::Account, "bob/2", world.alice);
     let newer = world.alice.max(bob);
-    metadata.remember_imported(&[again], &[]).await.unwrap();
+    metadata.remember_imported(&[again]).await.unwrap();
     assert_eq!(
         metadata.imported_account("bob/2").await.unwrap(),
         Some(newer)

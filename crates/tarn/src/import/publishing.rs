@@ -9,9 +9,9 @@ use apk::{arch::Arch, digest::PackageHash};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tarn_core::{
     Registry,
-    publish::{Destination, IfExists, Published},
+    publish::{Destination, IfExists},
 };
-use tarn_store::metadata::{FileAddress, FileHistory, Imported, ImportedKind, Owner};
+use tarn_store::metadata::{Imported, ImportedKind, Owner, Past};
 
 use super::{
     checked::{checked, of_body, of_publisher},
@@ -30,11 +30,8 @@ use crate::{
 /// How many packages are on their way at once.
 const AT_ONCE: usize = 4;
 
-/// After how many packages they are remembered, with their dates.
+/// After how many packages they are remembered.
 const STEP: usize = 100;
-
-/// What became of a package, and its past.
-type Ended = (Outcome, Option<FileHistory>);
 
 /// Everything that importing one package needs.
 pub(super) struct Run<'a> {
@@ -74,35 +71,26 @@ impl<'a> Run<'a> {
             .iter()
             .map(async |package| (package, self.package(&found.folder, package).await));
         let mut imported = stream::iter(importing).buffered(AT_ONCE);
-        let (mut things, mut history) = (Vec::new(), Vec::new());
+        let mut things = Vec::new();
         while let Some((package, ended)) = imported.next().await {
             self.progress.one_done(package.size);
             let name = path(&found.folder, &package.file_name);
-            let ended = ended.map(|(outcome, past)| {
-                if matches!(outcome, Outcome::Imported(_) | Outcome::Unchanged) && !dry_run {
-                    things.push(self.thing(package));
-                }
-                history.extend(past);
-                outcome
-            });
+            if matches!(ended, Ok(Outcome::Imported(_) | Outcome::Unchanged)) && !dry_run {
+                things.push(self.thing(package));
+            }
             let added = self.progress.apart(|| report.add(&name, ended));
             if added.is_err() || things.len() >= STEP {
-                self.remember(&mut things, &mut history).await?;
+                self.remember(&mut things).await?;
             }
             added?;
         }
-        self.remember(&mut things, &mut history).await
+        self.remember(&mut things).await
     }
 
-    async fn remember(
-        &self,
-        things: &mut Vec<Imported>,
-        history: &mut Vec<FileHistory>,
-    ) -> Result<(), Failure> {
+    async fn remember(&self, things: &mut Vec<Imported>) -> Result<(), Failure> {
         let imports = self.registry.administration().imports();
-        let remembered = imports.remember(things, history).await;
+        let remembered = imports.remember(things).await;
         things.clear();
-        history.clear();
         remembered.map_err(|error| Failure::from_error(&error))
     }
 
@@ -121,16 +109,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn package(&self, folder: &str, package: &Listed) -> Result<Ended, Trouble> {
+    async fn package(&self, folder: &str, package: &Listed) -> Result<Outcome, Trouble> {
         if self.seen().contains(&package.hash) {
-            return Ok((Outcome::Unchanged, None));
+            return Ok(Outcome::Unchanged);
         }
         let arguments = &self.understood.arguments;
         if !arguments.again && !arguments.dry_run {
             let imports = self.registry.administration().imports();
             let knows = imports.knows(&self.thing(package)).await;
             if knows.map_err(|error| Trouble::Fatal(Failure::from_error(&error)))? {
-                return Ok((Outcome::Deleted, None));
+                return Ok(Outcome::Deleted);
             }
         }
         let name = &package.file_name;
@@ -185,20 +173,21 @@ impl<'a> Run<'a> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn destination(&self) -> Destination {
+    fn destination(&self, package: &Listed) -> Destination {
         let arguments = &self.understood.arguments;
         Destination {
             owner: self.owner.id,
             branch: arguments.branch.clone(),
             repository: arguments.repository.clone(),
             by: BY.clone(),
-            announced: None,
+            announced: Some(package.size).filter(|size| *size > 0),
             file_name: None,
             if_exists: IfExists::Same,
+            past: self.past(package),
         }
     }
 
-    async fn attempt(&self, folder: &str, package: &Listed) -> Result<Ended, Trouble> {
+    async fn attempt(&self, folder: &str, package: &Listed) -> Result<Outcome, Trouble> {
         let source = &self.understood.source;
         let mut content = Err(Absent::default());
         for path in &package.paths {
@@ -214,55 +203,25 @@ impl<'a> Run<'a> {
         let mut checked = Box::pin(checked(content, package.hash));
         if self.understood.arguments.dry_run {
             while checked.try_next().await.map_err(of_body)?.is_some() {}
-            return Ok((Outcome::Checked, None));
+            return Ok(Outcome::Checked);
         }
-        let destination = Destination {
-            announced: Some(package.size).filter(|size| *size > 0),
-            ..self.destination()
-        };
-        match self
-            .registry
-            .publisher()
-            .publish(destination, checked)
-            .await
-        {
-            Ok(published) if published.is_new => {
-                let past = self.past(package, &published).await?;
-                Ok((Outcome::Imported(published.notice), past))
-            }
-            Ok(_) => Ok((Outcome::Unchanged, None)),
+        let destination = self.destination(package);
+        let publisher = self.registry.publisher();
+        match publisher.publish(destination, checked).await {
+            Ok(published) if published.is_new => Ok(Outcome::Imported(published.notice)),
+            Ok(_) => Ok(Outcome::Unchanged),
             Err(error) => Err(of_publisher(error)),
         }
     }
 
     /// That a package is as old as its index says. Nothing where that is not known, or not over yet.
-    async fn past(
-        &self,
-        package: &Listed,
-        published: &Published,
-    ) -> Result<Option<FileHistory>, Trouble> {
+    fn past(&self, package: &Listed) -> Option<Past> {
         let now = self.registry.clock().now();
-        let Some(built_at) = package.built_at.filter(|built_at| *built_at <= now) else {
-            return Ok(None);
-        };
-        let arguments = &self.understood.arguments;
-        let address = FileAddress {
-            owner: self.owner.id,
-            branch: &arguments.branch,
-            repository: &arguments.repository,
-            arch: &published.arch,
-            file_name: &published.file_name,
-        };
-        let found = self.registry.metadata().package_file(&address).await;
-        let found = found.map_err(|error| Trouble::Fatal(Failure::from_error(&error)))?;
-        Ok(found.map(|file| FileHistory {
-            file: file.id,
-            owner: self.owner.id,
-            name: file.name,
-            version: file.version,
+        let built_at = package.built_at.filter(|built_at| *built_at <= now)?;
+        Some(Past {
             created_at: built_at,
             creator: None,
             downloads: 0,
-        }))
+        })
     }
 }

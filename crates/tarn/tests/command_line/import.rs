@@ -202,14 +202,63 @@ fn an_import_runs_beside_the_server_and_comes_with_its_dates() {
     let said = import(&folder, "repo", &["--key", KEY]);
     assert_eq!(said.exit, 0, "{}", said.all());
     assert!(server.stop(Signal::TERM).0.success());
-    // The builder's packages say when they were built.
+    assert_eq!(dates(&folder), [BUILT; 3]);
+}
+
+/// When the packages of these tests were built, as they say themselves.
+const BUILT: &str = "2023-11-14T22:13:20";
+
+/// When the packages here were published.
+fn dates(folder: &Folder) -> Vec<String> {
     let said = folder.tarn(&["package", "list", "admin", "--json"]);
     let listed: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).unwrap();
-    assert_eq!(listed.len(), 3, "{}", said.stdout);
-    for package in listed {
-        let published = package["published_at"].as_str().unwrap();
-        assert!(published.starts_with("2023-11-14T22:13:20"), "{package}");
+    let date =
+        |package: &serde_json::Value| package["published_at"].as_str().unwrap()[..19].to_owned();
+    listed.iter().map(date).collect()
+}
+
+#[test]
+fn an_import_that_was_killed_leaves_no_package_with_the_date_of_the_import() {
+    let folder = with_repository();
+    let place = [
+        "--owner",
+        "admin",
+        "--branch",
+        "v3.23",
+        "--repository",
+        "main",
+    ];
+    let begin = |source: &str| {
+        let arguments = ["import", "index", source, "--key", KEY];
+        folder.command(&[&arguments[..], &place].concat(), &[])
+    };
+    // One package never comes, the others do.
+    let url = unreliable(folder.path(""), Some("anywhere"));
+    let mut child = begin(&url).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = said.next().unwrap().unwrap();
+    assert!(first.starts_with("imported "), "{first}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = dates(&folder);
+    assert!(
+        !before.is_empty() && before.iter().all(|date| date == BUILT),
+        "{before:?}"
+    );
+
+    let said = import(&folder, "repo", &["--key", KEY]);
+    assert_eq!(said.exit, 0, "{}", said.all());
+    assert!(said.stdout.contains("unchanged "), "{}", said.stdout);
+    assert_eq!(dates(&folder), [BUILT; 3]);
+    // What was restored here is as old as that.
+    let hello = "v3.23/main/x86_64/hello-1.0-r0.apk";
+    for act in ["delete", "restore"] {
+        assert_eq!(folder.tarn(&["package", act, "admin", hello]).exit, 0);
     }
+    let restored = dates(&folder);
+    assert_ne!(restored, [BUILT; 3]);
+    assert_eq!(import(&folder, "repo", &["--key", KEY]).exit, 0);
+    assert_eq!(dates(&folder), restored);
 }
 
 #[test]
@@ -238,11 +287,12 @@ fn what_was_deleted_here_comes_again_only_when_it_is_asked_for() {
     );
 }
 
-/// Serves the files below `root`; every third answer breaks off in the middle.
-fn unreliable(root: PathBuf) -> String {
+/// Serves the files below `root`; every third answer breaks off in the middle. A request for a file called `held` gets no answer.
+fn unreliable(root: PathBuf, held: Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
+        let mut waiting = Vec::new();
         for (number, stream) in listener.incoming().enumerate() {
             let mut reader = BufReader::new(stream.unwrap());
             let mut lines = Vec::new();
@@ -256,6 +306,10 @@ fn unreliable(root: PathBuf) -> String {
             let Some(path) = lines.first().and_then(|line| line.split(' ').nth(1)) else {
                 continue;
             };
+            if held.is_some_and(|held| path.contains(held)) {
+                waiting.push(reader);
+                continue;
+            }
             let stream = reader.get_mut();
             let Ok(content) = fs::read(root.join(path.trim_start_matches('/'))) else {
                 // Some servers call a path that can't be one of theirs a bad request.
@@ -289,7 +343,7 @@ fn unreliable(root: PathBuf) -> String {
 #[test]
 fn a_repository_on_a_server_that_breaks_off_is_taken_over_whole() {
     let folder = with_repository();
-    let url = unreliable(folder.path(""));
+    let url = unreliable(folder.path(""), None);
     let said = import(&folder, &url, &["--key", KEY]);
     assert_eq!(said.exit, 0, "{}{}", said.stdout, said.stderr);
     let mut lines: Vec<&str> = said.stdout.lines().collect();

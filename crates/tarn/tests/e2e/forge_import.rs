@@ -15,7 +15,7 @@ use crate::{
     second_factor::code,
 };
 
-const X86_64: &str = "v3.23|main|x86_64";
+pub(crate) const X86_64: &str = "v3.23|main|x86_64";
 
 /// A forge in which alice has three packages, one of them damaged, and acme has one.
 pub(crate) fn forge() -> (Forge, SigningKey) {
@@ -65,11 +65,11 @@ pub(crate) fn counts(report: &str, kind: &str) -> Vec<u64> {
     numbers.map(|number| number.parse().unwrap()).collect()
 }
 
-fn database(data: &TempDir) -> Connection {
+pub(crate) fn database(data: &TempDir) -> Connection {
     Connection::open(data.path().join("tarn.db")).unwrap()
 }
 
-fn text(database: &Connection, question: &str) -> String {
+pub(crate) fn text(database: &Connection, question: &str) -> String {
     database.query_row(question, [], |row| row.get(0)).unwrap()
 }
 
@@ -172,79 +172,6 @@ fn everything_is_imported_once_and_the_rest_is_told() {
     assert_eq!(counts(&more, "packages"), [1, 2, 1]);
     let none = import(&forge, &data, &["--owner", "nobody"]);
     assert_eq!(none.status.code(), Some(1));
-}
-
-#[test]
-fn what_was_deleted_or_renamed_here_does_not_come_back_by_itself() {
-    let (forge, _) = forge();
-    let data = TempDir::new().unwrap();
-    report(&import(&forge, &data, &[]));
-    let hello = "v3.23/main/x86_64/hello-1.0-r0.apk";
-    for command in [
-        &["package", "delete", "alice", hello][..],
-        &["webhook", "delete", "alice", "1"],
-        &["expiry", "delete", "alice", "*/*"],
-        &[
-            "org", "team", "member", "acme", "readers", "dave", "--remove",
-        ],
-        &["org", "team", "delete", "acme", "devs"],
-        &["user", "delete", "erin"],
-        &["user", "rename", "carol", "caroline"],
-    ] {
-        report(&tarn_in(data.path(), command));
-    }
-    let said = report(&import(&forge, &data, &[]));
-    for (kind, expected) in [
-        ("users", [0, 6, 1]),
-        ("teams", [0, 0, 1]),
-        ("members", [0, 2, 1]),
-        ("packages", [0, 2, 2]),
-        ("expiry rules", [0, 0, 2]),
-        ("webhooks", [0, 0, 2]),
-    ] {
-        assert_eq!(counts(&said, kind), expected, "{kind}: {said}");
-    }
-    let why =
-        "an earlier import brought it, and it was deleted here since; `--again` brings it back";
-    for what in [
-        "users: erin",
-        "teams: acme/devs",
-        "members: dave in acme/readers",
-        "packages: 1 of Alice",
-        "expiry rules: Alice",
-        "webhooks: Alice",
-    ] {
-        assert!(said.contains(&format!("{what}: {why}")), "{what}\n{said}");
-    }
-    let rows = database(&data);
-    let names = "SELECT group_concat(name, ' ') FROM (SELECT name FROM owners ORDER BY id)";
-    assert_eq!(
-        text(&rows, names),
-        "Alice bob caroline dave frank grace acme",
-        "the renamed user is the same one"
-    );
-    // What is new in the forge comes all the same: a package, and a member of a team that came earlier.
-    forge.publish(
-        (1, 1, 1_680_000_000),
-        X86_64,
-        &Package::new("hello", "1.1-r0"),
-    );
-    forge.join(3, 2);
-    let more = report(&import(&forge, &data, &[]));
-    assert_eq!(counts(&more, "packages"), [1, 2, 2]);
-    assert_eq!(counts(&more, "members"), [1, 2, 1]);
-
-    let all = report(&import(&forge, &data, &["--again"]));
-    for (kind, expected) in [
-        ("users", [1, 6, 0]),
-        ("teams", [1, 0, 0]),
-        ("members", [2, 3, 0]),
-        ("packages", [1, 3, 1]),
-        ("expiry rules", [1, 0, 1]),
-        ("webhooks", [1, 0, 1]),
-    ] {
-        assert_eq!(counts(&all, kind), expected, "{kind}: {all}");
-    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod conditional;
 mod credentials;
 mod durability;
 mod file_names;
+mod forge_again;
 mod forge_clients;
 mod forge_import;
 mod forge_sources;

@@ -140,6 +140,7 @@ async fn of_two_uploads_of_the_same_bytes_at_once_one_brought_them() {
             announced: None,
             file_name: None,
             if_exists: IfExists::Same,
+            past: None,
         };
         let body = stream::iter([Ok(package.clone())]);
         let published = registry.publisher().publish(destination, body).await;

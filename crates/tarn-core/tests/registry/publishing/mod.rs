@@ -55,6 +55,7 @@ async fn publish_by(
         announced: None,
         file_name: None,
         if_exists: IfExists::Refuse,
+        past: None,
     };
     // In pieces, between which others have their turn.
     let body = Bytes::from(package);

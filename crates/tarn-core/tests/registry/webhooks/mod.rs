@@ -99,6 +99,7 @@ impl World {
             announced: None,
             file_name: None,
             if_exists: IfExists::Refuse,
+            past: None,
         };
         let body = stream::iter([Ok(Bytes::from(package))]);
         self.registry.publisher().publish(destination, body).await

@@ -17,7 +17,7 @@ pub use self::{
     search::Found,
 };
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use apk::{
     arch::Arch,
@@ -245,8 +245,8 @@ pub(super) fn added(files: &[&Admitted<'_>]) -> Given {
             name: first.publish.new.name.as_str(),
             version: first.publish.new.version.as_str(),
             description: description,
-            creator_id: first.publish.origin.uploader,
-            created_at: first.publish.act.at,
+            creator_id: first.creator(),
+            created_at: first.created_at(),
             files: files,
         },
         "INSERT INTO package_versions (owner_id, name, version, description, creator_id, created_at, files) \
@@ -255,6 +255,32 @@ pub(super) fn added(files: &[&Admitted<'_>]) -> Given {
          description = excluded.description"
     )
     .each_changes("package version")
+}
+
+/// Dates versions in the transaction that records files with a past: a version is as old as the first of its files.
+pub(super) fn dated(files: &[&Admitted<'_>]) -> Given {
+    let mut first: BTreeMap<_, &Admitted<'_>> = BTreeMap::new();
+    for file in files {
+        let new = file.publish.new;
+        let key = (new.owner, new.name.as_str(), new.version.as_str());
+        let earliest = first.entry(key).or_insert(file);
+        if file.created_at() < earliest.created_at() {
+            *earliest = file;
+        }
+    }
+    given!(
+        first,
+        |((owner, name, version), file)| {
+            owner_id: owner,
+            name: name,
+            version: version,
+            creator_id: file.creator(),
+            created_at: file.created_at(),
+        },
+        "UPDATE package_versions SET created_at = given.created_at, creator_id = given.creator_id FROM given \
+         WHERE package_versions.owner_id = given.owner_id AND package_versions.name = given.name \
+         AND package_versions.version = given.version AND package_versions.created_at > given.created_at"
+    )
 }
 
 /// Keeps the catalog in the transaction that removes a file.
