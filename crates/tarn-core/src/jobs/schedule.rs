@@ -42,45 +42,42 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
 /// How soon a job that failed is tried again, where it is not due before.
 const RETRY: Duration = Duration::from_secs(3_600);
 
-/// A piece of housekeeping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Job {
-    /// Deletes the rows of what was removed with its owner.
-    Clear,
-    /// Applies the rules of expiry.
-    Expire,
-    /// Frees the bytes that are not kept any longer.
-    Free,
-    /// Compares the store with the database.
-    Sweep,
-    /// Cuts the audit log to its retention.
-    Retain,
-    /// Forgets tokens that expired long ago, and sessions that have ended.
-    Forget,
+/// The jobs, all of them, and their names, from one list: a job that is not in [`Job::ALL`] would never run.
+macro_rules! jobs {
+    ($($(#[$doc:meta])* $job:ident = $name:literal,)+) => {
+        /// A piece of housekeeping.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Job {
+            $($(#[$doc])* $job,)+
+        }
+
+        impl Job {
+            /// All of them, in the order in which they run at the start.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$job),+];
+
+            /// Its name: that of its lease, and of the row of its last run.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$job => $name,)+
+                }
+            }
+        }
+    };
 }
 
-impl Job {
-    /// All of them, in the order in which they run at the start.
-    pub const ALL: [Self; 6] = [
-        Self::Clear,
-        Self::Expire,
-        Self::Free,
-        Self::Sweep,
-        Self::Retain,
-        Self::Forget,
-    ];
-
-    /// Its name: that of its lease, and of the row of its last run.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Clear => "clear",
-            Self::Expire => "expire",
-            Self::Free => "free",
-            Self::Sweep => "sweep",
-            Self::Retain => "retain",
-            Self::Forget => "forget",
-        }
-    }
+jobs! {
+    /// Deletes the rows of what was removed with its owner.
+    Clear = "clear",
+    /// Applies the rules of expiry.
+    Expire = "expire",
+    /// Frees the bytes that are not kept any longer.
+    Free = "free",
+    /// Compares the store with the database.
+    Sweep = "sweep",
+    /// Cuts the audit log to its retention.
+    Retain = "retain",
+    /// Forgets tokens that expired long ago, and sessions that have ended.
+    Forget = "forget",
 }
 
 /// The jobs of one server.
