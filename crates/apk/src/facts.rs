@@ -219,14 +219,24 @@ struct Names {
 const IN_PKGINFO: Names = Names {
     name: "pkgname",
     description: "pkgdesc",
+    url: "url",
+    license: "license",
+    origin: "origin",
+    maintainer: "maintainer",
+    packager: "packager",
     commit: "commit",
     build_date: "builddate",
     installed_size: "size",
     provider_priority: "provider_priority",
     replaces_priority: "replaces_priority",
     depends: "depend",
+    provides: "provides",
+    replaces: "replaces",
     install_if: "install_if",
-    ..IN_ADB
+    recommends: "recommends",
+    layer: "layer",
+    tags: "tags",
+    triggers: "triggers",
 };
 
 /// The fields as `apk mkpkg --info` and `apk adbdump` call them (apk-tools `src/apk_adb.c`, `schema_pkginfo`).

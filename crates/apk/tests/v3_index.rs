@@ -50,7 +50,14 @@ fn info(name: &str, version: &str) -> PackageFacts {
 }
 
 fn full() -> PackageFacts {
+    // Without `..`: a new field has to be thought of here.
     PackageFacts {
+        format: Format::V2 {
+            data_hash: Sha256Digest::from_bytes([0; 32]),
+        },
+        name: PackageName::parse("full").unwrap(),
+        version: Version::parse("1.0-r0").unwrap(),
+        arch: apk::arch::Arch::parse("x86_64").unwrap(),
         description: "Ünïcode and `quotes`".into(),
         url: "https://example.org/".into(),
         license: "MIT AND (Apache-2.0 OR BSD-2-Clause)".into(),
@@ -66,7 +73,11 @@ fn full() -> PackageFacts {
         provides: Dependency::parse_list("cmd:full=1.0-r0 so:libfull.so.1=1.2.3").unwrap(),
         install_if: Dependency::parse_list("docs full=1.0-r0").unwrap(),
         replaces: Dependency::parse_list("other<3").unwrap(),
-        ..info("full", "1.0-r0")
+        recommends: Vec::new(),
+        layer: 0,
+        tags: Vec::new(),
+        triggers: vec!["/not/in/an/index".into()],
+        scripts: vec![apk::script::Script::Trigger],
     }
 }
 

@@ -116,17 +116,45 @@ pub(super) fn check(
 /// The texts of one line. A line feed would end a line of the index, a NUL apk's string, and an escape reaches the terminal of
 /// every user who runs `apk search`.
 fn check_texts(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
+    // Taken apart without `..`: a new field has to be thought of here.
+    let PackageFacts {
+        // Neither these values nor the lists of dependencies can have a control character.
+        format: _,
+        name: _,
+        version: _,
+        arch: _,
+        description,
+        url,
+        license,
+        origin,
+        maintainer,
+        packager,
+        commit,
+        build_date: _,
+        installed_size: _,
+        provider_priority: _,
+        replaces_priority: _,
+        depends: _,
+        provides: _,
+        replaces: _,
+        install_if: _,
+        recommends: _,
+        layer: _,
+        tags,
+        triggers,
+        scripts: _,
+    } = facts;
     let one = [
-        (names.description, &facts.description),
-        (names.url, &facts.url),
-        (names.license, &facts.license),
-        (names.origin, &facts.origin),
-        (names.maintainer, &facts.maintainer),
-        (names.packager, &facts.packager),
-        (names.commit, &facts.commit),
+        (names.description, description),
+        (names.url, url),
+        (names.license, license),
+        (names.origin, origin),
+        (names.maintainer, maintainer),
+        (names.packager, packager),
+        (names.commit, commit),
     ];
-    let tags = facts.tags.iter().map(|tag| (names.tags, tag));
-    let triggers = facts.triggers.iter().map(|one| (names.triggers, one));
+    let tags = tags.iter().map(|tag| (names.tags, tag));
+    let triggers = triggers.iter().map(|one| (names.triggers, one));
     let mut texts = one.into_iter().chain(tags).chain(triggers);
     texts.try_for_each(|(field, text)| {
         match text.chars().find(|character| character.is_control()) {
@@ -246,28 +274,57 @@ fn check_line(
 /// The lines `C:` to `k:` as they will be written, with the largest file size, and for a `noarch` package with the
 /// longest architecture: it is listed in the index of every one. Gives how long they are.
 fn check_header(facts: &PackageFacts, names: &Names, limits: &Limits) -> Result<usize, FactsError> {
-    let arch = if facts.arch.is_noarch() {
+    // Taken apart without `..`: a new field has to be thought of here.
+    let PackageFacts {
+        format: _,
+        name,
+        version,
+        arch,
+        description,
+        url,
+        license,
+        origin,
+        maintainer,
+        commit,
+        build_date,
+        installed_size,
+        provider_priority,
+        // Behind the header: `check_record`.
+        depends: _,
+        provides: _,
+        replaces: _,
+        install_if: _,
+        recommends: _,
+        tags: _,
+        // Not in an index of v2.
+        packager: _,
+        replaces_priority: _,
+        layer: _,
+        triggers: _,
+        scripts: _,
+    } = facts;
+    let arch = if arch.is_noarch() {
         LONGEST_ARCH
     } else {
-        facts.arch.as_str().len()
+        arch.as_str().len()
     };
     let texts = [
-        (names.description, facts.description.len(), true),
-        (names.url, facts.url.len(), true),
-        (names.license, facts.license.len(), true),
-        (names.origin, facts.origin.len(), false),
-        (names.maintainer, facts.maintainer.len(), false),
-        (names.commit, facts.commit.len(), false),
+        (names.description, description.len(), true),
+        (names.url, url.len(), true),
+        (names.license, license.len(), true),
+        (names.origin, origin.len(), false),
+        (names.maintainer, maintainer.len(), false),
+        (names.commit, commit.len(), false),
     ];
     let fixed: usize = [
         IDENTITY,
-        facts.name.as_str().len(),
-        facts.version.as_str().len(),
+        name.as_str().len(),
+        version.as_str().len(),
         arch,
         FILE_SIZE,
-        facts.installed_size.to_string().len(),
-        facts.build_date.to_string().len(),
-        facts.provider_priority.to_string().len(),
+        installed_size.to_string().len(),
+        build_date.to_string().len(),
+        provider_priority.to_string().len(),
     ]
     .into_iter()
     .map(|length| LINE + length)

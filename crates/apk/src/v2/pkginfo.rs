@@ -47,29 +47,54 @@ mod list;
 
 use list::List;
 
-/// Every key this reader knows.
-const KEYS: [&str; 20] = [
-    "pkgname",
-    "pkgver",
-    "arch",
-    "pkgdesc",
-    "url",
-    "license",
-    "origin",
-    "maintainer",
-    "packager",
-    "commit",
-    "builddate",
-    "size",
-    "provider_priority",
-    "replaces_priority",
-    "depend",
-    "provides",
-    "install_if",
-    "replaces",
-    "triggers",
-    "datahash",
-];
+/// The keys and their words, from one list: a key that is not in it would be overlooked.
+macro_rules! keys {
+    ($($key:ident = $word:literal,)+) => {
+        /// A key that this reader knows.
+        #[derive(Clone, Copy)]
+        enum Key {
+            $($key,)+
+        }
+
+        impl Key {
+            fn parse(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$key),)+
+                    _ => None,
+                }
+            }
+
+            const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$key => $word,)+
+                }
+            }
+        }
+    };
+}
+
+keys! {
+    Name = "pkgname",
+    Version = "pkgver",
+    Arch = "arch",
+    Description = "pkgdesc",
+    Url = "url",
+    License = "license",
+    Origin = "origin",
+    Maintainer = "maintainer",
+    Packager = "packager",
+    Commit = "commit",
+    BuildDate = "builddate",
+    Size = "size",
+    ProviderPriority = "provider_priority",
+    ReplacesPriority = "replaces_priority",
+    Depend = "depend",
+    Provides = "provides",
+    InstallIf = "install_if",
+    Replaces = "replaces",
+    Triggers = "triggers",
+    DataHash = "datahash",
+}
 
 /// Reads a `.PKGINFO`. What it accepts can stand in the index of any branch, whichever apk from 2.12.11 on reads it.
 ///
@@ -108,7 +133,7 @@ fn read_line<'text>(
     line: &'text str,
     number: usize,
     limits: &Limits,
-) -> Result<Option<(&'static str, &'text str)>, PkginfoError> {
+) -> Result<Option<(Key, &'text str)>, PkginfoError> {
     if let Some(control) = line.chars().find(|character| character.is_control()) {
         return Err(PkginfoError::Control {
             place: place(line, number),
@@ -131,20 +156,18 @@ fn read_line<'text>(
             _ => Ok(None),
         };
     };
-    match known(key) {
+    match Key::parse(key) {
         Some(key) => Ok(Some((key, value))),
         None => overlooked(key),
     }
 }
 
-fn known(key: &str) -> Option<&'static str> {
-    KEYS.into_iter().find(|&known| known == key)
-}
-
 /// A key that apk does not know, or would know but for its spaces.
 fn overlooked<T>(key: &str) -> Result<Option<T>, PkginfoError> {
-    match known(key.trim()) {
-        Some(field) => Err(PkginfoError::Spaces { field }),
+    match Key::parse(key.trim()) {
+        Some(key) => Err(PkginfoError::Spaces {
+            field: key.as_str(),
+        }),
         None => Ok(None),
     }
 }
@@ -152,8 +175,8 @@ fn overlooked<T>(key: &str) -> Result<Option<T>, PkginfoError> {
 /// How a message calls a line: by its key if that is a known one, else by its number.
 fn place(line: &str, number: usize) -> String {
     line.split_once('=')
-        .and_then(|(key, _)| known(key.trim()))
-        .map_or_else(|| format!("line {number}"), str::to_owned)
+        .and_then(|(key, _)| Key::parse(key.trim()))
+        .map_or_else(|| format!("line {number}"), |key| key.as_str().to_owned())
 }
 
 /// What has been read so far.
@@ -182,7 +205,8 @@ struct Draft {
 }
 
 impl Draft {
-    fn add(&mut self, key: &'static str, value: &str, limits: &Limits) -> Result<(), PkginfoError> {
+    fn add(&mut self, key: Key, value: &str, limits: &Limits) -> Result<(), PkginfoError> {
+        let field = key.as_str();
         let text = || Some(value.to_owned());
         let read_version = if limits.lenient_versions {
             Version::parse_lenient
@@ -190,35 +214,34 @@ impl Draft {
             Version::parse_within
         };
         match key {
-            "pkgname" => same(
+            Key::Name => same(
                 &mut self.name,
-                key,
+                field,
                 PackageName::parse_within(value, limits)?,
             )?,
-            "pkgver" => same(&mut self.version, key, read_version(value, limits)?)?,
-            "arch" => same(&mut self.arch, key, Arch::parse_of_package(value)?)?,
-            "datahash" => same(&mut self.data_hash, key, Sha256Digest::parse_hex(value)?)?,
-            "pkgdesc" => self.description = text(),
-            "url" => self.url = text(),
-            "license" => self.license = text(),
-            "origin" => self.origin = text(),
-            "maintainer" => self.maintainer = text(),
-            "packager" => self.packager = text(),
-            "commit" => self.commit = text(),
-            "builddate" => self.build_date = Some(number(key, value, LARGEST_DATE)?),
-            "size" => self.installed_size = Some(size(key, value)?),
-            "provider_priority" => {
-                self.provider_priority = Some(number(key, value, LARGEST_PRIORITY)?);
+            Key::Version => same(&mut self.version, field, read_version(value, limits)?)?,
+            Key::Arch => same(&mut self.arch, field, Arch::parse_of_package(value)?)?,
+            Key::DataHash => same(&mut self.data_hash, field, Sha256Digest::parse_hex(value)?)?,
+            Key::Description => self.description = text(),
+            Key::Url => self.url = text(),
+            Key::License => self.license = text(),
+            Key::Origin => self.origin = text(),
+            Key::Maintainer => self.maintainer = text(),
+            Key::Packager => self.packager = text(),
+            Key::Commit => self.commit = text(),
+            Key::BuildDate => self.build_date = Some(number(field, value, LARGEST_DATE)?),
+            Key::Size => self.installed_size = Some(size(field, value)?),
+            Key::ProviderPriority => {
+                self.provider_priority = Some(number(field, value, LARGEST_PRIORITY)?);
             }
-            "replaces_priority" => {
-                self.replaces_priority = Some(number(key, value, LARGEST_PRIORITY)?);
+            Key::ReplacesPriority => {
+                self.replaces_priority = Some(number(field, value, LARGEST_PRIORITY)?);
             }
-            "depend" => self.depends.add(key, value, limits)?,
-            "provides" => self.provides.add(key, value, limits)?,
-            "install_if" => self.install_if.add(key, value, limits)?,
-            "replaces" => self.replaces.add(key, value, limits)?,
-            "triggers" => self.triggers = Some(words(value)),
-            _ => {}
+            Key::Depend => self.depends.add(field, value, limits)?,
+            Key::Provides => self.provides.add(field, value, limits)?,
+            Key::InstallIf => self.install_if.add(field, value, limits)?,
+            Key::Replaces => self.replaces.add(field, value, limits)?,
+            Key::Triggers => self.triggers = Some(words(value)),
         }
         Ok(())
     }
@@ -235,17 +258,20 @@ impl Draft {
     }
 
     fn finish(self) -> Result<PackageFacts, PkginfoError> {
-        let missing = |field, content| PkginfoError::Missing { field, content };
+        let missing = |key: Key, content| PkginfoError::Missing {
+            field: key.as_str(),
+            content,
+        };
         Ok(PackageFacts {
             name: self
                 .name
-                .ok_or(missing("pkgname", "the name of the package"))?,
+                .ok_or(missing(Key::Name, "the name of the package"))?,
             version: self
                 .version
-                .ok_or(missing("pkgver", "its version, such as 1.0-r0"))?,
+                .ok_or(missing(Key::Version, "its version, such as 1.0-r0"))?,
             arch: self
                 .arch
-                .ok_or(missing("arch", "x86_64, noarch or the like"))?,
+                .ok_or(missing(Key::Arch, "x86_64, noarch or the like"))?,
             description: self.description.unwrap_or_default(),
             url: self.url.unwrap_or_default(),
             license: self.license.unwrap_or_default(),
@@ -264,7 +290,7 @@ impl Draft {
             triggers: self.triggers.unwrap_or_default(),
             format: Format::V2 {
                 data_hash: self.data_hash.ok_or(missing(
-                    "datahash",
+                    Key::DataHash,
                     "the SHA-256 of the data section as it is in the file",
                 ))?,
             },

@@ -20,24 +20,53 @@ mod reader;
 /// package is not the package's own.
 #[must_use]
 pub fn render(facts: &PackageFacts, identity: &Identity, size: u64, arch: &Arch) -> String {
+    // Taken apart without `..`: a new field has to be thought of here.
+    let PackageFacts {
+        format: _,
+        name,
+        version,
+        // That of the index stands there.
+        arch: _,
+        description,
+        url,
+        license,
+        origin,
+        maintainer,
+        commit,
+        build_date,
+        installed_size,
+        provider_priority,
+        depends,
+        provides,
+        install_if,
+        // apk's v2 index has none of these.
+        packager: _,
+        replaces_priority: _,
+        replaces: _,
+        recommends: _,
+        layer: _,
+        tags: _,
+        triggers: _,
+        scripts: _,
+    } = facts;
     let mut record = String::with_capacity(512);
     line(&mut record, 'C', &identity.to_index_field());
-    line(&mut record, 'P', facts.name.as_str());
-    line(&mut record, 'V', facts.version.as_str());
+    line(&mut record, 'P', name.as_str());
+    line(&mut record, 'V', version.as_str());
     line(&mut record, 'A', arch.as_str());
     line(&mut record, 'S', &size.to_string());
-    line(&mut record, 'I', &facts.installed_size.to_string());
-    line(&mut record, 'T', &facts.description);
-    line(&mut record, 'U', &facts.url);
-    line(&mut record, 'L', &facts.license);
-    text(&mut record, 'o', &facts.origin);
-    text(&mut record, 'm', &facts.maintainer);
-    number(&mut record, 't', facts.build_date);
-    text(&mut record, 'c', &facts.commit);
-    number(&mut record, 'k', facts.provider_priority);
-    list(&mut record, 'D', &facts.depends);
-    list(&mut record, 'p', &facts.provides);
-    list(&mut record, 'i', &facts.install_if);
+    line(&mut record, 'I', &installed_size.to_string());
+    line(&mut record, 'T', description);
+    line(&mut record, 'U', url);
+    line(&mut record, 'L', license);
+    text(&mut record, 'o', origin);
+    text(&mut record, 'm', maintainer);
+    number(&mut record, 't', *build_date);
+    text(&mut record, 'c', commit);
+    number(&mut record, 'k', *provider_priority);
+    list(&mut record, 'D', depends);
+    list(&mut record, 'p', provides);
+    list(&mut record, 'i', install_if);
     record.push('\n');
     record
 }

@@ -25,6 +25,30 @@ impl JsonDump {
 
     /// One more package, in the order of the index.
     pub fn push(&mut self, package: &IndexedPackage) {
+        // Taken apart without `..`: a new field has to be thought of here.
+        let IndexedPackage {
+            name,
+            version,
+            hash,
+            description,
+            arch,
+            license,
+            origin,
+            maintainer,
+            url,
+            commit,
+            build_date,
+            installed_size,
+            size,
+            provider_priority,
+            depends,
+            provides,
+            replaces,
+            install_if,
+            recommends,
+            layer,
+            tags,
+        } = package;
         let opening = if self.packages == 0 {
             "\n  \"packages\": [\n    {"
         } else {
@@ -36,30 +60,30 @@ impl JsonDump {
             text: &mut self.text,
             separator: "",
         };
-        fields.string("name", package.name.as_str());
-        fields.string("version", package.version.as_str());
-        let hash = package.hash.as_bytes().iter();
+        fields.string("name", name.as_str());
+        fields.string("version", version.as_str());
+        let hash = hash.as_bytes().iter();
         let hash: String = hash.map(|byte| format!("{byte:02x}")).collect();
         fields.string("hashes", &hash);
-        fields.string("description", &package.description);
-        fields.string("arch", package.arch.as_str());
-        fields.string("license", &package.license);
-        fields.string("origin", &package.origin);
-        fields.string("maintainer", &package.maintainer);
-        fields.string("url", &package.url);
-        fields.string("repo-commit", &package.commit);
-        fields.number("build-time", package.build_date);
+        fields.string("description", description);
+        fields.string("arch", arch.as_str());
+        fields.string("license", license);
+        fields.string("origin", origin);
+        fields.string("maintainer", maintainer);
+        fields.string("url", url);
+        fields.string("repo-commit", commit);
+        fields.number("build-time", *build_date);
         // Where they are 0, `apk mkndx` and this crate write them all the same.
-        fields.any_number("installed-size", package.installed_size);
-        fields.any_number("file-size", package.size);
-        fields.number("provider-priority", package.provider_priority);
-        fields.dependencies("depends", &package.depends);
-        fields.dependencies("provides", &package.provides);
-        fields.dependencies("replaces", &package.replaces);
-        fields.dependencies("install-if", &package.install_if);
-        fields.dependencies("recommends", &package.recommends);
-        fields.number("layer", package.layer);
-        fields.strings("tags", package.tags.iter().map(String::as_str));
+        fields.any_number("installed-size", *installed_size);
+        fields.any_number("file-size", *size);
+        fields.number("provider-priority", *provider_priority);
+        fields.dependencies("depends", depends);
+        fields.dependencies("provides", provides);
+        fields.dependencies("replaces", replaces);
+        fields.dependencies("install-if", install_if);
+        fields.dependencies("recommends", recommends);
+        fields.number("layer", *layer);
+        fields.strings("tags", tags.iter().map(String::as_str));
         self.text.push_str("\n    }");
     }
 

@@ -136,6 +136,10 @@ impl IndexedPackage {
             tags,
         } = self;
         PackageFacts {
+            format: Format::V3,
+            name,
+            version,
+            arch,
             description,
             license,
             origin,
@@ -152,7 +156,11 @@ impl IndexedPackage {
             recommends,
             layer,
             tags,
-            ..PackageFacts::new(Format::V3, name, version, arch)
+            // Not in an index.
+            packager: String::new(),
+            replaces_priority: 0,
+            triggers: Vec::new(),
+            scripts: Vec::new(),
         }
     }
 }
