@@ -427,7 +427,7 @@ impl Run<'_> {
             Ok(_) => {
                 let order = WebhookOrder {
                     url: &hook.url,
-                    events: WebhookEvents::ALL,
+                    events: WebhookEvents::PACKAGES,
                     secret: hook.secret.clone(),
                     active: hook.active,
                 };

@@ -1,5 +1,7 @@
 //! `tarn webhook`: messages about changes to an owner's packages.
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 use tarn_base::{hint::Hint as _, names::OwnerName};
 use tarn_core::{
@@ -36,8 +38,7 @@ pub(crate) enum Action {
         owner: OwnerName,
         /// Where messages are posted to; with https others can neither read nor replay them
         url: String,
-        /// The event to send: published or deleted; repeat the flag for both [default: both]
-        #[arg(long = "event", value_name = "EVENT", value_parser = event)]
+        #[arg(long = "event", value_name = "EVENT", value_parser = event, help = format!("{} [default: all]", *EVENT))]
         events: Vec<WebhookEvent>,
         /// Take the secret from standard input, one line of any length, instead of making one
         #[arg(long)]
@@ -59,8 +60,7 @@ pub(crate) enum Action {
         /// Where messages are posted to from now on, also those that are pending
         #[arg(long)]
         url: Option<String>,
-        /// The event to send: published or deleted; repeat the flag for both
-        #[arg(long = "event", value_name = "EVENT", value_parser = event)]
+        #[arg(long = "event", value_name = "EVENT", value_parser = event, help = EVENT.as_str())]
         events: Vec<WebhookEvent>,
         /// Send nothing for now, and give up what is pending
         #[arg(long)]
@@ -178,6 +178,12 @@ impl ShownDelivery {
         }
     }
 }
+
+/// What the help says of `--event`.
+static EVENT: LazyLock<String> = LazyLock::new(|| {
+    let words = WebhookEvent::WORDS.join(" or ");
+    format!("The event to send: {words}; repeat the flag for more than one")
+});
 
 fn event(text: &str) -> Result<WebhookEvent, String> {
     match text.parse() {

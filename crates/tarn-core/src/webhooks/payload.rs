@@ -33,7 +33,7 @@ struct PackagePayload<'a> {
     /// When it happened; not in the forges.
     at: String,
     repository: Option<()>,
-    package: Package<'a>,
+    package: Option<Package<'a>>,
     organization: Option<Account<'a>>,
     sender: Option<Account<'a>>,
 }
@@ -95,16 +95,17 @@ pub fn render(event: WebhookEvent, facts: &EventFacts) -> String {
     let owner = Account::from(owner);
     let sender = sender.as_ref().map(Account::from);
     let (_, action) = forge_names(event);
-    match package {
-        Some(package) => json(&PackagePayload {
+    match event {
+        WebhookEvent::Published | WebhookEvent::Deleted => json(&PackagePayload {
             action,
             at,
             repository: None,
-            package: package_of(owner, package),
+            // It is always there.
+            package: package.as_ref().map(|package| package_of(owner, package)),
             organization: is_organisation.then_some(owner),
             sender,
         }),
-        None => json(&Ping {
+        WebhookEvent::Ping => json(&Ping {
             action,
             at,
             owner,

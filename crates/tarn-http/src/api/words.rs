@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use tarn_core::access::Scope;
-use tarn_store::metadata::{self, WebhookEvent};
+use tarn_store::metadata::{self, WebhookEvent, WebhookEvents};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ObjectBuilder, RefOr, Schema, Type},
@@ -84,7 +84,7 @@ read! {
 }
 
 /// The events that a word stands for.
-pub(crate) struct Event(pub(crate) &'static [WebhookEvent]);
+pub(crate) struct Event(pub(crate) WebhookEvents);
 
 /// All that stands for events.
 pub(crate) static EVENTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
@@ -102,11 +102,12 @@ impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = Cow::<'de, str>::deserialize(deserializer)?;
         if word == "package" {
-            return Ok(Self(WebhookEvent::ALL));
+            return Ok(Self(WebhookEvents::PACKAGES));
         }
-        let mut each = WebhookEvent::ALL.chunks(1);
-        let found = each.find(|event| event.iter().all(|event| event.as_str() == word));
+        let mut each = WebhookEvent::ALL.iter().copied();
+        let found = each.find(|event| event.as_str() == word);
+        let events = found.and_then(|event| WebhookEvents::of(&[event]));
         let unknown = || D::Error::unknown_variant(&word, EVENTS.as_slice());
-        found.map(Self).ok_or_else(unknown)
+        events.map(Self).ok_or_else(unknown)
     }
 }

@@ -18,21 +18,42 @@ const fn bit(event: WebhookEvent) -> u8 {
     1 << event as u8
 }
 
+/// Whether it is something that happened to a package: what the forges call `package`.
+const fn is_about_packages(event: WebhookEvent) -> bool {
+    match event {
+        WebhookEvent::Published | WebhookEvent::Deleted => true,
+        WebhookEvent::Ping => false,
+    }
+}
+
 impl WebhookEvents {
     /// All that can be chosen.
-    pub const ALL: Self = {
+    pub const ALL: Self = Self::chosen(false);
+
+    /// All that happens to packages.
+    pub const PACKAGES: Self = Self::chosen(true);
+
+    const fn chosen(only_packages: bool) -> Self {
         let (mut bits, mut rest) = (0, WebhookEvent::ALL);
         while let Some((event, others)) = rest.split_first() {
-            bits |= bit(*event);
+            if !only_packages || is_about_packages(*event) {
+                bits |= bit(*event);
+            }
             rest = others;
         }
         Self(bits)
-    };
+    }
 
     /// Exactly these. `None` when none of them can be chosen.
     pub fn of(events: &[WebhookEvent]) -> Option<Self> {
         let these = events.iter().fold(0, |bits, event| bits | bit(*event)) & Self::ALL.0;
         (these != 0).then_some(Self(these))
+    }
+
+    /// What is in one or the other.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
     }
 
     /// Whether a webhook with these gets `event`. Every one gets a test.

@@ -203,15 +203,12 @@ fn events(order: &[Event]) -> Result<WebhookEvents, ApiError> {
             "`events` has more than {most} entries; say each event once"
         )));
     }
-    let events: Vec<WebhookEvent> = order
-        .iter()
-        .flat_map(|Event(events)| *events)
-        .copied()
-        .collect();
-    WebhookEvents::of(&events).ok_or_else(|| {
-        ApiError::Unprocessable(
-            "`events` is empty; say published, deleted or both, or leave it out".to_owned(),
-        )
+    let events = order.iter().map(|Event(events)| *events);
+    events.reduce(WebhookEvents::and).ok_or_else(|| {
+        let words = WebhookEvent::WORDS.join(", ");
+        ApiError::Unprocessable(format!(
+            "`events` is empty; say at least one of {words}, or leave it out"
+        ))
     })
 }
 
