@@ -213,16 +213,12 @@ impl Metadata {
         let mut active = active(&mut transaction, new.owner).await?;
         match others {
             OtherKeys::Retire => {
-                transaction
-                    .run(sql!(
-                        "UPDATE signing_keys SET state = 'retired', changed_at = $2 \
-                         WHERE owner_id = $1 AND algorithm = $3 AND state <> 'retired'",
-                        new.owner,
-                        changed_at,
-                        new.key_type.as_str()
-                    ))
-                    .await?;
-                active.retain(|row| row.key_type != new.key_type);
+                let of_its_type = |row: &mut SigningKeyRow| row.key_type == new.key_type;
+                for row in active.extract_if(.., of_its_type) {
+                    let key = (row.id, row.name.as_str());
+                    let change = (KeyState::Retired, changed_at);
+                    change_state(&mut transaction, new.owner, key, change, act).await?;
+                }
             }
             OtherKeys::SignOn { at_most } => {
                 let same = active.iter().filter(|row| row.key_type == new.key_type);
@@ -282,22 +278,8 @@ impl Metadata {
             (KeyState::Retired | KeyState::Active, _) => {}
         }
         let changed_at = change_time(&mut transaction, owner, act.at).await?;
-        transaction
-            .run_one(
-                "signing key",
-                sql!(
-                    "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
-                    row.value::<i64>("id")?,
-                    state.as_str(),
-                    changed_at
-                ),
-            )
-            .await?;
-        let action = match state {
-            KeyState::Active => "key.reactivate",
-            KeyState::Retired => "key.retire",
-        };
-        note_key(&mut transaction, act, action, owner, name).await?;
+        let key = (SigningKeyId::from_row(row.value("id")?), name);
+        change_state(&mut transaction, owner, key, (state, changed_at), act).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -325,6 +307,32 @@ async fn lock_owner(transaction: &mut Transaction, owner: OwnerId) -> Result<(),
         ))
         .await?;
     Ok(())
+}
+
+/// Gives a key, its number and its name, another state, with the entry in the audit log.
+async fn change_state(
+    transaction: &mut Transaction,
+    owner: OwnerId,
+    (id, name): (SigningKeyId, &str),
+    (state, changed_at): (KeyState, Timestamp),
+    act: &Act<'_>,
+) -> Result<(), MetadataError> {
+    transaction
+        .run_one(
+            "signing key",
+            sql!(
+                "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
+                id,
+                state.as_str(),
+                changed_at
+            ),
+        )
+        .await?;
+    let action = match state {
+        KeyState::Active => "key.reactivate",
+        KeyState::Retired => "key.retire",
+    };
+    note_key(transaction, act, action, owner, name).await
 }
 
 async fn note_key(

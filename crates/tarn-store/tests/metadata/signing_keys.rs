@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tarn_base::clock::Timestamp;
 use tarn_store::metadata::{
-    Actor, AddKeyError, ChangeKeyError, KeyOrigin, KeyState, KeyType, MAX_ACTIVE_KEYS, Metadata,
-    NewSigningKey, OtherKeys, OwnerId, SigningKeyRow, UserChange,
+    Actor, AddKeyError, AuditFilter, ChangeKeyError, KeyOrigin, KeyState, KeyType, MAX_ACTIVE_KEYS,
+    Metadata, NewSigningKey, OtherKeys, OwnerId, SigningKeyRow, UserChange,
 };
 
 use crate::{ACT, START, World, add_user, open};
@@ -80,6 +80,21 @@ async fn an_import_retires_the_others_or_signs_beside_them() {
             named("three", KeyState::Active),
             named("two", KeyState::Retired),
             named("one", KeyState::Retired)
+        ]
+    );
+    // What retired with it is in the audit log as what is retired by name.
+    let log = metadata
+        .audit_entries(&AuditFilter::default(), None, 3)
+        .await;
+    let newest = log.unwrap().into_iter();
+    assert_eq!(
+        newest
+            .map(|entry| (entry.action, entry.target))
+            .collect::<Vec<_>>(),
+        [
+            ("key.rotate".to_owned(), "three".to_owned()),
+            ("key.retire".to_owned(), "one".to_owned()),
+            ("key.retire".to_owned(), "two".to_owned()),
         ]
     );
 }
