@@ -30,17 +30,20 @@ pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
 /// other programs must not win over the settings.
 fn with_credentials(mut storage: Storage) -> Storage {
     let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    if let Storage::S3(settings) = &mut storage
-        && let (Some(access_key_id), Some(secret)) = (
-            variable("AWS_ACCESS_KEY_ID"),
-            variable("AWS_SECRET_ACCESS_KEY"),
-        )
-    {
-        settings.credentials = Some(S3Credentials {
-            access_key_id,
-            secret_access_key: Secret::new(secret),
-            session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
-        });
+    match &mut storage {
+        Storage::DataFolder => {}
+        Storage::S3(settings) => {
+            if let (Some(access_key_id), Some(secret)) = (
+                variable("AWS_ACCESS_KEY_ID"),
+                variable("AWS_SECRET_ACCESS_KEY"),
+            ) {
+                settings.credentials = Some(S3Credentials {
+                    access_key_id,
+                    secret_access_key: Secret::new(secret),
+                    session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
+                });
+            }
+        }
     }
     storage
 }

@@ -307,26 +307,19 @@ impl Blobs {
         storage: &Storage,
     ) -> Result<Self, BlobError> {
         let store = Store::of(storage, &data_dir)?;
-        let kind = store.kind.clone();
-        let (receiving, probe) = in_background(move || {
-            let receiving = Receiving::open(&data_dir, receiver)?;
-            let receiving = Arc::new(receiving);
-            let probe = match kind {
-                Kind::Local(local) => {
-                    local.make()?;
-                    None
-                }
-                Kind::S3(_) => {
-                    let mut probe = Incoming::begin(Arc::clone(&receiving))?;
+        let open = move || Receiving::open(&data_dir, receiver).map(Arc::new);
+        let receiving = in_background(open).await?;
+        match store.kind.clone() {
+            Kind::Local(local) => in_background(move || local.make()).await?,
+            Kind::S3(s3) => {
+                let receiving = Arc::clone(&receiving);
+                let probe = in_background(move || {
+                    let mut probe = Incoming::begin(receiving)?;
                     probe.write(s3::PROBE)?;
-                    Some(probe)
-                }
-            };
-            Ok((receiving, probe))
-        })
-        .await?;
-        if let (Kind::S3(s3), Some(probe)) = (&store.kind, probe) {
-            s3.probe(&probe.file).await?;
+                    Ok(probe)
+                });
+                s3.probe(&probe.await?.file).await?;
+            }
         }
         Ok(Self { store, receiving })
     }
