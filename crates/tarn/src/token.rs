@@ -207,14 +207,23 @@ async fn list(
     let rows: Vec<_> = shown
         .into_iter()
         .map(|token| {
+            let Shown {
+                name,
+                scopes,
+                limits,
+                networks,
+                created_at,
+                expires_at,
+                last_used_at,
+            } = token;
             [
-                token.name,
-                token.scopes,
-                or(token.limits, "everything"),
-                or(token.networks, "anywhere"),
-                token.created_at,
-                token.expires_at.unwrap_or_else(never),
-                token.last_used_at.unwrap_or_else(never),
+                name,
+                scopes,
+                or(limits, "everything"),
+                or(networks, "anywhere"),
+                created_at,
+                expires_at.unwrap_or_else(never),
+                last_used_at.unwrap_or_else(never),
             ]
         })
         .collect();

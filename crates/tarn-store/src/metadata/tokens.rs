@@ -137,9 +137,13 @@ impl Metadata {
         let by = act.by.account.as_ref().map(|(id, _)| id.number());
         let row = transaction
             .row(sql!(
-                "INSERT INTO tokens (owner_id, label, hash, scopes, limits, networks, created_by, created_at, expires_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, (SELECT owner_id FROM users WHERE owner_id = $7), $8, $9) \
-                 ON CONFLICT (owner_id, label) DO NOTHING RETURNING id",
+                concat!(
+                    "INSERT INTO tokens \
+                     (owner_id, label, hash, scopes, limits, networks, created_by, created_at, expires_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, (SELECT owner_id FROM users WHERE owner_id = $7), $8, $9) \
+                     ON CONFLICT (owner_id, label) DO NOTHING RETURNING ",
+                    token_columns!()
+                ),
                 new.owner,
                 new.label,
                 new.hash,
@@ -166,19 +170,9 @@ impl Metadata {
             detail: Some(&detail),
         };
         transaction.note(act, done).await?;
-        let id = TokenId::from_row(row.value("id")?);
+        let token = Token::from_row(&row)?;
         transaction.commit().await?;
-        Ok(Token {
-            id,
-            owner: new.owner,
-            label: new.label.to_owned(),
-            scopes: new.scopes.to_owned(),
-            limits: new.limits.to_owned(),
-            networks: new.networks.to_owned(),
-            created_at: act.at,
-            expires_at: new.expires_at,
-            last_used_at: None,
-        })
+        Ok(token)
     }
 
     /// The token with that SHA-256 and whose it is. Whether it has expired, or the user is disabled, is for the

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tarn_base::names::{OwnerName, TeamName};
 use tarn_store::metadata::{
     AddOwnerError, AddTokenError, AuditFilter, Bearer, ChangeUserError, Metadata, MetadataError,
-    NewToken, NewUser, OwnerId, OwnerKind, RemoveOwnerError, Role, TeamError, UserChange,
+    NewToken, NewUser, OwnerId, OwnerKind, RemoveOwnerError, Role, TeamError, Token, UserChange,
     Visibility, Window,
 };
 
@@ -311,16 +311,25 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
         label: "laptop",
         hash: &[7; 32],
         scopes: "read:package",
-        limits: "",
-        networks: "",
+        limits: "alice/edge/main",
+        networks: "192.0.2.0/24",
         expires_at: Some(later),
         at_most: 10,
     };
     let made = metadata.add_token(new, &ACT).await.unwrap();
-    assert_eq!(
-        (made.expires_at, made.last_used_at, made.created_at),
-        (Some(later), None, START)
-    );
+    // Each field as it was given, without `..`: one that is new must be kept, too.
+    let whole = Token {
+        id: made.id,
+        owner: alice,
+        label: "laptop".to_owned(),
+        scopes: "read:package".to_owned(),
+        limits: "alice/edge/main".to_owned(),
+        networks: "192.0.2.0/24".to_owned(),
+        created_at: START,
+        expires_at: Some(later),
+        last_used_at: None,
+    };
+    assert_eq!(made, whole);
     let (found, bearer) = metadata.token(&[7; 32]).await.unwrap().unwrap();
     assert_eq!(found, made);
     assert!(matches!(bearer, Bearer::User(user) if user.id == alice));

@@ -171,14 +171,19 @@ impl Shown {
             .packages
             .iter()
             .map(|package| {
+                let Listed {
+                    name,
+                    version,
+                    arch,
+                    size,
+                    // Too long for a table.
+                    identity: _,
+                } = package;
                 [
-                    package.name.clone(),
-                    package.version.clone(),
-                    package.arch.clone().unwrap_or_default(),
-                    package
-                        .size
-                        .map(|size| size.to_string())
-                        .unwrap_or_default(),
+                    name.clone(),
+                    version.clone(),
+                    arch.clone().unwrap_or_default(),
+                    size.map(|size| size.to_string()).unwrap_or_default(),
                 ]
             })
             .collect();
