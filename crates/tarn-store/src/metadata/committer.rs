@@ -23,7 +23,7 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
@@ -63,8 +63,6 @@ struct Recording {
     last: AtomicUsize,
     commits: AtomicU64,
     memory: Arc<Memory>,
-    /// Woken when there are messages to send to webhooks.
-    outbox_filled: Arc<Notify>,
 }
 
 /// A package that is to be recorded.
@@ -95,7 +93,7 @@ impl Waiting {
 
 impl Committer {
     /// Starts the task. It ends with the last handle.
-    pub(super) fn start(engine: Engine, memory: Arc<Memory>, outbox_filled: Arc<Notify>) -> Self {
+    pub(super) fn start(engine: Engine, memory: Arc<Memory>) -> Self {
         let (waiting, queue) = mpsc::channel(MOST);
         let recording = Arc::new(Recording {
             runtime: Handle::current(),
@@ -103,7 +101,6 @@ impl Committer {
             last: AtomicUsize::new(0),
             commits: AtomicU64::new(0),
             memory,
-            outbox_filled,
         });
         tokio::spawn(run(engine.clone(), queue, Arc::clone(&recording)));
         Self {
@@ -286,9 +283,6 @@ async fn together(
         let after = watch.version_at(snapshot.as_deref());
         recording.memory.published(before, after);
         recording.commits.fetch_add(1, Ordering::Relaxed);
-        if outcome.outbox_filled {
-            recording.outbox_filled.notify_one();
-        }
     }
     Ok(outcome.results)
 }

@@ -265,9 +265,8 @@ impl Metadata {
             act: *act,
             origin,
         };
-        let (_, filled) = record(&mut transaction, again).await?;
+        record(&mut transaction, again).await?;
         transaction.commit().await?;
-        self.wake_outbox(filled);
         Ok(true)
     }
 

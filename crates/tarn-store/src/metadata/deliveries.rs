@@ -169,7 +169,6 @@ impl Metadata {
         )
         .await?;
         transaction.commit().await?;
-        self.wake_outbox(true);
         Ok(Some(id))
     }
 
@@ -227,7 +226,6 @@ impl Metadata {
         )
         .await?;
         transaction.commit().await?;
-        self.wake_outbox(true);
         Ok(Redelivered::As(id))
     }
 

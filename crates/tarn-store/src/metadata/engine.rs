@@ -9,9 +9,9 @@ mod transaction;
 use std::sync::Arc;
 
 use apk::digest::Sha256Digest;
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
 
-pub(super) use self::transaction::{Failure, Transaction};
+pub(super) use self::transaction::{Failure, On, Transaction};
 use super::{
     MetadataError,
     given::{Answer, Given},
@@ -322,6 +322,18 @@ impl Engine {
         }
     }
 
+    /// Is notified once this process has put something into the outbox of the webhooks.
+    pub(super) fn outbox(&self) -> &Arc<Notify> {
+        match self {
+            Self::Sqlite(sqlite) => &sqlite.outbox,
+            Self::Postgres(postgres) => &postgres.outbox,
+        }
+    }
+
+    fn begun(&self, on: On) -> Transaction {
+        Transaction::new(on, self.outbox())
+    }
+
     /// The row that answers a question which an index answers, if there is one.
     pub(super) async fn look_up(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
         Ok(self.look_up_all(statement).await?.into_iter().next())
@@ -358,10 +370,10 @@ impl Engine {
     /// PostgreSQL it would have seen what others changed meanwhile as it was before.
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
         match self {
-            Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write().await?)),
+            Self::Sqlite(sqlite) => Ok(self.begun(On::Sqlite(sqlite.write().await?))),
             Self::Postgres(postgres) => {
                 let (transaction, _) = postgres.write(&[]).await?;
-                Ok(Transaction::Postgres(transaction))
+                Ok(self.begun(On::Postgres(transaction)))
             }
         }
     }
@@ -380,7 +392,7 @@ impl Engine {
             }
             Self::Postgres(postgres) => {
                 let (transaction, answers) = postgres.write(&questions).await?;
-                Ok((Transaction::Postgres(transaction), answers))
+                Ok((self.begun(On::Postgres(transaction)), answers))
             }
         }
     }
@@ -389,7 +401,7 @@ impl Engine {
     /// another thread and back.
     pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
         match self {
-            Self::Sqlite(sqlite) => Ok(Transaction::Sqlite(sqlite.write_here().await?)),
+            Self::Sqlite(sqlite) => Ok(self.begun(On::Sqlite(sqlite.write_here().await?))),
             Self::Postgres(_) => self.write().await,
         }
     }

@@ -41,7 +41,7 @@ impl Metadata {
             let mut transaction = metadata.engine.write_here().await?;
             let mut batch = Batch::begin();
             let act = by.at(after_the_wait(at, since));
-            let (mut gone, mut filled) = (Vec::new(), false);
+            let mut gone = Vec::new();
             let mut files = files.into_iter();
             while batch.has_room()
                 && let Some(file) = files.next()
@@ -59,12 +59,11 @@ impl Metadata {
                     .await?
                     .is_some()
                 {
-                    filled |= remove(&mut transaction, &address, file.id, &act).await?;
+                    remove(&mut transaction, &address, file.id, &act).await?;
                     gone.push(file);
                 }
             }
             transaction.commit().await?;
-            metadata.wake_outbox(filled);
             let left = files.collect();
             Ok(Removed { gone, left })
         })
@@ -118,17 +117,16 @@ impl Metadata {
             by: act.by,
             at: after_the_wait(act.at, since),
         };
-        let (mut removed, mut filled) = (0, false);
+        let mut removed = 0;
         for (address, only) in files {
             let Some(file) = live(&mut transaction, address, *only).await? else {
                 continue;
             };
-            filled |= remove(&mut transaction, address, file, act).await?;
+            remove(&mut transaction, address, file, act).await?;
             removed += 1;
         }
         if removed > 0 {
             transaction.commit().await?;
-            self.wake_outbox(filled);
         }
         Ok(removed)
     }
@@ -162,13 +160,13 @@ async fn live(
         .transpose()
 }
 
-/// Removes one file that is there. Gives whether a webhook gets a message: see [`Metadata::wake_outbox`].
+/// Removes one file that is there.
 async fn remove(
     transaction: &mut Transaction,
     address: &PackageAddress<'_>,
     file: PackageFileId,
     act: &Act<'_>,
-) -> Result<bool, MetadataError> {
+) -> Result<(), MetadataError> {
     let moved = move_on(transaction, address, act.at)
         .await?
         .ok_or(MetadataError::Missing("repository"))?;

@@ -6,7 +6,7 @@
 
 use super::{
     MetadataError,
-    engine::{Row, Transaction, Value},
+    engine::{On, Row, Transaction, Value},
 };
 
 /// A text about the rows in `given`. Made by [`given!`]; the text and the names of the columns are always literals.
@@ -125,9 +125,9 @@ impl Transaction {
             .iter()
             .map(|given| given.changes.map(|what| (what, given.rows.len() as u64)))
             .collect();
-        let answers = match self {
-            Self::Sqlite(transaction) => transaction.all(statements).await?,
-            Self::Postgres(transaction) => transaction.all(&statements).await?,
+        let answers = match &mut self.on {
+            On::Sqlite(transaction) => transaction.all(statements).await?,
+            On::Postgres(transaction) => transaction.all(&statements).await?,
         };
         for (answer, expected) in answers.iter().zip(changes) {
             if let Some((what, rows)) = expected

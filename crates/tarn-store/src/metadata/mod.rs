@@ -63,8 +63,6 @@ mod webhooks;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use tokio::sync::Notify;
-
 use self::memory::Answers;
 pub use self::{
     audit::{Act, Actor, Refused},
@@ -144,7 +142,6 @@ pub struct Metadata {
     engine: engine::Engine,
     committer: Arc<committer::Committer>,
     memory: Arc<Memory>,
-    outbox_filled: Arc<Notify>,
 }
 
 /// The answers that serving files needs again and again.
@@ -215,17 +212,11 @@ impl Metadata {
             Database::Postgres(address) => postgres::open(address).await?,
         };
         let memory = Arc::new(Memory::new(watch));
-        let outbox_filled = Arc::new(Notify::new());
-        let committer = committer::Committer::start(
-            engine.clone(),
-            Arc::clone(&memory),
-            Arc::clone(&outbox_filled),
-        );
+        let committer = committer::Committer::start(engine.clone(), Arc::clone(&memory));
         Ok(Self {
             committer: Arc::new(committer),
             engine,
             memory,
-            outbox_filled,
         })
     }
 

@@ -86,19 +86,18 @@ impl Listeners {
     }
 }
 
-/// Puts a message for every webhook that wants the event into the outbox, in the transaction that changes the packages. Gives whether
-/// there is anything to send.
+/// Puts a message for every webhook that wants the event into the outbox, in the transaction that changes the packages.
 pub(super) async fn enqueue(
     transaction: &mut Transaction,
     listeners: &Listeners,
     happened: &[Happened<'_>],
-) -> Result<bool, MetadataError> {
+) -> Result<(), MetadataError> {
     let wanted: Vec<&Happened<'_>> = happened
         .iter()
         .filter(|happened| listeners.want(happened.package.owner, happened.event))
         .collect();
     if wanted.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
     let facts = describe(transaction, &wanted).await?;
     let mut messages = Vec::new();
@@ -112,7 +111,7 @@ pub(super) async fn enqueue(
         }));
     }
     insert(transaction, &messages).await?;
-    Ok(true)
+    Ok(())
 }
 
 /// The facts of what just happened, as the tables have it within this transaction.
@@ -187,7 +186,7 @@ pub(super) struct Message<'m> {
     pub(super) at: Timestamp,
 }
 
-/// Puts messages into the outbox, in their order; as ones that failed, where as many wait as may.
+/// Puts messages into the outbox, in their order; as ones that failed, where as many wait as may. After the commit they are sent.
 pub(super) async fn insert(
     transaction: &mut Transaction,
     messages: &[Message<'_>],
@@ -226,6 +225,7 @@ pub(super) async fn insert(
     );
     let statement = statement.returning().each_changes("delivery");
     let made = transaction.given(statement).await?;
+    transaction.fills_outbox();
     for webhook in full {
         cut_log(transaction, webhook).await?;
     }
@@ -262,13 +262,7 @@ async fn waiting(
 impl Metadata {
     /// Is ready once something was put into the outbox by this process. What other processes put there is found by asking.
     pub fn outbox_filled(&self) -> Notified<'_> {
-        self.outbox_filled.notified()
-    }
-
-    pub(super) fn wake_outbox(&self, filled: bool) {
-        if filled {
-            self.outbox_filled.notify_one();
-        }
+        self.engine.outbox().notified()
     }
 }
 

@@ -22,7 +22,7 @@ mod watch;
 use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::tokio_postgres::{self, error::SqlState};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, sync::Notify, time::timeout};
 
 pub use self::address::{BadAddress, PostgresAddress};
 use self::{
@@ -58,6 +58,8 @@ pub(super) struct Postgres {
     writers: Pool,
     /// How many questions were asked, outside of transactions that write.
     pub(super) questions: Arc<Counter>,
+    /// Is notified after a commit of what fills the outbox.
+    pub(super) outbox: Arc<Notify>,
 }
 
 impl Postgres {
@@ -94,6 +96,7 @@ impl Postgres {
                 },
             )?,
             questions: Arc::default(),
+            outbox: Arc::default(),
         })
     }
 

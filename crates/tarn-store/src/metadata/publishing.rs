@@ -23,8 +23,6 @@ use tarn_base::clock::Timestamp;
 pub(super) struct Outcome {
     /// Of each, in their order. What was refused changed nothing.
     pub(super) results: Vec<Result<Recorded, RecordError>>,
-    /// Whether a webhook has something to be sent: see [`super::Metadata::wake_outbox`].
-    pub(super) outbox_filled: bool,
     /// None when nothing went in.
     pub(super) committed: Option<Committed>,
 }
@@ -47,14 +45,13 @@ pub(super) async fn record_all(
     answers: &[Answer],
 ) -> Result<Outcome, Failure> {
     let mut judged = Judged::of(publishes, answers).map_err(Failure::Statement)?;
-    let mut outbox_filled = false;
     let mut committed = None;
     if judged.files().next().is_some() {
         let statements = judged.statements(&mut transaction).await;
         let mut statements = statements.map_err(Failure::Statement)?;
         if judged.is_wanted() {
             let written = judged.write(&mut transaction, statements).await;
-            outbox_filled = written.map_err(Failure::Statement)?;
+            written.map_err(Failure::Statement)?;
             statements = Vec::new();
         }
         let snapshot = transaction.commit_with(statements).await?;
@@ -62,12 +59,11 @@ pub(super) async fn record_all(
     }
     Ok(Outcome {
         results: judged.results(),
-        outbox_filled,
         committed,
     })
 }
 
-/// Records one package file. Gives whether a webhook has something to be sent, too.
+/// Records one package file.
 ///
 /// # Errors
 ///
@@ -75,18 +71,16 @@ pub(super) async fn record_all(
 pub(super) async fn record(
     transaction: &mut Transaction,
     publish: Publish<'_>,
-) -> Result<(Recorded, bool), RecordError> {
+) -> Result<Recorded, RecordError> {
     let publishes = [publish];
     let answers = transaction.all(questions(&publishes)).await?;
     let mut judged = Judged::of(&publishes, &answers)?;
-    let mut outbox_filled = false;
     if judged.files().next().is_some() {
         let statements = judged.statements(transaction).await?;
-        outbox_filled = judged.write(transaction, statements).await?;
+        judged.write(transaction, statements).await?;
     }
     let result = judged.results().into_iter().next();
-    let recorded = result.ok_or(MetadataError::Missing("package file"))??;
-    Ok((recorded, outbox_filled))
+    result.ok_or(MetadataError::Missing("package file"))?
 }
 
 /// Package files of which it is decided whether they go in.
@@ -132,12 +126,12 @@ impl<'p> Judged<'p> {
         statements(&self.admission.repositories, &files)
     }
 
-    /// Runs these statements and writes what webhooks are sent, whether there is something.
+    /// Runs these statements and writes what webhooks are sent.
     async fn write(
         &self,
         transaction: &mut Transaction,
         statements: Vec<Given>,
-    ) -> Result<bool, MetadataError> {
+    ) -> Result<(), MetadataError> {
         let answers = transaction.all(statements).await?;
         let inserted = answers.get(PACKAGE_FILES);
         let inserted = inserted.map_or(&[][..], |answer| &answer.rows);

@@ -27,7 +27,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
@@ -160,6 +160,8 @@ pub(super) struct Sqlite {
     writers: Turns,
     /// How many questions were asked, outside of transactions that write.
     pub(super) questions: Arc<Counter>,
+    /// Is notified after a commit of what fills the outbox.
+    pub(super) outbox: Arc<Notify>,
 }
 
 impl Sqlite {
@@ -178,6 +180,7 @@ impl Sqlite {
             writing: Arc::new(Connections::new(path.to_path_buf(), writer)),
             writers: Turns::new(1, "write: others went on writing for too long"),
             questions: Arc::default(),
+            outbox: Arc::default(),
         }
     }
 

@@ -1,5 +1,9 @@
 //! A transaction that may write, on whichever database.
 
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
 use super::{
     super::{MetadataError, given::Given, postgres, sqlite},
     Row, Statement,
@@ -30,12 +34,34 @@ impl From<Failure> for MetadataError {
 
 /// A transaction that may write.
 #[derive(Debug)]
-pub(in crate::metadata) enum Transaction {
+pub(in crate::metadata) struct Transaction {
+    pub(in crate::metadata) on: On,
+    /// Is notified after a commit of what fills the outbox.
+    outbox: Arc<Notify>,
+    fills_outbox: bool,
+}
+
+/// The database that it is on.
+#[derive(Debug)]
+pub(in crate::metadata) enum On {
     Sqlite(sqlite::Transaction),
     Postgres(postgres::Transaction),
 }
 
 impl Transaction {
+    pub(super) fn new(on: On, outbox: &Arc<Notify>) -> Self {
+        Self {
+            on,
+            outbox: Arc::clone(outbox),
+            fills_outbox: false,
+        }
+    }
+
+    /// Notes that it puts messages into the outbox: what sends them is woken after the commit.
+    pub(in crate::metadata) const fn fills_outbox(&mut self) {
+        self.fills_outbox = true;
+    }
+
     /// The first row that a statement gives.
     pub(in crate::metadata) async fn row(
         &mut self,
@@ -50,9 +76,9 @@ impl Transaction {
         &mut self,
         statement: Statement,
     ) -> Result<Vec<Row>, MetadataError> {
-        match self {
-            Self::Sqlite(transaction) => transaction.rows(statement).await,
-            Self::Postgres(transaction) => transaction.rows(statement).await,
+        match &mut self.on {
+            On::Sqlite(transaction) => transaction.rows(statement).await,
+            On::Postgres(transaction) => transaction.rows(statement).await,
         }
     }
 
@@ -61,9 +87,9 @@ impl Transaction {
         &mut self,
         statement: Statement,
     ) -> Result<u64, MetadataError> {
-        match self {
-            Self::Sqlite(transaction) => transaction.run(statement).await,
-            Self::Postgres(transaction) => transaction.run(statement).await,
+        match &mut self.on {
+            On::Sqlite(transaction) => transaction.run(statement).await,
+            On::Postgres(transaction) => transaction.run(statement).await,
         }
     }
 
@@ -89,33 +115,40 @@ impl Transaction {
 
     /// Makes it last. When this gives back an error, whether it did is not known. Dropped, it still commits.
     pub(in crate::metadata) async fn commit(self) -> Result<(), MetadataError> {
-        match self {
-            Self::Sqlite(transaction) => transaction.commit().await,
-            Self::Postgres(transaction) => {
-                transaction.commit(&[]).await?;
-                Ok(())
-            }
-        }
+        self.commit_with(Vec::new()).await?;
+        Ok(())
     }
 
     /// Runs statements about many rows and commits. On PostgreSQL that is one round trip, which also returns the snapshot after the commit.
     pub(in crate::metadata) async fn commit_with(
         mut self,
-        statements: Vec<Given>,
+        mut statements: Vec<Given>,
     ) -> Result<Option<String>, Failure> {
-        if let Self::Postgres(transaction) = self {
-            return transaction.commit(&statements).await;
+        if let On::Sqlite(_) = self.on
+            && !statements.is_empty()
+        {
+            self.all(std::mem::take(&mut statements))
+                .await
+                .map_err(Failure::Statement)?;
         }
-        self.all(statements).await.map_err(Failure::Statement)?;
-        self.commit().await.map_err(Failure::Transaction)?;
-        Ok(None)
+        let snapshot = match self.on {
+            On::Sqlite(transaction) => {
+                transaction.commit().await.map_err(Failure::Transaction)?;
+                None
+            }
+            On::Postgres(transaction) => transaction.commit(&statements).await?,
+        };
+        if self.fills_outbox {
+            self.outbox.notify_one();
+        }
+        Ok(snapshot)
     }
 
     /// The snapshot before it; only PostgreSQL has one.
     pub(in crate::metadata) fn snapshot(&self) -> Option<&str> {
-        match self {
-            Self::Sqlite(_) => None,
-            Self::Postgres(transaction) => transaction.before(),
+        match &self.on {
+            On::Sqlite(_) => None,
+            On::Postgres(transaction) => transaction.before(),
         }
     }
 }
