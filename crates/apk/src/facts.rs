@@ -191,6 +191,11 @@ impl PackageFacts {
     }
 }
 
+/// How indexes say what facts say: raised with each change of what [`crate::v2::record::render`], [`crate::v3::index::record`] or
+/// [`crate::v3::index::JsonDump`] write of the same facts, and when facts that are stored are read again from the packages. Servers note it in
+/// the database, so that clients that go by the date of an index get the new one.
+pub const RENDERING: u32 = 1;
+
 /// What a format calls the fields.
 struct Names {
     name: &'static str,

@@ -15,6 +15,7 @@ use crate::{
     turns::TurnsOf,
     webhooks::{Deliverer, DeliveryLimits, Webhooks},
 };
+use apk::facts::RENDERING;
 use tarn_base::{
     clock::Clock,
     random::Random,
@@ -299,7 +300,10 @@ impl Registry {
     ///
     /// As [`Registry::open`].
     pub async fn over(blobs: Blobs, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
-        Self::with(blobs, settings, clock, true).await
+        let registry = Self::with(blobs, settings, clock, true).await?;
+        let (version, now) = (i64::from(RENDERING), registry.clock().now());
+        registry.metadata().note_rendering(version, now).await?;
+        Ok(registry)
     }
 
     async fn with(

@@ -70,6 +70,7 @@ impl Indexes {
             segments: std::iter::once(text).collect(),
             etag,
             changed_at: index.changed_at,
+            is_of_the_newest: index.is_of_the_newest,
         }))
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use apk::digest::Sha256Digest;
+use apk::{digest::Sha256Digest, facts::RENDERING};
 
 use super::{Format, Segments, Standing, v2, v3};
 use tarn_base::{clock::Timestamp, counter::Counter};
+use tarn_store::metadata::IndexHead;
 
 /// What is counted of indexes.
 #[derive(Debug, Default)]
@@ -39,6 +40,7 @@ pub struct SignedIndex {
     pub(super) segments: Segments,
     pub(super) etag: Arc<str>,
     pub(super) changed_at: Timestamp,
+    pub(super) is_of_the_newest: bool,
 }
 
 impl SignedIndex {
@@ -52,9 +54,14 @@ impl SignedIndex {
         &self.etag
     }
 
-    /// When a package of this index was last added or removed, or its keys last changed.
+    /// When a package of this index was last added or removed, its keys last changed, or servers began to render it in this way.
     pub fn changed_at(&self) -> Timestamp {
         self.changed_at
+    }
+
+    /// Whether no other server renders it in a newer way. One that does has another index for the same time.
+    pub fn is_of_the_newest(&self) -> bool {
+        self.is_of_the_newest
     }
 }
 
@@ -95,6 +102,14 @@ pub(super) struct Made {
 }
 
 impl Made {
+    /// What is sent to a request that found that head.
+    pub(super) fn signed(&self, head: &IndexHead) -> SignedIndex {
+        SignedIndex {
+            is_of_the_newest: head.rendering == i64::from(RENDERING),
+            ..self.signed.clone()
+        }
+    }
+
     pub(super) fn weight(&self) -> u32 {
         u32::try_from(self.base.weight() / 1024 + 1).unwrap_or(u32::MAX)
     }

@@ -277,7 +277,7 @@ impl Indexes {
         self.counts.asked.one();
         if let Some(made) = self.made_for(&place, &head).await {
             self.counts.from_memory.one();
-            return Ok(Some(made.signed.clone()));
+            return Ok(Some(made.signed(&head)));
         }
         // In a box of its own: what is seldom done is not to be carried about with every request.
         Box::pin(self.made_anew(owner, branch, repository, place, &head)).await
@@ -301,7 +301,7 @@ impl Indexes {
         // who waited here is served by one index.
         if let Some(made) = self.made_for(&place, head).await {
             self.counts.from_memory.one();
-            return Ok(Some(made.signed.clone()));
+            return Ok(Some(made.signed(head)));
         }
         self.rest(&place).await;
         // What is newest now, as late as can be.
@@ -310,7 +310,7 @@ impl Indexes {
         };
         if let Some(made) = self.made_for(&place, &head).await {
             self.counts.from_memory.one();
-            return Ok(Some(made.signed.clone()));
+            return Ok(Some(made.signed(&head)));
         }
         // The semaphores are never closed.
         let _guest = if place.is_of_a_guest {
@@ -327,7 +327,7 @@ impl Indexes {
             self.cache(&place).invalidate(&place).await;
         }
         let made = Arc::new(made?);
-        let signed = made.signed.clone();
+        let signed = made.signed(&head);
         self.cache(&place).insert(place, made).await;
         Ok(Some(signed))
     }
@@ -400,7 +400,10 @@ impl Indexes {
                 },
             }
         };
-        let changed_at = head.changed_at.max(keys.changed_at);
+        let changed_at = head
+            .changed_at
+            .max(keys.changed_at)
+            .max(head.rendered_since);
         let signed_by = keys
             .active
             .iter()
@@ -471,6 +474,7 @@ impl Indexes {
                 segments,
                 etag: etag.into(),
                 changed_at,
+                is_of_the_newest: true,
             },
         })
     }

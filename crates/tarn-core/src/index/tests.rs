@@ -214,6 +214,31 @@ async fn an_index_in_memory_that_is_wrong_is_wrong_once() {
 }
 
 #[tokio::test]
+async fn an_index_has_the_date_of_its_rendering_and_knows_of_a_newer_one() {
+    let world = World::new().await;
+    world.publish("main", "hello", "x86_64").await;
+    let index = async |format| {
+        let index = world.index("main", "x86_64", format).await;
+        let index = index.unwrap().unwrap();
+        (index.changed_at(), index.is_of_the_newest())
+    };
+    for format in [Format::V2, Format::V3] {
+        let (changed_at, is_of_the_newest) = index(format).await;
+        assert!(changed_at < START.after(Duration::from_secs(9)) && is_of_the_newest);
+    }
+    let later = START.after(Duration::from_secs(3_600));
+    let newer = i64::from(facts::RENDERING) + 1;
+    let metadata = world.registry.metadata();
+    metadata.note_rendering(newer, later).await.unwrap();
+    for format in [Format::V2, Format::V3] {
+        // In memory is the index from before.
+        assert!(!index(format).await.1);
+        world.registry.indexes().made.invalidate_all();
+        assert_eq!(index(format).await, (later, false));
+    }
+}
+
+#[tokio::test]
 async fn both_formats_rest_in_a_burst_and_not_between_single_publishes() {
     let world = World::new().await;
     for (names, rests) in [(&["a"][..], false), (&["b"], false), (&["c", "d"], true)] {

@@ -53,6 +53,9 @@ pub(crate) struct Validators<'a> {
     pub(crate) etag: &'a str,
     /// The moment of the last change.
     pub(crate) changed_at: Timestamp,
+    /// Whether the date of this state may ever be given away: not while another server renders the same packages in a newer way, for its
+    /// index has that date.
+    pub(crate) may_settle: bool,
     /// The time at which the handler began, before it looked for the newest state.
     pub(crate) now: Timestamp,
 }
@@ -80,7 +83,7 @@ impl Validators<'_> {
 
     /// Whether that is over: no other change can be made in the second that it stands for.
     fn settled(&self) -> bool {
-        self.now.seconds() > self.date()
+        self.may_settle && self.now.seconds() > self.date()
     }
 
     /// The date that may be given away now.
@@ -208,6 +211,7 @@ mod tests {
         Validators {
             etag: ETAG,
             changed_at,
+            may_settle: true,
             now: changed_at.after(Duration::from_secs(seconds_later)),
         }
     }
@@ -279,7 +283,7 @@ mod tests {
             for now in times {
                 let Some(state) = states.iter().rposition(|(_, seen)| *seen <= now) else { continue };
                 let now = Timestamp::from_micros(now);
-                let current = Validators { etag: ETAG, changed_at: states[state].0, now };
+                let current = Validators { etag: ETAG, changed_at: states[state].0, may_settle: true, now };
                 for (date, of) in &held {
                     let selection = current.select(&since(Timestamp::from_seconds(*date)), true, 9);
                     prop_assert!(

@@ -38,6 +38,8 @@ pub(crate) struct File<'a> {
     pub(crate) etag: &'a str,
     /// When what is under this path last changed.
     pub(crate) changed_at: Timestamp,
+    /// See [`Validators::may_settle`].
+    pub(crate) may_settle: bool,
     /// Of the owner: decides who may keep a copy.
     pub(crate) visibility: Visibility,
     /// Bytes in it.
@@ -111,6 +113,7 @@ impl File<'_> {
         Validators {
             etag: self.etag,
             changed_at: self.changed_at,
+            may_settle: self.may_settle,
             now,
         }
     }

@@ -105,6 +105,7 @@ pub(crate) async fn show(
         name: file.name(),
         etag: index.etag(),
         changed_at: index.changed_at(),
+        may_settle: index.is_of_the_newest(),
         visibility: owner.visibility,
         size: index.segments().length(),
     };

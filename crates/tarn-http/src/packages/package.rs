@@ -35,6 +35,7 @@ pub(crate) async fn show(
         name: segments.file(),
         etag: &etag,
         changed_at: found.created_at,
+        may_settle: true,
         visibility: place.authorized.owner.visibility,
         size: found.size,
     };
@@ -123,6 +124,7 @@ pub(crate) async fn remove(
     let validators = Validators {
         etag: &etag(&found),
         changed_at: found.created_at,
+        may_settle: true,
         now: registry.clock().now(),
     };
     if !validators.is_expected(&headers) {

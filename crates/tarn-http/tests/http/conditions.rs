@@ -47,6 +47,39 @@ async fn who_has_the_file_gets_304_and_no_length_of_another() {
 }
 
 #[tokio::test]
+async fn no_date_is_current_while_another_server_renders_indexes_in_a_newer_way() {
+    let server = TestServer::with_hello().await;
+    server.send(&get(INDEX)).await.expect(200);
+    server.clock.advance(Duration::from_secs(60));
+    let whole = server.send(&get(INDEX)).await.expect(200);
+    let (etag, date) = (
+        whole.header("ETag").unwrap(),
+        whole.header("Last-Modified").unwrap(),
+    );
+    let since = |date: &str| get(INDEX).header("If-Modified-Since", date);
+    server.send(&since(date)).await.expect(304);
+    let newer = i64::from(apk::facts::RENDERING) + 1;
+    let metadata = server.registry.metadata();
+    let now = server.clock.now();
+    metadata.note_rendering(newer, now).await.unwrap();
+    for _ in 0..9 {
+        let answer = server.send(&since(date)).await.expect(200);
+        let held = answer.header("Last-Modified").unwrap();
+        server.send(&since(held)).await.expect(200);
+        let tagged = get(INDEX).header("If-None-Match", etag);
+        server.send(&tagged).await.expect(304);
+        server.clock.advance(Duration::from_secs(2));
+    }
+    // Packages have no such date.
+    let package = server.send(&get(HELLO)).await.expect(200);
+    let since = get(HELLO).header(
+        "If-Modified-Since",
+        package.header("Last-Modified").unwrap(),
+    );
+    server.send(&since).await.expect(304);
+}
+
+#[tokio::test]
 async fn two_publishes_in_one_second_never_leave_a_client_with_the_older_index() {
     let server = TestServer::start().await;
     server.publish("edge/main", hello()).await.expect(201);

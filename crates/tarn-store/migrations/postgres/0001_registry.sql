@@ -129,6 +129,11 @@ CREATE TABLE index_heads (
     PRIMARY KEY (repository_id, arch, format)
 );
 
+CREATE TABLE index_rendering (
+    version BIGINT NOT NULL,
+    since BIGINT NOT NULL
+);
+
 CREATE TABLE job_runs (
     job TEXT COLLATE "C" PRIMARY KEY,
     began_at BIGINT NOT NULL,

@@ -71,7 +71,7 @@ CREATE TABLE signing_keys (
     UNIQUE (owner_id, name)
 );
 
--- A text that only the sealing key of this database opens (keys/sealer.rs): a wrong key is found before it seals anything.
+-- A text that only the sealing key of this database opens (metadata/survey.rs): a wrong key is found before it seals anything.
 CREATE TABLE sealing_check (
     one     INTEGER PRIMARY KEY CHECK (one = 1),
     sealed  BLOB    NOT NULL
@@ -157,6 +157,12 @@ CREATE TABLE index_heads (
     bytes          BIGINT NOT NULL CHECK (bytes >= 0),-- of their records together
     history_from   BIGINT NOT NULL DEFAULT 0,         -- what the generations before this one had is not known any more
     PRIMARY KEY (repository_id, arch, format)
+);
+
+-- How the newest server renders indexes, and since when one does: at most one row, metadata/indexes.rs.
+CREATE TABLE index_rendering (
+    version  BIGINT NOT NULL,
+    since    BIGINT NOT NULL                          -- later than any change before it
 );
 
 -- The last run of each piece of housekeeping, by any server: metadata/job_runs.rs.

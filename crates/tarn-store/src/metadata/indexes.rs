@@ -29,6 +29,10 @@ pub struct IndexHead {
     pub has_architecture: bool,
     /// When the owner's signing keys last changed, at the moment at which the rest was so; 1970 when there is none.
     pub keys_changed_at: Timestamp,
+    /// How the newest server renders indexes: see [`Metadata::note_rendering`]. 0 when none noted that.
+    pub rendering: i64,
+    /// Since when; 1970 when that is how the first one did.
+    pub rendered_since: Timestamp,
 }
 
 impl IndexHead {
@@ -128,7 +132,8 @@ impl Metadata {
                  CAST(COALESCE(SUM(index_heads.bytes), 0) AS BIGINT) AS bytes, \
                  COALESCE(MAX(CASE WHEN index_heads.arch = $4 THEN 1 END), 0) AS has_architecture, \
                  COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = $1), 0) \
-                 AS keys_changed_at \
+                 AS keys_changed_at, COALESCE((SELECT MAX(version) FROM index_rendering), 0) AS rendering, \
+                 COALESCE((SELECT MAX(since) FROM index_rendering), 0) AS rendered_since \
                  FROM repositories LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
                  AND index_heads.arch IN ($4, $5) AND (index_heads.format = 'v2' OR $6 = 'v3') \
                  WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
@@ -150,6 +155,8 @@ impl Metadata {
                     bytes: row.size("bytes")?,
                     has_architecture: row.value::<i64>("has_architecture")? != 0,
                     keys_changed_at: row.time("keys_changed_at")?,
+                    rendering: row.value("rendering")?,
+                    rendered_since: row.time("rendered_since")?,
                 })
             })
             .transpose()
@@ -158,6 +165,45 @@ impl Metadata {
             .index_heads
             .get(&self.memory.watch, place, ask)
             .await
+    }
+
+    /// Notes that there is a server which renders indexes by that version from now on. A version that is not newer than the one
+    /// noted changes nothing.
+    ///
+    /// Where another one was noted, "from now on" is a second after every change so far: the same packages make another index, which must
+    /// not have the date of the one before.
+    pub async fn note_rendering(&self, version: i64, now: Timestamp) -> Result<(), MetadataError> {
+        let mut transaction = self.engine.write().await?;
+        let noted = sql!("SELECT version FROM index_rendering");
+        let noted: Option<i64> = match transaction.row(noted).await? {
+            Some(row) => Some(row.value("version")?),
+            None => None,
+        };
+        let statement = match noted {
+            Some(noted) if noted >= version => return Ok(()),
+            Some(_) => {
+                let last = transaction.row(sql!(
+                    "SELECT MAX(at) AS at FROM (SELECT MAX(changed_at) AS at FROM index_heads \
+                     UNION ALL SELECT MAX(changed_at) AS at FROM signing_keys \
+                     UNION ALL SELECT MAX(since) AS at FROM index_rendering) AS changes"
+                ));
+                let last = last.await?.map(|row| row.time_if_any("at")).transpose()?;
+                let next = last.flatten().map_or(now, |last| {
+                    Timestamp::from_seconds(last.seconds().saturating_add(1))
+                });
+                sql!(
+                    "UPDATE index_rendering SET version = $1, since = $2",
+                    version,
+                    next.max(now)
+                )
+            }
+            None => sql!(
+                "INSERT INTO index_rendering (version, since) VALUES ($1, 0)",
+                version
+            ),
+        };
+        transaction.run(statement).await?;
+        transaction.commit().await
     }
 
     /// The packages in the index of an architecture and format at a generation, now or in the past, in the order of the index: its

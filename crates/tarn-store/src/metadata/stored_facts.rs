@@ -117,7 +117,14 @@ mod tests {
 
     fn full() -> PackageFacts {
         let list = |text| Dependency::parse_list(text).unwrap();
+        // Without `..`: a new field has to be thought of here.
         PackageFacts {
+            format: Format::V2 {
+                data_hash: Sha256Digest::from_bytes([7; 32]),
+            },
+            name: PackageName::parse("full").unwrap(),
+            version: Version::parse("1.0-r0").unwrap(),
+            arch: Arch::parse("x86_64").unwrap(),
             description: "Ünïcode, `quotes` \"and\" \\escapes".to_owned(),
             url: "https://example.org/".to_owned(),
             license: "MIT".to_owned(),
@@ -138,9 +145,6 @@ mod tests {
             tags: vec!["tag".to_owned()],
             triggers: vec!["/usr/lib/*".to_owned()],
             scripts: Script::ALL.to_vec(),
-            ..least(Format::V2 {
-                data_hash: Sha256Digest::from_bytes([7; 32]),
-            })
         }
     }
 
@@ -163,6 +167,25 @@ mod tests {
         assert_eq!(
             StoredFacts::of(&least(Format::V3)).as_str(),
             r#"{"format":"v3","name":"full","version":"1.0-r0","arch":"x86_64"}"#
+        );
+    }
+
+    /// Rows have what a package said when it was uploaded. The reader takes a missing field for an empty one, and refuses one that it does
+    /// not know.
+    #[test]
+    fn the_names_in_stored_facts_are_those_that_rows_have() {
+        let stored: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(StoredFacts::of(&full()).as_str()).unwrap();
+        let names: Vec<&str> = stored.keys().map(String::as_str).collect();
+        assert_eq!(
+            names.join(" "),
+            "arch build_date commit depends description format install_if installed_size layer license maintainer name origin packager \
+             provider_priority provides recommends replaces replaces_priority scripts tags triggers url version",
+            "the rows of packages that are there already have the fields above on the right. A new field is empty in them: either \
+             read their blobs again in a job, store what they say and raise the rendering version of the indexes, or say in \
+             CHANGELOG.md that only packages uploaded from now on have it. A field that was renamed or is gone makes them \
+             unreadable: rename or remove it in a migration. Servers of the version before can't read a row with a new \
+             field: say in CHANGELOG.md that they have to be stopped first. Then write the names here."
         );
     }
 

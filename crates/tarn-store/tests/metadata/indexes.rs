@@ -91,6 +91,8 @@ async fn a_head_joins_its_architecture_and_noarch() {
         bytes: 0,
         has_architecture,
         keys_changed_at: Timestamp::from_micros(0),
+        rendering: 0,
+        rendered_since: Timestamp::from_micros(0),
     };
     let head = async |arch: &str| IndexHead {
         bytes: 0,
@@ -135,10 +137,33 @@ async fn an_unknown_repository_has_no_head_and_an_unused_architecture_an_empty_o
             bytes: 0,
             has_architecture: false,
             keys_changed_at: Timestamp::from_micros(0),
+            rendering: 0,
+            rendered_since: Timestamp::from_micros(0),
         })
     );
     assert_eq!(head("edge", "community").await, None);
     assert_eq!(head("Edge", "main").await, None);
+}
+
+#[tokio::test]
+async fn a_newer_rendering_counts_from_a_second_after_every_change() {
+    let world = World::new().await;
+    let second = |seconds| START.after(Duration::from_secs(seconds));
+    world.record_at("one", "x86_64", second(9)).await.unwrap();
+    let never = Timestamp::from_micros(0);
+    for (version, now, expected) in [
+        (1, START, (1, never)),
+        (1, second(20), (1, never)),
+        // The clock of the newer server is behind.
+        (3, second(5), (3, second(10))),
+        // A server of the version before is started again.
+        (2, second(60), (3, second(10))),
+        (4, second(70), (4, second(70))),
+    ] {
+        world.metadata.note_rendering(version, now).await.unwrap();
+        let head = world.head("x86_64").await;
+        assert_eq!((head.rendering, head.rendered_since), expected);
+    }
 }
 
 #[tokio::test]
