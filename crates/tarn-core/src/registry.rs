@@ -8,6 +8,7 @@ use crate::{
     contents::Contents,
     imports::Imports,
     index::Indexes,
+    jobs::JobCounts,
     keys::Keys,
     metrics::RequestCounts,
     publish::{Publisher, Quotas, Remover, expiry::Expiry},
@@ -267,6 +268,7 @@ struct Parts {
     contents: Contents,
     publisher: Publisher,
     requests: RequestCounts,
+    jobs: JobCounts,
     list_turns: TurnsOf<IpAddr>,
 }
 
@@ -338,6 +340,7 @@ impl Registry {
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
             requests: RequestCounts::default(),
+            jobs: JobCounts::default(),
             list_turns: TurnsOf::new(1),
             blobs,
             administration,
@@ -409,6 +412,11 @@ impl Registry {
     /// What was counted of requests and connections.
     pub fn requests(&self) -> &RequestCounts {
         &self.0.requests
+    }
+
+    /// What is counted of its jobs.
+    pub fn job_counts(&self) -> &JobCounts {
+        &self.0.jobs
     }
 
     /// Whose turn it is to ask for a list: one at a time for each network that requests come from. So the lists of one client,

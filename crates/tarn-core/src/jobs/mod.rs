@@ -6,6 +6,6 @@ mod sweep;
 
 pub use self::{
     retain::{expire, forget_expired_sessions, forget_expired_tokens, retain},
-    schedule::{Job, Schedule, run},
+    schedule::{Job, JobCounts, Schedule, run},
     sweep::{Freed, SweepError, Swept, free, sweep},
 };

@@ -21,7 +21,7 @@ use crate::{
     Registry,
     leased::{LEASE, Leased, under_lease},
 };
-use tarn_base::{clock::Timestamp, hint::with_causes};
+use tarn_base::{clock::Timestamp, counter::Counter, hint::with_causes};
 use tarn_store::metadata::{JobRun, in_batches};
 
 /// How often the clock is looked at.
@@ -78,6 +78,31 @@ jobs! {
     Retain = "retain",
     /// Forgets tokens that expired long ago, and sessions that have ended.
     Forget = "forget",
+}
+
+/// How often this server has run each job. What found nothing to clear is not counted.
+#[derive(Debug, Default)]
+pub struct JobCounts([RunCounts; Job::ALL.len()]);
+
+#[derive(Debug, Default)]
+struct RunCounts {
+    done: Counter,
+    failed: Counter,
+}
+
+impl JobCounts {
+    /// Each job, how often it was done and how often it failed.
+    pub fn each(&self) -> impl Iterator<Item = (Job, u64, u64)> {
+        let counts = Job::ALL.into_iter().zip(&self.0);
+        counts.map(|(job, runs)| (job, runs.done.value(), runs.failed.value()))
+    }
+
+    fn note(&self, job: Job, worked: bool) {
+        let mut counts = Job::ALL.into_iter().zip(&self.0);
+        if let Some((_, runs)) = counts.find(|(of, _)| *of == job) {
+            if worked { &runs.done } else { &runs.failed }.one();
+        }
+    }
 }
 
 /// The jobs of one server.
@@ -181,6 +206,7 @@ impl Schedule {
             }
         };
         let worked = result.is_ok();
+        self.registry.job_counts().note(job, worked);
         let run = JobRun {
             job: job.name().to_owned(),
             began_at,

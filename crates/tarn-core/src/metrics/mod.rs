@@ -58,6 +58,18 @@ pub async fn exposition(registry: &Registry) -> String {
     if let Some(certificates) = registry.certificates() {
         certificate(&mut text, certificates.counts());
     }
+    let jobs = registry
+        .job_counts()
+        .each()
+        .flat_map(|(job, done, failed)| {
+            let labels = move |result| format!("job=\"{}\",result=\"{result}\"", job.name());
+            [(labels("done"), done), (labels("failed"), failed)]
+        });
+    text.counter(
+        "tarn_job_runs_total",
+        "Runs of housekeeping jobs by this server, by result.",
+        jobs,
+    );
     text.counter(
         "tarn_log_lines_lost_total",
         "Log lines that could not be written, or came faster than they were read.",
