@@ -297,7 +297,9 @@ impl Layers {
         };
         let admin_password = self.secret(&table::ADMIN_PASSWORD);
         let defaults = Settings::in_folder(data_dir);
+        // Without `..`: a new field has to be thought of here.
         let registry = Settings {
+            data_dir: defaults.data_dir,
             database,
             storage,
             sealing_key,
@@ -317,7 +319,8 @@ impl Layers {
                 drain,
                 max_open,
                 max_of_source,
-                ..defaults.connections
+                min_upload_rate: defaults.connections.min_upload_rate,
+                min_download_rate: defaults.connections.min_download_rate,
             },
             proxies: Proxies {
                 trusted: trusted_proxies.unwrap_or_default(),
@@ -325,7 +328,16 @@ impl Layers {
             },
             base_url,
             webhook_networks: webhook_networks.unwrap_or_default(),
-            ..defaults
+            // No settings: those of the library, or set where the server starts.
+            key_size: defaults.key_size,
+            package_limits: defaults.package_limits,
+            package_memory: defaults.package_memory,
+            refusals: defaults.refusals,
+            access: defaults.access,
+            api: defaults.api,
+            lost_log_lines: defaults.lost_log_lines,
+            acme: defaults.acme,
+            given: defaults.given,
         };
         Ok(Configuration {
             registry,
