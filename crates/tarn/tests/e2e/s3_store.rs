@@ -1,6 +1,7 @@
 //! A registry whose packages are in an S3 store.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -174,6 +175,15 @@ fn downloads_are_redirected_only_without_credentials_and_where_that_is_wanted() 
     let redirect = server.alpine("admin", path).expect(302);
     assert!(redirect.require("location").starts_with(&public));
     assert_eq!(redirect.require("cache-control"), "no-store");
+    // The exact set, as `http/headers.rs` has it of the other answers.
+    let names: BTreeSet<&str> = redirect
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let expected =
+        "cache-control connection content-length date location x-content-type-options x-request-id";
+    assert_eq!(names, expected.split(' ').collect());
     let followed = server.alpine("admin", path).arg("-L").expect(200);
     assert_eq!(followed.body, hello.bytes());
     let direct = server.alpine("admin", path).user(ADMIN).expect(200);
