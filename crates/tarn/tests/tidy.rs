@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -34,12 +35,17 @@ impl Source {
 
 /// Every Rust file under `folder`.
 fn sources(folder: &str) -> Vec<Source> {
-    fn walk(root: &Path, folder: &Path, found: &mut Vec<Source>) {
+    files(folder, "rs")
+}
+
+/// Every file under `folder` whose name has that end.
+fn files(folder: &str, end: &str) -> Vec<Source> {
+    fn walk(root: &Path, folder: &Path, end: &str, found: &mut Vec<Source>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(root, &path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                walk(root, &path, end, found);
+            } else if path.extension().is_some_and(|extension| extension == end) {
                 let text = fs::read_to_string(&path).unwrap();
                 found.push(Source {
                     path: path
@@ -55,7 +61,7 @@ fn sources(folder: &str) -> Vec<Source> {
     }
     let root = workspace();
     let mut found = Vec::new();
-    walk(&root, &root.join(folder), &mut found);
+    walk(&root, &root.join(folder), end, &mut found);
     assert!(!found.is_empty(), "no sources in {folder}");
     found
 }
@@ -140,6 +146,54 @@ fn files_say_what_they_are_and_stay_readable() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// A page's form and its handler agree on the names of fields by text alone.
+#[test]
+fn every_field_of_a_form_is_read_and_every_field_that_is_read_is_in_a_form() {
+    // Tabs, which nothing reads, and what a phone reads of a page.
+    const NO_FIELDS: [&str; 3] = ["publish", "use", "viewport"];
+    let names = |text: &str, before: &str| -> BTreeSet<String> {
+        let found = text.split(before).skip(1);
+        found
+            .filter_map(|rest| rest.split_once('"'))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    };
+    let joined = |files: Vec<Source>| -> String {
+        let lines = files.iter().flat_map(|file| file.text.lines());
+        lines.map(str::trim).collect()
+    };
+    let handlers = sources("crates/tarn-http/src/web");
+    // Fields of the structs that queries are read into.
+    let queried: BTreeSet<String> = handlers
+        .iter()
+        .flat_map(Source::code)
+        .filter_map(|(_, line)| line.trim().strip_suffix(": String,"))
+        .map(|name| name.trim_start_matches("pub(super) ").to_owned())
+        .collect();
+    let handlers = joined(handlers);
+    let ways = [
+        ".text", ".raw", ".secret", ".all", ".has", ".number", " size",
+    ];
+    let read: BTreeSet<String> = ways
+        .iter()
+        .flat_map(|way| names(&handlers, &format!("{way}(\"")))
+        .collect();
+    let mut fields = names(
+        &joined(files("crates/tarn-http/templates", "html")),
+        " name=\"",
+    );
+    fields.retain(|name| !NO_FIELDS.contains(&name.as_str()));
+    let without_field: Vec<_> = read.difference(&fields).collect();
+    let unread: Vec<_> = fields
+        .iter()
+        .filter(|name| !read.contains(*name) && !queried.contains(*name))
+        .collect();
+    assert!(
+        without_field.is_empty() && unread.is_empty(),
+        "handlers in web/ read {without_field:?}, which no template has; templates have {unread:?}, which no handler reads"
+    );
 }
 
 #[test]
