@@ -1,6 +1,6 @@
 //! Bytes by their SHA-256: on the local disk ([`local`]) or in an S3 store ([`s3`]).
 //!
-//! Both keep one contract, which `tests/blobs.rs` asks of both:
+//! Both keep one contract, which `tests/blobs/main.rs` asks of both:
 //!
 //! - an upload is received into a temporary file of the data folder and put once it is complete ([`Blobs::put`]). When that has
 //!   returned, the blob is whole and durable. Putting the same bytes again is a success, and replaces damaged ones;

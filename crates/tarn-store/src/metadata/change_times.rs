@@ -10,7 +10,7 @@ const LEAD: Duration = Duration::from_secs(10);
 
 /// When a change counts as made, given when the one before it did.
 ///
-/// `http/` turns this into `Last-Modified`, and of that apk sends back whole seconds. So two states of an index must not
+/// `tarn-http` turns this into `Last-Modified`, and of that apk sends back whole seconds. So two states of an index must not
 /// share a second, or a client that got the date of the first would get 304 for the second. It does
 /// not help that no date is given out before its second is over: the clock was read before this transaction waited
 /// for its turn, and no reader sees the change before it is committed, by which time that second may be over. So each
