@@ -1,17 +1,18 @@
 //! `/{owner}/{branch}/{repository}`: how to use a repository and publish into it, and what it has.
 
+mod list;
+
 use askama::Template;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
-use serde::Deserialize;
-use url::form_urlencoded;
 
+use self::list::{Entry, Wanted};
 use super::{
     links::{OfOwner, with_credentials},
     page::{Frame, Keep, Visit},
-    shown::{Bytes, Count, FullTime, Room, Time, escaped_length, short},
+    shown::{Bytes, Count, FullTime, Room},
 };
 use crate::{authorize::AuthorizedPlace, code::Code, error::ApiError, packages::path::Segments};
 use apk::{arch::Arch, sign::KeyName};
@@ -21,21 +22,13 @@ use tarn_core::{
     index::{Format, Standing},
 };
 use tarn_store::metadata::{
-    ArchitectureState, FilesWanted, KeyState, ListedFile, PackageFormat, RepositoryState,
-    Visibility,
+    ArchitectureState, KeyState, PackageFormat, RepositoryState, Visibility,
 };
-
-/// How many files a page looks at. A package has one for each version and architecture.
-const FILES: u32 = 200;
-
-/// How many packages a page has.
-const PACKAGES: usize = 100;
 
 /// How many bytes the packages of a page and the state of its indexes have: fewer packages are shown where their texts are long.
 const LISTS: usize = 40 << 10;
 
-/// What the tags of a package in the list take, and those of an index.
-const ENTRY: usize = 370;
+/// What the tags of an index take.
 const INDEX: usize = 620;
 
 /// Of how many architectures the state of the indexes is shown.
@@ -65,7 +58,8 @@ struct RepositoryPage {
     /// The name of the tab that fits the packages best.
     tab: &'static str,
     entries: Vec<Entry>,
-    /// The query of the next page, if there is one.
+    /// The queries of the pages beside this one, where there are any.
+    previous: Option<String>,
     next: Option<String>,
     wanted: Wanted,
     may_publish: bool,
@@ -126,176 +120,6 @@ struct Named {
     owner: String,
     branch: String,
     repository: String,
-}
-
-/// A package in the list.
-struct Entry {
-    name: String,
-    version: String,
-    is_orderable: bool,
-    /// Whether the index of v2 does not list it.
-    is_v3: bool,
-    /// How many versions of it this page has seen.
-    versions: usize,
-    description: String,
-    architectures: Vec<String>,
-    size: Bytes,
-    published: Time,
-}
-
-/// What of the packages is wanted.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Wanted {
-    /// What is in the name.
-    #[serde(default)]
-    name: String,
-    /// Of this architecture.
-    #[serde(default)]
-    arch: String,
-    /// From this source package.
-    #[serde(default)]
-    origin: String,
-    /// `newest`, or by name.
-    #[serde(default)]
-    sort: String,
-    /// Where the page begins: behind this file name, or before this sequence.
-    #[serde(default)]
-    after: String,
-}
-
-impl Wanted {
-    fn is_by_age(&self) -> bool {
-        self.sort == "newest"
-    }
-
-    /// Whether the list leaves anything out.
-    fn filters(&self) -> bool {
-        !(self.name.is_empty() && self.arch.is_empty() && self.origin.is_empty())
-    }
-
-    /// The query of the page that begins behind `after`.
-    fn query(&self, sort: &str, after: &str) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        let pairs = [
-            ("name", self.name.as_str()),
-            ("arch", &self.arch),
-            ("origin", &self.origin),
-            ("sort", sort),
-            ("after", after),
-        ];
-        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            query.append_pair(name, value);
-        }
-        query.finish()
-    }
-
-    async fn files(
-        &self,
-        registry: &Registry,
-        state: &RepositoryState,
-    ) -> Result<Vec<ListedFile>, ApiError> {
-        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let (arch, origin) = (some(&self.arch), some(&self.origin));
-        let wanted = FilesWanted {
-            text: &self.name,
-            arch: arch.as_deref(),
-            origin: origin.as_deref(),
-        };
-        let metadata = registry.metadata();
-        let files = if self.is_by_age() {
-            let before = self.after.parse().unwrap_or(i64::MAX);
-            metadata.files_by_age(state.id, wanted, before, FILES).await
-        } else {
-            metadata
-                .files_by_name(state.id, wanted, &self.after, FILES)
-                .await
-        };
-        Ok(files?)
-    }
-}
-
-/// The packages of a page, and where the next one begins.
-fn grouped(files: &[ListedFile], by_age: bool, room: &mut Room) -> (Vec<Entry>, Option<String>) {
-    let is_cut = files.len() == FILES as usize;
-    let mut shown = files;
-    if is_cut && !by_age {
-        // The next page begins behind a file name, and the last one may go on with other architectures.
-        let last = files.last().map(|file| &file.file_name);
-        let whole = |file: &ListedFile| Some(&file.file_name) != last;
-        let end = files
-            .iter()
-            .rposition(whole)
-            .map_or(files.len(), |at| at + 1);
-        shown = files.get(..end).unwrap_or(files);
-    }
-    let mut groups: Vec<Vec<&ListedFile>> = Vec::new();
-    let mut last = None;
-    for file in shown {
-        let same = |group: &Vec<&ListedFile>| {
-            let first = group.first();
-            first.is_some_and(|first| {
-                first.name == file.name && (!by_age || first.version == file.version)
-            })
-        };
-        // Between the files of one package may be those of another, whose name goes on with a number.
-        let near = groups.len().saturating_sub(4);
-        let found = groups.iter().skip(near).position(same);
-        let is_full = groups.len() == PACKAGES;
-        match found.and_then(|at| groups.get_mut(near + at)) {
-            Some(group) => group.push(file),
-            None if is_full => break,
-            // One at least: the next page begins behind it.
-            None if !room.take(size(file)) && last.is_some() => break,
-            None => groups.push(vec![file]),
-        }
-        last = Some(file);
-    }
-    let is_all = !is_cut && last == files.last();
-    let next = last.filter(|_| !is_all).map(|last| {
-        if by_age {
-            last.sequence.to_string()
-        } else {
-            last.file_name.clone()
-        }
-    });
-    (
-        groups.iter().filter_map(|group| Entry::of(group)).collect(),
-        next,
-    )
-}
-
-/// Bytes that a package takes in the list, roughly.
-fn size(file: &ListedFile) -> usize {
-    let names = 2 * file.name.as_str().len() + file.version.as_str().len();
-    ENTRY + names + escaped_length(&short(&file.description))
-}
-
-impl Entry {
-    /// Of the files of one package: what the newest version says, as apk orders them.
-    fn of(files: &[&ListedFile]) -> Option<Self> {
-        let newest = files.iter().max_by(|a, b| {
-            a.version
-                .compare(&b.version)
-                .then(a.sequence.cmp(&b.sequence))
-        })?;
-        let of_newest = files.iter().filter(|file| file.version == newest.version);
-        let mut versions: Vec<&str> = files.iter().map(|file| file.version.as_str()).collect();
-        versions.sort_unstable();
-        versions.dedup();
-        Some(Self {
-            name: newest.name.as_str().to_owned(),
-            version: newest.version.as_str().to_owned(),
-            is_orderable: newest.version.is_orderable(),
-            is_v3: newest.format == PackageFormat::V3,
-            versions: versions.len(),
-            description: short(&newest.description).into_owned(),
-            architectures: of_newest
-                .map(|file| file.arch.as_str().to_owned())
-                .collect(),
-            size: Bytes(newest.size),
-            published: Time(newest.created_at),
-        })
-    }
 }
 
 /// The repository in the path, that the viewer may read; 404 when it never had a package.
@@ -399,8 +223,13 @@ pub(super) async fn show(
         false => Vec::new(),
     };
     room.take(indexes.iter().map(Index::size).sum());
-    let (entries, next) = grouped(&files, wanted.is_by_age(), &mut room);
-    let next = next.map(|after| wanted.query(&wanted.sort, &after));
+    let (entries, next) = wanted.entries(&files, &mut room);
+    let previous = match wanted.after.is_empty() {
+        true => None,
+        false => wanted.before(&registry, &state, Room::of(LISTS)).await?,
+    };
+    let query = |after: String| wanted.query(&wanted.sort, &after);
+    let (previous, next) = (previous.map(query), next.map(query));
     let (key, _) = registry.keys().public_key(owner).await?;
     let keys = registry.keys().list(owner).await?;
     let keys = keys.into_iter().filter(|key| key.state == KeyState::Active);
@@ -453,6 +282,7 @@ pub(super) async fn show(
         state,
         indexes,
         entries,
+        previous,
         next,
         wanted,
         may_publish,

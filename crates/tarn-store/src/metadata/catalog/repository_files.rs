@@ -111,6 +111,18 @@ const NEWEST: [&str; 3] = ways!(
     "+package_files.sequence < $4 ORDER BY package_files.sequence DESC LIMIT $6"
 );
 
+/// The part up to the file name `$4`, the last first.
+const BACK_BY_NAME: [&str; 3] = ways!(
+    "package_files.file_name <= $4 ORDER BY package_files.file_name DESC, package_files.arch DESC LIMIT $6",
+    "package_files.file_name || '' <= $4 ORDER BY package_files.file_name DESC, package_files.arch DESC LIMIT $6"
+);
+
+/// The part from the sequence `$4` on, the oldest first.
+const OLDEST: [&str; 3] = ways!(
+    "package_files.sequence >= $4 ORDER BY package_files.sequence LIMIT $6",
+    "+package_files.sequence >= $4 ORDER BY package_files.sequence LIMIT $6"
+);
+
 /// Up to so many files of one source, or versions that a text finds, are looked at one by one. Where there are more, the first of a
 /// page are soon found among all.
 const FEW: usize = 1_000;
@@ -150,6 +162,30 @@ impl Metadata {
         most: u32,
     ) -> Result<Vec<ListedFile>, MetadataError> {
         self.files(NEWEST, repository, wanted, before.into(), most)
+            .await
+    }
+
+    /// The files of a repository by name from the last to the first, at most `most`: those up to the file name `to`, which is one of them.
+    pub async fn files_up_to_name(
+        &self,
+        repository: RepositoryId,
+        wanted: FilesWanted<'_>,
+        to: &str,
+        most: u32,
+    ) -> Result<Vec<ListedFile>, MetadataError> {
+        self.files(BACK_BY_NAME, repository, wanted, to.into(), most)
+            .await
+    }
+
+    /// The files of a repository, the oldest first, at most `most`: those from the sequence `from` on.
+    pub async fn files_up_to_age(
+        &self,
+        repository: RepositoryId,
+        wanted: FilesWanted<'_>,
+        from: i64,
+        most: u32,
+    ) -> Result<Vec<ListedFile>, MetadataError> {
+        self.files(OLDEST, repository, wanted, from.into(), most)
             .await
     }
 
@@ -253,7 +289,12 @@ mod tests {
                 BY_NAME,
                 "package_files_live (repository_id=? AND file_name>?",
             ),
+            (
+                BACK_BY_NAME,
+                "package_files_live (repository_id=? AND file_name<?",
+            ),
             (NEWEST, "(repository_id=? AND sequence<?)"),
+            (OLDEST, "(repository_id=? AND sequence>?)"),
         ] {
             let plan = async |question: &str| {
                 let question = format!("EXPLAIN QUERY PLAN {question}").leak();
@@ -276,8 +317,11 @@ mod tests {
             // Where few are looked at, no file is read that is not of them.
             for question in few {
                 let steps = plan(question).await;
-                let ranges =
-                    |step: &String| step.contains("sequence<?") || step.contains("file_name>?");
+                let ranges = |step: &String| {
+                    ["sequence<?", "sequence>?", "file_name>?", "file_name<?"]
+                        .iter()
+                        .any(|range| step.contains(range))
+                };
                 assert!(!steps.iter().any(ranges), "{steps:#?}");
                 let files: Vec<_> = steps
                     .iter()
