@@ -44,6 +44,13 @@ struct Home {
     more_owners: u64,
 }
 
+impl Home {
+    /// The name in the lines that publish.
+    fn user(&self) -> &str {
+        self.frame.account.as_deref().unwrap_or("USER")
+    }
+}
+
 #[derive(Template)]
 #[template(path = "search.html")]
 struct Results {

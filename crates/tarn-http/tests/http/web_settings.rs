@@ -209,7 +209,15 @@ async fn a_token_is_made_used_and_revoked() {
     assert!(page.contains(&format!(
         "machine registry.test login alice password {token}"
     )));
-    assert!(page.contains("curl --fail-with-body"));
+    // The lines are for what it may do, with a repository that it may be used for.
+    let url = "http://registry.test/api/packages/alice/alpine/edge/main";
+    let upload =
+        format!("--user \"alice:$TARN_TOKEN\" --upload-file \"$file\" \"{url}?if-exists=same\"");
+    assert_eq!(page.matches(&upload).count(), 2, "{page}");
+    assert!(
+        page.contains("TARN_TOKEN: ${{ secrets.TARN_TOKEN }}"),
+        "{page}"
+    );
     let publish = |branch: &str| put(format!("{ALICE}/{branch}/main"), hello()).bearer(&token);
     server.send(&publish("edge")).await.expect(201);
     server.send(&publish("v3.23")).await.expect(403);
@@ -245,6 +253,18 @@ async fn a_token_is_made_used_and_revoked() {
             "{refused}"
         );
     }
+    for (scope, publishes, reads) in [
+        ("read:package", false, true),
+        ("read:user", false, false),
+        ("delete:package", false, true),
+    ] {
+        let fields = [("label", scope), ("scope", scope)];
+        let page = browser.post(path, &fields).await.expect(200).text();
+        assert_eq!(page.contains("--upload-file"), publishes, "{page}");
+        assert_eq!(page.contains("machine registry.test"), reads, "{page}");
+        let line = "@registry.test/api/packages/alice/alpine/v3.23/main</pre>";
+        assert_eq!(page.contains(line), reads, "{page}");
+    }
     // What administers needs a password that was given lately.
     server.clock.advance(LATER);
     let admin = [("label", "admin"), ("scope", "admin")];
@@ -259,6 +279,22 @@ async fn a_token_is_made_used_and_revoked() {
         .text();
     assert!(page.contains("The token ci is revoked."));
     server.send(&publish("edge")).await.expect(401);
+}
+
+#[tokio::test]
+async fn the_first_page_of_a_new_server_says_how_to_publish() {
+    let server = TestServer::start().await;
+    let mut browser = Browser::signed_in(&server, "alice").await;
+    let page = browser.get("/").await.expect(200).text();
+    for part in [
+        "tarn token add --user alice --name publish",
+        "/api/packages/alice/alpine/v3.23/main</pre>",
+        "<a href=\"/-/upload/alice\">upload it with this browser</a>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let stranger = Browser::new(&server).get("/").await.expect(200).text();
+    assert!(stranger.contains("--user USER:TOKEN"), "{stranger}");
 }
 
 #[tokio::test]

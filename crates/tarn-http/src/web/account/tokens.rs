@@ -7,6 +7,7 @@ use axum::response::Response;
 
 use super::super::{
     form::{Form, Problem},
+    links::with_credentials,
     manage::{Managed, Own, Shell, or_problem},
     page::Frame,
     pager::{PAGE, PageNumber, Pager},
@@ -14,7 +15,7 @@ use super::super::{
 };
 use crate::{api::administer::list, error::ApiError};
 use tarn_base::{clock::Timestamp, secret::Secret};
-use tarn_core::access::{Scope, Scopes, TokenRequest};
+use tarn_core::access::{Scope, Scopes, TokenRequest, matches};
 use tarn_store::metadata::{OwnerKind, Token};
 
 #[derive(Template)]
@@ -53,13 +54,61 @@ struct Made {
     /// Of the line for `.netrc`: the host without its port, as apk looks it up.
     host: String,
     login: String,
+    /// Login and token, as a URL has them.
+    credentials: String,
+    /// A repository that it may be used for.
+    url: String,
+    publishes: bool,
+    reads: bool,
+}
+
+impl Made {
+    /// A token that an owner has got from a form.
+    fn of(of: &Managed, form: &Form, label: String, secret: Secret, scopes: &Scopes) -> Self {
+        let login = of.owner.name.clone();
+        let limits = words(form.text("limits"));
+        let first = limits.first().map_or("", String::as_str);
+        let origin = &of.frame().origin;
+        Self {
+            label,
+            host: host(origin),
+            credentials: format!("{login}:{}", secret.expose()),
+            url: format!("{origin}/api/packages/{}", place_within(first, &login)),
+            publishes: scopes.has(Scope::WritePackage),
+            // Who may publish or delete may read.
+            reads: [
+                Scope::ReadPackage,
+                Scope::WritePackage,
+                Scope::DeletePackage,
+            ]
+            .into_iter()
+            .any(|scope| scopes.has(scope)),
+            login,
+            secret,
+        }
+    }
+}
+
+/// The end of the URL of a repository that the pattern `owner/branch/repository` matches, for an example; of any one where the pattern
+/// is empty.
+fn place_within(pattern: &str, owner: &str) -> String {
+    let mut parts = pattern.split('/');
+    let mut part = |usual: &str| {
+        let part = parts.next().unwrap_or_default();
+        match part.is_empty() || matches(part, usual) {
+            true => usual.to_owned(),
+            false => part.replace('*', "1"),
+        }
+    };
+    let (owner, branch, repository) = (part(owner), part("v3.23"), part("main"));
+    format!("{owner}/alpine/{branch}/{repository}")
 }
 
 const fn means(scope: Scope) -> &'static str {
     match scope {
         Scope::Admin => "administer the account and its organisations through the API",
         Scope::DeletePackage => "delete packages, and read them",
-        Scope::NoDelete => "with write:package: not delete",
+        Scope::NoDelete => "with write:package: publish, but not delete",
         Scope::PublicOnly => "only what is public",
         Scope::ReadPackage => "read packages, as apk does",
         Scope::ReadUser => "say whose token it is",
@@ -186,12 +235,8 @@ async fn add(of: &Managed, form: &Form) -> Result<Response, ApiError> {
     };
     match or_problem(added.await)? {
         Ok((token, secret)) => {
-            let made = Made {
-                label: token.label,
-                secret,
-                host: host(&of.frame().origin),
-                login: of.owner.name.clone(),
-            };
+            let scopes = list("scopes", &owned(form.all("scope")))?;
+            let made = Made::of(of, form, token.label, secret, &scopes);
             page(of, PageNumber::FIRST, None, &Form::default(), Some(made)).await
         }
         Err(problem) => page(of, PageNumber::FIRST, Some(problem), form, None).await,
@@ -230,4 +275,21 @@ fn host(url: &str) -> String {
     let parsed = url::Url::parse(url).ok();
     let host = parsed.as_ref().and_then(url::Url::host_str);
     host.unwrap_or("HOST").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_within_the_limits() {
+        for (pattern, place) in [
+            ("", "alice/alpine/v3.23/main"),
+            ("*/*/*", "alice/alpine/v3.23/main"),
+            ("acme/edge/*", "acme/alpine/edge/main"),
+            ("alice/v3.*/test*", "alice/alpine/v3.23/test1"),
+        ] {
+            assert_eq!(place_within(pattern, "alice"), place, "{pattern}");
+        }
+    }
 }
