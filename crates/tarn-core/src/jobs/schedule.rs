@@ -254,7 +254,7 @@ impl Schedule {
                 let swept = sweep(registry).await?;
                 tell(swept);
                 format!(
-                    "{} files are right, {} removed, {} missing or damaged, {} unknown",
+                    "files: {} correct, {} removed, {} missing or damaged, {} unknown",
                     swept.kept,
                     swept.removed,
                     swept.damaged,

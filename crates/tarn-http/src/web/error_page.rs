@@ -8,12 +8,16 @@ use axum::{
 };
 use url::form_urlencoded;
 
-use super::page::{Frame, guard};
+use super::{
+    links::OfOwner,
+    page::{Frame, guard},
+    shown::Marked,
+};
 use crate::{
     code::{Code, ERROR_CODE},
     error::Refusal,
 };
-use tarn_base::names::OwnerName;
+use tarn_base::names::{Branch, OwnerName, RepositoryName};
 use tarn_core::settings::Settings;
 
 /// A page about an error.
@@ -22,12 +26,14 @@ use tarn_core::settings::Settings;
 pub(crate) struct ErrorPage {
     frame: Frame,
     title: &'static str,
-    text: String,
+    text: Marked,
     next: &'static str,
     /// Where a sign-in returns to, if one may help.
     sign_in: Option<String>,
     /// The owner in the path, where it has no such page.
     owner: Option<OwnerName>,
+    /// The repository in the path, where it has no such package: the link to its page, and `branch/repository`.
+    repository: Option<(String, String)>,
     /// The page itself, where it may be there a moment later.
     again: Option<String>,
     request_id: String,
@@ -108,9 +114,12 @@ impl ErrorPage {
         let may_sign_in = code == Code::CredentialsNeeded || is_hidden && is_anonymous;
         let page = Self {
             frame: Frame::of_error(settings, is_anonymous, return_to(here)),
+            repository: (code == Code::NoSuchPackage)
+                .then(|| repository_in(uri, settings.base_path()))
+                .flatten(),
             owner: lists_owner.then(|| owner_in(uri)).flatten(),
             title,
-            text,
+            text: Marked(text),
             next: if lacks_hint { next(status) } else { "" },
             sign_in: may_sign_in.then(|| return_to(here)),
             again: (reads && is_passing).then(|| format!("{}{here}", settings.base_path())),
@@ -160,6 +169,19 @@ fn next(status: StatusCode) -> &'static str {
 fn owner_in(uri: &Uri) -> Option<OwnerName> {
     let (owner, _) = uri.path().strip_prefix('/')?.split_once('/')?;
     OwnerName::parse(owner).ok()
+}
+
+/// The page of the repository that the path is below.
+fn repository_in(uri: &Uri, base: &str) -> Option<(String, String)> {
+    let mut segments = uri.path().strip_prefix('/')?.split('/');
+    let owner = OwnerName::parse(segments.next()?).ok()?;
+    let branch = Branch::parse(segments.next()?).ok()?;
+    let repository = RepositoryName::parse(segments.next()?).ok()?;
+    let links = OfOwner::new(base, owner.as_str());
+    Some((
+        links.repository(branch.as_str(), repository.as_str()),
+        format!("{branch}/{repository}"),
+    ))
 }
 
 /// A path as the value of a query.
@@ -299,6 +321,10 @@ mod tests {
             assert!(page.contains(words), "{code:?}: {page}");
             assert!(page.contains("Request <code>7f</code>"), "{page}");
         }
+        let (_, missing) = page(Method::GET, false, Code::NoSuchPackage, "run `apk`; look").await;
+        let link = "<a class=\"button\" href=\"/tarn/alice/edge/main\">Packages in edge/main</a>";
+        assert!(missing.contains(link), "{missing}");
+        assert!(missing.contains("Run <code>apk</code>; look."), "{missing}");
         // A signed-in viewer has no use for the button.
         let (_, page_of_hidden) = page(Method::GET, false, Code::AccessDenied, "no").await;
         assert!(!page_of_hidden.contains("/-/login?to"), "{page_of_hidden}");

@@ -7,7 +7,7 @@ use axum::{
 };
 use url::form_urlencoded;
 
-use super::{cookies::Cookies, error_page, redirect};
+use super::{cookies::Cookies, error_page, redirect, shown::Marked};
 use crate::{api::extract::small_body, code::Code, error::ApiError};
 use tarn_base::secret::Secret;
 use tarn_core::Registry;
@@ -35,8 +35,8 @@ impl Problem {
     }
 
     /// The text, as a sentence.
-    pub(crate) fn sentence(&self) -> String {
-        error_page::sentence(self.text.clone())
+    pub(crate) fn sentence(&self) -> Marked {
+        Marked(error_page::sentence(self.text.clone()))
     }
 
     /// 422 with that text.

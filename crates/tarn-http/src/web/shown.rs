@@ -2,9 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use askama::filters::HtmlSafe;
+use askama::filters::{Escaper as _, Html, HtmlSafe};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::error_page;
 use tarn_base::{clock::Timestamp, size::Size};
 
 /// A number of bytes: `812 B`, `1.9 KiB`, `12.5 MiB`.
@@ -23,6 +24,10 @@ pub(crate) struct Time(pub(crate) Timestamp);
 /// Any moment with the time of day; the script leaves it as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FullTime(pub(crate) Timestamp);
+
+/// A text of the server, in which commands and values stand between backticks: those become `<code>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marked(pub(crate) String);
 
 /// How many bytes of texts a page may have yet: what it says of packages is as long as they make it.
 #[derive(Debug)]
@@ -110,6 +115,11 @@ pub(crate) fn short(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// What a service says of a fault, as a sentence.
+pub(crate) fn sentence(text: &str) -> Marked {
+    Marked(error_page::sentence(text.to_owned()))
+}
+
 /// [`Bytes`], for templates, which call with references.
 pub(crate) const fn bytes(number: &u64) -> Bytes {
     Bytes(*number)
@@ -195,14 +205,34 @@ impl fmt::Display for FullTime {
         let Some((moment, machine)) = calendar(self.0) else {
             return f.write_str("–");
         };
-        let (day, hour, minute) = (day(moment), moment.hour(), moment.minute());
+        let (day, hour, minute, second) =
+            (day(moment), moment.hour(), moment.minute(), moment.second());
         write!(
             f,
-            "<time datetime=\"{machine}\">{day}, {hour:02}:{minute:02} UTC</time>"
+            "<time datetime=\"{machine}\">{day}, {hour:02}:{minute:02}:{second:02} UTC</time>"
         )
     }
 }
 
+impl fmt::Display for Marked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.as_str();
+        while let Some((before, code, after)) = rest.split_once('`').and_then(|(before, after)| {
+            let (code, after) = after.split_once('`')?;
+            Some((before, code, after))
+        }) {
+            Html.write_escaped_str(&mut *f, before)?;
+            f.write_str("<code>")?;
+            Html.write_escaped_str(&mut *f, code)?;
+            f.write_str("</code>")?;
+            rest = after;
+        }
+        Html.write_escaped_str(f, rest)
+    }
+}
+
+// It escapes what it does not write itself.
+impl HtmlSafe for Marked {}
 // Digits, letters and tags of their own: nothing of other users is in them.
 impl HtmlSafe for Bytes {}
 impl HtmlSafe for Count {}
@@ -236,6 +266,20 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_backticks_is_code_and_all_is_escaped() {
+        for (text, shown) in [
+            (
+                "run `apk update` or `<b>`.",
+                "run <code>apk update</code> or <code>&#60;b&#62;</code>.",
+            ),
+            ("<b> & a lone ` stays", "&#60;b&#62; &#38; a lone ` stays"),
+            ("", ""),
+        ] {
+            assert_eq!(Marked(text.to_owned()).to_string(), shown);
+        }
+    }
+
+    #[test]
     fn numbers_have_commas() {
         for (number, text) in [
             (0, "0"),
@@ -256,7 +300,7 @@ mod tests {
         );
         assert_eq!(
             FullTime(moment).to_string(),
-            "<time datetime=\"2026-11-22T21:00:07Z\">22 Nov 2026, 21:00 UTC</time>"
+            "<time datetime=\"2026-11-22T21:00:07Z\">22 Nov 2026, 21:00:07 UTC</time>"
         );
         assert_eq!(Time(Timestamp::from_micros(i64::MAX)).to_string(), "–");
     }

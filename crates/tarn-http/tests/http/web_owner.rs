@@ -362,7 +362,7 @@ async fn webhooks_are_added_tested_and_sent_again() {
     let fields = [("url", "http://192.168.0.1/"), ("event", "published")];
     let page = browser.post(path, &fields).await.expect(200).text();
     assert!(
-        page.contains("this webhook gets no messages: 192.168.0.1 is not a public address"),
+        page.contains("This webhook gets no messages: 192.168.0.1 is not a public address"),
         "{page}"
     );
 }
@@ -378,7 +378,7 @@ async fn rules_of_expiry_are_previewed() {
     let fields = [("pattern", "edge/*"), ("days", "30"), ("keep", "0")];
     let page = browser_again.post_and_follow(path, &fields).await.text();
     assert!(page.contains("The rule for edge/* is saved."), "{page}");
-    assert!(page.contains("1 package with"), "{page}");
+    assert!(page.contains("1 package file with"), "{page}");
     assert!(page.contains("hello 1.0-r0"));
     server.send(&get(HELLO)).await.expect(200);
     let fields = [("pattern", "edge/*"), ("days", "0"), ("keep", "0")];

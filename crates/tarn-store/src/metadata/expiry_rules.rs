@@ -140,7 +140,16 @@ impl Metadata {
 impl ExpiryRule {
     /// What it says, for people.
     fn terms(&self) -> String {
-        format!("older than {} days, keep {}", self.days, self.keep)
+        let days = match self.days {
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        };
+        let kept = match self.keep {
+            0 => "no version is kept".to_owned(),
+            1 => "the newest version is kept".to_owned(),
+            keep => format!("the newest {keep} versions are kept"),
+        };
+        format!("older than {days}, {kept}")
     }
 
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
