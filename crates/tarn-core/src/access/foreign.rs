@@ -12,6 +12,7 @@ use argon2::{
 use aws_lc_rs::pbkdf2;
 use scrypt::Scrypt;
 
+use super::passwords::PasswordCost;
 use tarn_store::metadata::ForeignHash;
 
 /// The most rounds of PBKDF2, four times what the OWASP Password Storage Cheat Sheet asks for.
@@ -53,11 +54,14 @@ impl Algorithm {
     }
 }
 
-/// Whether another program made the hash of a password: this server makes Argon2id with one lane.
-pub(super) fn is_foreign(stored: &str) -> bool {
-    let own = stored.strip_prefix("$argon2id$v=19$");
-    own.and_then(|rest| rest.split('$').next())
-        .is_none_or(|parameters| !parameters.ends_with(",p=1"))
+/// Whether the hash of a password is another than this server makes, which is Argon2id with one lane, or costs less to guess.
+pub(super) fn is_to_be_replaced(stored: &str, cost: PasswordCost) -> bool {
+    let Ok(hash) = PasswordHash::new(stored) else {
+        return true;
+    };
+    let number = |name: &str| hash.params.get_decimal(name).unwrap_or_default();
+    let is_own = stored.starts_with("$argon2id$v=19$") && number("p") == 1;
+    !is_own || number("m") < cost.memory || number("t") < cost.passes
 }
 
 /// Whether a hash of a password can be verified here, at a cost that a server bears. For what is about to be stored.

@@ -217,13 +217,13 @@ impl Checker {
         checked
     }
 
-    /// The hash that this server makes of a password that was right, where another program made the stored one.
+    /// The hash that this server makes of a password that was right, where the stored one is of another kind or costs less to guess.
     pub(super) async fn own_hash(
         &self,
         stored: &str,
         password: &Secret,
     ) -> Result<Option<String>, PasswordError> {
-        if !foreign::is_foreign(stored) {
+        if !foreign::is_to_be_replaced(stored, self.cost) {
             return Ok(None);
         }
         let _running = self

@@ -259,12 +259,14 @@ fn people_sign_in_with_what_they_had_and_get_no_more_rights() {
     upload(&format!("dave:{PASSWORD}")).expect(403);
 
     let bob = format!("bob:{PASSWORD}");
+    assert!(hash("bob").starts_with("$argon2id$v=19$m=65536,t=2,p=8$"));
     let without = server.alpine("alice", index).user(&bob).expect(401);
     assert!(without.text().contains("code"), "{}", without.text());
     let digits = code(&format!("x?secret={GENERATOR}&x"), 0);
     upload(&bob)
         .header(&format!("X-Gitea-OTP: {digits}"))
         .expect(201);
+    assert!(hash("bob").starts_with(DEFAULT_COST), "{}", hash("bob"));
 
     for nobody in ["erin", "frank", "grace"] {
         signs_in(&format!("{nobody}:{PASSWORD}"), "alice", 401);

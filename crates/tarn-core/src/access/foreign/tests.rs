@@ -16,7 +16,7 @@ const HASHES: [&str; 5] = [
 fn the_right_password_is_right_whoever_hashed_it() {
     for hash in HASHES {
         assert!(is_verifiable(hash), "{hash}");
-        assert!(is_foreign(hash), "{hash}");
+        assert!(is_to_be_replaced(hash, PasswordCost::TINY), "{hash}");
         assert_eq!(verify(hash, PASSWORD), Ok(true), "{hash}");
     }
 }
@@ -66,13 +66,28 @@ fn what_would_cost_too_much_is_not_taken() {
 }
 
 #[test]
-fn a_hash_of_this_server_is_not_foreign() {
-    assert!(!is_foreign(
-        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"
-    ));
-    assert!(!is_foreign(
-        "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"
-    ));
+fn a_hash_stays_where_it_costs_as_much_to_guess_as_those_of_this_server() {
+    let is_replaced = |parameters: &str| {
+        let hash = format!("${parameters}$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo");
+        is_to_be_replaced(&hash, PasswordCost::default())
+    };
+    for stays in [
+        "argon2id$v=19$m=19456,t=2,p=1",
+        "argon2id$v=19$m=65536,t=3,p=1",
+    ] {
+        assert!(!is_replaced(stays), "{stays}");
+    }
+    for replaced in [
+        // What a forge may be set to, with the one lane that this server has.
+        "argon2id$v=19$m=8,t=1,p=1",
+        "argon2id$v=19$m=65536,t=1,p=1",
+        "argon2id$v=19$m=4096,t=3,p=1",
+        "argon2id$v=19$m=65536,t=2,p=8",
+        "argon2i$v=19$m=65536,t=3,p=1",
+        "argon2id$v=16$m=65536,t=3,p=1",
+    ] {
+        assert!(is_replaced(replaced), "{replaced}");
+    }
 }
 
 #[test]
