@@ -88,7 +88,7 @@ pub(crate) enum Action {
         file: PathBuf,
         /// The file name of the public key in your clients' /etc/apk/keys [default: FILE with .pub, when FILE ends in .rsa; for
         /// a key of the curve P-256 OWNER@FINGERPRINT.pem]
-        #[arg(long, value_name = "FILE.rsa.pub", value_parser = KeyName::parse)]
+        #[arg(long, value_name = "NAME", value_parser = KeyName::parse)]
         name: Option<KeyName>,
         /// Keep the other active keys, for clients that have only one of them
         #[arg(long)]

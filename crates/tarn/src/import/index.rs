@@ -69,8 +69,9 @@ pub(crate) struct Arguments {
     /// The private key that signs the repository: the owner signs with it from now on, so clients need no other
     #[arg(long, value_name = "FILE")]
     signing_key: Option<PathBuf>,
-    /// The file name of its public half in /etc/apk/keys [default: FILE with .pub, when FILE ends in .rsa]
-    #[arg(long, value_name = "FILE.rsa.pub", value_parser = KeyName::parse, requires = "signing_key")]
+    /// The file name of its public half in /etc/apk/keys, such as you@example.org-5f3c.rsa.pub or feed.pem [default: FILE with .pub,
+    /// when FILE ends in .rsa]
+    #[arg(long, value_name = "NAME", value_parser = KeyName::parse, requires = "signing_key")]
     signing_key_name: Option<KeyName>,
     /// Only this architecture; may be given more than once [default: all that are there, of a server those of Alpine]
     #[arg(long = "arch", value_name = "ARCH", value_parser = Arch::parse)]

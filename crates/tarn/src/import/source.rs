@@ -5,7 +5,6 @@ use std::{io, path::PathBuf, pin::Pin};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream::try_unfold};
 use http::StatusCode;
-use tarn_base::secret::Secret;
 use tarn_net::{Credentials, Remote, RemoteError};
 use tokio::{fs::File, io::AsyncReadExt as _};
 use url::Url;
@@ -13,7 +12,9 @@ use url::Url;
 use crate::{
     failure::Failure,
     remote::{
-        ConnectArguments, credentials, refused_caller,
+        ConnectArguments, credentials,
+        place::credentials_in,
+        refused_caller,
         retry::{Trouble, asked_pause, may_pass},
         text_of,
     },
@@ -94,10 +95,7 @@ impl Source {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(wrong("it does not begin with https:// or http://"));
         }
-        let of_url = (!base.username().is_empty()).then(|| Credentials::Password {
-            user: base.username().to_owned(),
-            password: Secret::new(base.password().unwrap_or_default().to_owned()),
-        });
+        let of_url = credentials_in(&base);
         let host = base.host_str().unwrap_or_default().to_owned();
         // Neither can be refused for a URL that has a host.
         let _ = base.set_username("");

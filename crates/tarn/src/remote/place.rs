@@ -216,7 +216,8 @@ fn packages(segments: &[String]) -> Option<(&[String], &str, &[String])> {
     Some((segments.get(..at)?, owner, segments.get(at + 4..)?))
 }
 
-fn credentials_in(url: &Url) -> Option<Credentials> {
+/// The user and the password that a URL holds, decoded.
+pub(crate) fn credentials_in(url: &Url) -> Option<Credentials> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }
