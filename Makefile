@@ -23,9 +23,9 @@ run: ## build and serve on 127.0.0.1:8080; the first run says what to type next
 	@scripts/install-system build
 	cargo run --release --package tarn -- serve
 
-dist: ## the binary of a release as target/dist/tarn, and beside it tarn.debug with its line numbers
-	cargo build --profile dist --locked --package tarn
-	scripts/split-debug-info target/dist/tarn
+dist: ## the binary of a release as target/dist/tarn, and beside it tarn.debug with its line numbers; TARGET=… builds it for another machine, in target/TARGET/dist
+	cargo build --profile dist --locked --package tarn $(if $(TARGET),--target $(TARGET))
+	scripts/split-debug-info target/$(if $(TARGET),$(TARGET)/)dist/tarn
 
 test: ## everything that CI does, in its order; installs what it needs
 	@scripts/check-rust
@@ -39,7 +39,7 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, Go and Node.js, an Alpine root, cargo-fuzz, cargo-deny, cargo-deb, schemathesis, clients of the forges, nfpm, Renovate, actionlint, two S3 servers, an ACME server, a browser
+install: ## install what the tests call: programs, Go and Node.js, an Alpine root, cargo-fuzz, cargo-deny, cargo-deb, schemathesis, clients of the forges, nfpm, goreleaser, apko, melange, Renovate, actionlint, two S3 servers, an ACME server, a browser
 	scripts/install-system test
 	scripts/install-languages $(CACHE)
 	scripts/install-alpine-root $(CACHE)

@@ -143,11 +143,24 @@ fn start_garage() -> Option<S3Server> {
     let [address, rpc, admin] = [(); 3].map(|()| free_address());
     let place = folder.display();
     let settings = folder.join("garage.toml");
+    // The settings that are packaged, at a place of its own.
+    let packaged =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/compose/garage.toml");
+    let mut text = fs::read_to_string(packaged).unwrap();
+    for (written, here) in [
+        ("/var/lib/garage/", format!("{place}/")),
+        ("127.0.0.1:3901", rpc.to_string()),
+        ("0.0.0.0:3900", address.to_string()),
+        (
+            "s3_region = \"garage\"",
+            format!("s3_region = \"{REGION}\""),
+        ),
+    ] {
+        assert!(text.contains(written), "{written}");
+        text = text.replace(written, &here);
+    }
     let text = format!(
-        "metadata_dir = \"{place}/meta\"\ndata_dir = \"{place}/data\"\ndb_engine = \"sqlite\"\nreplication_factor = 1\n\
-         metadata_fsync = false\ndata_fsync = false\nrpc_bind_addr = \"{rpc}\"\nrpc_public_addr = \"{rpc}\"\n\
-         rpc_secret = \"{SECRET_KEY}\"\n[s3_api]\ns3_region = \"{REGION}\"\napi_bind_addr = \"{address}\"\n\
-         [admin]\napi_bind_addr = \"{admin}\"\nadmin_token = \"of-the-tests\"\n"
+        "metadata_fsync = false\ndata_fsync = false\n{text}\n[admin]\napi_bind_addr = \"{admin}\"\nadmin_token = \"of-the-tests\"\n"
     );
     fs::write(&settings, text).unwrap();
     let mut server = below_a_shell(&folder, &program);
@@ -155,6 +168,7 @@ fn start_garage() -> Option<S3Server> {
         .arg("-c")
         .arg(settings)
         .args(["server", "--single-node", "--default-bucket"])
+        .env("GARAGE_RPC_SECRET", SECRET_KEY)
         .env("GARAGE_DEFAULT_ACCESS_KEY", ACCESS_KEY)
         .env("GARAGE_DEFAULT_SECRET_KEY", SECRET_KEY)
         .env("GARAGE_DEFAULT_BUCKET", BUCKET);
