@@ -7,6 +7,7 @@
     reason = "a test ends where something fails"
 )]
 
+mod documents;
 mod postgres;
 mod s3_server;
 mod shell;
@@ -14,6 +15,7 @@ mod suite;
 mod tools;
 
 pub use self::{
+    documents::block_of,
     postgres::Postgres,
     s3_server::{ACCESS_KEY, REGION, S3Server, SECRET_KEY},
     suite::{Session, database_in, on_postgres, run_on_postgres, sql_in},

@@ -33,9 +33,13 @@ pub fn left_out(what: &'static str) {
     say_once(what, "left out: tests that need", "`make test` installs it");
 }
 
-/// Says once that tests were not run because `what` is not here. For programs that nothing of this project installs, so it is no failure anywhere.
+/// Says once that tests were not run because `what` is not here. For programs of which the system has no package, so it is no failure anywhere.
 pub fn not_run(what: &'static str) {
-    say_once(what, "not run: tests that need", "nothing installs it");
+    say_once(
+        what,
+        "not run: tests that need",
+        "this system has no package of it",
+    );
 }
 
 /// Writes a line around the test runner's capture, once for each `what`.

@@ -100,6 +100,42 @@ fn a_missing_or_old_rust_is_named_in_one_line_with_what_to_type() {
 }
 
 #[test]
+fn what_a_system_has_no_package_of_is_not_missed_there() {
+    let ubuntu = [("apt-get", ""), ("grep", "")];
+    for (programs, program, is_offered) in [
+        (&[("apt-get", "")][..], "systemd-analyze", true),
+        (&[("dnf", "")], "systemd-analyze", true),
+        (&[("apk", "")], "systemd-analyze", false),
+        (&[("dnf", "")], "mmdebstrap", false),
+        (&[("apt-get", "")], "chromium", true),
+        (&[("dnf", "")], "chromium", true),
+        // Of Ubuntu only a snap: the file /etc/os-release says so here.
+        (&ubuntu, "chromium", false),
+        (&ubuntu, "curl", true),
+        (&[("apk", "")], "no-such-program", false),
+    ] {
+        let (good, text) = run(&machine(programs), "install-system", &["offers", program]);
+        assert_eq!(good, is_offered, "{program} {programs:?} {text}");
+    }
+    // One line says what is missing there, and all else is installed.
+    let mut programs = ubuntu.to_vec();
+    programs.push(("id", "echo 1000"));
+    let (_, text) = run(&machine(&programs), "install-system", &["test"]);
+    assert!(
+        text.contains("not installed: Chromium, which Ubuntu has only as a snap"),
+        "{text}"
+    );
+    assert!(
+        text.contains(" git bwrap ") && !text.contains(" chromium "),
+        "{text}"
+    );
+    // Any of its names is it.
+    programs.push(("google-chrome", ""));
+    let (_, text) = run(&machine(&programs), "install-system", &["test"]);
+    assert!(!text.contains("Chromium"), "{text}");
+}
+
+#[test]
 fn what_may_not_be_installed_is_named_with_the_command_for_root() {
     let (good, text) = run(&machine(&[]), "install-system", &["build"]);
     assert!(!good && text.contains("missing: cc make"), "{text}");

@@ -14,6 +14,7 @@ use apk_testkit::v2::PackageBuilder;
 use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::Value;
+use tarn_testkit::block_of;
 
 use crate::harness::{Folder, PASSWORD, Said, names_in, replaced, without_hashes};
 
@@ -457,7 +458,15 @@ fn shells_and_man_find_every_command() {
             "{shell}"
         );
     }
-    assert_eq!(folder.tarn(&["man-pages", "man"]).exit, 0);
+    // As the document says, with other folders.
+    let block = block_of("docs/client.md", "tarn completions bash");
+    let block = block
+        .replace("/etc/bash_completion.d/tarn", "completions")
+        .replace("/usr/local/share/man/man1", "man");
+    folder.sh(&block);
+    let completions = folder.tarn(&["completions", "bash"]).stdout;
+    let written = fs::read_to_string(folder.path("completions")).unwrap();
+    assert_eq!(written, completions);
     let pages = names_in(&folder.path("man"));
     for page in ["tarn.1", "tarn-serve.1", "tarn-push.1", "tarn-user-add.1"] {
         assert!(pages.iter().any(|name| name == page), "{page} in {pages:?}");

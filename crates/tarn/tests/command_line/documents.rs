@@ -1,6 +1,6 @@
-//! The command blocks of the documents: each is taken by `tarn`, run by a test that it names, or says that it is not run.
+//! The command blocks of the documents: each is run here, run by a test that it names, or says that it is not run.
 //!
-//! A block that is neither has a line above it, which readers of the page don't see:
+//! One that is not run here has a line above it, which readers of the page don't see:
 //!
 //! ```text
 //! <!-- run by NAME_OF_A_TEST -->
@@ -12,7 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::harness::Folder;
+use apk::sign::{KeyName, KeySize, SigningKey};
+use apk_testkit::v2::PackageBuilder;
+use regex::Regex;
+use tarn_testkit::block_of;
+
+use crate::{harness::Folder, inspect::signed_index};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -27,6 +32,7 @@ fn documents() -> Vec<(String, String)> {
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
+        "fuzz/README.md",
         "packaging/README.md",
     ]
     .map(|name| root.join(name))
@@ -80,64 +86,118 @@ fn blocks<'a>(name: &str, text: &'a str) -> Vec<Block<'a>> {
     blocks
 }
 
-/// The commands of a block: lines that end in a backslash go on in the next, what follows ` #` is a comment.
-fn commands(lines: &[&str]) -> Vec<String> {
-    let mut commands = Vec::new();
-    let mut begun = String::new();
-    for line in lines {
-        let line = line.split(" # ").next().unwrap().trim();
-        begun.push_str(line.strip_suffix('\\').unwrap_or(line));
-        if !line.ends_with('\\') && !begun.trim().is_empty() {
-            commands.push(std::mem::take(&mut begun));
-        }
+/// A folder with a registry that has the users `alice` and `carol`, and what the documents name: packages, keys, certificates.
+fn prepared() -> Folder {
+    let folder = Folder::with_registry();
+    for name in ["alice", "carol"] {
+        folder.sh(&added(name));
     }
-    commands
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    let rsa = SigningKey::generate(KeySize::Rsa2048).unwrap();
+    let name = KeyName::parse("any.rsa.pub").unwrap();
+    fs::create_dir_all(folder.path("repo/x86_64")).unwrap();
+    folder.write("repo/x86_64/hello-1.0-r0.apk", &package);
+    folder.write(
+        "repo/x86_64/APKINDEX.tar.gz",
+        signed_index(&[&package], &name, &rsa),
+    );
+    folder.write(
+        "you@example.org-5f3c.rsa",
+        rsa.to_pkcs8_pem().unwrap().as_bytes(),
+    );
+    let curve = SigningKey::generate_p256().unwrap();
+    folder.write("private-key.pem", curve.to_pkcs8_pem().unwrap().as_bytes());
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/certificates");
+    for (from, to) in [
+        ("first.pem", "cert.pem"),
+        ("first.key.pem", "key.pem"),
+        ("authority.pem", "corp-ca.pem"),
+    ] {
+        fs::copy(certificates.join(from), folder.path(to)).unwrap();
+    }
+    folder
 }
 
-/// The words of a command as a shell has them, up to where its output goes. Nothing is filled in.
-fn words(command: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for character in command.chars() {
-        match (quote, character) {
-            (Some(end), character) if character == end => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None, ' ') => words.extend(word.take()),
-            (None, '>') if word.is_none() => return words,
-            (_, character) => word.get_or_insert_default().push(character),
-        }
-    }
-    words.extend(word);
-    words
+fn added(name: &str) -> String {
+    format!("echo correct-horse-42 | tarn user add {name} --password-stdin\n")
 }
 
-/// Why `tarn` does not take a command, where it doesn't. It is run in a folder with nothing in it, so what it takes fails later.
-fn refusal(folder: &Folder, command: &str) -> Option<String> {
-    let all = words(command);
-    let mut arguments: Vec<&str> = all.iter().map(String::as_str).collect();
-    match arguments.first() {
-        Some(&("tarn" | "target/release/tarn")) => arguments.remove(0),
-        _ => return Some("it is no command of tarn".to_owned()),
-    };
-    // The settings are the same, and this ends.
-    if arguments.first() == Some(&"serve") {
-        arguments[0] = "check-config";
+/// What has to be there before a block, besides what is prepared.
+fn before(block: &str) -> String {
+    let mut lines = String::new();
+    if block.contains("bob") && !block.contains("user add bob") {
+        lines.push_str(&added("bob"));
     }
-    let said = folder.tarn(&arguments);
-    let not_understood = said.exit == 2
-        && (said.stderr.contains("--help") || said.stderr.contains("cannot be used"));
-    not_understood.then_some(said.stderr)
+    if block.contains("acme") && !block.contains("org add acme") {
+        lines.push_str("tarn org add acme --owner alice\n");
+    }
+    if block.contains("tarn package") {
+        for branch in ["edge", "v3.99typo"] {
+            lines.push_str(&format!(
+                "tarn import index repo --owner acme --branch {branch} --repository main --allow-untrusted\n"
+            ));
+        }
+    }
+    if block.contains("package restore") {
+        lines.push_str("tarn package delete acme edge/main/x86_64/hello-1.0-r0.apk\n");
+    }
+    if block.contains("OLD_NAME") {
+        lines.push_str("tarn key export alice >before.pub\ntarn key rotate alice\n");
+    }
+    lines
+}
+
+/// Runs a block in a copy of what is prepared, as it is written but for what a test can't have: the folders of a system, a terminal at
+/// which a password is typed, and a server that doesn't end.
+fn run(prepared: &Folder, block: &str) {
+    let folder = Folder::empty();
+    let lines = block
+        .replace("target/release/tarn", "tarn")
+        .replace("tarn serve", "tarn check-config")
+        .replace("tarn user add bob\n", &added("bob"))
+        .replace("/etc/tarn/", "./")
+        .replace(
+            "OLD_NAME",
+            "\"$(tarn key list alice | tail -n 1 | cut -d ' ' -f 1)\"",
+        );
+    let copy = format!("cp -a {}/. .", prepared.path("").display());
+    folder.sh(&format!("{copy}\n{}\n{lines}", before(block)));
+}
+
+/// The texts by which the tests in a file take blocks of a document: `block_of("DOCUMENT", "TEXT")`.
+fn taken<'a>(code: &'a str, document: &str) -> Vec<&'a str> {
+    let call = Regex::new(r#"block_of\(\s*"([^"]+)",\s*"([^"]+)",?\s*\)"#).unwrap();
+    let calls = call.captures_iter(code).map(|found| found.extract::<2>().1);
+    let of_document = calls.filter(|[of, _]| *of == document);
+    of_document.map(|[_, text]| text).collect()
+}
+
+/// Why a test does not run a block of a document, where it doesn't.
+fn not_run_by(
+    test: &str,
+    (document, block): (&str, &Block<'_>),
+    code: &[String],
+) -> Option<String> {
+    let files: Vec<&String> = code
+        .iter()
+        .filter(|text| text.contains(&format!("fn {test}(")))
+        .collect();
+    if files.is_empty() {
+        return Some(format!("there is no test {test}"));
+    }
+    let text = block.lines.join("\n");
+    let mut texts = files.iter().flat_map(|file| taken(file, document));
+    let takes_it =
+        texts.any(|part| text.contains(part) && block_of(document, part).trim() == text.trim());
+    (!takes_it).then(|| format!("{test} does not take it by `block_of`"))
 }
 
 #[test]
 fn every_command_block_is_run_or_marked() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let code = code_below(&tests);
-    let folder = Folder::empty();
+    let code = code_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    let prepared = prepared();
     let mut wrong = Vec::new();
-    let mut taken = 0;
+    let mut count = 0;
     for (name, text) in documents() {
         for block in blocks(&name, &text) {
             if block.above == "<!-- not run by a test -->" {
@@ -147,16 +207,15 @@ fn every_command_block_is_run_or_marked() {
                 .above
                 .strip_prefix("<!-- run by ")
                 .and_then(|rest| rest.strip_suffix(" -->"));
-            if let Some(test) = named {
-                if !code.contains(&format!("fn {test}(")) {
-                    wrong.push(format!("{}: there is no test {test}", block.place));
+            match named {
+                Some(test) => {
+                    let why = not_run_by(test, (&name, &block), &code);
+                    wrong.extend(why.map(|why| format!("{}: {why}", block.place)));
                 }
-                continue;
-            }
-            for command in commands(&block.lines) {
-                taken += 1;
-                if let Some(why) = refusal(&folder, &command) {
-                    wrong.push(format!("{}: `{command}`: {why}", block.place));
+                None => {
+                    println!("{}", block.place);
+                    run(&prepared, &format!("{}\n", block.lines.join("\n")));
+                    count += 1;
                 }
             }
         }
@@ -166,7 +225,23 @@ fn every_command_block_is_run_or_marked() {
         "correct these, or write `<!-- run by TEST -->` or `<!-- not run by a test -->` above the block:\n{}",
         wrong.join("\n")
     );
-    assert!(taken > 20, "only {taken} commands were found");
+    assert!(count > 20, "only {count} blocks were run");
+}
+
+#[test]
+fn every_block_says_what_it_is() {
+    for (name, text) in documents() {
+        let mut is_open = false;
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.trim_start().starts_with("```") {
+                is_open = !is_open;
+                assert!(
+                    !is_open || line.trim() != "```",
+                    "{name}:{number} opens a block without its language"
+                );
+            }
+        }
+    }
 }
 
 /// The lines of a document that are in no block of code.
@@ -227,43 +302,50 @@ fn every_link_of_the_documents_leads_somewhere() {
     assert!(seen > 100, "only {seen} links were found");
 }
 
-fn code_below(folder: &Path) -> String {
-    let mut code = String::new();
+/// The text of each file of code in a folder and below it.
+fn code_below(folder: &Path) -> Vec<String> {
+    let mut code = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            code.push_str(&code_below(&path));
+            code.extend(code_below(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            code.push_str(&fs::read_to_string(path).unwrap());
+            code.push(fs::read_to_string(path).unwrap());
         }
     }
     code
 }
 
 #[test]
-fn a_command_that_tarn_does_not_take_is_found() {
-    let folder = Folder::empty();
-    for command in [
-        "tarn frobnicate",
-        "tarn user add",
-        "tarn quota show acme --nothing",
-        "curl -fsS https://h/",
-        "tarn serve --listen here",
+fn a_test_runs_the_blocks_that_it_takes_from_the_document() {
+    let text = "```sh\ntarn serve\n```\n";
+    let all = blocks("docs/tutorial.md", text);
+    let of = |code: &str| {
+        not_run_by(
+            "it_is_so",
+            ("docs/tutorial.md", &all[0]),
+            &[code.to_owned()],
+        )
+    };
+    for code in [
+        "fn it_was_so() {}",
+        "fn it_is_so() {}",
+        "fn it_is_so() { block_of(\"README.md\", \"tarn serve\") }",
+        // In that document it is another block.
+        "fn it_is_so() { block_of(\"docs/tutorial.md\", \"tarn serve\") }",
     ] {
-        assert!(refusal(&folder, command).is_some(), "{command}");
+        assert!(of(code).is_some(), "{code}");
     }
-    let lines = [
-        "tarn org team add acme ci --role write \\",
-        "  --limit 'v3.*/main' # the team",
-        "tarn audit export > audit.jsonl",
-    ];
-    let commands = commands(&lines);
+    let tutorial = fs::read_to_string(root().join("docs/tutorial.md")).unwrap();
+    let found = blocks("docs/tutorial.md", &tutorial);
+    let own = found
+        .iter()
+        .find(|block| block.lines.contains(&"tarn serve"))
+        .unwrap();
+    let code =
+        "fn it_is_so() {\n  block_of(\n \"docs/tutorial.md\",\n \"tarn serve\",\n) }".to_owned();
     assert_eq!(
-        words(&commands[0])[6..],
-        ["--role", "write", "--limit", "v3.*/main"]
+        not_run_by("it_is_so", ("docs/tutorial.md", own), &[code]),
+        None
     );
-    assert_eq!(words(&commands[1]), ["tarn", "audit", "export"]);
-    for command in &commands {
-        assert_eq!(refusal(&folder, command), None, "{command}");
-    }
 }

@@ -98,6 +98,25 @@ impl Folder {
         }
     }
 
+    /// Runs lines of a shell in the folder, in which `tarn` is this one. They must end well. Gives what they printed.
+    pub(crate) fn sh(&self, lines: &str) -> String {
+        let mut shell = Command::new("/bin/sh");
+        let output = shell
+            .args([
+                "-euc",
+                &format!(
+                    "tarn() {{ {} \"$@\"; }}\n{lines}",
+                    env!("CARGO_BIN_EXE_tarn")
+                ),
+            ])
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{lines}\n{said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Starts a server on a free port, and waits until it listens.
     pub(crate) fn serve(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0"];

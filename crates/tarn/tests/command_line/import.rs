@@ -16,9 +16,10 @@ use apk::{
 use apk_testkit::v2::PackageBuilder;
 use insta::assert_snapshot;
 use rustix::process::Signal;
+use tarn_testkit::block_of;
 
 use crate::{
-    harness::{Folder, Said, without_hashes},
+    harness::{Folder, PASSWORD, Said, without_hashes},
     inspect::signed_index,
 };
 
@@ -371,4 +372,72 @@ fn a_repository_on_a_server_that_breaks_off_is_taken_over_whole() {
     );
     let said = import(&folder, "http://127.0.0.1:1/nothing", &["--key", KEY]);
     assert_eq!((said.exit, said.stdout.as_str()), (1, ""));
+}
+
+#[test]
+fn the_lines_of_the_documents_take_a_repository_over() {
+    let folder = with_repository();
+    let lines = block_of("docs/client.md", "tarn import index")
+        .replace("https://old.example.org/alpine/v3.23/main", "repo")
+        .replace("--owner acme", "--owner admin")
+        .replace("builder@example.org-5f3c.rsa", "alice-5f.rsa");
+    assert_eq!(folder.sh(&lines).matches("imported ").count(), 3);
+    let keys = folder.tarn(&["key", "list", "admin"]);
+    assert!(keys.stdout.contains(KEY), "{}", keys.stdout);
+}
+
+#[test]
+fn a_feed_of_openwrt_is_taken_over_from_a_private_server_with_its_key() {
+    // The feed is on another server, whose owner is private, and signed by a key of an elliptic curve.
+    let feed = with_repository();
+    let key = SigningKey::generate_p256().unwrap();
+    feed.write("private-key.pem", key.to_pkcs8_pem().unwrap().as_bytes());
+    assert_eq!(import(&feed, "repo", &["--key", KEY]).exit, 0);
+    for command in [
+        &[
+            "key",
+            "import",
+            "admin",
+            "private-key.pem",
+            "--name",
+            "feed.pem",
+        ][..],
+        &["user", "visibility", "admin", "private"],
+    ] {
+        assert_eq!(feed.tarn(command).exit, 0);
+    }
+    let server = feed.serve(&[], &[]);
+
+    let folder = Folder::with_registry();
+    fs::copy(feed.path("private-key.pem"), folder.path("private-key.pem")).unwrap();
+    let lines = |credentials: &str| {
+        let url = format!(
+            "http://{credentials}{}/api/packages/admin/alpine/v3.23/main/x86_64",
+            server.address
+        );
+        block_of("docs/openwrt.md", "tarn import index")
+            .replace(
+                "https://feed.example.org/packages/aarch64_cortex-a53/feed",
+                &url,
+            )
+            .replace("--owner OWNER", "--owner admin")
+            .replace("NAME.pem", "feed.pem")
+    };
+    let refused = format!("if {}; then exit 9; fi 2>&1", lines("").trim());
+    let said = folder.sh(&refused);
+    assert!(
+        said.contains("401") || said.contains("credentials"),
+        "{said}"
+    );
+    assert_eq!(listed(&folder), Vec::<String>::new());
+
+    let said = folder.sh(&lines(&format!("admin:{}@", PASSWORD.replace(' ', "%20"))));
+    assert_eq!(said.matches("imported ").count(), 2, "{said}");
+    assert_eq!(dates(&folder), [BUILT; 2]);
+    let keys = folder.tarn(&["key", "list", "admin"]).stdout;
+    assert!(
+        keys.contains("feed.pem") && keys.contains("ec-p256"),
+        "{keys}"
+    );
+    drop(server);
 }

@@ -7,17 +7,17 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use tarn_testkit::block_of;
 use tempfile::TempDir;
 
 use crate::harness::{
     Apk, Package, Server, alpine_or_leave_out,
-    documents::block_of,
     server::{ADMIN, PASSWORD},
     tools,
 };
 
 /// A folder with files of a user, and what the documents leave open.
-struct Work<'a> {
+pub(crate) struct Work<'a> {
     folder: TempDir,
     server: &'a Server,
     path: String,
@@ -25,7 +25,7 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// A folder whose commands find `program`.
-    fn new(server: &'a Server, program: &Path) -> Self {
+    pub(crate) fn new(server: &'a Server, program: &Path) -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("bin")).unwrap();
         let name = program.file_stem().unwrap();
@@ -42,18 +42,18 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.at(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// A text of a document, with this server, its administrator and its key.
-    fn fill_in(&self, text: &str) -> String {
+    pub(crate) fn fill_in(&self, text: &str) -> String {
         let host = self.server.base.strip_prefix("http://").unwrap();
         text.replace("https://USER:TOKEN@HOST", &format!("http://{ADMIN}@{host}"))
             .replace("https://HOST", &self.server.base)
@@ -79,7 +79,7 @@ impl<'a> Work<'a> {
     }
 
     /// The same; it must end well. Gives what it printed.
-    fn expect(&self, text: &str) -> String {
+    pub(crate) fn expect(&self, text: &str) -> String {
         let output = self.sh(text);
         let said = said(&output);
         assert!(
@@ -98,7 +98,7 @@ fn said(output: &Output) -> String {
 }
 
 /// The file name of the key that signs the indexes of `admin`.
-fn key_of(server: &Server) -> String {
+pub(crate) fn key_of(server: &Server) -> String {
     let key = server.alpine("admin", "/key").user(ADMIN).expect(200);
     let disposition = key.require("content-disposition");
     disposition.split('"').nth(1).unwrap().to_owned()
@@ -163,7 +163,7 @@ git add . && git commit -q -m 'Say hello' && git tag v1.2.3
 #[test]
 fn goreleaser_uploads_what_apk_installs() {
     let (Some(goreleaser), Some(alpine)) =
-        (tools::own_or_not_run("goreleaser"), alpine_or_leave_out())
+        (tools::goreleaser_or_leave_out(), alpine_or_leave_out())
     else {
         return;
     };
@@ -251,17 +251,17 @@ fn apko_and_melange_find_the_key_by_themselves() {
     };
     let server = Server::start();
     server.publish("v3.23/main", &hello_with_a_shell(&alpine));
-    if let Some(apko) = tools::own_or_not_run("apko") {
+    if let Some(apko) = tools::apko_or_leave_out() {
         apko_builds_an_image(&Work::new(&server, &apko));
     }
-    if let Some(melange) = tools::own_or_not_run("melange") {
+    if let Some(melange) = tools::melange_or_leave_out() {
         melange_builds_a_package(&Work::new(&server, &melange), &alpine);
     }
 }
 
 fn apko_builds_an_image(work: &Work<'_>) {
-    let page = |text| work.fill_in(&block_of("docs/apko-melange.md", text));
-    let (settings, build) = (page("# apko.yaml"), page("apko build"));
+    let settings = work.fill_in(&block_of("docs/apko-melange.md", "# apko.yaml"));
+    let build = block_of("docs/apko-melange.md", "apko build");
     let built = |settings: &str| {
         work.write("apko.yaml", settings);
         // What it keeps of an earlier run.
@@ -282,7 +282,7 @@ fn apko_builds_an_image(work: &Work<'_>) {
         .tarn(&["user", "visibility", "admin", "private"], "");
     let refused = built(&settings).unwrap_err();
     assert!(refused.contains("401"), "{refused}");
-    let private = page("USER:TOKEN@HOST");
+    let private = work.fill_in(&block_of("docs/apko-melange.md", "USER:TOKEN@HOST"));
     let (repositories, keyring) = private.split_once("  keyring:").unwrap();
     let (_, packages) = settings.split_once("  packages:").unwrap();
     let unnamed = format!("contents:\n{repositories}  packages:{packages}");
@@ -295,9 +295,9 @@ fn apko_builds_an_image(work: &Work<'_>) {
 }
 
 fn melange_builds_a_package(work: &Work<'_>, alpine: &Path) {
-    let page = |text| work.fill_in(&block_of("docs/apko-melange.md", text));
-    work.write("greeting.yaml", &page("# greeting.yaml"));
-    work.expect(&page("melange build"));
+    let recipe = work.fill_in(&block_of("docs/apko-melange.md", "# greeting.yaml"));
+    work.write("greeting.yaml", &recipe);
+    work.expect(&work.fill_in(&block_of("docs/apko-melange.md", "melange build")));
     let apk = Apk::new(alpine, &[work.server.repository("v3.23/main")]);
     let apk = apk.trusting(work.server, "admin", ADMIN);
     apk.expect(&["add", "greeting"]);

@@ -2,16 +2,17 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::Path,
     process::{Command, Output},
 };
 
 use apk::sign::{KeySize, SigningKey};
 
+use tarn_testkit::block_of;
+
 use crate::{
-    harness::{
-        Apk, Package, Server, alpine_or_leave_out, apk::bare, documents::block_of, server::ADMIN,
-    },
+    harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare, server::TARN},
     tls::{certificate, folder_with, start},
 };
 
@@ -145,6 +146,41 @@ fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
         apk.installed("usr/bin/anywhere").as_deref(),
         Some("anywhere")
     );
+
+    // The lines of the documents, with another package.
+    let home = folder.path();
+    symlink(&*TARN, home.join("tarn")).unwrap();
+    fs::create_dir(home.join("out")).unwrap();
+    Package::new("later", "1.0-r0").write_into(&home.join("out"));
+    let shell = |block: &str| {
+        let block = block
+            .replace("export TARN_TOKEN=…", "")
+            .replace("https://HOST/acme/v3.23/main", &to)
+            .replace("https://packages.example.org/acme/v3.23/main", &to)
+            .replace("https://packages.example.org/acme", &owner);
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &block]).current_dir(home);
+        shell.env("PATH", format!("{}:/usr/bin:/bin", home.display()));
+        shell.envs([("TARN_TOKEN", token.as_str()), ("NO_PROXY", "*")]);
+        shell
+            .env("TARN_CA_FILE", certificate("first"))
+            .env("HOME", home);
+        let ended = shell.output().unwrap();
+        assert!(ended.status.success(), "{block}: {}", text(&ended.stderr));
+        text(&ended.stdout)
+    };
+    let said = shell(&block_of("docs/ci.md", "--wait out/*.apk"));
+    assert!(said.starts_with("published https://"), "{said}");
+    let said = shell(&block_of("docs/client.md", "export TARN_TOKEN"));
+    assert!(said.starts_with("unchanged https://"), "{said}");
+    fs::remove_dir_all(&keys).unwrap();
+    let install = block_of("docs/client.md", "tarn install-key");
+    shell(&format!(
+        "{} --keys-dir {}",
+        install.trim_end(),
+        keys.display()
+    ));
+    apk.expect(&["add", "later"]);
 }
 
 #[test]
@@ -213,68 +249,4 @@ fn clients_of_an_imported_repository_notice_nothing() {
         before
     );
     assert_eq!(client(server.repository("v1/main")), before);
-}
-
-#[test]
-fn the_first_screen_of_the_readme_is_true() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
-    let server = Server::start();
-    let folder = tempfile::tempdir().unwrap();
-    Package::new("hello", "1.0-r0")
-        .file("usr/bin/hello", "hello")
-        .write_into(folder.path());
-    let apk = Apk::new(&alpine, &[]);
-    let key = server.tarn(&["key", "list", "admin"], "");
-    let key = key
-        .lines()
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .to_owned();
-    let repositories = apk.keys().with_file_name("repositories");
-    // The programs of a stock Alpine.
-    let loader = alpine.join("lib/ld-musl-x86_64.so.1");
-    let inside = format!(
-        "{} --library-path {root}/lib:{root}/usr/lib",
-        loader.display(),
-        root = alpine.display()
-    );
-    let wget = format!(
-        "wget() {{ {inside} {}/bin/busybox wget \"$@\"; }}\n",
-        alpine.display()
-    );
-    let shell = |block: &str| {
-        let block = block
-            .replace("admin:PASSWORD", ADMIN)
-            .replace("http://127.0.0.1:8080", &server.base)
-            .replace("/etc/apk/keys", apk.keys().to_str().unwrap())
-            .replace("/etc/apk/repositories", repositories.to_str().unwrap())
-            .replace("KEY", &key);
-        // What is behind it is run by the harness, which has a root of its own.
-        let block = block.split(" && apk add").next().unwrap();
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-euc", &format!("{wget}{block}")])
-            .env("no_proxy", "*");
-        let ended = command.current_dir(folder.path()).output().unwrap();
-        assert!(ended.status.success(), "{block}: {}", text(&ended.stderr));
-    };
-    shell(&block_of(
-        "README.md",
-        "curl -sS --fail-with-body --user admin:PASSWORD",
-    ));
-    let install = block_of("README.md", "wget -O /etc/apk/keys/KEY");
-    assert!(
-        install
-            .trim_end()
-            .ends_with(" && apk add --update-cache hello"),
-        "{install}"
-    );
-    shell(&install);
-    apk.expect(&["add", "hello"]);
-    assert_eq!(apk.installed("usr/bin/hello").as_deref(), Some("hello"));
 }

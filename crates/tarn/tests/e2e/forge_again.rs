@@ -1,11 +1,22 @@
 //! A second import from a forge, after something changed here.
 
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
 use apk::sign::{KeySize, SigningKey};
+use tarn_testkit::block_of;
 use tempfile::TempDir;
 
 use crate::{
     forge_import::{X86_64, counts, database, forge, import, report, text},
-    harness::{Package, server::tarn_in},
+    harness::{
+        Package,
+        forge::Forge,
+        server::{TARN, tarn_in},
+    },
 };
 
 #[test]
@@ -126,4 +137,98 @@ fn what_was_there_before_or_restored_keeps_its_date_and_its_downloads() {
     let said = report(&import(&forge, &data, &[]));
     assert_eq!(counts(&said, "packages"), [0, 3, 1], "{said}");
     assert_eq!(text(&database(&data), past), restored);
+}
+
+#[test]
+fn the_lines_of_the_documents_move_a_forge() {
+    let (forge, _) = forge();
+    let folder = TempDir::new().unwrap();
+    let run = |block: &str| {
+        let lines = block
+            .replace("/etc/gitea/app.ini", forge.app_ini().to_str().unwrap())
+            .replace("/var/lib/tarn", "tarn-data");
+        let mut shell = Command::new("/bin/sh");
+        let tarn = format!("tarn() {{ {} \"$@\"; }}\n", TARN.to_str().unwrap());
+        shell.args(["-euc", &format!("{tarn}{lines}")]);
+        report(&shell.current_dir(folder.path()).output().unwrap())
+    };
+    let planned = run(&block_of("docs/moving-from-a-forge.md", "--dry-run"));
+    assert_eq!(counts(&planned, "packages"), [3, 0, 1], "{planned}");
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+    let moved = run(&block_of(
+        "docs/moving-from-a-forge.md",
+        "app.ini --data-dir /var/lib/tarn",
+    ));
+    assert_eq!(counts(&moved, "packages"), [3, 0, 1], "{moved}");
+    let merged = run(&block_of("docs/moving-from-a-forge.md", "--merge alice"));
+    assert_eq!(counts(&merged, "users"), [0, 7, 0], "{merged}");
+}
+
+#[test]
+fn a_forge_of_a_thousand_packages_comes_whole_however_often_the_import_is_killed() {
+    let forge = Forge::new();
+    forge.at_once(|forge| {
+        forge.grow(20, 5);
+        for number in 0..1_000 {
+            // Of 16 of the people, the organisations and alice.
+            let owner = [1, 10, 100 + number % 13, 200 + number % 4][(number % 4) as usize];
+            let package = Package::new(&format!("package{number}"), "1.0-r0");
+            forge.publish((owner, 2, 1_600_000_000 + number), X86_64, &package);
+        }
+    });
+    let data = TempDir::new().unwrap();
+    let dated = "SELECT COUNT(*) || ' files, ' || COUNT(DISTINCT created_at) || ' dates from ' || MIN(created_at) || ' to ' || \
+                 MAX(created_at) || ', ' || SUM(downloads) || ' downloads, of ' || MIN(uploader_id) || ' and ' || MAX(uploader_id) \
+                 FROM package_files";
+    for mark in ["users: ", "packages: 200 of 1000", "packages: 600 of 1000"] {
+        let mut command = Command::new(&*TARN);
+        command
+            .args(["import", "gitea", "--app-ini"])
+            .arg(forge.app_ini());
+        command.arg("--data-dir").arg(data.path());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let found = lines.map(Result::unwrap).find(|line| line.contains(mark));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found.is_some(), "{mark}");
+        if mark.starts_with("packages") {
+            // What came until then has its date, its downloads and its creator already.
+            let undated = "SELECT CAST(COUNT(*) AS TEXT) FROM package_files WHERE created_at >= 1600001000000000 OR downloads <> 7 OR uploader_id IS NULL";
+            assert_eq!(text(&database(&data), undated), "0");
+            let count = text(
+                &database(&data),
+                "SELECT CAST(COUNT(*) AS TEXT) FROM package_files",
+            );
+            assert!((200..1_000).contains(&count.parse().unwrap()), "{count}");
+        }
+    }
+    let output = import(&forge, &data, &[]);
+    let progress = String::from_utf8(output.stderr.clone()).unwrap();
+    for line in [
+        "users: 20 of 20",
+        "organisations: ",
+        "packages: 1000 of 1000",
+    ] {
+        assert!(progress.contains(line), "{line}\n{progress}");
+    }
+    let said = report(&output);
+    println!("{progress}{said}");
+    let all = counts(&said, "packages");
+    assert_eq!((all[0] + all[1], all[2]), (1_000, 0), "{said}");
+    assert!((1..400).contains(&all[0]), "{said}");
+    let bob = text(
+        &database(&data),
+        "SELECT CAST(id AS TEXT) FROM owners WHERE name = 'bob'",
+    );
+    let expected = format!(
+        "1000 files, 1000 dates from 1600000000000000 to 1600000999000000, 7000 downloads, of {bob} and {bob}"
+    );
+    assert_eq!(text(&database(&data), dated), expected);
+    let owners = "SELECT COUNT(*) || ' ' || SUM(kind = 'organisation') FROM owners";
+    assert_eq!(text(&database(&data), owners), "25 5");
+    let again = report(&import(&forge, &data, &[]));
+    assert_eq!(counts(&again, "packages"), [0, 1_000, 0]);
+    assert_eq!(text(&database(&data), dated), expected);
 }

@@ -21,6 +21,7 @@ mod client;
 mod commands;
 mod conditional;
 mod credentials;
+mod documents;
 mod durability;
 mod file_names;
 mod forge_again;

@@ -2,12 +2,12 @@
 
 use std::{os::unix::fs::symlink, path::Path, process::Command, sync::Arc};
 
+use tarn_testkit::block_of;
 use tempfile::TempDir;
 
 use crate::{
     harness::{
         Apk, Package, alpine_or_leave_out,
-        documents::block_of,
         server::{Server, TARN, credentials_of},
         tools::sqlite3_or_leave_out,
     },

@@ -188,6 +188,33 @@ impl Forge {
         );
     }
 
+    /// Adds people and organisations until there are that many that come along, each organisation with one of the people in its
+    /// team of owners. Their identifiers begin at 100 and 200.
+    pub(crate) fn grow(&self, people: i64, organisations: i64) {
+        let account = "INSERT INTO \"user\" SELECT ?, ?, ?, passwd, passwd_hash_algo, salt, 0, 1, 0, 0, 0, 0, 1500000000 FROM \"user\" WHERE id = ?";
+        // Seven people and one organisation of those that are here come along.
+        for number in 0..people - 7 {
+            let (id, name) = (100 + number, format!("person{number}"));
+            self.run(account, params![id, name, 0, 1]);
+        }
+        for number in 0..organisations - 1 {
+            let (id, name) = (200 + number, format!("team{number}"));
+            self.run(account, params![id, name, 1, 10]);
+            self.run(
+                "INSERT INTO team VALUES (?, ?, 'Owners', 4)",
+                params![id, id],
+            );
+            self.join(id, 100 + number);
+        }
+    }
+
+    /// Does all of it in one transaction of the database.
+    pub(crate) fn at_once(&self, fill: impl FnOnce(&Self)) {
+        self.run("BEGIN", &[]);
+        fill(self);
+        self.run("COMMIT", &[]);
+    }
+
     /// Gives an owner a signing key.
     pub(crate) fn sign(&self, owner: i64, pem: &str) {
         self.run("INSERT INTO user_setting (user_id, setting_key, setting_value) VALUES (?, 'alpine.key.private', ?)", params![owner, pem]);

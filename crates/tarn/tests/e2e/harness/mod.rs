@@ -2,7 +2,6 @@
 
 pub(crate) mod apk;
 pub(crate) mod curl;
-pub(crate) mod documents;
 pub(crate) mod forge;
 pub(crate) mod index;
 pub(crate) mod mkpkg;

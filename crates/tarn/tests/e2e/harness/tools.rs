@@ -99,17 +99,51 @@ pub(crate) fn node_or_leave_out(folder: &Path) -> Option<Command> {
     let version = pinned(&folder.join("package.json"), "    \"playwright-core\": \"");
     let version = version.trim_end_matches('"');
     let modules = cache_folder()?.join(format!("browser-tests-{version}"));
+    let Some(chromium) = chromium() else {
+        match is_offered("chromium") {
+            true => left_out("Chromium"),
+            false => not_run("Chromium"),
+        }
+        return None;
+    };
     let found = modules
         .join("node_modules/playwright-core/package.json")
         .is_file()
-        && program_runs("node", "--version")
-        && program_runs("chromium", "--version");
-    if !present_or_leave_out("Chromium and playwright-core", found) {
+        && program_runs("node", "--version");
+    if !present_or_leave_out("playwright-core", found) {
         return None;
     }
     let mut node = Command::new("node");
     node.env("TARN_BROWSER_MODULES", modules);
+    node.env("TARN_CHROMIUM", chromium);
     Some(node)
+}
+
+/// Chromium, or a browser made of it: the one that `TARN_CHROMIUM` names, or the first in the `PATH` that runs.
+fn chromium() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("TARN_CHROMIUM") {
+        return Some(named.into());
+    }
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let mut programs = names.into_iter().filter_map(in_path);
+    // A snap has files of its own, and sees none of those that a test makes.
+    let is_snap = |program: &Path| {
+        let program = program.canonicalize().unwrap_or_default();
+        program.ends_with("snap")
+    };
+    programs.find(|program| !is_snap(program) && quiet(Command::new(program).arg("--version")))
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let mut programs = env::split_paths(&path).map(|folder| folder.join(name));
+    programs.find(|program| program.is_file())
+}
+
+/// Whether `scripts/install-system` knows a package of a program for this system.
+fn is_offered(program: &str) -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/install-system");
+    quiet(Command::new(script).args(["offers", program]))
 }
 
 /// `node` with the datasources of Renovate. `None` means that the caller leaves its test out.
@@ -131,20 +165,28 @@ pub(crate) fn nfpm_or_leave_out() -> Option<PathBuf> {
     present_or_leave_out("nfpm", program.is_file()).then_some(program)
 }
 
-/// A program that nothing of this project installs: the one that the variable `TARN_NAME` names, or the one in the `PATH`. `None` means
-/// that the caller does not run its test.
-pub(crate) fn own_or_not_run(name: &'static str) -> Option<PathBuf> {
-    let named = env::var_os(format!("TARN_{}", name.to_uppercase())).map(PathBuf::from);
-    let in_path = || {
-        let path = env::var_os("PATH")?;
-        let mut programs = env::split_paths(&path).map(|folder| folder.join(name));
-        programs.find(|program| program.is_file())
-    };
-    let found = named.or_else(in_path);
-    if found.is_none() {
-        not_run(name);
-    }
-    found
+/// goreleaser, with the Git that it asks. `None` means that the caller leaves its test out.
+pub(crate) fn goreleaser_or_leave_out() -> Option<PathBuf> {
+    let found = present_or_leave_out("git", program_runs("git", "--version"));
+    built_or_leave_out("goreleaser").filter(|_| found)
+}
+
+/// apko. `None` means that the caller leaves its test out.
+pub(crate) fn apko_or_leave_out() -> Option<PathBuf> {
+    built_or_leave_out("apko")
+}
+
+/// melange, with the name spaces that it builds in. `None` means that the caller leaves its test out.
+pub(crate) fn melange_or_leave_out() -> Option<PathBuf> {
+    let works = quiet(Command::new("bwrap").args(["--ro-bind", "/", "/", "true"]));
+    let found = present_or_leave_out("the right to make name spaces (bwrap)", works);
+    built_or_leave_out("melange").filter(|_| found)
+}
+
+/// A program that `scripts/install-go-tools` builds.
+fn built_or_leave_out(name: &'static str) -> Option<PathBuf> {
+    let program = cache_folder()?.join("bin").join(name);
+    present_or_leave_out(name, program.is_file()).then_some(program)
 }
 
 /// The version that stands behind `name` at the beginning of a line of a file.
