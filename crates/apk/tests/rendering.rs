@@ -1,7 +1,5 @@
 //! What the forms of the index say of the same facts stays as it is, or gets another number.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
-
 use apk::{
     arch::Arch,
     digest::{Identity, PackageHash, Sha256Digest},

@@ -171,7 +171,8 @@ fn a_forge_of_a_thousand_packages_comes_whole_however_often_the_import_is_killed
         forge.grow(20, 5);
         for number in 0..1_000 {
             // Of 16 of the people, the organisations and alice.
-            let owner = [1, 10, 100 + number % 13, 200 + number % 4][(number % 4) as usize];
+            let owner =
+                [1, 10, 100 + number % 13, 200 + number % 4][usize::try_from(number % 4).unwrap()];
             let package = Package::new(&format!("package{number}"), "1.0-r0");
             forge.publish((owner, 2, 1_600_000_000 + number), X86_64, &package);
         }
