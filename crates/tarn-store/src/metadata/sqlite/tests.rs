@@ -141,7 +141,7 @@ async fn the_search_index_is_merged_a_little_at_a_time() {
         log.map_or(0, |log| log.len())
     };
     // What a transaction adds to the log is what it wrote, in pages of 4 KiB.
-    let mut pages = |statement: &str| {
+    let pages = |statement: &str| {
         let before = log();
         connection.execute_batch(statement).unwrap();
         (log() - before) / 4096
