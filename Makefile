@@ -13,7 +13,7 @@ export CARGO_TERM_COLOR ?= auto
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help run dist test install format lint cargo-test packaging-test api-test screenshots fuzz deny
+.PHONY: help run dist test install format lint cargo-test packaging-test api-test browser-test screenshots fuzz deny
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -65,11 +65,23 @@ packaging-test: ## what is in packaging/, as far as one machine can try it
 api-test: ## ask each operation of the JSON API API_EXAMPLES times whether it keeps to its OpenAPI document
 	scripts/test-api $(CACHE) $(API_EXAMPLES)
 
-screenshots: export TARN_TEST_CACHE := $(CACHE)
+RELEASE_BINARY := target/release/tarn
+
+browser-test screenshots: export TARN_TEST_CACHE := $(CACHE)
+browser-test: export TARN_TEST_BINARY := $(abspath $(RELEASE_BINARY))
+browser-test: ## the tests in a browser on the release binary; RELEASE_BINARY=FILE: on that one, which has to be there
+	scripts/install-system test
+	scripts/install-languages $(CACHE)
+	scripts/install-browser $(CACHE)
+	scripts/install-alpine-root $(CACHE)
+	$(if $(filter file,$(origin RELEASE_BINARY)),cargo build --release --locked --package tarn)
+	env -u TARN_SCREENSHOTS TARN_REQUIRE_TOOLS=1 cargo test --locked --package tarn --test e2e -- browser::
+
 screenshots: export TARN_SCREENSHOTS := $(CURDIR)/target/screenshots
 screenshots: export TARN_SCREENSHOTS_OF ?= main
 screenshots: ## write pictures of the ten main pages, narrow and wide, light and dark, to target/screenshots; TARN_SCREENSHOTS_OF=all: of every page
 	scripts/install-browser $(CACHE)
+	scripts/install-alpine-root $(CACHE)
 	TARN_REQUIRE_TOOLS=1 cargo test --locked --package tarn --test e2e -- browser::
 
 fuzz: ## each fuzz target for FUZZ_SECONDS
