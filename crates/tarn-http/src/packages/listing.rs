@@ -128,9 +128,11 @@ fn architecture(segment: &str) -> Result<Arch, ApiError> {
 
 /// The beginning of a list. All names in it are of letters, digits and a few marks that HTML gives no meaning.
 fn head(path: &str, page: &str, arch: &Arch) -> String {
+    // A narrow window breaks the line behind a slash.
+    let shown = path.replace('/', "/<wbr>");
     let mut head = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Index of {path}</title></head>\n<body>\n\
-         <h1>Index of {path}</h1>\n<p><a href=\"{page}\">About this repository</a></p>\n<ul>\n"
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>Index of {path}</title></head>\n<body><main>\n<h1>Index of {shown}</h1>\n<p><a href=\"{page}\">About this repository</a></p>\n<ul>\n"
     );
     if !arch.is_noarch() {
         for name in INDEXES {
@@ -166,7 +168,7 @@ impl Files {
             let _ = writeln!(text, "<li><a href=\"{}\">{shown}</a></li>", segment(name));
         }
         if files.len() < FILES as usize {
-            text.push_str("</ul>\n</body></html>\n");
+            text.push_str("</ul>\n</main></body></html>\n");
         } else {
             self.after = files.into_iter().next_back().map(|(name, _, _)| name);
         }

@@ -1,20 +1,84 @@
-//! Which page each kind of viewer gets: anonymous, reader, writer, admin.
+//! Which page each kind of viewer gets: anonymous; reader, writer and admin of the owner; administrator of the server.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use apk_testkit::v2::PackageBuilder;
+use regex::Regex;
 use tarn_store::metadata::{Role, Visibility};
 
 use crate::{
     browser::Browser,
     client::put,
-    server::{TestServer, password},
+    server::{BY, TestServer, name, password},
 };
 
-/// Every page of owners and accounts, as each kind of viewer gets it. 303 is the form to sign in. The tests in a real browser read it, too.
+/// Every route of a page, as each kind of viewer gets it. 303 is the form to sign in. The tests in a real browser read it, too.
 const STATUSES: &str = include_str!("../../../tarn/tests/browser/roles.json");
 
-/// The private organisation `vault` with a package, and a user of each role.
+/// The pages that those tests look at.
+const LOOKED_AT: &str = include_str!("../../../tarn/tests/browser/pages.json");
+
+/// Files rather than pages, whose names have the hash of their content.
+const STATIC: &str = "/-/static/{file}";
+
+/// The routes of pages that may be asked for by GET, as the code adds them to the router, which has no list of its own.
+pub(crate) fn routes() -> BTreeSet<String> {
+    let route = Regex::new(r#"\.route\(\s*"([^"]+)",\s*(\w+)\("#).unwrap();
+    let (mut routes, mut calls) = (BTreeSet::new(), 0);
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(path).unwrap();
+            calls += text.matches(".route(").count();
+            for found in route.captures_iter(&text) {
+                calls -= 1;
+                if &found[2] != "post" {
+                    routes.insert(found[1].to_owned());
+                }
+            }
+        }
+    }
+    assert_eq!(calls, 0, "a route is written in a way this test can't read");
+    assert!(routes.len() > 40, "{routes:?}");
+    routes
+}
+
+/// The route that takes a path: of those that match, the one that names most of its beginning.
+pub(crate) fn route_of<'r>(routes: &'r BTreeSet<String>, path: &str) -> Option<&'r str> {
+    let path = path.split(['?', '#']).next().unwrap();
+    let wanted: Vec<&str> = path.split('/').collect();
+    let matching = routes.iter().filter_map(|route| {
+        let segments: Vec<&str> = route.split('/').collect();
+        let takes_rest = segments.last().unwrap().starts_with("{*");
+        let as_long = segments.len() == wanted.len();
+        let long_enough = as_long || takes_rest && segments.len() < wanted.len();
+        // Words of the route come before what stands for any segment, and that before what stands for the rest.
+        let ranks = segments.iter().zip(&wanted).map(|(segment, found)| {
+            let is_rest = segment.starts_with("{*");
+            let is_any = segment.starts_with('{') && !found.is_empty();
+            match segment == found {
+                true => Some(2),
+                false => is_any.then_some(u8::from(!is_rest)),
+            }
+        });
+        let ranks: Option<Vec<u8>> = ranks.collect();
+        ranks
+            .filter(|_| long_enough)
+            .map(|ranks| (ranks, route.as_str()))
+    });
+    matching.max().map(|(_, route)| route)
+}
+
+/// The private organisation `vault` with a package and a webhook, a user of each role, and `root`, who administers the server.
 async fn vault(server: &TestServer) {
     server.add_organisation("vault", Visibility::Private).await;
     for (user, role) in [
@@ -25,10 +89,17 @@ async fn vault(server: &TestServer) {
         server.add_user(user, Visibility::Public).await;
         server.set_member("vault", user, role).await;
     }
+    server.add_user("root", Visibility::Public).await;
+    let accounts = server.accounts();
+    accounts.set_admin(&name("root"), true, &BY).await.unwrap();
     let package = PackageBuilder::new("vaulted", "1.0-r0").arch("x86_64");
     let put = put("/api/packages/vault/alpine/edge/main", package.build());
     let put = put.basic("alice", &password("alice"));
     server.send(&put).await.expect(201);
+    let webhook = [("url", "https://hooks.test/x"), ("event", "published")];
+    let mut keeper = Browser::signed_in(server, "keeper").await;
+    let added = keeper.post("/-/owners/vault/webhooks", &webhook).await;
+    added.expect(200);
 }
 
 #[tokio::test]
@@ -39,14 +110,35 @@ async fn each_viewer_gets_the_pages_that_are_for_them() {
     let mut reader = Browser::signed_in(&server, "reader").await;
     let mut writer = Browser::signed_in(&server, "writer").await;
     let mut keeper = Browser::signed_in(&server, "keeper").await;
-    let statuses: BTreeMap<String, [u16; 4]> = serde_json::from_str(STATUSES).unwrap();
+    let mut root = Browser::signed_in(&server, "root").await;
+    let statuses: BTreeMap<String, [u16; 5]> = serde_json::from_str(STATUSES).unwrap();
+    let routes = routes();
+    let (mut asked, mut shown) = (BTreeSet::from([STATIC]), BTreeSet::new());
     for (path, statuses) in statuses {
-        let viewers = [&mut anonymous, &mut reader, &mut writer, &mut keeper];
+        let viewers = [
+            &mut anonymous,
+            &mut reader,
+            &mut writer,
+            &mut keeper,
+            &mut root,
+        ];
+        let route = route_of(&routes, &path);
+        asked.extend(route);
         for (viewer, status) in viewers.into_iter().zip(statuses) {
             let answer = viewer.get(&path).await;
             assert_eq!(answer.status, status, "{path}: {}", answer.text());
+            let html = answer.header("Content-Type") == Some("text/html; charset=utf-8");
+            shown.extend(route.filter(|_| html && status == 200));
         }
     }
+    // A new page has to be in the table, and among those that are looked at in a browser.
+    let all: BTreeSet<&str> = routes.iter().map(String::as_str).collect();
+    assert_eq!(all.difference(&asked).collect::<Vec<_>>(), [&""; 0]);
+    let looked_at: BTreeMap<String, BTreeMap<String, String>> =
+        serde_json::from_str(LOOKED_AT).unwrap();
+    let paths = looked_at.values().flat_map(BTreeMap::values);
+    let looked_at: BTreeSet<&str> = paths.filter_map(|path| route_of(&routes, path)).collect();
+    assert_eq!(shown.difference(&looked_at).collect::<Vec<_>>(), [&""; 0]);
     // Forms are refused to the same.
     for path in [
         "/-/owners/vault/keys/rotate",

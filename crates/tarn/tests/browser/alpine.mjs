@@ -33,10 +33,6 @@ async function shown(page, tab) {
 }
 
 export async function startsOnAStockAlpine() {
-  if (!root) {
-    console.error("left out: there is no root of Alpine");
-    return;
-  }
   const page = await open();
   await page.goto("/acme/v3.23/main");
   const [oneLine, steps] = await shown(page, "Alpine");

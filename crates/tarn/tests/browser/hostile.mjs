@@ -9,6 +9,7 @@ const REPOSITORY = "/admin/hostile/main";
 const SHOWN = [
   "/", "/?q=evil", `/?q=${encodeURIComponent(HOSTILE)}`, "/admin", REPOSITORY, `${REPOSITORY}/evil`,
   `${REPOSITORY}/evil/1.0-r0/x86_64`, `${REPOSITORY}/evil/1.0-r0/x86_64/contents`,
+  `${REPOSITORY}/evil-three`, `${REPOSITORY}/evil-three/1.0-r0/x86_64/contents`, "/api/packages/admin/alpine/hostile/main/x86_64/",
   `${REPOSITORY}?name=${encodeURIComponent(HOSTILE)}&origin=${encodeURIComponent(HOSTILE)}`,
   `${REPOSITORY}/${encodeURIComponent(HOSTILE)}`,
   "/-/upload/admin?branch=%3Cscript%3E&repository=%22%3E%3Cimg%20src%3Dx%3E",
@@ -16,6 +17,15 @@ const SHOWN = [
   "/-/owners/admin/deleted", "/-/owners/admin/audit", `/-/owners/admin/audit?action=${encodeURIComponent(HOSTILE)}`,
   "/-/owners/admin/expiry?preview=yes", "/-/owners/admin/webhooks", "/-/admin/audit", "/admin/-/feed.atom",
 ];
+
+/** What is on a page of a package if nothing was left out. */
+const SAID = {
+  [`${REPOSITORY}/evil`]: ["so:[evil]:x", "cmd:[evil]", "[evil]:/replaced<1", "[evil]:/if>1", `/usr/*"><script>ran=1</script>`, "javascript:ran=1"],
+  [`${REPOSITORY}/evil-three`]: [...["depends", "provides", "replaces", "install-if", "recommends", "tags"].map((field) => `[evil]:/${field}`),
+    `/usr/*"><script>ran=1</script>`, "javascript:ran=1"],
+  [`${REPOSITORY}/evil/1.0-r0/x86_64/contents`]: [`→ ${HOSTILE}`, `# ${HOSTILE}`, `usr/${HOSTILE.replaceAll("/", "")}`],
+  [`${REPOSITORY}/evil-three/1.0-r0/x86_64/contents`]: [`→ ${HOSTILE}`, `# ${HOSTILE}`, `usr/${HOSTILE.replaceAll("/", "")}`],
+};
 
 /** Nothing on the page is there that the template has not put there. */
 async function isHarmless(page, path) {
@@ -47,12 +57,13 @@ export async function hostileMetadata() {
   const files = (await readdir(`${folder}/hostile`)).map((name) => `${folder}/hostile/${name}`);
   await page.getByLabel("Package files").setInputFiles(files);
   await page.getByRole("button", { name: "Upload" }).click();
-  await page.waitForURL(`**${REPOSITORY}`);
+  await page.waitForURL(`**${REPOSITORY}`).catch(async () => { throw new Error(await page.getByRole("status").innerText()); });
   // The name of a file that is refused is on the page, too: by the script, and without it.
   await page.goto("/-/upload/admin?branch=hostile&repository=main");
-  await page.getByLabel("Package files").setInputFiles(files);
+  await page.getByLabel("Package files").setInputFiles([...files, `${folder}/refused-1.0-r0.apk`]);
   await page.getByRole("button", { name: "Upload" }).click();
   await page.getByText(/already exists/i).first().waitFor();
+  await page.getByText(/^refused-1\.0-r0\.apk: .*replaces/).waitFor();
   await isHarmless(page, "a refused upload");
   // A deleted one is on the pages about deleted ones.
   await page.goto("/-/delete/admin/hostile/main/x86_64/evil-too-1.0-r0.apk");
@@ -81,10 +92,12 @@ export async function hostileMetadata() {
     }
     await page.goto(path);
     await isHarmless(page, path);
-    seen += (await page.locator("main").innerText()).includes("onerror=ran") ? 1 : 0;
+    const text = (await page.locator("body").innerText()).replace(/\s+/g, " ");
+    for (const part of SAID[path] ?? []) expect(text.includes(part), `${path} doesn't say ${part}: ${text}`);
+    seen += text.includes("onerror=ran") ? 1 : 0;
   }
   // It is shown, and not left out.
-  expect(seen >= 6, `the text is on ${seen} pages only`);
+  expect(seen >= 8, `the text is on ${seen} pages only`);
   await page.goto(`${REPOSITORY}/evil`);
   await accessible(page, "a hostile package");
   await page.context().close();

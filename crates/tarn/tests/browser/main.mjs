@@ -1,17 +1,20 @@
-// The pages in a real browser. Run by tests/e2e/browser.rs: node main.mjs BASE PASSWORD FOLDER, where FOLDER has packages.
+// The pages in a real browser. Run by tests/e2e/browser.rs: node main.mjs BASE PASSWORD FOLDER PART, where FOLDER has packages, and the
+// server is empty in the part `first`, and has what people publish in the part `then`.
 
 import { startsOnAStockAlpine } from "./alpine.mjs";
 import { hostileMetadata } from "./hostile.mjs";
 import { everyPage, fill, screenshots } from "./pages.mjs";
-import { deleteAndRestore, filters, firstRun, keyboard, secondFactor, token, withoutScripts } from "./people.mjs";
+import { deleteAndRestore, filters, firstRun, keyboard, publishByKeyboard, secondFactor, token, withoutScripts } from "./people.mjs";
 import { eachRole } from "./roles.mjs";
-import { problems, start, stop } from "./world.mjs";
+import { part, problems, start, stop } from "./world.mjs";
 
 const pictures = process.env.TARN_SCREENSHOTS;
 // Pictures need what the pages show, and nothing that is looked for on them.
-const tests = pictures
-  ? [fill, () => screenshots(pictures)]
-  : [firstRun, secondFactor, token, deleteAndRestore, keyboard, withoutScripts, filters, fill, roles, everyPage, hostileMetadata];
+const parts = {
+  first: [firstRun, publishByKeyboard],
+  then: [secondFactor, token, deleteAndRestore, keyboard, withoutScripts, filters, fill, roles, everyPage, hostileMetadata],
+  pictures: [fill, () => screenshots(pictures)],
+};
 
 /** They share nothing. */
 async function roles() {
@@ -24,7 +27,7 @@ async function roles() {
 
 await start();
 try {
-  for (const test of tests) {
+  for (const test of parts[part]) {
     const began = Date.now();
     try {
       await test();

@@ -1,50 +1,10 @@
 // Every page: as axe and html-validate see it, and as pictures for people.
 
-import { mkdir } from "node:fs/promises";
-import { accessible, open, problems, signIn, valid } from "./world.mjs";
+import { mkdir, readFile } from "node:fs/promises";
+import { accessible, accessibleInBoth, lookAtAnswer, open, problems, signIn, valid } from "./world.mjs";
 
-/** Every page that an administrator of the server gets, with something on it. */
-export const PAGES = {
-  home: "/",
-  owners: "/-/owners",
-  owner: "/acme",
-  repository: "/acme/v3.23/main",
-  package: "/acme/v3.23/main/acme-agent",
-  contents: "/acme/v3.23/main/acme-agent/2.4.1-r0/x86_64/contents",
-  search: "/?q=acme",
-  "search-nothing": "/?q=there-is-no-such-package",
-  "repository-filtered": "/acme/v3.23/main?name=acme&arch=x86_64&sort=newest",
-  "repository-nothing": "/acme/v3.23/main?name=there-is-no-such-package",
-  "owner-empty": "/empty",
-  "package-older": "/acme/v3.23/main/acme-agent/2.3.0-r0",
-  "package-long": "/acme/edge/testing/a-package-whose-name-is-as-long-as-names-of-sub-packages-of-large-projects-can-be-doc",
-  upload: "/-/upload/acme?branch=v3.23&repository=main",
-  delete: "/-/delete/acme/v3.23/main/x86_64/acme-agent-2.3.0-r0.apk",
-  settings: "/-/settings",
-  password: "/-/settings/password",
-  "second-factor": "/-/settings/second-factor",
-  sessions: "/-/settings/sessions",
-  tokens: "/-/settings/tokens",
-  "own-organisations": "/-/settings/organisations",
-  general: "/-/owners/acme",
-  members: "/-/owners/acme/members",
-  teams: "/-/owners/acme/teams",
-  team: "/-/owners/acme/teams/kernel",
-  "organisation-tokens": "/-/owners/acme/tokens",
-  keys: "/-/owners/acme/keys",
-  deleted: "/-/owners/acme/deleted",
-  expiry: "/-/owners/acme/expiry?preview=yes",
-  usage: "/-/owners/acme/usage",
-  webhooks: "/-/owners/acme/webhooks",
-  webhook: "/-/owners/acme/webhooks/1",
-  audit: "/-/owners/acme/audit",
-  health: "/-/admin",
-  accounts: "/-/admin/accounts",
-  account: "/-/admin/accounts/reader",
-  organisations: "/-/admin/organisations",
-  "server-audit": "/-/admin/audit",
-  "server-settings": "/-/admin/settings",
-};
+/** Every page that an administrator of the server gets, with something on it, and those of others. The test web_access of tarn-http asks whether a route has none. */
+const { admin: PAGES, anonymous: FOR_ANYONE } = JSON.parse(await readFile(new URL("pages.json", import.meta.url), "utf8"));
 
 /** The ten pages of which there are pictures, whatever `TARN_SCREENSHOTS_OF` says beside. */
 const MAIN = ["home", "owner", "repository", "package", "contents", "search", "upload", "tokens", "keys", "health"];
@@ -54,7 +14,7 @@ export async function fill() {
   const page = await open();
   await signIn(page, "admin", "/-/owners/acme/webhooks");
   await page.getByLabel("URL").fill("https://hooks.example/tarn");
-  await page.getByRole("button", { name: "Add the webhook" }).click();
+  await lookAtAnswer(page, "a new webhook and its secret", () => page.getByRole("button", { name: "Add the webhook" }).click());
   await page.getByRole("button", { name: "Send a test message" }).click();
   await page.goto("/-/owners/acme/expiry");
   await page.getByLabel("Repositories").fill("edge/*");
@@ -92,11 +52,7 @@ async function look(page, name, path) {
   const answer = await page.goto(path);
   await valid(path, await answer.text());
   await fits(page, path);
-  await accessible(page, `${name}, light`);
-  // Only colours are others in the dark.
-  await page.emulateMedia({ colorScheme: "dark" });
-  await accessible(page, `${name}, dark`, ["color-contrast", "link-in-text-block"]);
-  await page.emulateMedia({ colorScheme: "light" });
+  await accessibleInBoth(page, name);
   await page.setViewportSize({ width: 360, height: 780 });
   await fits(page, path);
   await accessible(page, `${name}, 360 px`);
@@ -107,7 +63,7 @@ async function look(page, name, path) {
 /** Every page, several at a time. */
 export async function everyPage() {
   const anonymous = await open();
-  for (const path of ["/", "/-/login?to=/admin", "/-/nothing", "/acme/v3.23/main"]) await look(anonymous, path, path);
+  for (const path of [...Object.values(FOR_ANYONE), "/-/nothing"]) await look(anonymous, path, path);
   await anonymous.context().close();
   const waiting = Object.entries(PAGES);
   const worker = async () => {

@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import { open, problems, signIn } from "./world.mjs";
 
 /**
- * What anonymous, reader, writer and admin of the private organisation `vault` get. 303 is the form to sign in. The test web_access of
- * tarn-http reads the same table.
+ * What anonymous, reader, writer and admin of the private organisation `vault` get, and an administrator of the server. 303 is the form
+ * to sign in. The test web_access of tarn-http reads the same table.
  */
 const STATUSES = JSON.parse(await readFile(new URL("roles.json", import.meta.url), "utf8"));
 
@@ -26,6 +26,6 @@ async function asRole(name, column) {
 }
 
 export async function eachRole() {
-  const viewers = [null, "reader", "writer", "keeper"];
+  const viewers = [null, "reader", "writer", "keeper", "root"];
   await Promise.all(viewers.map(asRole));
 }

@@ -22,7 +22,7 @@ const validator = new HtmlValidate({
   },
 });
 
-export const [base, password, folder] = process.argv.slice(2);
+export const [base, password, folder, part] = process.argv.slice(2);
 
 /** A text that would be more than text wherever it is not escaped. The package of the tests says it, too. */
 export const HOSTILE = `"><script>ran=1</script><img src=//evil.example/x onerror=ran=1>'&`;
@@ -81,6 +81,24 @@ export async function accessible(page, what, rules) {
       problems.push(`${what}: axe ${violation.id}: ${node.target.join(" ")}: ${node.failureSummary}`);
     }
   }
+}
+
+/** The same light and dark. */
+export async function accessibleInBoth(page, what) {
+  await accessible(page, `${what}, light`);
+  // Only colours are others in the dark.
+  await page.emulateMedia({ colorScheme: "dark" });
+  await accessible(page, `${what}, dark`, ["color-contrast", "link-in-text-block"]);
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+/** Sends a form by `act`, and looks at the page that is the answer: what is shown once has no address. */
+export async function lookAtAnswer(page, what, act) {
+  const isAnswer = (response) => response.request().method() === "POST" && response.request().isNavigationRequest();
+  const [answer] = await Promise.all([page.waitForResponse(isAnswer), act()]);
+  await page.waitForLoadState();
+  await valid(what, await answer.text());
+  await accessibleInBoth(page, what);
 }
 
 /** Validates the HTML that the server sent. */

@@ -20,6 +20,7 @@ pub(crate) struct Package {
     usual: Option<String>,
     pkginfo: Option<Vec<u8>>,
     files: Vec<(String, Vec<u8>)>,
+    links: Vec<(String, String)>,
     scripts: Vec<(String, String)>,
 }
 
@@ -34,6 +35,7 @@ impl Package {
             usual: None,
             pkginfo: None,
             files: vec![(format!("usr/share/tarn/{name}"), version.into())],
+            links: Vec::new(),
             scripts: Vec::new(),
         }
     }
@@ -63,6 +65,12 @@ impl Package {
 
     pub(crate) fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.to_owned(), content.into()));
+        self
+    }
+
+    /// A symbolic link in a folder that a file is in, too.
+    pub(crate) fn symbolic_link(mut self, path: &str, target: &str) -> Self {
+        self.links.push((path.to_owned(), target.to_owned()));
         self
     }
 
@@ -137,6 +145,10 @@ impl Package {
             }
             archive.extend(tar::checksum(&hex(&Sha1::digest(content))));
             archive.extend(tar::entry(path, b'0', 0o755, content));
+        }
+        for (path, target) in &self.links {
+            archive.extend(tar::checksum(&hex(&Sha1::digest(target))));
+            archive.extend(tar::symbolic_link(path, target));
         }
         archive.resize(archive.len() + 1024, 0);
         archive

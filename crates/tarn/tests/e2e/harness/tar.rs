@@ -16,13 +16,26 @@ pub(crate) fn header(name: &str, kind: u8, mode: u32, size: u64) -> [u8; 512] {
     put(116, "0000000\0");
     put(124, &format!("{size:011o}\0"));
     put(136, "14524753200\0");
-    put(148, "        ");
     put(257, "ustar\x0000");
     put(265, "root");
     put(297, "root");
     header[156] = kind;
+    sum_up(&mut header);
+    header
+}
+
+/// Writes the sum over the header, which counts its own place as spaces.
+fn sum_up(header: &mut [u8; 512]) {
+    header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+}
+
+/// A symbolic link.
+pub(crate) fn symbolic_link(name: &str, target: &str) -> [u8; 512] {
+    let mut header = header(name, b'2', 0o777, 0);
+    header[157..157 + target.len()].copy_from_slice(target.as_bytes());
+    sum_up(&mut header);
     header
 }
 
