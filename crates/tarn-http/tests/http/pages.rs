@@ -3,6 +3,7 @@
 use crate::{
     client::{Answer, Request, get, head},
     server::{TestServer, password},
+    web_cost::LARGEST,
 };
 use tarn_store::metadata::Visibility;
 
@@ -41,7 +42,7 @@ pub(crate) fn is_page(answer: &Answer) {
     for inline in [" style=\"", "<style", " onclick=", "href=\"javascript:"] {
         assert!(!text.contains(inline), "{inline}: {text}");
     }
-    assert!(answer.body.len() <= 60 << 10, "{} bytes", answer.body.len());
+    assert!(answer.body.len() <= LARGEST, "{} bytes", answer.body.len());
 }
 
 #[tokio::test]

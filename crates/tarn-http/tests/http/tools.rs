@@ -1,7 +1,7 @@
 //! What tools ask for beside packages and indexes: lists of files, the script that sets a repository up, the keys' discovery; and
 //! where browsers are sent.
 
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use apk::{sign::PublicKey, v3::schema::package as slot};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,10 +9,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     client::{get, head},
     pages::page,
-    server::{ALICE, TestServer, package, password},
+    server::{ALICE, BY, TestServer, name, package, password},
     v3_packages::built,
 };
-use tarn_store::metadata::{OwnerKind, Visibility};
+use tarn_store::metadata::{KeyType, OwnerKind, Visibility};
 
 fn links(text: &str) -> Vec<&str> {
     let links = text.split("<a href=\"").skip(1);
@@ -262,8 +262,8 @@ async fn apko_finds_the_keys_that_sign() {
         panic!("{keys}");
     };
     let pem = server.send(&get(format!("{ALICE}/key"))).await;
-    let name = format!("{}.rsa.pub", key["kid"].as_str().unwrap());
-    assert!(pem.header("Content-Disposition").unwrap().contains(&name));
+    let first = format!("{}.rsa.pub", key["kid"].as_str().unwrap());
+    assert!(pem.header("Content-Disposition").unwrap().contains(&first));
     let public = PublicKey::from_pem(&pem.body).unwrap();
     let number = |field: &str| {
         URL_SAFE_NO_PAD
@@ -274,4 +274,24 @@ async fn apko_finds_the_keys_that_sign() {
     assert_eq!(key["kty"], "RSA");
     assert_eq!(number("e"), [1, 0, 1]);
     assert_eq!(number("n").len(), 256);
+
+    // Every active RSA key is there, and neither one of another type nor one that signs nothing any more.
+    let alice = server.registry.metadata().owner(&name("alice")).await;
+    let alice = alice.unwrap().unwrap();
+    let keys = server.registry.keys();
+    let kids = async || {
+        let found = server.send(&get(format!("{ALICE}/jwks.json"))).await;
+        let found = found.expect(200).json();
+        let found = found["keys"].as_array().unwrap();
+        let kids = found.iter().map(|key| key["kid"].as_str().unwrap());
+        kids.map(|kid| format!("{kid}.rsa.pub"))
+            .collect::<BTreeSet<_>>()
+    };
+    keys.rotate(&alice, KeyType::EcP256, &BY).await.unwrap();
+    let new = keys.rotate(&alice, KeyType::Rsa, &BY).await.unwrap();
+    let new = new.name.to_string();
+    assert_eq!(kids().await, BTreeSet::from([first.clone(), new.clone()]));
+    let first = first.parse().unwrap();
+    keys.retire(&alice, &first, &BY).await.unwrap();
+    assert_eq!(kids().await, BTreeSet::from([new]));
 }

@@ -1,4 +1,4 @@
-//! The pages by which owners are looked after: uploads, deleted packages, keys, members, teams, webhooks, expiry, limits, audit.
+//! The pages by which owners are looked after: uploads, deleted packages, keys, members, teams, expiry, limits, audit.
 
 use std::time::Duration;
 
@@ -297,77 +297,6 @@ async fn members_and_teams_are_looked_after() {
 }
 
 #[tokio::test]
-async fn webhooks_are_added_tested_and_sent_again() {
-    let server = TestServer::start().await;
-    let mut browser = Browser::signed_in(&server, "alice").await;
-    let path = "/-/owners/alice/webhooks";
-    is_page(&browser.get(path).await.expect(200));
-    for (fields, status) in [
-        (vec![("url", "ftp://x"), ("event", "published")], 422),
-        (vec![("url", "https://hooks.test/x")], 422),
-    ] {
-        browser.post(path, &fields).await.expect(status);
-    }
-    let fields = [("url", "https://hooks.test/x"), ("event", "published")];
-    let page = browser.post(path, &fields).await.expect(200);
-    is_page(&page);
-    let page = page.text();
-    assert!(!between(&page, "<pre id=\"secret-made\">", "</pre>").is_empty());
-    let page = browser.get(path).await.expect(200).text();
-    let one = between(&page, "<td class=\"name\"><a href=\"", "\"").to_owned();
-    // All of the URL: two webhooks may have one host.
-    assert!(page.contains(">https://hooks.test/x</a>"), "{page}");
-    server.publish("edge/main", hello()).await.expect(201);
-    let page = browser.get(&one).await.expect(200).text();
-    assert!(page.contains("value=\"https://hooks.test/x\""), "{page}");
-    let message = between(&page, "<td class=\"name\">published ", "<time");
-    assert!(message.starts_with("hello 1.0-r0<") && message.contains(">edge/main/x86_64<"));
-    // What is done seldom does not stand behind a long list.
-    assert!(page.find("Delete the webhook") < page.find("<h2>Deliveries"));
-    let page = browser
-        .post_and_follow(&format!("{one}/test"), &[])
-        .await
-        .text();
-    assert!(page.contains("A test message is on its way."));
-    assert!(page.contains(">pending<"), "{page}");
-    let fields = [
-        ("url", "https://hooks.test/y"),
-        ("event", "deleted"),
-        ("active", "yes"),
-        ("secret", "mine"),
-    ];
-    let page = browser.post_and_follow(&one, &fields).await.text();
-    assert!(
-        page.contains("value=\"deleted\" checked") && !page.contains("value=\"published\" checked")
-    );
-    browser
-        .post(&format!("{one}/redeliver"), &[("delivery", "99")])
-        .await
-        .expect(404);
-    let page = browser
-        .post(&one, &[("event", "deleted"), ("generate", "yes")])
-        .await
-        .expect(200)
-        .text();
-    assert!(page.contains("secret-made"), "{page}");
-    browser.post(&format!("{one}/test"), &[]).await.expect(409);
-    let page = browser
-        .post_and_follow(&format!("{one}/remove"), &[])
-        .await
-        .text();
-    assert!(page.contains("There are no webhooks."));
-    browser.get(&one).await.expect(404);
-    // What the server will not send to is said at once.
-    assert!(!page.contains("nothing will be sent"));
-    let fields = [("url", "http://192.168.0.1/"), ("event", "published")];
-    let page = browser.post(path, &fields).await.expect(200).text();
-    assert!(
-        page.contains("This webhook gets no messages: 192.168.0.1 is not a public address"),
-        "{page}"
-    );
-}
-
-#[tokio::test]
 async fn rules_of_expiry_are_previewed() {
     let server = TestServer::with_hello().await;
     let mut browser = Browser::signed_in(&server, "alice").await;
@@ -468,7 +397,25 @@ async fn an_organisation_is_changed_renamed_and_deleted() {
         .post(remove, &[("confirm", "apex")])
         .await
         .expect(409);
-    let fields = [("confirm", "apex"), ("packages", "delete")];
+    // What can't be undone needs the password once that was given some time ago.
+    server.clock.advance(Duration::from_secs(660));
+    for given in ["", "wrong"] {
+        let fields = [
+            ("confirm", "apex"),
+            ("packages", "delete"),
+            ("password", given),
+        ];
+        let page = browser.post(remove, &fields).await.expect(403);
+        is_page(&page);
+        assert!(page.text().contains("type=\"password\""), "{given}");
+        let kept = server.registry.metadata().owner(&name("apex")).await;
+        assert!(kept.unwrap().is_some(), "{given}");
+    }
+    let fields = [
+        ("confirm", "apex"),
+        ("packages", "delete"),
+        ("password", &*password),
+    ];
     let answer = browser.post(remove, &fields).await.expect(303);
     assert_eq!(answer.header("Location"), Some("/"));
     let found = server

@@ -7,6 +7,7 @@ use super::super::{
     form::{Form, Problem},
     manage::{Own, Shell},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
     shown,
 };
 use crate::error::ApiError;
@@ -19,6 +20,7 @@ struct SessionsPage<'a> {
     shell: &'a Shell,
     sessions: &'a [Session],
     current: Option<SessionId>,
+    pager: &'a Pager,
 }
 
 impl SessionsPage<'_> {
@@ -27,19 +29,25 @@ impl SessionsPage<'_> {
     }
 }
 
-pub(super) async fn show(Own(own): Own) -> Result<Response, ApiError> {
+pub(super) async fn show(Own(own): Own, number: PageNumber) -> Result<Response, ApiError> {
     let sessions = own.registry.access().sessions().list(own.owner.id).await?;
     let shell = own.own_shell("/sessions", "Sessions", None::<Problem>);
     let page = SessionsPage {
         frame: own.frame(),
         shell: &shell,
-        sessions: &sessions,
+        sessions: number.part_of(&sessions, PAGE),
         current: own
             .visit
             .viewer
             .caller()
             .session()
             .map(|session| session.id),
+        pager: &own.pager_at(
+            number,
+            sessions.len() as u64,
+            ("session", "sessions"),
+            "/-/settings/sessions",
+        ),
     };
     own.show(&page, &shell)
 }

@@ -8,6 +8,7 @@ use super::super::{
     form::{Form, Problem},
     manage::{Managed, Shell, or_problem},
     page::Frame,
+    pager::{PAGE, PageNumber, Pager},
     shown,
 };
 use crate::error::ApiError;
@@ -31,6 +32,7 @@ struct ExpiryPage<'a> {
     path: &'a str,
     rules: &'a [ExpiryRule],
     preview: Option<Preview>,
+    pager: &'a Pager,
     form: &'a Form,
 }
 
@@ -41,13 +43,17 @@ struct Preview {
     named: Vec<LiveFile>,
 }
 
-pub(super) async fn show(of: Managed, Query(wanted): Query<Wanted>) -> Result<Response, ApiError> {
+pub(super) async fn show(
+    of: Managed,
+    number: PageNumber,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, ApiError> {
     let preview = if wanted.preview.is_empty() {
         None
     } else {
         Some(preview(&of).await?)
     };
-    page(&of, None, preview, &Form::default()).await
+    page(&of, number, None, preview, &Form::default()).await
 }
 
 async fn preview(of: &Managed) -> Result<Preview, ApiError> {
@@ -70,6 +76,7 @@ async fn preview(of: &Managed) -> Result<Preview, ApiError> {
 
 async fn page(
     of: &Managed,
+    number: PageNumber,
     problem: Option<Problem>,
     preview: Option<Preview>,
     form: &Form,
@@ -81,7 +88,8 @@ async fn page(
         frame: of.frame(),
         shell: &shell,
         path: &of.path("/expiry"),
-        rules: &rules,
+        rules: number.part_of(&rules, PAGE),
+        pager: &of.pager(number, rules.len() as u64, ("rule", "rules"), "/expiry"),
         preview,
         form,
     };
@@ -106,7 +114,7 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
             let notice = format!("The rule for {} is saved.", rule.pattern);
             of.done(&of.path("/expiry?preview=yes"), &notice)
         }
-        Err(problem) => page(&of, Some(problem), None, &form).await,
+        Err(problem) => page(&of, PageNumber::FIRST, Some(problem), None, &form).await,
     }
 }
 
@@ -119,7 +127,16 @@ pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError
     };
     match or_problem(removed.await)? {
         Ok(notice) => of.done(&of.path("/expiry"), &notice),
-        Err(problem) => page(&of, Some(problem), None, &Form::default()).await,
+        Err(problem) => {
+            page(
+                &of,
+                PageNumber::FIRST,
+                Some(problem),
+                None,
+                &Form::default(),
+            )
+            .await
+        }
     }
 }
 
