@@ -25,10 +25,10 @@ const LOOKED_AT: &str = include_str!("../../../tarn/tests/browser/pages.json");
 /// Files rather than pages, whose names have the hash of their content.
 const STATIC: &str = "/-/static/{file}";
 
-/// The routes of pages that may be asked for by GET, as the code adds them to the router, which has no list of its own.
-pub(crate) fn routes() -> BTreeSet<String> {
-    let route = Regex::new(r#"\.route\(\s*"([^"]+)",\s*(\w+)\("#).unwrap();
-    let (mut routes, mut calls) = (BTreeSet::new(), 0);
+/// Each route of the pages with its methods, as the code adds it to the router, which has no list of its own.
+fn added() -> Vec<(String, String)> {
+    let route = Regex::new(r#"\.route\(\s*"([^"]+)",\s*((?:\.?\w+\([\w:]+\)\s*)+)"#).unwrap();
+    let (mut added, mut calls) = (Vec::new(), 0);
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -39,17 +39,39 @@ pub(crate) fn routes() -> BTreeSet<String> {
             }
             let text = fs::read_to_string(path).unwrap();
             calls += text.matches(".route(").count();
-            for found in route.captures_iter(&text) {
-                calls -= 1;
-                if &found[2] != "post" {
-                    routes.insert(found[1].to_owned());
-                }
-            }
+            let found = route.captures_iter(&text);
+            added.extend(found.map(|found| (found[1].to_owned(), found[2].to_owned())));
         }
     }
-    assert_eq!(calls, 0, "a route is written in a way this test can't read");
-    assert!(routes.len() > 40, "{routes:?}");
-    routes
+    assert_eq!(calls, added.len(), "this test can't read a route");
+    added
+}
+
+/// The routes that may be asked for by GET.
+pub(crate) fn routes() -> BTreeSet<String> {
+    let added = added().into_iter();
+    let pages = added.filter(|(_, methods)| methods.contains("get(") || methods.contains("any("));
+    pages.map(|(route, _)| route).collect()
+}
+
+/// The paths to which forms are sent, of the owner `vault` where they are of an owner.
+fn forms() -> impl Iterator<Item = String> {
+    let added = added().into_iter();
+    let forms = added.filter(|(_, methods)| methods.contains("post("));
+    forms.map(|(route, _)| {
+        [
+            ("{owner}", "vault"),
+            ("{team}", "readers"),
+            ("{id}", "1"),
+            ("{name}", "reader"),
+            ("{branch}", "edge"),
+            ("{repository}", "main"),
+            ("{architecture}", "x86_64"),
+            ("{file}", "vaulted-1.0-r0.apk"),
+        ]
+        .into_iter()
+        .fold(route, |route, (name, value)| route.replace(name, value))
+    })
 }
 
 /// The route that takes a path: of those that match, the one that names most of its beginning.
@@ -140,17 +162,25 @@ async fn each_viewer_gets_the_pages_that_are_for_them() {
     let looked_at: BTreeSet<&str> = paths.filter_map(|path| route_of(&routes, path)).collect();
     assert_eq!(shown.difference(&looked_at).collect::<Vec<_>>(), [&""; 0]);
     // Forms are refused to the same.
-    for path in [
-        "/-/owners/vault/keys/rotate",
-        "/-/owners/vault/members",
-        "/-/owners/vault/teams/readers/members",
-        "/-/owners/vault/remove",
-        "/-/owners/vault/usage",
-        "/-/delete/vault/edge/main/x86_64/vaulted-1.0-r0.apk",
-    ] {
-        assert_eq!(anonymous.post(path, &[]).await.status, 401, "{path}");
-        assert_eq!(reader.post(path, &[]).await.status, 403, "{path}");
+    let (mut of_owner, mut of_server) = (0, 0);
+    for path in forms() {
+        if path.starts_with("/-/log") {
+            continue;
+        }
+        assert_eq!(anonymous.post(&path, &[]).await.status, 401, "{path}");
+        if path.starts_with("/-/owners/vault") || path.starts_with("/-/delete/vault") {
+            assert_eq!(reader.post(&path, &[]).await.status, 403, "{path}");
+            of_owner += 1;
+        }
+        if path.starts_with("/-/admin") {
+            assert_eq!(keeper.post(&path, &[]).await.status, 403, "{path}");
+            of_server += 1;
+        }
     }
+    assert!(of_owner >= 25 && of_server >= 5, "{of_owner} {of_server}");
+    let file: [(&str, &[u8]); 1] = [("a.apk", b"no package")];
+    let uploaded = reader.upload("/-/upload/vault", ("edge", "main"), &file);
+    uploaded.await.expect(403);
     // Limits are those of administrators of the server.
     keeper
         .post("/-/owners/vault/usage", &[("bytes", "10")])
