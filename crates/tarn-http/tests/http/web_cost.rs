@@ -29,6 +29,9 @@ const UNCOUNTED: [&str; 8] = [
 /// The most bytes of a page before it is compressed.
 pub(crate) const LARGEST: usize = 60_000;
 
+/// What the packages here are for, in turns.
+const ARCHITECTURES: [&str; 4] = ["x86_64", "aarch64", "noarch", "riscv64"];
+
 /// Characters that are longest once they are escaped.
 const HOSTILE: &str = "<\"&'>";
 
@@ -169,7 +172,7 @@ async fn no_page_is_large_whatever_packages_say() {
     }
     let packages = (0..PACKAGES).map(|number| {
         PackageBuilder::new(&format!("{long}{number:03}"), "1.0-r0")
-            .arch(["x86_64", "aarch64", "noarch", "riscv64"][number % 4])
+            .arch(ARCHITECTURES[number % 4])
             .field("origin", "lists")
             .field("pkgdesc", &HOSTILE.repeat(300))
             .field("depend", &format!("so:{long}"))
@@ -277,9 +280,8 @@ async fn fill(server: &TestServer, alice: &mut Browser<'_>) {
         let made = alice.post("/-/owners/alice/webhooks", &webhook).await;
         made.expect(303);
     }
-    for number in 0..30 {
+    for (number, arch) in (0..30).zip(ARCHITECTURES.iter().cycle()) {
         let file = format!("{}{number:03}-1.0-r0.apk", "x".repeat(90));
-        let arch = ["x86_64", "aarch64", "noarch", "riscv64"][number % 4];
         let path = delete(format!("{ALICE}/edge/main/{arch}/{file}"));
         let path = path.basic("alice", &password("alice"));
         server.send(&path).await.expect(204);
@@ -292,9 +294,9 @@ async fn no_page_of_settings_is_large_however_many_rows_it_has() {
     server.add_organisation("acme", Visibility::Public).await;
     let accounts = server.accounts();
     accounts.set_admin(&name("alice"), true, &BY).await.unwrap();
-    for number in 0..90 {
-        let package = PackageBuilder::new(&format!("{}{number:03}", "x".repeat(90)), "1.0-r0")
-            .arch(["x86_64", "aarch64", "noarch", "riscv64"][number % 4]);
+    for (number, arch) in (0..90).zip(ARCHITECTURES.iter().cycle()) {
+        let name = format!("{}{number:03}", "x".repeat(90));
+        let package = PackageBuilder::new(&name, "1.0-r0").arch(arch);
         let published = server.publish("edge/main", package.build()).await;
         published.expect(201);
     }
