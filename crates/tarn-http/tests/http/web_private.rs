@@ -44,8 +44,8 @@ async fn a_private_repository_says_how_to_use_it_with_credentials() {
         let (_, section) = tabs.split_once(&format!("aria-label=\"{tab}\"")).unwrap();
         let section = section.split_once("</section>").unwrap().0;
         assert!(section.contains("AUTH=USER:TOKEN\n"), "{section}");
-        let key = format!("wget -O /etc/apk/keys/hidden@");
-        let (_, key) = section.split_once(&key).unwrap();
+        let key = "wget -O /etc/apk/keys/hidden@";
+        let (_, key) = section.split_once(key).unwrap();
         let fetched = key.lines().nth(1).unwrap();
         assert!(fetched.contains(&format!("{url}/hidden@")), "{section}");
         for line in lines {

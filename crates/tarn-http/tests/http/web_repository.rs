@@ -220,7 +220,7 @@ async fn a_list_of_packages_is_read_forwards_and_backwards() {
                     back = previous;
                     steps += 1;
                 }
-                assert!(steps >= 2 && steps < 10, "{steps}");
+                assert!((2..10).contains(&steps), "{steps}");
                 assert_eq!(first_of_next, pages[0].1[0]);
             }
         }
