@@ -184,6 +184,31 @@ fn an_append_leaves_the_bytes_before_the_end_as_they_were() {
 }
 
 #[test]
+fn a_change_compresses_only_the_runs_that_it_touches() {
+    let before = derived(
+        &(1..=5000)
+            .map(|sequence| (sequence, record(sequence)))
+            .collect(),
+    );
+    let compressed = |changes: &Changes| {
+        let after = before.apply(changes).unwrap();
+        let texts = after.made_after(&before).unwrap().concat();
+        records_of(&texts).count()
+    };
+    let append = compressed(&Changes {
+        added: vec![record(5001)],
+        ..Changes::default()
+    });
+    assert!((1..=16).contains(&append), "{append} records for one");
+    // It goes out of a chunk of 1,453 records; the one in the last run, which is not ended, is compressed anew too.
+    let removal = compressed(&Changes {
+        removed: [600].into(),
+        ..Changes::default()
+    });
+    assert_eq!(removal, 1452 + 1);
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     let state = derived(
         &(1..=100)

@@ -277,6 +277,7 @@ mod tests {
         let longest = format!("{}:{}", "u".repeat(MAX_USER), "x".repeat(MAX_SECRET));
         assert!(parse_basic(longest.as_bytes()).is_ok());
         assert!(parse(&format!("Bearer {}", "x".repeat(MAX_SECRET))).is_ok());
+        assert!(parse(&format!("{:MAX_HEADER$}", "Bearer tarn_x")).is_ok());
     }
 
     #[test]

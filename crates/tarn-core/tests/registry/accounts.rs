@@ -221,6 +221,29 @@ async fn a_token_whose_name_does_not_show_as_it_is_is_refused() {
         );
     }
     add("CI für Ünïcödé 中").await.unwrap();
+    add(&"x".repeat(64)).await.unwrap();
+    let too_long = add(&"x".repeat(65)).await;
+    assert!(matches!(too_long, Err(AccountError::BadLabel)));
+}
+
+#[tokio::test]
+async fn a_token_lives_for_a_second_at_least() {
+    let world = World::new().await;
+    let alice = name("alice");
+    let add = async |millis| {
+        let request = TokenRequest {
+            lifetime: Some(Duration::from_millis(millis)),
+            ..TokenRequest::new("ci", "read:package".parse().unwrap())
+        };
+        let made = world.accounts.add_token(USER, &alice, &request, None, &BY);
+        made.await.map(|(token, _)| token.expires_at)
+    };
+    for millis in [0, 500, 999] {
+        let refused = add(millis).await;
+        assert!(matches!(refused, Err(AccountError::NoLifetime)), "{millis}");
+    }
+    let end = START.after(Duration::from_secs(1));
+    assert_eq!(add(1000).await.unwrap(), Some(end));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -220,6 +220,10 @@ async fn a_blob_that_is_no_file_is_damaged_and_replaced_by_the_same_bytes() {
         assert_eq!(store.remove(&[key]).await.unwrap().0, 1);
         assert!(!path.exists());
     }
+    // A symbolic link to itself can't even be opened.
+    symlink(&path, &path).unwrap();
+    assert_eq!(store.remove(&[key]).await.unwrap().0, 1);
+    assert!(path.symlink_metadata().is_err());
     // What was in a folder is still there.
     let names = names_in(path.parent().unwrap());
     assert_eq!(names.len(), 2, "{names:?}");

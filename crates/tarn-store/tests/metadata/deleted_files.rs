@@ -7,12 +7,14 @@ use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_store::{
     blobs::BlobKey,
     metadata::{
-        AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, OverQuota, PackageFormat, Quota,
-        ReadScope, RecordError, Recorded, Waiting, Window,
+        AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, NewWebhook, OverQuota,
+        PackageFormat, Quota, ReadScope, RecordError, Recorded, Waiting, WebhookEvents, Window,
     },
 };
 
-use crate::{START, World, act, add_user, blob, branch, digest, main_repository, package, record};
+use crate::{
+    ACT, START, World, act, add_user, blob, branch, digest, main_repository, package, record,
+};
 
 const ALL: Window = Window {
     offset: 0,
@@ -311,4 +313,40 @@ async fn blobs_are_known_by_the_first_byte_of_their_digest() {
     for other in [0, b'y', b'{', 255] {
         assert_eq!(world.metadata.known_blobs(other).await.unwrap(), []);
     }
+}
+
+#[tokio::test]
+async fn the_messages_of_a_removed_webhook_are_deleted_and_those_of_others_stay() {
+    let world = World::new().await;
+    let mut webhooks = Vec::new();
+    for seed in [[1; 16], [2; 16]] {
+        let webhook = NewWebhook {
+            owner: world.alice,
+            url: "https://hooks.example/",
+            seed: &seed,
+            sealed: b"sealed",
+            events: WebhookEvents::ALL,
+            active: true,
+            at_most: 2,
+        };
+        let added = world.metadata.add_webhook(webhook, "", &ACT).await;
+        webhooks.push(added.unwrap().id);
+    }
+    for name in ["a", "b", "c"] {
+        world.record(name, "x86_64").await.unwrap();
+    }
+    let messages = || {
+        let rows = world.sql("SELECT count(*) FROM webhook_deliveries");
+        rows[0][0].clone()
+    };
+    assert_eq!(messages(), "6");
+    let removed = (world.alice, webhooks[0]);
+    let removed = world.metadata.remove_webhook(removed, "", &ACT).await;
+    removed.unwrap();
+    while world.metadata.clear_removed().await.unwrap() > 0 {}
+    assert_eq!(messages(), "3");
+    let left = world
+        .metadata
+        .deliveries((world.alice, webhooks[1]), None, ALL);
+    assert_eq!(left.await.unwrap().total, 3);
 }

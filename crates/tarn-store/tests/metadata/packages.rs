@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use apk::arch::Arch;
+use apk::{arch::Arch, name::PackageName, version::Version};
 use futures_util::{FutureExt as _, future::join_all};
 use tarn_store::metadata::{
-    Act, Actor, BlobStanding, Metadata, MetadataError, NewWebhook, OwnerId, PackageAddress,
-    PackageFormat, RecordError, WebhookEvents,
+    Act, Actor, BlobStanding, FileAddress, Metadata, MetadataError, NewWebhook, OwnerId,
+    PackageAddress, PackageFormat, RecordError, WebhookEvents,
 };
 
 use crate::{
@@ -156,6 +156,45 @@ async fn what_fills_the_outbox_announces_it_also_beside_others_in_a_transaction(
     assert!(recorded.iter().all(Result::is_ok));
     assert!(is_filled());
     assert!(world.remove("e", "x86_64", START).await);
+    assert!(is_filled());
+
+    // One of several has a webhook, and is not the last of them.
+    let (branch, repository) = (branch(), main_repository());
+    let arch = Arch::parse("x86_64").unwrap();
+    let version = Version::parse("1.0-r0").unwrap();
+    let named = [(world.alice, "b"), (bob, "a")]
+        .map(|(owner, name)| (owner, PackageName::parse(name).unwrap()));
+    let mut files = Vec::new();
+    for (owner, name) in &named {
+        let file_name = format!("{name}-1.0-r0.apk");
+        let at = FileAddress {
+            owner: *owner,
+            branch: &branch,
+            repository: &repository,
+            arch: &arch,
+            file_name: &file_name,
+        };
+        let file = world.metadata.package_file(&at).await.unwrap().unwrap();
+        let address = PackageAddress {
+            owner: *owner,
+            branch: &branch,
+            repository: &repository,
+            arch: &arch,
+            name,
+            version: &version,
+        };
+        files.push((address, file.id));
+    }
+    let removed = world.metadata.remove_package_files(&files, &ACT).await;
+    assert_eq!(removed.unwrap(), 2);
+    assert!(is_filled());
+
+    // As rules of expiry remove them.
+    let repository = record(world.alice, "g").await.unwrap().repository;
+    assert!(is_filled());
+    let files = world.metadata.live_files(repository, 0, 10).await.unwrap();
+    let removed = world.metadata.remove_batch(world.alice, files, &ACT).await;
+    assert_eq!(removed.unwrap().gone.len(), 1);
     assert!(is_filled());
 }
 

@@ -79,6 +79,9 @@ fn what_no_name_could_match_is_refused() {
         "the pattern `edge\\n` has another form than `branch/repository`; write it like `edge/testing`, `v3.*/main` or \
          `*/community`"
     );
+    let long = "x".repeat(500).parse::<PlacePattern>().unwrap_err().line();
+    let shown = format!("the pattern `{}` has", "x".repeat(192));
+    assert!(long.starts_with(&shown), "{long}");
 }
 
 #[test]

@@ -1,4 +1,8 @@
-//! When jobs run, and run again.
+//! When jobs run, and run again, and what they note of it.
+
+use tarn_base::names::OwnerName;
+use tarn_core::access::TokenRequest;
+use tarn_store::metadata::{AuditFilter, NewSession, OwnerKind};
 
 use super::*;
 
@@ -99,4 +103,90 @@ async fn a_sweep_decides_about_a_blob_by_its_place() {
         assert_eq!(sweep(&registry).await.unwrap(), swept);
         assert!(!file_in(late).exists(), "{late}");
     }
+}
+
+#[tokio::test]
+async fn each_run_of_a_job_is_noted_with_what_it_did_and_the_next_is_an_interval_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let clock = registry.clock();
+    let hour = Duration::from_secs(3_600);
+    let server = Actor::SERVER;
+    let package = PackageBuilder::new("hello", "1.0-r0").build();
+    publish(&registry, alice, package).await.unwrap();
+    let request = TokenRequest {
+        lifetime: Some(hour),
+        ..TokenRequest::new("ci", "read:package".parse().unwrap())
+    };
+    let accounts = registry.administration().accounts();
+    let name = OwnerName::parse("alice").unwrap();
+    let token = accounts.add_token(OwnerKind::User, &name, &request, None, &server);
+    token.await.unwrap();
+    let user = registry.metadata().user(&name).await.unwrap().unwrap();
+    let session = NewSession {
+        user: alice,
+        credential_version: user.credential_version,
+        hash: &[1; 32],
+        expires_at: START.after(hour),
+        address: "192.0.2.7",
+        agent: "",
+        at_most: 1,
+    };
+    let act = server.at(START);
+    let session = registry.metadata().add_session(session, &act);
+    session.await.unwrap();
+    let runs = async || {
+        let runs = registry.metadata().job_runs().await.unwrap();
+        let runs = runs.into_iter();
+        runs.map(|run| (run.job, run.began_at, run.result.unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let noted = |at, all: [(&str, &str); 5]| {
+        all.map(|(job, done)| (job.to_owned(), at, done.to_owned()))
+            .to_vec()
+    };
+
+    let mut schedule = Schedule::new(registry.clone());
+    schedule.run_due().await;
+    let first = noted(
+        START,
+        [
+            ("expire", "0 packages expired"),
+            ("forget", "0 expired tokens and 0 ended sessions removed"),
+            ("free", "0 deleted packages forgotten, 0 files freed"),
+            ("retain", "0 old entries of the audit log removed"),
+            (
+                "sweep",
+                "1 files are right, 0 removed, 0 missing or damaged, 0 unknown",
+            ),
+        ],
+    );
+    assert_eq!(runs().await, first);
+    clock.advance(hour / 2);
+    schedule.run_due().await;
+    assert_eq!(runs().await, first, "nothing was due");
+
+    delete(&registry, alice, "hello-1.0-r0.apk").await;
+    let all = AuditFilter::default();
+    let entries = async || registry.metadata().audit_entries(&all, None, 100).await;
+    let old = entries().await.unwrap().len();
+    assert!(old > 1);
+    clock.advance(Duration::from_secs(400 * 86_400));
+    schedule.run_due().await;
+    let retained = format!("{old} old entries of the audit log removed");
+    let second = noted(
+        clock.now(),
+        [
+            ("expire", "0 packages expired"),
+            ("forget", "1 expired token and 1 ended session removed"),
+            ("free", "1 deleted package forgotten, 1 file freed"),
+            ("retain", &retained),
+            (
+                "sweep",
+                "0 files are right, 0 removed, 0 missing or damaged, 0 unknown",
+            ),
+        ],
+    );
+    assert_eq!(runs().await, second);
+    assert!(entries().await.unwrap().len() < old);
 }

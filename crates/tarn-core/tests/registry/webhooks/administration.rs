@@ -139,7 +139,11 @@ async fn a_disabled_webhook_gives_up_what_is_pending_and_receives_nothing_new() 
             .unwrap();
     };
     world.publish("one").await.unwrap();
+    // That it is active already changes nothing for what is pending.
+    set(true).await;
+    assert_eq!(states(&world.log(&added).await), [DeliveryState::Pending]);
     set(false).await;
+    assert_eq!(states(&world.log(&added).await), [DeliveryState::Failed]);
     world.publish("two").await.unwrap();
     let test = webhooks.test(&world.alice, number, BY).await;
     assert!(matches!(test, Err(WebhookError::Disabled(_))));

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tarn_core::publish::PublishError;
 use tarn_store::metadata::{Actor, DeliveryState, UserChange, WebhookEvent, WebhookEvents};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use super::{
     SECRET, World,
@@ -385,4 +389,35 @@ async fn the_log_keeps_a_hundred_messages_and_thirty_days() {
     world.clock.advance(Duration::from_secs(2));
     assert_eq!(worker.prune().await.unwrap(), 100);
     assert_eq!(states(&world.log(&added).await), [DeliveryState::Pending]);
+}
+
+#[tokio::test]
+async fn a_worker_drops_from_the_log_what_grows_too_old_while_it_runs() {
+    let world = World::new().await;
+    let receiver = Receiver::new().await;
+    let added = world.add(&receiver.url()).await;
+    let worker = world.worker();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let working = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        worker.run(stopped, Duration::ZERO).await;
+    });
+    let until = async |wanted: &[DeliveryState]| {
+        let reached = async {
+            while states(&world.log(&added).await) != wanted {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), reached).await.unwrap();
+    };
+    // It looked through the log at its start, when nothing was there.
+    let webhooks = world.registry.administration().webhooks();
+    let number = added.webhook.id.number();
+    let by = &Actor::COMMAND_LINE;
+    webhooks.test(&world.alice, number, by).await.unwrap();
+    until(&[DeliveryState::Delivered]).await;
+    world.clock.advance(Duration::from_secs(31 * 86_400));
+    until(&[]).await;
+    drop(stop);
+    working.await.unwrap();
 }
