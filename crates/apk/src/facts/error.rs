@@ -27,6 +27,14 @@ pub enum FactsError {
         /// The code of the character.
         code: u32,
     },
+    /// A blank in what apk separates by blanks.
+    #[error("{field}: {text} has a blank in it, and apk makes two of it, write them one by one")]
+    Blank {
+        /// The field.
+        field: &'static str,
+        /// The text found.
+        text: Quoted,
+    },
     /// A number that apk can't keep.
     #[error("{field}: {value} is more than apk can keep, set it to {largest} or less")]
     Number {
@@ -80,25 +88,27 @@ pub enum FactsError {
         other: Quoted,
     },
     /// What no apk 2 installs.
-    #[error(
-        "{field}: {dependency} excludes the package itself, so apk 2 can't install it, take it out"
-    )]
+    #[error("{field}: {dependency} excludes {what}, so apk 2 can't install it, take it out")]
     ExcludesItself {
         /// The field.
         field: &'static str,
         /// The text found.
         dependency: Quoted,
+        /// The package itself, or what it provides.
+        what: &'static str,
     },
     /// What no apk installs.
     #[error(
-        "{field}: {dependency} asks for another version of the package itself, which is {version}, so no apk can install it, take it out"
+        "{field}: {dependency} asks for another version of {what}, which is {version}, so no apk can install it, take it out"
     )]
     DependsOnOtherItself {
         /// The field.
         field: &'static str,
         /// The text found.
         dependency: Quoted,
-        /// The version of the package.
+        /// The package itself, or what it provides.
+        what: &'static str,
+        /// The version of that.
         version: Quoted,
     },
     /// All values of a field together are too long for one line of apk's.

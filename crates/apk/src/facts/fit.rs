@@ -155,6 +155,12 @@ fn check_texts(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
     ];
     let tags = tags.iter().map(|tag| (names.tags, tag));
     let triggers = triggers.iter().map(|one| (names.triggers, one));
+    // apk writes these with blanks in between (`src/database.c`, `apk_db_triggers_write`; `src/package.c`, `apk_pkg_write_index_entry`).
+    let mut listed = tags.clone().chain(triggers.clone());
+    if let Some((field, text)) = listed.find(|(_, text)| text.contains(' ')) {
+        let text = Quoted::new(text);
+        return Err(FactsError::Blank { field, text });
+    }
     let mut texts = one.into_iter().chain(tags).chain(triggers);
     texts.try_for_each(|(field, text)| {
         match text.chars().find(|character| character.is_control()) {

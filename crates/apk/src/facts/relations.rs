@@ -4,6 +4,9 @@
 //! each other as soon as one of them gives a version, also within one package, and a package provides its own name with its
 //! own version (apk-tools 3 `src/solver.c`, `apply_constraint` and `select_package`; `src/apk_package.h`,
 //! `APK_PROVIDER_FROM_PACKAGE`). A name without a version may be provided twice.
+//!
+//! So nothing else meets a dependency on a name that the package provides with a version, and an exclusion of such a name excludes
+//! the package itself.
 
 use std::collections::HashMap;
 
@@ -11,19 +14,27 @@ use super::{FactsError, Format, PackageFacts};
 use crate::{
     dependency::{Dependency, Operator},
     quoted::Quoted,
+    version::Version,
 };
 
 /// Refuses what can't be installed because of what it says about itself.
 pub(super) fn check(facts: &PackageFacts) -> Result<(), FactsError> {
-    check_provides(facts)?;
-    facts
-        .depends
-        .iter()
-        .filter(|one| one.name() == facts.name.as_str())
-        .try_for_each(|one| check_own_dependency(facts, one))
+    let provided = check_provides(facts)?;
+    for one in &facts.depends {
+        if one.name() == facts.name.as_str() {
+            check_own_dependency(facts, one, Some(&facts.version), ITSELF)?;
+        } else if let Some(own) = provided.get(one.name()) {
+            check_own_dependency(facts, one, own.version(), PROVIDED)?;
+        }
+    }
+    Ok(())
 }
 
-fn check_provides(facts: &PackageFacts) -> Result<(), FactsError> {
+const ITSELF: &str = "the package itself";
+const PROVIDED: &str = "what the package itself provides";
+
+/// What it provides, by name.
+fn check_provides(facts: &PackageFacts) -> Result<HashMap<&str, &Dependency>, FactsError> {
     let field = facts.format.names().provides;
     let mut seen: HashMap<&str, &Dependency> = HashMap::new();
     for one in &facts.provides {
@@ -43,17 +54,22 @@ fn check_provides(facts: &PackageFacts) -> Result<(), FactsError> {
             });
         }
     }
-    Ok(())
+    Ok(seen)
 }
 
-/// A dependency on the package's own name. A version that apk can't order is left alone, for what satisfies it is not the
-/// same in every apk.
-fn check_own_dependency(facts: &PackageFacts, one: &Dependency) -> Result<(), FactsError> {
+/// A dependency on a name that the package has, with that version. One that apk can't order is left alone, for what satisfies it is
+/// not the same in every apk; without one, another package may meet the dependency.
+fn check_own_dependency(
+    facts: &PackageFacts,
+    one: &Dependency,
+    own: Option<&Version>,
+    what: &'static str,
+) -> Result<(), FactsError> {
     let field = facts.format.names().depends;
-    let is_met = match (one.operator(), one.version()) {
-        (Operator::Any, _) => true,
-        (operator, Some(wanted)) if facts.version.is_orderable() => {
-            facts.version.satisfies(operator, wanted)
+    let is_met = match (one.operator(), one.version(), own) {
+        (Operator::Any, _, _) => true,
+        (operator, Some(wanted), Some(own)) if own.is_orderable() => {
+            own.satisfies(operator, wanted)
         }
         _ => return Ok(()),
     };
@@ -62,11 +78,13 @@ fn check_own_dependency(facts: &PackageFacts, one: &Dependency) -> Result<(), Fa
         (true, true, Format::V2 { .. }) => Err(FactsError::ExcludesItself {
             field,
             dependency: quoted(one),
+            what,
         }),
         (false, false, _) => Err(FactsError::DependsOnOtherItself {
             field,
             dependency: quoted(one),
-            version: Quoted::new(facts.version.as_str()),
+            what,
+            version: Quoted::new(own.map_or("", Version::as_str)),
         }),
         _ => Ok(()),
     }

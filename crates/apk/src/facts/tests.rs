@@ -72,6 +72,16 @@ fn both_formats_are_refused_in_the_same_words() {
             refused(|facts| facts.triggers = vec!["/a\n/b".to_owned()]),
         ),
         (
+            "`/usr share` has a blank in it",
+            ["triggers", "triggers"],
+            refused(|facts| facts.triggers = vec!["/usr share".to_owned()]),
+        ),
+        (
+            "`a b` has a blank in it",
+            ["tags", "tags"],
+            refused(|facts| facts.tags = vec!["a b".to_owned()]),
+        ),
+        (
             "4294967296 is more than apk can keep, set it to 4294967295 or less",
             ["builddate", "build-time"],
             refused(|facts| facts.build_date = 1 << 32),

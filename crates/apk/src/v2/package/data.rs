@@ -32,6 +32,7 @@ impl DataEntries {
             paths: Paths {
                 limit: limits.paths,
                 seen: HashSet::new(),
+                links: HashSet::new(),
             },
             current: None,
             count: 0,
@@ -87,10 +88,8 @@ impl DataEntries {
                 self.current = Some((checksum, name(), hash));
             }
             EntryKind::HardLink => self.paths.check_target(entry)?,
-            EntryKind::SymbolicLink
-            | EntryKind::CharacterDevice
-            | EntryKind::BlockDevice
-            | EntryKind::Fifo => {}
+            EntryKind::SymbolicLink => self.paths.add_link(&entry.name),
+            EntryKind::CharacterDevice | EntryKind::BlockDevice | EntryKind::Fifo => {}
         }
         self.paths.add_file(&entry.name)?;
         // apk 2.12 and 2.14 install such a link, then fail this command and each one that follows: "support for packages without
@@ -118,6 +117,8 @@ enum Kind {
 struct Paths {
     limit: usize,
     seen: HashSet<u64>,
+    /// Of these, the symbolic links.
+    links: HashSet<u64>,
 }
 
 impl Paths {
@@ -165,14 +166,27 @@ impl Paths {
         }
     }
 
-    /// The target of a hard link has to be a file that was unpacked before: "no hard link target in archive" (as above).
+    /// Notes that this path is a symbolic link.
+    fn add_link(&mut self, path: &[u8]) {
+        self.links.insert(hash(path, Kind::File));
+    }
+
+    /// The target of a hard link has to be a file that was unpacked before: "no hard link target in archive" (as above). One to a
+    /// symbolic link is made, and then apk 2.10 to 2.14 set the times of what that points to: "Failed to preserve modification time".
     fn check_target(&self, link: &Entry) -> Result<(), PackageError> {
+        let (name, target) = (|| Quoted::new(&link.name), Quoted::new(&link.hard_link_to));
+        if self.links.contains(&hash(&link.hard_link_to, Kind::File)) {
+            return Err(PackageError::HardLinkToLink {
+                name: name(),
+                target,
+            });
+        }
         if self.has(&link.hard_link_to, Kind::File) {
             return Ok(());
         }
         Err(PackageError::NoHardLinkTarget {
-            name: Quoted::new(&link.name),
-            target: Quoted::new(&link.hard_link_to),
+            name: name(),
+            target,
         })
     }
 

@@ -203,6 +203,16 @@ pub enum PackageError {
         /// Where it points to.
         target: Quoted,
     },
+    /// A hard link to a symbolic link.
+    #[error(
+        "the data section: {name} is a hard link to {target}, which is a symbolic link, and no apk 2 installs that without an error; make it a symbolic link, too"
+    )]
+    HardLinkToLink {
+        /// The path of the hard link.
+        name: Quoted,
+        /// The path of the symbolic link.
+        target: Quoted,
+    },
     /// Over [`crate::limits::Limits::paths`].
     #[error("the data section has more than {limit} paths; split the package")]
     TooManyPaths {

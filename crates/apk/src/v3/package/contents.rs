@@ -1,10 +1,8 @@
 //! The paths of a package.
 
-use std::{cmp::Ordering, collections::HashMap, fmt, sync::Arc};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
-use aws_lc_rs::digest;
-
-use super::PackageError;
+use super::{ContentHash, PackageError};
 use crate::{
     quoted::Quoted,
     v2::tar::check_link_target,
@@ -82,54 +80,6 @@ pub struct Xattr {
     pub name: Vec<u8>,
     /// Any bytes.
     pub value: Vec<u8>,
-}
-
-/// The hash of a file's content (`src/crypto.c`, `apk_digest_alg_by_len`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ContentHash {
-    /// 20 bytes.
-    Sha1([u8; 20]),
-    /// 32 bytes: what apk writes.
-    Sha256([u8; 32]),
-    /// 64 bytes.
-    Sha512([u8; 64]),
-}
-
-impl ContentHash {
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if let Ok(bytes) = bytes.try_into() {
-            return Some(Self::Sha256(bytes));
-        }
-        if let Ok(bytes) = bytes.try_into() {
-            return Some(Self::Sha1(bytes));
-        }
-        bytes.try_into().ok().map(Self::Sha512)
-    }
-
-    /// The 20, 32 or 64 bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Sha1(bytes) => bytes,
-            Self::Sha256(bytes) => bytes,
-            Self::Sha512(bytes) => bytes,
-        }
-    }
-
-    /// What to hash a content with.
-    pub(super) fn hasher(&self) -> digest::Context {
-        digest::Context::new(match self {
-            Self::Sha1(_) => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            Self::Sha256(_) => &digest::SHA256,
-            Self::Sha512(_) => &digest::SHA512,
-        })
-    }
-}
-
-impl fmt::Display for ContentHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = self.as_bytes().iter();
-        bytes.try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
 }
 
 /// A directory and a name in it as one path.
@@ -233,6 +183,7 @@ impl<'f, 'a> Contents<'f, 'a> {
             let problem = FieldError::Order(Quoted::new(path));
             return Err(at.field("name")(problem));
         }
+        self.check_above(before.unwrap_or_default(), path)?;
         let acl = self
             .acl(row.value(directory::ACL))
             .map_err(at.field("acl"))?;
@@ -344,8 +295,33 @@ impl<'f, 'a> Contents<'f, 'a> {
         }
     }
 
-    /// Whether a regular file of this path was read. All are sorted.
+    /// Every directory on the way to this one, and it itself, is nothing else as well: apk fails in the middle of installing such a package.
+    /// Those that are on the way to `before` too were looked at there.
+    fn check_above(&self, before: &[u8], path: &[u8]) -> Result<(), PackageError> {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let ends = slashes.map(|(slash, _)| slash).chain([path.len()]);
+        for end in ends {
+            let above = path.get(..end).unwrap_or(path);
+            let known = before.strip_prefix(above);
+            let is_known = known.is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'));
+            if !is_known && self.entry(above).is_some() {
+                let path = Quoted::new(above);
+                return Err(PackageError::FileAndDirectory { path });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a regular file of this path was read.
     fn is_file(&self, path: &[u8]) -> bool {
+        self.entry(path).is_some_and(|row| {
+            let target = self.fields.payload.blob(row.value(file::TARGET));
+            target.is_ok_and(<[u8]>::is_empty)
+        })
+    }
+
+    /// The file, link or device of this path that was read, if there is one. All are sorted.
+    fn entry(&self, path: &[u8]) -> Option<Slots<'a>> {
         let slash = path.iter().rposition(|byte| *byte == b'/');
         let (directory, name) = match slash.and_then(|slash| path.split_at_checked(slash)) {
             Some((directory, name)) => (directory, name.get(1..).unwrap_or_default()),
@@ -353,23 +329,14 @@ impl<'f, 'a> Contents<'f, 'a> {
         };
         let payload = self.fields.payload;
         let (directories, files) = self.read;
-        let found = find(payload, self.rows, directories, directory::NAME, directory);
-        let Some((place, row)) = found else {
-            return false;
-        };
-        let Ok(rows) = payload.slots(row.value(directory::FILES)) else {
-            return false;
-        };
+        let (place, row) = find(payload, self.rows, directories, directory::NAME, directory)?;
+        let rows = payload.slots(row.value(directory::FILES)).ok()?;
         let read = if place + 1 == directories {
             files
         } else {
             rows.len()
         };
-        let found = find(payload, rows, read, file::NAME, name);
-        found.is_some_and(|(_, row)| {
-            let target = payload.blob(row.value(file::TARGET));
-            target.is_ok_and(<[u8]>::is_empty)
-        })
+        find(payload, rows, read, file::NAME, name).map(|(_, row)| row)
     }
 
     fn acl(&mut self, value: Value) -> Field<Arc<Acl>> {

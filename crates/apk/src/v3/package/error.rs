@@ -96,6 +96,14 @@ pub enum PackageError {
         /// How many are read.
         limit: u64,
     },
+    /// A directory where a file, a link or a device is.
+    #[error(
+        "{path} is a directory and something else, and no apk installs that; leave one of the entries"
+    )]
+    FileAndDirectory {
+        /// The path.
+        path: Quoted,
+    },
     /// `installed-size` is 0, and there are files or scripts.
     #[error(
         "installed-size is 0, but the package has files or scripts, and apk would skip them; set it to the bytes the files take, at least 1"

@@ -4,6 +4,7 @@
 //! without a target has a data block, in the order of the paths, and there are no others. A block starts with the
 //! numbers of its directory and of the file in it, both from 1 on.
 
+mod content_hash;
 mod contents;
 mod error;
 mod expected;
@@ -11,7 +12,8 @@ mod front;
 mod parse;
 mod reader;
 
-pub use contents::{Acl, ContentHash, Directory, File, FileKind, Xattr};
+pub use content_hash::ContentHash;
+pub use contents::{Acl, Directory, File, FileKind, Xattr};
 pub use error::{DataPlace, PackageError};
 pub use front::ContentsReader;
 pub use reader::PackageReader;
