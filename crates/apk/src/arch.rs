@@ -134,8 +134,8 @@ fn apk_name(arch: &str) -> Option<&'static str> {
     Some(match arch {
         "amd64" | "amd64v1" | "amd64v2" | "amd64v3" | "amd64v4" | "x64" | "x86-64" => "x86_64",
         "386" | "i386" | "i486" | "i586" | "i686" => "x86",
-        "arm64" => "aarch64",
-        "arm6" => "armhf",
+        "arm64" | "arm64v8" | "armv8" => "aarch64",
+        "arm6" | "armv6" | "armv6l" => "armhf",
         "arm7" | "armv7l" => "armv7",
         "ppc64el" => "ppc64le",
         "any" | "all" => "noarch",

@@ -148,7 +148,7 @@ impl ApiError {
                 "nothing is at {path}; packages are under /api/packages/{{owner}}/alpine/{{branch}}/{{repository}}"
             ),
             Self::NoSuchIndex => {
-                "no such index: no package is there for this branch, repository and architecture; upload one first"
+                "no such index: no package that it lists is there for this branch, repository and architecture; upload one first (packages of v3 are in `Packages.adb` alone)"
                     .to_owned()
             }
             Self::NoSuchFile => "no such package file; `apk update` and try again, it may have been replaced".to_owned(),

@@ -38,9 +38,10 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
                 "this path is too long: PUT publishes to {PLACE}, and no name can have a `/`"
             ),
             ("POST", Some(_)) => format!("POST is not for this path; publish with PUT to {PLACE}"),
-            _ => format!(
+            (_, Some(_)) => format!(
                 "{method} is not for this path; PUT publishes to /{{branch}}/{{repository}}, DELETE removes a file"
             ),
+            (_, None) => format!("{method} is not for this path; the header Allow names what is"),
         }
     };
     ApiError::WrongMethod(text).into_response()

@@ -226,18 +226,25 @@ async fn import(
     let (pem, name) = match said {
         Ok(name) => (read_pem(file)?, Some(name)),
         Err(unclear) => match read_pem(file) {
-            Ok(pem) if is_of_a_curve(&pem) => (pem, None),
+            // Of what is no key to sign with, the service says so.
+            Ok(pem) if !needs_name(&pem) => (pem, None),
             _ => return Err(unclear),
         },
     };
     let owner = found(registry, owner).await?;
+    let mut before = rotation::signing(registry, &owner).await?;
     let key = registry
         .keys()
         .import(&owner, &pem, name, others, &BY)
         .await?;
     let signs = rotation::signs(&key.name, &owner);
     match others {
-        Import::Instead => output::note(&format!("{signs}; clients need it in /etc/apk/keys")),
+        Import::Instead => {
+            output::note(&format!("{signs}; clients need it in /etc/apk/keys"));
+            let signing = rotation::signing(registry, &owner).await?;
+            before.retain(|was| !signing.contains(was));
+            rotation::note_retired(&before);
+        }
         Import::Beside => {
             output::note(&signs);
             let signing = rotation::signing(registry, &owner).await?;
@@ -251,9 +258,9 @@ async fn found(registry: &Administration, name: &OwnerName) -> Result<Owner, Fai
     Ok(registry.accounts().find_owner(name).await?)
 }
 
-/// Whether it is a key that signs v3 indexes only.
-fn is_of_a_curve(pem: &Secret) -> bool {
-    SigningKey::from_pem(pem.expose().as_bytes()).is_ok_and(|key| !key.signs_v2())
+/// Whether it is a key that signs v2 indexes too.
+fn needs_name(pem: &Secret) -> bool {
+    SigningKey::from_pem(pem.expose().as_bytes()).is_ok_and(|key| key.signs_v2())
 }
 
 /// The name of the public key that belongs to a private key file: abuild calls the halves `NAME.rsa` and `NAME.rsa.pub`.

@@ -153,12 +153,17 @@ pub enum PublishError {
     /// The same file is there already.
     #[error(
         "package file already exists, with {}",
-        if *.same { "the same bytes; with `?if-exists=same` that is a success" }
-        else { "other bytes; raise pkgrel, or delete that file first" }
+        match (.same, .mended) {
+            (_, true) => "the same bytes; it was damaged on the server, and is whole again",
+            (true, false) => "the same bytes; with `?if-exists=same` that is a success",
+            (false, false) => "other bytes; raise pkgrel, or delete that file first",
+        }
     )]
     Exists {
         /// Whether it has the same bytes.
         same: bool,
+        /// Whether those were damaged or missing, and this upload replaced them.
+        mended: bool,
     },
     /// A file that excludes this one is there already; the owner may have no more; the database failed.
     #[error(transparent)]
@@ -420,15 +425,14 @@ impl Publisher {
             return Err(RecordError::NoarchClash { existing }.into());
         }
         let same = existing.sha256 == received.sha256;
-        if same {
-            // Replaced, should they be damaged.
-            received
+        // Replaced, should they be damaged.
+        let mended = same
+            && received
                 .put(&self.blobs, existing.place, Expected::There)
                 .await?;
-        }
         if same && destination.if_exists == IfExists::Same {
             return Ok(true);
         }
-        Err(PublishError::Exists { same })
+        Err(PublishError::Exists { same, mended })
     }
 }

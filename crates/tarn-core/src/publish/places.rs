@@ -96,7 +96,7 @@ impl Publisher {
             file.blob.place = place;
             let put = received.put(&self.blobs, place, expected).await;
             let done = match put {
-                Ok(()) => {
+                Ok(_) => {
                     let act = destination.by.at(self.clock.now());
                     let recorded = self.metadata.record_package(&file, &act).await;
                     recorded.map(drop).map_err(PublishError::from)

@@ -28,17 +28,16 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Makes the bytes durable in that place, unless they are there, whole. Waits for the disk.
+    /// Makes the bytes durable in that place. `false` when they are there, whole. Waits for the disk.
     pub(super) async fn put(
         &mut self,
         blobs: &Blobs,
         place: u32,
         expected: Expected,
-    ) -> Result<(), PublishError> {
+    ) -> Result<bool, PublishError> {
         let sha256 = self.sha256;
         let key = BlobKey { sha256, place };
-        blobs.put(&mut self.incoming, &key, expected).await?;
-        Ok(())
+        Ok(blobs.put(&mut self.incoming, &key, expected).await?)
     }
 
     /// Whether the blob is in its place because of this upload.

@@ -106,6 +106,17 @@ pub(super) fn active(keys: &[ListedKey]) -> Vec<(KeyType, KeyName)> {
     active.map(|key| (key.key_type, key.name.clone())).collect()
 }
 
+/// Says which keys an import has retired.
+pub(super) fn note_retired(keys: &[(KeyType, KeyName)]) {
+    let names: Vec<&str> = keys.iter().map(|(_, name)| name.as_str()).collect();
+    if !names.is_empty() {
+        output::note(&format!(
+            "retired: {}; a client that has no other key trusts nothing from now on (with `--overlap` they sign on)",
+            names.join(", ")
+        ));
+    }
+}
+
 /// Says what is to be done while more than one key of a type signs.
 pub(super) fn note_overlap(owner: &Owner, signing: &[(KeyType, KeyName)]) {
     for wanted in [KeyType::Rsa, KeyType::EcP256] {

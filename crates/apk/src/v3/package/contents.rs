@@ -459,7 +459,12 @@ struct At<'p>(&'p [u8]);
 impl<'p> At<'p> {
     fn field(self, field: &'static str) -> impl FnOnce(FieldError) -> PackageError + use<'p> {
         move |problem| PackageError::Path {
-            path: Quoted::new(self.0),
+            // The root has no name.
+            path: Quoted::new(if self.0.is_empty() {
+                b"/".as_slice()
+            } else {
+                self.0
+            }),
             field,
             problem,
         }

@@ -214,7 +214,7 @@ async fn what_is_refused_is_reported_to_no_webhook() {
     world.publish("hello").await.unwrap();
     let again = world.publish("hello").await.unwrap_err();
     assert!(
-        matches!(again, PublishError::Exists { same: true }),
+        matches!(again, PublishError::Exists { same: true, .. }),
         "{again}"
     );
     assert!(!world.delete("none").await);
