@@ -33,13 +33,10 @@ pub fn left_out(what: &'static str) {
     say_once(what, "left out: tests that need", "`make test` installs it");
 }
 
-/// Says once that tests were not run because `what` is not here. For programs of which the system has no package, so it is no failure anywhere.
-pub fn not_run(what: &'static str) {
-    say_once(
-        what,
-        "not run: tests that need",
-        "this system has no package of it",
-    );
+/// Says once that tests were not run because `what` is not here, and why. For programs that can't be had everywhere, so it is no failure
+/// anywhere.
+pub fn not_run(what: &'static str, why: &str) {
+    say_once(what, "not run: tests that need", why);
 }
 
 /// Writes a line around the test runner's capture, once for each `what`.

@@ -102,7 +102,7 @@ pub(crate) fn node_or_leave_out(folder: &Path) -> Option<Command> {
     let Some(chromium) = chromium() else {
         match is_offered("chromium") {
             true => left_out("Chromium"),
-            false => not_run("Chromium"),
+            false => not_run("Chromium", "this system has no package of it"),
         }
         return None;
     };
@@ -167,8 +167,8 @@ pub(crate) fn nfpm_or_leave_out() -> Option<PathBuf> {
 
 /// goreleaser, with the Git that it asks. `None` means that the caller leaves its test out.
 pub(crate) fn goreleaser_or_leave_out() -> Option<PathBuf> {
-    let found = present_or_leave_out("git", program_runs("git", "--version"));
-    built_or_leave_out("goreleaser").filter(|_| found)
+    let goreleaser = built_or_leave_out("goreleaser")?;
+    present_or_leave_out("git", program_runs("git", "--version")).then_some(goreleaser)
 }
 
 /// apko. `None` means that the caller leaves its test out.
@@ -178,15 +178,20 @@ pub(crate) fn apko_or_leave_out() -> Option<PathBuf> {
 
 /// melange, with the name spaces that it builds in. `None` means that the caller leaves its test out.
 pub(crate) fn melange_or_leave_out() -> Option<PathBuf> {
+    let melange = built_or_leave_out("melange")?;
     let works = quiet(Command::new("bwrap").args(["--ro-bind", "/", "/", "true"]));
-    let found = present_or_leave_out("the right to make name spaces (bwrap)", works);
-    built_or_leave_out("melange").filter(|_| found)
+    present_or_leave_out("the right to make name spaces (bwrap)", works).then_some(melange)
 }
 
-/// A program that `scripts/install-go-tools` builds.
+/// A program that `scripts/install-go-tools` builds where all of its modules can be had, which is not everywhere: without it the
+/// test is left out, also where all tools are required.
 fn built_or_leave_out(name: &'static str) -> Option<PathBuf> {
     let program = cache_folder()?.join("bin").join(name);
-    present_or_leave_out(name, program.is_file()).then_some(program)
+    if program.is_file() {
+        return Some(program);
+    }
+    not_run(name, "`scripts/install-go-tools` says why it was not built");
+    None
 }
 
 /// The version that stands behind `name` at the beginning of a line of a file.
