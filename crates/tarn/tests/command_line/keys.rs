@@ -70,11 +70,17 @@ fn a_key_can_come_from_standard_input() {
     let folder = Folder::with_registry();
     let pem = small_key().to_pkcs8_pem().unwrap();
     let import = ["key", "import", "admin", "-", "--name", "ci.rsa.pub"];
+    let [before] = &*active_keys(&folder) else {
+        unreachable!("one key")
+    };
     let said = folder.tarn_with(&import, &[], &pem);
     assert_eq!(
         said.all(),
-        "exit: 0\n--- stdout\n--- stderr\nci.rsa.pub signs the indexes of admin from the next request on; \
-         clients need it in /etc/apk/keys\n"
+        format!(
+            "exit: 0\n--- stdout\n--- stderr\nci.rsa.pub signs the indexes of admin from the next request on; \
+             clients need it in /etc/apk/keys\nretired: {before}; a client that has no other key trusts nothing \
+             from now on (with `--overlap` they sign on)\n"
+        )
     );
     let said = folder.tarn_with(&["key", "import", "admin", "-"], &[], &pem);
     assert_eq!(said.exit, 2);
@@ -187,7 +193,8 @@ fn a_key_of_the_curve_p_256_stands_beside_the_rsa_key() {
         said.all(),
         format!(
             "exit: 0\n--- stdout\n--- stderr\n{name} signs the indexes of admin from the next request on; \
-             clients need it in /etc/apk/keys\n"
+             clients need it in /etc/apk/keys\nretired: {curve}; a client that has no other key trusts nothing from now on \
+             (with `--overlap` they sign on)\n"
         )
     );
     assert_eq!(active_keys(&folder), [name, rsa.clone()]);

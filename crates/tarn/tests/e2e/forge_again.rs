@@ -218,7 +218,7 @@ fn a_forge_of_a_thousand_packages_comes_whole_however_often_the_import_is_killed
     println!("{progress}{said}");
     let all = counts(&said, "packages");
     assert_eq!((all[0] + all[1], all[2]), (1_000, 0), "{said}");
-    assert!((1..400).contains(&all[0]), "{said}");
+    assert!((1..=400).contains(&all[0]), "{said}");
     let bob = text(
         &database(&data),
         "SELECT CAST(id AS TEXT) FROM owners WHERE name = 'bob'",

@@ -157,7 +157,7 @@ async fn each_run_of_a_job_is_noted_with_what_it_did_and_the_next_is_an_interval
             ("retain", "0 old entries of the audit log removed"),
             (
                 "sweep",
-                "1 files are right, 0 removed, 0 missing or damaged, 0 unknown",
+                "files: 1 correct, 0 removed, 0 missing or damaged, 0 unknown",
             ),
         ],
     );
@@ -183,7 +183,7 @@ async fn each_run_of_a_job_is_noted_with_what_it_did_and_the_next_is_an_interval
             ("retain", &retained),
             (
                 "sweep",
-                "0 files are right, 0 removed, 0 missing or damaged, 0 unknown",
+                "files: 0 correct, 0 removed, 0 missing or damaged, 0 unknown",
             ),
         ],
     );
