@@ -119,9 +119,14 @@ export async function publishByKeyboard() {
   await tabTo(page, "Repository");
   await page.keyboard.type("typed");
   await tabTo(page, "Package files");
-  const asked = page.waitForEvent("filechooser");
-  await page.keyboard.press("Enter");
-  await (await asked).setFiles(`${folder}/third-1.0-r0.apk`);
+  // On a busy machine Chromium now and then opens none for the first key.
+  let chooser = null;
+  for (let key = 0; key < 4 && !chooser; key += 1) {
+    const asked = page.waitForEvent("filechooser", { timeout: 5_000 }).catch(() => null);
+    await page.keyboard.press("Enter");
+    chooser = await asked;
+  }
+  await chooser.setFiles(`${folder}/third-1.0-r0.apk`);
   await follow(page, "Upload", "**/admin/v3.23/typed");
   await follow(page, "third", "**/admin/v3.23/typed/third");
   await page.getByText("apk add third=1.0-r0").waitFor();
