@@ -5,9 +5,10 @@ use std::{
     io::{Read as _, Write as _},
 };
 
+use apk_testkit::v2::PackageBuilder;
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, tcgetattr},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
 use crate::harness::Folder;
@@ -83,4 +84,50 @@ fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let modes = tcgetattr(&far).unwrap().local_modes;
     assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
+}
+
+#[test]
+fn push_draws_bars_on_a_terminal_and_takes_them_away() {
+    let folder = Folder::with_registry();
+    let server = folder.serve(&[], &[]);
+    let add = "tarn token add --user admin --name ci --scope write:package";
+    let token = folder.sh(add);
+    let package = PackageBuilder::new("hello", "1.0-r0").file("usr/bin/hello", b"hello");
+    folder.write("hello.apk", package.build());
+    let to = format!("http://{}/admin/v3.23/main", server.address);
+    let (mut near, far) = terminal();
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: 100,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&far, size).unwrap();
+    let mut command = folder.command(
+        &["push", "--to", &to, "hello.apk"],
+        &[("TARN_TOKEN", token.trim()), ("TERM", "xterm")],
+    );
+    command.stderr(far);
+    let child = command.spawn().unwrap();
+    drop(command);
+    let mut shown = Vec::new();
+    let _ = near.read_to_end(&mut shown);
+    let output = child.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(output.status.success(), "{shown}");
+    let url = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        url.starts_with("published http://"),
+        "only data is on standard output: {url}"
+    );
+    assert!(
+        shown.contains("1 package ") && shown.contains("hello-1.0-r0.apk"),
+        "{shown}"
+    );
+    assert!(shown.contains('█') || shown.contains('░'), "{shown}");
+    // Each bar is wiped out in the end.
+    assert!(
+        shown.rfind("\u{1b}[2K") > shown.rfind("hello-1.0-r0.apk"),
+        "{shown:?}"
+    );
 }
