@@ -1,4 +1,4 @@
-//! What comes from another registry: accounts with the secrets they sign in with, tokens, and the memory of what came.
+//! What comes from another registry: accounts with the secrets they sign in with, tokens, and a record of what was imported.
 //!
 //! For imports only. Everything else that an import makes (organisations, teams, keys, packages, rules) takes the way that it takes
 //! when it is made here. What a package was elsewhere is published with it ([`crate::publish::Destination`]).

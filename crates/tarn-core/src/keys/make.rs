@@ -198,8 +198,8 @@ pub(super) fn newest_rsa(active: &[SigningKeyRow]) -> Option<&SigningKeyRow> {
     active.iter().find(|row| row.key_type == KeyType::Rsa)
 }
 
-/// The file name of a key made here, or in a forge, for an owner of that name: `{owner in lower case}@{hex SHA-256 of the public key's DER}`, and `.rsa.pub` or, for a
-/// key of an elliptic curve, `.pem`, as OpenWrt calls its keys. At most 137 bytes. Behind `.SIGN.RSA256.` that is more than
+/// The file name of a key made here, or in a forge, for an owner of that name: `{owner in lower case}@` and the SHA-256 of the
+/// public key's DER in hex, and `.rsa.pub` or, for a key of an elliptic curve, `.pem`, as OpenWrt calls its keys. At most 137 bytes. Behind `.SIGN.RSA256.` that is more than
 /// the 100 of a tar header; the signature entry has it as a GNU long name.
 ///
 /// # Errors

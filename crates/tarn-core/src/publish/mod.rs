@@ -153,7 +153,7 @@ pub enum PublishError {
     /// The same file is there already.
     #[error(
         "package file already exists, with {}",
-        match (.same, .mended) {
+        match (.same, .repaired) {
             (_, true) => "the same bytes; it was damaged on the server, and is whole again",
             (true, false) => "the same bytes; with `?if-exists=same` that is a success",
             (false, false) => "other bytes; raise pkgrel, or delete that file first",
@@ -163,7 +163,7 @@ pub enum PublishError {
         /// Whether it has the same bytes.
         same: bool,
         /// Whether those were damaged or missing, and this upload replaced them.
-        mended: bool,
+        repaired: bool,
     },
     /// A file that excludes this one is there already; the owner may have no more; the database failed.
     #[error(transparent)]
@@ -426,13 +426,13 @@ impl Publisher {
         }
         let same = existing.sha256 == received.sha256;
         // Replaced, should they be damaged.
-        let mended = same
+        let repaired = same
             && received
                 .put(&self.blobs, existing.place, Expected::There)
                 .await?;
         if same && destination.if_exists == IfExists::Same {
             return Ok(true);
         }
-        Err(PublishError::Exists { same, mended })
+        Err(PublishError::Exists { same, repaired })
     }
 }

@@ -173,8 +173,8 @@ async fn a_damaged_package_is_reported_and_healed_by_uploading_it_again() {
                 "flipped" => assert_ne!(served().await.expect(200).body, package),
                 _ => drop(served().await.refusal(500, "upload the same package again")),
             }
-            let mended = "with the same bytes; it was damaged on the server, and is whole again";
-            publish().await.refusal(409, mended);
+            let repaired = "with the same bytes; it was damaged on the server, and is whole again";
+            publish().await.refusal(409, repaired);
             assert_eq!(served().await.expect(200).body, package, "{damage}");
 
             hurt();

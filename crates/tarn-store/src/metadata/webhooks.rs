@@ -52,7 +52,7 @@ impl WebhookEvents {
 
     /// What is in one or the other.
     #[must_use]
-    pub const fn and(self, others: Self) -> Self {
+    pub const fn union(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 

@@ -204,7 +204,7 @@ fn events(order: &[Event]) -> Result<WebhookEvents, ApiError> {
         )));
     }
     let events = order.iter().map(|Event(events)| *events);
-    events.reduce(WebhookEvents::and).ok_or_else(|| {
+    events.reduce(WebhookEvents::union).ok_or_else(|| {
         let words = WebhookEvent::WORDS.join(", ");
         ApiError::Unprocessable(format!(
             "`events` is empty; say at least one of {words}, or leave it out"
