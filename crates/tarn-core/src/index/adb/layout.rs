@@ -67,6 +67,10 @@ pub(super) const HEADER: usize = 8;
 /// Bytes of a hole: the count of the root object, its two fields, and four zeros so that what follows is aligned.
 pub(super) const HOLE: usize = 16;
 
+/// How far back what is behind the last piece looks when it is compressed, in bytes. It is compressed anew at each append, which costs
+/// mostly the reading of what it looks back at.
+pub(super) const REST_LOOKS_BACK: usize = 4 << 10;
+
 /// Whether this package ends a piece of the last run.
 pub(super) fn ends_piece(sequence: i64) -> bool {
     rank(sequence) >= PIECE_RANK

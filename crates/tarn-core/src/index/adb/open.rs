@@ -128,7 +128,9 @@ impl Open {
             start = *end;
         }
         if rest.is_none() && start < bytes.len() {
-            *rest = Some(between(start, bytes.len())?);
+            let (before, text) = bytes.split_at_checked(start).unwrap_or_default();
+            let near = before.get(before.len().saturating_sub(layout::REST_LOOKS_BACK)..);
+            *rest = Some(Run::new(text, near.unwrap_or_default())?);
         }
         Ok(())
     }
