@@ -219,6 +219,8 @@ impl Bench {
             .arg(format!("-t{threads}"))
             .arg(format!("-c{connections}"))
             .arg(format!("-d{}s", self.seconds))
+            // 64 downloads of 50 MB share the line: by default an answer may take 2 s.
+            .args(["--timeout", "30s"])
             .arg("-s")
             .arg(&script);
         for header in headers {

@@ -164,20 +164,20 @@ impl Folder {
         } else {
             command.args(&self.all);
         }
-        let apk_cpu = cpu_of(&mut command)?;
+        let apk_cpu = cpu_of(&mut command, 1)?;
         let unsigned = fs::read(self.path.join("NEW.tar.gz"))?;
         let (signed, sign_cpu) = cpu_seconds(|| signer.sign(&unsigned))?;
         Ok((signed, apk_cpu + sign_cpu))
     }
 }
 
-/// The CPU seconds of a command of apk that makes an index, in which one package has to be new.
-pub(super) fn cpu_of(command: &mut Command) -> Result<f64> {
+/// The CPU seconds of a command of apk that makes an index, in which so many packages have to be new.
+pub(super) fn cpu_of(command: &mut Command, new: usize) -> Result<f64> {
     let before = children_cpu()?;
     let output = output_of(command)?;
     let cpu = (children_cpu()? - before).as_secs_f64();
-    if output.contains("(of which 1 are new)") {
+    if output.contains(&format!("(of which {new} are new)")) {
         return Ok(cpu);
     }
-    Err(format!("apk took more or fewer than one as new: {output}").into())
+    Err(format!("apk took more or fewer than {new} as new: {output}").into())
 }

@@ -1,12 +1,15 @@
-//! `Packages.adb`, the index of v3: adding one package, against a signature and against `apk mkndx`.
+//! `Packages.adb`, the index of v3: adding and removing one package, against a signature and against `apk mkndx`, and its size.
 //!
 //! `apk mkndx --index OLD` reads the old index, takes from it what has a file of the same name and size that is not newer, and
 //! reads the other files (apk-tools `src/app_mkndx.c`, `mkndx_main`). It has no way to be given the new file alone. It signs
 //! with the same key by itself.
 
-use std::{fs, path::Path};
+use std::{error::Error, fs, path::Path};
 
-use apk::{limits::Limits, v3::index::read_unverified};
+use apk::{
+    limits::Limits,
+    v3::{container, index::read_unverified},
+};
 use tarn_core::index::{Segments, v3::Base};
 use tarn_store::metadata::{IndexChanges, IndexedPackage};
 
@@ -20,32 +23,45 @@ use super::{
 use crate::{
     Effort, Result,
     content::same_bytes,
-    corpus::Entry,
+    corpus::{self, Entry},
     measure::{Samples, cpu_seconds},
     report::{Goal, Row},
-    tools::Apk,
+    tools::{Apk, zlib_9},
 };
 
-/// How many packages the index has before.
+/// How many packages the index has that apk makes as well.
 const SIZE: usize = 30_000;
 
-/// One row for each of the two.
+/// Rows of the indexes that one package is added to, and how many signatures that may cost.
+const SIZES: [(usize, f64); 2] = [(SIZE, 1.5), (100_000, 2.0)];
+
+/// The rows of `Packages.adb`.
 pub(super) fn rows(
     signer: &Signer,
     entries: &[Entry],
     folder: &Path,
     effort: Effort,
 ) -> Result<Vec<Row>> {
-    let old = entries.get(..SIZE).ok_or("the corpus is too small")?;
     let new = entries.len() - effort.rounds * effort.appends;
-    let new = entries.get(new.max(SIZE)..).unwrap_or_default();
-    Ok(vec![
-        against_signature(signer, old, new, effort)?,
-        against_mkndx(signer, old, folder, effort)?,
-    ])
+    let mut rows = Vec::new();
+    for (size, goal) in SIZES {
+        if let (Some(old), Some(new)) = (entries.get(..size), entries.get(new.max(size)..)) {
+            rows.extend(against_signature(signer, old, new, effort, goal)?);
+        }
+    }
+    let old = entries.get(..SIZE).ok_or("the corpus is too small")?;
+    rows.extend(against_mkndx(signer, old, folder, effort)?);
+    Ok(rows)
 }
 
-fn against_signature(signer: &Signer, old: &[Entry], new: &[Entry], effort: Effort) -> Result<Row> {
+/// Adding one package after the other, and what the index has become then.
+fn against_signature(
+    signer: &Signer,
+    old: &[Entry],
+    new: &[Entry],
+    effort: Effort,
+    goal: f64,
+) -> Result<[Row; 2]> {
     let mut packages = listed(old)?;
     let (mut base, mut segments, _) = signer.first_v3(&packages)?;
     let (mut appends, mut signatures) = (Samples::default(), Samples::default());
@@ -56,7 +72,7 @@ fn against_signature(signer: &Signer, old: &[Entry], new: &[Entry], effort: Effo
             let live = packages.len() + 1;
             packages.push(entry.indexed(i64::try_from(live)?)?);
             let added = packages.last().cloned().into_iter().collect();
-            let (made, cpu) = add(signer, &base, added, live)?;
+            let (made, cpu) = change(signer, &base, Vec::new(), added, live)?;
             (base, segments) = made;
             seconds += cpu;
         }
@@ -64,17 +80,49 @@ fn against_signature(signer: &Signer, old: &[Entry], new: &[Entry], effort: Effo
     }
     // What was made step by step is, byte for byte, what is made at once.
     let (_, cold, _) = signer.first_v3(&packages)?;
-    same_bytes("Packages.adb", &joined(&segments), &joined(&cold))?;
-    Ok(Row {
-        what: format!("add one package to {} in `Packages.adb`", grouped(SIZE)),
-        of: SIGNATURE.to_owned(),
-        ratio: appends.over(&signatures),
-        goal: Goal::None,
-        sides: sides(&appends, &signatures),
-    })
+    let index = joined(&segments);
+    same_bytes("Packages.adb", &index, &joined(&cold))?;
+    let once = zlib_9(&container::unpack(&index, 1 << 30)?)?;
+    let of = grouped(packages.len());
+    Ok([
+        Row {
+            what: format!(
+                "add one package to {} in `Packages.adb`",
+                grouped(old.len())
+            ),
+            of: SIGNATURE.to_owned(),
+            ratio: appends.over(&signatures),
+            goal: Goal::AtMost(goal),
+            sides: sides(&appends, &signatures),
+        },
+        bytes_of(
+            &of,
+            "one `zlib -9` run over the same payload",
+            &index,
+            once,
+            1.05,
+        ),
+    ])
 }
 
-fn against_mkndx(signer: &Signer, old: &[Entry], folder: &Path, effort: Effort) -> Result<Row> {
+/// The size of `Packages.adb` as a ratio of what another makes of the same packages.
+fn bytes_of(packages: &str, of: &str, index: &[u8], other: usize, goal: f64) -> Row {
+    Row {
+        what: format!("bytes of `Packages.adb` of {packages}"),
+        of: of.to_owned(),
+        ratio: std::iter::once(index.len() as f64 / other as f64).collect(),
+        goal: Goal::AtMost(goal),
+        sides: format!("{} B / {other} B", index.len()),
+    }
+}
+
+/// Adding and removing one package, and how large the index is.
+fn against_mkndx(
+    signer: &Signer,
+    old: &[Entry],
+    folder: &Path,
+    effort: Effort,
+) -> Result<[Row; 3]> {
     let apk = Apk::find()?;
     let (base, segments, _) = signer.first_v3(&listed(old)?)?;
     let newcomer = newcomer();
@@ -83,9 +131,12 @@ fn against_mkndx(signer: &Signer, old: &[Entry], folder: &Path, effort: Effort) 
     let files = Folder::make(folder, old, &newcomer, &package, ("OLD.adb", &before))?;
     signer.write_key(&files.path.join("key.rsa"))?;
     let added = added(&package, old.len())?;
-
-    let (mut ours, mut theirs) = (Samples::default(), Samples::default());
-    for _ in 0..effort.slow_rounds() {
+    // Of the files that have their place in OLD.adb, one that is gone. It may be anywhere.
+    let gone = corpus::Random::new(5).below(old.len());
+    let mut without = files.all.get(..old.len()).unwrap_or_default().to_vec();
+    without.remove(gone);
+    let gone = i64::try_from(gone)? + 1;
+    let mkndx = |files_there: &[String], new: usize| {
         let mut command = apk.command();
         command
             .current_dir(&files.path)
@@ -93,41 +144,88 @@ fn against_mkndx(signer: &Signer, old: &[Entry], folder: &Path, effort: Effort) 
             .arg(files.path.join("root"))
             .args(["--allow-untrusted", "--sign-key", "key.rsa"])
             .args(["--index", "OLD.adb", "--output", "NEW.adb"])
-            .args(&files.all);
-        theirs.push(cpu_of(&mut command)?);
-        let mut seconds = 0.0;
-        let mut own = None;
-        for _ in 0..effort.appends {
-            let (made, cpu) = add(signer, &base, added.to_vec(), old.len() + 1)?;
-            own = Some(made.1);
-            seconds += cpu;
-        }
-        ours.push(seconds / effort.appends as f64);
-        let own = joined(&own.ok_or("nothing was added")?);
-        same_packages(&own, &fs::read(files.path.join("NEW.adb"))?)?;
+            .args(files_there);
+        let cpu = cpu_of(&mut command, new)?;
+        Ok::<_, Box<dyn Error + Send + Sync>>((fs::read(files.path.join("NEW.adb"))?, cpu))
+    };
+
+    let (mut adds, mut removals) = (Pair::default(), Pair::default());
+    let mut sizes = (before, 0);
+    for _ in 0..effort.slow_rounds() {
+        let (theirs, cpu) = mkndx(&files.all, 1)?;
+        adds.theirs.push(cpu);
+        let again = || change(signer, &base, Vec::new(), added.to_vec(), old.len() + 1);
+        let own = adds.push_ours(effort.appends, again)?;
+        same_packages(&own, &theirs)?;
+        sizes = (own, theirs.len());
+
+        let (theirs, cpu) = mkndx(&without, 0)?;
+        removals.theirs.push(cpu);
+        let again = || change(signer, &base, vec![gone], Vec::new(), old.len() - 1);
+        let own = removals.push_ours(effort.appends / 4, again)?;
+        same_packages(&own, &theirs)?;
     }
     fs::remove_dir_all(&files.path)?;
     let size = grouped(old.len());
-    Ok(Row {
-        what: format!("`apk mkndx --index OLD *.apk`, one package new among {size}, signed"),
-        of: "adding the same package to `Packages.adb` here".to_owned(),
-        ratio: theirs.over(&ours),
-        goal: Goal::None,
-        sides: sides(&theirs, &ours),
-    })
+    let (index, theirs) = sizes;
+    let of = grouped(old.len() + 1);
+    Ok([
+        Row {
+            what: format!("`apk mkndx --index OLD *.apk`, one package new among {size}, signed"),
+            of: "adding the same package to `Packages.adb` here".to_owned(),
+            ratio: adds.theirs.over(&adds.ours),
+            goal: Goal::AtLeast(100.0),
+            sides: sides(&adds.theirs, &adds.ours),
+        },
+        Row {
+            what: format!("`apk mkndx --index OLD *.apk`, one package gone of {size}, signed"),
+            of: "removing the same package from `Packages.adb` here".to_owned(),
+            ratio: removals.theirs.over(&removals.ours),
+            goal: Goal::AtLeast(10.0),
+            sides: sides(&removals.theirs, &removals.ours),
+        },
+        bytes_of(
+            &of,
+            "the file of `apk mkndx` of the same packages",
+            &index,
+            theirs,
+            1.15,
+        ),
+    ])
 }
 
-/// The index after further packages, and the CPU seconds that it took.
-fn add(
+/// CPU seconds of the same change, by apk and here.
+#[derive(Default)]
+struct Pair {
+    theirs: Samples,
+    ours: Samples,
+}
+
+impl Pair {
+    /// Makes a change so many times, takes the mean, and gives the index.
+    fn push_ours(
+        &mut self,
+        times: usize,
+        change: impl Fn() -> Result<((Base, Segments), f64)>,
+    ) -> Result<Vec<u8>> {
+        let ((_, segments), mut seconds) = change()?;
+        for _ in 1..times {
+            seconds += change()?.1;
+        }
+        self.ours.push(seconds / times.max(1) as f64);
+        Ok(joined(&segments))
+    }
+}
+
+/// The index after a change, and the CPU seconds that it took.
+fn change(
     signer: &Signer,
     before: &Base,
+    removed: Vec<i64>,
     added: Vec<IndexedPackage>,
     live: usize,
 ) -> Result<((Base, Segments), f64)> {
-    let changes = IndexChanges {
-        removed: Vec::new(),
-        added,
-    };
+    let changes = IndexChanges { removed, added };
     let ((base, segments, _), cpu) = cpu_seconds(|| signer.next_v3(before, changes, live))?;
     Ok(((base, segments), cpu))
 }
@@ -170,7 +268,7 @@ mod tests {
 
         let (base, ..) = signer.first_v3(&packages[..59]).unwrap();
         let last = vec![packages[59].clone()];
-        let ((_, segments), _) = add(&signer, &base, last, 60).unwrap();
+        let ((_, segments), _) = change(&signer, &base, Vec::new(), last, 60).unwrap();
         same_packages(&all, &joined(&segments)).unwrap();
     }
 }
