@@ -3,6 +3,7 @@
 //! No files, sockets, clocks, async or database in here. The contract of every parser in this crate: no input makes
 //! it panic, or use memory out of proportion to the [`limits::Limits`] it was given.
 
+pub mod acl;
 pub mod arch;
 pub mod cursor;
 pub mod dependency;

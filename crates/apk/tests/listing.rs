@@ -1,12 +1,18 @@
 //! What a v2 package has in it, listed.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where something fails"
+)]
+
+use std::sync::Arc;
 
 use apk::{
     limits::Limits,
     v2::{
         package::{Listing, ListingLimits, ListingReader, Script},
-        tar::EntryKind,
+        tar::{EntryHeader, EntryKind},
     },
 };
 use apk_testkit::v2::PackageBuilder;
@@ -56,12 +62,60 @@ fn scripts_and_entries_are_found_however_the_bytes_come() {
             (b"usr/bin/hi", EntryKind::SymbolicLink, 0, b"hello"),
         ]
     );
-    assert!(
-        whole
-            .entries
-            .iter()
-            .all(|entry| entry.mode & 0o444 == 0o444)
-    );
+    for entry in &whole.entries {
+        assert_eq!(entry.acl.mode & 0o444, 0o444);
+        let acl = (&*entry.acl.user, &*entry.acl.group, &entry.acl.xattrs[..]);
+        assert_eq!(acl, ("root", "root", &[][..]));
+    }
+    // Most entries share theirs.
+    assert!(Arc::ptr_eq(&whole.entries[0].acl, &whole.entries[1].acl));
+}
+
+/// The header of an empty file with that owner, and an extended attribute.
+fn owned(path: &str, user: &[u8], numbers: &[u8]) -> Vec<u8> {
+    let pax: [(&str, &[u8]); 1] = [("SCHILY.xattr.user.comment", b"a=b\n")];
+    let header = EntryHeader {
+        mode: 0o4750,
+        pax: &pax,
+        ..EntryHeader::file(path.as_bytes(), 0, 0)
+    };
+    let mut bytes = header.to_bytes();
+    let block = bytes.len() - 512;
+    let block = &mut bytes[block..];
+    block[108..124].copy_from_slice(numbers);
+    block[265..329].fill(0);
+    block[265..265 + user.len()].copy_from_slice(user);
+    block[297..297 + user.len()].copy_from_slice(user);
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    bytes
+}
+
+#[test]
+fn owners_modes_and_attributes_are_those_of_the_headers() {
+    let numbers = b"0001750\x000001751\0";
+    let file = package()
+        .raw_data(&owned("usr/named", b"daemon", numbers))
+        .raw_data(&owned("usr/long", &[b'x'; 32], numbers))
+        .raw_data(&owned("usr/numbered", b"", numbers))
+        .build();
+    let listing = list(&file, 100, CUT);
+    let found = listing.entries.iter().rev().take(3).map(|entry| {
+        let acl = &entry.acl;
+        assert_eq!(acl.mode, 0o4750);
+        let [xattr] = &acl.xattrs[..] else {
+            panic!("{acl:?}")
+        };
+        assert_eq!(
+            (&*xattr.name, &*xattr.value),
+            (&b"user.comment"[..], &b"a=b\n"[..])
+        );
+        (acl.user.as_str(), acl.group.as_str())
+    });
+    let long = "x".repeat(32);
+    let expected = [("1000", "1001"), (&*long, &*long), ("daemon", "daemon")];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
 #[test]

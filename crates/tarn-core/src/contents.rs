@@ -6,6 +6,7 @@
 use std::{io, sync::Arc};
 
 use apk::{
+    acl::Acl,
     digest::Sha256Digest,
     limits::Limits,
     v2::{
@@ -183,7 +184,7 @@ fn listed(contents: v3::PackageContents) -> Listing {
             listing.entries.push(ListedEntry {
                 path: directory.path.clone(),
                 kind: EntryKind::Directory,
-                mode: directory.acl.mode,
+                acl: Arc::clone(&directory.acl),
                 size: 0,
                 link_to: Vec::new(),
             });
@@ -201,7 +202,7 @@ fn listed(contents: v3::PackageContents) -> Listing {
             listing.entries.push(ListedEntry {
                 path: [&directory.path, slash, &file.name].concat(),
                 kind,
-                mode: file.acl.mode,
+                acl: file.acl,
                 size: if kind == EntryKind::File {
                     file.size
                 } else {
@@ -216,12 +217,17 @@ fn listed(contents: v3::PackageContents) -> Listing {
     listing
 }
 
-/// The memory of a list, in KiB.
+/// The memory of a list, in KiB. What entries share counts once where they follow each other, and so at least once.
 fn weight(listing: &Listing) -> u32 {
+    let mut before = None;
+    let mut of_acl = |acl: &Arc<Acl>| match before.replace(Arc::as_ptr(acl)) {
+        Some(before) if before == Arc::as_ptr(acl) => 0,
+        _ => 100 + acl.size(),
+    };
     let entries: usize = listing
         .entries
         .iter()
-        .map(|entry| 100 + entry.path.len() + entry.link_to.len())
+        .map(|entry| 100 + entry.path.len() + entry.link_to.len() + of_acl(&entry.acl))
         .sum();
     let scripts: usize = listing.scripts.iter().map(|(_, text)| text.len()).sum();
     u32::try_from((entries + scripts) / 1024 + 1).unwrap_or(u32::MAX)

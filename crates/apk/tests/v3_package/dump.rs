@@ -2,9 +2,10 @@
 //! identifier, which is not the package's hash, and without numbers that are 0.
 
 use apk::{
+    acl::Acl,
     dependency::Dependency,
     facts::PackageFacts,
-    v3::package::{Acl, Directory, File, FileKind, Package},
+    v3::package::{Directory, File, FileKind, Package},
 };
 use serde_json::{Map, Value, json};
 

@@ -3,10 +3,13 @@
 //! Nothing is judged here: [`PackageReader`](super::PackageReader) did that when the package came. A list can be cut, so that it
 //! costs no more than it should, however large the package is.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::Script;
 use crate::{
+    acl::Acl,
     limits::Limits,
     v2::{
         gzip::{GzipError, MemberReader},
@@ -45,8 +48,8 @@ pub struct ListedEntry {
     pub path: Vec<u8>,
     /// What it is.
     pub kind: EntryKind,
-    /// The last twelve bits of the mode.
-    pub mode: u16,
+    /// Who it belongs to, and who may do what. Entries that have the same may share it.
+    pub acl: Arc<Acl>,
     /// Bytes of a file; 0 for everything else.
     pub size: u64,
     /// What a link points to; no bytes for everything else.
@@ -186,10 +189,23 @@ impl Found {
         self.listing.entries.push(ListedEntry {
             path: entry.name.clone(),
             kind: entry.kind,
-            mode: entry.mode,
+            acl: self.acl(entry),
             size: entry.size,
             link_to: [entry.hard_link_to.as_slice(), &entry.symbolic_link_to].concat(),
         });
+    }
+
+    /// That of the entry before where it is the same: in most packages all files are of root.
+    fn acl(&self, entry: &Entry) -> Arc<Acl> {
+        let acl = Acl {
+            mode: entry.mode,
+            user: entry.owner.user(),
+            group: entry.owner.group(),
+            xattrs: entry.xattrs.clone(),
+        };
+        let mut before = self.listing.entries.iter().rev().take(2);
+        let same = before.find(|before| *before.acl == acl);
+        same.map_or_else(|| Arc::new(acl), |same| Arc::clone(&same.acl))
     }
 
     /// The member with `.PKGINFO` is the control section; the one behind it has the data.

@@ -1,5 +1,8 @@
 //! What a tar archive says of one file.
 
+use super::header::text;
+use crate::acl::Xattr;
+
 /// The kinds of entry apk installs (`src/tar.c`, `apk_tar_parse`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -49,7 +52,7 @@ impl EntryKind {
 }
 
 /// One entry of an archive, all its headers taken together: what decides whether apk takes it, and what a list of the contents
-/// shows. Owners, times, devices and attributes are checked and not kept.
+/// shows. Times and devices are checked and not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The path as written. Not always UTF-8.
@@ -66,4 +69,36 @@ pub struct Entry {
     pub symbolic_link_to: Vec<u8>,
     /// Permissions, with the set-user-id, set-group-id and sticky bits: the last twelve bits of the mode.
     pub mode: u16,
+    /// Who it belongs to.
+    pub owner: Owner,
+    /// Extended attributes, in the order of the pax header.
+    pub xattrs: Vec<Xattr>,
+}
+
+/// Who an entry belongs to, as its header says it. It takes no memory of its own: there is one for every entry of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    pub(super) uid: u64,
+    pub(super) gid: u64,
+    pub(super) user: [u8; 32],
+    pub(super) group: [u8; 32],
+}
+
+impl Owner {
+    /// The name of the user, or the number where there is no name: so apk takes it (`src/tar.c`, `apk_tar_parse`).
+    pub fn user(&self) -> String {
+        named(&self.user, self.uid)
+    }
+
+    /// The name of the group, likewise.
+    pub fn group(&self) -> String {
+        named(&self.group, self.gid)
+    }
+}
+
+fn named(field: &[u8], number: u64) -> String {
+    match text(field) {
+        [] => number.to_string(),
+        name => String::from_utf8_lossy(name).into_owned(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::cursor::{Cursor, CursorError};
 
-use super::{BLOCK, error::TarError};
+use super::{BLOCK, Owner, error::TarError};
 
 /// The fields of one header block that mean something here, as they stand there.
 pub(super) struct Header<'a> {
@@ -12,6 +12,7 @@ pub(super) struct Header<'a> {
     pub(super) size: u64,
     pub(super) type_byte: u8,
     pub(super) link_target: &'a [u8],
+    pub(super) owner: Owner,
 }
 
 impl<'a> Header<'a> {
@@ -35,8 +36,8 @@ impl<'a> Header<'a> {
         let mut cursor = Cursor::new(block);
         let name = text(cursor.take(100)?);
         let mode = octal(cursor.take(8)?, "mode")?;
-        octal(cursor.take(8)?, "uid")?;
-        octal(cursor.take(8)?, "gid")?;
+        let uid = octal(cursor.take(8)?, "uid")?;
+        let gid = octal(cursor.take(8)?, "gid")?;
         let size = octal(cursor.take(12)?, "size")?;
         octal(cursor.take(12)?, "mtime")?;
         cursor.take(8)?;
@@ -47,8 +48,7 @@ impl<'a> Header<'a> {
             return Err(FieldError::Magic);
         }
         cursor.take(3)?;
-        // The names of the owner and of its group.
-        cursor.take(32 + 32)?;
+        let (user, group) = (cursor.array()?, cursor.array()?);
         octal(cursor.take(8)?, "devmajor")?;
         octal(cursor.take(8)?, "devminor")?;
         let prefix = text(cursor.take(155)?);
@@ -61,6 +61,12 @@ impl<'a> Header<'a> {
             size,
             type_byte,
             link_target,
+            owner: Owner {
+                uid,
+                gid,
+                user,
+                group,
+            },
         })
     }
 
@@ -91,7 +97,7 @@ impl From<CursorError> for FieldError {
 }
 
 /// Up to the first NUL, or all of it.
-fn text(field: &[u8]) -> &[u8] {
+pub(super) fn text(field: &[u8]) -> &[u8] {
     field.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 

@@ -13,7 +13,7 @@ mod pax;
 mod reader;
 mod writer;
 
-pub use entry::{Entry, EntryKind};
+pub use entry::{Entry, EntryKind, Owner};
 pub use error::TarError;
 pub use path::{PathProblem, check_link_target, check_path};
 pub use reader::{Event, TarReader};

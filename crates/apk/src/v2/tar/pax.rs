@@ -1,6 +1,6 @@
 //! pax extended headers: lines of `LENGTH KEY=VALUE\n` (POSIX.1-2001, `pax`, "pax Extended Header").
 
-use crate::{cursor::Cursor, digest::read_hex};
+use crate::{acl::Xattr, cursor::Cursor, digest::read_hex};
 
 use super::error::TarError;
 
@@ -11,12 +11,12 @@ pub(super) struct Extended {
     pub(super) link_target: Option<Vec<u8>>,
     pub(super) size: Option<u64>,
     pub(super) checksum: Option<[u8; 20]>,
+    pub(super) xattrs: Vec<Xattr>,
 }
 
-/// Reads an `x` header. Extended attributes are checked and not kept.
+/// Reads an `x` header.
 pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
     let mut extended = Extended::default();
-    let mut attributes: Vec<&[u8]> = Vec::new();
     for_each_record(content, |key, value| {
         match key {
             b"path" => set_once(&mut extended.path, text(value)?, "path"),
@@ -35,7 +35,10 @@ pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
                     Err(TarError::Pax("an attribute's name is empty or holds a NUL"))
                 }
                 Some(name) => {
-                    attributes.push(name);
+                    extended.xattrs.push(Xattr {
+                        name: name.to_vec(),
+                        value: value.to_vec(),
+                    });
                     Ok(())
                 }
                 // Times, owners, comments: apk takes them from the ustar header.
@@ -44,11 +47,10 @@ pub(super) fn parse(content: &[u8]) -> Result<Extended, TarError> {
         }
     })?;
     // Sorted once: a header holds more than ten thousand.
-    attributes.sort_unstable();
-    if attributes
-        .windows(2)
-        .any(|pair| pair.first() == pair.last())
-    {
+    let xattrs = extended.xattrs.iter();
+    let mut names: Vec<&[u8]> = xattrs.map(|xattr| xattr.name.as_slice()).collect();
+    names.sort_unstable();
+    if names.windows(2).any(|pair| pair.first() == pair.last()) {
         return Err(TarError::Pax("an extended attribute is given twice"));
     }
     Ok(extended)
@@ -161,6 +163,9 @@ mod tests {
         assert_eq!(extended.size, Some(7));
         let checksum = extended.checksum.expect("given");
         assert_eq!((checksum[1], checksum[10], checksum[19]), (1, 10, 19));
+        let xattrs = extended.xattrs.iter();
+        let xattrs: Vec<_> = xattrs.map(|one| (&*one.name, &*one.value)).collect();
+        assert_eq!(xattrs, [(&b"user.a"[..], &b""[..]), (b"user.b", b"x\ny=z")]);
     }
 
     #[test]

@@ -325,6 +325,8 @@ impl TarReader {
             hard_link_to,
             symbolic_link_to,
             mode: u16::try_from(header.mode & 0o7777).unwrap_or_default(),
+            owner: header.owner,
+            xattrs: extended.xattrs,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use super::{ContentHash, PackageError};
 use crate::{
+    acl::{Acl, Xattr},
     quoted::Quoted,
     v2::tar::check_link_target,
     v3::{
@@ -58,28 +59,6 @@ pub enum FileKind {
     CharacterDevice(u64),
     /// A named pipe.
     Pipe,
-}
-
-/// Who a path belongs to, and who may do what with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acl {
-    /// The lower twelve bits of `st_mode`.
-    pub mode: u16,
-    /// The name of the user. apk takes `nobody` for a name it does not know.
-    pub user: String,
-    /// The name of the group.
-    pub group: String,
-    /// Extended attributes, in the order of the file.
-    pub xattrs: Vec<Xattr>,
-}
-
-/// An extended attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Xattr {
-    /// For example `user.comment`.
-    pub name: Vec<u8>,
-    /// Any bytes.
-    pub value: Vec<u8>,
 }
 
 /// A directory and a name in it as one path.

@@ -13,7 +13,7 @@ mod parse;
 mod reader;
 
 pub use content_hash::ContentHash;
-pub use contents::{Acl, Directory, File, FileKind, Xattr};
+pub use contents::{Directory, File, FileKind};
 pub use error::{DataPlace, PackageError};
 pub use front::ContentsReader;
 pub use reader::PackageReader;

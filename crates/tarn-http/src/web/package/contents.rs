@@ -14,10 +14,13 @@ use crate::{
         links::OfOwner,
         page::{Frame, Keep, Visit},
         pager::PageNumber,
-        shown::{Bytes, Count, Room, escaped_length},
+        shown::{Bytes, Count, Room, escaped_length, short},
     },
 };
-use apk::v2::{package::ListedEntry, tar::EntryKind};
+use apk::{
+    acl::{Acl, Xattr},
+    v2::{package::ListedEntry, tar::EntryKind},
+};
 use tarn_core::Registry;
 use tarn_store::metadata::FileAddress;
 
@@ -26,7 +29,12 @@ const ENTRIES: usize = 250;
 
 /// How many bytes the entries of a page have: fewer where their paths are long. The tags of each are [`ENTRY`].
 const LISTED: usize = 36 << 10;
-const ENTRY: usize = 130;
+const ENTRY: usize = 150;
+
+/// How many extended attributes of an entry are shown, how many bytes of a value, and what the tags of each take.
+const ATTRIBUTES: usize = 4;
+const VALUE: usize = 64;
+const ATTRIBUTE: usize = 45;
 
 /// How many bytes of scripts a page has.
 const SCRIPTS: usize = 16 << 10;
@@ -60,9 +68,14 @@ struct Script {
 /// A file, directory or link.
 struct Shown {
     mode: String,
+    /// The user and the group.
+    owner: String,
     size: Option<Bytes>,
     path: String,
     target: String,
+    attributes: Vec<String>,
+    /// How many attributes are left out.
+    more: usize,
 }
 
 impl Shown {
@@ -70,11 +83,44 @@ impl Shown {
         let path = String::from_utf8_lossy(&entry.path);
         Self {
             mode: mode(entry),
+            owner: owner(&entry.acl),
             size: (entry.kind == EntryKind::File).then_some(Bytes(entry.size)),
             path: path.trim_end_matches('/').to_owned(),
             target: String::from_utf8_lossy(&entry.link_to).into_owned(),
+            attributes: attributes(&entry.acl),
+            more: entry.acl.xattrs.len().saturating_sub(ATTRIBUTES),
         }
     }
+}
+
+/// The user and the group, as `chown` takes them.
+fn owner(acl: &Acl) -> String {
+    format!("{}:{}", short(&acl.user), short(&acl.group))
+}
+
+/// The first extended attributes.
+fn attributes(acl: &Acl) -> Vec<String> {
+    let first = acl.xattrs.iter().take(ATTRIBUTES);
+    first.map(attribute).collect()
+}
+
+/// `name = value`: the value as text where it is one, and else in hexadecimal, as `getfattr` prints it.
+fn attribute(xattr: &Xattr) -> String {
+    let name = String::from_utf8_lossy(&xattr.name);
+    let start = xattr.value.get(..VALUE).unwrap_or(&xattr.value);
+    let end = if start.len() < xattr.value.len() {
+        "…"
+    } else {
+        ""
+    };
+    let text = std::str::from_utf8(start).ok();
+    let value = match text.filter(|text| !text.contains(char::is_control)) {
+        Some(text) => text.to_owned(),
+        None => start
+            .iter()
+            .fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}")),
+    };
+    format!("{} = {value}{end}", short(&name))
 }
 
 /// As `ls -l` writes it.
@@ -93,10 +139,10 @@ fn mode(entry: &ListedEntry) -> String {
         (3, 0o2000, 's', 'S'),
         (0, 0o1000, 't', 'T'),
     ] {
-        let bits = entry.mode >> shift;
+        let bits = entry.acl.mode >> shift;
         text.push(if bits & 4 == 0 { '-' } else { 'r' });
         text.push(if bits & 2 == 0 { '-' } else { 'w' });
-        text.push(match (bits & 1 == 0, entry.mode & special == 0) {
+        text.push(match (bits & 1 == 0, entry.acl.mode & special == 0) {
             (true, true) => '-',
             (false, true) => 'x',
             (true, false) => without,
@@ -113,7 +159,15 @@ fn starts(entries: &[ListedEntry]) -> Vec<usize> {
     for (at, entry) in entries.iter().enumerate() {
         // What is no UTF-8 takes three bytes on a page.
         let escaped = |path: &[u8]| escaped_length(&String::from_utf8_lossy(path));
-        let size = ENTRY + escaped(&entry.path) + escaped(&entry.link_to);
+        let attributes = attributes(&entry.acl);
+        let attributes = attributes
+            .iter()
+            .map(|text| ATTRIBUTE + escaped_length(text));
+        let size = ENTRY
+            + escaped(&entry.path)
+            + escaped(&entry.link_to)
+            + escaped_length(&owner(&entry.acl))
+            + attributes.sum::<usize>();
         if !room.take(size) || count == ENTRIES {
             // An entry that is too long for a page is alone on it.
             if count > 0 {
@@ -189,16 +243,59 @@ pub(in crate::web) async fn show(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn entry(path: &str) -> ListedEntry {
         ListedEntry {
             path: path.as_bytes().to_vec(),
             kind: EntryKind::File,
-            mode: 0o644,
+            acl: Arc::new(Acl {
+                mode: 0o644,
+                user: "root".to_owned(),
+                group: "root".to_owned(),
+                xattrs: Vec::new(),
+            }),
             size: 0,
             link_to: Vec::new(),
         }
+    }
+
+    /// With an attribute of so many bytes.
+    fn with_attribute(entry: &ListedEntry, name: &str, value: &[u8]) -> ListedEntry {
+        let mut acl = (*entry.acl).clone();
+        let (name, value) = (name.as_bytes().to_vec(), value.to_vec());
+        acl.xattrs.push(Xattr { name, value });
+        ListedEntry {
+            acl: Arc::new(acl),
+            ..entry.clone()
+        }
+    }
+
+    #[test]
+    fn attributes_are_text_or_hexadecimal_and_never_many_or_long() {
+        let plain = with_attribute(&entry("a"), "user.comment", b"an <attribute>");
+        let caps = with_attribute(&plain, "security.capability", &[1, 0, 0, 2, 0xff]);
+        assert_eq!(
+            attributes(&caps.acl),
+            [
+                "user.comment = an <attribute>",
+                "security.capability = 0x01000002ff"
+            ]
+        );
+        let long = with_attribute(&caps, &"n".repeat(300), &[b'v'; 300]);
+        let many = (0..5).fold(long, |entry, _| with_attribute(&entry, "user.x", b""));
+        let shown = Shown::of(&many);
+        assert_eq!((shown.attributes.len(), shown.more), (4, 4));
+        assert_eq!(
+            shown.attributes[2],
+            format!("{}… = {}…", "n".repeat(160), "v".repeat(64))
+        );
+        assert_eq!(shown.owner, "root:root");
+        let many = vec![many; 200];
+        let found = starts(&many);
+        assert!(found.len() > 2, "{found:?}");
     }
 
     #[test]
@@ -225,13 +322,9 @@ mod tests {
             (EntryKind::Directory, 0o2770, "drwxrws---"),
             (EntryKind::SymbolicLink, 0o777, "lrwxrwxrwx"),
         ] {
-            let entry = ListedEntry {
-                path: Vec::new(),
-                kind,
-                mode: bits,
-                size: 0,
-                link_to: Vec::new(),
-            };
+            let mut entry = entry("");
+            entry.kind = kind;
+            Arc::make_mut(&mut entry.acl).mode = bits;
             assert_eq!(mode(&entry), text);
         }
     }

@@ -6,13 +6,15 @@ use super::super::shown::FullTime;
 use crate::error::ApiError;
 use apk::facts::{Format, PackageFacts};
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::CatalogFile;
+use tarn_store::metadata::{CatalogFile, PackageSigner, StoredFactsError};
 
 /// The facts of a file. All texts are the package's own, and not to be trusted.
 pub(super) struct Facts {
     facts: PackageFacts,
     /// What an index says that apk checks a download with.
     pub(super) identity: String,
+    /// Who signed it: so far as was known when it came.
+    pub(super) signers: Vec<PackageSigner>,
 }
 
 impl Deref for Facts {
@@ -30,12 +32,15 @@ impl Facts {
     ///
     /// When they can't be read, which only what was put into the database by other hands can't.
     pub(super) fn of(file: &CatalogFile) -> Result<Self, ApiError> {
-        let facts = file.facts.read().map_err(|error| {
+        let unreadable = |error: StoredFactsError| {
             let id = file.id;
             ApiError::Internal(format!("the facts of package file {id:?}: {error}").into())
-        })?;
-        let identity = file.identity.to_string();
-        Ok(Self { facts, identity })
+        };
+        Ok(Self {
+            facts: file.facts.read().map_err(unreadable)?,
+            identity: file.identity.to_string(),
+            signers: file.signers.read().map_err(unreadable)?,
+        })
     }
 
     /// When it was built, where it says so.

@@ -28,7 +28,9 @@ use tarn_core::{
     Registry,
     access::{Action, Place},
 };
-use tarn_store::metadata::{CatalogFile, FileOfPackage, PackageFormat, RepositoryState, Window};
+use tarn_store::metadata::{
+    CatalogFile, FileOfPackage, PackageFormat, PackageSigner, RepositoryState, Window,
+};
 
 /// How many files of a package a page knows of: those that came last.
 const FILES: u32 = 300;
@@ -70,6 +72,8 @@ struct PackagePage {
     recommends: Cut<Wanted>,
     triggers: Cut<String>,
     tags: Cut<String>,
+    /// The signatures that the package itself has.
+    signers: Cut<PackageSigner>,
     /// How many names it depends on that no package of the owner has.
     missing: usize,
     /// What it depends on in a version that the owner's packages do not have, and those that they have.
@@ -248,6 +252,10 @@ pub(super) async fn show(
                 .map_or(0, |text| ENTRY + escaped_length(text))
     };
     let of_text = |text: &String| ENTRY + escaped_length(text);
+    let of_signer = |signer: &PackageSigner| {
+        let owner = escaped_length(signer.verified_by.as_deref().unwrap_or(&owner.name));
+        ENTRY + escaped_length(&signer.key) + owner
+    };
     let page = PackagePage {
         missing: depends
             .iter()
@@ -269,6 +277,7 @@ pub(super) async fn show(
         elsewhere: room.fill(elsewhere, of_link),
         triggers: room.fill(facts.triggers.clone(), of_text),
         tags: room.fill(facts.tags.clone(), of_text),
+        signers: room.fill(facts.signers.clone(), of_signer),
         facts,
         suggestion: chosen.version.suggestion(),
         is_newest: found
