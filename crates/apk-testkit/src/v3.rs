@@ -1,8 +1,9 @@
 //! v3 packages. What comes out is the same bytes every time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::ParseIntError};
 
 use apk::{
+    acl::Acl,
     dependency::Dependency,
     script::Script,
     sign::SigningKey,
@@ -18,6 +19,26 @@ use apk::{
     },
 };
 use sha2::{Digest, Sha256};
+
+/// A file of the reject corpus: the bytes of a package or an index in hexadecimal, `#` and a comment, `!` and the text of the refusal.
+///
+/// # Errors
+///
+/// What is no hexadecimal number of a byte.
+pub fn reject_case(case: &str) -> Result<(Vec<u8>, &str), ParseIntError> {
+    let (mut bytes, mut expected) = (Vec::new(), "");
+    for line in case.lines() {
+        if let Some(text) = line.strip_prefix("! ") {
+            expected = text;
+            continue;
+        }
+        let (hex, _) = line.split_once('#').unwrap_or((line, ""));
+        for byte in hex.split_whitespace() {
+            bytes.push(u8::from_str_radix(byte, 16)?);
+        }
+    }
+    Ok((bytes, expected))
+}
 
 /// Makes one package as `apk mkpkg` does. Without further calls it is a valid one, unsigned, of architecture `x86_64`, without
 /// files.
@@ -39,6 +60,7 @@ pub struct PackageBuilder {
     lists: BTreeMap<usize, Vec<Dependency>>,
     tags: Vec<String>,
     directories: BTreeMap<String, BTreeMap<String, Entry>>,
+    acls: BTreeMap<String, Acl>,
     scripts: BTreeMap<usize, Vec<u8>>,
     triggers: Vec<String>,
     replaces_priority: u64,
@@ -73,6 +95,7 @@ impl PackageBuilder {
             lists: BTreeMap::new(),
             tags: Vec::new(),
             directories: BTreeMap::new(),
+            acls: BTreeMap::new(),
             scripts: BTreeMap::new(),
             triggers: Vec::new(),
             replaces_priority: 0,
@@ -162,6 +185,13 @@ impl PackageBuilder {
         self
     }
 
+    /// Sets who the path belongs to, and who may do what with it.
+    #[must_use]
+    pub fn acl(mut self, path: &str, acl: Acl) -> Self {
+        self.acls.insert(path.to_owned(), acl);
+        self
+    }
+
     /// Adds a script.
     #[must_use]
     pub fn script(mut self, script: Script, text: &str) -> Self {
@@ -241,7 +271,7 @@ impl PackageBuilder {
         fields[package_file::INFO - 1] = self.info(&mut writer)?;
         let mut paths = Vec::new();
         for (path, files) in &self.directories {
-            paths.push(write_directory(&mut writer, path, files)?);
+            paths.push(self.write_directory(&mut writer, path, files)?);
         }
         fields[package_file::PATHS - 1] = writer.array(&paths)?;
         let mut slots = [Value::NULL; scripts::SLOTS - 1];
@@ -287,6 +317,64 @@ impl PackageBuilder {
             .collect();
         writer.object(&row)
     }
+
+    fn write_acl(&self, writer: &mut Writer, path: &str) -> Result<Value, PayloadFull> {
+        let mut fields = [Value::NULL; acl::SLOTS - 1];
+        let Some(acl) = self.acls.get(path) else {
+            fields[acl::MODE - 1] = writer.integer(0o755)?;
+            fields[acl::USER - 1] = writer.blob(b"root")?;
+            fields[acl::GROUP - 1] = writer.blob(b"root")?;
+            return writer.object(&fields);
+        };
+        fields[acl::MODE - 1] = writer.integer(acl.mode.into())?;
+        fields[acl::USER - 1] = writer.blob(acl.user.as_bytes())?;
+        fields[acl::GROUP - 1] = writer.blob(acl.group.as_bytes())?;
+        let xattrs: Result<Vec<Value>, PayloadFull> = acl
+            .xattrs
+            .iter()
+            .map(|xattr| writer.blob(&[&xattr.name[..], b"\0", &xattr.value].concat()))
+            .collect();
+        fields[acl::XATTRS - 1] = writer.array(&xattrs?)?;
+        writer.object(&fields)
+    }
+
+    fn write_directory(
+        &self,
+        writer: &mut Writer,
+        path: &str,
+        files: &BTreeMap<String, Entry>,
+    ) -> Result<Value, PayloadFull> {
+        let mut fields = [Value::NULL; directory::SLOTS - 1];
+        fields[directory::NAME - 1] = writer.blob(path.as_bytes())?;
+        fields[directory::ACL - 1] = self.write_acl(writer, path)?;
+        let mut rows = Vec::new();
+        for (name, entry) in files {
+            rows.push(self.write_file(writer, path, name, entry)?);
+        }
+        fields[directory::FILES - 1] = writer.array(&rows)?;
+        writer.object(&fields)
+    }
+
+    fn write_file(
+        &self,
+        writer: &mut Writer,
+        directory: &str,
+        name: &str,
+        entry: &Entry,
+    ) -> Result<Value, PayloadFull> {
+        let mut fields = [Value::NULL; file::SLOTS - 1];
+        fields[file::NAME - 1] = writer.blob(name.as_bytes())?;
+        fields[file::ACL - 1] = self.write_acl(writer, &format!("{directory}/{name}"))?;
+        fields[file::MTIME - 1] = writer.integer(1_700_000_000)?;
+        match entry {
+            Entry::File(content) => {
+                fields[file::SIZE - 1] = writer.integer(content.len() as u64)?;
+                fields[file::HASHES - 1] = writer.blob(&Sha256::digest(content))?;
+            }
+            Entry::Other(target) => fields[file::TARGET - 1] = writer.blob(target)?,
+        }
+        writer.object(&fields)
+    }
 }
 
 fn write_lines(writer: &mut Writer, lines: &[String]) -> Result<Value, PayloadFull> {
@@ -295,43 +383,4 @@ fn write_lines(writer: &mut Writer, lines: &[String]) -> Result<Value, PayloadFu
         .map(|line| writer.blob(line.as_bytes()))
         .collect();
     writer.array(&values?)
-}
-
-fn write_acl(writer: &mut Writer) -> Result<Value, PayloadFull> {
-    let mut fields = [Value::NULL; acl::SLOTS - 1];
-    fields[acl::MODE - 1] = writer.integer(0o755)?;
-    fields[acl::USER - 1] = writer.blob(b"root")?;
-    fields[acl::GROUP - 1] = writer.blob(b"root")?;
-    writer.object(&fields)
-}
-
-fn write_directory(
-    writer: &mut Writer,
-    path: &str,
-    files: &BTreeMap<String, Entry>,
-) -> Result<Value, PayloadFull> {
-    let mut fields = [Value::NULL; directory::SLOTS - 1];
-    fields[directory::NAME - 1] = writer.blob(path.as_bytes())?;
-    fields[directory::ACL - 1] = write_acl(writer)?;
-    let mut rows = Vec::new();
-    for (name, entry) in files {
-        rows.push(write_file(writer, name, entry)?);
-    }
-    fields[directory::FILES - 1] = writer.array(&rows)?;
-    writer.object(&fields)
-}
-
-fn write_file(writer: &mut Writer, name: &str, entry: &Entry) -> Result<Value, PayloadFull> {
-    let mut fields = [Value::NULL; file::SLOTS - 1];
-    fields[file::NAME - 1] = writer.blob(name.as_bytes())?;
-    fields[file::ACL - 1] = write_acl(writer)?;
-    fields[file::MTIME - 1] = writer.integer(1_700_000_000)?;
-    match entry {
-        Entry::File(content) => {
-            fields[file::SIZE - 1] = writer.integer(content.len() as u64)?;
-            fields[file::HASHES - 1] = writer.blob(&Sha256::digest(content))?;
-        }
-        Entry::Other(target) => fields[file::TARGET - 1] = writer.blob(target)?,
-    }
-    writer.object(&fields)
 }

@@ -57,11 +57,11 @@ pub struct Limits {
     /// What the ADB block of a v3 package says, spelled out: its paths above all, some 200 bytes each. It takes so much memory where
     /// the paths are wanted, and time in proportion to it everywhere.
     pub database_spelled_out: u64,
-    /// How much memory the reader of a v3 package may take for the ADB block and the window of zstd before it asks a
-    /// [`crate::memory::Memory`] for more. Of 5,600 packages of OpenWrt feeds the largest ADB block has 9 KB.
+    /// How much memory the reader of a v3 package may take for the ADB block before it asks a [`crate::memory::Memory`] for more. Of 5,600 packages of OpenWrt feeds the largest ADB block has 9 KB.
     pub package_memory: u64,
-    /// The window of zstd in a v3 package, which is allocated. zstd itself, and so apk, takes 128 MiB, which only the levels 20 to
-    /// 22 ask for; the levels up to 19 ask for 8 MiB at most.
+    /// The window of zstd in a v3 package. The levels up to 19 ask for 8 MiB at most, the levels 20 to 22 for 32, 64 and 128 MiB. zstd,
+    /// and so apk, takes no larger one (`ZSTD_WINDOWLOG_LIMIT_DEFAULT`; `src/io_zstd.c` sets no other limit). The memory for it comes
+    /// from a [`crate::memory::Memory`].
     pub zstd_window: u64,
     /// A whole uncompressed index.
     pub index: u64,
@@ -94,7 +94,7 @@ impl Default for Limits {
             database: 16 << 20,
             database_spelled_out: 64 << 20,
             package_memory: 512 << 10,
-            zstd_window: 8 << 20,
+            zstd_window: 128 << 20,
             index: 2 << 30,
             index_records: 4_000_000,
         }

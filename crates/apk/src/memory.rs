@@ -5,12 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
+/// The largest window of zstd that is memory like any other, in bytes. The levels up to 19 ask for no more (`ZSTD_defaultCParameters`
+/// in zstd's `lib/compress/clevels.h`).
+const USUAL_WINDOW: u64 = 8 << 20;
+/// What zstd takes beside a window, in bytes: its state, and three blocks of 128 KiB for what comes and what is given.
+const BESIDE_WINDOW: u64 = 512 << 10;
+
 /// A budget of bytes that several readers share. Clones share it too.
 #[derive(Debug, Clone)]
 pub struct Memory {
     left: Arc<Mutex<u64>>,
     /// What some of the readers hold together, where those have a bound of their own.
     of_part: Option<Arc<Mutex<u64>>>,
+    /// What is left for the larger windows of zstd.
+    windows: Arc<Mutex<u64>>,
 }
 
 /// The budget is used up.
@@ -25,11 +33,21 @@ pub struct MemoryTaken {
 }
 
 impl Memory {
-    /// A budget of `bytes`.
+    /// A budget of `bytes`, which has nothing for windows of zstd over 8 MiB.
     pub fn of(bytes: u64) -> Self {
         Self {
             left: Arc::new(Mutex::new(bytes)),
             of_part: None,
+            windows: Arc::default(),
+        }
+    }
+
+    /// The same, and so many bytes beside it for windows of zstd over 8 MiB. Parts share them all.
+    #[must_use]
+    pub fn with_windows(self, bytes: u64) -> Self {
+        Self {
+            windows: Arc::new(Mutex::new(bytes)),
+            ..self
         }
     }
 
@@ -39,12 +57,13 @@ impl Memory {
         Self {
             left: Arc::clone(&self.left),
             of_part: Some(Arc::default()),
+            windows: Arc::clone(&self.windows),
         }
     }
 
     /// More than any reader holds: for one reader alone.
     pub fn unbounded() -> Self {
-        Self::of(u64::MAX)
+        Self::of(u64::MAX).with_windows(u64::MAX)
     }
 
     /// Bytes that are free.
@@ -80,6 +99,20 @@ impl Memory {
             taken: 0,
         }
     }
+
+    /// No window yet, for a reader that may need one.
+    pub fn window(&self) -> WindowShare {
+        let large = Self {
+            left: Arc::clone(&self.windows),
+            of_part: None,
+            windows: Arc::clone(&self.windows),
+        };
+        WindowShare {
+            usual: self.share(0),
+            large: large.share(0),
+            window: 0,
+        }
+    }
 }
 
 fn locked(number: &Mutex<u64>) -> MutexGuard<'_, u64> {
@@ -113,6 +146,43 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.memory.exchange(self.taken, 0);
+    }
+}
+
+/// The memory for the window of zstd that one reader holds, until it is dropped.
+#[derive(Debug)]
+pub struct WindowShare {
+    usual: Share,
+    large: Share,
+    /// Bytes of the largest window so far.
+    window: u64,
+}
+
+impl WindowShare {
+    /// Holds what zstd needs to unpack with a window of so many bytes. It keeps the largest window that it was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryTaken`], and it holds what it held before.
+    pub fn hold(&mut self, window: u64) -> Result<(), MemoryTaken> {
+        if window <= self.window {
+            return Ok(());
+        }
+        let share = if window <= USUAL_WINDOW {
+            &mut self.usual
+        } else {
+            &mut self.large
+        };
+        share.hold(window.saturating_add(BESIDE_WINDOW))?;
+        self.window = window;
+        Ok(())
+    }
+
+    /// What to say where the machine itself does not have what was held.
+    pub fn lacking(&self) -> MemoryTaken {
+        MemoryTaken {
+            wanted: self.window.saturating_add(BESIDE_WINDOW),
+        }
     }
 }
 
@@ -173,5 +243,28 @@ mod tests {
         drop((two, three));
         assert_eq!(memory.left(), 1000);
         part.share(0).hold(500).unwrap();
+    }
+
+    #[test]
+    fn large_windows_have_memory_of_their_own() {
+        let memory = Memory::of(20 << 20).with_windows(129 << 20);
+        let (part, other) = (memory.part(), memory.part());
+        let mut large = part.window();
+        large.hold(128 << 20).unwrap();
+        large.hold(64 << 20).unwrap();
+        assert_eq!(memory.left(), 20 << 20);
+        let mut another = other.window();
+        let wanted = (32 << 20) + BESIDE_WINDOW;
+        assert_eq!(another.hold(32 << 20), Err(MemoryTaken { wanted }));
+        another.hold(8 << 20).unwrap();
+        assert_eq!(memory.left(), (12 << 20) - BESIDE_WINDOW);
+        drop(large);
+        another.hold(32 << 20).unwrap();
+        part.window().hold(64 << 20).unwrap();
+        part.window().hold(128 << 20).unwrap_err();
+        drop(another);
+        assert_eq!(memory.left(), 20 << 20);
+        part.window().hold(128 << 20).unwrap();
+        Memory::of(u64::MAX).window().hold(9 << 20).unwrap_err();
     }
 }

@@ -1,7 +1,6 @@
 //! Every file under `tests/reject/v3` and `tests/reject/v3_package` is refused, with exactly the text in its last line.
 //!
-//! The files are the bytes of an index or a package in hex, so that they can be read and changed by hand: `#` starts a comment, and
-//! `!` the text.
+//! The files are in hex, so that they can be read and changed by hand.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,23 +13,7 @@ use apk::{
     limits::Limits,
     v3::{index::read_unverified, package::PackageReader},
 };
-
-fn parse(case: &str) -> (Vec<u8>, &str) {
-    let mut bytes = Vec::new();
-    let mut expected = "";
-    for line in case.lines() {
-        if let Some(text) = line.strip_prefix("! ") {
-            expected = text;
-            continue;
-        }
-        let (hex, _) = line.split_once('#').unwrap_or((line, ""));
-        bytes.extend(
-            hex.split_whitespace()
-                .map(|byte| u8::from_str_radix(byte, 16).unwrap()),
-        );
-    }
-    (bytes, expected)
-}
+use apk_testkit::v3::reject_case;
 
 /// Reads every case of a folder; `read` gives the text of the refusal.
 fn check(folder: &str, at_least: usize, read: impl Fn(&[u8]) -> Option<String>) {
@@ -40,7 +23,7 @@ fn check(folder: &str, at_least: usize, read: impl Fn(&[u8]) -> Option<String>) 
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let case = fs::read_to_string(&path).unwrap();
-        let (bytes, expected) = parse(&case);
+        let (bytes, expected) = reject_case(&case).unwrap();
         cases += 1;
         match read(&bytes) {
             None => wrong.push(format!("{} was accepted", path.display())),

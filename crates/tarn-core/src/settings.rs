@@ -30,8 +30,11 @@ pub struct Settings {
     /// How large the parts of a package may be.
     pub package_limits: apk::limits::Limits,
     /// How much memory v3 packages with a large ADB block, or with zstd, take on their way in, all of them together, in bytes. At least
-    /// as much as one of them may need ([`apk::limits::Limits::database`], twice, and `zstd_window`).
+    /// twice as much as one of them may need ([`apk::limits::Limits::database`], and a window of zstd of 8 MiB).
     pub package_memory: u64,
+    /// How much memory beside that their windows of zstd over 8 MiB take, all of them together, in bytes. A little more than the largest
+    /// ([`apk::limits::Limits::zstd_window`]), so that one package of level 22 comes at a time, or several of the levels 20 and 21.
+    pub window_memory: u64,
     /// The largest upload, in bytes.
     pub max_upload: u64,
     /// How many uploads one account may have under way.
@@ -188,6 +191,7 @@ impl Settings {
             key_size: apk::sign::KeySize::Rsa4096,
             package_limits: apk::limits::Limits::default(),
             package_memory: 64 << 20,
+            window_memory: 129 << 20,
             max_upload: 4 << 30,
             max_uploads: 100,
             quota: Quota::default(),

@@ -5,7 +5,11 @@ use std::{borrow::Cow, io::Write as _};
 use flate2::{Compress, FlushCompress, Status};
 use thiserror::Error;
 
-use super::{schema::Schema, unpack::Unpacker};
+use super::{
+    schema::Schema,
+    unpack::{LARGEST_WINDOW, Unpacker},
+};
+use crate::memory::MemoryTaken;
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,11 +38,20 @@ pub enum ContainerError {
     /// The zstd stream is broken.
     #[error("the part of this ADB file that is compressed with zstd is damaged: send it again")]
     Zstd,
-    /// It would take too much memory to unpack.
+    /// No apk would unpack it.
     #[error(
-        "zstd needs a window of more than {0} bytes to unpack this ADB file: compress it at a lower level"
+        "zstd needs a window of {window} bytes to unpack this ADB file, and apk takes at most {limit}: compress it without a longer \
+         window than level 22 has"
     )]
-    Window(u64),
+    Window {
+        /// The window, in bytes.
+        window: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The memory for the window of zstd is not there at the moment.
+    #[error(transparent)]
+    Memory(#[from] MemoryTaken),
     /// The file ends before the deflate stream does, or within its head.
     #[error("this ADB file is cut off: send the whole file")]
     Truncated,
@@ -175,8 +188,8 @@ pub fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, ContainerError>
     // What is reserved and never written takes no memory; growing step by step would copy it all, again and again.
     let likely = bytes.len().saturating_mul(LIKELY_RATIO) as u64;
     let mut file = Vec::with_capacity(usize::try_from(likely.min(limit)).unwrap_or_default());
-    // The levels up to 19 ask for a window of 8 MiB however little they compress.
-    let mut unpacker = Unpacker::new(limit, limit.max(8 << 20));
+    // A level asks for its window however little it compresses, and what is not written of it takes no memory.
+    let mut unpacker = Unpacker::new(limit, LARGEST_WINDOW);
     unpacker.push(bytes, &mut |piece: &[u8]| {
         file.extend_from_slice(piece);
         Ok::<(), ContainerError>(())

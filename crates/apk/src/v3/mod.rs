@@ -27,6 +27,7 @@ pub mod container;
 pub mod dependency;
 mod error;
 mod fields;
+mod frame;
 pub mod index;
 pub mod package;
 pub mod reader;

@@ -1,19 +1,20 @@
 //! Undoes the compression of an ADB file, piece by piece.
 
 use flate2::{Decompress, FlushDecompress, Status};
-use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
+use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer};
 
-use super::container::{CHOSEN, Compression, ContainerError, DEFLATED, PLAIN};
+use super::{
+    container::{CHOSEN, Compression, ContainerError, DEFLATED, PLAIN},
+    frame,
+};
+use crate::memory::{Memory, WindowShare};
 
 /// How much is unpacked in one step, in bytes.
 const STEP: usize = 64 << 10;
-/// The smallest window of the format (RFC 8878, 3.1.1.1.2), as a power of two.
-const SMALLEST_WINDOW: u32 = 10;
-/// The largest window that zstd itself takes by default, and so apk (`ZSTD_WINDOWLOG_LIMIT_DEFAULT`), as a power of two.
-const LARGEST_WINDOW: u32 = 27;
-/// zstd's number for a window over the limit (`zstd_errors.h`, `ZSTD_error_frameParameter_windowTooLarge`).
-const WINDOW_TOO_LARGE: usize = 16;
-/// zstd's number for a lack of memory (the same place).
+/// The largest window that zstd itself takes by default, and so apk (`ZSTD_WINDOWLOG_LIMIT_DEFAULT`), in bytes. Its level 22 asks for
+/// it.
+pub const LARGEST_WINDOW: u64 = 128 << 20;
+/// zstd's number for a lack of memory (`zstd_errors.h`, `ZSTD_error_memory_allocation`).
 const NO_MEMORY: usize = 64;
 
 /// Takes a file and gives the bytes that stand in it without compression, from `ADB.` on.
@@ -27,6 +28,7 @@ pub struct Unpacker {
     produced: u64,
     limit: u64,
     window: u64,
+    memory: WindowShare,
 }
 
 enum Stream {
@@ -37,8 +39,9 @@ enum Stream {
     Ended,
     Zstd {
         context: DCtx<'static>,
-        /// Whether a frame has ended and no other has begun: apk takes several in a row (`src/io_zstd.c`).
-        between_frames: bool,
+        /// What came of the head of a frame until it says how large the window is; `None` behind that. apk takes several frames in a
+        /// row (`src/io_zstd.c`).
+        head: Option<Vec<u8>>,
     },
 }
 
@@ -55,13 +58,19 @@ impl Unpacker {
     /// Unpacks to at most `limit` bytes. A zstd stream may ask for a window of at most `window` bytes, which are
     /// allocated.
     pub fn new(limit: u64, window: u64) -> Self {
+        Self::within(limit, window, Memory::unbounded().window())
+    }
+
+    /// The same, and the window is taken from `memory` before it is allocated.
+    pub fn within(limit: u64, window: u64, memory: WindowShare) -> Self {
         Self {
             head: Vec::new(),
             stream: Stream::Head,
             buffer: Vec::new(),
             produced: 0,
             limit,
-            window,
+            window: window.min(LARGEST_WINDOW),
+            memory,
         }
     }
 
@@ -78,14 +87,6 @@ impl Unpacker {
     /// How many bytes were given so far.
     pub fn produced(&self) -> u64 {
         self.produced
-    }
-
-    /// Bytes of memory that zstd has allocated, its window above all.
-    pub fn window(&self) -> u64 {
-        match &self.stream {
-            Stream::Zstd { context, .. } => context.sizeof() as u64,
-            _ => 0,
-        }
     }
 
     /// Takes the next bytes of the file, and hands what they unpack to on, in pieces of at most 64 KiB.
@@ -143,7 +144,9 @@ impl Unpacker {
             }
             Stream::Head => Err(ContainerError::Magic),
             Stream::Plain | Stream::Ended => Ok(()),
-            Stream::Zstd { between_frames, .. } if *between_frames => Ok(()),
+            Stream::Zstd {
+                head: Some(head), ..
+            } if head.is_empty() => Ok(()),
             Stream::Deflate(_) | Stream::Zstd { .. } => Err(ContainerError::Truncated),
         }
     }
@@ -162,7 +165,10 @@ impl Unpacker {
         self.stream = match (magic, rest) {
             (PLAIN, _) | (CHOSEN, [0, _]) => Stream::Plain,
             (DEFLATED, _) | (CHOSEN, [1, _]) => Stream::Deflate(Box::new(Decompress::new(false))),
-            (CHOSEN, [2, _]) => self.zstd()?,
+            (CHOSEN, [2, _]) => Stream::Zstd {
+                context: DCtx::try_create().ok_or_else(|| self.memory.lacking())?,
+                head: Some(Vec::new()),
+            },
             (CHOSEN, [] | [0..=2]) => return Ok(()),
             ([b'A', b'D', b'B', _], _) => return Err(ContainerError::Compression),
             _ => return Err(ContainerError::Magic),
@@ -171,19 +177,6 @@ impl Unpacker {
             self.buffer.resize(STEP, 0);
         }
         Ok(())
-    }
-
-    fn zstd(&self) -> Result<Stream, ContainerError> {
-        let mut context = DCtx::try_create().ok_or(ContainerError::Zstd)?;
-        let window = self.window.checked_ilog2().unwrap_or_default();
-        let window = window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW);
-        context
-            .set_parameter(DParameter::WindowLogMax(window))
-            .map_err(|_| ContainerError::Zstd)?;
-        Ok(Stream::Zstd {
-            context,
-            between_frames: true,
-        })
     }
 
     /// Unpacks into the buffer. Gives the bytes used and made.
@@ -208,22 +201,23 @@ impl Unpacker {
                     usize::try_from(made).map_err(|_| ContainerError::Deflate)?,
                 ))
             }
-            Stream::Zstd {
-                context,
-                between_frames,
-            } => {
-                let mut from = InBuffer::around(input);
-                let mut to = OutBuffer::around(self.buffer.as_mut_slice());
-                let window = self.window;
-                let left = context
-                    .decompress_stream(&mut to, &mut from)
-                    .map_err(|code| match 0_usize.wrapping_sub(code) {
-                        WINDOW_TOO_LARGE | NO_MEMORY => ContainerError::Window(window),
-                        _ => ContainerError::Zstd,
-                    })?;
-                let progress = (from.pos(), to.pos());
-                if !input.is_empty() || progress.1 > 0 {
-                    *between_frames = left == 0;
+            Stream::Zstd { context, head } => {
+                if let Some(start) = head {
+                    let (used, window) = begin_frame(start, input)?;
+                    if let Some(window) = window {
+                        if window > self.window {
+                            let limit = self.window;
+                            return Err(ContainerError::Window { window, limit });
+                        }
+                        self.memory.hold(window)?;
+                        unzstd(context, start, &mut self.buffer, &self.memory)?;
+                        *head = None;
+                    }
+                    return Ok((used, 0));
+                }
+                let (progress, left) = unzstd(context, input, &mut self.buffer, &self.memory)?;
+                if left == 0 && (!input.is_empty() || progress.1 > 0) {
+                    *head = Some(Vec::new());
                 }
                 if progress == (0, 0) && !input.is_empty() {
                     return Err(ContainerError::Zstd);
@@ -243,10 +237,41 @@ impl Unpacker {
     }
 }
 
+/// Takes bytes of `input` into the head of a frame, until that says how large the window is. Gives the bytes used, and the window.
+fn begin_frame(head: &mut Vec<u8>, input: &[u8]) -> Result<(usize, Option<u64>), ContainerError> {
+    for (before, byte) in input.iter().enumerate() {
+        head.push(*byte);
+        if let Some(window) = frame::window(head)? {
+            return Ok((before + 1, Some(window)));
+        }
+    }
+    Ok((input.len(), None))
+}
+
+/// Has zstd unpack. Gives the bytes used and made, and what zstd says is left: 0 at the end of a frame.
+fn unzstd(
+    context: &mut DCtx<'_>,
+    input: &[u8],
+    buffer: &mut [u8],
+    memory: &WindowShare,
+) -> Result<((usize, usize), usize), ContainerError> {
+    let mut from = InBuffer::around(input);
+    let mut to = OutBuffer::around(buffer);
+    let left = context.decompress_stream(&mut to, &mut from);
+    let left = left.map_err(|code| match 0_usize.wrapping_sub(code) {
+        NO_MEMORY => memory.lacking().into(),
+        _ => ContainerError::Zstd,
+    })?;
+    Ok(((from.pos(), to.pos()), left))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v3::container::{pack, pack_at};
+    use crate::{
+        memory::MemoryTaken,
+        v3::container::{pack, pack_at},
+    };
 
     fn unpack(
         bytes: &[u8],
@@ -297,12 +322,66 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_window_over_the_limit_before_it_is_allocated() {
-        let packed = pack_at(&file(), Compression::Zstd, 22).unwrap();
-        assert_eq!(
-            unpack(&packed, 4096, 1 << 20, 8 << 20),
-            Err(ContainerError::Window(8 << 20))
-        );
+    fn takes_the_memory_for_a_window_before_it_is_allocated_and_refuses_one_over_the_limit() {
+        for (level, window) in [(3, 2 << 20), (19, 8 << 20), (20, 32 << 20), (22, 128 << 20)] {
+            let packed = pack_at(&file(), Compression::Zstd, level).unwrap();
+            let limit = window - 1;
+            let error = ContainerError::Window { window, limit };
+            assert_eq!(unpack(&packed, 4096, 1 << 20, limit), Err(error));
+            // Beside the window there is what zstd allocates, and no more than half a MiB of it.
+            let wanted = window + (512 << 10);
+            let memory = Memory::of(wanted).with_windows(wanted);
+            let mut unpacker = Unpacker::within(1 << 20, window, memory.window());
+            let mut nothing = |_: &[u8]| Ok::<(), ContainerError>(());
+            unpacker.push(&packed, &mut nothing).unwrap();
+            let Stream::Zstd { context, .. } = &unpacker.stream else {
+                panic!("no zstd");
+            };
+            let allocated = context.sizeof() as u64;
+            assert!((window..=wanted).contains(&allocated), "{allocated} bytes");
+            // While one has it, there is none for another, and that one allocates nothing.
+            let mut other = Unpacker::within(1 << 20, window, memory.window());
+            let refused = other.push(&packed, &mut nothing);
+            assert_eq!(refused, Err(MemoryTaken { wanted }.into()));
+            let Stream::Zstd { context, .. } = &other.stream else {
+                panic!("no zstd");
+            };
+            assert!(context.sizeof() < 256 << 10);
+            drop(unpacker);
+            let mut other = Unpacker::within(1 << 20, window, memory.window());
+            other.push(&packed, &mut nothing).unwrap();
+            other.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_large_window_reaches_back_to_is_there() {
+        // What stands 70 MiB before, and nothing in between that could be it.
+        let noise: Vec<u8> = (0..1_u64 << 17)
+            .map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) ^ number)
+            .flat_map(u64::to_le_bytes)
+            .collect();
+        let middle = vec![0; 70 << 20];
+        let mut packed = zstd::Encoder::new([CHOSEN.as_slice(), &[2, 22]].concat(), 1).unwrap();
+        packed.window_log(27).unwrap();
+        packed.long_distance_matching(true).unwrap();
+        for part in [&noise, &middle, &noise] {
+            std::io::Write::write_all(&mut packed, part).unwrap();
+        }
+        let packed = packed.finish().unwrap();
+        assert!(packed.len() < noise.len() * 3 / 2, "{}", packed.len());
+        let mut unpacker = Unpacker::new(1 << 30, LARGEST_WINDOW);
+        let (mut place, mut end) = (0, Vec::new());
+        unpacker
+            .push(&packed, &mut |piece: &[u8]| {
+                place += piece.len();
+                let of_end = place.saturating_sub(noise.len() + middle.len());
+                end.extend_from_slice(&piece[piece.len() - of_end.min(piece.len())..]);
+                Ok::<(), ContainerError>(())
+            })
+            .unwrap();
+        unpacker.finish().unwrap();
+        assert!(end == noise, "{} bytes", end.len());
     }
 
     #[test]

@@ -22,7 +22,11 @@ mod under_way;
 use std::sync::Arc;
 
 use apk::{
-    arch::Arch, limits::Limits, memory::MemoryTaken, package::PackageError, v3::package as v3,
+    arch::Arch,
+    limits::Limits,
+    memory::{Memory, MemoryTaken},
+    package::PackageError,
+    v3::package as v3,
 };
 use bytes::Bytes;
 use futures_util::Stream;
@@ -238,6 +242,7 @@ impl Publisher {
     /// A publisher onto `metadata` and `blobs`.
     pub fn new(metadata: Metadata, blobs: Blobs, clock: Clock, settings: &Settings) -> Self {
         let limits = settings.package_limits.clone();
+        let memory = Memory::of(settings.package_memory).with_windows(settings.window_memory);
         Self {
             metadata,
             blobs,
@@ -249,7 +254,7 @@ impl Publisher {
             versions: settings.versions,
             being_put: BeingPut::default(),
             keepers: Arc::new(Semaphore::new(KEEPERS)),
-            under_way: UnderWay::new(settings.max_uploads, settings.package_memory),
+            under_way: UnderWay::new(settings.max_uploads, memory),
             counts: Arc::default(),
         }
     }

@@ -30,12 +30,12 @@ pub(super) struct Turn {
 }
 
 impl UnderWay {
-    /// At most `limit` for each account, and for all of them `memory` bytes for what v3 packages have in front of their files'
-    /// data. One account never holds more of that than it leaves to the others.
-    pub(super) fn new(limit: usize, memory: u64) -> Self {
+    /// At most `limit` for each account, and for all of them `memory` for what v3 packages have in front of their files'
+    /// data and for windows of zstd. One account never holds more of that than it leaves to the others, but for large windows.
+    pub(super) fn new(limit: usize, memory: Memory) -> Self {
         Self {
             limit,
-            memory: Memory::of(memory),
+            memory,
             counts: Arc::default(),
         }
     }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn where_one_of_two_ends_one_more_may_begin_and_no_account_is_remembered_after_its_last() {
-        let under_way = UnderWay::new(2, 1000);
+        let under_way = UnderWay::new(2, Memory::of(1000));
         let begin = || under_way.begin(None);
         let (first, second) = (begin().unwrap(), begin().unwrap());
         begin().unwrap_err();

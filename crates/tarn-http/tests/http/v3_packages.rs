@@ -1,14 +1,17 @@
 //! v3 packages by the same routes as v2 ones: taken in, refused, listed, sent and deleted.
 
+use std::{fs, path::Path};
+
 use apk::{
+    acl::{Acl, Xattr},
     arch::Arch,
     dependency::Dependency,
     limits::Limits,
     sign::{KeyName, SigningKey},
     v2::{index as index_v2, package::Script},
-    v3::{container::Compression, index as index_v3, schema::package as slot},
+    v3::{container::Compression, index as index_v3, schema::package as slot, signature::KeyId},
 };
-use apk_testkit::v3::PackageBuilder;
+use apk_testkit::v3::{PackageBuilder, reject_case};
 use serde_json::Value;
 
 use crate::{
@@ -90,13 +93,19 @@ async fn a_v3_package_is_taken_in_listed_for_apk_3_alone_sent_and_deleted() {
     server.send(&gone).await.expect(204);
     server.send(&get(&path)).await.expect(404);
     assert_eq!(names(&server, INDEX_V3).await, ["hello", "more"]);
-    // Builders with zstd go up to its level 19; apk reads what it was built for.
-    let zstd = PackageBuilder::new("zstd", "1.0-r0").file("usr/share/zstd", b"zstd\n");
-    let zstd = built(&zstd.compression(Compression::Zstd).level(19));
-    server.publish("edge/main", zstd.clone()).await.expect(201);
-    assert_eq!(names(&server, INDEX_V3).await, ["hello", "more", "zstd"]);
-    let sent = server.send(&get(HELLO.replace("hello", "zstd"))).await;
-    assert_eq!(sent.expect(200).body, zstd);
+    // zstd at every window that its levels have, up to 128 MiB; apk reads what it was built for.
+    for level in [1, 19, 20, 22] {
+        let zstd = PackageBuilder::new(&format!("zstd{level}"), "1.0-r0");
+        let zstd = zstd.file("usr/share/zstd", b"zstd\n");
+        let zstd = built(&zstd.compression(Compression::Zstd).level(level));
+        server.publish("edge/main", zstd.clone()).await.expect(201);
+        let path = HELLO.replace("hello", &format!("zstd{level}"));
+        assert_eq!(server.send(&get(path)).await.expect(200).body, zstd);
+    }
+    assert_eq!(
+        names(&server, INDEX_V3).await,
+        ["hello", "more", "zstd1", "zstd19", "zstd20", "zstd22"]
+    );
 }
 
 #[tokio::test]
@@ -106,6 +115,18 @@ async fn pages_show_what_is_in_a_v3_package() {
         .file("usr/share/empty", &vec![0; 8 << 20])
         .symbolic_link("usr/share/link", "../<world>")
         .hard_link("usr/share/worlds", "usr/share/world")
+        .acl(
+            "usr/share/world",
+            Acl {
+                mode: 0o4750,
+                user: "world".to_owned(),
+                group: "<wheel>".to_owned(),
+                xattrs: vec![Xattr {
+                    name: b"user.<x>".to_vec(),
+                    value: b"\x01\xff".to_vec(),
+                }],
+            },
+        )
         .script(Script::PostInstall, "#!/bin/sh\necho '<b>'\n")
         .number(slot::LAYER, 1)
         .tag("greeting");
@@ -118,7 +139,8 @@ async fn pages_show_what_is_in_a_v3_package() {
     };
     let contents = text("/alice/edge/main/world/1.0-r0/x86_64/contents").await;
     for part in [
-        "<td class=\"path\"><code>usr/share/world</code>",
+        "<td class=\"path\"><code>usr/share/world</code><span class=\"below\"><code>user.&#60;x&#62; = 0x01ff</code></span></td>\
+         <td class=\"soft\"><code>-rwsr-x---</code></td><td class=\"soft\">world:&#60;wheel&#62;</td>",
         "<code>usr/share/link</code> → <code>../&#60;world&#62;</code>",
         "<code>usr/share/worlds</code> → <code>usr/share/world</code>",
         "8.0 MiB",
@@ -215,8 +237,9 @@ async fn what_apk_3_would_stumble_over_is_400_in_the_words_of_v2_and_leaves_noth
             "provider-priority: 65536 is more than apk can keep",
         ),
         (
-            built(&world().compression(Compression::Zstd).level(22)),
-            "compress it at a lower level",
+            // A frame of zstd with a window of 256 MiB, which no level asks for.
+            b"ADBc\x02\x16\x28\xb5\x2f\xfd\x00\x90\x01\0\0".to_vec(),
+            "zstd needs a window of 268435456 bytes to unpack this ADB file, and apk takes at most 134217728",
         ),
     ] {
         let answer = server.publish("edge/main", body).await;
@@ -230,6 +253,29 @@ async fn what_apk_3_would_stumble_over_is_400_in_the_words_of_v2_and_leaves_noth
         .publish("edge/main", odd)
         .await
         .refusal(400, "version");
+}
+
+#[tokio::test]
+async fn every_wrong_package_of_the_corpus_is_refused_with_its_text_and_leaves_nothing() {
+    // Bombs go over the limit of an unpacked file, which is made small for them.
+    let server = TestServer::start_with(|settings| settings.package_limits.data_section = 1 << 20);
+    let server = server.await;
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../apk/tests/reject/v3_package");
+    let mut cases = 0;
+    for entry in fs::read_dir(corpus).unwrap() {
+        let case = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let (file, text) = reject_case(&case).unwrap();
+        // What begins otherwise is read as one of v2.
+        if file.starts_with(b"ADB") {
+            let too_large = text.contains("at most 16777216 are read");
+            let answer = server.publish("edge/main", file).await;
+            answer.refusal(if too_large { 413 } else { 400 }, text);
+            cases += 1;
+        }
+    }
+    assert!(cases > 85, "{cases} cases");
+    assert_eq!(server.blobs(), 0);
+    server.send(&get(INDEX_V3)).await.expect(404);
 }
 
 #[tokio::test]
@@ -274,6 +320,7 @@ async fn a_database_over_the_limit_is_413_and_one_without_memory_for_it_503() {
     let server = TestServer::start_with(|settings| {
         settings.package_limits.package_memory = 1 << 10;
         settings.package_memory = 8 << 10;
+        settings.window_memory = 40 << 20;
     });
     let server = server.await;
     let of_files = |name: &str, files: usize| {
@@ -286,6 +333,14 @@ async fn a_database_over_the_limit_is_413_and_one_without_memory_for_it_503() {
     let answer = answer.refusal(503, "bytes of memory are needed to read this package");
     assert_eq!(answer.header("Retry-After"), Some("5"));
     assert_eq!(server.blobs(), 0);
+    // A large window has memory of its own.
+    let zstd = |level| {
+        let builder = PackageBuilder::new(&format!("zstd{level}"), "1.0-r0");
+        built(&builder.compression(Compression::Zstd).level(level))
+    };
+    server.publish("edge/main", zstd(20)).await.expect(201);
+    let answer = server.publish("edge/main", zstd(21)).await;
+    answer.refusal(503, "67633152 bytes of memory are needed");
     // What was held is given back each time.
     for number in 0..10 {
         let smaller = of_files(&format!("smaller{number}"), 100);
@@ -321,6 +376,11 @@ async fn the_api_says_of_which_format_a_file_is_and_who_signed_it() {
         .sign(&KeyName::parse("other.rsa.pub").unwrap(), &key);
     server.publish("edge/main", v2.build()).await.expect(201);
 
+    server
+        .publish("edge/main", package("plain", "x86_64"))
+        .await
+        .expect(201);
+
     let files = async |package: &str| -> Value {
         let path = format!("/api/v1/packages/alice/alpine/{package}/1.0-r0/files");
         let answer = server.send(&get(path)).await.expect(200);
@@ -348,6 +408,42 @@ async fn the_api_says_of_which_format_a_file_is_and_who_signed_it() {
     // apk would look another name up.
     assert_eq!(file["signatures"][1]["key"], "other.rsa.pub");
     assert_eq!(file["signatures"][1]["verified_by"], Value::Null);
+
+    // The pages of both formats say the same.
+    let unknown = ", not verified: no key that alice had at the upload made it</dd>";
+    let (theirs, ours) = (
+        KeyId::of(stranger.public_key()),
+        KeyId::of(key.public_key()),
+    );
+    for (package, parts) in [
+        (
+            "world",
+            [
+                format!("<dd><code>{theirs}</code>{unknown}"),
+                format!("<dd><code>{key_name}</code> ({ours}), verified</dd>"),
+            ],
+        ),
+        (
+            "hello",
+            [
+                format!("<dd><code>{key_name}</code>, verified</dd>"),
+                format!("<dd><code>other.rsa.pub</code>{unknown}"),
+            ],
+        ),
+        (
+            "plain",
+            [
+                "<dt>Signed by</dt><dd>no key: clients verify the index</dd>".to_owned(),
+                String::new(),
+            ],
+        ),
+    ] {
+        let path = format!("/alice/edge/main/{package}");
+        let text = server.send(&page(&path)).await.expect(200).text();
+        for part in parts {
+            assert!(text.contains(&part), "{part}\n{text}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -332,6 +332,7 @@ impl Layers {
             key_size: defaults.key_size,
             package_limits: defaults.package_limits,
             package_memory: defaults.package_memory,
+            window_memory: defaults.window_memory,
             refusals: defaults.refusals,
             access: defaults.access,
             api: defaults.api,

@@ -9,6 +9,13 @@ use std::{
     time::Duration,
 };
 
+use apk::v3::{
+    block::{self, BlockKind},
+    container,
+    schema::{Schema, acl, directory, file, package, package_file},
+    value::Value,
+    writer::Writer,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{
     Compression,
@@ -161,15 +168,71 @@ fn hostile_v3() -> Vec<u8> {
     packed
 }
 
-#[test]
-fn many_v3_packages_with_large_databases_take_little_memory() {
-    let server = Server::start();
-    server.publish("v1/main", &Package::new("usual", "1-r0"));
-    let before = peak_memory(server.pid());
-    let mut body = hostile_v3();
-    // Stored blocks of deflate that hold nothing: the body is as long as a batch of the server, and the database gets no further.
-    let nothing = [0, 0, 0, 0xff, 0xff];
-    body.extend(nothing.iter().cycle().take((300 << 10) / 5 * 5));
+/// The start of a v3 package compressed with zstd in the window of its level 22: a database with one file of 200 MiB, and of that more
+/// zeros than the window holds. Compressed to 5 KiB.
+fn hostile_window() -> Vec<u8> {
+    let mut writer = Writer::new();
+    let size = 200 << 20;
+    let text = |writer: &mut Writer, text: &str| writer.blob(text.as_bytes()).unwrap();
+    let object = |writer: &mut Writer, slots: usize, fields: &[(usize, Value)]| {
+        let mut row = vec![Value::NULL; slots - 1];
+        for (slot, value) in fields {
+            row[slot - 1] = *value;
+        }
+        writer.object(&row).unwrap()
+    };
+    let acl_fields = [
+        (acl::MODE, writer.integer(0o644).unwrap()),
+        (acl::USER, text(&mut writer, "root")),
+        (acl::GROUP, text(&mut writer, "root")),
+    ];
+    let owner = object(&mut writer, acl::SLOTS, &acl_fields);
+    let fields = [
+        (file::NAME, text(&mut writer, "zeros")),
+        (file::ACL, owner),
+        (file::SIZE, writer.integer(size).unwrap()),
+        (file::HASHES, writer.blob(&[7; 32]).unwrap()),
+    ];
+    let files = [object(&mut writer, file::SLOTS, &fields)];
+    let fields = [
+        (directory::NAME, text(&mut writer, "usr")),
+        (directory::ACL, owner),
+        (directory::FILES, writer.array(&files).unwrap()),
+    ];
+    let directories = [object(&mut writer, directory::SLOTS, &fields)];
+    let fields = [
+        (package::NAME, text(&mut writer, "hostile")),
+        (package::VERSION, text(&mut writer, "1.0-r0")),
+        (package::ARCH, text(&mut writer, "x86_64")),
+        (package::INSTALLED_SIZE, writer.integer(size).unwrap()),
+    ];
+    let fields = [
+        (
+            package_file::INFO,
+            object(&mut writer, package::SLOTS, &fields),
+        ),
+        (package_file::PATHS, writer.array(&directories).unwrap()),
+    ];
+    let root = object(&mut writer, package_file::SLOTS, &fields);
+    let mut start = container::start(Schema::Package);
+    block::write(&mut start, BlockKind::Adb, &writer.finish(root)).unwrap();
+    // The head of the block, and the numbers of the directory and the file.
+    start.extend(block::head(BlockKind::Data, 8 + (200 << 20)).unwrap());
+    start.extend([1, 0, 0, 0, 1, 0, 0, 0]);
+    // The head of a frame, and blocks (RFC 8878, 3.1.1): one as it is, and many of one byte, 128 KiB of it.
+    let mut packed = b"ADBc\x02\x16\x28\xb5\x2f\xfd\x00\x88".to_vec();
+    let block = |size: usize, kind: usize| (size << 3 | kind << 1).to_le_bytes();
+    packed.extend(&block(start.len(), 0)[..3]);
+    packed.extend(start);
+    for _ in 0..1100 {
+        packed.extend(&block(128 << 10, 1)[..3]);
+        packed.push(0);
+    }
+    packed
+}
+
+/// Sends so many uploads up to their last byte and then that. Gives how many were refused for lack of memory; the others are no packages.
+fn refused_of(server: &Server, count: usize, body: &[u8]) -> usize {
     let head = format!(
         "PUT /api/packages/admin/alpine/v1/main HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {}\r\n\
          Content-Length: {}\r\n\r\n",
@@ -177,11 +240,11 @@ fn many_v3_packages_with_large_databases_take_little_memory() {
         body.len() + 1
     );
     let address = server.base.strip_prefix("http://").unwrap();
-    let mut uploads: Vec<TcpStream> = (0..60)
+    let mut uploads: Vec<TcpStream> = (0..count)
         .map(|_| {
             let mut upload = TcpStream::connect(address).unwrap();
             upload.write_all(head.as_bytes()).unwrap();
-            upload.write_all(&body).unwrap();
+            upload.write_all(body).unwrap();
             upload
         })
         .collect();
@@ -203,9 +266,27 @@ fn many_v3_packages_with_large_databases_take_little_memory() {
         );
         refused += usize::from(is_refused);
     }
-    assert!((1..60).contains(&refused), "{refused} refused");
-    let grown = peak_memory(server.pid()).saturating_sub(before);
-    assert!(grown < 300 << 10, "the uploads took {grown} KiB more");
+    refused
+}
+
+#[test]
+fn many_v3_packages_with_large_databases_or_windows_take_little_memory() {
+    let server = Server::start();
+    server.publish("v1/main", &Package::new("usual", "1-r0"));
+    // What follows holds nothing: stored blocks of deflate, empty blocks of zstd. So the body is as long as a batch of the server, and what
+    // it unpacks to gets no further.
+    for (mut body, nothing, count) in [
+        (hostile_v3(), &[0, 0, 0, 0xff, 0xff][..], 60),
+        (hostile_window(), &[0, 0, 0], 20),
+    ] {
+        let before = peak_memory(server.pid());
+        let pieces = (300 << 10) / nothing.len();
+        body.extend(nothing.repeat(pieces));
+        let refused = refused_of(&server, count, &body);
+        assert!((1..count).contains(&refused), "{refused} refused");
+        let grown = peak_memory(server.pid()).saturating_sub(before);
+        assert!(grown < 300 << 10, "the uploads took {grown} KiB more");
+    }
     server.publish("v1/main", &Package::new("usual", "2-r0"));
 }
 

@@ -173,6 +173,7 @@ impl From<ContainerError> for PackageError {
     fn from(error: ContainerError) -> Self {
         match error {
             ContainerError::Magic => Self::NotAPackage,
+            ContainerError::Memory(taken) => Self::Memory(taken),
             other => Self::Container(other),
         }
     }

@@ -27,7 +27,7 @@ impl From<ContainerError> for Stop {
 }
 
 impl ContentsReader {
-    /// A reader of one package.
+    /// A reader of one package. Of a large window of zstd, only what the ADB block takes is ever written: the rest takes no memory.
     pub fn new(limits: Limits) -> Self {
         Self {
             unpacker: Unpacker::new(limits.data_section, limits.zstd_window),

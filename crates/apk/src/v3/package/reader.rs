@@ -22,8 +22,8 @@ use crate::{
 /// Reads a package as its bytes arrive, and keeps what is in front of the files' data only: the ADB block, which
 /// [`Limits::database`] bounds, and what it says. Data is hashed as it passes.
 ///
-/// What it holds beyond [`Limits::package_memory`], for a large ADB block and for the window of zstd, it takes from a [`Memory`]
-/// that other readers may share.
+/// What it holds beyond [`Limits::package_memory`] for a large ADB block, and the window of zstd, it takes from a [`Memory`] that other
+/// readers may share.
 #[derive(Debug)]
 pub struct PackageReader {
     /// Bytes that are not enough for a piece yet. A whole piece is read at a time, so that the pieces that the file arrives in
@@ -53,7 +53,7 @@ impl PackageReader {
         Self {
             piece: Vec::new(),
             size: 0,
-            unpacker: Unpacker::new(limits.data_section, limits.zstd_window),
+            unpacker: Unpacker::within(limits.data_section, limits.zstd_window, memory.window()),
             memory: memory.share(limits.package_memory),
             file: OpenFile::new(limits, keeps),
         }
@@ -98,13 +98,11 @@ impl PackageReader {
 
     fn take_piece(&mut self) -> Result<(), PackageError> {
         let (file, memory) = (&mut self.file, &mut self.memory);
-        let window = self.unpacker.window();
         self.unpacker.push(&self.piece, &mut |unpacked: &[u8]| {
-            file.push(unpacked, &mut |database| memory.hold(window + database))
+            file.push(unpacked, &mut |database| memory.hold(database))
         })?;
         self.piece.clear();
-        let (window, database) = (self.unpacker.window(), self.file.content.held());
-        Ok(self.memory.hold(window + database)?)
+        Ok(self.memory.hold(self.file.content.held())?)
     }
 }
 
