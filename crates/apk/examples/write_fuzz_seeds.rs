@@ -14,7 +14,11 @@ use apk::{
         record,
         tar::{END_OF_ARCHIVE, EntryHeader, EntryKind},
     },
-    v3::{container::Compression, schema::package},
+    v3::{
+        block::{BlockKind, Blocks},
+        container::{self, Compression},
+        schema::package,
+    },
 };
 use apk_testkit::v2::PackageBuilder;
 
@@ -210,5 +214,23 @@ fn v3_seeds(seed: &Seed<'_>, key: &SigningKey) -> Result<(), Box<dyn Error>> {
     }
     let database = full.database()?;
     seed("v3_blocks", "database", &database)?;
-    seed("v3_package", "database", &database)
+    seed("v3_package", "database", &database)?;
+    v3_signature_seeds(seed)
+}
+
+/// The signature blocks that apk wrote: by RSA and two elliptic curves in a package, by RSA in an index.
+fn v3_signature_seeds(seed: &Seed<'_>) -> Result<(), Box<dyn Error>> {
+    let package = include_bytes!("../tests/v3/package.apk").as_slice();
+    let index = include_bytes!("../tests/v3/mkndx.adb");
+    for (name, file) in [("package", package), ("index", index)] {
+        let file = container::unpack(file, 1 << 20)?;
+        let (_, blocks) = container::open(&file)?;
+        for (number, block) in Blocks::new(blocks, 8).enumerate() {
+            let block = block?;
+            if block.kind == BlockKind::Signature {
+                seed("v3_signature", &format!("{name}-{number}"), block.payload)?;
+            }
+        }
+    }
+    Ok(())
 }
