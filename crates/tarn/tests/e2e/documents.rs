@@ -8,18 +8,34 @@ use tempfile::TempDir;
 use crate::{
     build_tools::{Work, key_of},
     harness::{
-        Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
+        Apk, Mkpkg, Package, Server, alpine_or_leave_out,
+        apk::bare,
+        curl_or_leave_out,
         server::{ADMIN, TARN, credentials_of},
         tools,
     },
 };
 
-/// Runs a block that is typed on a stock Alpine, up to where apk installs: the harness has an apk with a root of its own.
-fn on_alpine(alpine: &Path, apk: &Apk, server: &Server, block: &str) {
-    let wget = format!(
+/// The `wget` of a stock Alpine, as a function of the shell.
+fn wget_of(alpine: &Path) -> String {
+    format!(
         "wget() {{ {root}/lib/ld-musl-x86_64.so.1 --library-path {root}/lib:{root}/usr/lib {root}/bin/busybox wget \"$@\"; }}\n",
         root = alpine.display()
-    );
+    )
+}
+
+/// Runs lines in a folder. Gives what they print.
+fn shell(lines: &str, folder: &Path) -> String {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-euc", lines]).current_dir(folder);
+    let ended = command.env("no_proxy", "*").output().unwrap();
+    assert!(ended.status.success(), "{lines}: {ended:?}");
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+/// Runs a block that is typed on a stock Alpine, up to where apk installs: the harness has an apk with a root of its own.
+fn on_alpine(alpine: &Path, apk: &Apk, server: &Server, block: &str) {
+    let wget = wget_of(alpine);
     let repositories = apk.keys().with_file_name("repositories");
     let (fetch, install) = block.split_once(" && apk add").unwrap();
     assert_eq!(install.trim_end(), " --update-cache hello");
@@ -27,10 +43,7 @@ fn on_alpine(alpine: &Path, apk: &Apk, server: &Server, block: &str) {
         .replace("/etc/apk/keys", apk.keys().to_str().unwrap())
         .replace("/etc/apk/repositories", repositories.to_str().unwrap())
         .replace("KEY", &key_of(server));
-    let mut command = Command::new("/bin/sh");
-    command.args(["-euc", &format!("{wget}{fetch}")]);
-    let ended = command.env("no_proxy", "*").output().unwrap();
-    assert!(ended.status.success(), "{fetch}: {ended:?}");
+    shell(&format!("{wget}{fetch}"), Path::new("/"));
 }
 
 /// A block about a server on this machine.
@@ -55,13 +68,7 @@ fn the_first_screen_of_the_readme_is_true() {
         "README.md",
         "curl -sS --fail-with-body --user admin:PASSWORD",
     );
-    let mut command = Command::new("/bin/sh");
-    command.args(["-euc", &with_server(&publish, &server)]);
-    let ended = command
-        .current_dir(folder.path())
-        .env("no_proxy", "*")
-        .output();
-    assert!(ended.unwrap().status.success(), "{publish}");
+    shell(&with_server(&publish, &server), folder.path());
     let apk = Apk::new(&alpine, &[]);
     on_alpine(
         &alpine,
@@ -119,6 +126,74 @@ fn the_tutorial_is_true() {
     }
     let listed = apk.expect(&["list", "--installed"]);
     assert!(listed.contains("hello-1.0.1"), "{listed}");
+}
+
+#[test]
+fn the_guide_for_openwrt_is_true() {
+    let Some(alpine) = alpine_or_leave_out() else {
+        return;
+    };
+    let server = Server::start();
+    let arch = "aarch64_cortex-a53";
+    let folder = TempDir::new().unwrap();
+    let feed = folder.path().join("bin/packages").join(arch).join("feed");
+    fs::create_dir_all(&feed).unwrap();
+    let tool = Mkpkg::of_arch("tool", "1.0-r1", arch).info("depends", "luci-app");
+    let app = Mkpkg::of_arch("luci-app", "26.1~0a1b2c3-r1", "noarch");
+    for package in [tool, app] {
+        package.write_into(&alpine, &feed);
+    }
+    // As the guide says for images that carry a key of this curve.
+    let key = server.tarn(&["key", "rotate", "admin", "--type", "ec-p256"], "");
+    assert!(key.trim_end().ends_with(".pem"), "{key}");
+    let filled_in = |block: &str| {
+        block
+            .replace("NAME:TOKEN", ADMIN)
+            .replace("https://HOST", &server.base)
+            .replace("OWNER", "admin")
+            .replace("KEY", key.trim_end())
+            .replace("PACKAGE", "tool")
+    };
+    let publish = filled_in(&block_of("docs/openwrt.md", "for file in bin/packages"));
+    // What is there is no fault.
+    for _ in 0..2 {
+        shell(&publish, folder.path());
+    }
+
+    let apk = Apk::new(&alpine, &[]).arch(arch).by_its_root();
+    let etc = apk.root().join("etc/apk");
+    for folder in ["keys", "repositories.d"] {
+        fs::create_dir_all(etc.join(folder)).unwrap();
+    }
+    let device = filled_in(&block_of("docs/openwrt.md", "wget -O /etc/apk/keys/KEY"));
+    let (of_apk, others): (Vec<&str>, Vec<&str>) =
+        device.lines().partition(|line| line.starts_with("apk "));
+    let others = others.join("\n").replace("/etc/apk", etc.to_str().unwrap());
+    shell(&format!("{}{others}", wget_of(&alpine)), folder.path());
+    assert_eq!(of_apk, ["apk update", "apk add tool"]);
+    for line in of_apk {
+        let words: Vec<&str> = line.split(' ').skip(1).collect();
+        apk.expect(&words);
+    }
+    for (name, version) in [("tool", "1.0-r1"), ("luci-app", "26.1~0a1b2c3-r1")] {
+        let installed = apk.installed(&format!("usr/share/tarn/{name}"));
+        assert_eq!(installed.as_deref(), Some(version));
+    }
+    // With the key that the device has fetched, and no other.
+    fs::remove_dir_all(etc.join("keys")).unwrap();
+    let untrusted = apk.run(&["update"]).output;
+    assert!(untrusted.contains("UNTRUSTED"), "{untrusted}");
+
+    let json = shell(
+        &filled_in(&block_of("docs/openwrt.md", "/index.json")),
+        folder.path(),
+    );
+    let index = server.alpine("admin", &format!("/25.12/feed/{arch}/packages.adb"));
+    let file = folder.path().join("packages.adb");
+    fs::write(&file, index.expect(200).body).unwrap();
+    let dump = ["adbdump", "--allow-untrusted", "--format", "json"];
+    let dump = bare(&alpine, &[&dump[..], &[file.to_str().unwrap()]].concat());
+    assert_eq!(json, dump.output);
 }
 
 #[test]

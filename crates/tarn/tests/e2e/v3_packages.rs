@@ -124,8 +124,36 @@ fn apk_installs_upgrades_audits_verifies_and_deletes_v3_packages() {
         apk.installed("usr/share/tarn/full").as_deref(),
         Some("1.0-r0")
     );
-    apk.set_repositories(&[repository]);
-    assert_eq!(apk.search(&[]), ["v2-hello-1.0-r0"]);
+    let of_v3 = apk.search(&[]);
+    assert!(of_v3.contains(&"full-1.1-r0".to_owned()), "{of_v3:?}");
+    apk.set_repositories(std::slice::from_ref(&repository));
+    let of_v2 = apk.search(&[]);
+    assert_eq!(of_v2, ["v2-hello-1.0-r0"]);
+
+    // Every form of a line that apk knows (`apk-repositories(5)`), for either index.
+    let (base, _) = repository.rsplit_once("/v1/main").unwrap();
+    for (lines, found) in [
+        (format!("ndx {repository}/x86_64/Packages.adb"), &of_v3),
+        (format!("ndx {repository}/x86_64/packages.adb"), &of_v3),
+        (format!("ndx {repository}/x86_64/APKINDEX.tar.gz"), &of_v2),
+        (format!("v3 {base} v1/main"), &of_v3),
+        (
+            format!("set tarn={base}\nndx ${{tarn}}/v1/main/${{APK_ARCH}}/packages.adb"),
+            &of_v3,
+        ),
+    ] {
+        apk.set_repositories(std::slice::from_ref(&lines));
+        assert_eq!(apk.search(&[]), *found, "{lines}");
+    }
+    // A tagged one is for those only who name the tag.
+    let tagged = format!("ndx @tarn {repository}/x86_64/Packages.adb");
+    apk.set_repositories(&[tagged]);
+    apk.expect(&["del", "full"]);
+    let refused = apk.expect_failure(&["add", "libfull"]);
+    assert!(refused.contains("masked"), "{refused}");
+    apk.expect(&["add", "libfull@tarn"]);
+    let libfull = apk.installed("usr/share/watched/libfull");
+    assert_eq!(libfull.as_deref(), Some("watched"));
 }
 
 /// What `apk adbdump` says, without its comments.
@@ -210,6 +238,19 @@ fn a_large_v3_package_goes_in_and_comes_out_whole() {
     apk.expect(&["add", "large"]);
     let installed = fs::read(apk.root().join("usr/share/large")).unwrap();
     assert!(installed == content, "{} bytes", installed.len());
+
+    // zstd at its largest window, where this apk was built with it. Alpine's was not.
+    let zstd = Mkpkg::new("zstd", "1.0-r0").argument("--compression", "zstd:22");
+    match zstd.try_bytes(&alpine) {
+        Ok(bytes) => {
+            let call = server.alpine("admin", "/v1/main").user(ADMIN);
+            call.upload_bytes(&bytes).expect(201);
+            apk.expect(&["add", "zstd"]);
+            let installed = apk.installed("usr/share/tarn/zstd");
+            assert_eq!(installed.as_deref(), Some("1.0-r0"));
+        }
+        Err(said) => assert!(said.contains("compression"), "{said}"),
+    }
 }
 
 #[test]
@@ -250,7 +291,7 @@ fn a_feed_serves_openwrt_as_its_images_ask_for_it() {
 }
 
 #[test]
-fn a_package_that_is_signed_itself_is_shown_with_its_signer() {
+fn a_package_that_is_signed_itself_is_verified_by_apk_and_shown_with_its_signer() {
     let Some(alpine) = alpine_or_leave_out() else {
         return;
     };
@@ -278,5 +319,34 @@ fn a_package_that_is_signed_itself_is_shown_with_its_signer() {
         assert_eq!(files[0]["signatures"][0]["verified_by"], name);
         let sha256 = <sha2::Sha256 as sha2::Digest>::digest(&sent);
         assert_eq!(files[0]["sha256"], hex(&sha256));
+        let path = format!("/admin/v1/main/signed/{version}");
+        let page = server.curl(&path).expect(200);
+        let said = format!("<dd><code>{name}</code> ");
+        assert!(page.text().contains(&said), "{page}");
+
+        // apk verifies a file by the package's own signature, with a key under any name.
+        let path = format!("/v1/main/x86_64/signed-{version}.apk");
+        let file = folder.path().join(format!("signed-{version}.apk"));
+        fs::write(&file, server.alpine("admin", &path).expect(200).body).unwrap();
+        let verify = ["verify", file.to_str().unwrap()];
+        let public = server.tarn(&["key", "export", "admin", name], "");
+        let apk = Apk::new(&alpine, &[]).with_key("any.pem", public.as_bytes());
+        let verified = apk.expect(&verify);
+        assert!(verified.contains("OK"), "{verified}");
+        // Such a file is installed by itself, too.
+        apk.expect(&["add", file.to_str().unwrap()]);
+        let installed = apk.installed("usr/share/tarn/signed");
+        assert_eq!(installed.as_deref(), Some(version));
+        let (refused, mut changed) = (Apk::new(&alpine, &[]), sent.clone());
+        let refused = refused.expect_failure(&verify);
+        assert!(refused.contains("UNTRUSTED"), "{refused}");
+        let last = changed.len() - 40;
+        changed[last] ^= 1;
+        fs::write(&file, changed).unwrap();
+        apk.expect_failure(&verify);
     }
+    // An unsigned one is taken, and shown as such.
+    server.publish_v3(&alpine, "v1/main", &Mkpkg::new("unsigned", "1.0-r0"));
+    let page = server.curl("/admin/v1/main/unsigned").expect(200);
+    assert!(page.text().contains("no key: clients verify the index"));
 }

@@ -18,6 +18,7 @@ pub(crate) struct Apk {
     environment: Vec<(String, String)>,
     cached: bool,
     whole_root: bool,
+    by_root: bool,
 }
 
 /// What a run of apk printed, and how it ended.
@@ -58,6 +59,7 @@ impl Apk {
             environment: Vec::new(),
             cached: false,
             whole_root: false,
+            by_root: false,
         };
         for folder in ["keys", "home", "cache", "fetched"] {
             fs::create_dir(apk.scratch.path().join(folder)).unwrap();
@@ -73,6 +75,12 @@ impl Apk {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Takes keys and repositories from `/etc/apk` of the root, as an installed system does.
+    pub(crate) fn by_its_root(mut self) -> Self {
+        self.by_root = true;
         self
     }
 
@@ -131,10 +139,12 @@ impl Apk {
         let root = rustix::process::geteuid().is_root();
         let mut call = program(&self.alpine, self.whole_root && !root);
         call.arg(command).arg("--root").arg(self.root());
-        call.args(["--arch", &self.arch, "--keys-dir"]);
-        call.arg(self.scratch.path().join("keys"));
-        call.arg("--repositories-file");
-        call.arg(self.scratch.path().join("repositories"));
+        call.args(["--arch", &self.arch]);
+        if !self.by_root {
+            call.arg("--keys-dir").arg(self.scratch.path().join("keys"));
+            call.arg("--repositories-file");
+            call.arg(self.scratch.path().join("repositories"));
+        }
         if self.cached {
             call.arg("--cache-dir")
                 .arg(self.scratch.path().join("cache"));

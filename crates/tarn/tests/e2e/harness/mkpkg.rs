@@ -101,18 +101,34 @@ impl Mkpkg {
 
     /// Builds it into `folder`, under its own name.
     pub(crate) fn write_into(&self, alpine: &Path, folder: &Path) -> PathBuf {
+        self.try_write_into(alpine, folder)
+            .unwrap_or_else(|said| panic!("apk mkpkg {:?}: {said}", self.arguments))
+    }
+
+    /// The same, or what apk says where it does not build it.
+    fn try_write_into(&self, alpine: &Path, folder: &Path) -> Result<PathBuf, String> {
         let path = folder.join(self.file_name());
         let (files, target) = (self.files(), path.to_str().unwrap());
         let mut arguments = vec!["mkpkg", "--files", files.to_str().unwrap(), "--output"];
         arguments.push(target);
         arguments.extend(self.arguments.iter().map(String::as_str));
         let run = bare(alpine, &arguments);
-        assert!(run.success, "apk {arguments:?}: {}", run.output);
-        path
+        if run.success {
+            Ok(path)
+        } else {
+            Err(run.output)
+        }
+    }
+
+    /// The bytes of it, or what apk says where it does not build it.
+    pub(crate) fn try_bytes(&self, alpine: &Path) -> Result<Vec<u8>, String> {
+        let path = self.try_write_into(alpine, self.scratch.path())?;
+        Ok(fs::read(path).unwrap())
     }
 
     /// The bytes of it.
     pub(crate) fn bytes(&self, alpine: &Path) -> Vec<u8> {
-        fs::read(self.write_into(alpine, self.scratch.path())).unwrap()
+        self.try_bytes(alpine)
+            .unwrap_or_else(|said| panic!("apk mkpkg {:?}: {said}", self.arguments))
     }
 }
