@@ -135,7 +135,7 @@ impl Administration {
         clock: &Clock,
         may_make_key: bool,
     ) -> Result<Self, OpenError> {
-        let metadata = Metadata::open(&settings.database).await?;
+        let metadata = Metadata::open_with(&settings.database, settings.write_wait).await?;
         Self::over(metadata, settings, clock, may_make_key).await
     }
 
@@ -473,7 +473,7 @@ async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, O
     if has_blobs && is_new {
         return Err(strange());
     }
-    let metadata = Metadata::open(&settings.database).await?;
+    let metadata = Metadata::open_with(&settings.database, settings.write_wait).await?;
     if has_blobs && metadata.user_count().await? == 0 {
         metadata.close().await;
         return Err(strange());

@@ -11,7 +11,7 @@ use crate::{
 use tarn_base::{counter::Counter, secret::Secret};
 use tarn_store::{
     blobs::Storage,
-    metadata::{Database, Quota, VersionRule},
+    metadata::{Database, Quota, VersionRule, WRITE_WAIT},
 };
 
 /// Everything that can be set. The binary documents each where it reads it.
@@ -21,6 +21,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the facts are kept.
     pub database: Database,
+    /// How long a change waits until nothing else writes to the database.
+    pub write_wait: Duration,
     /// Where the bytes of packages are kept.
     pub storage: Storage,
     /// The key that seals private signing keys, in base64; without it, one is kept in the data folder.
@@ -186,6 +188,7 @@ impl Settings {
         Self {
             database: Database::Sqlite(data_dir.join("tarn.db")),
             data_dir,
+            write_wait: WRITE_WAIT,
             storage: Storage::DataFolder,
             sealing_key: None,
             key_size: apk::sign::KeySize::Rsa4096,

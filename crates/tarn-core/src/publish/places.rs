@@ -12,6 +12,7 @@ use std::{
 };
 
 use apk::digest::Sha256Digest;
+use tokio::task::spawn;
 
 use super::{Destination, PublishError, Publisher, Received};
 use tarn_store::{
@@ -114,7 +115,7 @@ impl Publisher {
                 }
                 Err(error) => {
                     if received.is_brought() {
-                        self.take_back(&key).await;
+                        self.take_back_after(&error, key).await;
                     }
                     return Err(error);
                 }
@@ -154,6 +155,23 @@ impl Publisher {
     /// Whether an upload of this process is putting these bytes.
     pub(crate) fn is_being_put(&self, sha256: &Sha256Digest) -> bool {
         self.being_put.has(sha256)
+    }
+
+    /// Removes the blob that an upload brought which failed so. Where the database has kept it waiting, the client need not wait for it
+    /// once more.
+    async fn take_back_after(&self, error: &PublishError, key: BlobKey) {
+        let waited = matches!(
+            error,
+            PublishError::Record(RecordError::Metadata(
+                MetadataError::Busy(_) | MetadataError::Unreachable(_)
+            ))
+        );
+        if waited {
+            let publisher = self.clone();
+            drop(spawn(async move { publisher.take_back(&key).await }));
+        } else {
+            self.take_back(&key).await;
+        }
     }
 
     /// Removes a blob, unless a package needs it. Gives whether it was removed; when it could not be, a sweep finds it.

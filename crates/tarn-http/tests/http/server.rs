@@ -305,6 +305,24 @@ impl TestServer {
         database.execute_batch(statement).unwrap();
     }
 
+    /// Has another process begin to write to the database: everything else waits until that is dropped.
+    pub(crate) fn lock_database(&self) -> DatabaseLock {
+        let postgres = on_postgres().then(|| {
+            let lock = "BEGIN; SELECT pg_advisory_xact_lock(6071310);";
+            tarn_testkit::Session::begin(self.folder.path(), lock)
+        });
+        let sqlite = (!on_postgres()).then(|| {
+            let path = self.folder.path().join("tarn.db");
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+            connection
+        });
+        DatabaseLock {
+            _sqlite: sqlite,
+            _postgres: postgres,
+        }
+    }
+
     /// The files of the blobs.
     pub(crate) fn blob_files(&self) -> Vec<PathBuf> {
         fs::read_dir(self.folder.path().join("blobs"))
@@ -339,6 +357,12 @@ impl TestServer {
         drop(self.stop.take());
         self.serving.await.unwrap()
     }
+}
+
+/// A transaction of another process.
+pub(crate) struct DatabaseLock {
+    _sqlite: Option<rusqlite::Connection>,
+    _postgres: Option<tarn_testkit::Session>,
 }
 
 fn files(folder: &Path) -> usize {

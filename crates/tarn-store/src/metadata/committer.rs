@@ -272,7 +272,10 @@ async fn together(
     recording: &Recording,
 ) -> Result<Vec<Result<Recorded, RecordError>>, Failure> {
     let asking: Vec<_> = batch.iter().map(Waiting::publish).collect();
-    let (transaction, answers) = engine.write_asking(questions(&asking)).await?;
+    // Who waits for longest decides how long all of them do: a package that came during a long wait would have another one before it.
+    let since = batch.iter().map(|waiting| waiting.since).min();
+    let since = since.unwrap_or_else(Instant::now);
+    let (transaction, answers) = engine.write_asking(questions(&asking), since).await?;
     // No other transaction writes while this one is open, so the version is that before its commit.
     let watch = &recording.memory.watch;
     let before = watch.version_at(transaction.snapshot());

@@ -6,7 +6,10 @@
 
 mod transaction;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use apk::digest::Sha256Digest;
 use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
@@ -314,6 +317,15 @@ impl Engine {
         }
     }
 
+    /// The same, where a transaction waits for so long until no other writes.
+    pub(super) fn with_write_wait(mut self, wait: Duration) -> Self {
+        match &mut self {
+            Self::Sqlite(sqlite) => sqlite.write_wait = wait,
+            Self::Postgres(postgres) => postgres.write_wait = wait,
+        }
+        self
+    }
+
     /// How many questions were asked so far, outside of transactions that write.
     pub(super) fn questions(&self) -> &Counter {
         match self {
@@ -368,30 +380,38 @@ impl Engine {
     /// It holds the lock of the one who writes from the first. On SQLite (BEGIN IMMEDIATE) a transaction that read first and asked
     /// for the lock later would be refused with "busy" whenever another wrote in between, however long it waited. On
     /// PostgreSQL it would have seen what others changed meanwhile as it was before.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Busy`] when others write for too long. It waits for its turn in this process and for the lock of the database
+    /// no longer than [`super::WRITE_WAIT`] together.
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
         match self {
             Self::Sqlite(sqlite) => Ok(self.begun(On::Sqlite(sqlite.write().await?))),
             Self::Postgres(postgres) => {
-                let (transaction, _) = postgres.write(&[]).await?;
+                let (transaction, _) = postgres.write(&[], Instant::now()).await?;
                 Ok(self.begun(On::Postgres(transaction)))
             }
         }
     }
 
-    /// The same as [`Engine::write_here`], with the answers to questions about many rows. On PostgreSQL that is one round trip.
+    /// The same as [`Engine::write_here`], with the answers to questions about many rows. On PostgreSQL that is one round trip. The caller
+    /// has waited `since` then already, which counts.
     pub(super) async fn write_asking(
         &self,
         questions: Vec<Given>,
+        since: Instant,
     ) -> Result<(Transaction, Vec<Answer>), Failure> {
         match self {
-            Self::Sqlite(_) => {
-                let begun = self.write_here().await;
-                let mut transaction = begun.map_err(Failure::Transaction)?;
+            Self::Sqlite(sqlite) => {
+                let begun = sqlite.write_here(since).await;
+                let begun = begun.map_err(Failure::Transaction)?;
+                let mut transaction = self.begun(On::Sqlite(begun));
                 let answers = transaction.all(questions).await;
                 Ok((transaction, answers.map_err(Failure::Statement)?))
             }
             Self::Postgres(postgres) => {
-                let (transaction, answers) = postgres.write(&questions).await?;
+                let (transaction, answers) = postgres.write(&questions, since).await?;
                 Ok((self.begun(On::Postgres(transaction)), answers))
             }
         }
@@ -401,7 +421,10 @@ impl Engine {
     /// another thread and back.
     pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
         match self {
-            Self::Sqlite(sqlite) => Ok(self.begun(On::Sqlite(sqlite.write_here().await?))),
+            Self::Sqlite(sqlite) => {
+                let begun = sqlite.write_here(Instant::now()).await?;
+                Ok(self.begun(On::Sqlite(begun)))
+            }
             Self::Postgres(_) => self.write().await,
         }
     }

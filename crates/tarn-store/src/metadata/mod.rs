@@ -61,7 +61,7 @@ mod tokens;
 mod users;
 mod webhooks;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use self::memory::Answers;
 pub use self::{
@@ -115,6 +115,10 @@ pub use self::{
     users::{ChangeUserError, NewUser, User, UserChange},
     webhooks::{AddWebhookError, NewWebhook, WebhookChange, WebhookEvents, WebhookRow},
 };
+
+/// How long a change waits until nothing else writes, if it is not set otherwise. A request makes one change as a rule, so that it is
+/// answered within ten seconds.
+pub const WRITE_WAIT: Duration = Duration::from_secs(8);
 
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,10 +211,24 @@ impl Metadata {
     ///
     /// When it cannot be opened or made, a newer version of the program made it, or a migration fails.
     pub async fn open(database: &Database) -> Result<Self, MetadataError> {
+        Self::open_with(database, WRITE_WAIT).await
+    }
+
+    /// The same, where a change waits for at most `write_wait` until nothing else writes, in this process and in others. Then it
+    /// fails with [`MetadataError::Busy`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Metadata::open`].
+    pub async fn open_with(
+        database: &Database,
+        write_wait: Duration,
+    ) -> Result<Self, MetadataError> {
         let (engine, watch) = match database {
             Database::Sqlite(path) => sqlite::open(path).await?,
             Database::Postgres(address) => postgres::open(address).await?,
         };
+        let engine = engine.with_write_wait(write_wait);
         let memory = Arc::new(Memory::new(watch));
         let committer = committer::Committer::start(engine.clone(), Arc::clone(&memory));
         Ok(Self {

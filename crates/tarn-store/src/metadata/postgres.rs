@@ -19,7 +19,10 @@ mod tls;
 mod transaction;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use deadpool_postgres::tokio_postgres::{self, error::SqlState};
 use tokio::{runtime::Handle, sync::Notify, time::timeout};
@@ -34,7 +37,7 @@ pub(super) use self::{
     watch::{SnapshotVersion, SnapshotWatch},
 };
 use super::{
-    MetadataError,
+    MetadataError, WRITE_WAIT,
     db_version::Watch,
     engine::{Engine, Failure, Purpose, Row, Statement},
     error::{Cause, TablesChanged},
@@ -56,6 +59,8 @@ pub(super) struct Postgres {
     lists: Pool,
     others: Pool,
     writers: Pool,
+    /// How long a transaction waits for its turn and for other processes, together.
+    pub(super) write_wait: Duration,
     /// How many questions were asked, outside of transactions that write.
     pub(super) questions: Arc<Counter>,
     /// Is notified after a commit of what fills the outbox.
@@ -95,6 +100,7 @@ impl Postgres {
                     ..reads(60)
                 },
             )?,
+            write_wait: WRITE_WAIT,
             questions: Arc::default(),
             outbox: Arc::default(),
         })
@@ -131,17 +137,21 @@ impl Postgres {
     }
 
     /// A transaction that may write, and what it answers: see [`Engine::write_asking`].
+    ///
+    /// The caller waits `since` then.
     pub(super) async fn write(
         &self,
         questions: &[Given],
+        since: Instant,
     ) -> Result<(Transaction, Vec<Answer>), Failure> {
-        let mut held = self.writer().await?;
-        let begun = match Transaction::begin(&mut held, questions).await {
+        let until = since + self.write_wait;
+        let mut held = self.writer(until).await?;
+        let begun = match Transaction::begin(&mut held, questions, until).await {
             Err(failure) if held.is_lost() => {
                 tracing::debug!(error = %failure.error(), "a connection was lost");
                 drop(held);
-                held = self.writer().await?;
-                Transaction::begin(&mut held, questions).await
+                held = self.writer(until).await?;
+                Transaction::begin(&mut held, questions, until).await
             }
             begun => begun,
         };
@@ -149,8 +159,9 @@ impl Postgres {
         Ok((Transaction::over(held, begun.before), begun.answers))
     }
 
-    async fn writer(&self) -> Result<Held, Failure> {
-        self.writers.take().await.map_err(Failure::Transaction)
+    async fn writer(&self, until: Instant) -> Result<Held, Failure> {
+        let held = self.writers.take_until(until).await;
+        held.map_err(Failure::Transaction)
     }
 
     /// Waits for what is under way and closes every connection.

@@ -21,14 +21,14 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::{
     runtime::Handle,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 
 pub(super) use self::transaction::Transaction;
@@ -37,15 +37,15 @@ use self::{
     transaction::Open,
 };
 use super::{
-    MetadataError,
+    MetadataError, WRITE_WAIT,
     db_version::{HeaderWatch, Watch},
     engine::{Engine, Purpose, Row, Statement},
 };
 use tarn_base::counter::Counter;
 
-/// How long a writer waits for a writer in another process (the command line writes while the server runs).
+/// How long SQLite waits for a lock that another process has, but for that of a transaction, which [`WRITE_WAIT`] bounds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a caller waits for its turn, to write or to read.
+/// How long a caller waits for its turn to read.
 const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How far the write-ahead log is cut back to after a checkpoint, in bytes.
 const LOG_SIZE: i64 = 64 << 20;
@@ -115,8 +115,12 @@ impl Turns {
     }
 
     async fn take(&self) -> Result<OwnedSemaphorePermit, MetadataError> {
+        self.take_until(Instant::now() + TURN_TIMEOUT).await
+    }
+
+    async fn take_until(&self, until: Instant) -> Result<OwnedSemaphorePermit, MetadataError> {
         let what = self.what;
-        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.semaphore).acquire_owned());
+        let turn = timeout_at(until.into(), Arc::clone(&self.semaphore).acquire_owned());
         let waited = |_| MetadataError::Busy(format!("timed out waiting to {what}").into());
         turn.await.map_err(waited)?.map_err(|_| closed())
     }
@@ -158,6 +162,8 @@ pub(super) struct Sqlite {
     /// Whose turn it is to write. In turns nothing waits for the lock of the database but for another process, and SQLite waits
     /// for it in sleeps.
     writers: Turns,
+    /// How long a transaction waits for its turn and for other processes, together.
+    pub(super) write_wait: Duration,
     /// How many questions were asked, outside of transactions that write.
     pub(super) questions: Arc<Counter>,
     /// Is notified after a commit of what fills the outbox.
@@ -179,6 +185,7 @@ impl Sqlite {
             others: Readers::new(4, "read", 60),
             writing: Arc::new(Connections::new(path.to_path_buf(), writer)),
             writers: Turns::new(1, "write: others went on writing for too long"),
+            write_wait: WRITE_WAIT,
             questions: Arc::default(),
             outbox: Arc::default(),
         }
@@ -219,17 +226,19 @@ impl Sqlite {
 
     /// A transaction whose statements run on threads that may wait: see [`Engine::write`].
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
-        let turn = self.writers.take().await?;
+        let until = Instant::now() + self.write_wait;
+        let turn = self.writers.take_until(until).await?;
         let writing = Arc::clone(&self.writing);
-        let begin = move || Open::begin(writing, turn);
+        let begin = move || Open::begin(writing, turn, until);
         let open = on_thread(&self.runtime, begin).await??;
         Ok(Transaction::new(open, Some(self.runtime.clone())))
     }
 
-    /// A transaction whose statements run on the thread that calls: see [`Engine::write_here`].
-    pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
-        let turn = self.writers.take().await?;
-        let open = Open::begin(Arc::clone(&self.writing), turn)?;
+    /// A transaction whose statements run on the thread that calls: see [`Engine::write_here`]. The caller waits `since` then.
+    pub(super) async fn write_here(&self, since: Instant) -> Result<Transaction, MetadataError> {
+        let until = since + self.write_wait;
+        let turn = self.writers.take_until(until).await?;
+        let open = Open::begin(Arc::clone(&self.writing), turn, until)?;
         Ok(Transaction::new(open, None))
     }
 

@@ -301,6 +301,7 @@ impl Layers {
         let registry = Settings {
             data_dir: defaults.data_dir,
             database,
+            write_wait: defaults.write_wait,
             storage,
             sealing_key,
             max_upload,

@@ -273,7 +273,10 @@ pub(in crate::metadata) async fn commits_with_statements(engine: &Engine) {
         (limit("nobody").each_changes("limit"), true),
         (add(["with-c", "with-c"]), false),
     ] {
-        let (mut transaction, answers) = engine.write_asking(vec![limit("nobody")]).await.unwrap();
+        let (mut transaction, answers) = engine
+            .write_asking(vec![limit("nobody")], Instant::now())
+            .await
+            .unwrap();
         assert_eq!(answers.len(), 1);
         transaction.given(add(["with-a", "with-b"])).await.unwrap();
         let statements = vec![add(["with-c", "with-d"]), last];
@@ -289,7 +292,7 @@ pub(in crate::metadata) async fn commits_with_statements(engine: &Engine) {
         );
         assert_eq!(found().await, [""; 0]);
     }
-    let (transaction, _) = engine.write_asking(vec![]).await.unwrap();
+    let (transaction, _) = engine.write_asking(vec![], Instant::now()).await.unwrap();
     let statements = vec![
         add(["with-a", "with-b"]),
         add(["with-c", "with-d"]),

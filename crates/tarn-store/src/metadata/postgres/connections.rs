@@ -5,11 +5,12 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Timeouts,
     tokio_postgres::{self, Client, Config},
 };
 use tokio::{
@@ -20,7 +21,7 @@ use tokio::{
 
 use super::{
     super::{
-        MetadataError,
+        MetadataError, WRITE_WAIT,
         engine::{Row, Statement},
         error::Cause,
         given::Answer,
@@ -31,14 +32,14 @@ use super::{
 };
 use tarn_base::hint::with_causes;
 
-/// How long a caller waits for its turn, to write or to read.
+/// How long a caller waits for its turn to read.
 const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked whether all connections are back.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long a connection may take to be made.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long a writer waits for writers in other processes. SQLite's wait for as long.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement waits for a lock. A transaction that has waited for its turn before waits for less.
+pub(super) const LOCK_TIMEOUT: Duration = WRITE_WAIT;
 /// After how long a transaction ends whose process does nothing with it: it stops every other writer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much later than the server a caller gives a statement up: a server that is gone ends none.
@@ -259,7 +260,6 @@ impl Pool {
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(at_once)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(TURN_TIMEOUT))
             .create_timeout(Some(CONNECT_WITHIN))
             .build()
             .map_err(|error| MetadataError::Failed(error.into()))?;
@@ -273,24 +273,37 @@ impl Pool {
 
     /// A connection that nothing else uses, when its turn comes.
     pub(super) async fn take(&self) -> Result<Held, MetadataError> {
+        self.take_until(Instant::now() + TURN_TIMEOUT).await
+    }
+
+    /// The same, if its turn comes by then.
+    pub(super) async fn take_until(&self, until: Instant) -> Result<Held, MetadataError> {
         let what = self.what;
-        let client = self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(TimeoutType::Wait) => {
-                MetadataError::Busy(format!("timed out waiting to {what}").into())
-            }
-            PoolError::Timeout(_) => {
-                let error: Cause = "timed out connecting".into();
-                self.connector.reached.note(Some(&*error));
-                MetadataError::Unreachable(error)
-            }
-            PoolError::Closed => MetadataError::Failed("the database was closed".into()),
-            // Whatever the reason is, it worked when the database was opened.
-            PoolError::Backend(error) => match MetadataError::from(error) {
-                MetadataError::Failed(error) => MetadataError::Unreachable(error),
-                error => error,
-            },
-            error => MetadataError::Failed(error.into()),
-        })?;
+        let timeouts = Timeouts {
+            wait: Some(until.saturating_duration_since(Instant::now())),
+            ..self.pool.timeouts()
+        };
+        let client = self
+            .pool
+            .timeout_get(&timeouts)
+            .await
+            .map_err(|error| match error {
+                PoolError::Timeout(TimeoutType::Wait) => {
+                    MetadataError::Busy(format!("timed out waiting to {what}").into())
+                }
+                PoolError::Timeout(_) => {
+                    let error: Cause = "timed out connecting".into();
+                    self.connector.reached.note(Some(&*error));
+                    MetadataError::Unreachable(error)
+                }
+                PoolError::Closed => MetadataError::Failed("the database was closed".into()),
+                // Whatever the reason is, it worked when the database was opened.
+                PoolError::Backend(error) => match MetadataError::from(error) {
+                    MetadataError::Failed(error) => MetadataError::Unreachable(error),
+                    error => error,
+                },
+                error => MetadataError::Failed(error.into()),
+            })?;
         Ok(Held {
             client: Some(client),
             connector: Arc::clone(&self.connector),

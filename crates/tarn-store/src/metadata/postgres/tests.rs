@@ -1,6 +1,8 @@
 //! A server of the tests' own: its connections, who gets them, and what a transaction is.
 
-use std::collections::BTreeMap;
+mod lost;
+
+use std::{collections::BTreeMap, path::Path};
 
 use tarn_testkit::Postgres as Server;
 
@@ -56,6 +58,8 @@ async fn it_is_an_engine_like_the_other() {
     one_that_does_nothing_in_its_transaction_loses_it(&address, &engine).await;
     what_is_not_understood_here_may_have_been_committed(&engine).await;
     a_statement_that_takes_too_long_is_stopped_as_busy(&address).await;
+    lost::what_was_cut_before_its_answer_is_asked_once_more(&server, &engine).await;
+    lost::a_transaction_waits_no_longer_than_it_may(&address, &engine).await;
     a_server_that_is_lost_in_a_transaction_is_noted(&address).await;
     what_was_known_is_forgotten_with_the_connection(&server, &engine, &watch).await;
     engine.close().await;
@@ -242,7 +246,7 @@ async fn a_statement_that_takes_too_long_is_stopped_as_busy(address: &PostgresAd
 
 async fn what_is_not_understood_here_may_have_been_committed(engine: &Engine) {
     let before = owners(engine).await;
-    let (mut transaction, _) = engine.write_asking(vec![]).await.unwrap();
+    let (mut transaction, _) = engine.write_asking(vec![], Instant::now()).await.unwrap();
     transaction.run(owner("frank")).await.unwrap();
     let odd = given!(
         [1i64],
@@ -268,7 +272,8 @@ async fn a_server_that_is_lost_in_a_transaction_is_noted(address: &PostgresAddre
         let mut held = pool.take().await.unwrap();
         assert_eq!(is_reached(), Some(true));
         held.deadline = Duration::from_secs(2);
-        Transaction::begin(&mut held, &[]).await.unwrap();
+        let until = Instant::now() + WRITE_WAIT;
+        Transaction::begin(&mut held, &[], until).await.unwrap();
         let mut transaction = Transaction::over(held, None);
         let error = transaction.rows(lost).await.unwrap_err();
         assert!(matches!(error, MetadataError::Unreachable(_)), "{error:?}");
@@ -323,6 +328,14 @@ async fn a_server_that_cannot_be_used_is_named_with_what_to_do() {
         .replace("postgres@", "nobody:hunter2@");
     let said = refused(&nobody).await;
     assert!(!said.contains("hunter2"), "{said}");
+    assert!(said.contains("pg_hba.conf"), "{said}");
+    server.sql("postgres", "CREATE ROLE few LOGIN CONNECTION LIMIT 0");
+    let few = server.url("postgres").replace("postgres@", "few@");
+    let said = refused(&few).await;
+    assert!(said.contains("raise max_connections"), "{said}");
+    let odd = server.url("postgres") + "&options=-c%20no_such_setting=1";
+    let said = refused(&odd).await;
+    assert!(said.contains("look at the cause below"), "{said}");
     server.sql(
         "postgres",
         "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'",

@@ -1,6 +1,10 @@
 //! A transaction that may write, while no other does.
 
-use std::{error::Error as _, iter::successors};
+use std::{
+    error::Error as _,
+    iter::successors,
+    time::{Duration, Instant},
+};
 
 use deadpool_postgres::tokio_postgres;
 
@@ -11,10 +15,13 @@ use super::{
         given::{Answer, Given},
     },
     WRITERS,
-    connections::Held,
+    connections::{Held, LOCK_TIMEOUT},
     statements::{Failed, Sent},
     watch::SNAPSHOT,
 };
+
+/// What the lock may be waited for too long: to say the server how long costs each transaction a little.
+const NEGLIGIBLE: Duration = Duration::from_secs(1);
 
 /// A transaction that may write. Dropped before its commit, it is rolled back.
 #[derive(Debug)]
@@ -29,10 +36,24 @@ pub(in crate::metadata) struct Transaction {
 
 impl Transaction {
     /// Begins on this connection, when no other transaction of any process writes, and asks questions, in one round trip. The lock is had in a
-    /// statement of its own, since one that waits for it has taken its snapshot before.
-    pub(super) async fn begin(held: &mut Held, questions: &[Given]) -> Result<Begun, Failure> {
+    /// statement of its own, since one that waits for it has taken its snapshot before. It is waited for until then.
+    pub(super) async fn begin(
+        held: &mut Held,
+        questions: &[Given],
+        until: Instant,
+    ) -> Result<Begun, Failure> {
         held.in_transaction = true;
-        let texts = format!("BEGIN; {WRITERS}; {SNAPSHOT}");
+        let left = until.saturating_duration_since(Instant::now());
+        let texts = match left + NEGLIGIBLE < LOCK_TIMEOUT {
+            false => format!("BEGIN; {WRITERS}; {SNAPSHOT}"),
+            true => {
+                // 0 would be for ever.
+                let left = left.as_millis().max(1);
+                format!(
+                    "BEGIN; SET LOCAL lock_timeout = {left}; {WRITERS}; SET LOCAL lock_timeout TO DEFAULT; {SNAPSHOT}"
+                )
+            }
+        };
         let mut all = vec![Sent::Texts(&texts)];
         all.extend(questions.iter().map(Sent::Given));
         let answers = held.all(&all).await.map_err(|failed| match failed.at {

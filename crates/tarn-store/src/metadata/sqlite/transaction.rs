@@ -1,6 +1,9 @@
 //! A transaction that may write, on the one connection that does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rusqlite::Connection;
 use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
@@ -129,7 +132,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Begins, with the write lock from the first. Waits for other processes, on this thread.
+    /// Begins, with the write lock from the first. Waits for other processes, on this thread; at `until` it asks once more.
     ///
     /// # Errors
     ///
@@ -137,8 +140,10 @@ impl Open {
     pub(super) fn begin(
         home: Arc<Connections>,
         turn: OwnedSemaphorePermit,
+        until: Instant,
     ) -> Result<Self, MetadataError> {
         let connection = home.take()?;
+        connection.busy_timeout(until.saturating_duration_since(Instant::now()))?;
         let begun = connection.execute_batch("BEGIN IMMEDIATE");
         let begun = begun.map_err(|error| explained(&connection, error));
         let open = Self {
