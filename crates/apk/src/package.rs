@@ -104,6 +104,17 @@ pub enum PackageError {
     V3(#[from] v3::package::PackageError),
 }
 
+impl PackageError {
+    /// Whether it is over a bound of the reader's own ([`crate::limits::Limits`]), where apk has none or a wider one: a reader with
+    /// other limits would take it. What no apk takes, however it is read, is not.
+    pub const fn is_over_limit(&self) -> bool {
+        match self {
+            Self::V2(error) => error.is_over_limit(),
+            Self::V3(error) => error.is_over_limit(),
+        }
+    }
+}
+
 /// Reads a package of one format as its bytes arrive, in memory that does not grow with the files in it, but for the ADB block of v3.
 pub trait PackageReader: std::fmt::Debug + Send {
     /// Takes the next bytes of the file.

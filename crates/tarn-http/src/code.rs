@@ -101,7 +101,7 @@ codes! {
     SecondFactorState CONFLICT "second_factor_state" "the state of the account's second factor does not allow this"
     WebhookState CONFLICT "webhook_state" "the webhook is disabled, or a message to it is pending"
     PreconditionFailed PRECONDITION_FAILED "precondition_failed" "the file is another than `If-Match` or `If-Unmodified-Since` asks for"
-    UploadTooLarge PAYLOAD_TOO_LARGE "upload_too_large" "the package is larger than one upload may be"
+    UploadTooLarge PAYLOAD_TOO_LARGE "upload_too_large" "the package, or a part of it, is larger than it may be here"
     QuotaExceeded PAYLOAD_TOO_LARGE "quota_exceeded" "the quota of the owner does not hold the package"
     IndexFull PAYLOAD_TOO_LARGE "index_full" "the index of the repository is as large as it may be"
     BodyTooLarge PAYLOAD_TOO_LARGE "body_too_large" "the body is too large"

@@ -198,7 +198,7 @@ fn refused(file: &PlannedFile, error: PublishError) -> Result<String, ImportErro
         PublishError::TooLarge { .. }
             | PublishError::OverQuota(_)
             | PublishError::Package(_)
-            | PublishError::Database(_)
+            | PublishError::OverLimit(_)
             | PublishError::FileName { .. }
             | PublishError::Exists { .. }
             | PublishError::Body(_)

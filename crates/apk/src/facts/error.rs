@@ -164,3 +164,14 @@ pub enum FactsError {
         excess: usize,
     },
 }
+
+impl FactsError {
+    /// See [`crate::package::PackageError::is_over_limit`]. One line of an index and the record of an installed package are bounded by
+    /// apk itself.
+    pub const fn is_over_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordTooLong { .. } | Self::TooManyDependencies { .. }
+        )
+    }
+}

@@ -368,9 +368,11 @@ fn rejects_a_signature_section_that_apk_reads_otherwise() {
 fn limits_hold_for_every_section() {
     let tiny = Limits::tiny();
     let refusal = |builder: PackageBuilder| {
-        read_in_pieces(&builder.build(), &tiny, 100)
-            .expect_err("refused")
-            .to_string()
+        let refused = read_in_pieces(&builder.build(), &tiny, 100).expect_err("refused");
+        // The bound on scripts is one of apk's.
+        let is_of_apk = matches!(refused, PackageError::ScriptTooLarge { .. });
+        assert_eq!(refused.is_over_limit(), !is_of_apk, "{refused}");
+        refused.to_string()
     };
     assert!(read_in_pieces(&builder().build(), &tiny, 100).is_ok());
     assert_eq!(
@@ -399,6 +401,13 @@ fn limits_hold_for_every_section() {
         refusal((0..5).fold(builder(), bulky)),
         "the control section is over the limit of 16384 bytes"
     );
+    let long = format!("# {}\n", "x".repeat(4 << 10));
+    assert_eq!(
+        refusal(builder().raw_pkginfo(long)),
+        ".PKGINFO: shorten it to 4096 bytes or less"
+    );
+    let long = builder().random_file(&"x".repeat(1200), 1);
+    assert!(refusal(long).contains("at most 1024 are allowed"));
 }
 
 #[test]

@@ -137,9 +137,9 @@ pub enum PublishError {
     /// The body is not a package that apk takes.
     #[error(transparent)]
     Package(PackageError),
-    /// What is in front of the files' data of a v3 package is larger than is read.
+    /// A part of the package is larger than is taken here, and apk may take it.
     #[error(transparent)]
-    Database(PackageError),
+    OverLimit(PackageError),
     /// Other v3 packages on their way in hold the memory that this one needs.
     #[error(transparent)]
     Memory(MemoryTaken),
@@ -198,7 +198,7 @@ impl From<PackageError> for PublishError {
     fn from(error: PackageError) -> Self {
         match error {
             PackageError::V3(v3::PackageError::Memory(taken)) => Self::Memory(taken),
-            PackageError::V3(v3::PackageError::DatabaseTooLarge { .. }) => Self::Database(error),
+            error if error.is_over_limit() => Self::OverLimit(error),
             error => Self::Package(error),
         }
     }
@@ -289,7 +289,7 @@ impl Publisher {
             Err(PublishError::Body(_) | PublishError::TooLarge { .. }) => &counts.cut_off,
             Err(
                 PublishError::Package(_)
-                | PublishError::Database(_)
+                | PublishError::OverLimit(_)
                 | PublishError::Memory(_)
                 | PublishError::FileName { .. }
                 | PublishError::OverQuota(_)

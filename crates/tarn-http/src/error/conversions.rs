@@ -320,7 +320,7 @@ impl From<PublishError> for ApiError {
             PublishError::Body(_) => Code::IncompleteUpload,
             PublishError::Package(_) => Code::InvalidPackage,
             PublishError::FileName { .. } => Code::InvalidRequest,
-            PublishError::TooLarge { .. } | PublishError::Database(_) => Code::UploadTooLarge,
+            PublishError::TooLarge { .. } | PublishError::OverLimit(_) => Code::UploadTooLarge,
             PublishError::Memory(taken) => return Self::Busy(taken.to_string()),
             PublishError::TooManyAtOnce { .. } => Code::TooManyUploads,
             PublishError::OverQuota(_) => Code::QuotaExceeded,

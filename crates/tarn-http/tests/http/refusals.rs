@@ -1,10 +1,15 @@
 //! What an upload is refused for, and that nothing of it stays.
 
-use apk_testkit::v2::PackageBuilder;
+use std::time::Duration;
+
+use apk::{dependency::Dependency, v3::schema::package as slot};
+use apk_testkit::{v2::PackageBuilder, v3};
+use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use crate::{
-    client::{get, put},
-    server::{ALICE, BY, INDEX, TestServer, hello, name, package, password},
+    client::{delete, get, put},
+    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
 };
 
 fn builder() -> PackageBuilder {
@@ -159,6 +164,87 @@ async fn a_body_over_the_limit_is_413_however_it_comes() {
     connection.answer(false).await.refusal(413, "100000 bytes");
     assert_eq!(server.blobs(), 0);
     server.publish("edge/main", hello()).await.expect(201);
+
+    // To the byte, announced or not.
+    for (most, status) in [(hello().len(), 201), (hello().len() - 1, 413)] {
+        let server = TestServer::start_with(|settings| settings.max_upload = most as u64).await;
+        let upload = put(format!("{ALICE}/edge/announced"), hello());
+        let answer = server
+            .send(&upload.basic("alice", &password("alice")))
+            .await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        let mut connection = server.connect().await;
+        let upload = crate::client::request("PUT", format!("{ALICE}/edge/chunked"))
+            .basic("alice", &password("alice"))
+            .header("Transfer-Encoding", "chunked");
+        connection.write(&upload.bytes()).await;
+        let size = format!("{:x}\r\n", hello().len());
+        let chunk = [size.as_bytes(), &hello(), b"\r\n0\r\n\r\n"].concat();
+        connection.write(&chunk).await;
+        let answer = connection.answer(false).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_package_over_a_limit_of_the_server_is_413_in_both_formats() {
+    let server = TestServer::start_with(|settings| {
+        let limits = &mut settings.package_limits;
+        (limits.index_record, limits.dependencies) = (2_000, 100);
+        (limits.pkginfo, limits.data_section) = (8_000, 50_000);
+        limits.data_entries = 20;
+    });
+    let server = server.await;
+    let depends = |count: usize, length: usize| {
+        let name = |number| format!("{number:0length$}");
+        (0..count).map(name).collect::<Vec<_>>()
+    };
+    let v2 = |depends: Vec<String>| {
+        let each = depends.iter();
+        each.fold(builder(), |builder, one| builder.field("depend", one))
+    };
+    let v3 = |depends: Vec<String>| {
+        let list = Dependency::parse_list(&depends.join(" ")).unwrap();
+        let package = v3::PackageBuilder::new("hello", "1.0-r0").list(slot::DEPENDS, &list);
+        package.build().unwrap()
+    };
+    let files = (0..21).fold(v3::PackageBuilder::new("hello", "1.0-r0"), |builder, n| {
+        builder.file(&format!("f{n}"), b"")
+    });
+    for (body, words) in [
+        (
+            v2(depends(60, 40)).build(),
+            "depend: the package makes a record of",
+        ),
+        (
+            v3(depends(60, 40)),
+            "depends: the package makes a record of",
+        ),
+        (v2(depends(101, 4)).build(), "have 101 entries together"),
+        (v3(depends(101, 4)), "have 101 entries together"),
+        (v2(depends(300, 40)).build(), "shorten it to 8000 bytes"),
+        (
+            builder().random_file("a", 60_000).build(),
+            "the data section is over the limit of 50000 bytes",
+        ),
+        (files.build().unwrap(), "more than 20 files"),
+    ] {
+        let answer = server.publish("edge/main", body).await;
+        let answer = answer.refusal(413, words);
+        assert_eq!(answer.header("X-Tarn-Error"), Some("upload_too_large"));
+        assert_eq!(server.blobs(), 0, "{words}");
+    }
+    server.send(&get(INDEX)).await.refusal(404, "no such index");
+    // What no apk can keep is no package that is too large.
+    let long = builder()
+        .without("pkgdesc")
+        .field("pkgdesc", &"x".repeat(2_100));
+    let answer = server.publish("edge/main", long.build()).await;
+    answer.refusal(400, "where apk can keep");
+    let fits = server
+        .publish("edge/main", v2(depends(20, 40)).build())
+        .await;
+    fits.expect(201);
 }
 
 #[tokio::test]
@@ -195,4 +281,49 @@ async fn a_raw_body_is_taken_whatever_it_is_called() {
             .basic("alice", &password("alice"));
         server.send(&request).await.expect(201);
     }
+}
+
+#[tokio::test]
+async fn while_another_process_writes_changes_are_503_in_time_and_the_rest_is_served() {
+    let wait = Duration::from_millis(300);
+    let server = TestServer::start_with(|settings| settings.write_wait = wait).await;
+    server.publish("edge/main", hello()).await.expect(201);
+    server.send(&get(INDEX)).await.expect(200);
+    let other = || PackageBuilder::new("other", "1.0-r0").build();
+    let lock = server.lock_database();
+    // At once, so that they would wait for each other, too.
+    let uploads = (0..20).map(|number| {
+        server.publish(
+            if number % 2 == 0 {
+                "edge/main"
+            } else {
+                "edge/more"
+            },
+            other(),
+        )
+    });
+    let together = timeout(Duration::from_secs(5), join_all(uploads)).await;
+    for answer in together.expect("each waits for others first") {
+        let answer = answer.refusal(503, "the database is busy; nothing was changed");
+        assert_eq!(answer.header("Retry-After"), Some("5"));
+        assert_eq!(answer.header("X-Tarn-Error"), Some("busy"));
+    }
+    let delete = delete(HELLO).basic("alice", &password("alice"));
+    let answer = server.send(&delete).await.refusal(503, "busy");
+    assert_eq!(answer.header("Retry-After"), Some("5"));
+    server.send(&get(INDEX)).await.expect(200);
+    server.send(&get(HELLO)).await.expect(200);
+    drop(lock);
+    // PostgreSQL notices a moment later that the other one is gone.
+    let mut answer = server.publish("edge/main", other()).await;
+    for _ in 0..20 {
+        if answer.status != 503 {
+            break;
+        }
+        answer = server.publish("edge/main", other()).await;
+    }
+    answer.expect(201);
+    let path = HELLO.replace("hello", "other");
+    assert_eq!(server.send(&get(path)).await.expect(200).body, other());
+    server.send(&delete).await.expect(204);
 }

@@ -228,3 +228,19 @@ pub enum PackageError {
     #[error("bytes follow the data section, and apk refuses that; upload the file as it was built")]
     TrailingData,
 }
+
+impl PackageError {
+    /// See [`crate::package::PackageError::is_over_limit`].
+    pub const fn is_over_limit(&self) -> bool {
+        match self {
+            Self::SectionTooLarge { .. } | Self::TooManyPaths { .. } => true,
+            Self::Tar { problem, .. } => matches!(
+                problem,
+                TarError::ExtendedTooLong { .. } | TarError::TooManyEntries { .. }
+            ),
+            Self::Pkginfo(PkginfoError::TooLarge { .. }) => true,
+            Self::Pkginfo(PkginfoError::Facts(facts)) => facts.is_over_limit(),
+            _ => false,
+        }
+    }
+}

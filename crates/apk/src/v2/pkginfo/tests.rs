@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{list::List, parse};
+use super::{PkginfoError, list::List, parse};
 use crate::{
     arch::Arch,
     digest::Identity,
@@ -266,7 +266,13 @@ fn a_record_is_bounded_as_a_whole_and_in_its_entries() {
     };
     let refused = |lines: &str| {
         let refused = parse(least(lines).as_bytes(), &limits);
-        refused.map_err(|error| error.to_string())
+        refused.map_err(|error| {
+            assert!(
+                matches!(&error, PkginfoError::Facts(facts) if facts.is_over_limit()),
+                "{error}"
+            );
+            error.to_string()
+        })
     };
     let entries = |key: &str, count: usize, length: usize| {
         let line = format!("{key} = {}\n", "a".repeat(length));

@@ -154,6 +154,24 @@ pub enum PackageError {
     },
 }
 
+impl PackageError {
+    /// See [`crate::package::PackageError::is_over_limit`].
+    pub const fn is_over_limit(&self) -> bool {
+        match self {
+            Self::DatabaseTooLarge { .. } | Self::SignatureSize(_) | Self::TooMany { .. } => true,
+            Self::Container(problem) => matches!(
+                problem,
+                ContainerError::TooLarge(_) | ContainerError::Window(_)
+            ),
+            Self::Field { problem, .. } | Self::Path { problem, .. } => {
+                matches!(problem, FieldError::Budget(_))
+            }
+            Self::Facts(facts) => facts.is_over_limit(),
+            _ => false,
+        }
+    }
+}
+
 /// The place of a file: the number of its directory, and its number in there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataPlace {
