@@ -26,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::harness::{
     Package, Server, curl_or_leave_out,
+    index::Index,
     package::hex,
     random::Random,
     server::{ADMIN, files_below},
@@ -152,6 +153,90 @@ fn a_package_of_a_gibibyte_streams_through_little_memory() {
     );
     let grown = peak_memory(server.pid()).saturating_sub(before);
     assert!(grown < ALLOWED_GROWTH, "the download took {grown} KiB more");
+}
+
+/// How an upload's bytes go out, one at a time.
+#[derive(Clone, Copy)]
+enum Pieces {
+    /// Each as a chunk of `Transfer-Encoding: chunked`.
+    Chunks,
+    /// Each by itself, after a `Content-Length`.
+    Bytes,
+}
+
+/// An upload of which the head was sent. Each write is a segment of its own.
+fn begin_upload(server: &Server, pieces: Pieces, length: usize) -> TcpStream {
+    let framing = match pieces {
+        Pieces::Chunks => "Transfer-Encoding: chunked".to_owned(),
+        Pieces::Bytes => format!("Content-Length: {length}"),
+    };
+    let head = format!(
+        "PUT /api/packages/admin/alpine/v1/main HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {}\r\n{framing}\r\n\r\n",
+        STANDARD.encode(ADMIN)
+    );
+    let address = server.base.strip_prefix("http://").unwrap();
+    let mut upload = TcpStream::connect(address).unwrap();
+    upload.set_nodelay(true).unwrap();
+    upload.write_all(head.as_bytes()).unwrap();
+    upload
+}
+
+#[test]
+fn an_upload_takes_less_than_two_mebibytes_when_its_bytes_come_one_at_a_time() {
+    const AT_ONCE: usize = 20;
+    /// In KiB.
+    const ALLOWED: u64 = AT_ONCE as u64 * (2 << 10);
+    if !curl_or_leave_out() {
+        return;
+    }
+    let server = Server::start();
+    for (name, pieces) in [("chunks", Pieces::Chunks), ("bytes", Pieces::Bytes)] {
+        // The first makes the key and warms up everything else.
+        server.publish("v1/main", &Package::new(&format!("{name}-first"), "1-r0"));
+        let packages: Vec<Vec<u8>> = (0..AT_ONCE)
+            .map(|number| {
+                let package = Package::new(&format!("{name}{number}"), "1-r0");
+                let content = Random::new(number as u64).bytes(5_000);
+                package.file("usr/content", content).bytes()
+            })
+            .collect();
+        let before = peak_memory(server.pid());
+        let mut uploads: Vec<TcpStream> = packages
+            .iter()
+            .map(|package| begin_upload(&server, pieces, package.len()))
+            .collect();
+        // By turns, so that the server has read a byte before the next one comes.
+        for place in 0..packages.iter().map(Vec::len).max().unwrap() {
+            for (upload, package) in uploads.iter_mut().zip(&packages) {
+                let Some(byte) = package.get(place) else {
+                    continue;
+                };
+                let sent = match pieces {
+                    Pieces::Chunks => upload.write_all(&[b'1', b'\r', b'\n', *byte, b'\r', b'\n']),
+                    Pieces::Bytes => upload.write_all(&[*byte]),
+                };
+                sent.unwrap();
+            }
+        }
+        let grown = peak_memory(server.pid()).saturating_sub(before);
+        for upload in &mut uploads {
+            if matches!(pieces, Pieces::Chunks) {
+                upload.write_all(b"0\r\n\r\n").unwrap();
+            }
+            upload
+                .set_read_timeout(Some(Duration::from_secs(30)))
+                .unwrap();
+            let mut answer = [0; 1024];
+            let length = upload.read(&mut answer).unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]);
+            assert!(answer.starts_with("HTTP/1.1 201 "), "{name}: {answer}");
+        }
+        assert!(
+            grown < ALLOWED,
+            "{name}: {AT_ONCE} uploads took {grown} KiB more"
+        );
+    }
+    assert_eq!(server.index("v1/main").packages().len(), 2 + 2 * AT_ONCE);
 }
 
 /// The start of a v3 package that says it has a database of 15 MiB, of which all but the end is there; compressed to 16 KiB.
@@ -334,6 +419,17 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
         ["first-1-r0", "second-1-r0"]
     );
 
+    // An owner who has a package, and no key yet: that is made with the first index.
+    let carol = r#"{"username":"carol","password":"carol-Password-1"}"#;
+    let add = server.curl("/api/v1/admin/users").user(ADMIN);
+    let add = add.method("POST").header("Content-Type: application/json");
+    add.arg("-d").arg(carol).expect(201);
+    let upload = server
+        .alpine("carol", "/v1/main")
+        .user("carol:carol-Password-1");
+    let own = Package::new("own", "1-r0").bytes();
+    upload.upload_bytes(&own).expect(201);
+
     // Filled up to the last block, so that even the database has no room; then there is room again.
     let ballast = folder_inside(&server).join("ballast");
     let mut file = fs::File::create(&ballast).unwrap();
@@ -347,7 +443,17 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
         .expect(507)
         .assert_plain_refusal();
     assert_eq!(server.index("v1/main").packages().len(), 2);
+    let (index, key) = ("/v1/main/x86_64/APKINDEX.tar.gz", "/key");
+    let of_carol = |path| server.alpine("carol", path).user(ADMIN);
+    if folder_inside(&server).join("tarn.db").exists() {
+        for path in [index, key] {
+            of_carol(path).expect(507).assert_plain_refusal();
+        }
+    }
     fs::remove_file(ballast).unwrap();
+    let made = Index::read(&of_carol(index).expect(200).body);
+    assert_eq!(made.packages(), ["own-1-r0"]);
+    assert!(of_carol(key).expect(200).text().contains("PUBLIC KEY"));
     server.publish("v1/main", &Package::new("third", "1-r0"));
     assert_eq!(server.index("v1/main").packages().len(), 3);
     assert_eq!(server.stop().status.code(), Some(0));
