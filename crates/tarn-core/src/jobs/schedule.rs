@@ -327,3 +327,37 @@ fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use tarn_base::clock::Clock;
+
+    #[tokio::test]
+    async fn a_time_too_far_ahead_was_that_of_a_wrong_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::in_folder(folder.path().to_path_buf());
+        let now = Timestamp::from_seconds(1_795_381_200);
+        let registry = Registry::open(settings, Clock::manual(now)).await.unwrap();
+        let moment = Duration::from_micros(1);
+        for (at, is_run) in [
+            (now, true),
+            (now.after(moment), false),
+            (now.after(2 * SWEEP_INTERVAL), false),
+            (now.after(2 * SWEEP_INTERVAL + moment), true),
+        ] {
+            let mut schedule = Schedule {
+                registry: registry.clone(),
+                due: vec![(Job::Sweep, at)],
+            };
+            schedule.run_due().await;
+            let next = if is_run {
+                now.after(SWEEP_INTERVAL)
+            } else {
+                at
+            };
+            assert_eq!(schedule.due, [(Job::Sweep, next)], "{at:?}");
+        }
+    }
+}

@@ -352,3 +352,38 @@ impl Deliverer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Registry, settings::Settings};
+
+    #[tokio::test]
+    async fn an_owner_has_so_many_places_and_a_webhook_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::in_folder(folder.path().to_path_buf());
+        let registry = Registry::open(settings, Clock::system()).await.unwrap();
+        let client = registry.deliverer().0.client.clone();
+        let limits = DeliveryLimits {
+            at_once: 5,
+            at_once_per_owner: 2,
+            ..DeliveryLimits::default()
+        };
+        let parts = registry.deliverer_with(client, limits).0;
+        let place = |webhook, owner| {
+            let (webhook, owner) = (WebhookId::from_row(webhook), OwnerId::from_row(owner));
+            parts.place(webhook, owner)
+        };
+        let (first, second) = (place(1, 1).unwrap(), place(2, 1).unwrap());
+        assert!(place(3, 1).is_none(), "the owner has two");
+        drop(first);
+        let first = place(3, 1).unwrap();
+        assert!(place(4, 1).is_none(), "only one came back");
+        let third = place(4, 2).unwrap();
+        assert!(place(4, 3).is_none(), "the webhook has one");
+        let others = (place(5, 2).unwrap(), place(6, 3).unwrap());
+        assert!(place(7, 4).is_none(), "there are five");
+        drop((first, second, third, others));
+        assert!(parts.busy().owners.is_empty() && parts.busy().webhooks.is_empty());
+    }
+}

@@ -106,5 +106,14 @@ mod tests {
         assert_eq!(first, "cac09be6-a7df-83c1-8fb5-36fa6723dcae");
         assert_ne!(first, name(7, 2));
         assert_ne!(first, name(8, 1));
+        for id in 0..64 {
+            let digits: Vec<char> = name(7, id).chars().collect();
+            let (version, variant) = (digits.get(14), digits.get(19));
+            assert_eq!(version, Some(&'8'));
+            assert!(
+                variant.is_some_and(|digit| "89ab".contains(*digit)),
+                "{variant:?}"
+            );
+        }
     }
 }

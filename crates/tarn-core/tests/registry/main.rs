@@ -12,6 +12,7 @@ mod index_cache;
 mod publishing;
 mod rotation;
 mod sealing_key;
+mod sign_in;
 mod webhooks;
 
 use std::path::Path;

@@ -131,6 +131,24 @@ async fn a_factor_is_in_force_once_a_code_confirms_it() {
 }
 
 #[tokio::test]
+async fn many_wrong_codes_at_once_confirm_no_sooner_than_in_a_row() {
+    let server = TestServer::start().await;
+    let alice = name("alice");
+    let uri = factors(&server).begin(&alice, "Tarn", BY).await.unwrap();
+    let wrong = parsed(&Generator::of(uri.expose()).wrong(server.clock.now()));
+    let tries = (0..20).map(|_| factors(&server).confirm(&alice, &wrong, BY));
+    let answers = futures_util::future::join_all(tries).await;
+    let compared = answers
+        .iter()
+        .filter(|answer| matches!(answer, Err(FactorError::WrongCode)));
+    assert_eq!(compared.count(), 5);
+    let waits = answers
+        .iter()
+        .filter(|answer| matches!(answer, Err(FactorError::TooManyCodes { .. })));
+    assert_eq!(waits.count(), 15);
+}
+
+#[tokio::test]
 async fn a_password_alone_is_401_on_every_route() {
     let server = TestServer::with_hello().await;
     // Remembered as right from before.

@@ -170,3 +170,15 @@ fn limits_follow_an_owner_that_is_named_in_full() {
     }
     assert_eq!(token("acme/*/*").renamed("acme", "acme"), None);
 }
+
+#[test]
+fn a_refusal_shows_a_pattern_of_three_long_names_whole_and_no_more() {
+    let longest = "?".repeat(3 * MAX_BYTES);
+    for (given, shown) in [
+        (longest.clone(), &longest),
+        (longest.clone() + "?", &longest),
+    ] {
+        let refused = given.parse::<TokenLimits>().unwrap_err().to_string();
+        assert!(refused.contains(&format!("`{shown}`")), "{refused}");
+    }
+}

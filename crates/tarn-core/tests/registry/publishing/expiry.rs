@@ -1,15 +1,15 @@
 //! What the rules of an owner remove, what is given back, and what is taken: of how many bytes, and once.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use apk::limits::Limits;
 use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{future::join_all, stream};
 use tarn_base::{
     clock::Clock,
     hint::Hint as _,
-    names::{Branch, RepositoryName},
+    names::{Branch, OwnerName, RepositoryName},
 };
 use tarn_core::{
     Registry,
@@ -20,7 +20,7 @@ use tarn_core::{
 use tarn_store::metadata::{Actor, LiveFile};
 
 use super::{delete, open, publish};
-use crate::{START, settings};
+use crate::{START, main_repository, record, settings};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -88,6 +88,36 @@ async fn a_rule_removes_what_is_older_than_its_days_and_a_dry_run_names_each_fil
     assert!(expiry.remove(alice, &pattern("edge/*"), by).await.unwrap());
     assert!(!expiry.remove(alice, &pattern("edge/*"), by).await.unwrap());
     assert_eq!(expiry.rules(Some(alice)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_run_counts_all_it_removes_also_where_they_are_more_than_are_gathered() {
+    const FILES: u16 = 1_001;
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, alice) = open(&folder).await;
+    let name = OwnerName::parse("alice").unwrap();
+    let owner = registry.metadata().owner(&name).await.unwrap().unwrap();
+    // Recorded without bytes, and together: each by itself would wait for the disk.
+    let packages = (0..FILES).map(async |number| {
+        let (mut hash, package) = ([0; 32], format!("p{number}"));
+        hash[..2].copy_from_slice(&number.to_be_bytes());
+        let described = (package.as_str(), "");
+        record(&registry, &owner, main_repository(), described, hash, START).await;
+    });
+    join_all(packages).await;
+    let expiry = registry.administration().expiry();
+    let by = &Actor::COMMAND_LINE;
+    let pattern = "edge/*".parse().unwrap();
+    expiry.set(alice, &pattern, 1, 0, by).await.unwrap();
+    registry.clock().advance(2 * DAY);
+    let mut told = BTreeSet::new();
+    let count = expiry.run(None, Run::Remove(by), |file| {
+        told.insert(file.id);
+    });
+    assert_eq!(count.await.unwrap(), u64::from(FILES));
+    assert_eq!(told.len(), usize::from(FILES));
+    let (usage, _) = registry.metadata().usage(alice).await.unwrap();
+    assert_eq!(usage.packages, 0);
 }
 
 #[tokio::test]

@@ -30,6 +30,14 @@ async fn an_owner_has_at_most_twenty() {
     assert_eq!(other.await.unwrap().generated.unwrap().expose().len(), 43);
 }
 
+#[test]
+fn an_event_that_is_named_twice_is_one() {
+    let once = WebhookEvents::of(&[WebhookEvent::Deleted]);
+    assert!(once.is_some());
+    let twice = WebhookEvents::of(&[WebhookEvent::Deleted; 2]);
+    assert_eq!(twice, once);
+}
+
 #[tokio::test]
 async fn a_bad_url_or_secret_leaves_nothing() {
     let world = World::new().await;

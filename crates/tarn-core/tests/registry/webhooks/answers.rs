@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tarn_core::webhooks::DeliveryLimits;
 use tarn_store::metadata::{Delivery, DeliveryState};
 use tokio::{
     net::TcpListener,
@@ -10,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    World,
+    World, client,
     receiver::{Receiver, Says, status},
 };
 
@@ -195,4 +196,72 @@ async fn a_receiver_that_hangs_holds_up_no_other_and_the_stop_for_its_limit_only
 
     drop(stop);
     timeout(at_most, working).await.unwrap().unwrap();
+}
+
+/// Lets a worker with these limits run while `meanwhile` does, and stops it.
+async fn while_it_runs<T>(
+    world: &World,
+    limits: DeliveryLimits,
+    meanwhile: impl Future<Output = T>,
+) -> T {
+    let client = client("127.0.0.0/8", |_| Ok(vec![[127, 0, 0, 1].into()]));
+    let worker = world.registry.deliverer_with(client, limits);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let working = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        worker.run(stopped, Duration::ZERO).await;
+    });
+    let done = meanwhile.await;
+    drop(stop);
+    working.await.unwrap();
+    done
+}
+
+#[tokio::test]
+async fn a_worker_waits_until_the_next_message_is_due_and_no_longer() {
+    let world = World::new().await;
+    let receiver = Receiver::saying(status("503 Service Unavailable")).await;
+    world.add(&receiver.url()).await;
+    world.publish("hello").await.unwrap();
+    world.deliver().await;
+    // The next attempt is due ten seconds, and at most one more, after the first.
+    world.clock.advance(Duration::from_millis(9_900));
+    let rarely = DeliveryLimits {
+        poll: Duration::from_secs(3_600),
+        ..DeliveryLimits::default()
+    };
+    let sent_again = async {
+        // By then it waits.
+        sleep(Duration::from_millis(50)).await;
+        world.clock.advance(Duration::from_secs(2));
+        while receiver.received().len() < 2 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let sent_again = timeout(Duration::from_secs(20), sent_again);
+    while_it_runs(&world, rarely, sent_again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_does_not_look_again_and_again_while_what_is_due_waits_for_a_place() {
+    let world = World::new().await;
+    let receiver = Receiver::saying(Says::Nothing).await;
+    world.add(&receiver.url()).await;
+    for package in ["one", "two"] {
+        world.publish(package).await.unwrap();
+    }
+    let limits = DeliveryLimits {
+        poll: Duration::from_secs(3_600),
+        ..DeliveryLimits::default()
+    };
+    let looked = async {
+        while receiver.received().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        let before = world.registry.metadata().questions();
+        sleep(Duration::from_millis(200)).await;
+        world.registry.metadata().questions() - before
+    };
+    let looked = while_it_runs(&world, limits, looked).await;
+    assert!(looked < 50, "{looked} questions in 200 ms");
 }
