@@ -159,10 +159,7 @@ impl PackageError {
     pub const fn is_over_limit(&self) -> bool {
         match self {
             Self::DatabaseTooLarge { .. } | Self::SignatureSize(_) | Self::TooMany { .. } => true,
-            Self::Container(problem) => matches!(
-                problem,
-                ContainerError::TooLarge(_) | ContainerError::Window(_)
-            ),
+            Self::Container(problem) => matches!(problem, ContainerError::TooLarge(_)),
             Self::Field { problem, .. } | Self::Path { problem, .. } => {
                 matches!(problem, FieldError::Budget(_))
             }
