@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod counter;
 pub mod hint;
+pub mod named;
 pub mod names;
 pub mod printable;
 pub mod random;

@@ -1,7 +1,7 @@
 //! The names in a URL, parsed once: an owner, a branch, a repository.
 
 use crate::hint::Hint;
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// Why a name was refused. The text is fit for the person who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,15 +126,39 @@ fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident) => {
+    ($(#[$doc:meta])* $type:ident, $kind:literal, $text:ident => $trimmed:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(String);
 
         impl $type {
+            /// Parses a name.
+            ///
+            /// # Errors
+            ///
+            /// When it breaks the grammar.
+            pub fn parse($text: &str) -> Result<Self, NameError> {
+                let name = $trimmed;
+                check($kind, name)?;
+                Ok(Self(name.to_owned()))
+            }
+
             /// The name as written.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The name in lower case, by which those that are the same in any case are compared.
+            pub fn lower(&self) -> String {
+                self.0.to_ascii_lowercase()
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                Self::parse(name)
             }
         }
 
@@ -148,50 +172,22 @@ macro_rules! name {
 
 name! {
     /// The name of a user or an organisation. Two that differ only in case are the same owner.
-    OwnerName
+    OwnerName, "owner", text => text
 }
 name! {
-    /// A branch: the first of the two segments a publisher chooses, e.g. `v3.23` or `edge`.
-    Branch
+    /// A branch: the first of the two segments a publisher chooses, e.g. `v3.23` or `edge`. Spaces around it are trimmed.
+    Branch, "branch", text => text.trim()
 }
 name! {
-    /// A repository: the second of the two segments a publisher chooses, e.g. `main`.
-    RepositoryName
+    /// A repository: the second of the two segments a publisher chooses, e.g. `main`. Spaces around it are trimmed.
+    RepositoryName, "repository", text => text.trim()
 }
-
 name! {
-    /// The name of a team. Two of an organisation that differ only in case are the same team.
-    TeamName
-}
-
-impl TeamName {
-    /// Parses the name of a team: the grammar is that of owners.
-    ///
-    /// # Errors
-    ///
-    /// When it breaks the grammar.
-    pub fn parse(name: &str) -> Result<Self, NameError> {
-        check("team", name)?;
-        Ok(Self(name.to_owned()))
-    }
-
-    /// The name in lower case, by which teams are compared.
-    pub fn lower(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
+    /// The name of a team, of the grammar of owners. Two of an organisation that differ only in case are the same team.
+    TeamName, "team", text => text
 }
 
 impl OwnerName {
-    /// Parses the name of an owner that is looked up.
-    ///
-    /// # Errors
-    ///
-    /// When it breaks the grammar.
-    pub fn parse(name: &str) -> Result<Self, NameError> {
-        check("owner", name)?;
-        Ok(Self(name.to_owned()))
-    }
-
     /// Parses the name of an owner that is about to be made: the same grammar, less the reserved names.
     ///
     /// # Errors
@@ -212,37 +208,6 @@ impl OwnerName {
     /// Whether no owner can take it, but for one who had it before it was reserved.
     pub fn is_reserved(&self) -> bool {
         RESERVED_OWNERS.contains(&self.lower().as_str())
-    }
-
-    /// The name in lower case, by which owners are compared.
-    pub fn lower(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
-}
-
-impl Branch {
-    /// Parses a branch, spaces around it trimmed.
-    ///
-    /// # Errors
-    ///
-    /// When it breaks the grammar.
-    pub fn parse(name: &str) -> Result<Self, NameError> {
-        let name = name.trim();
-        check("branch", name)?;
-        Ok(Self(name.to_owned()))
-    }
-}
-
-impl RepositoryName {
-    /// Parses a repository, spaces around it trimmed.
-    ///
-    /// # Errors
-    ///
-    /// When it breaks the grammar.
-    pub fn parse(name: &str) -> Result<Self, NameError> {
-        let name = name.trim();
-        check("repository", name)?;
-        Ok(Self(name.to_owned()))
     }
 }
 
