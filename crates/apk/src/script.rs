@@ -1,49 +1,46 @@
 //! The scripts of a package.
 
-/// The scripts apk runs (`src/package.c`, `apk_script_types`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Script {
+/// The scripts, all of them, and their names, from one list.
+macro_rules! scripts {
+    ($($(#[$doc:meta])* $script:ident = $name:literal,)+) => {
+        /// The scripts apk runs (`src/package.c`, `apk_script_types`).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Script {
+            $($(#[$doc])* $script,)+
+        }
+
+        impl Script {
+            /// Every kind.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$script),+];
+
+            /// The name without the dot in front that it has in the control section.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$script => $name,)+
+                }
+            }
+        }
+    };
+}
+
+scripts! {
     /// Before the first installation.
-    PreInstall,
+    PreInstall = "pre-install",
     /// After the first installation.
-    PostInstall,
+    PostInstall = "post-install",
     /// Before removal.
-    PreDeinstall,
+    PreDeinstall = "pre-deinstall",
     /// After removal.
-    PostDeinstall,
+    PostDeinstall = "post-deinstall",
     /// Before an upgrade.
-    PreUpgrade,
+    PreUpgrade = "pre-upgrade",
     /// After an upgrade.
-    PostUpgrade,
+    PostUpgrade = "post-upgrade",
     /// When a directory in `triggers` changed.
-    Trigger,
+    Trigger = "trigger",
 }
 
 impl Script {
-    /// Every kind.
-    pub const ALL: [Self; 7] = [
-        Self::PreInstall,
-        Self::PostInstall,
-        Self::PreDeinstall,
-        Self::PostDeinstall,
-        Self::PreUpgrade,
-        Self::PostUpgrade,
-        Self::Trigger,
-    ];
-
-    /// The name without the dot in front that it has in the control section.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PreInstall => "pre-install",
-            Self::PostInstall => "post-install",
-            Self::PreDeinstall => "pre-deinstall",
-            Self::PostDeinstall => "post-deinstall",
-            Self::PreUpgrade => "pre-upgrade",
-            Self::PostUpgrade => "post-upgrade",
-            Self::Trigger => "trigger",
-        }
-    }
-
     /// The kind for the name of an entry, e.g. `.post-install`.
     pub(crate) fn from_entry_name(name: &[u8]) -> Option<Self> {
         let name = name.strip_prefix(b".")?;

@@ -268,10 +268,6 @@ impl PackageBuilder {
 
     /// Writes the package to `sink` piece by piece. The data section is made twice, once for its hash; nothing of it is
     /// kept.
-    ///
-    /// # Errors
-    ///
-    /// Those of the sink.
     pub fn write_to<E>(&self, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut hasher = Sha256::new();
         let Ok(()) = self.write_data(&mut |bytes| {

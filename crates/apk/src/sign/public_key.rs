@@ -242,10 +242,6 @@ impl PublicKey {
 
     /// Checks a signature of v3 over `message`, with SHA-512 and whatever the key is for: RSA PKCS#1 v1.5 or ECDSA
     /// (apk-tools `src/crypto_openssl.c`, `apk_verify_start`).
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidSignature`].
     pub(crate) fn verify_sha512(
         &self,
         message: &[u8],

@@ -152,10 +152,6 @@ impl SigningKey {
     }
 
     /// The key as PKCS#8 in PEM form. The text is wiped from memory when dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`SignError`] when the library fails.
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, SignError> {
         match &self.kind {
             Kind::Rsa(pair) => {
@@ -175,19 +171,11 @@ impl SigningKey {
     }
 
     /// An [`Algorithm::Rsa256`] signature over `message`. As long as the modulus: 256 or 512 bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`SignError`] when the library fails.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         self.sign_digest(&RSA_PKCS1_SHA256, &digest::digest(&digest::SHA256, message))
     }
 
     /// An [`Algorithm::Rsa256`] signature over the message whose SHA-256 is given.
-    ///
-    /// # Errors
-    ///
-    /// [`SignError`] when the library fails.
     pub fn sign_sha256_digest(&self, digest: &[u8; 32]) -> Result<Vec<u8>, SignError> {
         let digest =
             digest::Digest::import_less_safe(digest, &digest::SHA256).map_err(|_| SignError)?;

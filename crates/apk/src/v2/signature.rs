@@ -134,10 +134,6 @@ impl Collector {
 /// Signs the section whose SHA-256 is given, by every key, and writes the signature member that goes in front of it.
 ///
 /// Equal arguments give equal bytes. The tar has no end-of-archive, so that the next section goes on where it ends.
-///
-/// # Errors
-///
-/// [`SignError`] when the library fails.
 pub fn sign_digest(
     digest: &[u8; 32],
     keys: &[(&KeyName, &SigningKey)],

@@ -69,10 +69,6 @@ fn text(dependency: &Dependency) -> Option<&str> {
 }
 
 /// Writes a list as a sorted array without repetitions; null when it is empty.
-///
-/// # Errors
-///
-/// [`PayloadFull`].
 pub fn write_list(writer: &mut Writer, dependencies: &[Dependency]) -> Result<Value, PayloadFull> {
     let mut sorted: Vec<&Dependency> = dependencies.iter().collect();
     sorted.sort_by(|one, other| order(one, other));

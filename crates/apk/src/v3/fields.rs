@@ -9,8 +9,14 @@ use super::{
     value::Value,
 };
 use crate::{
-    arch::Arch, dependency::Dependency, digest::PackageHash, limits::Limits, name::PackageName,
-    quoted::Quoted, version::Version,
+    arch::Arch,
+    dependency::Dependency,
+    digest::PackageHash,
+    facts::{Format, PackageFacts},
+    limits::Limits,
+    name::PackageName,
+    quoted::Quoted,
+    version::Version,
 };
 
 /// Reads fields of one payload.
@@ -49,59 +55,69 @@ impl<'a> Fields<'a> {
         Wrap: Fn(FieldError) -> Problem,
     {
         let value = |slot| row.value(slot);
+        let name = self.name(value(package::NAME)).map_err(at("name"))?;
+        let version = self.version(value(package::VERSION), known.is_none());
+        let version = version.map_err(at("version"))?;
+        let hash = match known {
+            Some(hash) => hash,
+            None => self.hash(value(package::HASHES)).map_err(at("hashes"))?,
+        };
         Ok(IndexedPackage {
-            name: self.name(value(package::NAME)).map_err(at("name"))?,
-            version: self
-                .version(value(package::VERSION), known.is_none())
-                .map_err(at("version"))?,
-            hash: match known {
-                Some(hash) => hash,
-                None => self.hash(value(package::HASHES)).map_err(at("hashes"))?,
+            facts: PackageFacts {
+                format: Format::V3,
+                name,
+                version,
+                description: self
+                    .text(value(package::DESCRIPTION))
+                    .map_err(at("description"))?,
+                arch: self
+                    .arch(value(package::ARCH), known.is_none())
+                    .map_err(at("arch"))?,
+                license: self.text(value(package::LICENSE)).map_err(at("license"))?,
+                origin: self.text(value(package::ORIGIN)).map_err(at("origin"))?,
+                maintainer: self
+                    .text(value(package::MAINTAINER))
+                    .map_err(at("maintainer"))?,
+                url: self.text(value(package::URL)).map_err(at("url"))?,
+                commit: self
+                    .commit(value(package::REPO_COMMIT))
+                    .map_err(at("repo-commit"))?,
+                build_date: self
+                    .number(value(package::BUILD_TIME))
+                    .map_err(at("build-time"))?,
+                installed_size: self
+                    .number(value(package::INSTALLED_SIZE))
+                    .map_err(at("installed-size"))?,
+                provider_priority: self
+                    .number(value(package::PROVIDER_PRIORITY))
+                    .map_err(at("provider-priority"))?,
+                depends: self
+                    .dependencies(value(package::DEPENDS))
+                    .map_err(at("depends"))?,
+                provides: self
+                    .dependencies(value(package::PROVIDES))
+                    .map_err(at("provides"))?,
+                replaces: self
+                    .dependencies(value(package::REPLACES))
+                    .map_err(at("replaces"))?,
+                install_if: self
+                    .dependencies(value(package::INSTALL_IF))
+                    .map_err(at("install-if"))?,
+                recommends: self
+                    .dependencies(value(package::RECOMMENDS))
+                    .map_err(at("recommends"))?,
+                layer: self.number(value(package::LAYER)).map_err(at("layer"))?,
+                tags: self.lines(value(package::TAGS)).map_err(at("tags"))?,
+                // Not in an index.
+                packager: String::new(),
+                replaces_priority: 0,
+                triggers: Vec::new(),
+                scripts: Vec::new(),
             },
-            description: self
-                .text(value(package::DESCRIPTION))
-                .map_err(at("description"))?,
-            arch: self
-                .arch(value(package::ARCH), known.is_none())
-                .map_err(at("arch"))?,
-            license: self.text(value(package::LICENSE)).map_err(at("license"))?,
-            origin: self.text(value(package::ORIGIN)).map_err(at("origin"))?,
-            maintainer: self
-                .text(value(package::MAINTAINER))
-                .map_err(at("maintainer"))?,
-            url: self.text(value(package::URL)).map_err(at("url"))?,
-            commit: self
-                .commit(value(package::REPO_COMMIT))
-                .map_err(at("repo-commit"))?,
-            build_date: self
-                .number(value(package::BUILD_TIME))
-                .map_err(at("build-time"))?,
-            installed_size: self
-                .number(value(package::INSTALLED_SIZE))
-                .map_err(at("installed-size"))?,
+            hash,
             size: self
                 .number(value(package::FILE_SIZE))
                 .map_err(at("file-size"))?,
-            provider_priority: self
-                .number(value(package::PROVIDER_PRIORITY))
-                .map_err(at("provider-priority"))?,
-            depends: self
-                .dependencies(value(package::DEPENDS))
-                .map_err(at("depends"))?,
-            provides: self
-                .dependencies(value(package::PROVIDES))
-                .map_err(at("provides"))?,
-            replaces: self
-                .dependencies(value(package::REPLACES))
-                .map_err(at("replaces"))?,
-            install_if: self
-                .dependencies(value(package::INSTALL_IF))
-                .map_err(at("install-if"))?,
-            recommends: self
-                .dependencies(value(package::RECOMMENDS))
-                .map_err(at("recommends"))?,
-            layer: self.number(value(package::LAYER)).map_err(at("layer"))?,
-            tags: self.lines(value(package::TAGS)).map_err(at("tags"))?,
         })
     }
 

@@ -130,10 +130,6 @@ impl fmt::Debug for PayloadHasher {
 }
 
 /// The content of the block with the signature of `key`.
-///
-/// # Errors
-///
-/// [`SignError`] when the library fails.
 pub fn sign(digest: &PayloadDigest, key: &SigningKey) -> Result<Vec<u8>, SignError> {
     let id = KeyId::of(key.public_key());
     let signature = key.sign_sha512(&digest.message(id))?;

@@ -122,10 +122,6 @@ impl Writer {
 
     /// The value of another payload, with all that it points at. What is here already is shared. Copied in the same order,
     /// the same values give the same bytes as if they had been written here.
-    ///
-    /// # Errors
-    ///
-    /// [`CopyError`].
     pub fn copy(&mut self, from: Payload<'_>, value: Value) -> Result<Value, CopyError> {
         self.copy_within(from, value, NESTED)
     }
@@ -157,10 +153,6 @@ impl Writer {
     }
 
     /// A number. One below 2^28 takes no room.
-    ///
-    /// # Errors
-    ///
-    /// [`PayloadFull`].
     pub fn integer(&mut self, number: u64) -> Result<Value, PayloadFull> {
         let Ok(small) = u32::try_from(number) else {
             return self.store(Type::Integer64, &number.to_le_bytes());
@@ -172,10 +164,6 @@ impl Writer {
     }
 
     /// A string of bytes; [`Value::NULL`] for none, as apk has it (`src/adb.c`, `adb_w_blob_vec`).
-    ///
-    /// # Errors
-    ///
-    /// [`PayloadFull`].
     pub fn blob(&mut self, bytes: &[u8]) -> Result<Value, PayloadFull> {
         if bytes.is_empty() {
             return Ok(Value::NULL);
@@ -197,19 +185,11 @@ impl Writer {
     }
 
     /// An object with these values in its slots from 1 on. Nulls at its end are left out; one of nulls alone is null.
-    ///
-    /// # Errors
-    ///
-    /// [`PayloadFull`].
     pub fn object(&mut self, fields: &[Value]) -> Result<Value, PayloadFull> {
         self.slots(Type::Object, fields)
     }
 
     /// An array of these values, none of which is null.
-    ///
-    /// # Errors
-    ///
-    /// [`PayloadFull`].
     pub fn array(&mut self, items: &[Value]) -> Result<Value, PayloadFull> {
         self.slots(Type::Array, items)
     }

@@ -143,10 +143,10 @@ fn read_v3(
             };
             Ok(Listed {
                 file_name,
-                arch: Some(package.arch),
+                arch: Some(package.facts.arch),
                 hash: package.hash,
                 size: package.size,
-                built_at: built_at(package.build_date),
+                built_at: built_at(package.facts.build_date),
                 paths,
             })
         })

@@ -37,10 +37,6 @@ impl MemberWriter {
     }
 
     /// Compresses `content`. The sink gets what is ready, which may be nothing.
-    ///
-    /// # Errors
-    ///
-    /// Those of the sink.
     pub fn write<E>(
         &mut self,
         content: &[u8],
@@ -61,10 +57,6 @@ impl MemberWriter {
     }
 
     /// Ends the member: the last block and the trailer.
-    ///
-    /// # Errors
-    ///
-    /// Those of the sink.
     pub fn finish<E>(mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         self.start(sink)?;
         loop {

@@ -37,10 +37,6 @@ impl Description {
     pub const MAX_LENGTH: usize = 160;
 
     /// Reads a description. The empty one is allowed, and writes no entry.
-    ///
-    /// # Errors
-    ///
-    /// [`DescriptionError`].
     pub fn parse(text: &str) -> Result<Self, DescriptionError> {
         if text.len() > Self::MAX_LENGTH {
             return Err(DescriptionError::TooLong(text.len() as u64));
@@ -106,10 +102,6 @@ pub fn write<'a>(
 }
 
 /// Signs an unsigned index by every key. The result goes in front of it.
-///
-/// # Errors
-///
-/// [`SignError`] when the library fails.
 pub fn sign_index(unsigned: &[u8], keys: &[(&KeyName, &SigningKey)]) -> Result<Vec<u8>, SignError> {
     signature::sign_digest(&Sha256::digest(unsigned).into(), keys)
 }

@@ -145,10 +145,6 @@ impl PackageReader {
     }
 
     /// Says that the file ends here, and gives what was found in it.
-    ///
-    /// # Errors
-    ///
-    /// [`PackageError`].
     pub fn finish(mut self) -> Result<Package, PackageError> {
         if self.size == 0 {
             return Err(PackageError::Empty);

@@ -40,10 +40,6 @@ pub enum PathProblem {
 
 /// Checks the path of an entry, by the rules of `apk_db_install_file` in `src/database.c`: apk calls others malicious and
 /// leaves the file out. A directory may end in a slash, and may be `.` or `./` alone: the root itself, which apk skips.
-///
-/// # Errors
-///
-/// The first [`PathProblem`].
 pub fn check_path(path: &[u8], is_directory: bool, limit: usize) -> Result<(), PathProblem> {
     check_bytes(path, limit)?;
     if is_directory && (path == b"." || path == b"./") {
@@ -58,10 +54,6 @@ pub fn check_path(path: &[u8], is_directory: bool, limit: usize) -> Result<(), P
 }
 
 /// Checks the target of a hard link, which names another entry of the archive.
-///
-/// # Errors
-///
-/// The first [`PathProblem`].
 pub fn check_link_target(
     target: &[u8],
     is_hard_link: bool,

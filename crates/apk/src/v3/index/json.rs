@@ -2,7 +2,7 @@
 //! `src/adb_walk_adb.c`).
 
 use super::IndexedPackage;
-use crate::dependency::Dependency;
+use crate::{dependency::Dependency, facts::PackageFacts};
 
 /// The JSON of an index, package by package.
 #[derive(Debug)]
@@ -26,10 +26,10 @@ impl JsonDump {
     /// One more package, in the order of the index.
     pub fn push(&mut self, package: &IndexedPackage) {
         // Taken apart without `..`: a new field has to be thought of here.
-        let IndexedPackage {
+        let IndexedPackage { facts, hash, size } = package;
+        let PackageFacts {
             name,
             version,
-            hash,
             description,
             arch,
             license,
@@ -39,7 +39,6 @@ impl JsonDump {
             commit,
             build_date,
             installed_size,
-            size,
             provider_priority,
             depends,
             provides,
@@ -48,7 +47,13 @@ impl JsonDump {
             recommends,
             layer,
             tags,
-        } = package;
+            // Not in an index.
+            format: _,
+            packager: _,
+            replaces_priority: _,
+            triggers: _,
+            scripts: _,
+        } = facts;
         let opening = if self.packages == 0 {
             "\n  \"packages\": [\n    {"
         } else {

@@ -23,13 +23,9 @@ pub use read::{read, read_unverified, visit, visit_part, visit_unverified};
 pub use write::{WriteError, payload, record, write};
 
 pub use crate::digest::PackageHash;
-use crate::{
-    arch::Arch,
-    dependency::Dependency,
-    facts::{Format, PackageFacts},
-    name::PackageName,
-    version::Version,
-};
+use std::ops::Deref;
+
+use crate::facts::PackageFacts;
 
 use super::signature::KeyId;
 
@@ -60,107 +56,22 @@ pub struct Index {
     pub verified_by: Vec<KeyId>,
 }
 
-/// A package as an index lists it. Texts are empty and numbers 0 where the index has no such field.
+/// A package as an index lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedPackage {
-    /// `name`.
-    pub name: PackageName,
-    /// `version`.
-    pub version: Version,
+    /// What it says of itself, as far as an index has a place for it; texts are empty and numbers 0 where this one has no such field.
+    /// The lists are sorted by name. An index does not say which format the file of a package has: this is always that of the index.
+    pub facts: PackageFacts,
     /// `hashes`.
     pub hash: PackageHash,
-    /// `description`.
-    pub description: String,
-    /// `arch`; may be `noarch`.
-    pub arch: Arch,
-    /// `license`.
-    pub license: String,
-    /// `origin`.
-    pub origin: String,
-    /// `maintainer`.
-    pub maintainer: String,
-    /// `url`.
-    pub url: String,
-    /// `repo-commit`, as lower-case hex digits; 40 of them for a commit of git.
-    pub commit: String,
-    /// `build-time`, in seconds since 1970.
-    pub build_date: u64,
-    /// `installed-size`, in bytes.
-    pub installed_size: u64,
     /// `file-size`, in bytes.
     pub size: u64,
-    /// `provider-priority`.
-    pub provider_priority: u64,
-    /// `depends`. This list and the others are sorted by name.
-    pub depends: Vec<Dependency>,
-    /// `provides`.
-    pub provides: Vec<Dependency>,
-    /// `replaces`.
-    pub replaces: Vec<Dependency>,
-    /// `install-if`.
-    pub install_if: Vec<Dependency>,
-    /// `recommends`, which only v3 packages have.
-    pub recommends: Vec<Dependency>,
-    /// `layer`, which only v3 packages have.
-    pub layer: u64,
-    /// `tags`, which only v3 packages have.
-    pub tags: Vec<String>,
 }
 
-impl IndexedPackage {
-    /// The facts of a v3 package that says the same of itself, without what an index has no place for.
-    pub(crate) fn into_facts(self) -> PackageFacts {
-        // Taken apart without `..`: a new field has to be thought of here.
-        let Self {
-            name,
-            version,
-            hash: _,
-            description,
-            arch,
-            license,
-            origin,
-            maintainer,
-            url,
-            commit,
-            build_date,
-            installed_size,
-            // A file can't say how large it is itself.
-            size: _,
-            provider_priority,
-            depends,
-            provides,
-            replaces,
-            install_if,
-            recommends,
-            layer,
-            tags,
-        } = self;
-        PackageFacts {
-            format: Format::V3,
-            name,
-            version,
-            arch,
-            description,
-            license,
-            origin,
-            maintainer,
-            url,
-            commit,
-            build_date,
-            installed_size,
-            provider_priority,
-            depends,
-            provides,
-            replaces,
-            install_if,
-            recommends,
-            layer,
-            tags,
-            // Not in an index.
-            packager: String::new(),
-            replaces_priority: 0,
-            triggers: Vec::new(),
-            scripts: Vec::new(),
-        }
+impl Deref for IndexedPackage {
+    type Target = PackageFacts;
+
+    fn deref(&self) -> &PackageFacts {
+        &self.facts
     }
 }

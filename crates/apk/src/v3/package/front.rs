@@ -36,10 +36,6 @@ impl ContentsReader {
     }
 
     /// Takes the next bytes of the file. Gives what is in the package once the ADB block is whole, and needs no more then.
-    ///
-    /// # Errors
-    ///
-    /// [`PackageError`].
     pub fn push(&mut self, input: &[u8]) -> Result<Option<PackageContents>, PackageError> {
         let file = &mut self.file;
         let mut contents = None;

@@ -64,7 +64,7 @@ pub(super) fn parse(database: &[u8], limits: &Limits, keeps: bool) -> Result<Par
         replaces_priority: priority.map_err(at("replaces-priority"))?,
         triggers: triggers.map_err(at("triggers"))?,
         scripts: scripts.iter().map(|(script, _)| *script).collect(),
-        ..info.into_facts()
+        ..info.facts
     };
     facts.check(limits)?;
     Ok(Parsed {
