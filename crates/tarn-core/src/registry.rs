@@ -1,6 +1,6 @@
 //! The parts of a registry, put together.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, ops::Deref, sync::Arc};
 
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
@@ -31,6 +31,18 @@ use tarn_store::{
 mod error;
 
 pub use error::OpenError;
+
+/// Methods that give the parts of something: what each is, its name, its type.
+macro_rules! parts {
+    ($self:ident => $from:expr; $($(#[$doc:meta])* $part:ident: $type:ty;)+) => {
+        $(
+            $(#[$doc])*
+            pub fn $part(&$self) -> &$type {
+                &$from.$part
+            }
+        )+
+    };
+}
 
 /// The sealing key of the settings, else the one in the data folder. Makes nothing.
 fn sealing_key(settings: &Settings) -> Result<Option<Sealer>, SealerError> {
@@ -200,54 +212,28 @@ impl Administration {
         })
     }
 
-    /// The facts.
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    /// Accounts, organisations and tokens.
-    pub fn accounts(&self) -> &Accounts {
-        &self.accounts
-    }
-
-    /// Second factors.
-    pub fn second_factors(&self) -> &SecondFactors {
-        &self.second_factors
-    }
-
-    /// Signing keys.
-    pub fn keys(&self) -> &Keys {
-        &self.keys
-    }
-
-    /// Webhooks.
-    pub fn webhooks(&self) -> &Webhooks {
-        &self.webhooks
-    }
-
-    /// What comes from another registry.
-    pub fn imports(&self) -> &Imports {
-        &self.imports
-    }
-
-    /// Who did what.
-    pub fn audit(&self) -> &AuditLog {
-        &self.audit
-    }
-
-    /// What owners have and may have.
-    pub fn quotas(&self) -> &Quotas {
-        &self.quotas
-    }
-
-    /// The way out for packages.
-    pub fn remover(&self) -> &Remover {
-        &self.remover
-    }
-
-    /// The rules by which packages go by themselves.
-    pub fn expiry(&self) -> &Expiry {
-        &self.expiry
+    parts! {
+        self => self;
+        /// The facts.
+        metadata: Metadata;
+        /// Accounts, organisations and tokens.
+        accounts: Accounts;
+        /// Second factors.
+        second_factors: SecondFactors;
+        /// Signing keys.
+        keys: Keys;
+        /// Webhooks.
+        webhooks: Webhooks;
+        /// What comes from another registry.
+        imports: Imports;
+        /// Who did what.
+        audit: AuditLog;
+        /// What owners have and may have.
+        quotas: Quotas;
+        /// The way out for packages.
+        remover: Remover;
+        /// The rules by which packages go by themselves.
+        expiry: Expiry;
     }
 }
 
@@ -268,7 +254,7 @@ struct Parts {
     contents: Contents,
     publisher: Publisher,
     requests: RequestCounts,
-    jobs: JobCounts,
+    job_counts: JobCounts,
     list_turns: TurnsOf<IpAddr>,
 }
 
@@ -340,7 +326,7 @@ impl Registry {
             indexes: Indexes::new(metadata.clone(), keys, settings.index_cache, limits),
             publisher: Publisher::new(metadata.clone(), blobs.clone(), clock.clone(), &settings),
             requests: RequestCounts::default(),
-            jobs: JobCounts::default(),
+            job_counts: JobCounts::default(),
             list_turns: TurnsOf::new(1),
             blobs,
             administration,
@@ -349,39 +335,18 @@ impl Registry {
         })))
     }
 
-    /// Its settings.
-    pub fn settings(&self) -> &Settings {
-        &self.0.settings
-    }
-
-    /// Its time.
-    pub fn clock(&self) -> &Clock {
-        &self.0.clock
-    }
-
-    /// Accounts and keys.
-    pub fn administration(&self) -> &Administration {
-        &self.0.administration
-    }
-
-    /// The facts.
-    pub fn metadata(&self) -> &Metadata {
-        self.0.administration.metadata()
-    }
-
-    /// Signing keys.
-    pub fn keys(&self) -> &Keys {
-        self.0.administration.keys()
-    }
-
-    /// The bytes of packages.
-    pub fn blobs(&self) -> &Blobs {
-        &self.0.blobs
-    }
-
-    /// Who a caller is.
-    pub fn access(&self) -> &Access {
-        &self.0.access
+    parts! {
+        self => self.0;
+        /// Its settings.
+        settings: Settings;
+        /// Its time.
+        clock: Clock;
+        /// Accounts and keys.
+        administration: Administration;
+        /// The bytes of packages.
+        blobs: Blobs;
+        /// Who a caller is.
+        access: Access;
     }
 
     /// The certificate that an authority issues, where one does.
@@ -389,40 +354,23 @@ impl Registry {
         self.0.certificates.as_ref()
     }
 
-    /// What was refused, on its way into the audit log.
-    pub fn refusals(&self) -> &Refusals {
-        &self.0.refusals
-    }
-
-    /// Signed indexes.
-    pub fn indexes(&self) -> &Indexes {
-        &self.0.indexes
-    }
-
-    /// What is in packages.
-    pub fn contents(&self) -> &Contents {
-        &self.0.contents
-    }
-
-    /// The way in for packages.
-    pub fn publisher(&self) -> &Publisher {
-        &self.0.publisher
-    }
-
-    /// What was counted of requests and connections.
-    pub fn requests(&self) -> &RequestCounts {
-        &self.0.requests
-    }
-
-    /// What is counted of its jobs.
-    pub fn job_counts(&self) -> &JobCounts {
-        &self.0.jobs
-    }
-
-    /// Whose turn it is to ask for a list: one at a time for each network that requests come from. So the lists of one client,
-    /// however slow and many, have the database's readers no more often than those of any other.
-    pub fn list_turns(&self) -> &TurnsOf<IpAddr> {
-        &self.0.list_turns
+    parts! {
+        self => self.0;
+        /// What was refused, on its way into the audit log.
+        refusals: Refusals;
+        /// Signed indexes.
+        indexes: Indexes;
+        /// What is in packages.
+        contents: Contents;
+        /// The way in for packages.
+        publisher: Publisher;
+        /// What was counted of requests and connections.
+        requests: RequestCounts;
+        /// What is counted of its jobs.
+        job_counts: JobCounts;
+        /// Whose turn it is to ask for a list: one at a time for each network that requests come from. So the lists of one client,
+        /// however slow and many, have the database's readers no more often than those of any other.
+        list_turns: TurnsOf<IpAddr>;
     }
 
     /// What sends messages to webhooks, as the settings say. It works once it is started.
@@ -449,6 +397,15 @@ impl Registry {
             client,
             limits,
         )
+    }
+}
+
+/// What is administered, a server serves.
+impl Deref for Registry {
+    type Target = Administration;
+
+    fn deref(&self) -> &Administration {
+        &self.0.administration
     }
 }
 

@@ -1,69 +1,37 @@
 //! What became of an import, for the administrator who reads it.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tarn_base::named;
 
-/// What is imported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// An account of a person or a program.
-    User,
-    /// The secret of a code generator.
-    SecondFactor,
-    /// A token.
-    Token,
-    /// An organisation.
-    Organisation,
-    /// A team of an organisation.
-    Team,
-    /// That a user is in a team.
-    Member,
-    /// A signing key.
-    SigningKey,
-    /// A package file.
-    Package,
-    /// A cleanup rule, which is a rule of expiry here.
-    Rule,
-    /// A webhook.
-    Webhook,
-    /// What Tarn has nothing for.
-    Other,
-}
-
-impl Kind {
-    /// Every kind, in the order in which they are imported.
-    pub const ALL: [Self; 11] = [
-        Self::User,
-        Self::SecondFactor,
-        Self::Token,
-        Self::Organisation,
-        Self::Team,
-        Self::Member,
-        Self::SigningKey,
-        Self::Package,
-        Self::Rule,
-        Self::Webhook,
-        Self::Other,
-    ];
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::User => "users",
-            Self::SecondFactor => "second factors",
-            Self::Token => "tokens",
-            Self::Organisation => "organisations",
-            Self::Team => "teams",
-            Self::Member => "members",
-            Self::SigningKey => "signing keys",
-            Self::Package => "packages",
-            Self::Rule => "expiry rules",
-            Self::Webhook => "webhooks",
-            Self::Other => "others",
-        })
+named! {
+    /// What is imported, in the order in which it is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Kind {
+        /// An account of a person or a program.
+        User = "users",
+        /// The secret of a code generator.
+        SecondFactor = "second factors",
+        /// A token.
+        Token = "tokens",
+        /// An organisation.
+        Organisation = "organisations",
+        /// A team of an organisation.
+        Team = "teams",
+        /// That a user is in a team.
+        Member = "members",
+        /// A signing key.
+        SigningKey = "signing keys",
+        /// A package file.
+        Package = "packages",
+        /// A cleanup rule, which is a rule of expiry here.
+        Rule = "expiry rules",
+        /// A webhook.
+        Webhook = "webhooks",
+        /// What Tarn has nothing for.
+        Other = "others",
     }
 }
 

@@ -12,7 +12,6 @@ use argon2::{
 use aws_lc_rs::pbkdf2;
 use scrypt::Scrypt;
 
-use super::passwords::PasswordCost;
 use tarn_store::metadata::ForeignHash;
 
 /// The most rounds of PBKDF2, four times what the OWASP Password Storage Cheat Sheet asks for.
@@ -54,14 +53,15 @@ impl Algorithm {
     }
 }
 
-/// Whether the hash of a password is another than this server makes, which is Argon2id with one lane, or costs less to guess.
-pub(super) fn is_to_be_replaced(stored: &str, cost: PasswordCost) -> bool {
+/// Whether the hash of a password is another than this server makes, which is Argon2id with one lane, or costs less to guess: fewer KiB of
+/// memory or fewer passes.
+pub(super) fn is_to_be_replaced(stored: &str, (memory, passes): (u32, u32)) -> bool {
     let Ok(hash) = PasswordHash::new(stored) else {
         return true;
     };
     let number = |name: &str| hash.params.get_decimal(name).unwrap_or_default();
     let is_own = stored.starts_with("$argon2id$v=19$") && number("p") == 1;
-    !is_own || number("m") < cost.memory || number("t") < cost.passes
+    !is_own || number("m") < memory || number("t") < passes
 }
 
 /// Whether a hash of a password can be verified here, at a cost that a server bears. For what is about to be stored.

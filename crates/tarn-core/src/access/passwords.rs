@@ -223,7 +223,7 @@ impl Checker {
         stored: &str,
         password: &Secret,
     ) -> Result<Option<String>, PasswordError> {
-        if !foreign::is_to_be_replaced(stored, self.cost) {
+        if !foreign::is_to_be_replaced(stored, (self.cost.memory, self.cost.passes)) {
             return Ok(None);
         }
         let _running = self

@@ -87,10 +87,6 @@ pub enum Denied {
 /// A token's own limits come first, so they bind a site administrator too, and a token without the scope is refused for that on
 /// a public owner as well. A private owner is no secret to those who ask for it by name: the contract answers an anonymous
 /// caller 401 there and 404 where there is no owner, so a stranger who signs in learns nothing new from [`Denied::NoAccess`].
-///
-/// # Errors
-///
-/// Why not.
 pub fn decide(
     caller: &Caller,
     owner: &Owner,
@@ -137,10 +133,6 @@ pub fn decide(
 /// Says whether `caller` may administer the whole registry: accounts, organisations, names, what belongs to no owner.
 ///
 /// A token does only without limits, since they would have to be minded in everything that follows.
-///
-/// # Errors
-///
-/// Why not.
 pub fn decide_site(caller: &Caller) -> Result<(), Denied> {
     let signed_in = match caller {
         Caller::Anonymous => return Err(Denied::NeedsCredentials),

@@ -6,50 +6,26 @@
 //! server does not have, or what it has no scope for; it grants nothing.
 
 use std::{fmt, str::FromStr};
-use tarn_base::hint::Hint;
+use tarn_base::{hint::Hint, named};
 
-/// One thing that a token can be made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// Administers, through the JSON API, what its account administers. Grants nothing on packages.
-    Admin,
-    /// Deletes packages, and reads them.
-    DeletePackage,
-    /// Takes deleting out of writing. Narrows [`Scope::WritePackage`], grants nothing.
-    NoDelete,
-    /// Works on public owners only. Narrows the other scopes, grants nothing.
-    PublicOnly,
-    /// Reads packages.
-    ReadPackage,
-    /// Says whose token it is, which every token does.
-    ReadUser,
-    /// Publishes packages, deletes and reads them.
-    WritePackage,
-}
-
-impl Scope {
-    /// Every scope there is, in the order in which they are written.
-    pub const ALL: [Self; 7] = [
-        Self::Admin,
-        Self::DeletePackage,
-        Self::NoDelete,
-        Self::PublicOnly,
-        Self::ReadPackage,
-        Self::ReadUser,
-        Self::WritePackage,
-    ];
-
-    /// As it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::DeletePackage => "delete:package",
-            Self::NoDelete => "no-delete",
-            Self::PublicOnly => "public-only",
-            Self::ReadPackage => "read:package",
-            Self::ReadUser => "read:user",
-            Self::WritePackage => "write:package",
-        }
+named! {
+    /// One thing that a token can be made for, in the order in which they are written.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Scope {
+        /// Administers, through the JSON API, what its account administers. Grants nothing on packages.
+        Admin = "admin",
+        /// Deletes packages, and reads them.
+        DeletePackage = "delete:package",
+        /// Takes deleting out of writing. Narrows [`Scope::WritePackage`], grants nothing.
+        NoDelete = "no-delete",
+        /// Works on public owners only. Narrows the other scopes, grants nothing.
+        PublicOnly = "public-only",
+        /// Reads packages.
+        ReadPackage = "read:package",
+        /// Says whose token it is, which every token does.
+        ReadUser = "read:user",
+        /// Publishes packages, deletes and reads them.
+        WritePackage = "write:package",
     }
 }
 
@@ -82,12 +58,6 @@ impl Scope {
     pub fn words() -> impl Iterator<Item = &'static str> {
         let of_the_forges = [ALL].into_iter().chain(ADMINISTERING).chain(NOTHING_HERE);
         Self::ALL.into_iter().map(Self::as_str).chain(of_the_forges)
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -232,7 +202,7 @@ impl Hint for ScopesError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unknown(..) => "the scopes are read:package, write:package (which includes read and delete), delete:package (which includes read), admin, read:user, and to narrow these no-delete and public-only".to_owned(),
-Self::NothingToNarrow => "give it together with that, and without delete:package".to_owned(),
+            Self::NothingToNarrow => "give it together with that, and without delete:package".to_owned(),
             _ => return None,
         })
     }

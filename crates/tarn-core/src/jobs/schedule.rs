@@ -21,7 +21,7 @@ use crate::{
     Registry,
     leased::{LEASE, Leased, under_lease},
 };
-use tarn_base::{clock::Timestamp, counter::Counter, hint::with_causes};
+use tarn_base::{clock::Timestamp, counter::Counter, hint::with_causes, named};
 use tarn_store::metadata::{JobRun, in_batches};
 
 /// How often the clock is looked at.
@@ -42,23 +42,22 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(86_400);
 /// How soon a job that failed is tried again, where it is not due before.
 const RETRY: Duration = Duration::from_secs(3_600);
 
-/// The jobs, all of them, and their names, from one list: a job that is not in [`Job::ALL`] would never run.
+/// The jobs: the name of each, which its lease and the row of its last run have, and what it does, for people.
 macro_rules! jobs {
-    ($($(#[$doc:meta])* $job:ident = $name:literal,)+) => {
-        /// A piece of housekeeping.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Job {
-            $($(#[$doc])* $job,)+
+    ($($(#[$doc:meta])* $job:ident = $name:literal, $does:literal;)+) => {
+        named! {
+            /// A piece of housekeeping, in the order in which they run at the start.
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            pub enum Job {
+                $($(#[$doc])* $job = $name,)+
+            }
         }
 
         impl Job {
-            /// All of them, in the order in which they run at the start.
-            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$job),+];
-
-            /// Its name: that of its lease, and of the row of its last run.
-            pub const fn name(self) -> &'static str {
+            /// What it does, for people.
+            pub const fn does(self) -> &'static str {
                 match self {
-                    $(Self::$job => $name,)+
+                    $(Self::$job => $does,)+
                 }
             }
         }
@@ -67,17 +66,17 @@ macro_rules! jobs {
 
 jobs! {
     /// Deletes the rows of what was removed with its owner.
-    Clear = "clear",
+    Clear = "clear", "Delete what removed owners leave";
     /// Applies the rules of expiry.
-    Expire = "expire",
+    Expire = "expire", "Apply the expiry rules";
     /// Frees the bytes that are not kept any longer.
-    Free = "free",
+    Free = "free", "Free the space of deleted packages";
     /// Compares the store with the database.
-    Sweep = "sweep",
+    Sweep = "sweep", "Compare storage with database";
     /// Cuts the audit log to its retention.
-    Retain = "retain",
+    Retain = "retain", "Cut the audit log to its retention";
     /// Forgets tokens that expired long ago, and sessions that have ended.
-    Forget = "forget",
+    Forget = "forget", "Forget expired tokens and ended sessions";
 }
 
 /// How often this server has run each job. What found nothing to clear is not counted.
@@ -181,12 +180,12 @@ impl Schedule {
             return work.await.0;
         }
         let metadata = self.registry.metadata();
-        match under_lease(metadata, job.name(), (now, interval), work).await {
+        match under_lease(metadata, job.as_str(), (now, interval), work).await {
             Ok(Leased::Done(again)) => again,
             Ok(Leased::NotDue(at)) => at,
             Ok(Leased::Elsewhere) => now.after(LEASE),
             Err(error) => {
-                tracing::warn!(%error, job = job.name(), "a job was not begun");
+                tracing::warn!(%error, job = job.as_str(), "a job was not begun");
                 now.after(LEASE)
             }
         }
@@ -201,20 +200,24 @@ impl Schedule {
             Ok(Some(done)) => Ok(done),
             Err(error) => {
                 let problem = with_causes(&*error);
-                tracing::warn!(error = problem, job = job.name(), "a job was not all done");
+                tracing::warn!(
+                    error = problem,
+                    job = job.as_str(),
+                    "a job was not all done"
+                );
                 Err(problem)
             }
         };
         let worked = result.is_ok();
         self.registry.job_counts().note(job, worked);
         let run = JobRun {
-            job: job.name().to_owned(),
+            job: job.as_str().to_owned(),
             began_at,
             took: began.elapsed(),
             result,
         };
         if let Err(error) = self.registry.metadata().note_job_run(&run).await {
-            tracing::warn!(%error, job = job.name(), "the run of a job was not noted");
+            tracing::warn!(%error, job = job.as_str(), "the run of a job was not noted");
         }
         worked
     }

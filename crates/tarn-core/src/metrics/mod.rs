@@ -62,7 +62,7 @@ pub async fn exposition(registry: &Registry) -> String {
         .job_counts()
         .each()
         .flat_map(|(job, done, failed)| {
-            let labels = move |result| format!("job=\"{}\",result=\"{result}\"", job.name());
+            let labels = move |result| format!("job=\"{job}\",result=\"{result}\"");
             [(labels("done"), done), (labels("failed"), failed)]
         });
     text.counter(
@@ -101,8 +101,7 @@ fn certificate(text: &mut Exposition, counts: &CertificateCounts) {
 
 fn requests(text: &mut Exposition, counts: &RequestCounts) {
     let of_statuses = counts.routes().flat_map(|(route, of_route)| {
-        let name = route.name();
-        let labels = move |status| format!("route=\"{name}\",status=\"{status}\"");
+        let labels = move |status| format!("route=\"{route}\",status=\"{status}\"");
         of_route
             .statuses()
             .map(move |(status, count)| (labels(status), count))
@@ -117,7 +116,7 @@ fn requests(text: &mut Exposition, counts: &RequestCounts) {
         "From the head of a request to that of its answer, by route.",
         counts
             .routes()
-            .map(|(route, of_route)| (format!("route=\"{}\"", route.name()), &of_route.took)),
+            .map(|(route, of_route)| (format!("route=\"{route}\""), &of_route.took)),
     );
     text.counter(
         "tarn_sent_bytes_total",

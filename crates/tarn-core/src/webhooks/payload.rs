@@ -73,12 +73,11 @@ struct Ping<'a> {
     sender: Option<Account<'a>>,
 }
 
-/// What Gitea and Forgejo call an event, and its action. They have no ping.
-pub(super) const fn forge_names(event: WebhookEvent) -> (&'static str, &'static str) {
-    match event {
-        WebhookEvent::Published => ("package", "created"),
-        WebhookEvent::Deleted => ("package", "deleted"),
-        WebhookEvent::Ping => ("ping", "ping"),
+/// What Gitea and Forgejo call an event. They have no ping.
+pub(super) const fn forge_name(event: WebhookEvent) -> &'static str {
+    match event.package_action() {
+        Some(_) => "package",
+        None => event.as_str(),
     }
 }
 
@@ -94,9 +93,8 @@ pub fn render(event: WebhookEvent, facts: &EventFacts) -> String {
     let at = rfc3339(*at_micros);
     let owner = Account::from(owner);
     let sender = sender.as_ref().map(Account::from);
-    let (_, action) = forge_names(event);
-    match event {
-        WebhookEvent::Published | WebhookEvent::Deleted => json(&PackagePayload {
+    match event.package_action() {
+        Some(action) => json(&PackagePayload {
             action,
             at,
             repository: None,
@@ -105,8 +103,8 @@ pub fn render(event: WebhookEvent, facts: &EventFacts) -> String {
             organization: is_organisation.then_some(owner),
             sender,
         }),
-        WebhookEvent::Ping => json(&Ping {
-            action,
+        None => json(&Ping {
+            action: event.as_str(),
             at,
             owner,
             sender,

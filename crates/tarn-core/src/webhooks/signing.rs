@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tarn_base::secret::Secret;
 use tarn_store::metadata::{DeliveryId, TakenDelivery};
 
-use super::payload::forge_names;
+use super::payload::forge_name;
 
 /// HMAC-SHA256 of `body` under the webhook's secret, in hex.
 pub fn sign(secret: &Secret, body: &[u8]) -> String {
@@ -54,7 +54,7 @@ pub(super) fn headers(
     let signature = sign(secret, body.as_bytes());
     let prefixed = format!("sha256={signature}");
     let name = delivery_name(&taken.webhook.seed, taken.id);
-    let (event, _) = forge_names(taken.event);
+    let event = forge_name(taken.event);
     let mut headers = HeaderMap::new();
     for (header, value) in [
         ("x-tarn-delivery", name.as_str()),

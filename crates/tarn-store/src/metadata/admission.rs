@@ -12,11 +12,11 @@ use super::{
     RepositoryId,
     blob_facts::{self, size_in_row},
     change_times::next_change,
-    engine::Row,
     given::{Answer, Given, given},
     outbox::Listeners,
-    packages::{Origin, corrupt, file_name},
+    packages::{Origin, file_name},
     quotas::{Holding, usage_columns, usage_joins},
+    rows::{Row, corrupt},
 };
 use tarn_base::{
     clock::Timestamp,
@@ -137,15 +137,15 @@ impl<'p> Admission<'p> {
         let repository = at(&mut self.repositories, row)?;
         self.owners
             .insert(repository.owner, Holding::from_row(row)?);
-        repository.keys_changed_at = row.time("keys_changed_at")?;
+        repository.keys_changed_at = row.value("keys_changed_at")?;
         if let Some(id) = row.value::<Option<i64>>("repository_id")? {
             repository.id = Some(RepositoryId::from_row(id));
             repository.generation = row.value("generation")?;
             repository.last_sequence = row.value("last_sequence")?;
-            repository.changed_at = row.time("changed_at")?;
+            repository.changed_at = row.value("changed_at")?;
         }
         if let Some(arch) = row.value::<Option<&str>>("arch")? {
-            repository.has_record(arch, row.size("index_bytes")?);
+            repository.has_record(arch, row.value("index_bytes")?);
         }
         Ok(())
     }

@@ -71,6 +71,23 @@ pub(super) struct Done<'a> {
     pub(super) detail: Option<&'a str>,
 }
 
+impl<'a> Done<'a> {
+    /// What was done to something of an owner's.
+    pub(super) const fn of(owner: OwnerId, action: &'static str, target: &'a str) -> Self {
+        Self {
+            action,
+            owner: Some(owner),
+            target,
+            detail: None,
+        }
+    }
+
+    /// The same, with what changed.
+    pub(super) const fn with(self, detail: Option<&'a str>) -> Self {
+        Self { detail, ..self }
+    }
+}
+
 impl Transaction {
     /// Writes down, within this transaction, what it does.
     pub(super) async fn note(
@@ -89,12 +106,12 @@ pub(super) fn notes(entries: &[(Act<'_>, Done<'_>)]) -> Given {
         |(number, (act, done))| {
             number: number,
             at: act.at,
-            account_id: act.by.account.as_ref().map(|(id, _)| id.number()),
+            account_id: act.by.account.as_ref().map(|(id, _)| *id),
             account: act.by.account.as_ref().map(|(_, name)| name.as_str()),
-            token_id: act.by.token.as_ref().map(|(id, _)| id.number()),
+            token_id: act.by.token.as_ref().map(|(id, _)| *id),
             token: act.by.token.as_ref().map(|(_, label)| label.as_str()),
             address: act.by.address.map(|address| address.to_string()),
-            through: act.by.through.as_str(),
+            through: act.by.through,
             action: done.action,
             owner_id: done.owner,
             target: done.target,
@@ -143,12 +160,12 @@ impl Metadata {
                  FROM (SELECT 1 AS one) AS entry LEFT JOIN owners AS meant \
                  ON meant.id = COALESCE($9, (SELECT id FROM owners WHERE name_lower = LOWER($10)))",
                 refused.at,
-                account.map(|(id, _)| id.number()),
+                account.map(|(id, _)| *id),
                 account.map(|(_, name)| name.as_str()),
-                token.map(|(id, _)| id.number()),
+                token.map(|(id, _)| *id),
                 token.map(|(_, label)| label.as_str()),
                 refused.by.address.map(|address| address.to_string()),
-                refused.by.through.as_str(),
+                refused.by.through,
                 refused.action,
                 refused.owner,
                 refused.target.as_str(),

@@ -3,41 +3,44 @@
 use super::{
     Act, AuditResult, Metadata, MetadataError, OwnerId, Through,
     audit::Done,
-    engine::{Row, sql},
+    engine::sql,
+    rows::{FromRow, row},
 };
 use tarn_base::clock::Timestamp;
 
-/// One entry. Names are those of that time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEntry {
-    /// Its place: later ones have greater numbers.
-    pub id: i64,
-    /// When.
-    pub at: Timestamp,
-    /// Who. `None`: without credentials, or the server itself.
-    pub account: Option<String>,
-    /// Their identifier.
-    pub account_id: Option<i64>,
-    /// The label of the token that was used.
-    pub token: Option<String>,
-    /// Its identifier.
-    pub token_id: Option<i64>,
-    /// Where the request came from.
-    pub address: Option<String>,
-    /// Through which entry point.
-    pub through: Through,
-    /// What: a noun and a verb.
-    pub action: String,
-    /// To whose.
-    pub owner: Option<String>,
-    /// Their identifier.
-    pub owner_id: Option<i64>,
-    /// To what of theirs.
-    pub target: String,
-    /// Whether it was done.
-    pub result: AuditResult,
-    /// What changed into what, or why not.
-    pub detail: Option<String>,
+row! {
+    /// One entry. Names are those of that time.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct AuditEntry as entry_columns {
+        /// Its place: later ones have greater numbers.
+        pub id: i64 = audit_log.id,
+        /// When.
+        pub at: Timestamp = audit_log.at,
+        /// Who. `None`: without credentials, or the server itself.
+        pub account: Option<String> = audit_log.account,
+        /// Their identifier.
+        pub account_id: Option<i64> = audit_log.account_id,
+        /// The label of the token that was used.
+        pub token: Option<String> = audit_log.token,
+        /// Its identifier.
+        pub token_id: Option<i64> = audit_log.token_id,
+        /// Where the request came from.
+        pub address: Option<String> = audit_log.address,
+        /// Through which entry point.
+        pub through: Through = audit_log.through,
+        /// What: a noun and a verb.
+        pub action: String = audit_log.action,
+        /// To whose.
+        pub owner: Option<String> = audit_log.owner,
+        /// Their identifier.
+        pub owner_id: Option<i64> = audit_log.owner_id,
+        /// To what of theirs.
+        pub target: String = audit_log.target,
+        /// Whether it was done.
+        pub result: AuditResult = audit_log.result,
+        /// What changed into what, or why not.
+        pub detail: Option<String> = audit_log.detail,
+    }
 }
 
 /// An account in the log.
@@ -73,8 +76,9 @@ pub struct AuditFilter {
 macro_rules! page {
     ($narrow:literal, $id:literal) => {
         concat!(
-            "SELECT id, at, account_id, account, token_id, token, address, through, action, owner_id, owner, target, \
-             result, detail FROM audit_log WHERE ",
+            "SELECT ",
+            entry_columns!(),
+            " FROM audit_log WHERE ",
             $narrow,
             $id,
             " < $1 AND ",
@@ -165,11 +169,11 @@ impl Metadata {
             account,
             account_name,
             filter.action.as_deref(),
-            filter.result.map(AuditResult::as_str),
+            filter.result,
             filter.address.as_deref(),
             filter.since,
             filter.until,
-            i64::from(most),
+            most,
             from,
             format!("{}{}", filter.action.as_deref().unwrap_or(""), char::MAX)
         );
@@ -228,7 +232,7 @@ impl Metadata {
             .run(sql!(
                 "DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE at < $1 ORDER BY at LIMIT $2)",
                 end,
-                i64::from(most)
+                most
             ))
             .await?;
         if gone == 0 {
@@ -243,27 +247,6 @@ impl Metadata {
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(gone)
-    }
-}
-
-impl AuditEntry {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: row.value("id")?,
-            at: row.time("at")?,
-            account: row.value("account")?,
-            account_id: row.value("account_id")?,
-            token: row.value("token")?,
-            token_id: row.value("token_id")?,
-            address: row.value("address")?,
-            through: row.word("entry point", "through")?,
-            action: row.value("action")?,
-            owner: row.value("owner")?,
-            owner_id: row.value("owner_id")?,
-            target: row.value("target")?,
-            result: row.word("result", "result")?,
-            detail: row.value("detail")?,
-        })
     }
 }
 

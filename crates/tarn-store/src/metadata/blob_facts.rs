@@ -36,8 +36,9 @@ use apk::digest::Sha256Digest;
 use super::{
     Metadata, MetadataError,
     admission::Admitted,
-    engine::{Row, sql},
+    engine::sql,
     given::{Given, given},
+    rows::Row,
 };
 use crate::blobs::BlobKey;
 use tarn_base::clock::Timestamp;
@@ -188,7 +189,7 @@ impl Metadata {
             .rows(sql!(
                 "SELECT sha256, place FROM blobs WHERE state = 'unneeded' AND sha256 > $1 ORDER BY sha256 LIMIT $2",
                 after,
-                i64::from(most)
+                most
             ))
             .await?
             .iter()
@@ -214,7 +215,7 @@ impl Metadata {
                 stray.sha256.as_bytes(),
                 size_in_row(size)?,
                 now,
-                i64::from(stray.place)
+                stray.place
             ))
             .await?;
         Ok(noted > 0)
@@ -244,7 +245,7 @@ impl Metadata {
                          OR (blobs.place < excluded.place AND blobs.state = 'dead')",
                         key.sha256.as_bytes(),
                         now,
-                        i64::from(key.place)
+                        key.place
                     ))
                     .await?;
                 if marked > 0 {
@@ -265,7 +266,7 @@ impl Metadata {
             .row(sql!("SELECT MAX(made_at) AS made_at FROM origin"))
             .await?
             .ok_or(MetadataError::Missing("origin"))?;
-        Ok(row.time("made_at")?.to_system_time())
+        Ok(row.value::<Timestamp>("made_at")?.to_system_time())
     }
 
     /// The identifier of this database, the same in every copy of it: `new`, if it has none yet.
@@ -288,11 +289,11 @@ impl Metadata {
 pub(super) fn facts(row: &Row) -> Result<BlobFacts, MetadataError> {
     Ok(BlobFacts {
         key: key(row)?,
-        size: row.size("size")?,
+        size: row.value("size")?,
         standing: match row.value::<&str>("state")? {
             "live" => BlobStanding::Live,
             "unneeded" => BlobStanding::Unneeded,
-            "stray" => BlobStanding::Stray(row.time("stray_since")?),
+            "stray" => BlobStanding::Stray(row.value("stray_since")?),
             "dead" => BlobStanding::Dead,
             other => {
                 return Err(MetadataError::Corrupt {
@@ -306,17 +307,8 @@ pub(super) fn facts(row: &Row) -> Result<BlobFacts, MetadataError> {
 
 fn key(row: &Row) -> Result<BlobKey, MetadataError> {
     Ok(BlobKey {
-        sha256: row.digest("sha256")?,
-        place: place(row)?,
-    })
-}
-
-/// The column `place` of a blob.
-pub(super) fn place(row: &Row) -> Result<u32, MetadataError> {
-    let place: i64 = row.value("place")?;
-    u32::try_from(place).map_err(|_| MetadataError::Corrupt {
-        what: "place of a blob",
-        value: place.to_string(),
+        sha256: row.value("sha256")?,
+        place: row.value("place")?,
     })
 }
 

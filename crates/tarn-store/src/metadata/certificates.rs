@@ -2,29 +2,37 @@
 //!
 //! A certificate is found by the URL of the authority's directory and by its names, so other settings find another one, or none.
 
-use super::{Metadata, MetadataError, engine::sql};
+use super::{
+    Metadata, MetadataError,
+    engine::sql,
+    rows::{read, row, select},
+};
 use tarn_base::clock::Timestamp;
 
-/// A certificate with its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredCertificate {
-    /// The certificate and those of its issuers, in PEM.
-    pub chain: String,
-    /// Its private key, sealed.
-    pub private_key: Vec<u8>,
-    /// From when on it is valid.
-    pub not_before: Timestamp,
-    /// Until when it is valid.
-    pub not_after: Timestamp,
+row! {
+    /// A certificate with its key.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct StoredCertificate as certificate_columns {
+        /// The certificate and those of its issuers, in PEM.
+        pub chain: String = certificates.chain,
+        /// Its private key, sealed.
+        pub private_key: Vec<u8> = certificates.private_key,
+        /// From when on it is valid.
+        pub not_before: Timestamp = certificates.not_before,
+        /// Until when it is valid.
+        pub not_after: Timestamp = certificates.not_after,
+    }
 }
 
-/// Orders that failed one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FailedOrders {
-    /// How many.
-    pub count: u32,
-    /// When the last one did.
-    pub at: Timestamp,
+row! {
+    /// Orders that failed one after the other.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct FailedOrders as failed_columns {
+        /// How many.
+        pub count: u32 = failed_orders.failures,
+        /// When the last one did.
+        pub at: Timestamp = failed_orders.failed_at,
+    }
 }
 
 /// Whose certificate: the URL of the authority's directory, and the names, sorted, with commas between.
@@ -42,24 +50,17 @@ impl Metadata {
         &self,
         of: CertificateOf<'_>,
     ) -> Result<Option<StoredCertificate>, MetadataError> {
-        let row = self
-            .engine
+        self.engine
             .row(sql!(
-                "SELECT chain, private_key, not_before, not_after FROM certificates \
-                 WHERE directory = $1 AND names = $2",
+                select!(
+                    certificate_columns,
+                    "FROM certificates WHERE directory = $1 AND names = $2"
+                ),
                 of.directory,
                 of.names
             ))
-            .await?;
-        row.map(|row| {
-            Ok(StoredCertificate {
-                chain: row.value::<&str>("chain")?.to_owned(),
-                private_key: row.value("private_key")?,
-                not_before: row.time("not_before")?,
-                not_after: row.time("not_after")?,
-            })
-        })
-        .transpose()
+            .await
+            .and_then(read)
     }
 
     /// Keeps a certificate in the place of the one before, and forgets the orders that failed.
@@ -97,21 +98,17 @@ impl Metadata {
         &self,
         of: CertificateOf<'_>,
     ) -> Result<Option<FailedOrders>, MetadataError> {
-        let row = self
-            .engine
+        self.engine
             .row(sql!(
-                "SELECT failures, failed_at FROM failed_orders WHERE directory = $1 AND names = $2",
+                select!(
+                    failed_columns,
+                    "FROM failed_orders WHERE directory = $1 AND names = $2"
+                ),
                 of.directory,
                 of.names
             ))
-            .await?;
-        row.map(|row| {
-            Ok(FailedOrders {
-                count: row.value("failures")?,
-                at: row.time("failed_at")?,
-            })
-        })
-        .transpose()
+            .await
+            .and_then(read)
     }
 
     /// Counts one more order that failed. Gives how many there are.
@@ -150,7 +147,7 @@ impl Metadata {
                  ON CONFLICT (directory, names) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at",
                 of.directory,
                 of.names,
-                i64::from(failed.count),
+                failed.count,
                 failed.at
             ))
             .await?;
@@ -259,7 +256,6 @@ impl Metadata {
                 now
             ))
             .await?;
-        row.map(|row| row.digest("digest").map(|digest| *digest.as_bytes()))
-            .transpose()
+        row.map(|row| row.value("digest")).transpose()
     }
 }

@@ -10,21 +10,19 @@
 
 use std::time::Instant;
 
-use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
+use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 
 use super::{
     Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, Page, Quota,
-    RecordError, RepositoryId, StoredFacts, StoredSigners, Window,
+    RecordError, RepositoryId, StoredFacts, Window,
     admission::Publish,
     batches::{Batch, STEP},
-    blob_facts::place,
     change_times::after_the_wait,
-    engine::{Row, Transaction, sql},
-    indexes::identity,
-    live_files::{arch, branch, package_name, repository},
-    packages::{Origin, corrupt},
+    engine::{Transaction, sql},
+    packages::Origin,
     publishing::record,
     removals::unneeded_without,
+    rows::{Row, read, row},
 };
 use crate::blobs::BlobKey;
 use tarn_base::{
@@ -32,29 +30,31 @@ use tarn_base::{
     names::{Branch, RepositoryName},
 };
 
-/// A package file that was deleted and whose bytes are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeletedFile {
-    /// Which one.
-    pub id: PackageFileId,
-    /// Its branch.
-    pub branch: Branch,
-    /// Its repository.
-    pub repository: RepositoryName,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The package's name.
-    pub name: PackageName,
-    /// The package's version.
-    pub version: Version,
-    /// The hash of its bytes.
-    pub sha256: Sha256Digest,
-    /// Where they are in the store.
-    pub place: u32,
-    /// How many bytes.
-    pub size: u64,
-    /// When it was deleted.
-    pub deleted_at: Timestamp,
+row! {
+    /// A package file that was deleted and whose bytes are kept.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct DeletedFile as deleted_columns {
+        /// Which one.
+        pub id: PackageFileId = package_files.id,
+        /// Its branch.
+        pub branch: Branch = repositories.branch,
+        /// Its repository.
+        pub repository: RepositoryName = repositories.name,
+        /// The package's own architecture; may be noarch.
+        pub arch: Arch = package_files.arch,
+        /// The package's name.
+        pub name: PackageName = package_files.name,
+        /// The package's version.
+        pub version: Version = package_files.version,
+        /// The hash of its bytes.
+        pub sha256: Sha256Digest = package_files.sha256,
+        /// Where they are in the store.
+        pub place: u32 = blobs.place,
+        /// How many bytes.
+        pub size: u64 = package_files.size,
+        /// When it was deleted.
+        pub deleted_at: Timestamp = package_files.deleted_at,
+    }
 }
 
 /// Which deleted file is meant.
@@ -95,10 +95,9 @@ pub struct Waiting {
 macro_rules! deleted_files {
     ($rest:literal) => {
         concat!(
-            "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
-             package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
-             package_files.sha256 AS sha256, package_files.size AS size, package_files.deleted_at AS deleted_at, \
-             blobs.place AS place FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+            "SELECT ",
+            deleted_columns!(),
+            " FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
              JOIN blobs ON blobs.sha256 = package_files.sha256 ",
             $rest
         )
@@ -126,34 +125,25 @@ impl Metadata {
         owner: OwnerId,
         window: Window,
     ) -> Result<Page<DeletedFile>, MetadataError> {
-        let total = self
-            .count(sql!(
-                concat!(
-                    "SELECT COUNT(*) AS count FROM repositories \
+        let count = sql!(
+            concat!(
+                "SELECT COUNT(*) AS count FROM repositories \
                      JOIN package_files ON package_files.repository_id = repositories.id ",
-                    restorable!()
-                ),
-                owner
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .list(sql!(
-                concat!(
-                    deleted_files!(""),
-                    restorable!(),
-                    " ORDER BY package_files.deleted_at DESC, package_files.id DESC LIMIT $2 OFFSET $3"
-                ),
-                owner,
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let entries = rows.iter().map(DeletedFile::from_row);
-        Ok(Page {
-            entries: entries.collect::<Result<_, _>>()?,
-            total,
-        })
+                restorable!()
+            ),
+            owner
+        );
+        let rows = sql!(
+            concat!(
+                deleted_files!(""),
+                restorable!(),
+                " ORDER BY package_files.deleted_at DESC, package_files.id DESC LIMIT $2 OFFSET $3"
+            ),
+            owner,
+            window.limit,
+            window.offset
+        );
+        self.page(count, rows).await
     }
 
     /// One deleted file of an owner. `None` when none is kept.
@@ -188,8 +178,7 @@ impl Metadata {
                 file_name
             ),
         };
-        let row = self.engine.row(statement).await?;
-        row.as_ref().map(DeletedFile::from_row).transpose()
+        self.engine.row(statement).await.and_then(read)
     }
 
     /// What the deleted files of an owner keep on the disk that none of the owner's other files needs. What other owners have is
@@ -209,8 +198,8 @@ impl Metadata {
             .await?;
         let row = rows.first().ok_or(MetadataError::Missing("count"))?;
         Ok(Waiting {
-            blobs: row.size("blobs")?,
-            bytes: row.size("bytes")?,
+            blobs: row.value("blobs")?,
+            bytes: row.value("bytes")?,
         })
     }
 
@@ -256,9 +245,7 @@ impl Metadata {
         let new = recorded_before(&row, owner, default_quota, max_index)?;
         let origin = Origin {
             action: "package.restore",
-            uploader: row
-                .value::<Option<i64>>("uploader_id")?
-                .map(OwnerId::from_row),
+            uploader: row.value("uploader_id")?,
         };
         let again = Publish {
             new: &new,
@@ -292,7 +279,7 @@ impl Metadata {
                         "DELETE FROM package_files WHERE id IN (SELECT id FROM package_files WHERE deleted_at <= $1 \
                          ORDER BY deleted_at LIMIT $2) RETURNING repository_id, arch, format, removed_at, sha256",
                         end,
-                        i64::from(STEP)
+                        STEP
                     ))
                     .await?;
                 cut_history(&mut transaction, &gone).await?;
@@ -322,7 +309,7 @@ impl Metadata {
                 "UPDATE package_files SET deleted_at = $1 WHERE id IN \
                  (SELECT id FROM package_files WHERE deleted_at > $1 LIMIT $2)",
                 now,
-                i64::from(STEP)
+                STEP
             ))
             .await
     }
@@ -331,7 +318,7 @@ impl Metadata {
 /// Moves the beginning of what is known of indexes behind the files whose rows were just deleted.
 async fn cut_history(transaction: &mut Transaction, gone: &[Row]) -> Result<(), MetadataError> {
     for row in gone {
-        let repository = RepositoryId::from_row(row.value("repository_id")?);
+        let repository: RepositoryId = row.value("repository_id")?;
         transaction
             .run(sql!(
                 "UPDATE index_heads SET history_from = $3 WHERE repository_id = $1 AND arch = $2 AND format = $4 \
@@ -353,26 +340,26 @@ fn recorded_before(
     default_quota: Quota,
     max_index: u64,
 ) -> Result<NewPackageFile, MetadataError> {
-    let facts = StoredFacts::from_row(row.value("facts")?);
+    let facts: StoredFacts = row.value("facts")?;
     Ok(NewPackageFile {
         owner,
-        branch: branch(row, "branch")?,
-        repository: repository(row, "repository")?,
-        arch: arch(row)?,
-        name: package_name(row)?,
-        version: version(row)?,
+        branch: row.value("branch")?,
+        repository: row.value("repository")?,
+        arch: row.value("arch")?,
+        name: row.value("name")?,
+        version: row.value("version")?,
         blob: NewBlob {
-            sha256: row.digest("sha256")?,
-            size: row.size("size")?,
-            place: place(row)?,
+            sha256: row.value("sha256")?,
+            size: row.value("size")?,
+            place: row.value("place")?,
         },
-        format: row.word("package format", "format")?,
-        identity: identity(row)?,
+        format: row.value("format")?,
+        identity: row.value("identity")?,
         // What other hands put there has none.
         description: facts.description().unwrap_or_default(),
         facts,
-        signers: StoredSigners::from_row(row.value("signers")?),
-        index_bytes: row.size("index_bytes")?,
+        signers: row.value("signers")?,
+        index_bytes: row.value("index_bytes")?,
         default_quota,
         max_index,
         past: None,
@@ -387,24 +374,4 @@ impl DeletedFile {
             place: self.place,
         }
     }
-
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
-            branch: branch(row, "branch")?,
-            repository: repository(row, "repository")?,
-            arch: arch(row)?,
-            name: package_name(row)?,
-            version: version(row)?,
-            sha256: row.digest("sha256")?,
-            place: place(row)?,
-            size: row.size("size")?,
-            deleted_at: row.time("deleted_at")?,
-        })
-    }
-}
-
-fn version(row: &Row) -> Result<Version, MetadataError> {
-    let version: &str = row.value("version")?;
-    Version::parse_lenient(version, &Limits::default()).map_err(|_| corrupt("version", version))
 }

@@ -7,9 +7,10 @@
 use super::{
     Act, DeliveryId, DeliveryState, Metadata, MetadataError, OwnerId, Page, WebhookEvent,
     WebhookId, Window,
-    engine::{Row, Transaction, sql},
+    engine::{Transaction, sql},
     event_facts::EventFacts,
     outbox::{Message, insert},
+    rows::{FromRow, row, select},
     webhooks::{WebhookRow, note, webhook_columns},
 };
 use tarn_base::clock::Timestamp;
@@ -44,48 +45,32 @@ pub struct Outcome {
     pub again_at: Option<Timestamp>,
 }
 
-/// One message in the log of a webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Which one.
-    pub id: DeliveryId,
-    /// What it is about.
-    pub event: WebhookEvent,
-    /// What happened.
-    pub facts: EventFacts,
-    /// How far it has come.
-    pub state: DeliveryState,
-    /// How often it was tried, an attempt under way included.
-    pub attempts: u64,
-    /// While pending: when it is tried next, at the earliest.
-    pub next_attempt_at: Option<Timestamp>,
-    /// When the last attempt began.
-    pub last_attempt_at: Option<Timestamp>,
-    /// The status of the last answer, when there was one.
-    pub last_status: Option<i64>,
-    /// Why the last attempt failed.
-    pub last_error: Option<String>,
-    /// When it happened.
-    pub created_at: Timestamp,
-    /// When it was delivered or given up.
-    pub finished_at: Option<Timestamp>,
-}
-
-impl Delivery {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: DeliveryId::from_row(row.value("id")?),
-            event: row.word("event", "event")?,
-            facts: EventFacts::from_row(row)?,
-            state: row.word("state of a delivery", "state")?,
-            attempts: row.size("attempts")?,
-            next_attempt_at: row.time_if_any("next_attempt_at")?,
-            last_attempt_at: row.time_if_any("last_attempt_at")?,
-            last_status: row.value("last_status")?,
-            last_error: row.value("last_error")?,
-            created_at: row.time("created_at")?,
-            finished_at: row.time_if_any("finished_at")?,
-        })
+row! {
+    /// One message in the log of a webhook.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Delivery as delivery_columns {
+        /// Which one.
+        pub id: DeliveryId = webhook_deliveries.id,
+        /// What it is about.
+        pub event: WebhookEvent = webhook_deliveries.event,
+        /// What happened.
+        pub facts: EventFacts = webhook_deliveries.facts,
+        /// How far it has come.
+        pub state: DeliveryState = webhook_deliveries.state,
+        /// How often it was tried, an attempt under way included.
+        pub attempts: u64 = webhook_deliveries.attempts,
+        /// While pending: when it is tried next, at the earliest.
+        pub next_attempt_at: Option<Timestamp> = webhook_deliveries.next_attempt_at,
+        /// When the last attempt began.
+        pub last_attempt_at: Option<Timestamp> = webhook_deliveries.last_attempt_at,
+        /// The status of the last answer, when there was one.
+        pub last_status: Option<i64> = webhook_deliveries.last_status,
+        /// Why the last attempt failed.
+        pub last_error: Option<String> = webhook_deliveries.last_error,
+        /// When it happened.
+        pub created_at: Timestamp = webhook_deliveries.created_at,
+        /// When it was delivered or given up.
+        pub finished_at: Option<Timestamp> = webhook_deliveries.finished_at,
     }
 }
 
@@ -195,19 +180,19 @@ impl Metadata {
                  AND (CAST($3 AS BIGINT) IS NULL OR webhooks.id = $3)",
                 delivery,
                 owner,
-                webhook.map(WebhookId::number)
+                webhook
             ))
             .await?
             .ok_or(MetadataError::Missing("delivery"))?;
-        let webhook = WebhookId::from_row(row.value("webhook_id")?);
+        let webhook: WebhookId = row.value("webhook_id")?;
         if !row.value::<bool>("active")? {
             return Ok(Redelivered::Disabled(webhook));
         }
-        let state: DeliveryState = row.word("state of a delivery", "state")?;
+        let state: DeliveryState = row.value("state")?;
         if state == DeliveryState::Pending {
             return Ok(Redelivered::Pending);
         }
-        let event = row.word("event", "event")?;
+        let event = row.value("event")?;
         let facts: &str = row.value("facts")?;
         let message = Message {
             webhook,
@@ -236,53 +221,43 @@ impl Metadata {
         state: Option<DeliveryState>,
         window: Window,
     ) -> Result<Page<Delivery>, MetadataError> {
-        let state = state.map(DeliveryState::as_str);
-        let total = self
-            .count(sql!(
-                "SELECT COUNT(*) AS count FROM webhook_deliveries \
+        let count = sql!(
+            "SELECT COUNT(*) AS count FROM webhook_deliveries \
                  JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
                  WHERE webhook_deliveries.webhook_id = $1 AND webhooks.owner_id = $2 \
                  AND (CAST($3 AS TEXT) IS NULL OR webhook_deliveries.state = $3)",
-                webhook,
-                owner,
-                state
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .rows(sql!(
-                "SELECT webhook_deliveries.* FROM webhook_deliveries \
+            webhook,
+            owner,
+            state
+        );
+        let rows = sql!(
+            select!(
+                delivery_columns,
+                "FROM webhook_deliveries \
                  JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
                  WHERE webhook_deliveries.webhook_id = $1 AND webhooks.owner_id = $2 \
                  AND (CAST($3 AS TEXT) IS NULL OR webhook_deliveries.state = $3) \
-                 ORDER BY webhook_deliveries.id DESC LIMIT $4 OFFSET $5",
-                webhook,
-                owner,
-                state,
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let entries = rows.iter().map(Delivery::from_row);
-        Ok(Page {
-            entries: entries.collect::<Result<_, _>>()?,
-            total,
-        })
+                 ORDER BY webhook_deliveries.id DESC LIMIT $4 OFFSET $5"
+            ),
+            webhook,
+            owner,
+            state,
+            window.limit,
+            window.offset
+        );
+        self.page(count, rows).await
     }
 
     /// When the next message is due, for any webhook. `None`: there is none.
     pub async fn next_delivery_at(&self) -> Result<Option<Timestamp>, MetadataError> {
-        match self
+        let next = self
             .engine
             .row(sql!(
                 "SELECT next_attempt_at AS at FROM webhook_deliveries WHERE state = 'pending' \
                  AND webhook_id IN (SELECT id FROM webhooks) ORDER BY next_attempt_at LIMIT 1"
             ))
-            .await?
-        {
-            Some(row) => row.time_if_any("at"),
-            None => Ok(None),
-        }
+            .await?;
+        next.map_or(Ok(None), |row| row.value("at"))
     }
 
     /// The webhooks that a message is due for, and whose they are, the one that waits longest first.
@@ -301,10 +276,7 @@ impl Metadata {
             .await?
             .iter()
             .map(|row| {
-                Ok((
-                    WebhookId::from_row(row.value("id")?),
-                    OwnerId::from_row(row.value("owner_id")?),
-                ))
+                Ok((row.value("id")?, row.value("owner_id")?))
             })
             .collect()
     }
@@ -333,21 +305,17 @@ impl Metadata {
         };
         let hook = transaction
             .row(sql!(
-                concat!(
-                    "SELECT ",
-                    webhook_columns!(),
-                    " FROM webhooks WHERE id = $1"
-                ),
+                select!(webhook_columns, "FROM webhooks WHERE id = $1"),
                 webhook
             ))
             .await?
             .ok_or(MetadataError::Missing("webhook"))?;
         let taken = TakenDelivery {
-            id: DeliveryId::from_row(row.value("id")?),
+            id: row.value("id")?,
             webhook: WebhookRow::from_row(&hook)?,
-            event: row.word("event", "event")?,
-            facts: EventFacts::from_row(&row)?,
-            attempt: u32::try_from(row.size("attempts")?).unwrap_or(u32::MAX),
+            event: row.value("event")?,
+            facts: row.value("facts")?,
+            attempt: row.value("attempts")?,
         };
         transaction.commit().await?;
         Ok(Some(taken))
@@ -373,8 +341,8 @@ impl Metadata {
                 "UPDATE webhook_deliveries SET state = $3, next_attempt_at = $4, last_status = $5, last_error = $6, \
                  finished_at = $7 WHERE id = $1 AND attempts = $2 AND state = 'pending'",
                 taken.id,
-                i64::from(taken.attempt),
-                state.as_str(),
+                taken.attempt,
+                state,
                 outcome.again_at.filter(|_| pending),
                 outcome.status.map(i64::from),
                 outcome.error.as_deref(),

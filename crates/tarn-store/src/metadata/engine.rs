@@ -1,7 +1,7 @@
 //! The one place that knows which database runs underneath.
 //!
 //! Everything beside it in `metadata/` speaks in [`Statement`]s (one SQL text for every engine, parameters as `$1`,
-//! `$2`, …) and [`Row`]s, in none of which is a type of an engine's library. An engine is an arm in each `match` here, and a
+//! `$2`, …) and [`Row`]s (`rows.rs`), in none of which is a type of an engine's library. An engine is an arm in each `match` here, and a
 //! module: `sqlite.rs`, `postgres.rs`. What a text may say is what both understand; [`Engine::text`] is for the rest.
 
 mod transaction;
@@ -11,14 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apk::digest::Sha256Digest;
 use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
 
 pub(super) use self::transaction::{Failure, On, Transaction};
 use super::{
     MetadataError,
     given::{Answer, Given},
-    postgres, sqlite,
+    postgres,
+    rows::Row,
+    sqlite,
 };
 use tarn_base::{clock::Timestamp, counter::Counter};
 
@@ -91,9 +92,9 @@ impl From<&[u8; 32]> for Value {
     }
 }
 
-impl From<Option<super::OwnerId>> for Value {
-    fn from(value: Option<super::OwnerId>) -> Self {
-        Self::Integer(value.map(super::OwnerId::number))
+impl From<u32> for Value {
+    fn from(value: u32) -> Self {
+        i64::from(value).into()
     }
 }
 
@@ -120,161 +121,6 @@ macro_rules! sql {
     };
 }
 pub(super) use sql;
-
-/// One row of an answer.
-#[derive(Debug)]
-pub(super) struct Row {
-    columns: Arc<[String]>,
-    values: Vec<Value>,
-}
-
-/// What a value of a row can be taken as.
-pub(super) trait Column<'r>: Sized {
-    /// None when the value is of another type.
-    fn take(value: &'r Value) -> Option<Self>;
-}
-
-impl<'r> Column<'r> for i64 {
-    fn take(value: &'r Value) -> Option<Self> {
-        match value {
-            Value::Integer(number) => *number,
-            _ => None,
-        }
-    }
-}
-
-impl<'r> Column<'r> for u32 {
-    fn take(value: &'r Value) -> Option<Self> {
-        i64::take(value)?.try_into().ok()
-    }
-}
-
-impl<'r> Column<'r> for bool {
-    fn take(value: &'r Value) -> Option<Self> {
-        match value {
-            Value::Flag(flag) => Some(*flag),
-            // SQLite has no other.
-            value => Some(i64::take(value)? != 0),
-        }
-    }
-}
-
-impl<'r> Column<'r> for &'r str {
-    fn take(value: &'r Value) -> Option<Self> {
-        match value {
-            Value::Text(text) => text.as_deref(),
-            _ => None,
-        }
-    }
-}
-
-impl<'r> Column<'r> for String {
-    fn take(value: &'r Value) -> Option<Self> {
-        <&str>::take(value).map(Self::from)
-    }
-}
-
-impl<'r> Column<'r> for &'r [u8] {
-    fn take(value: &'r Value) -> Option<Self> {
-        match value {
-            Value::Bytes(bytes) => Some(bytes),
-            _ => None,
-        }
-    }
-}
-
-impl<'r> Column<'r> for Vec<u8> {
-    fn take(value: &'r Value) -> Option<Self> {
-        <&[u8]>::take(value).map(Self::from)
-    }
-}
-
-impl<'r, T: Column<'r>> Column<'r> for Option<T> {
-    fn take(value: &'r Value) -> Option<Self> {
-        match value {
-            Value::Integer(None) | Value::Text(None) => Some(None),
-            value => T::take(value).map(Some),
-        }
-    }
-}
-
-impl Row {
-    /// A row of these values, one for each column.
-    pub(super) const fn new(columns: Arc<[String]>, values: Vec<Value>) -> Self {
-        Self { columns, values }
-    }
-
-    /// The value in the column of that name.
-    pub(super) fn value<'r, T: Column<'r>>(
-        &'r self,
-        column: &'static str,
-    ) -> Result<T, MetadataError> {
-        let index = self.columns.iter().position(|name| name == column);
-        index
-            .and_then(|index| T::take(self.values.get(index)?))
-            .ok_or_else(|| MetadataError::Corrupt {
-                what: column,
-                value: "of another type, or not asked for".to_owned(),
-            })
-    }
-
-    /// The time in the column of that name.
-    pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, MetadataError> {
-        self.value(column).map(Timestamp::from_micros)
-    }
-
-    /// The time in the column of that name, or nothing.
-    pub(super) fn time_if_any(
-        &self,
-        column: &'static str,
-    ) -> Result<Option<Timestamp>, MetadataError> {
-        Ok(self
-            .value::<Option<i64>>(column)?
-            .map(Timestamp::from_micros))
-    }
-
-    /// The size or number in the column of that name, which is never negative.
-    pub(super) fn size(&self, column: &'static str) -> Result<u64, MetadataError> {
-        let size: i64 = self.value(column)?;
-        u64::try_from(size).map_err(|_| MetadataError::Corrupt {
-            what: "size",
-            value: size.to_string(),
-        })
-    }
-
-    /// The size or number in the column of that name, which is never negative, or nothing.
-    pub(super) fn size_if_any(&self, column: &'static str) -> Result<Option<u64>, MetadataError> {
-        match self.value::<Option<i64>>(column)? {
-            Some(_) => self.size(column).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The digest in the column of that name.
-    pub(super) fn digest(&self, column: &'static str) -> Result<Sha256Digest, MetadataError> {
-        let bytes: &[u8] = self.value(column)?;
-        match <[u8; 32]>::try_from(bytes) {
-            Ok(bytes) => Ok(Sha256Digest::from_bytes(bytes)),
-            Err(_) => Err(MetadataError::Corrupt {
-                what: "digest",
-                value: format!("{} bytes", bytes.len()),
-            }),
-        }
-    }
-
-    /// The word in the column of that name, as what it stands for.
-    pub(super) fn word<T: std::str::FromStr>(
-        &self,
-        what: &'static str,
-        column: &'static str,
-    ) -> Result<T, MetadataError> {
-        let word: &str = self.value(column)?;
-        word.parse().map_err(|_| MetadataError::Corrupt {
-            what,
-            value: word.chars().take(64).collect(),
-        })
-    }
-}
 
 /// What a question is for. The questions of each purpose have connections of their own, so that however many there are
 /// of one, and however long they take, the others are answered.

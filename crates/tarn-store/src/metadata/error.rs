@@ -135,9 +135,12 @@ impl MetadataError {
         matches!(self, Self::Busy(cause) if cause.is::<TablesChanged>())
     }
 
-    /// Whether a row was refused because one that it names is not there.
-    pub(super) const fn is_dangling_reference(&self) -> bool {
-        matches!(self, Self::Dangling(_))
+    /// The same, or [`Self::Missing`] where a row was refused because the `what` that it names is not there.
+    pub(super) fn or_missing(self, what: &'static str) -> Self {
+        match self {
+            Self::Dangling(_) => Self::Missing(what),
+            error => error,
+        }
     }
 
     /// Whether a row was refused because there is an equal one.

@@ -5,7 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MetadataError, OwnerKind, engine::Row, packages::corrupt};
+use super::{
+    MetadataError, OwnerKind,
+    engine::Value,
+    rows::{Column, Unfit, corrupt},
+};
 
 /// A user or an organisation, by the name of that moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,10 +90,11 @@ impl EventFacts {
     pub(super) fn to_column(&self) -> Result<String, MetadataError> {
         serde_json::to_string(self).map_err(|error| corrupt("event", &error.to_string()))
     }
+}
 
-    /// Reads the column `facts`.
-    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let text: &str = row.value("facts")?;
-        serde_json::from_str(text).map_err(|error| corrupt("event", &error.to_string()))
+impl<'r> Column<'r> for EventFacts {
+    fn take(value: &'r Value) -> Result<Self, Unfit> {
+        serde_json::from_str(<&str>::take(value)?)
+            .map_err(|error| Unfit::corrupt("event", &error.to_string()))
     }
 }

@@ -3,7 +3,8 @@
 use super::{
     Act, ExpiryRuleId, Metadata, MetadataError, OwnerId,
     audit::Done,
-    engine::{Row, sql},
+    engine::sql,
+    rows::{FromRow, read_all, row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -20,21 +21,23 @@ pub struct NewExpiryRule<'a> {
     pub keep: u32,
 }
 
-/// A rule of an owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpiryRule {
-    /// Which one.
-    pub id: ExpiryRuleId,
-    /// Whose packages it is about.
-    pub owner: OwnerId,
-    /// Which of their repositories: the text of a pattern `branch/repository`.
-    pub pattern: String,
-    /// Files older than so many days go.
-    pub days: u32,
-    /// Of each name and architecture in a repository the newest so many versions stay.
-    pub keep: u32,
-    /// When it was made.
-    pub created_at: Timestamp,
+row! {
+    /// A rule of an owner.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ExpiryRule as rule_columns {
+        /// Which one.
+        pub id: ExpiryRuleId = expiry_rules.id,
+        /// Whose packages it is about.
+        pub owner: OwnerId = expiry_rules.owner_id,
+        /// Which of their repositories: the text of a pattern `branch/repository`.
+        pub pattern: String = expiry_rules.pattern,
+        /// Files older than so many days go.
+        pub days: u32 = expiry_rules.days,
+        /// Of each name and architecture in a repository the newest so many versions stay.
+        pub keep: u32 = expiry_rules.keep,
+        /// When it was made.
+        pub created_at: Timestamp = expiry_rules.created_at,
+    }
 }
 
 impl Metadata {
@@ -66,25 +69,23 @@ impl Metadata {
         }
         let row = transaction
             .row(sql!(
-                "INSERT INTO expiry_rules (owner_id, pattern, days, keep, created_at) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (owner_id, pattern) DO UPDATE SET days = excluded.days, keep = excluded.keep \
-                 RETURNING id, owner_id, pattern, days, keep, created_at",
+                concat!("INSERT INTO expiry_rules (owner_id, pattern, days, keep, created_at) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (owner_id, pattern) DO UPDATE SET days = excluded.days, keep = excluded.keep RETURNING ", rule_columns!()),
                 new.owner,
                 new.pattern,
-                i64::from(new.days),
-                i64::from(new.keep),
+                new.days,
+                new.keep,
                 act.at
             ))
             .await?
             .ok_or(MetadataError::Missing("rule"))?;
         let rule = ExpiryRule::from_row(&row)?;
-        let done = Done {
-            action: "expiry.add",
-            owner: Some(new.owner),
-            target: new.pattern,
-            detail: Some(&rule.terms()),
-        };
-        transaction.note(act, done).await?;
+        transaction
+            .note(
+                act,
+                Done::of(new.owner, "expiry.add", new.pattern).with(Some(&rule.terms())),
+            )
+            .await?;
         transaction.commit().await?;
         Ok(Some(rule))
     }
@@ -99,8 +100,10 @@ impl Metadata {
         let mut transaction = self.engine.write().await?;
         let gone = transaction
             .row(sql!(
-                "DELETE FROM expiry_rules WHERE owner_id = $1 AND pattern = $2 \
-                 RETURNING id, owner_id, pattern, days, keep, created_at",
+                concat!(
+                    "DELETE FROM expiry_rules WHERE owner_id = $1 AND pattern = $2 RETURNING ",
+                    rule_columns!()
+                ),
                 owner,
                 pattern
             ))
@@ -108,13 +111,13 @@ impl Metadata {
         let Some(gone) = gone else {
             return Ok(false);
         };
-        let done = Done {
-            action: "expiry.delete",
-            owner: Some(owner),
-            target: pattern,
-            detail: Some(&ExpiryRule::from_row(&gone)?.terms()),
-        };
-        transaction.note(act, done).await?;
+        transaction
+            .note(
+                act,
+                Done::of(owner, "expiry.delete", pattern)
+                    .with(Some(&ExpiryRule::from_row(&gone)?.terms())),
+            )
+            .await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -126,14 +129,14 @@ impl Metadata {
     ) -> Result<Vec<ExpiryRule>, MetadataError> {
         self.engine
             .rows(sql!(
-                "SELECT id, owner_id, pattern, days, keep, created_at FROM expiry_rules \
-                 WHERE $1 IS NULL OR owner_id = $1 ORDER BY id",
+                select!(
+                    rule_columns,
+                    "FROM expiry_rules WHERE $1 IS NULL OR owner_id = $1 ORDER BY id"
+                ),
                 owner
             ))
-            .await?
-            .iter()
-            .map(ExpiryRule::from_row)
-            .collect()
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 }
 
@@ -150,16 +153,5 @@ impl ExpiryRule {
             keep => format!("the newest {keep} versions are kept"),
         };
         format!("older than {days}, {kept}")
-    }
-
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: ExpiryRuleId::from_row(row.value("id")?),
-            owner: OwnerId::from_row(row.value("owner_id")?),
-            pattern: row.value("pattern")?,
-            days: row.value("days")?,
-            keep: row.value("keep")?,
-            created_at: row.time("created_at")?,
-        })
     }
 }

@@ -156,7 +156,7 @@ async fn live(
             only.map(PackageFileId::number)
         ))
         .await?
-        .map(|row| Ok(PackageFileId::from_row(row.value("id")?)))
+        .map(|row| row.value("id"))
         .transpose()
 }
 
@@ -197,15 +197,18 @@ async fn remove(
         .await?;
     catalog::removed(transaction, address).await?;
     relations::removed(transaction, file).await?;
-    quotas::give_back(transaction, address.owner, removed.size("size")?).await?;
+    quotas::give_back(transaction, address.owner, removed.value("size")?).await?;
     let file_name = file_name(address.name, address.version);
-    let done = Done {
-        action: "package.delete",
-        owner: Some(address.owner),
-        target: &target(address.branch, address.repository, address.arch, &file_name),
-        detail: None,
-    };
-    transaction.note(act, done).await?;
+    transaction
+        .note(
+            act,
+            Done::of(
+                address.owner,
+                "package.delete",
+                &target(address.branch, address.repository, address.arch, &file_name),
+            ),
+        )
+        .await?;
     let happened = Happened {
         event: WebhookEvent::Deleted,
         file,

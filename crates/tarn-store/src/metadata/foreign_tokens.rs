@@ -7,10 +7,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Act, AddTokenError, Metadata, MetadataError, OwnerId, TokenId,
-    audit::Done,
-    engine::{Row, sql},
-    tokens,
+    Act, AddTokenError, Metadata, MetadataError, OwnerId, TokenId, audit::Done, engine::sql,
+    rows::Row, tokens,
 };
 use tarn_base::clock::Timestamp;
 
@@ -76,7 +74,7 @@ impl Metadata {
         if known.is_some() {
             return Ok(false);
         }
-        if tokens::count(&mut transaction, new.owner).await? >= new.at_most {
+        if transaction.count(tokens::count_of(new.owner)).await? >= new.at_most {
             return Err(AddTokenError::TooMany);
         }
         let row = transaction
@@ -100,17 +98,12 @@ impl Metadata {
                     new.kept.hash.as_str(),
                     new.kept.salt.as_str(),
                     new.last_eight,
-                    TokenId::from_row(row.value("id")?)
+                    row.value::<TokenId>("id")?
                 ),
             )
             .await?;
         let detail = format!("{}, imported from a forge", new.scopes);
-        let done = Done {
-            action: "token.add",
-            owner: Some(new.owner),
-            target: new.label,
-            detail: Some(&detail),
-        };
+        let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(true)
@@ -163,7 +156,7 @@ impl Metadata {
 
 fn candidate(row: &Row) -> Result<(TokenId, ForeignHash), MetadataError> {
     Ok((
-        TokenId::from_row(row.value("token_id")?),
+        row.value("token_id")?,
         ForeignHash {
             hash: row.value("hash")?,
             salt: row.value("salt")?,

@@ -6,7 +6,8 @@
 
 use super::{
     MetadataError,
-    engine::{On, Row, Transaction, Value},
+    engine::{On, Transaction, Value},
+    rows::Row,
 };
 
 /// A text about the rows in `given`. Made by [`given!`]; the text and the names of the columns are always literals.

@@ -6,20 +6,23 @@
 use super::{
     Metadata, MetadataError,
     engine::{Transaction, sql},
+    rows::{read_all, row, select},
 };
 use tarn_base::clock::Timestamp;
 
-/// Wrong passwords from one source: for one account, or for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GuessCount {
-    /// The keyed hash of the account's name; empty for the source's own count.
-    pub account: Vec<u8>,
-    /// The source, as text.
-    pub source: String,
-    /// How many. Zero to be forgotten.
-    pub count: u32,
-    /// When the last one came.
-    pub last_at: Timestamp,
+row! {
+    /// Wrong passwords from one source: for one account, or for all.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct GuessCount as guess_columns {
+        /// The keyed hash of the account's name; empty for the source's own count.
+        pub account: Vec<u8> = guesses.account,
+        /// The source, as text.
+        pub source: String = guesses.source,
+        /// How many. Zero to be forgotten.
+        pub count: u32 = guesses.count,
+        /// When the last one came.
+        pub last_at: Timestamp = guesses.last_at,
+    }
 }
 
 impl Metadata {
@@ -31,21 +34,15 @@ impl Metadata {
     ) -> Result<Vec<GuessCount>, MetadataError> {
         self.engine
             .rows(sql!(
-                "SELECT account, source, count, last_at FROM guesses WHERE last_at > $1 ORDER BY last_at DESC LIMIT $2",
+                select!(
+                    guess_columns,
+                    "FROM guesses WHERE last_at > $1 ORDER BY last_at DESC LIMIT $2"
+                ),
                 since,
-                i64::from(most)
+                most
             ))
-            .await?
-            .iter()
-            .map(|row| {
-                Ok(GuessCount {
-                    account: row.value("account")?,
-                    source: row.value("source")?,
-                    count: u32::try_from(row.size("count")?).unwrap_or(u32::MAX),
-                    last_at: row.time("last_at")?,
-                })
-            })
-            .collect()
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 
     /// Writes counts down in the place of older ones, in one transaction. Forgets what is from before `since`, and the oldest
@@ -100,8 +97,7 @@ impl Metadata {
             .await?;
         let (mut of_account, mut of_source) = (None, None);
         for row in &rows {
-            let counted = u32::try_from(row.size("count")?).unwrap_or(u32::MAX);
-            let guessed = Some((counted, row.time("last_at")?));
+            let guessed = Some((row.value("count")?, row.value("last_at")?));
             match row.value::<&[u8]>("account")? {
                 [] => of_source = guessed,
                 _ => of_account = guessed,
@@ -169,7 +165,7 @@ async fn forget_beyond(transaction: &mut Transaction, most: u32) -> Result<(), M
     let statement = sql!(
         "DELETE FROM guesses WHERE last_at <= \
          (SELECT last_at FROM guesses ORDER BY last_at DESC LIMIT 1 OFFSET $1)",
-        i64::from(most)
+        most
     );
     transaction.run(statement).await?;
     Ok(())
@@ -188,7 +184,7 @@ async fn keep(transaction: &mut Transaction, count: &GuessCount) -> Result<(), M
              ON CONFLICT (account, source) DO UPDATE SET count = excluded.count, last_at = excluded.last_at",
             count.account.as_slice(),
             count.source.as_str(),
-            i64::from(count.count),
+            count.count,
             count.last_at
         )
     };

@@ -6,7 +6,7 @@ use super::{
     engine::{Transaction, sql},
     owners::{insert_organisation, insert_owner},
 };
-use tarn_base::names::OwnerName;
+use tarn_base::{named, names::OwnerName};
 
 /// Seals the secret of a second factor for the account with that identifier, which is known only inside the transaction.
 /// `None`: it can't.
@@ -25,33 +25,22 @@ pub struct ImportedUser<'a> {
     pub second_factor: Option<&'a SealFactor<'a>>,
 }
 
-/// What a row of `imported` is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ImportedKind {
-    /// A user or an organisation.
-    Account,
-    /// A team of an organisation.
-    Team,
-    /// That a user is in a team.
-    Member,
-    /// A package file.
-    Package,
-    /// The expiry rule of an owner.
-    Rule,
-    /// A webhook.
-    Webhook,
-}
-
-impl ImportedKind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::Team => "team",
-            Self::Member => "member",
-            Self::Package => "package",
-            Self::Rule => "rule",
-            Self::Webhook => "webhook",
-        }
+named! {
+    /// What a row of `imported` is about.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum ImportedKind {
+        /// A user or an organisation.
+        Account = "account",
+        /// A team of an organisation.
+        Team = "team",
+        /// That a user is in a team.
+        Member = "member",
+        /// A package file.
+        Package = "package",
+        /// The expiry rule of an owner.
+        Rule = "rule",
+        /// A webhook.
+        Webhook = "webhook",
     }
 }
 
@@ -123,12 +112,7 @@ impl Metadata {
                 detail.push_str(what);
             }
         }
-        let done = Done {
-            action: "user.add",
-            owner: Some(id),
-            target: name.as_str(),
-            detail: Some(&detail),
-        };
+        let done = Done::of(id, "user.add", name.as_str()).with(Some(&detail));
         transaction.note(act, done).await?;
         remember(&mut transaction, &account(new.known_as, id)).await?;
         transaction.commit().await?;
@@ -165,8 +149,7 @@ impl Metadata {
                 known_as
             ))
             .await?;
-        row.map(|row| Ok(OwnerId::from_row(row.value("owner_id")?)))
-            .transpose()
+        row.map(|row| row.value("owner_id")).transpose()
     }
 
     /// Whether an earlier import brought this, or found it here.

@@ -4,8 +4,8 @@ use apk::{arch::Arch, digest::PackageHash};
 
 use super::{
     Metadata, MetadataError, OwnerId, PackageFormat, RepositoryId, StoredFacts,
-    engine::{Purpose, Row, sql},
-    packages::corrupt,
+    engine::{Purpose, sql},
+    rows::{FromRow, Row, read_all},
 };
 use tarn_base::{
     clock::Timestamp,
@@ -148,15 +148,15 @@ impl Metadata {
             .await?
             .map(|row| {
                 Ok(IndexHead {
-                    repository: RepositoryId::from_row(row.value("id")?),
+                    repository: row.value("id")?,
                     generation: row.value("generation")?,
-                    changed_at: row.time("changed_at")?,
-                    live: row.size("live")?,
-                    bytes: row.size("bytes")?,
+                    changed_at: row.value("changed_at")?,
+                    live: row.value("live")?,
+                    bytes: row.value("bytes")?,
                     has_architecture: row.value::<i64>("has_architecture")? != 0,
-                    keys_changed_at: row.time("keys_changed_at")?,
+                    keys_changed_at: row.value("keys_changed_at")?,
                     rendering: row.value("rendering")?,
-                    rendered_since: row.time("rendered_since")?,
+                    rendered_since: row.value("rendered_since")?,
                 })
             })
             .transpose()
@@ -175,10 +175,8 @@ impl Metadata {
     pub async fn note_rendering(&self, version: i64, now: Timestamp) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
         let noted = sql!("SELECT version FROM index_rendering");
-        let noted: Option<i64> = match transaction.row(noted).await? {
-            Some(row) => Some(row.value("version")?),
-            None => None,
-        };
+        let noted = transaction.row(noted).await?;
+        let noted: Option<i64> = noted.map(|row| row.value("version")).transpose()?;
         let statement = match noted {
             Some(noted) if noted >= version => return Ok(()),
             Some(_) => {
@@ -187,8 +185,8 @@ impl Metadata {
                      UNION ALL SELECT MAX(changed_at) AS at FROM signing_keys \
                      UNION ALL SELECT MAX(since) AS at FROM index_rendering) AS changes"
                 ));
-                let last = last.await?.map(|row| row.time_if_any("at")).transpose()?;
-                let next = last.flatten().map_or(now, |last| {
+                let last = last.await?.map_or(Ok(None), |row| row.value("at"))?;
+                let next = last.map_or(now, |last: Timestamp| {
                     Timestamp::from_seconds(last.seconds().saturating_add(1))
                 });
                 sql!(
@@ -224,15 +222,13 @@ impl Metadata {
             Arch::noarch().as_str(),
             generation,
             after,
-            i64::from(most),
+            most,
             format.as_str()
         );
         self.engine
             .ask(Purpose::Index, rows)
-            .await?
-            .iter()
-            .map(IndexedPackage::from_row)
-            .collect()
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 
     /// What happened to the index of an architecture and format after the generation `since`, up to and with the generation `to`.
@@ -305,22 +301,15 @@ impl Metadata {
     }
 }
 
-impl IndexedPackage {
+impl FromRow for IndexedPackage {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
             sequence: row.value("sequence")?,
-            facts: StoredFacts::from_row(row.value("facts")?),
-            identity: identity(row)?,
-            size: row.size("size")?,
+            facts: row.value("facts")?,
+            identity: row.value("identity")?,
+            size: row.value("size")?,
         })
     }
-}
-
-/// What apk checks a download with, in the column `identity`.
-pub(super) fn identity(row: &Row) -> Result<PackageHash, MetadataError> {
-    let bytes: &[u8] = row.value("identity")?;
-    let length = || corrupt("identity", &format!("{} bytes", bytes.len()));
-    PackageHash::from_bytes(bytes).ok_or_else(length)
 }
 
 #[cfg(test)]

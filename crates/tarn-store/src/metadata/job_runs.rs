@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Metadata, MetadataError,
-    engine::{Row, sql},
-};
+use super::{Metadata, MetadataError, engine::sql, rows::Row};
 use tarn_base::clock::Timestamp;
 
 /// A run of a job that has ended.
@@ -47,8 +44,8 @@ impl Metadata {
             let problem: Option<String> = row.value("problem")?;
             Ok(JobRun {
                 job: row.value("job")?,
-                began_at: row.time("began_at")?,
-                took: Duration::from_micros(row.size("took")?),
+                began_at: row.value("began_at")?,
+                took: Duration::from_micros(row.value("took")?),
                 result: match problem {
                     Some(problem) => Err(problem),
                     None => Ok(row.value::<Option<String>>("done")?.unwrap_or_default()),

@@ -1,6 +1,11 @@
 //! The identifiers and the words of the tables, each a type of its own.
 
 use std::{fmt, str::FromStr};
+
+use super::{
+    engine::Value,
+    rows::{Column, Unfit},
+};
 use tarn_base::hint::Hint;
 
 macro_rules! identifier {
@@ -27,9 +32,21 @@ macro_rules! identifier {
             }
         }
 
-        impl From<$type> for super::engine::Value {
+        impl From<$type> for Value {
             fn from(id: $type) -> Self {
                 Self::from(id.0)
+            }
+        }
+
+        impl From<Option<$type>> for Value {
+            fn from(id: Option<$type>) -> Self {
+                Self::from(id.map($type::number))
+            }
+        }
+
+        impl<'r> Column<'r> for $type {
+            fn take(value: &'r Value) -> Result<Self, Unfit> {
+                i64::take(value).map(Self)
             }
         }
     };
@@ -147,6 +164,25 @@ macro_rules! words {
                 }
             }
         }
+
+        impl From<$type> for Value {
+            fn from(word: $type) -> Self {
+                Self::from(word.as_str())
+            }
+        }
+
+        impl From<Option<$type>> for Value {
+            fn from(word: Option<$type>) -> Self {
+                Self::from(word.map($type::as_str))
+            }
+        }
+
+        impl<'r> Column<'r> for $type {
+            fn take(value: &'r Value) -> Result<Self, Unfit> {
+                let word = <&str>::take(value)?;
+                word.parse().map_err(|_| Unfit::corrupt($what, word))
+            }
+        }
     };
 }
 
@@ -240,6 +276,18 @@ words! {
         Ping = "ping",
     }
 }
+impl WebhookEvent {
+    /// What Gitea and Forgejo call it as the action of their event `package`: what happened to a package has one, all else is none of
+    /// that event.
+    pub const fn package_action(self) -> Option<&'static str> {
+        match self {
+            Self::Published => Some("created"),
+            Self::Deleted => Some("deleted"),
+            Self::Ping => None,
+        }
+    }
+}
+
 words! {
     /// How far a message to a webhook has come.
     DeliveryState, "state of a delivery", {

@@ -81,8 +81,8 @@ impl Metadata {
             return Ok(LeaseAnswer::Taken(Lease { name, number }));
         }
         let statement = sql!("SELECT done_at FROM leases WHERE name = $1", name);
-        let done_at = match transaction.row(statement).await? {
-            Some(row) => row.time_if_any("done_at")?,
+        let done_at: Option<Timestamp> = match transaction.row(statement).await? {
+            Some(row) => row.value("done_at")?,
             None => None,
         };
         Ok(match done_at {

@@ -1,38 +1,40 @@
 //! What an owner has now, for lists and for expiry.
 
-use apk::{arch::Arch, limits::Limits, name::PackageName, version::Version};
+use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{
     Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
-    engine::{Row, sql},
-    packages::corrupt,
+    engine::sql,
+    rows::{read_all, row},
 };
 use tarn_base::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
 };
 
-/// A package file of the newest generation of its repository.
-#[derive(Debug, Clone)]
-pub struct LiveFile {
-    /// Which one.
-    pub id: PackageFileId,
-    /// Its place in the repository: later files have greater ones.
-    pub sequence: i64,
-    /// Its branch.
-    pub branch: Branch,
-    /// Its repository.
-    pub repository: RepositoryName,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The package's name.
-    pub name: PackageName,
-    /// The package's version.
-    pub version: Version,
-    /// Bytes.
-    pub size: u64,
-    /// When it was recorded.
-    pub created_at: Timestamp,
+row! {
+    /// A package file of the newest generation of its repository.
+    #[derive(Debug, Clone)]
+    pub struct LiveFile as live_columns {
+        /// Which one.
+        pub id: PackageFileId = package_files.id,
+        /// Its place in the repository: later files have greater ones.
+        pub sequence: i64 = package_files.sequence,
+        /// Its branch.
+        pub branch: Branch = repositories.branch,
+        /// Its repository.
+        pub repository: RepositoryName = repositories.name,
+        /// The package's own architecture; may be noarch.
+        pub arch: Arch = package_files.arch,
+        /// The package's name.
+        pub name: PackageName = package_files.name,
+        /// The package's version.
+        pub version: Version = package_files.version,
+        /// Bytes.
+        pub size: u64 = package_files.size,
+        /// When it was recorded.
+        pub created_at: Timestamp = package_files.created_at,
+    }
 }
 
 /// A package of which there are more versions than a rule keeps, and an old one among them.
@@ -50,10 +52,9 @@ pub struct OldPackage {
 macro_rules! live_files {
     ($rest:literal) => {
         concat!(
-            "SELECT package_files.id AS id, package_files.sequence AS sequence, repositories.branch AS branch, repositories.name AS repository, \
-             package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
-             package_files.size AS size, package_files.created_at AS created_at \
-             FROM repositories JOIN package_files ON package_files.repository_id = repositories.id ",
+            "SELECT ",
+            live_columns!(),
+            " FROM repositories JOIN package_files ON package_files.repository_id = repositories.id ",
             $rest
         )
     };
@@ -75,11 +76,9 @@ impl Metadata {
         most: u32,
     ) -> Result<Vec<LiveFile>, MetadataError> {
         self.engine
-            .rows(sql!(PAGE, repository, after, i64::from(most)))
-            .await?
-            .iter()
-            .map(LiveFile::from_row)
-            .collect()
+            .rows(sql!(PAGE, repository, after, most))
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 
     /// The repositories of an owner that ever had a package.
@@ -95,11 +94,7 @@ impl Metadata {
             .await?
             .iter()
             .map(|row| {
-                Ok((
-                    RepositoryId::from_row(row.value("id")?),
-                    branch(row, "branch")?,
-                    repository(row, "name")?,
-                ))
+                Ok((row.value("id")?, row.value("branch")?, row.value("name")?))
             })
             .collect()
     }
@@ -116,7 +111,7 @@ impl Metadata {
                 "SELECT name, arch FROM package_files WHERE repository_id = $1 AND removed_at IS NULL \
                  GROUP BY name, arch HAVING COUNT(*) > $2 AND MIN(created_at) < $3 ORDER BY name, arch",
                 repository,
-                i64::from(keep),
+                keep,
                 end
             ))
             .await?
@@ -124,8 +119,8 @@ impl Metadata {
             .map(|row| {
                 Ok(OldPackage {
                     repository,
-                    name: package_name(row)?,
-                    arch: arch(row)?,
+                    name: row.value("name")?,
+                    arch: row.value("arch")?,
                 })
             })
             .collect()
@@ -147,49 +142,9 @@ impl Metadata {
                 format!("{}-", package.name),
                 format!("{}.", package.name)
             ))
-            .await?
-            .iter()
-            .map(LiveFile::from_row)
-            .collect()
+            .await
+            .and_then(|rows| read_all(&rows))
     }
-}
-
-impl LiveFile {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let version: &str = row.value("version")?;
-        Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
-            sequence: row.value("sequence")?,
-            branch: branch(row, "branch")?,
-            repository: repository(row, "repository")?,
-            arch: arch(row)?,
-            name: package_name(row)?,
-            version: Version::parse_lenient(version, &Limits::default())
-                .map_err(|_| corrupt("version", version))?,
-            size: row.size("size")?,
-            created_at: row.time("created_at")?,
-        })
-    }
-}
-
-pub(super) fn branch(row: &Row, column: &'static str) -> Result<Branch, MetadataError> {
-    let branch: &str = row.value(column)?;
-    Branch::parse(branch).map_err(|_| corrupt("branch", branch))
-}
-
-pub(super) fn repository(row: &Row, column: &'static str) -> Result<RepositoryName, MetadataError> {
-    let repository: &str = row.value(column)?;
-    RepositoryName::parse(repository).map_err(|_| corrupt("repository", repository))
-}
-
-pub(super) fn arch(row: &Row) -> Result<Arch, MetadataError> {
-    let arch: &str = row.value("arch")?;
-    Arch::parse(arch).map_err(|_| corrupt("architecture", arch))
-}
-
-pub(super) fn package_name(row: &Row) -> Result<PackageName, MetadataError> {
-    let name: &str = row.value("name")?;
-    PackageName::parse(name).map_err(|_| corrupt("package name", name))
 }
 
 #[cfg(test)]

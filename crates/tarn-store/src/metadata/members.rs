@@ -4,6 +4,8 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, OwnerKind, Page, Role, Team, TeamError, User, Window,
     audit::Done,
     engine::{Transaction, sql},
+    rows::{FromRow, read, select},
+    teams::{admins_of, an_admin_remains},
     users::user_columns,
 };
 use tarn_base::names::OwnerName;
@@ -45,13 +47,11 @@ impl Metadata {
                  (SELECT teams.role FROM teams WHERE teams.id = team_members.team_id) AS role",
                 organisation,
                 user,
-                role.map(Role::as_str)
+                role
             ))
             .await?;
-        let mut before = Vec::new();
-        for row in &left {
-            before.push(row.word::<Role>("role", "role")?);
-        }
+        let before = left.iter().map(|row| row.value("role"));
+        let before: Vec<Role> = before.collect::<Result<_, _>>()?;
         let unchanged = match role {
             None => before.is_empty(),
             Some(role) => before == [role],
@@ -68,7 +68,7 @@ impl Metadata {
                          WHERE organisation_id = $1 AND built_in = TRUE AND role = $3",
                         organisation,
                         user,
-                        role.as_str(),
+                        role,
                         act.at
                     ),
                 )
@@ -76,15 +76,11 @@ impl Metadata {
         }
         an_admin_remains(&mut transaction, organisation, admins).await?;
         let name = transaction.lock_owner(user).await?.name;
-        let done = Done {
-            action: match role {
-                Some(_) => "org.member.change",
-                None => "org.member.remove",
-            },
-            owner: Some(organisation),
-            target: &name,
-            detail: role.map(Role::as_str),
+        let action = match role {
+            Some(_) => "org.member.change",
+            None => "org.member.remove",
         };
+        let done = Done::of(organisation, action, &name).with(role.map(Role::as_str));
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(true)
@@ -113,10 +109,7 @@ impl Metadata {
                 act.at
             ))
             .await
-            .map_err(|error| match error {
-                error if error.is_dangling_reference() => MetadataError::Missing("team"),
-                error => error,
-            })?;
+            .map_err(|error| error.or_missing("team"))?;
         if added == 0 {
             return Ok(false);
         }
@@ -171,9 +164,8 @@ impl Metadata {
         let rows = self
             .engine
             .list(sql!(
-                concat!(
-                    "SELECT ",
-                    user_columns!(),
+                select!(
+                    user_columns,
                     ", teams.role AS role, teams.name AS team FROM (SELECT DISTINCT owners.id AS id, owners.name_lower AS name_lower \
                      FROM teams JOIN team_members ON team_members.team_id = teams.id \
                      JOIN owners ON owners.id = team_members.user_id WHERE teams.organisation_id = $1 \
@@ -184,13 +176,13 @@ impl Metadata {
                      ORDER BY owners.name_lower, teams.name_lower"
                 ),
                 organisation,
-                i64::from(window.limit),
-                i64::from(window.offset)
+                window.limit,
+                window.offset
             ))
             .await?;
         let mut members: Vec<Member> = Vec::new();
         for row in &rows {
-            let (user, role) = (User::from_row(row)?, row.word("role", "role")?);
+            let (user, role) = (User::from_row(row)?, row.value("role")?);
             let team = row.value("team")?;
             match members.last_mut() {
                 Some(member) if member.user.id == user.id => {
@@ -216,32 +208,22 @@ impl Metadata {
         team: &Team,
         window: Window,
     ) -> Result<Page<User>, MetadataError> {
-        let total = self
-            .count(sql!(
-                "SELECT COUNT(*) AS count FROM team_members WHERE team_id = $1",
-                team.id
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .list(sql!(
-                concat!(
-                    "SELECT ",
-                    user_columns!(),
-                    " FROM team_members JOIN users ON users.owner_id = team_members.user_id \
+        let count = sql!(
+            "SELECT COUNT(*) AS count FROM team_members WHERE team_id = $1",
+            team.id
+        );
+        let rows = sql!(
+            select!(
+                user_columns,
+                "FROM team_members JOIN users ON users.owner_id = team_members.user_id \
                      JOIN owners ON owners.id = users.owner_id WHERE team_members.team_id = $1 \
                      ORDER BY owners.name_lower LIMIT $2 OFFSET $3"
-                ),
-                team.id,
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let members = rows.iter().map(User::from_row);
-        Ok(Page {
-            entries: members.collect::<Result<_, _>>()?,
-            total,
-        })
+            ),
+            team.id,
+            window.limit,
+            window.offset
+        );
+        self.page(count, rows).await
     }
 
     /// The member of a team with that name, without regard to case.
@@ -252,19 +234,17 @@ impl Metadata {
     ) -> Result<Option<User>, MetadataError> {
         self.engine
             .row(sql!(
-                concat!(
-                    "SELECT ",
-                    user_columns!(),
-                    " FROM owners JOIN users ON users.owner_id = owners.id \
+                select!(
+                    user_columns,
+                    "FROM owners JOIN users ON users.owner_id = owners.id \
                      JOIN team_members ON team_members.user_id = owners.id \
                      WHERE owners.name_lower = $2 AND team_members.team_id = $1"
                 ),
                 team.id,
                 name.lower()
             ))
-            .await?
-            .map(|row| User::from_row(&row))
-            .transpose()
+            .await
+            .and_then(read)
     }
 }
 
@@ -283,54 +263,6 @@ impl Transaction {
     }
 }
 
-/// Who could look after an organisation. What is later in this list is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Admins {
-    /// No user is in a team of the role admin.
-    None,
-    /// Only those are whose accounts are disabled.
-    Disabled,
-    /// One is whose account is not.
-    Enabled,
-}
-
-/// Who could look after an organisation now.
-pub(super) async fn admins_of(
-    transaction: &mut Transaction,
-    organisation: OwnerId,
-) -> Result<Admins, MetadataError> {
-    let enabled_first = transaction
-        .row(sql!(
-            "SELECT users.disabled AS disabled FROM teams JOIN team_members ON team_members.team_id = teams.id \
-             JOIN users ON users.owner_id = team_members.user_id \
-             WHERE teams.organisation_id = $1 AND teams.role = 'admin' ORDER BY users.disabled LIMIT 1",
-            organisation
-        ))
-        .await?;
-    Ok(match enabled_first {
-        None => Admins::None,
-        Some(row) if row.value("disabled")? => Admins::Disabled,
-        Some(_) => Admins::Enabled,
-    })
-}
-
-/// Holds a change to what the organisation had before it: its last admin can't be taken away, nor the last one whose account is
-/// not disabled. What takes no admin away is fine, whichever accounts are disabled.
-///
-/// # Errors
-///
-/// [`TeamError::LastAdmin`] when the change has to be given up.
-pub(super) async fn an_admin_remains(
-    transaction: &mut Transaction,
-    organisation: OwnerId,
-    before: Admins,
-) -> Result<(), TeamError> {
-    if admins_of(transaction, organisation).await? < before {
-        return Err(TeamError::LastAdmin);
-    }
-    Ok(())
-}
-
 async fn note_member(
     transaction: &mut Transaction,
     act: &Act<'_>,
@@ -339,11 +271,6 @@ async fn note_member(
     user: OwnerId,
 ) -> Result<(), MetadataError> {
     let name = transaction.lock_owner(user).await?.name;
-    let done = Done {
-        action,
-        owner: Some(team.organisation),
-        target: &team.name,
-        detail: Some(&name),
-    };
+    let done = Done::of(team.organisation, action, &team.name).with(Some(&name));
     transaction.note(act, done).await
 }

@@ -40,15 +40,18 @@ mod leases;
 mod live_files;
 mod members;
 mod memory;
+mod migrations;
 mod outbox;
 mod owners;
 mod packages;
+mod pages;
 mod postgres;
 mod publishing;
 mod quotas;
 mod relations;
 mod removals;
 mod renames;
+mod rows;
 mod second_factors;
 mod served_files;
 mod sessions;
@@ -71,8 +74,8 @@ pub use self::{
     blob_facts::{BlobFacts, BlobStanding, NewBlob, STRAY_GRACE},
     catalog::{
         ArchitectureState, CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository,
-        CatalogVersion, FileOfPackage, FilesWanted, Found, InScope, ListedFile, OwnersWanted, Page,
-        ReadScope, RepositoryState, VersionPlace, Window,
+        CatalogVersion, FileOfPackage, FilesWanted, Found, InScope, ListedFile, OwnersWanted,
+        ReadScope, RepositoryState, VersionPlace,
     },
     certificates::{CertificateOf, FailedOrders, StoredCertificate},
     deleted_files::{Deleted, DeletedFile, Waiting},
@@ -94,8 +97,9 @@ pub use self::{
     leases::{Lease, LeaseAnswer},
     live_files::{LiveFile, OldPackage},
     members::Member,
-    owners::{AddOwnerError, Owner},
+    owners::{AddOwnerError, BUILT_IN_TEAMS, Owner},
     packages::{NewPackageFile, PackageAddress, Past, RecordError, Recorded},
+    pages::{Page, Window},
     postgres::{BadAddress, PostgresAddress},
     quotas::{OverQuota, OwnQuota, Quota, Usage},
     relations::{Dependent, MOST_DEPENDENTS, MOST_RELATED, Provider, RelatedPackage},
@@ -110,7 +114,7 @@ pub use self::{
     },
     stored_facts::{PackageSigner, StoredFacts, StoredFactsError, StoredSigners},
     survey::Surveyed,
-    teams::{BUILT_IN_TEAMS, Team, TeamError, TeamGrantRow},
+    teams::{Team, TeamError, TeamGrantRow},
     tokens::{AddTokenError, Bearer, NewToken, Token},
     users::{ChangeUserError, NewUser, User, UserChange},
     webhooks::{AddWebhookError, NewWebhook, WebhookChange, WebhookEvents, WebhookRow},

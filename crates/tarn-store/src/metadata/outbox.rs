@@ -5,16 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use apk::digest::Sha256Digest;
 use tokio::sync::futures::Notified;
 
 use super::{
     DeliveryId, Metadata, MetadataError, OwnerId, OwnerKind, PackageAddress, PackageFileId,
     WebhookEvent, WebhookId,
     deliveries::cut_log,
-    engine::{Row, Transaction},
+    engine::Transaction,
     event_facts::{AccountFacts, EventFacts, PackageFacts},
     given::{Given, given},
     packages::file_name,
+    rows::Row,
     webhooks::WebhookEvents,
 };
 use tarn_base::clock::Timestamp;
@@ -61,9 +63,9 @@ impl Listeners {
     pub(super) fn from_rows(rows: &[Row]) -> Result<Self, MetadataError> {
         let listener = |row: &Row| {
             Ok((
-                OwnerId::from_row(row.value("owner_id")?),
-                WebhookId::from_row(row.value("id")?),
-                row.word("list of events", "events")?,
+                row.value("owner_id")?,
+                row.value("id")?,
+                row.value("events")?,
             ))
         };
         rows.iter()
@@ -149,7 +151,7 @@ fn facts(happened: &Happened<'_>, row: &Row) -> Result<EventFacts, MetadataError
     let Happened { package, .. } = happened;
     let uploader: Option<&str> = row.value("uploader")?;
     let sender: Option<&str> = row.value("sender")?;
-    let kind: OwnerKind = row.word("kind of owner", "kind")?;
+    let kind: OwnerKind = row.value("kind")?;
     Ok(EventFacts {
         at_micros: happened.at.micros(),
         owner: AccountFacts::new(package.owner.number(), row.value("owner")?),
@@ -170,9 +172,9 @@ fn facts(happened: &Happened<'_>, row: &Row) -> Result<EventFacts, MetadataError
             name: package.name.to_string(),
             version: package.version.to_string(),
             file_name: file_name(package.name, package.version),
-            size: row.size("size")?,
-            sha256: row.digest("sha256")?.to_string(),
-            created_at_micros: row.time("created_at")?.micros(),
+            size: row.value("size")?,
+            sha256: row.value::<Sha256Digest>("sha256")?.to_string(),
+            created_at_micros: row.value::<Timestamp>("created_at")?.micros(),
         }),
     })
 }
@@ -229,7 +231,7 @@ pub(super) async fn insert(
     for webhook in full {
         cut_log(transaction, webhook).await?;
     }
-    let id = |row: &Row| Ok(DeliveryId::from_row(row.value("id")?));
+    let id = |row: &Row| row.value("id");
     made.rows.iter().map(id).collect()
 }
 
@@ -250,12 +252,7 @@ async fn waiting(
         )
     );
     let rows = transaction.given(question).await?.rows;
-    let waiting = |row: &Row| {
-        Ok((
-            WebhookId::from_row(row.value("webhook_id")?),
-            row.value("waiting")?,
-        ))
-    };
+    let waiting = |row: &Row| Ok((row.value("webhook_id")?, row.value("waiting")?));
     rows.iter().map(waiting).collect()
 }
 

@@ -3,10 +3,17 @@
 use super::{
     Act, Metadata, MetadataError, OwnerId, OwnerKind, Role, VersionRule, Visibility,
     audit::Done,
-    engine::{Row, Transaction, sql},
-    teams::BUILT_IN_TEAMS,
+    engine::{Transaction, sql},
+    rows::{FromRow, Row, read, read_all, select},
 };
 use tarn_base::{clock::Timestamp, names::OwnerName};
+
+/// The teams that every organisation has, with the role of each.
+pub const BUILT_IN_TEAMS: [(&str, Role); 3] = [
+    ("readers", Role::Read),
+    ("writers", Role::Write),
+    ("admins", Role::Admin),
+];
 
 /// The owner of packages: a user or an organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +28,27 @@ pub struct Owner {
     pub visibility: Visibility,
 }
 
+impl FromRow for Owner {
+    fn from_row(row: &Row) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: row.value("owners_id")?,
+            kind: row.value("owners_kind")?,
+            name: row.value("owners_name")?,
+            visibility: row.value("owners_visibility")?,
+        })
+    }
+}
+
+/// The list of columns of an [`Owner`]. The constants of the catalog have it, which are put together before [`super::rows::row!`] could
+/// make it.
+macro_rules! owner_columns {
+    () => {
+        "owners.id AS owners_id, owners.kind AS owners_kind, owners.name AS owners_name, \
+         owners.visibility AS owners_visibility"
+    };
+}
+pub(super) use owner_columns;
+
 /// Why an owner was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum AddOwnerError {
@@ -32,37 +60,17 @@ pub enum AddOwnerError {
     Metadata(#[from] MetadataError),
 }
 
-/// The columns of [`Owner`], as a piece of a SELECT.
-macro_rules! owner_columns {
-    () => {
-        "owners.id AS id, owners.kind AS kind, owners.name AS name, owners.visibility AS visibility"
-    };
-}
-pub(super) use owner_columns;
-
-impl Owner {
-    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: OwnerId::from_row(row.value("id")?),
-            kind: row.word("kind of owner", "kind")?,
-            name: row.value("name")?,
-            visibility: row.word("visibility", "visibility")?,
-        })
-    }
-}
-
 impl Metadata {
     /// The owner of that name, without regard to case.
     pub async fn owner(&self, name: &OwnerName) -> Result<Option<Owner>, MetadataError> {
         let ask = async |name: &String| {
             self.engine
                 .look_up(sql!(
-                    "SELECT id, kind, name, visibility FROM owners WHERE name_lower = $1",
+                    select!(owner_columns, "FROM owners WHERE name_lower = $1"),
                     name.as_str()
                 ))
-                .await?
-                .map(|row| Owner::from_row(&row))
-                .transpose()
+                .await
+                .and_then(read)
         };
         self.memory
             .owners
@@ -74,28 +82,22 @@ impl Metadata {
     pub async fn owner_by_id(&self, id: OwnerId) -> Result<Option<Owner>, MetadataError> {
         self.engine
             .row(sql!(
-                concat!(
-                    "SELECT ",
-                    owner_columns!(),
-                    " FROM owners WHERE owners.id = $1"
-                ),
+                select!(owner_columns, "FROM owners WHERE owners.id = $1"),
                 id
             ))
-            .await?
-            .map(|row| Owner::from_row(&row))
-            .transpose()
+            .await
+            .and_then(read)
     }
 
     /// All owners, by name.
     pub async fn owners(&self) -> Result<Vec<Owner>, MetadataError> {
         self.engine
-            .rows(sql!(
-                "SELECT id, kind, name, visibility FROM owners ORDER BY name_lower"
-            ))
-            .await?
-            .iter()
-            .map(Owner::from_row)
-            .collect()
+            .rows(sql!(select!(
+                owner_columns,
+                "FROM owners ORDER BY name_lower"
+            )))
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 
     /// Makes an organisation with its built-in teams and its first member, an admin of it.
@@ -142,7 +144,7 @@ impl Metadata {
             .engine
             .look_up(sql!("SELECT versions FROM owners WHERE id = $1", owner))
             .await?;
-        row.map_or(Ok(None), |row| version_rule(&row))
+        row.map_or(Ok(None), |row| row.value("versions"))
     }
 
     /// Gives an owner a rule about versions, or with `None` the server's. `false` when it was so already; nothing was
@@ -162,41 +164,26 @@ impl Metadata {
         let before = transaction
             .row(sql!("SELECT versions FROM owners WHERE id = $1", owner))
             .await?
-            .map_or(Ok(None), |row| version_rule(&row))?;
+            .map_or(Ok(None), |row| row.value("versions"))?;
         if before == rule {
             return Ok(false);
         }
         transaction
             .run_one(
                 "owner",
-                sql!(
-                    "UPDATE owners SET versions = $2 WHERE id = $1",
-                    owner,
-                    rule.map(VersionRule::as_str)
-                ),
+                sql!("UPDATE owners SET versions = $2 WHERE id = $1", owner, rule),
             )
             .await?;
         let said = |rule: Option<VersionRule>| rule.map_or("the server's", VersionRule::as_str);
         let detail = format!("from {} to {}", said(before), said(rule));
-        let done = Done {
-            action: match kind {
-                OwnerKind::User => "user.versions",
-                OwnerKind::Organisation => "org.versions",
-            },
-            owner: Some(owner),
-            target: "",
-            detail: Some(&detail),
+        let action = match kind {
+            OwnerKind::User => "user.versions",
+            OwnerKind::Organisation => "org.versions",
         };
+        let done = Done::of(owner, action, "").with(Some(&detail));
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(true)
-    }
-}
-
-fn version_rule(row: &Row) -> Result<Option<VersionRule>, MetadataError> {
-    match row.value::<Option<&str>>("versions")? {
-        None => Ok(None),
-        Some(_) => row.word("rule about versions", "versions").map(Some),
     }
 }
 
@@ -217,20 +204,16 @@ pub(super) async fn change_visibility(
             sql!(
                 "UPDATE owners SET visibility = $2 WHERE id = $1",
                 owner,
-                visibility.as_str()
+                visibility
             ),
         )
         .await?;
     let detail = format!("from {} to {visibility}", before.visibility);
-    let done = Done {
-        action: match before.kind {
-            OwnerKind::User => "user.visibility",
-            OwnerKind::Organisation => "org.visibility",
-        },
-        owner: Some(owner),
-        target: "",
-        detail: Some(&detail),
+    let action = match before.kind {
+        OwnerKind::User => "user.visibility",
+        OwnerKind::Organisation => "org.visibility",
     };
+    let done = Done::of(owner, action, "").with(Some(&detail));
     transaction.note(act, done).await?;
     Ok(true)
 }
@@ -244,12 +227,14 @@ impl Transaction {
     /// [`MetadataError::Missing`] when there is none.
     pub(super) async fn lock_owner(&mut self, owner: OwnerId) -> Result<Owner, MetadataError> {
         self.row(sql!(
-            "UPDATE owners SET created_at = created_at WHERE id = $1 RETURNING id, kind, name, visibility",
+            concat!(
+                "UPDATE owners SET created_at = created_at WHERE id = $1 RETURNING ",
+                owner_columns!()
+            ),
             owner
         ))
-        .await?
-        .map(|row| Owner::from_row(&row))
-        .transpose()?
+        .await
+        .and_then(read)?
         .ok_or(MetadataError::Missing("owner"))
     }
 }
@@ -272,7 +257,7 @@ pub(super) async fn insert_organisation(
                      VALUES ($1, $2, $2, $3, '', TRUE, $4)",
                     id,
                     team,
-                    role.as_str(),
+                    role,
                     act.at
                 ),
             )
@@ -287,17 +272,12 @@ pub(super) async fn insert_organisation(
                  AND teams.built_in = TRUE AND teams.role = $3 AND users.owner_id = $2",
                 id,
                 first_admin,
-                Role::Admin.as_str(),
+                Role::Admin,
                 act.at
             ),
         )
         .await?;
-    let done = Done {
-        action: "org.add",
-        owner: Some(id),
-        target: name.as_str(),
-        detail: Some(visibility.as_str()),
-    };
+    let done = Done::of(id, "org.add", name.as_str()).with(Some(visibility.as_str()));
     transaction.note(act, done).await?;
     Ok(Owner {
         id,
@@ -319,10 +299,10 @@ pub(super) async fn insert_owner(
         .row(sql!(
             "INSERT INTO owners (kind, name, name_lower, visibility, created_at) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (name_lower) DO NOTHING RETURNING id",
-            kind.as_str(),
+            kind,
             name.as_str(),
             name.lower(),
-            visibility.as_str(),
+            visibility,
             now
         ))
         .await?
@@ -337,5 +317,5 @@ pub(super) async fn insert_owner(
     if former.is_some() {
         return Err(AddOwnerError::NameTaken);
     }
-    Ok(OwnerId::from_row(row.value("id")?))
+    Ok(row.value("id")?)
 }

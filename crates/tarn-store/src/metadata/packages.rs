@@ -241,13 +241,6 @@ pub(super) fn target(
     format!("{branch}/{repository}/{arch}/{file_name}")
 }
 
-pub(super) fn corrupt(what: &'static str, value: &str) -> MetadataError {
-    MetadataError::Corrupt {
-        what,
-        value: value.chars().take(64).collect(),
-    }
-}
-
 /// Where a package file that is recorded comes from.
 pub(super) struct Origin {
     /// What the audit log calls it.
@@ -286,9 +279,10 @@ pub(super) async fn move_on(
     let Some(row) = row else {
         return Ok(None);
     };
-    let repository = RepositoryId::from_row(row.value("id")?);
+    let repository: RepositoryId = row.value("id")?;
     // An index takes the later of its head and the last change of the keys that sign it, so both count.
-    let previous = row.time("changed_at")?.max(row.time("keys_changed_at")?);
+    let previous: Timestamp = row.value("changed_at")?;
+    let previous = previous.max(row.value("keys_changed_at")?);
     let changed_at = next_change(previous, now);
     transaction
         .run_one(

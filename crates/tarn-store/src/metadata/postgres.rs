@@ -39,9 +39,10 @@ pub(super) use self::{
 use super::{
     MetadataError, WRITE_WAIT,
     db_version::Watch,
-    engine::{Engine, Failure, Purpose, Row, Statement},
+    engine::{Engine, Failure, Purpose, Statement},
     error::{Cause, TablesChanged},
     given::{Answer, Given},
+    rows::Row,
 };
 use tarn_base::counter::Counter;
 

@@ -137,7 +137,7 @@ impl<'p> Judged<'p> {
         let inserted = inserted.map_or(&[][..], |answer| &answer.rows);
         let mut happened = Vec::with_capacity(inserted.len());
         for (file, row) in self.files().zip(inserted) {
-            happened.push(file.happened(PackageFileId::from_row(row.value("id")?)));
+            happened.push(file.happened(row.value("id")?));
         }
         outbox::enqueue(transaction, &self.admission.listeners, &happened).await
     }
@@ -184,7 +184,7 @@ async fn make_repositories(
     let make = make.returning().each_changes("repository");
     let made = transaction.given(make).await?;
     for (repository, row) in missing.iter_mut().zip(&made.rows) {
-        repository.id = Some(RepositoryId::from_row(row.value("id")?));
+        repository.id = Some(row.value("id")?);
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ use super::{
     Act, Metadata, MetadataError, OwnerId,
     admission::Admitted,
     audit::Done,
-    engine::{Row, Transaction, sql},
+    engine::{Transaction, sql},
     given::{Given, given},
+    rows::Row,
 };
 
 /// The most that an owner may have. `None`: no limit.
@@ -115,9 +116,9 @@ impl OwnQuota {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
             unlimited: row.value::<Option<bool>>("own_unlimited")?.unwrap_or(false),
-            bytes: row.size_if_any("own_bytes")?,
-            packages: row.size_if_any("own_packages")?,
-            upload: row.size_if_any("own_upload")?,
+            bytes: row.value("own_bytes")?,
+            packages: row.value("own_packages")?,
+            upload: row.value("own_upload")?,
         })
     }
 }
@@ -300,8 +301,8 @@ pub(super) async fn give_back(
 impl Usage {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
-            bytes: row.size("bytes")?,
-            packages: row.size("packages")?,
+            bytes: row.value("bytes")?,
+            packages: row.value("packages")?,
         })
     }
 }

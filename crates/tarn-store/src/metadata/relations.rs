@@ -13,10 +13,10 @@ use apk::{arch::Arch, dependency::Dependency, limits::Limits, name::PackageName}
 use super::{
     Metadata, MetadataError, NewPackageFile, OwnerId, PackageFileId, ReadScope, RepositoryId,
     admission::Admitted,
-    catalog::repository_in_sight,
-    engine::{Row, Transaction, sql},
+    catalog::read_scope::repository_in_sight,
+    engine::{Transaction, sql},
     given::{Given, given},
-    live_files::{arch, branch, package_name, repository},
+    rows::{FromRow, Row, read_all, row},
 };
 use tarn_base::names::{Branch, RepositoryName};
 
@@ -29,15 +29,17 @@ pub const MOST_DEPENDENTS: u32 = 300;
 /// The most answers to the question for what provides the names a file wants.
 const MOST_PROVIDERS: u32 = 1_000;
 
-/// A package in one of an owner's repositories that has to do with another.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RelatedPackage {
-    /// Its name.
-    pub name: PackageName,
-    /// The branch that it is in.
-    pub branch: Branch,
-    /// The repository.
-    pub repository: RepositoryName,
+row! {
+    /// A package in one of an owner's repositories that has to do with another.
+    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct RelatedPackage as related_columns {
+        /// Its name.
+        pub name: PackageName = package_files.name,
+        /// The branch that it is in.
+        pub branch: Branch = repositories.branch,
+        /// The repository.
+        pub repository: RepositoryName = repositories.name,
+    }
 }
 
 /// A package that provides a name.
@@ -189,8 +191,9 @@ impl Metadata {
             .engine
             .list(sql!(
                 concat!(
-                    "SELECT DISTINCT wanted.name AS provided, found.bounds AS bounds, package_files.name AS name, \
-                     package_files.arch AS arch, repositories.branch AS branch, repositories.name AS repository \
+                    "SELECT DISTINCT wanted.name AS provided, found.bounds AS bounds, package_files.arch AS arch, ",
+                    related_columns!(),
+                    " \
                      FROM package_names AS wanted CROSS JOIN package_names AS found \
                      JOIN repositories ON repositories.id = found.repository_id \
                      JOIN package_files ON package_files.id = found.file_id \
@@ -203,14 +206,14 @@ impl Metadata {
                 file,
                 of.as_str(),
                 read_scope.repositories.as_deref(),
-                i64::from(MOST_PROVIDERS)
+                MOST_PROVIDERS
             ))
             .await?;
         let provider = |row: &Row| {
             Ok(Provider {
                 provides: provided(row, "bounds")?,
                 package: RelatedPackage::from_row(row)?,
-                arch: arch(row)?,
+                arch: row.value("arch")?,
             })
         };
         rows.iter().map(provider).collect()
@@ -229,8 +232,9 @@ impl Metadata {
             .engine
             .list(sql!(
                 concat!(
-                    "SELECT DISTINCT package_files.name AS name, repositories.branch AS branch, \
-                     repositories.name AS repository, provided.name AS provided, provided.bounds AS bounds, \
+                    "SELECT DISTINCT ",
+                    related_columns!(),
+                    ", provided.name AS provided, provided.bounds AS bounds, \
                      wanting.bounds AS wanted FROM package_names AS provided CROSS JOIN package_names AS wanting \
                      JOIN repositories ON repositories.id = wanting.repository_id \
                      JOIN package_files ON package_files.id = wanting.file_id \
@@ -242,7 +246,7 @@ impl Metadata {
                 owner,
                 file,
                 read_scope.repositories.as_deref(),
-                i64::from(MOST_DEPENDENTS)
+                MOST_DEPENDENTS
             ))
             .await?;
         let dependent = |row: &Row| {
@@ -270,36 +274,18 @@ impl Metadata {
         let rows = self
             .engine
             .list(sql!(
-                "SELECT DISTINCT package_files.name AS name, repositories.branch AS branch, \
-                 repositories.name AS repository FROM package_names \
+                concat!("SELECT DISTINCT ", related_columns!(), " FROM package_names \
                  JOIN package_files ON package_files.id = package_names.file_id \
                  JOIN repositories ON repositories.id = package_names.repository_id \
                  WHERE package_names.owner_id = (SELECT owner_id FROM repositories WHERE id = $1) \
-                 AND package_names.repository_id = $1 AND package_names.kind = 'origin' AND package_names.name = $2 LIMIT $3",
+                 AND package_names.repository_id = $1 AND package_names.kind = 'origin' AND package_names.name = $2 LIMIT $3"),
                 repository,
                 origin,
-                i64::from(MOST_RELATED)
+                MOST_RELATED
             ))
             .await?;
-        related(&rows)
+        let mut related: Vec<RelatedPackage> = read_all(&rows)?;
+        related.sort();
+        Ok(related)
     }
-}
-
-impl RelatedPackage {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            name: package_name(row)?,
-            branch: branch(row, "branch")?,
-            repository: repository(row, "repository")?,
-        })
-    }
-}
-
-fn related(rows: &[Row]) -> Result<Vec<RelatedPackage>, MetadataError> {
-    let mut related: Vec<RelatedPackage> = rows
-        .iter()
-        .map(RelatedPackage::from_row)
-        .collect::<Result<_, _>>()?;
-    related.sort();
-    Ok(related)
 }

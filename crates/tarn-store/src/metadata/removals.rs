@@ -10,11 +10,14 @@
 //! Blobs that no package needs then are freed by the next sweep, without waiting: who is removed cannot be restored. The audit
 //! log stays: it has names beside the numbers. So do the identifiers of uploaders, which are never given out again.
 
+use apk::digest::Sha256Digest;
+
 use super::{
     Act, Metadata, MetadataError, OwnerId, OwnerKind, WebhookId,
     audit::Done,
     batches::{Batch, STEP},
-    engine::{Row, Transaction, sql},
+    engine::{Transaction, sql},
+    rows::Row,
     users::is_last_site_admin,
 };
 
@@ -64,7 +67,7 @@ impl Metadata {
                 owner
             ))
             .await?;
-        let packages = used.map_or(Ok(0), |row| row.size("packages"))?;
+        let packages = used.map_or(Ok(0), |row| row.value("packages"))?;
         if packages > 0 && !with_packages {
             return Err(RemoveOwnerError::HasPackages(packages));
         }
@@ -170,7 +173,7 @@ async fn clear_owner(
                 "DELETE FROM package_files WHERE id IN (SELECT id FROM package_files WHERE repository_id = $1 \
                  ORDER BY sequence LIMIT $2) RETURNING sha256",
                 repository,
-                i64::from(STEP)
+                STEP
             ))
             .await?;
         batch.add(gone.len() as u64);
@@ -206,7 +209,7 @@ async fn clear(
     batch: &mut Batch,
 ) -> Result<bool, MetadataError> {
     while batch.has_room() {
-        let gone = transaction.run(sql!(text, of, i64::from(STEP))).await?;
+        let gone = transaction.run(sql!(text, of, STEP)).await?;
         batch.add(gone);
         if gone < u64::from(STEP) {
             return Ok(true);
@@ -222,7 +225,7 @@ pub(super) async fn unneeded_without(
     gone: &[Row],
 ) -> Result<(), MetadataError> {
     for row in gone {
-        let sha256 = row.digest("sha256")?;
+        let sha256: Sha256Digest = row.value("sha256")?;
         transaction
             .run(sql!(
                 "UPDATE blobs SET state = 'unneeded' WHERE sha256 = $1 AND state = 'live'",

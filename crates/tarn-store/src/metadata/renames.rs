@@ -7,19 +7,22 @@ use super::{
     audit::Done,
     engine::{Transaction, sql},
     owners::owner_columns,
+    rows::{read, read_all, row, select},
 };
 use tarn_base::{clock::Timestamp, names::OwnerName};
 
 /// How many former names an owner may have: each keeps others from it.
 pub const MAX_FORMER_NAMES: usize = 8;
 
-/// A name that an owner had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FormerName {
-    /// As it was written.
-    pub name: String,
-    /// When the owner got another one.
-    pub since: Timestamp,
+row! {
+    /// A name that an owner had.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct FormerName as former_columns {
+        /// As it was written.
+        pub name: String = former_names.name,
+        /// When the owner got another one.
+        pub since: Timestamp = former_names.since,
+    }
 }
 
 /// Why an owner keeps its name. Nothing was changed.
@@ -71,17 +74,15 @@ impl Metadata {
         let ask = async |name: &String| {
             self.engine
                 .look_up(sql!(
-                    concat!(
-                        "SELECT ",
-                        owner_columns!(),
-                        " FROM former_names JOIN owners ON owners.id = former_names.owner_id \
+                    select!(
+                        owner_columns,
+                        "FROM former_names JOIN owners ON owners.id = former_names.owner_id \
                          WHERE former_names.name_lower = $1"
                     ),
                     name.as_str()
                 ))
-                .await?
-                .map(|row| Owner::from_row(&row))
-                .transpose()
+                .await
+                .and_then(read)
         };
         self.memory
             .former_owners
@@ -93,18 +94,14 @@ impl Metadata {
     pub async fn former_names(&self, owner: OwnerId) -> Result<Vec<FormerName>, MetadataError> {
         self.engine
             .rows(sql!(
-                "SELECT name, since FROM former_names WHERE owner_id = $1 ORDER BY since, name_lower",
+                select!(
+                    former_columns,
+                    "FROM former_names WHERE owner_id = $1 ORDER BY since, name_lower"
+                ),
                 owner
             ))
-            .await?
-            .iter()
-            .map(|row| {
-                Ok(FormerName {
-                    name: row.value("name")?,
-                    since: row.time("since")?,
-                })
-            })
-            .collect()
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 
     /// Gives an owner another name. The old one becomes a former name, unless they differ in case only. An owner may
@@ -190,15 +187,11 @@ impl Metadata {
                 let _ = write!(detail, ", and so in the limits of {tokens} tokens");
             }
         }
-        let done = Done {
-            action: match before.kind {
-                OwnerKind::User => "user.rename",
-                OwnerKind::Organisation => "org.rename",
-            },
-            owner: Some(owner),
-            target: &before.name,
-            detail: Some(&detail),
+        let action = match before.kind {
+            OwnerKind::User => "user.rename",
+            OwnerKind::Organisation => "org.rename",
         };
+        let done = Done::of(owner, action, &before.name).with(Some(&detail));
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(true)
@@ -220,13 +213,16 @@ impl Metadata {
         let Some(released) = released else {
             return Ok(false);
         };
-        let done = Done {
-            action: "name.release",
-            owner: Some(OwnerId::from_row(released.value("owner_id")?)),
-            target: released.value("name")?,
-            detail: None,
-        };
-        transaction.note(act, done).await?;
+        transaction
+            .note(
+                act,
+                Done::of(
+                    released.value("owner_id")?,
+                    "name.release",
+                    released.value("name")?,
+                ),
+            )
+            .await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -3,21 +3,24 @@
 use super::{
     Act, Metadata, MetadataError, OwnerId,
     audit::Done,
-    engine::{Row, Transaction, sql},
+    engine::{Transaction, sql},
+    rows::{FromRow, read, row, select},
 };
 use tarn_base::clock::Timestamp;
 
-/// A user's second factor, begun or in force.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecondFactor {
-    /// The secret, encrypted. Each beginning seals it anew, so it names the enrolment as well.
-    pub sealed: Vec<u8>,
-    /// Since when a code is asked for. `None`: it was begun and is not in force.
-    pub confirmed_at: Option<Timestamp>,
-    /// Wrong codes since the last right one.
-    pub wrong_codes: u32,
-    /// When the last of them came.
-    pub last_wrong_at: Timestamp,
+row! {
+    /// A user's second factor, begun or in force.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct SecondFactor as factor_columns {
+        /// The secret, encrypted. Each beginning seals it anew, so it names the enrolment as well.
+        pub sealed: Vec<u8> = second_factors.sealed,
+        /// Since when a code is asked for. `None`: it was begun and is not in force.
+        pub confirmed_at: Option<Timestamp> = second_factors.confirmed_at,
+        /// Wrong codes since the last right one.
+        pub wrong_codes: u32 = second_factors.wrong_codes,
+        /// When the last of them came.
+        pub last_wrong_at: Timestamp = second_factors.last_wrong_at,
+    }
 }
 
 impl std::fmt::Debug for SecondFactor {
@@ -53,18 +56,7 @@ pub enum CodeOutcome {
     Gone,
 }
 
-impl SecondFactor {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            sealed: row.value("sealed")?,
-            confirmed_at: row.time_if_any("confirmed_at")?,
-            wrong_codes: u32::try_from(row.size("wrong_codes")?).unwrap_or(u32::MAX),
-            last_wrong_at: row.time("last_wrong_at")?,
-        })
-    }
-}
-
-const SELECT: &str = "SELECT sealed, confirmed_at, wrong_codes, last_wrong_at FROM second_factors WHERE user_id = $1";
+const SELECT: &str = select!(factor_columns, "FROM second_factors WHERE user_id = $1");
 
 impl Metadata {
     /// The second factor of a user, begun or in force.
@@ -75,9 +67,8 @@ impl Metadata {
         let ask = async |user: &OwnerId| {
             self.engine
                 .look_up(sql!(SELECT, *user))
-                .await?
-                .map(|row| SecondFactor::from_row(&row))
-                .transpose()
+                .await
+                .and_then(read)
         };
         self.memory
             .second_factors
@@ -87,14 +78,11 @@ impl Metadata {
 
     /// How many recovery codes of a user are left.
     pub async fn recovery_codes_left(&self, user: OwnerId) -> Result<u64, MetadataError> {
-        self.engine
-            .row(sql!(
-                "SELECT COUNT(*) AS count FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL",
-                user
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("count"))?
-            .size("count")
+        self.count(sql!(
+            "SELECT COUNT(*) AS count FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL",
+            user
+        ))
+        .await
     }
 
     /// Keeps a secret that is not in force yet, in place of another such. `false` when one is in force.
@@ -120,10 +108,7 @@ impl Metadata {
                 act.at
             ))
             .await
-            .map_err(|error| match error {
-                error if error.is_dangling_reference() => MetadataError::Missing("user"),
-                error => error,
-            })?;
+            .map_err(|error| error.or_missing("user"))?;
         if begun == 0 {
             return Ok(false);
         }
@@ -216,9 +201,8 @@ impl Metadata {
         let mut transaction = self.engine.write().await?;
         let in_force = transaction
             .row(sql!(SELECT, user))
-            .await?
-            .map(|row| SecondFactor::from_row(&row))
-            .transpose()?
+            .await
+            .and_then(read::<SecondFactor>)?
             .is_some_and(|factor| factor.confirmed_at.is_some());
         if !in_force {
             return Ok(false);
@@ -336,11 +320,6 @@ async fn note(
     user: OwnerId,
     action: &'static str,
 ) -> Result<(), MetadataError> {
-    let done = Done {
-        action,
-        owner: Some(user),
-        target: "second factor",
-        detail: None,
-    };
+    let done = Done::of(user, action, "second factor");
     transaction.note(act, done).await
 }

@@ -1,12 +1,11 @@
 //! Which package file is served at a path: asked with every download, so the answers are remembered.
 
-use apk::{arch::Arch, digest::Sha256Digest, limits::Limits, name::PackageName, version::Version};
+use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
 
 use super::{
     Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
-    blob_facts::place,
-    engine::{Row, sql},
-    packages::corrupt,
+    engine::sql,
+    rows::{read, row, select},
 };
 use crate::blobs::BlobKey;
 use tarn_base::{
@@ -39,27 +38,29 @@ pub(super) struct Place {
     file_name: String,
 }
 
-/// A package file of the newest generation.
-#[derive(Debug, Clone)]
-pub struct PackageFile {
-    /// Which one.
-    pub id: PackageFileId,
-    /// In which repository.
-    pub repository: RepositoryId,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The package's name.
-    pub name: PackageName,
-    /// The package's version, as written in it.
-    pub version: Version,
-    /// The hash of its bytes.
-    pub sha256: Sha256Digest,
-    /// Where they are in the store.
-    pub place: u32,
-    /// How many bytes.
-    pub size: u64,
-    /// When it was recorded.
-    pub created_at: Timestamp,
+row! {
+    /// A package file of the newest generation.
+    #[derive(Debug, Clone)]
+    pub struct PackageFile as served_columns {
+        /// Which one.
+        pub id: PackageFileId = package_files.id,
+        /// In which repository.
+        pub repository: RepositoryId = package_files.repository_id,
+        /// The package's own architecture; may be noarch.
+        pub arch: Arch = package_files.arch,
+        /// The package's name.
+        pub name: PackageName = package_files.name,
+        /// The package's version, as written in it.
+        pub version: Version = package_files.version,
+        /// The hash of its bytes.
+        pub sha256: Sha256Digest = package_files.sha256,
+        /// Where they are in the store.
+        pub place: u32 = blobs.place,
+        /// How many bytes.
+        pub size: u64 = package_files.size,
+        /// When it was recorded.
+        pub created_at: Timestamp = package_files.created_at,
+    }
 }
 
 /// No file system that apk keeps packages on has longer names, in bytes; what asks for one is not remembered.
@@ -85,14 +86,14 @@ impl Metadata {
             // At most one row: a noarch file and one of an architecture exclude each other.
             self.engine
             .look_up(sql!(
-                "SELECT package_files.id AS id, package_files.repository_id AS repository_id, package_files.arch AS arch, \
-                 package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
-                 package_files.size AS size, package_files.created_at AS created_at, blobs.place AS place \
-                 FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
-                 JOIN blobs ON blobs.sha256 = package_files.sha256 \
-                 WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
-                 AND package_files.file_name = $4 AND package_files.arch IN ($5, $6) \
-                 AND package_files.removed_at IS NULL",
+                select!(
+                    served_columns,
+                    "FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                     JOIN blobs ON blobs.sha256 = package_files.sha256 \
+                     WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 \
+                     AND package_files.file_name = $4 AND package_files.arch IN ($5, $6) \
+                     AND package_files.removed_at IS NULL"
+                ),
                 address.owner,
                 address.branch.as_str(),
                 address.repository.as_str(),
@@ -100,9 +101,8 @@ impl Metadata {
                 address.arch.as_str(),
                 Arch::noarch().as_str()
             ))
-            .await?
-            .map(|row| PackageFile::from_row(&row))
-            .transpose()
+            .await
+            .and_then(read)
         };
         self.memory
             .package_files
@@ -118,25 +118,5 @@ impl PackageFile {
             sha256: self.sha256,
             place: self.place,
         }
-    }
-
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let (arch, name, version): (&str, &str, &str) = (
-            row.value("arch")?,
-            row.value("name")?,
-            row.value("version")?,
-        );
-        Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
-            repository: RepositoryId::from_row(row.value("repository_id")?),
-            arch: Arch::parse(arch).map_err(|_| corrupt("architecture", arch))?,
-            name: PackageName::parse(name).map_err(|_| corrupt("package name", name))?,
-            version: Version::parse_lenient(version, &Limits::default())
-                .map_err(|_| corrupt("version", version))?,
-            sha256: row.digest("sha256")?,
-            place: place(row)?,
-            size: row.size("size")?,
-            created_at: row.time("created_at")?,
-        })
     }
 }

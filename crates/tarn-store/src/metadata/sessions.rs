@@ -7,30 +7,33 @@
 use super::{
     Act, Metadata, MetadataError, OwnerId, SessionId, User,
     audit::Done,
-    engine::{Row, sql},
+    engine::sql,
+    rows::{read, read_all, row, select},
     users::user_columns,
 };
 use tarn_base::clock::Timestamp;
 
-/// A session, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    /// Which one.
-    pub id: SessionId,
-    /// Whose.
-    pub user: OwnerId,
-    /// When it began.
-    pub created_at: Timestamp,
-    /// When it was last used, roughly.
-    pub last_used_at: Timestamp,
-    /// When it ends unless it is used before.
-    pub expires_at: Timestamp,
-    /// When the password was last given.
-    pub proved_at: Timestamp,
-    /// Where it began.
-    pub address: String,
-    /// What the browser called itself then.
-    pub agent: String,
+row! {
+    /// A session, without its secret.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Session as session_columns {
+        /// Which one.
+        pub id: SessionId = sessions.id,
+        /// Whose.
+        pub user: OwnerId = sessions.user_id,
+        /// When it began.
+        pub created_at: Timestamp = sessions.created_at,
+        /// When it was last used, roughly.
+        pub last_used_at: Timestamp = sessions.last_used_at,
+        /// When it ends unless it is used before.
+        pub expires_at: Timestamp = sessions.expires_at,
+        /// When the password was last given.
+        pub proved_at: Timestamp = sessions.proved_at,
+        /// Where it began.
+        pub address: String = sessions.address,
+        /// What the browser called itself then.
+        pub agent: String = sessions.agent,
+    }
 }
 
 /// A session that begins.
@@ -50,30 +53,6 @@ pub struct NewSession<'a> {
     pub agent: &'a str,
     /// How many sessions a user may have.
     pub at_most: u32,
-}
-
-/// The columns of [`Session`], as a piece of a SELECT beside those of a user.
-macro_rules! session_columns {
-    () => {
-        "sessions.id AS session_id, sessions.user_id AS user_id, sessions.created_at AS created_at, \
-         sessions.last_used_at AS last_used_at, sessions.expires_at AS expires_at, sessions.proved_at AS proved_at, \
-         sessions.address AS address, sessions.agent AS agent"
-    };
-}
-
-impl Session {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: SessionId::from_row(row.value("session_id")?),
-            user: OwnerId::from_row(row.value("user_id")?),
-            created_at: row.time("created_at")?,
-            last_used_at: row.time("last_used_at")?,
-            expires_at: row.time("expires_at")?,
-            proved_at: row.time("proved_at")?,
-            address: row.value("address")?,
-            agent: row.value("agent")?,
-        })
-    }
 }
 
 impl Metadata {
@@ -102,7 +81,7 @@ impl Metadata {
                 "DELETE FROM sessions WHERE id IN \
                  (SELECT id FROM sessions WHERE user_id = $1 ORDER BY last_used_at DESC, id DESC LIMIT 1000 OFFSET $2)",
                 new.user,
-                i64::from(new.at_most.saturating_sub(1))
+                new.at_most.saturating_sub(1)
             ))
             .await?;
         let row = transaction
@@ -120,19 +99,15 @@ impl Metadata {
                 new.agent
             ))
             .await
-            .map_err(|error| match error {
-                error if error.is_dangling_reference() => MetadataError::Missing("user"),
-                error => error,
-            })?
+            .map_err(|error| error.or_missing("user"))?
             .ok_or(MetadataError::Missing("session"))?;
-        let id = SessionId::from_row(row.value("id")?);
-        let done = Done {
-            action: "session.add",
-            owner: Some(new.user),
-            target: &id.to_string(),
-            detail: Some(new.agent),
-        };
-        transaction.note(act, done).await?;
+        let id: SessionId = row.value("id")?;
+        transaction
+            .note(
+                act,
+                Done::of(new.user, "session.add", &id.to_string()).with(Some(new.agent)),
+            )
+            .await?;
         transaction.commit().await?;
         Ok(id)
     }
@@ -143,9 +118,8 @@ impl Metadata {
         let ask = async |hash: &[u8; 32]| {
             self.engine
                 .look_up(sql!(
-                    concat!(
-                        "SELECT ",
-                        session_columns!(),
+                    select!(
+                        session_columns,
                         ", ",
                         user_columns!(),
                         " FROM sessions JOIN owners ON owners.id = sessions.user_id \
@@ -154,9 +128,7 @@ impl Metadata {
                     ),
                     hash
                 ))
-                .await?
-                .map(|row| Ok((Session::from_row(&row)?, User::from_row(&row)?)))
-                .transpose()
+                .await.and_then(read)
         };
         self.memory
             .sessions
@@ -172,10 +144,9 @@ impl Metadata {
     ) -> Result<Vec<Session>, MetadataError> {
         self.engine
             .rows(sql!(
-                concat!(
-                    "SELECT ",
-                    session_columns!(),
-                    " FROM sessions JOIN users ON users.owner_id = sessions.user_id \
+                select!(
+                    session_columns,
+                    "FROM sessions JOIN users ON users.owner_id = sessions.user_id \
                      WHERE sessions.user_id = $1 AND sessions.expires_at > $2 \
                      AND users.credential_version = sessions.credential_version \
                      ORDER BY sessions.last_used_at DESC, sessions.id DESC"
@@ -183,10 +154,8 @@ impl Metadata {
                 user,
                 now
             ))
-            .await?
-            .iter()
-            .map(Session::from_row)
-            .collect()
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 
     /// Ends a session of a user, which counts no more from then on. `false` when there was none.
@@ -207,13 +176,9 @@ impl Metadata {
         if ended == 0 {
             return Ok(false);
         }
-        let done = Done {
-            action: "session.end",
-            owner: Some(user),
-            target: &session.to_string(),
-            detail: None,
-        };
-        transaction.note(act, done).await?;
+        transaction
+            .note(act, Done::of(user, "session.end", &session.to_string()))
+            .await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -237,13 +202,12 @@ impl Metadata {
         if ended == 0 {
             return Ok(0);
         }
-        let done = Done {
-            action: "session.end",
-            owner: Some(user),
-            target: "",
-            detail: Some(&format!("{ended} at once")),
-        };
-        transaction.note(act, done).await?;
+        transaction
+            .note(
+                act,
+                Done::of(user, "session.end", "").with(Some(&format!("{ended} at once"))),
+            )
+            .await?;
         transaction.commit().await?;
         Ok(ended)
     }
@@ -279,13 +243,16 @@ impl Metadata {
             ))
             .await?;
         let Some(row) = row else { return Ok(false) };
-        let done = Done {
-            action: "session.confirm",
-            owner: Some(OwnerId::from_row(row.value("user_id")?)),
-            target: &session.to_string(),
-            detail: None,
-        };
-        transaction.note(act, done).await?;
+        transaction
+            .note(
+                act,
+                Done::of(
+                    row.value("user_id")?,
+                    "session.confirm",
+                    &session.to_string(),
+                ),
+            )
+            .await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -300,7 +267,7 @@ impl Metadata {
         let statement = sql!(
             "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)",
             end,
-            i64::from(most)
+            most
         );
         self.engine.run(statement).await
     }

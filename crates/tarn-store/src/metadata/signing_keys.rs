@@ -12,34 +12,37 @@ use super::{
     Act, KeyState, KeyType, Metadata, MetadataError, OwnerId, SigningKeyId,
     audit::Done,
     change_times::next_change,
-    engine::{Row, Transaction, sql},
+    engine::{Transaction, sql},
+    rows::{FromRow, read_all, row, select},
 };
 use tarn_base::clock::Timestamp;
 
 /// How many keys of an owner may sign at a time. Two is a rotation; each one more costs every new index a signature.
 pub const MAX_ACTIVE_KEYS: usize = 4;
 
-/// A signing key as it is kept.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SigningKeyRow {
-    /// Which one. What it names never changes but for the state, so it is fit as the key of a cache.
-    pub id: SigningKeyId,
-    /// Whose.
-    pub owner_id: OwnerId,
-    /// The file name in `/etc/apk/keys`.
-    pub name: String,
-    /// What it is.
-    pub key_type: KeyType,
-    /// The public half, in PEM.
-    pub public_pem: String,
-    /// The private half, encrypted.
-    pub sealed: Vec<u8>,
-    /// Whether it signs.
-    pub state: KeyState,
-    /// When it was made or imported.
-    pub created_at: Timestamp,
-    /// When it got this state. No two changes of an owner's keys have the same time.
-    pub changed_at: Timestamp,
+row! {
+    /// A signing key as it is kept.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct SigningKeyRow as key_columns {
+        /// Which one. What it names never changes but for the state, so it is fit as the key of a cache.
+        pub id: SigningKeyId = signing_keys.id,
+        /// Whose.
+        pub owner_id: OwnerId = signing_keys.owner_id,
+        /// The file name in `/etc/apk/keys`.
+        pub name: String = signing_keys.name,
+        /// What it is.
+        pub key_type: KeyType = signing_keys.algorithm,
+        /// The public half, in PEM.
+        pub public_pem: String = signing_keys.public_pem,
+        /// The private half, encrypted.
+        pub sealed: Vec<u8> = signing_keys.sealed,
+        /// Whether it signs.
+        pub state: KeyState = signing_keys.state,
+        /// When it was made or imported.
+        pub created_at: Timestamp = signing_keys.created_at,
+        /// When it got this state. No two changes of an owner's keys have the same time.
+        pub changed_at: Timestamp = signing_keys.changed_at,
+    }
 }
 
 impl std::fmt::Debug for SigningKeyRow {
@@ -129,22 +132,6 @@ pub enum ChangeKeyError {
     Metadata(#[from] MetadataError),
 }
 
-impl SigningKeyRow {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: SigningKeyId::from_row(row.value("id")?),
-            owner_id: OwnerId::from_row(row.value("owner_id")?),
-            name: row.value("name")?,
-            key_type: row.word("type of key", "algorithm")?,
-            public_pem: row.value("public_pem")?,
-            sealed: row.value("sealed")?,
-            state: row.word("key state", "state")?,
-            created_at: row.time("created_at")?,
-            changed_at: row.time("changed_at")?,
-        })
-    }
-}
-
 impl Metadata {
     /// All keys of an owner in every state, newest first.
     pub async fn signing_keys(
@@ -154,14 +141,14 @@ impl Metadata {
         let ask = async |owner: &OwnerId| {
             self.engine
                 .look_up_all(sql!(
-                    "SELECT id, owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
-                     WHERE owner_id = $1 ORDER BY id DESC",
+                    select!(
+                        key_columns,
+                        "FROM signing_keys WHERE owner_id = $1 ORDER BY id DESC"
+                    ),
                     *owner
                 ))
-                .await?
-                .iter()
-                .map(SigningKeyRow::from_row)
-                .collect()
+                .await
+                .and_then(|rows| read_all(&rows))
         };
         self.memory
             .signing_keys
@@ -263,11 +250,11 @@ impl Metadata {
             ))
             .await?
             .ok_or(ChangeKeyError::NoSuchKey)?;
-        if row.word::<KeyState>("key state", "state")? == state {
+        if row.value::<KeyState>("state")? == state {
             return Ok(false);
         }
         let active = active(&mut transaction, owner).await?;
-        let key_type = row.word("type of key", "algorithm")?;
+        let key_type = row.value("algorithm")?;
         match (state, key_type) {
             (KeyState::Retired, KeyType::Rsa) if rsa(&active) <= 1 => {
                 return Err(ChangeKeyError::OnlyRsa);
@@ -278,7 +265,7 @@ impl Metadata {
             (KeyState::Retired | KeyState::Active, _) => {}
         }
         let changed_at = change_time(&mut transaction, owner, act.at).await?;
-        let key = (SigningKeyId::from_row(row.value("id")?), name);
+        let key = (row.value("id")?, name);
         change_state(&mut transaction, owner, key, (state, changed_at), act).await?;
         transaction.commit().await?;
         Ok(true)
@@ -323,7 +310,7 @@ async fn change_state(
             sql!(
                 "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
                 id,
-                state.as_str(),
+                state,
                 changed_at
             ),
         )
@@ -342,12 +329,7 @@ async fn note_key(
     owner: OwnerId,
     name: &str,
 ) -> Result<(), MetadataError> {
-    let done = Done {
-        action,
-        owner: Some(owner),
-        target: name,
-        detail: None,
-    };
+    let done = Done::of(owner, action, name);
     transaction.note(act, done).await
 }
 
@@ -365,9 +347,7 @@ async fn change_time(
             owner
         ))
         .await?
-        .map(|row| row.time_if_any("changed_at"))
-        .transpose()?
-        .flatten();
+        .map_or(Ok(None), |row| row.value("changed_at"))?;
     Ok(previous.map_or(now, |previous| next_change(previous, now)))
 }
 
@@ -378,14 +358,14 @@ async fn active(
 ) -> Result<Vec<SigningKeyRow>, MetadataError> {
     transaction
         .rows(sql!(
-            "SELECT id, owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at FROM signing_keys \
-             WHERE owner_id = $1 AND state = 'active' ORDER BY id DESC",
+            select!(
+                key_columns,
+                "FROM signing_keys WHERE owner_id = $1 AND state = 'active' ORDER BY id DESC"
+            ),
             owner
         ))
-        .await?
-        .iter()
-        .map(SigningKeyRow::from_row)
-        .collect()
+        .await
+        .and_then(|rows| read_all(&rows))
 }
 
 async fn insert_active(
@@ -396,12 +376,11 @@ async fn insert_active(
 ) -> Result<SigningKeyRow, AddKeyError> {
     let row = transaction
         .row(sql!(
-            "INSERT INTO signing_keys (owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at) \
-             VALUES ($1, $2, $3, $4, $5, 'active', $6, $7) ON CONFLICT (owner_id, name) DO NOTHING \
-             RETURNING id, owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at",
+            concat!("INSERT INTO signing_keys (owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at) \
+             VALUES ($1, $2, $3, $4, $5, 'active', $6, $7) ON CONFLICT (owner_id, name) DO NOTHING RETURNING ", key_columns!()),
             new.owner,
             new.name,
-            new.key_type.as_str(),
+            new.key_type,
             new.public_pem,
             new.sealed,
             created_at,

@@ -39,7 +39,8 @@ use self::{
 use super::{
     MetadataError, WRITE_WAIT,
     db_version::{HeaderWatch, Watch},
-    engine::{Engine, Purpose, Row, Statement},
+    engine::{Engine, Purpose, Statement},
+    rows::Row,
 };
 use tarn_base::counter::Counter;
 
@@ -386,7 +387,7 @@ fn open_unchanged_here(path: &Path) -> Result<Option<Unchanged>, MetadataError> 
     let open = if is_in_use { reader } else { immutable };
     let made = open(&path).and_then(|connection| migrations::newest_made(&connection));
     let found = made.map_err(|error| unreadable(&path, error.into()))?;
-    let known = migrations::newest();
+    let known = super::migrations::newest();
     if let Some(found) = found.filter(|found| *found > known) {
         let database = path.display().to_string();
         return Err(MetadataError::Newer {

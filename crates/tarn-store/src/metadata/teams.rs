@@ -5,43 +5,40 @@ use std::sync::Arc;
 use super::{
     Act, Metadata, MetadataError, Owner, OwnerId, Page, Role, TeamId, Window,
     audit::Done,
-    engine::{Row, sql},
-    members::{admins_of, an_admin_remains},
+    engine::{Transaction, sql},
     owners::owner_columns,
+    rows::{FromRow, read, read_all, row, select},
 };
 use tarn_base::names::TeamName;
 
-/// The teams that every organisation has, with the role of each.
-pub const BUILT_IN_TEAMS: [(&str, Role); 3] = [
-    ("readers", Role::Read),
-    ("writers", Role::Write),
-    ("admins", Role::Admin),
-];
-
-/// A team of an organisation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Team {
-    /// Which one.
-    pub id: TeamId,
-    /// Whose.
-    pub organisation: OwnerId,
-    /// As its maker wrote it; compare without regard to case.
-    pub name: String,
-    /// What its members may do.
-    pub role: Role,
-    /// Where a role of write writes, as `access/` writes it; empty: everywhere.
-    pub limits: String,
-    /// Whether it came with the organisation and stays with it.
-    pub built_in: bool,
+row! {
+    /// A team of an organisation.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Team as team_columns {
+        /// Which one.
+        pub id: TeamId = teams.id,
+        /// Whose.
+        pub organisation: OwnerId = teams.organisation_id,
+        /// As its maker wrote it; compare without regard to case.
+        pub name: String = teams.name,
+        /// What its members may do.
+        pub role: Role = teams.role,
+        /// Where a role of write writes, as `access/` writes it; empty: everywhere.
+        pub limits: String = teams.limits,
+        /// Whether it came with the organisation and stays with it.
+        pub built_in: bool = teams.built_in,
+    }
 }
 
-/// What one team of a user grants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TeamGrantRow {
-    /// What its members may do.
-    pub role: Role,
-    /// Where a role of write writes, as `access/` writes it; empty: everywhere.
-    pub limits: String,
+row! {
+    /// What one team of a user grants.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct TeamGrantRow as grant_columns {
+        /// What its members may do.
+        pub role: Role = teams.role,
+        /// Where a role of write writes, as `access/` writes it; empty: everywhere.
+        pub limits: String = teams.limits,
+    }
 }
 
 /// Why a team was not made or changed. Nothing was changed.
@@ -64,27 +61,6 @@ pub enum TeamError {
     Metadata(#[from] MetadataError),
 }
 
-/// The columns of [`Team`], as a piece of a SELECT.
-macro_rules! team_columns {
-    () => {
-        "teams.id AS team_id, teams.organisation_id AS organisation_id, teams.name AS team, teams.role AS role, \
-         teams.limits AS limits, teams.built_in AS built_in"
-    };
-}
-
-impl Team {
-    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: TeamId::from_row(row.value("team_id")?),
-            organisation: OwnerId::from_row(row.value("organisation_id")?),
-            name: row.value("team")?,
-            role: row.word("role", "role")?,
-            limits: row.value("limits")?,
-            built_in: row.value("built_in")?,
-        })
-    }
-}
-
 impl Metadata {
     /// What the teams of an organisation grant a user; nothing when the user is in none of them.
     pub async fn team_grants(
@@ -95,21 +71,16 @@ impl Metadata {
         let ask = async |(organisation, user): &(OwnerId, OwnerId)| {
             self.engine
                 .look_up_all(sql!(
-                    "SELECT teams.role AS role, teams.limits AS limits FROM teams \
-                     JOIN team_members ON team_members.team_id = teams.id \
-                     WHERE teams.organisation_id = $1 AND team_members.user_id = $2 ORDER BY teams.id",
-                    *organisation,
-                    *user
+                    select!(
+                        grant_columns,
+                        "FROM teams \
+                         JOIN team_members ON team_members.team_id = teams.id \
+                         WHERE teams.organisation_id = $1 AND team_members.user_id = $2 ORDER BY teams.id"
+                    ),
+                    *organisation, *user
                 ))
-                .await?
-                .iter()
-                .map(|row| {
-                    Ok(TeamGrantRow {
-                        role: row.word("role", "role")?,
-                        limits: row.value("limits")?,
-                    })
-                })
-                .collect()
+                .await
+                .and_then(|rows| read_all(&rows))
         };
         self.memory
             .team_grants
@@ -123,34 +94,25 @@ impl Metadata {
         organisation: OwnerId,
         window: Window,
     ) -> Result<Page<(Team, u64)>, MetadataError> {
-        let total = self
-            .count(sql!(
-                "SELECT COUNT(*) AS count FROM teams WHERE organisation_id = $1",
-                organisation
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .list(sql!(
-                concat!(
-                    "SELECT ",
-                    team_columns!(),
-                    ", (SELECT COUNT(*) FROM team_members WHERE team_members.team_id = teams.id) AS members \
+        let count = sql!(
+            "SELECT COUNT(*) AS count FROM teams WHERE organisation_id = $1",
+            organisation
+        );
+        let rows = sql!(
+            select!(
+                team_columns,
+                ", (SELECT COUNT(*) FROM team_members WHERE team_members.team_id = teams.id) AS members \
                      FROM teams WHERE teams.organisation_id = $1 \
                      ORDER BY CASE WHEN teams.built_in THEN teams.id END NULLS LAST, teams.name_lower LIMIT $2 OFFSET $3"
-                ),
-                organisation,
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let teams = rows
-            .iter()
-            .map(|row| Ok((Team::from_row(row)?, row.size("members")?)));
-        Ok(Page {
-            entries: teams.collect::<Result<_, MetadataError>>()?,
-            total,
+            ),
+            organisation,
+            window.limit,
+            window.offset
+        );
+        self.page_by(count, rows, |row| {
+            Ok((Team::from_row(row)?, row.value("members")?))
         })
+        .await
     }
 
     /// The team of an organisation with that name, without regard to case.
@@ -161,17 +123,15 @@ impl Metadata {
     ) -> Result<Option<Team>, MetadataError> {
         self.engine
             .row(sql!(
-                concat!(
-                    "SELECT ",
-                    team_columns!(),
-                    " FROM teams WHERE teams.organisation_id = $1 AND teams.name_lower = $2"
+                select!(
+                    team_columns,
+                    "FROM teams WHERE teams.organisation_id = $1 AND teams.name_lower = $2"
                 ),
                 organisation,
                 name.lower()
             ))
-            .await?
-            .map(|row| Team::from_row(&row))
-            .transpose()
+            .await
+            .and_then(read)
     }
 
     /// The team of that number, with its organisation.
@@ -181,18 +141,15 @@ impl Metadata {
     ) -> Result<Option<(Owner, Team)>, MetadataError> {
         self.engine
             .row(sql!(
-                concat!(
-                    "SELECT ",
-                    team_columns!(),
+                select!(
+                    owner_columns,
                     ", ",
-                    owner_columns!(),
+                    team_columns!(),
                     " FROM teams JOIN owners ON owners.id = teams.organisation_id WHERE teams.id = $1"
                 ),
                 number
             ))
-            .await?
-            .map(|row| Ok((Owner::from_row(&row)?, Team::from_row(&row)?)))
-            .transpose()
+            .await.and_then(read)
     }
 
     /// The teams in which a user is, with their organisations, by name.
@@ -201,36 +158,24 @@ impl Metadata {
         user: OwnerId,
         window: Window,
     ) -> Result<Page<(Owner, Team)>, MetadataError> {
-        let total = self
-            .count(sql!(
-                "SELECT COUNT(*) AS count FROM team_members WHERE user_id = $1",
-                user
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .list(sql!(
-                concat!(
-                    "SELECT ",
-                    owner_columns!(),
-                    ", ",
-                    team_columns!(),
-                    " FROM team_members JOIN teams ON teams.id = team_members.team_id \
+        let count = sql!(
+            "SELECT COUNT(*) AS count FROM team_members WHERE user_id = $1",
+            user
+        );
+        let rows = sql!(
+            select!(
+                owner_columns,
+                ", ",
+                team_columns!(),
+                " FROM team_members JOIN teams ON teams.id = team_members.team_id \
                      JOIN owners ON owners.id = teams.organisation_id WHERE team_members.user_id = $1 \
                      ORDER BY owners.name_lower, teams.name_lower LIMIT $2 OFFSET $3"
-                ),
-                user,
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let teams = rows
-            .iter()
-            .map(|row| Ok((Owner::from_row(row)?, Team::from_row(row)?)));
-        Ok(Page {
-            entries: teams.collect::<Result<_, MetadataError>>()?,
-            total,
-        })
+            ),
+            user,
+            window.limit,
+            window.offset
+        );
+        self.page(count, rows).await
     }
 
     /// Makes a team, where there are fewer than `at_most`. `limits` is for the role of write only: the table refuses it elsewhere.
@@ -249,47 +194,32 @@ impl Metadata {
     ) -> Result<Team, TeamError> {
         let mut transaction = self.engine.write().await?;
         transaction.lock_organisation(organisation).await?;
-        let count = transaction
-            .row(sql!(
-                "SELECT COUNT(*) AS count FROM teams WHERE organisation_id = $1",
-                organisation
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("count of teams"))?;
-        if count.size("count")? >= at_most {
+        let teams = sql!(
+            "SELECT COUNT(*) AS count FROM teams WHERE organisation_id = $1",
+            organisation
+        );
+        if transaction.count(teams).await? >= at_most {
             return Err(TeamError::TooMany);
         }
         let row = transaction
             .row(sql!(
-                "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, FALSE, $6) ON CONFLICT (organisation_id, name_lower) DO NOTHING RETURNING id",
+                concat!("INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, FALSE, $6) ON CONFLICT (organisation_id, name_lower) DO NOTHING RETURNING ", team_columns!()),
                 organisation,
                 name.as_str(),
                 name.lower(),
-                role.as_str(),
+                role,
                 limits,
                 act.at
             ))
             .await?
             .ok_or(TeamError::NameTaken)?;
         let detail = written(role, limits);
-        let done = Done {
-            action: "team.add",
-            owner: Some(organisation),
-            target: name.as_str(),
-            detail: Some(&detail),
-        };
+        let done = Done::of(organisation, "team.add", name.as_str()).with(Some(&detail));
         transaction.note(act, done).await?;
-        let id = TeamId::from_row(row.value("id")?);
+        let team = Team::from_row(&row)?;
         transaction.commit().await?;
-        Ok(Team {
-            id,
-            organisation,
-            name: name.as_str().to_owned(),
-            role,
-            limits: limits.to_owned(),
-            built_in: false,
-        })
+        Ok(team)
     }
 
     /// Changes where a team with the role of write writes. `false` when it was so already; nothing was changed then.
@@ -327,12 +257,7 @@ impl Metadata {
             )
             .await?;
         let detail = written(team.role, limits);
-        let done = Done {
-            action: "team.change",
-            owner: Some(team.organisation),
-            target: &team.name,
-            detail: Some(&detail),
-        };
+        let done = Done::of(team.organisation, "team.change", &team.name).with(Some(&detail));
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(true)
@@ -354,16 +279,59 @@ impl Metadata {
             .run_one("team", sql!("DELETE FROM teams WHERE id = $1", team.id))
             .await?;
         an_admin_remains(&mut transaction, team.organisation, admins).await?;
-        let done = Done {
-            action: "team.delete",
-            owner: Some(team.organisation),
-            target: &team.name,
-            detail: None,
-        };
+        let done = Done::of(team.organisation, "team.delete", &team.name);
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// Who could look after an organisation. What is later in this list is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Admins {
+    /// No user is in a team of the role admin.
+    None,
+    /// Only those are whose accounts are disabled.
+    Disabled,
+    /// One is whose account is not.
+    Enabled,
+}
+
+/// Who could look after an organisation now.
+pub(super) async fn admins_of(
+    transaction: &mut Transaction,
+    organisation: OwnerId,
+) -> Result<Admins, MetadataError> {
+    let enabled_first = transaction
+        .row(sql!(
+            "SELECT users.disabled AS disabled FROM teams JOIN team_members ON team_members.team_id = teams.id \
+             JOIN users ON users.owner_id = team_members.user_id \
+             WHERE teams.organisation_id = $1 AND teams.role = 'admin' ORDER BY users.disabled LIMIT 1",
+            organisation
+        ))
+        .await?;
+    Ok(match enabled_first {
+        None => Admins::None,
+        Some(row) if row.value("disabled")? => Admins::Disabled,
+        Some(_) => Admins::Enabled,
+    })
+}
+
+/// Holds a change to what the organisation had before it: its last admin can't be taken away, nor the last one whose account is
+/// not disabled. What takes no admin away is fine, whichever accounts are disabled.
+///
+/// # Errors
+///
+/// [`TeamError::LastAdmin`] when the change has to be given up.
+pub(super) async fn an_admin_remains(
+    transaction: &mut Transaction,
+    organisation: OwnerId,
+    before: Admins,
+) -> Result<(), TeamError> {
+    if admins_of(transaction, organisation).await? < before {
+        return Err(TeamError::LastAdmin);
+    }
+    Ok(())
 }
 
 /// What a team grants, for people.

@@ -3,32 +3,35 @@
 use super::{
     Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, Page, TokenId, User, Window,
     audit::Done,
-    engine::{Row, Statement, Transaction, sql},
+    engine::{Statement, sql},
+    rows::{FromRow, Row, read, row, select},
     users::user_columns,
 };
 use tarn_base::clock::Timestamp;
 
-/// An access token, without what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// Which one.
-    pub id: TokenId,
-    /// Whose: a user's or an organisation's.
-    pub owner: OwnerId,
-    /// What its owner calls it. Each of an owner's tokens has another label.
-    pub label: String,
-    /// What it lets its bearer do, as `access/` writes it.
-    pub scopes: String,
-    /// On what, as `access/` writes it; empty: no limit.
-    pub limits: String,
-    /// From where, as `access/` writes it; empty: from anywhere.
-    pub networks: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// From when on it counts no more. `None`: never.
-    pub expires_at: Option<Timestamp>,
-    /// When it was last used, roughly. `None`: never.
-    pub last_used_at: Option<Timestamp>,
+row! {
+    /// An access token, without what it is.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Token as token_columns {
+        /// Which one.
+        pub id: TokenId = tokens.id,
+        /// Whose: a user's or an organisation's.
+        pub owner: OwnerId = tokens.owner_id,
+        /// What its owner calls it. Each of an owner's tokens has another label.
+        pub label: String = tokens.label,
+        /// What it lets its bearer do, as `access/` writes it.
+        pub scopes: String = tokens.scopes,
+        /// On what, as `access/` writes it; empty: no limit.
+        pub limits: String = tokens.limits,
+        /// From where, as `access/` writes it; empty: from anywhere.
+        pub networks: String = tokens.networks,
+        /// When it was made.
+        pub created_at: Timestamp = tokens.created_at,
+        /// From when on it counts no more. `None`: never.
+        pub expires_at: Option<Timestamp> = tokens.expires_at,
+        /// When it was last used, roughly. `None`: never.
+        pub last_used_at: Option<Timestamp> = tokens.last_used_at,
+    }
 }
 
 /// Whose a token is.
@@ -75,34 +78,9 @@ pub enum AddTokenError {
     Metadata(#[from] MetadataError),
 }
 
-/// The columns of [`Token`], as a piece of a SELECT beside those of an owner.
-macro_rules! token_columns {
-    () => {
-        "tokens.id AS token_id, tokens.owner_id AS owner_id, tokens.label AS label, tokens.scopes AS scopes, \
-         tokens.limits AS limits, tokens.networks AS networks, tokens.created_at AS created_at, \
-         tokens.expires_at AS expires_at, tokens.last_used_at AS last_used_at"
-    };
-}
-
-impl Token {
+impl FromRow for Bearer {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: TokenId::from_row(row.value("token_id")?),
-            owner: OwnerId::from_row(row.value("owner_id")?),
-            label: row.value("label")?,
-            scopes: row.value("scopes")?,
-            limits: row.value("limits")?,
-            networks: row.value("networks")?,
-            created_at: row.time("created_at")?,
-            expires_at: row.time_if_any("expires_at")?,
-            last_used_at: row.time_if_any("last_used_at")?,
-        })
-    }
-}
-
-impl Bearer {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        match row.word("kind of owner", "kind")? {
+        match row.value("owners_kind")? {
             OwnerKind::User => User::from_row(row).map(Self::User),
             OwnerKind::Organisation => Owner::from_row(row).map(Self::Organisation),
         }
@@ -122,7 +100,7 @@ impl Metadata {
     ) -> Result<Token, AddTokenError> {
         let mut transaction = self.engine.write().await?;
         transaction.lock_owner(new.owner).await?;
-        if count(&mut transaction, new.owner).await? >= new.at_most {
+        if transaction.count(count_of(new.owner)).await? >= new.at_most {
             transaction
                 .run(sql!(
                     "DELETE FROM tokens WHERE owner_id = $1 AND expires_at <= $2",
@@ -130,7 +108,7 @@ impl Metadata {
                     act.at
                 ))
                 .await?;
-            if count(&mut transaction, new.owner).await? >= new.at_most {
+            if transaction.count(count_of(new.owner)).await? >= new.at_most {
                 return Err(AddTokenError::TooMany);
             }
         }
@@ -163,12 +141,7 @@ impl Metadata {
                 detail.push_str(list);
             }
         }
-        let done = Done {
-            action: "token.add",
-            owner: Some(new.owner),
-            target: new.label,
-            detail: Some(&detail),
-        };
+        let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
         transaction.note(act, done).await?;
         let token = Token::from_row(&row)?;
         transaction.commit().await?;
@@ -181,19 +154,17 @@ impl Metadata {
         let ask = async |hash: &[u8; 32]| {
             self.engine
                 .look_up(sql!(
-                    concat!(
-                        "SELECT ",
-                        token_columns!(),
-                        ", owners.kind AS kind, ",
+                    select!(
+                        token_columns,
+                        ", owners.kind AS owners_kind, ",
                         user_columns!(),
                         " FROM tokens JOIN owners ON owners.id = tokens.owner_id \
                          LEFT JOIN users ON users.owner_id = owners.id WHERE tokens.hash = $1"
                     ),
                     hash
                 ))
-                .await?
-                .map(|row| Ok((Token::from_row(&row)?, Bearer::from_row(&row)?)))
-                .transpose()
+                .await
+                .and_then(read)
         };
         self.memory.tokens.get(&self.memory.watch, *hash, ask).await
     }
@@ -204,25 +175,17 @@ impl Metadata {
         owner: OwnerId,
         window: Window,
     ) -> Result<Page<Token>, MetadataError> {
-        let total = self.count(count_of(owner)).await?;
-        let rows = self
-            .engine
-            .list(sql!(
-                concat!(
-                    "SELECT ",
-                    token_columns!(),
-                    " FROM tokens WHERE tokens.owner_id = $1 ORDER BY tokens.id LIMIT $2 OFFSET $3"
-                ),
-                owner,
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let tokens = rows.iter().map(Token::from_row);
-        Ok(Page {
-            entries: tokens.collect::<Result<_, _>>()?,
-            total,
-        })
+        let count = count_of(owner);
+        let rows = sql!(
+            select!(
+                token_columns,
+                "FROM tokens WHERE tokens.owner_id = $1 ORDER BY tokens.id LIMIT $2 OFFSET $3"
+            ),
+            owner,
+            window.limit,
+            window.offset
+        );
+        self.page(count, rows).await
     }
 
     /// The token of an owner with that number; the one with that label, if none has the number.
@@ -234,19 +197,17 @@ impl Metadata {
     ) -> Result<Option<Token>, MetadataError> {
         self.engine
             .row(sql!(
-                concat!(
-                    "SELECT ",
-                    token_columns!(),
-                    " FROM tokens WHERE tokens.owner_id = $1 AND (tokens.id = CAST($2 AS BIGINT) OR tokens.label = $3) \
+                select!(
+                    token_columns,
+                    "FROM tokens WHERE tokens.owner_id = $1 AND (tokens.id = CAST($2 AS BIGINT) OR tokens.label = $3) \
                      ORDER BY CASE WHEN tokens.label = $3 THEN 1 ELSE 0 END LIMIT 1"
                 ),
                 owner,
                 number,
                 label
             ))
-            .await?
-            .map(|row| Token::from_row(&row))
-            .transpose()
+            .await
+            .and_then(read)
     }
 
     /// Forgets the token of an owner with that label, which counts no more from then on. `false` when there was none.
@@ -267,12 +228,7 @@ impl Metadata {
         if removed == 0 {
             return Ok(false);
         }
-        let done = Done {
-            action: "token.revoke",
-            owner: Some(owner),
-            target: label,
-            detail: None,
-        };
+        let done = Done::of(owner, "token.revoke", label);
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(true)
@@ -288,7 +244,7 @@ impl Metadata {
         let statement = sql!(
             "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < $1 LIMIT $2)",
             end,
-            i64::from(most)
+            most
         );
         self.engine.run(statement).await
     }
@@ -311,21 +267,9 @@ impl Metadata {
 }
 
 /// The question for how many tokens an owner has, those that have expired among them.
-fn count_of(owner: OwnerId) -> Statement {
+pub(super) fn count_of(owner: OwnerId) -> Statement {
     sql!(
         "SELECT COUNT(*) AS count FROM tokens WHERE owner_id = $1",
         owner
     )
-}
-
-/// How many tokens an owner has, those that have expired among them.
-pub(super) async fn count(
-    transaction: &mut Transaction,
-    owner: OwnerId,
-) -> Result<u64, MetadataError> {
-    transaction
-        .row(count_of(owner))
-        .await?
-        .ok_or(MetadataError::Missing("count of tokens"))?
-        .size("count")
 }

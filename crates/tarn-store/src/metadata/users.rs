@@ -3,29 +3,32 @@
 use super::{
     Act, AddOwnerError, Metadata, MetadataError, OwnerId, OwnerKind, Visibility,
     audit::Done,
-    engine::{Row, Transaction, sql},
+    engine::{Transaction, sql},
     owners::{change_visibility, insert_owner},
+    rows::{read, read_all, row, select},
     webhooks::give_up_pending_of,
 };
 use tarn_base::names::OwnerName;
 
-/// A user account.
-#[derive(Clone, PartialEq, Eq)]
-pub struct User {
-    /// The same number as the [`Owner`]'s.
-    pub id: OwnerId,
-    /// As the maker of the account wrote it.
-    pub name: String,
-    /// Who may read what the user has.
-    pub visibility: Visibility,
-    /// The password's hash in PHC form. `None`: signs in by tokens only.
-    pub password_hash: Option<String>,
-    /// Moves on when what the user signs in with changes, so that what was verified before counts no more.
-    pub credential_version: i64,
-    /// A site administrator passes every check.
-    pub admin: bool,
-    /// A disabled account passes none.
-    pub disabled: bool,
+row! {
+    /// A user account.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct User as user_columns {
+        /// The same number as the [`Owner`]'s.
+        pub id: OwnerId = owners.id,
+        /// As the maker of the account wrote it.
+        pub name: String = owners.name,
+        /// Who may read what the user has.
+        pub visibility: Visibility = owners.visibility,
+        /// The password's hash in PHC form. `None`: signs in by tokens only.
+        pub password_hash: Option<String> = users.password_hash,
+        /// Moves on when what the user signs in with changes, so that what was verified before counts no more.
+        pub credential_version: i64 = users.credential_version,
+        /// A site administrator passes every check.
+        pub admin: bool = users.admin,
+        /// A disabled account passes none.
+        pub disabled: bool = users.disabled,
+    }
 }
 
 impl std::fmt::Debug for User {
@@ -76,28 +79,7 @@ pub enum ChangeUserError {
     Metadata(#[from] MetadataError),
 }
 
-/// The columns of [`User`], as a piece of a SELECT.
-macro_rules! user_columns {
-    () => {
-        "owners.id AS id, owners.name AS name, owners.visibility AS visibility, users.password_hash AS password_hash, \
-         users.credential_version AS credential_version, users.admin AS admin, users.disabled AS disabled"
-    };
-}
 pub(super) use user_columns;
-
-impl User {
-    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: OwnerId::from_row(row.value("id")?),
-            name: row.value("name")?,
-            visibility: row.word("visibility", "visibility")?,
-            password_hash: row.value("password_hash")?,
-            credential_version: row.value("credential_version")?,
-            admin: row.value("admin")?,
-            disabled: row.value("disabled")?,
-        })
-    }
-}
 
 impl Metadata {
     /// The user of that name, without regard to case. An organisation is none.
@@ -105,16 +87,14 @@ impl Metadata {
         let ask = async |name: &String| {
             self.engine
                 .look_up(sql!(
-                    concat!(
-                        "SELECT ",
-                        user_columns!(),
-                        " FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.name_lower = $1"
+                    select!(
+                        user_columns,
+                        "FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.name_lower = $1"
                     ),
                     name.as_str()
                 ))
-                .await?
-                .map(|row| User::from_row(&row))
-                .transpose()
+                .await
+                .and_then(read)
         };
         self.memory
             .users
@@ -126,30 +106,25 @@ impl Metadata {
     pub async fn user_by_id(&self, id: OwnerId) -> Result<Option<User>, MetadataError> {
         self.engine
             .row(sql!(
-                concat!(
-                    "SELECT ",
-                    user_columns!(),
-                    " FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.id = $1"
+                select!(
+                    user_columns,
+                    "FROM owners JOIN users ON users.owner_id = owners.id WHERE owners.id = $1"
                 ),
                 id
             ))
-            .await?
-            .map(|row| User::from_row(&row))
-            .transpose()
+            .await
+            .and_then(read)
     }
 
     /// All users, by name.
     pub async fn users(&self) -> Result<Vec<User>, MetadataError> {
         self.engine
-            .rows(sql!(concat!(
-                "SELECT ",
-                user_columns!(),
-                " FROM owners JOIN users ON users.owner_id = owners.id ORDER BY owners.name_lower"
+            .rows(sql!(select!(
+                user_columns,
+                "FROM owners JOIN users ON users.owner_id = owners.id ORDER BY owners.name_lower"
             )))
-            .await?
-            .iter()
-            .map(User::from_row)
-            .collect()
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 
     /// How many users there are, disabled ones too. None means that this is the first run.
@@ -186,12 +161,7 @@ impl Metadata {
             (visibility, true) => format!("{visibility}, a site administrator"),
             (visibility, false) => visibility.to_string(),
         };
-        let done = Done {
-            action: "user.add",
-            owner: Some(id),
-            target: new.name.as_str(),
-            detail: Some(&detail),
-        };
+        let done = Done::of(id, "user.add", new.name.as_str()).with(Some(&detail));
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(User {
@@ -362,12 +332,7 @@ async fn note_of_user(
     (action, detail): (&'static str, Option<&str>),
     user: OwnerId,
 ) -> Result<(), MetadataError> {
-    let done = Done {
-        action,
-        owner: Some(user),
-        target: "",
-        detail,
-    };
+    let done = Done::of(user, action, "").with(detail);
     transaction.note(act, done).await
 }
 
@@ -384,7 +349,7 @@ pub(super) async fn is_last_site_admin(
         .await?;
     let mut last = false;
     for row in &rows {
-        if OwnerId::from_row(row.value("owner_id")?) != user {
+        if row.value::<OwnerId>("owner_id")? != user {
             return Ok(false);
         }
         last = true;

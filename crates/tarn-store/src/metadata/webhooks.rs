@@ -5,8 +5,9 @@ use std::{fmt, str::FromStr};
 use super::{
     Act, Metadata, MetadataError, OwnerId, UnknownWord, WebhookEvent, WebhookId,
     audit::Done,
-    engine::{Row, Transaction, sql},
+    engine::{Transaction, sql},
     removals::note_webhook,
+    rows::{FromRow, read_all, row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -18,25 +19,17 @@ const fn bit(event: WebhookEvent) -> u8 {
     1 << event as u8
 }
 
-/// Whether it is something that happened to a package: what the forges call `package`.
-const fn is_about_packages(event: WebhookEvent) -> bool {
-    match event {
-        WebhookEvent::Published | WebhookEvent::Deleted => true,
-        WebhookEvent::Ping => false,
-    }
-}
-
 impl WebhookEvents {
     /// All that can be chosen.
     pub const ALL: Self = Self::chosen(false);
 
-    /// All that happens to packages.
+    /// All that happens to packages: what the forges call `package`.
     pub const PACKAGES: Self = Self::chosen(true);
 
     const fn chosen(only_packages: bool) -> Self {
         let (mut bits, mut rest) = (0, WebhookEvent::ALL);
         while let Some((event, others)) = rest.split_first() {
-            if !only_packages || is_about_packages(*event) {
+            if !only_packages || event.package_action().is_some() {
                 bits |= bit(*event);
             }
             rest = others;
@@ -93,25 +86,27 @@ impl FromStr for WebhookEvents {
     }
 }
 
-/// A webhook, its secret sealed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WebhookRow {
-    /// Which one.
-    pub id: WebhookId,
-    /// The owner whose events it gets.
-    pub owner: OwnerId,
-    /// Where messages are sent. May hold what only the owner should know.
-    pub url: String,
-    /// Random; the secret is sealed to it.
-    pub seed: [u8; 16],
-    /// The secret, encrypted.
-    pub sealed: Vec<u8>,
-    /// The events it gets.
-    pub events: WebhookEvents,
-    /// Whether events are sent to it at present.
-    pub active: bool,
-    /// When it was added.
-    pub created_at: Timestamp,
+row! {
+    /// A webhook, its secret sealed.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct WebhookRow as webhook_columns {
+        /// Which one.
+        pub id: WebhookId = webhooks.id,
+        /// The owner whose events it gets.
+        pub owner: OwnerId = webhooks.owner_id,
+        /// Where messages are sent. May hold what only the owner should know.
+        pub url: String = webhooks.url,
+        /// Random; the secret is sealed to it.
+        pub seed: [u8; 16] = webhooks.seed,
+        /// The secret, encrypted.
+        pub sealed: Vec<u8> = webhooks.sealed,
+        /// The events it gets.
+        pub events: WebhookEvents = webhooks.events,
+        /// Whether events are sent to it at present.
+        pub active: bool = webhooks.active,
+        /// When it was added.
+        pub created_at: Timestamp = webhooks.created_at,
+    }
 }
 
 impl fmt::Debug for WebhookRow {
@@ -168,34 +163,7 @@ pub enum AddWebhookError {
     Metadata(#[from] MetadataError),
 }
 
-/// The columns of [`WebhookRow`], as a piece of a SELECT.
-macro_rules! webhook_columns {
-    () => {
-        "webhooks.id AS webhook_id, webhooks.owner_id AS owner_id, webhooks.url AS url, webhooks.seed AS seed, \
-         webhooks.sealed AS sealed, webhooks.events AS events, webhooks.active AS active, \
-         webhooks.created_at AS webhook_created_at"
-    };
-}
 pub(super) use webhook_columns;
-
-impl WebhookRow {
-    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let seed: &[u8] = row.value("seed")?;
-        Ok(Self {
-            id: WebhookId::from_row(row.value("webhook_id")?),
-            owner: OwnerId::from_row(row.value("owner_id")?),
-            url: row.value("url")?,
-            seed: seed.try_into().map_err(|_| MetadataError::Corrupt {
-                what: "seed of a webhook",
-                value: format!("{} bytes", seed.len()),
-            })?,
-            sealed: row.value("sealed")?,
-            events: row.word("list of events", "events")?,
-            active: row.value("active")?,
-            created_at: row.time("webhook_created_at")?,
-        })
-    }
-}
 
 impl Metadata {
     /// Keeps a webhook. `target` is how the audit log names it.
@@ -210,20 +178,17 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<WebhookRow, AddWebhookError> {
         let mut transaction = self.engine.write().await?;
-        let count = transaction
-            .row(sql!(
-                "SELECT COUNT(*) AS count FROM webhooks WHERE owner_id = $1",
-                new.owner
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("count of webhooks"))?;
-        if count.size("count")? >= new.at_most {
+        let webhooks = sql!(
+            "SELECT COUNT(*) AS count FROM webhooks WHERE owner_id = $1",
+            new.owner
+        );
+        if transaction.count(webhooks).await? >= new.at_most {
             return Err(AddWebhookError::TooMany);
         }
         let row = transaction
             .row(sql!(
-                "INSERT INTO webhooks (owner_id, url, seed, sealed, events, active, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+                concat!("INSERT INTO webhooks (owner_id, url, seed, sealed, events, active, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ", webhook_columns!()),
                 new.owner,
                 new.url,
                 new.seed.as_slice(),
@@ -233,48 +198,27 @@ impl Metadata {
                 act.at
             ))
             .await
-            .map_err(|error| match error {
-                error if error.is_dangling_reference() => MetadataError::Missing("owner"),
-                error => error,
-            })?
+            .map_err(|error| error.or_missing("owner"))?
             .ok_or(MetadataError::Missing("webhook"))?;
-        let id = WebhookId::from_row(row.value("id")?);
-        note(
-            &mut transaction,
-            act,
-            "webhook.add",
-            new.owner,
-            (id, target),
-        )
-        .await?;
+        let webhook = WebhookRow::from_row(&row)?;
+        let named = (webhook.id, target);
+        note(&mut transaction, act, "webhook.add", new.owner, named).await?;
         transaction.commit().await?;
-        Ok(WebhookRow {
-            id,
-            owner: new.owner,
-            url: new.url.to_owned(),
-            seed: *new.seed,
-            sealed: new.sealed.to_vec(),
-            events: new.events,
-            active: new.active,
-            created_at: act.at,
-        })
+        Ok(webhook)
     }
 
     /// The webhooks of an owner, oldest first.
     pub async fn webhooks(&self, owner: OwnerId) -> Result<Vec<WebhookRow>, MetadataError> {
         self.engine
             .rows(sql!(
-                concat!(
-                    "SELECT ",
-                    webhook_columns!(),
-                    " FROM webhooks WHERE owner_id = $1 ORDER BY id"
+                select!(
+                    webhook_columns,
+                    "FROM webhooks WHERE owner_id = $1 ORDER BY id"
                 ),
                 owner
             ))
-            .await?
-            .iter()
-            .map(WebhookRow::from_row)
-            .collect()
+            .await
+            .and_then(|rows| read_all(&rows))
     }
 
     /// Changes a webhook of `owner`.
@@ -390,12 +334,7 @@ pub(super) async fn note(
     (id, target): (WebhookId, &str),
 ) -> Result<(), MetadataError> {
     let target = format!("{id} {target}");
-    let done = Done {
-        action,
-        owner: Some(owner),
-        target: &target,
-        detail: None,
-    };
+    let done = Done::of(owner, action, &target);
     transaction.note(act, done).await
 }
 

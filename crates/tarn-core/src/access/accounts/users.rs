@@ -94,10 +94,6 @@ impl Accounts {
     }
 
     /// [`Accounts::change_user`] of the password.
-    ///
-    /// # Errors
-    ///
-    /// As there.
     pub async fn change_password(
         &self,
         name: &OwnerName,
@@ -112,10 +108,6 @@ impl Accounts {
     }
 
     /// [`Accounts::change_user`] of whether they are disabled.
-    ///
-    /// # Errors
-    ///
-    /// As there.
     pub async fn set_disabled(
         &self,
         name: &OwnerName,
@@ -130,10 +122,6 @@ impl Accounts {
     }
 
     /// [`Accounts::change_user`] of whether they are a site administrator.
-    ///
-    /// # Errors
-    ///
-    /// As there.
     pub async fn set_admin(
         &self,
         name: &OwnerName,

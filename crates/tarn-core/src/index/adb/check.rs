@@ -38,10 +38,6 @@ pub enum Fault {
 impl State {
     /// Reads every package that `before` has not, out of the bytes that are sent, and looks at the array. What is not new was
     /// looked at when it was.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault`].
     pub fn check(&self, before: Option<&Self>, limits: &Limits) -> Result<(), Fault> {
         let known: HashSet<*const Part> = before
             .into_iter()

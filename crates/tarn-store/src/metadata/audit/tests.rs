@@ -292,7 +292,7 @@ async fn who_did_it_stands_beside_it_and_outlives_them() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(row.time("at").unwrap(), later);
+    assert_eq!(row.value::<Timestamp>("at").unwrap(), later);
     assert_eq!(row.value::<i64>("account_id").unwrap(), alice.number());
     assert_eq!(row.value::<i64>("token_id").unwrap(), 9);
     let text = |column| row.value::<String>(column).unwrap();

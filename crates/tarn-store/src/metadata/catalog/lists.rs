@@ -4,12 +4,15 @@ use apk::{name::PackageName, version::Version};
 
 use super::{
     ArchitectureState, CatalogFile, CatalogOwner, CatalogPlace, CatalogRepository, OwnersWanted,
-    Page, ReadScope, VersionPlace, Window, repository_in_sight, visible,
+    ReadScope, VersionPlace, file_columns, place_columns,
+    read_scope::{repository_in_sight, sql_in_scope, visible},
 };
 use crate::metadata::{
-    Metadata, MetadataError, Owner, OwnerId, OwnerKind, User,
-    engine::{Statement, sql},
+    Metadata, MetadataError, Owner, OwnerId, Page, User, Window,
+    engine::sql,
+    owners::owner_columns,
     packages::file_name,
+    rows::{FromRow, read_all, select},
     users::user_columns,
 };
 use tarn_base::clock::Timestamp;
@@ -31,58 +34,44 @@ impl Metadata {
         wanted: OwnersWanted<'_>,
         window: Window,
     ) -> Result<Page<CatalogOwner>, MetadataError> {
-        let kind = wanted.kind.map(OwnerKind::as_str);
-        let member = wanted.member.map(OwnerId::number);
         let from = wanted.prefix.to_ascii_lowercase();
         let to = format!("{from}{}", char::MAX);
-        let total = self
-            .count(sql!(
-                concat!(
-                    "SELECT COUNT(*) AS count FROM owners WHERE ",
-                    wanted!(),
-                    visible!("owners")
-                ),
-                read_scope.everything,
-                read_scope.limited,
-                read_scope.account,
-                read_scope.owners.as_deref(),
-                from.as_str(),
-                to.as_str(),
-                kind,
-                member
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .list(sql!(
-                concat!(
-                    "SELECT id, kind, name, visibility, created_at FROM owners WHERE ",
-                    wanted!(),
-                    visible!("owners"),
-                    " ORDER BY name_lower LIMIT $9 OFFSET $10"
-                ),
-                read_scope.everything,
-                read_scope.limited,
-                read_scope.account,
-                read_scope.owners.as_deref(),
-                from,
-                to,
-                kind,
-                member,
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let entries = rows.iter().map(|row| {
+        let count = sql_in_scope!(
+            concat!(
+                "SELECT COUNT(*) AS count FROM owners WHERE ",
+                wanted!(),
+                visible!("owners")
+            ),
+            read_scope,
+            from.as_str(),
+            to.as_str(),
+            wanted.kind,
+            wanted.member
+        );
+        let rows = sql_in_scope!(
+            concat!(
+                "SELECT ",
+                owner_columns!(),
+                ", owners.created_at AS created_at FROM owners WHERE ",
+                wanted!(),
+                visible!("owners"),
+                " ORDER BY name_lower LIMIT $9 OFFSET $10"
+            ),
+            read_scope,
+            from,
+            to,
+            wanted.kind,
+            wanted.member,
+            window.limit,
+            window.offset
+        );
+        self.page_by(count, rows, |row| {
             Ok(CatalogOwner {
                 owner: Owner::from_row(row)?,
-                created_at: row.time("created_at")?,
+                created_at: row.value("created_at")?,
             })
-        });
-        Ok(Page {
-            entries: entries.collect::<Result<_, MetadataError>>()?,
-            total,
         })
+        .await
     }
 
     /// Every user, disabled ones too, with when the account was made; by name.
@@ -90,29 +79,20 @@ impl Metadata {
         &self,
         window: Window,
     ) -> Result<Page<(User, Timestamp)>, MetadataError> {
-        let total = self
-            .count(sql!("SELECT COUNT(*) AS count FROM users"))
-            .await?;
-        let rows = self
-            .engine
-            .list(sql!(
-                concat!(
-                    "SELECT ",
-                    user_columns!(),
-                    ", owners.created_at AS created_at FROM owners JOIN users ON users.owner_id = owners.id \
+        let count = sql!("SELECT COUNT(*) AS count FROM users");
+        let rows = sql!(
+            select!(
+                user_columns,
+                ", owners.created_at AS created_at FROM owners JOIN users ON users.owner_id = owners.id \
                      ORDER BY owners.name_lower LIMIT $1 OFFSET $2"
-                ),
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let entries = rows
-            .iter()
-            .map(|row| Ok((User::from_row(row)?, row.time("created_at")?)));
-        Ok(Page {
-            entries: entries.collect::<Result<_, MetadataError>>()?,
-            total,
+            ),
+            window.limit,
+            window.offset
+        );
+        self.page_by(count, rows, |row| {
+            Ok((User::from_row(row)?, row.value("created_at")?))
         })
+        .await
     }
 
     /// When an owner was made.
@@ -125,7 +105,7 @@ impl Metadata {
             .row(sql!("SELECT created_at FROM owners WHERE id = $1", owner))
             .await?
             .ok_or(MetadataError::Missing("owner"))?
-            .time("created_at")
+            .value("created_at")
     }
 
     /// The repositories of an owner, by branch and name.
@@ -162,8 +142,8 @@ impl Metadata {
                 ),
                 owner,
                 read_scope.repositories.as_deref(),
-                i64::from(window.limit),
-                i64::from(window.offset)
+                window.limit,
+                window.offset
             ))
             .await?;
         let mut entries: Vec<CatalogRepository> = Vec::new();
@@ -193,50 +173,39 @@ impl Metadata {
         window: Window,
     ) -> Result<Page<CatalogFile>, MetadataError> {
         let file_name = file_name(name, version);
-        let total = self
-            .count(sql!(
-                concat!(
-                    "SELECT COUNT(*) AS count FROM repositories \
+        let count = sql!(
+            concat!(
+                "SELECT COUNT(*) AS count FROM repositories \
                      JOIN package_files ON package_files.repository_id = repositories.id \
                      WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
                      AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
-                    repository_in_sight!(5)
-                ),
-                owner,
-                file_name.as_str(),
-                name.as_str(),
-                version.as_str(),
-                read_scope.repositories.as_deref()
-            ))
-            .await?;
-        let rows = self
-            .engine
-            .list(sql!(
-                concat!("SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
-                 package_files.arch AS arch, package_files.name AS name, package_files.version AS version, \
-                 package_files.file_name AS file_name, package_files.sha256 AS sha256, package_files.size AS size, \
-                 package_files.created_at AS created_at, package_files.format AS format, package_files.identity AS identity, \
-                 package_files.signers AS signers, package_files.facts AS facts FROM repositories \
+                repository_in_sight!(5)
+            ),
+            owner,
+            file_name.as_str(),
+            name.as_str(),
+            version.as_str(),
+            read_scope.repositories.as_deref()
+        );
+        let rows = sql!(
+            select!(
+                file_columns,
+                "FROM repositories \
                  JOIN package_files ON package_files.repository_id = repositories.id \
                  WHERE repositories.owner_id = $1 AND package_files.file_name = $2 AND package_files.name = $3 \
                  AND package_files.version = $4 AND package_files.removed_at IS NULL AND ",
-                    repository_in_sight!(5),
-                    " ORDER BY repositories.branch, repositories.name, package_files.arch LIMIT $6 OFFSET $7"
-                ),
-                owner,
-                file_name,
-                name.as_str(),
-                version.as_str(),
-                read_scope.repositories.as_deref(),
-                i64::from(window.limit),
-                i64::from(window.offset)
-            ))
-            .await?;
-        let entries = rows.iter().map(CatalogFile::from_row);
-        Ok(Page {
-            entries: entries.collect::<Result<_, _>>()?,
-            total,
-        })
+                repository_in_sight!(5),
+                " ORDER BY repositories.branch, repositories.name, package_files.arch LIMIT $6 OFFSET $7"
+            ),
+            owner,
+            file_name,
+            name.as_str(),
+            version.as_str(),
+            read_scope.repositories.as_deref(),
+            window.limit,
+            window.offset
+        );
+        self.page(count, rows).await
     }
 
     /// Where the files of one version are, or of all versions: branch, repository and the package's own architecture, in that
@@ -256,10 +225,9 @@ impl Metadata {
         let rows = self
             .engine
             .list(sql!(
-                concat!(
-                    "SELECT package_files.id AS id, repositories.branch AS branch, repositories.name AS repository, \
-                     package_files.arch AS arch, package_files.version AS version \
-                     FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
+                select!(
+                    place_columns,
+                    "FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
                      WHERE repositories.owner_id = $1 AND package_files.file_name >= $2 AND package_files.file_name <= $3 \
                      AND package_files.name = $4 AND ($5 IS NULL OR package_files.version = $5) \
                      AND package_files.removed_at IS NULL AND ",
@@ -274,7 +242,7 @@ impl Metadata {
                 read_scope.repositories.as_deref()
             ))
             .await?;
-        rows.iter().map(CatalogPlace::from_row).collect()
+        read_all(&rows)
     }
 
     /// Of each of the versions with these numbers: the repository in `read_scope` that has its newest file, and how many others have files
@@ -311,16 +279,6 @@ impl Metadata {
             read_scope.repositories.as_deref()
         );
         let rows = self.engine.list(statement).await?;
-        rows.iter().map(VersionPlace::from_row).collect()
-    }
-
-    /// The number that a question for `count` gives.
-    pub(in crate::metadata) async fn count(
-        &self,
-        statement: Statement,
-    ) -> Result<u64, MetadataError> {
-        let rows = self.engine.list(statement).await?;
-        let row = rows.first().ok_or(MetadataError::Missing("count"))?;
-        row.size("count")
+        read_all(&rows)
     }
 }

@@ -4,7 +4,7 @@
 //! question itself: no row is read that is thrown away afterwards because the caller may not know of it.
 
 mod lists;
-mod read_scope;
+pub(super) mod read_scope;
 mod repository_files;
 mod repository_page;
 mod search;
@@ -22,7 +22,6 @@ use std::collections::{BTreeMap, HashMap};
 use apk::{
     arch::Arch,
     digest::{PackageHash, Sha256Digest},
-    limits::Limits,
     name::PackageName,
     version::Version,
 };
@@ -31,76 +30,14 @@ use super::{
     MetadataError, Owner, OwnerId, OwnerKind, PackageAddress, PackageFileId, PackageFormat,
     StoredFacts, StoredSigners,
     admission::Admitted,
-    engine::{Row, Transaction, sql},
+    engine::{Transaction, sql},
     given::{Given, given},
-    indexes::identity,
-    packages::corrupt,
+    rows::{FromRow, Row, corrupt, row},
 };
 use tarn_base::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
 };
-
-/// Whether the owner in `$table` is one that the [`ReadScope`] in the parameters `$1` to `$4` may know of.
-macro_rules! visible {
-    ($table:literal) => {
-        concat!(
-            "(($1 OR ",
-            $table,
-            ".visibility = 'public' OR ($2 AND ",
-            $table,
-            ".visibility = 'limited') OR ",
-            $table,
-            ".id = $3 OR EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
-             WHERE teams.organisation_id = ",
-            $table,
-            ".id AND team_members.user_id = $3)) AND (CAST($4 AS TEXT) IS NULL OR ",
-            $table,
-            ".id IN (SELECT value FROM json_each($4))))"
-        )
-    };
-}
-use visible;
-
-/// Whether the row of `repositories` is among those of a [`ReadScope`], which are in the parameter of that number.
-macro_rules! repository_in_sight {
-    ($parameter:literal) => {
-        concat!(
-            "(CAST($",
-            $parameter,
-            " AS TEXT) IS NULL OR repositories.id IN (SELECT value FROM json_each($",
-            $parameter,
-            ")))"
-        )
-    };
-}
-pub(super) use repository_in_sight;
-
-/// Which part of a list is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// How many entries come before it.
-    pub offset: u32,
-    /// How many entries it has at most.
-    pub limit: u32,
-}
-
-impl Window {
-    /// All of a list.
-    pub const ALL: Self = Self {
-        offset: 0,
-        limit: u32::MAX,
-    };
-}
-
-/// One part of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The entries of this part.
-    pub entries: Vec<T>,
-    /// How many entries the whole list has.
-    pub total: u64,
-}
 
 /// Which owners are wanted in a list: those that fit all that is said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -171,53 +108,59 @@ pub struct VersionPlace {
     pub others: u64,
 }
 
-/// One file of a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogFile {
-    /// Which one.
-    pub id: PackageFileId,
-    /// The branch.
-    pub branch: Branch,
-    /// The repository.
-    pub repository: RepositoryName,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The package's name.
-    pub name: PackageName,
-    /// The package's version.
-    pub version: Version,
-    /// `{name}-{version}.apk`.
-    pub file_name: String,
-    /// Of the bytes.
-    pub sha256: Sha256Digest,
-    /// How many bytes.
-    pub size: u64,
-    /// When it was recorded.
-    pub created_at: Timestamp,
-    /// The format of the file.
-    pub format: PackageFormat,
-    /// What apk checks a download with.
-    pub identity: PackageHash,
-    /// Its own signatures.
-    pub signers: StoredSigners,
-    /// What the package says of itself.
-    pub facts: StoredFacts,
+row! {
+    /// One file of a version.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct CatalogFile as file_columns {
+        /// Which one.
+        pub id: PackageFileId = package_files.id,
+        /// The branch.
+        pub branch: Branch = repositories.branch,
+        /// The repository.
+        pub repository: RepositoryName = repositories.name,
+        /// The package's own architecture; may be noarch.
+        pub arch: Arch = package_files.arch,
+        /// The package's name.
+        pub name: PackageName = package_files.name,
+        /// The package's version.
+        pub version: Version = package_files.version,
+        /// `{name}-{version}.apk`.
+        pub file_name: String = package_files.file_name,
+        /// Of the bytes.
+        pub sha256: Sha256Digest = package_files.sha256,
+        /// How many bytes.
+        pub size: u64 = package_files.size,
+        /// When it was recorded.
+        pub created_at: Timestamp = package_files.created_at,
+        /// The format of the file.
+        pub format: PackageFormat = package_files.format,
+        /// What apk checks a download with.
+        pub identity: PackageHash = package_files.identity,
+        /// Its own signatures.
+        pub signers: StoredSigners = package_files.signers,
+        /// What the package says of itself.
+        pub facts: StoredFacts = package_files.facts,
+    }
 }
 
-/// Where one file of a version is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogPlace {
-    /// Which one.
-    pub id: PackageFileId,
-    /// The branch.
-    pub branch: Branch,
-    /// The repository.
-    pub repository: RepositoryName,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The package's version, as written in it.
-    pub version: Version,
+row! {
+    /// Where one file of a version is.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct CatalogPlace as place_columns {
+        /// Which one.
+        pub id: PackageFileId = package_files.id,
+        /// The branch.
+        pub branch: Branch = repositories.branch,
+        /// The repository.
+        pub repository: RepositoryName = repositories.name,
+        /// The package's own architecture; may be noarch.
+        pub arch: Arch = package_files.arch,
+        /// The package's version, as written in it.
+        pub version: Version = package_files.version,
+    }
 }
+
+use {file_columns, place_columns};
 
 /// Keeps the catalog in the transaction that records files.
 pub(super) fn added(files: &[&Admitted<'_>]) -> Given {
@@ -310,112 +253,54 @@ pub(super) async fn removed(
     Ok(())
 }
 
-impl CatalogRepository {
+impl FromRow for CatalogRepository {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let (branch, name): (&str, &str) = (row.value("branch")?, row.value("name")?);
         Ok(Self {
-            branch: Branch::parse(branch).map_err(|_| corrupt("branch", branch))?,
-            name: RepositoryName::parse(name).map_err(|_| corrupt("repository", name))?,
+            branch: row.value("branch")?,
+            name: row.value("name")?,
             generation: row.value("generation")?,
-            changed_at: row.time("changed_at")?,
+            changed_at: row.value("changed_at")?,
             architectures: Vec::new(),
         })
     }
 }
 
-impl CatalogVersion {
+impl FromRow for CatalogVersion {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let (name, version): (&str, &str) = (row.value("package")?, row.value("version")?);
-        let creator = match row.value::<Option<i64>>("creator_id")? {
+        let creator = match row.value("creator_id")? {
             None => None,
             Some(id) => Some(Owner {
-                id: OwnerId::from_row(id),
-                kind: row.word("kind of owner", "creator_kind")?,
+                id,
+                kind: row.value("creator_kind")?,
                 name: row.value("creator_name")?,
-                visibility: row.word("visibility", "creator_visibility")?,
+                visibility: row.value("creator_visibility")?,
             }),
         };
         Ok(Self {
             id: row.value("version_id")?,
             owner: Owner::from_row(row)?,
-            name: parse_name(name)?,
-            version: parse_version(version)?,
-            description: match row.value::<Option<&str>>("last_facts")? {
+            name: row.value("package")?,
+            version: row.value("version")?,
+            description: match row.value::<Option<StoredFacts>>("last_facts")? {
                 None => row.value("description")?,
-                Some(text) => StoredFacts::from_row(text.to_owned())
+                Some(facts) => facts
                     .description()
-                    .map_err(|_| corrupt("facts", text))?,
+                    .map_err(|_| corrupt("facts", facts.as_str()))?,
             },
             creator,
-            created_at: row.time("created_at")?,
-            files: row.size("files")?,
+            created_at: row.value("created_at")?,
+            files: row.value("files")?,
         })
     }
 }
 
-impl VersionPlace {
+impl FromRow for VersionPlace {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let (branch, repository): (&str, &str) = (row.value("branch")?, row.value("repository")?);
         Ok(Self {
             version: row.value("version_id")?,
-            branch: Branch::parse(branch).map_err(|_| corrupt("branch", branch))?,
-            repository: RepositoryName::parse(repository)
-                .map_err(|_| corrupt("repository", repository))?,
-            others: row.size("others")?,
+            branch: row.value("branch")?,
+            repository: row.value("repository")?,
+            others: row.value("others")?,
         })
     }
-}
-
-impl CatalogPlace {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let (branch, repository): (&str, &str) = (row.value("branch")?, row.value("repository")?);
-        Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
-            branch: Branch::parse(branch).map_err(|_| corrupt("branch", branch))?,
-            repository: RepositoryName::parse(repository)
-                .map_err(|_| corrupt("repository", repository))?,
-            arch: parse_arch(row.value("arch")?)?,
-            version: parse_version(row.value("version")?)?,
-        })
-    }
-}
-
-impl CatalogFile {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let CatalogPlace {
-            id,
-            branch,
-            repository,
-            arch,
-            version,
-        } = CatalogPlace::from_row(row)?;
-        Ok(Self {
-            id,
-            branch,
-            repository,
-            arch,
-            name: parse_name(row.value("name")?)?,
-            version,
-            file_name: row.value("file_name")?,
-            sha256: row.digest("sha256")?,
-            size: row.size("size")?,
-            created_at: row.time("created_at")?,
-            format: row.word("package format", "format")?,
-            identity: identity(row)?,
-            signers: StoredSigners::from_row(row.value("signers")?),
-            facts: StoredFacts::from_row(row.value("facts")?),
-        })
-    }
-}
-
-fn parse_arch(arch: &str) -> Result<Arch, MetadataError> {
-    Arch::parse(arch).map_err(|_| corrupt("architecture", arch))
-}
-
-fn parse_name(name: &str) -> Result<PackageName, MetadataError> {
-    PackageName::parse(name).map_err(|_| corrupt("package name", name))
-}
-
-fn parse_version(version: &str) -> Result<Version, MetadataError> {
-    Version::parse_lenient(version, &Limits::default()).map_err(|_| corrupt("version", version))
 }

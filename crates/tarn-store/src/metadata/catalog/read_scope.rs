@@ -1,8 +1,57 @@
 //! Who looks, as far as it decides what they may know of.
 
-use super::visible;
-use crate::metadata::{Metadata, MetadataError, OwnerId, engine::sql, packages::corrupt};
+use crate::metadata::{Metadata, MetadataError, OwnerId};
 use tarn_base::names::{Branch, RepositoryName};
+
+/// Makes a [`crate::metadata::engine::Statement`] with the parameters of [`visible!`] in front of its own.
+macro_rules! sql_in_scope {
+    ($text:expr, $read_scope:expr $(, $value:expr)* $(,)?) => {
+        $crate::metadata::engine::sql!(
+            $text,
+            $read_scope.everything,
+            $read_scope.limited,
+            $read_scope.account,
+            $read_scope.owners.as_deref()
+            $(, $value)*
+        )
+    };
+}
+pub(super) use sql_in_scope;
+
+/// Whether the owner in `$table` is one that the [`ReadScope`] in the parameters `$1` to `$4` may know of.
+macro_rules! visible {
+    ($table:literal) => {
+        concat!(
+            "(($1 OR ",
+            $table,
+            ".visibility = 'public' OR ($2 AND ",
+            $table,
+            ".visibility = 'limited') OR ",
+            $table,
+            ".id = $3 OR EXISTS (SELECT 1 FROM teams JOIN team_members ON team_members.team_id = teams.id \
+             WHERE teams.organisation_id = ",
+            $table,
+            ".id AND team_members.user_id = $3)) AND (CAST($4 AS TEXT) IS NULL OR ",
+            $table,
+            ".id IN (SELECT value FROM json_each($4))))"
+        )
+    };
+}
+pub(super) use visible;
+
+/// Whether the row of `repositories` is among those of a [`ReadScope`], which are in the parameter of that number.
+macro_rules! repository_in_sight {
+    ($parameter:literal) => {
+        concat!(
+            "(CAST($",
+            $parameter,
+            " AS TEXT) IS NULL OR repositories.id IN (SELECT value FROM json_each($",
+            $parameter,
+            ")))"
+        )
+    };
+}
+pub(in crate::metadata) use repository_in_sight;
 
 /// Who looks: which owners they may know of, and which repositories of those. `access/` makes one of a caller.
 ///
@@ -71,7 +120,7 @@ impl Metadata {
     ) -> Result<ReadScope, MetadataError> {
         let rows = self
             .engine
-            .list(sql!(
+            .list(sql_in_scope!(
                 concat!(
                     "SELECT owners.id AS id, owners.name_lower AS owner, repositories.id AS repository_id, \
                      repositories.branch AS branch, repositories.name AS repository FROM owners \
@@ -79,10 +128,7 @@ impl Metadata {
                     visible!("owners"),
                     " ORDER BY owners.id"
                 ),
-                read_scope.everything,
-                read_scope.limited,
-                read_scope.account,
-                read_scope.owners.as_deref()
+                read_scope
             ))
             .await?;
         let (mut owners, mut repositories) = (Vec::new(), Vec::new());
@@ -102,9 +148,8 @@ impl Metadata {
             let Some(repository_id) = row.value::<Option<i64>>("repository_id")? else {
                 continue;
             };
-            let (branch, name): (&str, &str) = (row.value("branch")?, row.value("repository")?);
-            let branch = Branch::parse(branch).map_err(|_| corrupt("branch", branch))?;
-            let name = RepositoryName::parse(name).map_err(|_| corrupt("repository", name))?;
+            let (branch, name): (Branch, RepositoryName) =
+                (row.value("branch")?, row.value("repository")?);
             let place = InScope {
                 owner,
                 repository: Some((&branch, &name)),

@@ -2,10 +2,11 @@
 
 use apk::{arch::Arch, name::PackageName, version::Version};
 
-use super::{parse_arch, parse_name, parse_version, search::trigrams, versions::containing};
+use super::{search::trigrams, versions::containing};
 use crate::metadata::{
     Metadata, MetadataError, PackageFileId, PackageFormat, RepositoryId,
-    engine::{Row, Value, sql},
+    engine::{Value, sql},
+    rows::{FromRow, Row, read_all},
 };
 use tarn_base::clock::Timestamp;
 
@@ -210,13 +211,13 @@ impl Metadata {
             wanted.origin,
             cursor,
             wanted.pattern(),
-            i64::from(most)
+            most
         );
         if let Way::Named(versions) = way {
             statement.values.push(versions.into());
         }
         let rows = self.engine.list(statement).await?;
-        rows.iter().map(ListedFile::from_row).collect()
+        read_all(&rows)
     }
 
     /// Which files have to be looked at to find those that are wanted.
@@ -255,18 +256,18 @@ impl Metadata {
     }
 }
 
-impl ListedFile {
+impl FromRow for ListedFile {
     fn from_row(row: &Row) -> Result<Self, MetadataError> {
         Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
+            id: row.value("id")?,
             sequence: row.value("sequence")?,
-            arch: parse_arch(row.value("arch")?)?,
-            name: parse_name(row.value("name")?)?,
-            version: parse_version(row.value("version")?)?,
+            arch: row.value("arch")?,
+            name: row.value("name")?,
+            version: row.value("version")?,
             file_name: row.value("file_name")?,
-            size: row.size("size")?,
-            created_at: row.time("created_at")?,
-            format: row.word("package format", "format")?,
+            size: row.value("size")?,
+            created_at: row.value("created_at")?,
+            format: row.value("format")?,
             description: row
                 .value::<Option<String>>("description")?
                 .unwrap_or_default(),

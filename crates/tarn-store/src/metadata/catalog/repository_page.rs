@@ -2,10 +2,11 @@
 
 use apk::{arch::Arch, name::PackageName, version::Version};
 
-use super::{parse_arch, parse_version, repository_in_sight, visible};
+use super::read_scope::{repository_in_sight, sql_in_scope, visible};
 use crate::metadata::{
     Metadata, MetadataError, OwnerId, PackageFileId, PackageFormat, ReadScope, RepositoryId,
-    engine::{Row, sql},
+    engine::sql,
+    rows::{Row, read_all, row, select},
 };
 use apk::digest::Sha256Digest;
 use tarn_base::{
@@ -51,27 +52,29 @@ struct Head {
     packages: u64,
 }
 
-/// One file of a package, with what its page says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileOfPackage {
-    /// Which one.
-    pub id: PackageFileId,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The version.
-    pub version: Version,
-    /// The name of the file.
-    pub file_name: String,
-    /// Of the bytes.
-    pub sha256: Sha256Digest,
-    /// Bytes.
-    pub size: u64,
-    /// When it was recorded.
-    pub created_at: Timestamp,
-    /// The format of the file.
-    pub format: PackageFormat,
-    /// Who uploaded it, where that is known and the viewer may know of them.
-    pub uploader: Option<String>,
+row! {
+    /// One file of a package, with what its page says of it.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct FileOfPackage as file_of_package_columns {
+        /// Which one.
+        pub id: PackageFileId = package_files.id,
+        /// The package's own architecture; may be noarch.
+        pub arch: Arch = package_files.arch,
+        /// The version.
+        pub version: Version = package_files.version,
+        /// The name of the file.
+        pub file_name: String = package_files.file_name,
+        /// Of the bytes.
+        pub sha256: Sha256Digest = package_files.sha256,
+        /// Bytes.
+        pub size: u64 = package_files.size,
+        /// When it was recorded.
+        pub created_at: Timestamp = package_files.created_at,
+        /// The format of the file.
+        pub format: PackageFormat = package_files.format,
+        /// Who uploaded it, where that is known and the viewer may know of them.
+        pub uploader: Option<String> = uploaders.name,
+    }
 }
 
 impl Metadata {
@@ -106,9 +109,9 @@ impl Metadata {
             return Ok(None);
         };
         let mut state = RepositoryState {
-            id: RepositoryId::from_row(first.value("id")?),
+            id: first.value("id")?,
             generation: first.value("generation")?,
-            changed_at: first.time("changed_at")?,
+            changed_at: first.value("changed_at")?,
             architectures: Vec::new(),
             formats: Vec::new(),
             heads: Vec::new(),
@@ -117,7 +120,7 @@ impl Metadata {
             let Some(of_one) = ArchitectureState::from_row(row)? else {
                 continue;
             };
-            let format = row.word("package format", "format")?;
+            let format = row.value("format")?;
             state.heads.push(Head {
                 arch: of_one.arch.clone(),
                 format,
@@ -150,15 +153,15 @@ impl Metadata {
                 repository,
                 arch.as_str(),
                 after,
-                i64::from(most)
+                most
             ))
             .await?;
         rows.iter()
             .map(|row| {
                 Ok((
                     row.value("file_name")?,
-                    row.size("size")?,
-                    row.time("created_at")?,
+                    row.value("size")?,
+                    row.value("created_at")?,
                 ))
             })
             .collect()
@@ -175,29 +178,25 @@ impl Metadata {
         // The range of file names lets the index of live files find them: `.` comes after `-`.
         let rows = self
             .engine
-            .list(sql!(
-                concat!(
-                    "SELECT package_files.id AS id, package_files.arch AS arch, package_files.version AS version, \
-                     package_files.file_name AS file_name, package_files.sha256 AS sha256, package_files.size AS size, \
-                     package_files.created_at AS created_at, package_files.format AS format, uploaders.name AS uploader FROM package_files \
+            .list(sql_in_scope!(
+                select!(
+                    file_of_package_columns,
+                    "FROM package_files \
                      LEFT JOIN owners AS uploaders ON uploaders.id = package_files.uploader_id AND ",
                     visible!("uploaders"),
                     " WHERE package_files.repository_id = $5 AND package_files.file_name > $6 \
                      AND package_files.file_name < $7 AND package_files.name = $8 AND package_files.removed_at IS NULL \
                      ORDER BY package_files.sequence DESC LIMIT $9"
                 ),
-                read_scope.everything,
-                read_scope.limited,
-                read_scope.account,
-                read_scope.owners.as_deref(),
+                read_scope,
                 repository,
                 format!("{name}-"),
                 format!("{name}."),
                 name.as_str(),
-                i64::from(most)
+                most
             ))
             .await?;
-        rows.iter().map(FileOfPackage::from_row).collect()
+        read_all(&rows)
     }
 }
 
@@ -237,13 +236,13 @@ impl RepositoryState {
 impl ArchitectureState {
     /// What a row says of an architecture; `None` where it has none.
     pub(super) fn from_row(row: &Row) -> Result<Option<Self>, MetadataError> {
-        let Some(arch) = row.value::<Option<&str>>("arch")? else {
+        let Some(arch) = row.value("arch")? else {
             return Ok(None);
         };
         Ok(Some(Self {
-            arch: parse_arch(arch)?,
-            packages: row.size("live")?,
-            published_at: row.time("published_at")?,
+            arch,
+            packages: row.value("live")?,
+            published_at: row.value("published_at")?,
         }))
     }
 
@@ -256,21 +255,5 @@ impl ArchitectureState {
             }
             _ => states.push(self),
         }
-    }
-}
-
-impl FileOfPackage {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: PackageFileId::from_row(row.value("id")?),
-            arch: parse_arch(row.value("arch")?)?,
-            version: parse_version(row.value("version")?)?,
-            file_name: row.value("file_name")?,
-            sha256: row.digest("sha256")?,
-            size: row.size("size")?,
-            created_at: row.time("created_at")?,
-            format: row.word("package format", "format")?,
-            uploader: row.value("uploader")?,
-        })
     }
 }

@@ -5,13 +5,12 @@
 //! all versions are looked through. It is the one thing here that is particular to an engine.
 
 use super::{
-    CatalogVersion, Page, ReadScope, Window,
+    CatalogVersion, ReadScope,
+    read_scope::{sql_in_scope, visible},
     versions::{containing, in_sight, versions_in_page},
-    visible,
 };
 use crate::metadata::{
-    Metadata, MetadataError,
-    engine::{Statement, sql},
+    Metadata, MetadataError, Page, Window, engine::Statement, owners::owner_columns,
 };
 
 /// The trigrams of a text that are asked for. Each more costs a list of all rows that have it, and finds hardly fewer: the pattern looks
@@ -169,19 +168,16 @@ fn find(
         (None, Some(_)) => trigrams_say,
         (None, None) => BEGINNING,
     };
-    sql!(
+    sql_in_scope!(
         question,
-        read_scope.everything,
-        read_scope.limited,
-        read_scope.account,
-        read_scope.owners.as_deref(),
+        read_scope,
         read_scope.repositories.as_deref(),
         trigrams,
         text.as_str(),
         format!("{text}{}", char::MAX),
-        i64::from(most),
-        i64::from(window.limit),
-        i64::from(window.offset),
+        most,
+        window.limit,
+        window.offset,
         containing(&text)
     )
 }

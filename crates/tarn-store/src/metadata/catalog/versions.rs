@@ -2,10 +2,15 @@
 
 use apk::{name::PackageName, version::Version};
 
-use super::{CatalogVersion, Page, ReadScope, Window, visible};
+use super::{
+    CatalogVersion, ReadScope,
+    read_scope::{sql_in_scope, visible},
+};
 use crate::metadata::{
-    Metadata, MetadataError, OwnerId,
-    engine::{Row, Statement, sql},
+    Metadata, MetadataError, OwnerId, Page, Window,
+    engine::Statement,
+    owners::owner_columns,
+    rows::{FromRow, Row, read_all},
 };
 
 /// The versions that the files in repositories of the [`ReadScope`] in `$5` make, with what those files say of them. It begins
@@ -38,8 +43,9 @@ macro_rules! versions_in_page {
         concat!(
             "SELECT package_versions.id AS version_id, package_versions.name AS package, \
              package_versions.version AS version, package_versions.description AS description, \
-             page.created_at AS created_at, page.files AS files, last_files.facts AS last_facts, owners.id AS id, \
-             owners.kind AS kind, owners.name AS name, owners.visibility AS visibility, creators.id AS creator_id, \
+             page.created_at AS created_at, page.files AS files, last_files.facts AS last_facts, ",
+            owner_columns!(),
+            ", creators.id AS creator_id, \
              creators.kind AS creator_kind, creators.name AS creator_name, creators.visibility AS creator_visibility, \
              page.total AS total",
             $more,
@@ -122,16 +128,9 @@ impl Metadata {
         if read_scope.repositories.is_some() {
             return Ok(Vec::new());
         }
-        let statement = sql!(
-            NEWEST,
-            read_scope.everything,
-            read_scope.limited,
-            read_scope.account,
-            read_scope.owners.as_deref(),
-            i64::from(most)
-        );
+        let statement = sql_in_scope!(NEWEST, read_scope, most);
         let rows = self.engine.list(statement).await?;
-        rows.iter().map(CatalogVersion::from_row).collect()
+        read_all(&rows)
     }
 
     /// The versions of an owner's packages that were published last, the last first, at most `most`. Other than
@@ -143,28 +142,17 @@ impl Metadata {
         most: u32,
     ) -> Result<Vec<CatalogVersion>, MetadataError> {
         let statement = match read_scope.repositories.as_deref() {
-            None => sql!(
-                NEWEST_OF_OWNER,
-                read_scope.everything,
-                read_scope.limited,
-                read_scope.account,
-                read_scope.owners.as_deref(),
-                owner,
-                i64::from(most)
-            ),
-            Some(repositories) => sql!(
+            None => sql_in_scope!(NEWEST_OF_OWNER, read_scope, owner, most),
+            Some(repositories) => sql_in_scope!(
                 NEWEST_OF_OWNER_IN_SIGHT,
-                read_scope.everything,
-                read_scope.limited,
-                read_scope.account,
-                read_scope.owners.as_deref(),
+                read_scope,
                 repositories,
                 owner,
-                i64::from(most)
+                most
             ),
         };
         let rows = self.engine.list(statement).await?;
-        rows.iter().map(CatalogVersion::from_row).collect()
+        read_all(&rows)
     }
 
     /// The versions of an owner's packages, the newest first. `read_scope` decides which creators are named.
@@ -240,12 +228,9 @@ impl Metadata {
                 versions_in_page!("")
             ),
         };
-        let statement = sql!(
+        let statement = sql_in_scope!(
             text,
-            read_scope.everything,
-            read_scope.limited,
-            read_scope.account,
-            read_scope.owners.as_deref(),
+            read_scope,
             read_scope.repositories.as_deref(),
             owner,
             name.as_str(),
@@ -264,20 +249,17 @@ impl Metadata {
         window: Window,
     ) -> Result<Page<CatalogVersion>, MetadataError> {
         let ask = |window: Window| {
-            sql!(
+            sql_in_scope!(
                 if read_scope.repositories.is_none() {
                     all
                 } else {
                     some
                 },
-                read_scope.everything,
-                read_scope.limited,
-                read_scope.account,
-                read_scope.owners.as_deref(),
+                read_scope,
                 read_scope.repositories.as_deref(),
                 owner,
-                i64::from(window.limit),
-                i64::from(window.offset),
+                window.limit,
+                window.offset,
                 compared
             )
         };
@@ -292,10 +274,7 @@ impl Metadata {
         window: Window,
     ) -> Result<(Page<CatalogVersion>, Option<Row>), MetadataError> {
         let rows = self.engine.list(ask(window)).await?;
-        let entries: Vec<CatalogVersion> = rows
-            .iter()
-            .map(CatalogVersion::from_row)
-            .collect::<Result<_, _>>()?;
+        let entries = read_all(&rows)?;
         // A page behind the last one has no row to tell it; the first page has.
         let first = match rows.into_iter().next() {
             None if window.offset > 0 => {
@@ -308,7 +287,7 @@ impl Metadata {
             }
             row => row,
         };
-        let total = first.as_ref().map_or(Ok(0), |row| row.size("total"))?;
+        let total = first.as_ref().map_or(Ok(0), |row| row.value("total"))?;
         Ok((Page { entries, total }, first))
     }
 }
@@ -330,7 +309,7 @@ pub(super) fn containing(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::Database;
+    use crate::metadata::{Database, engine::sql};
 
     #[tokio::test]
     async fn a_list_of_some_repositories_begins_with_them() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::{
-    super::{MetadataError, given::Given, postgres, sqlite},
-    Row, Statement,
+    super::{MetadataError, given::Given, postgres, rows::Row, sqlite},
+    Statement,
 };
 
 /// Why a transaction came to nothing.

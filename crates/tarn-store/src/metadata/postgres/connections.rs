@@ -20,12 +20,7 @@ use tokio::{
 };
 
 use super::{
-    super::{
-        MetadataError, WRITE_WAIT,
-        engine::{Row, Statement},
-        error::Cause,
-        given::Answer,
-    },
+    super::{MetadataError, WRITE_WAIT, engine::Statement, error::Cause, given::Answer, rows::Row},
     address::PostgresAddress,
     statements::{self, Failed, Sent},
     tls::Tls,

@@ -20,8 +20,9 @@ use futures_util::{TryStreamExt as _, future::maybe_done};
 
 use super::super::{
     MetadataError,
-    engine::{Row, Statement, Value},
+    engine::{Statement, Value},
     given::{Answer, Given},
+    rows::Row,
 };
 
 /// Makes the table `given` of one array for each column.

@@ -120,13 +120,17 @@ async fn a_transaction_happens_whole_or_not_at_all(engine: &Engine) {
 
     for (refused, is_duplicate) in [
         (owner("alice"), true),
-        (sql!("INSERT INTO users (owner_id) VALUES ($1)", 7), false),
+        (
+            sql!("INSERT INTO users (owner_id) VALUES ($1)", 7_i64),
+            false,
+        ),
     ] {
         let mut transaction = engine.write().await.unwrap();
         transaction.run(owner("alice")).await.unwrap();
         let error = transaction.run(refused).await.unwrap_err();
         assert_eq!(error.is_duplicate(), is_duplicate, "{error:?}");
-        assert_eq!(error.is_dangling_reference(), !is_duplicate, "{error:?}");
+        let is_dangling = matches!(error, MetadataError::Dangling(_));
+        assert_eq!(is_dangling, !is_duplicate, "{error:?}");
         // PostgreSQL would answer with ROLLBACK, and that is no error.
         assert!(transaction.commit().await.is_err());
         assert_eq!(owners(engine).await, 0);

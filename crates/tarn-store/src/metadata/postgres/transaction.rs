@@ -11,8 +11,9 @@ use deadpool_postgres::tokio_postgres;
 use super::{
     super::{
         MetadataError,
-        engine::{Failure, Row, Statement},
+        engine::{Failure, Statement},
         given::{Answer, Given},
+        rows::Row,
     },
     WRITERS,
     connections::{Held, LOCK_TIMEOUT},

@@ -23,8 +23,9 @@ use rustix::{
 use super::{
     super::{
         MetadataError,
-        engine::{Row, Statement, Value},
+        engine::{Statement, Value},
         given::{Answer, Given},
+        rows::Row,
     },
     Fault, fault,
 };

@@ -11,8 +11,9 @@ use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
 use super::{
     super::{
         MetadataError,
-        engine::{Row, Statement},
+        engine::Statement,
         given::{Answer, Given},
+        rows::Row,
     },
     connections::{Connections, Stop, explained, given, rows, run},
     on_thread,
