@@ -9,11 +9,10 @@ use axum::{
 
 mod session;
 
-use super::{api, code::Code, error::ApiError};
+use super::{areas, code::Code, cookies::Cookies, error::ApiError};
 use crate::{
     packages::path::Segments,
     transport::source::{Encrypted, Source},
-    web,
 };
 use tarn_base::{
     names::{Branch, RepositoryName},
@@ -379,12 +378,12 @@ const BEFORE_OWNERS: [&str; 8] = [
 /// where it means something, which is in the JSON API and in pages.
 fn path_under(uri: &Uri, owner: &str) -> Option<String> {
     let found = |prefix: &&str| uri.path().starts_with(prefix);
-    let is_page = web::is_page(uri.path());
+    let is_page = areas::is_page(uri.path());
     let page = is_page.then_some("/");
     let before = BEFORE_OWNERS.into_iter().find(found).or(page)?;
     let rest = uri.path().strip_prefix(before)?;
     let behind = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("");
-    let query = uri.query().filter(|_| is_page || api::is_under(before));
+    let query = uri.query().filter(|_| is_page || areas::is_of_api(before));
     let query = query.map_or(String::new(), |query| format!("?{query}"));
     Some(format!("{before}{owner}{behind}{query}"))
 }
@@ -429,7 +428,7 @@ impl Presented {
         let mut presented = Self::by(registry, &parts.method, &parts.uri, headers, extensions)?;
         if let Credentials::None = presented.credentials {
             let is_encrypted = extensions.get::<Encrypted>().is_some();
-            let cookies = web::Cookies::of(registry, headers, is_encrypted);
+            let cookies = Cookies::of(registry, headers, is_encrypted);
             if let Some(secret) = cookies.session() {
                 presented.credentials = Credentials::Session(secret);
             }

@@ -5,15 +5,15 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{api, code::Code, error::ApiError};
+use super::{areas, code::Code, error::ApiError};
 
 /// 404.
 pub(super) async fn no_such_route(uri: Uri) -> ApiError {
     let path = uri.path();
-    if api::is_under(path) {
+    if areas::is_of_api(path) {
         let text = format!(
             "nothing is at {path}; {}/openapi.json describes what there is",
-            api::PREFIX
+            areas::API
         );
         return ApiError::Refused(Code::NoSuchPath, text);
     }
@@ -23,10 +23,10 @@ pub(super) async fn no_such_route(uri: Uri) -> ApiError {
 /// 405.
 pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
     let path = uri.path();
-    let text = if api::is_under(path) {
+    let text = if areas::is_of_api(path) {
         format!(
             "{method} is not for this path; the header Allow names what is, {}/openapi.json describes it",
-            api::PREFIX
+            areas::API
         )
     } else {
         match (method.as_str(), behind_owner(path)) {

@@ -4,8 +4,10 @@
 //! no rules. What must never be here: SQL, files, formats.
 
 mod api;
+mod areas;
 mod authorize;
 mod code;
+mod cookies;
 mod cross_site;
 mod error;
 mod fallback;

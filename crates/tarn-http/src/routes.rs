@@ -26,6 +26,7 @@ use super::{
         audit, deleted, document, hooks, keys, organisations, owners, packages, parameters, quotas,
         search, second_factor, server_version, teams, tokens, user, users,
     },
+    areas,
     authorize::Presented,
     error::ApiError,
     fallback::{no_such_route, wrong_method},
@@ -79,7 +80,7 @@ impl Routes {
             Some(segments) if reads => self.file(segments, request).await.into_response(),
             // In a box of its own: what is seldom done is not to be carried about with every request.
             _ => {
-                let is_page = web::is_page(request.uri().path());
+                let is_page = areas::is_page(request.uri().path());
                 let router = if is_page { &self.pages } else { &self.router };
                 match Box::pin(router.clone().call(request)).await {
                     Ok::<_, Infallible>(answer) => answer,
@@ -190,15 +191,15 @@ pub(super) fn api() -> OpenApiRouter<Registry> {
             second_factor::disable
         ))
         .routes(routes!(second_factor::renew))
-        .routes(routes!(tokens::list_own, tokens::make_own))
-        .routes(routes!(tokens::revoke_own))
-        .routes(routes!(tokens::list_of_user, tokens::make_for_user))
-        .routes(routes!(tokens::revoke_of_user))
+        .routes(routes!(tokens::own::list, tokens::own::make))
+        .routes(routes!(tokens::own::revoke))
+        .routes(routes!(tokens::user::list, tokens::user::make))
+        .routes(routes!(tokens::user::revoke))
         .routes(routes!(
-            tokens::list_of_organisation,
-            tokens::make_for_organisation
+            tokens::organisation::list,
+            tokens::organisation::make
         ))
-        .routes(routes!(tokens::revoke_of_organisation))
+        .routes(routes!(tokens::organisation::revoke))
         .routes(routes!(users::list, users::add))
         .routes(routes!(users::change, users::remove))
         .routes(routes!(users::rename))

@@ -161,7 +161,7 @@ async fn named(registry: &Registry, name: Option<&str>) -> Result<Option<Named>,
     let Some(name) = name else {
         return Ok(None);
     };
-    let audit = registry.administration().audit();
+    let audit = registry.audit();
     Ok(Some(audit.named(&OwnerName::parse(name)?).await?))
 }
 
@@ -172,7 +172,7 @@ async fn page(
     url: &ListUrl,
 ) -> Result<Response, ApiError> {
     let window = Paging::new(None, query.limit, &registry.settings().api).window();
-    let audit = registry.administration().audit();
+    let audit = registry.audit();
     let entries = audit.page(&filter, query.before()?, window.limit).await?;
     let lines: Vec<AuditLine<'_>> = entries.iter().map(AuditLine::from).collect();
     let mut response = Json(lines).into_response();
@@ -222,7 +222,6 @@ fn lines(entries: &[AuditEntry]) -> Bytes {
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", operation_id = "listAuditLog",
     params(AuditQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "Entries", body = Vec<Entry>))
 )]
 pub(crate) async fn list(
@@ -241,7 +240,6 @@ pub(crate) async fn list(
 #[utoipa::path(
     get, path = "/api/v1/audit/export", tag = "audit", operation_id = "exportAuditLog",
     params(AuditQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "Entries, one a line", body = String, content_type = "application/x-ndjson"))
 )]
 pub(crate) async fn export(
@@ -251,7 +249,7 @@ pub(crate) async fn export(
 ) -> Result<Response, ApiError> {
     let before = query.before()?;
     let filter = query.filter(&registry).await?;
-    let audit = registry.administration().audit();
+    let audit = registry.audit();
     Ok(exported(audit.export(filter, before)))
 }
 
@@ -261,7 +259,6 @@ pub(crate) async fn export(
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/audit", tag = "audit", operation_id = "listAuditLogOfOwner",
     params(OwnerPath, AuditQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "Entries", body = Vec<Entry>))
 )]
 pub(crate) async fn list_of_owner(
@@ -281,7 +278,6 @@ pub(crate) async fn list_of_owner(
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/audit/export", tag = "audit", operation_id = "exportAuditLogOfOwner",
     params(OwnerPath, AuditQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "Entries, one a line", body = String, content_type = "application/x-ndjson"))
 )]
 pub(crate) async fn export_of_owner(
@@ -292,6 +288,6 @@ pub(crate) async fn export_of_owner(
     let before = query.before()?;
     let mut filter = query.filter(&registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));
-    let audit = registry.administration().audit();
+    let audit = registry.audit();
     Ok(exported(audit.export(filter, before)))
 }

@@ -214,42 +214,22 @@ impl FromRequestParts<Registry> for Site {
     }
 }
 
-impl<P> Deref for Reading<P> {
-    type Target = Authorized;
+macro_rules! deref {
+    ($($caller:ty => $to:ty, [$($path:ident)?];)+) => {$(
+        impl$(<$path>)? Deref for $caller {
+            type Target = $to;
 
-    fn deref(&self) -> &Authorized {
-        &self.0
-    }
+            fn deref(&self) -> &$to {
+                &self.0
+            }
+        }
+    )+};
 }
 
-impl<P> Deref for Deleting<P> {
-    type Target = Authorized;
-
-    fn deref(&self) -> &Authorized {
-        &self.0
-    }
-}
-
-impl<P> Deref for Of<P> {
-    type Target = Administered;
-
-    fn deref(&self) -> &Administered {
-        &self.0
-    }
-}
-
-impl Deref for Own {
-    type Target = Administered;
-
-    fn deref(&self) -> &Administered {
-        &self.0
-    }
-}
-
-impl Deref for OwnByPassword {
-    type Target = Administered;
-
-    fn deref(&self) -> &Administered {
-        &self.0
-    }
+deref! {
+    Reading<P> => Authorized, [P];
+    Deleting<P> => Authorized, [P];
+    Of<P> => Administered, [P];
+    Own => Administered, [];
+    OwnByPassword => Administered, [];
 }

@@ -60,10 +60,7 @@ pub(crate) struct DeletedPackage {
 
 impl DeletedPackage {
     fn new(registry: &Registry, owner: &str, file: &DeletedFile) -> Self {
-        let kept_until = registry
-            .administration()
-            .remover()
-            .kept_until(file.deleted_at);
+        let kept_until = registry.remover().kept_until(file.deleted_at);
         Self {
             id: file.id.number(),
             path: format!(
@@ -92,7 +89,6 @@ impl DeletedPackage {
     tag = "packages",
     operation_id = "listDeletedPackages",
     params(OwnerPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The deleted packages", body = Vec<DeletedPackage>))
 )]
 pub(crate) async fn list(
@@ -121,7 +117,6 @@ pub(crate) async fn list(
     tag = "packages",
     operation_id = "restorePackage",
     params(OwnerPath, DeletedPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "What was restored", body = DeletedPackage))
 )]
 pub(crate) async fn restore(
@@ -131,7 +126,7 @@ pub(crate) async fn restore(
     Path(path): Path<DeletedPath>,
 ) -> Result<Json<DeletedPackage>, ApiError> {
     let Authorized { owner, caller, .. } = &*reading;
-    let remover = registry.administration().remover();
+    let remover = registry.remover();
     let found = match path.number() {
         Some(number) => {
             remover

@@ -16,6 +16,7 @@ use utoipa::OpenApi;
 use super::{
     forges,
     problem::{MEDIA_TYPE, Problem},
+    words::EVENTS,
 };
 use crate::routes;
 
@@ -81,11 +82,14 @@ pub fn document() -> Value {
             "description": "`Authorization: token TOKEN`, the word `token` included"
         }
     });
-    let any_way = json!([{}, { "basic": [] }, { "bearer": [] }, { "token": [] }]);
     put(&mut document, "", "servers", json!([{ "url": "/" }]));
-    put(&mut document, "", "security", any_way);
+    put(&mut document, "", "security", with_or_without());
     put(&mut document, "/components", "securitySchemes", ways);
     forges::describe(&mut document);
+    for hook in ["NewHook", "HookChange"] {
+        let events = format!("/components/schemas/{hook}/properties/events");
+        put(&mut document, &events, "maxItems", json!(EVENTS.len()));
+    }
     let paths = document
         .pointer_mut("/paths")
         .and_then(Value::as_object_mut);
@@ -98,8 +102,21 @@ pub fn document() -> Value {
     document
 }
 
-/// Adds to an operation what it shares with others.
+/// How a caller says who they are, where nobody has to: what holds of operations that say nothing else.
+fn with_or_without() -> Value {
+    json!([{}, { "basic": [] }, { "bearer": [] }, { "token": [] }])
+}
+
+/// Adds to an operation what it shares with others: without a word of its own about that, it needs credentials.
 fn complete(changes: bool, operation: &mut Value) {
+    match operation.get("security") {
+        None => {
+            let ways = json!([{ "basic": [] }, { "bearer": [] }, { "token": [] }]);
+            put(operation, "", "security", ways);
+        }
+        Some(ways) if *ways == with_or_without() => remove(operation, "security"),
+        Some(_) => {}
+    }
     for (status, description) in refusals(changes, operation) {
         let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
         let content = Map::from_iter([(MEDIA_TYPE.to_owned(), schema)]);
@@ -209,5 +226,11 @@ fn put(document: &mut Value, pointer: &str, field: &str, value: Value) {
     let object = document.pointer_mut(pointer).and_then(Value::as_object_mut);
     if let Some(object) = object {
         object.insert(field.to_owned(), value);
+    }
+}
+
+fn remove(object: &mut Value, field: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove(field);
     }
 }

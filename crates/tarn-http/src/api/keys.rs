@@ -86,7 +86,6 @@ impl From<StateChange> for Signing {
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/keys", tag = "keys", operation_id = "listSigningKeys",
     params(OwnerPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The keys", body = Vec<Key>))
 )]
 pub(crate) async fn list(
@@ -105,7 +104,6 @@ pub(crate) async fn list(
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys", tag = "keys", operation_id = "rotateSigningKey",
     params(OwnerPath, RotateQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 201, description = "The new key", body = Key))
 )]
 pub(crate) async fn rotate(
@@ -124,7 +122,6 @@ pub(crate) async fn rotate(
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys/{name}/retire", tag = "keys", operation_id = "retireSigningKey",
     params(OwnerPath, KeyPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "Which keys sign now", body = Signing))
 )]
 pub(crate) async fn retire(
@@ -143,7 +140,6 @@ pub(crate) async fn retire(
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/keys/{name}/reactivate", tag = "keys", operation_id = "reactivateSigningKey",
     params(OwnerPath, KeyPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "Which keys sign now", body = Signing))
 )]
 pub(crate) async fn reactivate(

@@ -30,12 +30,3 @@ pub(super) mod user;
 pub(super) mod users;
 mod versions;
 mod words;
-
-/// What every path of the API begins with.
-pub(super) const PREFIX: &str = "/api/v1";
-
-/// Whether a path is one of the API, be there something at it or not.
-pub(super) fn is_under(path: &str) -> bool {
-    path.strip_prefix(PREFIX)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}

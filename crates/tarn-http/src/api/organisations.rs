@@ -171,6 +171,7 @@ async fn listed(
 #[utoipa::path(
     get, path = "/api/v1/orgs", tag = "organisations", operation_id = "orgGetAll",
     params(ListQuery),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The organisations", body = Vec<Organisation>))
 )]
 pub(crate) async fn list(
@@ -191,7 +192,6 @@ pub(crate) async fn list(
 #[utoipa::path(
     get, path = "/api/v1/user/orgs", tag = "organisations", operation_id = "orgListCurrentUserOrgs",
     params(ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The organisations", body = Vec<Organisation>))
 )]
 pub(crate) async fn list_own(
@@ -212,7 +212,6 @@ pub(crate) async fn list_own(
 /// For administrators of the server.
 #[utoipa::path(
     post, path = "/api/v1/orgs", tag = "organisations", operation_id = "orgCreate",
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewOrganisation,
     responses((status = 201, description = "The organisation", body = Organisation))
 )]
@@ -225,7 +224,7 @@ pub(crate) async fn add(
     let caller = caller.account().map_or("", |(_, name)| name);
     let first = owner_name(new.owner.as_deref().unwrap_or(caller))?;
     let visibility = said(new.visibility.as_deref())?.unwrap_or(metadata::Visibility::Public);
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let owner = accounts
         .add_organisation(&name, visibility, &first, &by)
         .await
@@ -243,6 +242,7 @@ pub(crate) async fn add(
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgGet",
     params(OrganisationPath),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The organisation", body = Organisation))
 )]
 pub(crate) async fn show(
@@ -258,7 +258,6 @@ pub(crate) async fn show(
 #[utoipa::path(
     patch, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgEdit",
     params(OrganisationPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = OrganisationChange,
     responses((status = 200, description = "The organisation", body = Organisation))
 )]
@@ -267,7 +266,7 @@ pub(crate) async fn change(
     of: Of<OrganisationPath>,
     extract::Json(change): extract::Json<OrganisationChange>,
 ) -> Result<Json<Organisation>, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     if let Some(visibility) = said(change.visibility.as_deref())? {
         of.may_also(&registry, Action::Read).await?;
         accounts
@@ -284,7 +283,6 @@ pub(crate) async fn change(
 #[utoipa::path(
     delete, path = "/api/v1/orgs/{org}", tag = "organisations", operation_id = "orgDelete",
     params(OrganisationPath, RemovalQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The organisation is gone"))
 )]
 pub(crate) async fn remove(
@@ -296,7 +294,6 @@ pub(crate) async fn remove(
         of.may_also(&registry, Action::Delete).await?;
     }
     registry
-        .administration()
         .accounts()
         .remove(KIND, &of.name, query.with_packages(), &of.by)
         .await?;
@@ -309,7 +306,6 @@ pub(crate) async fn remove(
 #[utoipa::path(
     post, path = "/api/v1/orgs/{org}/rename", tag = "organisations", operation_id = "renameOrg",
     params(OrganisationPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewOrganisationName,
     responses((status = 204, description = "The organisation has that name"))
 )]
@@ -320,7 +316,6 @@ pub(crate) async fn rename(
 ) -> Result<StatusCode, ApiError> {
     let name = owner_name(&new.new_name)?;
     registry
-        .administration()
         .accounts()
         .rename(KIND, &of.name, &name, &of.by)
         .await?;
@@ -331,7 +326,6 @@ pub(crate) async fn rename(
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/members", tag = "organisations", operation_id = "orgListMembers",
     params(OrganisationPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The members", body = Vec<OrganisationMember>))
 )]
 pub(crate) async fn members(
@@ -340,7 +334,6 @@ pub(crate) async fn members(
     pages: Pages,
 ) -> Result<Response, ApiError> {
     let members = registry
-        .administration()
         .accounts()
         .members(&of.name, pages.window())
         .await?;
@@ -351,7 +344,6 @@ pub(crate) async fn members(
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgIsMember",
     params(OrganisationPath, UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are"))
 )]
 pub(crate) async fn is_member(
@@ -375,7 +367,6 @@ pub(crate) async fn is_member(
     put, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgChangeMember",
     description = "A token must itself have the rights that it grants, and neither expire nor be limited to networks.",
     params(OrganisationPath, UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewRole,
     responses((status = 204, description = "They have that role"))
 )]
@@ -388,7 +379,6 @@ pub(crate) async fn set_member(
     let role: Role = word(&new.role)?;
     of.may_grant(&registry, role).await?;
     registry
-        .administration()
         .accounts()
         .set_member(&of.name, &user(&path)?, Some(role), &of.by)
         .await?;
@@ -399,7 +389,6 @@ pub(crate) async fn set_member(
 #[utoipa::path(
     delete, path = "/api/v1/orgs/{org}/members/{username}", tag = "organisations", operation_id = "orgDeleteMember",
     params(OrganisationPath, UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are in none"))
 )]
 pub(crate) async fn remove_member(
@@ -407,7 +396,7 @@ pub(crate) async fn remove_member(
     of: Of<OrganisationPath>,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let changed = accounts
         .set_member(&of.name, &user(&path)?, None, &of.by)
         .await?;

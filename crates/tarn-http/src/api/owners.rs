@@ -148,6 +148,7 @@ pub(crate) struct OwnersQuery {
     tag = "owners",
     operation_id = "listOwners",
     params(OwnersQuery),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The owners", body = Vec<OwnerDetails>))
 )]
 pub(crate) async fn list(
@@ -184,6 +185,7 @@ pub(crate) async fn list(
     tag = "owners",
     operation_id = "getOwner",
     params(OwnerPath),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The owner", body = OwnerDetails))
 )]
 pub(crate) async fn show(
@@ -200,6 +202,7 @@ pub(crate) async fn show(
     tag = "owners",
     operation_id = "userGet",
     params(UserPath),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The user", body = OwnerDetails))
 )]
 pub(crate) async fn show_user(
@@ -227,6 +230,7 @@ async fn shown(
     tag = "owners",
     operation_id = "listRepositories",
     params(OwnerPath, ListQuery),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The repositories", body = Vec<Repository>))
 )]
 pub(crate) async fn repositories(

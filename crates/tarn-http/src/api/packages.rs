@@ -76,6 +76,7 @@ impl FilesQuery {
     tag = "packages",
     operation_id = "listPackages",
     params(OwnerPath, PackagesQuery),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The packages", body = Vec<Package>))
 )]
 pub(crate) async fn list(
@@ -123,6 +124,7 @@ pub(crate) async fn list(
     tag = "packages",
     operation_id = "listPackageVersions",
     params(OwnerPath, PackagePath, ListQuery),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The versions", body = Vec<Package>))
 )]
 pub(crate) async fn versions(
@@ -157,6 +159,7 @@ pub(crate) async fn versions(
     tag = "packages",
     operation_id = "getLatestPackageVersion",
     params(OwnerPath, PackagePath),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The version", body = Package))
 )]
 pub(crate) async fn latest(
@@ -185,6 +188,7 @@ pub(crate) async fn latest(
     tag = "packages",
     operation_id = "getPackage",
     params(OwnerPath, PackagePath, VersionPath),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The version", body = Package))
 )]
 pub(crate) async fn show(
@@ -212,7 +216,6 @@ pub(crate) async fn show(
     tag = "packages",
     operation_id = "deletePackage",
     params(OwnerPath, PackagePath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The package is deleted"))
 )]
 pub(crate) async fn remove_all(
@@ -234,7 +237,6 @@ pub(crate) async fn remove_all(
     tag = "packages",
     operation_id = "deletePackageVersion",
     params(OwnerPath, PackagePath, VersionPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The version is deleted"))
 )]
 pub(crate) async fn remove(
@@ -302,7 +304,7 @@ async fn delete(
             (address, file.id)
         })
         .collect();
-    let remover = registry.administration().remover();
+    let remover = registry.remover();
     let by = authorized.actor();
     if remover.remove_package_files(&addressed, &by).await? == 0 {
         return Err(no_such_version());
@@ -327,6 +329,7 @@ async fn delete(
     tag = "packages",
     operation_id = "listPackageFiles",
     params(OwnerPath, PackagePath, VersionPath, FilesQuery),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The files", body = Vec<PackageFile>))
 )]
 pub(crate) async fn files(

@@ -193,68 +193,42 @@ impl HookPath {
     }
 }
 
-/// A message to the webhook.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct DeliveryPath {
-    /// The number of a message.
-    #[param(value_type = i64, minimum = 1, example = 88)]
-    delivery: String,
+/// A segment that is a number.
+macro_rules! number {
+    ($(#[$doc:meta])* $path:ident, $field:ident, $what:literal, $example:literal) => {
+        $(#[$doc])*
+        #[derive(Deserialize, IntoParams)]
+        #[into_params(parameter_in = Path)]
+        pub(crate) struct $path {
+            #[doc = $what]
+            #[param(value_type = i64, minimum = 1, example = $example)]
+            $field: String,
+        }
+
+        impl $path {
+            /// The number, where it is one.
+            pub(crate) fn number(&self) -> Option<i64> {
+                self.$field.parse().ok()
+            }
+        }
+    };
 }
 
-impl DeliveryPath {
-    /// The number, where it is one.
-    pub(crate) fn number(&self) -> Option<i64> {
-        self.delivery.parse().ok()
-    }
+number! {
+    /// A message to the webhook.
+    DeliveryPath, delivery, "The number of a message.", 88
 }
-
-/// A team.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct TeamPath {
-    /// The number of a team.
-    #[param(value_type = i64, minimum = 1, example = 4)]
-    id: String,
+number! {
+    /// A team.
+    TeamPath, id, "The number of a team.", 4
 }
-
-impl TeamPath {
-    /// The number, where it is one.
-    pub(crate) fn number(&self) -> Option<i64> {
-        self.id.parse().ok()
-    }
+number! {
+    /// A rule of the owner.
+    RulePath, id, "The number of a rule.", 2
 }
-
-/// A rule of the owner.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct RulePath {
-    /// The number of a rule.
-    #[param(value_type = i64, minimum = 1, example = 2)]
-    id: String,
-}
-
-impl RulePath {
-    /// The number, where it is one.
-    pub(crate) fn number(&self) -> Option<i64> {
-        self.id.parse().ok()
-    }
-}
-
-/// A deleted package file.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct DeletedPath {
-    /// The number of a deleted package file.
-    #[param(value_type = i64, minimum = 1, example = 1021)]
-    id: String,
-}
-
-impl DeletedPath {
-    /// The number, where it is one.
-    pub(crate) fn number(&self) -> Option<i64> {
-        self.id.parse().ok()
-    }
+number! {
+    /// A deleted package file.
+    DeletedPath, id, "The number of a deleted package file.", 1021
 }
 
 /// A former name.

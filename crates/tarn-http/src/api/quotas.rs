@@ -122,25 +122,20 @@ impl From<Allowance> for Quota {
 
 async fn owner_called(registry: &Registry, path: &OwnerPath) -> Result<Owner, ApiError> {
     let name = path.parse()?;
-    Ok(registry
-        .administration()
-        .accounts()
-        .find_owner(&name)
-        .await?)
+    Ok(registry.accounts().find_owner(&name).await?)
 }
 
 /// Show an owner's quota and what it has used
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "getQuota",
     params(OwnerPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "What it has and may have", body = Quota))
 )]
 pub(crate) async fn show(
     State(registry): State<Registry>,
     of: Of<OwnerPath>,
 ) -> Result<Json<Quota>, ApiError> {
-    let quotas = registry.administration().quotas();
+    let quotas = registry.quotas();
     Ok(Json(quotas.allowance(of.owner.id).await?.into()))
 }
 
@@ -150,7 +145,6 @@ pub(crate) async fn show(
 #[utoipa::path(
     put, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "changeQuota",
     params(OwnerPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = OwnLimits,
     responses((status = 200, description = "What it has and may have", body = Quota))
 )]
@@ -161,7 +155,7 @@ pub(crate) async fn set(
     extract::Json(limits): extract::Json<OwnLimits>,
 ) -> Result<Json<Quota>, ApiError> {
     let owner = owner_called(&registry, &path).await?;
-    let quotas = registry.administration().quotas();
+    let quotas = registry.quotas();
     quotas.set(owner.id, Some(limits.quota()?), &by).await?;
     Ok(Json(quotas.allowance(owner.id).await?.into()))
 }
@@ -172,7 +166,6 @@ pub(crate) async fn set(
 #[utoipa::path(
     delete, path = "/api/v1/owners/{owner}/quota", tag = "quotas", operation_id = "deleteQuota",
     params(OwnerPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The server's limits hold"))
 )]
 pub(crate) async fn reset(
@@ -181,7 +174,7 @@ pub(crate) async fn reset(
     Path(path): Path<OwnerPath>,
 ) -> Result<StatusCode, ApiError> {
     let owner = owner_called(&registry, &path).await?;
-    let quotas = registry.administration().quotas();
+    let quotas = registry.quotas();
     quotas.set(owner.id, None, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -207,7 +200,7 @@ pub(crate) struct NewVersions {
 }
 
 async fn versions_of(registry: &Registry, owner: &Owner) -> Result<Json<Versions>, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let own = accounts.version_rule(owner.id).await?;
     Ok(Json(Versions {
         versions: own.unwrap_or(registry.settings().versions).as_str(),
@@ -221,7 +214,7 @@ async fn set_own_versions(
     rule: Option<VersionRule>,
 ) -> Result<(), ApiError> {
     of.may_also(registry, Action::Publish).await?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     accounts
         .set_version_rule(of.owner.kind, &of.name, rule, &of.by)
         .await?;
@@ -232,7 +225,6 @@ async fn set_own_versions(
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/versions", tag = "owners", operation_id = "getVersionRule",
     params(OwnerPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The rule", body = Versions))
 )]
 pub(crate) async fn versions(
@@ -248,7 +240,6 @@ pub(crate) async fn versions(
 #[utoipa::path(
     put, path = "/api/v1/owners/{owner}/versions", tag = "owners", operation_id = "setVersionRule",
     params(OwnerPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewVersions,
     responses((status = 200, description = "The rule", body = Versions))
 )]
@@ -267,7 +258,6 @@ pub(crate) async fn set_versions(
 #[utoipa::path(
     delete, path = "/api/v1/owners/{owner}/versions", tag = "owners", operation_id = "resetVersionRule",
     params(OwnerPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The server's rule holds"))
 )]
 pub(crate) async fn reset_versions(
@@ -333,7 +323,6 @@ pub(crate) struct RuleOrder {
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "listExpiryRules",
     params(OwnerPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The rules", body = Vec<Rule>))
 )]
 pub(crate) async fn rules(
@@ -341,7 +330,7 @@ pub(crate) async fn rules(
     of: Of<OwnerPath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let expiry = registry.administration().expiry();
+    let expiry = registry.expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
     Ok(pages.answer_part_of(rules, Rule::from))
 }
@@ -352,7 +341,6 @@ pub(crate) async fn rules(
 #[utoipa::path(
     post, path = "/api/v1/owners/{owner}/expiry-rules", tag = "quotas", operation_id = "addExpiryRule",
     params(OwnerPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = RuleOrder,
     responses((status = 201, description = "The rule", body = Rule))
 )]
@@ -363,7 +351,7 @@ pub(crate) async fn set_rule(
 ) -> Result<(StatusCode, Json<Rule>), ApiError> {
     of.may_also(&registry, Action::Delete).await?;
     let pattern: PlacePattern = word(&order.pattern)?;
-    let expiry = registry.administration().expiry();
+    let expiry = registry.expiry();
     let rule = expiry
         .set(of.owner.id, &pattern, order.days, order.keep, &of.by)
         .await?;
@@ -374,7 +362,6 @@ pub(crate) async fn set_rule(
 #[utoipa::path(
     delete, path = "/api/v1/owners/{owner}/expiry-rules/{id}", tag = "quotas", operation_id = "deleteExpiryRule",
     params(OwnerPath, RulePath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The rule is gone"))
 )]
 pub(crate) async fn remove_rule(
@@ -389,7 +376,7 @@ pub(crate) async fn remove_rule(
         )
     };
     let number = path.number().ok_or_else(missing)?;
-    let expiry = registry.administration().expiry();
+    let expiry = registry.expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
     let rule = rules.iter().find(|rule| rule.id.number() == number);
     let pattern: PlacePattern = word(&rule.ok_or_else(missing)?.pattern)?;

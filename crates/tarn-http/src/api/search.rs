@@ -44,6 +44,7 @@ const MOST_FOUND: u32 = 10_000;
     tag = "packages",
     operation_id = "searchPackages",
     params(SearchQuery),
+    security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "What was found", body = Vec<Package>))
 )]
 pub(crate) async fn packages(

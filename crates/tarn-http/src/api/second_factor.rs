@@ -86,14 +86,13 @@ fn noted<T>(
 /// Show how the caller's second factor stands
 #[utoipa::path(
     get, path = "/api/v1/user/second-factor", tag = "user", operation_id = "getSecondFactor",
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "How it stands", body = SecondFactor))
 )]
 pub(crate) async fn show(
     State(registry): State<Registry>,
     own: Own,
 ) -> Result<Json<SecondFactor>, ApiError> {
-    let factors = registry.administration().second_factors();
+    let factors = registry.second_factors();
     let (state, since, left) = match factors.state(&own.name).await? {
         FactorState::Off => ("off", None, None),
         FactorState::Begun => ("begun", None, None),
@@ -121,7 +120,7 @@ pub(crate) async fn begin(
     State(registry): State<Registry>,
     own: OwnByPassword,
 ) -> Result<(StatusCode, Json<Begun>), ApiError> {
-    let factors = registry.administration().second_factors();
+    let factors = registry.second_factors();
     let uri = factors.begin(&own.name, ISSUER, &own.by).await?;
     let begun = Begun {
         otpauth_uri: uri.expose().to_owned(),
@@ -143,7 +142,7 @@ pub(crate) async fn confirm(
     own: OwnByPassword,
     extract::Json(order): extract::Json<CodeOrder>,
 ) -> Result<Json<RecoveryCodes>, ApiError> {
-    let factors = registry.administration().second_factors();
+    let factors = registry.second_factors();
     let codes = factors.confirm(&own.name, &order.parse()?, &own.by).await;
     Ok(Json(noted(&registry, &own, codes)?.into()))
 }
@@ -163,7 +162,7 @@ pub(crate) async fn disable(
     extract::Json(order): extract::Json<CodeOrder>,
 ) -> Result<StatusCode, ApiError> {
     let code = order.parse()?;
-    let factors = registry.administration().second_factors();
+    let factors = registry.second_factors();
     let done = factors
         .disable(&own.name, Proof::Code(&code), &own.by)
         .await;
@@ -186,7 +185,7 @@ pub(crate) async fn renew(
     extract::Json(order): extract::Json<CodeOrder>,
 ) -> Result<(StatusCode, Json<RecoveryCodes>), ApiError> {
     let code = order.parse()?;
-    let factors = registry.administration().second_factors();
+    let factors = registry.second_factors();
     let codes = factors
         .renew_recovery_codes(&own.name, Proof::Code(&code), &own.by)
         .await;

@@ -190,7 +190,6 @@ impl FromRequestParts<Registry> for Found {
 #[utoipa::path(
     get, path = "/api/v1/orgs/{org}/teams", tag = "teams", operation_id = "orgListTeams",
     params(OrganisationPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The teams", body = Vec<Team>))
 )]
 pub(crate) async fn list(
@@ -198,7 +197,7 @@ pub(crate) async fn list(
     of: Of<OrganisationPath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let teams = accounts.teams(&of.name, pages.window()).await?;
     Ok(pages.answer(teams, |(team, _)| Team::from(team)))
 }
@@ -208,7 +207,6 @@ pub(crate) async fn list(
     post, path = "/api/v1/orgs/{org}/teams", tag = "teams", operation_id = "orgCreateTeam",
     description = "A token must itself have the rights that it grants, and neither expire nor be limited to networks.",
     params(OrganisationPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewTeam,
     responses((status = 201, description = "The team", body = Team))
 )]
@@ -222,7 +220,7 @@ pub(crate) async fn add(
     check_units(role, new.units.as_deref(), new.units_map.as_ref())?;
     let limits: TeamLimits = administer::list("limits", &new.limits)?;
     of.may_grant(&registry, role).await?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let team = accounts
         .add_team(&of.name, &name, role, &limits, &of.by)
         .await?;
@@ -233,7 +231,6 @@ pub(crate) async fn add(
 #[utoipa::path(
     get, path = "/api/v1/teams/{id}", tag = "teams", operation_id = "orgGetTeam",
     params(TeamPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The team", body = Team))
 )]
 pub(crate) async fn show(found: Found) -> Result<Json<Team>, ApiError> {
@@ -245,7 +242,6 @@ pub(crate) async fn show(found: Found) -> Result<Json<Team>, ApiError> {
     patch, path = "/api/v1/teams/{id}", tag = "teams", operation_id = "orgEditTeam",
     description = "A token must itself have the rights that it grants, and neither expire nor be limited to networks.",
     params(TeamPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = TeamChange,
     responses((status = 200, description = "The team", body = Team))
 )]
@@ -267,7 +263,7 @@ pub(crate) async fn change(
         change.units.as_deref(),
         change.units_map.as_ref(),
     )?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     if let Some(limits) = &change.limits {
         let limits: TeamLimits = administer::list("limits", limits)?;
         of.may_grant(&registry, team.role).await?;
@@ -282,14 +278,13 @@ pub(crate) async fn change(
 #[utoipa::path(
     delete, path = "/api/v1/teams/{id}", tag = "teams", operation_id = "orgDeleteTeam",
     params(TeamPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The team is gone"))
 )]
 pub(crate) async fn remove(
     State(registry): State<Registry>,
     Found { of, name, .. }: Found,
 ) -> Result<StatusCode, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     accounts.remove_team(&of.name, &name, &of.by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -298,7 +293,6 @@ pub(crate) async fn remove(
 #[utoipa::path(
     get, path = "/api/v1/teams/{id}/members", tag = "teams", operation_id = "orgListTeamMembers",
     params(TeamPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The members", body = Vec<Person>))
 )]
 pub(crate) async fn members(
@@ -306,7 +300,7 @@ pub(crate) async fn members(
     Found { of, name, .. }: Found,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let members = accounts
         .team_members(&of.name, &name, pages.window())
         .await?;
@@ -317,7 +311,6 @@ pub(crate) async fn members(
 #[utoipa::path(
     get, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgListTeamMember",
     params(TeamPath, UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The member", body = Person))
 )]
 pub(crate) async fn member(
@@ -335,7 +328,6 @@ pub(crate) async fn member(
     put, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgAddTeamMember",
     description = "A token must itself have the rights that it grants, and neither expire nor be limited to networks.",
     params(TeamPath, UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are in it"))
 )]
 pub(crate) async fn add_member(
@@ -345,7 +337,7 @@ pub(crate) async fn add_member(
 ) -> Result<StatusCode, ApiError> {
     let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
     of.may_grant(&registry, team.role).await?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     accounts
         .add_team_member(&of.name, &name, &user, &of.by)
         .await?;
@@ -356,7 +348,6 @@ pub(crate) async fn add_member(
 #[utoipa::path(
     delete, path = "/api/v1/teams/{id}/members/{username}", tag = "teams", operation_id = "orgRemoveTeamMember",
     params(TeamPath, UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "They are not in it"))
 )]
 pub(crate) async fn remove_member(
@@ -365,7 +356,7 @@ pub(crate) async fn remove_member(
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
     let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let removed = accounts
         .remove_team_member(&of.name, &name, &user, &of.by)
         .await?;

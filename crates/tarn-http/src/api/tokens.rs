@@ -150,7 +150,7 @@ async fn list_all(
     of: &Administered,
     pages: &Pages,
 ) -> Result<Response, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let tokens = accounts
         .tokens(of.owner.kind, &of.name, pages.window())
         .await?;
@@ -163,7 +163,7 @@ async fn make(
     order: &TokenOrder,
 ) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
     let request = order.request(registry.clock().now().seconds())?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let (token, secret) = accounts
         .add_token(of.owner.kind, &of.name, &request, of.caller.token(), &of.by)
         .await
@@ -188,7 +188,7 @@ async fn revoke(
     of: &Administered,
     token: &str,
 ) -> Result<StatusCode, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let metadata = registry.metadata();
     let found = metadata.token_of(of.owner.id, token.parse().ok(), token);
     let missing = || {
@@ -208,149 +208,80 @@ async fn revoke(
     }
 }
 
-/// List the caller's tokens
-#[utoipa::path(
-    get, path = "/api/v1/user/tokens", tag = "tokens", operation_id = "listOwnTokens",
-    params(ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
-)]
-pub(crate) async fn list_own(
-    State(registry): State<Registry>,
-    of: Own,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    list_all(&registry, &of, &pages).await
+/// The routes for the tokens of one kind of owner. `$base` is the path of the list, `$of` says whose they are and makes sure that the caller
+/// may administer them, `$owner` is what of the path names them. Of each operation: its name, its summary, and what more there is to say.
+macro_rules! tokens {
+    (
+        $module:ident, $base:literal, $of:ty, [$($owner:ident,)?];
+        $list:literal, $list_summary:literal $(, $list_more:literal)?;
+        $make:literal, $make_summary:literal $(, $make_more:literal)?;
+        $revoke:literal, $revoke_summary:literal $(, $revoke_more:literal)?;
+    ) => {
+        pub(crate) mod $module {
+            use super::*;
+
+            #[utoipa::path(
+                get, path = concat!($base), tag = "tokens", operation_id = $list,
+                summary = $list_summary, $(description = $list_more,)?
+                params($($owner,)? ListQuery),
+                responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
+            )]
+            pub(crate) async fn list(
+                State(registry): State<Registry>,
+                of: $of,
+                pages: Pages,
+            ) -> Result<Response, ApiError> {
+                super::list_all(&registry, &of, &pages).await
+            }
+
+            #[utoipa::path(
+                post, path = concat!($base), tag = "tokens", operation_id = $make,
+                summary = $make_summary, $(description = $make_more,)?
+                params($($owner)?),
+                request_body = TokenOrder,
+                responses((status = 201, description = "The token, shown once", body = NewAccessToken))
+            )]
+            pub(crate) async fn make(
+                State(registry): State<Registry>,
+                of: $of,
+                extract::Json(order): extract::Json<TokenOrder>,
+            ) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
+                super::make(&registry, &of, &order).await
+            }
+
+            #[utoipa::path(
+                delete, path = concat!($base, "/{token}"), tag = "tokens", operation_id = $revoke,
+                summary = $revoke_summary, $(description = $revoke_more,)?
+                params($($owner,)? TokenPath),
+                responses((status = 204, description = "The token counts no more"))
+            )]
+            pub(crate) async fn revoke(
+                State(registry): State<Registry>,
+                of: $of,
+                Path(path): Path<TokenPath>,
+            ) -> Result<StatusCode, ApiError> {
+                super::revoke(&registry, &of, &path.token).await
+            }
+        }
+    };
 }
 
-/// Add a token for the caller
-///
-/// One that is made with a token is never wider than that one.
-#[utoipa::path(
-    post, path = "/api/v1/user/tokens", tag = "tokens", operation_id = "addOwnToken",
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    request_body = TokenOrder,
-    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
-)]
-pub(crate) async fn make_own(
-    State(registry): State<Registry>,
-    of: Own,
-    extract::Json(order): extract::Json<TokenOrder>,
-) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
-    make(&registry, &of, &order).await
+tokens! {
+    own, "/api/v1/user/tokens", Own, [];
+    "listOwnTokens", "List the caller's tokens";
+    "addOwnToken", "Add a token for the caller", "One that is made with a token is never wider than that one.";
+    "revokeOwnToken", "Revoke a token of the caller", "It is refused from the next request on.";
 }
-
-/// Revoke a token of the caller
-///
-/// It is refused from the next request on.
-#[utoipa::path(
-    delete, path = "/api/v1/user/tokens/{token}", tag = "tokens", operation_id = "revokeOwnToken",
-    params(TokenPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    responses((status = 204, description = "The token counts no more"))
-)]
-pub(crate) async fn revoke_own(
-    State(registry): State<Registry>,
-    of: Own,
-    Path(path): Path<TokenPath>,
-) -> Result<StatusCode, ApiError> {
-    revoke(&registry, &of, &path.token).await
+tokens! {
+    user, "/api/v1/users/{username}/tokens", Of<UserPath>, [UserPath,];
+    "userGetTokens", "List a user's tokens";
+    "userCreateToken", "Add a token for a user", "For the user themselves, and for administrators of the server.";
+    "userDeleteAccessToken", "Revoke a user's token";
 }
-
-/// List a user's tokens
-#[utoipa::path(
-    get, path = "/api/v1/users/{username}/tokens", tag = "tokens", operation_id = "userGetTokens",
-    params(UserPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
-)]
-pub(crate) async fn list_of_user(
-    State(registry): State<Registry>,
-    of: Of<UserPath>,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    list_all(&registry, &of, &pages).await
-}
-
-/// Add a token for a user
-///
-/// For the user themselves, and for administrators of the server.
-#[utoipa::path(
-    post, path = "/api/v1/users/{username}/tokens", tag = "tokens", operation_id = "userCreateToken",
-    params(UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    request_body = TokenOrder,
-    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
-)]
-pub(crate) async fn make_for_user(
-    State(registry): State<Registry>,
-    of: Of<UserPath>,
-    extract::Json(order): extract::Json<TokenOrder>,
-) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
-    make(&registry, &of, &order).await
-}
-
-/// Revoke a user's token
-#[utoipa::path(
-    delete, path = "/api/v1/users/{username}/tokens/{token}", tag = "tokens", operation_id = "userDeleteAccessToken",
-    params(UserPath, TokenPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    responses((status = 204, description = "The token counts no more"))
-)]
-pub(crate) async fn revoke_of_user(
-    State(registry): State<Registry>,
-    of: Of<UserPath>,
-    Path(path): Path<TokenPath>,
-) -> Result<StatusCode, ApiError> {
-    revoke(&registry, &of, &path.token).await
-}
-
-/// List an organisation's tokens
-///
-/// They belong to no person.
-#[utoipa::path(
-    get, path = "/api/v1/orgs/{org}/tokens", tag = "tokens", operation_id = "orgListTokens",
-    params(OrganisationPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
-)]
-pub(crate) async fn list_of_organisation(
-    State(registry): State<Registry>,
-    of: Of<OrganisationPath>,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    list_all(&registry, &of, &pages).await
-}
-
-/// Add a token for an organisation
-///
-/// It belongs to no person, and lives as long as the organisation. It cannot have the scope `admin`.
-#[utoipa::path(
-    post, path = "/api/v1/orgs/{org}/tokens", tag = "tokens", operation_id = "orgAddToken",
-    params(OrganisationPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    request_body = TokenOrder,
-    responses((status = 201, description = "The token, shown once", body = NewAccessToken))
-)]
-pub(crate) async fn make_for_organisation(
-    State(registry): State<Registry>,
-    of: Of<OrganisationPath>,
-    extract::Json(order): extract::Json<TokenOrder>,
-) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
-    make(&registry, &of, &order).await
-}
-
-/// Revoke an organisation's token
-#[utoipa::path(
-    delete, path = "/api/v1/orgs/{org}/tokens/{token}", tag = "tokens", operation_id = "orgRevokeToken",
-    params(OrganisationPath, TokenPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
-    responses((status = 204, description = "The token counts no more"))
-)]
-pub(crate) async fn revoke_of_organisation(
-    State(registry): State<Registry>,
-    of: Of<OrganisationPath>,
-    Path(path): Path<TokenPath>,
-) -> Result<StatusCode, ApiError> {
-    revoke(&registry, &of, &path.token).await
+tokens! {
+    organisation, "/api/v1/orgs/{org}/tokens", Of<OrganisationPath>, [OrganisationPath,];
+    "orgListTokens", "List an organisation's tokens", "They belong to no person.";
+    "orgAddToken", "Add a token for an organisation",
+    "It belongs to no person, and lives as long as the organisation. It cannot have the scope `admin`.";
+    "orgRevokeToken", "Revoke an organisation's token";
 }

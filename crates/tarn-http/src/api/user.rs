@@ -87,7 +87,6 @@ impl From<metadata::User> for Person {
     path = "/api/v1/user",
     tag = "user",
     operation_id = "userGetCurrent",
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The caller", body = User))
 )]
 pub(crate) async fn show(
@@ -116,7 +115,6 @@ pub(crate) struct Settings {
     path = "/api/v1/user/settings",
     tag = "user",
     operation_id = "updateUserSettings",
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = Settings,
     responses((status = 200, description = "The caller", body = User))
 )]
@@ -127,7 +125,7 @@ pub(crate) async fn change_settings(
 ) -> Result<Json<User>, ApiError> {
     own.may_also(&registry, Action::Read).await?;
     let visibility = word(&settings.visibility)?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     accounts
         .set_visibility(OwnerKind::User, &own.name, visibility, &own.by)
         .await?;
@@ -163,7 +161,7 @@ pub(crate) async fn change_password(
     extract::Json(new): extract::Json<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
     let password = Secret::new(new.password);
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     accounts
         .change_password(&own.name, &password, &own.by)
         .await?;

@@ -137,7 +137,7 @@ impl RemovalQuery {
 }
 
 async fn shown(registry: &Registry, name: &OwnerName) -> Result<Json<User>, ApiError> {
-    let user = registry.administration().accounts().find_user(name).await?;
+    let user = registry.accounts().find_user(name).await?;
     let created = registry.metadata().owner_created_at(user.id).await?;
     Ok(Json(User::new(user, created)))
 }
@@ -152,7 +152,6 @@ fn in_path(path: &UserPath) -> Result<OwnerName, ApiError> {
 #[utoipa::path(
     get, path = "/api/v1/admin/users", tag = "admin", operation_id = "adminGetAllUsers",
     params(ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The accounts", body = Vec<User>))
 )]
 pub(crate) async fn list(
@@ -167,7 +166,6 @@ pub(crate) async fn list(
 /// Add an account
 #[utoipa::path(
     post, path = "/api/v1/admin/users", tag = "admin", operation_id = "adminCreateUser",
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewUser,
     responses((status = 201, description = "The account", body = User))
 )]
@@ -188,7 +186,7 @@ pub(crate) async fn add(
     let name = owner_name(&new.username)?;
     let visibility = said(new.visibility.as_deref())?.unwrap_or(metadata::Visibility::Public);
     let password = password.map(Secret::new);
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     accounts
         .add_user(&name, password.as_ref(), new.admin, visibility, &site.by)
         .await?;
@@ -202,7 +200,6 @@ pub(crate) async fn add(
 #[utoipa::path(
     patch, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminEditUser",
     params(UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = UserChange,
     responses((status = 200, description = "The account", body = User))
 )]
@@ -224,7 +221,7 @@ pub(crate) async fn change(
     )?;
     let name = in_path(&path)?;
     let visibility = said(change.visibility.as_deref())?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     if visibility.is_some() {
         let owner = accounts.find_owner(&name).await?;
         site.may_also(&registry, &owner, Action::Read).await?;
@@ -246,7 +243,6 @@ pub(crate) async fn change(
 #[utoipa::path(
     delete, path = "/api/v1/admin/users/{username}", tag = "admin", operation_id = "adminDeleteUser",
     params(UserPath, RemovalQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The account is gone"))
 )]
 pub(crate) async fn remove(
@@ -256,7 +252,7 @@ pub(crate) async fn remove(
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
     let name = in_path(&path)?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     if query.with_packages() {
         let owner = accounts.find_owner(&name).await?;
         site.may_also(&registry, &owner, Action::Delete).await?;
@@ -273,7 +269,6 @@ pub(crate) async fn remove(
 #[utoipa::path(
     post, path = "/api/v1/admin/users/{username}/rename", tag = "admin", operation_id = "adminRenameUser",
     params(UserPath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     request_body = NewName,
     responses((status = 204, description = "The account has that name"))
 )]
@@ -285,7 +280,6 @@ pub(crate) async fn rename(
 ) -> Result<StatusCode, ApiError> {
     let name = owner_name(&new.new_username)?;
     registry
-        .administration()
         .accounts()
         .rename(OwnerKind::User, &in_path(&path)?, &name, &by)
         .await?;
@@ -307,7 +301,7 @@ pub(crate) async fn disable_second_factor(
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
     site.needs_password(&registry)?;
-    let factors = registry.administration().second_factors();
+    let factors = registry.second_factors();
     factors
         .disable(&in_path(&path)?, Proof::Administrator, &site.by)
         .await?;
@@ -339,7 +333,6 @@ impl From<FormerName> for Former {
 #[utoipa::path(
     get, path = "/api/v1/owners/{owner}/former-names", tag = "owners", operation_id = "listFormerNames",
     params(OwnerPath, ListQuery),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The names", body = Vec<Former>))
 )]
 pub(crate) async fn former_names(
@@ -347,7 +340,7 @@ pub(crate) async fn former_names(
     of: Of<OwnerPath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     let names = accounts.former_names(&of.owner).await?;
     Ok(pages.answer_part_of(names, Former::from))
 }
@@ -358,7 +351,6 @@ pub(crate) async fn former_names(
 #[utoipa::path(
     delete, path = "/api/v1/admin/former-names/{name}", tag = "admin", operation_id = "adminReleaseName",
     params(FormerNamePath),
-    security(("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 204, description = "The name is free"))
 )]
 pub(crate) async fn release_name(
@@ -368,7 +360,7 @@ pub(crate) async fn release_name(
 ) -> Result<StatusCode, ApiError> {
     let missing = || ApiError::Bare(Code::NoSuchName, "no owner had that name".to_owned());
     let name = OwnerName::parse(&path.name).map_err(|_| missing())?;
-    let accounts = registry.administration().accounts();
+    let accounts = registry.accounts();
     if accounts.release_name(&name, &by).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -5,7 +5,7 @@
 use axum::http::{Extensions, HeaderMap, Method, Uri, header};
 
 use super::{PACKAGES, Presented, wanted};
-use crate::{cross_site, error::ApiError, transport::source::Encrypted, web};
+use crate::{cookies::Cookies, cross_site, error::ApiError, transport::source::Encrypted};
 use tarn_base::secret::Secret;
 use tarn_core::{
     Registry,
@@ -29,7 +29,7 @@ pub(super) fn of_reader(
         return None;
     }
     let is_encrypted = extensions.get::<Encrypted>().is_some();
-    web::Cookies::of(registry, headers, is_encrypted).session()
+    Cookies::of(registry, headers, is_encrypted).session()
 }
 
 impl Presented {

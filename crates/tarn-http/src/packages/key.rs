@@ -17,7 +17,10 @@ use crate::{
     authorize::Presented,
     error::ApiError,
     fallback::{no_such_route, wrong_method},
-    web::{self, links::OfOwner},
+    web::{
+        self,
+        links::{OfOwner, base_url},
+    },
 };
 use tarn_core::{Registry, access::Action};
 use tarn_store::metadata::Visibility;
@@ -118,22 +121,6 @@ async fn show_named(
     Err(ApiError::NoSuchKey {
         newest: fetch_command(&base_url(registry, headers, "http"), &owner.name, &newest),
     })
-}
-
-/// The URL under which clients reach this server, without a final `/`: that of the settings, else the one that this request names
-/// under `scheme`, unless it has something in it that a shell would not take as it is.
-pub(crate) fn base_url(registry: &Registry, headers: &HeaderMap, scheme: &str) -> String {
-    if let Some(url) = &registry.settings().base_url {
-        return url.clone();
-    }
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let is_plain = |host: &&str| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        !host.is_empty() && host.bytes().all(allowed)
-    };
-    format!("{scheme}://{}", host.filter(is_plain).unwrap_or("HOST"))
 }
 
 fn pem_file(name: &KeyName, pem: String, visibility: Visibility) -> Response {

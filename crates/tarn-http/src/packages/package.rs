@@ -131,7 +131,7 @@ pub(crate) async fn remove(
         return Err(ApiError::PreconditionFailed);
     }
     // That very file: one that came in its place meanwhile was not looked at.
-    let remover = registry.administration().remover();
+    let remover = registry.remover();
     let by = authorized.actor();
     if !remover.remove_found(&file, &found, &by).await? {
         return Err(ApiError::NoSuchFile);

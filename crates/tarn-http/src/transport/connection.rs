@@ -18,8 +18,11 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{activity::Activity, pace::Pace, server::MAX_HEAD};
+use super::{activity::Activity, pace::Pace};
 use tarn_core::Registry;
+
+/// The longest head of a request, in bytes.
+pub(crate) const MAX_HEAD: usize = 32 << 10;
 
 /// For how long the end waits for the next bytes of the client.
 pub(crate) const QUIET: Duration = Duration::from_secs(2);

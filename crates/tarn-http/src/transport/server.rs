@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     activity::{Activity, AnswerBody},
-    connection::Connection,
+    connection::{Connection, MAX_HEAD},
     connections::{Connections, Limit, Place},
     message,
     source::{Encrypted, source},
@@ -33,9 +33,6 @@ use super::{
 };
 use crate::{error::ApiError, routes::Routes};
 use tarn_core::{Registry, settings::Proxies};
-
-/// The longest head of a request, in bytes.
-pub(crate) const MAX_HEAD: usize = 32 << 10;
 
 /// How long to wait when no connection can be accepted, e.g. because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -23,7 +23,7 @@ use futures_util::FutureExt;
 
 use super::{message, source::Source};
 use crate::{
-    api,
+    api, areas,
     code::Code,
     cross_site,
     error::{ApiError, Fault, Refusal},
@@ -72,7 +72,7 @@ pub(crate) async fn answer(
     let id = ids.next();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let path = uri.path();
-    let wants_page = web::is_page(path) && web::wants_page(request.headers());
+    let wants_page = areas::is_page(path) && web::wants_page(request.headers());
     let is_anonymous = wants_page && web::is_anonymous(request.headers());
 
     // Written as one expression: what gets a name before it is awaited is kept twice, and copied.
@@ -103,7 +103,7 @@ pub(crate) async fn answer(
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
     }
-    if api::is_under(path) {
+    if areas::is_of_api(path) {
         api::problem::render(&mut response, &id);
     } else if wants_page {
         let request = (&method, &uri, is_anonymous);

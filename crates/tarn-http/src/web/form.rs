@@ -7,9 +7,9 @@ use axum::{
 };
 use url::form_urlencoded;
 
-use super::{cookies::Cookies, error_page, redirect, shown::Marked};
-use crate::{api::extract::small_body, code::Code, error::ApiError};
-use tarn_base::secret::Secret;
+use super::{error_page, redirect, shown::Marked};
+use crate::{api::extract::small_body, code::Code, cookies::Cookies, error::ApiError};
+use tarn_base::{hint::Hint, secret::Secret};
 use tarn_core::Registry;
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -91,7 +91,20 @@ impl Form {
         self.all(name).contains(&value)
     }
 
-    /// A field, parsed. `what` names it in the refusal.
+    /// A field, parsed: what is wrong with it says the error.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be parsed.
+    pub(crate) fn parsed<T: std::str::FromStr<Err: Hint>>(
+        &self,
+        name: &str,
+    ) -> Result<T, ApiError> {
+        let parsed = self.text(name).parse();
+        parsed.map_err(|error| ApiError::invalid_field(&error))
+    }
+
+    /// A number. `what` names it in the refusal.
     ///
     /// # Errors
     ///

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use axum::http::{HeaderMap, header};
+use tarn_core::Registry;
+
 /// A text as one segment of a path: what is not plain is written with percent signs.
 pub(crate) fn segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
@@ -76,6 +79,22 @@ impl OfOwner {
         let package = self.package(branch, repository, name);
         format!("{package}/{}/{}", segment(version), segment(arch))
     }
+}
+
+/// The URL under which clients reach this server, without a final `/`: that of the settings, else the one that this request names
+/// under `scheme`, unless it has something in it that a shell would not take as it is.
+pub(crate) fn base_url(registry: &Registry, headers: &HeaderMap, scheme: &str) -> String {
+    if let Some(url) = &registry.settings().base_url {
+        return url.clone();
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let is_plain = |host: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        !host.is_empty() && host.bytes().all(allowed)
+    };
+    format!("{scheme}://{}", host.filter(is_plain).unwrap_or("HOST"))
 }
 
 #[cfg(test)]

@@ -11,13 +11,14 @@ use axum::{
 };
 
 use super::{
-    cookies::Cookies,
     form::{self, Form, Problem},
     page::{Frame, Keep, Visit},
     pager::{PageNumber, Pager},
     sign_in::{self, Client},
 };
-use crate::{authorize::wanted, code::Code, error::ApiError, packages::path::Segments};
+use crate::{
+    authorize::wanted, code::Code, cookies::Cookies, error::ApiError, packages::path::Segments,
+};
 use tarn_base::names::OwnerName;
 use tarn_core::{
     Registry,
@@ -310,10 +311,6 @@ fn needs_person(visit: &Visit) -> Result<(), ApiError> {
 }
 
 /// What an action gave: the answer to it, or why it was refused, for the page to say.
-///
-/// # Errors
-///
-/// When the server failed.
 pub(crate) fn or_problem<T>(
     done: Result<T, impl Into<ApiError>>,
 ) -> Result<Result<T, Problem>, ApiError> {

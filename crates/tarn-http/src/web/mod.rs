@@ -9,7 +9,6 @@
 mod account;
 mod admin;
 mod assets;
-mod cookies;
 mod error_page;
 mod feed;
 mod form;
@@ -38,15 +37,8 @@ use axum::{
 use crate::{error::ApiError, fallback::no_such_route};
 use tarn_core::Registry;
 
-pub(crate) use cookies::Cookies;
 pub(crate) use error_page::{ErrorPage, is_anonymous, wants_page};
 pub(crate) use page::origin;
-
-/// Whether a path is that of a page, be there something at it or not.
-pub(crate) fn is_page(path: &str) -> bool {
-    let first = path.trim_start_matches('/').split('/').next();
-    !matches!(first, Some("api" | "healthz" | "readyz" | "metrics"))
-}
 
 /// Every page.
 pub(crate) fn router(registry: Registry) -> Router {

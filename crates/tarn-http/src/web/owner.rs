@@ -149,7 +149,7 @@ pub(super) async fn show(
         .await?;
     let administers = viewer.may(access, &owner, Action::Administer, None).await?;
     let allowance = if administers {
-        let quotas = registry.administration().quotas();
+        let quotas = registry.quotas();
         Some(quotas.allowance(owner.id).await?)
     } else {
         None

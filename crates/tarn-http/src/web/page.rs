@@ -16,15 +16,11 @@ use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
-use super::{
-    assets,
-    cookies::{Cookie, Cookies},
-    viewer::Viewer,
-};
+use super::{assets, links::base_url, viewer::Viewer};
 use crate::{
     api::paging::{is_forwarded_from_https, turn},
+    cookies::{Cookie, Cookies},
     error::ApiError,
-    packages::key::base_url,
     transport::source::Encrypted,
 };
 use tarn_core::{Registry, access::decide_site, settings::Settings, turns::Turn};

@@ -9,13 +9,13 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    cookies::Cookies,
     form::{Form, Problem, done, must_say_where_from},
     page::{Frame, Keep, Visit},
     wants_page,
 };
 use crate::{
     authorize::AuthorizedPlace,
+    cookies::Cookies,
     error::ApiError,
     packages::path::Segments,
     transport::body::{self, PackageStream, Part},
@@ -291,7 +291,7 @@ pub(super) async fn delete(
     let place = deleting(&registry, &visit, &segments).await?;
     let architecture = segments.architecture()?;
     let file = address(&place, &architecture, &segments);
-    let remover = registry.administration().remover();
+    let remover = registry.remover();
     let by = visit.viewer.actor();
     remover
         .remove(&file, &by)

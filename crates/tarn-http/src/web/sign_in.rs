@@ -11,13 +11,17 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    cookies::{Cookie, Cookies},
     error_page,
     form::{Form, Problem, done, local},
     page::{Frame, Keep, Visit},
     redirect,
 };
-use crate::{authorize::note_sign_in, error::ApiError, transport::source::Source};
+use crate::{
+    authorize::note_sign_in,
+    cookies::{Cookie, Cookies},
+    error::ApiError,
+    transport::source::Source,
+};
 use std::net::IpAddr;
 use tarn_base::hint::Hint as _;
 use tarn_core::{

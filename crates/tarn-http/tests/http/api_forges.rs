@@ -5,14 +5,12 @@ use tarn_store::metadata::{Role, Visibility};
 
 use crate::{
     client::{Answer, get, json, put, request},
-    server::{BY, TestServer, hello, name, package, password},
+    server::{TestServer, hello, package, password, published},
 };
 
 async fn world() -> TestServer {
     let server = TestServer::start().await;
-    server.add_user("root", Visibility::Public).await;
-    let root = name("root");
-    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    server.add_admin("root").await;
     server
 }
 
@@ -302,19 +300,13 @@ async fn the_latest_version_is_the_one_that_came_last() {
     };
     latest().await.problem(404, "no such version");
     for number in ["1.9-r0", "1.10-r0", "1.2-r0"] {
-        server
-            .publish("edge/main", version(number))
-            .await
-            .expect(201);
+        published(&server, "edge/main", version(number)).await;
         let shown = latest().await.expect(200).json();
         assert_eq!(shown["version"], number);
         let target = format!("/api/v1/packages/alice/alpine/hello/{number}");
         assert_eq!(server.send(&get(target)).await.json(), shown);
     }
-    server
-        .publish("edge/main", package("other", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("other", "x86_64")).await;
     assert_eq!(latest().await.json()["version"], "1.2-r0");
 }
 

@@ -3,37 +3,27 @@
 use serde_json::json;
 
 use crate::{
-    client::{Answer, Request, get, request},
-    server::{TestServer, hello, password},
+    client::{get, request},
+    server::{TestServer, ask, by, expect, hello, problem},
 };
-
-fn by(user: &str, request: Request) -> Request {
-    request.basic(user, &password(user))
-}
-
-async fn ask(server: &TestServer, request: Request) -> Answer {
-    server.send(&request).await
-}
 
 #[tokio::test]
 async fn keys_rotate_and_retire_through_the_api() {
     let server = TestServer::start().await;
     server.publish("edge/main", hello()).await.expect(201);
     let target = "/api/v1/owners/alice/keys";
-    ask(&server, get("/api/packages/alice/alpine/key"))
+    expect(&server, &get("/api/packages/alice/alpine/key"), 200).await;
+    let new = expect(&server, &by("alice", request("POST", target)), 201)
         .await
-        .expect(200);
-    let new = ask(&server, by("alice", request("POST", target)))
-        .await
-        .expect(201)
         .json();
-    ask(&server, by("alice", request("POST", target)))
-        .await
-        .problem(409, "already");
-    let keys = ask(&server, by("alice", get(target)))
-        .await
-        .expect(200)
-        .json();
+    problem(
+        &server,
+        &by("alice", request("POST", target)),
+        409,
+        "already",
+    )
+    .await;
+    let keys = expect(&server, &by("alice", get(target)), 200).await.json();
     let old = keys
         .as_array()
         .unwrap()
@@ -45,9 +35,7 @@ async fn keys_rotate_and_retire_through_the_api() {
     let left = ask(&server, retire(old)).await.expect(200).json();
     assert_eq!(left, json!({ "changed": true, "signing": [new["name"]] }));
     let only = new["name"].as_str().unwrap();
-    ask(&server, retire(only))
-        .await
-        .problem(409, "only active RSA key");
+    problem(&server, &retire(only), 409, "only active RSA key").await;
 
     // A key of the curve P-256 comes and goes beside them.
     let of_type = |word: &str| by("alice", request("POST", format!("{target}?type={word}")));

@@ -9,23 +9,13 @@ use tarn_store::metadata::{OwnerKind, Role, Visibility};
 use crate::{
     client::{Answer, Request, get, json, request},
     generator::Generator,
-    server::{BY, TestServer, hello, name, password},
+    server::{BY, TestServer, ask, by, expect, hello, name, problem},
 };
 
 async fn world() -> TestServer {
     let server = TestServer::start().await;
-    server.add_user("root", Visibility::Public).await;
-    let root = name("root");
-    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    server.add_admin("root").await;
     server
-}
-
-fn by(user: &str, request: Request) -> Request {
-    request.basic(user, &password(user))
-}
-
-async fn ask(server: &TestServer, request: Request) -> Answer {
-    server.send(&request).await
 }
 
 #[tokio::test]
@@ -46,24 +36,16 @@ async fn a_token_is_shown_once_works_and_is_revoked() {
     assert_eq!(made["scopes"], json!(["write:package"]));
     assert_eq!(made["limits"], json!(["alice/edge/*"]));
     assert_eq!(made["expires_at"], "2026-11-22T22:00:00Z");
-    let list = ask(&server, by("alice", get("/api/v1/user/tokens")))
-        .await
-        .expect(200);
+    let list = expect(&server, &by("alice", get("/api/v1/user/tokens")), 200).await;
     assert_eq!(list.header("X-Total-Count"), Some("1"));
     assert!(!list.text().contains(&secret));
-    ask(&server, get("/api/v1/user").bearer(&secret))
-        .await
-        .expect(200);
+    expect(&server, &get("/api/v1/user").bearer(&secret), 200).await;
     let again = by("alice", json("POST", "/api/v1/user/tokens", &order));
-    ask(&server, again)
-        .await
-        .problem(409, "already has a token");
+    problem(&server, &again, 409, "already has a token").await;
     let number = made["id"].to_string();
     let gone = request("DELETE", format!("/api/v1/user/tokens/{number}"));
     ask(&server, by("alice", gone)).await.expect(204);
-    ask(&server, get("/api/v1/user").bearer(&secret))
-        .await
-        .problem(401, "");
+    problem(&server, &get("/api/v1/user").bearer(&secret), 401, "").await;
 }
 
 #[tokio::test]
@@ -94,14 +76,10 @@ async fn a_token_makes_no_wider_token_and_adds_no_member() {
         ),
     ] {
         let order = json(method, target, &body).bearer(&admin);
-        ask(&server, order)
-            .await
-            .problem(403, "a token changes no password");
+        problem(&server, &order, 403, "a token changes no password").await;
     }
     let begin = request("POST", "/api/v1/user/second-factor").bearer(&admin);
-    ask(&server, begin)
-        .await
-        .problem(403, "a token changes no password");
+    problem(&server, &begin, 403, "a token changes no password").await;
     // Who is let in does what the token may not do, or goes on when it has ended.
     server.add_organisation("acme", Visibility::Public).await;
     server.set_member("acme", "root", Role::Admin).await;
@@ -203,9 +181,8 @@ async fn a_second_factor_comes_and_goes() {
     let state =
         async |request: Request| ask(&server, request).await.expect(200).json()["state"].clone();
     assert_eq!(state(by("alice", get(target))).await, "off");
-    let begun = ask(&server, by("alice", request("POST", target)))
+    let begun = expect(&server, &by("alice", request("POST", target)), 201)
         .await
-        .expect(201)
         .json();
     let uri = begun["otpauth_uri"].as_str().unwrap().to_owned();
     assert!(uri.starts_with("otpauth://totp/"), "{uri}");
@@ -221,9 +198,7 @@ async fn a_second_factor_comes_and_goes() {
                 .all(|code| Code::parse(code.as_bytes()).is_ok())
     );
     // The password alone is not enough any more; with one recovery code to sign in, another turns it off.
-    ask(&server, by("alice", get(target)))
-        .await
-        .problem(401, "");
+    problem(&server, &by("alice", get(target)), 401, "").await;
     let disable = json("DELETE", target, &json!({ "code": codes[1] }));
     let disable = by("alice", disable).header("X-Gitea-OTP", &codes[0]);
     ask(&server, disable).await.expect(204);
@@ -252,9 +227,13 @@ async fn a_renamed_owner_is_led_to_in_the_api() {
     assert_eq!(names.expect(200).json()[0]["name"], "alice");
     let release = request("DELETE", "/api/v1/admin/former-names/alice");
     ask(&server, by("root", release)).await.expect(204);
-    ask(&server, get("/api/v1/packages/alice"))
-        .await
-        .problem(404, "no such owner");
+    problem(
+        &server,
+        &get("/api/v1/packages/alice"),
+        404,
+        "no such owner",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -411,12 +390,8 @@ async fn a_quota_set_through_the_api_holds() {
     );
     server.publish("edge/main", hello()).await.expect(413);
     let nothing = json("PUT", target, &json!({ "upload": 0 }));
-    ask(&server, by("root", nothing))
-        .await
-        .problem(422, "at least 1 byte");
-    ask(&server, by("root", request("DELETE", target)))
-        .await
-        .expect(204);
+    problem(&server, &by("root", nothing), 422, "at least 1 byte").await;
+    expect(&server, &by("root", request("DELETE", target)), 204).await;
     server.publish("edge/main", hello()).await.expect(201);
     assert_eq!(
         ask(&server, by("alice", get(target))).await.json()["used_packages"],
@@ -484,12 +459,14 @@ async fn the_log_of_a_webhook_is_paged_through_behind_any_backlog() {
         by("alice", request("POST", target))
     };
     let hook = made["id"].to_string();
-    ask(&server, redeliver(&hook, &last[1]["id"]))
-        .await
-        .expect(201);
-    ask(&server, redeliver(&hook, &last[0]["id"]))
-        .await
-        .problem(409, "is pending");
+    expect(&server, &redeliver(&hook, &last[1]["id"]), 201).await;
+    problem(
+        &server,
+        &redeliver(&hook, &last[0]["id"]),
+        409,
+        "is pending",
+    )
+    .await;
     let other = ask(&server, redeliver("4711", &last[1]["id"])).await;
     other.problem(404, "webhook");
 }

@@ -9,7 +9,7 @@ use tarn_testkit::on_postgres;
 
 use crate::{
     client::{Answer, Request, delete, get, put},
-    server::{ALICE, BY, INDEX, TestServer, hello, name, package, password},
+    server::{ALICE, BY, INDEX, TestServer, hello, name, package, password, published},
 };
 
 const PACKAGES: &str = "/api/v1/packages/alice";
@@ -159,10 +159,7 @@ async fn pages_are_linked_and_the_newest_comes_first() {
 async fn a_filter_takes_every_character_for_itself() {
     let server = TestServer::start().await;
     for name in ["under_score", "underXscore", "plus+one"] {
-        server
-            .publish("edge/main", package(name, "x86_64"))
-            .await
-            .expect(201);
+        published(&server, "edge/main", package(name, "x86_64")).await;
     }
     for (query, expected) in [
         ("r_s", &["under_score 1.0-r0"][..]),
@@ -257,10 +254,7 @@ async fn repositories_count_the_packages_of_each_architecture() {
         ("edge/main", "b", "x86_64"),
         ("edge/main", "c", "noarch"),
     ] {
-        server
-            .publish(repository, package(name, arch))
-            .await
-            .expect(201);
+        published(&server, repository, package(name, arch)).await;
     }
     let list = server
         .send(&get("/api/v1/owners/alice/repositories"))
@@ -286,10 +280,7 @@ async fn a_deleted_version_is_out_of_lists_and_of_every_index() {
     for repository in ["edge/main", "v3.23/main"] {
         server.publish(repository, hello()).await.expect(201);
     }
-    server
-        .publish("edge/main", package("kept", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("kept", "x86_64")).await;
     let before = server.send(&get(INDEX)).await.expect(200);
     let target = format!("{PACKAGES}/alpine/hello/1.0-r0");
     server.send(&by_alice(delete(&target))).await.expect(204);

@@ -4,24 +4,18 @@ use serde_json::json;
 
 use crate::{
     client::{get, head, json, put, request},
-    server::{TestServer, password},
+    server::{TestServer, password, problem, refusal},
 };
 
 #[tokio::test]
 async fn what_is_not_there_is_a_problem_document() {
     let server = TestServer::start().await;
     for target in ["/api/v1", "/api/v1/", "/api/v1/none", "/api/v1/user/none"] {
-        server
-            .send(&get(target))
-            .await
-            .problem(404, "/api/v1/openapi.json");
+        problem(&server, &get(target), 404, "/api/v1/openapi.json").await;
     }
     for owner in ["nobody", ".hidden", "a%20b", "%2e%2e"] {
         let target = format!("/api/v1/packages/{owner}");
-        server
-            .send(&get(target))
-            .await
-            .problem(404, "no such owner");
+        problem(&server, &get(target), 404, "no such owner").await;
     }
     for package in [
         "alpine/none",
@@ -31,16 +25,10 @@ async fn what_is_not_there_is_a_problem_document() {
         "alpine/hello/none",
     ] {
         let target = format!("/api/v1/packages/alice/{package}");
-        server
-            .send(&get(target))
-            .await
-            .problem(404, "no such version");
+        problem(&server, &get(target), 404, "no such version").await;
     }
     // Beside the API refusals stay what they are.
-    server
-        .send(&get("/api/v10"))
-        .await
-        .refusal(404, "nothing is at");
+    refusal(&server, &get("/api/v10"), 404, "nothing is at").await;
 }
 
 #[tokio::test]
@@ -107,10 +95,7 @@ async fn a_query_that_is_not_understood_is_refused() {
             .code("invalid_request");
     }
     let target = format!("/api/v1/packages/alice?q={}", "x".repeat(101));
-    server
-        .send(&get(target))
-        .await
-        .problem(400, "at most 100 characters");
+    problem(&server, &get(target), 400, "at most 100 characters").await;
     for query in ["", "?q=", "?page=1"] {
         let target = format!("/api/v1/search/packages{query}");
         server.send(&get(target)).await.problem(400, "q");
@@ -139,10 +124,7 @@ async fn credentials_are_refused_as_on_the_package_routes() {
         ];
         assert_eq!(texts[0], texts[1]);
     }
-    server
-        .send(&get("/api/v1/user"))
-        .await
-        .problem(401, "needs credentials");
+    problem(&server, &get("/api/v1/user"), 401, "needs credentials").await;
 }
 
 #[tokio::test]
@@ -211,23 +193,26 @@ async fn a_password_is_changed_by_the_password_alone() {
     let server = TestServer::start().await;
     let target = "/api/v1/user/password";
     let new = json!({ "password": "another password" });
-    server
-        .send(&json("PUT", target, &new))
-        .await
-        .problem(401, "needs credentials");
+    problem(
+        &server,
+        &json("PUT", target, &new),
+        401,
+        "needs credentials",
+    )
+    .await;
     let token = server.token("alice", "write:package").await;
     let by_token = json("PUT", target, &new).bearer(&token);
-    server
-        .send(&by_token)
-        .await
-        .problem(403, "a token changes no password");
+    problem(&server, &by_token, 403, "a token changes no password").await;
     let by_password = json("PUT", target, &new).basic("alice", &password("alice"));
     server.send(&by_password).await.expect(204);
     let user = get("/api/v1/user");
-    server
-        .send(&user.clone().basic("alice", &password("alice")))
-        .await
-        .problem(401, "");
+    problem(
+        &server,
+        &user.clone().basic("alice", &password("alice")),
+        401,
+        "",
+    )
+    .await;
     let answer = server.send(&user.basic("alice", "another password")).await;
     assert_eq!(answer.expect(200).json()["login"], "alice");
 }

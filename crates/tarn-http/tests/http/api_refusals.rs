@@ -72,10 +72,7 @@ async fn a_code_in_a_body_that_is_refused_is_noted() {
 #[tokio::test]
 async fn a_token_that_an_operation_refuses_is_noted() {
     let server = TestServer::start().await;
-    server.add_user("root", Visibility::Public).await;
-    let accounts = server.accounts();
-    let root = accounts.set_admin(&name("root"), true, &BY).await;
-    assert!(root.unwrap());
+    server.add_admin("root").await;
     let (admin, of_root) = (
         server.token("alice", "admin").await,
         server.token("root", "admin").await,
@@ -140,9 +137,7 @@ async fn a_token_of_an_organisation_where_a_user_is_wanted_is_noted() {
 #[tokio::test]
 async fn a_change_of_an_account_with_a_part_that_is_refused_changes_nothing() {
     let server = TestServer::start().await;
-    server.add_user("root", Visibility::Public).await;
-    let root = name("root");
-    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    server.add_admin("root").await;
     let by_root = |request: Request| request.basic("root", &password("root"));
     let entries = async || {
         let log = get("/api/v1/audit?limit=100&account=root&result=done");

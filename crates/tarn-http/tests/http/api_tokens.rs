@@ -7,24 +7,14 @@ use tarn_core::{access::TokenRequest, jobs::Schedule};
 use tarn_store::metadata::{OwnerKind, Visibility};
 
 use crate::{
-    client::{Answer, Request, get, json, put, request},
-    server::{BY, TestServer, hello, name, password},
+    client::{get, json, put, request},
+    server::{BY, TestServer, ask, by, expect, hello, name, problem},
 };
-
-fn by(user: &str, request: Request) -> Request {
-    request.basic(user, &password(user))
-}
-
-async fn ask(server: &TestServer, request: Request) -> Answer {
-    server.send(&request).await
-}
 
 #[tokio::test]
 async fn a_token_that_administers_does_nothing_to_packages_that_it_may_not() {
     let server = TestServer::start().await;
-    server.add_user("root", Visibility::Public).await;
-    let root = name("root");
-    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    server.add_admin("root").await;
     server.add_organisation("acme", Visibility::Private).await;
     let upload = put("/api/packages/acme/alpine/edge/main", hello());
     ask(&server, by("alice", upload)).await.expect(201);
@@ -48,40 +38,54 @@ async fn a_token_that_administers_does_nothing_to_packages_that_it_may_not() {
     let publishing = |target: &str| json("PATCH", format!("/api/v1/{target}"), &public);
     let narrow = token("alice", "admin,write:package,no-delete").await;
     for order in [purge("orgs/acme"), deleting("acme")] {
-        ask(&server, order.bearer(&narrow))
-            .await
-            .problem(401, "delete:package");
+        problem(&server, &order.bearer(&narrow), 401, "delete:package").await;
     }
-    ask(&server, publishing("orgs/acme").bearer(&narrow))
-        .await
-        .expect(200);
+    expect(&server, &publishing("orgs/acme").bearer(&narrow), 200).await;
     let admin = token("alice", "admin").await;
-    ask(&server, publishing("orgs/acme").bearer(&admin))
-        .await
-        .problem(401, "read:package");
+    problem(
+        &server,
+        &publishing("orgs/acme").bearer(&admin),
+        401,
+        "read:package",
+    )
+    .await;
     let own = server.token("alice", "admin").await;
-    ask(&server, publishing("user/settings").bearer(&own))
-        .await
-        .problem(401, "read:package");
+    problem(
+        &server,
+        &publishing("user/settings").bearer(&own),
+        401,
+        "read:package",
+    )
+    .await;
     let (site, reads) = (token("root", "admin"), token("root", "admin,read:package"));
     let (site, reads) = (site.await, reads.await);
-    ask(&server, publishing("admin/users/alice").bearer(&site))
-        .await
-        .problem(401, "read:package");
+    problem(
+        &server,
+        &publishing("admin/users/alice").bearer(&site),
+        401,
+        "read:package",
+    )
+    .await;
     server.publish("edge/main", hello()).await.expect(201);
-    ask(&server, purge("admin/users/alice").bearer(&reads))
-        .await
-        .problem(401, "delete:package");
+    problem(
+        &server,
+        &purge("admin/users/alice").bearer(&reads),
+        401,
+        "delete:package",
+    )
+    .await;
     let leads = json!({ "config": { "url": "https://hooks.example/x" } });
     let hook = json("POST", "/api/v1/user/hooks", &leads);
-    ask(&server, hook.clone().bearer(&own))
-        .await
-        .problem(401, "read:package");
+    problem(&server, &hook.clone().bearer(&own), 401, "read:package").await;
     let hook = ask(&server, by("alice", hook)).await.expect(201).json();
     let hook = format!("/api/v1/user/hooks/{}", hook["id"]);
-    ask(&server, json("PATCH", &*hook, &leads).bearer(&own))
-        .await
-        .problem(401, "read:package");
+    problem(
+        &server,
+        &json("PATCH", &*hook, &leads).bearer(&own),
+        401,
+        "read:package",
+    )
+    .await;
     // Each refusal is in the log, and the packages are there.
     server.registry.refusals().flush().await;
     let log = get("/api/v1/audit?action=package.delete&result=refused");
@@ -99,12 +103,8 @@ async fn a_token_that_administers_does_nothing_to_packages_that_it_may_not() {
         assert_eq!(ask(&server, list).await.header("X-Total-Count"), Some("1"));
     }
     let wide = token("alice", "admin,delete:package").await;
-    ask(&server, deleting("acme").bearer(&wide))
-        .await
-        .expect(201);
-    ask(&server, purge("orgs/acme").bearer(&wide))
-        .await
-        .expect(204);
+    expect(&server, &deleting("acme").bearer(&wide), 201).await;
+    expect(&server, &purge("orgs/acme").bearer(&wide), 204).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tarn_store::metadata::{Role, Visibility};
 
 use crate::{
     client::{Request, get, put},
-    server::{TestServer, package, password},
+    server::{TestServer, package, password, problem},
 };
 
 const OWNERS: [(&str, Visibility); 6] = [
@@ -158,9 +158,6 @@ async fn a_disabled_account_lists_nothing() {
         "/api/v1/search/packages?q=x",
         "/api/v1/user",
     ] {
-        server
-            .send(&get(target).bearer(&token))
-            .await
-            .problem(401, "");
+        problem(&server, &get(target).bearer(&token), 401, "").await;
     }
 }

@@ -10,7 +10,9 @@ use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, OwnerKind, Visi
 
 use crate::{
     client::{delete, get, put},
-    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
+    server::{
+        ALICE, BY, HELLO, INDEX, TestServer, expect, hello, name, package, password, published,
+    },
 };
 
 impl TestServer {
@@ -266,16 +268,10 @@ async fn old_versions_expire_the_same_way_and_the_newest_stay() {
     let versions = ["1.9-r0", "1.10-r0", "1.2-r0"];
     for version in versions {
         let package = apk_testkit::v2::PackageBuilder::new("foo", version).build();
-        server
-            .publish("edge/main", package.clone())
-            .await
-            .expect(201);
+        published(&server, "edge/main", package.clone()).await;
         server.publish("edge/kept", package).await.expect(201);
     }
-    server
-        .publish("edge/main", package("single", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("single", "x86_64")).await;
     let expiry = server.registry.administration().expiry();
     let pattern = "*/main".parse::<PlacePattern>().unwrap();
     let by = &tarn_store::metadata::Actor::COMMAND_LINE;
@@ -313,10 +309,12 @@ async fn old_versions_expire_the_same_way_and_the_newest_stay() {
     schedule.run_due().await;
     assert_eq!(served("main").await, ["1.10-r0"]);
     assert_eq!(served("kept").await, versions);
-    server
-        .send(&get(format!("{ALICE}/edge/main/x86_64/single-1.0-r0.apk")))
-        .await
-        .expect(200);
+    expect(
+        &server,
+        &get(format!("{ALICE}/edge/main/x86_64/single-1.0-r0.apk")),
+        200,
+    )
+    .await;
     let log = server.log().await;
     let expired: Vec<_> = log
         .iter()
@@ -376,9 +374,7 @@ async fn a_dry_run_of_two_rules_tells_what_a_run_of_them_removes() {
 #[tokio::test]
 async fn a_former_name_finds_what_was_done_under_both() {
     let server = TestServer::with_hello().await;
-    server.add_user("root", Visibility::Public).await;
-    let root = name("root");
-    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    server.add_admin("root").await;
     let (old, new) = (name("alice"), name("alicia"));
     let renamed = server.accounts().rename(OwnerKind::User, &old, &new, &BY);
     assert!(renamed.await.unwrap());

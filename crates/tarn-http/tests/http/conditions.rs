@@ -6,7 +6,7 @@ use apk_testkit::v2::PackageBuilder;
 
 use crate::{
     client::{Request, delete, get, head},
-    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
+    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password, published},
 };
 
 #[tokio::test]
@@ -85,10 +85,7 @@ async fn two_publishes_in_one_second_never_leave_a_client_with_the_older_index()
     server.publish("edge/main", hello()).await.expect(201);
     let first = server.send(&get(INDEX)).await.expect(200);
     let date = first.header("Last-Modified").unwrap().to_owned();
-    server
-        .publish("edge/main", package("world", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("world", "x86_64")).await;
     for _ in 0..30 {
         let since = get(INDEX).header("If-Modified-Since", &date);
         let answer = server.send(&since).await.expect(200);
@@ -113,10 +110,7 @@ async fn the_date_of_an_answer_never_stands_for_an_index_that_came_after_it() {
         let held = server.send(&get(INDEX)).await.expect(200);
         server.clock.advance(Duration::from_millis(between));
         let name = format!("world{number}");
-        server
-            .publish("edge/main", package(&name, "x86_64"))
-            .await
-            .expect(201);
+        published(&server, "edge/main", package(&name, "x86_64")).await;
         let mut is_over = false;
         for _ in 0..20 {
             for header in ["Date", "Last-Modified"] {
@@ -137,10 +131,7 @@ async fn the_date_of_an_answer_never_stands_for_an_index_that_came_after_it() {
 #[tokio::test]
 async fn a_removed_package_changes_the_index_and_its_date() {
     let server = TestServer::with_hello().await;
-    server
-        .publish("edge/main", package("world", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("world", "x86_64")).await;
     server.send(&get(INDEX)).await.expect(200);
     server.clock.advance(Duration::from_secs(60));
     let before = server.send(&get(INDEX)).await.expect(200);

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     client::{Request, delete, get, head, json, put, request},
     generator::Generator,
-    server::{ALICE, HELLO, INDEX, TestServer, hello, name, package, password},
+    server::{ALICE, HELLO, INDEX, TestServer, expect, hello, name, package, password, refusal},
 };
 
 #[tokio::test]
@@ -110,10 +110,7 @@ async fn two_authorization_headers_are_not_chosen_from() {
         get(HELLO).basic("alice", "not the password").bearer(&token),
         get(HELLO).bearer(&token).bearer(&token),
     ] {
-        server
-            .send(&request)
-            .await
-            .refusal(401, "more than one Authorization header");
+        refusal(&server, &request, 401, "more than one Authorization header").await;
     }
 }
 
@@ -141,10 +138,7 @@ async fn a_token_in_the_query_is_not_accepted() {
     let token = server.token("paul", "write:package").await;
     for query in ["token", "access_token", "private_token"] {
         let target = format!("/api/packages/paul/alpine/key?{query}={token}");
-        server
-            .send(&get(target))
-            .await
-            .refusal(401, "needs credentials");
+        refusal(&server, &get(target), 401, "needs credentials").await;
     }
 }
 
@@ -156,10 +150,7 @@ async fn an_expired_token_and_a_disabled_account_are_refused_as_such() {
         .await;
     server.send(&get(HELLO).bearer(&token)).await.expect(200);
     server.clock.advance(Duration::from_secs(90));
-    server
-        .send(&get(HELLO).bearer(&token))
-        .await
-        .refusal(401, "expired");
+    refusal(&server, &get(HELLO).bearer(&token), 401, "expired").await;
 
     let token = server.token("alice", "write:package").await;
     let by_password = get(HELLO).basic("alice", &password("alice"));
@@ -171,10 +162,7 @@ async fn an_expired_token_and_a_disabled_account_are_refused_as_such() {
         .await
         .unwrap();
     server.send(&by_password).await.refusal(401, "disabled");
-    server
-        .send(&get(HELLO).bearer(&token))
-        .await
-        .refusal(401, "disabled");
+    refusal(&server, &get(HELLO).bearer(&token), 401, "disabled").await;
     server.send(&get(HELLO)).await.expect(200);
 }
 
@@ -223,10 +211,7 @@ async fn guessing_is_slowed_down_and_the_right_password_is_not() {
     // Who was let in a moment ago, who has a token, and who says nothing.
     server.send(&right).await.expect(200);
     server.send(&get(HELLO).bearer(&token)).await.expect(200);
-    server
-        .send(&get(HELLO).basic("alice", &token))
-        .await
-        .expect(200);
+    expect(&server, &get(HELLO).basic("alice", &token), 200).await;
     server.send(&get(HELLO)).await.expect(200);
     server.clock.advance(Duration::from_secs(20));
     let wrong = get(HELLO).basic("alice", "guess after a while");

@@ -2,7 +2,7 @@
 
 use crate::{
     client::{delete, get},
-    server::{ALICE, TestServer, package, password},
+    server::{ALICE, TestServer, package, password, published, refusal},
 };
 
 async fn index(server: &TestServer, arch: &str) -> Option<Vec<(String, String)>> {
@@ -47,18 +47,12 @@ const OTHERS: [&str; 5] = [
 #[tokio::test]
 async fn a_noarch_package_is_in_every_index_under_its_architecture() {
     let server = TestServer::start().await;
-    server
-        .publish("edge/main", package("docs", "noarch"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("docs", "noarch")).await;
     for arch in OTHERS.iter().chain(&["x86_64", "noarch"]) {
         assert_eq!(index(&server, arch).await, listed(&[("docs", arch)]));
     }
     // The first package of an architecture takes the index away from no other one.
-    server
-        .publish("edge/main", package("hello", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("hello", "x86_64")).await;
     assert_eq!(
         index(&server, "x86_64").await,
         listed(&[("docs", "x86_64"), ("hello", "x86_64")])
@@ -72,10 +66,7 @@ async fn a_noarch_package_is_in_every_index_under_its_architecture() {
         assert_eq!(v3.packages.len(), 1, "{arch}");
     }
     // An architecture that comes later has it too.
-    server
-        .publish("edge/main", package("hello", "riscv64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("hello", "riscv64")).await;
     assert_eq!(
         index(&server, "riscv64").await,
         listed(&[("docs", "riscv64"), ("hello", "riscv64")])
@@ -99,15 +90,9 @@ async fn a_noarch_package_is_in_every_index_under_its_architecture() {
 #[tokio::test]
 async fn it_is_served_and_removed_at_every_architecture() {
     let server = TestServer::start().await;
-    server
-        .publish("edge/main", package("hello", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("hello", "x86_64")).await;
     for remove_at in OTHERS.iter().chain(&["x86_64", "noarch"]) {
-        server
-            .publish("edge/main", package("docs", "noarch"))
-            .await
-            .expect(201);
+        published(&server, "edge/main", package("docs", "noarch")).await;
         for arch in ["noarch", "x86_64", "riscv64"] {
             let target = format!("{ALICE}/edge/main/{arch}/docs-1.0-r0.apk");
             let file = server.send(&get(target)).await.expect(200);
@@ -118,10 +103,7 @@ async fn it_is_served_and_removed_at_every_architecture() {
         server.send(&removal).await.expect(204);
         for arch in OTHERS.iter().chain(&["x86_64", "noarch"]) {
             let target = format!("{ALICE}/edge/main/{arch}/docs-1.0-r0.apk");
-            server
-                .send(&get(target))
-                .await
-                .refusal(404, "no such package file");
+            refusal(&server, &get(target), 404, "no such package file").await;
             let left = listed(&[("hello", "x86_64")]);
             let left = if *arch == "x86_64" { left } else { None };
             assert_eq!(index(&server, arch).await, left);
@@ -132,10 +114,7 @@ async fn it_is_served_and_removed_at_every_architecture() {
 #[tokio::test]
 async fn a_noarch_file_and_one_of_an_architecture_exclude_each_other() {
     let server = TestServer::start().await;
-    server
-        .publish("edge/main", package("docs", "noarch"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("docs", "noarch")).await;
     server
         .publish("edge/main", package("docs", "x86_64"))
         .await
@@ -143,10 +122,7 @@ async fn a_noarch_file_and_one_of_an_architecture_exclude_each_other() {
             409,
             "package file already exists for the architecture noarch",
         );
-    server
-        .publish("edge/main", package("tool", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("tool", "x86_64")).await;
     server
         .publish("edge/main", package("tool", "noarch"))
         .await
@@ -158,13 +134,7 @@ async fn a_noarch_file_and_one_of_an_architecture_exclude_each_other() {
         .publish("edge/main", package("docs", "noarch"))
         .await
         .refusal(409, "package file already exists");
-    server
-        .publish("edge/main", package("tool", "riscv64"))
-        .await
-        .expect(201);
-    server
-        .publish("edge/other", package("docs", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("tool", "riscv64")).await;
+    published(&server, "edge/other", package("docs", "x86_64")).await;
     assert_eq!(server.blobs(), 4);
 }

@@ -7,7 +7,9 @@ use tarn_store::metadata::{AuditFilter, AuditResult, OwnerKind, Role, Visibility
 
 use crate::{
     client::{Connection, Request, delete, get, head, put},
-    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
+    server::{
+        ALICE, BY, HELLO, INDEX, TestServer, expect, hello, name, package, password, refusal,
+    },
 };
 
 const ALICIA: &str = "/api/packages/alicia/alpine";
@@ -75,16 +77,10 @@ async fn a_former_name_leads_readers_to_the_new_one() {
     // Bodies are not sent twice: a write gets the name in words.
     let upload = put(format!("{ALICE}/edge/main"), package("new", "x86_64"));
     let told = "called alicia now";
-    server
-        .send(&as_alicia(upload.clone()))
-        .await
-        .refusal(404, told);
+    refusal(&server, &as_alicia(upload.clone()), 404, told).await;
     let other = upload.basic("dave", &password("dave"));
     server.send(&other).await.refusal(404, told);
-    server
-        .send(&as_alicia(delete(HELLO)))
-        .await
-        .refusal(404, told);
+    refusal(&server, &as_alicia(delete(HELLO)), 404, told).await;
     let upload = put(format!("{ALICIA}/edge/main"), package("new", "x86_64"));
     server.send(&as_alicia(upload)).await.expect(201);
     // A former name does not sign in.
@@ -230,10 +226,7 @@ async fn a_former_name_is_taken_until_it_is_released() {
         Some("/api/packages/Alice/alpine/key")
     );
     assert!(accounts.release_name(&name("ALICIA"), &BY).await.unwrap());
-    server
-        .send(&get(format!("{ALICIA}/key")))
-        .await
-        .refusal(404, "no such owner");
+    refusal(&server, &get(format!("{ALICIA}/key")), 404, "no such owner").await;
     rename(&server, OwnerKind::User, "dave", "alicia").await;
 }
 
@@ -256,21 +249,18 @@ async fn a_token_of_an_organisation_publishes_also_when_members_change() {
     let base = "/api/packages/acme/alpine";
     let upload = |place: &str| put(format!("{base}/{place}"), hello()).bearer(token.expose());
     server.send(&upload("edge/main")).await.expect(201);
-    server
-        .send(&upload("v3.23/main"))
-        .await
-        .refusal(403, "limited to other places");
+    refusal(
+        &server,
+        &upload("v3.23/main"),
+        403,
+        "limited to other places",
+    )
+    .await;
     let file = format!("{base}/edge/main/x86_64/hello-1.0-r0.apk");
-    server
-        .send(&get(&file).bearer(token.expose()))
-        .await
-        .expect(200);
+    expect(&server, &get(&file).bearer(token.expose()), 200).await;
     // What an owner has of itself is for callers who may read any of it.
     let key = get(format!("{base}/key"));
-    server
-        .send(&key.clone().bearer(token.expose()))
-        .await
-        .expect(200);
+    expect(&server, &key.clone().bearer(token.expose()), 200).await;
     let elsewhere = get(format!("{ALICE}/key")).bearer(token.expose());
     server.send(&elsewhere).await.refusal(403, "limited");
 
@@ -280,22 +270,13 @@ async fn a_token_of_an_organisation_publishes_also_when_members_change() {
         .remove(OwnerKind::User, &name("alice"), false, &BY)
         .await;
     gone.unwrap();
-    server
-        .send(&get(&file).bearer(token.expose()))
-        .await
-        .expect(200);
+    expect(&server, &get(&file).bearer(token.expose()), 200).await;
     // The organisation goes, and the token with it.
     let refused = accounts.remove(kind, &acme, false, &BY).await.unwrap_err();
     assert!(refused.to_string().ends_with("has 1 package"), "{refused}");
-    server
-        .send(&get(&file).bearer(token.expose()))
-        .await
-        .expect(200);
+    expect(&server, &get(&file).bearer(token.expose()), 200).await;
     assert_eq!(accounts.remove(kind, &acme, true, &BY).await.unwrap(), 1);
-    server
-        .send(&get(&file).bearer(token.expose()))
-        .await
-        .refusal(401, "wrong");
+    refusal(&server, &get(&file).bearer(token.expose()), 401, "wrong").await;
     server.send(&key).await.refusal(404, "no such owner");
     // No package needs the blob any more: the next sweep takes it.
     assert_eq!(server.blobs(), 1);
@@ -325,16 +306,10 @@ async fn a_token_is_refused_from_elsewhere_and_once_it_is_over() {
     };
     let made = accounts.add_token(OwnerKind::User, &alice, &request, None, &BY);
     let (_, near) = made.await.unwrap();
-    server
-        .send(&get(HELLO).bearer(near.expose()))
-        .await
-        .expect(200);
+    expect(&server, &get(HELLO).bearer(near.expose()), 200).await;
     let removed = accounts.remove_token(OwnerKind::User, &alice, "near", &BY);
     assert!(removed.await.unwrap());
-    server
-        .send(&get(HELLO).bearer(near.expose()))
-        .await
-        .refusal(401, "wrong");
+    refusal(&server, &get(HELLO).bearer(near.expose()), 401, "wrong").await;
 }
 
 #[tokio::test]

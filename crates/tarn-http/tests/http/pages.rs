@@ -2,7 +2,7 @@
 
 use crate::{
     client::{Answer, Request, get, head},
-    server::{TestServer, password},
+    server::{TestServer, password, refusal},
     web_cost::LARGEST,
 };
 use tarn_store::metadata::Visibility;
@@ -83,10 +83,13 @@ async fn static_files_are_kept_for_good() {
         assert_eq!(file.header("Cache-Control"), Some(kept), "{path}");
         assert_eq!(file.header("Content-Encoding"), Some("gzip"), "{path}");
     }
-    server
-        .send(&get("/-/static/style.css"))
-        .await
-        .refusal(404, "nothing is at /-/static/style.css");
+    refusal(
+        &server,
+        &get("/-/static/style.css"),
+        404,
+        "nothing is at /-/static/style.css",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use apk_testkit::v2::PackageBuilder;
 use crate::{
     client::get,
     pages::{is_page, page},
-    server::{TestServer, name, package, password},
+    server::{TestServer, name, package, password, published},
     v3_packages::built,
 };
 use tarn_store::metadata::{Role, Visibility};
@@ -44,10 +44,7 @@ pub(crate) async fn with_packages() -> TestServer {
     for file in [lib, tool, old] {
         server.publish("edge/main", file).await.expect(201);
     }
-    server
-        .publish("v3.23/main", package("everywhere", "noarch"))
-        .await
-        .expect(201);
+    published(&server, "v3.23/main", package("everywhere", "noarch")).await;
     server
 }
 
@@ -97,17 +94,11 @@ async fn what_only_apk_3_can_read_says_so() {
             found(expected, true, 1, (0, 1, true, false))
         );
     }
-    server
-        .publish("edge/main", package("hello", "x86_64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("hello", "x86_64")).await;
     let both = (1, 1, true, true);
     assert_eq!(tab("edge/main").await, found("alpine", false, 1, both));
     // One package, in one format for each architecture.
-    server
-        .publish("edge/main", package("tool", "aarch64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("tool", "aarch64")).await;
     let text = server.send(&page("/alice/edge/main/tool")).await;
     let text = text.expect(200).text();
     assert_eq!(text.matches(">v3</span>").count(), 1, "{text}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     client::{Request, delete, get, head, put, request},
-    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
+    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password, published, refusal},
 };
 
 #[tokio::test]
@@ -138,10 +138,7 @@ async fn names_beyond_the_grammar_are_refused() {
     }
     assert_eq!(server.blobs(), 0);
     for good in ["v3.23", "EDGE", "a+b_c-d.e", &most] {
-        server
-            .publish(&format!("{good}/{good}"), hello())
-            .await
-            .expect(201);
+        published(&server, &format!("{good}/{good}"), hello()).await;
     }
 }
 
@@ -178,15 +175,9 @@ async fn file_names_are_compared_exactly() {
         "apkindex.tar.gz",
     ] {
         let target = format!("{ALICE}/edge/main/x86_64/{name}");
-        server
-            .send(&get(&target))
-            .await
-            .refusal(404, "no such package file");
+        refusal(&server, &get(&target), 404, "no such package file").await;
         let request = delete(target).basic("alice", &password("alice"));
-        server
-            .send(&request)
-            .await
-            .refusal(404, "no such package file");
+        refusal(&server, &request, 404, "no such package file").await;
     }
     for place in ["ed_e/main", "edge/mai_", "EDGE/main"] {
         let target = format!("{ALICE}/{place}/x86_64/hello-1.0-r0.apk");
@@ -288,14 +279,8 @@ async fn the_index_goes_with_its_last_package_and_comes_back() {
     let removal = delete(HELLO).basic("alice", &password("alice"));
     server.send(&removal).await.expect(204);
     server.send(&get(INDEX)).await.refusal(404, "no such index");
-    server
-        .send(&get(HELLO))
-        .await
-        .refusal(404, "no such package file");
-    server
-        .send(&removal)
-        .await
-        .refusal(404, "no such package file");
+    refusal(&server, &get(HELLO), 404, "no such package file").await;
+    refusal(&server, &removal, 404, "no such package file").await;
     server.clock.advance(Duration::from_secs(1));
     server.publish("edge/main", hello()).await.expect(201);
     server.send(&get(INDEX)).await.expect(200);

@@ -12,11 +12,13 @@ use tarn_core::{
         expiry::{ExpiryError, MAX_RULES},
     },
 };
-use tarn_store::metadata::{Actor, AuditFilter, OwnQuota, OwnerId, Visibility};
+use tarn_store::metadata::{Actor, AuditFilter, OwnQuota, OwnerId};
 
 use crate::{
     client::{Request, delete, get, json, put, request},
-    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
+    server::{
+        ALICE, HELLO, INDEX, TestServer, expect, hello, name, package, password, published, refusal,
+    },
 };
 
 async fn alice(server: &TestServer) -> OwnerId {
@@ -55,10 +57,7 @@ async fn an_index_takes_no_more_than_it_may_and_says_so() {
         .await
         .refusal(413, "bytes");
     // Other indexes have room of their own, and what is deleted makes room again.
-    server
-        .publish("edge/testing", more.clone())
-        .await
-        .expect(201);
+    published(&server, "edge/testing", more.clone()).await;
     let aarch64 = package("zlib", "aarch64");
     server.publish("edge/main", aarch64).await.expect(201);
     let delete = delete(HELLO).basic("alice", &password("alice"));
@@ -93,16 +92,21 @@ async fn the_text_says_which_limit_how_much_is_used_and_whom_to_ask() {
         &format!("{size} of {bytes} bytes are used and this upload needs {size};"),
     );
     assert_eq!(server.blobs(), 1);
-    server
-        .send(&get(INDEX.replace("main", "testing")))
-        .await
-        .refusal(404, "no such index");
+    refusal(
+        &server,
+        &get(INDEX.replace("main", "testing")),
+        404,
+        "no such index",
+    )
+    .await;
 
     // What is deleted makes room.
-    server
-        .send(&delete(HELLO).basic("alice", &password("alice")))
-        .await
-        .expect(204);
+    expect(
+        &server,
+        &delete(HELLO).basic("alice", &password("alice")),
+        204,
+    )
+    .await;
     server.publish("edge/testing", hello()).await.expect(201);
 }
 
@@ -270,9 +274,7 @@ async fn an_owner_may_have_another_limit_for_one_upload() {
 #[tokio::test]
 async fn versions_that_apk_cannot_order_are_taken_where_the_owners_rule_says_so() {
     let server = TestServer::start().await;
-    server.add_user("root", Visibility::Public).await;
-    let root = name("root");
-    server.accounts().set_admin(&root, true, &BY).await.unwrap();
+    server.add_admin("root").await;
     let by = |user: &str, request: Request| request.basic(user, &password(user));
     let ask = async |request: Request| server.send(&request).await;
     let unordered = PackageBuilder::new("hello", "1.2.3-rc.1").build();

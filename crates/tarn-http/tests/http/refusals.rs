@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     client::{delete, get, put},
-    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password},
+    server::{ALICE, BY, HELLO, INDEX, TestServer, hello, name, package, password, published},
 };
 
 fn builder() -> PackageBuilder {
@@ -109,10 +109,7 @@ async fn a_file_that_is_there_is_409_with_whether_it_is_the_same() {
     server.publish("edge/testing", hello()).await.expect(201);
     server.publish("v3.23/main", hello()).await.expect(201);
     assert_eq!(server.blobs(), 1);
-    server
-        .publish("edge/main", package("hello", "aarch64"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", package("hello", "aarch64")).await;
 }
 
 #[tokio::test]

@@ -221,6 +221,13 @@ impl TestServer {
             .unwrap();
     }
 
+    /// Adds a user who administers the server.
+    pub(crate) async fn add_admin(&self, user: &str) {
+        self.add_user(user, Visibility::Public).await;
+        let made = self.accounts.set_admin(&name(user), true, &BY).await;
+        assert!(made.unwrap());
+    }
+
     pub(crate) async fn add_organisation(&self, organisation: &str, visibility: Visibility) {
         self.accounts
             .add_organisation(&name(organisation), visibility, &name("alice"), &BY)
@@ -371,6 +378,45 @@ fn files(folder: &Path) -> usize {
 
 pub(crate) fn name(name: &str) -> OwnerName {
     OwnerName::parse(name).unwrap()
+}
+
+/// A request with the password of a user.
+pub(crate) fn by(user: &str, request: Request) -> Request {
+    request.basic(user, &password(user))
+}
+
+pub(crate) async fn ask(server: &TestServer, request: Request) -> Answer {
+    server.send(&request).await
+}
+
+/// Publishes a package, which is taken.
+pub(crate) async fn published(server: &TestServer, repository: &str, package: Vec<u8>) -> Answer {
+    server.publish(repository, package).await.expect(201)
+}
+
+/// Sends a request that is answered with that status.
+pub(crate) async fn expect(server: &TestServer, request: &Request, status: u16) -> Answer {
+    server.send(request).await.expect(status)
+}
+
+/// Sends a request that is refused with that status and a line with those words in it.
+pub(crate) async fn refusal(
+    server: &TestServer,
+    request: &Request,
+    status: u16,
+    words: &str,
+) -> Answer {
+    server.send(request).await.refusal(status, words)
+}
+
+/// Sends a request to the API that is refused with that status and a problem document with those words in it.
+pub(crate) async fn problem(
+    server: &TestServer,
+    request: &Request,
+    status: u16,
+    words: &str,
+) -> Answer {
+    server.send(request).await.problem(status, words)
 }
 
 /// The password of that user.

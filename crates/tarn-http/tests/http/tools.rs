@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     client::{get, head},
     pages::page,
-    server::{ALICE, BY, TestServer, name, package, password},
+    server::{ALICE, BY, TestServer, expect, name, package, password},
     v3_packages::built,
 };
 use tarn_store::metadata::{KeyType, OwnerKind, Visibility};
@@ -43,10 +43,7 @@ async fn a_folder_of_packages_is_listed() {
     assert_eq!(links(&text), [&expected[..], &files].concat());
     assert!(text.ends_with("</html>\n"));
     for link in &links(&text)[1..] {
-        server
-            .send(&head(format!("{folder}{link}")))
-            .await
-            .expect(200);
+        expect(&server, &head(format!("{folder}{link}")), 200).await;
     }
     // Files of noarch are in every folder. Without one there are only the architectures with packages.
     let riscv = server
@@ -94,10 +91,7 @@ async fn a_browser_is_sent_from_a_repository_to_its_page() {
         let answer = server.send(&page(&target)).await.expect(302);
         assert_eq!(answer.header("Location"), Some(location), "{target}");
     }
-    server
-        .send(&page(&format!("{gitea}/alpine/nothing")))
-        .await
-        .expect(404);
+    expect(&server, &page(&format!("{gitea}/alpine/nothing")), 404).await;
     let apk = server.send(&get(format!("{ALICE}/edge/main"))).await;
     assert_eq!(apk.expect(405).header("Allow"), Some("PUT"));
     let robots = server.send(&get("/robots.txt")).await.expect(200);

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     client::{delete, get, put},
     pages::{is_page, page},
-    server::{ALICE, HELLO, INDEX, TestServer, hello, name, package, password},
+    server::{ALICE, HELLO, INDEX, TestServer, expect, hello, name, package, password, published},
 };
 
 /// The v3 index of edge/main for `x86_64`.
@@ -166,14 +166,8 @@ async fn both_formats_share_one_namespace_of_file_names() {
     let refused = server.publish("edge/main", v3("hello", "x86_64")).await;
     refused.refusal(409, "package file already exists, with other bytes");
     // Another architecture is another place.
-    server
-        .publish("edge/main", v3("hello", "aarch64"))
-        .await
-        .expect(201);
-    server
-        .publish("edge/main", v3("docs", "noarch"))
-        .await
-        .expect(201);
+    published(&server, "edge/main", v3("hello", "aarch64")).await;
+    published(&server, "edge/main", v3("docs", "noarch")).await;
     let refused = server.publish("edge/main", package("docs", "x86_64")).await;
     refused.refusal(
         409,
@@ -188,10 +182,7 @@ async fn both_formats_share_one_namespace_of_file_names() {
     let again = again.basic("alice", &password("alice"));
     server.send(&again).await.expect(200);
     // A noarch package keeps its architecture in the v3 index, and is served for each.
-    server
-        .send(&get(HELLO.replace("hello", "docs")))
-        .await
-        .expect(200);
+    expect(&server, &get(HELLO.replace("hello", "docs")), 200).await;
     let index = server.send(&get(INDEX_V3)).await.expect(200);
     let index = index_v3::read_unverified(&index.body, &Limits::default()).unwrap();
     let docs = index
@@ -281,10 +272,7 @@ async fn every_wrong_package_of_the_corpus_is_refused_with_its_text_and_leaves_n
 #[tokio::test]
 async fn the_audit_log_has_uploads_deletions_and_refusals_of_v3_packages() {
     let server = TestServer::start().await;
-    server
-        .publish("edge/main", built(&world()))
-        .await
-        .expect(201);
+    published(&server, "edge/main", built(&world())).await;
     let path = HELLO.replace("hello", "world");
     let gone = delete(&path).basic("alice", &password("alice"));
     server.send(&gone).await.expect(204);
@@ -449,10 +437,7 @@ async fn the_api_says_of_which_format_a_file_is_and_who_signed_it() {
 #[tokio::test]
 async fn what_was_taken_in_stays_readable_whatever_is_asked_of_new_packages() {
     let server = TestServer::start().await;
-    server
-        .publish("edge/main", built(&world()))
-        .await
-        .expect(201);
+    published(&server, "edge/main", built(&world())).await;
     server.publish("edge/main", hello()).await.expect(201);
     // As an earlier version, which asked less, could have stored it: no upload may depend on such a version now.
     server.sql(

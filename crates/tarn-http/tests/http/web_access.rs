@@ -13,7 +13,7 @@ use tarn_store::metadata::{Role, Visibility};
 use crate::{
     browser::Browser,
     client::put,
-    server::{BY, TestServer, name, password},
+    server::{TestServer, password},
 };
 
 /// Every route of a page, as each kind of viewer gets it. 303 is the form to sign in. The tests in a real browser read it, too.
@@ -111,9 +111,7 @@ async fn vault(server: &TestServer) {
         server.add_user(user, Visibility::Public).await;
         server.set_member("vault", user, role).await;
     }
-    server.add_user("root", Visibility::Public).await;
-    let accounts = server.accounts();
-    accounts.set_admin(&name("root"), true, &BY).await.unwrap();
+    server.add_admin("root").await;
     let package = PackageBuilder::new("vaulted", "1.0-r0").arch("x86_64");
     let put = put("/api/packages/vault/alpine/edge/main", package.build());
     let put = put.basic("alice", &password("alice"));

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use tarn_core::{jobs::Schedule, settings::GivenSetting};
-use tarn_store::metadata::Visibility;
 
 use crate::{
     browser::Browser,
     pages::is_page,
     second_factor::enrol,
-    server::{BY, TestServer, name, password},
+    server::{TestServer, password},
 };
 
 /// A server whose administrator is `root`.
@@ -23,12 +22,7 @@ async fn world() -> TestServer {
         }];
     })
     .await;
-    server.add_user("root", Visibility::Public).await;
-    server
-        .accounts()
-        .set_admin(&name("root"), true, &BY)
-        .await
-        .unwrap();
+    server.add_admin("root").await;
     server
 }
 

@@ -8,7 +8,7 @@ use crate::{
     browser::{Browser, between},
     client::get,
     pages::is_page,
-    server::{HELLO, TestServer, hello, name, package, password},
+    server::{HELLO, TestServer, expect, hello, name, package, password},
 };
 
 #[tokio::test]
@@ -127,10 +127,7 @@ async fn a_script_uploads_one_file_and_gets_a_line() {
 async fn keys_are_rotated_and_retired() {
     let server = TestServer::with_hello().await;
     let mut browser = Browser::signed_in(&server, "alice").await;
-    server
-        .send(&get("/api/packages/alice/alpine/key"))
-        .await
-        .expect(200);
+    expect(&server, &get("/api/packages/alice/alpine/key"), 200).await;
     let path = "/-/owners/alice/keys";
     let page = browser.get(path).await.expect(200);
     is_page(&page);

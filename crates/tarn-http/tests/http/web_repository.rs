@@ -10,7 +10,7 @@ use crate::{
     browser::between,
     client::delete,
     pages::{is_page, page},
-    server::{ALICE, TestServer, package, password},
+    server::{ALICE, TestServer, package, password, published},
     v3_packages::built,
 };
 
@@ -42,10 +42,7 @@ async fn the_last_publish_is_when_the_last_file_came() {
     let file = format!("{ALICE}/edge/main/aarch64/d-1.0-r0.apk");
     let request = delete(&file).basic("alice", &password("alice"));
     server.send(&request).await.expect(204);
-    server
-        .publish("v3.23/main", package("everywhere", "noarch"))
-        .await
-        .expect(201);
+    published(&server, "v3.23/main", package("everywhere", "noarch")).await;
     let text = server.send(&page("/alice")).await.expect(200).text();
     let main = |files: &str, published: &str| {
         let main = "/alice/edge/main".to_owned();

@@ -30,7 +30,6 @@ macro_rules! hooks {
                 get, path = concat!($base), tag = "webhooks", operation_id = $list,
                 summary = concat!("List the webhooks of ", $whose),
                 params($($owner,)? ListQuery),
-                security(("basic" = []), ("bearer" = []), ("token" = [])),
                 responses((status = 200, description = "The webhooks", body = Vec<Hook>))
             )]
             pub(crate) async fn list(
@@ -46,7 +45,6 @@ macro_rules! hooks {
                 summary = concat!("Add a webhook for ", $whose),
                 description = "A token also needs the scope `read:package`.",
                 params($($owner)?),
-                security(("basic" = []), ("bearer" = []), ("token" = [])),
                 request_body = NewHook,
                 responses((status = 201, description = "The webhook", body = HookWithSecret))
             )]
@@ -62,7 +60,6 @@ macro_rules! hooks {
                 get, path = concat!($base, "/{id}"), tag = "webhooks", operation_id = $show,
                 summary = concat!("Show a webhook of ", $whose),
                 params($($owner,)? HookPath),
-                security(("basic" = []), ("bearer" = []), ("token" = [])),
                 responses((status = 200, description = "The webhook", body = Hook))
             )]
             pub(crate) async fn show(
@@ -78,7 +75,6 @@ macro_rules! hooks {
                 summary = concat!("Change a webhook of ", $whose),
                 description = "A token also needs the scope `read:package` to change the URL.",
                 params($($owner,)? HookPath),
-                security(("basic" = []), ("bearer" = []), ("token" = [])),
                 request_body = HookChange,
                 responses((status = 200, description = "The webhook", body = HookWithSecret))
             )]
@@ -95,7 +91,6 @@ macro_rules! hooks {
                 delete, path = concat!($base, "/{id}"), tag = "webhooks", operation_id = $remove,
                 summary = concat!("Delete a webhook of ", $whose),
                 params($($owner,)? HookPath),
-                security(("basic" = []), ("bearer" = []), ("token" = [])),
                 responses((status = 204, description = "The webhook is gone, with what was pending for it"))
             )]
             pub(crate) async fn remove(
@@ -111,7 +106,6 @@ macro_rules! hooks {
                 summary = concat!("List the messages to a webhook of ", $whose),
                 description = "Newest first: what is pending, and what was finished lately.",
                 params($($owner,)? HookPath, DeliveriesQuery),
-                security(("basic" = []), ("bearer" = []), ("token" = [])),
                 responses((status = 200, description = "The messages", body = Vec<HookDelivery>))
             )]
             pub(crate) async fn deliveries(
@@ -128,7 +122,6 @@ macro_rules! hooks {
                 post, path = concat!($base, "/{id}/tests"), tag = "webhooks", operation_id = $test,
                 summary = concat!("Test a webhook of ", $whose),
                 params($($owner,)? HookPath),
-                security(("basic" = []), ("bearer" = []), ("token" = [])),
                 responses((status = 201, description = "The message is on its way", body = Sent))
             )]
             pub(crate) async fn test(
@@ -143,7 +136,6 @@ macro_rules! hooks {
                 post, path = concat!($base, "/{id}/deliveries/{delivery}/redeliver"), tag = "webhooks", operation_id = $redeliver,
                 summary = concat!("Redeliver a message to a webhook of ", $whose),
                 params($($owner,)? HookPath, DeliveryPath),
-                security(("basic" = []), ("bearer" = []), ("token" = [])),
                 responses((status = 201, description = "The message is on its way", body = Sent))
             )]
             pub(crate) async fn redeliver(

@@ -96,11 +96,8 @@ fn profile_page(own: &Managed, shell: &Shell) -> Result<Response, ApiError> {
 
 async fn change_profile(Own(own): Own, form: Form) -> Result<Response, ApiError> {
     let changed = async {
-        let visibility: Visibility = form
-            .text("visibility")
-            .parse()
-            .map_err(|error| ApiError::invalid_field(&error))?;
-        let accounts = own.registry.administration().accounts();
+        let visibility: Visibility = form.parsed("visibility")?;
+        let accounts = own.registry.accounts();
         let kind = own.owner.kind;
         let set = accounts.set_visibility(kind, &own.name, visibility, &own.by);
         Ok::<_, ApiError>(set.await?)
@@ -138,7 +135,7 @@ async fn change_password(Own(own): Own, form: Form) -> Result<Response, ApiError
             password: Some(&new),
             ..UserOrder::default()
         };
-        let accounts = own.registry.administration().accounts();
+        let accounts = own.registry.accounts();
         Ok(accounts.change_user(&own.name, order, &own.by).await?)
     };
     match or_problem(changed.await)? {
@@ -153,7 +150,7 @@ async fn change_password(Own(own): Own, form: Form) -> Result<Response, ApiError
 }
 
 async fn organisations(Own(own): Own, number: PageNumber) -> Result<Response, ApiError> {
-    let accounts = own.registry.administration().accounts();
+    let accounts = own.registry.accounts();
     let teams = accounts.teams_of(&own.name, number.window(PAGE)).await?;
     let shell = own.own_shell("/organisations", "Organisations", None);
     let page = OrganisationsPage {

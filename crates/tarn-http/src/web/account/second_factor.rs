@@ -78,7 +78,7 @@ async fn page(
     enrolment: Option<Enrolment>,
     recovery_codes: Vec<Secret>,
 ) -> Result<Response, ApiError> {
-    let factors = own.registry.administration().second_factors();
+    let factors = own.registry.second_factors();
     let shell = own.own_shell(SECTION, TITLE, problem);
     let page = FactorPage {
         frame: own.frame(),
@@ -94,7 +94,7 @@ async fn page(
 pub(super) async fn begin(Own(own): Own, form: Form) -> Result<Response, ApiError> {
     let begun = async {
         own.needs_password(&form).await?;
-        let factors = own.registry.administration().second_factors();
+        let factors = own.registry.second_factors();
         let uri = factors.begin(&own.name, ISSUER, &own.by).await?;
         Enrolment::of(&uri)
     };
@@ -108,7 +108,7 @@ pub(super) async fn begin(Own(own): Own, form: Form) -> Result<Response, ApiErro
 pub(super) async fn confirm(Own(own): Own, form: Form) -> Result<Response, ApiError> {
     let confirmed = async {
         let code = code(&form)?;
-        let factors = own.registry.administration().second_factors();
+        let factors = own.registry.second_factors();
         noted(&own, factors.confirm(&own.name, &code, &own.by).await)
     };
     match or_problem(confirmed.await)? {
@@ -125,7 +125,7 @@ pub(super) async fn disable(Own(own): Own, form: Form) -> Result<Response, ApiEr
     let disabled = async {
         own.needs_password(&form).await?;
         let code = code(&form)?;
-        let factors = own.registry.administration().second_factors();
+        let factors = own.registry.second_factors();
         let proof = Proof::Code(&code);
         noted(&own, factors.disable(&own.name, proof, &own.by).await)
     };
@@ -145,7 +145,7 @@ pub(super) async fn renew(Own(own): Own, form: Form) -> Result<Response, ApiErro
     let renewed = async {
         own.needs_password(&form).await?;
         let code = code(&form)?;
-        let factors = own.registry.administration().second_factors();
+        let factors = own.registry.second_factors();
         let proof = Proof::Code(&code);
         noted(
             &own,

@@ -165,7 +165,7 @@ async fn page(
     form: &Form,
     made: Option<Made>,
 ) -> Result<Response, ApiError> {
-    let accounts = of.registry.administration().accounts();
+    let accounts = of.registry.accounts();
     let window = number.window(PAGE);
     let tokens = accounts.tokens(of.owner.kind, &of.name, window).await?;
     let is_organisation = of.owner.kind == OwnerKind::Organisation;
@@ -228,7 +228,7 @@ async fn add(of: &Managed, form: &Form) -> Result<Response, ApiError> {
             lifetime: days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         };
         let maker = of.visit.viewer.caller().token();
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         let kind = of.owner.kind;
         let added = accounts.add_token(kind, &of.name, &request, maker, &of.by);
         Ok::<_, ApiError>(added.await?)
@@ -245,7 +245,7 @@ async fn add(of: &Managed, form: &Form) -> Result<Response, ApiError> {
 
 async fn revoke(of: &Managed, number: PageNumber, form: &Form) -> Result<Response, ApiError> {
     let label = form.raw("label");
-    let accounts = of.registry.administration().accounts();
+    let accounts = of.registry.accounts();
     let kind = of.owner.kind;
     let revoked = accounts.remove_token(kind, &of.name, label, &of.by).await?;
     let notice = if revoked {

@@ -75,14 +75,11 @@ pub(super) async fn add(site: Site, form: Form) -> Result<Response, ApiError> {
     let added = async {
         site.needs_password(&form).await?;
         let name = owner_name(form.text("name"))?;
-        let visibility: Visibility = form
-            .text("visibility")
-            .parse()
-            .map_err(|error| ApiError::invalid_field(&error))?;
+        let visibility: Visibility = form.parsed("visibility")?;
         let password = form.secret("new");
         let password = (!password.expose().is_empty()).then_some(&password);
         let admin = form.has("admin", "yes");
-        let accounts = site.registry.administration().accounts();
+        let accounts = site.registry.accounts();
         accounts
             .add_user(&name, password, admin, visibility, &site.by)
             .await?;
@@ -131,10 +128,7 @@ pub(super) async fn change(
     let name = owner_name(&name)?;
     let changed = async {
         site.needs_password(&form).await?;
-        let visibility: Visibility = form
-            .text("visibility")
-            .parse()
-            .map_err(|error| ApiError::invalid_field(&error))?;
+        let visibility: Visibility = form.parsed("visibility")?;
         let password = form.secret("new");
         let order = UserOrder {
             password: (!password.expose().is_empty()).then_some(&password),
@@ -142,7 +136,7 @@ pub(super) async fn change(
             admin: Some(form.has("admin", "yes")),
             disabled: Some(form.has("disabled", "yes")),
         };
-        let accounts = site.registry.administration().accounts();
+        let accounts = site.registry.accounts();
         Ok::<_, ApiError>(accounts.change_user(&name, order, &site.by).await?)
     };
     match or_problem(changed.await)? {
@@ -163,7 +157,7 @@ pub(super) async fn disable_second_factor(
     let name = owner_name(&name)?;
     let disabled = async {
         site.needs_password(&form).await?;
-        let factors = site.registry.administration().second_factors();
+        let factors = site.registry.second_factors();
         Ok::<_, ApiError>(
             factors
                 .disable(&name, Proof::Administrator, &site.by)
@@ -186,12 +180,7 @@ pub(super) async fn end_sessions(
     _: Form,
 ) -> Result<Response, ApiError> {
     let name = owner_name(&name)?;
-    let user = site
-        .registry
-        .administration()
-        .accounts()
-        .find_user(&name)
-        .await?;
+    let user = site.registry.accounts().find_user(&name).await?;
     let sessions = site.registry.access().sessions();
     sessions.end_others(user.id, None, &site.by).await?;
     site.done(

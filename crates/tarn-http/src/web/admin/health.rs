@@ -31,18 +31,6 @@ struct JobState {
 }
 
 impl JobState {
-    /// What a job does, for people.
-    const fn what(job: Job) -> &'static str {
-        match job {
-            Job::Clear => "Delete what removed owners leave",
-            Job::Expire => "Apply the expiry rules",
-            Job::Free => "Free the space of deleted packages",
-            Job::Sweep => "Compare storage with database",
-            Job::Retain => "Cut the audit log to its retention",
-            Job::Forget => "Forget expired tokens and ended sessions",
-        }
-    }
-
     /// How long its last run took.
     fn took(run: &JobRun) -> String {
         match run.took.as_secs_f64() {
@@ -134,8 +122,8 @@ pub(super) async fn show(site: Site) -> Result<Response, ApiError> {
             Vec::new()
         });
     let jobs = Job::ALL.map(|job| JobState {
-        what: JobState::what(job),
-        run: runs.iter().find(|run| run.job == job.name()).cloned(),
+        what: job.does(),
+        run: runs.iter().find(|run| run.job == job.as_str()).cloned(),
     });
     let shell = site.shell("", "Health", None);
     let page = HealthPage {

@@ -105,11 +105,8 @@ async fn add_organisation(site: Site, form: Form) -> Result<Response, ApiError> 
             owner_name(form.text("name"))?,
             owner_name(form.text("admin"))?,
         );
-        let visibility: Visibility = form
-            .text("visibility")
-            .parse()
-            .map_err(|error| ApiError::invalid_field(&error))?;
-        let accounts = site.registry.administration().accounts();
+        let visibility: Visibility = form.parsed("visibility")?;
+        let accounts = site.registry.accounts();
         let added = accounts.add_organisation(&name, visibility, &first, &site.by);
         Ok::<_, ApiError>(added.await?)
     };
@@ -132,6 +129,6 @@ async fn audit(site: Site, Query(query): Query<AuditQuery>) -> Result<Response, 
 
 async fn export(site: Site, Query(query): Query<AuditQuery>) -> Result<Response, ApiError> {
     let filter = query.filter(&site.registry).await?;
-    let audit = site.registry.administration().audit();
+    let audit = site.registry.audit();
     Ok(exported(audit.export(filter, None)))
 }

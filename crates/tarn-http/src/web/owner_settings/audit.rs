@@ -103,7 +103,7 @@ async fn named(registry: &Registry, name: &str) -> Result<Option<Named>, ApiErro
     if name.trim().is_empty() {
         return Ok(None);
     }
-    let audit = registry.administration().audit();
+    let audit = registry.audit();
     Ok(Some(audit.named(&OwnerName::parse(name.trim())?).await?))
 }
 
@@ -141,7 +141,7 @@ impl<'a> Log<'a> {
         filter: Option<&AuditFilter>,
         of_server: bool,
     ) -> Result<Self, ApiError> {
-        let audit = registry.administration().audit();
+        let audit = registry.audit();
         let entries = match filter {
             Some(filter) => audit.page(filter, query.before, PAGE).await?,
             None => Vec::new(),
@@ -180,10 +180,6 @@ fn size(entry: &AuditEntry) -> usize {
 }
 
 /// The filter, or why it can't be read.
-///
-/// # Errors
-///
-/// When the server failed.
 pub(in super::super) async fn read(
     registry: &Registry,
     query: &AuditQuery,
@@ -215,7 +211,7 @@ pub(super) async fn export(
 ) -> Result<Response, ApiError> {
     let mut filter = query.filter(&of.registry).await?;
     filter.owner = Some(Named::Id(of.owner.id));
-    let audit = of.registry.administration().audit();
+    let audit = of.registry.audit();
     Ok(exported(audit.export(filter, None)))
 }
 

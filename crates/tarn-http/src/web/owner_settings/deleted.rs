@@ -70,7 +70,7 @@ async fn page(
         shell: &shell,
         path: &of.path("/deleted"),
         files: &found.entries,
-        remover: of.registry.administration().remover(),
+        remover: of.registry.remover(),
         now: of.registry.clock().now(),
         pager: &of.pager(number, found.total, ("package", "packages"), "/deleted"),
     };
@@ -85,7 +85,7 @@ pub(super) async fn restore(
 ) -> Result<Response, ApiError> {
     let restored = async {
         let number = form.number("file", "the file")?;
-        let remover = of.registry.administration().remover();
+        let remover = of.registry.remover();
         let file = remover
             .find_deleted(of.owner.id, Deleted::numbered(number))
             .await?;

@@ -58,7 +58,7 @@ pub(super) async fn show(
 
 async fn preview(of: &Managed) -> Result<Preview, ApiError> {
     let (mut bytes, mut named) = (0, Vec::new());
-    let expiry = of.registry.administration().expiry();
+    let expiry = of.registry.expiry();
     let count = expiry
         .run(Some(of.owner.id), Run::Dry, |file| {
             bytes += file.size;
@@ -81,7 +81,7 @@ async fn page(
     preview: Option<Preview>,
     form: &Form,
 ) -> Result<Response, ApiError> {
-    let expiry = of.registry.administration().expiry();
+    let expiry = of.registry.expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
     let shell = of.shell("/expiry", "Expiry", problem);
     let page = ExpiryPage {
@@ -102,7 +102,7 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
         let pattern = pattern(&form)?;
         let days = form.number("days", "the number of days")?;
         let keep = form.number("keep", "the number of versions")?;
-        let expiry = of.registry.administration().expiry();
+        let expiry = of.registry.expiry();
         Ok::<_, ApiError>(
             expiry
                 .set(of.owner.id, &pattern, days, keep, &of.by)
@@ -121,7 +121,7 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
 pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError> {
     let removed = async {
         let pattern = pattern(&form)?;
-        let expiry = of.registry.administration().expiry();
+        let expiry = of.registry.expiry();
         expiry.remove(of.owner.id, &pattern, &of.by).await?;
         Ok::<_, ApiError>(format!("The rule for {pattern} is deleted."))
     };
@@ -141,7 +141,5 @@ pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError
 }
 
 fn pattern(form: &Form) -> Result<PlacePattern, ApiError> {
-    form.text("pattern")
-        .parse()
-        .map_err(|error| ApiError::invalid_field(&error))
+    form.parsed("pattern")
 }

@@ -89,10 +89,7 @@ async fn page(
 /// Adds a key beside the one that signs.
 pub(super) async fn rotate(of: Managed, form: Form) -> Result<Response, ApiError> {
     let rotated = async {
-        let key_type: KeyType = form
-            .text("type")
-            .parse()
-            .map_err(|error| ApiError::invalid_field(&error))?;
+        let key_type: KeyType = form.parsed("type")?;
         let keys = of.registry.keys();
         // Before the rotation: once the key is made, nothing may fail.
         let before = keys.list(&of.owner).await?;

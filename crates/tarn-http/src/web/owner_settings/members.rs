@@ -46,7 +46,7 @@ async fn page(
     problem: Option<Problem>,
     form: &Form,
 ) -> Result<Response, ApiError> {
-    let accounts = of.registry.administration().accounts();
+    let accounts = of.registry.accounts();
     let members = accounts.members(&of.name, number.window(PAGE)).await?;
     let shell = of.shell("/members", "Members", problem);
     let page = MembersPage {
@@ -64,11 +64,8 @@ async fn page(
 pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
     let set = async {
         let user = owner_name(form.text("user"))?;
-        let role: Role = form
-            .text("role")
-            .parse()
-            .map_err(|error| ApiError::invalid_field(&error))?;
-        let accounts = of.registry.administration().accounts();
+        let role: Role = form.parsed("role")?;
+        let accounts = of.registry.accounts();
         accounts
             .set_member(&of.name, &user, Some(role), &of.by)
             .await?;
@@ -87,7 +84,7 @@ pub(super) async fn remove(
 ) -> Result<Response, ApiError> {
     let removed = async {
         let user = owner_name(form.text("user"))?;
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         accounts.set_member(&of.name, &user, None, &of.by).await?;
         Ok::<_, ApiError>(format!("{user} is no longer a member."))
     };

@@ -122,7 +122,7 @@ async fn general(of: Managed) -> Result<Response, ApiError> {
 }
 
 async fn general_page(of: &Managed, problem: Option<Problem>) -> Result<Response, ApiError> {
-    let accounts = of.registry.administration().accounts();
+    let accounts = of.registry.accounts();
     let shell = of.shell("", "General", problem);
     let caller = of.visit.viewer.caller();
     let page = GeneralPage {
@@ -141,10 +141,7 @@ async fn general_page(of: &Managed, problem: Option<Problem>) -> Result<Response
 /// Who may read, and which versions are taken.
 async fn change(of: Managed, form: Form) -> Result<Response, ApiError> {
     let changed = async {
-        let visibility: Visibility = form
-            .text("visibility")
-            .parse()
-            .map_err(|error| ApiError::invalid_field(&error))?;
+        let visibility: Visibility = form.parsed("visibility")?;
         let versions: Option<VersionRule> = match form.text("versions") {
             "" => None,
             word => Some(
@@ -152,7 +149,7 @@ async fn change(of: Managed, form: Form) -> Result<Response, ApiError> {
                     .map_err(|error| ApiError::invalid_field(&error))?,
             ),
         };
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         let (kind, name, by) = (of.owner.kind, &of.name, &of.by);
         accounts.set_visibility(kind, name, visibility, by).await?;
         Ok::<_, ApiError>(accounts.set_version_rule(kind, name, versions, by).await?)
@@ -172,7 +169,7 @@ async fn rename(of: Managed, form: Form) -> Result<Response, ApiError> {
         of.needs_password(&form).await?;
         let new = OwnerName::parse(form.text("new_name"))
             .map_err(|error| ApiError::invalid_field(&error))?;
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         accounts
             .rename(of.owner.kind, &of.name, &new, &of.by)
             .await?;
@@ -209,7 +206,7 @@ async fn remove(of: Managed, form: Form) -> Result<Response, ApiError> {
                 .allow(registry, viewer.caller(), &of.owner, action, None)
                 .await?;
         }
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         let kind = of.owner.kind;
         Ok(accounts
             .remove(kind, &of.name, with_packages, &of.by)

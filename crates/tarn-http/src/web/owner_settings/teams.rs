@@ -57,7 +57,7 @@ async fn page(
     problem: Option<Problem>,
     form: &Form,
 ) -> Result<Response, ApiError> {
-    let accounts = of.registry.administration().accounts();
+    let accounts = of.registry.accounts();
     let teams = accounts.teams(&of.name, number.window(PAGE)).await?;
     let shell = of.shell("/teams", "Teams", problem);
     let page = TeamsPage {
@@ -86,7 +86,7 @@ async fn one_page(
     problem: Option<Problem>,
     form: &Form,
 ) -> Result<Response, ApiError> {
-    let accounts = of.registry.administration().accounts();
+    let accounts = of.registry.accounts();
     let team = accounts.find_team(&of.name, name).await?;
     let window = number.window(PAGE);
     let members = accounts.team_members(&of.name, name, window).await?;
@@ -113,12 +113,9 @@ pub(super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
     let added = async {
         let team = TeamName::parse(form.text("name"));
         let team = team.map_err(|error| ApiError::invalid_field(&error))?;
-        let role: Role = form
-            .text("role")
-            .parse()
-            .map_err(|error| ApiError::invalid_field(&error))?;
+        let role: Role = form.parsed("role")?;
         let limits = limits(&form)?;
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         accounts
             .add_team(&of.name, &team, role, &limits, &of.by)
             .await?;
@@ -141,7 +138,7 @@ pub(super) async fn set_limits(
     let team = named(&team)?;
     let set = async {
         let limits = limits(&form)?;
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         accounts
             .set_team_limits(&of.name, &team, &limits, &of.by)
             .await?;
@@ -157,7 +154,7 @@ pub(super) async fn remove(
     _: Form,
 ) -> Result<Response, ApiError> {
     let team = named(&team)?;
-    let accounts = of.registry.administration().accounts();
+    let accounts = of.registry.accounts();
     let removed = accounts.remove_team(&of.name, &team, &of.by).await;
     match or_problem(removed)? {
         Ok(()) => of.done(&of.path("/teams"), &format!("The team {team} is deleted.")),
@@ -176,7 +173,7 @@ pub(super) async fn add_member(
     let team = named(&team)?;
     let added = async {
         let user = owner_name(form.text("user"))?;
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         accounts
             .add_team_member(&of.name, &team, &user, &of.by)
             .await?;
@@ -195,7 +192,7 @@ pub(super) async fn remove_member(
     let team = named(&team)?;
     let removed = async {
         let user = owner_name(form.text("user"))?;
-        let accounts = of.registry.administration().accounts();
+        let accounts = of.registry.accounts();
         accounts
             .remove_team_member(&of.name, &team, &user, &of.by)
             .await?;

@@ -32,7 +32,7 @@ pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
 }
 
 async fn page(of: &Managed, problem: Option<Problem>) -> Result<Response, ApiError> {
-    let quotas = of.registry.administration().quotas();
+    let quotas = of.registry.quotas();
     let allowance = quotas.allowance(of.owner.id).await?;
     let shell = of.shell("/usage", "Usage", problem);
     let page = UsagePage {
@@ -75,7 +75,7 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
             upload: size("upload")?.filter(|upload| *upload > 0),
         };
         let own = (own != OwnQuota::default()).then_some(own);
-        let quotas = of.registry.administration().quotas();
+        let quotas = of.registry.quotas();
         Ok::<_, ApiError>(quotas.set(of.owner.id, own, &of.by).await?)
     };
     match or_problem(set.await)? {

@@ -61,7 +61,7 @@ pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
 }
 
 async fn page(of: &Managed, problem: Option<Problem>, form: &Form) -> Result<Response, ApiError> {
-    let webhooks = of.registry.administration().webhooks();
+    let webhooks = of.registry.webhooks();
     let webhooks = webhooks.list(&of.owner).await?;
     let shell = of.shell("/webhooks", "Webhooks", problem);
     let page = WebhooksPage {
@@ -89,7 +89,7 @@ async fn one_page(
     problem: Option<Problem>,
     secret: Option<Secret>,
 ) -> Result<Response, ApiError> {
-    let webhooks = of.registry.administration().webhooks();
+    let webhooks = of.registry.webhooks();
     let webhook = webhooks.one(&of.owner, id).await?;
     let window = number.window(DELIVERIES);
     let found = webhooks.deliveries(&of.owner, id, None, window).await?;
@@ -119,7 +119,7 @@ pub(super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
             secret: given(&form),
             active: true,
         };
-        let webhooks = of.registry.administration().webhooks();
+        let webhooks = of.registry.webhooks();
         Ok::<_, ApiError>(webhooks.add_as(&of.owner, order, &of.by).await?)
     };
     match or_problem(added.await)? {
@@ -160,7 +160,7 @@ pub(super) async fn change(
                 None => SecretChange::Keep,
             },
         };
-        let webhooks = of.registry.administration().webhooks();
+        let webhooks = of.registry.webhooks();
         Ok::<_, ApiError>(webhooks.change(&of.owner, id, order, &of.by).await?)
     };
     match or_problem(changed.await)? {
@@ -178,7 +178,7 @@ pub(super) async fn remove(
     Path((_, id)): Path<(String, i64)>,
     _: Form,
 ) -> Result<Response, ApiError> {
-    let webhooks = of.registry.administration().webhooks();
+    let webhooks = of.registry.webhooks();
     webhooks.remove(&of.owner, id, &of.by).await?;
     of.done(&of.path("/webhooks"), "The webhook is deleted.")
 }
@@ -188,7 +188,7 @@ pub(super) async fn test(
     Path((_, id)): Path<(String, i64)>,
     _: Form,
 ) -> Result<Response, ApiError> {
-    let webhooks = of.registry.administration().webhooks();
+    let webhooks = of.registry.webhooks();
     let sent = webhooks.test(&of.owner, id, &of.by).await;
     match or_problem(sent)? {
         Ok(_) => of.done(
@@ -206,7 +206,7 @@ pub(super) async fn redeliver(
 ) -> Result<Response, ApiError> {
     let sent = async {
         let delivery = form.number("delivery", "the delivery")?;
-        let webhooks = of.registry.administration().webhooks();
+        let webhooks = of.registry.webhooks();
         webhooks.one(&of.owner, id).await?;
         let wanted = (Some(id), delivery);
         Ok::<_, ApiError>(webhooks.redeliver(&of.owner, wanted, &of.by).await?)
