@@ -46,10 +46,10 @@ pub(crate) enum Action {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Wanted {
     /// Only what was done to this owner
-    #[arg(long, value_name = "OWNER", value_parser = OwnerName::parse)]
+    #[arg(long, value_name = "OWNER")]
     owner: Option<OwnerName>,
     /// Only what this account did
-    #[arg(long, value_name = "ACCOUNT", value_parser = OwnerName::parse)]
+    #[arg(long, value_name = "ACCOUNT")]
     account: Option<OwnerName>,
     /// Only actions that begin like this, such as package. or token.revoke
     #[arg(long, value_name = "ACTION")]

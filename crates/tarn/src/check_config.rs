@@ -125,13 +125,10 @@ fn print(configuration: &Configuration, json: bool) -> Result<(), Failure> {
             value: value.clone(),
             source: source.to_string(),
         });
-    if json {
-        return output::print_json(&shown.collect::<Vec<_>>());
-    }
-    let rows: Vec<_> = shown
-        .map(|shown| [shown.name.to_owned(), shown.value, shown.source])
-        .collect();
-    output::print_table("setting", ["SETTING", "VALUE", "FROM"], &rows)
+    let (shown, heading) = (shown.collect::<Vec<_>>(), ["SETTING", "VALUE", "FROM"]);
+    output::print_list(json, "setting", heading, shown, |shown| {
+        [shown.name.to_owned(), shown.value, shown.source]
+    })
 }
 
 fn data_folder(folder: &Path) -> Finding {

@@ -12,7 +12,6 @@ pub(crate) enum Action {
     /// List an owner's rules
     List {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -21,7 +20,6 @@ pub(crate) enum Action {
     /// Add a rule, or change the numbers of the one for these repositories
     Add {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The repositories: branch/repository, where `*` stands for any run of characters
         #[arg(value_name = "REPOSITORIES")]
@@ -36,7 +34,6 @@ pub(crate) enum Action {
     /// Delete a rule
     Delete {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The repositories of the rule, as `expiry list` shows it
         #[arg(value_name = "REPOSITORIES")]
@@ -45,7 +42,6 @@ pub(crate) enum Action {
     /// Apply an owner's rules now, and list what was deleted
     Run {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// Only list what would be deleted
         #[arg(long)]
@@ -162,18 +158,17 @@ async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result
             keep: rule.keep,
         })
         .collect();
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|rule| {
+    output::print_list(
+        json,
+        "rule",
+        ["REPOSITORIES", "OLDER THAN DAYS", "KEEP"],
+        shown,
+        |rule| {
             [
                 rule.repositories,
                 rule.older_than_days.to_string(),
                 rule.keep.to_string(),
             ]
-        })
-        .collect();
-    output::print_table("rule", ["REPOSITORIES", "OLDER THAN DAYS", "KEEP"], &rows)
+        },
+    )
 }

@@ -30,7 +30,6 @@ pub(crate) enum Action {
     /// List an owner's keys, newest first
     List {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -39,7 +38,6 @@ pub(crate) enum Action {
     /// Print the public key that clients put into /etc/apk/keys; makes one if there is none yet
     Export {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The file name of the key, as `key list` prints it [default: the newest RSA key]
         #[arg(value_parser = KeyName::parse)]
@@ -51,7 +49,6 @@ pub(crate) enum Action {
     /// Begin a rotation: make a key that signs beside the old one, and print its file name
     Rotate {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// rsa signs the indexes of both formats; ec-p256, which OpenWrt uses, signs Packages.adb only
         #[arg(long = "type", value_name = "TYPE", default_value = "rsa")]
@@ -60,7 +57,6 @@ pub(crate) enum Action {
     /// End a rotation: stop signing with the old key, once every client has the new one
     Retire {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The file name of the key, as `key list` prints it
         #[arg(value_parser = KeyName::parse)]
@@ -69,7 +65,6 @@ pub(crate) enum Action {
     /// Sign with a retired key again, beside the others, for a client that was forgotten
     Reactivate {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The file name of the key, as `key list` prints it
         #[arg(value_parser = KeyName::parse)]
@@ -81,7 +76,6 @@ pub(crate) enum Action {
     /// retire
     Import {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The private key in PEM: RSA, such as abuild's you@example.org-5f3c.rsa, or of the curve P-256, such as OpenWrt's
         /// private-key.pem; or - for standard input
@@ -168,12 +162,12 @@ async fn list(registry: &Administration, owner: &OwnerName, json: bool) -> Resul
             fingerprint: key.fingerprint,
         })
         .collect();
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|key| {
+    output::print_list(
+        json,
+        "key",
+        ["NAME", "TYPE", "STATE", "SINCE", "CREATED", "SHA-256"],
+        shown,
+        |key| {
             [
                 key.name,
                 key.r#type.to_owned(),
@@ -182,12 +176,7 @@ async fn list(registry: &Administration, owner: &OwnerName, json: bool) -> Resul
                 key.created_at,
                 key.fingerprint,
             ]
-        })
-        .collect();
-    output::print_table(
-        "key",
-        ["NAME", "TYPE", "STATE", "SINCE", "CREATED", "SHA-256"],
-        &rows,
+        },
     )?;
     rotation::note_overlap(&owner, &signing);
     Ok(())

@@ -23,7 +23,7 @@ pub(crate) enum Action {
         #[arg(value_parser = OwnerName::parse_new)]
         name: OwnerName,
         /// The user who becomes its first admin
-        #[arg(long, value_name = "USER", value_parser = OwnerName::parse)]
+        #[arg(long, value_name = "USER")]
         owner: OwnerName,
         /// Who may read its packages: public, limited (signed-in users) or private
         #[arg(long, value_name = "WHO", default_value = "public")]
@@ -38,7 +38,7 @@ pub(crate) enum Action {
     /// Show one organisation: names, teams, members, tokens
     Show {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         name: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -48,10 +48,9 @@ pub(crate) enum Action {
     #[command(group(clap::ArgGroup::new("what").required(true).args(["role", "remove"])))]
     Member {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         organisation: OwnerName,
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         user: OwnerName,
         /// What the member may do: read, write or admin
         #[arg(long)]
@@ -63,7 +62,7 @@ pub(crate) enum Action {
     /// List the members of an organisation, with their teams
     Members {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         organisation: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -72,16 +71,15 @@ pub(crate) enum Action {
     /// Rename an organisation; the old name redirects to the new one
     Rename {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         name: OwnerName,
         /// The new name
-        #[arg(value_parser = OwnerName::parse)]
         new: OwnerName,
     },
     /// Delete an organisation, with its teams, tokens and keys
     Delete {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         name: OwnerName,
         /// Delete its packages too, for good
         #[arg(long)]
@@ -90,7 +88,7 @@ pub(crate) enum Action {
     /// Change who may read an organisation's packages
     Visibility {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         name: OwnerName,
         /// public, limited (signed-in users) or private
         #[arg(value_name = "WHO")]
@@ -99,7 +97,7 @@ pub(crate) enum Action {
     /// Change which versions an organisation's packages may have
     Versions {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         name: OwnerName,
         /// strict, lenient (also versions that apk cannot order) or default (the server's setting)
         rule: user::OwnVersions,
@@ -200,14 +198,13 @@ async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
             name: organisation.name,
         })
         .collect();
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|organisation| [organisation.name, organisation.visibility.to_owned()])
-        .collect();
-    output::print_table("organisation", ["NAME", "VISIBILITY"], &rows)
+    output::print_list(
+        json,
+        "organisation",
+        ["NAME", "VISIBILITY"],
+        shown,
+        |organisation| [organisation.name, organisation.visibility.to_owned()],
+    )
 }
 
 async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), Failure> {
@@ -270,12 +267,12 @@ async fn set_member(
 async fn members(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Result<(), Failure> {
     let members = accounts.members(organisation, Window::ALL).await?.entries;
     let shown: Vec<ShownMember> = members.into_iter().map(ShownMember::from).collect();
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|member| {
+    output::print_list(
+        json,
+        "member",
+        ["USER", "ROLE", "TEAMS", "STATE"],
+        shown,
+        |member| {
             let state = if member.disabled {
                 "disabled"
             } else {
@@ -287,7 +284,6 @@ async fn members(accounts: &Accounts, organisation: &OwnerName, json: bool) -> R
                 member.teams.join(", "),
                 state.to_owned(),
             ]
-        })
-        .collect();
-    output::print_table("member", ["USER", "ROLE", "TEAMS", "STATE"], &rows)
+        },
+    )
 }

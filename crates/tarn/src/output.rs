@@ -59,6 +59,21 @@ pub(crate) fn print_table<const COLUMNS: usize>(
     print(&table(heading, rows))
 }
 
+/// Prints a list: as JSON, or as a table with a line for each, as [`print_table`] does.
+pub(crate) fn print_list<T: Serialize, const COLUMNS: usize>(
+    json: bool,
+    what: &str,
+    heading: [&str; COLUMNS],
+    shown: Vec<T>,
+    row: impl Fn(T) -> [String; COLUMNS],
+) -> Result<(), Failure> {
+    if json {
+        return print_json(&shown);
+    }
+    let rows: Vec<_> = shown.into_iter().map(row).collect();
+    print_table(what, heading, &rows)
+}
+
 /// Prints one thing for people: a line a fact, the names lined up.
 pub(crate) fn print_facts(facts: &[(&str, String)]) -> Result<(), Failure> {
     let width = facts.iter().map(|(name, _)| name.len()).max();

@@ -18,7 +18,6 @@ pub(crate) enum Action {
     /// List an owner's package files, by repository and then in order of publication
     List {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// Only files whose path matches, such as 'v3.23/main/*'; `*` stands for any run of characters
         files: Option<String>,
@@ -32,7 +31,6 @@ pub(crate) enum Action {
     /// Restore a deleted package file; an index fetched afterwards contains it again
     Restore {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The package file: branch/repository/architecture/name-version.apk, as `package list --deleted` shows it; of several that were
         /// deleted from there, the last one
@@ -41,7 +39,6 @@ pub(crate) enum Action {
     /// Delete package files; an index fetched afterwards lacks them, and `package restore` brings each back for a while
     Delete {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The package file: branch/repository/architecture/name-version.apk, as `package list` shows it; or a pattern such as
         /// 'v3.23/main/*', where `*` stands for any run of characters

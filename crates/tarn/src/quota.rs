@@ -15,7 +15,6 @@ pub(crate) enum Action {
     /// Show an owner's usage and limits
     Show {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -26,7 +25,6 @@ pub(crate) enum Action {
         .args(["bytes", "packages", "upload", "none", "default"])))]
     Change {
         /// The owner
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The most bytes of all packages together, such as 10GiB
         #[arg(long, value_name = "SIZE", value_parser = size)]

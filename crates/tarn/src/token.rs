@@ -65,10 +65,10 @@ pub(crate) enum Action {
 #[group(required = true, multiple = false)]
 pub(crate) struct Whose {
     /// The user whose token it is
-    #[arg(long, value_parser = OwnerName::parse)]
+    #[arg(long)]
     user: Option<OwnerName>,
     /// The organisation whose token it is; it belongs to no user and stays when members leave
-    #[arg(long, value_parser = OwnerName::parse)]
+    #[arg(long)]
     org: Option<OwnerName>,
 }
 

@@ -44,7 +44,6 @@ pub(crate) enum Action {
     /// Show one user: names, teams, tokens
     Show {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -53,22 +52,18 @@ pub(crate) enum Action {
     /// Rename a user; the old name redirects to the new one
     Rename {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// The new name
-        #[arg(value_parser = OwnerName::parse)]
         new: OwnerName,
     },
     /// Release a former name of a user or an organisation: it stops redirecting and can be registered again
     Release {
         /// The former name
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
     },
     /// Delete a user, with their tokens, memberships and keys
     Delete {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// Delete their packages too, for good
         #[arg(long)]
@@ -78,7 +73,6 @@ pub(crate) enum Action {
     #[command(alias = "passwd")]
     Password {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// Read the password from standard input: one line; the newline is stripped [default: ask for it at the terminal]
         #[arg(long)]
@@ -87,7 +81,6 @@ pub(crate) enum Action {
     /// Show whether a user has a second factor (a code beside the password), or take it away
     Factor {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// Turn it off, for a user who lost the code generator and the recovery codes
         #[arg(long, conflicts_with = "json")]
@@ -99,19 +92,16 @@ pub(crate) enum Action {
     /// Refuse a user's password and tokens from the next request on; their packages stay
     Disable {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
     },
     /// Enable a disabled user again
     Enable {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
     },
     /// Change who may read a user's packages
     Visibility {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// public, limited (signed-in users) or private
         #[arg(value_name = "WHO")]
@@ -120,7 +110,6 @@ pub(crate) enum Action {
     /// Change which versions a user's packages may have
     Versions {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// strict, lenient (also versions that apk cannot order) or default (the server's setting)
         rule: OwnVersions,
@@ -128,7 +117,6 @@ pub(crate) enum Action {
     /// Make a user an administrator of the whole registry, or no longer one
     Admin {
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         name: OwnerName,
         /// Remove the administrator's rights instead
         #[arg(long)]
@@ -384,17 +372,16 @@ pub(crate) async fn versions(
 async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
     let users = accounts.users().await?;
     let users: Vec<Shown> = users.into_iter().map(Shown::from).collect();
-    if json {
-        return output::print_json(&users);
-    }
-    let rows: Vec<_> = users
-        .into_iter()
-        .map(|user| {
+    output::print_list(
+        json,
+        "user",
+        ["NAME", "ROLE", "VISIBILITY", "STATE"],
+        users,
+        |user| {
             let (role, state) = (user.role().to_owned(), user.state().to_owned());
             [user.name, role, user.visibility.to_owned(), state]
-        })
-        .collect();
-    output::print_table("user", ["NAME", "ROLE", "VISIBILITY", "STATE"], &rows)
+        },
+    )
 }
 
 async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), Failure> {

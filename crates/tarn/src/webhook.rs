@@ -21,7 +21,6 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
     /// A user or an organisation
-    #[arg(value_parser = OwnerName::parse)]
     owner: OwnerName,
     /// The number of the webhook, as `webhook list` prints it
     #[arg(value_name = "WEBHOOK")]
@@ -34,7 +33,6 @@ pub(crate) enum Action {
     /// Send messages about published and deleted packages to a URL; prints the signing secret, if it was made here
     Add {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// Where messages are posted to; with https others can neither read nor replay them
         url: String,
@@ -47,7 +45,6 @@ pub(crate) enum Action {
     /// List an owner's webhooks, without their secrets
     List {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -97,7 +94,6 @@ pub(crate) enum Action {
     /// Send a finished delivery once more, and print its new number
     Redeliver {
         /// A user or an organisation
-        #[arg(value_parser = OwnerName::parse)]
         owner: OwnerName,
         /// The number of the delivery, as `webhook deliveries` prints it
         delivery: i64,
@@ -340,12 +336,12 @@ async fn list(owner: &OwnerName, json: bool, registry: &Administration) -> Resul
     let owner = registry.accounts().find_owner(owner).await?;
     let webhooks = registry.webhooks().list(&owner).await.map_err(failed)?;
     let shown: Vec<Shown> = webhooks.iter().map(Shown::of).collect();
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|webhook| {
+    output::print_list(
+        json,
+        "webhook",
+        ["WEBHOOK", "STATE", "EVENTS", "CREATED", "URL"],
+        shown,
+        |webhook| {
             [
                 webhook.id.to_string(),
                 if webhook.active { "active" } else { "disabled" }.to_owned(),
@@ -353,12 +349,7 @@ async fn list(owner: &OwnerName, json: bool, registry: &Administration) -> Resul
                 webhook.created_at,
                 webhook.url,
             ]
-        })
-        .collect();
-    output::print_table(
-        "webhook",
-        ["WEBHOOK", "STATE", "EVENTS", "CREATED", "URL"],
-        &rows,
+        },
     )
 }
 
@@ -386,12 +377,14 @@ async fn deliveries(
             found.total
         ));
     }
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|delivery| {
+    output::print_list(
+        json,
+        "delivery",
+        [
+            "DELIVERY", "EVENT", "STATE", "ATTEMPTS", "CREATED", "OUTCOME",
+        ],
+        shown,
+        |delivery| {
             [
                 delivery.id.to_string(),
                 delivery.event.to_owned(),
@@ -400,14 +393,7 @@ async fn deliveries(
                 delivery.created_at.clone(),
                 delivery.outcome(),
             ]
-        })
-        .collect();
-    output::print_table(
-        "delivery",
-        [
-            "DELIVERY", "EVENT", "STATE", "ATTEMPTS", "CREATED", "OUTCOME",
-        ],
-        &rows,
+        },
     )
 }
 

@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "URL|DIR")]
     source: String,
     /// The owner, a user or an organisation that is there
-    #[arg(long, value_parser = OwnerName::parse)]
+    #[arg(long)]
     owner: OwnerName,
     /// The branch, such as v3.23
     #[arg(long, value_parser = Branch::parse)]

@@ -15,10 +15,9 @@ pub(crate) enum Action {
     /// Add a team
     Add {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         organisation: OwnerName,
         /// The name of the team
-        #[arg(value_parser = TeamName::parse)]
         team: TeamName,
         /// What its members may do besides reading: read, write or admin
         #[arg(long)]
@@ -31,7 +30,7 @@ pub(crate) enum Action {
     /// List the teams of an organisation
     List {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         organisation: OwnerName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -41,10 +40,9 @@ pub(crate) enum Action {
     #[command(group(clap::ArgGroup::new("what").required(true).args(["to", "everywhere"])))]
     Change {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         organisation: OwnerName,
         /// The team
-        #[arg(value_parser = TeamName::parse)]
         team: TeamName,
         /// There and nowhere else, such as edge/testing or v3.*/main; repeat the flag for each
         #[arg(long, value_name = "BRANCH/REPOSITORY")]
@@ -56,13 +54,11 @@ pub(crate) enum Action {
     /// Add a user to a team, or remove one
     Member {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         organisation: OwnerName,
         /// The team
-        #[arg(value_parser = TeamName::parse)]
         team: TeamName,
         /// The user
-        #[arg(value_parser = OwnerName::parse)]
         user: OwnerName,
         /// Remove the user
         #[arg(long)]
@@ -71,10 +67,9 @@ pub(crate) enum Action {
     /// List the members of a team
     Members {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         organisation: OwnerName,
         /// The team
-        #[arg(value_parser = TeamName::parse)]
         team: TeamName,
         /// As JSON, for scripts
         #[arg(long)]
@@ -83,10 +78,9 @@ pub(crate) enum Action {
     /// Delete a team; its members lose what it granted
     Delete {
         /// The organisation
-        #[arg(value_name = "ORG", value_parser = OwnerName::parse)]
+        #[arg(value_name = "ORG")]
         organisation: OwnerName,
         /// The team
-        #[arg(value_parser = TeamName::parse)]
         team: TeamName,
     },
 }
@@ -215,21 +209,14 @@ async fn list(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Resu
     let teams = accounts.teams(organisation, Window::ALL).await?.entries;
     let teams = teams.into_iter();
     let shown: Vec<Shown> = teams.map(|(team, _)| Shown::from(team)).collect();
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|team| {
-            let limits = match (team.role, team.limits.is_empty()) {
-                ("read", _) => "nowhere".to_owned(),
-                (_, true) => "everywhere".to_owned(),
-                (_, false) => team.limits.join(" "),
-            };
-            [team.name, team.role.to_owned(), limits]
-        })
-        .collect();
-    output::print_table("team", ["NAME", "ROLE", "WRITES"], &rows)
+    output::print_list(json, "team", ["NAME", "ROLE", "WRITES"], shown, |team| {
+        let limits = match (team.role, team.limits.is_empty()) {
+            ("read", _) => "nowhere".to_owned(),
+            (_, true) => "everywhere".to_owned(),
+            (_, false) => team.limits.join(" "),
+        };
+        [team.name, team.role.to_owned(), limits]
+    })
 }
 
 async fn members(
@@ -248,19 +235,12 @@ async fn members(
             disabled: user.disabled,
         })
         .collect();
-    if json {
-        return output::print_json(&shown);
-    }
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|member| {
-            let state = if member.disabled {
-                "disabled"
-            } else {
-                "active"
-            };
-            [member.user, state.to_owned()]
-        })
-        .collect();
-    output::print_table("member", ["USER", "STATE"], &rows)
+    output::print_list(json, "member", ["USER", "STATE"], shown, |member| {
+        let state = if member.disabled {
+            "disabled"
+        } else {
+            "active"
+        };
+        [member.user, state.to_owned()]
+    })
 }

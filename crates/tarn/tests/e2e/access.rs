@@ -45,9 +45,7 @@ fn token(server: &Server, arguments: &str) -> String {
 
 #[test]
 fn apk_installs_for_those_whom_the_table_lets_read_only() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = server_with_owners();
     add_acme(&server);
     let user = |user: &str, arguments: &str| {
@@ -99,9 +97,7 @@ fn apk_installs_for_those_whom_the_table_lets_read_only() {
 
 #[test]
 fn apk_goes_on_under_a_former_name() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.add_user("carol", "private");
     let carol = credentials_of("carol");
@@ -122,10 +118,7 @@ fn apk_goes_on_under_a_former_name() {
     let run = apk.run(&["add", "after"]);
     assert!(run.success, "{}", run.output);
     assert!(run.output.contains("redirected to"), "{}", run.output);
-    assert_eq!(
-        apk.installed("usr/share/tarn/after").as_deref(),
-        Some("1.0-r0")
-    );
+    apk.must_have("usr/share/tarn/after", "1.0-r0");
     let refused = server.alpine("carol", "/v1/main").user(ADMIN);
     let refused = refused.upload_bytes(&Package::new("late", "1.0-r0").bytes());
     assert!(refused.expect(404).text().contains("caroline"));
@@ -133,9 +126,7 @@ fn apk_goes_on_under_a_former_name() {
 
 #[test]
 fn a_token_of_an_organisation_publishes_where_its_limits_let_it() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     server.tarn(&["org", "add", "acme", "--owner", "admin"], "");
     let add = "token add --org acme --name ci --scope write:package,no-delete --limit acme/edge/*";

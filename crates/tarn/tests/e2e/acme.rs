@@ -93,9 +93,7 @@ except (ssl.SSLError, ConnectionError):
 
 #[test]
 fn a_certificate_is_ordered_and_is_there_again_after_a_restart() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let port = free_address().port();
     let Some(pebble) = Pebble::start(port, YEAR) else {
         return;
@@ -157,9 +155,7 @@ fn a_certificate_is_ordered_and_is_there_again_after_a_restart() {
 
 #[test]
 fn a_certificate_is_renewed_before_its_end_and_a_renewal_that_fails_is_reported() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let port = free_address().port();
     let Some(pebble) = Pebble::start(port, 15) else {
         return;
@@ -187,9 +183,7 @@ fn a_certificate_is_renewed_before_its_end_and_a_renewal_that_fails_is_reported(
 
 #[test]
 fn what_stands_in_the_way_of_a_certificate_is_said() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     // Nothing listens where this authority looks.
     let Some(pebble) = Pebble::start(free_address().port(), YEAR) else {
         return;
@@ -221,9 +215,7 @@ fn what_stands_in_the_way_of_a_certificate_is_said() {
 
 #[test]
 fn servers_on_one_database_answer_for_each_other_and_share_the_certificate() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let (Some(postgres), port) = (Postgres::start(), free_address().port()) else {
         return;
     };

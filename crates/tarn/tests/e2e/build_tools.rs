@@ -122,10 +122,7 @@ fn nfpm_builds_what_apk_installs() {
     let apk = Apk::new(&alpine, &[server.repository("v3.23/main")]);
     let apk = apk.trusting(&server, "admin", ADMIN);
     apk.expect(&["add", "hello=1.2.3-r1"]);
-    assert_eq!(
-        apk.installed("usr/bin/hello").as_deref(),
-        Some("#!/bin/sh\necho hello\n")
-    );
+    apk.must_have("usr/bin/hello", "#!/bin/sh\necho hello\n");
 
     // The versions of the page.
     let page = include_str!("../../../../docs/nfpm.md");
@@ -206,9 +203,7 @@ fn goreleaser_uploads_what_apk_installs() {
 
 #[test]
 fn renovate_finds_the_versions() {
-    let Some(mut node) = tools::renovate_or_leave_out() else {
-        return;
-    };
+    let mut node = found!(tools::renovate_or_leave_out());
     let page = include_str!("../../../../docs/renovate.md");
     assert!(page.contains("/alpine?branch=v3.23&components=main&arch=x86_64"));
     let server = Server::start();
@@ -246,9 +241,7 @@ fn hello_with_a_shell(alpine: &Path) -> Package {
 
 #[test]
 fn apko_and_melange_find_the_key_by_themselves() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v3.23/main", &hello_with_a_shell(&alpine));
     if let Some(apko) = tools::apko_or_leave_out() {
@@ -301,8 +294,5 @@ fn melange_builds_a_package(work: &Work<'_>, alpine: &Path) {
     let apk = Apk::new(alpine, &[work.server.repository("v3.23/main")]);
     let apk = apk.trusting(work.server, "admin", ADMIN);
     apk.expect(&["add", "greeting"]);
-    assert_eq!(
-        apk.installed("usr/share/greeting/text").as_deref(),
-        Some("hello\n")
-    );
+    apk.must_have("usr/share/greeting/text", "hello\n");
 }

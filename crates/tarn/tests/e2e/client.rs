@@ -33,9 +33,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let folder = folder_with("first");
     let server = start(folder.path());
     let token = server.add_token("admin", "write:package");
@@ -142,10 +140,7 @@ fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
     let installed = tarn(folder.path(), &[&install[..], &authority].concat(), "");
     assert!(installed.status.success(), "{}", text(&installed.stderr));
     apk.expect(&["add", "hello", "world", "anywhere"]);
-    assert_eq!(
-        apk.installed("usr/bin/anywhere").as_deref(),
-        Some("anywhere")
-    );
+    apk.must_have("usr/bin/anywhere", "anywhere");
 
     // The lines of the documents, with another package.
     let home = folder.path();
@@ -185,9 +180,7 @@ fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
 
 #[test]
 fn clients_of_an_imported_repository_notice_nothing() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let folder = tempfile::tempdir().unwrap();
     let repository = folder.path().join("repo/x86_64");
     fs::create_dir_all(&repository).unwrap();
@@ -217,7 +210,7 @@ fn clients_of_an_imported_repository_notice_nothing() {
         let name = apk.keys().join("builder@example.org-5f.rsa.pub");
         fs::write(name, key.public_key().to_pem()).unwrap();
         apk.expect(&["add", "hello"]);
-        assert_eq!(apk.installed("usr/bin/hello").as_deref(), Some("1.1-r0"));
+        apk.must_have("usr/bin/hello", "1.1-r0");
         apk.search(&[])
     };
     let before = client(format!("v3 {}", folder.path().join("repo").display()));

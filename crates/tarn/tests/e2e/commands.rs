@@ -11,9 +11,7 @@ const INDEX: &str = "/v1/main/x86_64/APKINDEX.tar.gz";
 
 #[test]
 fn what_a_command_changes_of_accounts_holds_from_the_next_request_on() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     for (name, visibility) in [("alice", "public"), ("carol", "private")] {
         server.add_user(name, visibility);
@@ -57,9 +55,7 @@ fn what_a_command_changes_of_accounts_holds_from_the_next_request_on() {
 
 #[test]
 fn an_imported_key_keeps_its_file_name_and_signs_from_then_on() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let first = server.index("v1/main").signatures;

@@ -20,9 +20,7 @@ fn server_with_private_owner() -> Server {
 
 #[test]
 fn apk_reads_a_private_owner_by_credentials_in_the_address() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = server_with_private_owner();
     let token = server.add_token("carol", "read:package");
     let ways = [
@@ -39,10 +37,7 @@ fn apk_reads_a_private_owner_by_credentials_in_the_address() {
         let apk = apk.trusting(&server, "carol", &credentials_of("carol"));
         assert_eq!(apk.search(&[]), ["secret-1.0-r0"], "{way}");
         apk.expect(&["add", "secret"]);
-        assert_eq!(
-            apk.installed("usr/share/tarn/secret").as_deref(),
-            Some("1.0-r0")
-        );
+        apk.must_have("usr/share/tarn/secret", "1.0-r0");
     }
     assert!(
         !server.log().contains(&token),
@@ -59,9 +54,7 @@ fn apk_reads_a_private_owner_by_credentials_in_the_address() {
 
 #[test]
 fn apk_reads_a_private_owner_by_netrc_and_by_http_auth() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = server_with_private_owner();
     let password = password_of("carol");
     let repositories = [server.repository_of("carol", "v1/main")];
@@ -85,9 +78,7 @@ fn apk_reads_a_private_owner_by_netrc_and_by_http_auth() {
 
 #[test]
 fn a_password_with_special_characters_works_percent_encoded_in_the_address() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let arguments = [
         "user",

@@ -56,9 +56,7 @@ fn with_server(block: &str, server: &Server) -> String {
 
 #[test]
 fn the_first_screen_of_the_readme_is_true() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let folder = TempDir::new().unwrap();
     Package::new("hello", "1.0-r0")
@@ -77,7 +75,7 @@ fn the_first_screen_of_the_readme_is_true() {
         &block_of("README.md", "wget -O /etc/apk/keys/KEY"),
     );
     apk.expect(&["add", "hello"]);
-    assert_eq!(apk.installed("usr/bin/hello").as_deref(), Some("hello"));
+    apk.must_have("usr/bin/hello", "hello");
 }
 
 #[test]
@@ -106,10 +104,7 @@ fn the_tutorial_is_true() {
         &block_of("docs/tutorial.md", "wget -O /etc/apk/keys/KEY"),
     );
     apk.expect(&["add", "hello"]);
-    assert_eq!(
-        apk.installed("usr/bin/hello").as_deref(),
-        Some("#!/bin/sh\necho hello\n")
-    );
+    apk.must_have("usr/bin/hello", "#!/bin/sh\necho hello\n");
 
     work.write(
         "nfpm.yaml",
@@ -130,9 +125,7 @@ fn the_tutorial_is_true() {
 
 #[test]
 fn the_guide_for_openwrt_is_true() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let arch = "aarch64_cortex-a53";
     let folder = TempDir::new().unwrap();
@@ -198,9 +191,7 @@ fn the_guide_for_openwrt_is_true() {
 
 #[test]
 fn the_loops_of_ci_services_publish() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     server.add_user("alice", "public");
     server.tarn(&["org", "add", "acme", "--owner", "alice"], "");

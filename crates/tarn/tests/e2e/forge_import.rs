@@ -176,9 +176,7 @@ fn everything_is_imported_once_and_the_rest_is_told() {
 
 #[test]
 fn an_import_runs_beside_the_server_which_shows_at_once_what_came() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let (forge, key) = forge();
     let server = Server::start();
     server
@@ -210,9 +208,7 @@ fn an_import_runs_beside_the_server_which_shows_at_once_what_came() {
 
 #[test]
 fn people_sign_in_with_what_they_had_and_get_no_more_rights() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let (forge, _) = forge();
     let data = Arc::new(TempDir::new().unwrap());
     report(&import(&forge, &data, &[]));
@@ -275,9 +271,7 @@ fn people_sign_in_with_what_they_had_and_get_no_more_rights() {
 
 #[test]
 fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let (forge, _) = forge();
     let data = Arc::new(TempDir::new().unwrap());
     report(&import(&forge, &data, &[]));
@@ -325,9 +319,7 @@ fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
 
 #[test]
 fn apk_goes_on_with_the_key_of_the_forge() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let (forge, key) = forge();
     let data = Arc::new(TempDir::new().unwrap());
     report(&import(&forge, &data, &[]));
@@ -337,10 +329,7 @@ fn apk_goes_on_with_the_key_of_the_forge() {
     let apk = Apk::new(&alpine, &[url]).with_key(&name, key.public_key().to_pem().as_bytes());
     assert_eq!(apk.search(&[]), ["hello-1.0-r0", "hello-doc-1.0-r0"]);
     apk.expect(&["add", "hello"]);
-    assert_eq!(
-        apk.installed("usr/share/tarn/hello").as_deref(),
-        Some("1.0-r0")
-    );
+    apk.must_have("usr/share/tarn/hello", "1.0-r0");
 }
 
 #[test]

@@ -31,9 +31,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn packages_are_read_from_the_store_of_the_forge() {
-    let Some(gateway) = S3Server::versitygw() else {
-        return;
-    };
+    let gateway = found!(S3Server::versitygw());
     let (forge, _) = forge();
     let _ = gateway.make_place("forge");
     let bucket = gateway.folder("forge");

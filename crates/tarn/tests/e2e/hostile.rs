@@ -166,9 +166,7 @@ fn pkginfo(name: &str, key: &str, value: &[u8]) -> Vec<u8> {
 
 #[test]
 fn no_field_of_pkginfo_breaks_an_index() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("control", "1.0-r0"));
     let keys = USUAL.map(|(key, _)| key).into_iter().chain(LISTS);
@@ -252,9 +250,7 @@ fn assert_apk_takes_all(server: &Server, alpine: &std::path::Path, taken: &[Stri
 
 #[test]
 fn no_shape_of_pkginfo_breaks_an_index() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("control", "1.0-r0"));
     let usual = |name: &str| pkginfo(name, "", b"");
@@ -341,9 +337,7 @@ fn no_shape_of_pkginfo_breaks_an_index() {
 
 #[test]
 fn apk_reads_the_longest_line_that_is_taken() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     // apk reads by lines into a buffer of 128 KiB, and apk 3 may lose 7 bytes of that. A record has to fit with all its lines.
     let too_long = (128 << 10) - 7;
     let longest = (128 << 10) - 512;
@@ -394,9 +388,7 @@ fn apk_reads_the_longest_line_that_is_taken() {
 
 #[test]
 fn texts_about_hostile_values_are_short_and_printable() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     for value in [
         "\u{1b}[31mred",

@@ -98,9 +98,7 @@ fn dumped(apk: &Apk, index: &Path) -> Value {
 
 #[test]
 fn apk_reads_an_index_of_many_parts_as_it_grows_and_shrinks() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let mut local = Local::new();
     let apk = Apk::new(&alpine, &[local.path().to_str().unwrap().to_owned()])
         .with_key("local.pem", local.key.public_key().to_pem().as_bytes());
@@ -170,9 +168,7 @@ fn apk_reads_an_index_of_many_parts_as_it_grows_and_shrinks() {
 
 #[test]
 fn a_client_of_the_v3_index_follows_it_through_everything() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let line = format!("v3 {}", server.repository("v1/main"));
@@ -211,9 +207,7 @@ fn a_client_of_the_v3_index_follows_it_through_everything() {
 
 #[test]
 fn index_json_is_what_adbdump_prints() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let full = Package::new("full", "1.2.3_rc1-r4")
         .field("pkgdesc", "Ünïcode, \"quotes\" and a \\")
@@ -266,9 +260,7 @@ fn index_json_is_what_adbdump_prints() {
 
 #[test]
 fn index_json_needs_what_the_index_needs() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     server

@@ -11,9 +11,7 @@ use crate::harness::{
 
 #[test]
 fn the_key_has_the_name_that_signs_the_index() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
 
@@ -51,9 +49,7 @@ fn the_key_has_the_name_that_signs_the_index() {
 
 #[test]
 fn apk_finds_installs_upgrades_fetches_and_verifies() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let library = Package::new("libhello", "2.0-r1").field("provides", "so:libhello.so.2=2.0");
     server.publish("v1/main", &library);
@@ -75,14 +71,8 @@ fn apk_finds_installs_upgrades_fetches_and_verifies() {
     );
 
     apk.expect(&["add", "hello"]);
-    assert_eq!(
-        apk.installed("usr/share/tarn/hello").as_deref(),
-        Some("1.0-r0")
-    );
-    assert_eq!(
-        apk.installed("usr/share/tarn/libhello").as_deref(),
-        Some("2.0-r1")
-    );
+    apk.must_have("usr/share/tarn/hello", "1.0-r0");
+    apk.must_have("usr/share/tarn/libhello", "2.0-r1");
 
     let new = Package::new("hello", "1.1-r0").field("depend", "so:libhello.so.2");
     server.publish("v1/main", &new);
@@ -91,15 +81,9 @@ fn apk_finds_installs_upgrades_fetches_and_verifies() {
         upgraded.contains("Upgrading hello (1.0-r0 -> 1.1-r0)"),
         "{upgraded}"
     );
-    assert_eq!(
-        apk.installed("usr/share/tarn/hello").as_deref(),
-        Some("1.1-r0")
-    );
+    apk.must_have("usr/share/tarn/hello", "1.1-r0");
     apk.expect(&["add", "hello=1.0-r0"]);
-    assert_eq!(
-        apk.installed("usr/share/tarn/hello").as_deref(),
-        Some("1.0-r0")
-    );
+    apk.must_have("usr/share/tarn/hello", "1.0-r0");
 
     let folder = apk.fetched();
     let target = folder.to_str().unwrap();
@@ -112,9 +96,7 @@ fn apk_finds_installs_upgrades_fetches_and_verifies() {
 
 #[test]
 fn scripts_run_in_a_whole_root() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let package = Package::new("scripted", "1.0-r0")
         .script(
@@ -146,9 +128,7 @@ fn scripts_run_in_a_whole_root() {
 
 #[test]
 fn the_commands_of_the_first_run_work_with_what_a_stock_alpine_has() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let log = server.log();
     let commands: Vec<&str> = log
@@ -191,17 +171,12 @@ fn the_commands_of_the_first_run_work_with_what_a_stock_alpine_has() {
         .output()
         .unwrap();
     assert!(typed.status.success(), "{typed:?}");
-    assert_eq!(
-        apk.installed("usr/share/tarn/hello").as_deref(),
-        Some("1.0-r0")
-    );
+    apk.must_have("usr/share/tarn/hello", "1.0-r0");
 }
 
 #[test]
 fn a_repository_may_be_nested_names_with_dots_dashes_and_plus() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let names = ["v3.23/main", "edge/testing_1", "my-branch/a+b", "1/2"];
     for (number, name) in names.iter().enumerate() {
@@ -218,9 +193,7 @@ fn a_repository_may_be_nested_names_with_dots_dashes_and_plus() {
 
 #[test]
 fn one_owner_has_one_key_for_all_repositories_and_another_owner_another() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.add_user("alice", "public");
     server.publish("v1/main", &Package::new("of-admin", "1-r0"));
@@ -242,9 +215,7 @@ fn one_owner_has_one_key_for_all_repositories_and_another_owner_another() {
 
 #[test]
 fn apk_installs_by_way_of_the_v3_index() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let library = Package::new("libhello", "2.0-r1").field("provides", "so:libhello.so.2=2.0");
     server.publish("v1/main", &library.arch("noarch"));

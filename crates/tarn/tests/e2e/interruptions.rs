@@ -21,9 +21,7 @@ use crate::{
 
 #[test]
 fn an_upload_under_way_at_sigterm_is_finished() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     let address = server.base.strip_prefix("http://").unwrap().to_owned();
     let content = Random::new(11).bytes(2 << 20);
@@ -64,9 +62,7 @@ fn an_upload_under_way_at_sigterm_is_finished() {
 
 #[test]
 fn sigterm_and_sigint_end_an_idle_server_with_0() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start();
         let address = server.base.strip_prefix("http://").unwrap();
@@ -84,9 +80,7 @@ fn sigterm_and_sigint_end_an_idle_server_with_0() {
 
 #[test]
 fn nothing_taken_is_lost_when_the_server_is_killed() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let mut random = Random::new(20_240_101);
     let mut server = Server::start();
     server.publish("v1/main", &Package::new("first", "1-r0"));

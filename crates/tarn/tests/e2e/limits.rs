@@ -82,9 +82,7 @@ pub(crate) fn peak_memory(pid: u32) -> u64 {
 
 #[test]
 fn a_package_of_a_gibibyte_streams_through_little_memory() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     // The first upload makes the key and warms up everything else.
     let usual = Random::new(1).bytes(1 << 20);
@@ -186,9 +184,7 @@ fn an_upload_takes_less_than_two_mebibytes_when_its_bytes_come_one_at_a_time() {
     const AT_ONCE: usize = 20;
     /// In KiB.
     const ALLOWED: u64 = AT_ONCE as u64 * (2 << 10);
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     for (name, pieces) in [("chunks", Pieces::Chunks), ("bytes", Pieces::Bytes)] {
         // The first makes the key and warms up everything else.
@@ -392,7 +388,7 @@ fn folder_inside(server: &Server) -> PathBuf {
 
 #[test]
 fn a_full_disk_gives_507_and_the_server_goes_on() {
-    if !curl_or_leave_out() || !mounts_or_leave_out() {
+    if curl_or_leave_out().is_none() || !mounts_or_leave_out() {
         return;
     }
     let server = server_on_small_disk(40);
@@ -461,9 +457,7 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
 
 #[test]
 fn a_write_beyond_the_limit_on_file_sizes_gives_507_and_the_server_goes_on() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let mut wrapper = Command::new("sh");
     // Blocks of 512 or of 1,024 bytes. Without a handler the signal that comes with it would end the server.
     wrapper.args(["-c", "ulimit -f 20480; exec \"$@\"", "sh"]);

@@ -11,6 +11,16 @@
     reason = "a test ends where something fails"
 )]
 
+/// A tool that a test needs. Where it is missing, the test is left out: it returns.
+macro_rules! found {
+    ($tool:expr) => {
+        match $tool {
+            Some(found) => found,
+            None => return,
+        }
+    };
+}
+
 mod harness;
 
 mod access;

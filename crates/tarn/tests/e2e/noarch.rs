@@ -4,9 +4,7 @@ use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_ou
 
 #[test]
 fn a_noarch_package_is_there_for_an_architecture_that_appears_later() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("native", "1.0-r0"));
     server.publish("v1/main", &Package::new("script", "1.0-r0").arch("noarch"));
@@ -26,18 +24,13 @@ fn a_noarch_package_is_there_for_an_architecture_that_appears_later() {
         std::fs::write(apk.root().join("etc/apk/arch"), format!("{arch}\n")).unwrap();
         apk.set_repositories(&[server.repository("v1/main")]);
         apk.expect(&["add", "script", other]);
-        assert_eq!(
-            apk.installed("usr/share/tarn/script").as_deref(),
-            Some("1.0-r0")
-        );
+        apk.must_have("usr/share/tarn/script", "1.0-r0");
     }
 }
 
 #[test]
 fn a_repository_of_noarch_alone_serves_any_architecture() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let package = Package::new("script", "1.0-r0").arch("noarch");
     server.publish("v1/main", &package);
@@ -72,9 +65,7 @@ fn a_repository_of_noarch_alone_serves_any_architecture() {
 
 #[test]
 fn noarch_and_an_architecture_exclude_each_other_for_one_name_and_version() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     let upload = |repository: &str, arch: &str| {
         let package = Package::new("hello", "1.0-r0").arch(arch).bytes();
@@ -97,9 +88,7 @@ fn noarch_and_an_architecture_exclude_each_other_for_one_name_and_version() {
 
 #[test]
 fn a_noarch_package_is_deleted_at_any_path_that_serves_it() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("native", "1.0-r0"));
     for arch in ["noarch", "x86_64"] {

@@ -53,9 +53,7 @@ fn stock(alpine: &std::path::Path) -> Apk {
 
 #[test]
 fn a_stock_alpine_does_what_the_page_says() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let page = page(&server, "/admin/v1/main");
@@ -74,10 +72,7 @@ fn a_stock_alpine_does_what_the_page_says() {
         assert!(done, "{text}\n{said}");
         let (done, said) = run(&apk, "apk add --no-interactive hello", None);
         assert!(done, "{text}\n{said}");
-        assert_eq!(
-            apk.installed("usr/share/tarn/hello").as_deref(),
-            Some("1.0-r0")
-        );
+        apk.must_have("usr/share/tarn/hello", "1.0-r0");
         // Once more changes nothing.
         if text.contains("/setup") {
             let (done, said) = run(&apk, &text, None);
@@ -90,9 +85,7 @@ fn a_stock_alpine_does_what_the_page_says() {
 
 #[test]
 fn the_script_sets_up_a_private_repository() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     server.tarn(&["user", "visibility", "admin", "private"], "");

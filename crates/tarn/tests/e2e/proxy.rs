@@ -32,12 +32,8 @@ fn read(nginx: &Nginx, path: &str, headers: &[&str], status: u16) -> Answer {
 
 #[test]
 fn every_route_of_the_contract_is_there_behind_nginx_at_a_path() {
-    if !nginx_or_leave_out() {
-        return;
-    }
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    found!(nginx_or_leave_out());
+    let alpine = found!(alpine_or_leave_out());
     let place = Place::below("/registry");
     let proxies = ["--trusted-proxies", "127.0.0.1", "--base-url", &place.base];
     let server = Server::start_with(&proxies);

@@ -24,9 +24,7 @@ pub(crate) fn open_upload(server: &Server, length: usize) -> TcpStream {
 
 #[test]
 fn of_two_uploads_of_one_file_at_once_one_wins() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("first", "1-r0"));
     let rounds = 25;
@@ -66,9 +64,7 @@ fn of_two_uploads_of_one_file_at_once_one_wins() {
 
 #[test]
 fn many_uploads_at_once_are_all_in_the_index() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     thread::scope(|scope| {
         for client in 0..6 {

@@ -38,9 +38,7 @@ fn labels<'t>(text: &'t str, metric: &str) -> Vec<&'t str> {
 
 #[test]
 fn the_metrics_of_the_reference_are_those_of_a_server() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     // An authority that nothing answers for: its metrics are there, too.
     let server = Server::start_with(&[
         "--metrics",

@@ -4,9 +4,7 @@ use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_ou
 
 #[test]
 fn a_deleted_package_is_gone_for_apk() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("stays", "1.0-r0"));
     server.publish("v1/main", &Package::new("goes", "1.0-r0"));
@@ -40,9 +38,7 @@ fn a_deleted_package_is_gone_for_apk() {
 
 #[test]
 fn an_index_whose_last_package_was_deleted_is_not_there() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     let index = "/v1/main/x86_64/APKINDEX.tar.gz";
     server
@@ -73,9 +69,7 @@ fn an_index_whose_last_package_was_deleted_is_not_there() {
 
 #[test]
 fn a_deleted_file_may_be_published_again_with_other_content() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
     for round in ["first", "second", "first"] {
@@ -102,9 +96,7 @@ fn a_deleted_file_may_be_published_again_with_other_content() {
 
 #[test]
 fn a_package_deleted_in_one_repository_stays_in_another() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     let package = Package::new("hello", "1.0-r0");
     server.publish("v1/main", &package);

@@ -23,9 +23,7 @@ fn both_forms(server: &Server) -> [[String; 1]; 2] {
 
 #[test]
 fn clients_with_either_key_never_notice_a_rotation() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     // They keep their indexes, as an installed Alpine does: what they hold must not pass for what is new.
@@ -91,9 +89,7 @@ fn clients_with_either_key_never_notice_a_rotation() {
 
 #[test]
 fn clients_of_v3_go_from_rsa_to_a_curve_and_back() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let repository = server.repository("v1/main");
@@ -156,9 +152,7 @@ fn clients_of_v3_go_from_rsa_to_a_curve_and_back() {
 
 #[test]
 fn a_client_that_holds_an_index_of_other_keys_never_hears_not_modified() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let old = key_name(&server.alpine("admin", "/key").expect(200));
@@ -191,9 +185,7 @@ fn a_client_that_holds_an_index_of_other_keys_never_hears_not_modified() {
 
 #[test]
 fn every_key_that_signs_has_a_path_of_its_own() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     let first = server.alpine("admin", "/key").expect(200);
     let old = key_name(&first);

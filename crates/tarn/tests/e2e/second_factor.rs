@@ -77,9 +77,7 @@ fn enrol(server: &Server) -> (String, Vec<Secret>) {
 
 #[test]
 fn with_a_second_factor_curl_needs_the_code_or_a_token() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     server.add_user("alice", "private");
     let alice = credentials_of("alice");
@@ -126,9 +124,7 @@ fn with_a_second_factor_curl_needs_the_code_or_a_token() {
 
 #[test]
 fn wrong_passwords_are_counted_for_the_source_that_a_proxy_tells_and_kept_when_the_server_stops() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start_with(&["--trusted-proxies", "127.0.0.1/32"]);
     let data = server.data_folder().to_owned();
     for guess in ["guess-1", "guess-2", "guess-3"] {

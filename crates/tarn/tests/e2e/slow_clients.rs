@@ -31,9 +31,7 @@ fn wait_for_close(mut stream: &TcpStream) -> String {
 
 #[test]
 fn a_request_that_never_ends_its_head_is_cut_off() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start_with(&IMPATIENT);
     let address = server.base.strip_prefix("http://").unwrap();
     for sent in ["", "GET", "GET /healthz HTTP/1.1\r\nHost: x\r\n"] {
@@ -51,9 +49,7 @@ fn a_request_that_never_ends_its_head_is_cut_off() {
 
 #[test]
 fn an_upload_that_stands_still_is_cut_off_and_leaves_nothing() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start_with(&IMPATIENT);
     server.publish("v1/main", &Package::new("first", "1-r0"));
     let before = server.stored_files();

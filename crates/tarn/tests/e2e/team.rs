@@ -25,9 +25,7 @@ fn run(block: &str, folder: &Path) {
 
 #[test]
 fn a_team_publishes_from_ci_installs_privately_and_restores_its_backup() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     // The backup is that of SQLite.
     if tarn_testkit::on_postgres() || !sqlite3_or_leave_out() {
         return;

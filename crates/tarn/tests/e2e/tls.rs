@@ -58,9 +58,7 @@ pub(crate) fn arguments(folder: &Path) -> [String; 4] {
 
 #[test]
 fn packages_go_in_and_come_out_over_tls_by_http_1_and_http_2() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let folder = folder_with("first");
     let server = start(folder.path());
     assert!(server.base.starts_with("https://"), "{}", server.base);
@@ -106,9 +104,7 @@ fn packages_go_in_and_come_out_over_tls_by_http_1_and_http_2() {
 
 #[test]
 fn a_certificate_is_read_again_after_sighup_and_when_its_files_change() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let folder = folder_with("first");
     let server = start(folder.path());
     let serves = |name: &str| {

@@ -49,7 +49,7 @@ struct Nodes {
 impl Nodes {
     /// Starts them. The packages are in a place of that name. `None` where a program is missing.
     fn start(place: &str) -> Option<Self> {
-        if !curl_or_leave_out() {
+        if curl_or_leave_out().is_none() {
             return None;
         }
         let (postgres, gateway) = (Postgres::start()?, S3Server::versitygw()?);
@@ -389,12 +389,8 @@ fn first_keys(nodes: &Nodes) {
 
 /// A balancer hands on each request to the other node than the one before.
 fn alternating_apk(nodes: &Nodes) {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
-    if !nginx_or_leave_out() {
-        return;
-    }
+    let alpine = found!(alpine_or_leave_out());
+    found!(nginx_or_leave_out());
     let [one, two] = &nodes.both;
     let balancer = Nginx::start_over(&Place::below(""), &[one, two]);
     for keyword in ["", "v3 "] {

@@ -16,9 +16,7 @@ fn call(server: &Server) -> Curl {
 
 #[test]
 fn every_way_of_sending_a_file_stores_the_same_bytes() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let ways: [(&str, Sending); 9] = [
@@ -73,9 +71,7 @@ fn every_way_of_sending_a_file_stores_the_same_bytes() {
 
 #[test]
 fn a_body_out_of_a_pipe_is_taken() {
-    if !curl_or_leave_out() {
-        return;
-    }
+    found!(curl_or_leave_out());
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let file = Package::new("piped", "1.0-r0").write_into(folder.path());
@@ -108,9 +104,7 @@ fn a_body_out_of_a_pipe_is_taken() {
 
 #[test]
 fn a_package_that_came_in_any_way_installs() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let form = Package::new("by-form", "1.0-r0").write_into(folder.path());

@@ -47,9 +47,7 @@ fn full(version: &str) -> Mkpkg {
 
 #[test]
 fn apk_installs_upgrades_audits_verifies_and_deletes_v3_packages() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let library = Mkpkg::new("libfull", "1.0-r0")
         .info("provides", "so:libfull.so.1=1.0")
@@ -106,7 +104,7 @@ fn apk_installs_upgrades_audits_verifies_and_deletes_v3_packages() {
         upgraded.contains("Upgrading full (1.0-r0 -> 1.1-r0)"),
         "{upgraded}"
     );
-    assert_eq!(apk.installed("post-upgrade").as_deref(), Some("upgraded\n"));
+    apk.must_have("post-upgrade", "upgraded\n");
     let folder = apk.fetched();
     apk.expect(&["fetch", "--output", folder.to_str().unwrap(), "full"]);
     let file = folder.join("full-1.1-r0.apk");
@@ -120,10 +118,7 @@ fn apk_installs_upgrades_audits_verifies_and_deletes_v3_packages() {
     let by_file = [format!("{repository}/x86_64/Packages.adb")];
     let apk = Apk::new(&alpine, &by_file).trusting(&server, "admin", "");
     apk.expect(&["add", "--no-scripts", "full=1.0-r0"]);
-    assert_eq!(
-        apk.installed("usr/share/tarn/full").as_deref(),
-        Some("1.0-r0")
-    );
+    apk.must_have("usr/share/tarn/full", "1.0-r0");
     let of_v3 = apk.search(&[]);
     assert!(of_v3.contains(&"full-1.1-r0".to_owned()), "{of_v3:?}");
     apk.set_repositories(std::slice::from_ref(&repository));
@@ -152,8 +147,7 @@ fn apk_installs_upgrades_audits_verifies_and_deletes_v3_packages() {
     let refused = apk.expect_failure(&["add", "libfull"]);
     assert!(refused.contains("masked"), "{refused}");
     apk.expect(&["add", "libfull@tarn"]);
-    let libfull = apk.installed("usr/share/watched/libfull");
-    assert_eq!(libfull.as_deref(), Some("watched"));
+    apk.must_have("usr/share/watched/libfull", "watched");
 }
 
 /// What `apk adbdump` says, without its comments.
@@ -171,9 +165,7 @@ fn dumped(alpine: &Path, file: &Path) -> Vec<String> {
 
 #[test]
 fn the_index_says_of_both_formats_what_apk_mkndx_says() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
@@ -223,9 +215,7 @@ fn the_index_says_of_both_formats_what_apk_mkndx_says() {
 
 #[test]
 fn a_large_v3_package_goes_in_and_comes_out_whole() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     // 200 MB that deflate to little, so that the test has time for both ways.
     let content: Vec<u8> = (0..=190_u8)
@@ -255,9 +245,7 @@ fn a_large_v3_package_goes_in_and_comes_out_whole() {
 
 #[test]
 fn a_feed_serves_openwrt_as_its_images_ask_for_it() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     let arch = "aarch64_cortex-a53";
     let tool = Mkpkg::of_arch("tool", "1.0-r1", arch).info("depends", "luci-app");
@@ -277,10 +265,7 @@ fn a_feed_serves_openwrt_as_its_images_ask_for_it() {
         .arch(arch);
     assert_eq!(apk.search(&[]), ["luci-app-26.1~0a1b2c3-r1", "tool-1.0-r1"]);
     apk.expect(&["add", "--no-scripts", "tool"]);
-    assert_eq!(
-        apk.installed("usr/share/tarn/luci-app").as_deref(),
-        Some("26.1~0a1b2c3-r1")
-    );
+    apk.must_have("usr/share/tarn/luci-app", "26.1~0a1b2c3-r1");
     // A device of another architecture gets the noarch packages, and what a builder reads is the same file.
     let other = format!(
         "{}/mipsel_24kc/packages.adb",
@@ -292,9 +277,7 @@ fn a_feed_serves_openwrt_as_its_images_ask_for_it() {
 
 #[test]
 fn a_package_that_is_signed_itself_is_verified_by_apk_and_shown_with_its_signer() {
-    let Some(alpine) = alpine_or_leave_out() else {
-        return;
-    };
+    let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("v2-hello", "1.0-r0"));
     let folder = tempfile::tempdir().unwrap();

