@@ -49,9 +49,7 @@ struct Nodes {
 impl Nodes {
     /// Starts them. The packages are in a place of that name. `None` where a program is missing.
     fn start(place: &str) -> Option<Self> {
-        if curl_or_leave_out().is_none() {
-            return None;
-        }
+        curl_or_leave_out()?;
         let (postgres, gateway) = (Postgres::start()?, S3Server::versitygw()?);
         postgres.create("tarn", None);
         let storage = gateway.make_place(place);
