@@ -18,8 +18,10 @@ use crate::Program;
 
 /// The secret key of a forge that was set up without one (`modules/setting/security.go`).
 const DEFAULT_SECRET_KEY: &str = "!#@FDEWREWR&*(";
-/// How deep references of values to other values are followed.
-const MAX_REFERENCES: usize = 10;
+/// How many references to other values are replaced in one (`depthValues` of the library).
+const MAX_REFERENCES: usize = 99;
+/// The longest value that references are replaced in, in bytes: each may double it.
+const LONGEST: usize = 64 << 10;
 
 /// Why the settings of a forge could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,11 @@ pub enum AppIniError {
         "app.ini has no WORK_PATH, and does not lie in custom/conf; give the forge's folder with `--work-path`"
     )]
     NoWorkPath,
+    /// It says nothing of a database.
+    #[error(
+        "app.ini has no DB_TYPE in [database]: is it the settings file that the forge runs with?"
+    )]
+    NoDatabase,
     /// Another database than those that are read.
     #[error(
         "the forge's database is `{0}`; an import reads sqlite3 and postgres: have the forge write its tables for SQLite with `dump --database sqlite3`, and load them into a file (\"Another database\" in docs/moving-from-a-forge.md)"
@@ -185,34 +192,33 @@ impl AppIni {
             .contains_key(&section.to_ascii_lowercase())
     }
 
-    /// The value of a key, if it has one that is not empty. The section without a name is "".
+    /// The value of a key, if it has one that is not empty, with what it refers to by `%(name)s` in it (`Key.transformValue` of the
+    /// library). The section without a name is "".
     fn value(&self, section: &str, key: &str) -> Option<String> {
-        self.followed(section, key, 0)
-            .filter(|value| !value.is_empty())
+        let mut value = self.written(section, key)?;
+        for _ in 0..MAX_REFERENCES {
+            let Some(name) = reference(&value).filter(|_| value.len() <= LONGEST) else {
+                break;
+            };
+            let beside = self
+                .written(section, name)
+                .filter(|_| !name.eq_ignore_ascii_case(key));
+            let Some(meant) = beside.or_else(|| self.written("", name)) else {
+                break;
+            };
+            value = value.replace(&format!("%({name})s"), &meant);
+        }
+        Some(value).filter(|value| !value.is_empty())
     }
 
-    /// The value with what it refers to by `%(name)s` in it.
-    fn followed(&self, section: &str, key: &str, depth: usize) -> Option<String> {
+    /// The value of a key, with its references as they are.
+    fn written(&self, section: &str, key: &str) -> Option<String> {
         let named = if section.is_empty() {
             "default"
         } else {
             section
         };
-        let mut value = plain(&self.0.get(named, key)?);
-        if depth < MAX_REFERENCES
-            && let Some(start) = value.find("%(")
-            && let Some((name, _)) = value
-                .get(start + 2..)
-                .and_then(|rest| rest.split_once(")s"))
-        {
-            let meant = self
-                .followed(section, name, depth + 1)
-                .or_else(|| self.followed("", name, depth + 1));
-            if let Some(meant) = meant {
-                value = value.replace(&format!("%({name})s"), &meant);
-            }
-        }
-        Some(value)
+        Some(plain(&self.0.get(named, key)?))
     }
 
     fn database(
@@ -245,6 +251,7 @@ impl AppIni {
                 ssl_mode: value("SSL_MODE"),
                 schema: value("SCHEMA"),
             })),
+            "" => Err(AppIniError::NoDatabase),
             other => Err(AppIniError::Database(other.to_owned())),
         }
     }
@@ -266,6 +273,20 @@ impl AppIni {
             key.unwrap_or_else(|| DEFAULT_SECRET_KEY.to_owned()),
         ))
     }
+}
+
+/// The name in the first `%(name)s` of a value.
+fn reference(value: &str) -> Option<&str> {
+    let mut rest = value;
+    while let Some((_, after)) = rest.split_once("%(") {
+        match after.split_once(')') {
+            Some((name, behind)) if !name.is_empty() && behind.starts_with('s') => {
+                return Some(name);
+            }
+            _ => rest = after,
+        }
+    }
+    None
 }
 
 /// What a value is: the text in backquotes or quotes, or what stands before a comment.

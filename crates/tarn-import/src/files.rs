@@ -6,6 +6,7 @@ use std::{
 };
 
 use apk::digest::Sha256Digest;
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 use futures_util::{
     StreamExt as _,
@@ -78,7 +79,7 @@ impl Files {
             _ => hex,
         };
         match self {
-            Self::Folder(folder) => open_in(folder, &name, file.size).await,
+            Self::Folder(folder) => open_in(folder, &name, sha256, file.size).await,
             Self::Objects(objects) => match objects.open(&name, sha256, file.size).await {
                 Ok(Some(body)) => Ok(body
                     .map(|piece| piece.map_err(|error| BodyError::Gone(error.into())))
@@ -92,7 +93,13 @@ impl Files {
 
 const MISSING: &str = "its bytes are not in the forge's storage";
 
-async fn open_in(folder: &Path, name: &str, expected: u64) -> Result<Body, String> {
+/// A file in the folder, which ends with an error where it has other bytes than `sha256` says, as one of an S3 store does.
+async fn open_in(
+    folder: &Path,
+    name: &str,
+    sha256: Sha256Digest,
+    expected: u64,
+) -> Result<Body, String> {
     let missing = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => MISSING.to_owned(),
         _ => format!("its bytes in the forge's storage can't be read: {error}"),
@@ -106,11 +113,20 @@ async fn open_in(folder: &Path, name: &str, expected: u64) -> Result<Body, Strin
             "its file in the forge's storage is damaged: it has {size} bytes, and {expected} were uploaded"
         ));
     }
-    let pieces = stream::try_unfold(opened, async |mut opened| {
+    let begin = (opened, Context::new(&SHA256), sha256);
+    let pieces = stream::try_unfold(begin, async |(mut opened, mut hash, sha256)| {
         let mut piece = BytesMut::with_capacity(PIECE);
         match opened.read_buf(&mut piece).await {
-            Ok(0) => Ok(None),
-            Ok(_) => Ok(Some((piece.freeze(), opened))),
+            Ok(0) => match hash.finish().as_ref() == sha256.as_bytes() {
+                true => Ok(None),
+                false => Err(BodyError::Gone(
+                    "they are not those that were uploaded".into(),
+                )),
+            },
+            Ok(_) => {
+                hash.update(&piece);
+                Ok(Some((piece.freeze(), (opened, hash, sha256))))
+            }
             Err(error) => Err(BodyError::Gone(error.into())),
         }
     });

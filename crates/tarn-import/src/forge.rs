@@ -74,9 +74,16 @@ impl Forge {
         owners: &[String],
     ) -> Result<Self, ImportError> {
         let source = Source::open(&settings.database).await?;
-        for table in ["user", "team", "package_file"] {
-            if !source.has(table, "id").await? {
-                return Err(SourceError::NoTable(table).into());
+        for (table, column) in [
+            ("user", "visibility"),
+            ("team", "authorize"),
+            ("access_token", "scope"),
+            ("package_file", "composite_key"),
+            ("package_cleanup_rule", "remove_days"),
+            ("webhook", "header_authorization_encrypted"),
+        ] {
+            if !source.has(table, column).await? {
+                return Err(SourceError::NoColumn { table, column }.into());
             }
         }
         let mut forge = Self {
@@ -288,8 +295,8 @@ async fn files(source: &Source) -> Result<Vec<File>, SourceError> {
              package_blob.hash_sha256 AS hash_sha256 FROM package_file \
              JOIN package_version ON package_version.id = package_file.version_id \
              JOIN package ON package.id = package_version.package_id \
-             JOIN package_blob ON package_blob.id = package_file.blob_id \
-             WHERE package.type = 'alpine' AND CAST(package_version.is_internal AS INTEGER) = 0 \
+             LEFT JOIN package_blob ON package_blob.id = package_file.blob_id \
+             WHERE package.type = 'alpine' AND COALESCE(CAST(package_version.is_internal AS INTEGER), 0) = 0 \
              ORDER BY package_file.created_unix, package_file.id",
         )
         .await?;
@@ -368,7 +375,7 @@ async fn hooks(source: &Source) -> Result<Vec<Hook>, SourceError> {
 
 async fn other_packages(source: &Source) -> Result<BTreeMap<String, i64>, SourceError> {
     let rows = source
-        .rows("SELECT package.type AS type, COUNT(*) AS number FROM package JOIN package_version ON package_version.package_id = package.id WHERE package.type <> 'alpine' AND CAST(package_version.is_internal AS INTEGER) = 0 GROUP BY package.type")
+        .rows("SELECT package.type AS type, COUNT(*) AS number FROM package JOIN package_version ON package_version.package_id = package.id WHERE package.type <> 'alpine' AND COALESCE(CAST(package_version.is_internal AS INTEGER), 0) = 0 GROUP BY package.type")
         .await?;
     rows.iter()
         .map(|row| Ok((row.text("type"), row.number("number")?)))

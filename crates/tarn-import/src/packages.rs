@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use apk::limits::Limits;
 use futures_util::{StreamExt as _, stream};
+use tarn_base::clock::Timestamp;
 use tarn_core::publish::{BodyError, Destination, IfExists, PublishError, Published};
 use tarn_core::{Registry, publish};
 use tarn_store::metadata::{
@@ -135,8 +136,11 @@ impl Carrying<'_> {
             return Ok(Ended::Deleted);
         }
         let mut pauses = PAUSES;
+        // One without a date, or from the future, is as old as its import: a rule of expiry would take it away at once, or never.
+        let now = self.registry.clock().now();
+        let dated = (Timestamp::from_seconds(1)..=now).contains(&file.created_at);
         let past = Past {
-            created_at: file.created_at,
+            created_at: if dated { file.created_at } else { now },
             creator: self.known.users.get(&file.creator).map(|(id, _)| *id),
             downloads: file.downloads,
         };

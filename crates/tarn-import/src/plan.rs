@@ -21,7 +21,7 @@ use crate::{
     ImportError,
     forge::{self, Account, File, Forge, Team, Token},
     generator, passwords,
-    report::{Kind, Report},
+    report::{Kind, Report, shortened},
 };
 
 pub use self::planned::{
@@ -91,12 +91,13 @@ impl Plan {
             )
             .collect();
         plan.signing_keys.retain(|owner, _| known.contains(owner));
+        let mut labels = HashSet::new();
         for token in forge
             .tokens
             .iter()
             .filter(|token| known.contains(&token.user))
         {
-            plan.token(token);
+            plan.token(token, &mut labels);
         }
         let mut counted = HashSet::new();
         for file in &forge.files {
@@ -337,12 +338,14 @@ impl Plan {
         }
     }
 
-    fn token(&mut self, token: &Token) {
+    /// `labels` are those that were given out, each with whose token it is.
+    fn token(&mut self, token: &Token, labels: &mut HashSet<(i64, String)>) {
         let what = format!("{}/{}", self.name_of(token.user), token.name);
         let scopes: Scopes = match token.scope.parse() {
             Ok(scopes) => scopes,
             Err(ScopesError::GrantsNothing) => {
-                let why = format!("its scope ({}) grants nothing on packages", token.scope);
+                let scope = shortened(token.scope.clone());
+                let why = format!("its scope ({scope}) grants nothing on packages");
                 self.report.left_out(Kind::Token, what, why);
                 return;
             }
@@ -368,18 +371,12 @@ impl Plan {
             return;
         }
         let label = label(&token.name);
-        let taken = |label: &str| {
-            let same = |other: &PlannedToken| other.user == token.user && other.label == label;
-            self.tokens.iter().any(same)
-        };
-        let free = match taken(&label) {
-            false => label,
-            true => {
+        let mut is_free = |label: &String| labels.insert((token.user, label.clone()));
+        let free = match is_free(&label) {
+            true => label,
+            false => {
                 let numbered = |number: u32| format!("{label} {number}");
-                (2..)
-                    .map(numbered)
-                    .find(|label| !taken(label))
-                    .unwrap_or(label)
+                (2..).map(numbered).find(&mut is_free).unwrap_or(label)
             }
         };
         if free != token.name {
@@ -416,6 +413,9 @@ impl Plan {
             else {
                 return Err("its place is not `branch|repository|architecture`".to_owned());
             };
+            if file.sha256.is_empty() {
+                return Err("the forge's database says nothing of its bytes".to_owned());
+            }
             Ok(PlannedFile {
                 owner: file.owner,
                 creator: file.creator,

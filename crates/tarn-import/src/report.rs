@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tarn_base::named;
 
+/// The longest text of the forge's own in a note, in characters: users of a forge choose some of them.
+const LONGEST: usize = 300;
+
 named! {
     /// What is imported, in the order in which it is.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -123,7 +126,7 @@ impl Report {
     ) {
         self.notes.push(Note {
             kind,
-            what: what.into(),
+            what: shortened(what.into()),
             left_out,
             why: why.into(),
         });
@@ -143,5 +146,28 @@ impl Report {
     /// How many of a kind.
     pub fn count(&self, kind: Kind) -> Counts {
         self.counts.get(&kind).copied().unwrap_or_default()
+    }
+}
+
+/// A text of the forge with its end cut off where it is longer than anyone reads.
+pub(crate) fn shortened(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_note_is_about_is_cut_between_characters() {
+        let mut report = Report::default();
+        report.left_out(Kind::Token, "ä".repeat(LONGEST), "as it is");
+        report.left_out(Kind::Token, "ä".repeat(1_000_000), "cut");
+        let letters = |note: &Note| note.what.chars().count();
+        let lengths: Vec<_> = report.notes.iter().map(letters).collect();
+        assert_eq!(lengths, [LONGEST, LONGEST + 1]);
     }
 }

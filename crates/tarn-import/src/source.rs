@@ -4,12 +4,14 @@
 //! for both, and no type of either library is met elsewhere.
 
 use std::{
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use rusqlite::{Connection, OpenFlags, ffi, types::ValueRef};
 use tarn_store::metadata::{BadAddress, MetadataError, PostgresAddress};
 use tokio::task::spawn_blocking;
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -25,9 +27,17 @@ pub enum SourceError {
     /// There is no such file.
     #[error("the forge's database {} is not there", .0.display())]
     Missing(PathBuf),
+    /// The file of it.
+    #[error("cannot read the forge's database")]
+    Unreadable(#[source] io::Error),
     /// SQLite.
     #[error("cannot read the forge's database")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
+    /// A forge that was killed left a change half done, and only who may write can undo it.
+    #[error(
+        "the forge was killed while it changed its database: start it once and stop it, so that it undoes the change, then import"
+    )]
+    HalfChanged,
     /// PostgreSQL.
     #[error("cannot read the forge's database")]
     Postgres(#[from] tokio_postgres::Error),
@@ -39,9 +49,14 @@ pub enum SourceError {
     Address(#[from] BadAddress),
     /// Something that an import needs is not there.
     #[error(
-        "the forge's database has no table `{0}`: is it one of a Forgejo or a Gitea, from version 1.20 on?"
+        "the forge's database has no column `{column}` in a table `{table}`: is it one of a Forgejo or a Gitea, from version 1.20 on?"
     )]
-    NoTable(&'static str),
+    NoColumn {
+        /// Of which table.
+        table: &'static str,
+        /// Which.
+        column: &'static str,
+    },
     /// A value is not what it should be.
     #[error("`{column}` in the forge's database is {value:?}, which is not a number")]
     NotANumber {
@@ -53,6 +68,19 @@ pub enum SourceError {
     /// The thread that reads ended.
     #[error("the thread that reads the forge's database ended")]
     Stopped(#[from] tokio::task::JoinError),
+}
+
+impl From<rusqlite::Error> for SourceError {
+    fn from(error: rusqlite::Error) -> Self {
+        match &error {
+            rusqlite::Error::SqliteFailure(failure, _)
+                if failure.extended_code == ffi::SQLITE_READONLY_ROLLBACK =>
+            {
+                Self::HalfChanged
+            }
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 /// One row, its values as text by column.
@@ -159,24 +187,18 @@ impl Source {
     }
 }
 
-/// Opens a file for reading. A forge that was stopped leaves no log behind its database, and then SQLite is not even to look for
-/// one, which it would make a file for; from one that runs, the log has to be read too.
+/// Opens a file for reading, with the locks that keep a forge from changing it meanwhile.
 fn open_sqlite(path: &Path) -> Result<Connection, SourceError> {
     if !path.is_file() {
         return Err(SourceError::Missing(path.to_path_buf()));
     }
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     let mut address = format!(
-        "file:{}",
+        "file:{}?mode=ro",
         percent_encoded(path.as_os_str().as_encoded_bytes())
     );
-    address.push_str(if has_log {
-        "?mode=ro"
-    } else {
-        "?mode=ro&immutable=1"
-    });
+    if is_closed(path)? {
+        address.push_str("&immutable=1");
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -184,6 +206,21 @@ fn open_sqlite(path: &Path) -> Result<Connection, SourceError> {
     connection.busy_timeout(BUSY)?;
     connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
     Ok(connection)
+}
+
+/// Whether a database keeps a log beside it (WAL) and no process has it open: then there is nothing to lock, and SQLite is not to make
+/// the files of a log. Bytes 18 and 19 of a database are 2 where it keeps one (<https://www.sqlite.org/fileformat2.html>, section 1.3).
+fn is_closed(path: &Path) -> Result<bool, SourceError> {
+    let beside = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        std::fs::metadata(name)
+    };
+    let mut header = [0_u8; 20];
+    let mut file = File::open(path).map_err(SourceError::Unreadable)?;
+    let keeps_log = file.read_exact(&mut header).is_ok() && header.ends_with(&[2, 2]);
+    let has_log = beside("-wal").is_ok_and(|log| log.len() > 0) || beside("-shm").is_ok();
+    Ok(keeps_log && !has_log)
 }
 
 fn rows_of_sqlite(connection: &Connection, question: &str) -> Result<Vec<Row>, SourceError> {
@@ -247,11 +284,11 @@ fn address(settings: &PostgresSettings) -> Result<PostgresAddress, SourceError> 
         .split('&')
         .find_map(|option| option.strip_prefix("sslrootcert="));
     let (host, port) = match settings.host.rsplit_once(':') {
-        _ if settings.host.starts_with('/') => (settings.host.as_str(), "5432"),
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
-        _ if settings.host.is_empty() => ("127.0.0.1", "5432"),
-        _ => (settings.host.as_str(), "5432"),
+        _ => (settings.host.as_str(), ""),
     };
+    let host = if host.is_empty() { "127.0.0.1" } else { host };
+    let port = if port.is_empty() { "5432" } else { port };
     let mode = match settings.ssl_mode.as_str() {
         "" => "disable",
         "allow" => "prefer",
@@ -329,6 +366,19 @@ mod tests {
         assert!(shown("db:5433", "require", "forge").contains("db:5433"));
         assert!(shown("[::1]:5433", "", "forge").contains("::1"));
         assert!(shown("/run/postgresql", "verify-full", "forge").contains("/run/postgresql"));
+        for (written, host, port) in [
+            ("/run/postgresql:6432", "/run/postgresql", "6432"),
+            (":6432", "127.0.0.1", "6432"),
+            ("", "127.0.0.1", "5432"),
+            ("::1", "::1", "5432"),
+        ] {
+            let url = format!(
+                "postgres:///?application_name=tarn%20import&connect_timeout=20&user=git%20ea\
+                 &password=p%26w%3D%25%23%2B&dbname=forge&sslmode=disable&host={host}&port={port}"
+            );
+            let meant: PostgresAddress = url.parse().unwrap();
+            assert_eq!(read(written, "", "forge").unwrap(), meant, "{written}");
+        }
         assert!(read("db", "verify-ca", "forge?sslrootcert=/ca.pem").is_ok());
         let same = read("db", "verify-ca", "forge").unwrap();
         assert_ne!(

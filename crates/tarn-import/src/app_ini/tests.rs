@@ -100,6 +100,14 @@ fn a_database_of_another_kind_is_refused_in_words() {
     fs::write(&file, "WORK_PATH = /srv\n[database]\nDB_TYPE = mysql\n").unwrap();
     let error = ForgeSettings::read(Program::Forgejo, &file, None).unwrap_err();
     assert!(error.to_string().contains("`mysql`"), "{error}");
+    fs::write(&file, "WORK_PATH = /srv\n[server]\nHTTP_PORT = 1\n").unwrap();
+    let error = ForgeSettings::read(Program::Forgejo, &file, None).unwrap_err();
+    assert!(error.to_string().contains("no DB_TYPE"), "{error}");
+    // Each replacement doubles it, up to a length.
+    let again = "[packages]\nA = %(B)s%(B)s\nB = %(A)s%(A)s\nPATH = /%(A)s\n";
+    let text = format!("WORK_PATH = /srv\n[database]\nDB_TYPE = sqlite3\n{again}");
+    fs::write(&file, text).unwrap();
+    assert!(ForgeSettings::read(Program::Forgejo, &file, None).is_ok());
     fs::write(&file, "[database]\nDB_TYPE = sqlite3\n").unwrap();
     let error = ForgeSettings::read(Program::Forgejo, &file, None).unwrap_err();
     assert!(error.to_string().contains("--work-path"), "{error}");
@@ -129,6 +137,16 @@ fn the_packages_are_where_the_forge_has_them() {
             "/l",
         ),
         ("[packages]\nBASE = /b\nPATH = %(BASE)s/p", "/b/p"),
+        // As the library: one after the other, also what they refer to themselves, and a key's own name stands for the common one.
+        (
+            "[packages]\nBASE = /b/%(SUB)s\nSUB = c\nLAST = %(NONE)s\nPATH = %(BASE)s/%(SUB)s%(LAST)s",
+            "/b/c/c%(NONE)s",
+        ),
+        (
+            "[DEFAULT]\nPATH = /d\n[packages]\nPATH = %(PATH)s/p",
+            "/d/p",
+        ),
+        ("[packages]\nPATH = /a%(b)/%()s/%(", "/a%(b)/%()s/%("),
         (
             "[storage]\nSTORAGE_TYPE = minio",
             "the forge keeps them in S3, and app.ini has no key for it (MINIO_ACCESS_KEY_ID)",

@@ -53,7 +53,12 @@ impl Plan {
         let what = format!("{of}: {origin}");
         let wants_packages = match serde_json::from_str::<Events>(&hook.events) {
             Ok(events) => events.send_everything || events.choose_events && events.events.package,
-            Err(_) => false,
+            Err(_) if hook.repository != 0 => false,
+            Err(_) => {
+                let why = "its events in the forge's database can't be read";
+                self.report.left_out(Kind::Webhook, what, why);
+                return;
+            }
         };
         if !wants_packages {
             // Of Git only.

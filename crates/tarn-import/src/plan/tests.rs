@@ -315,6 +315,10 @@ fn a_place_that_cannot_be_is_told_and_downloads_count_once() {
             owner: 5,
             ..file(5, "v3.23|main|x86_64")
         },
+        File {
+            sha256: String::new(),
+            ..file(6, "v3.23|main|x86_64")
+        },
     ];
     let plan = Plan::of(&forge);
     let downloads: Vec<u64> = plan.files.iter().map(|file| file.downloads).collect();
@@ -324,7 +328,7 @@ fn a_place_that_cannot_be_is_told_and_downloads_count_once() {
         plan.files[0].path("alice"),
         "alice/v3.23/main/x86_64/a-1-r0.apk"
     );
-    assert_eq!(plan.report.count(Kind::Package).left_out, 4);
+    assert_eq!(plan.report.count(Kind::Package).left_out, 5);
 }
 
 #[test]
@@ -400,10 +404,19 @@ fn a_webhook_comes_along_where_its_receiver_understands_the_message() {
             owner: 6,
             ..usual()
         },
+        Hook {
+            events: r#"{"choose_events":tr"#.to_owned(),
+            ..usual()
+        },
+        Hook {
+            events: String::new(),
+            repository: 4,
+            ..usual()
+        },
     ];
     let plan = Plan::of(&forge);
     assert_eq!(plan.hooks.len(), 1);
-    assert_eq!(plan.report.count(Kind::Webhook).left_out, 6);
+    assert_eq!(plan.report.count(Kind::Webhook).left_out, 7);
     let shown = plan
         .report
         .notes

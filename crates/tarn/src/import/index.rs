@@ -154,7 +154,10 @@ pub(super) async fn run(understood: &Understood, registry: &Registry) -> Result<
     };
     let indexes = indexes(understood, &reading).await?;
     let packages = indexes.iter().flat_map(|index| &index.packages);
-    let bytes = packages.clone().map(|package| package.size).sum();
+    // What an index says of sizes can be anything.
+    let bytes = packages
+        .clone()
+        .fold(0_u64, |sum, package| sum.saturating_add(package.size));
     let progress = Progress::new(arguments.quiet, "importing", packages.count(), bytes);
     if !arguments.dry_run {
         import_key(understood, registry, &owner).await?;

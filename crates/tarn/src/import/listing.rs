@@ -170,6 +170,10 @@ fn filled(spec: &str, name: &str, version: &str, arch: &Arch) -> Result<String, 
     };
     let (mut path, mut rest) = (String::new(), spec);
     while let Some((before, after)) = rest.split_once("${") {
+        // The path of each package may be many times as long as the spec.
+        if path.len() > LONGEST_PATH {
+            return Err(too_long());
+        }
         let (variable, behind) = after.split_once('}').ok_or_else(unknown)?;
         let (variable, letters) = match variable.split_once(':') {
             None => (variable, usize::MAX),
@@ -186,7 +190,18 @@ fn filled(spec: &str, name: &str, version: &str, arch: &Arch) -> Result<String, 
         rest = behind;
     }
     path.push_str(rest);
+    if path.len() > LONGEST_PATH {
+        return Err(too_long());
+    }
     Ok(path)
+}
+
+/// The longest path of a file that an index may give, in bytes, as for Linux.
+const LONGEST_PATH: usize = 4096;
+
+fn too_long() -> Failure {
+    let what = "the index names a file by a path of more than 4096 bytes";
+    Failure::refused(what).hint(BROKEN)
 }
 
 #[cfg(test)]
@@ -196,7 +211,7 @@ mod tests {
     #[test]
     fn a_spec_of_file_names_is_filled_in() {
         let arch = Arch::parse("x86_64").unwrap();
-        let filled = |spec| filled(spec, "hello", "1.0-r0", &arch);
+        let filled = |spec: &str| filled(spec, "hello", "1.0-r0", &arch);
         assert_eq!(
             filled("${name}-${version}.apk").unwrap(),
             "hello-1.0-r0.apk"
@@ -207,6 +222,10 @@ mod tests {
         );
         for spec in ["${name", "${hash}", "${name:x}"] {
             assert!(filled(spec).is_err(), "{spec}");
+        }
+        assert!(filled(&"${name}".repeat(800)).is_ok());
+        for spec in ["${name}".repeat(900), "x".repeat(5_000)] {
+            assert!(filled(&spec).is_err());
         }
     }
 }

@@ -157,6 +157,21 @@ fn packages_that_only_one_of_two_indexes_lists_come_too() {
         "imported x86_64/hello-1.0-r0.apk\nimported x86_64/anywhere-1.0-r0.apk\nimported x86_64/modern-1.0-r0.apk\n"
     );
     assert_eq!(listed(&folder).len(), 3);
+
+    // The sizes in an index can be anything.
+    let entries: Vec<_> = packages
+        .iter()
+        .map(|package| v3::index::IndexEntry {
+            facts: package.facts(),
+            hash: package.hash(),
+            size: u64::MAX - 1,
+        })
+        .collect();
+    let index = v3::index::write(&entries, "", &[&key], Compression::Deflate).unwrap();
+    folder.write("repo/x86_64/Packages.adb", index);
+    let large = ["--key", KEY, "--dry-run"];
+    let said = import(&folder, "repo/x86_64/Packages.adb", &large);
+    assert_eq!(said.exit, 0, "{}", said.stderr);
 }
 
 #[test]

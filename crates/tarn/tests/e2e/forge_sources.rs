@@ -3,11 +3,12 @@
 use std::{fs, path::Path};
 
 use apk::sign::{KeySize, SigningKey};
+use rusqlite::Connection;
 use tarn_testkit::{ACCESS_KEY, Postgres, REGION, S3Server, SECRET_KEY};
 use tempfile::TempDir;
 
 use crate::{
-    forge_import::{counts, forge, import, report},
+    forge_import::{counts, database, forge, import, report},
     harness::{Package, forge::Forge, server::files_below},
 };
 
@@ -140,6 +141,137 @@ fn a_database_on_postgresql_is_read_over_tls() {
     ] {
         assert_eq!(counts(&said, kind), expected, "{kind}: {said}");
     }
+}
+
+/// A database of SQLite is read as it is between two transactions, and nothing is written beside it.
+#[test]
+fn a_forge_that_runs_was_stopped_or_was_killed_is_read_as_far_as_it_is_whole() {
+    let (forge, _) = forge();
+    let original = forge.packages().with_file_name("gitea.db");
+    let folder = TempDir::new().unwrap();
+    let open = |name: &str| {
+        let path = folder.path().join(name).join("gitea.db");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::copy(&original, &path).unwrap();
+        (Connection::open(&path).unwrap(), path)
+    };
+    let tried = |path: &Path| {
+        forge.set(&format!(
+            "[database]\nDB_TYPE = sqlite3\nPATH = {}",
+            path.display()
+        ));
+        import(&forge, &TempDir::new().unwrap(), &["--dry-run"])
+    };
+    let beside = |path: &Path| files_and_databases(path.parent().unwrap());
+
+    // One that keeps a log: while it runs what is in the log counts, and nothing is made where it was stopped.
+    let (running, path) = open("log");
+    let change = "PRAGMA journal_mode = WAL; UPDATE \"user\" SET name = 'alicia' WHERE id = 1";
+    running.execute_batch(change).unwrap();
+    let said = report(&tried(&path));
+    assert!(said.contains("alicia/"), "{said}");
+    assert_eq!(beside(&path).len(), 3);
+    drop(running);
+    let stopped = fs::read(&path).unwrap();
+    assert!(report(&tried(&path)).contains("alicia/"));
+    assert_eq!(beside(&path), ["gitea.db"]);
+    assert!(fs::read(&path).unwrap() == stopped);
+
+    // One that was killed in the middle of a transaction, of which a part is in the file.
+    let (running, path) = open("running");
+    let large = "PRAGMA cache_size = 2; BEGIN; CREATE TABLE large (bytes BLOB); INSERT INTO large VALUES (zeroblob(1000000)); \
+                 UPDATE \"user\" SET is_admin = 1; INSERT INTO large VALUES (zeroblob(1000000))";
+    running.execute_batch(large).unwrap();
+    let killed = folder.path().join("killed");
+    fs::create_dir(&killed).unwrap();
+    copy(path.parent().unwrap(), &killed);
+    let path = killed.join("gitea.db");
+    assert_eq!(beside(&path), ["gitea.db", "gitea.db-journal"]);
+    let refused = tried(&path);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("start it once and stop it"), "{said}");
+
+    // One that is cut off, and one of another program.
+    let (_, path) = open("cut");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(tried(&path).status.code(), Some(1));
+    let (other, path) = open("other");
+    other
+        .execute_batch("ALTER TABLE access_token DROP COLUMN scope")
+        .unwrap();
+    let refused = tried(&path);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("no column `scope` in a table `access_token`"),
+        "{said}"
+    );
+}
+
+/// The names of the files in a folder, sorted.
+fn files_and_databases(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let mut names: Vec<_> = names
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn rows_and_files_that_are_damaged_are_left_out_with_their_names() {
+    let (forge, _) = forge();
+    for change in [
+        "UPDATE package_file SET created_unix = NULL WHERE name = 'hello-1.0-r0.apk'",
+        "UPDATE package_file SET created_unix = 99999999999 WHERE name = 'tool-2.0-r0.apk'",
+        "UPDATE package_version SET is_internal = NULL",
+        "UPDATE package_version SET download_count = -1",
+        "INSERT INTO package_file (version_id, blob_id, name, composite_key, created_unix) \
+         SELECT version_id, 999, 'lost-1.0-r0.apk', composite_key, 1 FROM package_file LIMIT 1",
+        "INSERT INTO \"user\" (id, name, type) VALUES (20, CAST(X'ff41' AS TEXT), 0)",
+        "INSERT INTO \"user\" (id, name, type) VALUES (21, NULL, 1)",
+        "INSERT INTO access_token (uid) VALUES (1)",
+        "INSERT INTO user_setting (user_id, setting_key) VALUES (2, 'alpine.key.private')",
+        "INSERT INTO webhook (owner_id, repo_id, events) VALUES (1, 0, '{\"choose_events\"')",
+    ] {
+        forge.run(change, &[]);
+    }
+    // The time that gzip notes, which no checksum covers.
+    let doc = Package::new("hello-doc", "1.0-r0").arch("noarch").bytes();
+    let is_doc = |path: &Path| fs::read(path).unwrap() == doc;
+    let stored = files_below(&forge.packages()).into_iter();
+    let mut stored = stored.map(|file| forge.packages().join(file));
+    let path = stored.find(|path| is_doc(path)).unwrap();
+    let mut bytes = doc.clone();
+    bytes[4] ^= 1;
+    fs::write(&path, bytes).unwrap();
+
+    let data = TempDir::new().unwrap();
+    let said = report(&import(&forge, &data, &[]));
+    for (kind, expected) in [
+        ("users", [7, 0, 1]),
+        ("organisations", [1, 0, 2]),
+        ("tokens", [1, 0, 2]),
+        ("signing keys", [1, 0, 1]),
+        ("packages", [2, 0, 3]),
+        ("webhooks", [1, 0, 2]),
+    ] {
+        assert_eq!(counts(&said, kind), expected, "{kind}: {said}");
+    }
+    for why in [
+        "lost-1.0-r0.apk: the forge's database says nothing of its bytes",
+        "hello-doc-1.0-r0.apk: its bytes in the forge's storage can't be read: they are not those that were uploaded",
+        "webhooks: Alice: : its events in the forge's database can't be read",
+    ] {
+        assert!(said.contains(why), "{why}\n{said}");
+    }
+    // Those without a date that can be are as old as this import: no rule of expiry deletes them at once, or never.
+    let undated = "SELECT COUNT(*) FROM package_files WHERE ABS(created_at / 1000000 - unixepoch()) > 3600 OR downloads <> 0";
+    let undated: i64 = database(&data)
+        .query_row(undated, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(undated, 0);
 }
 
 /// Forgejo keeps a copy of a noarch package for each architecture that the repository has.
