@@ -19,7 +19,7 @@ use super::{
     batches::{Batch, STEP},
     change_times::after_the_wait,
     engine::{Transaction, sql},
-    packages::Origin,
+    packages::{Origin, Past},
     publishing::record,
     removals::unneeded_without,
     rows::{Row, read, row},
@@ -231,6 +231,7 @@ impl Metadata {
                  package_files.size AS size, package_files.format AS format, package_files.identity AS identity, \
                  package_files.index_bytes AS index_bytes, package_files.signers AS signers, \
                  package_files.facts AS facts, package_files.uploader_id AS uploader_id, \
+                 package_files.downloads AS downloads, \
                  blobs.place AS place FROM package_files \
                  JOIN repositories ON repositories.id = package_files.repository_id \
                  JOIN blobs ON blobs.sha256 = package_files.sha256 \
@@ -242,10 +243,18 @@ impl Metadata {
         let Some(row) = row else {
             return Ok(false);
         };
-        let new = recorded_before(&row, owner, default_quota, max_index)?;
         let origin = Origin {
             action: "package.restore",
             uploader: row.value("uploader_id")?,
+        };
+        let new = NewPackageFile {
+            // Its date is that of now: with the old one, the rule of expiry that deleted it would do so again.
+            past: Some(Past {
+                created_at: act.at,
+                creator: origin.uploader,
+                downloads: row.value("downloads")?,
+            }),
+            ..recorded_before(&row, owner, default_quota, max_index)?
         };
         let again = Publish {
             new: &new,

@@ -7,8 +7,9 @@ use tarn_base::{clock::Timestamp, names::OwnerName};
 use tarn_store::{
     blobs::BlobKey,
     metadata::{
-        AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, NewWebhook, OverQuota,
-        PackageFormat, Quota, ReadScope, RecordError, Recorded, Waiting, WebhookEvents, Window,
+        AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, NewPackageFile, NewWebhook,
+        OverQuota, PackageFormat, Past, Quota, ReadScope, RecordError, Recorded, Waiting,
+        WebhookEvents, Window,
     },
 };
 
@@ -63,7 +64,15 @@ impl World {
 #[tokio::test]
 async fn a_deleted_file_comes_back_in_the_next_generation_as_a_new_file() {
     let world = World::new().await;
-    let recorded = world.record("zlib", "x86_64").await.unwrap();
+    let new = NewPackageFile {
+        past: Some(Past {
+            created_at: START,
+            creator: Some(world.alice),
+            downloads: 7,
+        }),
+        ..package(world.alice, "zlib", "x86_64", blob("zlib"))
+    };
+    let recorded = world.metadata.record_package(&new, &ACT).await.unwrap();
     let first = world.file("x86_64", "zlib-1.0-r0.apk").await.unwrap();
     assert_eq!(world.deleted().await, []);
     assert!(world.remove("zlib", "x86_64", after(10)).await);
@@ -109,6 +118,9 @@ async fn a_deleted_file_comes_back_in_the_next_generation_as_a_new_file() {
     assert_ne!(restored.id, first.id);
     assert_eq!(restored.sha256, first.sha256);
     assert_eq!(restored.created_at, now);
+    let downloads =
+        "SELECT downloads FROM package_files WHERE name = 'zlib' AND removed_at IS NULL";
+    assert_eq!(world.sql(downloads), [["7"]]);
     // Nothing of the past changed.
     for (generation, expected) in [(1, 1), (2, 0), (3, 1), (4, 2)] {
         let rows = world.index_at(recorded, "x86_64", generation).await;
