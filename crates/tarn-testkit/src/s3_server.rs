@@ -17,11 +17,11 @@ use crate::{free_address, left_out, shell::shell};
 pub const ACCESS_KEY: &str = "GK00112233445566778899aabb";
 /// Its secret.
 pub const SECRET_KEY: &str = "5ec2e7000000000000000000000000000000000000000000000000005ec2e700";
-/// The region of both servers.
-pub const REGION: &str = "test-1";
+/// The region of both servers, as `packaging/compose/` has it.
+pub const REGION: &str = "garage";
 
-/// The only bucket of Garage.
-const BUCKET: &str = "tests";
+/// The only bucket of Garage, as `packaging/compose/three.yaml` has it.
+const BUCKET: &str = "tarn";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -151,10 +151,6 @@ fn start_garage() -> Option<S3Server> {
         ("/var/lib/garage/", format!("{place}/")),
         ("127.0.0.1:3901", rpc.to_string()),
         ("0.0.0.0:3900", address.to_string()),
-        (
-            "s3_region = \"garage\"",
-            format!("s3_region = \"{REGION}\""),
-        ),
     ] {
         assert!(text.contains(written), "{written}");
         text = text.replace(written, &here);

@@ -29,6 +29,7 @@ mod browser;
 mod build_tools;
 mod client;
 mod commands;
+mod compose;
 mod conditional;
 mod credentials;
 mod documents;

@@ -13,7 +13,7 @@ use super::{Curl, Server, becomes_true, tools::NGINX};
 
 /// A free port for nginx, and the base URL for the server behind it.
 pub(crate) struct Place {
-    address: String,
+    pub(crate) address: String,
     pub(crate) base: String,
 }
 
@@ -42,9 +42,14 @@ impl Nginx {
 
     /// The same over several servers, which take turns with the requests.
     pub(crate) fn start_over(place: &Place, servers: &[&Server]) -> Self {
+        Self::start_with(place, &documented(place, servers))
+    }
+
+    /// Answers at the place, by these lines for the block `http`.
+    pub(crate) fn start_with(place: &Place, lines: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let settings = folder.path().join("nginx.conf");
-        fs::write(&settings, configuration(&folder, place, servers)).unwrap();
+        fs::write(&settings, configuration(&folder, lines)).unwrap();
         let child = Command::new(NGINX)
             .arg("-e")
             .arg(folder.path().join("error.log"))
@@ -83,8 +88,9 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(folder: &TempDir, place: &Place, servers: &[&Server]) -> String {
-    let (folder, address, base) = (folder.path().display(), &place.address, &place.base);
+/// The lines of the documents for a registry below a path, over these servers.
+fn documented(place: &Place, servers: &[&Server]) -> String {
+    let Place { address, base } = place;
     let path = base.split_once(address.as_str()).unwrap().1;
     let documented = include_str!("../../../../../docs/proxies.md")
         .split("```nginx\n")
@@ -99,6 +105,11 @@ fn configuration(folder: &TempDir, place: &Place, servers: &[&Server]) -> String
         format!("server {address}; ")
     });
     let servers: String = addresses.collect();
+    format!("upstream servers {{ {servers}}}\nserver {{\n    listen {address};\n{location}\n}}\n")
+}
+
+fn configuration(folder: &TempDir, lines: &str) -> String {
+    let folder = folder.path().display();
     // As root, nginx would become a user who cannot write here.
     let user = if rustix::process::geteuid().is_root() {
         "user root;"
@@ -119,11 +130,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    upstream servers {{ {servers}}}
-    server {{
-        listen {address};
-{location}
-    }}
+{lines}
 }}
 "
     )
