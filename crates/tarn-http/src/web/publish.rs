@@ -23,7 +23,7 @@ use crate::{
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_core::{
     Registry,
-    access::{Action, Place},
+    access::{AccessError, Action, Denied, Place},
     publish::{Destination, IfExists, Published},
 };
 use tarn_store::metadata::{FileAddress, Owner};
@@ -65,7 +65,7 @@ struct DeletePage<'a> {
     days: u64,
 }
 
-/// The form. It is shown to those who may read the owner and are signed in; whether they may publish depends on the repository.
+/// The form. It is shown to those who are signed in and may publish somewhere; whether they may where it says is asked when it is sent.
 pub(super) async fn show_upload(
     State(registry): State<Registry>,
     visit: Visit,
@@ -73,6 +73,7 @@ pub(super) async fn show_upload(
     Query(into): Query<Into>,
 ) -> Result<Response, ApiError> {
     let owner = reading(&registry, &visit, &owner).await?;
+    publishing(&registry, &visit, &owner).await?;
     let (branch, repository) = (&into.branch, &into.repository);
     upload_page(&visit, &owner, (branch, repository), &[], None)
 }
@@ -86,6 +87,16 @@ async fn reading(registry: &Registry, visit: &Visit, owner: &str) -> Result<Owne
         .authorize(registry, &segments, Action::Read)
         .await?;
     Ok(authorized.owner)
+}
+
+async fn publishing(registry: &Registry, visit: &Visit, owner: &Owner) -> Result<(), ApiError> {
+    let (presented, caller) = (visit.viewer.presented(), visit.viewer.caller());
+    let action = Action::Publish;
+    match registry.access().allow(caller, owner, action, None).await {
+        Ok(()) | Err(AccessError::Denied(Denied::OutsideTeamLimits)) => Ok(()),
+        // Once more, for the records of who was refused what.
+        Err(_) => presented.allow(registry, caller, owner, action, None).await,
+    }
 }
 
 fn upload_page(

@@ -248,6 +248,7 @@ async fn members_and_teams_are_looked_after() {
     assert!(row.contains("data-label=\"Members\">1</td>"), "{row}");
     let mut bobs = Browser::signed_in(&server, "bob").await;
     let upload = "/-/upload/acme";
+    bobs.get(upload).await.expect(200);
     bobs.upload(upload, ("edge", "main"), &[("a.apk", &hello())])
         .await
         .expect(403);
@@ -274,6 +275,11 @@ async fn members_and_teams_are_looked_after() {
     browser
         .post_and_follow(&format!("{members}/remove"), &bob)
         .await;
+    let refused = bobs.get(upload).await.expect(403).text();
+    assert!(
+        refused.contains("may read these packages but not change them"),
+        "{refused}"
+    );
     let page = browser
         .post_and_follow(&format!("{kernel}/remove"), &[])
         .await
