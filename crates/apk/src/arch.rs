@@ -138,6 +138,9 @@ fn apk_name(arch: &str) -> Option<&'static str> {
         "arm6" | "armv6" | "armv6l" => "armhf",
         "arm7" | "armv7l" => "armv7",
         "ppc64el" => "ppc64le",
+        "mipsle" => "mipsel",
+        "mips64le" => "mips64el",
+        "loong64" => "loongarch64",
         "any" | "all" => "noarch",
         _ => return None,
     })
