@@ -331,5 +331,23 @@ fn programs() -> Option<PathBuf> {
         }
     }
     found.retain(|(_, programs)| programs.join(OsStr::new("initdb")).is_file());
-    found.into_iter().max().map(|(_, programs)| programs)
+    let newest = found.into_iter().max().map(|(_, programs)| programs);
+    // Fedora has one version, among the programs of everyone.
+    let only =
+        || Some(PathBuf::from("/usr/bin")).filter(|programs| major_version(programs) >= Some(15));
+    newest.or_else(only)
+}
+
+/// The first number in `pg_ctl (PostgreSQL) 16.4`.
+fn major_version(programs: &Path) -> Option<u32> {
+    let output = Command::new(programs.join("pg_ctl"))
+        .arg("--version")
+        .output();
+    let text = String::from_utf8(output.ok()?.stdout).ok()?;
+    text.split_whitespace()
+        .last()?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
 }

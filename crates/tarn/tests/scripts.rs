@@ -136,6 +136,66 @@ fn what_a_system_has_no_package_of_is_not_missed_there() {
 }
 
 #[test]
+fn nothing_is_begun_before_rust_is_named() {
+    let make = ["/bin/make", "/usr/bin/make"].map(Path::new);
+    let Some(make) = make.into_iter().find(|path| path.exists()) else {
+        return;
+    };
+    for goal in ["run", "test"] {
+        let begins = ": >\"$0.began\"";
+        let machine = machine(&[("apt-get", begins), ("curl", begins), ("rustc", begins)]);
+        let mut command = Command::new(make);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        command.arg("-C").arg(root).arg(goal).env_clear();
+        let ended = command.env("PATH", machine.path()).output().unwrap();
+        let text = String::from_utf8(ended.stderr).unwrap();
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert!(
+            !ended.status.success() && rest.lines().count() == 1,
+            "{text}"
+        );
+        assert!(first.contains("not installed; type: curl "), "{text}");
+        assert!(rest.starts_with("make: "), "{text}");
+        let names = fs::read_dir(machine.path()).unwrap();
+        let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert!(!names.any(|name| name.ends_with(".began")));
+    }
+}
+
+#[test]
+fn a_program_of_busybox_is_not_enough_and_what_is_missing_after_all_is_named() {
+    let applet = "echo 'BusyBox v1.37.0 multi-call binary.' >&2; exit 1";
+    let programs = [
+        ("apk", "exit 1"),
+        ("id", "echo 1000"),
+        (
+            "grep",
+            "read -r line && case $line in BusyBox*) exit 0 ;; esac; exit 1",
+        ),
+        ("tar", applet),
+        ("sha256sum", "echo 'sha256sum (GNU coreutils) 9.1'"),
+    ];
+    let (_, text) = run(&machine(&programs), "install-system", &["test"]);
+    assert!(
+        text.contains(" tar ") && !text.contains(" sha256sum "),
+        "{text}"
+    );
+    // Packages are installed that bring nothing.
+    let programs = [
+        ("apk", ""),
+        ("id", "echo 0"),
+        ("mktemp", "echo \"$0.log\""),
+        ("rm", ""),
+    ];
+    let (good, text) = run(&machine(&programs), "install-system", &["build"]);
+    assert!(!good, "{text}");
+    assert!(
+        text.contains("still missing after its packages were installed: cc make"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_may_not_be_installed_is_named_with_the_command_for_root() {
     let (good, text) = run(&machine(&[]), "install-system", &["build"]);
     assert!(!good && text.contains("missing: cc make"), "{text}");
