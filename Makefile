@@ -39,7 +39,7 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory bench-test
 
-install: ## install what the tests call: programs, Go and Node.js, an Alpine root, cargo-fuzz, cargo-deny, cargo-deb, schemathesis, clients of the forges, nfpm, goreleaser, apko, melange, Renovate, actionlint, two S3 servers, an ACME server, a browser
+install: ## install what the tests call: programs, Go and Node.js, an Alpine root, cargo-fuzz, cargo-deny, cargo-cyclonedx, cargo-deb, schemathesis, clients of the forges, nfpm, goreleaser, apko, melange, Renovate, actionlint, two S3 servers, an ACME server, a browser
 	scripts/install-system test
 	scripts/install-languages $(CACHE)
 	scripts/install-alpine-root $(CACHE)
