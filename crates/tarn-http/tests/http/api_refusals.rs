@@ -45,6 +45,10 @@ async fn a_code_in_a_body_that_is_refused_is_noted() {
     let server = TestServer::start().await;
     let by_password = |request: Request| request.basic("alice", &password("alice"));
     let own = ("owner.administer", "alice", Some("alice"));
+    let early = by_password(json("PUT", FACTOR, &json!({ "code": "123456" })));
+    let early = server.send(&early).await;
+    early.problem(409, "nothing was begun");
+    assert!(server.refused().await.is_empty());
     let begun = by_password(request("POST", FACTOR));
     let begun = server.send(&begun).await.expect(201).json();
     let generator = Generator::of(begun["otpauth_uri"].as_str().unwrap());
@@ -184,4 +188,9 @@ async fn a_change_of_an_account_with_a_part_that_is_refused_changes_nothing() {
     let own = get("/api/v1/user").basic("alice", "another password");
     server.send(&own).await.expect(200);
     assert_eq!(entries().await, before + 3);
+    // Its visibility alone, too.
+    let change = json!({ "visibility": "private" });
+    let order = json("PATCH", "/api/v1/admin/users/alice", &change);
+    let changed = server.send(&by_root(order)).await.expect(200).json();
+    assert_eq!(changed["visibility"], "private");
 }

@@ -6,7 +6,10 @@ use tarn_core::{
     access::{PlacePattern, TokenRequest},
     jobs::{Schedule, retain},
 };
-use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, OwnerKind, Visibility};
+use tarn_store::metadata::{
+    Actor, AuditEntry, AuditFilter, AuditResult, OwnerKind, Refused, Through, Visibility,
+};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     client::{delete, get, put},
@@ -399,4 +402,62 @@ async fn a_former_name_finds_what_was_done_under_both() {
     let audit = server.registry.administration().audit();
     let (old, new) = (audit.named(&old).await, audit.named(&new).await);
     assert_eq!(old.unwrap(), new.unwrap());
+}
+
+#[tokio::test]
+async fn refusals_and_how_many_were_left_out_are_written_without_being_asked_for() {
+    let server = TestServer::start_with(|settings| {
+        (settings.refusals.per_source, settings.refusals.per_minute) = (2, 3);
+        settings.refusals.pause = Duration::from_millis(50);
+    });
+    let server = server.await;
+    let note = |host: u8| {
+        server.registry.refusals().note(Refused {
+            by: Actor {
+                account: None,
+                token: None,
+                address: Some([192, 0, 2, host].into()),
+                through: Through::Http,
+            },
+            at: server.clock.now(),
+            action: "sign-in",
+            owner: None,
+            target: String::new(),
+            why: format!("from {host}"),
+        });
+    };
+    let filter = AuditFilter {
+        result: Some(AuditResult::Refused),
+        ..AuditFilter::default()
+    };
+    let written = async |count: usize| -> Vec<String> {
+        let metadata = server.registry.metadata();
+        let all = async {
+            loop {
+                let log = metadata.audit_entries(&filter, None, 100).await.unwrap();
+                if log.len() >= count {
+                    let details = log.into_iter().rev().map(|entry| entry.detail.unwrap());
+                    return details.collect();
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), all).await.unwrap()
+    };
+    note(1);
+    assert_eq!(written(1).await, ["from 1"]);
+    for _ in 0..3 {
+        note(1);
+    }
+    assert_eq!(written(2).await[1..], ["from 1"]);
+    server.clock.advance(Duration::from_secs(60));
+    let left_out = "and 2 more from there within a minute";
+    assert_eq!(written(3).await[2..], [left_out]);
+    for host in 1..=5 {
+        note(host);
+    }
+    assert_eq!(written(6).await[3..], ["from 1", "from 2", "from 3"]);
+    server.clock.advance(Duration::from_secs(60));
+    let left_out = "and 2 more from other addresses within a minute";
+    assert_eq!(written(7).await[6..], [left_out]);
 }

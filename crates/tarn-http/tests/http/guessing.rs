@@ -11,6 +11,7 @@ use tarn_core::{
 use tarn_store::metadata::{Act, Actor, UserChange, Visibility};
 
 use crate::{
+    browser::Browser,
     client::{Answer, Request, get},
     generator::Generator,
     server::{ALICE, TestServer, name, password},
@@ -429,4 +430,8 @@ async fn a_password_that_cannot_be_compared_is_not_a_wrong_one() {
         let request = guess("192.0.2.1", "alice", number);
         server.send(&request).await.expect(500);
     }
+    let fields = [("name", "alice"), ("password", "whatever")];
+    let page = Browser::new(&server).post("/-/login", &fields).await;
+    page.expect(500);
+    assert!(server.refused().await.is_empty());
 }

@@ -136,6 +136,10 @@ async fn everything_is_counted_and_no_one_is_named() {
         .unwrap();
     let least = 3 * server.send(&get(INDEX)).await.body.len() + hello().len();
     assert!(sent.parse::<usize>().unwrap() > least, "{sent} of {least}");
+    let asked = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tarn_database_queries_total "));
+    assert!(asked.unwrap().parse::<u64>().unwrap() > 1, "{text}");
     // Every line is a comment, or a name, perhaps labels, and a number.
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();

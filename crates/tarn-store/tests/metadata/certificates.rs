@@ -90,6 +90,19 @@ async fn an_account_is_that_of_an_address_at_an_authority() {
         assert_eq!(found("a@example.org").await.as_deref(), Some(credentials));
         assert_eq!(found("").await, None);
     }
+    metadata
+        .keep_acme_account(OF.directory, "b@example.org", b"other")
+        .await
+        .unwrap();
+    metadata
+        .forget_acme_account(OF.directory, "a@example.org")
+        .await
+        .unwrap();
+    assert_eq!(found("a@example.org").await, None);
+    assert_eq!(
+        found("b@example.org").await.as_deref(),
+        Some(b"other".as_slice())
+    );
 }
 
 #[tokio::test]

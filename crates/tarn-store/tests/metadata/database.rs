@@ -27,6 +27,7 @@ async fn what_was_recorded_is_there_after_a_reopening() {
         .await
         .unwrap();
     assert_eq!(rows[0].facts.read(), Ok(facts("zlib", "x86_64")));
+    assert_eq!(again.is_shared(), tarn_testkit::on_postgres());
 }
 
 #[tokio::test]

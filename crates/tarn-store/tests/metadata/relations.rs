@@ -62,7 +62,11 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
     let lib = ("libz", "x86_64");
     let lib = record(&world, alice, lib, ("zlib", "", "so:libz.so.1=1.3")).await;
     let tool = ("minizip", "x86_64");
-    let wants = ("zlib", "so:libz.so.1>=1.2 so:libz.so.1<2 musl !bad", "");
+    let wants = (
+        "zlib",
+        "so:libz.so.1 so:libz.so.1>=1.2 so:libz.so.1<2 musl !bad",
+        "",
+    );
     let tool = record(&world, alice, tool, wants).await;
     // The same names elsewhere mean nothing here: of another architecture, of another owner.
     record(&world, alice, ("other", "aarch64"), ("zlib", "", "musl")).await;

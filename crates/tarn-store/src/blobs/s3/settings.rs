@@ -278,6 +278,8 @@ mod tests {
             ("s3:///prefix", S3UrlError::Bucket),
             ("s3://pack%20ages/", S3UrlError::Bucket),
             ("s3://key:hunter2@packages", S3UrlError::Credentials),
+            ("s3://key@packages", S3UrlError::Credentials),
+            ("s3://:hunter2@packages", S3UrlError::Credentials),
             ("s3://packages/a//b", S3UrlError::Prefix),
             ("s3://packages/.b", S3UrlError::Prefix),
             ("s3://packages/%41", S3UrlError::Prefix),

@@ -259,6 +259,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_several_hosts_the_one_that_can_be_written_to_is_meant() {
+        let address: PostgresAddress = "postgres://u@a:1,b:2/d".parse().unwrap();
+        let wanted = address.config.get_target_session_attrs();
+        assert_eq!(wanted, TargetSessionAttrs::ReadWrite);
+    }
+
+    #[test]
     fn the_mode_of_tls_is_that_of_libpq() {
         use Certificates::{Any, Signed, SignedForHost};
         for (query, mode, certificates) in [

@@ -54,6 +54,7 @@ async fn it_is_an_engine_like_the_other() {
     a_transaction_happens_whole_or_not_at_all(&engine).await;
     a_caller_that_leaves_ends_its_statement_and_gives_its_turn_back(&engine).await;
     writers_of_several_processes_take_turns(&address, &engine).await;
+    commits_are_on_the_disk_when_answered(&server, &address).await;
     statements_are_prepared_anew_for_other_tables(&server, &engine).await;
     one_that_does_nothing_in_its_transaction_loses_it(&address, &engine).await;
     what_is_not_understood_here_may_have_been_committed(&engine).await;
@@ -449,4 +450,20 @@ async fn tls_is_what_sslmode_says() {
             _ => panic!("{host} {query}: {encrypted:?}"),
         }
     }
+}
+
+/// A server may be set to answer before a commit is on its disk.
+async fn commits_are_on_the_disk_when_answered(server: &Server, address: &PostgresAddress) {
+    for (set, expected) in [("off", "on"), ("local", "local")] {
+        let set = format!("ALTER DATABASE tarn SET synchronous_commit = {set}");
+        server.sql("tarn", &set);
+        let (other, _) = open(address).await.unwrap();
+        let mut transaction = other.write().await.unwrap();
+        let asked = sql!("SELECT current_setting('synchronous_commit') AS setting");
+        let row = transaction.row(asked).await.unwrap().unwrap();
+        assert_eq!(row.value::<&str>("setting").unwrap(), expected, "{set}");
+        drop(transaction);
+        other.close().await;
+    }
+    server.sql("tarn", "ALTER DATABASE tarn RESET synchronous_commit");
 }
