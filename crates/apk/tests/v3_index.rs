@@ -135,31 +135,34 @@ fn every_field_is_read_back() {
         let [package] = index.packages.as_slice() else {
             panic!("{} packages", index.packages.len());
         };
-        assert_eq!(package.name, info.name);
-        assert_eq!(package.version, info.version);
+        assert_eq!(package.facts.name, info.name);
+        assert_eq!(package.facts.version, info.version);
         assert_eq!(package.hash, PackageHash::Identity(ID));
-        assert_eq!(package.arch, info.arch);
-        assert_eq!(package.description, info.description);
-        assert_eq!(package.url, info.url);
-        assert_eq!(package.license, info.license);
-        assert_eq!(package.origin, info.origin);
-        assert_eq!(package.maintainer, info.maintainer);
-        assert_eq!(package.commit, "0123456789abcdef0123456789abcdef01234567");
-        assert_eq!(package.build_date, 1_700_000_000);
-        assert_eq!(package.installed_size, 5_000_000_000);
-        assert_eq!(package.size, 1234);
-        assert_eq!(package.provider_priority, 100);
+        assert_eq!(package.facts.arch, info.arch);
+        assert_eq!(package.facts.description, info.description);
+        assert_eq!(package.facts.url, info.url);
+        assert_eq!(package.facts.license, info.license);
+        assert_eq!(package.facts.origin, info.origin);
+        assert_eq!(package.facts.maintainer, info.maintainer);
         assert_eq!(
-            texts(&package.depends),
+            package.facts.commit,
+            "0123456789abcdef0123456789abcdef01234567"
+        );
+        assert_eq!(package.facts.build_date, 1_700_000_000);
+        assert_eq!(package.facts.installed_size, 5_000_000_000);
+        assert_eq!(package.size, 1234);
+        assert_eq!(package.facts.provider_priority, 100);
+        assert_eq!(
+            texts(&package.facts.depends),
             ["a>=1", "a<2", "!b", "so:libc.musl-x86_64.so.1", "zlib"]
         );
         assert_eq!(
-            texts(&package.provides),
+            texts(&package.facts.provides),
             ["cmd:full=1.0-r0", "so:libfull.so.1=1.2.3"]
         );
-        assert_eq!(texts(&package.replaces), ["other<3"]);
-        assert_eq!(texts(&package.install_if), ["docs", "full=1.0-r0"]);
-        assert_eq!((package.layer, package.tags.len()), (0, 0));
+        assert_eq!(texts(&package.facts.replaces), ["other<3"]);
+        assert_eq!(texts(&package.facts.install_if), ["docs", "full=1.0-r0"]);
+        assert_eq!((package.facts.layer, package.facts.tags.len()), (0, 0));
     }
 }
 
@@ -180,7 +183,7 @@ fn a_commit_without_40_hex_digits_is_left_out_as_apk_does() {
         };
         let bytes = write(&[entry(&info)], "", &[&key()], Compression::None).unwrap();
         let index = read_unverified(&bytes, &Limits::default()).unwrap();
-        assert_eq!(index.packages[0].commit, written, "{commit}");
+        assert_eq!(index.packages[0].facts.commit, written, "{commit}");
     }
 }
 
@@ -215,7 +218,11 @@ fn packages_are_sorted_by_name_version_and_identity_whatever_the_order_given() {
         .iter()
         .map(|package| {
             let first = package.hash.as_bytes()[0];
-            (package.name.as_str(), package.version.as_str(), first)
+            (
+                package.facts.name.as_str(),
+                package.facts.version.as_str(),
+                first,
+            )
         })
         .collect();
     assert_eq!(
@@ -255,9 +262,9 @@ fn reads_what_apk_made_and_signed() {
         .map(|package| {
             format!(
                 "{}-{} {}",
-                package.name.as_str(),
-                package.version.as_str(),
-                package.arch.as_str()
+                package.facts.name.as_str(),
+                package.facts.version.as_str(),
+                package.facts.arch.as_str()
             )
         })
         .collect();
@@ -275,7 +282,7 @@ fn reads_what_apk_made_and_signed() {
         ]
     );
     assert_eq!(
-        texts(&index.packages[1].depends),
+        texts(&index.packages[1].facts.depends),
         [
             "/bin/sh",
             "a~1.2",
@@ -292,11 +299,11 @@ fn reads_what_apk_made_and_signed() {
         ]
     );
     assert_eq!(
-        texts(&index.packages[2].depends),
+        texts(&index.packages[2].facts.depends),
         ["e><Q19UI7UxyiUywG6aew9c3lCBPshsE=", "e<1", "zlib"]
     );
     assert_eq!(
-        index.packages[7].commit,
+        index.packages[7].facts.commit,
         "0123456789abcdef0123456789abcdef01234567"
     );
 }
@@ -305,22 +312,22 @@ fn reads_what_apk_made_and_signed() {
 fn lists_dependencies_in_the_order_apk_has_them() {
     let index = read_unverified(BY_APK, &Limits::default()).unwrap();
     for package in &index.packages {
-        let mut info = info(package.name.as_str(), package.version.as_str());
+        let mut info = info(package.facts.name.as_str(), package.facts.version.as_str());
         for (given, read) in [
-            (&mut info.depends, &package.depends),
-            (&mut info.provides, &package.provides),
-            (&mut info.install_if, &package.install_if),
-            (&mut info.replaces, &package.replaces),
+            (&mut info.depends, &package.facts.depends),
+            (&mut info.provides, &package.facts.provides),
+            (&mut info.install_if, &package.facts.install_if),
+            (&mut info.replaces, &package.facts.replaces),
         ] {
             *given = read.iter().rev().cloned().collect();
         }
         let bytes = write(&[entry(&info)], "", &[&key()], Compression::None).unwrap();
         let again = read_unverified(&bytes, &Limits::default()).unwrap();
         let again = &again.packages[0];
-        assert_eq!(again.depends, package.depends);
-        assert_eq!(again.provides, package.provides);
-        assert_eq!(again.install_if, package.install_if);
-        assert_eq!(again.replaces, package.replaces);
+        assert_eq!(again.facts.depends, package.facts.depends);
+        assert_eq!(again.facts.provides, package.facts.provides);
+        assert_eq!(again.facts.install_if, package.facts.install_if);
+        assert_eq!(again.facts.replaces, package.facts.replaces);
     }
 }
 

@@ -20,16 +20,21 @@ fn reads_dependencies_on_versions_that_only_apk_3_knows() {
     let [kernel, module] = index.packages.as_slice() else {
         panic!("{} packages", index.packages.len());
     };
-    let depends: Vec<String> = module.depends.iter().map(ToString::to_string).collect();
+    let depends: Vec<String> = module
+        .facts
+        .depends
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         depends,
         [
-            format!("kernel={}", kernel.version),
+            format!("kernel={}", kernel.facts.version),
             "kmod-long=123456789012345678".to_owned()
         ]
     );
-    let needed = module.depends[0].version().unwrap();
-    assert!(kernel.version.compare(needed).is_eq());
+    let needed = module.facts.depends[0].version().unwrap();
+    assert!(kernel.facts.version.compare(needed).is_eq());
 }
 
 #[test]
@@ -65,7 +70,7 @@ fn takes_whatever_commit_apk_was_given() {
     let commits: Vec<&str> = index
         .packages
         .iter()
-        .map(|package| package.commit.as_str())
+        .map(|package| package.facts.commit.as_str())
         .collect();
     let short = "0123456789abcdef";
     assert_eq!(commits, [short.repeat(4).as_str(), short]);

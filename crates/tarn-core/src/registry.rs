@@ -1,6 +1,6 @@
 //! The parts of a registry, put together.
 
-use std::{net::IpAddr, ops::Deref, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
@@ -341,12 +341,36 @@ impl Registry {
         settings: Settings;
         /// Its time.
         clock: Clock;
-        /// Accounts and keys.
+        /// What commands need too: accounts, keys and all that is set up.
         administration: Administration;
         /// The bytes of packages.
         blobs: Blobs;
         /// Who a caller is.
         access: Access;
+    }
+
+    parts! {
+        self => self.0.administration;
+        /// The facts.
+        metadata: Metadata;
+        /// Accounts, organisations and tokens.
+        accounts: Accounts;
+        /// Second factors.
+        second_factors: SecondFactors;
+        /// Signing keys.
+        keys: Keys;
+        /// Webhooks.
+        webhooks: Webhooks;
+        /// What comes from another registry.
+        imports: Imports;
+        /// Who did what.
+        audit: AuditLog;
+        /// What owners have and may have.
+        quotas: Quotas;
+        /// The way out for packages.
+        remover: Remover;
+        /// The rules by which packages go by themselves.
+        expiry: Expiry;
     }
 
     /// The certificate that an authority issues, where one does.
@@ -397,15 +421,6 @@ impl Registry {
             client,
             limits,
         )
-    }
-}
-
-/// What is administered, a server serves.
-impl Deref for Registry {
-    type Target = Administration;
-
-    fn deref(&self) -> &Administration {
-        &self.0.administration
     }
 }
 

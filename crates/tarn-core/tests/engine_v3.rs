@@ -137,7 +137,7 @@ fn the_independent_reader_gets_every_package_back_sorted() {
         let mut versions: Vec<String> = read(&file)
             .packages
             .iter()
-            .map(|package| package.version.to_string())
+            .map(|package| package.facts.version.to_string())
             .collect();
         assert_eq!(versions.len(), records.len());
         versions.sort_unstable();

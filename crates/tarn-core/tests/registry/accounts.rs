@@ -23,13 +23,13 @@ use crate::{START, settings};
 static BY: Actor = Actor::COMMAND_LINE;
 const USER: OwnerKind = OwnerKind::User;
 
-struct World {
-    registry: Registry,
-    accounts: Accounts,
+pub(crate) struct World {
+    pub(crate) registry: Registry,
+    pub(crate) accounts: Accounts,
     _folder: tempfile::TempDir,
 }
 
-fn name(name: &str) -> OwnerName {
+pub(crate) fn name(name: &str) -> OwnerName {
     OwnerName::parse(name).unwrap()
 }
 
@@ -38,8 +38,8 @@ fn secret(text: &str) -> Secret {
 }
 
 impl World {
-    /// A registry with the public user alice.
-    async fn new() -> Self {
+    /// A registry with the public user alice, whose password is `correct horse`.
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
         let settings = Settings {

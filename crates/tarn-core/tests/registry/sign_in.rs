@@ -2,15 +2,14 @@
 
 use std::net::IpAddr;
 
-use tarn_base::{clock::Clock, names::OwnerName, random::Random, secret::Secret};
+use tarn_base::{names::OwnerName, secret::Secret};
 use tarn_core::{
     Registry,
-    access::{AccessLimits, AccountError, Accounts, AuthError, Credentials, PasswordCost},
-    settings::Settings,
+    access::{AccountError, AuthError, Credentials},
 };
 use tarn_store::metadata::{Actor, OwnerKind, Visibility};
 
-use crate::{START, settings};
+use crate::accounts::{World, name};
 
 const BY: &Actor = &Actor::COMMAND_LINE;
 
@@ -19,28 +18,6 @@ const FORGE_PASSWORD: &str = "correct horse 42";
 const PBKDF2: &str = "$pbkdf2-sha256$i=10000$AAECAwQFBgcICQoLDA0ODw$77Rx8Jk89VLkmp3R8JlyFOGYdStZ4fkgtjxpAgDKyFBAopwLJCvzUuP7fijxhUHGdBE";
 /// The least that this server makes in tests.
 const TINY: &str = "$argon2id$v=19$m=8,t=1,p=1$";
-
-fn name(name: &str) -> OwnerName {
-    OwnerName::parse(name).unwrap()
-}
-
-/// A registry with the user alice, whose password is `correct horse`.
-async fn world() -> (Registry, Accounts, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Clock::manual(START);
-    let settings = Settings {
-        access: AccessLimits::tiny(),
-        ..settings(folder.path())
-    };
-    let registry = Registry::open(settings, clock.clone()).await.unwrap();
-    let metadata = registry.metadata().clone();
-    let accounts = Accounts::with(metadata, clock, Random::system(), PasswordCost::TINY);
-    let password = Secret::new("correct horse".to_owned());
-    let (alice, public) = (name("alice"), Visibility::Public);
-    let added = accounts.add_user(&alice, Some(&password), false, public, BY);
-    added.await.unwrap();
-    (registry, accounts, folder)
-}
 
 async fn sign_in(registry: &Registry, password: &str) -> Result<(), AuthError> {
     let credentials = Credentials::Basic {
@@ -55,36 +32,38 @@ async fn sign_in(registry: &Registry, password: &str) -> Result<(), AuthError> {
 
 #[tokio::test]
 async fn the_hash_of_another_program_is_replaced_once_the_password_was_right() {
-    let (registry, _accounts, _folder) = world().await;
+    let world = World::new().await;
+    let registry = &world.registry;
     let metadata = registry.metadata();
     let alice = async || metadata.user(&name("alice")).await.unwrap().unwrap();
     let hash = async || alice().await.password_hash.unwrap();
     let own = hash().await;
     assert!(own.starts_with(TINY), "{own}");
-    sign_in(&registry, "correct horse").await.unwrap();
+    sign_in(registry, "correct horse").await.unwrap();
     assert_eq!(hash().await, own, "it is this server's own");
 
     let (id, version) = (alice().await.id, alice().await.credential_version);
     let replaced = metadata.replace_password_hash(id, &own, PBKDF2).await;
     replaced.unwrap();
     registry.access().write_down().await.unwrap();
-    let refused = sign_in(&registry, "another").await;
+    let refused = sign_in(registry, "another").await;
     assert!(
         matches!(refused, Err(AuthError::WrongCredentials)),
         "{refused:?}"
     );
     assert_eq!(hash().await, PBKDF2);
-    sign_in(&registry, FORGE_PASSWORD).await.unwrap();
+    sign_in(registry, FORGE_PASSWORD).await.unwrap();
     let new = hash().await;
     assert!(new.starts_with(TINY) && new != own, "{new}");
     // It is the same password, so that sessions and tokens go on.
     assert_eq!(alice().await.credential_version, version);
-    sign_in(&registry, FORGE_PASSWORD).await.unwrap();
+    sign_in(registry, FORGE_PASSWORD).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_former_name_is_answered_with_the_new_one_where_it_was_of_that_kind() {
-    let (_registry, accounts, _folder) = world().await;
+    let world = World::new().await;
+    let accounts = &world.accounts;
     let (alice, acme, bob) = (name("alice"), name("acme"), name("bob"));
     let added = accounts.add_organisation(&acme, Visibility::Public, &alice, BY);
     added.await.unwrap();
@@ -143,7 +122,8 @@ async fn a_former_name_is_answered_with_the_new_one_where_it_was_of_that_kind() 
 
 #[tokio::test]
 async fn a_first_run_makes_an_administrator_only_where_there_is_no_user() {
-    let (registry, accounts, _folder) = world().await;
+    let world = World::new().await;
+    let (registry, accounts) = (&world.registry, &world.accounts);
     assert!(accounts.first_run(None).await.unwrap().is_none());
     let users = registry.metadata().user_count().await.unwrap();
     assert_eq!(users, 1);

@@ -102,12 +102,12 @@ pub fn document() -> Value {
     document
 }
 
-/// How a caller says who they are, where nobody has to: what holds of operations that say nothing else.
+/// The ways to send credentials, and the way without: for operations that answer anonymous callers too.
 fn with_or_without() -> Value {
     json!([{}, { "basic": [] }, { "bearer": [] }, { "token": [] }])
 }
 
-/// Adds to an operation what it shares with others: without a word of its own about that, it needs credentials.
+/// Adds to an operation what it shares with others. One that does not say which credentials it takes needs some.
 fn complete(changes: bool, operation: &mut Value) {
     match operation.get("security") {
         None => {

@@ -44,7 +44,7 @@ async fn names(server: &TestServer, path: &str) -> Vec<String> {
         return index
             .packages
             .iter()
-            .map(|one| one.name.to_string())
+            .map(|one| one.facts.name.to_string())
             .collect();
     }
     let index = index_v2::read_unverified(&answer.body, &limits).unwrap();
@@ -188,8 +188,8 @@ async fn both_formats_share_one_namespace_of_file_names() {
     let docs = index
         .packages
         .iter()
-        .find(|one| one.name.as_str() == "docs");
-    assert_eq!(docs.map(|one| &one.arch), Some(&Arch::noarch()));
+        .find(|one| one.facts.name.as_str() == "docs");
+    assert_eq!(docs.map(|one| &one.facts.arch), Some(&Arch::noarch()));
 }
 
 #[tokio::test]

@@ -50,7 +50,8 @@ pub(super) fn read(files: &Files) -> Result<Vec<Migration>, refinery_core::Error
     files.iter().map(named).collect()
 }
 
-/// A migration that was made, as [`HISTORY`] has it. What can't be read is no migration of this program: its checksum differs.
+/// A migration from the table of those that ran ([`HISTORY`]). A checksum that can't be read becomes 0, which no file has, so the
+/// migration counts as one of another program.
 pub(super) fn made(number: i32, name: String, at: &str, checksum: &str) -> Migration {
     let at = OffsetDateTime::parse(at, &Rfc3339).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     Migration::applied(number, name, at, checksum.parse().unwrap_or(0))

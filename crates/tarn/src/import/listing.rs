@@ -130,14 +130,14 @@ fn read_v3(
         .packages
         .into_iter()
         .map(|package| {
-            let file_name = format!("{}-{}.apk", package.name, package.version);
-            let arch = &package.arch;
+            let file_name = format!("{}-{}.apk", package.facts.name, package.facts.version);
+            let arch = &package.facts.arch;
             let paths = match spec.as_str() {
                 "" => vec![file_name.clone(), format!("../{arch}/{file_name}")],
                 spec => vec![filled(
                     spec,
-                    package.name.as_ref(),
-                    package.version.as_ref(),
+                    package.facts.name.as_ref(),
+                    package.facts.version.as_ref(),
                     arch,
                 )?],
             };

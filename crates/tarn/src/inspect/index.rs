@@ -139,9 +139,9 @@ impl Shown {
                 .packages
                 .iter()
                 .map(|package| Listed {
-                    name: package.name.to_string(),
-                    version: package.version.to_string(),
-                    arch: Some(package.arch.to_string()),
+                    name: package.facts.name.to_string(),
+                    version: package.facts.version.to_string(),
+                    arch: Some(package.facts.arch.to_string()),
                     // 0 where the index does not say.
                     size: Some(package.size).filter(|size| *size > 0),
                     identity: package.hash.to_string(),

@@ -23,8 +23,6 @@ pub use read::{read, read_unverified, visit, visit_part, visit_unverified};
 pub use write::{WriteError, payload, record, write};
 
 pub use crate::digest::PackageHash;
-use std::ops::Deref;
-
 use crate::facts::PackageFacts;
 
 use super::signature::KeyId;
@@ -66,12 +64,4 @@ pub struct IndexedPackage {
     pub hash: PackageHash,
     /// `file-size`, in bytes.
     pub size: u64,
-}
-
-impl Deref for IndexedPackage {
-    type Target = PackageFacts;
-
-    fn deref(&self) -> &PackageFacts {
-        &self.facts
-    }
 }

@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
             let package = self.fields.package(row, None, at)?;
             if let Some(before) = before.take() {
                 if !order(&before, &package).is_lt() {
-                    let name = Quoted::new(package.name.as_str());
+                    let name = Quoted::new(package.facts.name.as_str());
                     return Err(at("package")(FieldError::Order(name)));
                 }
                 visit(before);
@@ -249,9 +249,10 @@ impl<'a> Reader<'a> {
 
 /// The order of the package array: name, version, hash (apk-tools `src/apk_adb.c`, `schema_pkginfo`).
 fn order(one: &IndexedPackage, other: &IndexedPackage) -> Ordering {
-    one.name
+    one.facts
+        .name
         .as_str()
-        .cmp(other.name.as_str())
-        .then_with(|| one.version.compare(&other.version))
+        .cmp(other.facts.name.as_str())
+        .then_with(|| one.facts.version.compare(&other.facts.version))
         .then_with(|| one.hash.as_bytes().cmp(other.hash.as_bytes()))
 }

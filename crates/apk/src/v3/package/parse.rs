@@ -57,7 +57,7 @@ pub(super) fn parse(database: &[u8], limits: &Limits, keeps: bool) -> Result<Par
     let triggers = fields.lines(root.value(package_file::TRIGGERS));
     let priority = fields.number(root.value(package_file::REPLACES_PRIORITY));
     // Such a package counts as virtual, none of its files would be unpacked, no script run (`src/commit.c`, `src/database.c`).
-    if info.installed_size == 0 && !(entries == 0 && scripts.is_empty()) {
+    if info.facts.installed_size == 0 && !(entries == 0 && scripts.is_empty()) {
         return Err(PackageError::NoInstalledSize);
     }
     let facts = PackageFacts {

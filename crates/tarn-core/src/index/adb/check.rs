@@ -185,8 +185,8 @@ fn check_packages(
     let mut same = true;
     visit_part(payload, limits, entries.values().skip(known), |package| {
         let read = Key {
-            name: package.name.as_str().as_bytes(),
-            version: package.version.as_str().as_bytes(),
+            name: package.facts.name.as_str().as_bytes(),
+            version: package.facts.version.as_str().as_bytes(),
             hash: package.hash.as_bytes(),
         };
         same &= entries.key(index) == Some(read);

@@ -109,7 +109,7 @@ pub(super) async fn a_transaction_waits_no_longer_than_it_may(
     other.close().await;
 }
 
-/// What is no fault of the connection's is none.
+/// An error that the client library itself reports does not make a connection lost.
 #[test]
 fn an_error_of_the_client_is_no_lost_connection() {
     let error = "host=a port=b".parse::<tokio_postgres::Config>();
