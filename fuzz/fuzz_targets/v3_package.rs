@@ -39,8 +39,8 @@ fn can_be_listed(package: &Package) {
     let [listed] = index.packages.as_slice() else {
         panic!("{} packages", index.packages.len());
     };
-    assert_eq!((&listed.name, &listed.version), (&package.facts.name, &package.facts.version));
-    assert_eq!(listed.commit, package.facts.commit);
+    assert_eq!((&listed.facts.name, &listed.facts.version), (&package.facts.name, &package.facts.version));
+    assert_eq!(listed.facts.commit, package.facts.commit);
 }
 
 fn read(bytes: &[u8], piece: usize) -> Result<Package, PackageError> {
