@@ -18,9 +18,9 @@ mod transport;
 mod web;
 
 pub use crate::{
-    api::document::document as api_description,
     code::refusals,
     packages::key::fetch_command,
+    routes::api_description,
     transport::{
         connections::BEYOND,
         server::{ServeError, serve},

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -19,6 +20,7 @@ use tarn_store::metadata::{Actor, Owner, OwnerId, Role, Visibility};
 
 /// An owner that the caller may administer.
 pub(crate) struct Administered {
+    pub(crate) registry: Registry,
     pub(crate) owner: Owner,
     pub(crate) name: OwnerName,
     pub(crate) caller: Caller,
@@ -27,8 +29,13 @@ pub(crate) struct Administered {
 }
 
 impl Administered {
-    pub(super) fn new(presented: Presented, authorized: Authorized) -> Result<Self, ApiError> {
+    pub(super) fn new(
+        registry: &Registry,
+        presented: Presented,
+        authorized: Authorized,
+    ) -> Result<Self, ApiError> {
         Ok(Self {
+            registry: registry.clone(),
             name: OwnerName::parse(&authorized.owner.name)?,
             by: authorized.actor(),
             owner: authorized.owner,
@@ -39,19 +46,17 @@ impl Administered {
 
     /// Refuses a caller who administers the owner and may not do this with what it has, which administering would do for
     /// them: a token with only `admin` has no right to packages.
-    pub(crate) async fn may_also(
-        &self,
-        registry: &Registry,
-        action: Action,
-    ) -> Result<(), ApiError> {
-        self.presented
-            .allow(registry, &self.caller, &self.owner, action, None)
-            .await
+    pub(crate) async fn may_also(&self, action: Action) -> Result<(), ApiError> {
+        let (registry, caller) = (&self.registry, &self.caller);
+        let allowed = self
+            .presented
+            .allow(registry, caller, &self.owner, action, None);
+        allowed.await
     }
 
     /// Refuses a token that would give others more than it has itself: rights, lifetime or networks. A caller with the password may grant
     /// any role.
-    pub(crate) async fn may_grant(&self, registry: &Registry, role: Role) -> Result<(), ApiError> {
+    pub(crate) async fn may_grant(&self, role: Role) -> Result<(), ApiError> {
         let Some(token) = self.caller.token() else {
             return Ok(());
         };
@@ -60,13 +65,13 @@ impl Administered {
             Role::Write | Role::Admin => &[Action::Read, Action::Publish, Action::Delete],
         };
         for right in rights {
-            self.may_also(registry, *right).await?;
+            self.may_also(*right).await?;
         }
         if token.expires_at.is_none() && token.networks.are_unlimited() {
             return Ok(());
         }
         let why = "this token expires or is limited to networks, and a membership is not; use the password, or a token without these limits";
-        self.note(registry, &why);
+        self.note(&why);
         Err(ApiError::Refused(Code::PasswordNeeded, why.to_owned()))
     }
 
@@ -83,6 +88,7 @@ impl Administered {
         Ok(Self {
             name: OwnerName::parse(&owner.name)?,
             by: presented.actor(&caller),
+            registry: registry.clone(),
             owner,
             caller,
             presented,
@@ -90,10 +96,10 @@ impl Administered {
     }
 
     /// Writes down that the caller, who may administer the owner, is refused for what they sent.
-    pub(crate) fn note(&self, registry: &Registry, why: &dyn Display) {
+    pub(crate) fn note(&self, why: &dyn Display) {
         let (action, owner) = (wanted(Action::Administer), Some(self.owner.id));
         self.presented
-            .note(registry, &self.caller, action, owner, why);
+            .note(&self.registry, &self.caller, action, owner, why);
     }
 }
 
@@ -112,6 +118,14 @@ pub(super) fn needs_password(
     let why = "a token changes no password, no second factor, and not who administers this server; sign in with the password itself";
     presented.note(registry, caller, action, owner, &why);
     Err(ApiError::Refused(Code::PasswordNeeded, why.to_owned()))
+}
+
+/// 204 where there was something to do it with.
+pub(super) fn done(done: bool, missing: impl FnOnce() -> ApiError) -> Result<StatusCode, ApiError> {
+    match done {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(missing()),
+    }
 }
 
 /// A name in a body that is to become that of an owner, or that of one who should be there.

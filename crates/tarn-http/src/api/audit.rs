@@ -3,7 +3,6 @@
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -15,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     callers::{Of, Site},
     extract::Query,
-    paging::{ListUrl, Number, Paging, link},
+    paging::{ListUrl, Number},
     paths::OwnerPath,
     words::Ended,
 };
@@ -25,7 +24,7 @@ use tarn_core::{
     Registry,
     access::audit::{AuditLine, Export},
 };
-use tarn_store::metadata::{AuditEntry, AuditFilter, MetadataError, Named};
+use tarn_store::metadata::{AuditEntry, AuditFilter, MetadataError, Named, OwnerId};
 
 /// An entry. Names are those of that time.
 #[derive(ToSchema)]
@@ -105,19 +104,19 @@ pub(crate) struct AuditQuery {
 }
 
 impl AuditQuery {
-    async fn filter(&self, registry: &Registry) -> Result<AuditFilter, ApiError> {
+    /// As the log takes it, for the log of that owner if there is one.
+    async fn filter(
+        &self,
+        registry: &Registry,
+        of: Option<OwnerId>,
+    ) -> Result<AuditFilter, ApiError> {
+        let owner = named(registry, self.owner.as_deref()).await?;
         Ok(AuditFilter {
-            owner: named(registry, self.owner.as_deref()).await?,
+            owner: of.map(Named::Id).or(owner),
             account: named(registry, self.account.as_deref()).await?,
-            action: match self.action.as_deref() {
-                Some(action) => Some(at_most(MAX_ACTION, "action", action)?),
-                None => None,
-            },
+            action: at_most(MAX_ACTION, "action", self.action.as_deref())?,
             result: self.result.map(|Ended(result)| result),
-            address: match self.address.as_deref() {
-                Some(address) => Some(at_most(MAX_ADDRESS, "address", address)?),
-                None => None,
-            },
+            address: at_most(MAX_ADDRESS, "address", self.address.as_deref())?,
             since: self.since.as_deref().map(moment).transpose()?,
             until: self.until.as_deref().map(moment).transpose()?,
         })
@@ -135,12 +134,12 @@ impl AuditQuery {
 }
 
 /// Text that is compared with what the log has, where nothing there is longer than `most` characters.
-fn at_most(most: usize, name: &str, text: &str) -> Result<String, ApiError> {
-    if text.chars().count() > most {
+fn at_most(most: usize, name: &str, text: Option<&str>) -> Result<Option<String>, ApiError> {
+    if text.is_some_and(|text| text.chars().count() > most) {
         let text = format!("`{name}` has at most {most} characters; write less");
         return Err(ApiError::BadRequest(text));
     }
-    Ok(text.to_owned())
+    Ok(text.map(str::to_owned))
 }
 
 fn moment(text: &str) -> Result<Timestamp, ApiError> {
@@ -157,7 +156,11 @@ fn moment(text: &str) -> Result<Timestamp, ApiError> {
     ))
 }
 
-async fn named(registry: &Registry, name: Option<&str>) -> Result<Option<Named>, ApiError> {
+/// The account or owner of that name, as the log has it.
+pub(crate) async fn named(
+    registry: &Registry,
+    name: Option<&str>,
+) -> Result<Option<Named>, ApiError> {
     let Some(name) = name else {
         return Ok(None);
     };
@@ -167,28 +170,32 @@ async fn named(registry: &Registry, name: Option<&str>) -> Result<Option<Named>,
 
 async fn page(
     registry: &Registry,
+    of: Option<OwnerId>,
     query: &AuditQuery,
-    filter: AuditFilter,
-    url: &ListUrl,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
-    let window = Paging::new(None, query.limit, &registry.settings().api).window();
+    let filter = query.filter(registry, of).await?;
+    let pages = url.page(None, query.limit);
+    let limit = pages.window().limit;
     let audit = registry.audit();
-    let entries = audit.page(&filter, query.before()?, window.limit).await?;
+    let entries = audit.page(&filter, query.before()?, limit).await?;
     let lines: Vec<AuditLine<'_>> = entries.iter().map(AuditLine::from).collect();
     let mut response = Json(lines).into_response();
-    let full = u32::try_from(entries.len()).is_ok_and(|count| count == window.limit);
+    let full = u32::try_from(entries.len()).is_ok_and(|count| count == limit);
     if let Some(last) = entries.last().filter(|_| full) {
-        response
-            .headers_mut()
-            .extend(link(next(url, last.id, window.limit)));
+        response.headers_mut().extend(pages.before(last.id));
     }
     Ok(response)
 }
 
-/// Where the page behind the entry of that number is.
-fn next(url: &ListUrl, last: i64, limit: u32) -> String {
-    let target = url.another_page("before");
-    format!("<{target}before={last}&limit={limit}>; rel=\"next\"")
+async fn all(
+    registry: &Registry,
+    of: Option<OwnerId>,
+    query: &AuditQuery,
+) -> Result<Response, ApiError> {
+    let before = query.before()?;
+    let filter = query.filter(registry, of).await?;
+    Ok(exported(registry.audit().export(filter, before)))
 }
 
 /// All of it, a page at a time. A database that fails on the way ends the answer in the middle, which a client notices.
@@ -225,13 +232,11 @@ fn lines(entries: &[AuditEntry]) -> Bytes {
     responses((status = 200, description = "Entries", body = Vec<Entry>))
 )]
 pub(crate) async fn list(
-    State(registry): State<Registry>,
-    _: Site,
+    site: Site,
     Query(query): Query<AuditQuery>,
     url: ListUrl,
 ) -> Result<Response, ApiError> {
-    let filter = query.filter(&registry).await?;
-    page(&registry, &query, filter, &url).await
+    page(&site.registry, None, &query, url).await
 }
 
 /// Export the audit log
@@ -243,14 +248,10 @@ pub(crate) async fn list(
     responses((status = 200, description = "Entries, one a line", body = String, content_type = "application/x-ndjson"))
 )]
 pub(crate) async fn export(
-    State(registry): State<Registry>,
-    _: Site,
+    site: Site,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    let before = query.before()?;
-    let filter = query.filter(&registry).await?;
-    let audit = registry.audit();
-    Ok(exported(audit.export(filter, before)))
+    all(&site.registry, None, &query).await
 }
 
 /// Read what the audit log has of an owner
@@ -262,14 +263,11 @@ pub(crate) async fn export(
     responses((status = 200, description = "Entries", body = Vec<Entry>))
 )]
 pub(crate) async fn list_of_owner(
-    State(registry): State<Registry>,
     of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
     url: ListUrl,
 ) -> Result<Response, ApiError> {
-    let mut filter = query.filter(&registry).await?;
-    filter.owner = Some(Named::Id(of.owner.id));
-    page(&registry, &query, filter, &url).await
+    page(&of.registry, Some(of.owner.id), &query, url).await
 }
 
 /// Export what the audit log has of an owner
@@ -281,13 +279,8 @@ pub(crate) async fn list_of_owner(
     responses((status = 200, description = "Entries, one a line", body = String, content_type = "application/x-ndjson"))
 )]
 pub(crate) async fn export_of_owner(
-    State(registry): State<Registry>,
     of: Of<OwnerPath>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    let before = query.before()?;
-    let mut filter = query.filter(&registry).await?;
-    filter.owner = Some(Named::Id(of.owner.id));
-    let audit = registry.audit();
-    Ok(exported(audit.export(filter, before)))
+    all(&of.registry, Some(of.owner.id), &query).await
 }

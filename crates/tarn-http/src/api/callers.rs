@@ -18,27 +18,38 @@ use crate::{
 };
 use tarn_core::{
     Registry,
-    access::{Action, Caller, SignedIn},
+    access::{Action, Caller, Place, SignedIn},
 };
 use tarn_store::metadata::{Actor, Owner, OwnerId, OwnerKind, ReadScope};
 
 /// What the caller may know of.
-pub(crate) struct Seeing(pub(crate) ReadScope);
+pub(crate) struct Seeing {
+    pub(crate) registry: Registry,
+    pub(crate) read_scope: ReadScope,
+}
 
 /// The user who asks, with whatever credentials as long as they are right.
-pub(crate) struct AskingUser(pub(crate) SignedIn);
+pub(crate) struct AskingUser {
+    pub(crate) registry: Registry,
+    pub(crate) signed_in: SignedIn,
+}
 
 /// The user who asks, and what they may know of.
 pub(crate) struct SeeingUser {
     pub(crate) user: OwnerId,
-    pub(crate) read_scope: ReadScope,
+    pub(crate) seeing: Seeing,
 }
 
 /// The owner in the path, whom the caller may read.
-pub(crate) struct Reading<P>(Authorized, PhantomData<fn() -> P>);
+pub(crate) struct Reading<P> {
+    pub(crate) registry: Registry,
+    pub(crate) presented: Presented,
+    authorized: Authorized,
+    path: PhantomData<fn() -> P>,
+}
 
 /// The owner in the path, in all of whose repositories the caller may delete packages.
-pub(crate) struct Deleting<P>(Authorized, PhantomData<fn() -> P>);
+pub(crate) struct Deleting<P>(pub(crate) Reading<P>);
 
 /// The owner in the path, whom the caller may administer.
 pub(crate) struct Of<P>(Administered, PhantomData<fn() -> P>);
@@ -51,6 +62,7 @@ pub(crate) struct OwnByPassword(Administered);
 
 /// An administrator of the server.
 pub(crate) struct Site {
+    pub(crate) registry: Registry,
     pub(crate) caller: Caller,
     presented: Presented,
     /// The same, for the records of who did what.
@@ -59,22 +71,59 @@ pub(crate) struct Site {
 
 impl Site {
     /// Refuses a token, where what they sent is more than a token does.
-    pub(crate) fn needs_password(&self, registry: &Registry) -> Result<(), ApiError> {
-        let Self {
-            caller, presented, ..
-        } = self;
-        needs_password(presented, registry, caller, ADMINISTER_SERVER, None)
+    pub(crate) fn needs_password(&self) -> Result<(), ApiError> {
+        let (registry, caller) = (&self.registry, &self.caller);
+        needs_password(&self.presented, registry, caller, ADMINISTER_SERVER, None)
     }
 
     /// Refuses a token that administers the server and may not do this with what the owner has.
-    pub(crate) async fn may_also(
-        &self,
+    pub(crate) async fn may_also(&self, owner: &Owner, action: Action) -> Result<(), ApiError> {
+        self.presented
+            .allow(&self.registry, &self.caller, owner, action, None)
+            .await
+    }
+}
+
+impl Seeing {
+    async fn of(
+        presented: &Presented,
         registry: &Registry,
-        owner: &Owner,
+        caller: &Caller,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
+            read_scope: presented.read_scope(registry, caller).await?,
+            registry: registry.clone(),
+        })
+    }
+}
+
+impl<P: OfOwner> Reading<P> {
+    /// The owner in the path, with whom the caller may do that.
+    async fn of(parts: &mut Parts, registry: &Registry, action: Action) -> Result<Self, ApiError> {
+        let Path(path) = Path::<P>::from_request_parts(parts, registry).await?;
+        let presented = Presented::from_request_parts(parts, registry).await?;
+        let segments = Segments::of_owner(path.name());
+        Ok(Self {
+            authorized: presented.authorize(registry, &segments, action).await?,
+            registry: registry.clone(),
+            presented,
+            path: PhantomData,
+        })
+    }
+
+    /// What the caller may know of.
+    pub(crate) async fn read_scope(&self) -> Result<ReadScope, ApiError> {
+        Ok(self.registry.access().read_scope(&self.caller).await?)
+    }
+
+    /// Refuses, and writes down, what the caller may not do with the owner or in that place.
+    pub(crate) async fn may(
+        &self,
         action: Action,
+        place: Option<Place<'_>>,
     ) -> Result<(), ApiError> {
         self.presented
-            .allow(registry, &self.caller, owner, action, None)
+            .allow(&self.registry, &self.caller, &self.owner, action, place)
             .await
     }
 }
@@ -85,7 +134,7 @@ impl FromRequestParts<Registry> for Seeing {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let caller = presented.caller(registry).await?;
-        Ok(Self(presented.read_scope(registry, &caller).await?))
+        Self::of(&presented, registry, &caller).await
     }
 }
 
@@ -95,7 +144,10 @@ impl FromRequestParts<Registry> for AskingUser {
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let caller = presented.caller(registry).await?;
-        Ok(Self(presented.user_of(registry, &caller)?.clone()))
+        Ok(Self {
+            signed_in: presented.user_of(registry, &caller)?.clone(),
+            registry: registry.clone(),
+        })
     }
 }
 
@@ -106,8 +158,8 @@ impl FromRequestParts<Registry> for SeeingUser {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let caller = presented.caller(registry).await?;
         let user = presented.user_of(registry, &caller)?.user.id;
-        let read_scope = presented.read_scope(registry, &caller).await?;
-        Ok(Self { user, read_scope })
+        let seeing = Seeing::of(&presented, registry, &caller).await?;
+        Ok(Self { user, seeing })
     }
 }
 
@@ -115,10 +167,10 @@ impl<P: OfOwner> FromRequestParts<Registry> for Reading<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let (_, authorized) = authorize::<P>(parts, registry, Action::Read).await?;
+        let reading = Self::of(parts, registry, Action::Read).await?;
         match P::KIND {
-            Some(kind) if authorized.owner.kind != kind => Err(ApiError::UnknownOwner),
-            _ => Ok(Self(authorized, PhantomData)),
+            Some(kind) if reading.owner.kind != kind => Err(ApiError::UnknownOwner),
+            _ => Ok(reading),
         }
     }
 }
@@ -127,8 +179,7 @@ impl<P: OfOwner> FromRequestParts<Registry> for Deleting<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let (_, authorized) = authorize::<P>(parts, registry, Action::Delete).await?;
-        Ok(Self(authorized, PhantomData))
+        Ok(Self(Reading::of(parts, registry, Action::Delete).await?))
     }
 }
 
@@ -136,8 +187,8 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let (presented, authorized) = authorize::<P>(parts, registry, Action::Administer).await?;
-        let found = Administered::new(presented, authorized)?;
+        let found = Reading::<P>::of(parts, registry, Action::Administer).await?;
+        let found = Administered::new(registry, found.presented, found.authorized)?;
         match P::KIND {
             Some(kind) if found.owner.kind != kind => {
                 let (what, path) = match found.owner.kind {
@@ -157,26 +208,13 @@ impl<P: OfOwner> FromRequestParts<Registry> for Of<P> {
     }
 }
 
-/// What the request says of its sender, the owner in the path, and that the caller may.
-async fn authorize<P: OfOwner>(
-    parts: &mut Parts,
-    registry: &Registry,
-    action: Action,
-) -> Result<(Presented, Authorized), ApiError> {
-    let Path(path) = Path::<P>::from_request_parts(parts, registry).await?;
-    let presented = Presented::from_request_parts(parts, registry).await?;
-    let segments = Segments::of_owner(path.name());
-    let authorized = presented.authorize(registry, &segments, action).await?;
-    Ok((presented, authorized))
-}
-
 impl FromRequestParts<Registry> for Own {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, registry).await?;
         let authorized = presented.user(registry).await?;
-        Ok(Self(Administered::new(presented, authorized)?))
+        Ok(Self(Administered::new(registry, presented, authorized)?))
     }
 }
 
@@ -195,7 +233,7 @@ impl FromRequestParts<Registry> for OwnByPassword {
             own,
         )?;
         let authorized = presented.own(registry, caller).await?;
-        Ok(Self(Administered::new(presented, authorized)?))
+        Ok(Self(Administered::new(registry, presented, authorized)?))
     }
 }
 
@@ -207,6 +245,7 @@ impl FromRequestParts<Registry> for Site {
         let caller = presented.administrator(registry).await?;
         let by = presented.actor(&caller);
         Ok(Self {
+            registry: registry.clone(),
             caller,
             presented,
             by,
@@ -215,21 +254,20 @@ impl FromRequestParts<Registry> for Site {
 }
 
 macro_rules! deref {
-    ($($caller:ty => $to:ty, [$($path:ident)?];)+) => {$(
+    ($($caller:ty => $field:tt: $to:ty, [$($path:ident)?];)+) => {$(
         impl$(<$path>)? Deref for $caller {
             type Target = $to;
 
             fn deref(&self) -> &$to {
-                &self.0
+                &self.$field
             }
         }
     )+};
 }
 
 deref! {
-    Reading<P> => Authorized, [P];
-    Deleting<P> => Authorized, [P];
-    Of<P> => Administered, [P];
-    Own => Administered, [];
-    OwnByPassword => Administered, [];
+    Reading<P> => authorized: Authorized, [P];
+    Of<P> => 0: Administered, [P];
+    Own => 0: Administered, [];
+    OwnByPassword => 0: Administered, [];
 }

@@ -1,6 +1,6 @@
 //! Deleted packages that can be restored.
 
-use axum::{Json, extract::State, response::Response};
+use axum::{Json, response::Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,10 +11,7 @@ use super::{
     paging::{ListQuery, Pages},
     paths::{DeletedPath, OwnerPath},
 };
-use crate::{
-    authorize::{Authorized, Presented},
-    error::ApiError,
-};
+use crate::error::ApiError;
 use tarn_core::{
     Registry,
     access::{Action, Place},
@@ -92,17 +89,15 @@ impl DeletedPackage {
     responses((status = 200, description = "The deleted packages", body = Vec<DeletedPackage>))
 )]
 pub(crate) async fn list(
-    State(registry): State<Registry>,
-    deleting: Deleting<OwnerPath>,
+    Deleting(deleting): Deleting<OwnerPath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
     let owner = &deleting.owner;
-    let page = registry
-        .metadata()
-        .deleted_files(owner.id, pages.window())
-        .await?;
+    let registry = &deleting.registry;
+    let metadata = registry.metadata();
+    let page = metadata.deleted_files(owner.id, pages.window()).await?;
     Ok(pages.answer(page, |file| {
-        DeletedPackage::new(&registry, &owner.name, &file)
+        DeletedPackage::new(registry, &owner.name, &file)
     }))
 }
 
@@ -120,28 +115,20 @@ pub(crate) async fn list(
     responses((status = 200, description = "What was restored", body = DeletedPackage))
 )]
 pub(crate) async fn restore(
-    State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
-    presented: Presented,
     Path(path): Path<DeletedPath>,
 ) -> Result<Json<DeletedPackage>, ApiError> {
-    let Authorized { owner, caller, .. } = &*reading;
+    let (registry, owner) = (&reading.registry, &reading.owner);
     let remover = registry.remover();
-    let found = match path.number() {
-        Some(number) => {
-            remover
-                .find_deleted(owner.id, Deleted::numbered(number))
-                .await
-        }
+    let found = match path.number().map(Deleted::numbered) {
+        Some(wanted) => remover.find_deleted(owner.id, wanted).await,
         None => Err(RestoreError::NotKept),
     };
     let place = found.as_ref().ok().map(|file| Place {
         branch: &file.branch,
         repository: &file.repository,
     });
-    presented
-        .allow(&registry, caller, owner, Action::Publish, place)
-        .await?;
+    reading.may(Action::Publish, place).await?;
     let file = found?;
     remover.restore(owner.id, &file, &reading.actor()).await?;
     tracing::info!(
@@ -152,5 +139,5 @@ pub(crate) async fn restore(
         by = reading.credential_kind(),
         "package restored"
     );
-    Ok(Json(DeletedPackage::new(&registry, &owner.name, &file)))
+    Ok(Json(DeletedPackage::new(registry, &owner.name, &file)))
 }

@@ -3,22 +3,22 @@
 //! A handler describes what it takes and what it gives when all is well. What all of them have in common is added here:
 //! the refusals, and the headers of lists.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use axum::{
+    Extension,
     body::Bytes,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
-use utoipa::OpenApi;
+use utoipa::{OpenApi, openapi};
 
 use super::{
     forges,
     problem::{MEDIA_TYPE, Problem},
     words::EVENTS,
 };
-use crate::routes;
 
 /// What is no operation: the head of the document.
 #[derive(OpenApi)]
@@ -49,7 +49,10 @@ use crate::routes;
 )]
 struct Head;
 
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));
+/// The document, made when it is first needed. It comes with each request, from `routes.rs`, which has the routes.
+pub(crate) type Description = Extension<&'static LazyLock<Value>>;
+
+static TEXT: OnceLock<Bytes> = OnceLock::new();
 
 /// Show this description
 #[utoipa::path(
@@ -60,15 +63,16 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_st
     security(()),
     responses((status = 200, description = "An OpenAPI document", body = Object))
 )]
-pub(crate) async fn show() -> Response {
+pub(crate) async fn show(Extension(document): Description) -> Response {
+    let text = TEXT.get_or_init(|| Bytes::from(document.to_string()));
     let content_type = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, content_type)], DOCUMENT.clone()).into_response()
+    ([(header::CONTENT_TYPE, content_type)], text.clone()).into_response()
 }
 
-/// The description of the JSON API: an OpenAPI 3.1 document.
-pub fn document() -> Value {
+/// The whole document, with what `routes` say of themselves.
+pub(crate) fn of(routes: openapi::OpenApi) -> Value {
     let mut head = Head::openapi();
-    head.merge(routes::api().into_openapi());
+    head.merge(routes);
     let mut document = serde_json::to_value(head).unwrap_or_default();
     let ways = json!({
         "basic": {

@@ -1,7 +1,7 @@
 //! The parts of a request to the API, refused with a text of its own where they cannot be read.
 
 use axum::{
-    body::Body,
+    body::Body as RawBody,
     extract::{FromRequest, FromRequestParts, Path as RawPath, Query as RawQuery, Request},
     http::{HeaderMap, header, request::Parts},
 };
@@ -50,9 +50,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
 /// A body of JSON: 415 when it says that it is something else, 413 when it is too large, 400 when it is no JSON, 422
 /// when it does not say what the route needs.
-pub(crate) struct Json<T>(pub(crate) T);
+pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + ToSchema> FromRequest<Registry> for Json<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<Registry> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, registry: &Registry) -> Result<Self, ApiError> {
@@ -93,7 +93,7 @@ fn says_json(headers: &HeaderMap) -> bool {
 /// A whole body, no larger than the settings allow.
 pub(crate) async fn small_body(
     headers: &HeaderMap,
-    body: Body,
+    body: RawBody,
     registry: &Registry,
 ) -> Result<Vec<u8>, ApiError> {
     let limit = registry.settings().api.largest_body;
@@ -121,7 +121,7 @@ pub(crate) async fn small_body(
 }
 
 /// The whole body, or nothing when it has more than `limit` bytes.
-async fn gather(body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Error> {
+async fn gather(body: RawBody, limit: usize) -> Result<Option<Vec<u8>>, axum::Error> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(piece) = stream.try_next().await? {

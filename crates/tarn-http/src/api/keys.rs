@@ -1,6 +1,6 @@
 //! `/api/v1/owners/{owner}/keys`: the keys that sign an owner's indexes. Their private halves never leave the server here.
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,10 +13,7 @@ use super::{
     words::NewType,
 };
 use crate::error::ApiError;
-use tarn_core::{
-    Registry,
-    keys::{ListedKey, StateChange},
-};
+use tarn_core::keys::{ListedKey, StateChange};
 use tarn_store::metadata::KeyType;
 
 /// A key.
@@ -88,12 +85,8 @@ impl From<StateChange> for Signing {
     params(OwnerPath, ListQuery),
     responses((status = 200, description = "The keys", body = Vec<Key>))
 )]
-pub(crate) async fn list(
-    State(registry): State<Registry>,
-    of: Of<OwnerPath>,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    let keys = registry.keys().list(&of.owner).await?;
+pub(crate) async fn list(of: Of<OwnerPath>, pages: Pages) -> Result<Response, ApiError> {
+    let keys = of.registry.keys().list(&of.owner).await?;
     Ok(pages.answer_part_of(keys, Key::from))
 }
 
@@ -107,12 +100,12 @@ pub(crate) async fn list(
     responses((status = 201, description = "The new key", body = Key))
 )]
 pub(crate) async fn rotate(
-    State(registry): State<Registry>,
     of: Of<OwnerPath>,
     Query(wanted): Query<RotateQuery>,
 ) -> Result<(StatusCode, Json<Key>), ApiError> {
     let key_type = wanted.r#type.map_or(KeyType::Rsa, |NewType(wanted)| wanted);
-    let key = registry.keys().rotate(&of.owner, key_type, &of.by).await?;
+    let keys = of.registry.keys();
+    let key = keys.rotate(&of.owner, key_type, &of.by).await?;
     Ok((StatusCode::CREATED, Json(key.into())))
 }
 
@@ -125,14 +118,11 @@ pub(crate) async fn rotate(
     responses((status = 200, description = "Which keys sign now", body = Signing))
 )]
 pub(crate) async fn retire(
-    State(registry): State<Registry>,
     of: Of<OwnerPath>,
     Path(path): Path<KeyPath>,
 ) -> Result<Json<Signing>, ApiError> {
-    let change = registry
-        .keys()
-        .retire(&of.owner, &path.parse()?, &of.by)
-        .await?;
+    let keys = of.registry.keys();
+    let change = keys.retire(&of.owner, &path.parse()?, &of.by).await?;
     Ok(Json(change.into()))
 }
 
@@ -143,11 +133,10 @@ pub(crate) async fn retire(
     responses((status = 200, description = "Which keys sign now", body = Signing))
 )]
 pub(crate) async fn reactivate(
-    State(registry): State<Registry>,
     of: Of<OwnerPath>,
     Path(path): Path<KeyPath>,
 ) -> Result<Json<Signing>, ApiError> {
-    let keys = registry.keys();
+    let keys = of.registry.keys();
     let change = keys.reactivate(&of.owner, &path.parse()?, &of.by).await?;
     Ok(Json(change.into()))
 }

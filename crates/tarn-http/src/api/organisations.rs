@@ -1,28 +1,27 @@
 //! `/api/v1/orgs`: organisations and who is in them.
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{owner_name, said, word},
+    administer::{done, owner_name, said, word},
     callers::{Of, Reading, Seeing, SeeingUser, Site},
-    extract::{self, Path, Query},
+    extract::{Body, Path, Query},
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{OrganisationPath, UserPath},
+    paths::{OfOwner as _, OrganisationPath, UserPath},
     user::Person,
     users::RemovalQuery,
     words::{Permission, Visibility},
 };
 use crate::{code::Code, error::ApiError};
-use tarn_base::names::OwnerName;
 use tarn_core::{
     Registry,
     access::{AccountError, Action},
 };
 use tarn_store::metadata::{
-    self, CatalogOwner, Member, Owner, OwnerKind, OwnersWanted, ReadScope, Role,
+    self, CatalogOwner, Member, Owner, OwnerId, OwnerKind, OwnersWanted, Role,
 };
 
 const KIND: OwnerKind = OwnerKind::Organisation;
@@ -125,11 +124,6 @@ pub(crate) struct NewRole {
     role: String,
 }
 
-/// A name that breaks the grammar is one that no member has.
-fn user(path: &UserPath) -> Result<OwnerName, ApiError> {
-    OwnerName::parse(&path.username).map_err(|_| no_member())
-}
-
 fn no_member() -> ApiError {
     ApiError::Bare(
         Code::NoSuchMember,
@@ -154,14 +148,22 @@ impl From<CatalogOwner> for Organisation {
     }
 }
 
+/// All that the caller may know of, or those with that member.
 async fn listed(
-    registry: &Registry,
-    read_scope: &ReadScope,
-    wanted: OwnersWanted<'_>,
-    pages: &Pages,
+    Seeing {
+        registry,
+        read_scope,
+    }: Seeing,
+    member: Option<OwnerId>,
+    pages: Pages,
 ) -> Result<Response, ApiError> {
+    let wanted = OwnersWanted {
+        kind: Some(KIND),
+        member,
+        ..OwnersWanted::default()
+    };
     let metadata = registry.metadata();
-    let page = metadata.visible_owners(read_scope, wanted, pages.window());
+    let page = metadata.visible_owners(&read_scope, wanted, pages.window());
     Ok(pages.answer(page.await?, Organisation::from))
 }
 
@@ -174,16 +176,8 @@ async fn listed(
     security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The organisations", body = Vec<Organisation>))
 )]
-pub(crate) async fn list(
-    State(registry): State<Registry>,
-    Seeing(read_scope): Seeing,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    let wanted = OwnersWanted {
-        kind: Some(KIND),
-        ..OwnersWanted::default()
-    };
-    listed(&registry, &read_scope, wanted, &pages).await
+pub(crate) async fn list(seeing: Seeing, pages: Pages) -> Result<Response, ApiError> {
+    listed(seeing, None, pages).await
 }
 
 /// List the organisations that the caller is a member of
@@ -195,16 +189,10 @@ pub(crate) async fn list(
     responses((status = 200, description = "The organisations", body = Vec<Organisation>))
 )]
 pub(crate) async fn list_own(
-    State(registry): State<Registry>,
-    SeeingUser { user, read_scope }: SeeingUser,
+    SeeingUser { user, seeing }: SeeingUser,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let wanted = OwnersWanted {
-        kind: Some(KIND),
-        member: Some(user),
-        ..OwnersWanted::default()
-    };
-    listed(&registry, &read_scope, wanted, &pages).await
+    listed(seeing, Some(user), pages).await
 }
 
 /// Add an organisation
@@ -216,24 +204,23 @@ pub(crate) async fn list_own(
     responses((status = 201, description = "The organisation", body = Organisation))
 )]
 pub(crate) async fn add(
-    State(registry): State<Registry>,
-    Site { caller, by, .. }: Site,
-    extract::Json(new): extract::Json<NewOrganisation>,
+    site: Site,
+    Body(new): Body<NewOrganisation>,
 ) -> Result<(StatusCode, Json<Organisation>), ApiError> {
     let name = owner_name(&new.username)?;
-    let caller = caller.account().map_or("", |(_, name)| name);
+    let caller = site.caller.account().map_or("", |(_, name)| name);
     let first = owner_name(new.owner.as_deref().unwrap_or(caller))?;
     let visibility = said(new.visibility.as_deref())?.unwrap_or(metadata::Visibility::Public);
-    let accounts = registry.accounts();
+    let accounts = site.registry.accounts();
     let owner = accounts
-        .add_organisation(&name, visibility, &first, &by)
+        .add_organisation(&name, visibility, &first, &site.by)
         .await
         .map_err(|error| match error {
             // It is the body that names a user who is not there, not the path.
             AccountError::NoUser(_) | AccountError::Renamed(..) => ApiError::invalid_field(&error),
             error => error.into(),
         })?;
-    Ok((StatusCode::CREATED, shown(&registry, owner).await?))
+    Ok((StatusCode::CREATED, shown(&site.registry, owner).await?))
 }
 
 /// Show an organisation
@@ -246,10 +233,9 @@ pub(crate) async fn add(
     responses((status = 200, description = "The organisation", body = Organisation))
 )]
 pub(crate) async fn show(
-    State(registry): State<Registry>,
     reading: Reading<OrganisationPath>,
 ) -> Result<Json<Organisation>, ApiError> {
-    shown(&registry, reading.owner.clone()).await
+    shown(&reading.registry, reading.owner.clone()).await
 }
 
 /// Change who may read what an organisation has
@@ -262,19 +248,18 @@ pub(crate) async fn show(
     responses((status = 200, description = "The organisation", body = Organisation))
 )]
 pub(crate) async fn change(
-    State(registry): State<Registry>,
     of: Of<OrganisationPath>,
-    extract::Json(change): extract::Json<OrganisationChange>,
+    Body(change): Body<OrganisationChange>,
 ) -> Result<Json<Organisation>, ApiError> {
-    let accounts = registry.accounts();
+    let accounts = of.registry.accounts();
     if let Some(visibility) = said(change.visibility.as_deref())? {
-        of.may_also(&registry, Action::Read).await?;
+        of.may_also(Action::Read).await?;
         accounts
             .set_visibility(KIND, &of.name, visibility, &of.by)
             .await?;
     }
     let owner = accounts.find_organisation(&of.name).await?;
-    shown(&registry, owner).await
+    shown(&of.registry, owner).await
 }
 
 /// Delete an organisation
@@ -286,14 +271,13 @@ pub(crate) async fn change(
     responses((status = 204, description = "The organisation is gone"))
 )]
 pub(crate) async fn remove(
-    State(registry): State<Registry>,
     of: Of<OrganisationPath>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
     if query.with_packages() {
-        of.may_also(&registry, Action::Delete).await?;
+        of.may_also(Action::Delete).await?;
     }
-    registry
+    of.registry
         .accounts()
         .remove(KIND, &of.name, query.with_packages(), &of.by)
         .await?;
@@ -310,12 +294,11 @@ pub(crate) async fn remove(
     responses((status = 204, description = "The organisation has that name"))
 )]
 pub(crate) async fn rename(
-    State(registry): State<Registry>,
     of: Of<OrganisationPath>,
-    extract::Json(new): extract::Json<NewOrganisationName>,
+    Body(new): Body<NewOrganisationName>,
 ) -> Result<StatusCode, ApiError> {
     let name = owner_name(&new.new_name)?;
-    registry
+    of.registry
         .accounts()
         .rename(KIND, &of.name, &name, &of.by)
         .await?;
@@ -328,15 +311,9 @@ pub(crate) async fn rename(
     params(OrganisationPath, ListQuery),
     responses((status = 200, description = "The members", body = Vec<OrganisationMember>))
 )]
-pub(crate) async fn members(
-    State(registry): State<Registry>,
-    of: Of<OrganisationPath>,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    let members = registry
-        .accounts()
-        .members(&of.name, pages.window())
-        .await?;
+pub(crate) async fn members(of: Of<OrganisationPath>, pages: Pages) -> Result<Response, ApiError> {
+    let accounts = of.registry.accounts();
+    let members = accounts.members(&of.name, pages.window()).await?;
     Ok(pages.answer(members, OrganisationMember::from))
 }
 
@@ -347,19 +324,15 @@ pub(crate) async fn members(
     responses((status = 204, description = "They are"))
 )]
 pub(crate) async fn is_member(
-    State(registry): State<Registry>,
     of: Of<OrganisationPath>,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let metadata = registry.metadata();
-    let user = metadata.user(&user(&path)?).await?.ok_or_else(no_member)?;
+    let metadata = of.registry.metadata();
+    let user = metadata.user(&path.parse(no_member)?).await?;
+    let user = user.ok_or_else(no_member)?;
     // One who is in no team is no member.
     let grants = metadata.team_grants(of.owner.id, user.id).await?;
-    if grants.is_empty() {
-        Err(no_member())
-    } else {
-        Ok(StatusCode::NO_CONTENT)
-    }
+    done(!grants.is_empty(), no_member)
 }
 
 /// Change the role of a member of an organisation, or add one
@@ -371,16 +344,15 @@ pub(crate) async fn is_member(
     responses((status = 204, description = "They have that role"))
 )]
 pub(crate) async fn set_member(
-    State(registry): State<Registry>,
     of: Of<OrganisationPath>,
     Path(path): Path<UserPath>,
-    extract::Json(new): extract::Json<NewRole>,
+    Body(new): Body<NewRole>,
 ) -> Result<StatusCode, ApiError> {
     let role: Role = word(&new.role)?;
-    of.may_grant(&registry, role).await?;
-    registry
+    of.may_grant(role).await?;
+    of.registry
         .accounts()
-        .set_member(&of.name, &user(&path)?, Some(role), &of.by)
+        .set_member(&of.name, &path.parse(no_member)?, Some(role), &of.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -392,17 +364,12 @@ pub(crate) async fn set_member(
     responses((status = 204, description = "They are in none"))
 )]
 pub(crate) async fn remove_member(
-    State(registry): State<Registry>,
     of: Of<OrganisationPath>,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let accounts = registry.accounts();
+    let accounts = of.registry.accounts();
     let changed = accounts
-        .set_member(&of.name, &user(&path)?, None, &of.by)
+        .set_member(&of.name, &path.parse(no_member)?, None, &of.by)
         .await?;
-    if changed {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(no_member())
-    }
+    done(changed, no_member)
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/owners`: who there is, as far as the caller may know, and what repositories they have.
 
-use axum::{Json, extract::State, response::Response};
+use axum::{Json, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -8,14 +8,14 @@ use super::{
     callers::{Reading, Seeing},
     extract::Query,
     moment::Moment,
-    paging::{ListQuery, ListUrl, Number, Pages, Paging},
+    paging::{ListQuery, ListUrl, Number, Pages},
     paths::{OwnerPath, UserPath},
     words::{OwnerKind, Visibility},
 };
 use crate::error::ApiError;
 use tarn_base::names::MAX_BYTES;
-use tarn_core::Registry;
-use tarn_store::metadata::{self, CatalogOwner, CatalogRepository, OwnersWanted};
+
+use tarn_store::metadata::{CatalogOwner, CatalogRepository, OwnersWanted};
 
 /// A user or an organisation. `login` and `username` are the same: Forgejo and Gitea write both.
 #[derive(Serialize, ToSchema)]
@@ -152,30 +152,27 @@ pub(crate) struct OwnersQuery {
     responses((status = 200, description = "The owners", body = Vec<OwnerDetails>))
 )]
 pub(crate) async fn list(
-    State(registry): State<Registry>,
-    Seeing(read_scope): Seeing,
+    Seeing {
+        registry,
+        read_scope,
+    }: Seeing,
     Query(query): Query<OwnersQuery>,
     url: ListUrl,
 ) -> Result<Response, ApiError> {
-    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let pages = url.page(query.page, query.limit);
     let prefix = query.q.as_deref().unwrap_or("");
     if prefix.len() > MAX_BYTES {
         return Err(ApiError::BadRequest(format!(
             "`q` is too long; no name has more than {MAX_BYTES} bytes"
         )));
     }
-    let page = registry
-        .metadata()
-        .visible_owners(
-            &read_scope,
-            OwnersWanted {
-                prefix,
-                ..OwnersWanted::default()
-            },
-            paging.window(),
-        )
-        .await?;
-    Ok(paging.answer(&url, page, OwnerDetails::from))
+    let wanted = OwnersWanted {
+        prefix,
+        ..OwnersWanted::default()
+    };
+    let metadata = registry.metadata();
+    let page = metadata.visible_owners(&read_scope, wanted, pages.window());
+    Ok(pages.answer(page.await?, OwnerDetails::from))
 }
 
 /// Show an owner
@@ -188,11 +185,8 @@ pub(crate) async fn list(
     security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The owner", body = OwnerDetails))
 )]
-pub(crate) async fn show(
-    State(registry): State<Registry>,
-    reading: Reading<OwnerPath>,
-) -> Result<Json<OwnerDetails>, ApiError> {
-    shown(&registry, &reading.owner).await
+pub(crate) async fn show(reading: Reading<OwnerPath>) -> Result<Json<OwnerDetails>, ApiError> {
+    shown(&reading).await
 }
 
 /// Show a user
@@ -205,19 +199,17 @@ pub(crate) async fn show(
     security((), ("basic" = []), ("bearer" = []), ("token" = [])),
     responses((status = 200, description = "The user", body = OwnerDetails))
 )]
-pub(crate) async fn show_user(
-    State(registry): State<Registry>,
-    reading: Reading<UserPath>,
-) -> Result<Json<OwnerDetails>, ApiError> {
-    shown(&registry, &reading.owner).await
+pub(crate) async fn show_user(reading: Reading<UserPath>) -> Result<Json<OwnerDetails>, ApiError> {
+    shown(&reading).await
 }
 
-async fn shown(
-    registry: &Registry,
-    owner: &metadata::Owner,
-) -> Result<Json<OwnerDetails>, ApiError> {
-    let owner = owner.clone();
-    let created_at = registry.metadata().owner_created_at(owner.id).await?;
+async fn shown<P>(reading: &Reading<P>) -> Result<Json<OwnerDetails>, ApiError> {
+    let owner = reading.owner.clone();
+    let created_at = reading
+        .registry
+        .metadata()
+        .owner_created_at(owner.id)
+        .await?;
     Ok(Json(CatalogOwner { owner, created_at }.into()))
 }
 
@@ -234,14 +226,11 @@ async fn shown(
     responses((status = 200, description = "The repositories", body = Vec<Repository>))
 )]
 pub(crate) async fn repositories(
-    State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let read_scope = registry.access().read_scope(&reading.caller).await?;
-    let page = registry
-        .metadata()
-        .listed_repositories(&read_scope, reading.owner.id, pages.window())
-        .await?;
-    Ok(pages.answer(page, Repository::from))
+    let read_scope = reading.read_scope().await?;
+    let metadata = reading.registry.metadata();
+    let page = metadata.listed_repositories(&read_scope, reading.owner.id, pages.window());
+    Ok(pages.answer(page.await?, Repository::from))
 }

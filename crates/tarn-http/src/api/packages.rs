@@ -1,27 +1,20 @@
 //! `/api/v1/packages/{owner}`: versions of packages and their files, as in Forgejo and Gitea.
 
 use apk::version::Version;
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, http::StatusCode, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
     callers::Reading,
     extract::{Path, Query},
-    paging::{ListQuery, ListUrl, Number, Pages, Paging},
+    paging::{ListQuery, ListUrl, Number, Pages},
     paths::{OwnerPath, PackagePath, VersionPath, no_such_version},
     versions::{Package, PackageFile, check_text},
 };
-use crate::{
-    authorize::{Authorized, Presented},
-    error::ApiError,
-};
-use tarn_core::{
-    Registry,
-    access::{Action, Caller, Denied, Place},
-    settings::ApiLimits,
-};
-use tarn_store::metadata::{PackageAddress, Page, ReadScope, Window};
+use crate::error::ApiError;
+use tarn_core::access::{Action, Caller, Denied, Place};
+use tarn_store::metadata::{CatalogVersion, PackageAddress, Page, ReadScope, Window};
 
 /// Which packages.
 #[derive(Deserialize, IntoParams)]
@@ -57,16 +50,6 @@ pub(crate) struct FilesQuery {
     limit: Option<Number>,
 }
 
-impl FilesQuery {
-    fn paging(&self, limits: &ApiLimits) -> Paging {
-        let limit = match (self.page, self.limit) {
-            (None, None) => Some(Number::MOST),
-            (_, limit) => limit,
-        };
-        Paging::new(self.page, limit, limits)
-    }
-}
-
 /// List the packages of an owner
 ///
 /// One entry for each version of a package, the newest first.
@@ -80,15 +63,13 @@ impl FilesQuery {
     responses((status = 200, description = "The packages", body = Vec<Package>))
 )]
 pub(crate) async fn list(
-    State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
     Query(query): Query<PackagesQuery>,
     url: ListUrl,
 ) -> Result<Response, ApiError> {
     let text = query.q.as_deref().filter(|text| !text.is_empty());
     check_text("q", text.unwrap_or(""))?;
-    let Authorized { owner, caller, .. } = &*reading;
-    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let pages = url.page(query.page, query.limit);
     let kind = query.kind.as_deref().map_or("", str::trim);
     check_text("type", query.kind.as_deref().unwrap_or(""))?;
     if !matches!(kind, "" | "alpine") {
@@ -96,23 +77,23 @@ pub(crate) async fn list(
             entries: Vec::new(),
             total: 0,
         };
-        return Ok(paging.answer(&url, none, |package| package));
+        return Ok(pages.answer(none, |package| package));
     }
-    let read_scope = registry.access().read_scope(caller).await?;
-    let metadata = registry.metadata();
+    let read_scope = reading.read_scope().await?;
+    let (metadata, owner, window) = (
+        reading.registry.metadata(),
+        reading.owner.id,
+        pages.window(),
+    );
     let page = match text {
-        None => {
-            metadata
-                .listed_versions(&read_scope, owner.id, paging.window())
-                .await
-        }
+        None => metadata.listed_versions(&read_scope, owner, window).await,
         Some(text) => {
             metadata
-                .versions_named_like(&read_scope, owner.id, text, paging.window())
+                .versions_named_like(&read_scope, owner, text, window)
                 .await
         }
     }?;
-    Ok(paging.answer(&url, page, Package::from))
+    Ok(pages.answer(page, Package::from))
 }
 
 /// List the versions of a package
@@ -128,26 +109,27 @@ pub(crate) async fn list(
     responses((status = 200, description = "The versions", body = Vec<Package>))
 )]
 pub(crate) async fn versions(
-    State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
     Path(package): Path<PackagePath>,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let Authorized { owner, caller, .. } = &*reading;
-    let name = package.parse()?;
-    let page = registry
-        .metadata()
-        .versions_of(
-            &registry.access().read_scope(caller).await?,
-            owner.id,
-            &name,
-            pages.window(),
-        )
-        .await?;
+    let page = versions_of(&reading, &package, pages.window()).await?;
     if page.total == 0 {
         return Err(no_such_version());
     }
     Ok(pages.answer(page, Package::from))
+}
+
+async fn versions_of(
+    reading: &Reading<OwnerPath>,
+    package: &PackagePath,
+    window: Window,
+) -> Result<Page<CatalogVersion>, ApiError> {
+    let name = package.parse()?;
+    let read_scope = reading.read_scope().await?;
+    let metadata = reading.registry.metadata();
+    let versions = metadata.versions_of(&read_scope, reading.owner.id, &name, window);
+    Ok(versions.await?)
 }
 
 /// Show the newest version of a package
@@ -163,20 +145,14 @@ pub(crate) async fn versions(
     responses((status = 200, description = "The version", body = Package))
 )]
 pub(crate) async fn latest(
-    State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
     Path(package): Path<PackagePath>,
 ) -> Result<Json<Package>, ApiError> {
-    let Authorized { owner, caller, .. } = &*reading;
-    let read_scope = registry.access().read_scope(caller).await?;
     let first = Window {
         offset: 0,
         limit: 1,
     };
-    let page = registry
-        .metadata()
-        .versions_of(&read_scope, owner.id, &package.parse()?, first)
-        .await?;
+    let page = versions_of(&reading, &package, first).await?;
     let newest = page.entries.into_iter().next();
     Ok(Json(newest.ok_or_else(no_such_version)?.into()))
 }
@@ -192,19 +168,15 @@ pub(crate) async fn latest(
     responses((status = 200, description = "The version", body = Package))
 )]
 pub(crate) async fn show(
-    State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
     Path(package): Path<PackagePath>,
     Path(version): Path<VersionPath>,
 ) -> Result<Json<Package>, ApiError> {
-    let Authorized { owner, caller, .. } = &*reading;
-    let read_scope = registry.access().read_scope(caller).await?;
+    let read_scope = reading.read_scope().await?;
     let (name, version) = (package.parse()?, version.parse()?);
-    let found = registry
-        .metadata()
-        .version(&read_scope, owner.id, &name, &version)
-        .await?;
-    Ok(Json(found.ok_or_else(no_such_version)?.into()))
+    let metadata = reading.registry.metadata();
+    let found = metadata.version(&read_scope, reading.owner.id, &name, &version);
+    Ok(Json(found.await?.ok_or_else(no_such_version)?.into()))
 }
 
 /// Delete a package
@@ -219,12 +191,10 @@ pub(crate) async fn show(
     responses((status = 204, description = "The package is deleted"))
 )]
 pub(crate) async fn remove_all(
-    State(registry): State<Registry>,
-    authorized: Reading<OwnerPath>,
-    presented: Presented,
+    reading: Reading<OwnerPath>,
     Path(package): Path<PackagePath>,
 ) -> Result<StatusCode, ApiError> {
-    delete(&registry, &authorized, &presented, (&package, None)).await
+    delete(&reading, &package, None).await
 }
 
 /// Delete a version of a package
@@ -240,26 +210,22 @@ pub(crate) async fn remove_all(
     responses((status = 204, description = "The version is deleted"))
 )]
 pub(crate) async fn remove(
-    State(registry): State<Registry>,
-    authorized: Reading<OwnerPath>,
-    presented: Presented,
+    reading: Reading<OwnerPath>,
     Path(package): Path<PackagePath>,
     Path(version): Path<VersionPath>,
 ) -> Result<StatusCode, ApiError> {
-    let what = (&package, Some(&version));
-    delete(&registry, &authorized, &presented, what).await
+    delete(&reading, &package, Some(&version)).await
 }
 
 /// Deletes the files of a version, or of all versions, in one transaction.
 async fn delete(
-    registry: &Registry,
-    authorized: &Authorized,
-    presented: &Presented,
-    (package, version): (&PackagePath, Option<&VersionPath>),
+    reading: &Reading<OwnerPath>,
+    package: &PackagePath,
+    version: Option<&VersionPath>,
 ) -> Result<StatusCode, ApiError> {
     // Where the files are decides who may delete them, so each place is asked about below, before any file is deleted.
-    let Authorized { owner, caller, .. } = authorized;
-    if let Caller::Anonymous = caller {
+    let (registry, owner) = (&reading.registry, &reading.owner);
+    if let Caller::Anonymous = reading.caller {
         return Err(Denied::NeedsCredentials.into());
     }
     let name = package.parse()?;
@@ -271,11 +237,9 @@ async fn delete(
             .await
     };
     // What the caller may not even list is not there for them.
-    let read_scope = registry.access().read_scope(caller).await?;
+    let read_scope = reading.read_scope().await?;
     if places(&read_scope).await?.is_empty() {
-        presented
-            .allow(registry, caller, owner, Action::Delete, None)
-            .await?;
+        reading.may(Action::Delete, None).await?;
         return Err(no_such_version());
     }
     let files = places(&ReadScope::EVERYTHING).await?;
@@ -286,9 +250,7 @@ async fn delete(
             branch: &file.branch,
             repository: &file.repository,
         };
-        presented
-            .allow(registry, caller, owner, Action::Delete, Some(place))
-            .await?;
+        reading.may(Action::Delete, Some(place)).await?;
     }
     let addressed: Vec<_> = files
         .iter()
@@ -305,7 +267,7 @@ async fn delete(
         })
         .collect();
     let remover = registry.remover();
-    let by = authorized.actor();
+    let by = reading.actor();
     if remover.remove_package_files(&addressed, &by).await? == 0 {
         return Err(no_such_version());
     }
@@ -313,8 +275,8 @@ async fn delete(
         owner = owner.name,
         package = name.as_str(),
         version = version.as_ref().map_or("all", Version::as_str),
-        account = authorized.account_name(),
-        by = authorized.credential_kind(),
+        account = reading.account_name(),
+        by = reading.credential_kind(),
         "package version deleted"
     );
     Ok(StatusCode::NO_CONTENT)
@@ -333,20 +295,23 @@ async fn delete(
     responses((status = 200, description = "The files", body = Vec<PackageFile>))
 )]
 pub(crate) async fn files(
-    State(registry): State<Registry>,
     reading: Reading<OwnerPath>,
     Path(package): Path<PackagePath>,
     Path(version): Path<VersionPath>,
     Query(query): Query<FilesQuery>,
     url: ListUrl,
 ) -> Result<Response, ApiError> {
-    let Authorized { owner, caller, .. } = &*reading;
+    let owner = &reading.owner;
     let (name, version) = (package.parse()?, version.parse()?);
-    let read_scope = registry.access().read_scope(caller).await?;
-    let paging = query.paging(&registry.settings().api);
-    let page = registry
-        .metadata()
-        .files_of_version(&read_scope, owner.id, &name, &version, paging.window())
+    let read_scope = reading.read_scope().await?;
+    let limit = match (query.page, query.limit) {
+        (None, None) => Some(Number::MOST),
+        (_, limit) => limit,
+    };
+    let pages = url.page(query.page, limit);
+    let metadata = reading.registry.metadata();
+    let page = metadata
+        .files_of_version(&read_scope, owner.id, &name, &version, pages.window())
         .await?;
     if page.total == 0 {
         return Err(no_such_version());
@@ -358,5 +323,5 @@ pub(crate) async fn files(
             .collect::<Result<Vec<_>, _>>()?,
         total: page.total,
     };
-    Ok(paging.answer(&url, page, |file| file))
+    Ok(pages.answer(page, |file| file))
 }

@@ -64,6 +64,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The URL of the list that was asked for, as the client sees it, and the turn to answer it.
 pub(crate) struct ListUrl {
+    limits: ApiLimits,
     /// Scheme, host and the path of the base URL; empty where the request names no host.
     base: String,
     uri: Uri,
@@ -83,6 +84,7 @@ impl FromRequestParts<Registry> for ListUrl {
             None => as_asked(&parts.headers),
         };
         Ok(Self {
+            limits: registry.settings().api.clone(),
             base,
             uri: parts.uri.clone(),
             _turn: Some(turn),
@@ -127,9 +129,23 @@ fn as_asked(headers: &HeaderMap) -> String {
 }
 
 impl ListUrl {
+    /// The page that is wanted.
+    pub(crate) fn page(self, page: Option<Number>, limit: Option<Number>) -> Pages {
+        let limit = limit.map_or(0, |Number(limit)| limit);
+        let limit = match limit {
+            0 => self.limits.usual_page,
+            limit => limit,
+        };
+        Pages {
+            page: page.map_or(1, |Number(page)| page.max(1)),
+            limit: limit.clamp(1, self.limits.largest_page.max(1)),
+            url: self,
+        }
+    }
+
     /// What a link to another page of the list begins with: the URL and the rest of the query, up to where the page and the limit
     /// stand. `place` is the parameter that says which page. What came as bytes beyond ASCII is percent-encoded: a URI has none.
-    pub(super) fn another_page(&self, place: &str) -> String {
+    fn another_page(&self, place: &str) -> String {
         let mut target = self.base.clone();
         let mut add = |text: &str| {
             for byte in text.bytes() {
@@ -153,9 +169,10 @@ impl ListUrl {
     }
 }
 
-/// The page that is wanted of a list that has no other parameters.
+/// Which page of how many entries is wanted. As a part of a request: of a list that has no other parameters.
 pub(crate) struct Pages {
-    paging: Paging,
+    page: u32,
+    limit: u32,
     url: ListUrl,
 }
 
@@ -164,25 +181,31 @@ impl FromRequestParts<Registry> for Pages {
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let Query(query) = Query::<ListQuery>::from_request_parts(parts, registry).await?;
-        Ok(Self {
-            paging: Paging::new(query.page, query.limit, &registry.settings().api),
-            url: ListUrl::from_request_parts(parts, registry).await?,
-        })
+        let url = ListUrl::from_request_parts(parts, registry).await?;
+        Ok(url.page(query.page, query.limit))
     }
 }
 
 impl Pages {
-    pub(crate) fn window(&self) -> Window {
-        self.paging.window()
+    pub(crate) const fn window(&self) -> Window {
+        Window {
+            offset: (self.page - 1).saturating_mul(self.limit),
+            limit: self.limit,
+        }
     }
 
-    /// [`Paging::answer`].
+    /// 200 with the entries, and where the other pages are.
     pub(crate) fn answer<T, V: Serialize>(
         &self,
         page: Page<T>,
         view: impl FnMut(T) -> V,
     ) -> Response {
-        self.paging.answer(&self.url, page, view)
+        let entries: Vec<V> = page.entries.into_iter().map(view).collect();
+        let mut response = axum::Json(entries).into_response();
+        let headers = response.headers_mut();
+        headers.insert(TOTAL_COUNT.clone(), HeaderValue::from(page.total));
+        headers.extend(self.links(page.total).and_then(link));
+        response
     }
 
     /// The same where the whole list is at hand.
@@ -201,51 +224,9 @@ impl Pages {
         };
         self.answer(page, view)
     }
-}
-
-/// Which page of how many entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Paging {
-    page: u32,
-    limit: u32,
-}
-
-impl Paging {
-    pub(crate) fn new(page: Option<Number>, limit: Option<Number>, limits: &ApiLimits) -> Self {
-        let limit = limit.map_or(0, |Number(limit)| limit);
-        Self {
-            page: page.map_or(1, |Number(page)| page.max(1)),
-            limit: if limit == 0 { limits.usual_page } else { limit }
-                .clamp(1, limits.largest_page.max(1)),
-        }
-    }
-
-    pub(crate) fn window(self) -> Window {
-        Window {
-            offset: (self.page - 1).saturating_mul(self.limit),
-            limit: self.limit,
-        }
-    }
-
-    /// 200 with the entries, and where the other pages are.
-    pub(crate) fn answer<T, V: Serialize>(
-        self,
-        url: &ListUrl,
-        page: Page<T>,
-        view: impl FnMut(T) -> V,
-    ) -> Response {
-        let entries: Vec<V> = page.entries.into_iter().map(view).collect();
-        let mut response = axum::Json(entries).into_response();
-        let headers = response.headers_mut();
-        headers.insert(TOTAL_COUNT.clone(), HeaderValue::from(page.total));
-        if let Some(links) = self.links(url, page.total) {
-            headers.extend(link(links));
-        }
-        response
-    }
 
     /// The value of the header `Link` (RFC 8288), or nothing when there is one page.
-    fn links(self, url: &ListUrl, total: u64) -> Option<String> {
+    fn links(&self, total: u64) -> Option<String> {
         let last = u32::try_from(total.div_ceil(u64::from(self.limit)))
             .unwrap_or(u32::MAX)
             .max(1);
@@ -261,17 +242,25 @@ impl Paging {
         if relations.is_empty() {
             return None;
         }
-        let target = url.another_page("page");
+        let target = self.url.another_page("page");
         let limit = self.limit;
         let links = relations.into_iter().map(|(relation, page)| {
             format!("<{target}page={page}&limit={limit}>; rel=\"{relation}\"")
         });
         Some(links.collect::<Vec<_>>().join(", "))
     }
+
+    /// The header `Link` to the entries before that one, of a list in which pages begin behind an entry.
+    pub(super) fn before(&self, entry: i64) -> Option<(HeaderName, HeaderValue)> {
+        let (target, limit) = (self.url.another_page("before"), self.limit);
+        link(format!(
+            "<{target}before={entry}&limit={limit}>; rel=\"next\""
+        ))
+    }
 }
 
 /// The header `Link`.
-pub(super) fn link(links: String) -> Option<(HeaderName, HeaderValue)> {
+fn link(links: String) -> Option<(HeaderName, HeaderValue)> {
     let value = HeaderValue::try_from(links).ok()?;
     Some((header::LINK, value))
 }
@@ -280,21 +269,18 @@ pub(super) fn link(links: String) -> Option<(HeaderName, HeaderValue)> {
 mod tests {
     use super::*;
 
-    fn paging(page: u32, limit: u32) -> Paging {
-        Paging::new(
-            Some(Number(page)),
-            Some(Number(limit)),
-            &ApiLimits::default(),
-        )
-    }
-
-    fn links(page: u32, total: u64) -> Option<String> {
+    fn pages(page: u32, limit: u32) -> Pages {
         let url = ListUrl {
+            limits: ApiLimits::default(),
             base: "https://h".to_owned(),
             uri: Uri::from_static("/a?q=x%20y&page=7&limit=3"),
             _turn: None,
         };
-        paging(page, 10).links(&url, total)
+        url.page(Some(Number(page)), Some(Number(limit)))
+    }
+
+    fn links(page: u32, total: u64) -> Option<String> {
+        pages(page, 10).links(total)
     }
 
     #[test]
@@ -333,7 +319,7 @@ mod tests {
             (2, 5000, (100, 100)),
             (u32::MAX, 100, (u32::MAX, 100)),
         ] {
-            let Window { offset, limit } = paging(page, limit).window();
+            let Window { offset, limit } = pages(page, limit).window();
             assert_eq!((offset, limit), window);
         }
     }

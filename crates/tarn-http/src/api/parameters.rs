@@ -10,10 +10,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::LazyLock,
+    sync::OnceLock,
 };
 
 use axum::{
+    Extension,
     extract::{MatchedPath, Request},
     http::{Method, Uri, uri::PathAndQuery},
     middleware::Next,
@@ -21,7 +22,11 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use super::{document, forges, paging::Number};
+use super::{
+    document::{Description, query_parameters},
+    forges,
+    paging::Number,
+};
 use crate::error::ApiError;
 
 /// What is known of an operation's query.
@@ -33,13 +38,16 @@ struct Known {
 }
 
 /// By method, as the document writes it, and path.
-static OPERATIONS: LazyLock<HashMap<(String, String), Known>> = LazyLock::new(|| {
-    let document = document::document();
+type Operations = HashMap<(String, String), Known>;
+
+static OPERATIONS: OnceLock<Operations> = OnceLock::new();
+
+fn operations(document: &Value) -> Operations {
     let paths = document.get("paths").and_then(Value::as_object);
     let mut known = HashMap::new();
     for (path, operations) in paths.into_iter().flatten() {
         for (method, operation) in operations.as_object().into_iter().flat_map(Map::iter) {
-            let names = document::query_parameters(operation);
+            let names = query_parameters(operation);
             let of_the_forges = forges::has_operation(operation);
             let operation = Known {
                 names: names.map(str::to_owned).collect(),
@@ -49,10 +57,15 @@ static OPERATIONS: LazyLock<HashMap<(String, String), Known>> = LazyLock::new(||
         }
     }
     known
-});
+}
 
 /// Refuses what is not to be ignored, and leaves out what is.
-pub(crate) async fn check(path: MatchedPath, mut request: Request, next: Next) -> Response {
+pub(crate) async fn check(
+    Extension(document): Description,
+    path: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if asks_for_another(&request) {
         return ApiError::BadRequest(
             "`sudo` is not done here; send the credentials of the user in whose name it is to be done"
@@ -67,7 +80,8 @@ pub(crate) async fn check(path: MatchedPath, mut request: Request, next: Next) -
             method => method.as_str().to_ascii_lowercase(),
         };
         let lenient = method != "delete";
-        match OPERATIONS.get(&(method, path.as_str().to_owned())) {
+        let operations = OPERATIONS.get_or_init(|| operations(document));
+        match operations.get(&(method, path.as_str().to_owned())) {
             Some(known) if known.of_the_forges && lenient => {
                 let query = as_the_forges_read(query, &known.names);
                 if let Some(uri) = with_query(request.uri(), &query) {

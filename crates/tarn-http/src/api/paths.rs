@@ -16,79 +16,54 @@ pub(crate) trait OfOwner: DeserializeOwned + Send {
 
     /// The segment, as it came.
     fn name(&self) -> &str;
-}
 
-/// Any owner.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct OwnerPath {
-    /// The name of a user or an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    owner: String,
-}
-
-impl OfOwner for OwnerPath {
-    const KIND: Option<OwnerKind> = None;
-
-    fn name(&self) -> &str {
-        &self.owner
+    /// The name. One that breaks the grammar is one that no owner has.
+    fn parse(&self, missing: impl FnOnce() -> ApiError) -> Result<OwnerName, ApiError> {
+        OwnerName::parse(self.name()).map_err(|_| missing())
     }
 }
 
-impl OwnerPath {
-    /// The owner. A name that breaks the grammar belongs to no owner.
-    pub(crate) fn parse(&self) -> Result<OwnerName, ApiError> {
-        OwnerName::parse(&self.owner).map_err(|_| ApiError::UnknownOwner)
-    }
+macro_rules! of_owner {
+    ($(#[$doc:meta])* $path:ident, $field:ident, $kind:expr, $what:literal, $example:literal) => {
+        $(#[$doc])*
+        #[derive(Deserialize, IntoParams)]
+        #[into_params(parameter_in = Path)]
+        pub(crate) struct $path {
+            #[doc = $what]
+            #[param(
+                min_length = 1,
+                max_length = 64,
+                pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
+                example = $example
+            )]
+            $field: String,
+        }
+
+        impl OfOwner for $path {
+            const KIND: Option<OwnerKind> = $kind;
+
+            fn name(&self) -> &str {
+                &self.$field
+            }
+        }
+    };
 }
 
-/// A user.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct UserPath {
-    /// The name of a user, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    pub(crate) username: String,
+of_owner! {
+    /// Any owner.
+    OwnerPath, owner, None, "The name of a user or an organisation, in any letters' case.", "alice"
 }
-
-impl OfOwner for UserPath {
-    const KIND: Option<OwnerKind> = Some(OwnerKind::User);
-
-    fn name(&self) -> &str {
-        &self.username
-    }
+of_owner! {
+    /// A user.
+    UserPath, username, Some(OwnerKind::User), "The name of a user, in any letters' case.", "alice"
 }
-
-/// An organisation.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct OrganisationPath {
-    /// The name of an organisation, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "acme"
-    )]
-    org: String,
+of_owner! {
+    /// An organisation.
+    OrganisationPath, org, Some(OwnerKind::Organisation), "The name of an organisation, in any letters' case.", "acme"
 }
-
-impl OfOwner for OrganisationPath {
-    const KIND: Option<OwnerKind> = Some(OwnerKind::Organisation);
-
-    fn name(&self) -> &str {
-        &self.org
-    }
+of_owner! {
+    /// A former name.
+    FormerNamePath, name, None, "A name that an owner had, in any letters' case.", "alice"
 }
 
 /// A package of the owner.
@@ -142,6 +117,12 @@ pub(crate) fn no_such_version() -> ApiError {
     )
 }
 
+/// 404 for what is in no list of the owner.
+pub(crate) fn not_listed(code: Code, what: &str) -> ApiError {
+    let text = format!("the owner has no such {what}; the list names those there are");
+    ApiError::Refused(code, text)
+}
+
 /// A signing key of the owner.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -154,12 +135,7 @@ pub(crate) struct KeyPath {
 impl KeyPath {
     /// The name. One that breaks the grammar is one that no key has.
     pub(crate) fn parse(&self) -> Result<KeyName, ApiError> {
-        KeyName::parse(&self.name).map_err(|_| {
-            ApiError::Refused(
-                Code::NoSuchKey,
-                "the owner has no such key; the list names those there are".to_owned(),
-            )
-        })
+        KeyName::parse(&self.name).map_err(|_| not_listed(Code::NoSuchKey, "key"))
     }
 }
 
@@ -184,12 +160,8 @@ pub(crate) struct HookPath {
 impl HookPath {
     /// The number. What is none is that of no webhook.
     pub(crate) fn number(&self) -> Result<i64, ApiError> {
-        self.id.parse().map_err(|_| {
-            ApiError::Refused(
-                Code::NoSuchWebhook,
-                "the owner has no such webhook; the list names those there are".to_owned(),
-            )
-        })
+        let number = self.id.parse();
+        number.map_err(|_| not_listed(Code::NoSuchWebhook, "webhook"))
     }
 }
 
@@ -229,18 +201,4 @@ number! {
 number! {
     /// A deleted package file.
     DeletedPath, id, "The number of a deleted package file.", 1021
-}
-
-/// A former name.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct FormerNamePath {
-    /// A name that an owner had, in any letters' case.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$",
-        example = "alice"
-    )]
-    pub(crate) name: String,
 }

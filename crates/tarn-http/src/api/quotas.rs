@@ -1,16 +1,17 @@
 //! What an owner has and may have, which versions its packages may have, and the rules by which they go by themselves.
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    administer::word,
+    administer::{done, word},
     callers::{Of, Site},
-    extract::{self, Path},
+    extract::{Body, Path},
+    forges::not_here,
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{OwnerPath, RulePath},
+    paths::{OfOwner as _, OwnerPath, RulePath, not_listed},
     words::VersionWord,
 };
 use crate::{code::Code, error::ApiError};
@@ -64,27 +65,19 @@ pub(crate) struct OwnLimits {
 impl OwnLimits {
     fn quota(&self) -> Result<OwnQuota, ApiError> {
         let numbers = [self.bytes, self.packages, self.upload];
-        if numbers
-            .into_iter()
-            .flatten()
-            .any(|number| i64::try_from(number).is_err())
-        {
-            return Err(ApiError::Unprocessable(format!(
-                "a limit is at most {}; leave it out for none",
-                i64::MAX
-            )));
-        }
-        if self.upload == Some(0) {
-            return Err(ApiError::Unprocessable(
-                "`upload` is at least 1 byte; leave it out for the server's limit".to_owned(),
-            ));
-        }
-        if self.unlimited && (self.bytes.is_some() || self.packages.is_some()) {
-            return Err(ApiError::Unprocessable(
-                "`unlimited` and a number of bytes or packages contradict each other; give one of them"
-                    .to_owned(),
-            ));
-        }
+        let is_too_large = |number| i64::try_from(number).is_err();
+        not_here(
+            numbers.into_iter().flatten().any(is_too_large),
+            "a limit is at most 9223372036854775807; leave it out for none",
+        )?;
+        not_here(
+            self.upload == Some(0),
+            "`upload` is at least 1 byte; leave it out for the server's limit",
+        )?;
+        not_here(
+            self.unlimited && (self.bytes.is_some() || self.packages.is_some()),
+            "`unlimited` and a number of bytes or packages contradict each other; give one of them",
+        )?;
         Ok(OwnQuota {
             unlimited: self.unlimited,
             bytes: self.bytes,
@@ -121,7 +114,7 @@ impl From<Allowance> for Quota {
 }
 
 async fn owner_called(registry: &Registry, path: &OwnerPath) -> Result<Owner, ApiError> {
-    let name = path.parse()?;
+    let name = path.parse(|| ApiError::UnknownOwner)?;
     Ok(registry.accounts().find_owner(&name).await?)
 }
 
@@ -131,11 +124,8 @@ async fn owner_called(registry: &Registry, path: &OwnerPath) -> Result<Owner, Ap
     params(OwnerPath),
     responses((status = 200, description = "What it has and may have", body = Quota))
 )]
-pub(crate) async fn show(
-    State(registry): State<Registry>,
-    of: Of<OwnerPath>,
-) -> Result<Json<Quota>, ApiError> {
-    let quotas = registry.quotas();
+pub(crate) async fn show(of: Of<OwnerPath>) -> Result<Json<Quota>, ApiError> {
+    let quotas = of.registry.quotas();
     Ok(Json(quotas.allowance(of.owner.id).await?.into()))
 }
 
@@ -149,14 +139,15 @@ pub(crate) async fn show(
     responses((status = 200, description = "What it has and may have", body = Quota))
 )]
 pub(crate) async fn set(
-    State(registry): State<Registry>,
-    Site { by, .. }: Site,
+    site: Site,
     Path(path): Path<OwnerPath>,
-    extract::Json(limits): extract::Json<OwnLimits>,
+    Body(limits): Body<OwnLimits>,
 ) -> Result<Json<Quota>, ApiError> {
-    let owner = owner_called(&registry, &path).await?;
-    let quotas = registry.quotas();
-    quotas.set(owner.id, Some(limits.quota()?), &by).await?;
+    let owner = owner_called(&site.registry, &path).await?;
+    let quotas = site.registry.quotas();
+    quotas
+        .set(owner.id, Some(limits.quota()?), &site.by)
+        .await?;
     Ok(Json(quotas.allowance(owner.id).await?.into()))
 }
 
@@ -168,14 +159,10 @@ pub(crate) async fn set(
     params(OwnerPath),
     responses((status = 204, description = "The server's limits hold"))
 )]
-pub(crate) async fn reset(
-    State(registry): State<Registry>,
-    Site { by, .. }: Site,
-    Path(path): Path<OwnerPath>,
-) -> Result<StatusCode, ApiError> {
-    let owner = owner_called(&registry, &path).await?;
-    let quotas = registry.quotas();
-    quotas.set(owner.id, None, &by).await?;
+pub(crate) async fn reset(site: Site, Path(path): Path<OwnerPath>) -> Result<StatusCode, ApiError> {
+    let owner = owner_called(&site.registry, &path).await?;
+    let quotas = site.registry.quotas();
+    quotas.set(owner.id, None, &site.by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -208,13 +195,9 @@ async fn versions_of(registry: &Registry, owner: &Owner) -> Result<Json<Versions
     }))
 }
 
-async fn set_own_versions(
-    registry: &Registry,
-    of: &Of<OwnerPath>,
-    rule: Option<VersionRule>,
-) -> Result<(), ApiError> {
-    of.may_also(registry, Action::Publish).await?;
-    let accounts = registry.accounts();
+async fn set_own_versions(of: &Of<OwnerPath>, rule: Option<VersionRule>) -> Result<(), ApiError> {
+    of.may_also(Action::Publish).await?;
+    let accounts = of.registry.accounts();
     accounts
         .set_version_rule(of.owner.kind, &of.name, rule, &of.by)
         .await?;
@@ -227,11 +210,8 @@ async fn set_own_versions(
     params(OwnerPath),
     responses((status = 200, description = "The rule", body = Versions))
 )]
-pub(crate) async fn versions(
-    State(registry): State<Registry>,
-    of: Of<OwnerPath>,
-) -> Result<Json<Versions>, ApiError> {
-    versions_of(&registry, &of.owner).await
+pub(crate) async fn versions(of: Of<OwnerPath>) -> Result<Json<Versions>, ApiError> {
+    versions_of(&of.registry, &of.owner).await
 }
 
 /// Change which versions an owner's packages may have
@@ -244,12 +224,11 @@ pub(crate) async fn versions(
     responses((status = 200, description = "The rule", body = Versions))
 )]
 pub(crate) async fn set_versions(
-    State(registry): State<Registry>,
     of: Of<OwnerPath>,
-    extract::Json(new): extract::Json<NewVersions>,
+    Body(new): Body<NewVersions>,
 ) -> Result<Json<Versions>, ApiError> {
-    set_own_versions(&registry, &of, Some(word(&new.versions)?)).await?;
-    versions_of(&registry, &of.owner).await
+    set_own_versions(&of, Some(word(&new.versions)?)).await?;
+    versions_of(&of.registry, &of.owner).await
 }
 
 /// Delete an owner's own rule about versions
@@ -260,11 +239,8 @@ pub(crate) async fn set_versions(
     params(OwnerPath),
     responses((status = 204, description = "The server's rule holds"))
 )]
-pub(crate) async fn reset_versions(
-    State(registry): State<Registry>,
-    of: Of<OwnerPath>,
-) -> Result<StatusCode, ApiError> {
-    set_own_versions(&registry, &of, None).await?;
+pub(crate) async fn reset_versions(of: Of<OwnerPath>) -> Result<StatusCode, ApiError> {
+    set_own_versions(&of, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -325,12 +301,8 @@ pub(crate) struct RuleOrder {
     params(OwnerPath, ListQuery),
     responses((status = 200, description = "The rules", body = Vec<Rule>))
 )]
-pub(crate) async fn rules(
-    State(registry): State<Registry>,
-    of: Of<OwnerPath>,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    let expiry = registry.expiry();
+pub(crate) async fn rules(of: Of<OwnerPath>, pages: Pages) -> Result<Response, ApiError> {
+    let expiry = of.registry.expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
     Ok(pages.answer_part_of(rules, Rule::from))
 }
@@ -345,13 +317,12 @@ pub(crate) async fn rules(
     responses((status = 201, description = "The rule", body = Rule))
 )]
 pub(crate) async fn set_rule(
-    State(registry): State<Registry>,
     of: Of<OwnerPath>,
-    extract::Json(order): extract::Json<RuleOrder>,
+    Body(order): Body<RuleOrder>,
 ) -> Result<(StatusCode, Json<Rule>), ApiError> {
-    of.may_also(&registry, Action::Delete).await?;
+    of.may_also(Action::Delete).await?;
     let pattern: PlacePattern = word(&order.pattern)?;
-    let expiry = registry.expiry();
+    let expiry = of.registry.expiry();
     let rule = expiry
         .set(of.owner.id, &pattern, order.days, order.keep, &of.by)
         .await?;
@@ -365,24 +336,15 @@ pub(crate) async fn set_rule(
     responses((status = 204, description = "The rule is gone"))
 )]
 pub(crate) async fn remove_rule(
-    State(registry): State<Registry>,
     of: Of<OwnerPath>,
     Path(path): Path<RulePath>,
 ) -> Result<StatusCode, ApiError> {
-    let missing = || {
-        ApiError::Refused(
-            Code::NoSuchRule,
-            "the owner has no such rule; the list names those there are".to_owned(),
-        )
-    };
+    let missing = || not_listed(Code::NoSuchRule, "rule");
     let number = path.number().ok_or_else(missing)?;
-    let expiry = registry.expiry();
+    let expiry = of.registry.expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
     let rule = rules.iter().find(|rule| rule.id.number() == number);
     let pattern: PlacePattern = word(&rule.ok_or_else(missing)?.pattern)?;
-    if expiry.remove(of.owner.id, &pattern, &of.by).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(missing())
-    }
+    let removed = expiry.remove(of.owner.id, &pattern, &of.by);
+    done(removed.await?, missing)
 }

@@ -1,17 +1,16 @@
 //! `/api/v1/search/packages`: packages of all owners whose packages the caller may read.
 
-use axum::{extract::State, http::HeaderValue, response::Response};
+use axum::{http::HeaderValue, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
     callers::Seeing,
     extract::Query,
-    paging::{ListUrl, Number, Paging},
+    paging::{ListUrl, Number},
     versions::{MAX_TEXT, Package, check_text},
 };
 use crate::error::ApiError;
-use tarn_core::Registry;
 
 /// What for.
 #[derive(Deserialize, IntoParams)]
@@ -48,8 +47,10 @@ const MOST_FOUND: u32 = 10_000;
     responses((status = 200, description = "What was found", body = Vec<Package>))
 )]
 pub(crate) async fn packages(
-    State(registry): State<Registry>,
-    Seeing(read_scope): Seeing,
+    Seeing {
+        registry,
+        read_scope,
+    }: Seeing,
     Query(query): Query<SearchQuery>,
     url: ListUrl,
 ) -> Result<Response, ApiError> {
@@ -59,12 +60,12 @@ pub(crate) async fn packages(
         )));
     }
     check_text("q", &query.q)?;
-    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let pages = url.page(query.page, query.limit);
     let metadata = registry.metadata();
     let found = metadata
-        .search(&read_scope, &query.q, MOST_FOUND, paging.window())
+        .search(&read_scope, &query.q, MOST_FOUND, pages.window())
         .await?;
-    let mut response = paging.answer(&url, found.page, Package::from);
+    let mut response = pages.answer(found.page, Package::from);
     if found.is_cut {
         let is_cut = HeaderValue::from_static("true");
         response.headers_mut().insert("x-search-cut", is_cut);

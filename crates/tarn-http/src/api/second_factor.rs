@@ -1,20 +1,17 @@
 //! `/api/v1/user/second-factor`: the code that is asked for beside a password. No token comes near it.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     callers::{Own, OwnByPassword},
-    extract,
+    extract::Body,
     moment::Moment,
 };
 use crate::error::ApiError;
 use tarn_base::secret::Secret;
-use tarn_core::{
-    Registry,
-    access::{Code, FactorError, FactorState, Proof},
-};
+use tarn_core::access::{Code, FactorError, FactorState, Proof};
 
 /// What a code generator calls this server.
 pub(crate) const ISSUER: &str = "Tarn";
@@ -71,14 +68,10 @@ impl From<Vec<Secret>> for RecoveryCodes {
 }
 
 /// What was done with a code, or why not; a code that is refused is written down.
-fn noted<T>(
-    registry: &Registry,
-    own: &OwnByPassword,
-    done: Result<T, FactorError>,
-) -> Result<T, ApiError> {
+fn noted<T>(own: &OwnByPassword, done: Result<T, FactorError>) -> Result<T, ApiError> {
     Ok(done.inspect_err(|error| {
         if error.is_refusal() {
-            own.note(registry, error);
+            own.note(error);
         }
     })?)
 }
@@ -88,11 +81,8 @@ fn noted<T>(
     get, path = "/api/v1/user/second-factor", tag = "user", operation_id = "getSecondFactor",
     responses((status = 200, description = "How it stands", body = SecondFactor))
 )]
-pub(crate) async fn show(
-    State(registry): State<Registry>,
-    own: Own,
-) -> Result<Json<SecondFactor>, ApiError> {
-    let factors = registry.second_factors();
+pub(crate) async fn show(own: Own) -> Result<Json<SecondFactor>, ApiError> {
+    let factors = own.registry.second_factors();
     let (state, since, left) = match factors.state(&own.name).await? {
         FactorState::Off => ("off", None, None),
         FactorState::Begun => ("begun", None, None),
@@ -116,11 +106,8 @@ pub(crate) async fn show(
     security(("basic" = [])),
     responses((status = 201, description = "What the code generator needs, shown once", body = Begun))
 )]
-pub(crate) async fn begin(
-    State(registry): State<Registry>,
-    own: OwnByPassword,
-) -> Result<(StatusCode, Json<Begun>), ApiError> {
-    let factors = registry.second_factors();
+pub(crate) async fn begin(own: OwnByPassword) -> Result<(StatusCode, Json<Begun>), ApiError> {
+    let factors = own.registry.second_factors();
     let uri = factors.begin(&own.name, ISSUER, &own.by).await?;
     let begun = Begun {
         otpauth_uri: uri.expose().to_owned(),
@@ -138,13 +125,12 @@ pub(crate) async fn begin(
     responses((status = 200, description = "The recovery codes, shown once", body = RecoveryCodes))
 )]
 pub(crate) async fn confirm(
-    State(registry): State<Registry>,
     own: OwnByPassword,
-    extract::Json(order): extract::Json<CodeOrder>,
+    Body(order): Body<CodeOrder>,
 ) -> Result<Json<RecoveryCodes>, ApiError> {
-    let factors = registry.second_factors();
+    let factors = own.registry.second_factors();
     let codes = factors.confirm(&own.name, &order.parse()?, &own.by).await;
-    Ok(Json(noted(&registry, &own, codes)?.into()))
+    Ok(Json(noted(&own, codes)?.into()))
 }
 
 /// Disable the second factor
@@ -157,16 +143,15 @@ pub(crate) async fn confirm(
     responses((status = 204, description = "The password is enough"))
 )]
 pub(crate) async fn disable(
-    State(registry): State<Registry>,
     own: OwnByPassword,
-    extract::Json(order): extract::Json<CodeOrder>,
+    Body(order): Body<CodeOrder>,
 ) -> Result<StatusCode, ApiError> {
     let code = order.parse()?;
-    let factors = registry.second_factors();
+    let factors = own.registry.second_factors();
     let done = factors
         .disable(&own.name, Proof::Code(&code), &own.by)
         .await;
-    noted(&registry, &own, done)?;
+    noted(&own, done)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -180,15 +165,14 @@ pub(crate) async fn disable(
     responses((status = 201, description = "The recovery codes, shown once", body = RecoveryCodes))
 )]
 pub(crate) async fn renew(
-    State(registry): State<Registry>,
     own: OwnByPassword,
-    extract::Json(order): extract::Json<CodeOrder>,
+    Body(order): Body<CodeOrder>,
 ) -> Result<(StatusCode, Json<RecoveryCodes>), ApiError> {
     let code = order.parse()?;
-    let factors = registry.second_factors();
+    let factors = own.registry.second_factors();
     let codes = factors
         .renew_recovery_codes(&own.name, Proof::Code(&code), &own.by)
         .await;
-    let codes = noted(&registry, &own, codes)?;
+    let codes = noted(&own, codes)?;
     Ok((StatusCode::CREATED, Json(codes.into())))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, State},
+    extract::FromRequestParts,
     http::{StatusCode, request::Parts},
     response::Response,
 };
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{self, Administered, word},
+    administer::{self, Administered, done, word},
     callers::Of,
-    extract::{self, Path},
+    extract::{Body, Path},
     forges::not_here,
     paging::{ListQuery, Pages},
-    paths::{OrganisationPath, TeamPath, UserPath},
+    paths::{OfOwner as _, OrganisationPath, TeamPath, UserPath},
     user::Person,
     words::Permission,
 };
@@ -26,7 +26,7 @@ use crate::{
     code::Code,
     error::ApiError,
 };
-use tarn_base::names::{OwnerName, TeamName};
+use tarn_base::names::TeamName;
 use tarn_core::{
     Registry,
     access::{Action, Denied, TeamLimits},
@@ -192,12 +192,8 @@ impl FromRequestParts<Registry> for Found {
     params(OrganisationPath, ListQuery),
     responses((status = 200, description = "The teams", body = Vec<Team>))
 )]
-pub(crate) async fn list(
-    State(registry): State<Registry>,
-    of: Of<OrganisationPath>,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    let accounts = registry.accounts();
+pub(crate) async fn list(of: Of<OrganisationPath>, pages: Pages) -> Result<Response, ApiError> {
+    let accounts = of.registry.accounts();
     let teams = accounts.teams(&of.name, pages.window()).await?;
     Ok(pages.answer(teams, |(team, _)| Team::from(team)))
 }
@@ -211,16 +207,15 @@ pub(crate) async fn list(
     responses((status = 201, description = "The team", body = Team))
 )]
 pub(crate) async fn add(
-    State(registry): State<Registry>,
     of: Of<OrganisationPath>,
-    extract::Json(new): extract::Json<NewTeam>,
+    Body(new): Body<NewTeam>,
 ) -> Result<(StatusCode, Json<Team>), ApiError> {
     let name = TeamName::parse(&new.name).map_err(|error| ApiError::invalid_field(&error))?;
     let role = word(&new.permission)?;
     check_units(role, new.units.as_deref(), new.units_map.as_ref())?;
     let limits: TeamLimits = administer::list("limits", &new.limits)?;
-    of.may_grant(&registry, role).await?;
-    let accounts = registry.accounts();
+    of.may_grant(role).await?;
+    let accounts = of.registry.accounts();
     let team = accounts
         .add_team(&of.name, &name, role, &limits, &of.by)
         .await?;
@@ -246,9 +241,8 @@ pub(crate) async fn show(found: Found) -> Result<Json<Team>, ApiError> {
     responses((status = 200, description = "The team", body = Team))
 )]
 pub(crate) async fn change(
-    State(registry): State<Registry>,
     Found { of, name, team }: Found,
-    extract::Json(change): extract::Json<TeamChange>,
+    Body(change): Body<TeamChange>,
 ) -> Result<Json<Team>, ApiError> {
     let differs = |asked: Option<&str>, has: &str| {
         asked.is_some_and(|asked| !asked.is_empty() && asked != has)
@@ -263,10 +257,10 @@ pub(crate) async fn change(
         change.units.as_deref(),
         change.units_map.as_ref(),
     )?;
-    let accounts = registry.accounts();
+    let accounts = of.registry.accounts();
     if let Some(limits) = &change.limits {
         let limits: TeamLimits = administer::list("limits", limits)?;
-        of.may_grant(&registry, team.role).await?;
+        of.may_grant(team.role).await?;
         accounts
             .set_team_limits(&of.name, &name, &limits, &of.by)
             .await?;
@@ -280,11 +274,8 @@ pub(crate) async fn change(
     params(TeamPath),
     responses((status = 204, description = "The team is gone"))
 )]
-pub(crate) async fn remove(
-    State(registry): State<Registry>,
-    Found { of, name, .. }: Found,
-) -> Result<StatusCode, ApiError> {
-    let accounts = registry.accounts();
+pub(crate) async fn remove(Found { of, name, .. }: Found) -> Result<StatusCode, ApiError> {
+    let accounts = of.registry.accounts();
     accounts.remove_team(&of.name, &name, &of.by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -296,11 +287,10 @@ pub(crate) async fn remove(
     responses((status = 200, description = "The members", body = Vec<Person>))
 )]
 pub(crate) async fn members(
-    State(registry): State<Registry>,
     Found { of, name, .. }: Found,
     pages: Pages,
 ) -> Result<Response, ApiError> {
-    let accounts = registry.accounts();
+    let accounts = of.registry.accounts();
     let members = accounts
         .team_members(&of.name, &name, pages.window())
         .await?;
@@ -314,12 +304,11 @@ pub(crate) async fn members(
     responses((status = 200, description = "The member", body = Person))
 )]
 pub(crate) async fn member(
-    State(registry): State<Registry>,
-    Found { team, .. }: Found,
+    Found { of, team, .. }: Found,
     Path(path): Path<UserPath>,
 ) -> Result<Json<Person>, ApiError> {
-    let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
-    let found = registry.metadata().team_member(&team, &user).await?;
+    let user = path.parse(no_member)?;
+    let found = of.registry.metadata().team_member(&team, &user).await?;
     Ok(Json(found.ok_or_else(no_member)?.into()))
 }
 
@@ -331,13 +320,12 @@ pub(crate) async fn member(
     responses((status = 204, description = "They are in it"))
 )]
 pub(crate) async fn add_member(
-    State(registry): State<Registry>,
     Found { of, name, team }: Found,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
-    of.may_grant(&registry, team.role).await?;
-    let accounts = registry.accounts();
+    let user = path.parse(no_member)?;
+    of.may_grant(team.role).await?;
+    let accounts = of.registry.accounts();
     accounts
         .add_team_member(&of.name, &name, &user, &of.by)
         .await?;
@@ -351,18 +339,13 @@ pub(crate) async fn add_member(
     responses((status = 204, description = "They are not in it"))
 )]
 pub(crate) async fn remove_member(
-    State(registry): State<Registry>,
     Found { of, name, .. }: Found,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    let user = OwnerName::parse(&path.username).map_err(|_| no_member())?;
-    let accounts = registry.accounts();
+    let user = path.parse(no_member)?;
+    let accounts = of.registry.accounts();
     let removed = accounts
         .remove_team_member(&of.name, &name, &user, &of.by)
         .await?;
-    if removed {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(no_member())
-    }
+    done(removed, no_member)
 }

@@ -3,25 +3,22 @@
 
 use std::time::Duration;
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{Administered, list},
+    administer::{Administered, done, list},
     callers::{Of, Own},
-    extract::{self, Path},
+    extract::{Body, Path},
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{OrganisationPath, TokenPath, UserPath},
+    paths::{OrganisationPath, TokenPath, UserPath, not_listed},
     words::TokenScope,
 };
 use crate::{code::Code, error::ApiError};
-use tarn_core::{
-    Registry,
-    access::{AccountError, TokenRequest},
-};
+use tarn_core::access::{AccountError, TokenRequest};
 use tarn_store::metadata::Token;
 
 /// A token, without what it is.
@@ -145,12 +142,8 @@ impl TokenOrder {
     }
 }
 
-async fn list_all(
-    registry: &Registry,
-    of: &Administered,
-    pages: &Pages,
-) -> Result<Response, ApiError> {
-    let accounts = registry.accounts();
+async fn list_all(of: &Administered, pages: &Pages) -> Result<Response, ApiError> {
+    let accounts = of.registry.accounts();
     let tokens = accounts
         .tokens(of.owner.kind, &of.name, pages.window())
         .await?;
@@ -158,18 +151,17 @@ async fn list_all(
 }
 
 async fn make(
-    registry: &Registry,
     of: &Administered,
     order: &TokenOrder,
 ) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
-    let request = order.request(registry.clock().now().seconds())?;
-    let accounts = registry.accounts();
+    let request = order.request(of.registry.clock().now().seconds())?;
+    let accounts = of.registry.accounts();
     let (token, secret) = accounts
         .add_token(of.owner.kind, &of.name, &request, of.caller.token(), &of.by)
         .await
         .inspect_err(|error| {
             if let AccountError::WiderThanMaker(_) = error {
-                of.note(registry, error);
+                of.note(error);
             }
         })?;
     let text = secret.expose();
@@ -183,29 +175,16 @@ async fn make(
 }
 
 /// By its number; or by its name, where none has that number.
-async fn revoke(
-    registry: &Registry,
-    of: &Administered,
-    token: &str,
-) -> Result<StatusCode, ApiError> {
-    let accounts = registry.accounts();
-    let metadata = registry.metadata();
+async fn revoke(of: &Administered, token: &str) -> Result<StatusCode, ApiError> {
+    let accounts = of.registry.accounts();
+    let metadata = of.registry.metadata();
     let found = metadata.token_of(of.owner.id, token.parse().ok(), token);
-    let missing = || {
-        ApiError::Refused(
-            Code::NoSuchToken,
-            "the owner has no such token; the list names those there are".to_owned(),
-        )
-    };
+    let missing = || not_listed(Code::NoSuchToken, "token");
     let found = found.await?.ok_or_else(missing)?;
     let removed = accounts
         .remove_token(of.owner.kind, &of.name, &found.label, &of.by)
         .await?;
-    if removed {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(missing())
-    }
+    done(removed, missing)
 }
 
 /// The routes for the tokens of one kind of owner. `$base` is the path of the list, `$of` says whose they are and makes sure that the caller
@@ -227,11 +206,10 @@ macro_rules! tokens {
                 responses((status = 200, description = "The tokens, without what they are", body = Vec<AccessToken>))
             )]
             pub(crate) async fn list(
-                State(registry): State<Registry>,
                 of: $of,
                 pages: Pages,
             ) -> Result<Response, ApiError> {
-                super::list_all(&registry, &of, &pages).await
+                super::list_all(&of, &pages).await
             }
 
             #[utoipa::path(
@@ -242,11 +220,10 @@ macro_rules! tokens {
                 responses((status = 201, description = "The token, shown once", body = NewAccessToken))
             )]
             pub(crate) async fn make(
-                State(registry): State<Registry>,
                 of: $of,
-                extract::Json(order): extract::Json<TokenOrder>,
+                Body(order): Body<TokenOrder>,
             ) -> Result<(StatusCode, Json<NewAccessToken>), ApiError> {
-                super::make(&registry, &of, &order).await
+                super::make(&of, &order).await
             }
 
             #[utoipa::path(
@@ -256,11 +233,10 @@ macro_rules! tokens {
                 responses((status = 204, description = "The token counts no more"))
             )]
             pub(crate) async fn revoke(
-                State(registry): State<Registry>,
                 of: $of,
                 Path(path): Path<TokenPath>,
             ) -> Result<StatusCode, ApiError> {
-                super::revoke(&registry, &of, &path.token).await
+                super::revoke(&of, &path.token).await
             }
         }
     };

@@ -1,13 +1,13 @@
 //! `/api/v1/user`: the caller, and what they change about themselves.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     administer::word,
     callers::{AskingUser, Own, OwnByPassword},
-    extract,
+    extract::Body,
     moment::Moment,
     words::Visibility,
 };
@@ -55,6 +55,15 @@ impl User {
             created: created.into(),
         }
     }
+
+    /// The answer that shows a user.
+    pub(super) async fn shown(
+        registry: &Registry,
+        user: metadata::User,
+    ) -> Result<Json<Self>, ApiError> {
+        let created = registry.metadata().owner_created_at(user.id).await?;
+        Ok(Json(Self::new(user, created)))
+    }
 }
 
 /// A user, as other members of an organisation see them.
@@ -90,12 +99,12 @@ impl From<metadata::User> for Person {
     responses((status = 200, description = "The caller", body = User))
 )]
 pub(crate) async fn show(
-    State(registry): State<Registry>,
-    AskingUser(signed_in): AskingUser,
+    AskingUser {
+        registry,
+        signed_in,
+    }: AskingUser,
 ) -> Result<Json<User>, ApiError> {
-    let user = signed_in.user;
-    let created = registry.metadata().owner_created_at(user.id).await?;
-    Ok(Json(User::new(user, created)))
+    User::shown(&registry, signed_in.user).await
 }
 
 /// What changes of the caller's account.
@@ -119,19 +128,17 @@ pub(crate) struct Settings {
     responses((status = 200, description = "The caller", body = User))
 )]
 pub(crate) async fn change_settings(
-    State(registry): State<Registry>,
     own: Own,
-    extract::Json(settings): extract::Json<Settings>,
+    Body(settings): Body<Settings>,
 ) -> Result<Json<User>, ApiError> {
-    own.may_also(&registry, Action::Read).await?;
+    own.may_also(Action::Read).await?;
     let visibility = word(&settings.visibility)?;
-    let accounts = registry.accounts();
+    let accounts = own.registry.accounts();
     accounts
         .set_visibility(OwnerKind::User, &own.name, visibility, &own.by)
         .await?;
     let user = accounts.find_user(&own.name).await?;
-    let created = registry.metadata().owner_created_at(user.id).await?;
-    Ok(Json(User::new(user, created)))
+    User::shown(&own.registry, user).await
 }
 
 /// A new password.
@@ -156,12 +163,11 @@ pub(crate) struct NewPassword {
     responses((status = 204, description = "The password is changed"))
 )]
 pub(crate) async fn change_password(
-    State(registry): State<Registry>,
     own: OwnByPassword,
-    extract::Json(new): extract::Json<NewPassword>,
+    Body(new): Body<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
     let password = Secret::new(new.password);
-    let accounts = registry.accounts();
+    let accounts = own.registry.accounts();
     accounts
         .change_password(&own.name, &password, &own.by)
         .await?;

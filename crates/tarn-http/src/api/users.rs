@@ -1,17 +1,17 @@
 //! `/api/v1/admin`: accounts and former names, for administrators of the server.
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{NewName, owner_name, said},
+    administer::{NewName, done, owner_name, said},
     callers::{Of, Site},
-    extract::{self, Path, Query},
+    extract::{Body, Path, Query},
     forges::not_here,
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{FormerNamePath, OwnerPath, UserPath},
+    paths::{FormerNamePath, OfOwner as _, OwnerPath, UserPath},
     user::User,
 };
 use crate::{code::Code, error::ApiError};
@@ -138,12 +138,11 @@ impl RemovalQuery {
 
 async fn shown(registry: &Registry, name: &OwnerName) -> Result<Json<User>, ApiError> {
     let user = registry.accounts().find_user(name).await?;
-    let created = registry.metadata().owner_created_at(user.id).await?;
-    Ok(Json(User::new(user, created)))
+    User::shown(registry, user).await
 }
 
-fn in_path(path: &UserPath) -> Result<OwnerName, ApiError> {
-    OwnerName::parse(&path.username).map_err(|_| ApiError::UnknownOwner)
+const fn unknown() -> ApiError {
+    ApiError::UnknownOwner
 }
 
 /// List all accounts
@@ -154,12 +153,9 @@ fn in_path(path: &UserPath) -> Result<OwnerName, ApiError> {
     params(ListQuery),
     responses((status = 200, description = "The accounts", body = Vec<User>))
 )]
-pub(crate) async fn list(
-    State(registry): State<Registry>,
-    _: Site,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    let page = registry.metadata().listed_users(pages.window()).await?;
+pub(crate) async fn list(site: Site, pages: Pages) -> Result<Response, ApiError> {
+    let metadata = site.registry.metadata();
+    let page = metadata.listed_users(pages.window()).await?;
     Ok(pages.answer(page, |(user, created)| User::new(user, created)))
 }
 
@@ -170,13 +166,12 @@ pub(crate) async fn list(
     responses((status = 201, description = "The account", body = User))
 )]
 pub(crate) async fn add(
-    State(registry): State<Registry>,
     site: Site,
-    extract::Json(new): extract::Json<NewUser>,
+    Body(new): Body<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
     let password = new.password.filter(|password| !password.is_empty());
     if new.admin || password.is_some() {
-        site.needs_password(&registry)?;
+        site.needs_password()?;
     }
     only_what_there_is(new.source_id, new.must_change_password, new.restricted)?;
     not_here(
@@ -186,11 +181,11 @@ pub(crate) async fn add(
     let name = owner_name(&new.username)?;
     let visibility = said(new.visibility.as_deref())?.unwrap_or(metadata::Visibility::Public);
     let password = password.map(Secret::new);
-    let accounts = registry.accounts();
+    let accounts = site.registry.accounts();
     accounts
         .add_user(&name, password.as_ref(), new.admin, visibility, &site.by)
         .await?;
-    Ok((StatusCode::CREATED, shown(&registry, &name).await?))
+    Ok((StatusCode::CREATED, shown(&site.registry, &name).await?))
 }
 
 /// Change an account
@@ -204,27 +199,26 @@ pub(crate) async fn add(
     responses((status = 200, description = "The account", body = User))
 )]
 pub(crate) async fn change(
-    State(registry): State<Registry>,
     site: Site,
     Path(path): Path<UserPath>,
-    extract::Json(change): extract::Json<UserChange>,
+    Body(change): Body<UserChange>,
 ) -> Result<Json<User>, ApiError> {
     let disabled = change.disabled();
     let password = change.password.filter(|password| !password.is_empty());
     if password.is_some() || change.admin.is_some() {
-        site.needs_password(&registry)?;
+        site.needs_password()?;
     }
     only_what_there_is(
         change.source_id,
         change.must_change_password,
         change.restricted,
     )?;
-    let name = in_path(&path)?;
+    let name = path.parse(unknown)?;
     let visibility = said(change.visibility.as_deref())?;
-    let accounts = registry.accounts();
+    let accounts = site.registry.accounts();
     if visibility.is_some() {
         let owner = accounts.find_owner(&name).await?;
-        site.may_also(&registry, &owner, Action::Read).await?;
+        site.may_also(&owner, Action::Read).await?;
     }
     let password = password.map(Secret::new);
     let order = UserOrder {
@@ -234,7 +228,7 @@ pub(crate) async fn change(
         disabled,
     };
     accounts.change_user(&name, order, &site.by).await?;
-    shown(&registry, &name).await
+    shown(&site.registry, &name).await
 }
 
 /// Delete an account
@@ -246,16 +240,15 @@ pub(crate) async fn change(
     responses((status = 204, description = "The account is gone"))
 )]
 pub(crate) async fn remove(
-    State(registry): State<Registry>,
     site: Site,
     Path(path): Path<UserPath>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, ApiError> {
-    let name = in_path(&path)?;
-    let accounts = registry.accounts();
+    let name = path.parse(unknown)?;
+    let accounts = site.registry.accounts();
     if query.with_packages() {
         let owner = accounts.find_owner(&name).await?;
-        site.may_also(&registry, &owner, Action::Delete).await?;
+        site.may_also(&owner, Action::Delete).await?;
     }
     accounts
         .remove(OwnerKind::User, &name, query.with_packages(), &site.by)
@@ -273,15 +266,14 @@ pub(crate) async fn remove(
     responses((status = 204, description = "The account has that name"))
 )]
 pub(crate) async fn rename(
-    State(registry): State<Registry>,
-    Site { by, .. }: Site,
+    site: Site,
     Path(path): Path<UserPath>,
-    extract::Json(new): extract::Json<NewName>,
+    Body(new): Body<NewName>,
 ) -> Result<StatusCode, ApiError> {
     let name = owner_name(&new.new_username)?;
-    registry
+    site.registry
         .accounts()
-        .rename(OwnerKind::User, &in_path(&path)?, &name, &by)
+        .rename(OwnerKind::User, &path.parse(unknown)?, &name, &site.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -296,14 +288,13 @@ pub(crate) async fn rename(
     responses((status = 204, description = "The password is enough"))
 )]
 pub(crate) async fn disable_second_factor(
-    State(registry): State<Registry>,
     site: Site,
     Path(path): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    site.needs_password(&registry)?;
-    let factors = registry.second_factors();
+    site.needs_password()?;
+    let factors = site.registry.second_factors();
     factors
-        .disable(&in_path(&path)?, Proof::Administrator, &site.by)
+        .disable(&path.parse(unknown)?, Proof::Administrator, &site.by)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -335,12 +326,8 @@ impl From<FormerName> for Former {
     params(OwnerPath, ListQuery),
     responses((status = 200, description = "The names", body = Vec<Former>))
 )]
-pub(crate) async fn former_names(
-    State(registry): State<Registry>,
-    of: Of<OwnerPath>,
-    pages: Pages,
-) -> Result<Response, ApiError> {
-    let accounts = registry.accounts();
+pub(crate) async fn former_names(of: Of<OwnerPath>, pages: Pages) -> Result<Response, ApiError> {
+    let accounts = of.registry.accounts();
     let names = accounts.former_names(&of.owner).await?;
     Ok(pages.answer_part_of(names, Former::from))
 }
@@ -354,16 +341,11 @@ pub(crate) async fn former_names(
     responses((status = 204, description = "The name is free"))
 )]
 pub(crate) async fn release_name(
-    State(registry): State<Registry>,
-    Site { by, .. }: Site,
+    site: Site,
     Path(path): Path<FormerNamePath>,
 ) -> Result<StatusCode, ApiError> {
     let missing = || ApiError::Bare(Code::NoSuchName, "no owner had that name".to_owned());
-    let name = OwnerName::parse(&path.name).map_err(|_| missing())?;
-    let accounts = registry.accounts();
-    if accounts.release_name(&name, &by).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(missing())
-    }
+    let name = path.parse(missing)?;
+    let accounts = site.registry.accounts();
+    done(accounts.release_name(&name, &site.by).await?, missing)
 }

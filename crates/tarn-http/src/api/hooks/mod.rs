@@ -12,14 +12,13 @@ use super::{
     administer::Administered,
     forges::not_here,
     moment::Moment,
-    paging::{ListUrl, Number, Pages, Paging},
+    paging::{ListUrl, Number, Pages},
     paths::{DeliveryPath, HookPath},
     words::{EVENTS, Event, MessageEvent, State},
 };
 use crate::{code::Code, error::ApiError};
 use tarn_base::secret::Secret;
 use tarn_core::{
-    Registry,
     access::Action,
     webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError, WebhookOrder},
 };
@@ -287,13 +286,12 @@ fn given(secret: Option<String>) -> Option<Secret> {
     secret.filter(|secret| !secret.is_empty()).map(Secret::new)
 }
 
-async fn list(registry: &Registry, of: &Administered, pages: &Pages) -> Result<Response, ApiError> {
-    let hooks = registry.webhooks().list(&of.owner).await?;
+async fn list(of: &Administered, pages: &Pages) -> Result<Response, ApiError> {
+    let hooks = of.registry.webhooks().list(&of.owner).await?;
     Ok(pages.answer_part_of(hooks, Hook::from))
 }
 
 async fn add(
-    registry: &Registry,
     of: &Administered,
     new: NewHook,
 ) -> Result<(StatusCode, Json<HookWithSecret>), ApiError> {
@@ -303,7 +301,7 @@ async fn add(
         new.is_system_webhook,
     )?;
     // It would send events of packages that the token may not read.
-    of.may_also(registry, Action::Read).await?;
+    of.may_also(Action::Read).await?;
     let url = new.config.url.ok_or_else(|| {
         ApiError::Unprocessable("`config` has no `url`; give the URL of the receiver".to_owned())
     })?;
@@ -317,23 +315,18 @@ async fn add(
         secret: given(new.config.secret),
         active: new.active.unwrap_or(true),
     };
-    let webhooks = registry.webhooks();
+    let webhooks = of.registry.webhooks();
     let added = webhooks.add_as(&of.owner, order, &of.by).await?;
     let made = HookWithSecret::new(added.webhook, added.generated.as_ref());
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-async fn show(
-    registry: &Registry,
-    of: &Administered,
-    hook: &HookPath,
-) -> Result<Json<Hook>, ApiError> {
-    let webhooks = registry.webhooks();
+async fn show(of: &Administered, hook: &HookPath) -> Result<Json<Hook>, ApiError> {
+    let webhooks = of.registry.webhooks();
     Ok(Json(webhooks.one(&of.owner, hook.number()?).await?.into()))
 }
 
 async fn change(
-    registry: &Registry,
     of: &Administered,
     hook: &HookPath,
     change: HookChange,
@@ -349,7 +342,7 @@ async fn change(
         .map_or((None, None), |config| (config.url, config.secret));
     let url = url.filter(|url| !url.is_empty());
     if url.is_some() {
-        of.may_also(registry, Action::Read).await?;
+        of.may_also(Action::Read).await?;
     }
     let order = ChangeOrder {
         url,
@@ -357,57 +350,48 @@ async fn change(
         active: change.active,
         secret: given(secret).map_or(SecretChange::Keep, SecretChange::Take),
     };
-    let webhooks = registry.webhooks();
+    let webhooks = of.registry.webhooks();
     let secret = webhooks.change(&of.owner, number, order, &of.by).await?;
     let webhook = webhooks.one(&of.owner, number).await?;
     Ok(Json(HookWithSecret::new(webhook, secret.as_ref())))
 }
 
-async fn remove(
-    registry: &Registry,
-    of: &Administered,
-    hook: &HookPath,
-) -> Result<StatusCode, ApiError> {
-    let webhooks = registry.webhooks();
+async fn remove(of: &Administered, hook: &HookPath) -> Result<StatusCode, ApiError> {
+    let webhooks = of.registry.webhooks();
     webhooks.remove(&of.owner, hook.number()?, &of.by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn deliveries(
-    registry: &Registry,
     of: &Administered,
     hook: &HookPath,
-    (query, url): (&DeliveriesQuery, &ListUrl),
+    query: &DeliveriesQuery,
+    url: ListUrl,
 ) -> Result<Response, ApiError> {
     let number = hook.number()?;
-    let paging = Paging::new(query.page, query.limit, &registry.settings().api);
+    let pages = url.page(query.page, query.limit);
     let state = query.state.map(|State(state)| state);
-    let webhooks = registry.webhooks();
+    let webhooks = of.registry.webhooks();
     let webhook = webhooks.one(&of.owner, number).await?;
-    let page = webhooks.deliveries(&of.owner, number, state, paging.window());
-    Ok(paging.answer(url, page.await?, |delivery| {
+    let page = webhooks.deliveries(&of.owner, number, state, pages.window());
+    Ok(pages.answer(page.await?, |delivery| {
         HookDelivery::new(&webhook, &delivery)
     }))
 }
 
-async fn test(
-    registry: &Registry,
-    of: &Administered,
-    hook: &HookPath,
-) -> Result<(StatusCode, Json<Sent>), ApiError> {
-    let webhooks = registry.webhooks();
+async fn test(of: &Administered, hook: &HookPath) -> Result<(StatusCode, Json<Sent>), ApiError> {
+    let webhooks = of.registry.webhooks();
     let sent = webhooks.test(&of.owner, hook.number()?, &of.by).await?;
     Ok((StatusCode::CREATED, Json(Sent { id: sent.number() })))
 }
 
 async fn redeliver(
-    registry: &Registry,
     of: &Administered,
     hook: &HookPath,
     delivery: &DeliveryPath,
 ) -> Result<(StatusCode, Json<Sent>), ApiError> {
     let number = hook.number()?;
-    let webhooks = registry.webhooks();
+    let webhooks = of.registry.webhooks();
     webhooks.one(&of.owner, number).await?;
     let none = || {
         ApiError::Refused(

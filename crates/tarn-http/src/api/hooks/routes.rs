@@ -1,18 +1,17 @@
 //! The webhook routes, generated for the caller and for an organisation.
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, http::StatusCode, response::Response};
 
 use super::{DeliveriesQuery, Hook, HookChange, HookDelivery, HookWithSecret, NewHook, Sent};
 use crate::{
     api::{
         callers::{Of, Own},
-        extract::{self, Path, Query},
+        extract::{Body, Path, Query},
         paging::{ListQuery, ListUrl, Pages},
         paths::{DeliveryPath, HookPath, OrganisationPath},
     },
     error::ApiError,
 };
-use tarn_core::Registry;
 
 /// `$base` is the path of the list, `$whose` completes "the webhooks of", `$of` says whose they are and makes sure that the caller
 /// may administer them, `$owner` is what of the path names them. Then the names of the operations, which are those of the forges
@@ -33,11 +32,10 @@ macro_rules! hooks {
                 responses((status = 200, description = "The webhooks", body = Vec<Hook>))
             )]
             pub(crate) async fn list(
-                State(registry): State<Registry>,
                 of: $of,
                 pages: Pages,
             ) -> Result<Response, ApiError> {
-                hooks::list(&registry, &of, &pages).await
+                hooks::list(&of, &pages).await
             }
 
             #[utoipa::path(
@@ -49,11 +47,10 @@ macro_rules! hooks {
                 responses((status = 201, description = "The webhook", body = HookWithSecret))
             )]
             pub(crate) async fn add(
-                State(registry): State<Registry>,
                 of: $of,
-                extract::Json(new): extract::Json<NewHook>,
+                Body(new): Body<NewHook>,
             ) -> Result<(StatusCode, Json<HookWithSecret>), ApiError> {
-                hooks::add(&registry, &of, new).await
+                hooks::add(&of, new).await
             }
 
             #[utoipa::path(
@@ -63,11 +60,10 @@ macro_rules! hooks {
                 responses((status = 200, description = "The webhook", body = Hook))
             )]
             pub(crate) async fn show(
-                State(registry): State<Registry>,
                 of: $of,
                 Path(hook): Path<HookPath>,
             ) -> Result<Json<Hook>, ApiError> {
-                hooks::show(&registry, &of, &hook).await
+                hooks::show(&of, &hook).await
             }
 
             #[utoipa::path(
@@ -79,12 +75,11 @@ macro_rules! hooks {
                 responses((status = 200, description = "The webhook", body = HookWithSecret))
             )]
             pub(crate) async fn change(
-                State(registry): State<Registry>,
                 of: $of,
                 Path(hook): Path<HookPath>,
-                extract::Json(order): extract::Json<HookChange>,
+                Body(order): Body<HookChange>,
             ) -> Result<Json<HookWithSecret>, ApiError> {
-                hooks::change(&registry, &of, &hook, order).await
+                hooks::change(&of, &hook, order).await
             }
 
             #[utoipa::path(
@@ -94,11 +89,10 @@ macro_rules! hooks {
                 responses((status = 204, description = "The webhook is gone, with what was pending for it"))
             )]
             pub(crate) async fn remove(
-                State(registry): State<Registry>,
                 of: $of,
                 Path(hook): Path<HookPath>,
             ) -> Result<StatusCode, ApiError> {
-                hooks::remove(&registry, &of, &hook).await
+                hooks::remove(&of, &hook).await
             }
 
             #[utoipa::path(
@@ -109,13 +103,12 @@ macro_rules! hooks {
                 responses((status = 200, description = "The messages", body = Vec<HookDelivery>))
             )]
             pub(crate) async fn deliveries(
-                State(registry): State<Registry>,
                 of: $of,
                 Path(hook): Path<HookPath>,
                 Query(query): Query<DeliveriesQuery>,
                 url: ListUrl,
             ) -> Result<Response, ApiError> {
-                hooks::deliveries(&registry, &of, &hook, (&query, &url)).await
+                hooks::deliveries(&of, &hook, &query, url).await
             }
 
             #[utoipa::path(
@@ -125,11 +118,10 @@ macro_rules! hooks {
                 responses((status = 201, description = "The message is on its way", body = Sent))
             )]
             pub(crate) async fn test(
-                State(registry): State<Registry>,
                 of: $of,
                 Path(hook): Path<HookPath>,
             ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-                hooks::test(&registry, &of, &hook).await
+                hooks::test(&of, &hook).await
             }
 
             #[utoipa::path(
@@ -139,12 +131,11 @@ macro_rules! hooks {
                 responses((status = 201, description = "The message is on its way", body = Sent))
             )]
             pub(crate) async fn redeliver(
-                State(registry): State<Registry>,
                 of: $of,
                 Path(hook): Path<HookPath>,
                 Path(delivery): Path<DeliveryPath>,
             ) -> Result<(StatusCode, Json<Sent>), ApiError> {
-                hooks::redeliver(&registry, &of, &hook, &delivery).await
+                hooks::redeliver(&of, &hook, &delivery).await
             }
         }
     };
