@@ -6,13 +6,9 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, HeaderValue, header, request::Parts},
-};
+use axum::http::{HeaderMap, HeaderValue, header};
 use url::form_urlencoded;
 
-use crate::{error::ApiError, transport::source::Encrypted};
 use tarn_base::secret::Secret;
 use tarn_core::Registry;
 
@@ -129,14 +125,5 @@ impl Cookies {
     pub(crate) fn say(&self, headers: &mut HeaderMap, text: &str) {
         let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
         self.set(headers, Cookie::Notice, &text, Duration::from_secs(60));
-    }
-}
-
-impl FromRequestParts<Registry> for Cookies {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let is_encrypted = parts.extensions.get::<Encrypted>().is_some();
-        Ok(Self::of(registry, &parts.headers, is_encrypted))
     }
 }

@@ -1,18 +1,17 @@
 //! The static files, in the binary: `/-/static/{name}.{hash}.{ending}`. The name changes with the content, so they are kept for
 //! good.
 
-use std::sync::LazyLock;
+use std::{io::Write as _, sync::LazyLock};
 
 use axum::{
     extract::Path,
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse as _, Response},
 };
-use flate2::Compression;
+use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
-use super::page::gzip;
 use crate::{error::ApiError, fallback::no_such_route};
 
 #[derive(RustEmbed)]
@@ -58,6 +57,13 @@ impl Asset {
             content,
         })
     }
+}
+
+/// The bytes as one gzip file. Writing into memory does not fail.
+pub(super) fn gzip(content: &[u8], level: Compression) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(content.len() / 3), level);
+    encoder.write_all(content).ok()?;
+    encoder.finish().ok()
 }
 
 /// The path of a static file, with its hash in it. A name without a file gives a path that is 404; a test looks at all that

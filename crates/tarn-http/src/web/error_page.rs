@@ -11,7 +11,7 @@ use url::form_urlencoded;
 use super::{
     links::OfOwner,
     page::{Frame, guard},
-    shown::Marked,
+    shown::{Marked, sentence},
 };
 use crate::{
     code::{Code, ERROR_CODE},
@@ -95,8 +95,8 @@ impl ErrorPage {
             Code::CredentialsNeeded => ("Sign in to see this", "This page needs an account.".to_owned()),
             Code::NoSuchPath => ("Not found", "There is no such page.".to_owned()),
             Code::InternalError => ("The server failed", "The log of the server says why.".to_owned()),
-            _ if status == StatusCode::NOT_FOUND => ("Not found", sentence(text)),
-            _ => (status.canonical_reason().unwrap_or("Error"), sentence(text)),
+            _ if status == StatusCode::NOT_FOUND => ("Not found", sentence(&text).0),
+            _ => (status.canonical_reason().unwrap_or("Error"), sentence(&text).0),
         };
         // A browser can't return to the address of a form.
         let here = uri.path_and_query().filter(|_| reads);
@@ -207,20 +207,6 @@ fn sign_in_first(response: &mut Response, settings: &Settings, uri: &Uri) {
         headers.remove(name);
     }
     headers.insert(header::LOCATION, target);
-}
-
-/// A line that begins with a capital letter and ends with a full stop.
-pub(super) fn sentence(line: String) -> String {
-    let mut characters = line.chars();
-    let Some(first) = characters.next() else {
-        return line;
-    };
-    let mut sentence: String = first.to_uppercase().collect();
-    sentence.push_str(characters.as_str());
-    if !sentence.ends_with('.') {
-        sentence.push('.');
-    }
-    sentence
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Atom feeds (RFC 4287) of what an owner publishes, and of one repository.
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::response::Response;
 
 use super::{links::OfOwner, page::Visit, repository, shown::Time};
 use crate::{error::ApiError, packages::path::Segments};
 use tarn_base::clock::Timestamp;
-use tarn_core::{Registry, access::Action};
+use tarn_core::access::Action;
 use tarn_store::metadata::{CatalogVersion, FilesWanted, ListedFile};
 
 /// How many entries a feed has.
@@ -90,15 +90,10 @@ fn xml_text(text: &str) -> String {
 }
 
 /// `/{owner}/-/feed.atom`.
-pub(super) async fn of_owner(
-    State(registry): State<Registry>,
-    visit: Visit,
-    segments: Segments,
-) -> Result<Response, ApiError> {
-    let authorized = visit.viewer.authorize(&registry, &segments, Action::Read);
-    let owner = authorized.await?.owner;
-    let scope = visit.viewer.read_scope(&registry).await?;
-    let metadata = registry.metadata();
+pub(super) async fn of_owner(visit: Visit, segments: Segments) -> Result<Response, ApiError> {
+    let owner = visit.authorize(&segments, Action::Read).await?.owner;
+    let scope = visit.read_scope().await?;
+    let metadata = visit.registry.metadata();
     let versions = metadata
         .newest_versions_of(&scope, owner.id, ENTRIES)
         .await?;
@@ -110,14 +105,10 @@ pub(super) async fn of_owner(
 }
 
 /// `/{owner}/{branch}/{repository}/-/feed.atom`.
-pub(super) async fn of_repository(
-    State(registry): State<Registry>,
-    visit: Visit,
-    segments: Segments,
-) -> Result<Response, ApiError> {
-    let (place, state) = repository::found(&registry, &visit, &segments).await?;
-    let files = registry
-        .metadata()
+pub(super) async fn of_repository(visit: Visit, segments: Segments) -> Result<Response, ApiError> {
+    let (place, state) = repository::found(&visit, &segments).await?;
+    let metadata = visit.registry.metadata();
+    let files = metadata
         .files_by_age(state.id, FilesWanted::default(), i64::MAX, ENTRIES)
         .await?;
     let owner = &place.authorized.owner.name;

@@ -3,14 +3,14 @@
 use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, HeaderName, StatusCode, header},
-    response::Response,
 };
 use url::form_urlencoded;
 
-use super::{error_page, redirect, shown::Marked};
-use crate::{api::extract::small_body, code::Code, cookies::Cookies, error::ApiError};
+use super::shown::{Marked, sentence};
+use crate::{api::extract::small_body, code::Code, error::ApiError};
 use tarn_base::{hint::Hint, secret::Secret};
 use tarn_core::Registry;
+use tarn_store::metadata::Visibility;
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -36,7 +36,7 @@ impl Problem {
 
     /// The text, as a sentence.
     pub(crate) fn sentence(&self) -> Marked {
-        Marked(error_page::sentence(self.text.clone()))
+        sentence(&self.text)
     }
 
     /// 422 with that text.
@@ -104,6 +104,12 @@ impl Form {
         parsed.map_err(|error| ApiError::invalid_field(&error))
     }
 
+    /// The visibility that was chosen; public where none was.
+    pub(crate) fn visibility(&self) -> Visibility {
+        let chosen = self.text("visibility").parse();
+        chosen.unwrap_or(Visibility::Public)
+    }
+
     /// A number. `what` names it in the refusal.
     ///
     /// # Errors
@@ -146,18 +152,11 @@ pub(crate) fn must_say_where_from(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-/// 303 to a page, which says `notice` once.
-pub(crate) fn done(
-    cookies: &Cookies,
-    base: &str,
-    path: &str,
-    notice: &str,
-) -> Result<Response, ApiError> {
-    let mut response = redirect(StatusCode::SEE_OTHER, &format!("{base}{path}"))?;
-    if !notice.is_empty() {
-        cookies.say(response.headers_mut(), notice);
-    }
-    Ok(response)
+/// What stands between whitespace or commas.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let separated = |c: char| c == ',' || c.is_whitespace();
+    let words = text.split(separated).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 /// A path of this server to return to, as it came in a query or a form: the home page when it is of another site, or can't be

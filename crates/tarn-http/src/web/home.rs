@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{Query, rejection::QueryRejection},
     response::Response,
 };
 use serde::Deserialize;
@@ -10,11 +10,10 @@ use serde::Deserialize;
 use super::{
     links::{OfOwner, segment},
     page::{Frame, Keep, Visit},
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     shown::{Count, Time, short},
 };
 use crate::error::ApiError;
-use tarn_core::Registry;
 use tarn_store::metadata::{
     CatalogOwner, CatalogVersion, OwnersWanted, ReadScope, VersionPlace, Window,
 };
@@ -89,15 +88,14 @@ pub(super) struct Entry {
 impl Entry {
     /// Of versions, in that order, with the repositories that have them.
     pub(super) async fn all(
-        registry: &Registry,
+        visit: &Visit,
         scope: &ReadScope,
-        base: &str,
         versions: Vec<CatalogVersion>,
     ) -> Result<Vec<Self>, ApiError> {
         let ids: Vec<i64> = versions.iter().map(|version| version.id).collect();
-        let metadata = registry.metadata();
+        let metadata = visit.registry.metadata();
         let places = metadata.repositories_of_versions(scope, &ids).await?;
-        let entry = |version| Self::of(base, version, &places);
+        let entry = |version| Self::of(&visit.frame.base, version, &places);
         Ok(versions.into_iter().map(entry).collect())
     }
 
@@ -157,28 +155,25 @@ pub(super) struct Named {
 
 /// The page.
 pub(super) async fn show(
-    State(registry): State<Registry>,
     visit: Visit,
-    number: PageNumber,
     search: Result<Query<Search>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     if let Ok(Query(search)) = search
         && !search.q.trim().is_empty()
     {
-        return show_results(&registry, visit, number, &search).await;
+        return show_results(visit, &search).await;
     }
-    let scope = visit.viewer.read_scope(&registry).await?;
+    let scope = visit.read_scope().await?;
     let window = Window {
         offset: 0,
         limit: OWNERS,
     };
-    let metadata = registry.metadata();
+    let metadata = visit.registry.metadata();
     let wanted = OwnersWanted::default();
     let owners = metadata.visible_owners(&scope, wanted, window).await?;
     let recent = metadata.newest_versions(&scope, RECENT_VERSIONS).await?;
-    let base = &visit.frame.base;
     let page = Home {
-        recent: Entry::all(&registry, &scope, base, newest_of_each(recent, RECENT)).await?,
+        recent: Entry::all(&visit, &scope, newest_of_each(recent, RECENT)).await?,
         more_owners: owners.total.saturating_sub(owners.entries.len() as u64),
         owners: owners.entries,
         frame: visit.frame.clone(),
@@ -186,27 +181,21 @@ pub(super) async fn show(
     visit.show(&page, Keep::Revalidated)
 }
 
-async fn show_results(
-    registry: &Registry,
-    mut visit: Visit,
-    number: PageNumber,
-    search: &Search,
-) -> Result<Response, ApiError> {
+async fn show_results(mut visit: Visit, search: &Search) -> Result<Response, ApiError> {
     let text: String = search.q.trim().chars().take(LONGEST_TEXT).collect();
-    let scope = visit.viewer.read_scope(registry).await?;
-    let window = number.window(RESULTS);
-    let metadata = registry.metadata();
+    let scope = visit.read_scope().await?;
+    let window = visit.number.window(RESULTS);
+    let metadata = visit.registry.metadata();
     let found = metadata.search(&scope, &text, MOST_FOUND, window).await?;
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("q", &text)
         .finish();
     visit.frame.search = text;
-    let base = visit.frame.base.clone();
-    let (total, nouns) = (found.page.total, ("version", "versions"));
-    let pager = Pager::new(number, total, nouns, &format!("{base}/"));
+    let total = found.page.total;
+    let pager = visit.pager(total, ("version", "versions"), "/");
     let page = Results {
         pager: pager.of_size(RESULTS).keeping(&query),
-        entries: Entry::all(registry, &scope, &base, found.page.entries).await?,
+        entries: Entry::all(&visit, &scope, found.page.entries).await?,
         total,
         is_cut: found.is_cut,
         frame: visit.frame.clone(),
@@ -216,24 +205,20 @@ async fn show_results(
 
 /// `/-/owners`: every owner that the viewer may know of, or those whose names begin with a text.
 pub(super) async fn show_owners(
-    State(registry): State<Registry>,
     visit: Visit,
-    number: PageNumber,
     named: Result<Query<Named>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Named { name } = named.map(|Query(named)| named).unwrap_or_default();
     let name: String = name.trim().chars().take(LONGEST_TEXT).collect();
-    let scope = visit.viewer.read_scope(&registry).await?;
+    let scope = visit.read_scope().await?;
     let wanted = OwnersWanted {
         prefix: &name,
         ..OwnersWanted::default()
     };
-    let metadata = registry.metadata();
-    let owners = metadata
-        .visible_owners(&scope, wanted, number.window(PAGE))
-        .await?;
-    let path = format!("{}/-/owners", visit.frame.base);
-    let pager = Pager::new(number, owners.total, ("owner", "owners"), &path);
+    let metadata = visit.registry.metadata();
+    let window = visit.number.window(PAGE);
+    let owners = metadata.visible_owners(&scope, wanted, window).await?;
+    let pager = visit.pager(owners.total, ("owner", "owners"), "/-/owners");
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("name", &name)
         .finish();

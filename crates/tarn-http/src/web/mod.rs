@@ -1,7 +1,7 @@
 //! The pages that people look at: HTML, rendered here, that works without scripts.
 //!
 //! A page takes its request apart ([`page::Visit`]), asks the services that the API asks, and fills a template. It holds no rules:
-//! who may see it is decided where the package routes decide it ([`viewer::Viewer`]). What a page shows is escaped by the
+//! who may see it is decided where the package routes decide it (`viewer.rs`). What a page shows is escaped by the
 //! templates; nothing of a package is trusted.
 //!
 //! `/{owner}` and what is below it are the owner's pages. All else is under `/-/`, which no owner can be called.
@@ -31,7 +31,7 @@ use axum::{
     extract::State,
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::{any, get, post},
+    routing::{MethodRouter, any, get, post},
 };
 
 use crate::{error::ApiError, fallback::no_such_route};
@@ -45,16 +45,11 @@ pub(crate) fn router(registry: Registry) -> Router {
     Router::new()
         .route("/", get(home::show))
         .route("/robots.txt", get(robots))
-        .route("/-/static/{file}", get(assets::show))
-        .route("/-/owners", get(home::show_owners))
-        .route("/{owner}", get(owner::show))
-        .route("/{owner}/{branch}", get(owner::show_elsewhere))
-        .merge(packages())
-        .merge(signing_in())
+        .merge(of_owner())
+        .merge(beside_owners())
         .merge(account::router())
         .merge(owner_settings::router())
         .merge(admin::router())
-        .merge(publishing())
         // No owner is called `-`.
         .route("/-/{*rest}", any(elsewhere))
         .fallback(elsewhere)
@@ -62,58 +57,76 @@ pub(crate) fn router(registry: Registry) -> Router {
         .with_state(registry)
 }
 
-fn packages() -> Router<Registry> {
-    Router::new()
-        .route("/{owner}/-/feed.atom", get(feed::of_owner))
-        .route("/{owner}/-/packages", get(owner::show_elsewhere))
-        .route(
-            "/{owner}/-/packages/alpine/{name}",
-            get(package::show_anywhere),
-        )
-        .route(
-            "/{owner}/-/packages/alpine/{name}/{version}",
-            get(package::show_anywhere),
-        )
-        .route("/{owner}/{branch}/{repository}", get(repository::show))
-        .route(
-            "/{owner}/{branch}/{repository}/-/feed.atom",
-            get(feed::of_repository),
-        )
-        .route("/{owner}/{branch}/{repository}/{name}", get(package::show))
-        .route(
-            "/{owner}/{branch}/{repository}/{name}/{version}",
-            get(package::show),
-        )
-        .route(
-            "/{owner}/{branch}/{repository}/{name}/{version}/{arch}",
-            get(package::show),
-        )
-        .route(
-            "/{owner}/{branch}/{repository}/{name}/{version}/{arch}/contents",
-            get(package::contents::show),
-        )
+/// The routes below one path.
+fn below<const N: usize>(
+    path: &str,
+    routes: [(&str, MethodRouter<Registry>); N],
+) -> Router<Registry> {
+    let routes = routes.into_iter();
+    routes.fold(Router::new(), |router, (rest, methods)| {
+        router.route(&format!("{path}{rest}"), methods)
+    })
 }
 
-fn signing_in() -> Router<Registry> {
-    Router::new()
-        .route("/-/login", get(sign_in::show).post(sign_in::sign_in))
-        .route(
-            "/-/login/code",
-            get(sign_in::show_code).post(sign_in::sign_in_with_code),
-        )
-        .route("/-/logout", post(sign_in::sign_out))
+/// The pages of owners and what they publish.
+fn of_owner() -> Router<Registry> {
+    below(
+        "/{owner}",
+        [
+            ("", get(owner::show)),
+            ("/{branch}", get(owner::show_elsewhere)),
+            ("/-/feed.atom", get(feed::of_owner)),
+            ("/-/packages", get(owner::show_elsewhere)),
+            ("/-/packages/alpine/{name}", get(package::show_anywhere)),
+            (
+                "/-/packages/alpine/{name}/{version}",
+                get(package::show_anywhere),
+            ),
+            ("/{branch}/{repository}", get(repository::show)),
+            (
+                "/{branch}/{repository}/-/feed.atom",
+                get(feed::of_repository),
+            ),
+            ("/{branch}/{repository}/{name}", get(package::show)),
+            (
+                "/{branch}/{repository}/{name}/{version}",
+                get(package::show),
+            ),
+            (
+                "/{branch}/{repository}/{name}/{version}/{arch}",
+                get(package::show),
+            ),
+            (
+                "/{branch}/{repository}/{name}/{version}/{arch}/contents",
+                get(package::contents::show),
+            ),
+        ],
+    )
 }
 
-fn publishing() -> Router<Registry> {
-    Router::new()
-        .route(
-            "/-/upload/{owner}",
-            get(publish::show_upload).post(publish::upload),
-        )
-        .route(
-            "/-/delete/{owner}/{branch}/{repository}/{architecture}/{file}",
-            get(publish::show_delete).post(publish::delete),
-        )
+/// Signing in, publishing and deleting, and what all pages share.
+fn beside_owners() -> Router<Registry> {
+    below(
+        "/-",
+        [
+            ("/static/{file}", get(assets::show)),
+            ("/owners", get(home::show_owners)),
+            ("/login", get(sign_in::show).post(sign_in::sign_in)),
+            (
+                "/login/code",
+                get(sign_in::show_code).post(sign_in::sign_in_with_code),
+            ),
+            ("/logout", post(sign_in::sign_out)),
+            (
+                "/upload/{owner}",
+                get(publish::show_upload).post(publish::upload),
+            ),
+            (
+                "/delete/{owner}/{branch}/{repository}/{architecture}/{file}",
+                get(publish::show_delete).post(publish::delete),
+            ),
+        ],
+    )
 }
 
 /// A path with a slash too many at its end is that without; nothing is at any other.

@@ -1,18 +1,18 @@
 //! `/{owner}`: what an owner has, and the keys that sign it.
 
 use askama::Template;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{http::StatusCode, response::Response};
 
 use super::{
     home::{self, newest_of_each},
     links::OfOwner,
     page::{Frame, Keep, Visit},
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     redirect,
     shown::{Bytes, Count, Cut, Time},
 };
 use crate::{error::ApiError, packages::path::Segments};
-use tarn_core::{Registry, access::Action, keys::ListedKey, publish::Allowance};
+use tarn_core::{access::Action, keys::ListedKey, publish::Allowance};
 use tarn_store::metadata::{CatalogRepository, KeyState, Owner, OwnerKind, Visibility};
 
 /// How many retired keys are named.
@@ -130,38 +130,29 @@ fn shown_keys(keys: Vec<ListedKey>) -> (Vec<ListedKey>, usize) {
 }
 
 /// The page.
-pub(super) async fn show(
-    State(registry): State<Registry>,
-    visit: Visit,
-    segments: Segments,
-    number: PageNumber,
-) -> Result<Response, ApiError> {
-    let viewer = &visit.viewer;
-    let authorized = viewer.authorize(&registry, &segments, Action::Read).await?;
-    let owner = authorized.owner;
-    let (metadata, access) = (registry.metadata(), registry.access());
-    let scope = viewer.read_scope(&registry).await?;
+pub(super) async fn show(visit: Visit, segments: Segments) -> Result<Response, ApiError> {
+    let owner = visit.authorize(&segments, Action::Read).await?.owner;
+    let (registry, window) = (&visit.registry, visit.number.window(PAGE));
+    let metadata = registry.metadata();
+    let scope = visit.read_scope().await?;
     let repositories = metadata
-        .listed_repositories(&scope, owner.id, number.window(PAGE))
+        .listed_repositories(&scope, owner.id, window)
         .await?;
     let recent = metadata
         .newest_versions_of(&scope, owner.id, RECENT_VERSIONS)
         .await?;
-    let administers = viewer.may(access, &owner, Action::Administer, None).await?;
-    let allowance = if administers {
-        let quotas = registry.quotas();
-        Some(quotas.allowance(owner.id).await?)
-    } else {
-        None
+    let allowance = match visit.may(&owner, Action::Administer, None).await? {
+        true => Some(registry.quotas().allowance(owner.id).await?),
+        false => None,
     };
     let (keys, more_keys) = shown_keys(registry.keys().list(&owner).await?);
     let links = OfOwner::new(&visit.frame.base, &owner.name);
     let rows = rows(&repositories.entries, &links);
     let recent = newest_of_each(recent, RECENT);
-    let recent = home::Entry::all(&registry, &scope, &visit.frame.base, recent).await?;
+    let recent = home::Entry::all(&visit, &scope, recent).await?;
     let nouns = ("repository", "repositories");
     let page = OwnerPage {
-        pager: Pager::new(number, repositories.total, nouns, links.owner()),
+        pager: visit.pager(repositories.total, nouns, &format!("/{}", owner.name)),
         links,
         frame: visit.frame.clone(),
         has_links: rows
@@ -174,7 +165,7 @@ pub(super) async fn show(
         keys,
         more_keys,
         allowance,
-        may_publish: viewer.may(access, &owner, Action::Publish, None).await?,
+        may_publish: visit.may(&owner, Action::Publish, None).await?,
         owner,
     };
     visit.show(&page, Keep::Revalidated)
@@ -182,13 +173,8 @@ pub(super) async fn show(
 
 /// Redirects `/{owner}/{branch}`, and `/{owner}/-/packages` of Gitea, to the owner's page, which has the repositories of all
 /// branches.
-pub(super) async fn show_elsewhere(
-    State(registry): State<Registry>,
-    visit: Visit,
-    segments: Segments,
-) -> Result<Response, ApiError> {
-    let authorized = visit.viewer.authorize(&registry, &segments, Action::Read);
-    let owner = authorized.await?.owner;
+pub(super) async fn show_elsewhere(visit: Visit, segments: Segments) -> Result<Response, ApiError> {
+    let owner = visit.authorize(&segments, Action::Read).await?.owner;
     let target = OfOwner::new(&visit.frame.base, &owner.name);
     redirect(StatusCode::FOUND, target.owner())
 }

@@ -1,6 +1,6 @@
 //! What all pages have in common: what is around them, and how they are sent.
 
-use std::io::Write as _;
+use std::net::IpAddr;
 
 use askama::Template;
 use axum::{
@@ -12,18 +12,31 @@ use axum::{
     },
     response::Response,
 };
-use flate2::{Compression, write::GzEncoder};
+use flate2::Compression;
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
-use super::{assets, links::base_url, viewer::Viewer};
+use super::{
+    assets::{self, gzip},
+    form::{Form, Problem},
+    links::base_url,
+    pager::{PageNumber, Pager},
+    redirect,
+};
 use crate::{
     api::paging::{is_forwarded_from_https, turn},
+    authorize::Presented,
     cookies::{Cookie, Cookies},
     error::ApiError,
-    transport::source::Encrypted,
+    transport::source::{Encrypted, Source},
 };
-use tarn_core::{Registry, access::decide_site, settings::Settings, turns::Turn};
+use tarn_core::{
+    Registry,
+    access::{Caller, decide_site},
+    settings::Settings,
+    turns::Turn,
+};
+use tarn_store::metadata::Actor;
 
 /// Nothing is loaded from elsewhere, nothing in a page itself is a script or a style, and no other site frames it.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
@@ -47,10 +60,23 @@ pub(crate) enum Keep {
 
 /// A request for a page: who looks, and what is needed to answer.
 pub(crate) struct Visit {
-    pub(crate) viewer: Viewer,
+    pub(crate) registry: Registry,
+    /// What the request says of its sender.
+    pub(crate) presented: Presented,
+    /// Who looks: a signed-in user, or an anonymous visitor.
+    pub(crate) caller: Caller,
     pub(crate) frame: Frame,
+    pub(crate) cookies: Cookies,
+    /// Which page of the list is wanted.
+    pub(crate) number: PageNumber,
+    /// The viewer, for the records of who did what.
+    pub(crate) by: Actor,
+    /// What was typed into the form that was refused, and why it was.
+    pub(crate) form: Form,
+    pub(super) problem: Option<Problem>,
+    pub(super) address: IpAddr,
+    pub(super) agent: String,
     conditions: Conditions,
-    cookies: Cookies,
     /// Each source gets one page at a time, as with lists. A form takes no turn: a slow body would block the others.
     _turn: Option<Turn>,
 }
@@ -182,13 +208,6 @@ impl Conditions {
     }
 }
 
-/// The bytes as one gzip file. Writing into memory does not fail.
-pub(super) fn gzip(content: &[u8], level: Compression) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(content.len() / 3), level);
-    encoder.write_all(content).ok()?;
-    encoder.finish().ok()
-}
-
 impl Visit {
     /// 200 with a page, or 304.
     ///
@@ -227,6 +246,33 @@ impl Visit {
         Ok(response)
     }
 
+    /// The links beside this page of a list with `total` entries at `path`, without the base path.
+    pub(crate) fn pager(
+        &self,
+        total: u64,
+        nouns: (&'static str, &'static str),
+        path: &str,
+    ) -> Pager {
+        Pager::new(
+            self.number,
+            total,
+            nouns,
+            &format!("{}{path}", self.frame.base),
+        )
+    }
+
+    /// 303 to the page at `path`, without the base path.
+    pub(crate) fn redirect(&self, path: &str) -> Result<Response, ApiError> {
+        redirect(StatusCode::SEE_OTHER, &format!("{}{path}", self.frame.base))
+    }
+
+    /// The same, where the page says `notice` once.
+    pub(crate) fn done(&self, path: &str, notice: &str) -> Result<Response, ApiError> {
+        let mut response = self.redirect(path)?;
+        self.cookies.say(response.headers_mut(), notice);
+        Ok(response)
+    }
+
     /// 200 with a file that is no page, or 304.
     pub(crate) fn send(&self, content: Vec<u8>, media_type: &'static str) -> Response {
         let media_type = HeaderValue::from_static(media_type);
@@ -238,7 +284,7 @@ impl Visit {
     fn keep(&self, response: &mut Response, keep: Keep) {
         let cache_control = match keep {
             Keep::Never => "no-store",
-            Keep::Revalidated if self.viewer.account().is_some() => "private, no-cache",
+            Keep::Revalidated if self.account().is_some() => "private, no-cache",
             Keep::Revalidated => "public, no-cache",
         };
         let headers = response.headers_mut();
@@ -267,24 +313,38 @@ impl FromRequestParts<Registry> for Visit {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let viewer = Viewer::from_request_parts(parts, registry).await?;
+        let presented = Presented::of_page(parts, registry)?;
+        let caller = presented.caller(registry).await?;
+        let Some(Source(address)) = parts.extensions.get::<Source>().copied() else {
+            return Err(ApiError::Internal("a request without a source".into()));
+        };
+        let agent = parts.headers.get(header::USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok());
         let is_encrypted = parts.extensions.get::<Encrypted>().is_some();
         let cookies = Cookies::of(registry, &parts.headers, is_encrypted);
         let here = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let frame = Frame {
             base: registry.settings().base_path().to_owned(),
             origin: origin(registry, parts),
-            account: viewer.account().map(str::to_owned),
+            account: caller.account().map(|(_, name)| name.to_owned()),
             knows_viewer: true,
             search: String::new(),
-            is_admin: decide_site(viewer.caller()).is_ok(),
+            is_admin: decide_site(&caller).is_ok(),
             here: form_urlencoded::byte_serialize(here.as_bytes()).collect(),
             notice: cookies.notice(),
         };
         Ok(Self {
-            viewer,
-            cookies,
+            registry: registry.clone(),
+            by: presented.actor(&caller),
+            form: Form::default(),
+            problem: None,
+            presented,
+            caller,
             frame,
+            cookies,
+            number: PageNumber::in_query(&parts.uri),
+            address,
+            agent: agent.unwrap_or_default().to_owned(),
             conditions: Conditions::of(&parts.headers),
             _turn: match parts.method {
                 Method::GET | Method::HEAD => Some(turn(parts, registry).await?),

@@ -1,8 +1,6 @@
 //! Which page of a list is shown, and the links to the pages beside it.
 
-use std::convert::Infallible;
-
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::http::Uri;
 use url::form_urlencoded;
 
 use super::shown::Count;
@@ -30,6 +28,14 @@ pub(crate) struct Pager {
 impl PageNumber {
     /// The first page.
     pub(crate) const FIRST: Self = Self(1);
+
+    /// That in the query of an address.
+    pub(crate) fn in_query(uri: &Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        let said = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "page");
+        let number = said.and_then(|(_, value)| value.parse().ok());
+        Self(number.unwrap_or(1).max(1))
+    }
 
     /// Counted from 1.
     pub(crate) fn number(self) -> usize {
@@ -63,17 +69,6 @@ impl PageNumber {
             1 => String::new(),
             number => format!("?page={number}"),
         }
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for PageNumber {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let query = parts.uri.query().unwrap_or_default();
-        let said = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "page");
-        let number = said.and_then(|(_, value)| value.parse().ok());
-        Ok(Self(number.unwrap_or(1).max(1)))
     }
 }
 

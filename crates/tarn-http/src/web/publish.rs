@@ -2,27 +2,25 @@
 
 use askama::Template;
 use axum::{
-    extract::{Path, Query, Request, State},
+    extract::{Path, Query, Request},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
 
 use super::{
-    form::{Form, Problem, done, must_say_where_from},
+    form::{Form, Problem, must_say_where_from},
     page::{Frame, Keep, Visit},
     wants_page,
 };
 use crate::{
     authorize::AuthorizedPlace,
-    cookies::Cookies,
     error::ApiError,
     packages::path::Segments,
     transport::body::{self, PackageStream, Part},
 };
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_core::{
-    Registry,
     access::{AccessError, Action, Denied, Place},
     publish::{Destination, IfExists, Published},
 };
@@ -67,35 +65,28 @@ struct DeletePage<'a> {
 
 /// The form. It is shown to those who are signed in and may publish somewhere; whether they may where it says is asked when it is sent.
 pub(super) async fn show_upload(
-    State(registry): State<Registry>,
     visit: Visit,
     Path(owner): Path<String>,
     Query(into): Query<Into>,
 ) -> Result<Response, ApiError> {
-    let owner = reading(&registry, &visit, &owner).await?;
-    publishing(&registry, &visit, &owner).await?;
+    let owner = reading(&visit, &owner).await?;
+    publishing(&visit, &owner).await?;
     let (branch, repository) = (&into.branch, &into.repository);
     upload_page(&visit, &owner, (branch, repository), &[], None)
 }
 
-async fn reading(registry: &Registry, visit: &Visit, owner: &str) -> Result<Owner, ApiError> {
-    let caller = visit.viewer.caller();
-    visit.viewer.presented().user_of(registry, caller)?;
+async fn reading(visit: &Visit, owner: &str) -> Result<Owner, ApiError> {
+    visit.presented.user_of(&visit.registry, &visit.caller)?;
     let segments = Segments::of_owner(owner);
-    let authorized = visit
-        .viewer
-        .authorize(registry, &segments, Action::Read)
-        .await?;
-    Ok(authorized.owner)
+    Ok(visit.authorize(&segments, Action::Read).await?.owner)
 }
 
-async fn publishing(registry: &Registry, visit: &Visit, owner: &Owner) -> Result<(), ApiError> {
-    let (presented, caller) = (visit.viewer.presented(), visit.viewer.caller());
-    let action = Action::Publish;
-    match registry.access().allow(caller, owner, action, None).await {
+async fn publishing(visit: &Visit, owner: &Owner) -> Result<(), ApiError> {
+    let (access, action) = (visit.registry.access(), Action::Publish);
+    match access.allow(&visit.caller, owner, action, None).await {
         Ok(()) | Err(AccessError::Denied(Denied::OutsideTeamLimits)) => Ok(()),
         // Once more, for the records of who was refused what.
-        Err(_) => presented.allow(registry, caller, owner, action, None).await,
+        Err(_) => visit.allow(owner, action, None).await,
     }
 }
 
@@ -123,16 +114,14 @@ fn upload_page(
 
 /// Takes the files of the form, one after the other. A script sends one at a time and gets a line rather than a page.
 pub(super) async fn upload(
-    State(registry): State<Registry>,
     visit: Visit,
-    cookies: Cookies,
     Path(owner): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     must_say_where_from(request.headers())?;
-    let owner = reading(&registry, &visit, &owner).await?;
+    let owner = reading(&visit, &owner).await?;
     let is_page = wants_page(request.headers());
-    let mut form = body::form(request, &registry.settings().connections)?;
+    let mut form = body::form(request, &visit.registry.settings().connections)?;
     let (mut branch, mut repository) = (String::new(), String::new());
     let mut files = Vec::new();
     while let Some(part) = form.next().await? {
@@ -144,7 +133,7 @@ pub(super) async fn upload(
             Part::Field { .. } => {}
             Part::File { name, package } => {
                 let into = (branch.as_str(), repository.as_str());
-                let taken = publish(&registry, &visit, &owner, into, package).await;
+                let taken = publish(&visit, &owner, into, package).await;
                 if !is_page {
                     return taken
                         .map(|package| (StatusCode::CREATED, said(&package)).into_response());
@@ -174,11 +163,10 @@ pub(super) async fn upload(
         files => format!("{} packages are published.", files.len()),
     };
     let path = format!("/{}/{branch}/{repository}", owner.name);
-    done(&cookies, &visit.frame.base, &path, &notice)
+    visit.done(&path, &notice)
 }
 
 async fn publish(
-    registry: &Registry,
     visit: &Visit,
     owner: &Owner,
     (branch, repository): (&str, &str),
@@ -189,29 +177,28 @@ async fn publish(
         branch: &branch,
         repository: &repository,
     };
-    let viewer = &visit.viewer;
-    let action = Action::Publish;
-    viewer
-        .presented()
-        .allow(registry, viewer.caller(), owner, action, Some(place))
-        .await?;
+    visit.allow(owner, Action::Publish, Some(place)).await?;
     let destination = Destination {
         owner: owner.id,
         branch,
         repository,
-        by: viewer.actor(),
+        by: visit.by.clone(),
         announced: None,
         file_name: None,
         if_exists: IfExists::default(),
         past: None,
     };
-    let published = registry.publisher().publish(destination, package).await?;
+    let published = visit
+        .registry
+        .publisher()
+        .publish(destination, package)
+        .await?;
     tracing::info!(
         owner = owner.name,
         file = published.file_name,
         arch = %published.arch,
         size = published.size,
-        account = viewer.account(),
+        account = visit.account(),
         by = "a form",
         "package published"
     );
@@ -231,12 +218,8 @@ fn said(package: &Published) -> String {
 }
 
 /// Asks once more before a package is deleted.
-pub(super) async fn show_delete(
-    State(registry): State<Registry>,
-    visit: Visit,
-    segments: Segments,
-) -> Result<Response, ApiError> {
-    let place = deleting(&registry, &visit, &segments).await?;
+pub(super) async fn show_delete(visit: Visit, segments: Segments) -> Result<Response, ApiError> {
+    let place = deleting(&visit, &segments).await?;
     let file = segments.file();
     let page = DeletePage {
         frame: &visit.frame,
@@ -246,7 +229,7 @@ pub(super) async fn show_delete(
             "{}/{}/{}",
             place.authorized.owner.name, place.branch, place.repository
         ),
-        days: registry.settings().keep_deleted.as_secs() / 86_400,
+        days: visit.registry.settings().keep_deleted.as_secs() / 86_400,
     };
     visit.show(&page, Keep::Never)
 }
@@ -262,18 +245,11 @@ fn delete_path(place: &AuthorizedPlace, segments: &Segments) -> Result<String, A
     ))
 }
 
-async fn deleting(
-    registry: &Registry,
-    visit: &Visit,
-    segments: &Segments,
-) -> Result<AuthorizedPlace, ApiError> {
-    let viewer = &visit.viewer;
-    let place = viewer
-        .authorize_place(registry, segments, Action::Delete)
-        .await?;
+async fn deleting(visit: &Visit, segments: &Segments) -> Result<AuthorizedPlace, ApiError> {
+    let place = visit.authorize_place(segments, Action::Delete).await?;
     let architecture = segments.architecture()?;
     let file = address(&place, &architecture, segments);
-    let found = registry.metadata().package_file(&file).await?;
+    let found = visit.registry.metadata().package_file(&file).await?;
     found.map(|_| place).ok_or(ApiError::NoSuchFile)
 }
 
@@ -293,39 +269,29 @@ fn address<'a>(
 
 /// Deletes a package.
 pub(super) async fn delete(
-    State(registry): State<Registry>,
     visit: Visit,
-    cookies: Cookies,
     segments: Segments,
     _: Form,
 ) -> Result<Response, ApiError> {
-    let place = deleting(&registry, &visit, &segments).await?;
+    let place = deleting(&visit, &segments).await?;
     let architecture = segments.architecture()?;
     let file = address(&place, &architecture, &segments);
-    let remover = registry.remover();
-    let by = visit.viewer.actor();
-    remover
-        .remove(&file, &by)
-        .await?
-        .ok_or(ApiError::NoSuchFile)?;
+    let remover = visit.registry.remover();
+    let removed = remover.remove(&file, &visit.by).await?;
+    removed.ok_or(ApiError::NoSuchFile)?;
     let owner = &place.authorized.owner;
     tracing::info!(
         owner = owner.name,
         file = segments.file(),
-        account = visit.viewer.account(),
+        account = visit.account(),
         by = "a form",
         "package removed"
     );
-    let access = registry.access();
-    let may_restore = visit
-        .viewer
-        .may(access, owner, Action::Administer, None)
-        .await?;
-    let path = if may_restore {
+    let path = if visit.may(owner, Action::Administer, None).await? {
         format!("/-/owners/{}/deleted", owner.name)
     } else {
         format!("/{}/{}/{}", owner.name, place.branch, place.repository)
     };
     let notice = format!("{} is deleted.", segments.file());
-    done(&cookies, &visit.frame.base, &path, &notice)
+    visit.done(&path, &notice)
 }

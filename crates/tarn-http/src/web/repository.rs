@@ -4,7 +4,7 @@ mod list;
 
 use askama::Template;
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{Query, rejection::QueryRejection},
     response::Response,
 };
 
@@ -17,7 +17,6 @@ use super::{
 use crate::{authorize::AuthorizedPlace, code::Code, error::ApiError, packages::path::Segments};
 use apk::{arch::Arch, sign::KeyName};
 use tarn_core::{
-    Registry,
     access::{Action, Place},
     index::{Format, Standing},
 };
@@ -124,26 +123,17 @@ struct Named {
 
 /// The repository in the path, that the viewer may read; 404 when it never had a package.
 pub(super) async fn found(
-    registry: &Registry,
     visit: &Visit,
     segments: &Segments,
 ) -> Result<(AuthorizedPlace, RepositoryState), ApiError> {
-    let viewer = &visit.viewer;
-    let place = viewer
-        .authorize_place(registry, segments, Action::Read)
+    let place = visit.authorize_place(segments, Action::Read).await?;
+    let scope = visit.read_scope().await?;
+    let (owner, branch, repository) = (place.authorized.owner.id, &place.branch, &place.repository);
+    let metadata = visit.registry.metadata();
+    let state = metadata
+        .repository_state(&scope, owner, branch, repository)
         .await?;
-    let scope = viewer.read_scope(registry).await?;
-    let state = registry
-        .metadata()
-        .repository_state(
-            &scope,
-            place.authorized.owner.id,
-            &place.branch,
-            &place.repository,
-        )
-        .await?;
-    let state = state.ok_or_else(no_such_repository)?;
-    Ok((place, state))
+    Ok((place, state.ok_or_else(no_such_repository)?))
 }
 
 pub(super) fn no_such_repository() -> ApiError {
@@ -152,16 +142,11 @@ pub(super) fn no_such_repository() -> ApiError {
 }
 
 /// Both indexes of each architecture, as far as this server has them in memory.
-async fn indexes(
-    registry: &Registry,
-    base: &str,
-    place: &AuthorizedPlace,
-    state: &RepositoryState,
-) -> Vec<Index> {
+async fn indexes(visit: &Visit, place: &AuthorizedPlace, state: &RepositoryState) -> Vec<Index> {
     let owner = &place.authorized.owner.name;
     let folder = format!(
-        "{base}/api/packages/{owner}/alpine/{}/{}",
-        place.branch, place.repository
+        "{}/api/packages/{owner}/alpine/{}/{}",
+        visit.frame.base, place.branch, place.repository
     );
     let architectures = state.architectures.iter().map(|state| &state.arch);
     let architectures = architectures.filter(|arch| **arch != Arch::noarch());
@@ -171,7 +156,7 @@ async fn indexes(
             (Format::V2, PackageFormat::V2),
             (Format::V3, PackageFormat::V3),
         ] {
-            let standing = registry.indexes().in_memory(state.id, arch, format);
+            let standing = visit.registry.indexes().in_memory(state.id, arch, format);
             let generation = state.index_generation(arch, packages);
             // There never was one.
             if generation == 0 {
@@ -207,26 +192,26 @@ impl Index {
 
 /// The page.
 pub(super) async fn show(
-    State(registry): State<Registry>,
     visit: Visit,
     segments: Segments,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let (place, state) = found(&registry, &visit, &segments).await?;
+    let registry = &visit.registry;
+    let (place, state) = found(&visit, &segments).await?;
     let owner = &place.authorized.owner;
     let wanted = wanted.map_or_else(|_| Wanted::default(), |Query(wanted)| wanted);
-    let files = wanted.files(&registry, &state).await?;
+    let files = wanted.files(registry, &state).await?;
     let mut room = Room::of(LISTS);
     // On the first page of the packages.
     let indexes = match wanted.after.is_empty() {
-        true => indexes(&registry, &visit.frame.base, &place, &state).await,
+        true => indexes(&visit, &place, &state).await,
         false => Vec::new(),
     };
     room.take(indexes.iter().map(Index::size).sum());
     let (entries, next) = wanted.entries(&files, &mut room);
     let previous = match wanted.after.is_empty() {
         true => None,
-        false => wanted.before(&registry, &state, Room::of(LISTS)).await?,
+        false => wanted.before(registry, &state, Room::of(LISTS)).await?,
     };
     let query = |after: String| wanted.query(&wanted.sort, &after);
     let (previous, next) = (previous.map(query), next.map(query));
@@ -237,11 +222,7 @@ pub(super) async fn show(
         branch: &place.branch,
         repository: &place.repository,
     };
-    let access = registry.access();
-    let may_publish = visit
-        .viewer
-        .may(access, owner, Action::Publish, Some(at))
-        .await?;
+    let may_publish = visit.may(owner, Action::Publish, Some(at)).await?;
     let frame = visit.frame.clone();
     let owner_url = format!("{}/api/packages/{}/alpine", frame.origin, owner.name);
     let host = frame.origin.split_once("://").map_or("", |(_, rest)| rest);

@@ -5,7 +5,6 @@ use std::{borrow::Cow, fmt};
 use askama::filters::{Escaper as _, Html, HtmlSafe};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::error_page;
 use tarn_base::{clock::Timestamp, size::Size};
 
 /// A number of bytes: `812 B`, `1.9 KiB`, `12.5 MiB`.
@@ -115,9 +114,15 @@ pub(crate) fn short(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What a service says of a fault, as a sentence.
-pub(crate) fn sentence(text: &str) -> Marked {
-    Marked(error_page::sentence(text.to_owned()))
+/// A line of a service as a sentence: it begins with a capital letter and ends with a full stop.
+pub(crate) fn sentence(line: &str) -> Marked {
+    let mut characters = line.chars();
+    let Some(first) = characters.next() else {
+        return Marked(String::new());
+    };
+    let stop = if line.ends_with('.') { "" } else { "." };
+    let rest = characters.as_str();
+    Marked(format!("{}{rest}{stop}", first.to_uppercase()))
 }
 
 /// [`Bytes`], for templates, which call with references.
@@ -165,52 +170,42 @@ impl fmt::Display for Count {
     }
 }
 
-/// The parts of a moment; `None` for one that no calendar has.
-fn calendar(timestamp: Timestamp) -> Option<(OffsetDateTime, String)> {
+/// A moment in RFC 3339, as a day, and with the time of day; `None` for one that no calendar has.
+fn calendar(timestamp: Timestamp) -> Option<(String, String, String)> {
     let moment = OffsetDateTime::from_unix_timestamp(timestamp.seconds()).ok()?;
-    let machine = moment.format(&Rfc3339).ok()?;
-    Some((moment, machine))
-}
-
-/// `29 Nov 2026`.
-fn day(moment: OffsetDateTime) -> String {
     let month = moment.month().to_string();
     let month: String = month.chars().take(3).collect();
-    format!("{} {month} {}", moment.day(), moment.year())
+    let day = format!("{} {month} {}", moment.day(), moment.year());
+    let (hour, minute, second) = moment.to_hms();
+    let full = format!("{day}, {hour:02}:{minute:02}:{second:02} UTC");
+    Some((moment.format(&Rfc3339).ok()?, day, full))
 }
 
 impl Time {
     /// In RFC 3339.
     pub(crate) fn machine(self) -> String {
-        calendar(self.0).map_or(String::new(), |(_, machine)| machine)
+        calendar(self.0).map_or(String::new(), |(machine, ..)| machine)
     }
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((moment, machine)) = calendar(self.0) else {
-            return f.write_str("–");
-        };
-        let (day, hour, minute, second) =
-            (day(moment), moment.hour(), moment.minute(), moment.second());
-        write!(
-            f,
-            "<time datetime=\"{machine}\" title=\"{day}, {hour:02}:{minute:02}:{second:02} UTC\">{day}</time>"
-        )
+        match calendar(self.0) {
+            Some((machine, day, full)) => write!(
+                f,
+                "<time datetime=\"{machine}\" title=\"{full}\">{day}</time>"
+            ),
+            None => f.write_str("–"),
+        }
     }
 }
 
 impl fmt::Display for FullTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((moment, machine)) = calendar(self.0) else {
-            return f.write_str("–");
-        };
-        let (day, hour, minute, second) =
-            (day(moment), moment.hour(), moment.minute(), moment.second());
-        write!(
-            f,
-            "<time datetime=\"{machine}\">{day}, {hour:02}:{minute:02}:{second:02} UTC</time>"
-        )
+        match calendar(self.0) {
+            Some((machine, _, full)) => write!(f, "<time datetime=\"{machine}\">{full}</time>"),
+            None => f.write_str("–"),
+        }
     }
 }
 

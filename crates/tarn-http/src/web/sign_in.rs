@@ -4,30 +4,24 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::{
-    extract::{FromRequestParts, Query, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    extract::Query,
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde::Deserialize;
 
 use super::{
-    error_page,
-    form::{Form, Problem, done, local},
-    page::{Frame, Keep, Visit},
-    redirect,
+    form::{Form, Problem, local},
+    page::{Frame, Visit},
 };
 use crate::{
     authorize::note_sign_in,
+    code::Code as Refusal,
     cookies::{Cookie, Cookies},
     error::ApiError,
-    transport::source::Source,
 };
-use std::net::IpAddr;
 use tarn_base::hint::Hint as _;
-use tarn_core::{
-    Registry,
-    access::{AuthError, Browser, Caller, Code, SignIn},
-};
+use tarn_core::access::{AuthError, Caller, Code, SignIn};
 
 /// For how long a browser keeps the cookie of a session; the server ends the session before.
 const SESSION_COOKIE: Duration = Duration::from_secs(30 * 86_400);
@@ -43,39 +37,6 @@ pub(crate) struct Return {
     /// `yes`: the page at `to` is not for those who are not signed in.
     #[serde(default)]
     needed: String,
-}
-
-/// The browser that sends a request.
-#[derive(Debug, Clone)]
-pub(crate) struct Client {
-    address: IpAddr,
-    agent: String,
-}
-
-impl Client {
-    /// As the sessions have it.
-    pub(crate) fn browser(&self) -> Browser<'_> {
-        Browser {
-            address: self.address,
-            agent: &self.agent,
-        }
-    }
-}
-
-impl FromRequestParts<Registry> for Client {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Registry) -> Result<Self, ApiError> {
-        let Some(Source(address)) = parts.extensions.get::<Source>().copied() else {
-            return Err(ApiError::Internal("a request without a source".into()));
-        };
-        let agent = parts.headers.get(header::USER_AGENT);
-        let agent = agent.and_then(|agent| agent.to_str().ok());
-        Ok(Self {
-            address,
-            agent: agent.unwrap_or_default().to_owned(),
-        })
-    }
 }
 
 #[derive(Template)]
@@ -99,58 +60,40 @@ struct CodePage<'a> {
 /// The form for name and password. A viewer who is signed in goes on at once.
 pub(super) async fn show(visit: Visit, Query(query): Query<Return>) -> Result<Response, ApiError> {
     let to = local(&query.to);
-    if visit.viewer.account().is_some() {
-        return redirect(StatusCode::SEE_OTHER, &format!("{}{to}", visit.frame.base));
+    if visit.account().is_some() {
+        return visit.redirect(to);
     }
-    login_page(&visit, to, "", None, query.needed == "yes")
+    login_page(&visit, to, "", query.needed == "yes")
 }
 
-fn login_page(
-    visit: &Visit,
-    to: &str,
-    name: &str,
-    problem: Option<&Problem>,
-    is_needed: bool,
-) -> Result<Response, ApiError> {
-    let page = LoginPage {
+fn login_page(visit: &Visit, to: &str, name: &str, is_needed: bool) -> Result<Response, ApiError> {
+    visit.answer(&LoginPage {
         frame: &visit.frame,
         to,
         name,
-        problem,
+        problem: visit.problem.as_ref(),
         is_needed,
-    };
-    let status = problem.map_or(StatusCode::OK, |problem| problem.status);
-    visit.show_as(status, &page, Keep::Never)
+    })
 }
 
 /// Takes name and password.
-pub(super) async fn sign_in(
-    State(registry): State<Registry>,
-    visit: Visit,
-    cookies: Cookies,
-    client: Client,
-    form: Form,
-) -> Result<Response, ApiError> {
+pub(super) async fn sign_in(mut visit: Visit, form: Form) -> Result<Response, ApiError> {
     let (to, name) = (local(form.text("to")), form.text("name"));
-    let browser = client.browser();
-    let access = registry.access();
-    match access
-        .sign_in(name, &form.secret("password"), &browser)
-        .await
-    {
-        Ok(SignIn::Done(secret)) => signed_in(&visit, &cookies, to, secret.expose()),
+    let (access, password) = (visit.registry.access(), form.secret("password"));
+    match access.sign_in(name, &password, &visit.browser()).await {
+        Ok(SignIn::Done(secret)) => signed_in(&visit, to, secret.expose()),
         Ok(SignIn::CodeNeeded(note)) => {
             let to = url::form_urlencoded::byte_serialize(to.as_bytes()).collect::<String>();
-            let target = format!("{}/-/login/code?to={to}", visit.frame.base);
-            let mut response = redirect(StatusCode::SEE_OTHER, &target)?;
+            let mut response = visit.redirect(&format!("/-/login/code?to={to}"))?;
             let headers = response.headers_mut();
-            cookies.set(headers, Cookie::Begun, note.expose(), BEGUN_COOKIE);
+            let (note, age) = (note.expose(), BEGUN_COOKIE);
+            visit.cookies.set(headers, Cookie::Begun, note, age);
             Ok(response)
         }
         Err(error) => {
-            let (problem, wait) = refused(&registry, &client, name, error)?;
-            let response = login_page(&visit, to, name, Some(&problem), false)?;
-            Ok(with_wait(response, wait))
+            let (problem, wait) = refused(&visit, name, error)?;
+            visit.problem = Some(problem);
+            Ok(with_wait(login_page(&visit, to, name, false)?, wait))
         }
     }
 }
@@ -158,88 +101,68 @@ pub(super) async fn sign_in(
 /// The form for the code.
 pub(super) async fn show_code(
     visit: Visit,
-    cookies: Cookies,
     Query(query): Query<Return>,
 ) -> Result<Response, ApiError> {
     let to = local(&query.to);
-    if cookies.value(Cookie::Begun).is_none() {
-        return redirect(
-            StatusCode::SEE_OTHER,
-            &format!("{}/-/login", visit.frame.base),
-        );
+    if visit.cookies.value(Cookie::Begun).is_none() {
+        return visit.redirect("/-/login");
     }
-    code_page(&visit, to, None)
+    code_page(&visit, to)
 }
 
-fn code_page(visit: &Visit, to: &str, problem: Option<&Problem>) -> Result<Response, ApiError> {
-    let page = CodePage {
+fn code_page(visit: &Visit, to: &str) -> Result<Response, ApiError> {
+    visit.answer(&CodePage {
         frame: &visit.frame,
         to,
-        problem,
-    };
-    let status = problem.map_or(StatusCode::OK, |problem| problem.status);
-    visit.show_as(status, &page, Keep::Never)
+        problem: visit.problem.as_ref(),
+    })
 }
 
 /// Takes the code.
-pub(super) async fn sign_in_with_code(
-    State(registry): State<Registry>,
-    visit: Visit,
-    cookies: Cookies,
-    client: Client,
-    form: Form,
-) -> Result<Response, ApiError> {
+pub(super) async fn sign_in_with_code(mut visit: Visit, form: Form) -> Result<Response, ApiError> {
     let to = local(form.text("to"));
-    let note = cookies.value(Cookie::Begun).unwrap_or_default();
     let code = match Code::parse(form.text("code").as_bytes()) {
         Ok(code) => code,
-        Err(error) => return code_page(&visit, to, Some(&Problem::field(error.line()))),
+        Err(error) => {
+            visit.problem = Some(Problem::field(error.line()));
+            return code_page(&visit, to);
+        }
     };
-    let browser = client.browser();
-    let begun = registry.access().sign_in_with_code(note, &code, &browser);
-    match begun.await {
-        Ok(secret) => signed_in(&visit, &cookies, to, secret.expose()),
+    let note = visit.cookies.value(Cookie::Begun).unwrap_or_default();
+    let (access, browser) = (visit.registry.access(), visit.browser());
+    match access.sign_in_with_code(note, &code, &browser).await {
+        Ok(secret) => signed_in(&visit, to, secret.expose()),
         Err(error @ AuthError::BeginAgain) => {
-            let (problem, _) = refused(&registry, &client, "", error)?;
-            let mut response = login_page(&visit, to, "", Some(&problem), false)?;
-            cookies.clear(response.headers_mut(), Cookie::Begun);
+            visit.problem = Some(refused(&visit, "", error)?.0);
+            let mut response = login_page(&visit, to, "", false)?;
+            visit.cookies.clear(response.headers_mut(), Cookie::Begun);
             Ok(response)
         }
         Err(error) => {
-            let (problem, wait) = refused(&registry, &client, "", error)?;
-            let response = code_page(&visit, to, Some(&problem))?;
-            Ok(with_wait(response, wait))
+            let (problem, wait) = refused(&visit, "", error)?;
+            visit.problem = Some(problem);
+            Ok(with_wait(code_page(&visit, to)?, wait))
         }
     }
 }
 
 /// Ends the session of this browser.
-pub(super) async fn sign_out(
-    State(registry): State<Registry>,
-    visit: Visit,
-    cookies: Cookies,
-    _: Form,
-) -> Result<Response, ApiError> {
-    if let Some(session) = visit.viewer.caller().session() {
-        let by = visit.viewer.actor();
-        let sessions = registry.access().sessions();
-        sessions.end(session.user, session.id, &by).await?;
+pub(super) async fn sign_out(visit: Visit, _: Form) -> Result<Response, ApiError> {
+    if let Some(session) = visit.caller.session() {
+        let sessions = visit.registry.access().sessions();
+        let (user, id) = (session.user, session.id);
+        sessions.end(user, id, &visit.by).await?;
     }
-    let mut response = done(&cookies, &visit.frame.base, "/", "You are signed out.")?;
-    cookies.clear(response.headers_mut(), Cookie::Session);
+    let mut response = visit.done("/", "You are signed out.")?;
+    visit.cookies.clear(response.headers_mut(), Cookie::Session);
     Ok(response)
 }
 
 /// 303 to where the browser wanted to go, with a session.
-fn signed_in(
-    visit: &Visit,
-    cookies: &Cookies,
-    to: &str,
-    secret: &str,
-) -> Result<Response, ApiError> {
-    let mut response = redirect(StatusCode::SEE_OTHER, &format!("{}{to}", visit.frame.base))?;
-    keep_session(&mut response, cookies, secret);
-    cookies.clear(response.headers_mut(), Cookie::Begun);
+fn signed_in(visit: &Visit, to: &str, secret: &str) -> Result<Response, ApiError> {
+    let mut response = visit.redirect(to)?;
+    keep_session(&mut response, &visit.cookies, secret);
+    visit.cookies.clear(response.headers_mut(), Cookie::Begun);
     Ok(response)
 }
 
@@ -255,16 +178,15 @@ pub(super) fn keep_session(response: &mut Response, cookies: &Cookies, secret: &
 
 /// What a page says about a sign-in that was refused, and for how long to wait. It is written down, as everywhere.
 fn refused(
-    registry: &Registry,
-    client: &Client,
+    visit: &Visit,
     name: &str,
     error: AuthError,
 ) -> Result<(Problem, Option<Duration>), ApiError> {
     if !error.is_refusal() {
         return Err(error.into());
     }
-    let by = Caller::Anonymous.actor(client.address);
-    note_sign_in(registry, by, name, error.to_string());
+    let by = Caller::Anonymous.actor(visit.address);
+    note_sign_in(&visit.registry, by, name, error.to_string());
     let forbidden = |text: &str| (Problem::new(StatusCode::FORBIDDEN, text), None);
     Ok(match &error {
         AuthError::WrongCredentials => forbidden(
@@ -281,7 +203,7 @@ fn refused(
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, text);
             (problem, Some(*retry_after))
         }
-        error => forbidden(&error_page::sentence(error.line())),
+        error => forbidden(&error.line()),
     })
 }
 
@@ -298,33 +220,25 @@ fn with_wait(mut response: Response, wait: Option<Duration>) -> Response {
 /// # Errors
 ///
 /// When it is missing or wrong, or the viewer did not sign in with a password at all.
-pub(super) async fn needs_password(
-    registry: &Registry,
-    visit: &Visit,
-    client: &Client,
-    form: &Form,
-) -> Result<(), ApiError> {
-    if is_fresh(registry, visit) {
+pub(super) async fn needs_password(visit: &Visit, form: &Form) -> Result<(), ApiError> {
+    if is_fresh(visit) {
         return Ok(());
     }
-    let Some((session, name)) = visit.viewer.caller().session().zip(visit.viewer.account()) else {
-        return Err(ApiError::Refused(
-            crate::code::Code::PasswordNeeded,
-            "no token may do this; sign in with the password".to_owned(),
-        ));
+    let needed = |text: &str| ApiError::Refused(Refusal::PasswordNeeded, text.to_owned());
+    let Some((session, name)) = visit.caller.session().zip(visit.account()) else {
+        return Err(needed("no token may do this; sign in with the password"));
     };
     if form.raw("password").is_empty() {
-        return Err(ApiError::Refused(
-            crate::code::Code::PasswordNeeded,
-            "type your password: this changes who may sign in, or can't be undone".to_owned(),
+        return Err(needed(
+            "type your password: this changes who may sign in, or can't be undone",
         ));
     }
-    let (password, browser) = (form.secret("password"), client.browser());
-    let confirmed = registry
-        .access()
+    let (password, browser) = (form.secret("password"), visit.browser());
+    let access = visit.registry.access();
+    let confirmed = access
         .confirm_password(session, name, &password, &browser)
         .await;
-    confirmed.map_err(|error| match refused(registry, client, name, error) {
+    confirmed.map_err(|error| match refused(visit, name, error) {
         Ok((_, Some(retry_after))) => ApiError::TooManyAttempts {
             text: format!(
                 "too many wrong passwords; try again in {} seconds",
@@ -332,19 +246,16 @@ pub(super) async fn needs_password(
             ),
             retry_after,
         },
-        Ok(_) => ApiError::Refused(
-            crate::code::Code::PasswordNeeded,
-            "the password is wrong; type it again".to_owned(),
-        ),
+        Ok(_) => needed("the password is wrong; type it again"),
         Err(error) => error,
     })
 }
 
 /// Whether what matters needs no password at this moment.
-pub(super) fn is_fresh(registry: &Registry, visit: &Visit) -> bool {
-    let caller = visit.viewer.caller();
+pub(super) fn is_fresh(visit: &Visit) -> bool {
+    let caller = &visit.caller;
     match caller.session() {
-        Some(session) => registry.access().sessions().is_fresh(session),
+        Some(session) => visit.registry.access().sessions().is_fresh(session),
         // A password that came with the request itself.
         None => caller.token().is_none() && caller.user_id().is_some(),
     }

@@ -1,43 +1,26 @@
 //! Who looks at a page, and what they may see.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
-
+use super::page::Visit;
 use crate::{
-    authorize::{Authorized, AuthorizedPlace, Presented},
+    authorize::{Authorized, AuthorizedPlace},
     error::ApiError,
     packages::path::Segments,
 };
-use tarn_core::{
-    Registry,
-    access::{Access, AccessError, Action, Caller, Place},
-};
-use tarn_store::metadata::{Actor, Owner, ReadScope};
+use tarn_core::access::{AccessError, Action, Browser, Place};
+use tarn_store::metadata::{Owner, ReadScope};
 
-/// Who looks at a page: a signed-in user, or an anonymous visitor.
-pub(crate) struct Viewer {
-    presented: Presented,
-    caller: Caller,
-}
-
-impl Viewer {
-    /// Who that is.
-    pub(crate) const fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
-    /// What the request says of its sender.
-    pub(crate) const fn presented(&self) -> &Presented {
-        &self.presented
-    }
-
+impl Visit {
     /// The name of the account that is signed in.
     pub(crate) fn account(&self) -> Option<&str> {
         self.caller.account().map(|(_, name)| name)
     }
 
-    /// The viewer as the audit log has them.
-    pub(crate) fn actor(&self) -> Actor {
-        self.presented.actor(&self.caller)
+    /// The viewer's browser, as the sessions have it.
+    pub(crate) fn browser(&self) -> Browser<'_> {
+        Browser {
+            address: self.address,
+            agent: &self.agent,
+        }
     }
 
     /// The owner in the path, with whom the viewer may do that.
@@ -47,13 +30,12 @@ impl Viewer {
     /// When there is no such owner, or the viewer may not.
     pub(crate) async fn authorize(
         &self,
-        registry: &Registry,
         segments: &Segments,
         action: Action,
     ) -> Result<Authorized, ApiError> {
         let caller = self.caller.clone();
         self.presented
-            .authorize_caller(registry, caller, segments, action)
+            .authorize_caller(&self.registry, caller, segments, action)
             .await
     }
 
@@ -64,13 +46,28 @@ impl Viewer {
     /// When there is no such owner, the viewer may not, or the path names no repository.
     pub(crate) async fn authorize_place(
         &self,
-        registry: &Registry,
         segments: &Segments,
         action: Action,
     ) -> Result<AuthorizedPlace, ApiError> {
         let caller = self.caller.clone();
         self.presented
-            .authorize_caller_at(registry, caller, segments, action)
+            .authorize_caller_at(&self.registry, caller, segments, action)
+            .await
+    }
+
+    /// Refuses, and writes down, what the viewer may not do.
+    ///
+    /// # Errors
+    ///
+    /// When the viewer may not, or it can't be found out.
+    pub(crate) async fn allow(
+        &self,
+        owner: &Owner,
+        action: Action,
+        place: Option<Place<'_>>,
+    ) -> Result<(), ApiError> {
+        self.presented
+            .allow(&self.registry, &self.caller, owner, action, place)
             .await
     }
 
@@ -81,11 +78,11 @@ impl Viewer {
     /// When it can't be found out.
     pub(crate) async fn may(
         &self,
-        access: &Access,
         owner: &Owner,
         action: Action,
         place: Option<Place<'_>>,
     ) -> Result<bool, ApiError> {
+        let access = self.registry.access();
         match access.allow(&self.caller, owner, action, place).await {
             Ok(()) => Ok(true),
             Err(AccessError::Denied(_)) => Ok(false),
@@ -98,17 +95,8 @@ impl Viewer {
     /// # Errors
     ///
     /// When that is nothing at all, or it can't be found out.
-    pub(crate) async fn read_scope(&self, registry: &Registry) -> Result<ReadScope, ApiError> {
-        self.presented.read_scope(registry, &self.caller).await
-    }
-}
-
-impl FromRequestParts<Registry> for Viewer {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
-        let presented = Presented::of_page(parts, registry)?;
-        let caller = presented.caller(registry).await?;
-        Ok(Self { presented, caller })
+    pub(crate) async fn read_scope(&self) -> Result<ReadScope, ApiError> {
+        let (registry, caller) = (&self.registry, &self.caller);
+        self.presented.read_scope(registry, caller).await
     }
 }

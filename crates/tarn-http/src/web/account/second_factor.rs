@@ -5,8 +5,8 @@ use axum::response::Response;
 use qrcode::{QrCode, render::svg};
 
 use super::super::{
-    form::{Form, Problem},
-    manage::{Managed, Own, Shell, or_problem},
+    form::Form,
+    manage::{Managed, Shell, or_again},
     page::Frame,
     shown,
 };
@@ -14,14 +14,11 @@ use crate::{api::second_factor::ISSUER, error::ApiError};
 use tarn_base::secret::Secret;
 use tarn_core::access::{Code, FactorError, FactorState, Proof};
 
-const TITLE: &str = "Second factor";
-const SECTION: &str = "/second-factor";
-
 #[derive(Template)]
 #[template(path = "account/second_factor.html")]
 struct FactorPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     state: FactorState,
     /// What a generator reads: shown when it is made, and not again.
     enrolment: Option<Enrolment>,
@@ -68,100 +65,81 @@ impl Enrolment {
     }
 }
 
-pub(super) async fn show(Own(own): Own) -> Result<Response, ApiError> {
-    page(&own, None, None, Vec::new()).await
+pub(super) async fn show(own: Managed) -> Result<Response, ApiError> {
+    page(&own, None, Vec::new()).await
 }
 
 async fn page(
     own: &Managed,
-    problem: Option<Problem>,
     enrolment: Option<Enrolment>,
     recovery_codes: Vec<Secret>,
 ) -> Result<Response, ApiError> {
     let factors = own.registry.second_factors();
-    let shell = own.own_shell(SECTION, TITLE, problem);
     let page = FactorPage {
-        frame: own.frame(),
-        shell: &shell,
+        frame: &own.frame,
+        shell: own.own_shell("/second-factor", "Second factor"),
         state: factors.state(&own.name).await?,
         enrolment,
         recovery_codes,
     };
-    own.show(&page, &shell)
+    own.answer(&page)
 }
 
 /// Makes a secret, and shows it.
-pub(super) async fn begin(Own(own): Own, form: Form) -> Result<Response, ApiError> {
+pub(super) async fn begin(own: Managed, form: Form) -> Result<Response, ApiError> {
     let begun = async {
         own.needs_password(&form).await?;
         let factors = own.registry.second_factors();
         let uri = factors.begin(&own.name, ISSUER, &own.by).await?;
-        Enrolment::of(&uri)
+        page(&own, Some(Enrolment::of(&uri)?), Vec::new()).await
     };
-    match or_problem(begun.await)? {
-        Ok(enrolment) => page(&own, None, Some(enrolment), Vec::new()).await,
-        Err(problem) => page(&own, Some(problem), None, Vec::new()).await,
-    }
+    let begun = begun.await;
+    or_again(begun, own, form, show).await
 }
 
 /// Puts it in force by a code, and shows the recovery codes. Other sessions end.
-pub(super) async fn confirm(Own(own): Own, form: Form) -> Result<Response, ApiError> {
+pub(super) async fn confirm(own: Managed, form: Form) -> Result<Response, ApiError> {
     let confirmed = async {
         let code = code(&form)?;
         let factors = own.registry.second_factors();
-        noted(&own, factors.confirm(&own.name, &code, &own.by).await)
+        let codes = factors.confirm(&own.name, &code, &own.by).await;
+        show_codes(&own, noted(&own, codes)?).await
     };
-    match or_problem(confirmed.await)? {
-        Ok(codes) => {
-            let mut response = page(&own, None, None, codes).await?;
-            own.sign_in_again(&mut response).await?;
-            Ok(response)
-        }
-        Err(problem) => page(&own, Some(problem), None, Vec::new()).await,
-    }
+    let confirmed = confirmed.await;
+    or_again(confirmed, own, form, show).await
 }
 
-pub(super) async fn disable(Own(own): Own, form: Form) -> Result<Response, ApiError> {
+pub(super) async fn disable(own: Managed, form: Form) -> Result<Response, ApiError> {
     let disabled = async {
         own.needs_password(&form).await?;
         let code = code(&form)?;
         let factors = own.registry.second_factors();
         let proof = Proof::Code(&code);
-        noted(&own, factors.disable(&own.name, proof, &own.by).await)
+        noted(&own, factors.disable(&own.name, proof, &own.by).await)?;
+        let notice = "The second factor is off. The password is enough to sign in.";
+        let answer = own.done("/-/settings/second-factor", notice)?;
+        own.signed_in_again(answer).await
     };
-    match or_problem(disabled.await)? {
-        Ok(()) => {
-            let notice = "The second factor is off. The password is enough to sign in.";
-            let mut response = own.done("/-/settings/second-factor", notice)?;
-            own.sign_in_again(&mut response).await?;
-            Ok(response)
-        }
-        Err(problem) => page(&own, Some(problem), None, Vec::new()).await,
-    }
+    let disabled = disabled.await;
+    or_again(disabled, own, form, show).await
 }
 
 /// Makes new recovery codes.
-pub(super) async fn renew(Own(own): Own, form: Form) -> Result<Response, ApiError> {
+pub(super) async fn renew(own: Managed, form: Form) -> Result<Response, ApiError> {
     let renewed = async {
         own.needs_password(&form).await?;
         let code = code(&form)?;
         let factors = own.registry.second_factors();
-        let proof = Proof::Code(&code);
-        noted(
-            &own,
-            factors
-                .renew_recovery_codes(&own.name, proof, &own.by)
-                .await,
-        )
+        let codes = factors.renew_recovery_codes(&own.name, Proof::Code(&code), &own.by);
+        show_codes(&own, noted(&own, codes.await)?).await
     };
-    match or_problem(renewed.await)? {
-        Ok(codes) => {
-            let mut response = page(&own, None, None, codes).await?;
-            own.sign_in_again(&mut response).await?;
-            Ok(response)
-        }
-        Err(problem) => page(&own, Some(problem), None, Vec::new()).await,
-    }
+    let renewed = renewed.await;
+    or_again(renewed, own, form, show).await
+}
+
+/// Shows recovery codes once, to a browser with a new session.
+async fn show_codes(own: &Managed, codes: Vec<Secret>) -> Result<Response, ApiError> {
+    own.signed_in_again(page(own, None, codes).await?).await
 }
 
 fn code(form: &Form) -> Result<Code, ApiError> {

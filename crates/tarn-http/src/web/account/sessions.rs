@@ -4,10 +4,10 @@ use askama::Template;
 use axum::response::Response;
 
 use super::super::{
-    form::{Form, Problem},
-    manage::{Own, Shell},
+    form::Form,
+    manage::{Managed, Shell},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     shown,
 };
 use crate::error::ApiError;
@@ -17,7 +17,7 @@ use tarn_store::metadata::{Session, SessionId};
 #[template(path = "account/sessions.html")]
 struct SessionsPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     sessions: &'a [Session],
     current: Option<SessionId>,
     pager: &'a Pager,
@@ -29,31 +29,23 @@ impl SessionsPage<'_> {
     }
 }
 
-pub(super) async fn show(Own(own): Own, number: PageNumber) -> Result<Response, ApiError> {
+/// Where the list is.
+const SESSIONS: &str = "/-/settings/sessions";
+
+pub(super) async fn show(own: Managed) -> Result<Response, ApiError> {
     let sessions = own.registry.access().sessions().list(own.owner.id).await?;
-    let shell = own.own_shell("/sessions", "Sessions", None::<Problem>);
     let page = SessionsPage {
-        frame: own.frame(),
-        shell: &shell,
-        sessions: number.part_of(&sessions, PAGE),
-        current: own
-            .visit
-            .viewer
-            .caller()
-            .session()
-            .map(|session| session.id),
-        pager: &own.pager_at(
-            number,
-            sessions.len() as u64,
-            ("session", "sessions"),
-            "/-/settings/sessions",
-        ),
+        frame: &own.frame,
+        shell: own.own_shell("/sessions", "Sessions"),
+        sessions: own.number.part_of(&sessions, PAGE),
+        current: own.caller.session().map(|session| session.id),
+        pager: &own.pager(sessions.len() as u64, ("session", "sessions"), SESSIONS),
     };
-    own.show(&page, &shell)
+    own.answer(&page)
 }
 
 /// Ends one of them.
-pub(super) async fn end(Own(own): Own, form: Form) -> Result<Response, ApiError> {
+pub(super) async fn end(own: Managed, form: Form) -> Result<Response, ApiError> {
     let session = SessionId::from_row(form.number("session", "the session")?);
     let sessions = own.registry.access().sessions();
     let ended = sessions.end(own.owner.id, session, &own.by).await?;
@@ -62,12 +54,12 @@ pub(super) async fn end(Own(own): Own, form: Form) -> Result<Response, ApiError>
     } else {
         "That session had ended already."
     };
-    own.done("/-/settings/sessions", notice)
+    own.done(SESSIONS, notice)
 }
 
 /// Ends all but the one of this browser.
-pub(super) async fn end_others(Own(own): Own, _: Form) -> Result<Response, ApiError> {
-    let current = own.visit.viewer.caller().session();
+pub(super) async fn end_others(own: Managed, _: Form) -> Result<Response, ApiError> {
+    let current = own.caller.session();
     let current = current.map(|session| session.id);
     let sessions = own.registry.access().sessions();
     let ended = sessions.end_others(own.owner.id, current, &own.by).await?;
@@ -76,5 +68,5 @@ pub(super) async fn end_others(Own(own): Own, _: Form) -> Result<Response, ApiEr
         1 => "One session has ended.".to_owned(),
         ended => format!("{ended} sessions have ended."),
     };
-    own.done("/-/settings/sessions", &notice)
+    own.done(SESSIONS, &notice)
 }

@@ -6,11 +6,11 @@ use askama::Template;
 use axum::response::Response;
 
 use super::super::{
-    form::{Form, Problem},
+    form::{Form, words},
     links::with_credentials,
-    manage::{Managed, Own, Shell, or_problem},
+    manage::{Managed, Shell, or_again},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     shown,
 };
 use crate::{api::administer::list, error::ApiError};
@@ -22,7 +22,7 @@ use tarn_store::metadata::{OwnerKind, Token};
 #[template(path = "account/tokens.html")]
 struct TokensPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     /// Where the forms go.
     path: &'a str,
     tokens: &'a [Token],
@@ -68,7 +68,7 @@ impl Made {
         let login = of.owner.name.clone();
         let limits = words(form.text("limits"));
         let first = limits.first().map_or("", String::as_str);
-        let origin = &of.frame().origin;
+        let origin = &&of.frame.origin;
         Self {
             label,
             host: host(origin),
@@ -116,39 +116,8 @@ const fn means(scope: Scope) -> &'static str {
     }
 }
 
-pub(super) async fn show_own(Own(own): Own, number: PageNumber) -> Result<Response, ApiError> {
-    page(&own, number, None, &Form::default(), None).await
-}
-
-pub(super) async fn add_own(Own(own): Own, form: Form) -> Result<Response, ApiError> {
-    add(&own, &form).await
-}
-
-pub(super) async fn revoke_own(
-    Own(own): Own,
-    number: PageNumber,
-    form: Form,
-) -> Result<Response, ApiError> {
-    revoke(&own, number, &form).await
-}
-
-pub(in super::super) async fn show_of(
-    of: Managed,
-    number: PageNumber,
-) -> Result<Response, ApiError> {
-    page(&of, number, None, &Form::default(), None).await
-}
-
-pub(in super::super) async fn add_of(of: Managed, form: Form) -> Result<Response, ApiError> {
-    add(&of, &form).await
-}
-
-pub(in super::super) async fn revoke_of(
-    of: Managed,
-    number: PageNumber,
-    form: Form,
-) -> Result<Response, ApiError> {
-    revoke(&of, number, &form).await
+pub(in super::super) async fn show(of: Managed) -> Result<Response, ApiError> {
+    page(&of, None).await
 }
 
 fn path(of: &Managed) -> String {
@@ -158,23 +127,17 @@ fn path(of: &Managed) -> String {
     }
 }
 
-async fn page(
-    of: &Managed,
-    number: PageNumber,
-    problem: Option<Problem>,
-    form: &Form,
-    made: Option<Made>,
-) -> Result<Response, ApiError> {
+async fn page(of: &Managed, made: Option<Made>) -> Result<Response, ApiError> {
     let accounts = of.registry.accounts();
-    let window = number.window(PAGE);
+    let window = of.number.window(PAGE);
     let tokens = accounts.tokens(of.owner.kind, &of.name, window).await?;
     let is_organisation = of.owner.kind == OwnerKind::Organisation;
     let shell = if is_organisation {
-        of.shell("/tokens", "Tokens", problem)
+        of.shell("/tokens", "Tokens")
     } else {
-        of.own_shell("/tokens", "Tokens", problem)
+        of.own_shell("/tokens", "Tokens")
     };
-    let chosen = form.all("scope");
+    let chosen = of.form.all("scope");
     let mut scopes = Scope::ALL.to_vec();
     scopes.retain(|scope| !is_organisation || *scope != Scope::Admin);
     // What programs need most comes first.
@@ -196,25 +159,26 @@ async fn page(
         })
         .collect();
     let page = TokensPage {
-        frame: of.frame(),
-        shell: &shell,
+        frame: &of.frame,
+        shell,
         path: &path(of),
         tokens: &tokens.entries,
-        pager: &of.pager_at(number, tokens.total, ("token", "tokens"), &path(of)),
-        form,
+        pager: &of.pager(tokens.total, ("token", "tokens"), &path(of)),
+        form: &of.form,
         scopes: &scopes,
         made: made.as_ref(),
         is_organisation,
         now: of.registry.clock().now(),
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
-async fn add(of: &Managed, form: &Form) -> Result<Response, ApiError> {
+pub(in super::super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
     let added = async {
-        let scopes: Scopes = list("scopes", &owned(form.all("scope")))?;
+        let scopes: Vec<String> = form.all("scope").into_iter().map(str::to_owned).collect();
+        let scopes: Scopes = list("scopes", &scopes)?;
         if scopes.has(Scope::Admin) {
-            of.needs_password(form).await?;
+            of.needs_password(&form).await?;
         }
         let days = match form.text("days") {
             "" => None,
@@ -227,23 +191,18 @@ async fn add(of: &Managed, form: &Form) -> Result<Response, ApiError> {
             networks: list("networks", &words(form.text("networks")))?,
             lifetime: days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         };
-        let maker = of.visit.viewer.caller().token();
+        let (maker, kind) = (of.caller.token(), of.owner.kind);
         let accounts = of.registry.accounts();
-        let kind = of.owner.kind;
         let added = accounts.add_token(kind, &of.name, &request, maker, &of.by);
-        Ok::<_, ApiError>(added.await?)
+        let (token, secret) = added.await?;
+        let made = Made::of(&of, &form, token.label, secret, &request.scopes);
+        page(&of, Some(made)).await
     };
-    match or_problem(added.await)? {
-        Ok((token, secret)) => {
-            let scopes = list("scopes", &owned(form.all("scope")))?;
-            let made = Made::of(of, form, token.label, secret, &scopes);
-            page(of, PageNumber::FIRST, None, &Form::default(), Some(made)).await
-        }
-        Err(problem) => page(of, PageNumber::FIRST, Some(problem), form, None).await,
-    }
+    let added = added.await;
+    or_again(added, of, form, show).await
 }
 
-async fn revoke(of: &Managed, number: PageNumber, form: &Form) -> Result<Response, ApiError> {
+pub(in super::super) async fn revoke(of: Managed, form: Form) -> Result<Response, ApiError> {
     let label = form.raw("label");
     let accounts = of.registry.accounts();
     let kind = of.owner.kind;
@@ -253,21 +212,7 @@ async fn revoke(of: &Managed, number: PageNumber, form: &Form) -> Result<Respons
     } else {
         format!("There is no token {label}.")
     };
-    of.done(&number.of(&path(of)), &notice)
-}
-
-/// What stands between whitespace or commas.
-fn words(text: &str) -> Vec<String> {
-    let separated = |c: char| c == ',' || c.is_whitespace();
-    owned(
-        text.split(separated)
-            .filter(|word| !word.is_empty())
-            .collect(),
-    )
-}
-
-fn owned(words: Vec<&str>) -> Vec<String> {
-    words.into_iter().map(str::to_owned).collect()
+    of.done(&of.number.of(&path(&of)), &notice)
 }
 
 /// The host of a URL, without its port.

@@ -4,22 +4,25 @@ use askama::Template;
 use axum::{extract::Path, response::Response};
 
 use super::super::{
-    form::{Form, Problem},
-    manage::{Shell, Site, or_problem},
+    form::Form,
+    manage::{Shell, Site, or_again},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     shown,
 };
 use crate::{api::administer::owner_name, error::ApiError};
-use tarn_base::{clock::Timestamp, names::OwnerName};
+use tarn_base::clock::Timestamp;
 use tarn_core::access::{FactorState, Proof, UserOrder};
 use tarn_store::metadata::{Session, User, Visibility};
+
+/// Where the list of accounts is, and the page of each below it.
+const ACCOUNTS: &str = "/-/admin/accounts";
 
 #[derive(Template)]
 #[template(path = "admin/accounts.html")]
 struct AccountsPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     users: &'a [(User, Timestamp)],
     pager: &'a Pager,
     form: &'a Form,
@@ -30,7 +33,7 @@ struct AccountsPage<'a> {
 #[template(path = "admin/account.html")]
 struct AccountPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     user: &'a User,
     visibility: Visibility,
     factor: FactorState,
@@ -38,36 +41,18 @@ struct AccountPage<'a> {
     path: &'a str,
 }
 
-pub(super) async fn show(site: Site, number: PageNumber) -> Result<Response, ApiError> {
-    page(&site, number, None, &Form::default()).await
-}
-
-async fn page(
-    site: &Site,
-    number: PageNumber,
-    problem: Option<Problem>,
-    form: &Form,
-) -> Result<Response, ApiError> {
+pub(super) async fn show(site: Site) -> Result<Response, ApiError> {
     let metadata = site.registry.metadata();
-    let found = metadata.listed_users(number.window(PAGE)).await?;
-    let shell = site.shell("/accounts", "Accounts", problem);
+    let found = metadata.listed_users(site.number.window(PAGE)).await?;
     let page = AccountsPage {
-        frame: site.frame(),
-        shell: &shell,
+        frame: &site.frame,
+        shell: site.shell("/accounts", "Accounts"),
         users: &found.entries,
-        pager: &site.pager_at(
-            number,
-            found.total,
-            ("account", "accounts"),
-            "/-/admin/accounts",
-        ),
-        form,
-        visibility: form
-            .text("visibility")
-            .parse()
-            .unwrap_or(Visibility::Public),
+        pager: &site.pager(found.total, ("account", "accounts"), ACCOUNTS),
+        form: &site.form,
+        visibility: site.form.visibility(),
     };
-    site.show(&page, &shell)
+    site.answer(&page)
 }
 
 /// Adds a user.
@@ -83,49 +68,37 @@ pub(super) async fn add(site: Site, form: Form) -> Result<Response, ApiError> {
         accounts
             .add_user(&name, password, admin, visibility, &site.by)
             .await?;
-        Ok::<_, ApiError>(name)
+        let notice = format!("The account {name} is added.");
+        site.done(&format!("{ACCOUNTS}/{name}"), &notice)
     };
-    match or_problem(added.await)? {
-        Ok(name) => {
-            let path = format!("/-/admin/accounts/{name}");
-            site.done(&path, &format!("The account {name} is added."))
-        }
-        Err(problem) => page(&site, PageNumber::FIRST, Some(problem), &form).await,
-    }
+    let added = added.await;
+    or_again(added, site, form, show).await
 }
 
 pub(super) async fn one(site: Site, Path(name): Path<String>) -> Result<Response, ApiError> {
-    one_page(&site, &owner_name(&name)?, None).await
-}
-
-async fn one_page(
-    site: &Site,
-    name: &OwnerName,
-    problem: Option<Problem>,
-) -> Result<Response, ApiError> {
+    let name = owner_name(&name)?;
     let administration = site.registry.administration();
-    let user = administration.accounts().find_user(name).await?;
+    let user = administration.accounts().find_user(&name).await?;
     let sessions = site.registry.access().sessions().list(user.id).await?;
-    let shell = site.shell("/accounts", "Account", problem);
     let page = AccountPage {
-        frame: site.frame(),
-        shell: &shell,
+        frame: &site.frame,
+        shell: site.shell("/accounts", "Account"),
         visibility: user.visibility,
-        factor: administration.second_factors().state(name).await?,
+        factor: administration.second_factors().state(&name).await?,
         sessions: &sessions,
-        path: &format!("/-/admin/accounts/{}", user.name),
+        path: &format!("{ACCOUNTS}/{}", user.name),
         user: &user,
     };
-    site.show(&page, &shell)
+    site.answer(&page)
 }
 
 /// Saves all of the form. A password is set only where one is typed.
 pub(super) async fn change(
     site: Site,
-    Path(name): Path<String>,
+    path: Path<String>,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let name = owner_name(&name)?;
+    let name = owner_name(&path.0)?;
     let changed = async {
         site.needs_password(&form).await?;
         let visibility: Visibility = form.parsed("visibility")?;
@@ -137,40 +110,30 @@ pub(super) async fn change(
             disabled: Some(form.has("disabled", "yes")),
         };
         let accounts = site.registry.accounts();
-        Ok::<_, ApiError>(accounts.change_user(&name, order, &site.by).await?)
+        accounts.change_user(&name, order, &site.by).await?;
+        site.done(&format!("{ACCOUNTS}/{name}"), "The account is saved.")
     };
-    match or_problem(changed.await)? {
-        Ok(_) => site.done(
-            &format!("/-/admin/accounts/{name}"),
-            "The account is saved.",
-        ),
-        Err(problem) => one_page(&site, &name, Some(problem)).await,
-    }
+    let changed = changed.await;
+    or_again(changed, site, form, |site| one(site, path)).await
 }
 
 /// Turns the second factor of a user off, who lost the generator and the recovery codes.
 pub(super) async fn disable_second_factor(
     site: Site,
-    Path(name): Path<String>,
+    path: Path<String>,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let name = owner_name(&name)?;
+    let name = owner_name(&path.0)?;
     let disabled = async {
         site.needs_password(&form).await?;
         let factors = site.registry.second_factors();
-        Ok::<_, ApiError>(
-            factors
-                .disable(&name, Proof::Administrator, &site.by)
-                .await?,
-        )
+        factors
+            .disable(&name, Proof::Administrator, &site.by)
+            .await?;
+        site.done(&format!("{ACCOUNTS}/{name}"), "The second factor is off.")
     };
-    match or_problem(disabled.await)? {
-        Ok(()) => site.done(
-            &format!("/-/admin/accounts/{name}"),
-            "The second factor is off.",
-        ),
-        Err(problem) => one_page(&site, &name, Some(problem)).await,
-    }
+    let disabled = disabled.await;
+    or_again(disabled, site, form, |site| one(site, path)).await
 }
 
 /// Signs a user out everywhere.
@@ -183,8 +146,5 @@ pub(super) async fn end_sessions(
     let user = site.registry.accounts().find_user(&name).await?;
     let sessions = site.registry.access().sessions();
     sessions.end_others(user.id, None, &site.by).await?;
-    site.done(
-        &format!("/-/admin/accounts/{name}"),
-        "All sessions have ended.",
-    )
+    site.done(&format!("{ACCOUNTS}/{name}"), "All sessions have ended.")
 }

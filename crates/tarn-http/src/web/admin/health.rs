@@ -18,7 +18,7 @@ use tarn_store::metadata::JobRun;
 #[template(path = "admin/health.html")]
 struct HealthPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     checks: Vec<Check>,
     jobs: Vec<JobState>,
     lost_log_lines: u64,
@@ -73,7 +73,7 @@ impl Check {
 #[template(path = "admin/settings.html")]
 struct SettingsPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     settings: &'a [GivenSetting],
 }
 
@@ -125,24 +125,22 @@ pub(super) async fn show(site: Site) -> Result<Response, ApiError> {
         what: job.does(),
         run: runs.iter().find(|run| run.job == job.as_str()).cloned(),
     });
-    let shell = site.shell("", "Health", None);
     let page = HealthPage {
-        frame: site.frame(),
-        shell: &shell,
+        frame: &site.frame,
+        shell: site.shell("", "Health"),
         checks,
         jobs: jobs.into(),
         lost_log_lines: registry.settings().lost_log_lines.value(),
     };
-    site.show(&page, &shell)
+    site.answer(&page)
 }
 
 /// What holds now, as it was given, with secrets masked.
 pub(super) async fn settings(site: Site) -> Result<Response, ApiError> {
-    let shell = site.shell("/settings", "Settings", None);
     let page = SettingsPage {
-        frame: site.frame(),
-        shell: &shell,
+        frame: &site.frame,
+        shell: site.shell("/settings", "Settings"),
         settings: &site.registry.settings().given,
     };
-    site.show(&page, &shell)
+    site.answer(&page)
 }

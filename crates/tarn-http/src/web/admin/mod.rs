@@ -12,11 +12,12 @@ use axum::{
 };
 
 use super::{
-    form::{Form, Problem},
-    manage::{Shell, Site, or_problem},
-    owner_settings::{AuditQuery, Log, exported, read},
+    below,
+    form::Form,
+    manage::{Shell, Site, or_again},
+    owner_settings::{AuditQuery, exported, log},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
 };
 use crate::{api::administer::owner_name, error::ApiError};
 use tarn_core::Registry;
@@ -24,35 +25,33 @@ use tarn_store::metadata::{CatalogOwner, OwnerKind, OwnersWanted, ReadScope, Vis
 
 /// The routes.
 pub(super) fn router() -> Router<Registry> {
-    Router::new()
-        .route("/-/admin", get(health::show))
-        .route("/-/admin/settings", get(health::settings))
-        .route("/-/admin/accounts", get(accounts::show).post(accounts::add))
-        .route(
-            "/-/admin/accounts/{name}",
-            get(accounts::one).post(accounts::change),
-        )
-        .route(
-            "/-/admin/accounts/{name}/second-factor",
-            post(accounts::disable_second_factor),
-        )
-        .route(
-            "/-/admin/accounts/{name}/sessions",
-            post(accounts::end_sessions),
-        )
-        .route(
-            "/-/admin/organisations",
-            get(organisations).post(add_organisation),
-        )
-        .route("/-/admin/audit", get(audit))
-        .route("/-/admin/audit/export", get(export))
+    below(
+        "/-/admin",
+        [
+            ("", get(health::show)),
+            ("/settings", get(health::settings)),
+            ("/accounts", get(accounts::show).post(accounts::add)),
+            (
+                "/accounts/{name}",
+                get(accounts::one).post(accounts::change),
+            ),
+            (
+                "/accounts/{name}/second-factor",
+                post(accounts::disable_second_factor),
+            ),
+            ("/accounts/{name}/sessions", post(accounts::end_sessions)),
+            ("/organisations", get(organisations).post(add_organisation)),
+            ("/audit", get(audit)),
+            ("/audit/export", get(export)),
+        ],
+    )
 }
 
 #[derive(Template)]
 #[template(path = "admin/organisations.html")]
 struct OrganisationsPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     organisations: &'a [CatalogOwner],
     pager: &'a Pager,
     visibility: Visibility,
@@ -60,43 +59,29 @@ struct OrganisationsPage<'a> {
     viewer: &'a str,
 }
 
-async fn organisations(site: Site, number: PageNumber) -> Result<Response, ApiError> {
-    organisations_page(&site, number, None, &Form::default()).await
-}
-
-async fn organisations_page(
-    site: &Site,
-    number: PageNumber,
-    problem: Option<Problem>,
-    form: &Form,
-) -> Result<Response, ApiError> {
+async fn organisations(site: Site) -> Result<Response, ApiError> {
     let metadata = site.registry.metadata();
     let wanted = OwnersWanted {
         kind: Some(OwnerKind::Organisation),
         ..OwnersWanted::default()
     };
-    let window = number.window(PAGE);
+    let window = site.number.window(PAGE);
     let scope = ReadScope::EVERYTHING;
     let organisations = metadata.visible_owners(&scope, wanted, window).await?;
-    let shell = site.shell("/organisations", "Organisations", problem);
     let page = OrganisationsPage {
-        frame: site.frame(),
-        shell: &shell,
+        frame: &site.frame,
+        shell: site.shell("/organisations", "Organisations"),
         organisations: &organisations.entries,
-        pager: &site.pager_at(
-            number,
+        pager: &site.pager(
             organisations.total,
             ("organisation", "organisations"),
             "/-/admin/organisations",
         ),
-        visibility: form
-            .text("visibility")
-            .parse()
-            .unwrap_or(Visibility::Public),
-        form,
-        viewer: site.visit.viewer.account().unwrap_or_default(),
+        visibility: site.form.visibility(),
+        form: &site.form,
+        viewer: site.account().unwrap_or_default(),
     };
-    site.show(&page, &shell)
+    site.answer(&page)
 }
 
 async fn add_organisation(site: Site, form: Form) -> Result<Response, ApiError> {
@@ -108,27 +93,19 @@ async fn add_organisation(site: Site, form: Form) -> Result<Response, ApiError> 
         let visibility: Visibility = form.parsed("visibility")?;
         let accounts = site.registry.accounts();
         let added = accounts.add_organisation(&name, visibility, &first, &site.by);
-        Ok::<_, ApiError>(added.await?)
+        let name = added.await?.name;
+        let path = format!("/-/owners/{name}/members");
+        site.done(&path, &format!("{name} is added."))
     };
-    match or_problem(added.await)? {
-        Ok(organisation) => {
-            let path = format!("/-/owners/{}/members", organisation.name);
-            site.done(&path, &format!("{} is added.", organisation.name))
-        }
-        Err(problem) => organisations_page(&site, PageNumber::FIRST, Some(problem), &form).await,
-    }
+    let added = added.await;
+    or_again(added, site, form, organisations).await
 }
 
 async fn audit(site: Site, Query(query): Query<AuditQuery>) -> Result<Response, ApiError> {
-    let (filter, problem) = read(&site.registry, &query).await?;
-    let shell = site.shell("/audit", "Audit log", problem);
-    let around = (site.frame(), &shell, "/-/admin/audit");
-    let page = Log::new(&site.registry, around, &query, filter.as_ref(), true).await?;
-    site.show(&page, &shell)
+    let shell = |site: &Site| site.shell("/audit", "Audit log");
+    log(site, None, &query, "/-/admin/audit", shell).await
 }
 
 async fn export(site: Site, Query(query): Query<AuditQuery>) -> Result<Response, ApiError> {
-    let filter = query.filter(&site.registry).await?;
-    let audit = site.registry.audit();
-    Ok(exported(audit.export(filter, None)))
+    exported(&site.registry, None, &query).await
 }

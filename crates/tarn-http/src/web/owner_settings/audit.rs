@@ -1,6 +1,6 @@
 //! `/-/owners/{owner}/audit`: who did what with what an owner has. The log of the server (`admin/`) is the same page.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::DerefMut};
 
 use askama::Template;
 use axum::{
@@ -13,15 +13,14 @@ use time::{Date, format_description::FormatItem, macros::format_description};
 use url::form_urlencoded;
 
 use super::super::{
-    form::Problem,
     manage::{Managed, Shell},
-    page::Frame,
+    page::{Frame, Visit},
     shown::{self, Room, escaped_length},
 };
 use crate::{api::audit, error::ApiError};
-use tarn_base::{clock::Timestamp, names::OwnerName};
-use tarn_core::{Registry, access::audit::Export};
-use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, Named};
+use tarn_base::clock::Timestamp;
+use tarn_core::Registry;
+use tarn_store::metadata::{AuditEntry, AuditFilter, AuditResult, Named, OwnerId};
 
 /// How many entries a page has.
 const PAGE: u32 = 50;
@@ -54,19 +53,21 @@ pub(in super::super) struct AuditQuery {
 }
 
 impl AuditQuery {
-    /// As the log takes it.
+    /// As the log takes it, for the log of that owner if there is one.
     ///
     /// # Errors
     ///
     /// When a field can't be read.
-    pub(in super::super) async fn filter(
+    async fn filter(
         &self,
         registry: &Registry,
+        of: Option<OwnerId>,
     ) -> Result<AuditFilter, ApiError> {
         let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let owner = audit::named(registry, some(&self.owner).as_deref()).await?;
         Ok(AuditFilter {
-            owner: named(registry, &self.owner).await?,
-            account: named(registry, &self.account).await?,
+            owner: of.map(Named::Id).or(owner),
+            account: audit::named(registry, some(&self.account).as_deref()).await?,
             action: some(&self.action),
             result: match self.result.as_str() {
                 "done" => Some(AuditResult::Done),
@@ -99,14 +100,6 @@ impl AuditQuery {
     }
 }
 
-async fn named(registry: &Registry, name: &str) -> Result<Option<Named>, ApiError> {
-    if name.trim().is_empty() {
-        return Ok(None);
-    }
-    let audit = registry.audit();
-    Ok(Some(audit.named(&OwnerName::parse(name.trim())?).await?))
-}
-
 /// The beginning of a day, in UTC.
 fn day(text: &str) -> Result<Option<Timestamp>, ApiError> {
     if text.is_empty() {
@@ -121,9 +114,9 @@ fn day(text: &str) -> Result<Option<Timestamp>, ApiError> {
 /// A page of the log.
 #[derive(Template)]
 #[template(path = "owner/audit.html")]
-pub(in super::super) struct Log<'a> {
+struct Log<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     query: &'a AuditQuery,
     entries: Vec<AuditEntry>,
@@ -132,33 +125,7 @@ pub(in super::super) struct Log<'a> {
     of_server: bool,
 }
 
-impl<'a> Log<'a> {
-    /// The entries that `filter` lets through, newest first.
-    pub(in super::super) async fn new(
-        registry: &Registry,
-        (frame, shell, path): (&'a Frame, &'a Shell, &'a str),
-        query: &'a AuditQuery,
-        filter: Option<&AuditFilter>,
-        of_server: bool,
-    ) -> Result<Self, ApiError> {
-        let audit = registry.audit();
-        let entries = match filter {
-            Some(filter) => audit.page(filter, query.before, PAGE).await?,
-            None => Vec::new(),
-        };
-        let is_full = entries.len() >= PAGE as usize;
-        let entries = Room::of(LISTED).fill(entries, size);
-        Ok(Self {
-            frame,
-            shell,
-            path,
-            query,
-            has_older: is_full || entries.more > 0,
-            entries: entries.shown,
-            of_server,
-        })
-    }
-
+impl Log<'_> {
     fn older(&self) -> Option<String> {
         let last = self.entries.last()?;
         let mut query = self.query.text();
@@ -179,47 +146,64 @@ fn size(entry: &AuditEntry) -> usize {
     ENTRY + texts.map(|text| escaped_length(text)).sum::<usize>()
 }
 
-/// The filter, or why it can't be read.
-pub(in super::super) async fn read(
-    registry: &Registry,
-    query: &AuditQuery,
-) -> Result<(Option<AuditFilter>, Option<Problem>), ApiError> {
-    match query.filter(registry).await {
-        Ok(filter) => Ok((Some(filter), None)),
-        Err(error) => Ok((None, Some(Problem::try_from(error)?))),
-    }
-}
-
 pub(super) async fn show(
     of: Managed,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    let (mut filter, problem) = read(&of.registry, &query).await?;
-    if let Some(filter) = &mut filter {
-        filter.owner = Some(Named::Id(of.owner.id));
-    }
-    let shell = of.shell("/audit", "Audit log", problem);
-    let path = of.path("/audit");
-    let around = (of.frame(), &shell, path.as_str());
-    let page = Log::new(&of.registry, around, &query, filter.as_ref(), false).await?;
-    of.show(&page, &shell)
+    let (owner, path) = (of.owner.id, of.path("/audit"));
+    let shell = |of: &Managed| of.shell("/audit", "Audit log");
+    log(of, Some(owner), &query, &path, shell).await
+}
+
+/// The entries that fit, newest first, in what stands around the page at `path`: of one owner, or of the server.
+pub(in super::super) async fn log<R: DerefMut<Target = Visit>>(
+    mut request: R,
+    owner: Option<OwnerId>,
+    query: &AuditQuery,
+    path: &str,
+    shell: impl FnOnce(&R) -> Shell,
+) -> Result<Response, ApiError> {
+    let entries = match query.filter(&request.registry, owner).await {
+        Ok(filter) => {
+            let audit = request.registry.audit();
+            audit.page(&filter, query.before, PAGE).await?
+        }
+        Err(error) => {
+            request.refuse(error)?;
+            Vec::new()
+        }
+    };
+    let is_full = entries.len() >= PAGE as usize;
+    let entries = Room::of(LISTED).fill(entries, size);
+    let page = Log {
+        frame: &request.frame,
+        shell: shell(&request),
+        path,
+        query,
+        has_older: is_full || entries.more > 0,
+        entries: entries.shown,
+        of_server: owner.is_none(),
+    };
+    request.answer(&page)
 }
 
 pub(super) async fn export(
     of: Managed,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
-    let mut filter = query.filter(&of.registry).await?;
-    filter.owner = Some(Named::Id(of.owner.id));
-    let audit = of.registry.audit();
-    Ok(exported(audit.export(filter, None)))
+    exported(&of.registry, Some(of.owner.id), &query).await
 }
 
-/// 200 with entries, one a line, as a file.
-pub(in super::super) fn exported(export: Export) -> Response {
-    let mut response = audit::exported(export);
+/// 200 with the entries that fit, one a line, as a file.
+pub(in super::super) async fn exported(
+    registry: &Registry,
+    owner: Option<OwnerId>,
+    query: &AuditQuery,
+) -> Result<Response, ApiError> {
+    let filter = query.filter(registry, owner).await?;
+    let mut response = audit::exported(registry.audit().export(filter, None));
     let disposition = HeaderValue::from_static("attachment; filename=\"audit.ndjson\"");
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_DISPOSITION, disposition);
-    response
+    Ok(response)
 }

@@ -4,10 +4,10 @@ use askama::Template;
 use axum::response::Response;
 
 use super::super::{
-    form::{Form, Problem},
-    manage::{Managed, Shell, or_problem},
+    form::Form,
+    manage::{Managed, Shell, or_page},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     shown,
 };
 use crate::error::ApiError;
@@ -22,7 +22,7 @@ use tarn_store::metadata::{Deleted, DeletedFile};
 #[template(path = "owner/deleted.html")]
 struct DeletedPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     files: &'a [DeletedFile],
     remover: &'a Remover,
@@ -50,39 +50,25 @@ impl DeletedPage<'_> {
     }
 }
 
-pub(super) async fn show(of: Managed, number: PageNumber) -> Result<Response, ApiError> {
-    page(&of, number, None).await
-}
-
-async fn page(
-    of: &Managed,
-    number: PageNumber,
-    problem: Option<Problem>,
-) -> Result<Response, ApiError> {
-    let found = of
-        .registry
-        .metadata()
-        .deleted_files(of.owner.id, number.window(PAGE))
-        .await?;
-    let shell = of.shell("/deleted", "Deleted packages", problem);
+pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
+    let metadata = of.registry.metadata();
+    let window = of.number.window(PAGE);
+    let found = metadata.deleted_files(of.owner.id, window).await?;
+    let path = of.path("/deleted");
     let page = DeletedPage {
-        frame: of.frame(),
-        shell: &shell,
-        path: &of.path("/deleted"),
+        frame: &of.frame,
+        shell: of.shell("/deleted", "Deleted packages"),
+        path: &path,
         files: &found.entries,
         remover: of.registry.remover(),
         now: of.registry.clock().now(),
-        pager: &of.pager(number, found.total, ("package", "packages"), "/deleted"),
+        pager: &of.pager(found.total, ("package", "packages"), &path),
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
 /// Puts one back.
-pub(super) async fn restore(
-    of: Managed,
-    number: PageNumber,
-    form: Form,
-) -> Result<Response, ApiError> {
+pub(super) async fn restore(of: Managed, form: Form) -> Result<Response, ApiError> {
     let restored = async {
         let number = form.number("file", "the file")?;
         let remover = of.registry.remover();
@@ -93,17 +79,11 @@ pub(super) async fn restore(
             branch: &file.branch,
             repository: &file.repository,
         };
-        let (viewer, registry) = (&of.visit.viewer, &of.registry);
-        let action = Action::Publish;
-        viewer
-            .presented()
-            .allow(registry, viewer.caller(), &of.owner, action, Some(place))
-            .await?;
+        of.allow(&of.owner, Action::Publish, Some(place)).await?;
         remover.restore(of.owner.id, &file, &of.by).await?;
-        Ok::<_, ApiError>(format!("{} {} is restored.", file.name, file.version))
+        let notice = format!("{} {} is restored.", file.name, file.version);
+        of.done(&of.number.of(&of.path("/deleted")), &notice)
     };
-    match or_problem(restored.await)? {
-        Ok(notice) => of.done(&number.of(&of.path("/deleted")), &notice),
-        Err(problem) => page(&of, number, Some(problem)).await,
-    }
+    let restored = restored.await;
+    or_page(restored, of, show).await
 }

@@ -5,10 +5,10 @@ use axum::{extract::Query, response::Response};
 use serde::Deserialize;
 
 use super::super::{
-    form::{Form, Problem},
-    manage::{Managed, Shell, or_problem},
+    form::Form,
+    manage::{Managed, Shell, or_again},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     shown,
 };
 use crate::error::ApiError;
@@ -28,7 +28,7 @@ pub(super) struct Wanted {
 #[template(path = "owner/expiry.html")]
 struct ExpiryPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     rules: &'a [ExpiryRule],
     preview: Option<Preview>,
@@ -43,17 +43,13 @@ struct Preview {
     named: Vec<LiveFile>,
 }
 
-pub(super) async fn show(
-    of: Managed,
-    number: PageNumber,
-    Query(wanted): Query<Wanted>,
-) -> Result<Response, ApiError> {
+pub(super) async fn show(of: Managed, Query(wanted): Query<Wanted>) -> Result<Response, ApiError> {
     let preview = if wanted.preview.is_empty() {
         None
     } else {
         Some(preview(&of).await?)
     };
-    page(&of, number, None, preview, &Form::default()).await
+    page(of, preview).await
 }
 
 async fn preview(of: &Managed) -> Result<Preview, ApiError> {
@@ -74,26 +70,20 @@ async fn preview(of: &Managed) -> Result<Preview, ApiError> {
     })
 }
 
-async fn page(
-    of: &Managed,
-    number: PageNumber,
-    problem: Option<Problem>,
-    preview: Option<Preview>,
-    form: &Form,
-) -> Result<Response, ApiError> {
+async fn page(of: Managed, preview: Option<Preview>) -> Result<Response, ApiError> {
     let expiry = of.registry.expiry();
     let rules = expiry.rules(Some(of.owner.id)).await?;
-    let shell = of.shell("/expiry", "Expiry", problem);
+    let path = of.path("/expiry");
     let page = ExpiryPage {
-        frame: of.frame(),
-        shell: &shell,
-        path: &of.path("/expiry"),
-        rules: number.part_of(&rules, PAGE),
-        pager: &of.pager(number, rules.len() as u64, ("rule", "rules"), "/expiry"),
+        frame: &of.frame,
+        shell: of.shell("/expiry", "Expiry"),
+        path: &path,
+        rules: of.number.part_of(&rules, PAGE),
+        pager: &of.pager(rules.len() as u64, ("rule", "rules"), &path),
         preview,
-        form,
+        form: &of.form,
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
 /// Makes a rule, or gives the one for that pattern other numbers.
@@ -103,19 +93,12 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
         let days = form.number("days", "the number of days")?;
         let keep = form.number("keep", "the number of versions")?;
         let expiry = of.registry.expiry();
-        Ok::<_, ApiError>(
-            expiry
-                .set(of.owner.id, &pattern, days, keep, &of.by)
-                .await?,
-        )
+        let rule = expiry.set(of.owner.id, &pattern, days, keep, &of.by);
+        let notice = format!("The rule for {} is saved.", rule.await?.pattern);
+        of.done(&of.path("/expiry?preview=yes"), &notice)
     };
-    match or_problem(set.await)? {
-        Ok(rule) => {
-            let notice = format!("The rule for {} is saved.", rule.pattern);
-            of.done(&of.path("/expiry?preview=yes"), &notice)
-        }
-        Err(problem) => page(&of, PageNumber::FIRST, Some(problem), None, &form).await,
-    }
+    let set = set.await;
+    or_again(set, of, form, |of| page(of, None)).await
 }
 
 pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError> {
@@ -123,21 +106,11 @@ pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError
         let pattern = pattern(&form)?;
         let expiry = of.registry.expiry();
         expiry.remove(of.owner.id, &pattern, &of.by).await?;
-        Ok::<_, ApiError>(format!("The rule for {pattern} is deleted."))
+        let notice = format!("The rule for {pattern} is deleted.");
+        of.done(&of.path("/expiry"), &notice)
     };
-    match or_problem(removed.await)? {
-        Ok(notice) => of.done(&of.path("/expiry"), &notice),
-        Err(problem) => {
-            page(
-                &of,
-                PageNumber::FIRST,
-                Some(problem),
-                None,
-                &Form::default(),
-            )
-            .await
-        }
-    }
+    let removed = removed.await;
+    or_again(removed, of, Form::default(), |of| page(of, None)).await
 }
 
 fn pattern(form: &Form) -> Result<PlacePattern, ApiError> {

@@ -4,11 +4,11 @@ use askama::Template;
 use axum::response::Response;
 
 use super::super::{
-    form::{Form, Problem},
+    form::Form,
     links::{segment, with_credentials},
-    manage::{Managed, Shell, or_problem},
+    manage::{Managed, Shell, or_again},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     shown,
 };
 use crate::error::ApiError;
@@ -20,7 +20,7 @@ use tarn_store::metadata::{KeyState, KeyType, Visibility};
 #[template(path = "owner/keys.html")]
 struct KeysPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     owner: &'a str,
     is_public: bool,
@@ -62,28 +62,20 @@ impl KeysPage<'_> {
     }
 }
 
-pub(super) async fn show(of: Managed, number: PageNumber) -> Result<Response, ApiError> {
-    page(&of, number, None).await
-}
-
-async fn page(
-    of: &Managed,
-    number: PageNumber,
-    problem: Option<Problem>,
-) -> Result<Response, ApiError> {
+pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
     let keys = of.registry.keys().list(&of.owner).await?;
-    let shell = of.shell("/keys", "Signing keys", problem);
+    let path = of.path("/keys");
     let page = KeysPage {
-        frame: of.frame(),
-        shell: &shell,
-        path: &of.path("/keys"),
+        frame: &of.frame,
+        shell: of.shell("/keys", "Signing keys"),
+        path: &path,
         owner: &of.owner.name,
         is_public: of.owner.visibility == Visibility::Public,
-        listed: number.part_of(&keys, PAGE),
-        pager: &of.pager(number, keys.len() as u64, ("key", "keys"), "/keys"),
+        listed: of.number.part_of(&keys, PAGE),
+        pager: &of.pager(keys.len() as u64, ("key", "keys"), &path),
         keys: &keys,
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
 /// Adds a key beside the one that signs.
@@ -97,44 +89,36 @@ pub(super) async fn rotate(of: Managed, form: Form) -> Result<Response, ApiError
             |old: &ListedKey| old.state == KeyState::Active && old.key_type == key_type;
         let has_old = before.iter().any(is_like_it);
         let key = keys.rotate(&of.owner, key_type, &of.by).await?;
-        Ok::<_, ApiError>((key, has_old))
+        let then = if has_old {
+            "beside the key of its type that does. Retire that one once every client has the new one."
+        } else {
+            "beside the keys of the other type. A client of apk 3 needs one of them."
+        };
+        let notice = format!("{} signs from now on, {then}", key.name.as_str());
+        of.done(&of.path("/keys"), &notice)
     };
-    match or_problem(rotated.await)? {
-        Ok((key, has_old)) => {
-            let then = if has_old {
-                "beside the key of its type that does. Retire that one once every client has the new one."
-            } else {
-                "beside the keys of the other type. A client of apk 3 needs one of them."
-            };
-            let notice = format!("{} signs from now on, {then}", key.name.as_str());
-            of.done(&of.path("/keys"), &notice)
-        }
-        Err(problem) => page(&of, PageNumber::FIRST, Some(problem)).await,
-    }
+    let rotated = rotated.await;
+    or_again(rotated, of, Form::default(), show).await
 }
 
 pub(super) async fn retire(of: Managed, form: Form) -> Result<Response, ApiError> {
     let retired = async {
-        let name = name(&form)?;
         let keys = of.registry.keys();
-        Ok::<_, ApiError>(keys.retire(&of.owner, &name, &of.by).await?)
+        keys.retire(&of.owner, &name(&form)?, &of.by).await?;
+        of.done(&of.path("/keys"), "The key is retired. It signs no more.")
     };
-    match or_problem(retired.await)? {
-        Ok(_) => of.done(&of.path("/keys"), "The key is retired. It signs no more."),
-        Err(problem) => page(&of, PageNumber::FIRST, Some(problem)).await,
-    }
+    let retired = retired.await;
+    or_again(retired, of, Form::default(), show).await
 }
 
 pub(super) async fn reactivate(of: Managed, form: Form) -> Result<Response, ApiError> {
     let reactivated = async {
-        let name = name(&form)?;
         let keys = of.registry.keys();
-        Ok::<_, ApiError>(keys.reactivate(&of.owner, &name, &of.by).await?)
+        keys.reactivate(&of.owner, &name(&form)?, &of.by).await?;
+        of.done(&of.path("/keys"), "The key signs again.")
     };
-    match or_problem(reactivated.await)? {
-        Ok(_) => of.done(&of.path("/keys"), "The key signs again."),
-        Err(problem) => page(&of, PageNumber::FIRST, Some(problem)).await,
-    }
+    let reactivated = reactivated.await;
+    or_again(reactivated, of, Form::default(), show).await
 }
 
 fn name(form: &Form) -> Result<KeyName, ApiError> {

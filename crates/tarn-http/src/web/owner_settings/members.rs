@@ -4,10 +4,10 @@ use askama::Template;
 use axum::response::Response;
 
 use super::super::{
-    form::{Form, Problem},
-    manage::{Managed, Shell, or_problem},
+    form::Form,
+    manage::{Managed, Shell, or_again, or_page},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
 };
 use crate::{api::administer::owner_name, error::ApiError};
 use tarn_store::metadata::{Member, Role};
@@ -16,7 +16,7 @@ use tarn_store::metadata::{Member, Role};
 #[template(path = "owner/members.html")]
 struct MembersPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     members: &'a [Member],
     pager: &'a Pager,
@@ -36,28 +36,20 @@ fn teams(member: &Member) -> String {
     }
 }
 
-pub(super) async fn show(of: Managed, number: PageNumber) -> Result<Response, ApiError> {
-    page(&of, number, None, &Form::default()).await
-}
-
-async fn page(
-    of: &Managed,
-    number: PageNumber,
-    problem: Option<Problem>,
-    form: &Form,
-) -> Result<Response, ApiError> {
+pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
     let accounts = of.registry.accounts();
-    let members = accounts.members(&of.name, number.window(PAGE)).await?;
-    let shell = of.shell("/members", "Members", problem);
+    let window = of.number.window(PAGE);
+    let members = accounts.members(&of.name, window).await?;
+    let path = of.path("/members");
     let page = MembersPage {
-        frame: of.frame(),
-        shell: &shell,
-        path: &of.path("/members"),
+        frame: &of.frame,
+        shell: of.shell("/members", "Members"),
+        path: &path,
         members: &members.entries,
-        pager: &of.pager(number, members.total, ("member", "members"), "/members"),
-        form,
+        pager: &of.pager(members.total, ("member", "members"), &path),
+        form: &of.form,
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
 /// Adds a member, or gives one another role.
@@ -69,27 +61,21 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
         accounts
             .set_member(&of.name, &user, Some(role), &of.by)
             .await?;
-        Ok::<_, ApiError>(format!("{user} has the role {role}."))
+        let notice = format!("{user} has the role {role}.");
+        of.done(&of.path("/members"), &notice)
     };
-    match or_problem(set.await)? {
-        Ok(notice) => of.done(&of.path("/members"), &notice),
-        Err(problem) => page(&of, PageNumber::FIRST, Some(problem), &form).await,
-    }
+    let set = set.await;
+    or_again(set, of, form, show).await
 }
 
-pub(super) async fn remove(
-    of: Managed,
-    number: PageNumber,
-    form: Form,
-) -> Result<Response, ApiError> {
+pub(super) async fn remove(of: Managed, form: Form) -> Result<Response, ApiError> {
     let removed = async {
         let user = owner_name(form.text("user"))?;
         let accounts = of.registry.accounts();
         accounts.set_member(&of.name, &user, None, &of.by).await?;
-        Ok::<_, ApiError>(format!("{user} is no longer a member."))
+        let path = of.number.of(&of.path("/members"));
+        of.done(&path, &format!("{user} is no longer a member."))
     };
-    match or_problem(removed.await)? {
-        Ok(notice) => of.done(&number.of(&of.path("/members")), &notice),
-        Err(problem) => page(&of, number, Some(problem), &Form::default()).await,
-    }
+    let removed = removed.await;
+    or_page(removed, of, show).await
 }

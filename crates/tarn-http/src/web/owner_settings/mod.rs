@@ -9,7 +9,7 @@ mod teams;
 mod usage;
 mod webhooks;
 
-pub(super) use audit::{AuditQuery, Log, exported, read};
+pub(super) use audit::{AuditQuery, exported, log};
 
 use askama::Template;
 use axum::{
@@ -20,89 +20,61 @@ use axum::{
 
 use super::{
     account::tokens,
-    form::{Form, Problem},
-    manage::{Managed, Shell, or_problem},
+    below,
+    form::Form,
+    manage::{Managed, Shell, or_again},
     page::Frame,
 };
-use crate::error::ApiError;
-use tarn_base::names::OwnerName;
-use tarn_core::{Registry, access::Action};
+use crate::{api::administer::owner_name, error::ApiError};
+use tarn_core::{
+    Registry,
+    access::{Action, decide_site},
+};
 use tarn_store::metadata::{OwnerKind, VersionRule, Visibility};
 
 /// The routes.
 pub(super) fn router() -> Router<Registry> {
-    Router::new()
-        .route("/-/owners/{owner}", get(general).post(change))
-        .route("/-/owners/{owner}/rename", post(rename))
-        .route("/-/owners/{owner}/remove", post(remove))
-        .route(
-            "/-/owners/{owner}/members",
-            get(members::show).post(members::set),
-        )
-        .route("/-/owners/{owner}/members/remove", post(members::remove))
-        .route("/-/owners/{owner}/teams", get(teams::show).post(teams::add))
-        .merge(of_team())
-        .route(
-            "/-/owners/{owner}/tokens",
-            get(tokens::show_of).post(tokens::add_of),
-        )
-        .route("/-/owners/{owner}/tokens/revoke", post(tokens::revoke_of))
-        .route("/-/owners/{owner}/keys", get(keys::show))
-        .route("/-/owners/{owner}/keys/rotate", post(keys::rotate))
-        .route("/-/owners/{owner}/keys/retire", post(keys::retire))
-        .route("/-/owners/{owner}/keys/reactivate", post(keys::reactivate))
-        .route("/-/owners/{owner}/deleted", get(deleted::show))
-        .route("/-/owners/{owner}/deleted/restore", post(deleted::restore))
-        .route(
-            "/-/owners/{owner}/expiry",
-            get(expiry::show).post(expiry::set),
-        )
-        .route("/-/owners/{owner}/expiry/remove", post(expiry::remove))
-        .route("/-/owners/{owner}/usage", get(usage::show).post(usage::set))
-        .route(
-            "/-/owners/{owner}/webhooks",
-            get(webhooks::show).post(webhooks::add),
-        )
-        .route(
-            "/-/owners/{owner}/webhooks/{id}",
-            get(webhooks::one).post(webhooks::change),
-        )
-        .route(
-            "/-/owners/{owner}/webhooks/{id}/remove",
-            post(webhooks::remove),
-        )
-        .route("/-/owners/{owner}/webhooks/{id}/test", post(webhooks::test))
-        .route(
-            "/-/owners/{owner}/webhooks/{id}/redeliver",
-            post(webhooks::redeliver),
-        )
-        .route("/-/owners/{owner}/audit", get(audit::show))
-        .route("/-/owners/{owner}/audit/export", get(audit::export))
-}
-
-fn of_team() -> Router<Registry> {
-    Router::new()
-        .route("/-/owners/{owner}/teams/{team}", get(teams::show_one))
-        .route(
-            "/-/owners/{owner}/teams/{team}/limits",
-            post(teams::set_limits),
-        )
-        .route("/-/owners/{owner}/teams/{team}/remove", post(teams::remove))
-        .route(
-            "/-/owners/{owner}/teams/{team}/members",
-            post(teams::add_member),
-        )
-        .route(
-            "/-/owners/{owner}/teams/{team}/members/remove",
-            post(teams::remove_member),
-        )
+    below(
+        "/-/owners/{owner}",
+        [
+            ("", get(general).post(change)),
+            ("/rename", post(rename)),
+            ("/remove", post(remove)),
+            ("/members", get(members::show).post(members::set)),
+            ("/members/remove", post(members::remove)),
+            ("/teams", get(teams::show).post(teams::add)),
+            ("/teams/{team}", get(teams::show_one)),
+            ("/teams/{team}/limits", post(teams::set_limits)),
+            ("/teams/{team}/remove", post(teams::remove)),
+            ("/teams/{team}/members", post(teams::add_member)),
+            ("/teams/{team}/members/remove", post(teams::remove_member)),
+            ("/tokens", get(tokens::show).post(tokens::add)),
+            ("/tokens/revoke", post(tokens::revoke)),
+            ("/keys", get(keys::show)),
+            ("/keys/rotate", post(keys::rotate)),
+            ("/keys/retire", post(keys::retire)),
+            ("/keys/reactivate", post(keys::reactivate)),
+            ("/deleted", get(deleted::show)),
+            ("/deleted/restore", post(deleted::restore)),
+            ("/expiry", get(expiry::show).post(expiry::set)),
+            ("/expiry/remove", post(expiry::remove)),
+            ("/usage", get(usage::show).post(usage::set)),
+            ("/webhooks", get(webhooks::show).post(webhooks::add)),
+            ("/webhooks/{id}", get(webhooks::one).post(webhooks::change)),
+            ("/webhooks/{id}/remove", post(webhooks::remove)),
+            ("/webhooks/{id}/test", post(webhooks::test)),
+            ("/webhooks/{id}/redeliver", post(webhooks::redeliver)),
+            ("/audit", get(audit::show)),
+            ("/audit/export", get(audit::export)),
+        ],
+    )
 }
 
 #[derive(Template)]
 #[template(path = "owner/general.html")]
 struct GeneralPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     name: &'a str,
     visibility: Visibility,
@@ -118,24 +90,18 @@ impl GeneralPage<'_> {
 }
 
 async fn general(of: Managed) -> Result<Response, ApiError> {
-    general_page(&of, None).await
-}
-
-async fn general_page(of: &Managed, problem: Option<Problem>) -> Result<Response, ApiError> {
     let accounts = of.registry.accounts();
-    let shell = of.shell("", "General", problem);
-    let caller = of.visit.viewer.caller();
     let page = GeneralPage {
-        frame: of.frame(),
-        shell: &shell,
+        frame: &of.frame,
+        shell: of.shell("", "General"),
         path: &of.path(""),
         name: &of.owner.name,
         visibility: of.owner.visibility,
         versions: accounts.version_rule(of.owner.id).await?,
         is_organisation: of.owner.kind == OwnerKind::Organisation,
-        is_site_admin: tarn_core::access::decide_site(caller).is_ok(),
+        is_site_admin: decide_site(&of.caller).is_ok(),
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
 /// Who may read, and which versions are taken.
@@ -144,51 +110,42 @@ async fn change(of: Managed, form: Form) -> Result<Response, ApiError> {
         let visibility: Visibility = form.parsed("visibility")?;
         let versions: Option<VersionRule> = match form.text("versions") {
             "" => None,
-            word => Some(
-                word.parse()
-                    .map_err(|error| ApiError::invalid_field(&error))?,
-            ),
+            _ => Some(form.parsed("versions")?),
         };
         let accounts = of.registry.accounts();
         let (kind, name, by) = (of.owner.kind, &of.name, &of.by);
         accounts.set_visibility(kind, name, visibility, by).await?;
-        Ok::<_, ApiError>(accounts.set_version_rule(kind, name, versions, by).await?)
+        accounts.set_version_rule(kind, name, versions, by).await?;
+        of.done(&of.path(""), "The settings are saved.")
     };
-    match or_problem(changed.await)? {
-        Ok(_) => of.done(&of.path(""), "The settings are saved."),
-        Err(problem) => general_page(&of, Some(problem)).await,
-    }
+    let changed = changed.await;
+    or_again(changed, of, form, general).await
 }
 
 /// Another name. Users are renamed by administrators.
 async fn rename(of: Managed, form: Form) -> Result<Response, ApiError> {
     let renamed = async {
         if of.owner.kind == OwnerKind::User {
-            tarn_core::access::decide_site(of.visit.viewer.caller())?;
+            decide_site(&of.caller)?;
         }
         of.needs_password(&form).await?;
-        let new = OwnerName::parse(form.text("new_name"))
-            .map_err(|error| ApiError::invalid_field(&error))?;
+        let new = owner_name(form.text("new_name"))?;
         let accounts = of.registry.accounts();
         accounts
             .rename(of.owner.kind, &of.name, &new, &of.by)
             .await?;
-        Ok::<_, ApiError>(new)
+        let notice = format!("The new name is {new}. The old one redirects to it.");
+        of.done(&format!("/-/owners/{new}"), &notice)
     };
-    match or_problem(renamed.await)? {
-        Ok(new) => {
-            let notice = format!("The new name is {new}. The old one redirects to it.");
-            of.done(&format!("/-/owners/{new}"), &notice)
-        }
-        Err(problem) => general_page(&of, Some(problem)).await,
-    }
+    let renamed = renamed.await;
+    or_again(renamed, of, form, general).await
 }
 
 /// Deletes an organisation. Users are deleted by administrators.
 async fn remove(of: Managed, form: Form) -> Result<Response, ApiError> {
     let removed = async {
         if of.owner.kind == OwnerKind::User {
-            tarn_core::access::decide_site(of.visit.viewer.caller())?;
+            decide_site(&of.caller)?;
         }
         of.needs_password(&form).await?;
         if form.text("confirm") != of.owner.name {
@@ -199,21 +156,15 @@ async fn remove(of: Managed, form: Form) -> Result<Response, ApiError> {
         }
         let with_packages = form.has("packages", "delete");
         if with_packages {
-            let (viewer, registry) = (&of.visit.viewer, &of.registry);
-            let action = Action::Delete;
-            viewer
-                .presented()
-                .allow(registry, viewer.caller(), &of.owner, action, None)
-                .await?;
+            of.allow(&of.owner, Action::Delete, None).await?;
         }
         let accounts = of.registry.accounts();
         let kind = of.owner.kind;
-        Ok(accounts
+        accounts
             .remove(kind, &of.name, with_packages, &of.by)
-            .await?)
+            .await?;
+        of.done("/", &format!("{} is deleted.", of.owner.name))
     };
-    match or_problem(removed.await)? {
-        Ok(_) => of.done("/", &format!("{} is deleted.", of.owner.name)),
-        Err(problem) => general_page(&of, Some(problem)).await,
-    }
+    let removed = removed.await;
+    or_again(removed, of, form, general).await
 }

@@ -4,11 +4,11 @@ use askama::Template;
 use axum::{extract::Path, response::Response};
 
 use super::super::{
-    form::{Form, Problem},
+    form::{Form, words},
     links::segment,
-    manage::{Managed, Shell, or_problem},
+    manage::{Managed, Shell, or_again, or_page},
     page::Frame,
-    pager::{PAGE, PageNumber, Pager},
+    pager::{PAGE, Pager},
     shown::{Count, short},
 };
 use crate::{
@@ -26,7 +26,7 @@ pub(super) type OfTeam = Path<(String, String)>;
 #[template(path = "owner/teams.html")]
 struct TeamsPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     /// Each with how many members it has.
     teams: &'a [(Team, u64)],
@@ -38,7 +38,7 @@ struct TeamsPage<'a> {
 #[template(path = "owner/team.html")]
 struct TeamPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     /// Where its forms begin.
     path: &'a str,
     team: &'a Team,
@@ -47,66 +47,44 @@ struct TeamPage<'a> {
     form: &'a Form,
 }
 
-pub(super) async fn show(of: Managed, number: PageNumber) -> Result<Response, ApiError> {
-    page(&of, number, None, &Form::default()).await
-}
-
-async fn page(
-    of: &Managed,
-    number: PageNumber,
-    problem: Option<Problem>,
-    form: &Form,
-) -> Result<Response, ApiError> {
+pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
     let accounts = of.registry.accounts();
-    let teams = accounts.teams(&of.name, number.window(PAGE)).await?;
-    let shell = of.shell("/teams", "Teams", problem);
+    let window = of.number.window(PAGE);
+    let teams = accounts.teams(&of.name, window).await?;
+    let path = of.path("/teams");
     let page = TeamsPage {
-        frame: of.frame(),
-        shell: &shell,
-        path: &of.path("/teams"),
+        frame: &of.frame,
+        shell: of.shell("/teams", "Teams"),
+        path: &path,
         teams: &teams.entries,
-        pager: &of.pager(number, teams.total, ("team", "teams"), "/teams"),
-        form,
+        pager: &of.pager(teams.total, ("team", "teams"), &path),
+        form: &of.form,
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
-pub(super) async fn show_one(
-    of: Managed,
-    Path((_, team)): OfTeam,
-    number: PageNumber,
-) -> Result<Response, ApiError> {
-    one_page(&of, &named(&team)?, number, None, &Form::default()).await
-}
-
-async fn one_page(
-    of: &Managed,
-    name: &TeamName,
-    number: PageNumber,
-    problem: Option<Problem>,
-    form: &Form,
-) -> Result<Response, ApiError> {
+pub(super) async fn show_one(of: Managed, Path((_, team)): OfTeam) -> Result<Response, ApiError> {
+    let name = named(&team)?;
     let accounts = of.registry.accounts();
-    let team = accounts.find_team(&of.name, name).await?;
-    let window = number.window(PAGE);
-    let members = accounts.team_members(&of.name, name, window).await?;
-    let shell = of.shell("/teams", "Team", problem);
-    let section = section(&team.name);
+    let team = accounts.find_team(&of.name, &name).await?;
+    let window = of.number.window(PAGE);
+    let members = accounts.team_members(&of.name, &name, window).await?;
+    let path = path(&of, &name);
     let page = TeamPage {
-        frame: of.frame(),
-        shell: &shell,
-        path: &of.path(&section),
+        frame: &of.frame,
+        shell: of.shell("/teams", "Team"),
+        path: &path,
         team: &team,
         members: &members.entries,
-        pager: &of.pager(number, members.total, ("member", "members"), &section),
-        form,
+        pager: &of.pager(members.total, ("member", "members"), &path),
+        form: &of.form,
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
-/// Where the page of a team is, below its owner's.
-fn section(team: &str) -> String {
-    format!("/teams/{}", segment(team))
+/// Where the page of a team is.
+fn path(of: &Managed, team: &TeamName) -> String {
+    of.path(&format!("/teams/{}", segment(team.as_str())))
 }
 
 pub(super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
@@ -114,121 +92,77 @@ pub(super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
         let team = TeamName::parse(form.text("name"));
         let team = team.map_err(|error| ApiError::invalid_field(&error))?;
         let role: Role = form.parsed("role")?;
-        let limits = limits(&form)?;
+        let limits: TeamLimits = list("limits", &words(form.text("limits")))?;
         let accounts = of.registry.accounts();
         accounts
             .add_team(&of.name, &team, role, &limits, &of.by)
             .await?;
-        Ok::<_, ApiError>(team)
+        let notice = format!("The team {team} is added. Add its members now.");
+        of.done(&path(&of, &team), &notice)
     };
-    match or_problem(added.await)? {
-        Ok(team) => {
-            let notice = format!("The team {team} is added. Add its members now.");
-            of.done(&of.path(&section(team.as_str())), &notice)
-        }
-        Err(problem) => page(&of, PageNumber::FIRST, Some(problem), &form).await,
-    }
+    let added = added.await;
+    or_again(added, of, form, show).await
 }
 
-pub(super) async fn set_limits(
-    of: Managed,
-    Path((_, team)): OfTeam,
-    form: Form,
-) -> Result<Response, ApiError> {
-    let team = named(&team)?;
+pub(super) async fn set_limits(of: Managed, one: OfTeam, form: Form) -> Result<Response, ApiError> {
+    let team = named(&one.0.1)?;
     let set = async {
-        let limits = limits(&form)?;
+        let limits: TeamLimits = list("limits", &words(form.text("limits")))?;
         let accounts = of.registry.accounts();
         accounts
             .set_team_limits(&of.name, &team, &limits, &of.by)
             .await?;
-        Ok(format!("The limits of {team} are saved."))
+        let notice = format!("The limits of {team} are saved.");
+        of.done(&path(&of, &team), &notice)
     };
     let set = set.await;
-    answer(of, &team, PageNumber::FIRST, set, &form).await
+    or_again(set, of, form, |of| show_one(of, one)).await
 }
 
-pub(super) async fn remove(
-    of: Managed,
-    Path((_, team)): OfTeam,
-    _: Form,
-) -> Result<Response, ApiError> {
-    let team = named(&team)?;
-    let accounts = of.registry.accounts();
-    let removed = accounts.remove_team(&of.name, &team, &of.by).await;
-    match or_problem(removed)? {
-        Ok(()) => of.done(&of.path("/teams"), &format!("The team {team} is deleted.")),
-        Err(problem) => {
-            let (first, form) = (PageNumber::FIRST, Form::default());
-            one_page(&of, &team, first, Some(problem), &form).await
-        }
-    }
+pub(super) async fn remove(of: Managed, one: OfTeam, _: Form) -> Result<Response, ApiError> {
+    let team = named(&one.0.1)?;
+    let removed = async {
+        let accounts = of.registry.accounts();
+        accounts.remove_team(&of.name, &team, &of.by).await?;
+        of.done(&of.path("/teams"), &format!("The team {team} is deleted."))
+    };
+    let removed = removed.await;
+    or_again(removed, of, Form::default(), |of| show_one(of, one)).await
 }
 
-pub(super) async fn add_member(
-    of: Managed,
-    Path((_, team)): OfTeam,
-    form: Form,
-) -> Result<Response, ApiError> {
-    let team = named(&team)?;
+pub(super) async fn add_member(of: Managed, one: OfTeam, form: Form) -> Result<Response, ApiError> {
+    let team = named(&one.0.1)?;
     let added = async {
         let user = owner_name(form.text("user"))?;
         let accounts = of.registry.accounts();
         accounts
             .add_team_member(&of.name, &team, &user, &of.by)
             .await?;
-        Ok(format!("{user} is in {team}."))
+        of.done(&path(&of, &team), &format!("{user} is in {team}."))
     };
     let added = added.await;
-    answer(of, &team, PageNumber::FIRST, added, &form).await
+    or_again(added, of, form, |of| show_one(of, one)).await
 }
 
 pub(super) async fn remove_member(
     of: Managed,
-    Path((_, team)): OfTeam,
-    number: PageNumber,
+    one: OfTeam,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let team = named(&team)?;
+    let team = named(&one.0.1)?;
     let removed = async {
         let user = owner_name(form.text("user"))?;
         let accounts = of.registry.accounts();
         accounts
             .remove_team_member(&of.name, &team, &user, &of.by)
             .await?;
-        Ok(format!("{user} is no longer in {team}."))
+        let path = of.number.of(&path(&of, &team));
+        of.done(&path, &format!("{user} is no longer in {team}."))
     };
     let removed = removed.await;
-    answer(of, &team, number, removed, &Form::default()).await
-}
-
-/// Answers to a form of the page of a team.
-async fn answer(
-    of: Managed,
-    team: &TeamName,
-    number: PageNumber,
-    done: Result<String, ApiError>,
-    form: &Form,
-) -> Result<Response, ApiError> {
-    match or_problem(done)? {
-        Ok(notice) => {
-            let path = of.path(&section(team.as_str()));
-            of.done(&number.of(&path), &notice)
-        }
-        Err(problem) => one_page(&of, team, number, Some(problem), form).await,
-    }
+    or_page(removed, of, |of| show_one(of, one)).await
 }
 
 fn named(team: &str) -> Result<TeamName, ApiError> {
     Ok(TeamName::parse(team)?)
-}
-
-fn limits(form: &Form) -> Result<TeamLimits, ApiError> {
-    let words: Vec<String> = form
-        .text("limits")
-        .split(|c: char| c == ',' || c.is_whitespace())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect();
-    list("limits", &words)
 }

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::response::Response;
 
 use super::super::{
-    form::{Form, Problem},
-    manage::{Managed, Shell, or_problem},
+    form::Form,
+    manage::{Managed, Shell, or_again},
     page::Frame,
     shown,
 };
@@ -21,34 +21,29 @@ use tarn_store::metadata::OwnQuota;
 #[template(path = "owner/usage.html")]
 struct UsagePage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     allowance: &'a Allowance,
     is_site_admin: bool,
 }
 
 pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
-    page(&of, None).await
-}
-
-async fn page(of: &Managed, problem: Option<Problem>) -> Result<Response, ApiError> {
     let quotas = of.registry.quotas();
     let allowance = quotas.allowance(of.owner.id).await?;
-    let shell = of.shell("/usage", "Usage", problem);
     let page = UsagePage {
-        frame: of.frame(),
-        shell: &shell,
+        frame: &of.frame,
+        shell: of.shell("/usage", "Usage"),
         path: &of.path("/usage"),
         allowance: &allowance,
-        is_site_admin: decide_site(of.visit.viewer.caller()).is_ok(),
+        is_site_admin: decide_site(&of.caller).is_ok(),
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
 /// Gives the owner limits of its own. An empty field is the server's limit.
 pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
     let set = async {
-        decide_site(of.visit.viewer.caller())?;
+        decide_site(&of.caller)?;
         let number = |field: &str| match form.text(field) {
             "" => Ok(None),
             _ => match form.number::<i64>(field, "a limit")? {
@@ -76,10 +71,9 @@ pub(super) async fn set(of: Managed, form: Form) -> Result<Response, ApiError> {
         };
         let own = (own != OwnQuota::default()).then_some(own);
         let quotas = of.registry.quotas();
-        Ok::<_, ApiError>(quotas.set(of.owner.id, own, &of.by).await?)
+        quotas.set(of.owner.id, own, &of.by).await?;
+        of.done(&of.path("/usage"), "The limits are saved.")
     };
-    match or_problem(set.await)? {
-        Ok(()) => of.done(&of.path("/usage"), "The limits are saved."),
-        Err(problem) => page(&of, Some(problem)).await,
-    }
+    let set = set.await;
+    or_again(set, of, form, show).await
 }

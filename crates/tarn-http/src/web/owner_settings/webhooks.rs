@@ -4,16 +4,19 @@ use askama::Template;
 use axum::{extract::Path, response::Response};
 
 use super::super::{
-    form::{Form, Problem},
-    manage::{Managed, Shell, or_problem},
+    form::Form,
+    manage::{Managed, Shell, or_again},
     page::Frame,
-    pager::{PageNumber, Pager},
+    pager::Pager,
     shown,
 };
 use crate::error::ApiError;
 use tarn_base::secret::Secret;
 use tarn_core::webhooks::{ChangeOrder, SecretChange, Webhook, WebhookOrder};
 use tarn_store::metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents};
+
+/// The owner and the webhook in a path.
+type OfWebhook = Path<(String, i64)>;
 
 /// How many deliveries a page has.
 const DELIVERIES: u32 = 10;
@@ -22,7 +25,7 @@ const DELIVERIES: u32 = 10;
 #[template(path = "owner/webhooks.html")]
 struct WebhooksPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     webhooks: &'a [Webhook],
     form: &'a Form,
@@ -32,7 +35,7 @@ struct WebhooksPage<'a> {
 #[template(path = "owner/webhook.html")]
 struct WebhookPage<'a> {
     frame: &'a Frame,
-    shell: &'a Shell,
+    shell: Shell,
     path: &'a str,
     webhook: &'a Webhook,
     deliveries: &'a [Delivery],
@@ -57,57 +60,59 @@ impl WebhookPage<'_> {
 }
 
 pub(super) async fn show(of: Managed) -> Result<Response, ApiError> {
-    page(&of, None, &Form::default()).await
-}
-
-async fn page(of: &Managed, problem: Option<Problem>, form: &Form) -> Result<Response, ApiError> {
     let webhooks = of.registry.webhooks();
     let webhooks = webhooks.list(&of.owner).await?;
-    let shell = of.shell("/webhooks", "Webhooks", problem);
     let page = WebhooksPage {
-        frame: of.frame(),
-        shell: &shell,
+        frame: &of.frame,
+        shell: of.shell("/webhooks", "Webhooks"),
         path: &of.path("/webhooks"),
         webhooks: &webhooks,
-        form,
+        form: &of.form,
     };
-    of.show(&page, &shell)
+    of.answer(&page)
 }
 
-pub(super) async fn one(
-    of: Managed,
-    Path((_, id)): Path<(String, i64)>,
-    number: PageNumber,
-) -> Result<Response, ApiError> {
-    one_page(&of, id, number, None, None).await
+pub(super) async fn one(of: Managed, Path((_, id)): OfWebhook) -> Result<Response, ApiError> {
+    one_page(&of, id, None).await
 }
 
-async fn one_page(
-    of: &Managed,
-    id: i64,
-    number: PageNumber,
-    problem: Option<Problem>,
-    secret: Option<Secret>,
-) -> Result<Response, ApiError> {
+async fn one_page(of: &Managed, id: i64, secret: Option<Secret>) -> Result<Response, ApiError> {
     let webhooks = of.registry.webhooks();
     let webhook = webhooks.one(&of.owner, id).await?;
-    let window = number.window(DELIVERIES);
+    let window = of.number.window(DELIVERIES);
     let found = webhooks.deliveries(&of.owner, id, None, window).await?;
-    let shell = of.shell("/webhooks", "Webhook", problem);
-    let section = format!("/webhooks/{id}");
+    let path = path(of, id);
     let page = WebhookPage {
-        frame: of.frame(),
-        shell: &shell,
-        path: &of.path(&section),
+        frame: &of.frame,
+        shell: of.shell("/webhooks", "Webhook"),
+        path: &path,
         webhook: &webhook,
         warning: webhooks.warning(&webhook),
         pager: &of
-            .pager(number, found.total, ("message", "messages"), &section)
+            .pager(found.total, ("message", "messages"), &path)
             .of_size(DELIVERIES),
         deliveries: &found.entries,
         secret,
     };
-    of.show(&page, &shell)
+    of.answer(&page)
+}
+
+/// Where the page of a webhook is.
+fn path(of: &Managed, id: i64) -> String {
+    of.path(&format!("/webhooks/{id}"))
+}
+
+/// Shows a secret that was made here, once; where none was made, the page says `notice`.
+async fn saved(
+    of: &Managed,
+    id: i64,
+    secret: Option<Secret>,
+    notice: &str,
+) -> Result<Response, ApiError> {
+    match secret {
+        None => of.done(&path(of, id), notice),
+        secret => one_page(of, id, secret).await,
+    }
 }
 
 /// Adds one. A secret that was made here is shown once.
@@ -120,34 +125,20 @@ pub(super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
             active: true,
         };
         let webhooks = of.registry.webhooks();
-        Ok::<_, ApiError>(webhooks.add_as(&of.owner, order, &of.by).await?)
+        let added = webhooks.add_as(&of.owner, order, &of.by).await?;
+        let id = added.webhook.id.number();
+        saved(&of, id, added.generated, "The webhook is added.").await
     };
-    match or_problem(added.await)? {
-        Ok(added) => match added.generated {
-            Some(secret) => {
-                one_page(
-                    &of,
-                    added.webhook.id.number(),
-                    PageNumber::FIRST,
-                    None,
-                    Some(secret),
-                )
-                .await
-            }
-            None => {
-                let path = format!("/webhooks/{}", added.webhook.id);
-                of.done(&of.path(&path), "The webhook is added.")
-            }
-        },
-        Err(problem) => page(&of, Some(problem), &form).await,
-    }
+    let added = added.await;
+    or_again(added, of, form, show).await
 }
 
 pub(super) async fn change(
     of: Managed,
-    Path((_, id)): Path<(String, i64)>,
+    webhook: OfWebhook,
     form: Form,
 ) -> Result<Response, ApiError> {
+    let id = webhook.0.1;
     let changed = async {
         let url = Some(form.text("url")).filter(|url| !url.is_empty());
         let order = ChangeOrder {
@@ -161,21 +152,16 @@ pub(super) async fn change(
             },
         };
         let webhooks = of.registry.webhooks();
-        Ok::<_, ApiError>(webhooks.change(&of.owner, id, order, &of.by).await?)
+        let secret = webhooks.change(&of.owner, id, order, &of.by).await?;
+        saved(&of, id, secret, "The webhook is saved.").await
     };
-    match or_problem(changed.await)? {
-        Ok(Some(secret)) => one_page(&of, id, PageNumber::FIRST, None, Some(secret)).await,
-        Ok(None) => of.done(
-            &of.path(&format!("/webhooks/{id}")),
-            "The webhook is saved.",
-        ),
-        Err(problem) => one_page(&of, id, PageNumber::FIRST, Some(problem), None).await,
-    }
+    let changed = changed.await;
+    or_again(changed, of, Form::default(), |of| one(of, webhook)).await
 }
 
 pub(super) async fn remove(
     of: Managed,
-    Path((_, id)): Path<(String, i64)>,
+    Path((_, id)): OfWebhook,
     _: Form,
 ) -> Result<Response, ApiError> {
     let webhooks = of.registry.webhooks();
@@ -183,41 +169,33 @@ pub(super) async fn remove(
     of.done(&of.path("/webhooks"), "The webhook is deleted.")
 }
 
-pub(super) async fn test(
-    of: Managed,
-    Path((_, id)): Path<(String, i64)>,
-    _: Form,
-) -> Result<Response, ApiError> {
-    let webhooks = of.registry.webhooks();
-    let sent = webhooks.test(&of.owner, id, &of.by).await;
-    match or_problem(sent)? {
-        Ok(_) => of.done(
-            &of.path(&format!("/webhooks/{id}")),
-            "A test message is on its way.",
-        ),
-        Err(problem) => one_page(&of, id, PageNumber::FIRST, Some(problem), None).await,
-    }
+pub(super) async fn test(of: Managed, webhook: OfWebhook, _: Form) -> Result<Response, ApiError> {
+    let id = webhook.0.1;
+    let sent = async {
+        let webhooks = of.registry.webhooks();
+        webhooks.test(&of.owner, id, &of.by).await?;
+        of.done(&path(&of, id), "A test message is on its way.")
+    };
+    let sent = sent.await;
+    or_again(sent, of, Form::default(), |of| one(of, webhook)).await
 }
 
 pub(super) async fn redeliver(
     of: Managed,
-    Path((_, id)): Path<(String, i64)>,
+    webhook: OfWebhook,
     form: Form,
 ) -> Result<Response, ApiError> {
+    let id = webhook.0.1;
     let sent = async {
         let delivery = form.number("delivery", "the delivery")?;
         let webhooks = of.registry.webhooks();
         webhooks.one(&of.owner, id).await?;
         let wanted = (Some(id), delivery);
-        Ok::<_, ApiError>(webhooks.redeliver(&of.owner, wanted, &of.by).await?)
+        webhooks.redeliver(&of.owner, wanted, &of.by).await?;
+        of.done(&path(&of, id), "The message is sent again.")
     };
-    match or_problem(sent.await)? {
-        Ok(_) => of.done(
-            &of.path(&format!("/webhooks/{id}")),
-            "The message is sent again.",
-        ),
-        Err(problem) => one_page(&of, id, PageNumber::FIRST, Some(problem), None).await,
-    }
+    let sent = sent.await;
+    or_again(sent, of, Form::default(), |of| one(of, webhook)).await
 }
 
 fn events(form: &Form) -> Result<WebhookEvents, ApiError> {

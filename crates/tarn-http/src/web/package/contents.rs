@@ -1,10 +1,7 @@
 //! `…/{name}/{version}/{arch}/contents`: what is in a package, read from the package itself.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 
 use super::{PackagePath, find};
 use crate::{
@@ -13,7 +10,6 @@ use crate::{
     web::{
         links::OfOwner,
         page::{Frame, Keep, Visit},
-        pager::PageNumber,
         shown::{Bytes, Count, Room, escaped_length, short},
     },
 };
@@ -21,7 +17,6 @@ use apk::{
     acl::{Acl, Xattr},
     v2::{package::ListedEntry, tar::EntryKind},
 };
-use tarn_core::Registry;
 use tarn_store::metadata::FileAddress;
 
 /// How many entries a page has.
@@ -183,13 +178,11 @@ fn starts(entries: &[ListedEntry]) -> Vec<usize> {
 
 /// The page.
 pub(in crate::web) async fn show(
-    State(registry): State<Registry>,
     visit: Visit,
     segments: Segments,
     Path(path): Path<PackagePath>,
-    number: PageNumber,
 ) -> Result<Response, ApiError> {
-    let found = find(&registry, &visit, &segments, &path).await?;
+    let found = find(&visit, &segments, &path).await?;
     let chosen = &found.chosen;
     let address = FileAddress {
         owner: found.place.authorized.owner.id,
@@ -198,12 +191,13 @@ pub(in crate::web) async fn show(
         arch: &chosen.arch,
         file_name: &chosen.file_name,
     };
-    let file = registry.metadata().package_file(&address).await?;
+    let file = visit.registry.metadata().package_file(&address).await?;
     let file = file.ok_or(ApiError::NoSuchFile)?;
-    let listing = registry.contents().of(&file.blob(), file.size).await?;
+    let contents = visit.registry.contents();
+    let listing = contents.of(&file.blob(), file.size).await?;
     let starts = starts(&listing.entries);
     let pages = starts.len();
-    let page = number.number().min(pages);
+    let page = visit.number.number().min(pages);
     let first = starts.get(page - 1).copied().unwrap_or_default();
     let end = starts.get(page).copied().unwrap_or(listing.entries.len());
     let mut room = Room::of(SCRIPTS);

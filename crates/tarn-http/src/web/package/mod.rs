@@ -5,11 +5,7 @@ mod facts;
 mod related;
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::Path, http::StatusCode, response::Response};
 use serde::Deserialize;
 
 use self::{
@@ -24,10 +20,7 @@ use super::{
 };
 use crate::{authorize::AuthorizedPlace, code::Code, error::ApiError, packages::path::Segments};
 use apk::{limits::Limits, name::PackageName, version::Version};
-use tarn_core::{
-    Registry,
-    access::{Action, Place},
-};
+use tarn_core::access::{Action, Place};
 use tarn_store::metadata::{
     CatalogFile, FileOfPackage, PackageFormat, PackageSigner, RepositoryState, Window,
 };
@@ -138,16 +131,11 @@ fn no_such_package() -> ApiError {
 }
 
 /// The file that a path is about. Without a version it is the newest, as apk orders them; without an architecture the first.
-async fn find(
-    registry: &Registry,
-    visit: &Visit,
-    segments: &Segments,
-    path: &PackagePath,
-) -> Result<Found, ApiError> {
-    let (place, state) = repository::found(registry, visit, segments).await?;
+async fn find(visit: &Visit, segments: &Segments, path: &PackagePath) -> Result<Found, ApiError> {
+    let (place, state) = repository::found(visit, segments).await?;
     let name = PackageName::parse(&path.name).map_err(|_| no_such_package())?;
-    let scope = visit.viewer.read_scope(registry).await?;
-    let metadata = registry.metadata();
+    let scope = visit.read_scope().await?;
+    let metadata = visit.registry.metadata();
     let mut files = metadata
         .files_of_package(&scope, state.id, &name, FILES)
         .await?;
@@ -171,17 +159,16 @@ async fn find(
 
 /// The page.
 pub(super) async fn show(
-    State(registry): State<Registry>,
     visit: Visit,
     segments: Segments,
     Path(path): Path<PackagePath>,
 ) -> Result<Response, ApiError> {
-    let found = find(&registry, &visit, &segments, &path).await?;
+    let found = find(&visit, &segments, &path).await?;
     let (place, chosen) = (&found.place, &found.chosen);
     let owner = &place.authorized.owner;
     let (branch, repository) = (&place.branch, &place.repository);
-    let scope = visit.viewer.read_scope(&registry).await?;
-    let metadata = registry.metadata();
+    let scope = visit.read_scope().await?;
+    let metadata = visit.registry.metadata();
     let window = Window {
         offset: 0,
         limit: PLACES,
@@ -215,11 +202,7 @@ pub(super) async fn show(
     };
     let depends = list(&facts.depends);
     let at = Place { branch, repository };
-    let access = registry.access();
-    let may_delete = visit
-        .viewer
-        .may(access, owner, Action::Delete, Some(at))
-        .await?;
+    let may_delete = visit.may(owner, Action::Delete, Some(at)).await?;
     let elsewhere = places.entries.iter().filter(|file| !is_here(file));
     let mut elsewhere: Vec<Link> = elsewhere
         .map(|file| Link {
@@ -326,21 +309,19 @@ fn rows(found: &Found, links: &OfOwner, frame: &Frame, room: &mut Room) -> Cut<R
 /// `/{owner}/-/packages/alpine/{name}` and `…/{version}`, as in Gitea: redirects to the package's page in the repository that its
 /// newest file came into.
 pub(super) async fn show_anywhere(
-    State(registry): State<Registry>,
     visit: Visit,
     segments: Segments,
     Path(path): Path<PackagePath>,
 ) -> Result<Response, ApiError> {
-    let authorized = visit.viewer.authorize(&registry, &segments, Action::Read);
-    let owner = authorized.await?.owner;
-    let scope = visit.viewer.read_scope(&registry).await?;
+    let owner = visit.authorize(&segments, Action::Read).await?.owner;
+    let scope = visit.read_scope().await?;
     let name = PackageName::parse(&path.name).map_err(|_| no_such_package())?;
     let version = path.version.as_deref().map(|version| {
         Version::parse_lenient(version, &Limits::default()).map_err(|_| no_such_package())
     });
     let version = version.transpose()?;
-    let places = registry
-        .metadata()
+    let metadata = visit.registry.metadata();
+    let places = metadata
         .places_of_package(&scope, owner.id, &name, version.as_ref())
         .await?;
     let newest = places.into_iter().max_by_key(|place| place.id.number());
