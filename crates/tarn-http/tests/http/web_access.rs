@@ -10,11 +10,7 @@ use apk_testkit::v2::PackageBuilder;
 use regex::Regex;
 use tarn_store::metadata::{Role, Visibility};
 
-use crate::{
-    browser::Browser,
-    client::put,
-    server::{TestServer, password},
-};
+use crate::{browser::Browser, server::TestServer};
 
 /// Every route of a page, as each kind of viewer gets it. 303 is the form to sign in. The tests in a real browser read it, too.
 const STATUSES: &str = include_str!("../../../tarn/tests/browser/roles.json");
@@ -113,9 +109,9 @@ async fn vault(server: &TestServer) {
     }
     server.add_admin("root").await;
     let package = PackageBuilder::new("vaulted", "1.0-r0").arch("x86_64");
-    let put = put("/api/packages/vault/alpine/edge/main", package.build());
-    let put = put.basic("alice", &password("alice"));
-    server.send(&put).await.expect(201);
+    server
+        .publish_by("alice", "vault/alpine/edge/main", package.build())
+        .await;
     let webhook = [("url", "https://hooks.test/x"), ("event", "published")];
     let mut keeper = Browser::signed_in(server, "keeper").await;
     let added = keeper.post("/-/owners/vault/webhooks", &webhook).await;
@@ -181,7 +177,6 @@ async fn each_viewer_gets_the_pages_that_are_for_them() {
     uploaded.await.expect(403);
     // Limits are those of administrators of the server.
     keeper
-        .post("/-/owners/vault/usage", &[("bytes", "10")])
-        .await
-        .expect(403);
+        .expect("/-/owners/vault/usage", &[("bytes", "10")], 403)
+        .await;
 }
