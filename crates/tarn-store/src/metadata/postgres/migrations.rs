@@ -12,7 +12,7 @@ use refinery_core::{
 use super::{
     super::{
         MetadataError,
-        migrations::{self, HISTORY, POSTGRES, newest},
+        migrations::{self, HISTORY, newest},
     },
     WRITERS,
     address::PostgresAddress,
@@ -58,7 +58,7 @@ pub(super) async fn migrate(
     // What is not committed goes with the connection.
     client.batch_execute(&format!("BEGIN; {WRITERS}")).await?;
     is_known(address, &client).await?;
-    let made = match migrations::read(POSTGRES) {
+    let made = match migrations::of_postgres() {
         Ok(migrations) => {
             Runner::new(&migrations)
                 .set_grouped(true)

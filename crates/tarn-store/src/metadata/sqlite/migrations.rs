@@ -15,7 +15,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     super::{
         MetadataError,
-        migrations::{self, HISTORY, SQLITE, newest},
+        migrations::{self, HISTORY, newest},
     },
     Fault,
 };
@@ -45,7 +45,7 @@ pub(super) fn migrate(path: &Path, connection: &Connection) -> Result<(), Metada
             known,
         });
     }
-    let made = migrations::read(SQLITE).and_then(|migrations| {
+    let made = migrations::of_sqlite().and_then(|migrations| {
         Runner::new(&migrations)
             .set_grouped(true)
             .run(&mut Within(&transaction))
