@@ -9,14 +9,13 @@ use apk::{arch::Arch, digest::Sha256Digest};
 
 use super::{
     Act, BlobFacts, BlobStanding, MetadataError, NewPackageFile, OwnerId, RecordError,
-    RepositoryId,
-    blob_facts::{self, size_in_row},
+    RepositoryId, blob_facts,
     change_times::next_change,
     given::{Answer, Given, given},
     outbox::Listeners,
     packages::{Origin, file_name},
     quotas::{Holding, usage_columns, usage_joins},
-    rows::{Row, corrupt},
+    rows::{Row, corrupt, size_in_row},
 };
 use tarn_base::{
     clock::Timestamp,

@@ -35,10 +35,9 @@ use apk::digest::Sha256Digest;
 
 use super::{
     Metadata, MetadataError,
-    admission::Admitted,
     engine::sql,
     given::{Given, given},
-    rows::Row,
+    rows::{Row, size_in_row},
 };
 use crate::blobs::BlobKey;
 use tarn_base::clock::Timestamp;
@@ -123,23 +122,21 @@ pub(super) fn known<'b>(blobs: impl Iterator<Item = &'b NewBlob>) -> Given {
     )
 }
 
-/// Puts the bytes of files among those in use, in the transaction that records them. All are in a place that they may be put to
+/// Puts the bytes of files, each with their size and when it is recorded, among those in use, in the transaction that records them. All are in a place that they may be put to
 /// ([`BlobFacts::may_be_put_to`]), and the same bytes are in the same one.
-pub(super) fn kept(files: &[&Admitted<'_>]) -> Given {
-    let mut blobs: BTreeMap<Sha256Digest, (&Admitted<'_>, Timestamp)> = BTreeMap::new();
-    for file in files {
-        let blob = blobs
-            .entry(file.publish.new.blob.sha256)
-            .or_insert((file, file.publish.act.at));
-        blob.0 = file;
+pub(super) fn kept(files: impl Iterator<Item = (NewBlob, i64, Timestamp)>) -> Given {
+    let mut blobs: BTreeMap<Sha256Digest, (u32, i64, Timestamp)> = BTreeMap::new();
+    for (blob, size, at) in files {
+        let first_at = blobs.get(&blob.sha256).map_or(at, |(_, _, first)| *first);
+        blobs.insert(blob.sha256, (blob.place, size, first_at));
     }
     given!(
         blobs,
-        |(sha256, (file, first_at))| {
+        |(sha256, (place, size, first_at))| {
             sha256: sha256.as_bytes(),
-            size: file.size,
+            size: size,
             created_at: first_at,
-            place: i64::from(file.publish.new.blob.place),
+            place: place,
         },
         "INSERT INTO blobs (sha256, size, created_at, place, state) \
          SELECT sha256, size, created_at, place, 'live' FROM given WHERE TRUE ON CONFLICT (sha256) DO UPDATE SET \
@@ -309,12 +306,5 @@ fn key(row: &Row) -> Result<BlobKey, MetadataError> {
     Ok(BlobKey {
         sha256: row.value("sha256")?,
         place: row.value("place")?,
-    })
-}
-
-pub(super) fn size_in_row(size: u64) -> Result<i64, MetadataError> {
-    i64::try_from(size).map_err(|_| MetadataError::Corrupt {
-        what: "size",
-        value: size.to_string(),
     })
 }

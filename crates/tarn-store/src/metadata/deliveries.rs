@@ -9,14 +9,11 @@ use super::{
     WebhookId, Window,
     engine::{Transaction, sql},
     event_facts::EventFacts,
-    outbox::{Message, insert},
+    outbox::{Message, cut_log, insert},
     rows::{FromRow, row, select},
     webhooks::{WebhookRow, note, webhook_columns},
 };
 use tarn_base::clock::Timestamp;
-
-/// How many finished messages of one webhook are kept.
-const KEPT_IN_LOG: i64 = 100;
 
 /// A message that was taken to be sent.
 #[derive(Debug, Clone)]
@@ -93,23 +90,6 @@ async fn insert_one(
     made.first()
         .copied()
         .ok_or(MetadataError::Missing("delivery"))
-}
-
-/// Drops the oldest finished messages to a webhook, as far as they are more than are kept.
-pub(super) async fn cut_log(
-    transaction: &mut Transaction,
-    webhook: WebhookId,
-) -> Result<(), MetadataError> {
-    transaction
-        .run(sql!(
-            "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' AND id <= \
-             (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' \
-             ORDER BY id DESC LIMIT 1 OFFSET $2)",
-            webhook,
-            KEPT_IN_LOG
-        ))
-        .await?;
-    Ok(())
 }
 
 impl Metadata {

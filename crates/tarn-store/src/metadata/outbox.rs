@@ -11,8 +11,7 @@ use tokio::sync::futures::Notified;
 use super::{
     DeliveryId, Metadata, MetadataError, OwnerId, OwnerKind, PackageAddress, PackageFileId,
     WebhookEvent, WebhookId,
-    deliveries::cut_log,
-    engine::Transaction,
+    engine::{Transaction, sql},
     event_facts::{AccountFacts, EventFacts, PackageFacts},
     given::{Given, given},
     packages::file_name,
@@ -31,6 +30,9 @@ macro_rules! most_pending {
     };
 }
 use most_pending;
+
+/// How many finished messages of one webhook are kept.
+const KEPT_IN_LOG: i64 = 100;
 
 /// What happened to a package, for the webhooks.
 pub(super) struct Happened<'a> {
@@ -256,6 +258,23 @@ async fn waiting(
     rows.iter().map(waiting).collect()
 }
 
+/// Drops the oldest finished messages to a webhook, as far as they are more than are kept.
+pub(super) async fn cut_log(
+    transaction: &mut Transaction,
+    webhook: WebhookId,
+) -> Result<(), MetadataError> {
+    transaction
+        .run(sql!(
+            "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' AND id <= \
+             (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' \
+             ORDER BY id DESC LIMIT 1 OFFSET $2)",
+            webhook,
+            KEPT_IN_LOG
+        ))
+        .await?;
+    Ok(())
+}
+
 impl Metadata {
     /// Is ready once something was put into the outbox by this process. What other processes put there is found by asking.
     pub fn outbox_filled(&self) -> Notified<'_> {
@@ -267,7 +286,7 @@ impl Metadata {
 mod tests {
     use super::*;
     use crate::metadata::{
-        Act, Actor, Database, DeliveryState, NewUser, NewWebhook, Visibility, Window, engine::sql,
+        Act, Actor, Database, DeliveryState, NewUser, NewWebhook, Visibility, Window,
     };
     use tarn_base::names::OwnerName;
 

@@ -208,13 +208,17 @@ fn statements(
         .zip(&targets)
         .map(|(file, target)| (file.publish.act, file.done(target)))
         .collect();
+    let blobs = files.iter();
+    let blobs = blobs.map(|file| (file.publish.new.blob, file.size, file.publish.act.at));
+    let sizes = files.iter();
+    let sizes = sizes.map(|file| (file.publish.new.owner, file.size));
     // A row that another names comes before it.
     let mut statements = vec![
         moved_on(repositories),
-        blob_facts::kept(files),
+        blob_facts::kept(blobs),
         package_files(&rows),
         index_heads(&rows),
-        quotas::taken(files),
+        quotas::taken(sizes),
         catalog::added(files),
         relations::added(&rows),
         notes(&entries),

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 
 use super::{
     Act, Metadata, MetadataError, OwnerId,
-    admission::Admitted,
     audit::Done,
     engine::{Transaction, sql},
     given::{Given, given},
-    rows::Row,
+    rows::{Row, size_in_row},
 };
 
 /// The most that an owner may have. `None`: no limit.
@@ -195,6 +194,7 @@ impl Metadata {
             .await?
             .ok_or(MetadataError::Missing("owner"))?;
         let quota = change(OwnQuota::from_row(&row)?);
+        let in_row = |limit: Option<u64>| limit.map(size_in_row).transpose();
         let changed = match quota {
             None => transaction
                 .run(sql!("DELETE FROM quotas WHERE owner_id = $1", owner))
@@ -219,16 +219,11 @@ impl Metadata {
             return Ok(false);
         }
         let detail = quota.map(|quota| quota.to_string());
-        let done = Done {
-            action: if quota.is_some() {
-                "quota.change"
-            } else {
-                "quota.delete"
-            },
-            owner: Some(owner),
-            target: "",
-            detail: detail.as_deref(),
+        let action = match quota {
+            Some(_) => "quota.change",
+            None => "quota.delete",
         };
+        let done = Done::of(owner, action, "").with(detail.as_deref());
         transaction.note(act, done).await?;
         transaction.commit().await?;
         Ok(true)
@@ -262,12 +257,12 @@ impl Holding {
     }
 }
 
-/// Counts files that come to owners, in the transaction that records them.
-pub(super) fn taken(files: &[&Admitted<'_>]) -> Given {
+/// Counts files of these sizes that come to owners, in the transaction that records them.
+pub(super) fn taken(files: impl Iterator<Item = (OwnerId, i64)>) -> Given {
     let mut taken: BTreeMap<OwnerId, (i64, i64)> = BTreeMap::new();
-    for file in files {
-        let (bytes, packages) = taken.entry(file.publish.new.owner).or_default();
-        *bytes = bytes.saturating_add(file.size);
+    for (owner, size) in files {
+        let (bytes, packages) = taken.entry(owner).or_default();
+        *bytes = bytes.saturating_add(size);
         *packages += 1;
     }
     given!(
@@ -293,7 +288,7 @@ pub(super) async fn give_back(
     let statement = sql!(
         "UPDATE owner_usage SET bytes = bytes - $2, packages = packages - 1 WHERE owner_id = $1",
         owner,
-        in_row(Some(size))?
+        size_in_row(size)?
     );
     transaction.run_one("usage of the owner", statement).await
 }
@@ -325,15 +320,4 @@ impl std::fmt::Display for OwnQuota {
             None => f.write_str("one upload: the server's"),
         }
     }
-}
-
-fn in_row(number: Option<u64>) -> Result<Option<i64>, MetadataError> {
-    number
-        .map(|number| {
-            i64::try_from(number).map_err(|_| MetadataError::Corrupt {
-                what: "size",
-                value: number.to_string(),
-            })
-        })
-        .transpose()
 }

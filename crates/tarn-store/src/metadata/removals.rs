@@ -72,15 +72,11 @@ impl Metadata {
             return Err(RemoveOwnerError::HasPackages(packages));
         }
         let detail = (packages > 0).then(|| format!("with {packages} packages"));
-        let done = Done {
-            action: match removed.kind {
-                OwnerKind::User => "user.delete",
-                OwnerKind::Organisation => "org.delete",
-            },
-            owner: Some(owner),
-            target: &removed.name,
-            detail: detail.as_deref(),
+        let action = match removed.kind {
+            OwnerKind::User => "user.delete",
+            OwnerKind::Organisation => "org.delete",
         };
+        let done = Done::of(owner, action, &removed.name).with(detail.as_deref());
         transaction.note(act, done).await?;
         transaction
             .run(sql!(
@@ -135,22 +131,6 @@ impl Metadata {
         })
         .await
     }
-}
-
-/// Notes that a webhook is gone, in the transaction that deletes its row.
-pub(super) async fn note_webhook(
-    transaction: &mut Transaction,
-    webhook: WebhookId,
-) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "removal",
-            sql!(
-                "INSERT INTO removals (kind, id) VALUES ('webhook', $1)",
-                webhook
-            ),
-        )
-        .await
 }
 
 /// Deletes what an owner who is gone has left, as far as the batch has room. Whether that is all of it.

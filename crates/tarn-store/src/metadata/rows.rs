@@ -148,6 +148,11 @@ pub(super) fn corrupt(what: &'static str, value: &str) -> MetadataError {
     }
 }
 
+/// A size as a column has it.
+pub(super) fn size_in_row(size: u64) -> Result<i64, MetadataError> {
+    i64::try_from(size).map_err(|_| corrupt("size", &size.to_string()))
+}
+
 /// What a value of a row can be taken as.
 pub(super) trait Column<'r>: Sized {
     fn take(value: &'r Value) -> Result<Self, Unfit>;

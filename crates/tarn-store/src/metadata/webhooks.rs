@@ -6,7 +6,6 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, UnknownWord, WebhookEvent, WebhookId,
     audit::Done,
     engine::{Transaction, sql},
-    removals::note_webhook,
     rows::{FromRow, read_all, row, select},
 };
 use tarn_base::clock::Timestamp;
@@ -282,8 +281,9 @@ impl Metadata {
             owner
         );
         transaction.run_one("webhook", statement).await?;
-        // Thousands of messages may be there: they go in batches.
-        note_webhook(&mut transaction, id).await?;
+        // Thousands of messages may be there: they go in batches (`removals.rs`).
+        let left = sql!("INSERT INTO removals (kind, id) VALUES ('webhook', $1)", id);
+        transaction.run_one("removal", left).await?;
         note(&mut transaction, act, "webhook.delete", owner, (id, target)).await?;
         transaction.commit().await
     }
