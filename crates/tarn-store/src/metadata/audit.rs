@@ -59,7 +59,7 @@ pub struct Act<'a> {
 }
 
 /// What is written down of a change beside its [`Act`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Done<'a> {
     /// What was done: a noun and a verb, `package.publish`.
     pub(super) action: &'static str,
@@ -178,6 +178,3 @@ impl Metadata {
         transaction.commit().await
     }
 }
-
-#[cfg(test)]
-mod tests;

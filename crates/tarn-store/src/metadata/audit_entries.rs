@@ -1,10 +1,8 @@
 //! Reading the audit log, and the one way in which it gets shorter.
 
 use super::{
-    Act, AuditResult, Metadata, MetadataError, OwnerId, Through,
-    audit::Done,
-    engine::sql,
-    rows::{FromRow, row},
+    Act, AuditResult, Metadata, MetadataError, OwnerId, Through, audit::Done, engine::sql,
+    rows::row,
 };
 use tarn_base::clock::Timestamp;
 
@@ -177,8 +175,7 @@ impl Metadata {
             from,
             format!("{}{}", filter.action.as_deref().unwrap_or(""), char::MAX)
         );
-        let rows = self.engine.list(statement).await?;
-        rows.iter().map(AuditEntry::from_row).collect()
+        self.engine.list(statement).await
     }
 
     /// The first entry that may fit, and the one after the last. None where no entry is from that time.
@@ -194,28 +191,18 @@ impl Metadata {
             return Ok(Some((0, before)));
         }
         let id = async |statement| {
-            let rows = self.engine.list(statement).await?;
-            rows.first().map_or(Ok(None), |row| row.value("id"))
+            let ids: Vec<Option<i64>> = self.engine.list(statement).await?;
+            Ok::<_, MetadataError>(ids.into_iter().next().flatten())
         };
+        let first = |since| sql!("SELECT MIN(id) AS id FROM audit_log WHERE at >= $1", since);
+        let last = |until| sql!("SELECT MAX(id) AS id FROM audit_log WHERE at < $1", until);
         let from = match filter.since {
             None => Some(0),
-            Some(since) => {
-                id(sql!(
-                    "SELECT MIN(id) AS id FROM audit_log WHERE at >= $1",
-                    since
-                ))
-                .await?
-            }
+            Some(since) => id(first(since)).await?,
         };
-        let to: Option<i64> = match filter.until {
+        let to = match filter.until {
             None => Some(i64::MAX - 1),
-            Some(until) => {
-                id(sql!(
-                    "SELECT MAX(id) AS id FROM audit_log WHERE at < $1",
-                    until
-                ))
-                .await?
-            }
+            Some(until) => id(last(until)).await?,
         };
         Ok(from.zip(to).map(|(from, to)| (from, to + 1)))
     }
@@ -240,9 +227,8 @@ impl Metadata {
         }
         let done = Done {
             action: "audit.delete",
-            owner: None,
-            target: "",
             detail: Some(&format!("the oldest {gone} entries")),
+            ..Done::default()
         };
         transaction.note(act, done).await?;
         transaction.commit().await?;
@@ -253,13 +239,10 @@ impl Metadata {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::Database;
+    use crate::metadata::engine::tests::plan;
 
     #[tokio::test]
     async fn every_filter_is_answered_by_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("tarn.db"));
-        let metadata = Metadata::open(&database).await.unwrap();
         let all = AuditFilter::default;
         let (id, name) = (Named::Id(OwnerId::from_row(1)), Named::Name("gone".into()));
         for (filter, index) in [
@@ -331,11 +314,7 @@ mod tests {
                 1_i64,
                 ""
             );
-            let plan = metadata.engine.rows(statement).await.unwrap();
-            let steps: Vec<&str> = plan
-                .iter()
-                .map(|row| row.value("detail").unwrap())
-                .collect();
+            let steps = plan(statement).await;
             let [search, ..] = steps.as_slice() else {
                 unreachable!("{filter:?}")
             };

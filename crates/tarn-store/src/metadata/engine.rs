@@ -18,7 +18,7 @@ use super::{
     MetadataError,
     given::{Answer, Given},
     postgres,
-    rows::Row,
+    rows::{FromRow, Row, read_all},
     sqlite,
 };
 use tarn_base::{clock::Timestamp, counter::Counter};
@@ -30,6 +30,12 @@ pub(super) enum Value {
     Text(Option<String>),
     Bytes(Vec<u8>),
     Flag(bool),
+}
+
+impl Value {
+    pub(super) const fn is_null(&self) -> bool {
+        matches!(self, Self::Integer(None) | Self::Text(None))
+    }
 }
 
 impl From<i64> for Value {
@@ -151,7 +157,15 @@ impl Engine {
     /// # Errors
     ///
     /// [`MetadataError::Busy`] when its turn does not come in time, or the statement takes too long.
-    pub(super) async fn ask(
+    pub(super) async fn ask<T: FromRow>(
+        &self,
+        purpose: Purpose,
+        statement: Statement,
+    ) -> Result<Vec<T>, MetadataError> {
+        read_all(self.answer(purpose, statement).await?)
+    }
+
+    async fn answer(
         &self,
         purpose: Purpose,
         statement: Statement,
@@ -193,31 +207,49 @@ impl Engine {
     }
 
     /// The row that answers a question which an index answers, if there is one.
-    pub(super) async fn look_up(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+    pub(super) async fn look_up<T: FromRow>(
+        &self,
+        statement: Statement,
+    ) -> Result<Option<T>, MetadataError> {
         Ok(self.look_up_all(statement).await?.into_iter().next())
     }
 
     /// The rows that answer a question which an index answers by few of them.
-    pub(super) async fn look_up_all(
+    pub(super) async fn look_up_all<T: FromRow>(
         &self,
         statement: Statement,
-    ) -> Result<Vec<Row>, MetadataError> {
+    ) -> Result<Vec<T>, MetadataError> {
         self.ask(Purpose::Lookup, statement).await
     }
 
     /// Every row of a list or of a search.
-    pub(super) async fn list(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
+    pub(super) async fn list<T: FromRow>(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<T>, MetadataError> {
         self.ask(Purpose::List, statement).await
     }
 
     /// Every row of the answer to a question.
-    pub(super) async fn rows(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
+    pub(super) async fn rows<T: FromRow>(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<T>, MetadataError> {
         self.ask(Purpose::Other, statement).await
     }
 
     /// The row that answers a question, if there is one.
-    pub(super) async fn row(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+    pub(super) async fn row<T: FromRow>(
+        &self,
+        statement: Statement,
+    ) -> Result<Option<T>, MetadataError> {
         Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// Whether there is a row that answers a question.
+    pub(super) async fn any(&self, statement: Statement) -> Result<bool, MetadataError> {
+        let rows = self.answer(Purpose::Other, statement).await?;
+        Ok(!rows.is_empty())
     }
 
     /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened. One in which a statement failed is to

@@ -141,29 +141,23 @@ impl Metadata {
 
     /// The account that one of a source became in an earlier import, also when it is gone by now.
     pub async fn imported_account(&self, known_as: &str) -> Result<Option<OwnerId>, MetadataError> {
-        let row = self
-            .engine
-            .row(sql!(
-                "SELECT owner_id FROM imported WHERE kind = $1 AND name = $2 ORDER BY owner_id DESC LIMIT 1",
-                ImportedKind::Account.as_str(),
-                known_as
-            ))
-            .await?;
-        row.map(|row| row.value("owner_id")).transpose()
+        let statement = sql!(
+            "SELECT owner_id FROM imported WHERE kind = $1 AND name = $2 ORDER BY owner_id DESC LIMIT 1",
+            ImportedKind::Account.as_str(),
+            known_as
+        );
+        self.engine.row(statement).await
     }
 
     /// Whether an earlier import brought this, or found it here.
     pub async fn was_imported(&self, thing: &Imported) -> Result<bool, MetadataError> {
-        let row = self
-            .engine
-            .row(sql!(
-                "SELECT kind FROM imported WHERE kind = $1 AND name = $2 AND owner_id = $3",
-                thing.kind.as_str(),
-                thing.name.as_str(),
-                thing.owner
-            ))
-            .await?;
-        Ok(row.is_some())
+        let statement = sql!(
+            "SELECT kind FROM imported WHERE kind = $1 AND name = $2 AND owner_id = $3",
+            thing.kind.as_str(),
+            thing.name.as_str(),
+            thing.owner
+        );
+        self.engine.any(statement).await
     }
 
     /// Remembers what an import brought or found, in one transaction.

@@ -44,9 +44,9 @@ macro_rules! identifier {
             }
         }
 
-        impl<'r> Column<'r> for $type {
-            fn take(value: &'r Value) -> Result<Self, Unfit> {
-                i64::take(value).map(Self)
+        impl Column for $type {
+            fn of(value: Value) -> Result<Self, Unfit> {
+                i64::of(value).map(Self)
             }
         }
     };
@@ -177,10 +177,10 @@ macro_rules! words {
             }
         }
 
-        impl<'r> Column<'r> for $type {
-            fn take(value: &'r Value) -> Result<Self, Unfit> {
-                let word = <&str>::take(value)?;
-                word.parse().map_err(|_| Unfit::corrupt($what, word))
+        impl Column for $type {
+            fn of(value: Value) -> Result<Self, Unfit> {
+                let word = String::of(value)?;
+                word.parse().map_err(|_| Unfit::corrupt($what, &word))
             }
         }
     };

@@ -4,7 +4,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, OwnerKind, Page, Role, Team, TeamError, User, Window,
     audit::Done,
     engine::{Transaction, sql},
-    rows::{FromRow, read, select},
+    rows::select,
     teams::{admins_of, an_admin_remains},
     users::user_columns,
 };
@@ -40,7 +40,7 @@ impl Metadata {
         transaction.lock_organisation(organisation).await?;
         transaction.must_have_user(user).await?;
         let admins = admins_of(&mut transaction, organisation).await?;
-        let left = transaction
+        let before: Vec<Role> = transaction
             .rows(sql!(
                 "DELETE FROM team_members WHERE user_id = $2 AND team_id IN \
                  (SELECT id FROM teams WHERE organisation_id = $1 AND (built_in = TRUE OR CAST($3 AS TEXT) IS NULL)) RETURNING \
@@ -50,8 +50,6 @@ impl Metadata {
                 role
             ))
             .await?;
-        let before = left.iter().map(|row| row.value("role"));
-        let before: Vec<Role> = before.collect::<Result<_, _>>()?;
         let unchanged = match role {
             None => before.is_empty(),
             Some(role) => before == [role],
@@ -161,7 +159,7 @@ impl Metadata {
                 organisation
             ))
             .await?;
-        let rows = self
+        let rows: Vec<(User, Role, String)> = self
             .engine
             .list(sql!(
                 select!(
@@ -181,9 +179,7 @@ impl Metadata {
             ))
             .await?;
         let mut members: Vec<Member> = Vec::new();
-        for row in &rows {
-            let (user, role) = (User::from_row(row)?, row.value("role")?);
-            let team = row.value("team")?;
+        for (user, role, team) in rows {
             match members.last_mut() {
                 Some(member) if member.user.id == user.id => {
                     member.role = member.role.max(role);
@@ -244,7 +240,6 @@ impl Metadata {
                 name.lower()
             ))
             .await
-            .and_then(read)
     }
 }
 

@@ -265,7 +265,7 @@ pub(super) async fn move_on(
     address: &PackageAddress<'_>,
     now: Timestamp,
 ) -> Result<Option<Moved>, MetadataError> {
-    let row = transaction
+    let moved = transaction
         .row(sql!(
             "UPDATE repositories SET generation = generation + 1 WHERE owner_id = $1 AND branch = $2 AND name = $3 \
              RETURNING id, generation, changed_at, \
@@ -276,14 +276,11 @@ pub(super) async fn move_on(
             address.repository.as_str()
         ))
         .await?;
-    let Some(row) = row else {
+    let Some((repository, generation, changed_at, keys_changed_at)) = moved else {
         return Ok(None);
     };
-    let repository: RepositoryId = row.value("id")?;
     // An index takes the later of its head and the last change of the keys that sign it, so both count.
-    let previous: Timestamp = row.value("changed_at")?;
-    let previous = previous.max(row.value("keys_changed_at")?);
-    let changed_at = next_change(previous, now);
+    let changed_at = next_change(Timestamp::max(changed_at, keys_changed_at), now);
     transaction
         .run_one(
             "repository",
@@ -296,7 +293,7 @@ pub(super) async fn move_on(
         .await?;
     Ok(Some(Moved {
         repository,
-        generation: row.value("generation")?,
+        generation,
         changed_at,
     }))
 }

@@ -16,6 +16,7 @@ use super::{
     outbox::{self, Happened},
     packages::target,
     quotas, relations,
+    rows::read_all,
 };
 use tarn_base::clock::Timestamp;
 
@@ -42,7 +43,7 @@ pub(super) struct Committed {
 pub(super) async fn record_all(
     mut transaction: Transaction,
     publishes: &[Publish<'_>],
-    answers: &[Answer],
+    answers: Vec<Answer>,
 ) -> Result<Outcome, Failure> {
     let mut judged = Judged::of(publishes, answers).map_err(Failure::Statement)?;
     let mut committed = None;
@@ -74,7 +75,7 @@ pub(super) async fn record(
 ) -> Result<Recorded, RecordError> {
     let publishes = [publish];
     let answers = transaction.all(questions(&publishes)).await?;
-    let mut judged = Judged::of(&publishes, &answers)?;
+    let mut judged = Judged::of(&publishes, answers)?;
     if judged.files().next().is_some() {
         let statements = judged.statements(transaction).await?;
         judged.write(transaction, statements).await?;
@@ -90,7 +91,7 @@ struct Judged<'p> {
 }
 
 impl<'p> Judged<'p> {
-    fn of(publishes: &'p [Publish<'p>], answers: &[Answer]) -> Result<Self, MetadataError> {
+    fn of(publishes: &'p [Publish<'p>], answers: Vec<Answer>) -> Result<Self, MetadataError> {
         let mut admission = Admission::of(publishes, answers)?;
         let admitted = publishes
             .iter()
@@ -133,12 +134,9 @@ impl<'p> Judged<'p> {
         statements: Vec<Given>,
     ) -> Result<(), MetadataError> {
         let answers = transaction.all(statements).await?;
-        let inserted = answers.get(PACKAGE_FILES);
-        let inserted = inserted.map_or(&[][..], |answer| &answer.rows);
-        let mut happened = Vec::with_capacity(inserted.len());
-        for (file, row) in self.files().zip(inserted) {
-            happened.push(file.happened(row.value("id")?));
-        }
+        let inserted = answers.into_iter().nth(PACKAGE_FILES).unwrap_or_default();
+        let inserted = self.files().zip(read_all(inserted.rows)?);
+        let happened: Vec<_> = inserted.map(|(file, id)| file.happened(id)).collect();
         outbox::enqueue(transaction, &self.admission.listeners, &happened).await
     }
 
@@ -183,8 +181,8 @@ async fn make_repositories(
     );
     let make = make.returning().each_changes("repository");
     let made = transaction.given(make).await?;
-    for (repository, row) in missing.iter_mut().zip(&made.rows) {
-        repository.id = Some(row.value("id")?);
+    for (repository, id) in missing.iter_mut().zip(read_all(made.rows)?) {
+        repository.id = Some(id);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId,
     audit::Done,
     engine::{Transaction, sql},
-    rows::{FromRow, read, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -64,12 +64,7 @@ impl Metadata {
         &self,
         user: OwnerId,
     ) -> Result<Option<SecondFactor>, MetadataError> {
-        let ask = async |user: &OwnerId| {
-            self.engine
-                .look_up(sql!(SELECT, *user))
-                .await
-                .and_then(read)
-        };
+        let ask = async |user: &OwnerId| self.engine.look_up(sql!(SELECT, *user)).await;
         self.memory
             .second_factors
             .get(&self.memory.watch, user, ask)
@@ -199,12 +194,8 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let in_force = transaction
-            .row(sql!(SELECT, user))
-            .await
-            .and_then(read::<SecondFactor>)?
-            .is_some_and(|factor| factor.confirmed_at.is_some());
-        if !in_force {
+        let factor: Option<SecondFactor> = transaction.row(sql!(SELECT, user)).await?;
+        if factor.and_then(|factor| factor.confirmed_at).is_none() {
             return Ok(false);
         }
         replace_recovery_codes(&mut transaction, user, recovery).await?;
@@ -223,9 +214,9 @@ async fn use_code(
     act: &Act<'_>,
     wait: impl Fn(&SecondFactor) -> bool,
 ) -> Result<CodeOutcome, MetadataError> {
-    let current = match transaction.row(sql!(SELECT, user)).await? {
-        Some(row) => SecondFactor::from_row(&row)?,
-        None => return Ok(CodeOutcome::Gone),
+    let current: Option<SecondFactor> = transaction.row(sql!(SELECT, user)).await?;
+    let Some(current) = current else {
+        return Ok(CodeOutcome::Gone);
     };
     if current.sealed != factor.sealed || current.confirmed_at != factor.confirmed_at {
         return Ok(CodeOutcome::Gone);

@@ -13,7 +13,7 @@ use super::{
     audit::Done,
     change_times::next_change,
     engine::{Transaction, sql},
-    rows::{FromRow, read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -148,7 +148,7 @@ impl Metadata {
                     *owner
                 ))
                 .await
-                .and_then(|rows| read_all(&rows))
+                .map(Arc::from)
         };
         self.memory
             .signing_keys
@@ -242,7 +242,7 @@ impl Metadata {
     ) -> Result<bool, ChangeKeyError> {
         let mut transaction = self.engine.write().await?;
         lock_owner(&mut transaction, owner).await?;
-        let row = transaction
+        let (id, key_type, before): (SigningKeyId, KeyType, KeyState) = transaction
             .row(sql!(
                 "SELECT id, algorithm, state FROM signing_keys WHERE owner_id = $1 AND name = $2",
                 owner,
@@ -250,11 +250,10 @@ impl Metadata {
             ))
             .await?
             .ok_or(ChangeKeyError::NoSuchKey)?;
-        if row.value::<KeyState>("state")? == state {
+        if before == state {
             return Ok(false);
         }
         let active = active(&mut transaction, owner).await?;
-        let key_type = row.value("algorithm")?;
         match (state, key_type) {
             (KeyState::Retired, KeyType::Rsa) if rsa(&active) <= 1 => {
                 return Err(ChangeKeyError::OnlyRsa);
@@ -265,7 +264,7 @@ impl Metadata {
             (KeyState::Retired | KeyState::Active, _) => {}
         }
         let changed_at = change_time(&mut transaction, owner, act.at).await?;
-        let key = (row.value("id")?, name);
+        let key = (id, name);
         change_state(&mut transaction, owner, key, (state, changed_at), act).await?;
         transaction.commit().await?;
         Ok(true)
@@ -339,15 +338,15 @@ async fn change_time(
     owner: OwnerId,
     now: Timestamp,
 ) -> Result<Timestamp, MetadataError> {
-    let previous = transaction
+    let previous: Option<Option<Timestamp>> = transaction
         .row(sql!(
             "SELECT MAX(changed_at) AS changed_at FROM (\
              SELECT changed_at FROM signing_keys WHERE owner_id = $1 \
              UNION ALL SELECT changed_at FROM repositories WHERE owner_id = $1) AS changes",
             owner
         ))
-        .await?
-        .map_or(Ok(None), |row| row.value("changed_at"))?;
+        .await?;
+    let previous = previous.flatten();
     Ok(previous.map_or(now, |previous| next_change(previous, now)))
 }
 
@@ -365,7 +364,6 @@ async fn active(
             owner
         ))
         .await
-        .and_then(|rows| read_all(&rows))
 }
 
 async fn insert_active(
@@ -374,7 +372,7 @@ async fn insert_active(
     created_at: Timestamp,
     changed_at: Timestamp,
 ) -> Result<SigningKeyRow, AddKeyError> {
-    let row = transaction
+    transaction
         .row(sql!(
             concat!("INSERT INTO signing_keys (owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at) \
              VALUES ($1, $2, $3, $4, $5, 'active', $6, $7) ON CONFLICT (owner_id, name) DO NOTHING RETURNING ", key_columns!()),
@@ -387,6 +385,5 @@ async fn insert_active(
             changed_at
         ))
         .await?
-        .ok_or(AddKeyError::NameTaken)?;
-    Ok(SigningKeyRow::from_row(&row)?)
+        .ok_or(AddKeyError::NameTaken)
 }

@@ -7,7 +7,7 @@ use super::{
     audit::Done,
     engine::{Transaction, sql},
     owners::owner_columns,
-    rows::{FromRow, read, read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::names::TeamName;
 
@@ -80,7 +80,7 @@ impl Metadata {
                     *organisation, *user
                 ))
                 .await
-                .and_then(|rows| read_all(&rows))
+                .map(Arc::from)
         };
         self.memory
             .team_grants
@@ -109,10 +109,7 @@ impl Metadata {
             window.limit,
             window.offset
         );
-        self.page_by(count, rows, |row| {
-            Ok((Team::from_row(row)?, row.value("members")?))
-        })
-        .await
+        self.page(count, rows).await
     }
 
     /// The team of an organisation with that name, without regard to case.
@@ -131,7 +128,6 @@ impl Metadata {
                 name.lower()
             ))
             .await
-            .and_then(read)
     }
 
     /// The team of that number, with its organisation.
@@ -149,7 +145,7 @@ impl Metadata {
                 ),
                 number
             ))
-            .await.and_then(read)
+            .await
     }
 
     /// The teams in which a user is, with their organisations, by name.
@@ -201,7 +197,7 @@ impl Metadata {
         if transaction.count(teams).await? >= at_most {
             return Err(TeamError::TooMany);
         }
-        let row = transaction
+        let team: Team = transaction
             .row(sql!(
                 concat!("INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
                  VALUES ($1, $2, $3, $4, $5, FALSE, $6) ON CONFLICT (organisation_id, name_lower) DO NOTHING RETURNING ", team_columns!()),
@@ -217,7 +213,6 @@ impl Metadata {
         let detail = written(role, limits);
         let done = Done::of(organisation, "team.add", name.as_str()).with(Some(&detail));
         transaction.note(act, done).await?;
-        let team = Team::from_row(&row)?;
         transaction.commit().await?;
         Ok(team)
     }
@@ -238,12 +233,8 @@ impl Metadata {
         }
         let mut transaction = self.engine.write().await?;
         transaction.lock_organisation(team.organisation).await?;
-        let before: String = transaction
-            .row(sql!("SELECT limits FROM teams WHERE id = $1", team.id))
-            .await?
-            .ok_or(MetadataError::Missing("team"))?
-            .value("limits")?;
-        if before == limits {
+        let before = sql!("SELECT limits FROM teams WHERE id = $1", team.id);
+        if transaction.one::<String>("team", before).await? == limits {
             return Ok(false);
         }
         transaction
@@ -312,8 +303,8 @@ pub(super) async fn admins_of(
         .await?;
     Ok(match enabled_first {
         None => Admins::None,
-        Some(row) if row.value("disabled")? => Admins::Disabled,
-        Some(_) => Admins::Enabled,
+        Some(true) => Admins::Disabled,
+        Some(false) => Admins::Enabled,
     })
 }
 

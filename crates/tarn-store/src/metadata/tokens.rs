@@ -1,11 +1,11 @@
 //! Access tokens. The token itself is never here, only its SHA-256.
 
 use super::{
-    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, Page, TokenId, User, Window,
+    Act, Metadata, MetadataError, Owner, OwnerId, Page, TokenId, User, Window,
     audit::Done,
     engine::{Statement, sql},
-    rows::{FromRow, Row, read, row, select},
-    users::user_columns,
+    owners::owner_columns,
+    rows::{Columns, FromRow, Joined, row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -78,12 +78,34 @@ pub enum AddTokenError {
     Metadata(#[from] MetadataError),
 }
 
+/// The columns of a [`Bearer`].
+macro_rules! bearer_columns {
+    () => {
+        concat!(
+            owner_columns!(),
+            ", users.credential_version, users.admin, users.disabled, users.password_hash"
+        )
+    };
+}
+
 impl FromRow for Bearer {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        match row.value("owners_kind")? {
-            OwnerKind::User => User::from_row(row).map(Self::User),
-            OwnerKind::Organisation => Owner::from_row(row).map(Self::Organisation),
-        }
+    const COLUMNS: usize = Owner::COLUMNS + 4;
+
+    fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+        let owner = Owner::take(left)?;
+        let Joined(user) = FromRow::take(left)?;
+        Ok(match user {
+            None => Self::Organisation(owner),
+            Some((credential_version, admin, disabled, password_hash)) => Self::User(User {
+                id: owner.id,
+                name: owner.name,
+                visibility: owner.visibility,
+                password_hash,
+                credential_version,
+                admin,
+                disabled,
+            }),
+        })
     }
 }
 
@@ -112,8 +134,8 @@ impl Metadata {
                 return Err(AddTokenError::TooMany);
             }
         }
-        let by = act.by.account.as_ref().map(|(id, _)| id.number());
-        let row = transaction
+        let by = act.by.account_id();
+        let token: Token = transaction
             .row(sql!(
                 concat!(
                     "INSERT INTO tokens \
@@ -143,7 +165,6 @@ impl Metadata {
         }
         let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
         transaction.note(act, done).await?;
-        let token = Token::from_row(&row)?;
         transaction.commit().await?;
         Ok(token)
     }
@@ -156,15 +177,14 @@ impl Metadata {
                 .look_up(sql!(
                     select!(
                         token_columns,
-                        ", owners.kind AS owners_kind, ",
-                        user_columns!(),
+                        ", ",
+                        bearer_columns!(),
                         " FROM tokens JOIN owners ON owners.id = tokens.owner_id \
                          LEFT JOIN users ON users.owner_id = owners.id WHERE tokens.hash = $1"
                     ),
                     hash
                 ))
                 .await
-                .and_then(read)
         };
         self.memory.tokens.get(&self.memory.watch, *hash, ask).await
     }
@@ -207,7 +227,6 @@ impl Metadata {
                 label
             ))
             .await
-            .and_then(read)
     }
 
     /// Forgets the token of an owner with that label, which counts no more from then on. `false` when there was none.

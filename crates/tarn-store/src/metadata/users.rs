@@ -5,7 +5,7 @@ use super::{
     audit::Done,
     engine::{Transaction, sql},
     owners::{change_visibility, insert_owner},
-    rows::{read, read_all, row, select},
+    rows::{row, select},
     webhooks::give_up_pending_of,
 };
 use tarn_base::names::OwnerName;
@@ -94,7 +94,6 @@ impl Metadata {
                     name.as_str()
                 ))
                 .await
-                .and_then(read)
         };
         self.memory
             .users
@@ -113,7 +112,6 @@ impl Metadata {
                 id
             ))
             .await
-            .and_then(read)
     }
 
     /// All users, by name.
@@ -124,16 +122,13 @@ impl Metadata {
                 "FROM owners JOIN users ON users.owner_id = owners.id ORDER BY owners.name_lower"
             )))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 
     /// How many users there are, disabled ones too. None means that this is the first run.
     pub async fn user_count(&self) -> Result<i64, MetadataError> {
-        self.engine
-            .row(sql!("SELECT COUNT(*) AS count FROM users"))
-            .await?
-            .ok_or(MetadataError::Missing("count"))?
-            .value("count")
+        let count = sql!("SELECT COUNT(*) AS count FROM users");
+        let count = self.engine.row(count).await?;
+        count.ok_or(MetadataError::Missing("count"))
     }
 
     /// Makes an account.
@@ -319,10 +314,8 @@ impl Transaction {
     ///
     /// [`MetadataError::Missing`] when there is no such user.
     pub(super) async fn must_have_user(&mut self, user: OwnerId) -> Result<(), MetadataError> {
-        let row = self
-            .row(sql!("SELECT owner_id FROM users WHERE owner_id = $1", user))
-            .await?;
-        row.map(|_| ()).ok_or(MetadataError::Missing("user"))
+        let found = sql!("SELECT owner_id FROM users WHERE owner_id = $1", user);
+        self.one::<OwnerId>("user", found).await.map(drop)
     }
 }
 
@@ -342,17 +335,10 @@ pub(super) async fn is_last_site_admin(
     transaction: &mut Transaction,
     user: OwnerId,
 ) -> Result<bool, MetadataError> {
-    let rows = transaction
+    let admins: Vec<OwnerId> = transaction
         .rows(sql!(
             "UPDATE users SET admin = admin WHERE admin = TRUE AND disabled = FALSE RETURNING owner_id"
         ))
         .await?;
-    let mut last = false;
-    for row in &rows {
-        if row.value::<OwnerId>("owner_id")? != user {
-            return Ok(false);
-        }
-        last = true;
-    }
-    Ok(last)
+    Ok(admins == [user])
 }

@@ -6,7 +6,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, UnknownWord, WebhookEvent, WebhookId,
     audit::Done,
     engine::{Transaction, sql},
-    rows::{FromRow, read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -184,7 +184,7 @@ impl Metadata {
         if transaction.count(webhooks).await? >= new.at_most {
             return Err(AddWebhookError::TooMany);
         }
-        let row = transaction
+        let webhook: WebhookRow = transaction
             .row(sql!(
                 concat!("INSERT INTO webhooks (owner_id, url, seed, sealed, events, active, created_at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ", webhook_columns!()),
@@ -199,7 +199,6 @@ impl Metadata {
             .await
             .map_err(|error| error.or_missing("owner"))?
             .ok_or(MetadataError::Missing("webhook"))?;
-        let webhook = WebhookRow::from_row(&row)?;
         let named = (webhook.id, target);
         note(&mut transaction, act, "webhook.add", new.owner, named).await?;
         transaction.commit().await?;
@@ -217,7 +216,6 @@ impl Metadata {
                 owner
             ))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 
     /// Changes a webhook of `owner`.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use apk::{arch::Arch, name::PackageName, version::Version};
 use futures_util::{FutureExt as _, future::join_all};
 use tarn_store::metadata::{
-    Act, Actor, BlobStanding, FileAddress, Metadata, MetadataError, NewWebhook, OwnerId,
-    PackageAddress, PackageFormat, RecordError, WebhookEvents,
+    Act, Actor, BlobStanding, FileAddress, Metadata, MetadataError, OwnerId, PackageAddress,
+    PackageFormat, RecordError,
 };
 
 use crate::{
     ACT, START, World, Writer, actor, add_user, blob, branch, digest, main_repository, open,
-    package, record,
+    package, record, webhook,
 };
 
 #[tokio::test]
@@ -131,16 +131,8 @@ async fn no_transaction_records_more_than_64_packages() {
 #[tokio::test]
 async fn what_fills_the_outbox_announces_it_also_beside_others_in_a_transaction() {
     let world = World::new().await;
-    let webhook = NewWebhook {
-        owner: world.alice,
-        url: "https://hooks.example/",
-        seed: &[1; 16],
-        sealed: b"sealed",
-        events: WebhookEvents::ALL,
-        active: true,
-        at_most: 1,
-    };
-    let added = world.metadata.add_webhook(webhook, "", &ACT).await;
+    let new = webhook(world.alice, &[1; 16]);
+    let added = world.metadata.add_webhook(new, "", &ACT).await;
     added.unwrap();
     let bob = add_user(&world.metadata, "bob").await;
     let is_filled = || world.metadata.outbox_filled().now_or_never().is_some();

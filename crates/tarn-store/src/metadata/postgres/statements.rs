@@ -3,7 +3,6 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::Arc,
     task::Poll,
 };
 
@@ -149,9 +148,8 @@ async fn run_texts(client: &ClientWrapper, texts: &str) -> Result<Answer, Metada
         _ => None,
     });
     let rows = rows.map(|row| {
-        let columns = row.columns().iter().map(|column| column.name().to_owned());
         let values = (0..row.len()).map(|column| Value::from(row.get(column)));
-        Row::new(columns.collect(), values.collect())
+        Row(values.collect())
     });
     Ok(Answer {
         rows: rows.collect(),
@@ -234,16 +232,11 @@ async fn prepare(
 /// All that a statement gives.
 async fn answer(stream: RowStream) -> Result<Answer, MetadataError> {
     let mut stream = pin!(stream);
-    let mut columns: Option<Arc<[String]>> = None;
     let mut rows = Vec::new();
     while let Some(row) = stream.try_next().await? {
-        let columns = columns.get_or_insert_with(|| {
-            let names = row.columns().iter().map(|column| column.name().to_owned());
-            names.collect()
-        });
-        let values = (0..columns.len()).map(|column| stored(&row, column));
+        let values = (0..row.len()).map(|column| stored(&row, column));
         let values: Result<Vec<Value>, MetadataError> = values.collect();
-        rows.push(Row::new(Arc::clone(columns), values?));
+        rows.push(Row(values?));
     }
     let changed = stream.rows_affected().unwrap_or_default();
     Ok(Answer { rows, changed })

@@ -63,7 +63,7 @@ impl Transaction {
         })?;
         let mut answers = answers.into_iter();
         Ok(Begun {
-            before: answers.next().as_ref().and_then(snapshot),
+            before: answers.next().and_then(snapshot),
             answers: answers.collect(),
         })
     }
@@ -136,7 +136,7 @@ impl Transaction {
         }
         all.push(Sent::Texts(&commit));
         self.held.is_committing = true;
-        let answers = match self.held.all(&all).await {
+        let mut answers = match self.held.all(&all).await {
             Ok(answers) => answers,
             Err(Failed { at, error }) => {
                 self.held.note(&error);
@@ -151,7 +151,7 @@ impl Transaction {
         };
         self.held.is_committing = false;
         self.held.in_transaction = false;
-        Ok(answers.last().and_then(snapshot))
+        Ok(answers.pop().and_then(snapshot))
     }
 }
 
@@ -172,6 +172,6 @@ fn is_of_server(error: &MetadataError) -> bool {
     matches!(error, MetadataError::Missing(_)) || codes.any(|code| code.is_some())
 }
 
-fn snapshot(answer: &Answer) -> Option<String> {
-    answer.rows.last()?.value("snapshot").ok()
+fn snapshot(mut answer: Answer) -> Option<String> {
+    answer.rows.pop()?.read().ok()
 }

@@ -197,9 +197,8 @@ fn has_room(database: &Path) -> bool {
 /// Every row that a statement gives.
 pub(super) fn rows(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
     let mut prepared = prepare(connection, statement)?;
-    let columns = columns(&prepared);
     let mut found = Vec::new();
-    collect(&mut prepared, &columns, &mut found)?;
+    collect(&mut prepared, &mut found)?;
     Ok(found)
 }
 
@@ -216,11 +215,10 @@ pub(super) fn given(connection: &Connection, given: &Given) -> rusqlite::Result<
         return Ok(answer);
     }
     let mut prepared = connection.prepare_cached(&given.text(("VALUES (", ")")))?;
-    let columns = columns(&prepared);
     let changes = !prepared.readonly();
     for values in &given.rows {
         bind(&mut prepared, values)?;
-        collect(&mut prepared, &columns, &mut answer.rows)?;
+        collect(&mut prepared, &mut answer.rows)?;
         if changes {
             answer.changed += connection.changes();
         }
@@ -228,22 +226,14 @@ pub(super) fn given(connection: &Connection, given: &Given) -> rusqlite::Result<
     Ok(answer)
 }
 
-fn columns(prepared: &rusqlite::Statement<'_>) -> Arc<[String]> {
-    let names = prepared.column_names();
-    names.into_iter().map(Into::into).collect()
-}
-
 /// Runs what is prepared to its end.
-fn collect(
-    prepared: &mut rusqlite::Statement<'_>,
-    columns: &Arc<[String]>,
-    found: &mut Vec<Row>,
-) -> rusqlite::Result<()> {
+fn collect(prepared: &mut rusqlite::Statement<'_>, found: &mut Vec<Row>) -> rusqlite::Result<()> {
+    let columns = prepared.column_count();
     let mut rows = prepared.raw_query();
     while let Some(row) = rows.next()? {
-        let values = (0..columns.len()).map(|column| stored(column, row.get_ref(column)?));
+        let values = (0..columns).map(|column| stored(column, row.get_ref(column)?));
         let values = values.collect::<rusqlite::Result<_>>()?;
-        found.push(Row::new(Arc::clone(columns), values));
+        found.push(Row(values));
     }
     Ok(())
 }
