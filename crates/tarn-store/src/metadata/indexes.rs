@@ -144,10 +144,7 @@ impl Metadata {
             ))
             .await
         };
-        self.memory
-            .index_heads
-            .get(&self.memory.watch, place, ask)
-            .await
+        self.memory.index_heads.get(place, ask).await
     }
 
     /// Notes that there is a server which renders indexes by that version from now on. A version that is not newer than the one

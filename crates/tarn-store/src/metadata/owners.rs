@@ -61,10 +61,7 @@ impl Metadata {
                 ))
                 .await
         };
-        self.memory
-            .owners
-            .get(&self.memory.watch, name.lower(), ask)
-            .await
+        self.memory.owners.get(name.lower(), ask).await
     }
 
     /// The owner with that identifier.

@@ -82,10 +82,7 @@ impl Metadata {
                 ))
                 .await
         };
-        self.memory
-            .former_owners
-            .get(&self.memory.watch, name.lower(), ask)
-            .await
+        self.memory.former_owners.get(name.lower(), ask).await
     }
 
     /// The names that an owner had, oldest first.

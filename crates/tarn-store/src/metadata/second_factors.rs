@@ -65,10 +65,7 @@ impl Metadata {
         user: OwnerId,
     ) -> Result<Option<SecondFactor>, MetadataError> {
         let ask = async |user: &OwnerId| self.engine.look_up(sql!(SELECT, *user)).await;
-        self.memory
-            .second_factors
-            .get(&self.memory.watch, user, ask)
-            .await
+        self.memory.second_factors.get(user, ask).await
     }
 
     /// How many recovery codes of a user are left.

@@ -105,7 +105,7 @@ impl Metadata {
         };
         self.memory
             .package_files
-            .get_if(Option::is_some, &self.memory.watch, place, ask)
+            .get_if(Option::is_some, place, ask)
             .await
     }
 }

@@ -126,10 +126,7 @@ impl Metadata {
                 ))
                 .await
         };
-        self.memory
-            .sessions
-            .get(&self.memory.watch, *hash, ask)
-            .await
+        self.memory.sessions.get(*hash, ask).await
     }
 
     /// The sessions of a user that count at that moment, the one that was used last first.

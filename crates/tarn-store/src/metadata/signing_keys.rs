@@ -150,10 +150,7 @@ impl Metadata {
                 .await
                 .map(Arc::from)
         };
-        self.memory
-            .signing_keys
-            .get(&self.memory.watch, owner, ask)
-            .await
+        self.memory.signing_keys.get(owner, ask).await
     }
 
     /// Keeps an owner's first RSA key. When the owner has an active one already, nothing is kept and that one is given back

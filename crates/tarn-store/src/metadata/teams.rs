@@ -82,10 +82,7 @@ impl Metadata {
                 .await
                 .map(Arc::from)
         };
-        self.memory
-            .team_grants
-            .get(&self.memory.watch, (organisation, user), ask)
-            .await
+        self.memory.team_grants.get((organisation, user), ask).await
     }
 
     /// The teams of an organisation, each with how many members it has: the built-in ones first, then by name.

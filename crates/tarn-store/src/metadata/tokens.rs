@@ -186,7 +186,7 @@ impl Metadata {
                 ))
                 .await
         };
-        self.memory.tokens.get(&self.memory.watch, *hash, ask).await
+        self.memory.tokens.get(*hash, ask).await
     }
 
     /// The tokens of an owner, oldest first.

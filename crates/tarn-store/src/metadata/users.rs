@@ -95,10 +95,7 @@ impl Metadata {
                 ))
                 .await
         };
-        self.memory
-            .users
-            .get(&self.memory.watch, name.lower(), ask)
-            .await
+        self.memory.users.get(name.lower(), ask).await
     }
 
     /// The user with that identifier.
