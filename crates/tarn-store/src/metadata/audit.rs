@@ -97,6 +97,16 @@ impl Transaction {
     ) -> Result<(), MetadataError> {
         self.given(notes(&[(*act, done)])).await.map(drop)
     }
+
+    /// Writes down what this transaction does, and makes it last.
+    pub(super) async fn commit_noting(
+        mut self,
+        act: &Act<'_>,
+        done: Done<'_>,
+    ) -> Result<(), MetadataError> {
+        self.note(act, done).await?;
+        self.commit().await
+    }
 }
 
 /// Writes down what a transaction does, in the order in which it does it.

@@ -230,8 +230,7 @@ impl Metadata {
             detail: Some(&format!("the oldest {gone} entries")),
             ..Done::default()
         };
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(gone)
     }
 }

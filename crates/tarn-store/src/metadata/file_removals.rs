@@ -178,21 +178,17 @@ async fn remove(
     );
     let (size, format, index_bytes): (u64, PackageFormat, i64) =
         transaction.one("package file", removed).await?;
-    transaction
-        .run_one(
-            "index",
-            sql!(
-                "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1, \
+    let statement = sql!(
+        "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1, \
                  bytes = bytes - $5 WHERE repository_id = $1 AND arch = $2 AND format = $6",
-                moved.repository,
-                address.arch.as_str(),
-                moved.generation,
-                moved.changed_at,
-                index_bytes,
-                format
-            ),
-        )
-        .await?;
+        moved.repository,
+        address.arch.as_str(),
+        moved.generation,
+        moved.changed_at,
+        index_bytes,
+        format
+    );
+    transaction.run_one("index", statement).await?;
     catalog::removed(transaction, address).await?;
     relations::removed(transaction, file).await?;
     quotas::give_back(transaction, address.owner, size).await?;

@@ -87,22 +87,17 @@ impl Metadata {
             ))
             .await?
             .ok_or(AddTokenError::LabelTaken)?;
-        transaction
-            .run_one(
-                "token of a forge",
-                sql!(
-                    "INSERT INTO foreign_tokens (hash, salt, last_eight, token_id) VALUES ($1, $2, $3, $4)",
-                    new.kept.hash.as_str(),
-                    new.kept.salt.as_str(),
-                    new.last_eight,
-                    id
-                ),
-            )
-            .await?;
+        let statement = sql!(
+            "INSERT INTO foreign_tokens (hash, salt, last_eight, token_id) VALUES ($1, $2, $3, $4)",
+            new.kept.hash.as_str(),
+            new.kept.salt.as_str(),
+            new.last_eight,
+            id
+        );
+        transaction.run_one("token of a forge", statement).await?;
         let detail = format!("{}, imported from a forge", new.scopes);
         let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -140,12 +135,8 @@ impl Metadata {
         if changed == 0 {
             return Ok(());
         }
-        transaction
-            .run_one(
-                "token",
-                sql!("UPDATE tokens SET hash = $2 WHERE id = $1", token, sha256),
-            )
-            .await?;
+        let statement = sql!("UPDATE tokens SET hash = $2 WHERE id = $1", token, sha256);
+        transaction.run_one("token", statement).await?;
         transaction.commit().await
     }
 }

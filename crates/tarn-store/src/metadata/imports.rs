@@ -74,32 +74,24 @@ impl Metadata {
         } = new.user;
         let mut transaction = self.engine.write().await?;
         let id = insert_owner(&mut transaction, OwnerKind::User, name, visibility, act.at).await?;
-        transaction
-            .run_one(
-                "user",
-                sql!(
-                    "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
+        let statement = sql!(
+            "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
                      VALUES ($1, $2, 1, $3, $4)",
-                    id,
-                    password_hash,
-                    admin,
-                    new.disabled
-                ),
-            )
-            .await?;
+            id,
+            password_hash,
+            admin,
+            new.disabled
+        );
+        transaction.run_one("user", statement).await?;
         if let Some(seal) = new.second_factor {
             let sealed = seal(id).ok_or(MetadataError::Missing("seal of a second factor"))?;
-            transaction
-                .run_one(
-                    "second factor",
-                    sql!(
-                        "INSERT INTO second_factors (user_id, sealed, created_at, confirmed_at) VALUES ($1, $2, $3, $3)",
-                        id,
-                        sealed.as_slice(),
-                        act.at
-                    ),
-                )
-                .await?;
+            let statement = sql!(
+                "INSERT INTO second_factors (user_id, sealed, created_at, confirmed_at) VALUES ($1, $2, $3, $3)",
+                id,
+                sealed.as_slice(),
+                act.at
+            );
+            transaction.run_one("second factor", statement).await?;
         }
         let mut detail = format!("{visibility}, imported from a forge");
         for (is_so, what) in [

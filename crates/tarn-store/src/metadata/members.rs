@@ -58,19 +58,15 @@ impl Metadata {
             return Ok(false);
         }
         if let Some(role) = role {
-            transaction
-                .run_one(
-                    "team",
-                    sql!(
-                        "INSERT INTO team_members (team_id, user_id, added_at) SELECT id, $2, $4 FROM teams \
+            let statement = sql!(
+                "INSERT INTO team_members (team_id, user_id, added_at) SELECT id, $2, $4 FROM teams \
                          WHERE organisation_id = $1 AND built_in = TRUE AND role = $3",
-                        organisation,
-                        user,
-                        role,
-                        act.at
-                    ),
-                )
-                .await?;
+                organisation,
+                user,
+                role,
+                act.at
+            );
+            transaction.run_one("team", statement).await?;
         }
         an_admin_remains(&mut transaction, organisation, admins).await?;
         let name = transaction.lock_owner(user).await?.name;
@@ -79,8 +75,7 @@ impl Metadata {
             None => "org.member.remove",
         };
         let done = Done::of(organisation, action, &name).with(role.map(Role::as_str));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 

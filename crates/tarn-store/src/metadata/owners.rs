@@ -148,12 +148,8 @@ impl Metadata {
         if before == rule {
             return Ok(false);
         }
-        transaction
-            .run_one(
-                "owner",
-                sql!("UPDATE owners SET versions = $2 WHERE id = $1", owner, rule),
-            )
-            .await?;
+        let statement = sql!("UPDATE owners SET versions = $2 WHERE id = $1", owner, rule);
+        transaction.run_one("owner", statement).await?;
         let said = |rule: Option<VersionRule>| rule.map_or("the server's", VersionRule::as_str);
         let detail = format!("from {} to {}", said(before), said(rule));
         let action = match kind {
@@ -161,8 +157,7 @@ impl Metadata {
             OwnerKind::Organisation => "org.versions",
         };
         let done = Done::of(owner, action, "").with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 }
@@ -178,16 +173,12 @@ pub(super) async fn change_visibility(
     if before.visibility == visibility {
         return Ok(false);
     }
-    transaction
-        .run_one(
-            "owner",
-            sql!(
-                "UPDATE owners SET visibility = $2 WHERE id = $1",
-                owner,
-                visibility
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE owners SET visibility = $2 WHERE id = $1",
+        owner,
+        visibility
+    );
+    transaction.run_one("owner", statement).await?;
     let detail = format!("from {} to {visibility}", before.visibility);
     let action = match before.kind {
         OwnerKind::User => "user.visibility",
@@ -236,34 +227,26 @@ pub(super) async fn insert_organisation(
     let kind = OwnerKind::Organisation;
     let id = insert_owner(transaction, kind, name, visibility, act.at).await?;
     for (team, role) in BUILT_IN_TEAMS {
-        transaction
-            .run_one(
-                "team",
-                sql!(
-                    "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
+        let statement = sql!(
+            "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
                      VALUES ($1, $2, $2, $3, '', TRUE, $4)",
-                    id,
-                    team,
-                    role,
-                    act.at
-                ),
-            )
-            .await?;
+            id,
+            team,
+            role,
+            act.at
+        );
+        transaction.run_one("team", statement).await?;
     }
-    transaction
-        .run_one(
-            "user",
-            sql!(
-                "INSERT INTO team_members (team_id, user_id, added_at) \
+    let statement = sql!(
+        "INSERT INTO team_members (team_id, user_id, added_at) \
                  SELECT teams.id, users.owner_id, $4 FROM teams, users WHERE teams.organisation_id = $1 \
                  AND teams.built_in = TRUE AND teams.role = $3 AND users.owner_id = $2",
-                id,
-                first_admin,
-                Role::Admin,
-                act.at
-            ),
-        )
-        .await?;
+        id,
+        first_admin,
+        Role::Admin,
+        act.at
+    );
+    transaction.run_one("user", statement).await?;
     let done = Done::of(id, "org.add", name.as_str()).with(Some(visibility.as_str()));
     transaction.note(act, done).await?;
     Ok(Owner {

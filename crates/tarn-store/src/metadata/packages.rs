@@ -281,16 +281,12 @@ pub(super) async fn move_on(
     };
     // An index takes the later of its head and the last change of the keys that sign it, so both count.
     let changed_at = next_change(Timestamp::max(changed_at, keys_changed_at), now);
-    transaction
-        .run_one(
-            "repository",
-            sql!(
-                "UPDATE repositories SET changed_at = $2 WHERE id = $1",
-                repository,
-                changed_at
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE repositories SET changed_at = $2 WHERE id = $1",
+        repository,
+        changed_at
+    );
+    transaction.run_one("repository", statement).await?;
     Ok(Some(Moved {
         repository,
         generation,

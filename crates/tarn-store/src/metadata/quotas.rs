@@ -214,8 +214,7 @@ impl Metadata {
             None => "quota.delete",
         };
         let done = Done::of(owner, action, "").with(detail.as_deref());
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 }

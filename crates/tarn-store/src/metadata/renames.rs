@@ -145,18 +145,14 @@ impl Metadata {
         }
         let old = before.name.to_ascii_lowercase();
         if old != name.lower() {
-            transaction
-                .run_one(
-                    "former name",
-                    sql!(
-                        "INSERT INTO former_names (name_lower, name, owner_id, since) VALUES ($1, $2, $3, $4)",
-                        old.as_str(),
-                        before.name.as_str(),
-                        owner,
-                        act.at
-                    ),
-                )
-                .await?;
+            let statement = sql!(
+                "INSERT INTO former_names (name_lower, name, owner_id, since) VALUES ($1, $2, $3, $4)",
+                old.as_str(),
+                before.name.as_str(),
+                owner,
+                act.at
+            );
+            transaction.run_one("former name", statement).await?;
         }
         let kept = sql!(
             "SELECT COUNT(*) AS count FROM former_names WHERE owner_id = $1",
@@ -178,8 +174,7 @@ impl Metadata {
             OwnerKind::Organisation => "org.rename",
         };
         let done = Done::of(owner, action, &before.name).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -200,8 +195,7 @@ impl Metadata {
             return Ok(false);
         };
         let done = Done::of(owner, "name.release", &name);
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 }

@@ -124,16 +124,12 @@ impl Metadata {
         let mut transaction = self.engine.write().await?;
         let outcome = use_code(&mut transaction, user, begun, claim, act, wait).await?;
         if outcome == CodeOutcome::Taken {
-            transaction
-                .run_one(
-                    "second factor",
-                    sql!(
-                        "UPDATE second_factors SET confirmed_at = $2 WHERE user_id = $1 AND confirmed_at IS NULL",
-                        user,
-                        act.at
-                    ),
-                )
-                .await?;
+            let statement = sql!(
+                "UPDATE second_factors SET confirmed_at = $2 WHERE user_id = $1 AND confirmed_at IS NULL",
+                user,
+                act.at
+            );
+            transaction.run_one("second factor", statement).await?;
             replace_recovery_codes(&mut transaction, user, recovery).await?;
             forget_verified(&mut transaction, user).await?;
             note(&mut transaction, act, user, "factor.enable").await?;
@@ -244,27 +240,19 @@ async fn use_code(
         }
     };
     if used == 0 {
-        transaction
-            .run_one(
-                "second factor",
-                sql!(
-                    "UPDATE second_factors SET wrong_codes = wrong_codes + 1, last_wrong_at = $2 WHERE user_id = $1",
-                    user,
-                    act.at
-                ),
-            )
-            .await?;
+        let statement = sql!(
+            "UPDATE second_factors SET wrong_codes = wrong_codes + 1, last_wrong_at = $2 WHERE user_id = $1",
+            user,
+            act.at
+        );
+        transaction.run_one("second factor", statement).await?;
         return Ok(CodeOutcome::Refused);
     }
-    transaction
-        .run_one(
-            "second factor",
-            sql!(
-                "UPDATE second_factors SET wrong_codes = 0 WHERE user_id = $1",
-                user
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE second_factors SET wrong_codes = 0 WHERE user_id = $1",
+        user
+    );
+    transaction.run_one("second factor", statement).await?;
     if matches!(claim, CodeClaim::Recovery(_)) {
         note(transaction, act, user, "recovery-code.use").await?;
     }

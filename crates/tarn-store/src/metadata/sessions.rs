@@ -103,8 +103,7 @@ impl Metadata {
             .ok_or(MetadataError::Missing("session"))?;
         let target = id.to_string();
         let done = Done::of(new.user, "session.add", &target).with(Some(new.agent));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(id)
     }
 
@@ -170,8 +169,7 @@ impl Metadata {
         }
         let target = session.to_string();
         let done = Done::of(user, "session.end", &target);
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -196,8 +194,7 @@ impl Metadata {
         }
         let detail = format!("{ended} at once");
         let done = Done::of(user, "session.end", "").with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(ended)
     }
 
@@ -234,8 +231,7 @@ impl Metadata {
         let Some(user) = user else { return Ok(false) };
         let target = session.to_string();
         let done = Done::of(user, "session.confirm", &target);
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 

@@ -300,17 +300,13 @@ async fn change_state(
     (state, changed_at): (KeyState, Timestamp),
     act: &Act<'_>,
 ) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "signing key",
-            sql!(
-                "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
-                id,
-                state,
-                changed_at
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
+        id,
+        state,
+        changed_at
+    );
+    transaction.run_one("signing key", statement).await?;
     let action = match state {
         KeyState::Active => "key.reactivate",
         KeyState::Retired => "key.retire",

@@ -87,8 +87,7 @@ impl Metadata {
         transaction
             .run_one("check of the sealing key", statement)
             .await?;
-        transaction.note(act, done).await?;
-        transaction.commit().await
+        transaction.commit_noting(act, done).await
     }
 }
 

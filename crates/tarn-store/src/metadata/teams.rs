@@ -209,8 +209,7 @@ impl Metadata {
             .ok_or(TeamError::NameTaken)?;
         let detail = written(role, limits);
         let done = Done::of(organisation, "team.add", name.as_str()).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(team)
     }
 
@@ -234,20 +233,15 @@ impl Metadata {
         if transaction.one::<String>("team", before).await? == limits {
             return Ok(false);
         }
-        transaction
-            .run_one(
-                "team",
-                sql!(
-                    "UPDATE teams SET limits = $2 WHERE id = $1",
-                    team.id,
-                    limits
-                ),
-            )
-            .await?;
+        let statement = sql!(
+            "UPDATE teams SET limits = $2 WHERE id = $1",
+            team.id,
+            limits
+        );
+        transaction.run_one("team", statement).await?;
         let detail = written(team.role, limits);
         let done = Done::of(team.organisation, "team.change", &team.name).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -268,8 +262,7 @@ impl Metadata {
             .await?;
         an_admin_remains(&mut transaction, team.organisation, admins).await?;
         let done = Done::of(team.organisation, "team.delete", &team.name);
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(())
     }
 }

@@ -164,8 +164,7 @@ impl Metadata {
             }
         }
         let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(token)
     }
 
@@ -248,8 +247,7 @@ impl Metadata {
             return Ok(false);
         }
         let done = Done::of(owner, "token.revoke", label);
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 

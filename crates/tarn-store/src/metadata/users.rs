@@ -137,25 +137,20 @@ impl Metadata {
         let mut transaction = self.engine.write().await?;
         let kind = OwnerKind::User;
         let id = insert_owner(&mut transaction, kind, new.name, new.visibility, act.at).await?;
-        transaction
-            .run_one(
-                "user",
-                sql!(
-                    "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
+        let statement = sql!(
+            "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
                      VALUES ($1, $2, 1, $3, FALSE)",
-                    id,
-                    new.password_hash,
-                    new.admin
-                ),
-            )
-            .await?;
+            id,
+            new.password_hash,
+            new.admin
+        );
+        transaction.run_one("user", statement).await?;
         let detail = match (new.visibility, new.admin) {
             (visibility, true) => format!("{visibility}, a site administrator"),
             (visibility, false) => visibility.to_string(),
         };
         let done = Done::of(id, "user.add", new.name.as_str()).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(User {
             id,
             name: new.name.as_str().to_owned(),
@@ -234,16 +229,12 @@ async fn change_password(
     hash: Option<&str>,
     act: &Act<'_>,
 ) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "user",
-            sql!(
-                "UPDATE users SET password_hash = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
-                user,
-                hash
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE users SET password_hash = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
+        user,
+        hash
+    );
+    transaction.run_one("user", statement).await?;
     let detail = hash.is_none().then_some("taken away");
     note_of_user(transaction, act, ("user.password", detail), user).await
 }

@@ -234,18 +234,14 @@ impl Metadata {
         let events = change.events.map(|events| events.to_string());
         let what = "webhook";
         // Whatever changes, the row is one of this owner's.
-        transaction
-            .run_one(
-                what,
-                sql!(
-                    "UPDATE webhooks SET url = COALESCE($3, url), events = COALESCE($4, events) WHERE id = $1 AND owner_id = $2",
-                    id,
-                    owner,
-                    change.url,
-                    events
-                ),
-            )
-            .await?;
+        let statement = sql!(
+            "UPDATE webhooks SET url = COALESCE($3, url), events = COALESCE($4, events) WHERE id = $1 AND owner_id = $2",
+            id,
+            owner,
+            change.url,
+            events
+        );
+        transaction.run_one(what, statement).await?;
         if let Some(sealed) = change.sealed {
             let statement = sql!("UPDATE webhooks SET sealed = $2 WHERE id = $1", id, sealed);
             transaction.run_one(what, statement).await?;
