@@ -62,6 +62,9 @@ impl Metadata {
     }
 }
 
+/// The account in the row of what a source has for all accounts.
+const OF_SOURCE: &[u8] = &[];
+
 /// Wrong passwords that count: how many, and when the last one came.
 pub type Guessed = Option<(u32, Timestamp)>;
 
@@ -83,7 +86,6 @@ impl Metadata {
         (since, most): (Timestamp, u32),
         decide: impl FnOnce(Guessed, Guessed) -> Result<(Timestamp, T), E> + Send,
     ) -> Result<Result<T, E>, MetadataError> {
-        const OF_SOURCE: &[u8] = &[];
         let mut transaction = self.engine.write().await?;
         let rows: Vec<(Vec<u8>, u32, Timestamp)> = transaction
             .rows(sql!(
@@ -126,7 +128,6 @@ impl Metadata {
         &self,
         (account, source): (&[u8; 32], &str),
     ) -> Result<(), MetadataError> {
-        const OF_SOURCE: &[u8] = &[];
         let mut transaction = self.engine.write().await?;
         for statement in [
             sql!(

@@ -1,10 +1,11 @@
 //! What comes from another registry: accounts with a hash that another program made, and the memory of what came.
 
 use super::{
-    Act, AddOwnerError, Metadata, MetadataError, NewUser, Owner, OwnerId, OwnerKind, Visibility,
+    Act, AddOwnerError, Metadata, MetadataError, NewUser, Owner, OwnerId, Visibility,
     audit::Done,
     engine::{Transaction, sql},
-    owners::{insert_organisation, insert_owner},
+    owners::insert_organisation,
+    users::insert_user,
 };
 use tarn_base::{named, names::OwnerName};
 
@@ -68,21 +69,12 @@ impl Metadata {
     ) -> Result<OwnerId, AddOwnerError> {
         let NewUser {
             name,
-            password_hash,
             admin,
             visibility,
+            password_hash: _,
         } = new.user;
         let mut transaction = self.engine.write().await?;
-        let id = insert_owner(&mut transaction, OwnerKind::User, name, visibility, act.at).await?;
-        let statement = sql!(
-            "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
-                     VALUES ($1, $2, 1, $3, $4)",
-            id,
-            password_hash,
-            admin,
-            new.disabled
-        );
-        transaction.run_one("user", statement).await?;
+        let id = insert_user(&mut transaction, new.user, new.disabled, act.at).await?;
         if let Some(seal) = new.second_factor {
             let sealed = seal(id).ok_or(MetadataError::Missing("seal of a second factor"))?;
             let statement = sql!(

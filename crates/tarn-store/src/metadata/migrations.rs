@@ -1,6 +1,8 @@
 //! The migrations of both databases, from one list. The tables and their indexes stand once, in SQLite's files; what only PostgreSQL
 //! understands stands in a file of the same name in its folder, where there is any.
 
+use std::fmt;
+
 use refinery_core::{Migration, error::Kind};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -68,9 +70,20 @@ fn for_postgres(sqlite: &str, own: &str) -> String {
 /// Where refinery writes down which migrations were made.
 pub(super) const HISTORY: &str = "refinery_schema_history";
 
-/// The number of the newest migration that this program has.
-pub(super) fn newest() -> i64 {
-    i64::try_from(FILES.len()).unwrap_or(i64::MAX)
+/// Refuses a database of which a newer version of the program made the newest migration that was `found`.
+pub(super) fn refuse_newer(
+    database: impl fmt::Display,
+    found: Option<i64>,
+) -> Result<(), MetadataError> {
+    let known = i64::try_from(FILES.len()).unwrap_or(i64::MAX);
+    match found.filter(|found| *found > known) {
+        None => Ok(()),
+        Some(found) => Err(MetadataError::Newer {
+            database: database.to_string(),
+            found,
+            known,
+        }),
+    }
 }
 
 /// The migrations of SQLite.

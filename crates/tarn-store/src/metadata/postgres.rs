@@ -157,7 +157,8 @@ impl Postgres {
             begun => begun,
         };
         let begun = begun.inspect_err(|failure| held.note(failure.error()))?;
-        Ok((Transaction::over(held, begun.before), begun.answers))
+        let (before, answers) = begun;
+        Ok((Transaction::over(held, before), answers))
     }
 
     async fn writer(&self, until: Instant) -> Result<Held, Failure> {
@@ -182,9 +183,9 @@ impl Postgres {
 /// Opens the database and brings its tables up to date.
 pub(super) async fn open(address: &PostgresAddress) -> Result<(Engine, Watch), MetadataError> {
     let connector = Connector::new(address, Tls::new(address).await?, Handle::current());
-    let found = first_connection(address, &connector).await?;
+    let commits_late = first_connection(address, &connector).await?;
     migrations::migrate(address, &connector).await?;
-    let postgres = Postgres::new(&connector, found.commits_late)?;
+    let postgres = Postgres::new(&connector, commits_late)?;
     let watch = Watch::Postgres(SnapshotWatch::start(connector));
     Ok((Engine::Postgres(postgres), watch))
 }
@@ -197,17 +198,12 @@ pub(super) async fn open_unchanged(address: &PostgresAddress) -> Result<Engine, 
     Ok(Engine::Postgres(Postgres::new(&connector, false)?))
 }
 
-/// What the first connection finds out.
-struct Found {
-    /// The server acknowledges commits before they are on its disk, unless it is asked not to.
-    commits_late: bool,
-}
-
-/// Connects for the first time, and sees whether this is a database that can be used.
+/// Connects for the first time, and sees whether this is a database that can be used. Gives whether the server acknowledges commits before
+/// they are on its disk, unless it is asked not to.
 async fn first_connection(
     address: &PostgresAddress,
     connector: &Connector,
-) -> Result<Found, MetadataError> {
+) -> Result<bool, MetadataError> {
     let open_error = |hint: &str, source| MetadataError::Open {
         database: address.to_string(),
         hint: hint.to_owned(),
@@ -244,8 +240,7 @@ async fn first_connection(
             "it is a standby, which can't be written to".into(),
         ));
     }
-    let commits_late = row.try_get::<_, String>(3)? == "off";
-    Ok(Found { commits_late })
+    Ok(row.try_get::<_, String>(3)? == "off")
 }
 
 /// What to do about a connection that could not be made.
@@ -274,17 +269,18 @@ fn hint(error: &tokio_postgres::Error, address: &PostgresAddress) -> String {
     }
 }
 
-/// What an error of PostgreSQL means to a caller.
-pub(super) fn explained(error: tokio_postgres::Error) -> MetadataError {
-    // What a statement gives is not what it gave when it was prepared. The message is in the server's language.
-    let asked_for = error.as_db_error().and_then(|said| said.routine());
-    match error.code() {
-        Some(_) if asked_for == Some("RevalidateCachedQuery") => {
-            MetadataError::Busy(TablesChanged(error.into()).into())
+impl From<tokio_postgres::Error> for MetadataError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // What a statement gives is not what it gave when it was prepared. The message is in the server's language.
+        let asked_for = error.as_db_error().and_then(|said| said.routine());
+        match error.code() {
+            Some(_) if asked_for == Some("RevalidateCachedQuery") => {
+                Self::Busy(TablesChanged(error.into()).into())
+            }
+            Some(code) => meaning(code)(error.into()),
+            None if is_lost(&error) => Self::Unreachable(error.into()),
+            None => Self::Failed(error.into()),
         }
-        Some(code) => meaning(code)(error.into()),
-        None if is_lost(&error) => MetadataError::Unreachable(error.into()),
-        None => MetadataError::Failed(error.into()),
     }
 }
 
@@ -324,12 +320,6 @@ fn is_lost(error: &tokio_postgres::Error) -> bool {
         || error
             .source()
             .is_some_and(|source| source.is::<std::io::Error>())
-}
-
-impl From<tokio_postgres::Error> for MetadataError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        explained(error)
-    }
 }
 
 #[cfg(test)]

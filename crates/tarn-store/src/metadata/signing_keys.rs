@@ -175,8 +175,8 @@ impl Metadata {
         }
         let changed_at = change_time(&mut transaction, new.owner, act.at).await?;
         let row = insert_active(&mut transaction, new, act.at, changed_at).await?;
-        note_key(&mut transaction, act, "key.add", new.owner, new.name).await?;
-        transaction.commit().await?;
+        let done = Done::of(new.owner, "key.add", new.name);
+        transaction.commit_noting(act, done).await?;
         Ok(row)
     }
 
@@ -220,8 +220,8 @@ impl Metadata {
             KeyOrigin::Made => "key.rotate",
             KeyOrigin::Imported => "key.import",
         };
-        note_key(&mut transaction, act, action, new.owner, new.name).await?;
-        transaction.commit().await?;
+        let done = Done::of(new.owner, action, new.name);
+        transaction.commit_noting(act, done).await?;
         Ok(row)
     }
 
@@ -311,18 +311,7 @@ async fn change_state(
         KeyState::Active => "key.reactivate",
         KeyState::Retired => "key.retire",
     };
-    note_key(transaction, act, action, owner, name).await
-}
-
-async fn note_key(
-    transaction: &mut Transaction,
-    act: &Act<'_>,
-    action: &'static str,
-    owner: OwnerId,
-    name: &str,
-) -> Result<(), MetadataError> {
-    let done = Done::of(owner, action, name);
-    transaction.note(act, done).await
+    transaction.note(act, Done::of(owner, action, name)).await
 }
 
 /// When a change of an owner's keys counts as made.

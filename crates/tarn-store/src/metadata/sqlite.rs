@@ -40,6 +40,7 @@ use super::{
     MetadataError, WRITE_WAIT,
     db_version::{HeaderWatch, Watch},
     engine::{Engine, Purpose, Statement},
+    error::Cause,
     rows::Row,
 };
 use tarn_base::counter::Counter;
@@ -289,11 +290,7 @@ fn open_here(path: &Path) -> Result<(PathBuf, Watch), MetadataError> {
             io::ErrorKind::NotFound => "make its folder first",
             _ => "look at the cause below",
         };
-        MetadataError::Open {
-            database: path.display().to_string(),
-            hint: hint.to_owned(),
-            source: source.into(),
-        }
+        not_opened(path, hint, source)
     })?;
     let connection = connect(&path)?;
     migrations::migrate(&path, &connection)?;
@@ -301,10 +298,9 @@ fn open_here(path: &Path) -> Result<(PathBuf, Watch), MetadataError> {
     let keeper = writer(&path)?;
     // Only who has read from a database has the shared memory file open.
     keeper.query_one("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    let watch = HeaderWatch::open(&path, keeper).map_err(|source| MetadataError::Open {
-        database: path.display().to_string(),
-        hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk".to_owned(),
-        source: source.into(),
+    let watch = HeaderWatch::open(&path, keeper).map_err(|source| {
+        let hint = "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk";
+        not_opened(&path, hint, source)
     })?;
     Ok((path, Watch::Sqlite(watch)))
 }
@@ -345,17 +341,19 @@ fn connect(path: &Path) -> Result<Connection, MetadataError> {
                 attempts_left -= 1;
                 thread::sleep(PAUSE);
             }
-            Err(MetadataError::Failed(source)) => return Err(unreadable(path, source)),
+            Err(MetadataError::Failed(source)) => {
+                return Err(not_opened(path, NOT_A_DATABASE, source));
+            }
             other => return other,
         }
     }
 }
 
-fn unreadable(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> MetadataError {
+fn not_opened(path: &Path, hint: &str, source: impl Into<Cause>) -> MetadataError {
     MetadataError::Open {
         database: path.display().to_string(),
-        hint: NOT_A_DATABASE.to_owned(),
-        source,
+        hint: hint.to_owned(),
+        source: source.into(),
     }
 }
 
@@ -378,7 +376,7 @@ fn open_unchanged_here(path: &Path) -> Result<Option<Unchanged>, MetadataError> 
         let is_there = path.try_exists()?;
         io::Result::Ok((is_there.then_some(path), Path::new(&log).try_exists()?))
     };
-    let (path, is_in_use) = look().map_err(|error| unreadable(path, error.into()))?;
+    let (path, is_in_use) = look().map_err(|error| not_opened(path, NOT_A_DATABASE, error))?;
     let Some(path) = path else {
         return Ok(None);
     };
@@ -386,16 +384,8 @@ fn open_unchanged_here(path: &Path) -> Result<Option<Unchanged>, MetadataError> 
     // ended it makes the file `-shm` again, which the next process to open the database takes away.
     let open = if is_in_use { reader } else { immutable };
     let made = open(&path).and_then(|connection| migrations::newest_made(&connection));
-    let found = made.map_err(|error| unreadable(&path, error.into()))?;
-    let known = super::migrations::newest();
-    if let Some(found) = found.filter(|found| *found > known) {
-        let database = path.display().to_string();
-        return Err(MetadataError::Newer {
-            database,
-            found,
-            known,
-        });
-    }
+    let found = made.map_err(|error| not_opened(&path, NOT_A_DATABASE, error))?;
+    super::migrations::refuse_newer(path.display(), found)?;
     Ok(Some((path, open)))
 }
 

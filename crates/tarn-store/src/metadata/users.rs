@@ -8,7 +8,7 @@ use super::{
     rows::{row, select},
     webhooks::give_up_pending_of,
 };
-use tarn_base::names::OwnerName;
+use tarn_base::{clock::Timestamp, names::OwnerName};
 
 row! {
     /// A user account.
@@ -135,16 +135,7 @@ impl Metadata {
     /// When the name is taken, or the database fails.
     pub async fn add_user(&self, new: NewUser<'_>, act: &Act<'_>) -> Result<User, AddOwnerError> {
         let mut transaction = self.engine.write().await?;
-        let kind = OwnerKind::User;
-        let id = insert_owner(&mut transaction, kind, new.name, new.visibility, act.at).await?;
-        let statement = sql!(
-            "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
-                     VALUES ($1, $2, 1, $3, FALSE)",
-            id,
-            new.password_hash,
-            new.admin
-        );
-        transaction.run_one("user", statement).await?;
+        let id = insert_user(&mut transaction, new, false, act.at).await?;
         let detail = match (new.visibility, new.admin) {
             (visibility, true) => format!("{visibility}, a site administrator"),
             (visibility, false) => visibility.to_string(),
@@ -223,6 +214,27 @@ impl Metadata {
     }
 }
 
+/// Makes the rows of an account, as a part of a transaction.
+pub(super) async fn insert_user(
+    transaction: &mut Transaction,
+    new: NewUser<'_>,
+    disabled: bool,
+    now: Timestamp,
+) -> Result<OwnerId, AddOwnerError> {
+    let kind = OwnerKind::User;
+    let id = insert_owner(transaction, kind, new.name, new.visibility, now).await?;
+    let statement = sql!(
+        "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
+         VALUES ($1, $2, 1, $3, $4)",
+        id,
+        new.password_hash,
+        new.admin,
+        disabled
+    );
+    transaction.run_one("user", statement).await?;
+    Ok(id)
+}
+
 async fn change_password(
     transaction: &mut Transaction,
     user: OwnerId,
@@ -236,7 +248,8 @@ async fn change_password(
     );
     transaction.run_one("user", statement).await?;
     let detail = hash.is_none().then_some("taken away");
-    note_of_user(transaction, act, ("user.password", detail), user).await
+    let done = Done::of(user, "user.password", "").with(detail);
+    transaction.note(act, done).await
 }
 
 async fn change_disabled(
@@ -265,7 +278,7 @@ async fn change_disabled(
     } else {
         "user.enable"
     };
-    note_of_user(transaction, act, (action, None), user).await?;
+    transaction.note(act, Done::of(user, action, "")).await?;
     Ok(true)
 }
 
@@ -293,7 +306,7 @@ async fn change_admin(
     } else {
         "user.admin.remove"
     };
-    note_of_user(transaction, act, (action, None), user).await?;
+    transaction.note(act, Done::of(user, action, "")).await?;
     Ok(true)
 }
 
@@ -305,16 +318,6 @@ impl Transaction {
         let found = sql!("SELECT owner_id FROM users WHERE owner_id = $1", user);
         self.one::<OwnerId>("user", found).await.map(drop)
     }
-}
-
-async fn note_of_user(
-    transaction: &mut Transaction,
-    act: &Act<'_>,
-    (action, detail): (&'static str, Option<&str>),
-    user: OwnerId,
-) -> Result<(), MetadataError> {
-    let done = Done::of(user, action, "").with(detail);
-    transaction.note(act, done).await
 }
 
 /// Whether a user is the only site administrator who is not disabled. Two that ask this at once wait for each other: the

@@ -113,6 +113,6 @@ fn an_error_of_the_client_is_no_lost_connection() {
     let error = "host=a port=b".parse::<tokio_postgres::Config>();
     let error = error.unwrap_err();
     assert!(error.code().is_none());
-    let error = explained(error);
+    let error = MetadataError::from(error);
     assert!(matches!(error, MetadataError::Failed(_)), "{error:?}");
 }
