@@ -106,80 +106,48 @@ async fn every_filter_narrows() {
         .note_refused(&[refused("Bob", later), refused("nobody", later)])
         .await
         .unwrap();
-    let none = AuditFilter::default;
+    let by = |set: &dyn Fn(&mut AuditFilter)| {
+        let mut filter = AuditFilter::default();
+        set(&mut filter);
+        filter
+    };
     for (filter, expected) in [
         (
-            AuditFilter {
-                owner: Some(Named::Id(bob)),
-                ..none()
-            },
+            by(&|all| all.owner = Some(Named::Id(bob))),
             &["sign-in", "user.disable"][..],
         ),
         (
-            AuditFilter {
-                owner: Some(Named::Name("BOB".to_owned())),
-                ..none()
-            },
+            by(&|all| all.owner = Some(Named::Name("BOB".to_owned()))),
             &["sign-in", "user.disable"],
         ),
         (
-            AuditFilter {
-                owner: Some(Named::Id(world.alice)),
-                ..none()
-            },
+            by(&|all| all.owner = Some(Named::Id(world.alice))),
             &["package.publish"],
         ),
         (
-            AuditFilter {
-                account: Some(Named::Id(world.alice)),
-                ..none()
-            },
+            by(&|all| all.account = Some(Named::Id(world.alice))),
             &["user.disable", "package.publish"],
         ),
         (
-            AuditFilter {
-                account: Some(Named::Name("Alice".to_owned())),
-                ..none()
-            },
+            by(&|all| all.account = Some(Named::Name("Alice".to_owned()))),
             &["user.disable", "package.publish"],
         ),
-        (
-            AuditFilter {
-                account: Some(Named::Id(bob)),
-                ..none()
-            },
-            &[],
-        ),
+        (by(&|all| all.account = Some(Named::Id(bob))), &[]),
         (about("user."), &["user.disable"]),
         (about("%"), &[]),
         (
-            AuditFilter {
-                result: Some(AuditResult::Refused),
-                ..none()
-            },
+            by(&|all| all.result = Some(AuditResult::Refused)),
             &["sign-in", "sign-in"],
         ),
         (
-            AuditFilter {
-                address: Some("192.0.2.1".to_owned()),
-                ..none()
-            },
+            by(&|all| all.address = Some("192.0.2.1".to_owned())),
             &["user.disable", "package.publish"],
         ),
         (
-            AuditFilter {
-                since: Some(later),
-                ..none()
-            },
+            by(&|all| all.since = Some(later)),
             &["sign-in", "sign-in", "user.disable"],
         ),
-        (
-            AuditFilter {
-                until: Some(later),
-                ..none()
-            },
-            &["package.publish"],
-        ),
+        (by(&|all| all.until = Some(later)), &["package.publish"]),
     ] {
         // Other parts of the program may note that users were added.
         let mut actions = world.actions(&filter).await;

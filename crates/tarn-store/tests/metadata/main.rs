@@ -41,9 +41,9 @@ use tarn_base::{
     names::{Branch, OwnerName, RepositoryName},
 };
 use tarn_store::metadata::{
-    Act, Actor, AuditFilter, Database, FileAddress, Metadata, NewBlob, NewPackageFile, NewToken,
-    NewUser, NewWebhook, OwnerId, PackageAddress, PackageFile, PackageFormat, RecordError,
-    Recorded, Through, UserChange, Visibility, WebhookEvents,
+    Act, Actor, AuditFilter, Database, FileAddress, IndexedPackage, Metadata, NewBlob,
+    NewPackageFile, NewToken, NewUser, NewWebhook, OwnerId, PackageAddress, PackageFile,
+    PackageFormat, RecordError, Recorded, Through, UserChange, Visibility, WebhookEvents,
 };
 use tarn_testkit::on_postgres;
 use tempfile::TempDir;
@@ -145,24 +145,20 @@ impl World {
             .unwrap()
     }
 
-    /// The packages of a v2 index at a generation: name and architecture.
-    async fn index_at(&self, recorded: Recorded, arch: &str, generation: i64) -> Vec<String> {
-        self.metadata
-            .index_rows(
-                recorded.repository,
-                (&Arch::parse(arch).unwrap(), PackageFormat::V2),
-                generation,
-                0,
-                1_000,
-            )
-            .await
-            .unwrap()
-            .iter()
-            .map(|row| {
-                let facts = row.facts.read().unwrap();
-                format!("{} {}", facts.name, facts.arch)
-            })
-            .collect()
+    /// The packages of a v2 index at a generation.
+    async fn rows_at(&self, of: Recorded, arch: &str, generation: i64) -> Vec<IndexedPackage> {
+        let index = (&Arch::parse(arch).unwrap(), PackageFormat::V2);
+        let metadata = &self.metadata;
+        let rows = metadata.index_rows(of.repository, index, generation, 0, 1_000);
+        rows.await.unwrap()
+    }
+
+    /// Their names and architectures.
+    async fn index_at(&self, of: Recorded, arch: &str, generation: i64) -> Vec<String> {
+        let rows = self.rows_at(of, arch, generation).await;
+        let facts = rows.iter().map(|row| row.facts.read().unwrap());
+        let names = facts.map(|facts| format!("{} {}", facts.name, facts.arch));
+        names.collect()
     }
 }
 
