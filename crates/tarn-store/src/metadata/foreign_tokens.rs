@@ -7,7 +7,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Act, AddTokenError, Metadata, MetadataError, OwnerId, TokenId, audit::Done, engine::sql, tokens,
+    Act, AddTokenError, Metadata, MetadataError, NewToken, OwnerId, TokenId,
+    audit::Done,
+    engine::sql,
+    tokens::{count_of, insert_token},
 };
 use tarn_base::clock::Timestamp;
 
@@ -71,28 +74,27 @@ impl Metadata {
         if transaction.any(known).await? {
             return Ok(false);
         }
-        if transaction.count(tokens::count_of(new.owner)).await? >= new.at_most {
+        if transaction.count(count_of(new.owner)).await? >= new.at_most {
             return Err(AddTokenError::TooMany);
         }
-        let id: TokenId = transaction
-            .row(sql!(
-                "INSERT INTO tokens (owner_id, label, hash, scopes, limits, networks, created_at, last_used_at) \
-                 VALUES ($1, $2, $3, $4, '', '', $5, $6) ON CONFLICT (owner_id, label) DO NOTHING RETURNING id",
-                new.owner,
-                new.label,
-                &placeholder(&new.kept.hash),
-                new.scopes,
-                new.created_at,
-                new.last_used_at
-            ))
-            .await?
-            .ok_or(AddTokenError::LabelTaken)?;
+        let token = NewToken {
+            owner: new.owner,
+            label: new.label,
+            hash: &placeholder(&new.kept.hash),
+            scopes: new.scopes,
+            limits: "",
+            networks: "",
+            expires_at: None,
+            at_most: new.at_most,
+        };
+        let made = (None, new.created_at, new.last_used_at);
+        let token = insert_token(&mut transaction, token, made).await?;
         let statement = sql!(
             "INSERT INTO foreign_tokens (hash, salt, last_eight, token_id) VALUES ($1, $2, $3, $4)",
             new.kept.hash.as_str(),
             new.kept.salt.as_str(),
             new.last_eight,
-            id
+            token.id
         );
         transaction.run_one("token of a forge", statement).await?;
         let detail = format!("{}, imported from a forge", new.scopes);

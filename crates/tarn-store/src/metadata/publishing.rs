@@ -20,6 +20,9 @@ use super::{
 };
 use tarn_base::clock::Timestamp;
 
+/// What webhooks are sent about a package that goes in.
+const EVENT: WebhookEvent = WebhookEvent::Published;
+
 /// What became of packages that were to be recorded.
 pub(super) struct Outcome {
     /// Of each, in their order. What was refused changed nothing.
@@ -113,7 +116,7 @@ impl<'p> Judged<'p> {
     fn is_wanted(&self) -> bool {
         let listeners = &self.admission.listeners;
         let mut owners = self.files().map(|file| file.publish.new.owner);
-        owners.any(|owner| listeners.want(owner, WebhookEvent::Published))
+        owners.any(|owner| listeners.want(owner, EVENT))
     }
 
     /// Makes the repositories that are not there, and gives the statements that write all else but what webhooks are sent.
@@ -372,7 +375,7 @@ impl Admitted<'_> {
 
     fn happened(&self, file: PackageFileId) -> Happened<'_> {
         Happened {
-            event: WebhookEvent::Published,
+            event: EVENT,
             file,
             package: self.publish.new.address(),
             sender: self.publish.act.by.account_id(),

@@ -3,7 +3,7 @@
 use super::{
     Act, Metadata, MetadataError, Owner, OwnerId, Page, TokenId, User, Window,
     audit::Done,
-    engine::{Statement, sql},
+    engine::{Statement, Transaction, sql},
     owners::owner_columns,
     rows::{Columns, FromRow, Joined, row, select},
 };
@@ -134,28 +134,8 @@ impl Metadata {
                 return Err(AddTokenError::TooMany);
             }
         }
-        let by = act.by.account_id();
-        let token: Token = transaction
-            .row(sql!(
-                concat!(
-                    "INSERT INTO tokens \
-                     (owner_id, label, hash, scopes, limits, networks, created_by, created_at, expires_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, (SELECT owner_id FROM users WHERE owner_id = $7), $8, $9) \
-                     ON CONFLICT (owner_id, label) DO NOTHING RETURNING ",
-                    token_columns!()
-                ),
-                new.owner,
-                new.label,
-                new.hash,
-                new.scopes,
-                new.limits,
-                new.networks,
-                by,
-                act.at,
-                new.expires_at
-            ))
-            .await?
-            .ok_or(AddTokenError::LabelTaken)?;
+        let made = (act.by.account_id(), act.at, None);
+        let token = insert_token(&mut transaction, new, made).await?;
         let mut detail = new.scopes.to_owned();
         for (what, list) in [(" on ", new.limits), (" from ", new.networks)] {
             if !list.is_empty() {
@@ -281,6 +261,50 @@ impl Metadata {
         }
         transaction.commit().await
     }
+}
+
+/// Makes the row of a token that was made by whom and when, and last used when.
+///
+/// # Errors
+///
+/// When the owner has one with that label, or the database fails.
+pub(super) async fn insert_token(
+    transaction: &mut Transaction,
+    new: NewToken<'_>,
+    (created_by, created_at, last_used_at): (Option<OwnerId>, Timestamp, Option<Timestamp>),
+) -> Result<Token, AddTokenError> {
+    // Without `..`: a field that is new must be kept, too.
+    let NewToken {
+        owner,
+        label,
+        hash,
+        scopes,
+        limits,
+        networks,
+        expires_at,
+        at_most: _,
+    } = new;
+    transaction
+        .row(sql!(
+            concat!(
+                "INSERT INTO tokens (owner_id, label, hash, scopes, limits, networks, created_by, created_at, expires_at, \
+                 last_used_at) VALUES ($1, $2, $3, $4, $5, $6, (SELECT owner_id FROM users WHERE owner_id = $7), $8, $9, $10) \
+                 ON CONFLICT (owner_id, label) DO NOTHING RETURNING ",
+                token_columns!()
+            ),
+            owner,
+            label,
+            hash,
+            scopes,
+            limits,
+            networks,
+            created_by,
+            created_at,
+            expires_at,
+            last_used_at
+        ))
+        .await?
+        .ok_or(AddTokenError::LabelTaken)
 }
 
 /// The question for how many tokens an owner has, those that have expired among them.
