@@ -19,13 +19,10 @@ mod tls;
 mod transaction;
 mod watch;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::tokio_postgres::{self, error::SqlState};
-use tokio::{runtime::Handle, sync::Notify, time::timeout};
+use tokio::{runtime::Handle, time::timeout};
 
 pub use self::address::{BadAddress, PostgresAddress};
 use self::{
@@ -37,14 +34,13 @@ pub(super) use self::{
     watch::{SnapshotVersion, SnapshotWatch},
 };
 use super::{
-    MetadataError, WRITE_WAIT,
+    MetadataError,
     db_version::Watch,
-    engine::{Engine, Failure, Purpose, Statement},
+    engine::{Engine, Failure, Kind, Purpose, Statement},
     error::{Cause, TablesChanged},
     given::{Answer, Given},
     rows::Row,
 };
-use tarn_base::counter::Counter;
 
 /// The oldest version that is known to work, as `server_version_num` has it.
 const OLDEST: i64 = 150_000;
@@ -60,12 +56,6 @@ pub(super) struct Postgres {
     lists: Pool,
     others: Pool,
     writers: Pool,
-    /// How long a transaction waits for its turn and for other processes, together.
-    pub(super) write_wait: Duration,
-    /// How many questions were asked, outside of transactions that write.
-    pub(super) questions: Arc<Counter>,
-    /// Is notified after a commit of what fills the outbox.
-    pub(super) outbox: Arc<Notify>,
 }
 
 impl Postgres {
@@ -101,9 +91,6 @@ impl Postgres {
                     ..reads(60)
                 },
             )?,
-            write_wait: WRITE_WAIT,
-            questions: Arc::default(),
-            outbox: Arc::default(),
         })
     }
 
@@ -137,15 +124,12 @@ impl Postgres {
         }
     }
 
-    /// A transaction that may write, and what it answers: see [`Engine::write_asking`].
-    ///
-    /// The caller waits `since` then.
+    /// A transaction that may write, and what it answers: see [`Engine::write_asking`]. It begins by then, or not.
     pub(super) async fn write(
         &self,
         questions: &[Given],
-        since: Instant,
+        until: Instant,
     ) -> Result<(Transaction, Vec<Answer>), Failure> {
-        let until = since + self.write_wait;
         let mut held = self.writer(until).await?;
         let begun = match Transaction::begin(&mut held, questions, until).await {
             Err(failure) if held.is_lost() => {
@@ -187,7 +171,7 @@ pub(super) async fn open(address: &PostgresAddress) -> Result<(Engine, Watch), M
     migrations::migrate(address, &connector).await?;
     let postgres = Postgres::new(&connector, commits_late)?;
     let watch = Watch::Postgres(SnapshotWatch::start(connector));
-    Ok((Engine::Postgres(postgres), watch))
+    Ok((Engine::new(Kind::Postgres(postgres)), watch))
 }
 
 /// Opens the database to look at it: its tables stay as they are.
@@ -195,7 +179,8 @@ pub(super) async fn open_unchanged(address: &PostgresAddress) -> Result<Engine, 
     let connector = Connector::new(address, Tls::new(address).await?, Handle::current());
     first_connection(address, &connector).await?;
     migrations::refuse_newer(address, &connector).await?;
-    Ok(Engine::Postgres(Postgres::new(&connector, false)?))
+    let postgres = Postgres::new(&connector, false)?;
+    Ok(Engine::new(Kind::Postgres(postgres)))
 }
 
 /// Connects for the first time, and sees whether this is a database that can be used. Gives whether the server acknowledges commits before

@@ -212,96 +212,62 @@ pub(super) trait Column: Sized {
     fn of(value: Value) -> Result<Self, Unfit>;
 }
 
-impl Column for i64 {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Integer(Some(number)) => Ok(number),
-            _ => Err(Unfit::Type),
+macro_rules! columns {
+    ($($type:ty: |$value:ident| $read:expr;)+) => {$(
+        impl Column for $type {
+            fn of($value: Value) -> Result<Self, Unfit> {
+                $read
+            }
         }
-    }
+    )+};
 }
 
-/// A number or a size, which is never negative.
-impl Column for u64 {
-    fn of(value: Value) -> Result<Self, Unfit> {
+columns! {
+    i64: |value| match value {
+        Value::Integer(Some(number)) => Ok(number),
+        _ => Err(Unfit::Type),
+    };
+    // A number or a size, which is never negative.
+    u64: |value| {
         let number = i64::of(value)?;
         Self::try_from(number).map_err(|_| Unfit::corrupt("size", &number.to_string()))
-    }
-}
-
-impl Column for u32 {
-    fn of(value: Value) -> Result<Self, Unfit> {
+    };
+    u32: |value| {
         let number = i64::of(value)?;
         Self::try_from(number).map_err(|_| Unfit::corrupt("number", &number.to_string()))
-    }
-}
-
-impl Column for Timestamp {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        i64::of(value).map(Self::from_micros)
-    }
-}
-
-impl Column for bool {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Flag(flag) => Ok(flag),
-            // SQLite has no other.
-            value => Ok(i64::of(value)? != 0),
-        }
-    }
-}
-
-impl Column for String {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Text(Some(text)) => Ok(text),
-            _ => Err(Unfit::Type),
-        }
-    }
-}
-
-impl Column for StoredFacts {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        String::of(value).map(Self::from_row)
-    }
-}
-
-impl Column for StoredSigners {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        String::of(value).map(Self::from_row)
-    }
-}
-
-impl Column for Vec<u8> {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Bytes(bytes) => Ok(bytes),
-            _ => Err(Unfit::Type),
-        }
-    }
+    };
+    Timestamp: |value| i64::of(value).map(Self::from_micros);
+    bool: |value| match value {
+        Value::Flag(flag) => Ok(flag),
+        // SQLite has no other.
+        value => Ok(i64::of(value)? != 0),
+    };
+    String: |value| match value {
+        Value::Text(Some(text)) => Ok(text),
+        _ => Err(Unfit::Type),
+    };
+    StoredFacts: |value| String::of(value).map(Self::from_row);
+    StoredSigners: |value| String::of(value).map(Self::from_row);
+    Vec<u8>: |value| match value {
+        Value::Bytes(bytes) => Ok(bytes),
+        _ => Err(Unfit::Type),
+    };
+    Sha256Digest: |value| {
+        let bytes = Vec::of(value)?;
+        let length = |_| Unfit::corrupt("digest", &format!("{} bytes", bytes.len()));
+        let digest = bytes.as_slice().try_into();
+        digest.map(Self::from_bytes).map_err(length)
+    };
+    PackageHash: |value| {
+        let bytes = Vec::of(value)?;
+        let length = || Unfit::corrupt("identity", &format!("{} bytes", bytes.len()));
+        Self::from_bytes(&bytes).ok_or_else(length)
+    };
 }
 
 impl<const N: usize> Column for [u8; N] {
     fn of(value: Value) -> Result<Self, Unfit> {
         Vec::of(value)?.try_into().map_err(|_| Unfit::Type)
-    }
-}
-
-impl Column for Sha256Digest {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        let bytes = Vec::of(value)?;
-        let length = |_| Unfit::corrupt("digest", &format!("{} bytes", bytes.len()));
-        let digest = bytes.as_slice().try_into();
-        digest.map(Self::from_bytes).map_err(length)
-    }
-}
-
-impl Column for PackageHash {
-    fn of(value: Value) -> Result<Self, Unfit> {
-        let bytes = Vec::of(value)?;
-        let length = || Unfit::corrupt("identity", &format!("{} bytes", bytes.len()));
-        Self::from_bytes(&bytes).ok_or_else(length)
     }
 }
 

@@ -8,7 +8,7 @@ use tarn_testkit::Postgres as Server;
 
 use super::*;
 use crate::metadata::{
-    Database, Metadata,
+    Database, Metadata, WRITE_WAIT,
     engine::{self, sql, tests::owners},
     given::given,
     sqlite,
