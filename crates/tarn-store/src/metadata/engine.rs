@@ -28,13 +28,16 @@ use tarn_base::{clock::Timestamp, counter::Counter};
 pub(super) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),
-    Bytes(Vec<u8>),
-    Flag(bool),
+    Bytes(Option<Vec<u8>>),
+    Flag(Option<bool>),
 }
 
 impl Value {
     pub(super) const fn is_null(&self) -> bool {
-        matches!(self, Self::Integer(None) | Self::Text(None))
+        matches!(
+            self,
+            Self::Integer(None) | Self::Text(None) | Self::Bytes(None) | Self::Flag(None)
+        )
     }
 }
 
@@ -59,9 +62,11 @@ values! {
     Option<String>: |text| Self::Text(text);
     &str: |text| text.to_owned().into();
     Option<&str>: |text| text.map(str::to_owned).into();
-    &[u8]: |bytes| Self::Bytes(bytes.to_vec());
+    &[u8]: |bytes| Self::Bytes(Some(bytes.to_vec()));
+    Option<&[u8]>: |bytes| Self::Bytes(bytes.map(<[u8]>::to_vec));
     &[u8; 32]: |bytes| bytes.as_slice().into();
-    bool: |flag| Self::Flag(flag);
+    bool: |flag| Self::Flag(Some(flag));
+    Option<bool>: |flag| Self::Flag(flag);
 }
 
 /// One SQL text with its parameters. Made by [`sql!`]; the text is always a literal.

@@ -238,7 +238,7 @@ columns! {
     };
     Timestamp: |value| i64::of(value).map(Self::from_micros);
     bool: |value| match value {
-        Value::Flag(flag) => Ok(flag),
+        Value::Flag(Some(flag)) => Ok(flag),
         // SQLite has no other.
         value => Ok(i64::of(value)? != 0),
     };
@@ -249,7 +249,7 @@ columns! {
     StoredFacts: |value| String::of(value).map(Self::from_row);
     StoredSigners: |value| String::of(value).map(Self::from_row);
     Vec<u8>: |value| match value {
-        Value::Bytes(bytes) => Ok(bytes),
+        Value::Bytes(Some(bytes)) => Ok(bytes),
         _ => Err(Unfit::Type),
     };
     Sha256Digest: |value| {

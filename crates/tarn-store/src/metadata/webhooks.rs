@@ -232,26 +232,19 @@ impl Metadata {
     ) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
         let events = change.events.map(|events| events.to_string());
-        let what = "webhook";
-        // Whatever changes, the row is one of this owner's.
         let statement = sql!(
-            "UPDATE webhooks SET url = COALESCE($3, url), events = COALESCE($4, events) WHERE id = $1 AND owner_id = $2",
+            "UPDATE webhooks SET url = COALESCE($3, url), sealed = COALESCE($4, sealed), \
+             events = COALESCE($5, events), active = COALESCE($6, active) WHERE id = $1 AND owner_id = $2",
             id,
             owner,
             change.url,
-            events
+            change.sealed,
+            events,
+            change.active
         );
-        transaction.run_one(what, statement).await?;
-        if let Some(sealed) = change.sealed {
-            let statement = sql!("UPDATE webhooks SET sealed = $2 WHERE id = $1", id, sealed);
-            transaction.run_one(what, statement).await?;
-        }
-        if let Some(active) = change.active {
-            let statement = sql!("UPDATE webhooks SET active = $2 WHERE id = $1", id, active);
-            transaction.run_one(what, statement).await?;
-            if !active {
-                give_up_pending(&mut transaction, id, act.at).await?;
-            }
+        transaction.run_one("webhook", statement).await?;
+        if change.active == Some(false) {
+            give_up_pending(&mut transaction, id, act.at).await?;
         }
         note(&mut transaction, act, "webhook.change", owner, (id, target)).await?;
         transaction.commit().await

@@ -294,17 +294,12 @@ fn stored(row: &tokio_postgres::Row, column: usize) -> Result<Value, MetadataErr
     let Some(described) = row.columns().get(column) else {
         return Err(MetadataError::Failed("a row without a column".into()));
     };
-    let absent = Value::Integer(None);
     Ok(match *described.type_() {
         Type::INT8 => Value::Integer(row.try_get(column)?),
         Type::INT4 => Value::Integer(row.try_get::<_, Option<i32>>(column)?.map(i64::from)),
-        Type::BOOL => row
-            .try_get::<_, Option<bool>>(column)?
-            .map_or(absent, Value::Flag),
+        Type::BOOL => Value::Flag(row.try_get(column)?),
         Type::TEXT | Type::VARCHAR | Type::NAME => Value::Text(row.try_get(column)?),
-        Type::BYTEA => row
-            .try_get::<_, Option<Vec<u8>>>(column)?
-            .map_or(absent, Value::Bytes),
+        Type::BYTEA => Value::Bytes(row.try_get(column)?),
         // No table has one, and sums are cast.
         ref other => {
             let text = format!("the column {} is of the type {other}", described.name());

@@ -262,13 +262,13 @@ fn bind(prepared: &mut rusqlite::Statement<'_>, values: &[Value]) -> rusqlite::R
 }
 
 fn bound(value: &Value) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(match value {
-        Value::Integer(Some(number)) => ValueRef::Integer(*number),
-        Value::Text(Some(text)) => ValueRef::Text(text.as_bytes()),
-        Value::Integer(None) | Value::Text(None) => ValueRef::Null,
-        Value::Bytes(bytes) => ValueRef::Blob(bytes),
-        Value::Flag(flag) => ValueRef::Integer(i64::from(*flag)),
-    })
+    let bound = match value {
+        Value::Integer(number) => number.map(ValueRef::Integer),
+        Value::Text(text) => text.as_ref().map(|text| ValueRef::Text(text.as_bytes())),
+        Value::Bytes(bytes) => bytes.as_deref().map(ValueRef::Blob),
+        Value::Flag(flag) => flag.map(|flag| ValueRef::Integer(i64::from(flag))),
+    };
+    ToSqlOutput::Borrowed(bound.unwrap_or(ValueRef::Null))
 }
 
 fn stored(column: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {
@@ -276,7 +276,7 @@ fn stored(column: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {
         ValueRef::Null => Value::Integer(None),
         ValueRef::Integer(number) => Value::Integer(Some(number)),
         ValueRef::Text(_) => Value::Text(Some(value.as_str()?.to_owned())),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        ValueRef::Blob(bytes) => Value::Bytes(Some(bytes.to_vec())),
         // No table has one.
         ValueRef::Real(_) => {
             let name = String::new();
