@@ -14,7 +14,7 @@ use super::{
     given::{Answer, Given, given},
     outbox::Listeners,
     packages::{Origin, file_name},
-    quotas::{Holding, own_columns, usage_columns, usage_joins, used_columns},
+    quotas::{Holding, usage_columns, usage_joins},
     rows::{Joined, corrupt, read_all, size_in_row},
 };
 use tarn_base::{

@@ -62,6 +62,27 @@ row! {
     }
 }
 
+row! {
+    /// A file that was recorded before, as it is to be recorded once more.
+    struct RecordedBefore as recorded_columns {
+        pub branch: Branch = repositories.branch,
+        pub repository: RepositoryName = repositories.name,
+        pub arch: Arch = package_files.arch,
+        pub name: PackageName = package_files.name,
+        pub version: Version = package_files.version,
+        pub sha256: Sha256Digest = package_files.sha256,
+        pub size: u64 = package_files.size,
+        pub place: u32 = blobs.place,
+        pub format: PackageFormat = package_files.format,
+        pub identity: PackageHash = package_files.identity,
+        pub facts: StoredFacts = package_files.facts,
+        pub signers: StoredSigners = package_files.signers,
+        pub index_bytes: u64 = package_files.index_bytes,
+        pub uploader: Option<OwnerId> = package_files.uploader_id,
+        pub downloads: u64 = package_files.downloads,
+    }
+}
+
 /// Which deleted file is meant.
 #[derive(Debug, Clone, Copy)]
 pub enum Deleted<'a> {
@@ -364,27 +385,6 @@ async fn cut_history(transaction: &mut Transaction, gone: &[InIndex]) -> Result<
             .await?;
     }
     Ok(())
-}
-
-row! {
-    /// A file that was recorded before, as it is to be recorded once more.
-    struct RecordedBefore as recorded_columns {
-        pub branch: Branch = repositories.branch,
-        pub repository: RepositoryName = repositories.name,
-        pub arch: Arch = package_files.arch,
-        pub name: PackageName = package_files.name,
-        pub version: Version = package_files.version,
-        pub sha256: Sha256Digest = package_files.sha256,
-        pub size: u64 = package_files.size,
-        pub place: u32 = blobs.place,
-        pub format: PackageFormat = package_files.format,
-        pub identity: PackageHash = package_files.identity,
-        pub facts: StoredFacts = package_files.facts,
-        pub signers: StoredSigners = package_files.signers,
-        pub index_bytes: u64 = package_files.index_bytes,
-        pub uploader: Option<OwnerId> = package_files.uploader_id,
-        pub downloads: u64 = package_files.downloads,
-    }
 }
 
 impl DeletedFile {

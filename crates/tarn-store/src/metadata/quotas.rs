@@ -25,26 +25,26 @@ pub struct Quota {
 row! {
     /// Limits of one owner in place of the server's. `None`: the server's holds.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-    pub struct OwnQuota as own_columns {
+    pub struct OwnQuota {
         /// No limit on bytes and packages, whatever the server's are. The two below are `None` then.
-        pub unlimited: bool = quotas.unlimited,
+        pub unlimited: bool,
         /// Bytes of all files together.
-        pub bytes: Option<u64> = quotas.bytes,
+        pub bytes: Option<u64>,
         /// How many files.
-        pub packages: Option<u64> = quotas.packages,
+        pub packages: Option<u64>,
         /// Bytes of one upload, more or less than the server takes from others.
-        pub upload: Option<u64> = quotas.upload,
+        pub upload: Option<u64>,
     }
 }
 
 row! {
     /// What an owner has now.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-    pub struct Usage as used_columns {
+    pub struct Usage {
         /// Bytes of all files of the newest generations; a noarch file counts once.
-        pub bytes: u64 = owner_usage.bytes,
+        pub bytes: u64,
         /// How many such files.
-        pub packages: u64 = owner_usage.packages,
+        pub packages: u64,
     }
 }
 
@@ -120,10 +120,10 @@ impl OwnQuota {
 /// The columns of a [`Holding`], for a SELECT with [`usage_joins`].
 macro_rules! usage_columns {
     () => {
-        concat!(used_columns!(), ", ", own_columns!())
+        "owner_usage.bytes, owner_usage.packages, quotas.unlimited, quotas.bytes, quotas.packages, quotas.upload"
     };
 }
-pub(super) use {own_columns, usage_columns, used_columns};
+pub(super) use usage_columns;
 
 /// The tables of [`usage_columns`], beside `owners`.
 macro_rules! usage_joins {
