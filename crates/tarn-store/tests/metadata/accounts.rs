@@ -368,10 +368,11 @@ async fn an_owner_has_so_many_tokens_and_what_expired_makes_room() {
     let (metadata, alice) = (&world.metadata, world.alice);
     let second = |number| START.after(Duration::from_secs(number));
     let add = async |label: u8, expires_at, at| {
+        let (label, hash) = (label.to_string(), [label; 32]);
         let new = NewToken {
             expires_at,
             at_most: 2,
-            ..token(alice, &label.to_string(), &[label; 32])
+            ..token(alice, &label, &hash)
         };
         metadata.add_token(new, &act(at)).await
     };

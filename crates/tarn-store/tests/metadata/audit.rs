@@ -97,9 +97,8 @@ async fn every_filter_narrows() {
     world.record("zlib", "x86_64").await.unwrap();
     let later = START.after(Duration::from_secs(10));
     let by = actor(world.alice);
-    let change = world
-        .metadata
-        .change_user(bob, disabled(true), &by.at(later));
+    let act = by.at(later);
+    let change = world.metadata.change_user(bob, disabled(true), &act);
     assert!(change.await.unwrap());
     world
         .metadata

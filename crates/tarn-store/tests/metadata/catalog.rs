@@ -133,9 +133,10 @@ async fn a_page_behind_the_last_still_tells_how_many_there_are() {
 async fn a_search_ends_after_so_many_hits_of_those_that_the_caller_may_know_of() {
     let world = World::new().await;
     let metadata = &world.metadata;
+    let hidden = name("hidden");
     let new = NewUser {
         visibility: Visibility::Private,
-        ..user(&name("hidden"))
+        ..user(&hidden)
     };
     let hidden = metadata.add_user(new, &ACT).await.unwrap().id;
     // What may be known of came before what may not, which is newer and more than a search finds.

@@ -248,9 +248,10 @@ async fn add_user(metadata: &Metadata, called: &str) -> OwnerId {
 }
 
 async fn add_administrator(metadata: &Metadata, called: &str) -> OwnerId {
+    let name = name(called);
     let new = NewUser {
         admin: true,
-        ..user(&name(called))
+        ..user(&name)
     };
     metadata.add_user(new, &ACT).await.unwrap().id
 }
